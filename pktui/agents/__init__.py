@@ -1,0 +1,1 @@
+"""What joins pktui to coding agents."""

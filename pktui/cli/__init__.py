@@ -1,0 +1,1 @@
+"""The commands; each imports its room lazily."""

@@ -1,0 +1,1 @@
+"""The enforcement point between an MCP client and an MCP server."""

@@ -1,0 +1,1 @@
+"""What happened and what waits: events, approvals, counters, the tool catalogue, presence."""

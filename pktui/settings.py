@@ -1,0 +1,256 @@
+"""Where things are kept and what a person has set.
+
+`Paths` names every file and directory; `load_settings` reads `settings.toml` strictly: unknown
+keys are refused with the file, the key and the nearest known one. Times are in the unit that
+the name says.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from pktui.errors import SettingsError
+
+PRIVATE_DIRECTORY = 0o700
+PRIVATE_FILE = 0o600
+SOCKET_PATH_LIMIT = 100
+"""Bytes; the kernel takes 103 (macOS) to 107 (Linux) in a Unix socket's address."""
+
+_SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Every place pktui reads or writes, derived from two directories."""
+
+    config_dir: Path
+    data_dir: Path
+    runtime_dir: Path
+
+    @classmethod
+    def from_environment(cls) -> Paths:
+        """Find the directories: `PKTUI_CONFIG_DIR`, `PKTUI_DATA_DIR`, else the XDG ones."""
+        config = os.environ.get("PKTUI_CONFIG_DIR")
+        data = os.environ.get("PKTUI_DATA_DIR")
+        if not (config and data):
+            import platformdirs
+
+            config = config or platformdirs.user_config_dir("pktui")
+            data = data or platformdirs.user_data_dir("pktui")
+        return cls.at(Path(config), Path(data))
+
+    @classmethod
+    def at(cls, config_dir: Path, data_dir: Path) -> Paths:
+        """Use these two directories; sockets and locks go where their address is short enough."""
+        config_dir = config_dir.expanduser().absolute()
+        data_dir = data_dir.expanduser().absolute()
+        return cls(config_dir, data_dir, _runtime_dir(data_dir))
+
+    @property
+    def settings_file(self) -> Path:
+        """What a person has set."""
+        return self.config_dir / "settings.toml"
+
+    @property
+    def servers_file(self) -> Path:
+        """The configured MCP servers, in the `mcpServers` layout."""
+        return self.config_dir / "servers.json"
+
+    @property
+    def policies_dir(self) -> Path:
+        """One policy file a server."""
+        return self.config_dir / "policies"
+
+    def policy_file(self, server: str) -> Path:
+        """Return the policy file of a server; its name may not leave the directory."""
+        return self.policies_dir / f"{check_server_name(server)}.json"
+
+    @property
+    def ledger_file(self) -> Path:
+        """The SQLite file with calls, approvals, counters and pins."""
+        return self.data_dir / "ledger.db"
+
+    @property
+    def memory_dir(self) -> Path:
+        """The LanceDB directory."""
+        return self.data_dir / "memory"
+
+    @property
+    def logs_dir(self) -> Path:
+        """Logs of background processes."""
+        return self.data_dir / "logs"
+
+    @property
+    def memory_socket(self) -> Path:
+        """The Unix socket of the memory service."""
+        return self.runtime_dir / "memory.sock"
+
+    @property
+    def memory_lock(self) -> Path:
+        """The lock that the one owner of the memory store holds; its text is the owner's pid."""
+        return self.data_dir / "memory.lock"
+
+
+def _runtime_dir(data_dir: Path) -> Path:
+    """Choose a directory for sockets: one per data directory, short enough for an address."""
+    key = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    candidates = [Path(base) / "pktui" / key] if base and Path(base).is_dir() else []
+    candidates += [data_dir / "run", Path(tempfile.gettempdir()) / f"pktui-{os.getuid()}" / key]
+    for candidate in candidates:
+        if len(os.fsencode(candidate / "memory.sock")) <= SOCKET_PATH_LIMIT:
+            return candidate
+    return Path("/tmp") / f"pktui-{os.getuid()}" / key  # noqa: S108  owner and mode are checked
+
+
+def check_server_name(name: str) -> str:
+    """Return the name, or raise `SettingsError` where it could not be a file's name."""
+    if not _SERVER_NAME.fullmatch(name):
+        raise SettingsError(
+            f"server name {name!r} cannot be used",
+            "Use at most 64 letters, digits, dots, dashes and underscores, a letter or digit first",
+        )
+    return name
+
+
+def make_private_directory(path: Path) -> Path:
+    """Make the directory with mode 0700, parents too; refuse one that another user owns."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
+        owner = path.stat().st_uid
+    except OSError as error:
+        raise SettingsError(
+            f"directory {path} cannot be made: {error.strerror or error}",
+            "Make it writable, or set PKTUI_DATA_DIR and PKTUI_CONFIG_DIR to another place",
+        ) from error
+    if owner != os.getuid():
+        raise SettingsError(
+            f"directory {path} belongs to another user (uid {owner})",
+            "Remove it, or set PKTUI_DATA_DIR to a directory of your own",
+        )
+    return path
+
+
+class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[memory]`: the session and knowledge store."""
+
+    model: str = ""
+    """A sentence-transformers model's directory or name; empty: the packaged all-MiniLM-L6-v2."""
+    idle_minutes: float = 30
+    """The service ends after this long without a request."""
+    session_timeout_minutes: float = 60
+    """An active session without a message for this long is ended."""
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[gateway]`: the relay between agents and servers."""
+
+    max_message_bytes: int = 4 * 1024 * 1024
+    max_depth: int = 64
+    grace_seconds: float = 2
+    """What calls in flight get when the gateway is told to stop."""
+
+
+class ApprovalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[approvals]`: calls that wait for a person."""
+
+    expiry_minutes: float = 10
+    hold_seconds: float = 45
+    """How long the gateway holds a call before it tells the agent to ask again later."""
+    progress_seconds: float = 5
+
+
+class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[audit]`: what the ledger keeps of each call."""
+
+    fsync: bool = False
+    """True: every commit reaches the disk before a call goes out (SQLite synchronous=FULL)."""
+    arguments: Literal["masked", "full", "keys", "hash"] = "masked"
+    max_argument_bytes: int = 64 * 1024
+
+
+class ConsoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[console]`: the terminal program."""
+
+    theme: str = "pktui-dark"
+    glyphs: Literal["unicode", "ascii"] = "unicode"
+    bell: bool = True
+    keys: dict[str, str] = {}
+    """Action id to key or comma-separated keys, for example `"session.end" = "E"`."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole of `settings.toml`; every part has a default."""
+
+    memory: MemorySettings = MemorySettings()
+    gateway: GatewaySettings = GatewaySettings()
+    approvals: ApprovalSettings = ApprovalSettings()
+    audit: AuditSettings = AuditSettings()
+    console: ConsoleSettings = ConsoleSettings()
+
+
+def load_settings(paths: Paths) -> Settings:
+    """Read `settings.toml`; a missing file gives the defaults.
+
+    Raises `SettingsError` with the file, the key or line, and the nearest known key.
+    """
+    file = paths.settings_file
+    try:
+        raw = file.read_bytes()
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        raise SettingsError(
+            f"{file} cannot be read: {error.strerror or error}", "Check its owner and mode"
+        ) from error
+    return _parse(raw, file)
+
+
+def _parse(raw: bytes, file: Path) -> Settings:
+    import tomllib
+
+    try:
+        table = tomllib.loads(raw.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}", "Mend that line") from error
+    _refuse_unknown(table, Settings, file, "")
+    try:
+        return msgspec.convert(table, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            f"{file}: {error}", "See config/settings.toml for every option"
+        ) from error
+
+
+def _refuse_unknown(table: dict[str, Any], kind: type[msgspec.Struct], file: Path, at: str) -> None:
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    for key, value in table.items():
+        where = f"{at}{key}"
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            cure = f"Did you mean {at}{near[0]}?" if near else f"Known here: {', '.join(fields)}"
+            raise SettingsError(f"{file}: unknown key {where}", cure)
+        inner = fields[key]
+        if (
+            isinstance(inner, type)
+            and issubclass(inner, msgspec.Struct)
+            and isinstance(value, dict)
+        ):
+            _refuse_unknown(value, inner, file, f"{where}.")
+
+
+def bundled(*parts: str) -> Path:
+    """Return a file shipped with pktui (`config/…`, `assets/…`), installed or in a checkout."""
+    package = Path(sys.modules["pktui"].__file__ or "").parent
+    installed = package.joinpath("bundled", *parts)
+    return installed if installed.exists() else package.parent.joinpath(*parts)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pktui.errors import SettingsError
+from pktui.settings import Paths, Settings, bundled, load_settings
+
+
+def write(paths: Paths, text: str) -> None:
+    paths.config_dir.mkdir(parents=True)
+    paths.settings_file.write_text(text)
+
+
+def test_no_file_gives_the_defaults(paths: Paths) -> None:
+    assert load_settings(paths) == Settings()
+
+
+def test_what_a_person_sets_is_read(paths: Paths) -> None:
+    write(paths, "[approvals]\nhold_seconds = 5\n[console.keys]\n'session.end' = 'E'\n")
+    settings = load_settings(paths)
+    assert settings.approvals.hold_seconds == 5
+    assert settings.console.keys == {"session.end": "E"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[aprovals]\n", ["settings.toml", "unknown key aprovals", "Did you mean approvals?"]),
+        ("[audit]\nfsink = true\n", ["unknown key audit.fsink", "audit.fsync"]),
+        ("[audit]\nfsync = 'yes'\n", ["bool", "audit.fsync"]),
+        ("[audit\n", ["not valid TOML", "line 1"]),
+    ],
+)
+def test_a_mistake_names_the_file_the_key_and_the_cure(
+    paths: Paths, text: str, words: list[str]
+) -> None:
+    write(paths, text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(paths)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../evil", "", ".hidden", "a/b", "x" * 65, "a\nb"])
+def test_a_server_name_cannot_leave_the_policy_directory(paths: Paths, name: str) -> None:
+    with pytest.raises(SettingsError, match="cannot be used"):
+        paths.policy_file(name)
+
+
+def test_the_socket_address_stays_short_under_a_deep_directory(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 90)
+    assert len(str(Paths.at(tmp_path, deep).memory_socket)) <= 100
+
+
+def test_two_data_directories_have_two_sockets(tmp_path: Path) -> None:
+    one, two = (Paths.at(tmp_path, tmp_path / name) for name in ("one", "two"))
+    assert one.memory_socket != two.memory_socket
+
+
+def test_bundled_files_are_found() -> None:
+    assert bundled("config").is_dir()
