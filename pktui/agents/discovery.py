@@ -1,0 +1,118 @@
+"""Which MCP servers the agents on this machine have, and which of them go through pktui.
+
+Reads only. A file that cannot be read or understood is reported, never guessed at.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from pktui.agents.clients import KNOWN_CLIENTS, ClientKind, Level
+
+MAX_CONFIG_BYTES = 64 * 1024 * 1024
+"""Claude Code keeps its history in the same file as its servers, so the limit is generous."""
+MAX_COMMENTED_BYTES = 1024 * 1024
+"""JSON with comments is read by a slow parser; no hand-written config comes near this."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredServer:
+    """One MCP server in one agent's config; `command` is empty for a remote one."""
+
+    name: str
+    command: tuple[str, ...]
+    url: str
+    directory: str
+    """The project an entry of the user's own file is for; empty: all."""
+
+    @property
+    def behind_pktui(self) -> bool:
+        """Tell whether the agent starts this server through `pktui gateway`."""
+        words = self.command
+        return any(
+            following == "gateway" and PurePath(word).name in {"pktui", "pktui.exe"}
+            for word, following in itertools.pairwise(words)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A config file that exists: its agent, what it holds, or why it cannot be told."""
+
+    client: ClientKind
+    level: Level
+    file: Path
+    servers: tuple[ConfiguredServer, ...] = ()
+    problem: str = ""
+
+
+def find_configs(home: Path, project: Path) -> tuple[Finding, ...]:
+    """Look for every known agent's config files; those that do not exist are left out."""
+    return tuple(
+        _read(client, level, file)
+        for client in KNOWN_CLIENTS
+        for level, file in client.files(home, project)
+        if file.is_file()
+    )
+
+
+def _read(client: ClientKind, level: Level, file: Path) -> Finding:
+    try:
+        document = _parse(file)
+    except OSError as error:
+        return Finding(client, level, file, problem=f"cannot be read: {error.strerror or error}")
+    except (ValueError, RecursionError) as error:
+        first = str(error).partition("\n")[0] or "nested too deeply"
+        return Finding(client, level, file, problem=f"cannot be understood: {first}")
+    if not isinstance(document, Mapping):
+        return Finding(client, level, file, problem="is not an object of settings")
+    return Finding(client, level, file, tuple(_servers(document, client)))
+
+
+def _parse(file: Path) -> Any:
+    size = file.stat().st_size
+    if size > MAX_CONFIG_BYTES:
+        raise ValueError(f"{size} bytes is more than a config can be")
+    text = file.read_bytes().decode("utf-8-sig")
+    if file.suffix == ".toml":
+        import tomllib
+
+        return tomllib.loads(text)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        if len(text) > MAX_COMMENTED_BYTES:
+            raise
+    import json5
+
+    return json5.loads(text)
+
+
+def _servers(document: Mapping[str, Any], client: ClientKind) -> Iterator[ConfiguredServer]:
+    yield from _entries(document.get(client.key), "")
+    projects = document.get("projects") if client.id == "claude-code" else None
+    if isinstance(projects, Mapping):
+        for directory, settings in projects.items():
+            if isinstance(settings, Mapping):
+                yield from _entries(settings.get(client.key), str(directory))
+
+
+def _entries(servers: Any, directory: str) -> Iterator[ConfiguredServer]:
+    if not isinstance(servers, Mapping):
+        return
+    for name, entry in servers.items():
+        if isinstance(entry, Mapping):
+            url = entry.get("url") or entry.get("httpUrl") or ""
+            yield ConfiguredServer(str(name), _command(entry), str(url), directory)
+
+
+def _command(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the command line, written as one list (opencode) or as command and args."""
+    command, args = entry.get("command"), entry.get("args")
+    words = command if isinstance(command, list) else [command] if command else []
+    return tuple(str(word) for word in [*words, *(args if isinstance(args, list) else [])])
