@@ -1,0 +1,170 @@
+"""What the memory keeps and answers with: frozen records, the same in store, service and client.
+
+Times are aware UTC datetimes. Ids are whole numbers from 1, one range for each kind, and never
+used twice, not even after a deletion.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+SessionStatus = Literal["active", "ended"]
+Role = Literal["user", "agent", "tool", "system"]
+Mode = Literal["hybrid", "meaning", "words", "exact"]
+ModelState = Literal["absent", "loading", "ready", "failed", "mismatch"]
+
+ROLES: tuple[Role, ...] = ("user", "agent", "tool", "system")
+MODES: tuple[Mode, ...] = ("hybrid", "meaning", "words", "exact")
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who asks. The current session belongs to `key`: the grant, else agent and directory."""
+
+    agent: str = ""
+    grant: str = ""
+    project: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name that the current session is kept under."""
+        return self.grant or f"{self.agent}@{self.project}"
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A conversation. `title` is the name, else the first line that a user wrote."""
+
+    id: int
+    name: str
+    status: SessionStatus
+    started_at: datetime
+    ended_at: datetime | None = None
+    summary: str = ""
+    agent: str = ""
+    project: str = ""
+    source: str = "mcp"
+    source_id: str = ""
+    message_count: int = 0
+    last_activity: datetime | None = None
+    title: str = ""
+
+
+class SessionChange(msgspec.Struct, frozen=True):
+    """A session after it was asked to end or reopen; `changed` is false where it was so before."""
+
+    session: Session
+    changed: bool
+
+
+class NewMessage(msgspec.Struct, frozen=True):
+    """A message to append. Without `created_at` it is of the moment it arrives."""
+
+    session_id: int
+    role: Role
+    content: str
+    created_at: datetime | None = None
+    source_id: str = ""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A message as kept; `seq` counts from 1 within its session."""
+
+    id: int
+    session_id: int
+    seq: int
+    role: Role
+    content: str
+    created_at: datetime
+    source_id: str = ""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A piece of knowledge."""
+
+    id: int
+    title: str
+    content: str
+    source: str
+    tags: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+
+
+class TagCount(msgspec.Struct, frozen=True):
+    """A tag and the number of entries that bear it."""
+
+    tag: str
+    entries: int
+
+
+class EntryStats(msgspec.Struct, frozen=True):
+    """Figures about the knowledge; tags come with the most used first."""
+
+    total: int
+    pending_vectors: int
+    tags: tuple[TagCount, ...]
+    sources: int
+    oldest: datetime | None = None
+    newest: datetime | None = None
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """Part of a list. `total` counts the whole list; `cursor` asks for the next part, "" at the end."""
+
+    items: tuple[T, ...]
+    total: int
+    cursor: str = ""
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True):
+    """A range of characters in a snippet that matches: `start` included, `end` not."""
+
+    start: int
+    end: int
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """A message (with its session) or an entry that a search found; `score` is from 0 to 1."""
+
+    score: float
+    snippet: str
+    marks: tuple[Mark, ...] = ()
+    session: Session | None = None
+    message: Message | None = None
+    entry: Entry | None = None
+
+
+class SearchAnswer(msgspec.Struct, frozen=True):
+    """The best hits. `total` counts everything that matched (at least, for meaning).
+
+    `mode` is what was used and `asked_mode` what was asked for; where they differ `note` says why.
+    """
+
+    hits: tuple[Hit, ...]
+    total: int
+    mode: Mode
+    asked_mode: Mode
+    note: str = ""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The state of the memory; `pid` and `started_at` are those of the service."""
+
+    uri: str
+    sessions: int
+    active_sessions: int
+    messages: int
+    entries: int
+    vectors: int
+    pending_vectors: int
+    model: str
+    model_state: ModelState
+    note: str = ""
+    files_on_disk: int = 0
+    bytes_on_disk: int = 0
+    pid: int = 0
+    started_at: datetime | None = None
