@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pktui.errors import SettingsError
@@ -61,3 +62,16 @@ def test_two_data_directories_have_two_sockets(tmp_path: Path) -> None:
 
 def test_bundled_files_are_found() -> None:
     assert bundled("config").is_dir()
+
+
+def test_the_sample_settings_name_every_option_with_its_default(paths: Paths) -> None:
+    sample = bundled("config", "settings.toml").read_text()
+    set_all = "\n".join(
+        line[1:] if line[:1] == "#" and line[1:2] not in {" ", '"'} else line
+        for line in sample.splitlines()
+    )
+    write(paths, set_all)
+    assert load_settings(paths) == Settings()
+    for part in msgspec.structs.fields(Settings):
+        options = msgspec.structs.fields(part.type)
+        assert all(f"{option.name} = " in sample or option.name == "keys" for option in options)
