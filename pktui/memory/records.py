@@ -113,7 +113,7 @@ class EntryStats(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """Part of a list. `total` counts the whole list; `cursor` asks for the next part, "" at the end."""
+    """Part of a list. `total` counts all of it; `cursor` asks for the next part, "" at the end."""
 
     items: tuple[T, ...]
     total: int
