@@ -1,0 +1,1 @@
+"""The views: one folder each, with its model, its list and its detail."""

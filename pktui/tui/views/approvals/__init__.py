@@ -1,0 +1,1 @@
+"""Approvals: who asks, what exactly would run, and the person's answer."""

@@ -1,0 +1,1 @@
+"""Feed: every call as it happens."""

@@ -1,0 +1,1 @@
+"""Policies: what each tool may do, and why."""
