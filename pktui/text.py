@@ -39,6 +39,14 @@ def one_line(text: str, limit: int = 200) -> str:
     return f"{line[:limit]}…" if len(text) > limit else line
 
 
+def escaped(json_text: str) -> str:
+    """Return JSON with everything invisible or active as JSON escapes: same value, safe to show.
+
+    The text must be valid JSON; only its own line breaks are left as they are.
+    """
+    return _SUSPECT.sub(_json_escape, json_text)
+
+
 def has_hidden(text: str) -> bool:
     """Tell whether the text holds anything that `visible` would replace."""
     return bool(_SUSPECT.search(text.replace("\r\n", "\n")))
@@ -50,3 +58,8 @@ def _show(match: re.Match[str]) -> str:
         return _ESCAPED[code]
     name = unicodedata.name(match.group(), "")
     return f"⟨U+{code:04X}{' ' + name if name else ''}⟩"
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    units = match.group().encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

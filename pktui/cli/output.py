@@ -1,0 +1,137 @@
+"""What commands print: data on standard output, narration and errors on standard error.
+
+Everything printed here has gone through `pktui.text`, so a command hands over foreign text as it
+is. Times are shown in the person's own zone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pktui.errors import PktuiError
+from pktui.text import escaped, one_line, visible
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+"""The `--json` option of every command that prints data: `json: JsonFlag = False`."""
+
+CELL_LIMIT = 120
+"""Characters of one table cell."""
+_UNBOUNDED = 100_000
+
+
+def note(text: str) -> None:
+    """Say something about the work on standard error: progress, what was done, what to do."""
+    print(visible(text), file=sys.stderr, flush=True)
+
+
+def fail(error: PktuiError) -> None:
+    """Say on standard error what went wrong and what to do, in one line."""
+    note(f"pktui: {one_line(str(error), 2_000)}")
+
+
+def line(text: str = "") -> None:
+    """Print text as data; its own line breaks stay, everything else active is made visible."""
+    print(visible(text))
+
+
+def json(value: object) -> None:
+    """Print a record, a struct, a dataclass or a sequence of them as one JSON document.
+
+    Characters that a terminal acts on, or that cannot be seen, are written as JSON escapes: the
+    value stays exact and is safe to show. Paths, enums, decimals and times become strings.
+    """
+    import msgspec
+
+    raw = msgspec.json.encode(value, enc_hook=_plain)
+    print(escaped(msgspec.json.format(raw, indent=2).decode()))
+
+
+def json_line(value: object) -> None:
+    """Print one JSON document on one line, as JSON Lines want it."""
+    import msgspec
+
+    print(escaped(msgspec.json.encode(value, enc_hook=_plain).decode()))
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "") -> None:
+    """Print rows under their headers; without rows say `empty` on standard error.
+
+    Cells are cut to one line. On a terminal the last columns give way where it is narrow; in a
+    pipe nothing is cut to a width.
+    """
+    cells = [[one_line(cell, CELL_LIMIT) for cell in row] for row in rows]
+    if not cells:
+        if empty:
+            note(empty)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    width = None if sys.stdout.isatty() else _UNBOUNDED
+    console = Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        shown.add_column(header, no_wrap=True, overflow="ellipsis")
+    for row in cells:
+        shown.add_row(*(Text(cell) for cell in row))
+    console.print(shown)
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> None:
+    """Print names and values under each other; an empty value is left out."""
+    known = [(name, visible(value)) for name, value in pairs if value]
+    width = max((len(name) for name, _ in known), default=0)
+    for name, value in known:
+        print(f"{name:<{width}}  {value.replace(chr(10), chr(10) + ' ' * (width + 2))}")
+
+
+def moment(when: datetime | int | None) -> str:
+    """Return a time as `2026-01-31 08:00:05` in the person's zone; an int is microseconds UTC."""
+    if when is None:
+        return ""
+    if isinstance(when, int):
+        when = datetime.fromtimestamp(when / 1_000_000, UTC)
+    return when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def ago(when: datetime | int, now: datetime) -> str:
+    """Return how long before `now` something was, in its largest unit: `5m`, `3h`, `12d`."""
+    if isinstance(when, int):
+        when = datetime.fromtimestamp(when / 1_000_000, UTC)
+    seconds = max(0, int((now - when).total_seconds()))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before what cannot be undone; `yes` answers it. Raises `PktuiError` on anything else."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise PktuiError(
+            "this cannot be undone and nobody can be asked here", "Give --yes to do it"
+        )
+    if not typer.confirm(visible(question), default=False, err=True):
+        raise PktuiError("nothing was done")
+
+
+def abandon_output() -> None:
+    """Send what is still to be printed nowhere: the reader of our standard output has left."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
