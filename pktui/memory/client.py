@@ -1,0 +1,347 @@
+"""The memory service's client: every verb of the memory as a plain function call.
+
+One client serves any number of threads. The service is started where it does not run yet, except
+by `status` and `stop`. Importing this module costs the standard library and msgspec, no more.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError, StoreError
+from pktui.memory import envelope, exporting
+from pktui.memory.exchange import ImportReport, Record
+from pktui.memory.records import (
+    Entry,
+    EntryStats,
+    Identity,
+    Message,
+    Mode,
+    Page,
+    Role,
+    SearchAnswer,
+    Session,
+    SessionChange,
+    SessionStatus,
+    Status,
+)
+from pktui.memory.starting import ensure_service, wait_until_gone
+from pktui.memory.transport import Reply, UnixTransport
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
+
+__all__ = ["MemoryClient", "ensure_service"]
+
+T = TypeVar("T")
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+
+TIMEOUT_S = 60.0
+IMPORT_BATCH_RECORDS = 500
+IMPORT_BATCH_BYTES = 1024 * 1024
+
+
+class MemoryClient:
+    """The memory of one data directory, seen by one identity.
+
+    Raises `MemoryUnavailable` where the service cannot be reached or started, `NotFound` for an
+    unknown id, `InvalidRequest` for what it cannot understand and `StoreError` where the store
+    fails. `timeout` is what one answer may take, in seconds. `start=False` never starts a service.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        identity: Identity = Identity(),  # noqa: B008  frozen, so one for all
+        *,
+        timeout: float = TIMEOUT_S,
+        start: bool = True,
+    ) -> None:
+        self._paths = paths
+        self._headers = envelope.identity_headers(identity)
+        starter = functools.partial(ensure_service, paths) if start else None
+        self._transport = UnixTransport(paths.memory_socket, timeout=timeout, start=starter)
+        self._quiet = UnixTransport(paths.memory_socket, timeout=timeout, start=None)
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._transport.close()
+        self._quiet.close()
+
+    def ensure(self) -> None:
+        """Start the service where it does not listen yet, and wait until it does."""
+        ensure_service(self._paths)
+
+    # the service
+
+    def status(self) -> Status:
+        """Return the state of the service; does not start it and does not keep it awake."""
+        return self._decode(self._send(self._quiet, "GET", "/v1/status"), Status)
+
+    def stop(self) -> None:
+        """End the service and return when it is gone; raises `MemoryUnavailable` if none runs."""
+        self._send(self._quiet, "POST", "/v1/stop", {})
+        self._quiet.close()
+        self._transport.close()
+        wait_until_gone(self._paths)
+
+    def reindex(self) -> Status:
+        """Make every vector anew in the background, with the model that is set now."""
+        return self._call("POST", "/v1/reindex", Status, {})
+
+    # sessions
+
+    def sessions(
+        self,
+        query: str = "",
+        *,
+        status: SessionStatus | None = None,
+        project: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Session]:
+        """List sessions, the latest activity first; `query` has words and filters."""
+        asked = {"query": query, "status": status, "project": project}
+        return self._get("/v1/sessions", Page[Session], asked, cursor=cursor, limit=limit)
+
+    def session(self, session_id: int) -> Session:
+        """Return a session."""
+        return self._get(f"/v1/sessions/{session_id:d}", Session)
+
+    def current_session(self) -> Session | None:
+        """Return the session that this identity logs to now."""
+        return self._get("/v1/sessions/current", Session | None)  # type: ignore[arg-type]
+
+    def messages(
+        self,
+        session_id: int,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 200,
+    ) -> Page[Message]:
+        """Return messages of a session in their order.
+
+        `after` and `before` are a `seq`: the first ones after it, or the last ones before it.
+        Without either the first ones are returned. `total` counts the whole session.
+        """
+        asked = {"before": before, "after": after}
+        return self._get(f"/v1/sessions/{session_id:d}/messages", Page[Message], asked, limit=limit)
+
+    def start_session(self, name: str = "", *, source: str = "mcp", source_id: str = "") -> Session:
+        """Start a session and make it this identity's current one."""
+        body = {"name": name, "source": source, "source_id": source_id}
+        return self._call("POST", "/v1/sessions", Session, body)
+
+    def log(
+        self, role: Role, content: str, session_id: int | None = None, *, source_id: str = ""
+    ) -> Message:
+        """Append a message to the session, else to this identity's current one.
+
+        It is on disk when this returns.
+        """
+        body = {"role": role, "content": content, "session_id": session_id, "source_id": source_id}
+        return self._call("POST", "/v1/messages", Message, body)
+
+    def end_session(self, session_id: int | None, summary: str | None = None) -> SessionChange:
+        """End a session (None: this identity's current one); ending twice changes nothing."""
+        target = "current" if session_id is None else f"{session_id:d}"
+        return self._call(
+            "POST", f"/v1/sessions/{target}/end", SessionChange, {"summary": summary}, again=True
+        )
+
+    def reopen_session(self, session_id: int) -> SessionChange:
+        """Make an ended session active again."""
+        return self._call(
+            "POST", f"/v1/sessions/{session_id:d}/reopen", SessionChange, {}, again=True
+        )
+
+    def delete_session(self, session_id: int) -> None:
+        """Remove a session with its messages and vectors, for good."""
+        self._send(self._transport, "DELETE", f"/v1/sessions/{session_id:d}")
+
+    def search(
+        self,
+        query: str,
+        mode: Mode = "hybrid",
+        *,
+        limit: int = 20,
+        project: str | None = None,
+    ) -> SearchAnswer:
+        """Search all messages; `query` has words, phrases and filters."""
+        asked = {"query": query, "mode": mode, "project": project}
+        return self._get("/v1/search", SearchAnswer, asked, limit=limit)
+
+    def neighbours(self, message_id: int, n: int = 2) -> tuple[Message, ...]:
+        """Return a message with up to `n` before it and `n` after it, in their order."""
+        return self._get(f"/v1/messages/{message_id:d}/neighbours", tuple[Message, ...], {"n": n})
+
+    # knowledge
+
+    def add_entry(
+        self, title: str, content: str, *, source: str = "", tags: Sequence[str] = ()
+    ) -> Entry:
+        """Keep a new entry."""
+        body = {"title": title, "content": content, "source": source, "tags": tuple(tags)}
+        return self._call("POST", "/v1/entries", Entry, body)
+
+    def get_entry(self, entry_id: int) -> Entry:
+        """Return an entry."""
+        return self._get(f"/v1/entries/{entry_id:d}", Entry)
+
+    def update_entry(
+        self,
+        entry_id: int,
+        *,
+        title: str | None = None,
+        content: str | None = None,
+        source: str | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> Entry:
+        """Change what is given and leave the rest; `tags` replaces them all."""
+        body = {
+            "title": title,
+            "content": content,
+            "source": source,
+            "tags": None if tags is None else tuple(tags),
+        }
+        return self._call("PATCH", f"/v1/entries/{entry_id:d}", Entry, body, again=True)
+
+    def delete_entry(self, entry_id: int) -> None:
+        """Remove an entry with its vectors, for good."""
+        self._send(self._transport, "DELETE", f"/v1/entries/{entry_id:d}")
+
+    def entries(
+        self, *, tags: Sequence[str] = (), cursor: str | None = None, limit: int = 50
+    ) -> Page[Entry]:
+        """List entries, the newest first, with all of the tags."""
+        return self._get(
+            "/v1/entries", Page[Entry], {"tag": list(tags)}, cursor=cursor, limit=limit
+        )
+
+    def search_entries(self, query: str, mode: Mode = "hybrid", *, limit: int = 20) -> SearchAnswer:
+        """Search the knowledge."""
+        asked = {"query": query, "mode": mode}
+        return self._get("/v1/entries/search", SearchAnswer, asked, limit=limit)
+
+    def stats(self) -> EntryStats:
+        """Return figures about the knowledge."""
+        return self._get("/v1/entries/stats", EntryStats)
+
+    # in and out
+
+    def import_records(
+        self,
+        records: Iterable[Record],
+        *,
+        progress: Callable[[ImportReport], None] | None = None,
+    ) -> ImportReport:
+        """Take records in, in batches; `progress` is told the sum so far after each.
+
+        What is known already is counted and not added again, so an import that broke off can
+        simply be run again.
+        """
+        total = ImportReport()
+        for batch in exporting.batches(records, IMPORT_BATCH_RECORDS, IMPORT_BATCH_BYTES):
+            body = b'{"records":[' + b",".join(batch) + b"]}"
+            reply = self._send(self._transport, "POST", "/v1/import", body, again=True)
+            total = total.plus(self._decode(reply, ImportReport))
+            if progress is not None:
+                progress(total)
+        return total
+
+    def export(self, session_id: int | None = None) -> Iterator[Record]:
+        """Yield one session with its messages, or all sessions and all knowledge."""
+        return exporting.export(self, session_id)
+
+    def mcp(self, body: bytes, *, protocol_version: str = "2025-11-25") -> bytes | None:
+        """Carry one JSON-RPC message to the service's MCP endpoint and return its answer.
+
+        None is the answer to a notification. `protocol_version` is the one that was agreed on in
+        `initialize`; a message that names its own in `_meta` needs none.
+        """
+        headers = envelope.mcp_headers(body, protocol_version)
+        reply = self._send(self._transport, "POST", "/mcp", body, headers=headers)
+        return reply.body or None
+
+    # how
+
+    def _get(
+        self,
+        path: str,
+        kind: type[T],
+        asked: Mapping[str, Any] | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> T:
+        given = {**(asked or {}), "cursor": cursor, "limit": limit}
+        query = urlencode(
+            {key: value for key, value in given.items() if value not in (None, "")},
+            doseq=True,
+            quote_via=quote,
+        )
+        target = f"{path}?{query}" if query else path
+        return self._decode(self._send(self._transport, "GET", target), kind)
+
+    def _call(
+        self,
+        method: Method,
+        path: str,
+        kind: type[T],
+        body: Mapping[str, Any],
+        *,
+        again: bool = False,
+    ) -> T:
+        given = {key: value for key, value in body.items() if value is not None}
+        return self._decode(self._send(self._transport, method, path, given, again=again), kind)
+
+    def _send(
+        self,
+        transport: UnixTransport,
+        method: Method,
+        target: str,
+        body: Mapping[str, Any] | bytes | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        again: bool = False,
+    ) -> Reply:
+        content = body if isinstance(body, bytes | None) else msgspec.json.encode(body)
+        sent = {**self._headers, "Content-Type": "application/json", **(headers or {})}
+        repeatable = again or method in ("GET", "DELETE")
+        reply = transport.request(method, target, content, sent, repeatable=repeatable)
+        if reply.status >= 400 and not (target == "/mcp" and reply.is_json):
+            raise _error(reply)
+        return reply
+
+    def _decode(self, reply: Reply, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(reply.body, type=kind)
+        except msgspec.MsgspecError as error:
+            raise MemoryUnavailable(
+                f"the memory service answered something else than was asked for: {error}",
+                "It may be of another version: run pktui memory stop and try again",
+            ) from error
+
+
+_KINDS: dict[str, type[PktuiError]] = {
+    "not_found": NotFound,
+    "invalid": InvalidRequest,
+    "unavailable": MemoryUnavailable,
+}
+
+
+def _error(reply: Reply) -> PktuiError:
+    try:
+        failure = msgspec.json.decode(reply.body, type=envelope.Failure).error
+    except msgspec.MsgspecError:
+        return StoreError(
+            f"the memory service answered with status {reply.status}",
+            "See the log that pktui memory status names",
+        )
+    return _KINDS.get(failure.kind, StoreError)(failure.what, failure.cure)

@@ -1,0 +1,86 @@
+"""What surrounds a request to the memory service: its headers, and the shape of a failure."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any, Literal
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from pktui.memory.records import Identity
+
+AGENT_HEADER = "Pktui-Agent"
+GRANT_HEADER = "Pktui-Grant"
+PROJECT_HEADER = "Pktui-Project"
+PROTOCOL_VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
+
+_NAME_MEMBER = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+_PLAIN = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+
+FailureKind = Literal["not_found", "invalid", "unavailable", "store"]
+
+
+class FailureDetail(msgspec.Struct, frozen=True):
+    """What went wrong and what to do about it."""
+
+    kind: FailureKind
+    what: str
+    cure: str = ""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The body of every answer that is not a success."""
+
+    error: FailureDetail
+
+
+class _Shape(msgspec.Struct):
+    method: Any = None
+    params: Any = None
+
+
+def identity_headers(identity: Identity) -> dict[str, str]:
+    """Return the headers that say who asks; their values are percent-encoded UTF-8."""
+    values = {
+        AGENT_HEADER: identity.agent,
+        GRANT_HEADER: identity.grant,
+        PROJECT_HEADER: identity.project,
+    }
+    return {name: quote(value, safe="/ @:") for name, value in values.items() if value}
+
+
+def read_identity(agent: str | None, grant: str | None, project: str | None) -> Identity:
+    """Return the identity that the values of the three headers name."""
+    return Identity(*(unquote(value or "") for value in (agent, grant, project)))
+
+
+def mcp_headers(body: bytes, protocol_version: str) -> dict[str, str]:
+    """Return the headers that streamable HTTP wants beside a JSON-RPC message.
+
+    On the 2026-07-28 wire they repeat the method and the name of the body.
+    """
+    headers = {"Accept": "application/json, text/event-stream"}
+    try:
+        shape = msgspec.json.decode(body, type=_Shape)
+    except msgspec.MsgspecError:
+        return headers
+    params = shape.params if isinstance(shape.params, dict) else {}
+    meta = params.get("_meta")
+    version = meta.get(PROTOCOL_VERSION_KEY) if isinstance(meta, dict) else None
+    if not isinstance(version, str):
+        return {**headers, "Mcp-Protocol-Version": protocol_version}
+    headers["Mcp-Protocol-Version"] = version
+    if isinstance(shape.method, str):
+        headers["Mcp-Method"] = shape.method
+        name = params.get(_NAME_MEMBER.get(shape.method, ""))
+        if isinstance(name, str):
+            headers["Mcp-Name"] = _header_value(name)
+    return headers
+
+
+def _header_value(text: str) -> str:
+    if _PLAIN.fullmatch(text) and not text.startswith("=?base64?"):
+        return text
+    return f"=?base64?{base64.b64encode(text.encode(errors='replace')).decode()}?="

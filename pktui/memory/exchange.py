@@ -1,0 +1,101 @@
+"""The exchange format: sessions, messages and knowledge on their way in or out.
+
+One JSON object a line (JSONL, UTF-8), told apart by `type`:
+
+    {"type":"session","source":"claude-code","source_id":"6f1…","name":"…","status":"ended",
+     "started_at":"2026-01-31T08:00:00Z","ended_at":…,"summary":"…","agent":"…","project":"/…"}
+    {"type":"message","source":"claude-code","session":"6f1…","source_id":"12","role":"user",
+     "content":"…","created_at":"2026-01-31T08:00:01Z"}
+    {"type":"entry","origin":"opencode-pk","origin_id":"3","title":"…","content":"…",
+     "source":"https://…","tags":["…"],"created_at":…,"updated_at":…}
+
+A session is known by `source` and `source_id`, a message by its session and `source_id`, an entry
+by `origin` and `origin_id`: what is known already is not added again. A message comes after its
+session, in this file or in an earlier one. Times are ISO 8601 with an offset; members that are
+not listed here are ignored, so that newer files can be read.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from pktui.memory.records import Role, SessionStatus
+
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class SessionRecord(msgspec.Struct, frozen=True, tag_field="type", tag="session"):
+    """A session on its way in or out."""
+
+    source: Key
+    source_id: Key
+    started_at: Time
+    name: str = ""
+    status: SessionStatus = "ended"
+    ended_at: Time | None = None
+    summary: str = ""
+    agent: str = ""
+    project: str = ""
+
+
+class MessageRecord(msgspec.Struct, frozen=True, tag_field="type", tag="message"):
+    """A message on its way in or out; `session` is its session's `source_id`."""
+
+    source: Key
+    session: Key
+    source_id: Key
+    role: Role
+    content: str
+    created_at: Time
+
+
+class EntryRecord(msgspec.Struct, frozen=True, tag_field="type", tag="entry"):
+    """A knowledge entry on its way in or out; `source` is what the entry refers to."""
+
+    origin: Key
+    origin_id: Key
+    title: str
+    content: str
+    created_at: Time
+    updated_at: Time
+    source: str = ""
+    tags: tuple[str, ...] = ()
+
+
+Record = SessionRecord | MessageRecord | EntryRecord
+
+
+class Reject(msgspec.Struct, frozen=True):
+    """A record that could not be taken, and why; `at` says where it came from, as in `line 12`."""
+
+    at: str
+    why: str
+
+
+class ImportReport(msgspec.Struct, frozen=True):
+    """What an import did: numbers added, numbers known already, and what was refused.
+
+    `rejects` names the first refused records, `rejected` counts all of them.
+    """
+
+    sessions: int = 0
+    messages: int = 0
+    entries: int = 0
+    known: int = 0
+    rejected: int = 0
+    rejects: tuple[Reject, ...] = ()
+
+    def plus(self, other: ImportReport) -> ImportReport:
+        """Return the sum of both; at most 100 rejects are named."""
+        return ImportReport(
+            self.sessions + other.sessions,
+            self.messages + other.messages,
+            self.entries + other.entries,
+            self.known + other.known,
+            self.rejected + other.rejected,
+            (self.rejects + other.rejects)[:100],
+        )

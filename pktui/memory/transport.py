@@ -1,0 +1,186 @@
+"""HTTP over the memory service's Unix socket: kept connections, one careful second try.
+
+A request is sent a second time only where the first cannot have been carried out: nothing or not
+all of it was sent, or it is of a kind that may run twice.
+"""
+
+from __future__ import annotations
+
+import http.client
+import select
+import socket
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pktui.errors import MemoryUnavailable
+
+MAX_IDLE_CONNECTIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The status, content type and body of an HTTP answer."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+    @property
+    def is_json(self) -> bool:
+        """Tell whether the body says of itself that it is JSON."""
+        return self.content_type.startswith("application/json")
+
+
+class _NotSent(Exception):
+    """The request did not reach the service whole."""
+
+
+class _Lost(Exception):
+    """The service went away between the request and its answer."""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the Unix socket instead of a host."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        try:
+            self.sock.connect(str(self._path))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether the other side still keeps the connection and has said nothing more."""
+        return self.sock is not None and not select.select([self.sock], [], [], 0)[0]
+
+
+class UnixTransport:
+    """Requests to one Unix socket, from any number of threads.
+
+    `start` is called where nothing listens; it returns when the service listens, or raises.
+    """
+
+    def __init__(self, path: Path, *, timeout: float, start: Callable[[], None] | None) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._start = start
+        self._idle: list[_UnixConnection] = []
+        self._lock = threading.Lock()
+        self._finalizer = weakref.finalize(self, _close_all, self._idle)
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        repeatable: bool,
+    ) -> Reply:
+        """Send a request and return the answer; raises `MemoryUnavailable`."""
+        for attempt in (1, 2):
+            try:
+                return self._once(method, target, body, headers)
+            except _NotSent as error:
+                if attempt == 2:
+                    raise self._gone() from error
+            except _Lost as error:
+                if attempt == 2 or not repeatable:
+                    raise self._gone() from error
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Close the kept connections; the transport can still be used."""
+        with self._lock:
+            _close_all(self._idle)
+
+    def _once(
+        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Reply:
+        connection = self._connection()
+        try:
+            try:
+                connection.request(method, target, body=body, headers=dict(headers))
+            except TimeoutError as error:
+                raise self._slow() from error
+            except OSError as error:
+                raise _NotSent from error
+            try:
+                response = connection.getresponse()
+                content = response.read()
+            except TimeoutError as error:
+                raise self._slow() from error
+            except (OSError, http.client.HTTPException) as error:
+                raise _Lost from error
+        except BaseException:
+            connection.close()
+            raise
+        self._keep(connection)
+        return Reply(response.status, response.getheader("content-type", ""), content)
+
+    def _connection(self) -> _UnixConnection:
+        while True:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                return self._connect()
+            if connection.usable:
+                return connection
+            connection.close()
+
+    def _connect(self) -> _UnixConnection:
+        for start in (self._start, None):
+            connection = _UnixConnection(self._path, self._timeout)
+            try:
+                connection.connect()
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                if start is None:
+                    raise self._silent() from error
+                start()
+            except OSError as error:
+                raise MemoryUnavailable(
+                    f"the memory service's socket {self._path} cannot be used: {error.strerror}",
+                    "Check its owner and mode",
+                ) from error
+            else:
+                return connection
+        raise AssertionError("unreachable")
+
+    def _keep(self, connection: _UnixConnection) -> None:
+        with self._lock:
+            if connection.sock is not None and len(self._idle) < MAX_IDLE_CONNECTIONS:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _silent(self) -> MemoryUnavailable:
+        return MemoryUnavailable(
+            f"no memory service listens on {self._path}",
+            "It starts when it is needed; pktui memory serve starts it by hand",
+        )
+
+    def _gone(self) -> MemoryUnavailable:
+        return MemoryUnavailable(
+            "the memory service went away before it answered",
+            "See whether what you asked for was done, then ask again",
+        )
+
+    def _slow(self) -> MemoryUnavailable:
+        return MemoryUnavailable(
+            f"the memory service did not answer within {self._timeout:g} seconds",
+            "See pktui memory status and the log it names",
+        )
+
+
+def _close_all(connections: list[_UnixConnection]) -> None:
+    while connections:
+        connections.pop().close()
