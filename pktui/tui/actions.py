@@ -1,0 +1,249 @@
+"""The one registry of what a person can do: id, keys, label, tooltip, and where it holds.
+
+Bindings, the footer, the help and the palette all come from here. `settings.console.keys` maps
+an action's id to other keys; a wrong entry is left out and named at start. The Textual action is
+the part of the id after the dot (`sessions.end` runs `action_end` of the sessions view), unless
+`do` says otherwise.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding, BindingType
+from textual.keys import _character_to_key
+
+Scope = Literal["app", "list", "sessions", "transcript", "detail", "feed", "policies", "approvals"]
+
+SCOPE_TITLES: Mapping[Scope, str] = {
+    "app": "Everywhere",
+    "list": "In every list",
+    "sessions": "Sessions",
+    "transcript": "Transcript",
+    "detail": "In a detail",
+    "feed": "Feed",
+    "policies": "Policies",
+    "approvals": "Approvals",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something a person can do. `shown` puts it in the footer; keys are Textual's key names."""
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    tooltip: str
+    shown: bool = True
+    do: str = ""
+    priority: bool = False
+
+    @property
+    def scope(self) -> Scope:
+        """Where it holds: the part of the id before the dot."""
+        scope = self.id.partition(".")[0]
+        assert scope in SCOPE_TITLES
+        return scope  # type: ignore[return-value]
+
+    @property
+    def command(self) -> str:
+        """The Textual action."""
+        return self.do or self.id.partition(".")[2]
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("app.sessions", ("1",), "Sessions", "Find and read sessions", False, "view('sessions')"),
+    Action("app.feed", ("2",), "Feed", "Watch every call as it happens", False, "view('feed')"),
+    Action("app.policies", ("3",), "Policies", "Say what may happen", False, "view('policies')"),
+    Action("app.approvals", ("4",), "Approvals", "Decide what waits", False, "view('approvals')"),
+    Action("app.undo", ("u",), "undo", "Take back the last change, up to ten"),
+    Action("app.scope", ("ctrl+g",), "project/all", "Show this project or all of them", False),
+    Action("app.palette", ("ctrl+p",), "commands", "Find any action by its name", False),
+    Action("app.help", ("question_mark", "f1"), "help", "Show the keys of this view"),
+    Action("app.theme", (), "theme", "Change to the next theme", False),
+    Action("app.quit", ("q",), "quit", "Leave the console", False),
+    Action("app.interrupt", ("ctrl+c",), "quit", "Copy the selection, or quit at the second press",
+           False, priority=True),
+    Action("list.down", ("j", "down"), "down", "Next row", False),
+    Action("list.up", ("k", "up"), "up", "Row before", False),
+    Action("list.half_down", ("ctrl+d",), "half page down", "Half a page down", False),
+    Action("list.half_up", ("ctrl+u",), "half page up", "Half a page up", False),
+    Action("list.page_down", ("pagedown",), "page down", "A page down", False),
+    Action("list.page_up", ("pageup",), "page up", "A page up", False),
+    Action("list.first", ("g", "home"), "first", "First row", False),
+    Action("list.last", ("G", "end"), "last", "Last row; follows what arrives", False),
+    Action("list.choose", ("enter",), "open", "Open the row under the cursor"),
+    Action("sessions.search", ("slash",), "search", "Search sessions by meaning, words or phrase"),
+    Action("sessions.end", ("e",), "end", "End this session, with a summary if you like"),
+    Action("sessions.reopen", ("R",), "reopen", "Make an ended session active again", False),
+    Action("sessions.delete", ("D",), "delete", "Delete this session for good", False),
+    Action("sessions.export", ("x",), "export", "Write this session to a file"),
+    Action("sessions.copy", ("y",), "copy", "Copy this session's newest message or the hit"),
+    Action("sessions.next_hit", ("n",), "next hit", "Go to the next hit", False),
+    Action("sessions.previous_hit", ("N",), "hit before", "Go to the hit before", False),
+    Action("sessions.back", ("escape",), "back", "Back to the list, then out of the search", False),
+    Action("transcript.down", ("j", "down"), "down", "Scroll down", False),
+    Action("transcript.up", ("k", "up"), "up", "Scroll up", False),
+    Action("transcript.half_down", ("ctrl+d",), "half page down", "Half a page down", False),
+    Action("transcript.half_up", ("ctrl+u",), "half page up", "Half a page up", False),
+    Action("transcript.page_down", ("pagedown", "space"), "page down", "A page down", False),
+    Action("transcript.page_up", ("pageup",), "page up", "A page up", False),
+    Action("transcript.first", ("g", "home"), "oldest", "The oldest message loaded", False),
+    Action("transcript.last", ("G", "end"), "newest", "The newest message", False),
+    Action("transcript.next_message", ("right_square_bracket", "J"), "next message",
+           "Next message", False),
+    Action("transcript.previous_message", ("left_square_bracket", "K"), "message before",
+           "Message before", False),
+    Action("detail.down", ("j", "down"), "down", "Scroll down", False),
+    Action("detail.up", ("k", "up"), "up", "Scroll up", False),
+    Action("detail.half_down", ("ctrl+d",), "half page down", "Half a page down", False),
+    Action("detail.half_up", ("ctrl+u",), "half page up", "Half a page up", False),
+    Action("detail.page_down", ("pagedown",), "page down", "A page down", False),
+    Action("detail.page_up", ("pageup",), "page up", "A page up", False),
+    Action("detail.first", ("g", "home"), "top", "The first line", False),
+    Action("detail.last", ("G", "end"), "bottom", "The last line", False),
+    Action("feed.filter", ("slash",), "filter", "Show only calls that match"),
+    Action("feed.rule", ("p",), "policy", "Go to this call's tool in Policies"),
+    Action("feed.back", ("escape",), "back", "Close the call, then drop the filter", False),
+    Action("policies.cycle", ("space",), "change", "Allow, ask, deny, hide, in turn"),
+    Action("policies.limit", ("l",), "limit", "Cap how often this tool may be called"),
+    Action("policies.reason", ("r",), "reason", "Say why, to the agent and to the person asked"),
+    Action("policies.back", ("escape", "left"), "servers", "Back to the servers", False),
+    Action("approvals.allow", ("a",), "allow once", "Let this one call run"),
+    Action("approvals.deny", ("d",), "deny", "Refuse this call"),
+    Action("approvals.deny_saying", ("r",), "deny with words", "Refuse, and tell the agent why"),
+    Action("approvals.raw", ("v",), "raw", "Show the arguments as they came, or laid out"),
+    Action("approvals.more", ("space",), "more", "Scroll the arguments a page", False),
+    Action("approvals.later", ("escape",), "later", "Leave it waiting, back to the queue"),
+)  # fmt: skip
+
+OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
+    "app": frozenset(SCOPE_TITLES),
+    "list": frozenset({"app", "list", "sessions", "feed", "policies", "approvals"}),
+    "sessions": frozenset({"app", "list", "sessions", "transcript"}),
+    "transcript": frozenset({"app", "sessions", "transcript"}),
+    "detail": frozenset({"app", "detail", "feed", "approvals"}),
+    "feed": frozenset({"app", "list", "detail", "feed"}),
+    "policies": frozenset({"app", "list", "policies"}),
+    "approvals": frozenset({"app", "list", "detail", "approvals"}),
+}
+"""Scopes whose keys can hold at the same moment."""
+
+EATEN = frozenset(f"ctrl+{letter}" for letter in "abhijmqs")
+"""Keys that terminals and multiplexers keep for themselves."""
+
+BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
+
+
+def actions_in(*scopes: Scope) -> Iterator[Action]:
+    """Yield the actions of these scopes in the order of the registry."""
+    return (action for action in ACTIONS if action.scope in scopes)
+
+
+def bindings(scope: Scope) -> list[BindingType]:
+    """Return the bindings of a scope for a widget's `BINDINGS`."""
+    return [
+        Binding(
+            ",".join(action.keys),
+            action.command,
+            action.label,
+            show=action.shown,
+            tooltip=action.tooltip,
+            id=action.id,
+            priority=action.priority,
+        )
+        for action in actions_in(scope)
+        if action.keys
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Keymap:
+    """The keys in force. `problems` are sentences about entries that were left out."""
+
+    remapped: Mapping[str, tuple[str, ...]]
+    problems: tuple[str, ...] = ()
+
+    def keys(self, action: Action) -> tuple[str, ...]:
+        """Return the action's keys in force."""
+        return self.remapped.get(action.id, action.keys)
+
+    def shown(self, action: Action) -> str:
+        """Return the first key as a person reads it, "" where there is none."""
+        keys = self.keys(action)
+        return display_key(keys[0]) if keys else ""
+
+    def textual(self) -> dict[str, str]:
+        """Return what `App.set_keymap` takes."""
+        return {name: ",".join(keys) for name, keys in self.remapped.items()}
+
+
+def read_keymap(wanted: Mapping[str, str]) -> Keymap:
+    """Check `settings.console.keys`: unknown ids, keys that never arrive, and conflicts."""
+    remapped: dict[str, tuple[str, ...]] = {}
+    problems: list[str] = []
+    for name, text in wanted.items():
+        keys = tuple(_key_name(key.strip()) for key in text.split(",") if key.strip())
+        problem = _problem(name, keys)
+        if problem:
+            problems.append(f"console.keys: {problem}")
+        else:
+            remapped[name] = keys
+    for name in tuple(remapped):
+        clash = _clash(BY_ID[name], remapped)
+        if clash:
+            problems.append(f"console.keys: {name} = {remapped[name][0]} {clash}; it was left out")
+            del remapped[name]
+    return Keymap(remapped, tuple(problems))
+
+
+def _problem(name: str, keys: tuple[str, ...]) -> str:
+    if name not in BY_ID:
+        near = difflib.get_close_matches(name, BY_ID, n=1)
+        return f"no action {name}" + (f", did you mean {near[0]}?" if near else "")
+    if not BY_ID[name].keys:
+        return f"{name} is reached through the palette only"
+    if not keys:
+        return f"{name} has no key"
+    eaten = EATEN.intersection(keys)
+    return f"{name} = {min(eaten)} never arrives: terminals keep that key" if eaten else ""
+
+
+def _clash(action: Action, remapped: Mapping[str, tuple[str, ...]]) -> str:
+    mine = set(remapped[action.id])
+    for other in ACTIONS:
+        if other.id == action.id or other.scope not in OVERLAPS[action.scope]:
+            continue
+        if mine.intersection(remapped.get(other.id, other.keys)):
+            return f"is also {other.id}"
+    return ""
+
+
+def _key_name(key: str) -> str:
+    return _character_to_key(key) if len(key) == 1 else key
+
+
+_SHOWN = {
+    "slash": "/",
+    "question_mark": "?",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+}
+
+
+def display_key(key: str) -> str:
+    """Return a key's name as a person reads it: `ctrl+g` as `^g`, `slash` as `/`."""
+    if key.startswith("ctrl+"):
+        return f"^{key[5:]}"
+    return _SHOWN.get(key, key)

@@ -1,0 +1,45 @@
+"""Opening and leaving the console."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pktui.errors import LedgerError, UsageError
+from pktui.settings import Paths, Settings, make_private_directory
+
+
+def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) -> int:
+    """Show the console until the person leaves it; return the exit status.
+
+    While it is open the ledger knows that somebody can answer approvals, so gateways hold calls
+    for them; a read-only console is not announced. Raises `UsageError` where there is no
+    terminal, `LedgerUnavailable` where the ledger cannot be opened.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "the console needs a terminal, and standard input or output is none",
+            "Use the commands instead: pktui sessions, approvals, audit, policy (all take --json)",
+        )
+    from pktui.ledger.ledger import Ledger, now_us
+    from pktui.memory.client import MemoryClient
+    from pktui.memory.records import Identity
+    from pktui.tui.console import Console
+    from pktui.tui.services import Services
+
+    make_private_directory(paths.data_dir)
+    project = str(Path.cwd())
+    ledger = Ledger.open(paths.ledger_file, audit=settings.audit)
+    memory = MemoryClient(paths, Identity(agent="console", project=project), start=False)
+    services = Services(paths, settings, ledger, memory, now_us, project, read_only)
+    token = "" if read_only else ledger.presence.announce("console", project=project)
+    try:
+        return Console(services).run() or 0
+    finally:
+        try:
+            if token:
+                ledger.presence.leave(token)
+        except LedgerError as error:
+            sys.stderr.write(f"pktui: the console could not sign off: {error}\n")
+        ledger.close()
+        memory.close()

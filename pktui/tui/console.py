@@ -1,0 +1,363 @@
+"""The console: header, four views, tray and status line, and what joins them.
+
+The app owns what the views share (scope, undo, keys, inks) and the beat that notices changes;
+everything a view shows is the view's own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.app import App, ComposeResult
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Input
+
+from pktui.errors import PktuiError
+from pktui.text import visible
+from pktui.tui.actions import Action, Scope, actions_in, bindings, read_keymap
+from pktui.tui.glyphs import glyphs_of
+from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
+from pktui.tui.tray import Tray
+from pktui.tui.undo import UndoStack
+from pktui.tui.views.base import View
+from pktui.tui.vitals import (
+    LedgerVitals,
+    MemoryVitals,
+    MemoryWatch,
+    look_at_memory,
+    read_ledger,
+)
+from pktui.tui.widgets.key_line import KeyLine
+from pktui.tui.widgets.top_bar import Counts, TopBar
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
+
+    from pktui.tui.services import Services
+
+BEAT_SECONDS = 0.2
+SECOND_PRESS_SECONDS = 2.0
+VIEWS: dict[str, tuple[str, str]] = {
+    "sessions": ("pktui.tui.views.sessions.view", "SessionsView"),
+    "feed": ("pktui.tui.views.feed.view", "FeedView"),
+    "policies": ("pktui.tui.views.policies.view", "PoliciesView"),
+    "approvals": ("pktui.tui.views.approvals.view", "ApprovalsView"),
+}
+"""Where each view is; it is imported when it first comes to the front."""
+
+
+class Views(Widget):
+    """The place of the views; one is in front, those not yet looked at are not there yet."""
+
+
+class LedgerSeen(Message):
+    """The ledger was read."""
+
+    def __init__(self, vitals: LedgerVitals) -> None:
+        super().__init__()
+        self.vitals = vitals
+
+
+class MemorySeen(Message):
+    """The memory service was looked at."""
+
+    def __init__(self, vitals: MemoryVitals) -> None:
+        super().__init__()
+        self.vitals = vitals
+
+
+class Console(App[int], inherit_bindings=False):
+    """The program. `services` is all it knows of the rest of pktui."""
+
+    TITLE = "pktui"
+    CSS_PATH: ClassVar = ["styles/console.tcss"]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+    ENABLE_COMMAND_PALETTE = False
+
+    front: reactive[str] = reactive("")
+    whole: reactive[bool] = reactive(True, init=False)
+    """True: all projects; false: this project only."""
+
+    def __init__(self, services: Services, *, view: str = "sessions") -> None:
+        super().__init__()
+        self.services = services
+        self.glyphs = glyphs_of(services.settings.console.glyphs)
+        self.keymap = read_keymap(services.settings.console.keys)
+        self.undo_stack = UndoStack()
+        self.memory = MemoryVitals()
+        self.ledger = LedgerVitals()
+        self._first_view = view
+        self._beating = False
+        self._stale: dict[str, set[str]] = {}
+        self._pressed_at = float("-inf")
+        self._watch: MemoryWatch | None = None
+
+    # Layout
+
+    def compose(self) -> ComposeResult:
+        """Lay out the frame; the view in front follows when it is mounted."""
+        yield TopBar(self.glyphs, id="top")
+        yield Views(id="views")
+        yield Tray(self.services, id="tray")
+        yield KeyLine(self.keymap, self.glyphs, id="keys")
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Give every theme the console's own colour names."""
+        return dict(DEFAULT_VARIABLES)
+
+    async def on_mount(self) -> None:
+        """Set theme and keys, bring the first view to the front, and start watching."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self._set_theme(self.services.settings.console.theme)
+        self.set_keymap(self.keymap.textual())
+        for problem in self.keymap.problems:
+            self.say(problem, severity="warning")
+        await self.action_view(self._first_view)
+        self.beat()
+        if self.services.background:
+            self.set_interval(BEAT_SECONDS, self.beat)
+            self._watch = MemoryWatch(
+                self.services.memory, lambda seen: self.post_message(MemorySeen(seen))
+            )
+            self.call_after_refresh(self._watch.start)
+        else:
+            self._look_at_memory()
+
+    def on_unmount(self) -> None:
+        """Let the watching thread go."""
+        if self._watch is not None:
+            self._watch.stop()
+
+    def _set_theme(self, name: str) -> None:
+        if name in self.available_themes:
+            self.theme = name
+            return
+        self.theme = THEMES[0].name
+        known = ", ".join(theme.name for theme in THEMES)
+        self.say(f"console.theme: no theme {name}; known: {known}", severity="warning")
+
+    # What views use
+
+    @property
+    def project(self) -> str | None:
+        """The project the person limited the views to, `None` for all."""
+        return None if self.whole else self.services.project
+
+    def say(self, text: str, *, severity: str = "information", seconds: float = 5) -> None:
+        """Show a notice; foreign text in it is made visible."""
+        kind = severity if severity in {"warning", "error"} else "information"
+        self.notify(visible(text), severity=kind, timeout=seconds, markup=False)  # type: ignore[arg-type]
+
+    def say_error(self, error: PktuiError) -> None:
+        """Show what went wrong and what to do."""
+        self.say(str(error), severity="error", seconds=8)
+
+    def view_in_front(self) -> View | None:
+        """Return the view that is shown, `None` before the first."""
+        found = self.query(f"#{self.front}").results(View) if self.front else iter(())
+        return next(iter(found), None)
+
+    def refuse_read_only(self) -> bool:
+        """Tell the person where the console may not change anything; true if it is so."""
+        if self.services.read_only:
+            self.say("this console is read-only: it shows everything and changes nothing")
+        return self.services.read_only
+
+    # Views
+
+    async def action_view(self, name: str) -> None:
+        """Bring a view to the front, mounting it the first time."""
+        place = self.query_one(Views)
+        for other in place.query(View):
+            other.display = other.id == name
+        view = next(iter(place.query(f"#{name}").results(View)), None)
+        new = view is None
+        if view is None:
+            view = self._make_view(name)
+            await place.mount(view)
+        self.front = name
+        self.query_one(TopBar).front = name
+        view.focus_default()
+        if not new:
+            view.shown()
+            self._tell_stale(view)
+
+    def _make_view(self, name: str) -> View:
+        module, kind = VIEWS[name]
+        view = getattr(importlib.import_module(module), kind)(self.services, id=name)
+        assert isinstance(view, View)
+        return view
+
+    def _tell(self, what: str) -> None:
+        """Call a method of the view in front; the others hear of it when they come there."""
+        for view in self.query_one(Views).query(View):
+            if view.id == self.front:
+                getattr(view, what)()
+            else:
+                self._stale.setdefault(view.id or "", set()).add(what)
+
+    def _tell_stale(self, view: View) -> None:
+        for what in sorted(self._stale.pop(view.id or "", ())):
+            getattr(view, what)()
+
+    # The beat
+
+    def beat(self) -> None:
+        """Read the ledger again, unless that is still going on."""
+        if not self._beating and self.is_running:
+            self._beating = True
+            self._read_ledger()
+
+    @work(thread=True, group="beat")
+    def _read_ledger(self) -> None:
+        self.post_message(LedgerSeen(read_ledger(self.services)))
+
+    @work(thread=True, group="look")
+    def _look_at_memory(self) -> None:
+        self.post_message(MemorySeen(look_at_memory(self.services.memory)))
+
+    @on(LedgerSeen)
+    def _show_ledger(self, message: LedgerSeen) -> None:
+        self._beating = False
+        seen, before = message.vitals, self.ledger
+        if seen == before:
+            return
+        self.ledger = seen
+        self.query_one(KeyLine).ledger = seen
+        self._count()
+        self.query_one(Tray).ledger_moved(seen.pending)
+        self.title = f"({seen.pending}) pktui" if seen.pending else "pktui"
+        if seen.version != before.version:
+            self._tell("ledger_moved")
+
+    @on(MemorySeen)
+    def _show_memory(self, message: MemorySeen) -> None:
+        seen, before = message.vitals, self.memory
+        if seen == before:
+            return
+        self.memory = seen
+        self.query_one(KeyLine).memory = seen
+        self._count()
+        if seen.state == "ok" and before.state == "down":
+            self.say("memory is back")
+        self._tell("memory_moved")
+
+    def _count(self) -> None:
+        status = self.memory.status
+        self.query_one(TopBar).counts = Counts(
+            sessions=status.sessions if status else -1,
+            calls_per_minute=self.ledger.calls_per_minute,
+            policies=self.ledger.policies,
+            pending=self.ledger.pending,
+        )
+
+    def watch_title(self, title: str) -> None:
+        """Put the title on the terminal."""
+        driver = self._driver
+        if driver is not None and not self.is_headless:
+            driver.write(f"\x1b]0;{title}\x07")
+
+    # Actions
+
+    def action_scope(self) -> None:
+        """Switch between this project and all of them."""
+        self.whole = not self.whole
+
+    def watch_whole(self, whole: bool) -> None:
+        """Name the scope and tell the view."""
+        here = Path(self.services.project).name or self.services.project
+        self.query_one(TopBar).scope = "all projects" if whole else f"project {visible(here)}"
+        self._tell("scope_changed")
+
+    def action_undo(self) -> None:
+        """Take back the last change."""
+        step = self.undo_stack.pop()
+        if step is None:
+            self.say("nothing to undo")
+            return
+        self._run_undo(step.label, step.revert, step.done)
+
+    @work(thread=True, group="undo")
+    def _run_undo(self, label: str, revert: Callable[[], str], done: Callable[[], None]) -> None:
+        try:
+            sentence = revert()
+        except PktuiError as error:
+            self.call_from_thread(self.say, f"{label} could not be undone: {error}",
+                                  severity="error")  # fmt: skip
+            return
+        self.call_from_thread(self.say, sentence)
+        self.call_from_thread(done)
+
+    def action_press(self, key: str) -> None:
+        """Do what a key does; for clicks on the key line."""
+        self.simulate_key(key)
+
+    def action_theme(self) -> None:
+        """Change to the next of the console's own themes."""
+        names = [theme.name for theme in THEMES]
+        at = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(at + 1) % len(names)]
+        self.say(f"theme {self.theme}; set console.theme in settings.toml to keep it")
+
+    def action_help(self) -> None:
+        """Show the keys of the view in front."""
+        from pktui.tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self._scopes(), self.keymap))
+
+    def action_palette(self) -> None:
+        """Open the command palette."""
+        from textual.command import CommandPalette
+
+        from pktui.tui.palette import ActionProvider
+
+        self.push_screen(CommandPalette([ActionProvider], placeholder="Find an action…"))
+
+    async def action_quit(self) -> None:
+        """Leave the console."""
+        self.exit(0)
+
+    async def action_interrupt(self) -> None:
+        """Copy what is selected; else quit at the second press."""
+        focused = self.focused
+        selected = focused.selected_text if isinstance(focused, Input) else None
+        selected = selected or self.screen.get_selected_text()
+        if selected:
+            self.copy_to_clipboard(selected)
+            return
+        now = time.monotonic()
+        if now - self._pressed_at <= SECOND_PRESS_SECONDS:
+            self.exit(0)
+            return
+        self._pressed_at = now
+        self.say("press ctrl+c once more to leave", seconds=SECOND_PRESS_SECONDS)
+
+    # Palette
+
+    def _scopes(self) -> tuple[Scope, ...]:
+        scopes: dict[str, tuple[Scope, ...]] = {
+            "sessions": ("sessions", "list", "transcript", "app"),
+            "feed": ("feed", "list", "app"),
+            "policies": ("policies", "list", "app"),
+            "approvals": ("approvals", "list", "app"),
+        }
+        return scopes.get(self.front, ("app",))
+
+    def offered_actions(self) -> Iterable[Action]:
+        """Yield what the palette offers: the view's actions and those that hold everywhere."""
+        wanted = [scope for scope in self._scopes() if scope not in {"list", "transcript"}]
+        return (action for action in actions_in(*wanted) if action.id != "app.interrupt")
+
+    async def run_offered(self, action: Action) -> None:
+        """Run an action from the palette, on the view in front or the app."""
+        target: View | Console | None = self if action.scope == "app" else self.view_in_front()
+        if target is not None:
+            await self.run_action(action.command, default_namespace=target)

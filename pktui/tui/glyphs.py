@@ -1,0 +1,68 @@
+"""The signs that stand before words, in two sets: Unicode and plain ASCII."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """One sign for each meaning; every one is a single cell wide."""
+
+    active: str
+    ended: str
+    allowed: str
+    denied: str
+    waiting: str
+    hidden: str
+    limited: str
+    changed: str
+    live: str
+    cursor: str
+    bar: str
+    rule: str
+    dot: str
+    more: str
+    into: str
+
+
+UNICODE = Glyphs(
+    active="●",
+    ended="○",
+    allowed="✓",
+    denied="✗",
+    waiting="▲",
+    hidden="◌",
+    limited="◔",
+    changed="≠",
+    live="●",
+    cursor="▌",
+    bar="│",
+    rule="─",
+    dot="·",
+    more="…",
+    into="›",  # noqa: RUF001
+)
+ASCII = Glyphs(
+    active="*",
+    ended="o",
+    allowed="+",
+    denied="x",
+    waiting="!",
+    hidden="-",
+    limited="%",
+    changed="#",
+    live="*",
+    cursor=">",
+    bar="|",
+    rule="-",
+    dot="-",
+    more="~",
+    into=">",
+)
+
+
+def glyphs_of(name: Literal["unicode", "ascii"]) -> Glyphs:
+    """Return the set that the settings name."""
+    return ASCII if name == "ascii" else UNICODE

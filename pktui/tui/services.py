@@ -1,0 +1,91 @@
+"""What the views work with, passed in so that tests can pass their own.
+
+Everything here may block: call it from thread workers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from pktui.ledger.ledger import Ledger
+    from pktui.memory.records import (
+        Message,
+        Mode,
+        Page,
+        SearchAnswer,
+        Session,
+        SessionChange,
+        SessionStatus,
+        Status,
+    )
+    from pktui.settings import Paths, Settings
+
+
+class Memory(Protocol):
+    """The part of `pktui.memory.client.MemoryClient` that the console uses."""
+
+    def ensure(self) -> None:
+        """Start the service where it does not run, and wait until it answers."""
+
+    def status(self) -> Status:
+        """Return the state of the service."""
+
+    def sessions(
+        self,
+        query: str = "",
+        *,
+        status: SessionStatus | None = None,
+        project: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Session]:
+        """Return sessions, the latest first."""
+
+    def session(self, session_id: int) -> Session:
+        """Return one session."""
+
+    def messages(
+        self,
+        session_id: int,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 200,
+    ) -> Page[Message]:
+        """Return the newest messages, or those next to a sequence number; oldest first."""
+
+    def search(
+        self, query: str, mode: Mode = "hybrid", *, limit: int = 20, project: str | None = None
+    ) -> SearchAnswer:
+        """Return the messages that match best."""
+
+    def end_session(self, session_id: int, summary: str | None = None) -> SessionChange:
+        """End a session."""
+
+    def reopen_session(self, session_id: int) -> SessionChange:
+        """Make an ended session active again."""
+
+    def delete_session(self, session_id: int) -> None:
+        """Delete a session and its messages for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The rooms behind the console. `clock` gives microseconds since the epoch, UTC."""
+
+    paths: Paths
+    settings: Settings
+    ledger: Ledger
+    memory: Memory
+    clock: Callable[[], int]
+    project: str = ""
+    """The directory the console was opened in: what "this project" means."""
+    read_only: bool = False
+    background: bool = True
+    """False: nothing runs by itself; a test calls `Console.beat` and waits for the workers."""
+
+
+Part = Literal["memory", "ledger"]

@@ -1,0 +1,46 @@
+"""What every view is: a widget with the services, told when something moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.widget import Widget
+
+if TYPE_CHECKING:
+    from pktui.tui.console import Console
+    from pktui.tui.services import Services
+
+
+class View(Widget):
+    """Base of the four views.
+
+    The app calls the methods below from its event loop, and only while the view is in front:
+    `shown` when it comes to the front, the others when what they name has changed since.
+    """
+
+    def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.services = services
+
+    @property
+    def console(self) -> Console:
+        """The app, with its scope, undo stack, inks and glyphs."""
+        return cast("Console", self.app)
+
+    def focus_default(self) -> None:
+        """Give the focus to the view's main list."""
+
+    def search(self, text: str) -> None:
+        """Search or filter by this text, where the view can."""
+
+    def shown(self) -> None:
+        """Refresh: the view came to the front."""
+
+    def ledger_moved(self) -> None:
+        """Refresh: another process or this one wrote to the ledger."""
+
+    def memory_moved(self) -> None:
+        """Refresh: the memory service came, went, or holds other sessions."""
+
+    def scope_changed(self) -> None:
+        """Refresh: the person switched between this project and all."""

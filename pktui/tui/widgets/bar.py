@@ -1,0 +1,82 @@
+"""One line of text made of parts, some of which do something when clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+if TYPE_CHECKING:
+    from textual import events
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of the line; `action` is a Textual action to run at a click."""
+
+    text: str
+    style: Style
+    action: str = ""
+
+
+class Bar(Widget):
+    """One line: parts from the left, parts at the right; the left gives way where it is narrow."""
+
+    ALLOW_SELECT = False
+
+    def left(self) -> Sequence[Part]:
+        """Return the parts from the left, the most important first."""
+        return ()
+
+    def right(self) -> Sequence[Part]:
+        """Return the parts at the right."""
+        return ()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw the line."""
+        if y > 0:
+            return Strip.blank(self.size.width, self.rich_style)
+        width = self.size.width
+        right = self._right_that_fits(width)
+        room = width - _width(right)
+        segments = [self._segment(part) for part in self._left_that_fits(room)]
+        strip = Strip(segments).adjust_cell_length(room, Style())
+        strip = Strip.join([strip, Strip([self._segment(part) for part in right])])
+        return strip.apply_style(self.rich_style)
+
+    async def on_click(self, event: events.Click) -> None:
+        """Run the action of the part under the pointer."""
+        action = event.style.meta.get("bar")
+        if isinstance(action, str) and action:
+            await self.run_action(action)
+
+    def _segment(self, part: Part) -> Segment:
+        style = part.style
+        if part.action:
+            style += Style.from_meta({"bar": part.action})
+        return Segment(part.text, style)
+
+    def _right_that_fits(self, width: int) -> list[Part]:
+        right = list(self.right())
+        while right and _width(right) > width * 2 // 3:
+            right.pop(0)
+        return right
+
+    def _left_that_fits(self, room: int) -> list[Part]:
+        kept: list[Part] = []
+        for part in self.left():
+            room -= cell_len(part.text)
+            if room < 0:
+                break
+            kept.append(part)
+        return kept
+
+
+def _width(parts: Sequence[Part]) -> int:
+    return sum(cell_len(part.text) for part in parts)

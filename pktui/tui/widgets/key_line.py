@@ -1,0 +1,94 @@
+"""The last line: the keys in force for what has the focus, and how everything is at the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textual.reactive import reactive
+
+from pktui.tui.actions import ACTIONS, Action, Keymap
+from pktui.tui.theme import Ink, ink_of
+from pktui.tui.vitals import LedgerVitals, MemoryVitals
+from pktui.tui.widgets.bar import Bar, Part
+
+if TYPE_CHECKING:
+    from rich.style import Style
+
+    from pktui.tui.glyphs import Glyphs
+
+_LAST = ("app.undo", "app.help")
+
+
+class KeyLine(Bar):
+    """The footer."""
+
+    ledger: reactive[LedgerVitals | None] = reactive(None)
+    memory: reactive[MemoryVitals] = reactive(MemoryVitals())
+
+    def __init__(self, keymap: Keymap, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._keymap = keymap
+        self._glyphs = glyphs
+
+    def on_mount(self) -> None:
+        """Follow the focus."""
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
+
+    def left(self) -> Sequence[Part]:
+        """Return the keys."""
+        ink = ink_of(self.app)
+        parts = [Part(" ", ink.dim)]
+        for action, command in self._in_force():
+            parts += [
+                Part(f"{self._keymap.shown(action)} ", ink.accent, command),
+                Part(f"{action.label}   ", ink.dim, command),
+            ]
+        return parts
+
+    def right(self) -> Sequence[Part]:
+        """Return how policy, gateways and memory are."""
+        ink = ink_of(self.app)
+        dot = Part(f" {self._glyphs.dot} ", ink.faint)
+        policy = self._policy(ink)
+        return (*policy, dot, *self._gateways(ink), dot, *self._memory(ink), Part(" ", ink.dim))
+
+    def _in_force(self) -> list[tuple[Action, str]]:
+        active = {
+            entry.binding.id: entry
+            for entry in self.screen.active_bindings.values()
+            if entry.binding.id and entry.enabled
+        }
+        shown = [action for action in ACTIONS if action.shown and action.id in active]
+        shown.sort(key=lambda action: _LAST.index(action.id) if action.id in _LAST else -1)
+        return [(action, f"app.press('{active[action.id].binding.key}')") for action in shown]
+
+    def _policy(self, ink: Ink) -> list[Part]:
+        seen = self.ledger
+        if seen is None:
+            return [Part("policy …", ink.faint)]
+        if seen.problem:
+            return [_state(self._glyphs.denied, "ledger", "lost", ink.bad)]
+        if seen.stopped:
+            return [_state(self._glyphs.denied, "all calls", "stopped", ink.bad)]
+        if seen.policy_problem:
+            return [_state(self._glyphs.waiting, "policy", "broken", ink.wait)]
+        return [Part("policy ", ink.dim), Part("ok", ink.ok)]
+
+    def _gateways(self, ink: Ink) -> list[Part]:
+        count = self.ledger.gateways if self.ledger else 0
+        word = "gateway" if count == 1 else "gateways"
+        return [Part(f"{count} {word}", ink.dim if count else ink.faint)]
+
+    def _memory(self, ink: Ink) -> list[Part]:
+        styles = {"ok": ink.ok, "starting": ink.wait, "down": ink.bad}
+        words = {"ok": "ok", "starting": "starting…", "down": "down"}
+        word = words[self.memory.state]
+        status = self.memory.status
+        if status is not None and status.pending_vectors > 0:
+            word = f"indexing {status.pending_vectors:,}"
+        return [Part("memory ", ink.dim), Part(word, styles[self.memory.state])]
+
+
+def _state(sign: str, what: str, word: str, style: Style) -> Part:
+    return Part(f"{sign} {what} {word}", style)

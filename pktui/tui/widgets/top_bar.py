@@ -1,0 +1,85 @@
+"""The first line: the name, the four views with their counts, and the scope."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.style import Style
+from textual.reactive import reactive
+
+from pktui.tui.theme import Ink, ink_of
+from pktui.tui.widgets.bar import Bar, Part
+
+if TYPE_CHECKING:
+    from pktui.tui.glyphs import Glyphs
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the header says of each view; negative: not known yet."""
+
+    sessions: int = -1
+    calls_per_minute: int = 0
+    policies: int = 0
+    pending: int = 0
+
+
+TITLES = {"sessions": "Sessions", "feed": "Feed", "policies": "Policies", "approvals": "Approvals"}
+
+
+class TopBar(Bar):
+    """The header."""
+
+    front: reactive[str] = reactive("sessions")
+    counts: reactive[Counts] = reactive(Counts())
+    scope: reactive[str] = reactive("all projects")
+
+    def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._glyphs = glyphs
+
+    def left(self) -> Sequence[Part]:
+        """Return the name and the views."""
+        ink = ink_of(self.app)
+        narrow = self.size.width < 72
+        parts = [Part(" pktui ", ink.accent + ink.bold), Part("  ", ink.dim)]
+        for number, (name, title) in enumerate(TITLES.items(), 1):
+            parts += self._view(number, name, title, ink, narrow=narrow)
+        return parts
+
+    def right(self) -> Sequence[Part]:
+        """Return the scope."""
+        ink = ink_of(self.app)
+        return (Part(f"{self.scope} ", ink.dim, "app.scope"),)
+
+    def _view(self, number: int, name: str, title: str, ink: Ink, *, narrow: bool) -> list[Part]:
+        action = f"app.view('{name}')"
+        front = name == self.front
+        label = ink.bold if front else ink.dim
+        ground = ink.cursor if front else Style()
+        parts = [
+            Part(f" {number} ", (ink.accent if front else ink.faint) + ground, action),
+            Part(f"{title}", label + ground, action),
+        ]
+        count = self._count(name, ink)
+        if count:
+            text, style = count
+            parts.append(Part(f" {text}", style + ground, action))
+        parts.append(Part(" ", ground, action))
+        if not narrow:
+            parts.append(Part(" ", ink.dim))
+        return parts
+
+    def _count(self, name: str, ink: Ink) -> tuple[str, Style] | None:
+        counts = self.counts
+        if name == "sessions":
+            return (f"{counts.sessions:,}", ink.dim) if counts.sessions >= 0 else None
+        if name == "feed":
+            live = counts.calls_per_minute > 0
+            sign = self._glyphs.live if live else self._glyphs.ended
+            return f"{sign} {counts.calls_per_minute}/min", ink.ok if live else ink.faint
+        if name == "policies":
+            return f"{counts.policies}", ink.dim
+        return (f"{self._glyphs.waiting}{counts.pending}", ink.wait) if counts.pending else None

@@ -1,0 +1,157 @@
+"""A memory that lives in the process: the console's `Memory` for tests, with failures on demand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from pktui.errors import MemoryUnavailable, NotFound
+from pktui.memory.records import (
+    Hit,
+    Mark,
+    Message,
+    Mode,
+    Page,
+    Role,
+    SearchAnswer,
+    Session,
+    SessionChange,
+    SessionStatus,
+    Status,
+)
+
+START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+
+
+class MemoryInProcess:
+    """Sessions and messages in lists. `down` makes every call fail as a lost service does."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, Session] = {}
+        self.written: dict[int, list[Message]] = {}
+        self.down = False
+        self.calls: list[str] = []
+
+    def add(
+        self,
+        title: str,
+        *messages: tuple[Role, str],
+        agent: str = "claude-code",
+        project: str = "/home/ada/shop",
+        status: SessionStatus = "active",
+    ) -> Session:
+        """Add a session with messages a minute apart."""
+        number = len(self.kept) + 1
+        began = START + timedelta(hours=number)
+        rows = [
+            Message(number * 100_000 + seq, number, seq, role, text, began + timedelta(minutes=seq))
+            for seq, (role, text) in enumerate(messages, 1)
+        ]
+        self.written[number] = rows
+        self.kept[number] = Session(
+            id=number,
+            name=title,
+            status=status,
+            started_at=began,
+            agent=agent,
+            project=project,
+            message_count=len(rows),
+            last_activity=rows[-1].created_at if rows else began,
+            title=title,
+        )
+        return self.kept[number]
+
+    def ensure(self) -> None:
+        self._answer("ensure")
+
+    def status(self) -> Status:
+        self._answer("status")
+        active = sum(session.status == "active" for session in self.kept.values())
+        count = sum(map(len, self.written.values()))
+        return Status("memory", len(self.kept), active, count, 0, count, 0, "test", "ready")
+
+    def sessions(
+        self,
+        query: str = "",
+        *,
+        status: SessionStatus | None = None,
+        project: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Session]:
+        self._answer(f"sessions {query!r} {cursor!r}")
+        found = [
+            session
+            for session in sorted(self.kept.values(), key=lambda s: s.id, reverse=True)
+            if query.lower() in session.title.lower()
+            and status in (None, session.status)
+            and project in (None, session.project)
+        ]
+        first = int(cursor or 0)
+        last = first + limit
+        return Page(tuple(found[first:last]), len(found), str(last) if last < len(found) else "")
+
+    def session(self, session_id: int) -> Session:
+        self._answer(f"session {session_id}")
+        if session_id not in self.kept:
+            raise NotFound(f"no session {session_id}", "It may have been deleted")
+        return self.kept[session_id]
+
+    def messages(
+        self,
+        session_id: int,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 200,
+    ) -> Page[Message]:
+        self._answer(f"messages {session_id} {before} {after}")
+        rows = self.written.get(session_id, [])
+        if before is not None:
+            part = [row for row in rows if row.seq < before][-limit:]
+        else:
+            part = [row for row in rows if row.seq > (after or 0)][:limit]
+        return Page(tuple(part), len(rows))
+
+    def search(
+        self, query: str, mode: Mode = "hybrid", *, limit: int = 20, project: str | None = None
+    ) -> SearchAnswer:
+        self._answer(f"search {query!r} {mode}")
+        hits = [
+            self._hit(session, message, query)
+            for session in self.kept.values()
+            for message in self.written[session.id]
+            if query.lower() in message.content.lower() and project in (None, session.project)
+        ]
+        return SearchAnswer(tuple(hits[:limit]), len(hits), mode, mode)
+
+    def end_session(self, session_id: int, summary: str | None = None) -> SessionChange:
+        self._answer(f"end {session_id} {summary!r}")
+        ended = msgspec.structs.replace(
+            self.session(session_id), status="ended", summary=summary or "", ended_at=START
+        )
+        self.kept[session_id] = ended
+        return SessionChange(ended, True)
+
+    def reopen_session(self, session_id: int) -> SessionChange:
+        self._answer(f"reopen {session_id}")
+        opened = msgspec.structs.replace(self.session(session_id), status="active", ended_at=None)
+        self.kept[session_id] = opened
+        return SessionChange(opened, True)
+
+    def delete_session(self, session_id: int) -> None:
+        self._answer(f"delete {session_id}")
+        del self.kept[session_id], self.written[session_id]
+
+    def _answer(self, call: str) -> None:
+        self.calls.append(call)
+        if self.down:
+            raise MemoryUnavailable("the memory service does not answer", "Run pktui doctor")
+
+    def _hit(self, session: Session, message: Message, query: str) -> Hit:
+        at = message.content.lower().find(query.lower())
+        start = max(0, at - 30)
+        snippet = message.content[start : at + 120]
+        mark = Mark(at - start, at - start + len(query))
+        return Hit(0.9, snippet, (mark,), session, message)
