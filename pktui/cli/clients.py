@@ -1,0 +1,75 @@
+"""`pktui clients`: the coding agents here and the MCP servers they reach."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import typer
+
+from pktui.cli import output
+
+if TYPE_CHECKING:
+    from pktui.agents.discovery import ConfiguredServer, Finding
+
+clients_app = typer.Typer(rich_markup_mode=None)
+
+
+class ClientServer(msgspec.Struct, frozen=True, rename="camel"):
+    """One server of one agent, as `clients list --json` prints it."""
+
+    client: str
+    level: str
+    file: str
+    server: str
+    command: list[str]
+    url: str
+    directory: str
+    behind_pktui: bool
+
+
+@clients_app.callback()
+def clients() -> None:
+    """See which agents are here and which of their servers go through pktui."""
+
+
+@clients_app.command("list")
+def list_clients(json: output.JsonFlag = False) -> None:
+    """List the MCP servers that the agents on this machine have configured."""
+    from pktui.agents.discovery import find_configs
+
+    findings = find_configs(Path.home(), Path.cwd())
+    for finding in findings:
+        if finding.problem:
+            output.note(f"{finding.client.title}: {finding.file} {finding.problem}; left out")
+    pairs = [(finding, server) for finding in findings for server in finding.servers]
+    if json:
+        output.json([_record(finding, server) for finding, server in pairs])
+        return
+    output.table(
+        ["client", "server", "through pktui", "runs", "file"],
+        [_row(finding, server) for finding, server in pairs],
+        empty="No agent with MCP servers was found for this user and directory. "
+        "config/clients holds samples to copy.",
+    )
+
+
+def _row(finding: Finding, server: ConfiguredServer) -> list[str]:
+    runs = shlex.join(server.command) or server.url
+    where = f"{finding.file} ({server.directory})" if server.directory else str(finding.file)
+    return [finding.client.id, server.name, "yes" if server.behind_pktui else "no", runs, where]
+
+
+def _record(finding: Finding, server: ConfiguredServer) -> ClientServer:
+    return ClientServer(
+        client=finding.client.id,
+        level=finding.level,
+        file=str(finding.file),
+        server=server.name,
+        command=list(server.command),
+        url=server.url,
+        directory=server.directory,
+        behind_pktui=server.behind_pktui,
+    )
