@@ -6,13 +6,13 @@ One JSON object a line (JSONL, UTF-8), told apart by `type`:
      "started_at":"2026-01-31T08:00:00Z","ended_at":…,"summary":"…","agent":"…","project":"/…"}
     {"type":"message","source":"claude-code","session":"6f1…","source_id":"12","role":"user",
      "content":"…","created_at":"2026-01-31T08:00:01Z"}
-    {"type":"entry","origin":"opencode-pk","origin_id":"3","title":"…","content":"…",
-     "source":"https://…","tags":["…"],"created_at":…,"updated_at":…}
+    {"type":"entry","title":"…","content":"…","source":"https://…","tags":["…"],
+     "created_at":…,"updated_at":…}
 
 A session is known by `source` and `source_id`, a message by its session and `source_id`, an entry
-by `origin` and `origin_id`: what is known already is not added again. A message comes after its
-session, in this file or in an earlier one. Times are ISO 8601 with an offset; members that are
-not listed here are ignored, so that newer files can be read.
+by the time it was made and its title or content: what is known already is not added again. A
+message comes after its session, in this file or in an earlier one. Times are ISO 8601 with an
+offset; members that are not listed here are ignored, so that newer files can be read.
 """
 
 from __future__ import annotations
@@ -56,8 +56,6 @@ class MessageRecord(msgspec.Struct, frozen=True, tag_field="type", tag="message"
 class EntryRecord(msgspec.Struct, frozen=True, tag_field="type", tag="entry"):
     """A knowledge entry on its way in or out; `source` is what the entry refers to."""
 
-    origin: Key
-    origin_id: Key
     title: str
     content: str
     created_at: Time

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PAGE = 200
-OWN_ORIGIN = "pktui"
 
 
 class Readable(Protocol):
@@ -115,8 +114,6 @@ def _session(memory: Readable, session: Session) -> Iterator[Record]:
 
 def _entry(entry: Entry) -> EntryRecord:
     return EntryRecord(
-        origin=OWN_ORIGIN,
-        origin_id=native_key(entry.id, entry.created_at),
         title=entry.title,
         content=entry.content,
         created_at=entry.created_at,

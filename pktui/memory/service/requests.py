@@ -1,0 +1,86 @@
+"""Requests and answers of `/v1`: typed structs in, typed structs out, failures in one shape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from starlette.responses import Response
+
+from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError
+from pktui.memory.envelope import (
+    AGENT_HEADER,
+    GRANT_HEADER,
+    PROJECT_HEADER,
+    Failure,
+    FailureDetail,
+    FailureKind,
+    read_identity,
+)
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from pktui.memory.records import Identity
+
+T = TypeVar("T")
+Struct = TypeVar("Struct", bound=msgspec.Struct)
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+
+_KINDS: tuple[tuple[type[PktuiError], FailureKind, int], ...] = (
+    (NotFound, "not_found", 404),
+    (InvalidRequest, "invalid", 400),
+    (MemoryUnavailable, "unavailable", 503),
+)
+
+
+def identity_of(request: Request) -> Identity:
+    """Return who the headers of the request say asks."""
+    headers = request.headers
+    return read_identity(*(headers.get(n) for n in (AGENT_HEADER, GRANT_HEADER, PROJECT_HEADER)))
+
+
+def query_of(request: Request, kind: type[Struct]) -> Struct:
+    """Return the query parameters as a struct; a field that is a list takes a repeated key."""
+    lists = {field.name for field in msgspec.structs.fields(kind) if field.default == ()}
+    values = {
+        key: request.query_params.getlist(key) if key in lists else request.query_params[key]
+        for key in request.query_params
+    }
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"the query of {request.url.path} cannot be used: {error}") from error
+
+
+async def body_of(request: Request, kind: type[T]) -> T:
+    """Return the JSON body as a struct, of at most `MAX_BODY_BYTES`."""
+    received = bytearray()
+    async for part in request.stream():
+        received += part
+        if len(received) > MAX_BODY_BYTES:
+            raise InvalidRequest(
+                f"the body for {request.url.path} is larger than {MAX_BODY_BYTES} bytes",
+                "Send it in parts",
+            )
+    try:
+        return msgspec.json.decode(received, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"the body for {request.url.path} cannot be used: {error}") from error
+
+
+def answer(value: object) -> Response:
+    """Return the record as a JSON answer."""
+    return Response(msgspec.json.encode(value), media_type="application/json")
+
+
+def failure(error: PktuiError) -> Response:
+    """Return the failure in the shape that the client turns into the same error again."""
+    kind: FailureKind = "store"
+    status = 500
+    for error_type, its_kind, its_status in _KINDS:
+        if isinstance(error, error_type):
+            kind, status = its_kind, its_status
+    body = Failure(FailureDetail(kind, error.what, error.cure))
+    return Response(msgspec.json.encode(body), status_code=status, media_type="application/json")
