@@ -1,1 +1,1 @@
-"""What may happen: policy documents and their evaluation, without I/O but loading and saving."""
+"""Policy: what may happen. Documents and their evaluation, without I/O but loading and saving."""

@@ -1,0 +1,284 @@
+"""The one decision: may this call happen? Pure; counters are only looked at.
+
+The order: no policy, hidden, not listed, denied, `require`, `deny_if`, limits, approval. A deny
+beats an approval beats an allow, also where the tool's definition changed: that makes an allow
+an approval, and never makes a deny anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from pktui.policy.document import Action, Policy
+from pktui.policy.limits import plain, read_amount
+from pktui.policy.problems import quote
+from pktui.policy.wording import describe_limit, say_time, sentence
+
+if TYPE_CHECKING:
+    from pktui.policy.rules import Arguments, Check, LimitRule, Reading, ToolRule
+
+MAX_TOOL_NAME = 256
+"""Characters; no rule can name a longer one, so a longer one is denied."""
+
+
+class Effect(StrEnum):
+    """What happens to the call."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    APPROVE = "approve"
+    HIDE = "hide"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call to decide; `grant` is the client identity that scope "grant" counts by."""
+
+    server: str
+    tool: str
+    arguments: Arguments
+    grant: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a call would take from one counter.
+
+    Charges with equal server, counter, holder, window and alignment draw on one quota.
+    `amount` is rounded up to millionths; `window_us` is in microseconds.
+    """
+
+    counter: str
+    holder: str
+    server: str
+    window_us: int
+    align: Literal["sliding", "calendar"]
+    max: Decimal
+    amount: Decimal
+    rule: str
+    on_deny: str
+
+    @property
+    def key(self) -> tuple[str, str, str, int, str]:
+        """What tells one quota from another."""
+        return (self.server, self.counter, self.holder, self.window_us, self.align)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is used of a charge's quota; `retry_at_us` is when it would fit (0: it fits now)."""
+
+    charge: Charge
+    used: Decimal
+    retry_at_us: int
+
+    @property
+    def remaining(self) -> Decimal:
+        """Units left before this call."""
+        return max(self.charge.max - self.used, Decimal(0))
+
+
+class Quota(Protocol):
+    """Where the counters are: looked at here, reserved by the gateway afterwards."""
+
+    def usage(self, charge: Charge) -> Usage:
+        """Return what is used in the charge's window now, without counting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was asked on the way to a verdict."""
+
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision with its rule and a plain reason.
+
+    `charges` are to be reserved, all or none, before the call goes out. `once` tells that only
+    this one call may be approved, never the tool for longer. `over_limit`: a quota refused.
+    """
+
+    effect: Effect
+    rule: str
+    reason: str
+    charges: tuple[Charge, ...] = ()
+    usages: tuple[Usage, ...] = ()
+    retry_at_us: int = 0
+    once: bool = False
+    over_limit: bool = False
+    steps: tuple[Step, ...] = ()
+
+
+def evaluate(
+    policy: Policy | None,
+    call: Call,
+    quota: Quota,
+    *,
+    definition_changed: bool = False,
+    trace: bool = False,
+) -> Verdict:
+    """Decide a call. `trace` fills `Verdict.steps` with everything that was asked."""
+    steps: list[Step] | None = [] if trace else None
+    verdict = _decide(policy, call, quota, definition_changed, steps)
+    if steps is None:
+        return verdict
+    from dataclasses import replace
+
+    return replace(verdict, steps=tuple(steps))
+
+
+def _decide(
+    policy: Policy | None, call: Call, quota: Quota, changed: bool, steps: list[Step] | None
+) -> Verdict:
+    tool = call.tool
+    if policy is None:
+        return Verdict(Effect.DENY, "(no policy)", "There is no policy for this server.")
+    if len(tool) > MAX_TOOL_NAME:
+        return Verdict(Effect.DENY, "(bad name)", "This tool's name is too long for any rule.")
+    if policy.hides(tool):
+        effect = Effect.HIDE if policy.dialect == "native" else Effect.DENY
+        return Verdict(effect, "(hidden)", f"Tool {quote(tool)} is hidden by policy")
+    rule = policy.rule_for(tool)
+    _note(steps, "rule", rule.rule)
+    if rule.action is Action.DENY:
+        return Verdict(Effect.DENY, rule.rule, rule.reason or _not_permitted(tool))
+    for check in rule.checks:
+        fulfilled = _fulfilled(check, call, quota)
+        _note(steps, check.rule, "fulfilled" if fulfilled else "not fulfilled")
+        if fulfilled is check.denies_when:
+            return Verdict(Effect.DENY, check.rule, check.reason)
+    return _within_limits(rule, call, quota, changed, steps)
+
+
+def _within_limits(
+    rule: ToolRule, call: Call, quota: Quota, changed: bool, steps: list[Step] | None
+) -> Verdict:
+    usages: list[Usage] = []
+    for limit in rule.limits:
+        charge = charge_for(limit, call)
+        if charge is None:
+            return _uncountable(limit)
+        usage = quota.usage(charge)
+        _note(steps, limit.rule, f"{plain(usage.used)} of {plain(limit.max)} used")
+        if usage.used + charge.amount > limit.max:
+            return _over(limit, usage, usages)
+        usages.append(usage)
+    effect, name, reason = _approval(rule, call, changed, steps)
+    return Verdict(
+        effect,
+        name,
+        reason,
+        charges=tuple(usage.charge for usage in usages),
+        usages=tuple(usages),
+        once=effect is Effect.APPROVE and changed,
+    )
+
+
+def _approval(
+    rule: ToolRule, call: Call, changed: bool, steps: list[Step] | None
+) -> tuple[Effect, str, str]:
+    """Tell whether a person must be asked, by which rule and why."""
+    if changed:
+        _note(steps, "(definition changed)", "the tool is not the one that was pinned")
+        return (
+            Effect.APPROVE,
+            "(definition changed)",
+            (f"The definition of tool {quote(call.tool)} changed since it was accepted."),
+        )
+    if rule.action is Action.APPROVE:
+        return Effect.APPROVE, rule.rule, rule.reason
+    for check in rule.approvals:
+        fulfilled = _fulfilled(check, call, None)
+        _note(steps, check.rule, "fulfilled" if fulfilled else "not fulfilled")
+        if fulfilled:
+            return Effect.APPROVE, check.rule, check.reason
+    return Effect.ALLOW, rule.rule, rule.reason
+
+
+def _fulfilled(check: Check, call: Call, quota: Quota | None) -> bool:
+    arguments = call.arguments
+    for condition in check.conditions:
+        if not condition.test(arguments):
+            return False
+    return all(
+        quota is not None and reading.test(_read(reading, call, quota))
+        for reading in check.readings
+    )
+
+
+def _read(reading: Reading, call: Call, quota: Quota) -> Decimal:
+    nothing = Decimal(0)
+    charge = Charge(
+        reading.counter, "server:", call.server, reading.window_us, "calendar",
+        nothing, nothing, "", "",
+    )  # fmt: skip
+    return quota.usage(charge).used
+
+
+def charge_for(limit: LimitRule, call: Call) -> Charge | None:
+    """Return what the call would take from a limit; None where its amount cannot be counted."""
+    amount = limit.increment
+    if limit.amount_of is not None:
+        asked = read_amount(limit.amount_of(call.arguments))
+        if asked is None:
+            return None
+        amount = asked
+    if limit.scope == "grant":
+        holder = f"grant:{call.grant}"
+    else:
+        holder = f"session:{call.session}" if limit.scope == "session" else "server:"
+    return Charge(
+        limit.counter, holder, call.server, limit.window_us, limit.align,
+        limit.max, amount, limit.rule, limit.on_deny,
+    )  # fmt: skip
+
+
+def _uncountable(limit: LimitRule) -> Verdict:
+    """Deny a call whose amount cannot be read (Intercept has one sentence for it)."""
+    if limit.exact_words:
+        return Verdict(Effect.DENY, "", "Internal policy error")
+    what = f"{limit.increment_from} must be a number of 0 or more: the limit"
+    return Verdict(
+        Effect.DENY, limit.rule, f"{what} {quote(limit.counter)} counts it against its quota."
+    )
+
+
+def _over(limit: LimitRule, usage: Usage, before: Sequence[Usage]) -> Verdict:
+    """Deny a call that does not fit its quota now, or ever."""
+    fits_later = usage.charge.amount <= limit.max
+    retry_at_us = usage.retry_at_us if fits_later else 0
+    return Verdict(
+        Effect.DENY,
+        limit.rule,
+        limit.on_deny if limit.exact_words else say_over(limit, usage.charge.amount, retry_at_us),
+        usages=(*before, usage),
+        retry_at_us=retry_at_us,
+        over_limit=True,
+    )
+
+
+def say_over(limit: LimitRule, amount: Decimal, retry_at_us: int) -> str:
+    """Say that a quota is used up and when to try again."""
+    told = describe_limit(limit)
+    if amount > limit.max:
+        asked = "no call fits" if limit.amount_of is None else f"{plain(amount)} never fits"
+        return sentence(limit.on_deny or f"Over the limit of {told}: {asked}")
+    opening = sentence(limit.on_deny or f"The limit of {told} is used up")
+    return f"{opening} Try again after {say_time(retry_at_us)}." if retry_at_us else opening
+
+
+def _not_permitted(tool: str) -> str:
+    return f"Tool {quote(tool)} is not permitted by policy"
+
+
+def _note(steps: list[Step] | None, name: str, detail: str) -> None:
+    if steps is not None:
+        steps.append(Step(name, detail))

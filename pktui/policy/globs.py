@@ -1,0 +1,72 @@
+"""Names with `*`, which stands for any run of characters; nothing else is special."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Glob:
+    """A pattern cut at its stars."""
+
+    pattern: str
+    prefix: str
+    middle: tuple[str, ...]
+    suffix: str
+
+    @classmethod
+    def of(cls, pattern: str) -> Glob:
+        """Cut a pattern that holds at least one star."""
+        first, *rest = pattern.split("*")
+        return cls(pattern, first, tuple(part for part in rest[:-1] if part), rest[-1])
+
+    def matches(self, name: str) -> bool:
+        """Tell whether the whole name fits, in time linear to its length."""
+        at, end = len(self.prefix), len(name) - len(self.suffix)
+        if end < at or not name.startswith(self.prefix) or not name.endswith(self.suffix):
+            return False
+        for part in self.middle:
+            found = name.find(part, at, end)
+            if found < 0:
+                return False
+            at = found + len(part)
+        return True
+
+
+def is_glob(name: str) -> bool:
+    """Tell whether the name stands for several."""
+    return "*" in name
+
+
+def overlap(left: str, right: str) -> bool:
+    """Tell whether any name fits both patterns."""
+    row = {0}
+    row = _through_stars(right, row)
+    for character in left:
+        row = _step(character, right, row)
+        if not row:
+            return False
+    return len(right) in row
+
+
+def _step(character: str, right: str, row: set[int]) -> set[int]:
+    """Advance every place reached in `right` by one character of `left`."""
+    if character == "*":
+        return set(range(min(row), len(right) + 1))
+    onward: set[int] = set()
+    for place in row:
+        if place < len(right) and right[place] == "*":
+            onward.add(place)
+        elif place < len(right) and right[place] == character:
+            onward.add(place + 1)
+    return _through_stars(right, onward)
+
+
+def _through_stars(right: str, row: set[int]) -> set[int]:
+    """Add the places reached by letting stars stand for nothing."""
+    reached = set(row)
+    for place in sorted(row):
+        while place < len(right) and right[place] == "*":
+            place += 1
+            reached.add(place)
+    return reached

@@ -1,0 +1,363 @@
+"""Reads pktui's own policy grammar, strictly: every key is known or named as a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pktui.policy.arguments import lookup, split_path
+from pktui.policy.globs import is_glob, overlap
+from pktui.policy.limits import MAX_UNITS, WINDOWS, read_rate, window_us
+from pktui.policy.operators import OPERATORS, BadOperand, compile_test
+from pktui.policy.problems import Faults, Steps, dotted, nearest, pointer, quote
+from pktui.policy.rules import Action, Check, Condition, LimitRule, ToolRule
+from pktui.policy.wording import describe
+
+TOP_KEYS = ("version", "description", "default", "hide", "all_tools", "tools", "$schema")
+TOOL_KEYS = ("action", "reason", "require", "deny_if", "approve_if", "limits", "rate_limit")
+LIMIT_KEYS = ("counter", "window", "max", "scope", "align", "increment_from", "on_deny")
+PREDICATE_KEYS = ("conditions", "on_deny")
+CONDITION_KEYS = ("path", "op", "value")
+RATE_KEYS = ("max", "window")
+ACTIONS = tuple(action.value for action in Action)
+SCOPES = ("grant", "session", "server")
+ALIGNS = ("sliding", "calendar")
+MAX_NAME = 256
+MAX_COUNTER = 300
+
+_WINDOW_CURE = 'Write "second", "minute", "hour", "day" or whole seconds'
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A read document, before it becomes a `Policy`."""
+
+    description: str
+    default: Action
+    hide: tuple[str, ...]
+    tools: dict[str, ToolRule]
+    all_limits: tuple[LimitRule, ...]
+
+
+def read_native(value: Any, faults: Faults) -> Document:
+    """Return the document; where `faults` holds anything afterwards it must not be used."""
+    return _Reader(faults).document(value)
+
+
+class _Reader:
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+
+    def document(self, value: Any) -> Document:
+        table = self._object(value, (), TOP_KEYS)
+        version = table.get("version")
+        if version != "1":
+            shown = quote(version) if isinstance(version, str) else "no text"
+            what = f"version is {shown}" if "version" in table else "version is missing"
+            self.faults.add(("version",), what, 'Write "version": "1"')
+        default = self._choice(table, (), "default", ACTIONS, required=True)
+        all_tools = self._object(table.get("all_tools", {}), ("all_tools",), ("limits",))
+        all_limits = self._limits(all_tools, ("all_tools",), ("all_tools",))
+        tools = self._tools(table.get("tools", {}))
+        self._charged_twice(tools, all_limits)
+        return Document(
+            description=self._text(table, (), "description"),
+            default=Action(default or "deny"),
+            hide=self._hide(table.get("hide", [])),
+            tools=tools,
+            all_limits=all_limits,
+        )
+
+    # Small readers: each notes what is wrong and returns something of the right kind.
+
+    def _object(self, value: Any, at: Steps, known: tuple[str, ...] | None) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            name = dotted(at) or "the document"
+            self.faults.add(at, f"{name} is not an object", "Write { … }")
+            return {}
+        if known is not None:
+            self.faults.unknown_keys(at, value, known)
+        return value
+
+    def _list(self, table: dict[str, Any], at: Steps, key: str) -> list[Any]:
+        value = table.get(key, [])
+        if not isinstance(value, list):
+            self.faults.add((*at, key), f"{key} is not a list", "Write [ … ]")
+            return []
+        return value
+
+    def _text(self, table: dict[str, Any], at: Steps, key: str) -> str:
+        value = table.get(key, "")
+        if not isinstance(value, str):
+            self.faults.add((*at, key), f"{key} is not text", "Write it in double quotes")
+            return ""
+        return value
+
+    def _choice(
+        self,
+        table: dict[str, Any],
+        at: Steps,
+        key: str,
+        known: tuple[str, ...],
+        *,
+        required: bool = False,
+    ) -> str:
+        if key not in table:
+            if required:
+                self.faults.add(
+                    (*at, key), f"{key} is missing", f"Add it: one of {', '.join(known)}"
+                )
+            return ""
+        value = table[key]
+        if isinstance(value, str) and value in known:
+            return value
+        shown = quote(value) if isinstance(value, str) else _json_word(value)
+        cure = nearest(value, known) if isinstance(value, str) else ""
+        cure = cure if cure.startswith("Did") else f"Write one of {', '.join(known)}"
+        self.faults.add((*at, key), f"{key} is {shown}", cure)
+        return ""
+
+    def _name(self, name: Any, at: Steps, *, on_key: bool = False) -> bool:
+        """Note a tool name or glob that could never match a tool."""
+        if not isinstance(name, str):
+            self.faults.add(at, "a tool's name is not text", "Write it in double quotes")
+        elif not name.strip():
+            self.faults.add(at, "a tool's name is empty", "Name a tool or a glob", on_key=on_key)
+        elif len(name) > MAX_NAME:
+            what = f"this name has {len(name)} characters"
+            self.faults.add(at, what, f"Use at most {MAX_NAME} characters", on_key=on_key)
+        elif any(c in name for c in "?[]"):
+            cure = "Only * is a wildcard; write the name out or use *"
+            self.faults.add(at, f"{quote(name)} holds ?, [ or ]", cure, on_key=on_key)
+        else:
+            return True
+        return False
+
+    def _hide(self, value: Any) -> tuple[str, ...]:
+        names: list[str] = []
+        for index, name in enumerate(self._list({"hide": value}, (), "hide")):
+            if self._name(name, ("hide", index)):
+                if name in names:
+                    self.faults.add(
+                        ("hide", index), f"{quote(name)} is hidden twice", "Remove one of them"
+                    )
+                names.append(name)
+        return tuple(names)
+
+    def _tools(self, value: Any) -> dict[str, ToolRule]:
+        rules: dict[str, ToolRule] = {}
+        for name, entry in self._object(value, ("tools",), None).items():
+            self._name(name, ("tools", name), on_key=True)
+            rules[name] = self._tool(name, entry)
+        self._ties([name for name in rules if is_glob(name)])
+        return rules
+
+    def _ties(self, globs: list[str]) -> None:
+        """Note globs of equal rank that could both claim one tool."""
+        for index, glob in enumerate(globs):
+            prefix = glob.partition("*")[0]
+            for earlier in globs[:index]:
+                if earlier.partition("*")[0] == prefix and overlap(earlier, glob):
+                    self.faults.add(
+                        ("tools", glob),
+                        f"{quote(glob)} and {quote(earlier)} match the same tools with equal rank",
+                        "Make the text before * longer in the one that should win",
+                        on_key=True,
+                    )
+
+    def _tool(self, name: str, value: Any) -> ToolRule:
+        at: Steps = ("tools", name)
+        table = self._object(value, at, TOOL_KEYS)
+        action = Action(self._choice(table, at, "action", ACTIONS) or "allow")
+        reason = self._text(table, at, "reason")
+        limits = self._limits(table, at, at)
+        if "rate_limit" in table:
+            limits = (*limits, *self._rate_limit(name, table["rate_limit"], (*at, "rate_limit")))
+        self._same_counter(limits, at)
+        return ToolRule(
+            rule=pointer(*at),
+            action=action,
+            reason=reason or _default_reason(name, action),
+            checks=(
+                *self._predicates(table, at, "require", reason),
+                *self._predicates(table, at, "deny_if", reason),
+            ),
+            approvals=self._predicates(table, at, "approve_if", reason),
+            limits=limits,
+        )
+
+    def _predicates(
+        self, table: dict[str, Any], at: Steps, key: str, reason: str
+    ) -> tuple[Check, ...]:
+        return tuple(
+            self._predicate(item, (*at, key, index), key, reason)
+            for index, item in enumerate(self._list(table, at, key))
+        )
+
+    def _predicate(self, value: Any, at: Steps, key: str, reason: str) -> Check:
+        table = self._object(value, at, PREDICATE_KEYS)
+        conditions = tuple(
+            condition
+            for index, item in enumerate(self._list(table, at, "conditions"))
+            if (condition := self._condition(item, (*at, "conditions", index)))
+        )
+        if key == "require" and not conditions:
+            self.faults.add(at, "this requires nothing", "Add a condition or remove the entry")
+        one = len(conditions) == 1
+        last = f"{conditions[0].path}-{conditions[0].op}" if one else at[-1]
+        return Check(
+            rule=pointer(*at[:-1], last),
+            reason=self._text(table, at, "on_deny") or _say_check(key, conditions, reason),
+            conditions=conditions,
+            denies_when=key != "require",
+        )
+
+    def _condition(self, value: Any, at: Steps) -> Condition | None:
+        table = self._object(value, at, CONDITION_KEYS)
+        path = self._text(table, at, "path")
+        steps = self._path(path, (*at, "path"), given="path" in table)
+        op = self._choice(table, at, "op", OPERATORS, required=True)
+        if "value" not in table:
+            self.faults.add((*at, "value"), "value is missing", "Add what to compare with")
+        if not (steps and op and "value" in table):
+            return None
+        try:
+            test = compile_test(op, table["value"])
+        except BadOperand as error:
+            self.faults.add((*at, "value"), str(error), error.cure)
+            return None
+        find = lookup(steps)
+        return Condition(path, op, table["value"], lambda arguments: test(find(arguments)))
+
+    def _path(self, path: str, at: Steps, *, given: bool = True) -> tuple[str, ...]:
+        try:
+            return split_path(path)
+        except ValueError as error:
+            what = f"path {quote(path)} names no argument" if given else "path is missing"
+            self.faults.add(at, what, str(error))
+            return ()
+
+    def _limits(self, table: dict[str, Any], at: Steps, rule: Steps) -> tuple[LimitRule, ...]:
+        found = tuple(
+            self._limit(item, (*at, "limits", index), rule)
+            for index, item in enumerate(self._list(table, at, "limits"))
+        )
+        if at == ("all_tools",):
+            self._same_counter(found, at)
+        return found
+
+    def _limit(self, value: Any, at: Steps, rule: Steps) -> LimitRule:
+        table = self._object(value, at, LIMIT_KEYS)
+        counter = self._text(table, at, "counter")
+        if not 0 < len(counter) <= MAX_COUNTER:
+            self.faults.add((*at, "counter"), "counter has no usable name", "Name it, like calls")
+        source = self._text(table, at, "increment_from")
+        steps = self._path(source, (*at, "increment_from")) if "increment_from" in table else ()
+        return LimitRule(
+            rule=pointer(*rule, "limits", counter),
+            counter=counter,
+            window_us=self._window(table, at),
+            max=self._max(table, at, whole=not source),
+            scope=self._choice(table, at, "scope", SCOPES) or "grant",  # type: ignore[arg-type]
+            align=self._choice(table, at, "align", ALIGNS) or "sliding",  # type: ignore[arg-type]
+            increment_from=source,
+            amount_of=lookup(steps) if steps else None,
+            on_deny=self._text(table, at, "on_deny"),
+        )
+
+    def _window(self, table: dict[str, Any], at: Steps) -> int:
+        value = table.get("window")
+        length = window_us(value)
+        if length is None:
+            shown = quote(value) if isinstance(value, str) else "not usable"
+            what = f"window is {shown}" if "window" in table else "window is missing"
+            self.faults.add((*at, "window"), what, _WINDOW_CURE)
+        return length or WINDOWS["day"]
+
+    def _max(self, table: dict[str, Any], at: Steps, *, whole: bool) -> Decimal:
+        value = table.get("max")
+        good = type(value) is int or (not whole and type(value) is Decimal)
+        if good and value is not None and 0 <= value <= MAX_UNITS:
+            return Decimal(value)
+        what = "max is not usable" if "max" in table else "max is missing"
+        kind = "a whole number" if whole else "a number"
+        self.faults.add((*at, "max"), what, f"Write {kind} from 0 to {MAX_UNITS}")
+        return Decimal(0)
+
+    def _rate_limit(self, name: str, value: Any, at: Steps) -> tuple[LimitRule, ...]:
+        rate: tuple[int, int] | None
+        if isinstance(value, str):
+            rate = read_rate(value)
+            if rate is None:
+                self.faults.add(at, f"rate_limit {quote(value)} is not N/window",
+                                'Write it like "10/minute"')  # fmt: skip
+                return ()
+        else:
+            table = self._object(value, at, RATE_KEYS)
+            rate = (int(self._max(table, at, whole=True)), self._window(table, at))
+        return (rate_limit_rule(name, *rate),)
+
+    def _same_counter(self, limits: tuple[LimitRule, ...], at: Steps) -> None:
+        seen: set[tuple[str, str, int, str]] = set()
+        for limit in limits:
+            if (key := _counts(limit)) in seen:
+                self.faults.add(
+                    (*at, "limits"),
+                    f"the counter {quote(limit.counter)} is charged twice by one call",
+                    "Give the limits different counters, or remove one",
+                )
+            seen.add(key)
+
+    def _charged_twice(self, tools: dict[str, ToolRule], shared: tuple[LimitRule, ...]) -> None:
+        keys = {_counts(limit) for limit in shared}
+        for name, rule in tools.items():
+            for limit in rule.limits:
+                if _counts(limit) in keys:
+                    self.faults.add(
+                        ("tools", name),
+                        f"the counter {quote(limit.counter)} also counts in all_tools",
+                        "Give this limit another counter, or one call would count twice",
+                    )
+
+
+def rate_limit_rule(name: str, maximum: int, window: int) -> LimitRule:
+    """Return the limit that the shorthand `rate_limit` stands for."""
+    return LimitRule(
+        rule=pointer("tools", name, "limits", f"{name}_rate"),
+        counter=f"{name}_rate",
+        window_us=window,
+        max=Decimal(maximum),
+        scope="session",
+        align="sliding",
+    )
+
+
+def _counts(limit: LimitRule) -> tuple[str, str, int, str]:
+    return (limit.counter, limit.scope, limit.window_us, limit.align)
+
+
+def _json_word(value: Any) -> str:
+    words: dict[Any, str] = {None: "null", True: '"true"', False: '"false"'}
+    if value is None or isinstance(value, bool):
+        return words[value]
+    return "a number" if isinstance(value, (int, Decimal)) else "not text"
+
+
+def _default_reason(name: str, action: Action) -> str:
+    return {
+        Action.ALLOW: "The policy allows this tool.",
+        Action.DENY: f"Tool {quote(name)} is denied by policy.",
+        Action.APPROVE: f"Tool {quote(name)} needs a person's approval.",
+    }[action]
+
+
+def _say_check(key: str, conditions: tuple[Condition, ...], reason: str) -> str:
+    opening: dict[str, Callable[[str], str]] = {
+        "require": lambda told: f"Only allowed when {told}.",
+        "deny_if": lambda told: f"Denied because {told}.",
+        "approve_if": lambda told: f"A person must approve this because {told}.",
+    }
+    told = describe(conditions) or "the policy says so for every call"
+    return f"{opening[key](told)} {reason}".rstrip()

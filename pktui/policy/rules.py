@@ -1,0 +1,93 @@
+"""What a policy document becomes when it is loaded: rules ready to be asked, nothing to look up.
+
+Both dialects compile to these. They are frozen; one loaded policy serves any number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal
+
+Scope = Literal["grant", "session", "server"]
+Align = Literal["sliding", "calendar"]
+Arguments = Mapping[str, Any]
+
+
+class Action(StrEnum):
+    """What a policy says about a tool."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    APPROVE = "approve"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRule:
+    """A quota: at most `max` calls (or units of `increment_from`) in a window.
+
+    `window_us` is in microseconds; `max` is -1 where not even a call of 0 units fits.
+    """
+
+    rule: str
+    counter: str
+    window_us: int
+    max: Decimal
+    scope: Scope
+    align: Align
+    increment: Decimal = Decimal(1)
+    increment_from: str = ""
+    amount_of: Callable[[Arguments], Any] | None = None
+    """Looks `increment_from` up in the arguments; None where every call counts `increment`."""
+    on_deny: str = ""
+    exact_words: bool = False
+    """`on_deny` is the whole answer: nothing is added to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One test of the arguments, as written and as compiled."""
+
+    path: str
+    op: str
+    value: Any
+    test: Callable[[Arguments], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One test of a counter's value (Intercept's `state.` paths); it never counts."""
+
+    counter: str
+    window_us: int
+    test: Callable[[Decimal], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A predicate: its conditions and readings are ANDed.
+
+    `denies_when` True denies a call that fulfils it (`deny_if`), False one that does not
+    (`require`). For `approve_if` it is True: a call that fulfils it is asked about.
+    """
+
+    rule: str
+    reason: str
+    conditions: tuple[Condition, ...]
+    denies_when: bool
+    readings: tuple[Reading, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRule:
+    """Everything that is asked about one tool, in order: action, checks, limits, approvals."""
+
+    rule: str
+    action: Action
+    reason: str
+    checks: tuple[Check, ...] = ()
+    approvals: tuple[Check, ...] = ()
+    limits: tuple[LimitRule, ...] = ()
+    listed: bool = True
