@@ -1,0 +1,1 @@
+"""`pktui demo`: the whole story on throwaway data."""
