@@ -1,1 +1,34 @@
 """What happened and what waits: events, approvals, counters, the tool catalogue, presence."""
+
+from pktui.ledger.canonical import args_hash, canonical_json
+from pktui.ledger.feed_filter import FeedFilter
+from pktui.ledger.ledger import Ledger
+from pktui.ledger.records import (
+    NOBODY,
+    Approval,
+    Caller,
+    CallRow,
+    Event,
+    NewApproval,
+    Present,
+    ToolSeen,
+    Verification,
+    now_us,
+)
+
+__all__ = [
+    "NOBODY",
+    "Approval",
+    "CallRow",
+    "Caller",
+    "Event",
+    "FeedFilter",
+    "Ledger",
+    "NewApproval",
+    "Present",
+    "ToolSeen",
+    "Verification",
+    "args_hash",
+    "canonical_json",
+    "now_us",
+]

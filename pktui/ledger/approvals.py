@@ -1,0 +1,282 @@
+"""Calls that wait for a person: asked once, decided once, used once.
+
+    pending ── allowed ── spent
+       ├────── denied
+       ├────── expired          (an allowed one that is not used in time expires too)
+       └────── withdrawn
+
+Each step is one conditional UPDATE together with its event in the chain. What has expired counts
+as expired from that moment, whether or not the row says so yet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from pktui.errors import ApprovalError, LedgerUnavailable
+from pktui.ledger.canonical import json_text
+from pktui.ledger.masking import mask_arguments
+from pktui.ledger.records import Approval, ApprovalStatus, Caller, NewApproval
+from pktui.ledger.speakable import Below, speakable_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pktui.ledger.database import Database, Row
+    from pktui.ledger.events import Events
+
+_FIELDS = [field.name for field in dataclasses.fields(Approval)]
+_COLUMNS = ", ".join("grant_name" if name == "grant" else name for name in _FIELDS)
+_SELECT = f"SELECT {_COLUMNS} FROM approvals"  # noqa: S608
+_ONCE = _FIELDS.index("once")
+_STATUS = _FIELDS.index("status")
+_ATTEMPTS = 64
+_LIST = "List what waits with: pktui approvals list"
+
+
+class Approvals:
+    """Opens, finds, decides and uses approvals."""
+
+    def __init__(
+        self, database: Database, events: Events, clock: Callable[[], int], below: Below
+    ) -> None:
+        self._database = database
+        self._events = events
+        self._clock = clock
+        self._below = below
+
+    def open(self, new: NewApproval) -> Approval:
+        """Ask a person; raises `LedgerUnavailable`."""
+        arguments = json_text(new.arguments)
+        with self._database.transaction():
+            now = self._clock()
+            approval = Approval(
+                id=self._free_id(),
+                created_us=now,
+                expires_us=new.expires_us,
+                status="pending",
+                server=new.server,
+                tool=new.tool,
+                arguments=arguments,
+                args_hash=new.args_hash,
+                definition_hash=new.definition_hash,
+                rule=new.rule,
+                reason=new.reason,
+                once=new.once,
+                **_caller_fields(new.caller),
+                call_id=new.call_id,
+                decided_by="",
+                decided_us=0,
+                words="",
+            )
+            self._database.run(
+                f"INSERT INTO approvals ({_COLUMNS}, masked, identity)"  # noqa: S608
+                f" VALUES ({', '.join('?' * (len(_FIELDS) + 2))})",
+                [
+                    *(getattr(approval, name) for name in _FIELDS),
+                    *(mask_arguments(new.arguments), new.caller.identity),
+                ],
+            )
+            self._record(approval, "pending")
+        return approval
+
+    def get(self, approval_id: str) -> Approval | None:
+        """Return the approval as it stands now."""
+        row = self._database.row(f"{_SELECT} WHERE id = ?", (approval_id,))
+        return self._approval(row) if row else None
+
+    def find(self, identity: str, server: str, tool: str, args_hash: str) -> Approval | None:
+        """Return the latest answer to the identical call that is neither spent nor withdrawn."""
+        row = self._database.row(
+            f"{_SELECT} WHERE args_hash = ? AND tool = ? AND server = ? AND identity = ?"
+            " AND status NOT IN ('spent', 'withdrawn') ORDER BY n DESC LIMIT 1",
+            (args_hash, tool, server, identity),
+        )
+        return self._approval(row) if row else None
+
+    def pending(self) -> tuple[Approval, ...]:
+        """Return what waits now, oldest first."""
+        rows = self._database.rows(
+            f"{_SELECT} WHERE status IN ('pending', 'allowed') AND status = 'pending'"
+            " AND expires_us > ? ORDER BY n",
+            (self._clock(),),
+        )
+        return tuple(map(self._approval, rows))
+
+    def recent(self, limit: int = 100) -> tuple[Approval, ...]:
+        """Return the newest approvals of any status, newest first."""
+        rows = self._database.rows(f"{_SELECT} ORDER BY n DESC LIMIT ?", (limit,))
+        return tuple(map(self._approval, rows))
+
+    def decide(
+        self, approval_id: str, allow: bool, *, by: str, args_hash: str, words: str = ""
+    ) -> Approval:
+        """Allow or deny, once. `args_hash` is that of the arguments the person was shown.
+
+        A permission that is not used lapses after as long as the question was open for. Raises
+        `ApprovalError` where it is unknown, decided (and says by whom), expired or not the call
+        that was shown, or where an allowance meets the stop; `LedgerUnavailable`.
+        """
+        self.expire()
+        with self._database.transaction():
+            approval = self.get(approval_id)
+            self._check_open(approval_id, approval)
+            assert approval is not None
+            if approval.args_hash != args_hash:
+                raise ApprovalError(
+                    f"approval {approval_id} is not for the arguments that were shown",
+                    "Look at it again, then decide",
+                )
+            if allow and self.stopped():
+                raise ApprovalError(
+                    "everything is stopped, so nothing can be allowed", "Release the stop first"
+                )
+            now = self._clock()
+            return self._settle(
+                dataclasses.replace(
+                    approval,
+                    status="allowed" if allow else "denied",
+                    decided_by=by,
+                    decided_us=now,
+                    words=words,
+                    expires_us=now + approval.expires_us - approval.created_us,
+                ),
+                "pending",
+            )
+
+    def spend(self, approval_id: str) -> bool:
+        """Use an allowed approval up; False where it is not allowed (any more)."""
+        return self._move(approval_id, "allowed", "spent")
+
+    def withdraw(self, approval_id: str) -> bool:
+        """Take a question back because nobody waits for its answer; False where none is open."""
+        return self._move(approval_id, "pending", "withdrawn")
+
+    def expire(self) -> tuple[Approval, ...]:
+        """Write down what has expired and return it."""
+        overdue = f"{_SELECT} WHERE status IN ('pending', 'allowed') AND expires_us <= ? ORDER BY n"
+        if not self._database.rows(overdue, (self._clock(),)):
+            return ()
+        with self._database.transaction():
+            rows = self._database.rows(overdue, (self._clock(),))
+            return tuple(self._settle(self._approval(row), row[_STATUS]) for row in rows)
+
+    def stop(self, *, by: str) -> tuple[Approval, ...]:
+        """Deny all that waits and, until `release`, every call; return what was denied."""
+        self.expire()
+        with self._database.transaction():
+            now = self._clock()
+            self._database.run(
+                "INSERT OR REPLACE INTO switches VALUES ('stopped', ?, ?)", (by, now)
+            )
+            self._events.append("note", detail={"stopped": True, "by": by})
+            return tuple(
+                self._settle(
+                    dataclasses.replace(
+                        waiting,
+                        status="denied",
+                        decided_by=by,
+                        decided_us=now,
+                        words="Everything was stopped.",
+                    ),
+                    "pending",
+                )
+                for waiting in self.pending()
+            )
+
+    def release(self, *, by: str) -> bool:
+        """End the stop; False where there was none."""
+        with self._database.transaction():
+            released = self._database.run("DELETE FROM switches WHERE name = 'stopped'") > 0
+            if released:
+                self._events.append("note", detail={"stopped": False, "by": by})
+        return released
+
+    def stopped(self) -> bool:
+        """Tell whether every call is to be denied."""
+        return self._database.row("SELECT 1 FROM switches WHERE name = 'stopped'") is not None
+
+    def _move(self, approval_id: str, old: ApprovalStatus, new: ApprovalStatus) -> bool:
+        with self._database.transaction():
+            approval = self.get(approval_id)
+            if approval is None or approval.status != old:
+                return False
+            self._settle(dataclasses.replace(approval, status=new), old)
+        return True
+
+    def _settle(self, approval: Approval, old: ApprovalStatus) -> Approval:
+        """Write an approval's next status over `old`; raises where another was quicker."""
+        final = approval.status != "allowed"
+        changed = self._database.run(
+            "UPDATE approvals SET status = ?, decided_by = ?, decided_us = ?, words = ?,"
+            " expires_us = ?, arguments = CASE WHEN ? THEN masked ELSE arguments END"
+            " WHERE id = ? AND status = ?",
+            (
+                *(approval.status, approval.decided_by, approval.decided_us, approval.words),
+                *(approval.expires_us, final, approval.id, old),
+            ),
+        )
+        if not changed:
+            self._check_open(approval.id, self.get(approval.id))
+        self._record(approval, approval.status)
+        return self.get(approval.id) or approval
+
+    def _check_open(self, approval_id: str, approval: Approval | None) -> None:
+        if approval is None:
+            raise ApprovalError(f"there is no approval {approval_id}", _LIST)
+        if approval.status == "expired":
+            raise ApprovalError(
+                f"approval {approval_id} has expired", "The agent can ask again with the same call"
+            )
+        if approval.decided_by:
+            answer = "denied" if approval.status == "denied" else "allowed"
+            raise ApprovalError(
+                f"approval {approval_id} was already {answer} by {approval.decided_by}", _LIST
+            )
+        if approval.status != "pending":
+            raise ApprovalError(f"approval {approval_id} was {approval.status}", _LIST)
+
+    def _record(self, approval: Approval, status: ApprovalStatus) -> None:
+        detail = {"approval": approval.id, "status": status}
+        if status in ("allowed", "denied"):
+            detail |= {"by": approval.decided_by, "words": approval.words}
+        self._events.append(
+            "approval",
+            caller=approval.caller,
+            call_id=approval.call_id,
+            server=approval.server,
+            tool=approval.tool,
+            effect=status,
+            rule=approval.rule,
+            reason=approval.reason,
+            args_hash=approval.args_hash,
+            approval_id=approval.id,
+            detail=detail,
+        )
+
+    def _free_id(self) -> str:
+        for _ in range(_ATTEMPTS):
+            candidate = speakable_id(self._below)
+            if self.get(candidate) is None:
+                return candidate
+        raise LedgerUnavailable(
+            f"no free approval id was found in {_ATTEMPTS} attempts", "Remove old approvals"
+        )
+
+    def _approval(self, row: Row) -> Approval:
+        values = list(row)
+        values[_ONCE] = bool(values[_ONCE])
+        found = Approval(*values)
+        if found.status in ("pending", "allowed") and found.expires_us <= self._clock():
+            return dataclasses.replace(found, status="expired")
+        return found
+
+
+def _caller_fields(caller: Caller) -> dict[str, str]:
+    return {
+        "agent": caller.agent,
+        "grant": caller.grant,
+        "session": caller.session,
+        "project": caller.project,
+    }

@@ -1,0 +1,257 @@
+"""How much of each limit is used, exactly, however many processes count at once.
+
+A charge is one row. Each row carries the running total of its counter, so that what a window holds
+is the difference of two totals: two index look-ups, however many rows lie between. A sliding
+window of length w at time t holds what was charged after t - w, so that no stretch of that
+length ever holds more than the limit; a calendar window starts at a multiple of its length since
+the epoch, in UTC. A counter is known by server, holder, name, window and alignment: editing a
+limit's `max` keeps its count.
+
+Amounts are counted in whole millionths, rounded up, limits rounded down; a limit above
+`MOST` units counts as `MOST`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pktui.ledger.database import Database
+
+MILLION = 1_000_000
+MOST = 2**60 // MILLION
+"""Units; what fits SQLite's 64-bit integers with room for running totals."""
+NEVER_US = 2**63 - 1
+"""The retry time of a charge that is larger than its limit."""
+
+_REBASE_AT = 2**62
+_PRUNE_EVERY = 256
+_encode = msgspec.json.Encoder().encode
+
+
+class Charge(Protocol):
+    """What a call takes from one limit."""
+
+    @property
+    def counter(self) -> str:
+        """The limit's name."""
+
+    @property
+    def holder(self) -> str:
+        """Whom it counts: `grant:…`, `session:…` or `server:`."""
+
+    @property
+    def server(self) -> str:
+        """The server whose policy has the limit."""
+
+    @property
+    def window_us(self) -> int:
+        """The window's length, microseconds."""
+
+    @property
+    def align(self) -> str:
+        """`sliding` or `calendar`."""
+
+    @property
+    def max(self) -> Decimal:
+        """Units the window may hold."""
+
+    @property
+    def amount(self) -> Decimal:
+        """Units this call takes, 0 or more."""
+
+
+C = TypeVar("C", bound=Charge)
+
+
+@dataclass(slots=True)
+class _Window:
+    """A counter's window inside a transaction: what it holds and what is about to be added."""
+
+    key: str
+    start_us: int
+    """The window holds what came after this time."""
+    used: int = 0
+    last_n: int = 0
+    total: int = 0
+    added: list[int] = field(default_factory=list)
+
+
+class Counters:
+    """Reserves, releases and reads charges."""
+
+    def __init__(self, database: Database, clock: Callable[[], int]) -> None:
+        self._database = database
+        self._clock = clock
+        self._until_prune = _PRUNE_EVERY
+
+    def usage(self, charge: Charge) -> tuple[Decimal, int]:
+        """Return the units in the window now, and when the charge would first fit.
+
+        The time is 0 where it fits now and `NEVER_US` where it is larger than the limit.
+        """
+        now = self._clock()
+        window = self._window(charge, now)
+        need = window.used + _millionths(charge) - _limit(charge)
+        used = Decimal(window.used).scaleb(-6)
+        return used, self._retry_at(charge, window, need, now) if need > 0 else 0
+
+    def reserve(self, charges: Sequence[C], call_id: str) -> C | None:
+        """Take all charges for a call, or none and return the first that does not fit.
+
+        Joins a transaction that is under way. Raises `LedgerUnavailable`.
+        """
+        with self._database.transaction():
+            now = self._clock()
+            windows: dict[str, _Window] = {}
+            for charge in charges:
+                key = _key(charge)
+                window = windows.get(key)
+                if window is None:
+                    window = windows[key] = self._window(charge, now)
+                amount = _millionths(charge)
+                if window.used + amount > _limit(charge):
+                    return charge
+                window.used += amount
+                window.added.append(amount)
+            for charge in charges:
+                window = windows.pop(_key(charge), None)
+                if window is not None:
+                    self._write(window, _expiry_us(charge, now), now, call_id)
+            self._prune_sometimes(now)
+        return None
+
+    def release(self, call_id: str) -> bool:
+        """Give back what a call took; False where it took nothing or its windows have passed."""
+        with self._database.transaction():
+            taken = self._database.rows(
+                "SELECT key, at_us, n, amount FROM charges WHERE call_id = ?", (call_id,)
+            )
+            for key, at_us, n, amount in taken:
+                place = (key, at_us, n)
+                self._database.run(
+                    "DELETE FROM charges WHERE key = ? AND at_us = ? AND n = ?", place
+                )
+                self._database.run(
+                    "UPDATE charges SET total = total - ? WHERE key = ? AND (at_us, n) > (?, ?)",
+                    (amount, *place),
+                )
+        return bool(taken)
+
+    def prune(self) -> int:
+        """Remove charges whose windows have passed; return how many."""
+        with self._database.transaction():
+            return self._database.run("DELETE FROM charges WHERE expires_us <= ?", (self._clock(),))
+
+    def _window(self, charge: Charge, now: int) -> _Window:
+        window = _Window(_key(charge), _start_us(charge, now))
+        last = self._database.row(
+            "SELECT at_us, n, total FROM charges WHERE key = ? ORDER BY at_us DESC, n DESC LIMIT 1",
+            (window.key,),
+        )
+        if last is None:
+            return window
+        at_us, window.last_n, window.total = last
+        if at_us <= window.start_us:
+            return window
+        first = self._database.row(
+            "SELECT total - amount FROM charges WHERE key = ? AND at_us > ?"
+            " ORDER BY at_us, n LIMIT 1",
+            (window.key, window.start_us),
+        )
+        window.used = window.total - first[0] if first else 0
+        return window
+
+    def _write(self, window: _Window, expires_us: int, now: int, call_id: str) -> None:
+        """Add the charges after the counter's last row, in time as in number.
+
+        Rows from the future are left by a clock that was set back; they count as made now.
+        """
+        if window.last_n:
+            self._database.run(
+                "UPDATE charges SET at_us = ?, expires_us = ? WHERE key = ? AND at_us > ?",
+                (now, expires_us, window.key, now),
+            )
+        if window.total > _REBASE_AT:
+            self._rebase(window)
+        for amount in window.added:
+            window.last_n += 1
+            window.total += amount
+            self._database.run(
+                "INSERT INTO charges (key, at_us, n, amount, total, call_id, expires_us)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (window.key, now, window.last_n, amount, window.total, call_id, expires_us),
+            )
+
+    def _rebase(self, window: _Window) -> None:
+        """Let the running total start again at what the window holds."""
+        held = window.used - sum(window.added)
+        self._database.run(
+            "DELETE FROM charges WHERE key = ? AND at_us <= ?", (window.key, window.start_us)
+        )
+        self._database.run(
+            "UPDATE charges SET total = total - ? WHERE key = ?", (window.total - held, window.key)
+        )
+        window.total = held
+
+    def _retry_at(self, charge: Charge, window: _Window, need: int, now: int) -> int:
+        if _millionths(charge) > _limit(charge):
+            return NEVER_US
+        if charge.align == "calendar":
+            return _expiry_us(charge, now)
+        row = self._database.row(
+            "SELECT at_us FROM charges WHERE key = ? AND at_us > ? AND total >= ?"
+            " ORDER BY at_us, n LIMIT 1",
+            (window.key, window.start_us, window.total - window.used + need),
+        )
+        return min(row[0], now) + charge.window_us if row else 0
+
+    def _prune_sometimes(self, now: int) -> None:
+        self._until_prune -= 1
+        if self._until_prune <= 0:
+            self._until_prune = _PRUNE_EVERY
+            self._database.run("DELETE FROM charges WHERE expires_us <= ?", (now,))
+
+
+def _key(charge: Charge) -> str:
+    parts = (charge.server, charge.holder, charge.counter, charge.window_us, charge.align)
+    try:
+        return _encode(parts).decode()
+    except UnicodeEncodeError:
+        return repr(parts)
+
+
+def _start_us(charge: Charge, now: int) -> int:
+    if charge.align == "calendar":
+        return now - now % charge.window_us - 1
+    return now - charge.window_us
+
+
+def _expiry_us(charge: Charge, now: int) -> int:
+    return now + charge.window_us - (now % charge.window_us if charge.align == "calendar" else 0)
+
+
+def _limit(charge: Charge) -> int:
+    if charge.max >= MOST:
+        return MOST * MILLION
+    numerator, denominator = charge.max.as_integer_ratio()
+    return numerator * MILLION // denominator
+
+
+def _millionths(charge: Charge) -> int:
+    """Return the amount rounded up; sizes no limit allows are not worked out in full."""
+    amount = charge.amount
+    if amount == 1:
+        return MILLION
+    if amount > MOST:
+        return MOST * MILLION + 1
+    if amount * MILLION <= 1:
+        return 1 if amount > 0 else 0
+    numerator, denominator = amount.as_integer_ratio()
+    return -(-numerator * MILLION // denominator)

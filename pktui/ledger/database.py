@@ -1,0 +1,293 @@
+"""One SQLite connection: shared by threads, written in short transactions, its errors in words.
+
+Every statement of the ledger goes through `Database`, so that a failure of SQLite leaves as
+`LedgerUnavailable` with its cause and a cure, wherever it happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from pktui.errors import LedgerUnavailable, SettingsError
+from pktui.ledger.canonical import storable
+from pktui.ledger.schema import APPLICATION_ID, MIGRATIONS, VERSION
+from pktui.settings import PRIVATE_FILE, make_private_directory
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+BUSY_SECONDS = 5.0
+_WAL_LIMIT_BYTES = 64 * 1024 * 1024
+
+Row = tuple[Any, ...]
+Values = Sequence[str | int | bytes | None]
+
+_CAUSES = {
+    sqlite3.SQLITE_FULL: ("the disk is full", "Free some space; nothing was half-written"),
+    sqlite3.SQLITE_READONLY: ("it cannot be written", "Check its owner and mode, and the mount"),
+    sqlite3.SQLITE_PERM: ("it may not be opened", "Check its owner and mode"),
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "Check that its directory can be written"),
+    sqlite3.SQLITE_BUSY: (
+        f"another process has kept it locked for {BUSY_SECONDS:.0f} seconds",
+        "End the process that holds it, then try again",
+    ),
+    sqlite3.SQLITE_LOCKED: ("it is locked", "End the process that holds it, then try again"),
+    sqlite3.SQLITE_IOERR: ("the disk does not answer as it should", "Check the disk"),
+    sqlite3.SQLITE_CORRUPT: ("it is damaged", "Move it away and keep it; a new one is made"),
+    sqlite3.SQLITE_NOTADB: ("it is no SQLite file", "Move it away and keep it; a new one is made"),
+}
+
+
+def unavailable(error: Exception, path: Path) -> LedgerUnavailable:
+    """Return the error of the ledger that a failure of SQLite or of the system stands for."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", None) or 0
+        cause, cure = _CAUSES.get(code & 0xFF, (str(error), "Run pktui doctor"))
+    else:
+        cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        cure = "Check its owner and mode, and those of its directory"
+    return LedgerUnavailable(f"the ledger {path} cannot be used: {cause}", cure)
+
+
+class Database:
+    """A connection and the lock that makes it usable from any thread."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._connection = connection
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._broken = False
+        self._file = _file_identity(path)
+
+    def rows(self, sql: str, values: Values = ()) -> list[Row]:
+        """Return all rows of a query."""
+        with self._lock:
+            try:
+                return self._execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
+
+    def row(self, sql: str, values: Values = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        with self._lock:
+            try:
+                found: Row | None = self._execute(sql, values).fetchone()
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
+            return found
+
+    def run(self, sql: str, values: Values = ()) -> int:
+        """Change something; return the number of rows it touched."""
+        with self._lock:
+            try:
+                return self._execute(sql, values).rowcount
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
+
+    def transaction(self) -> Database:
+        """Use as `with database.transaction():`, again inside itself if need be.
+
+        The outermost one takes the write lock at once (`BEGIN IMMEDIATE`), commits at its end,
+        and rolls everything back when it ends in an exception.
+        """
+        return self
+
+    def __enter__(self) -> Database:
+        self._lock.acquire()
+        try:
+            if self._depth == 0:
+                self._begin()
+        except BaseException:
+            self._lock.release()
+            raise
+        self._depth += 1
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._depth -= 1
+        try:
+            if self._depth == 0:
+                self._finish(commit=kind is None and not self._broken)
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Close the connection; a transaction left open is rolled back."""
+        with self._lock:
+            self._connection.close()
+
+    def _execute(self, sql: str, values: Values) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(sql, values)
+        except UnicodeEncodeError:
+            clean = [storable(value) if isinstance(value, str) else value for value in values]
+            return self._connection.execute(sql, clean)
+
+    def _begin(self) -> None:
+        if self.read_only:
+            raise LedgerUnavailable(
+                f"the ledger {self.path} was opened to be read only",
+                "Start pktui without --read-only to change anything",
+            )
+        if _file_identity(self.path) != self._file:
+            raise LedgerUnavailable(
+                f"the ledger {self.path} was removed or replaced while in use",
+                "Start pktui and the agents again",
+            )
+        self._broken = False
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise unavailable(error, self.path) from error
+
+    def _finish(self, *, commit: bool) -> None:
+        try:
+            if commit:
+                self._connection.execute("COMMIT")
+                return
+        except sqlite3.Error as error:
+            raise unavailable(error, self.path) from error
+        finally:
+            if self._connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+        if self._broken:
+            raise LedgerUnavailable(
+                f"the ledger {self.path} could not keep a change", "Run pktui doctor"
+            )
+
+    def _failed(self, error: sqlite3.Error) -> LedgerUnavailable:
+        self._broken = self._depth > 0
+        return unavailable(error, self.path)
+
+
+def open_database(path: Path, *, fsync: bool, read_only: bool) -> Database:
+    """Open the file, made and migrated where it must be; raises `LedgerUnavailable`."""
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = _connect_read_only(path) if read_only else _connect(path, fsync=fsync)
+        _check_kind(connection, path)
+        version = _version(connection)
+        if version < VERSION and not read_only:
+            _migrate(connection)
+            version = _version(connection)
+        _check_version(version, path)
+        return Database(connection, path, read_only=read_only)
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, sqlite3.Error | OSError):
+            raise unavailable(error, path) from error
+        if isinstance(error, SettingsError):
+            raise LedgerUnavailable(error.what, error.cure) from error
+        raise
+
+
+def _connect(path: Path, *, fsync: bool) -> sqlite3.Connection:
+    make_private_directory(path.parent)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
+    if path.stat().st_mode & 0o077:
+        path.chmod(PRIVATE_FILE)
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _use_wal(connection)
+        connection.execute(f"PRAGMA synchronous={'FULL' if fsync else 'NORMAL'}")
+        connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT_BYTES}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL; while another process does the same, SQLite answers busy at once."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    """Open without writing; a directory that cannot be written needs a file at rest."""
+    if not path.exists():
+        raise LedgerUnavailable(
+            f"there is no ledger at {path} yet",
+            "It is made when an agent first starts through pktui gateway",
+        )
+    at_rest = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
+    address = f"file:{quote(str(path))}?mode=ro{'&immutable=1' if at_rest else ''}"
+    return sqlite3.connect(
+        address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file to this version; of two processes at once, the second finds it done."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in MIGRATIONS[_version(connection) :]:
+            for statement in step:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={max(_version(connection), VERSION)}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _check_kind(connection: sqlite3.Connection, path: Path) -> None:
+    used = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # before the mark
+    mark = connection.execute("PRAGMA application_id").fetchone()[0]
+    if mark != APPLICATION_ID and (mark or used):
+        raise LedgerUnavailable(
+            f"{path} is a SQLite file of another program", "Move it away; a ledger is made there"
+        )
+
+
+def _check_version(version: int, path: Path) -> None:
+    if version > VERSION:
+        raise LedgerUnavailable(
+            f"the ledger {path} was written by a newer pktui (schema {version}, known {VERSION})",
+            "Upgrade pktui, here and where the agents start it",
+        )
+    if version < VERSION:
+        raise LedgerUnavailable(
+            f"the ledger {path} is of an older pktui (schema {version}, needed {VERSION})",
+            "Open it once without --read-only",
+        )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _file_identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116  a third of the time of Path.stat, on every call
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,207 @@
+"""The log of what happened: append-only, each row bound to the one before by its hash.
+
+A row's hash is SHA-256 over the hash of the row before (32 bytes; zeros before the first) and the
+JSON array of the row's fields in the order of `CONTENT`. The last hash is read inside the writing
+transaction, so any number of processes append to one chain. The head is kept beside the rows,
+so that rows cut off at the end are missed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pktui.ledger.canonical import json_text, storable
+from pktui.ledger.masking import mask_arguments
+from pktui.ledger.records import NOBODY, Caller, Event, EventKind, Verification
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pktui.ledger.database import Database, Row
+    from pktui.settings import AuditSettings
+
+CONTENT = (
+    "seq",
+    "at_us",
+    "kind",
+    "call_id",
+    "ref_seq",
+    "server",
+    "tool",
+    "agent",
+    "grant_name",
+    "session",
+    "project",
+    "effect",
+    "rule",
+    "reason",
+    "args_hash",
+    "arguments",
+    "outcome",
+    "duration_us",
+    "approval_id",
+    "detail",
+)
+"""The columns of `events` that a row's hash covers, in their order."""
+
+_COLUMNS = ", ".join(CONTENT)
+_INSERT = f"INSERT INTO events ({_COLUMNS}, hash) VALUES ({', '.join('?' * 21)})"  # noqa: S608
+_WITH_PREV = f"""SELECT {_COLUMNS},
+    coalesce((SELECT hash FROM events before WHERE before.seq = events.seq - 1),
+             (SELECT base_hash FROM chain)), hash
+    FROM events"""  # noqa: S608
+_VERIFY_ROWS = 2000
+_encode = msgspec.json.Encoder().encode
+
+
+class Events:
+    """Appends to the log and reads it as it stands."""
+
+    def __init__(self, database: Database, clock: Callable[[], int], audit: AuditSettings) -> None:
+        self._database = database
+        self._clock = clock
+        self._audit = audit
+
+    def append(
+        self,
+        kind: EventKind,
+        *,
+        caller: Caller = NOBODY,
+        call_id: str = "",
+        server: str = "",
+        tool: str = "",
+        effect: str = "",
+        rule: str = "",
+        reason: str = "",
+        args_hash: str = "",
+        arguments: Mapping[str, object] | None = None,
+        outcome: str = "",
+        duration_us: int = 0,
+        approval_id: str = "",
+        detail: Mapping[str, object] | None = None,
+    ) -> int:
+        """Write one event and return its `seq`.
+
+        Arguments are masked and cut here, as the audit settings say; `detail` is kept whole. An
+        outcome finds the decision of its `call_id`. Joins a transaction that is under way.
+        Raises `LedgerUnavailable`.
+        """
+        audit = self._audit
+        masked = mask_arguments(arguments, audit.arguments, audit.max_argument_bytes)
+        extra = json_text(detail) if detail else ""
+        with self._database.transaction():
+            head = self._database.row("SELECT seq, hash FROM chain")
+            assert head is not None
+            seq: int = head[0] + 1
+            ref = self._decision_of(call_id) if kind == "outcome" else 0
+            content = [
+                *(seq, self._clock(), kind, call_id, ref, server, tool),
+                *(caller.agent, caller.grant, caller.session, caller.project),
+                *(effect, rule, reason, args_hash, masked, outcome, duration_us),
+                *(approval_id, extra),
+            ]
+            digest = _digest(head[1], content)
+            if digest is None:
+                content = [storable(part) if isinstance(part, str) else part for part in content]
+                digest = _digest(head[1], content)
+            self._database.run(_INSERT, [*content, digest])
+            self._database.run("UPDATE chain SET seq = ?, hash = ?", (seq, digest))
+        return seq
+
+    def tail(self, after_seq: int = 0, limit: int = 100) -> tuple[Event, ...]:
+        """Return the oldest events after a `seq`, oldest first."""
+        rows = self._database.rows(
+            f"{_WITH_PREV} WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, limit)
+        )
+        return tuple(map(_event, rows))
+
+    def newest(self, limit: int = 100) -> tuple[Event, ...]:
+        """Return the last events, oldest first."""
+        rows = self._database.rows(f"{_WITH_PREV} ORDER BY seq DESC LIMIT ?", (limit,))
+        return tuple(map(_event, reversed(rows)))
+
+    def of_call(self, call_id: str) -> tuple[Event, ...]:
+        """Return all that is on record about a call, oldest first."""
+        rows = self._database.rows(
+            f"{_WITH_PREV} WHERE call_id = ? AND call_id <> '' ORDER BY seq", (call_id,)
+        )
+        return tuple(map(_event, rows))
+
+    def last_seq(self) -> int:
+        """Return the `seq` of the newest event, 0 where there is none."""
+        row = self._database.row("SELECT seq FROM chain")
+        return int(row[0]) if row else 0
+
+    def verify(self, progress: Callable[[int, int], None] | None = None) -> Verification:
+        """Follow the chain from its base to its head and name the first row at fault.
+
+        `progress` is called with the rows done and the rows in all, every few thousand.
+        """
+        chain = self._database.row(
+            "SELECT base_seq, base_hash, seq, hash, (SELECT max(seq) FROM events) FROM chain"
+        )
+        if chain is None:
+            return Verification(False, 0, 0, "the record of the chain's head was removed")
+        base, previous, head, head_hash, newest = chain
+        seq = base
+        while seq < head:
+            rows = self._database.rows(
+                f"SELECT {_COLUMNS}, hash FROM events WHERE seq > ? AND seq <= ?"  # noqa: S608
+                " ORDER BY seq LIMIT ?",
+                (seq, head, _VERIFY_ROWS),
+            )
+            for row in rows:
+                problem = _fault(row, seq + 1, previous)
+                if problem:
+                    return Verification(False, seq - base, row[0], problem)
+                seq, previous = row[0], row[-1]
+            if progress is not None:
+                progress(seq - base, head - base)
+            if not rows:
+                gone = _span(seq + 1, head)
+                return Verification(False, seq - base, seq + 1, f"{gone} removed from the end")
+        return _check_head(seq - base, head, previous == head_hash, newest or 0)
+
+    def _decision_of(self, call_id: str) -> int:
+        row = self._database.row(
+            "SELECT min(seq) FROM events WHERE call_id = ? AND call_id <> '' AND kind = 'decision'",
+            (call_id,),
+        )
+        return int(row[0]) if row and row[0] else 0
+
+
+def _digest(previous: bytes, content: list[str | int]) -> bytes | None:
+    """Return the row's hash; None where a text cannot be stored as it is."""
+    try:
+        return hashlib.sha256(previous + _encode(content)).digest()
+    except UnicodeEncodeError:
+        return None
+
+
+def _fault(row: Row, expected: int, previous: bytes) -> str:
+    seq = row[0]
+    if seq != expected:
+        return f"{_span(expected, seq - 1)} removed before row {seq}"
+    if hashlib.sha256(previous + _encode(row[:-1])).digest() != row[-1]:
+        return f"row {seq} was edited, or another was put in its place"
+    return ""
+
+
+def _check_head(rows: int, head: int, same: bool, newest: int) -> Verification:
+    if not same:
+        return Verification(False, rows, head, f"row {head} is not the one that was written last")
+    if newest > head:
+        return Verification(False, rows, head + 1, f"row {newest} was added from outside")
+    return Verification(True, rows)
+
+
+def _span(first: int, last: int) -> str:
+    return f"row {first} was" if first == last else f"rows {first} to {last} were"
+
+
+def _event(row: Row) -> Event:
+    values = [*row[:-2], row[-2].hex(), row[-1].hex()]
+    return Event(*values)

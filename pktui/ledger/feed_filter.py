@@ -1,0 +1,140 @@
+"""What a person types over the feed, as conditions of the store.
+
+    agent: grant: session: project:    part of the name, or a pattern with * and ?
+    server: tool:                      the whole name, or a pattern; tool: also takes server.tool
+    effect:                            allow, deny, approve, hide, refused (or allowed, denied …)
+    outcome:                           ok, error … or a pattern
+    since: after: before:              a date, a time or an age
+    words and "phrases"                anywhere in arguments, names, rule, reason or answer
+
+Everything is compared without regard to case. Values of one key are alternatives, all else must
+hold together, and a leading "-" excludes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pktui.query import Filter, Problem, Query
+
+KEYS = (
+    *("agent", "grant", "session", "project", "server", "tool"),
+    *("effect", "outcome", "since", "after", "before"),
+)
+"""The words that may stand before a colon."""
+
+EFFECTS = ("allow", "deny", "approve", "hide", "refused")
+_EFFECT_WORDS = {
+    **{effect: effect for effect in EFFECTS},
+    "allowed": "allow",
+    "denied": "deny",
+    "approval": "approve",
+    "ask": "approve",
+    "asked": "approve",
+    "hidden": "hide",
+    "refuse": "refused",
+}
+_PARTS = frozenset({"agent", "grant", "session", "project"})
+_SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A column and the pattern it must (not) fit: of SQL's LIKE, escaped with a backslash."""
+
+    column: str
+    pattern: str
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFilter:
+    """Which calls the feed shows; the empty one shows all."""
+
+    matches: tuple[Match, ...] = ()
+    words: tuple[Match, ...] = ()
+    """Texts to be found anywhere; `column` is empty."""
+    since_us: int = 0
+    """Calls at this time or later."""
+    before_us: int = 0
+    """Calls before this time; 0: no bound."""
+
+    @classmethod
+    def parse(cls, text: str, *, now_us: int) -> tuple[FeedFilter, tuple[Problem, ...]]:
+        """Return the filter that a text stands for, and what of it cannot be used and was left out.
+
+        Ages count back from `now_us`.
+        """
+        from pktui.query import parse_query
+
+        query = parse_query(text, KEYS)
+        reader = _Reader(now_us)
+        for item in query.filters:
+            reader.read(item)
+        return reader.filter(query), (*query.problems, *reader.problems)
+
+    def __bool__(self) -> bool:
+        return self != FeedFilter()
+
+
+class _Reader:
+    def __init__(self, now_us: int) -> None:
+        self._now = datetime.fromtimestamp(now_us / _SECOND, UTC)
+        self._matches: list[Match] = []
+        self._since = 0
+        self._before = 0
+        self.problems: list[Problem] = []
+
+    def read(self, item: Filter) -> None:
+        if item.key in ("since", "after", "before"):
+            self._read_time(item)
+        elif item.key == "effect":
+            self._read_effect(item)
+        else:
+            pattern = like(item.value, part=item.key in _PARTS)
+            self._matches.append(Match(item.key, pattern, item.negated))
+
+    def filter(self, query: Query) -> FeedFilter:
+        words = tuple(Match("", like(term.text, part=True, globs=False), term.negated)
+                      for term in query.terms)  # fmt: skip
+        return FeedFilter(tuple(self._matches), words, self._since, self._before)
+
+    def _read_effect(self, item: Filter) -> None:
+        effect = _EFFECT_WORDS.get(item.value.lower())
+        if effect is None:
+            self._problem(item, f"no effect {item.value}: use {', '.join(EFFECTS)}")
+        else:
+            self._matches.append(Match("effect", effect, item.negated))
+
+    def _read_time(self, item: Filter) -> None:
+        from pktui.query import parse_when
+
+        if item.negated:
+            self._problem(item, "a time cannot be excluded: use since: or before:")
+            return
+        try:
+            when = parse_when(item.value, self._now)
+        except ValueError as error:
+            self._problem(item, str(error))
+            return
+        at_us = int(when.timestamp() * _SECOND)
+        if item.key == "before":
+            self._before = min(self._before, at_us) if self._before else at_us
+        else:
+            self._since = max(self._since, at_us)
+
+    def _problem(self, item: Filter, why: str) -> None:
+        from pktui.query import Problem
+
+        self.problems.append(Problem(item.start, item.end, why))
+
+
+def like(value: str, *, part: bool, globs: bool = True) -> str:
+    """Return the LIKE pattern of a value: `*` and `?` if `globs`, found anywhere if `part`."""
+    escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    if globs and ("*" in value or "?" in value):
+        return escaped.replace("*", "%").replace("?", "_")
+    return f"%{escaped}%" if part else escaped

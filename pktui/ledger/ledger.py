@@ -1,0 +1,84 @@
+"""The ledger: one SQLite file that every gateway, hook, console and command shares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pktui.ledger.approvals import Approvals
+from pktui.ledger.catalogue import Catalogue
+from pktui.ledger.counters import Counters
+from pktui.ledger.database import Database, open_database
+from pktui.ledger.events import Events
+from pktui.ledger.feed import Feed
+from pktui.ledger.presence import Presence
+from pktui.ledger.records import now_us
+from pktui.ledger.speakable import Below, random_below
+from pktui.settings import AuditSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_DEFAULTS = AuditSettings()
+
+
+class Ledger:
+    """What happened and what waits, on one connection that any thread may use.
+
+    Every method that touches the file raises `LedgerUnavailable` where it cannot be used.
+    """
+
+    def __init__(
+        self, database: Database, audit: AuditSettings, clock: Callable[[], int], below: Below
+    ) -> None:
+        self._database = database
+        self.events = Events(database, clock, audit)
+        self.feed = Feed(database, clock)
+        self.approvals = Approvals(database, self.events, clock, below)
+        self.counters = Counters(database, clock)
+        self.catalogue = Catalogue(database, self.events, clock)
+        self.presence = Presence(database, clock)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        audit: AuditSettings = _DEFAULTS,
+        read_only: bool = False,
+        clock: Callable[[], int] = now_us,
+        below: Below = random_below,
+    ) -> Ledger:
+        """Open the file, made where it is missing unless `read_only`.
+
+        `clock` returns microseconds since the epoch, `below` draws the approvals' ids. Raises
+        `LedgerUnavailable` with the cause and what to do.
+        """
+        database = open_database(path, fsync=audit.fsync, read_only=read_only)
+        return cls(database, audit, clock, below)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened to be read only."""
+        return self._database.read_only
+
+    def transaction(self) -> Database:
+        """Use as `with ledger.transaction():` to commit several changes at once, or none.
+
+        Takes the write lock at its start (`BEGIN IMMEDIATE`); may be nested.
+        """
+        return self._database.transaction()
+
+    def data_version(self) -> int:
+        """Return a number that differs from the last one once another connection has written."""
+        row = self._database.row("PRAGMA data_version")
+        return int(row[0]) if row else 0
+
+    def close(self) -> None:
+        """Close the connection; closing twice does no harm."""
+        self._database.close()

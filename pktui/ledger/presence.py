@@ -1,0 +1,115 @@
+"""Which consoles and gateways run now; what died without a word is dropped when next seen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pktui.ledger.records import PresenceKind, Present
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pktui.ledger.database import Database
+
+_COLUMNS = "token, kind, pid, server, agent, project, started_us, detail"
+
+
+class Presence:
+    """The register of running processes, each by its pid and the time that pid was started."""
+
+    def __init__(self, database: Database, clock: Callable[[], int]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def announce(
+        self,
+        kind: PresenceKind,
+        *,
+        server: str = "",
+        agent: str = "",
+        project: str = "",
+        detail: str = "",
+        pid: int | None = None,
+    ) -> str:
+        """Say that this process (or `pid`) runs; return the token to update and leave with."""
+        token = os.urandom(8).hex()
+        process = os.getpid() if pid is None else pid
+        with self._database.transaction():
+            self._database.run(
+                f"INSERT INTO presence ({_COLUMNS}, born) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                (
+                    *(token, kind, process, server, agent, project, self._clock(), detail),
+                    process_birth(process) or "",
+                ),
+            )
+        return token
+
+    def update(self, token: str, *, agent: str | None = None, detail: str | None = None) -> bool:
+        """Change who is served or what is said of it; False where the token has left."""
+        with self._database.transaction():
+            return (
+                self._database.run(
+                    "UPDATE presence SET agent = coalesce(?, agent), detail = coalesce(?, detail)"
+                    " WHERE token = ?",
+                    (agent, detail, token),
+                )
+                > 0
+            )
+
+    def leave(self, token: str) -> None:
+        """Say that it ends."""
+        with self._database.transaction():
+            self._database.run("DELETE FROM presence WHERE token = ?", (token,))
+
+    def alive(self, kind: PresenceKind | None = None) -> tuple[Present, ...]:
+        """Return what runs now, oldest first; rows of dead processes are removed."""
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS}, born FROM presence WHERE kind = coalesce(?, kind)"  # noqa: S608
+            " ORDER BY started_us, token",
+            (kind,),
+        )
+        births = {pid: process_birth(pid) for pid in {row[2] for row in rows}}
+        dead = [row[0] for row in rows if births[row[2]] != row[-1]]
+        if dead and not self._database.read_only:
+            with self._database.transaction():
+                for token in dead:
+                    self._database.run("DELETE FROM presence WHERE token = ?", (token,))
+        return tuple(Present(*row[:-1]) for row in rows if row[0] not in dead)
+
+
+def process_birth(pid: int) -> str | None:
+    """Return a text that no later process of the same pid shares, or None where none runs."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            stat = Path(f"/proc/{pid}/stat").read_bytes()
+            state, *fields = stat[stat.rindex(b")") + 2 :].split()
+            return None if state in (b"Z", b"X") else fields[18].decode()
+        if Path("/proc/self/stat").exists():
+            return None
+    return _birth_by_ps(pid)
+
+
+def _birth_by_ps(pid: int) -> str | None:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    import subprocess
+
+    try:
+        answer = subprocess.run(
+            ["ps", "-o", "lstart=", "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return " ".join(answer.stdout.split()) or None

@@ -1,0 +1,201 @@
+"""What the ledger gives and takes: plain frozen records.
+
+Times are integer microseconds since the epoch, UTC, in fields that end in `_us`; durations too.
+Texts are as agents and servers sent them: make them visible before a person sees them.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EventKind = Literal[
+    "decision", "outcome", "refused", "approval", "policy", "pin", "start", "end", "note"
+]
+ApprovalStatus = Literal["pending", "allowed", "denied", "expired", "withdrawn", "spent"]
+PresenceKind = Literal["console", "gateway"]
+
+
+def now_us() -> int:
+    """Return the wall-clock time in microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the client's name, its grant's label, its connection and working directory."""
+
+    agent: str = ""
+    grant: str = ""
+    session: str = ""
+    project: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What outlives a connection: the grant, else the client in its directory."""
+        return self.grant or f"{self.agent}@{self.project}"
+
+
+NOBODY = Caller()
+"""The caller of events that no agent caused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of the chain; `hash` covers all else in it and `prev`, the row before."""
+
+    seq: int
+    at_us: int
+    kind: EventKind
+    call_id: str
+    ref_seq: int
+    """Of an outcome: the `seq` of its decision; else 0."""
+    server: str
+    tool: str
+    agent: str
+    grant: str
+    session: str
+    project: str
+    effect: str
+    rule: str
+    reason: str
+    args_hash: str
+    arguments: str
+    """JSON text, masked and cut as the settings say; empty where there is none."""
+    outcome: str
+    duration_us: int
+    approval_id: str
+    detail: str
+    """JSON text of an object; empty where there is none."""
+    prev: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `audit verify` found; `seq` is the row at fault, 0 where there is none."""
+
+    ok: bool
+    rows: int
+    seq: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """A decision (or a refused message) with its outcome, once there is one."""
+
+    seq: int
+    call_id: str
+    at_us: int
+    agent: str
+    grant: str
+    session: str
+    project: str
+    server: str
+    tool: str
+    arguments: str
+    effect: str
+    """As decided: `allow`, `deny`, `approve`, `hide`; `refused` for a message never decided."""
+    rule: str
+    reason: str
+    outcome: str
+    """Empty while the call runs, and for a call that never went out."""
+    duration_us: int
+    approval_id: str
+    detail: str
+    """JSON text the decision carries."""
+    outcome_detail: str
+    """JSON text the outcome carries."""
+    args_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewApproval:
+    """A call that asks a person."""
+
+    caller: Caller
+    server: str
+    tool: str
+    arguments: Mapping[str, object]
+    args_hash: str
+    expires_us: int
+    definition_hash: str = ""
+    rule: str = ""
+    reason: str = ""
+    once: bool = False
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A question to a person and its answer; `status` counts the time it was read at.
+
+    `expires_us` of an allowed one is when the permission lapses unused. `arguments` is the full
+    JSON text while the call can still run, and masked from then on.
+    """
+
+    id: str
+    created_us: int
+    expires_us: int
+    status: ApprovalStatus
+    server: str
+    tool: str
+    arguments: str
+    args_hash: str
+    definition_hash: str
+    rule: str
+    reason: str
+    once: bool
+    agent: str
+    grant: str
+    session: str
+    project: str
+    call_id: str
+    decided_by: str
+    decided_us: int
+    words: str
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
+        return Caller(self.agent, self.grant, self.session, self.project)
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A console or a gateway that runs now."""
+
+    token: str
+    kind: PresenceKind
+    pid: int
+    server: str
+    agent: str
+    project: str
+    started_us: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSeen:
+    """A tool as its server last defined it, and as it was pinned (SHA-256 of canonical JSON)."""
+
+    server: str
+    name: str
+    definition: str
+    hash: str
+    pinned_hash: str
+    pinned_definition: str
+    first_seen_us: int
+    last_seen_us: int
+    flags: tuple[str, ...]
+    """`new`: came after the server was first seen and nobody has accepted it yet."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether the server now defines it otherwise than it was pinned."""
+        return self.hash != self.pinned_hash

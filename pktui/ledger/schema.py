@@ -1,0 +1,127 @@
+"""The tables, as migrations forward only: step N takes a file from version N to N + 1."""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x706B7475
+"""`pktu`: marks the file as a ledger of pktui in its header."""
+
+CALLS = "kind IN ('decision', 'refused')"
+"""What the feed shows; partial indexes serve only queries that repeat this very condition."""
+
+_FIRST = (
+    """CREATE TABLE events (
+        seq INTEGER PRIMARY KEY,
+        at_us INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        call_id TEXT NOT NULL,
+        ref_seq INTEGER NOT NULL,
+        server TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        grant_name TEXT NOT NULL,
+        session TEXT NOT NULL,
+        project TEXT NOT NULL,
+        effect TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        args_hash TEXT NOT NULL,
+        arguments TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        duration_us INTEGER NOT NULL,
+        approval_id TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        hash BLOB NOT NULL
+    ) STRICT""",
+    "CREATE INDEX events_call ON events (call_id) WHERE call_id <> ''",
+    f"CREATE INDEX events_tool ON events (server, tool) WHERE {CALLS}",
+    f"CREATE INDEX events_time ON events (at_us) WHERE {CALLS}",
+    f"CREATE INDEX events_effect ON events (effect) WHERE {CALLS} AND effect <> 'allow'",
+    """CREATE INDEX events_failed ON events (outcome, ref_seq)
+        WHERE kind = 'outcome' AND outcome <> 'ok'""",
+    "CREATE INDEX events_rare ON events (kind) WHERE kind NOT IN ('decision', 'outcome')",
+    """CREATE TABLE chain (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        base_seq INTEGER NOT NULL,
+        base_hash BLOB NOT NULL,
+        seq INTEGER NOT NULL,
+        hash BLOB NOT NULL
+    ) STRICT""",
+    "INSERT INTO chain VALUES (1, 0, zeroblob(32), 0, zeroblob(32))",
+    """CREATE TRIGGER events_are_never_edited BEFORE UPDATE ON events
+        BEGIN SELECT RAISE(ABORT, 'events are append-only'); END""",
+    """CREATE TRIGGER events_are_never_removed BEFORE DELETE ON events
+        WHEN OLD.seq > (SELECT base_seq FROM chain)
+        BEGIN SELECT RAISE(ABORT, 'events are append-only'); END""",
+    """CREATE TABLE charges (
+        key TEXT NOT NULL,
+        at_us INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        amount INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        call_id TEXT NOT NULL,
+        expires_us INTEGER NOT NULL,
+        PRIMARY KEY (key, at_us, n)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX charges_call ON charges (call_id)",
+    "CREATE INDEX charges_expiry ON charges (expires_us)",
+    """CREATE TABLE approvals (
+        n INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        created_us INTEGER NOT NULL,
+        expires_us INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        server TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        arguments TEXT NOT NULL,
+        masked TEXT NOT NULL,
+        args_hash TEXT NOT NULL,
+        definition_hash TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        once INTEGER NOT NULL,
+        identity TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        grant_name TEXT NOT NULL,
+        session TEXT NOT NULL,
+        project TEXT NOT NULL,
+        call_id TEXT NOT NULL,
+        decided_by TEXT NOT NULL,
+        decided_us INTEGER NOT NULL,
+        words TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX approvals_open ON approvals (status) WHERE status IN ('pending', 'allowed')",
+    "CREATE INDEX approvals_same ON approvals (args_hash, tool, server, identity)",
+    """CREATE TABLE switches (
+        name TEXT PRIMARY KEY,
+        by_whom TEXT NOT NULL,
+        at_us INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE presence (
+        token TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        born TEXT NOT NULL,
+        server TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        project TEXT NOT NULL,
+        started_us INTEGER NOT NULL,
+        detail TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE tools (
+        server TEXT NOT NULL,
+        name TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        definition TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        pinned_definition TEXT NOT NULL,
+        pinned_hash TEXT NOT NULL,
+        first_seen_us INTEGER NOT NULL,
+        last_seen_us INTEGER NOT NULL,
+        is_new INTEGER NOT NULL,
+        PRIMARY KEY (server, name)
+    ) STRICT""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+VERSION = len(MIGRATIONS)
+"""The schema this pktui writes, kept in the file as `user_version`."""
