@@ -79,6 +79,11 @@ class Ledger:
         row = self._database.row("PRAGMA data_version")
         return int(row[0]) if row else 0
 
+    def damage(self) -> str:
+        """Return what SQLite finds broken in the file (`quick_check`); empty where it is whole."""
+        found = [str(row[0]) for row in self._database.rows("PRAGMA quick_check(3)")]
+        return "" if found == ["ok"] else "; ".join(found)
+
     def close(self) -> None:
         """Close the connection; closing twice does no harm."""
         self._database.close()

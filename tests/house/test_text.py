@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from pktui.text import has_hidden, one_line, visible
+from pktui.text import escaped, has_hidden, one_line, visible
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,12 @@ def test_one_line_folds_newlines_and_cuts() -> None:
 def test_hidden_characters_are_noticed() -> None:
     assert has_hidden("safe\u2066not")
     assert not has_hidden("line one\r\nline two\tend")
+
+
+@pytest.mark.parametrize(
+    "text", ["a\x1b[0m", "\x7f\x9b", "\u202e\u200b", "\U000e0041", "ü 漢 🙂\n"]
+)
+def test_escaped_json_keeps_its_value_and_hides_nothing(text: str) -> None:
+    shown = escaped(json.dumps({"text": text}, ensure_ascii=False))
+    assert json.loads(shown) == {"text": text}
+    assert not has_hidden(shown)

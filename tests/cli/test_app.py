@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pktui import __version__
+from pktui.cli import app as cli
+from pktui.errors import PktuiError, UsageError
+
+PKTUI = [sys.executable, "-m", "pktui"]
+LISTED = (
+    "demo",
+    "gateway",
+    "sessions",
+    "knowledge",
+    "import",
+    "memory",
+    "policy",
+    "approvals",
+    "audit",
+    "clients",
+    "doctor",
+)
+
+
+def failing(error: BaseException) -> object:
+    def command() -> None:
+        raise error
+
+    return command
+
+
+def test_help_lists_every_command_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert tuple(room.name for room in cli.ROOMS) == LISTED
+    for room in cli.ROOMS:
+        assert any(line.split()[:1] == [room.name] for line in shown.splitlines())
+        assert room.help in shown
+
+
+def test_version_is_data(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr() == (f"pktui {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["docter"], "Did you mean 'doctor'?"),
+        (["--colour"], "No such option: --colour"),
+        (["doctor", "extra"], "unexpected extra argument"),
+        (["--read-only", "doctor"], "--read-only is for the console"),
+    ],
+)
+def test_a_wrong_command_line_is_usage(
+    argv: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (PktuiError("it broke", "Mend it"), 1, "pktui: it broke. Mend it\n"),
+        (UsageError("no such word"), 2, "pktui: no such word\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(32, "Broken pipe"), 1, ""),
+    ],
+)
+def test_an_error_has_its_exit_status_and_one_sentence(
+    error: BaseException,
+    status: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("pktui.cli.doctor.doctor", failing(error))
+    with capfd.disabled():
+        before = (sys.stdout, sys.stderr)
+    try:
+        assert cli.run(["doctor"]) == status
+    finally:
+        sys.stdout, sys.stderr = before
+    assert capfd.readouterr() == ("", said)
+
+
+def test_the_console_says_in_one_sentence_that_it_needs_a_terminal() -> None:
+    ended = subprocess.run(
+        PKTUI, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("pktui: the console needs a terminal")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        ended = subprocess.run(
+            [*PKTUI, "--help"], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(write)
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
+def test_help_imports_no_room() -> None:
+    code = (
+        "import sys\nfrom pktui.cli.app import run\n"
+        "run(['--help'])\nprint(*sys.modules, file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ended.stderr.split())
+    heavy = {"textual", "lancedb", "mcp", "torch", "sentence_transformers", "rich.markdown"}
+    assert not heavy & loaded
+    rooms = ("policy", "ledger", "memory", "gateway", "agents", "tui")
+    assert not [name for name in loaded if name.startswith(tuple(f"pktui.{r}" for r in rooms))]

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from pktui.cli import checks
+from pktui.cli.app import run
+from pktui.ledger.ledger import Ledger
+from pktui.settings import Paths, Settings, make_private_directory
+
+POLICY = '{"version": "1", "default": "deny", "tools": {"read": {}}}'
+
+
+def found(paths: Paths) -> dict[str, checks.Check]:
+    return {check.what: check for check in checks.examine(paths)}
+
+
+@pytest.fixture
+def used(paths: Paths) -> Paths:
+    """Directories after some use: a policy, a server and a ledger with an event."""
+    for directory in (paths.config_dir, paths.data_dir, paths.policies_dir):
+        make_private_directory(directory)
+    paths.policy_file("files").write_text(POLICY)
+    paths.servers_file.write_text('{"mcpServers": {"files": {"command": "sh"}}}')
+    ledger = Ledger.open(paths.ledger_file)
+    ledger.events.append("note", detail={"one": 1})
+    ledger.events.append("note", detail={"two": 2})
+    ledger.close()
+    return paths
+
+
+def test_nothing_fails_before_the_first_use(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert "✗" not in shown
+    assert f"ledger: {paths.ledger_file} (made by the first gateway)" in shown
+    assert not paths.config_dir.exists()
+    assert not paths.data_dir.exists()
+
+
+def test_every_part_is_named_after_some_use(used: Paths) -> None:
+    after = found(used)
+    assert {check.state for check in after.values()} <= {"ok", "warn"}
+    assert after["policy files"].found == "1 rules, default deny"
+    assert after["servers"].found == "2 configured: memory, files"
+    assert after["ledger"].found.endswith("2 events, the chain holds")
+    assert after["gateways"].found == "0 running"
+    assert "not running" in after["memory"].found
+
+
+def test_json_has_every_check(used: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [check["what"] for check in listed] == list(found(used))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "what", "said"),
+    [
+        ("settings.toml", "[memory]\nmodell = 1\n", "settings", "unknown key memory.modell"),
+        ("servers.json", '{"mcpServers": []}', "servers", "servers.json"),
+        ("policies/files.json", '{"version": "1"}', "policy files", "default"),
+    ],
+)
+def test_a_broken_file_fails_with_its_cure(
+    file: str,
+    text: str,
+    what: str,
+    said: str,
+    used: Paths,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (used.config_dir / file).write_text(text)
+    check = found(used)[what]
+    assert check.state == "fail"
+    assert said in check.found
+    assert check.cure
+    assert run(["doctor"]) == 1
+    shown = capsys.readouterr().out
+    assert f"✗ fail  {what}: " in shown
+    assert f"→ {check.cure}" in shown
+
+
+def test_a_command_that_is_not_there_is_a_warning(used: Paths) -> None:
+    used.servers_file.write_text('{"mcpServers": {"gone": {"command": "no-such-command"}}}')
+    check = found(used)["server gone"]
+    assert (check.state, "no-such-command" in check.found) == ("warn", True)
+
+
+def test_a_changed_ledger_row_fails(used: Paths) -> None:
+    connection = sqlite3.connect(used.ledger_file)
+    connection.execute("DROP TRIGGER events_are_never_edited")
+    connection.execute("UPDATE events SET reason = 'other' WHERE seq = 1")
+    connection.commit()
+    connection.close()
+    check = found(used)["ledger"]
+    assert (check.state, "audit verify" in check.cure) == ("fail", True)
+
+
+def test_a_ledger_that_is_none_fails(used: Paths) -> None:
+    used.ledger_file.write_bytes(b"no database at all" * 100)
+    assert found(used)["ledger"].state == "fail"
+
+
+def test_a_directory_open_to_others_is_a_warning(used: Paths) -> None:
+    used.config_dir.chmod(0o755)
+    check = found(used)["config directory"]
+    assert (check.state, check.cure) == ("warn", f"Run chmod 700 {used.config_dir}")
+
+
+def test_a_file_in_the_place_of_a_directory_fails(paths: Paths) -> None:
+    paths.data_dir.parent.mkdir(parents=True, exist_ok=True)
+    paths.data_dir.write_text("")
+    assert found(paths)["data directory"].state == "fail"
+
+
+def test_who_runs_is_named(used: Paths) -> None:
+    ledger = Ledger.open(used.ledger_file)
+    token = ledger.presence.announce("gateway", server="files")
+    try:
+        assert "1 running: files (pid " in found(used)["gateways"].found
+    finally:
+        ledger.presence.leave(token)
+        ledger.close()
+
+
+def test_other_weights_than_the_known_ones_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "other_weights"
+    (package / "model").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "model" / "model.safetensors").write_bytes(b"other")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(checks, "MODEL_PACKAGE", "other_weights")
+    check = next(checks.model(Settings()))
+    assert (check.state, "--force-reinstall other-weights" in check.cure) == ("fail", True)
+
+
+@pytest.mark.parametrize(("free", "state"), [(10**6, "fail"), (5 * 10**8, "warn")])
+def test_little_room_on_the_disk_is_said(
+    free: int, state: str, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = checks.shutil.disk_usage("/")._replace(free=free)
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _path: usage)
+    assert checks.disk(paths).state == state
