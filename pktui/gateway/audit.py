@@ -1,0 +1,95 @@
+"""The audit step: one row when a call is decided, one when it has ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pktui.ledger.canonical import args_hash
+
+if TYPE_CHECKING:
+    from pktui.gateway.calls import ToolCall
+    from pktui.gateway.jsonrpc import Refused
+    from pktui.ledger.ledger import Ledger
+    from pktui.ledger.records import Approval, Caller
+    from pktui.policy.evaluate import Effect, Verdict
+
+_LINE_HEAD: Final = 1000
+"""Bytes of a refused line that go on record."""
+
+
+class Audit:
+    """Writes the calls to one server into the ledger's log."""
+
+    def __init__(self, ledger: Ledger, server: str) -> None:
+        self._events = ledger.events
+        self._server = server
+
+    def decided(
+        self, call: ToolCall, effect: Effect, verdict: Verdict, approval: Approval | None = None
+    ) -> None:
+        """Record what was decided, before anything goes out."""
+        self._events.append(
+            "decision",
+            caller=call.caller,
+            call_id=call.call_id,
+            server=self._server,
+            tool=call.tool,
+            effect=effect.value,
+            rule=verdict.rule,
+            reason=verdict.reason,
+            args_hash=args_hash(call.arguments),
+            arguments=call.arguments,
+            approval_id=approval.id if approval is not None else "",
+            detail={"continues": call.continues} if call.continues else None,
+        )
+
+    def released(self, call: ToolCall, verdict: Verdict, approval: Approval | None) -> None:
+        """Record that a held call goes out now, and by whose word."""
+        by = approval.decided_by if approval is not None else ""
+        self._events.append(
+            "approval",
+            caller=call.caller,
+            call_id=call.call_id,
+            server=self._server,
+            tool=call.tool,
+            effect="allow",
+            rule=verdict.rule,
+            reason=f"released by {by}" if by else "released: the policy allows it now",
+            approval_id=approval.id if approval is not None else "",
+        )
+
+    def ended(
+        self,
+        call: ToolCall,
+        outcome: str,
+        duration_us: int = 0,
+        *,
+        rule: str = "",
+        reason: str = "",
+        approval: Approval | None = None,
+    ) -> None:
+        """Record how a call ended."""
+        self._events.append(
+            "outcome",
+            caller=call.caller,
+            call_id=call.call_id,
+            server=self._server,
+            tool=call.tool,
+            rule=rule,
+            reason=reason,
+            outcome=outcome,
+            duration_us=duration_us,
+            approval_id=approval.id if approval is not None else "",
+        )
+
+    def refused(self, caller: Caller, refused: Refused, line: bytes) -> None:
+        """Record a client line that was answered with an error instead of being forwarded."""
+        self._events.append(
+            "refused",
+            caller=caller,
+            server=self._server,
+            effect="refused",
+            rule=f"(refused {refused.code})",
+            reason=refused.why,
+            detail={"line": line[:_LINE_HEAD].decode(errors="replace"), "bytes": len(line)},
+        )

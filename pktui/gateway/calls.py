@@ -1,0 +1,61 @@
+"""What the Enforcer is asked and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pktui.ledger.records import Approval, Caller
+
+Outcome = Literal["ok", "tool_error", "error", "lost", "cancelled"]
+"""How a forwarded call ended; `error` and `lost` give its quota back."""
+
+
+class Ruling(StrEnum):
+    """What is to be done with a call now."""
+
+    FORWARD = "forward"
+    HOLD = "hold"
+    """Keep the call and ask again: a person is looking at the console."""
+    UNKNOWN = "unknown"
+    """Answer as an unknown tool is answered: the tool is hidden."""
+    DENIED_BY_RULE = "rule"
+    DENIED_BY_PERSON = "person"
+    OVER_QUOTA = "quota"
+    WAITING = "waiting"
+    """The approval stays open; the same call meets its answer later."""
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    BROKEN = "broken"
+    """The call could not be put on record, so it does not happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One tool call on its way, arguments decoded.
+
+    `continues` is the id of an earlier call that this one answers questions of (`requestState`);
+    such a call is judged again, but neither charged nor asked about again.
+    """
+
+    call_id: str
+    tool: str
+    arguments: Mapping[str, Any]
+    caller: Caller
+    continues: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The Enforcer's answer. `retry_at_us`: when to try again, microseconds UTC, 0: never said."""
+
+    call_id: str
+    tool: str
+    ruling: Ruling
+    rule: str = ""
+    reason: str = ""
+    approval: Approval | None = None
+    retry_at_us: int = 0

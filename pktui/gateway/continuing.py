@@ -1,0 +1,37 @@
+"""Calls that go on: the server asked for more, the client calls again with its `requestState`.
+
+Only a state that this server gave for this very call counts; a made-up one is a new call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pktui.gateway.calls import ToolCall
+
+CAPACITY: Final = 256
+
+
+class Continuations:
+    """The states of the last calls that were answered with `input_required`."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, ToolCall] = {}
+
+    def remember(self, state: str, call: ToolCall) -> None:
+        """Remember that the server gave this state for this call."""
+        if len(self._calls) >= CAPACITY:
+            del self._calls[next(iter(self._calls))]
+        self._calls[state] = call
+
+    def origin(self, state: object, call: ToolCall) -> str:
+        """Return the id of the call that this one goes on with, empty where it is a new one."""
+        earlier = self._calls.get(state) if isinstance(state, str) else None
+        if earlier is None or not _same(earlier, call):
+            return ""
+        return earlier.continues or earlier.call_id
+
+
+def _same(one: ToolCall, other: ToolCall) -> bool:
+    return (one.tool, one.arguments, one.caller) == (other.tool, other.arguments, other.caller)

@@ -1,0 +1,236 @@
+"""The Enforcer: the one place where it is decided whether a tool call happens.
+
+Pin, policy, approval, quota, audit, in that order and in one ledger transaction: what is decided
+is on record before anything goes out, and where it cannot be put on record the answer is no.
+It knows nothing of transports; relays and hooks use it alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pktui.errors import LedgerError
+from pktui.gateway.asking import Asking
+from pktui.gateway.audit import Audit
+from pktui.gateway.calls import Decision, Outcome, Ruling, ToolCall
+from pktui.gateway.pins import Pins
+from pktui.gateway.quota import LedgerQuota
+from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
+
+if TYPE_CHECKING:
+    from pktui.gateway.jsonrpc import Refused
+    from pktui.gateway.policies import ServerPolicy
+    from pktui.ledger.ledger import Ledger
+    from pktui.ledger.records import Approval, Caller
+    from pktui.settings import ApprovalSettings
+
+_STOPPED = Verdict(Effect.DENY, "(stopped)", "A person has stopped all tool calls.")
+
+
+class Enforcer:
+    """Decides the calls to one server. Safe from several threads.
+
+    `clock` gives microseconds UTC; `log` takes a sentence for the person who runs the gateway.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        policy: ServerPolicy,
+        settings: ApprovalSettings,
+        server: str,
+        *,
+        clock: Callable[[], int],
+        log: Callable[[str], None],
+    ) -> None:
+        self._ledger = ledger
+        self._policy = policy
+        self._server = server
+        self._clock = clock
+        self._log = log
+        self._pins = Pins(ledger, server)
+        self._quota = LedgerQuota(ledger)
+        self._asking = Asking(ledger, settings, server, clock)
+        self._audit = Audit(ledger, server)
+
+    def decide(self, call: ToolCall, *, hold: bool = True) -> Decision:
+        """Decide a call. `hold=False`: the caller cannot keep it waiting for a person."""
+        try:
+            with self._ledger.transaction():
+                return self._decide(call, hold=hold)
+        except LedgerError as error:
+            return self._broken(call, error)
+
+    def resume(self, call: ToolCall, held: Decision, *, hold: bool) -> Decision:
+        """Decide a held call again; `hold=False` when it cannot be kept any longer."""
+        try:
+            with self._ledger.transaction():
+                return self._resume(call, held, hold=hold)
+        except LedgerError as error:
+            return self._broken(call, error)
+
+    def withdraw(self, call: ToolCall, held: Decision) -> Decision:
+        """Take back a held call: its client cancelled it or left."""
+        try:
+            with self._ledger.transaction():
+                self._asking.withdraw(held.approval)
+                self._audit.ended(call, "cancelled")
+        except LedgerError as error:
+            return self._broken(call, error)
+        return Decision(call.call_id, call.tool, Ruling.WITHDRAWN, approval=held.approval)
+
+    def settle(self, call: ToolCall, outcome: Outcome, duration_us: int) -> None:
+        """Record how a forwarded call ended; a call that failed gives its quota back."""
+        try:
+            with self._ledger.transaction():
+                if outcome in ("error", "lost"):
+                    self._ledger.counters.release(call.call_id)
+                self._audit.ended(call, outcome, duration_us)
+        except LedgerError as error:
+            self._log(f"the end of a call to {call.tool} is not on record: {error}")
+
+    def refused(self, caller: Caller, refused: Refused, line: bytes) -> None:
+        """Record a client line that was not understood."""
+        try:
+            self._audit.refused(caller, refused, line)
+        except LedgerError as error:
+            self._log(f"a refused message is not on record: {error}")
+
+    def saw(self, definitions: Sequence[Mapping[str, Any]]) -> None:
+        """Take note of the tools that the server lists; their first definitions are pinned."""
+        try:
+            self._pins.saw(definitions)
+        except LedgerError as error:
+            self._log(f"the tools of {self._server} are not on record: {error}")
+
+    def hidden(self, tool: str) -> bool:
+        """Tell whether the tool is left out of lists."""
+        policy = self._policy.current()
+        return policy is not None and policy.hides(tool)
+
+    def preview(self, call: ToolCall) -> Verdict:
+        """Return the verdict with every step that led to it; nothing is counted or recorded."""
+        return self._evaluate(call, trace=True)
+
+    def state(self) -> tuple[int, str]:
+        """Return what changes whenever a held call may have got its answer."""
+        policy = self._policy.current()
+        return self._ledger.data_version(), policy.digest if policy is not None else ""
+
+    def is_over(self, held: Decision) -> bool:
+        """Tell whether the held call's approval has run out of time."""
+        return held.approval is not None and held.approval.expires_us <= self._clock()
+
+    def _evaluate(self, call: ToolCall, *, trace: bool = False) -> Verdict:
+        if self._ledger.approvals.stopped():
+            return _STOPPED
+        subject = Call(
+            self._server, call.tool, call.arguments, call.caller.identity, call.caller.session
+        )
+        changed = self._pins.changed(call.tool)
+        policy = self._policy.current()
+        verdict = evaluate(policy, subject, self._quota, definition_changed=changed, trace=trace)
+        if policy is None and self._policy.problem is not None:
+            return replace(verdict, reason=str(self._policy.problem))
+        return verdict
+
+    def _decide(self, call: ToolCall, *, hold: bool) -> Decision:
+        verdict = self._evaluate(call)
+        if verdict.effect is Effect.APPROVE and not call.continues:
+            return self._ask(call, verdict, hold=hold)
+        if verdict.effect in (Effect.ALLOW, Effect.APPROVE):
+            return self._let_through(call, verdict, None)
+        self._audit.decided(call, verdict.effect, verdict)
+        return _refusal(call, verdict)
+
+    def _ask(self, call: ToolCall, verdict: Verdict, *, hold: bool) -> Decision:
+        approval = self._asking.ask(call, verdict, self._pins.definition_hash(call.tool))
+        if approval.status == "allowed":
+            return self._let_through(call, verdict, approval)
+        if approval.status == "denied":
+            self._audit.decided(call, Effect.DENY, verdict, approval)
+            return _answered(call, verdict, Ruling.DENIED_BY_PERSON, approval)
+        self._audit.decided(call, Effect.APPROVE, verdict, approval)
+        if hold and self._asking.attended():
+            return _answered(call, verdict, Ruling.HOLD, approval)
+        self._audit.ended(call, "waiting")
+        return _answered(call, verdict, Ruling.WAITING, approval)
+
+    def _let_through(
+        self, call: ToolCall, verdict: Verdict, approval: Approval | None, *, was_held: bool = False
+    ) -> Decision:
+        if verdict.charges and not call.continues:
+            over = self._quota.reserve(verdict.charges, call.call_id)
+            if over is not None:
+                self._deny(call, over, was_held=was_held)
+                return _refusal(call, over)
+        if approval is not None:
+            self._asking.spend(approval)
+        if was_held:
+            self._audit.released(call, verdict, approval)
+        else:
+            self._audit.decided(call, Effect.ALLOW, verdict, approval)
+        return _answered(call, verdict, Ruling.FORWARD, approval)
+
+    def _deny(self, call: ToolCall, verdict: Verdict, *, was_held: bool) -> None:
+        if was_held:
+            self._audit.ended(call, "denied", rule=verdict.rule, reason=verdict.reason)
+        else:
+            self._audit.decided(call, Effect.DENY, verdict)
+
+    def _resume(self, call: ToolCall, held: Decision, *, hold: bool) -> Decision:
+        """Judge anew: a deny set meanwhile beats the person's answer, an allow needs none."""
+        verdict = self._evaluate(call)
+        if verdict.effect is Effect.ALLOW:
+            self._asking.withdraw(held.approval)
+            return self._let_through(call, verdict, None, was_held=True)
+        if verdict.effect is not Effect.APPROVE:
+            self._asking.withdraw(held.approval)
+            self._deny(call, verdict, was_held=True)
+            return _refusal(call, verdict)
+        approval = self._asking.again(
+            call, verdict, held.approval, self._pins.definition_hash(call.tool)
+        )
+        if approval.status == "allowed":
+            return self._let_through(call, verdict, approval, was_held=True)
+        if approval.status == "pending" and hold:
+            return _answered(call, verdict, Ruling.HOLD, approval)
+        ruling, ended = _ENDS[approval.status]
+        self._audit.ended(call, ended, approval=approval)
+        return _answered(call, verdict, ruling, approval)
+
+    def _broken(self, call: ToolCall, error: LedgerError) -> Decision:
+        self._log(f"a call to {call.tool} was denied: {error}")
+        return Decision(call.call_id, call.tool, Ruling.BROKEN, "(no record)", str(error))
+
+
+_ENDS = {
+    "pending": (Ruling.WAITING, "waiting"),
+    "denied": (Ruling.DENIED_BY_PERSON, "denied"),
+    "expired": (Ruling.EXPIRED, "expired"),
+    "withdrawn": (Ruling.WITHDRAWN, "cancelled"),
+}
+
+
+def _refusal(call: ToolCall, verdict: Verdict) -> Decision:
+    if verdict.effect is Effect.HIDE:
+        ruling = Ruling.UNKNOWN
+    else:
+        ruling = Ruling.OVER_QUOTA if verdict.over_limit else Ruling.DENIED_BY_RULE
+    return _answered(call, verdict, ruling, None)
+
+
+def _answered(
+    call: ToolCall, verdict: Verdict, ruling: Ruling, approval: Approval | None
+) -> Decision:
+    return Decision(
+        call.call_id,
+        call.tool,
+        ruling,
+        verdict.rule,
+        verdict.reason,
+        approval,
+        verdict.retry_at_us,
+    )

@@ -1,0 +1,143 @@
+"""Calls that wait for a person: one thread looks after all of them, and only while there are any.
+
+It looks at the ledger a few times a second, asks the Enforcer again whenever something changed
+there or a call's time is up, and tells waiting clients that their call is still alive.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pktui.gateway.calls import Ruling
+
+if TYPE_CHECKING:
+    from pktui.gateway.calls import Decision, ToolCall
+    from pktui.gateway.enforcer import Enforcer
+    from pktui.gateway.jsonrpc import Message
+
+CAPACITY: Final = 64
+_LOOK_SECONDS: Final = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a call is held, and how often its client hears of it; seconds."""
+
+    hold: float = 45
+    progress: float = 5
+
+
+@dataclass(slots=True)
+class Held:
+    """A call that waits here. Times are of the monotonic clock, in seconds."""
+
+    message: Message
+    call: ToolCall
+    decision: Decision
+    until: float = 0
+    next_progress: float = 0
+    steps: int = 0
+
+
+Release = Callable[[Held, "Decision"], None]
+Progress = Callable[[Held], None]
+
+
+class Holder:
+    """The held calls of one client connection."""
+
+    def __init__(
+        self,
+        enforcer: Enforcer,
+        pace: Pace,
+        *,
+        release: Release,
+        progress: Progress,
+        clock: Callable[[], float],
+    ) -> None:
+        """`release` gets each call with its answer, `progress` each call whose client may wait."""
+        self._enforcer = enforcer
+        self._pace = pace
+        self._release = release
+        self._progress = progress
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._held: dict[object, Held] = {}
+        self._thread: threading.Thread | None = None
+
+    def __contains__(self, request_id: object) -> bool:
+        return request_id in self._held
+
+    @property
+    def full(self) -> bool:
+        """Tell whether no further call can be held."""
+        return len(self._held) >= CAPACITY
+
+    def hold(self, held: Held) -> None:
+        """Keep a call until it is decided, its time is up or its client leaves."""
+        now = self._clock()
+        held.until = now + self._pace.hold
+        held.next_progress = now
+        with self._changed:
+            self._held[held.message.id] = held
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="approvals", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def withdraw(self, request_id: object) -> bool:
+        """Take back one call; tell whether it was held here."""
+        with self._changed:
+            held = self._held.pop(request_id, None)
+        if held is None:
+            return False
+        self._enforcer.withdraw(held.call, held.decision)
+        return True
+
+    def withdraw_all(self) -> tuple[tuple[Held, Decision], ...]:
+        """Take back every call; return them with what their clients may be told."""
+        with self._changed:
+            every = tuple(self._held.values())
+            self._held.clear()
+        return tuple((held, self._enforcer.withdraw(held.call, held.decision)) for held in every)
+
+    def _watch(self) -> None:
+        seen: object = None
+        while True:
+            with self._changed:
+                while not self._held:
+                    seen = None
+                    self._changed.wait()
+                self._changed.wait(_LOOK_SECONDS)
+            state = self._enforcer.state()
+            self._look(changed=state != seen)
+            seen = state
+
+    def _look(self, *, changed: bool) -> None:
+        now = self._clock()
+        for held in tuple(self._held.values()):
+            decision = self._answer(held, now, changed=changed)
+            if decision is not None:
+                self._release(held, decision)
+            elif now >= held.next_progress:
+                held.steps += 1
+                held.next_progress = now + self._pace.progress
+                self._progress(held)
+
+    def _answer(self, held: Held, now: float, *, changed: bool) -> Decision | None:
+        """Return the call's answer and let go of it; None where it goes on waiting."""
+        with self._changed:
+            if self._held.get(held.message.id) is not held:
+                return None
+            time_is_up = now >= held.until
+            if not (changed or time_is_up or self._enforcer.is_over(held.decision)):
+                return None
+            decision = self._enforcer.resume(held.call, held.decision, hold=not time_is_up)
+            if decision.ruling is Ruling.HOLD:
+                held.decision = decision
+                return None
+            del self._held[held.message.id]
+            return decision

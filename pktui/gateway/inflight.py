@@ -1,0 +1,70 @@
+"""Requests that went to the server and wait for its answer."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pktui.gateway.calls import ToolCall
+    from pktui.gateway.jsonrpc import Id
+
+CAPACITY: Final = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One forwarded request; `call` is None for everything but a tool call."""
+
+    id_text: bytes
+    method: str
+    modern: bool
+    call: ToolCall | None
+    started_ns: int
+
+
+class InFlight:
+    """The forwarded requests by id; a number equals itself in every spelling (1 and 1.0).
+
+    That is how clients and servers that keep numbers as floats see them, so an answer to `1.0`
+    that comes back as `1` still finds its request.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self._waiting: dict[Id, Waiting] = {}
+
+    def __contains__(self, request_id: Id) -> bool:
+        return request_id in self._waiting
+
+    @property
+    def full(self) -> bool:
+        """Tell whether no further request may be forwarded now."""
+        return len(self._waiting) >= CAPACITY
+
+    def add(self, request_id: Id, waiting: Waiting) -> None:
+        """Remember a request before it is sent."""
+        with self._lock:
+            self._waiting[request_id] = waiting
+
+    def take(self, request_id: Id) -> Waiting | None:
+        """Return and forget the request of that id."""
+        with self._lock:
+            waiting = self._waiting.pop(request_id, None)
+            if not self._waiting:
+                self._lock.notify_all()
+            return waiting
+
+    def take_all(self) -> tuple[Waiting, ...]:
+        """Return and forget every request."""
+        with self._lock:
+            waiting = tuple(self._waiting.values())
+            self._waiting.clear()
+            self._lock.notify_all()
+            return waiting
+
+    def wait_empty(self, seconds: float) -> bool:
+        """Wait until nothing is in flight; tell whether that came about in time."""
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._waiting, seconds)

@@ -1,0 +1,292 @@
+"""Client lines parsed strictly: what cannot be understood without doubt is refused.
+
+Two parsers that read one line differently are a way past any policy, so a line that readers are
+known to disagree about never reaches the server: invalid UTF-8, duplicate names, numbers out of
+range, member names that differ in case, a carriage return between tokens (a reader with universal
+line ends sees two messages). The rules follow JSON-RPC 2.0 and the MCP specification; the codes
+are JSON-RPC's: -32700 not acceptable JSON, -32600 not a request, -32602 unreadable parameters.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NoReturn
+
+import msgspec
+
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+INVALID_PARAMS: Final = -32602
+SERVER_ERROR: Final = -32000
+NULL: Final = b"null"
+PROTOCOL_VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
+CLIENT_INFO_KEY: Final = "io.modelcontextprotocol/clientInfo"
+
+_KNOWN = frozenset({"jsonrpc", "id", "method", "params", "name", "arguments", "_meta"})
+
+Id = str | int | float
+Kind = Literal["request", "notification", "response"]
+
+
+class Refused(Exception):
+    """A client line that is answered here and never forwarded.
+
+    `request_id` is the id as the client wrote it (JSON text), `null` where there is none.
+    """
+
+    def __init__(self, code: int, why: str, request_id: bytes = NULL) -> None:
+        super().__init__(why)
+        self.code = code
+        self.why = why
+        self.request_id = request_id
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one line may be: bytes, and objects and lists inside each other."""
+
+    size: int = 4 * 1024 * 1024
+    depth: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One client line that is good JSON-RPC; `raw` is what came, and what goes on."""
+
+    raw: bytes
+    kind: Kind
+    method: str
+    id: Id | None
+    params: Mapping[str, Any]
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """Return `params._meta`, empty where there is none."""
+        meta = self.params.get("_meta")
+        return meta if isinstance(meta, dict) else {}
+
+    @property
+    def modern(self) -> bool:
+        """Tell whether the message is of the stateless era: it names its protocol version."""
+        return isinstance(self.meta.get(PROTOCOL_VERSION_KEY), str)
+
+    @property
+    def id_text(self) -> bytes:
+        """Return the id as written, JSON text."""
+        return _written_id(self.raw)
+
+
+class _IdOnly(msgspec.Struct):
+    id: msgspec.Raw = msgspec.Raw(NULL)
+
+
+_read_id = msgspec.json.Decoder(_IdOnly)
+
+
+def parse(line: bytes, limits: Limits) -> Message:
+    """Parse one client line, without its newline, or raise `Refused`."""
+    if len(line) > limits.size:
+        raise too_large(limits.size)
+    members = _read_object(line, limits)
+    try:
+        return _classify(line, members)
+    except Refused as refused:
+        raise Refused(refused.code, refused.why, _echo(members, line)) from None
+
+
+def too_large(size: int) -> Refused:
+    """Return the refusal of a line beyond the limit; its id was not read."""
+    return Refused(INVALID_REQUEST, f"the message is larger than {size} bytes")
+
+
+def _read_object(line: bytes, limits: Limits) -> dict[str, Any]:
+    try:
+        value = _decode(line)
+    except UnicodeDecodeError:
+        raise Refused(PARSE_ERROR, "the message is not UTF-8") from None
+    except _Doubt as doubt:
+        raise Refused(PARSE_ERROR, str(doubt), _salvaged_id(line)) from None
+    except RecursionError:
+        raise _too_deep(limits) from None
+    except ValueError as error:
+        why = error.msg if isinstance(error, json.JSONDecodeError) else "a number is too long"
+        raise Refused(PARSE_ERROR, f"the message is not JSON: {why}", _salvaged_id(line)) from None
+    if isinstance(value, list):
+        raise Refused(INVALID_REQUEST, "batches are not accepted; send one message a line")
+    if not isinstance(value, dict):
+        raise Refused(INVALID_REQUEST, "the message is not a JSON object")
+    if line.count(b"{") + line.count(b"[") > limits.depth and _depth(value) > limits.depth:
+        refused = _too_deep(limits)
+        raise Refused(refused.code, refused.why, _echo(value, line))
+    return value
+
+
+def _decode(line: bytes) -> Any:
+    if line.find(b"\r", 0, len(line) - 1) >= 0:
+        raise _Doubt("a carriage return stands inside the message")
+    text = line.decode("utf-8")
+    value = _DECODER.decode(text)
+    if "\\ud" in text or "\\uD" in text:
+        _refuse_lone_surrogates(value)
+    return value
+
+
+class _Doubt(ValueError):
+    """Text that JSON readers are known to disagree about."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _Doubt("the message holds the same member name twice")
+    return members
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise _Doubt(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _Doubt("the message holds a number that is out of range")
+    return number
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+)
+
+
+def _refuse_lone_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _Doubt("the message holds half a surrogate pair") from None
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        inner: list[Any] = []
+        for node in level:
+            children = node.values() if isinstance(node, dict) else node
+            inner += [child for child in children if isinstance(child, dict | list)]
+        level = inner
+    return depth
+
+
+def _too_deep(limits: Limits) -> Refused:
+    return Refused(INVALID_REQUEST, f"the message is nested deeper than {limits.depth} levels")
+
+
+def _classify(line: bytes, members: dict[str, Any]) -> Message:
+    _refuse_case_variants(members)
+    if members.get("jsonrpc") != "2.0":
+        raise Refused(INVALID_REQUEST, 'the member jsonrpc must be "2.0"')
+    answers = "result" in members or "error" in members
+    request_id = _checked_id(members)
+    if "method" not in members:
+        if not answers:
+            raise Refused(INVALID_REQUEST, "the message has no method")
+        return Message(line, "response", "", request_id, {})
+    method = members["method"]
+    if answers:
+        raise Refused(INVALID_REQUEST, "the message is a request and a response at once")
+    if not isinstance(method, str) or not method.isprintable():
+        raise Refused(INVALID_REQUEST, "the method must be printable text")
+    if "id" in members and request_id is None:
+        raise Refused(INVALID_REQUEST, "the id of a request must be text or a number")
+    params = _checked_params(method, members)
+    return Message(
+        line, "notification" if request_id is None else "request", method, request_id, params
+    )
+
+
+def _refuse_case_variants(members: Mapping[str, Any]) -> None:
+    for name in members:
+        folded = name if name in _KNOWN else name.casefold()
+        if folded != name and folded in _KNOWN:
+            raise Refused(INVALID_REQUEST, f"member {name!r} differs from {folded!r} in case only")
+
+
+def _checked_id(members: Mapping[str, Any]) -> Id | None:
+    request_id = members.get("id")
+    if request_id is None:
+        return None
+    if isinstance(request_id, bool) or not isinstance(request_id, str | int | float):
+        raise Refused(INVALID_REQUEST, "the id must be text or a number")
+    return request_id
+
+
+def _checked_params(method: str, members: Mapping[str, Any]) -> Mapping[str, Any]:
+    params = members.get("params", {})
+    called = method == "tools/call"
+    if not isinstance(params, dict):
+        if called:
+            raise Refused(INVALID_PARAMS, "the params of tools/call must be an object")
+        return {}
+    _refuse_case_variants(params)
+    if not isinstance(params.get("_meta", {}), dict):
+        raise Refused(INVALID_PARAMS, "_meta must be an object")
+    if called:
+        _check_call(params)
+    return params
+
+
+def _check_call(params: Mapping[str, Any]) -> None:
+    name = params.get("name")
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise Refused(INVALID_PARAMS, "tools/call needs the name of a tool, as printable text")
+    if not isinstance(params.get("arguments", {}), dict):
+        raise Refused(INVALID_PARAMS, "the arguments of tools/call must be an object")
+
+
+def _echo(members: Mapping[str, Any], line: bytes) -> bytes:
+    """Return the id as written where it is text or a number, else `null`."""
+    request_id = members.get("id")
+    if isinstance(request_id, bool) or not isinstance(request_id, str | int | float):
+        return NULL
+    return _written_id(line)
+
+
+def _written_id(line: bytes) -> bytes:
+    try:
+        return bytes(_read_id.decode(line).id)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return NULL
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object whose names may repeat."""
+
+
+def _salvaged_id(line: bytes) -> bytes:
+    """Return the id of a line that is refused as JSON, where it can be told without doubt."""
+    try:
+        value = json.loads(line.decode("utf-8"), object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError):
+        return NULL
+    ids = [inner for name, inner in value if name == "id"] if isinstance(value, _Pairs) else []
+    return _echo({"id": ids[0]}, line) if len(ids) == 1 else NULL
+
+
+def error_line(code: int, message: str, request_id: bytes) -> bytes:
+    """Return a JSON-RPC error as one line without newline; `request_id` is JSON text."""
+    text = msgspec.json.encode({"code": code, "message": message})
+    return b'{"jsonrpc":"2.0","id":' + request_id + b',"error":' + text + b"}"
+
+
+def result_line(result: Mapping[str, Any], request_id: bytes) -> bytes:
+    """Return a JSON-RPC result as one line without newline; `request_id` is JSON text."""
+    text = msgspec.json.encode(result)
+    return b'{"jsonrpc":"2.0","id":' + request_id + b',"result":' + text + b"}"
+
+
+def notification_line(method: str, params: Mapping[str, Any]) -> bytes:
+    """Return a JSON-RPC notification as one line without newline."""
+    return msgspec.json.encode({"jsonrpc": "2.0", "method": method, "params": params})

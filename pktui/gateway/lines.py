@@ -1,0 +1,124 @@
+"""One line, one message: bytes cut into lines without keeping more than a line's limit."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final
+
+CHUNK: Final = 64 * 1024
+HEAD: Final = 4 * 1024
+"""Bytes kept of a line that is too long, so that what it was can still be told."""
+
+
+class TooLong:
+    """A line beyond the limit; `head` is its beginning."""
+
+    __slots__ = ("head",)
+
+    def __init__(self, head: bytes) -> None:
+        self.head = head
+
+
+def read_lines(descriptor: int, limit: int) -> Iterator[list[bytes | TooLong]]:
+    """Yield the lines of each read, without their newlines, until the descriptor ends.
+
+    A line of more than `limit` bytes is read to its end, dropped and yielded as `TooLong`. Text
+    after the last newline is a line. A descriptor that fails counts as ended.
+    """
+    cutter = LineCutter(limit)
+    while chunk := _read(descriptor):
+        if lines := cutter.feed(chunk):
+            yield lines
+    if lines := cutter.end():
+        yield lines
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, CHUNK)
+    except OSError:
+        return b""
+
+
+class LineCutter:
+    """Chunks in, whole lines out; what is kept between chunks is bounded."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept = bytearray()
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> list[bytes | TooLong]:
+        """Return the lines that this chunk completes."""
+        first, *rest = chunk.split(b"\n")
+        self._keep(first)
+        if not rest:
+            return []
+        lines = [self._take()]
+        *whole, last = rest
+        lines += [line if len(line) <= self._limit else TooLong(line[:HEAD]) for line in whole]
+        self._keep(last)
+        return lines
+
+    def end(self) -> list[bytes | TooLong]:
+        """Return what is left after the last newline, if anything."""
+        return [self._take()] if self._size else []
+
+    def _keep(self, part: bytes) -> None:
+        before = self._size
+        self._size += len(part)
+        if before <= self._limit:
+            self._kept += part
+        if self._size > self._limit:
+            del self._kept[HEAD:]
+
+    def _take(self) -> bytes | TooLong:
+        line, size = bytes(self._kept), self._size
+        self._kept.clear()
+        self._size = 0
+        return TooLong(line) if size > self._limit else line
+
+
+class Outlet:
+    """A descriptor that whole lines are written to, from any thread.
+
+    `broken` is called, once, when the reader is gone; what is sent from then on is dropped.
+    """
+
+    def __init__(self, descriptor: int, broken: Callable[[], None]) -> None:
+        self._descriptor = descriptor
+        self._broken = broken
+        self._lock = threading.Lock()
+        self._open = True
+
+    def send(self, line: bytes) -> None:
+        """Write the line and a newline; blocks while the reader is slow."""
+        with self._lock:
+            if not self._open:
+                return
+            try:
+                write_all(self._descriptor, line + b"\n")
+            except OSError:
+                self._open = False
+                self._broken()
+
+    def close(self, patience: float = 0.2) -> None:
+        """Close the descriptor, unless a write to it hangs for `patience` seconds."""
+        if not self._lock.acquire(timeout=patience):
+            return
+        try:
+            if self._open:
+                self._open = False
+                os.close(self._descriptor)
+        finally:
+            self._lock.release()
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte, or raise `OSError`; blocks while the reader is slow."""
+    written = os.write(descriptor, data)
+    while written < len(data):
+        data = data[written:]
+        written = os.write(descriptor, data)

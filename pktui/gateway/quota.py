@@ -1,0 +1,40 @@
+"""The quota step: the policy looks at the ledger's counters, the Enforcer reserves from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pktui.policy.evaluate import Charge, Effect, Usage, Verdict
+
+if TYPE_CHECKING:
+    from pktui.ledger.ledger import Ledger
+
+
+class LedgerQuota:
+    """The counters that all gateways share."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._counters = ledger.counters
+
+    def usage(self, charge: Charge) -> Usage:
+        """Return what is used in the charge's window now, without counting."""
+        used, retry_at_us = self._counters.usage(charge)
+        return Usage(charge, used, retry_at_us)
+
+    def reserve(self, charges: Sequence[Charge], call_id: str) -> Verdict | None:
+        """Take every charge or none; return the denial where one does not fit."""
+        refused = self._counters.reserve(charges, call_id)
+        if refused is None:
+            return None
+        usage = self.usage(refused)
+        fits_later = refused.amount <= refused.max
+        reason = refused.on_deny or f"The quota {refused.counter} is used up."
+        return Verdict(
+            Effect.DENY,
+            refused.rule,
+            reason,
+            usages=(usage,),
+            retry_at_us=usage.retry_at_us if fits_later else 0,
+            over_limit=True,
+        )

@@ -1,0 +1,308 @@
+"""The relay between one client and one server: what comes in on one side, and what goes out.
+
+It knows nothing of pipes or sockets: lines are handed in, and sent through two functions. Client
+lines come from one thread, server lines from another; held calls are released by a third.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from pktui.gateway import answers, jsonrpc
+from pktui.gateway.calls import Decision, Outcome, Ruling, ToolCall
+from pktui.gateway.continuing import Continuations
+from pktui.gateway.holding import Held, Holder, Pace
+from pktui.gateway.inflight import InFlight, Waiting
+from pktui.gateway.jsonrpc import Limits, Message, Refused
+from pktui.gateway.lines import TooLong
+from pktui.gateway.listing import read_listing
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from pktui.gateway.enforcer import Enforcer
+    from pktui.ledger.records import Caller
+
+_NAME_LIMIT: Final = 100
+
+
+class _Answer(msgspec.Struct):
+    id: Any = None
+    method: msgspec.Raw = msgspec.Raw()
+    result: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class _Result(msgspec.Struct, rename="camel"):
+    is_error: bool = False
+    result_type: str = ""
+    request_state: str = ""
+
+
+_ANSWER: Final = msgspec.json.Decoder(_Answer)
+_RESULT: Final = msgspec.json.Decoder(_Result)
+_BATCH: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What a relay is given besides its Enforcer.
+
+    `ticks` is a monotonic clock in nanoseconds. `log` takes one sentence for the person who runs
+    the gateway. `named` is told the client's name whenever it changes.
+    """
+
+    to_client: Callable[[bytes], None]
+    to_server: Callable[[bytes], None]
+    log: Callable[[str], None]
+    named: Callable[[str], None]
+    new_id: Callable[[], str]
+    now_us: Callable[[], int]
+    ticks: Callable[[], int]
+
+
+class Relay:
+    """One client's connection to one server, policed."""
+
+    def __init__(
+        self, enforcer: Enforcer, caller: Caller, wiring: Wiring, limits: Limits, pace: Pace
+    ) -> None:
+        self._enforcer = enforcer
+        self._caller = caller
+        self._wiring = wiring
+        self._limits = limits
+        self._in_flight = InFlight()
+        self._continuations = Continuations()
+        self._ended = ""
+        self._holder = Holder(
+            enforcer,
+            pace,
+            release=self._release,
+            progress=self._tell_progress,
+            clock=lambda: wiring.ticks() / 1e9,
+        )
+
+    # from the client
+
+    def from_client(self, line: bytes | TooLong) -> None:
+        """Take one line of the client, without its newline."""
+        if isinstance(line, bytes) and not line.strip():
+            return
+        try:
+            if isinstance(line, TooLong):
+                raise jsonrpc.too_large(self._limits.size)
+            self._take(jsonrpc.parse(line, self._limits))
+        except Refused as refused:
+            head = line.head if isinstance(line, TooLong) else line
+            self._enforcer.refused(self._caller, refused, head)
+            self._reply(jsonrpc.error_line(refused.code, refused.why, refused.request_id))
+
+    def _take(self, message: Message) -> None:
+        self._learn_name(message)
+        if message.kind == "request":
+            self._take_request(message)
+        elif message.method == "tools/call":
+            dropped = Refused(jsonrpc.INVALID_REQUEST, "tools/call was sent as a notification")
+            self._enforcer.refused(self._caller, dropped, message.raw)
+        elif message.method != "notifications/cancelled" or not self._cancel(message):
+            self._wiring.to_server(message.raw)
+
+    def _take_request(self, message: Message) -> None:
+        assert message.id is not None
+        if message.id in self._in_flight or message.id in self._holder:
+            raise Refused(
+                jsonrpc.INVALID_REQUEST, "a request with this id still waits", message.id_text
+            )
+        if self._ended or self._in_flight.full:
+            why = self._ended or "too many requests wait for the server"
+            self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, message.id_text))
+        elif message.method == "tools/call":
+            self._take_call(message)
+        else:
+            self._send(message, None)
+
+    def _take_call(self, message: Message) -> None:
+        arguments = message.params.get("arguments", {})
+        call = ToolCall(self._wiring.new_id(), message.params["name"], arguments, self._caller)
+        origin = self._continuations.origin(message.params.get("requestState"), call)
+        call = replace(call, continues=origin) if origin else call
+        decision = self._enforcer.decide(call, hold=not self._holder.full)
+        if decision.ruling is Ruling.HOLD:
+            self._holder.hold(Held(message, call, decision))
+        else:
+            self._carry_out(message, call, decision)
+
+    def _carry_out(self, message: Message, call: ToolCall, decision: Decision) -> None:
+        if decision.ruling is Ruling.FORWARD:
+            self._send(message, call)
+            return
+        now_us = self._wiring.now_us()
+        self._reply(
+            answers.refusal_line(decision, message.id_text, modern=message.modern, now_us=now_us)
+        )
+
+    def _send(self, message: Message, call: ToolCall | None) -> None:
+        assert message.id is not None
+        waiting = Waiting(
+            message.id_text, message.method, message.modern, call, self._wiring.ticks()
+        )
+        self._in_flight.add(message.id, waiting)
+        self._wiring.to_server(message.raw)
+        if self._ended and self._in_flight.take(message.id):
+            self._fail(waiting)
+
+    def _learn_name(self, message: Message) -> None:
+        if message.method == "initialize":
+            info = message.params.get("clientInfo")
+        else:
+            info = message.meta.get(jsonrpc.CLIENT_INFO_KEY)
+        name = info.get("name") if isinstance(info, dict) else None
+        if isinstance(name, str) and name:
+            agent = one_line(name, _NAME_LIMIT)
+            if agent != self._caller.agent:
+                self._caller = replace(self._caller, agent=agent)
+                self._wiring.named(agent)
+
+    def _cancel(self, message: Message) -> bool:
+        """Take back a held call, which its server never saw, or note that a call was cancelled."""
+        request_id = message.params.get("requestId")
+        if isinstance(request_id, bool) or not isinstance(request_id, str | int | float):
+            return False
+        if self._holder.withdraw(request_id):
+            return True
+        waiting = self._in_flight.take(request_id)
+        if waiting is not None:
+            self._settle(waiting, "cancelled")
+        return False
+
+    # from the server
+
+    def from_server(self, line: bytes | TooLong) -> None:
+        """Take one line of the server, without its newline."""
+        if isinstance(line, TooLong):
+            self._wiring.log(f"dropped a message that is too large: {_shown(line.head)}")
+            return
+        try:
+            line.decode()
+            answer = _ANSWER.decode(line)
+        except msgspec.ValidationError:
+            self._take_batch(line)
+            return
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            if line.strip():
+                self._wiring.log(f"not JSON: {_shown(line)}")
+            return
+        if not answer.method:
+            line = self._take_answer(answer, line)
+        self._reply(line)
+
+    def _take_batch(self, line: bytes) -> None:
+        """Take the messages of a batch one by one; anything else that is no object goes to the log.
+
+        The 2025-03-26 protocol had batches, and a list of tools could hide in one.
+        """
+        try:
+            messages = _BATCH.decode(line)
+        except msgspec.MsgspecError:
+            self._wiring.log(f"not a message: {_shown(line)}")
+            return
+        for message in messages:
+            if bytes(message[:1]) == b"{":
+                self.from_server(bytes(message))
+
+    def _take_answer(self, answer: _Answer, line: bytes) -> bytes:
+        waiting = None
+        if isinstance(answer.id, str | int | float):
+            waiting = self._in_flight.take(answer.id)
+        if waiting is not None and waiting.call is not None:
+            self._settle(waiting, self._outcome(answer, waiting.call))
+            return line
+        if waiting is None or waiting.method == "tools/list":
+            modern = waiting is not None and waiting.modern
+            return self._filtered(answer, line, modern=modern)
+        return line
+
+    def _outcome(self, answer: _Answer, call: ToolCall) -> Outcome:
+        if answer.error:
+            return "error"
+        try:
+            result = _RESULT.decode(answer.result)
+        except msgspec.MsgspecError:
+            return "ok"
+        if result.result_type == "input_required" and result.request_state:
+            self._continuations.remember(result.request_state, call)
+        return "tool_error" if result.is_error else "ok"
+
+    def _filtered(self, answer: _Answer, line: bytes, *, modern: bool) -> bytes:
+        """Return the line without hidden tools; an answer to nothing known is looked at too."""
+        if not answer.result or b'"tools"' not in line:
+            return line
+        listing = read_listing(line)
+        if listing is None:
+            return line
+        self._enforcer.saw(listing.definitions)
+        return listing.without(self._enforcer.hidden, modern=modern) or line
+
+    def _settle(self, waiting: Waiting, outcome: Outcome) -> None:
+        if waiting.call is not None:
+            duration_us = (self._wiring.ticks() - waiting.started_ns) // 1000
+            self._enforcer.settle(waiting.call, outcome, duration_us)
+
+    # held calls
+
+    def _release(self, held: Held, decision: Decision) -> None:
+        self._carry_out(held.message, held.call, decision)
+
+    def _tell_progress(self, held: Held) -> None:
+        """Keep the client waiting; the steps are small so that the server's progress exceeds them.
+
+        Progress must grow with every notification (MCP, progress).
+        """
+        token = held.message.meta.get("progressToken")
+        if isinstance(token, bool) or not isinstance(token, str | int):
+            return
+        approval = held.decision.approval
+        named = f" (approval {approval.id})" if approval is not None else ""
+        params = {
+            "progressToken": token,
+            "progress": held.steps / 1_000_000,
+            "message": f"Waiting for a person to allow {held.call.tool}{named}",
+        }
+        self._reply(jsonrpc.notification_line("notifications/progress", params))
+
+    # ends
+
+    def stop(self, why: str) -> None:
+        """Take no further requests: answer them, and the held calls, with this reason."""
+        self._ended = self._ended or why
+        for held, decision in self._holder.withdraw_all():
+            self._carry_out(held.message, held.call, decision)
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether the server owes an answer."""
+        return not self._in_flight.wait_empty(0)
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait until the server has answered everything; tell whether it has."""
+        return self._in_flight.wait_empty(seconds)
+
+    def server_lost(self, why: str) -> None:
+        """Answer everything that waits for a server that is gone."""
+        self.stop(why)
+        for waiting in self._in_flight.take_all():
+            self._fail(waiting)
+
+    def _fail(self, waiting: Waiting) -> None:
+        self._settle(waiting, "lost")
+        self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, self._ended, waiting.id_text))
+
+    def _reply(self, line: bytes) -> None:
+        self._wiring.to_client(line)
+
+
+def _shown(line: bytes) -> str:
+    return one_line(line.decode(errors="replace"), 500)
