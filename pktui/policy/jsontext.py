@@ -215,7 +215,9 @@ class _Scanner:
         while self._space() != "}":
             if members:
                 self._comma("}")
-            if self.text[self.at : self.at + 1] != '"':
+            if self.at >= len(self.text):
+                self._stop("the text ends too early: } is missing", "Add }")
+            if self.text[self.at] != '"':
                 self._stop("a key is missing", "Put the key in double quotes")
             key_start = self.at
             key = self._string()

@@ -186,6 +186,7 @@ class _Reader:
             ),
             approvals=self._predicates(table, at, "approve_if", reason),
             limits=limits,
+            words=reason,
         )
 
     def _predicates(

@@ -91,3 +91,5 @@ class ToolRule:
     approvals: tuple[Check, ...] = ()
     limits: tuple[LimitRule, ...] = ()
     listed: bool = True
+    words: str = ""
+    """The author's own reason; `reason` is never empty where a sentence is needed."""

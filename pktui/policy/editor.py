@@ -1,0 +1,315 @@
+"""Changes one rule in a policy file and leaves everything else as its author wrote it.
+
+The console's toggles and `policy set` both come through here. An edit is made on the bytes that
+were read; it is written under a lock, through a temporary file and a rename, and only if the
+file still holds those bytes. The last ten edits can be undone: in memory, and across processes
+where a `history` directory is given.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pktui.errors import PolicyConflict, PolicyError
+from pktui.policy import jsonedit
+from pktui.policy.document import Policy, parse_policy
+from pktui.policy.files import read_or_none, replace_file
+from pktui.policy.globs import Glob, is_glob
+from pktui.policy.history import History
+from pktui.policy.jsontext import Node, scan
+from pktui.policy.limits import WINDOWS, window_us
+from pktui.policy.problems import quote
+
+if TYPE_CHECKING:
+    from pktui.policy.effective import EffectiveAction
+
+START = b'{\n  "version": "1",\n  "default": "approve",\n  "tools": {}\n}\n'
+"""What a file that does not exist yet is taken to hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change of a policy file: the bytes before and after it."""
+
+    path: Path
+    summary: str
+    before: bytes
+    after: bytes
+
+    @property
+    def changed(self) -> bool:
+        """Whether the edit changes anything."""
+        return self.before != self.after
+
+    @property
+    def diff(self) -> str:
+        """The change as a unified diff."""
+        name = self.path.name
+        return "".join(
+            line if line.endswith("\n") else f"{line}\n"
+            for line in difflib.unified_diff(
+                self.before.decode().splitlines(keepends=True),
+                self.after.decode().splitlines(keepends=True),
+                name,
+                name,
+            )
+        )
+
+
+class PolicyEditor:
+    """Edits one policy file, one rule at a time.
+
+    It remembers the file as it was read (`reload` reads it again). Every method raises
+    `PolicyConflict` where the file changed meanwhile, `PolicyInvalid` where it is or would
+    become invalid, and `PolicyError` where the change cannot be expressed; nothing is written
+    then.
+    """
+
+    def __init__(self, path: Path, *, history: Path | None = None) -> None:
+        self.path = path
+        self._history = History(path, history)
+        self._on_disk: bytes | None = None
+        self._policy: Policy | None = None
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the file again; edits start from what it holds now."""
+        self._on_disk = read_or_none(self.path)
+        self._policy = None
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes edits start from."""
+        return START if self._on_disk is None else self._on_disk
+
+    @property
+    def policy(self) -> Policy:
+        """The policy those bytes hold; raises `PolicyInvalid`."""
+        if self._policy is None:
+            self._policy = parse_policy(self.raw, self.path)
+        return self._policy
+
+    def set_action(self, tool: str, action: EffectiveAction, *, reason: str | None = None) -> Edit:
+        """Allow, deny, hide a tool or let a person approve it; `reason` None keeps the old."""
+        return self._save(self.preview_action(tool, action, reason=reason))
+
+    def set_limit(self, tool: str, maximum: int | None, window: str | int = "minute") -> Edit:
+        """Let a tool be called at most so often for each client; None takes the limit away."""
+        return self._save(self.preview_limit(tool, maximum, window))
+
+    def set_reason(self, tool: str, text: str) -> Edit:
+        """Say why a tool is denied or asks; empty text takes the reason away."""
+        return self._save(self.preview_reason(tool, text))
+
+    def preview_action(
+        self, tool: str, action: EffectiveAction, *, reason: str | None = None
+    ) -> Edit:
+        """Return the edit without writing it."""
+        draft = self._draft()
+        if action == "hide":
+            draft.hide(tool)
+        else:
+            draft.show(tool)
+            draft.act(tool, action)
+        if reason is not None:
+            draft.put(tool, "reason", reason or None)
+        return self._edit(draft, f"{tool}: {action}")
+
+    def preview_limit(self, tool: str, maximum: int | None, window: str | int = "minute") -> Edit:
+        """Return the edit without writing it."""
+        if maximum is not None and (maximum < 0 or window_us(window) is None):
+            raise PolicyError(
+                f"a limit of {maximum} in {window!r} cannot be written",
+                f"Use a number of 0 or more and one of {', '.join(WINDOWS)} or whole seconds",
+            )
+        draft = self._draft()
+        draft.limit(tool, maximum, window)
+        told = "no limit" if maximum is None else f"{maximum} per {window}"
+        return self._edit(draft, f"{tool}: {told}")
+
+    def preview_reason(self, tool: str, text: str) -> Edit:
+        """Return the edit without writing it."""
+        draft = self._draft()
+        draft.put(tool, "reason", text or None)
+        return self._edit(draft, f"{tool}: reason")
+
+    def undo(self) -> Edit:
+        """Take the last edit back.
+
+        Raises `PolicyConflict` where the file is no longer as that edit left it, `PolicyError`
+        where there is nothing to undo.
+        """
+        last = self._history.last()
+        if last is None:
+            raise PolicyError(f"no edit of {self.path} is left to undo", "Edit the file by hand")
+        current = read_or_none(self.path)
+        if current != last.after:
+            raise PolicyConflict(
+                f"{self.path} changed since that edit; nothing was undone",
+                "Edit the file by hand",
+            )
+        replace_file(self.path, last.after, last.before)
+        self._history.drop()
+        self._on_disk, self._policy = last.before, None
+        return Edit(self.path, f"undone: {last.summary}", last.after, last.before)
+
+    def _draft(self) -> Draft:
+        if self.policy.dialect != "native":
+            raise PolicyError(
+                f"{self.path} is an Intercept policy, which is only read",
+                f"Write it in pktui's own form first: pktui policy convert {self.path}",
+            )
+        return Draft(self.raw.decode(), self.policy)
+
+    def _edit(self, draft: Draft, summary: str) -> Edit:
+        after = draft.text.encode()
+        parse_policy(after, self.path)
+        return Edit(self.path, summary, self.raw, after)
+
+    def _save(self, edit: Edit) -> Edit:
+        if edit.changed:
+            replace_file(self.path, self._on_disk, edit.after)
+            self._history.add(edit.summary, edit.before, edit.after)
+            self._on_disk, self._policy = edit.after, None
+        return edit
+
+
+class Draft:
+    """A policy's text while it is edited; every step finds its place anew."""
+
+    def __init__(self, text: str, policy: Policy) -> None:
+        self.text = text
+        self._policy = policy
+
+    def hide(self, tool: str) -> None:
+        """Add the name to `hide`, unless it or a glob there hides the tool already."""
+        if self._policy.hides(tool):
+            return
+        root = self._root()
+        member = root.member("hide")
+        if member:
+            self.text = jsonedit.add_item(self.text, member.value, jsonedit.write(tool))
+        else:
+            self.text = jsonedit.add_member(self.text, root, "hide", jsonedit.write([tool]))
+
+    def show(self, tool: str) -> None:
+        """Take the name out of `hide`; refuse where a glob hides it."""
+        for glob in self._policy.hide:
+            if is_glob(glob) and glob != tool and Glob.of(glob).matches(tool):
+                raise PolicyError(
+                    f"{quote(tool)} is hidden by the glob {quote(glob)}",
+                    'Change that entry of "hide" in the file',
+                )
+        member = self._root().member("hide")
+        items = member.value.items if member else []
+        for index, item in enumerate(items):
+            if member and item.value == tool:
+                self.text = jsonedit.remove_item(self.text, member.value, index)
+                return
+
+    def act(self, tool: str, action: EffectiveAction) -> None:
+        """Set what happens to the tool; allowing is what an entry does by itself."""
+        listed = self._policy.rule_for(tool).listed
+        entry = self._entry(tool, "{}" if not listed else "")
+        if action != "allow" or entry.member("action"):
+            self.put(tool, "action", action)
+
+    def put(self, tool: str, key: str, value: str | None) -> None:
+        """Set or, with None, remove one text of a tool's entry, which is made if need be."""
+        entry = self._entry(tool)
+        member = entry.member(key)
+        if value is None:
+            if member:
+                self.text = jsonedit.remove_member(self.text, entry, key)
+        elif member:
+            self.text = jsonedit.replace_value(self.text, member.value, jsonedit.write(value))
+        else:
+            self.text = jsonedit.add_member(self.text, entry, key, jsonedit.write(value))
+
+    def limit(self, tool: str, maximum: int | None, window: str | int) -> None:
+        """Set or, with None, remove the tool's own rate limit."""
+        entry = self._entry(tool)
+        if shorthand := entry.member("rate_limit"):
+            if maximum is None:
+                self.text = jsonedit.remove_member(self.text, entry, "rate_limit")
+            else:
+                value = jsonedit.write(f"{maximum}/{window}")
+                self.text = jsonedit.replace_value(self.text, shorthand.value, value)
+            return
+        limits = entry.member("limits")
+        at = _own_limit(limits.value, f"{tool}_rate") if limits else None
+        if limits and at is not None:
+            self._change_limit(entry, limits.value, at, maximum, window)
+        elif maximum is not None:
+            self._add_limit(entry, limits.value if limits else None, tool, maximum, window)
+
+    def _change_limit(
+        self, entry: Node, limits: Node, at: int, maximum: int | None, window: str | int
+    ) -> None:
+        if maximum is None and len(limits.items) == 1:
+            self.text = jsonedit.remove_member(self.text, entry, "limits")
+        elif maximum is None:
+            self.text = jsonedit.remove_item(self.text, limits, at)
+        else:
+            members = {member.key: member.value for member in limits.items[at].members}
+            new = sorted(
+                ((members["max"], maximum), (members["window"], window)),
+                key=lambda pair: pair[0].start,
+                reverse=True,
+            )
+            for node, value in new:
+                self.text = jsonedit.replace_value(self.text, node, jsonedit.write(value))
+
+    def _add_limit(
+        self, entry: Node, limits: Node | None, tool: str, maximum: int, window: str | int
+    ) -> None:
+        limit = {"counter": f"{tool}_rate", "window": window, "max": maximum, "scope": "grant"}
+        text = jsonedit.write(limit)
+        if limits is None:
+            self.text = jsonedit.add_member(self.text, entry, "limits", f"[{text}]")
+        else:
+            self.text = jsonedit.add_item(self.text, limits, text)
+
+    def _root(self) -> Node:
+        root, _ = scan(self.text)
+        assert root is not None
+        return root
+
+    def _entry(self, tool: str, new: str = "") -> Node:
+        """Return the tool's own entry; it is made of `new`, or of what holds for it now."""
+        root = self._root()
+        tools = root.member("tools")
+        if tools is None:
+            self.text = jsonedit.add_member(self.text, root, "tools", "{}")
+            return self._entry(tool, new)
+        member = tools.value.member(tool)
+        if member is None:
+            text = new or self._inherited(tool, tools.value)
+            self.text = jsonedit.add_member(self.text, tools.value, tool, text, lines=True)
+            return self._entry(tool)
+        return member.value
+
+    def _inherited(self, tool: str, tools: Node) -> str:
+        """Return the text of the entry that decides about the tool now."""
+        rule = self._policy.rule_for(tool)
+        for name, known in self._policy.tools.items():
+            if known is rule:
+                member = tools.member(name)
+                assert member is not None
+                return self.text[member.value.start : member.value.end]
+        default = self._policy.default.value
+        return "{}" if default == "allow" else jsonedit.write({"action": default})
+
+
+def _own_limit(limits: Node, counter: str) -> int | None:
+    for index, item in enumerate(limits.items):
+        member = item.member("counter")
+        if member and member.value.value == counter:
+            return index
+    return None
+
+
+__all__ = ["Edit", "PolicyEditor"]

@@ -1,0 +1,75 @@
+"""A policy file that is followed: an edit counts from the next call.
+
+The file is looked at (one `stat`) on every call, so an edit made by renaming another file over
+it counts as well. A broken edit keeps the last good policy and is told in `problem`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+from pktui.errors import PolicyError
+from pktui.policy.document import Policy, parse_policy, read_bytes
+
+_SETTLED_NS = 50_000_000
+"""A file younger than this when read is read again: its next edit may carry the same stamps."""
+
+_Stamp = tuple[int, int, int, int]
+
+
+class LivePolicy:
+    """The policy in force for one file; usable from any thread.
+
+    `problem` is what is wrong with the file now, or None; `current()` refreshes both.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problem: PolicyError | None = None
+        self._policy: Policy | None = None
+        self._stamp: _Stamp | None = None
+        self._raw: bytes | None = None
+        self._lock = threading.Lock()
+        self.current()
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the policy in force, in hex; empty where there is none."""
+        return self._policy.digest if self._policy else ""
+
+    def current(self) -> Policy | None:
+        """Return the policy in force; None where there never was a good one."""
+        stamp = self._look()
+        if stamp is None or stamp != self._stamp:
+            with self._lock:
+                self._reload(stamp)
+        return self._policy
+
+    def _look(self) -> _Stamp | None:
+        try:
+            found = os.stat(self.path)  # noqa: PTH116  a Path costs as much again as the call
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+
+    def _reload(self, stamp: _Stamp | None) -> None:
+        try:
+            raw = read_bytes(self.path)
+        except PolicyError as error:
+            self._raw, self.problem = None, error
+        else:
+            if raw != self._raw:
+                self._read(raw)
+        settled = stamp is not None and time.time_ns() - max(stamp[:2]) > _SETTLED_NS
+        self._stamp = stamp if settled else None
+
+    def _read(self, raw: bytes) -> None:
+        self._raw = raw
+        try:
+            self._policy = parse_policy(raw, self.path)
+            self.problem = None
+        except PolicyError as error:
+            self.problem = error
