@@ -118,7 +118,7 @@ def _spawn(paths: Paths) -> _Child:
             stdout=subprocess.DEVNULL,
             stderr=log,
             cwd=paths.data_dir,
-            env=_environment(paths),
+            env=child_environment(paths),
             start_new_session=True,
         )
     except OSError as error:
@@ -132,7 +132,7 @@ def _spawn(paths: Paths) -> _Child:
     return _Child(process, start)
 
 
-def _environment(paths: Paths) -> dict[str, str]:
+def child_environment(paths: Paths) -> dict[str, str]:
     """Name the directories, and this very package where it is not an installed one.
 
     The child runs with `-P`: nothing in a working directory may stand in for its modules.
