@@ -31,7 +31,13 @@ NEVER_US = 2**63 - 1
 """The retry time of a charge that is larger than its limit."""
 
 _REBASE_AT = 2**62
-_PRUNE_EVERY = 256
+_TIDY_EVERY = 32
+"""A counter drops its own passed charges at every so many."""
+_PRUNE_EVERY = 4096
+"""Calls after which the charges of counters that nobody uses any more are looked for."""
+_LAST = """SELECT at_us, n, total,
+    (SELECT total - amount FROM charges WHERE key = ?1 AND at_us > ?2 ORDER BY at_us, n LIMIT 1)
+    FROM charges WHERE key = ?1 ORDER BY at_us DESC, n DESC LIMIT 1"""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -77,7 +83,10 @@ class _Window:
     key: str
     start_us: int
     """The window holds what came after this time."""
+    expires_us: int
+    """What is charged now leaves the window at this time."""
     used: int = 0
+    last_us: int = 0
     last_n: int = 0
     total: int = 0
     added: list[int] = field(default_factory=list)
@@ -97,7 +106,7 @@ class Counters:
         The time is 0 where it fits now and `NEVER_US` where it is larger than the limit.
         """
         now = self._clock()
-        window = self._window(charge, now)
+        window = self._window(_key(charge), charge, now)
         need = window.used + _millionths(charge) - _limit(charge)
         used = Decimal(window.used).scaleb(-6)
         return used, self._retry_at(charge, window, need, now) if need > 0 else 0
@@ -114,16 +123,14 @@ class Counters:
                 key = _key(charge)
                 window = windows.get(key)
                 if window is None:
-                    window = windows[key] = self._window(charge, now)
+                    window = windows[key] = self._window(key, charge, now)
                 amount = _millionths(charge)
                 if window.used + amount > _limit(charge):
                     return charge
                 window.used += amount
                 window.added.append(amount)
-            for charge in charges:
-                window = windows.pop(_key(charge), None)
-                if window is not None:
-                    self._write(window, _expiry_us(charge, now), now, call_id)
+            for window in windows.values():
+                self._write(window, now, call_id)
             self._prune_sometimes(now)
         return None
 
@@ -149,52 +156,48 @@ class Counters:
         with self._database.transaction():
             return self._database.run("DELETE FROM charges WHERE expires_us <= ?", (self._clock(),))
 
-    def _window(self, charge: Charge, now: int) -> _Window:
-        window = _Window(_key(charge), _start_us(charge, now))
-        last = self._database.row(
-            "SELECT at_us, n, total FROM charges WHERE key = ? ORDER BY at_us DESC, n DESC LIMIT 1",
-            (window.key,),
-        )
-        if last is None:
-            return window
-        at_us, window.last_n, window.total = last
-        if at_us <= window.start_us:
-            return window
-        first = self._database.row(
-            "SELECT total - amount FROM charges WHERE key = ? AND at_us > ?"
-            " ORDER BY at_us, n LIMIT 1",
-            (window.key, window.start_us),
-        )
-        window.used = window.total - first[0] if first else 0
+    def _window(self, key: str, charge: Charge, now: int) -> _Window:
+        window = _Window(key, _start_us(charge, now), _expiry_us(charge, now))
+        last = self._database.row(_LAST, (key, window.start_us))
+        if last is not None:
+            window.last_us, window.last_n, window.total, before = last
+            window.used = 0 if before is None else window.total - before
         return window
 
-    def _write(self, window: _Window, expires_us: int, now: int, call_id: str) -> None:
+    def _write(self, window: _Window, now: int, call_id: str) -> None:
         """Add the charges after the counter's last row, in time as in number.
 
         Rows from the future are left by a clock that was set back; they count as made now.
         """
-        if window.last_n:
-            self._database.run(
+        run = self._database.run
+        if window.last_us > now:
+            run(
                 "UPDATE charges SET at_us = ?, expires_us = ? WHERE key = ? AND at_us > ?",
-                (now, expires_us, window.key, now),
+                (now, window.expires_us, window.key, now),
             )
         if window.total > _REBASE_AT:
             self._rebase(window)
         for amount in window.added:
             window.last_n += 1
             window.total += amount
-            self._database.run(
-                "INSERT INTO charges (key, at_us, n, amount, total, call_id, expires_us)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (window.key, now, window.last_n, amount, window.total, call_id, expires_us),
+            values = (
+                *(window.key, now, window.last_n, amount, window.total),
+                *(call_id, window.expires_us),
             )
+            run("INSERT INTO charges VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            if window.last_n % _TIDY_EVERY == 0:
+                self._tidy(window)
+
+    def _tidy(self, window: _Window) -> None:
+        """Remove what the counter's window has left behind."""
+        self._database.run(
+            "DELETE FROM charges WHERE key = ? AND at_us <= ?", (window.key, window.start_us)
+        )
 
     def _rebase(self, window: _Window) -> None:
         """Let the running total start again at what the window holds."""
         held = window.used - sum(window.added)
-        self._database.run(
-            "DELETE FROM charges WHERE key = ? AND at_us <= ?", (window.key, window.start_us)
-        )
+        self._tidy(window)
         self._database.run(
             "UPDATE charges SET total = total - ? WHERE key = ?", (window.total - held, window.key)
         )

@@ -73,26 +73,29 @@ class Database:
         """Return all rows of a query."""
         with self._lock:
             try:
-                return self._execute(sql, values).fetchall()
-            except sqlite3.Error as error:
-                raise self._failed(error) from error
+                return self._connection.execute(sql, values).fetchall()
+            except (sqlite3.Error, UnicodeEncodeError) as error:
+                self._fail(error)
+            return self.rows(sql, _storable(values))
 
     def row(self, sql: str, values: Values = ()) -> Row | None:
         """Return the first row of a query, or None."""
         with self._lock:
             try:
-                found: Row | None = self._execute(sql, values).fetchone()
-            except sqlite3.Error as error:
-                raise self._failed(error) from error
+                found: Row | None = self._connection.execute(sql, values).fetchone()
+            except (sqlite3.Error, UnicodeEncodeError) as error:
+                self._fail(error)
+                found = self.row(sql, _storable(values))
             return found
 
     def run(self, sql: str, values: Values = ()) -> int:
         """Change something; return the number of rows it touched."""
         with self._lock:
             try:
-                return self._execute(sql, values).rowcount
-            except sqlite3.Error as error:
-                raise self._failed(error) from error
+                return self._connection.execute(sql, values).rowcount
+            except (sqlite3.Error, UnicodeEncodeError) as error:
+                self._fail(error)
+            return self.run(sql, _storable(values))
 
     def transaction(self) -> Database:
         """Use as `with database.transaction():`, again inside itself if need be.
@@ -131,13 +134,6 @@ class Database:
         with self._lock:
             self._connection.close()
 
-    def _execute(self, sql: str, values: Values) -> sqlite3.Cursor:
-        try:
-            return self._connection.execute(sql, values)
-        except UnicodeEncodeError:
-            clean = [storable(value) if isinstance(value, str) else value for value in values]
-            return self._connection.execute(sql, clean)
-
     def _begin(self) -> None:
         if self.read_only:
             raise LedgerUnavailable(
@@ -171,9 +167,11 @@ class Database:
                 f"the ledger {self.path} could not keep a change", "Run pktui doctor"
             )
 
-    def _failed(self, error: sqlite3.Error) -> LedgerUnavailable:
-        self._broken = self._depth > 0
-        return unavailable(error, self.path)
+    def _fail(self, error: sqlite3.Error | UnicodeEncodeError) -> None:
+        """Raise what SQLite's failure stands for; text it cannot carry the caller mends."""
+        if isinstance(error, sqlite3.Error):
+            self._broken = self._depth > 0
+            raise unavailable(error, self.path) from error
 
 
 def open_database(path: Path, *, fsync: bool, read_only: bool) -> Database:
@@ -283,6 +281,10 @@ def _check_version(version: int, path: Path) -> None:
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _storable(values: Values) -> Values:
+    return [storable(value) if isinstance(value, str) else value for value in values]
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:

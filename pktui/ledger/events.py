@@ -82,11 +82,13 @@ class Events:
         duration_us: int = 0,
         approval_id: str = "",
         detail: Mapping[str, object] | None = None,
+        ref_seq: int | None = None,
     ) -> int:
         """Write one event and return its `seq`.
 
         Arguments are masked and cut here, as the audit settings say; `detail` is kept whole. An
-        outcome finds the decision of its `call_id`. Joins a transaction that is under way.
+        outcome names its decision by `ref_seq`, or finds it by `call_id`, which takes longer.
+        Joins a transaction that is under way.
         Raises `LedgerUnavailable`.
         """
         audit = self._audit
@@ -96,7 +98,7 @@ class Events:
             head = self._database.row("SELECT seq, hash FROM chain")
             assert head is not None
             seq: int = head[0] + 1
-            ref = self._decision_of(call_id) if kind == "outcome" else 0
+            ref = ref_seq or (self._decision_of(call_id) if kind == "outcome" else 0)
             content = [
                 *(seq, self._clock(), kind, call_id, ref, server, tool),
                 *(caller.agent, caller.grant, caller.session, caller.project),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Literal
 
@@ -41,6 +42,7 @@ _KEY_ENDS = (
 )
 _KEY_PARTS = ("password", "passphrase", "apikey", "privatekey", "secretkey", "clientsecret")
 _KEY_WHOLE = frozenset({"pin", "otp", "cvv", "cvc", "auth", "bearer", "jwt", "pat", "secrets"})
+_LONGEST_KEY = 128
 _NOT_LETTERS = re.compile("[^a-z0-9]+")
 
 _START = r"(?<![A-Za-z0-9_-])"
@@ -76,7 +78,8 @@ _ASSIGNMENT = re.compile(
     r"(?:\"[^\"\n]{1,4096}+\"|'[^'\n]{1,4096}+'|[^\s\"'&;,]{4,}+)",
     re.IGNORECASE,
 )
-_ASSIGNED = ("pass", "secret", "token", "key")
+_SHORTEST = 10
+"""Characters; no secret that is known by its shape is shorter."""
 
 
 def mask_arguments(
@@ -104,19 +107,26 @@ def mask_arguments(
 
 def mask_text(text: str) -> str:
     """Return the text with every secret in it replaced by `[masked]`."""
+    if len(text) < _SHORTEST:
+        return text
     for literal, pattern in _SHAPES:
         if literal in text:
             text = pattern.sub(MASK, text)
     lower = text.lower()
     if "bearer" in lower or "basic" in lower:
         text = _AUTHORIZATION.sub(_keep_name, text)
-    if any(part in lower for part in _ASSIGNED):
+    if "pass" in lower or "secret" in lower or "token" in lower or "key" in lower:
         text = _ASSIGNMENT.sub(_keep_name, text)
     return text
 
 
 def names_secret(key: str) -> bool:
     """Tell whether a member of that name holds a secret: `db_password`, `X-Api-Key`."""
+    return _names_secret(key if len(key) <= _LONGEST_KEY else key[-_LONGEST_KEY:])
+
+
+@lru_cache(maxsize=1024)
+def _names_secret(key: str) -> bool:
     plain = _NOT_LETTERS.sub("", key.lower())
     return (
         plain.endswith(_KEY_ENDS)

@@ -63,7 +63,6 @@ _FIRST = (
         PRIMARY KEY (key, at_us, n)
     ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX charges_call ON charges (call_id)",
-    "CREATE INDEX charges_expiry ON charges (expires_us)",
     """CREATE TABLE approvals (
         n INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
