@@ -1,0 +1,1 @@
+"""Finding messages and entries: by words, by meaning, by both, or exactly."""

@@ -1,0 +1,96 @@
+"""The part of a text that shows why it was found, with the matching words marked."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pktui.memory.records import Mark
+from pktui.memory.search.tokens import spans, terms
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from pktui.memory.embed import Passage
+
+LENGTH = 240
+"""Characters of a snippet, ellipses not counted."""
+
+
+def snippet(
+    text: str, wanted: Collection[str], exact: Sequence[str], passage: Passage | None
+) -> tuple[str, tuple[Mark, ...]]:
+    """Return the part of the text with the most that was asked for, and the marks in it.
+
+    `wanted` are terms, `exact` texts to find as they stand. `passage` is where the meaning lies;
+    words that match within it decide, else its beginning.
+    """
+    found = _matches(text, wanted, exact)
+    if passage is not None:
+        within = [span for span in found if passage.start <= span[0] and span[1] <= passage.end]
+        start = _window(within) if within else passage.start
+    else:
+        start = _window(found) if found else 0
+    start, end = _on_words(text, start)
+    marks = [(max(s, start), min(e, end)) for s, e in found if s < end and e > start]
+    return _cut(text, start, end, marks)
+
+
+def _matches(text: str, wanted: Collection[str], exact: Sequence[str]) -> list[tuple[int, int]]:
+    found = [
+        (start, end)
+        for start, end in spans(text)
+        if not wanted or not set(terms(text[start:end])).isdisjoint(wanted)
+    ]
+    found = found if wanted else []
+    for phrase in exact:
+        pattern = re.escape(phrase)
+        found += [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)]
+    return _merged(sorted(found))
+
+
+def _merged(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in found:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _window(found: list[tuple[int, int]]) -> int:
+    """Return the start of the window that covers the most matches, the first of several."""
+    best, most, last = found[0][0], 0, 0
+    for first, (start, _) in enumerate(found):
+        last = max(last, first)
+        while last < len(found) and found[last][1] <= start + LENGTH:
+            last += 1
+        if last - first > most:
+            best, most = start, last - first
+    return max(0, best - LENGTH // 6)
+
+
+def _on_words(text: str, start: int) -> tuple[int, int]:
+    """Return where the snippet starts and ends: between words, near the start that is given."""
+    if len(text) <= LENGTH:
+        return 0, len(text)
+    start = max(0, min(start, len(text) - LENGTH))
+    if start:
+        space = text.rfind(" ", max(0, start - 20), start + 1)
+        start = space + 1 if space >= 0 else start
+    end = min(len(text), start + LENGTH)
+    if end < len(text):
+        space = text.rfind(" ", end - 20, end)
+        end = space if space > start else end
+    return start, end
+
+
+def _cut(
+    text: str, start: int, end: int, marks: Sequence[tuple[int, int]]
+) -> tuple[str, tuple[Mark, ...]]:
+    before = "…" if start else ""
+    after = "…" if end < len(text) else ""
+    shift = len(before) - start
+    shown = tuple(Mark(s + shift, e + shift) for s, e in marks if e > s)
+    return f"{before}{text[start:end]}{after}", shown

@@ -1,0 +1,193 @@
+"""Text to terms: what counts as the same word.
+
+A term is a lower-case word without accents, in its English stem. Names in code count as a whole
+and in their parts (`getUserName`, `session_timeout`), scripts without spaces by character.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from pktui.memory.search.stem import stem
+
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_WORD = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^A-Za-z\d]+")
+_LONGEST = 64
+"""Characters; what is longer is a key, a hash or data: its beginning stands for it."""
+
+STOP_WORDS = frozenset(
+    [
+        "a",
+        "about",
+        "above",
+        "after",
+        "again",
+        "against",
+        "all",
+        "am",
+        "an",
+        "and",
+        "any",
+        "are",
+        "as",
+        "at",
+        "be",
+        "because",
+        "been",
+        "before",
+        "being",
+        "below",
+        "between",
+        "both",
+        "but",
+        "by",
+        "can",
+        "could",
+        "did",
+        "do",
+        "does",
+        "doing",
+        "down",
+        "during",
+        "each",
+        "few",
+        "for",
+        "from",
+        "further",
+        "had",
+        "has",
+        "have",
+        "having",
+        "he",
+        "her",
+        "here",
+        "hers",
+        "herself",
+        "him",
+        "himself",
+        "his",
+        "how",
+        "i",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "itself",
+        "just",
+        "ll",
+        "m",
+        "me",
+        "more",
+        "most",
+        "my",
+        "myself",
+        "no",
+        "nor",
+        "not",
+        "now",
+        "of",
+        "off",
+        "on",
+        "once",
+        "only",
+        "or",
+        "other",
+        "our",
+        "ours",
+        "ourselves",
+        "out",
+        "over",
+        "own",
+        "re",
+        "s",
+        "same",
+        "she",
+        "should",
+        "so",
+        "some",
+        "such",
+        "t",
+        "than",
+        "that",
+        "the",
+        "their",
+        "theirs",
+        "them",
+        "themselves",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "those",
+        "through",
+        "to",
+        "too",
+        "under",
+        "until",
+        "up",
+        "ve",
+        "very",
+        "was",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "while",
+        "who",
+        "whom",
+        "why",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+        "yours",
+        "yourself",
+        "yourselves",
+        "d",
+    ]
+)
+"""English words that say nothing about the subject of a question."""
+
+
+def words(text: str) -> list[str]:
+    """Return the words of the text as they stand, in order."""
+    return _WORD.findall(text if text.isascii() else unicodedata.normalize("NFC", text))
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """Return where each word of the text starts and ends, in characters."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+@lru_cache(maxsize=200_000)
+def terms(word: str) -> tuple[str, ...]:
+    """Return the terms that a word stands for: itself, and the parts of a name in code."""
+    whole = _term(word)
+    if word.isalpha() and (word.islower() or word.isupper() or word.istitle()):
+        return (whole,)
+    parts = _PARTS.findall(word)
+    if len(parts) < 2:
+        return (whole,)
+    return (whole, *(_term(part) for part in parts if len(part) > 1))
+
+
+def is_stop_word(word: str) -> bool:
+    """Tell whether the word says nothing about the subject."""
+    return word.lower() in STOP_WORDS
+
+
+def _term(word: str) -> str:
+    plain = word[:_LONGEST].casefold()
+    if not plain.isascii():
+        decomposed = unicodedata.normalize("NFKD", plain)
+        plain = "".join(char for char in decomposed if not unicodedata.combining(char)) or plain
+    return stem(plain) if plain.isascii() and plain.isalpha() else plain

@@ -1,0 +1,127 @@
+"""The word index: which documents hold a term, and how often. In memory, rebuilt from the text.
+
+A document is a position (0, 1, 2 …) that the caller knows. Segments are immutable: arrays of
+positions sorted by term. New documents gather in a small open part that becomes a segment when
+it is full; segments of similar size are merged, so that a lookup reads few of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pktui.memory.search.columns import Column
+from pktui.memory.search.tokens import terms, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+_OPEN_DOCUMENTS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """`ids` are the sorted terms in it; those of `ids[i]` lie from `starts[i]` to `starts[i+1]`."""
+
+    ids: Ints
+    starts: npt.NDArray[np.int64]
+    positions: Ints
+    counts: Floats
+
+    def find(self, term: int) -> tuple[Ints, Floats]:
+        at = int(np.searchsorted(self.ids, term))
+        if at == len(self.ids) or self.ids[at] != term:
+            return self.positions[:0], self.counts[:0]
+        part = slice(int(self.starts[at]), int(self.starts[at + 1]))
+        return self.positions[part], self.counts[part]
+
+
+class WordIndex:
+    """Terms to documents. Not thread-safe: the owner holds its lock around every call."""
+
+    def __init__(self) -> None:
+        self._terms: dict[str, int] = {}
+        self._segments: list[_Segment] = []
+        self._open: dict[int, list[tuple[int, int]]] = {}
+        self._open_documents = 0
+        self._lengths: Column[np.float32] = Column(np.float32)
+
+    @property
+    def lengths(self) -> Floats:
+        """The number of terms in each document, by position."""
+        return self._lengths.values
+
+    def add(self, first: int, texts: Sequence[str]) -> None:
+        """Index texts whose positions count up from `first`, the number indexed so far."""
+        assert first == len(self._lengths)
+        for position, text in enumerate(texts, first):
+            self._add_one(position, text)
+        if self._open_documents >= _OPEN_DOCUMENTS:
+            self._close_segment()
+
+    def _add_one(self, position: int, text: str) -> None:
+        numbers = self._terms
+        found = [
+            numbers.setdefault(term, len(numbers)) for word in words(text) for term in terms(word)
+        ]
+        for term, count in Counter(found).items():
+            self._open.setdefault(term, []).append((position, count))
+        self._lengths.extend([len(found)])
+        self._open_documents += 1
+
+    def find(self, term: str) -> tuple[Ints, Floats]:
+        """Return the positions of the documents with the term, ascending, and how often each."""
+        number = self._terms.get(term)
+        if number is None:
+            return np.zeros(0, np.int32), np.zeros(0, np.float32)
+        parts = [segment.find(number) for segment in self._segments]
+        recent = self._open.get(number)
+        if recent:
+            pairs = np.array(recent, np.int32)
+            parts.append((pairs[:, 0], pairs[:, 1].astype(np.float32)))
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate([p for p, _ in parts]), np.concatenate([c for _, c in parts])
+
+    def starting_with(self, prefix: str, limit: int) -> list[str]:
+        """Return up to `limit` terms that start with the prefix and are longer."""
+        found = (t for t in self._terms if t.startswith(prefix) and len(t) > len(prefix))
+        return [term for term, _ in zip(found, range(limit), strict=False)]
+
+    def _close_segment(self) -> None:
+        pairs = [
+            (term, position, count)
+            for term, found in self._open.items()
+            for position, count in found
+        ]
+        rows = np.array(pairs, np.int32).reshape(-1, 3)
+        self._open = {}
+        self._open_documents = 0
+        segment = _segment([(rows[:, 0], rows[:, 1], rows[:, 2].astype(np.float32))])
+        while self._segments and len(self._segments[-1].counts) < 2 * len(segment.counts):
+            segment = _segment(_columns([self._segments.pop(), segment]))
+        self._segments.append(segment)
+
+
+def _columns(segments: Iterable[_Segment]) -> list[tuple[Ints, Ints, Floats]]:
+    return [(np.repeat(s.ids, np.diff(s.starts)), s.positions, s.counts) for s in segments]
+
+
+def _segment(parts: list[tuple[Ints, Ints, Floats]]) -> _Segment:
+    """Sort columns of terms, positions and counts by term; positions keep their order."""
+    numbers = np.concatenate([part[0] for part in parts])
+    order = np.argsort(numbers, kind="stable")
+    ids, starts = np.unique(numbers[order], return_index=True)
+    return _Segment(
+        ids=ids,
+        starts=np.append(starts, len(numbers)).astype(np.int64),
+        positions=np.concatenate([part[1] for part in parts])[order],
+        counts=np.concatenate([part[2] for part in parts])[order],
+    )

@@ -1,0 +1,214 @@
+"""Answering searches: filters first, then a ranking, then the texts of the best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pktui.errors import InvalidRequest, StoreError
+from pktui.memory.records import Hit, Mark, Mode, SearchAnswer
+from pktui.memory.search import ranking
+from pktui.memory.search.bm25 import query_terms, weigh
+from pktui.memory.search.filters import ENTRY_KEYS, MESSAGE_KEYS
+from pktui.memory.search.question import Question, read_mode, read_question
+from pktui.memory.search.snippets import snippet
+from pktui.memory.store.loading import entry_text
+from pktui.memory.store.scope import (
+    Bools,
+    entries_in_scope,
+    holding_all,
+    messages_in_scope,
+    without_words,
+)
+from pktui.memory.store.substrings import EntryTexts, MessageTexts, Texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pktui.memory.embed import Vectors
+    from pktui.memory.search.corpus import Corpus
+    from pktui.memory.search.ranking import Ranked
+    from pktui.memory.store.meaning import Meaning
+    from pktui.memory.store.messages import Messages
+    from pktui.memory.store.state import State
+
+_CANDIDATES = 40
+"""So many of the best that hold all words are looked at for the words as they were typed."""
+_EXACT_TIER = 0.9
+"""Scores of exact matches lie above this in a hybrid search, all others below."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A search under way: what is asked of which corpus, and how it is answered."""
+
+    question: Question
+    corpus: Corpus
+    texts: Texts
+    scope: Callable[[], Bools]
+    asked_mode: Mode
+    mode: Mode
+    limit: int
+    note: str = ""
+    vector: Vectors | None = None
+
+
+class Finding:
+    """The two searches: of messages and of entries."""
+
+    def __init__(self, state: State, messages: Messages, meaning: Meaning) -> None:
+        self._state = state
+        self._messages = messages
+        self._meaning = meaning
+
+    def messages(self, query: str, mode: str, limit: int, project: str | None) -> SearchAnswer:
+        """Find messages; `project` is an exact directory."""
+        state, asked = self._state, read_mode(mode)
+        question = read_question(query, MESSAGE_KEYS, state.clock())
+        search = _Search(
+            question,
+            state.messages,
+            MessageTexts(state, self._messages),
+            lambda: messages_in_scope(state, question.filters, project),
+            asked,
+            asked,
+            limit,
+        )
+        search, ranked = self._run(search)
+        with state.lock:
+            ids = [int(state.messages.ids[position]) for position in ranked.positions]
+        found = {message.id: message for message in self._messages.get_many(ids)}
+        hits = []
+        for at, message_id in enumerate(ids):
+            message = found.get(message_id)
+            with state.lock:
+                if message is None or not state.catalogue.has(message.session_id):
+                    continue  # deleted since it was ranked
+                session = state.catalogue.get(message.session_id).session
+            shown, marks = self._shown(search, message.content, int(ranked.positions[at]))
+            hits.append(Hit(float(ranked.scores[at]), shown, marks, session, message))
+        return _answer(search, ranked, hits)
+
+    def entries(self, query: str, mode: str, limit: int) -> SearchAnswer:
+        """Find entries."""
+        state, asked = self._state, read_mode(mode)
+        question = read_question(query, ENTRY_KEYS, state.clock())
+        search = _Search(
+            question,
+            state.knowledge,
+            EntryTexts(state),
+            lambda: entries_in_scope(state, question.filters),
+            asked,
+            asked,
+            limit,
+        )
+        search, ranked = self._run(search)
+        hits = []
+        for position, score in zip(ranked.positions, ranked.scores, strict=True):
+            with state.lock:
+                entry = state.entries.get(int(state.knowledge.ids[position]))
+            if entry is not None:
+                shown, marks = self._shown(search, entry_text(entry), int(position))
+                hits.append(Hit(float(score), shown, marks, entry=entry))
+        return _answer(search, ranked, hits)
+
+    def _run(self, search: _Search) -> tuple[_Search, Ranked]:
+        search = self._with_vector(_with_possible_mode(search))
+        with self._state.lock:
+            allowed = search.scope()
+            allowed = without_words(search.corpus, allowed, search.question.unwanted_words)
+        for phrase in search.question.unwanted_phrases:
+            allowed &= ~search.texts.holding(phrase, allowed)
+        required = search.question.exact if search.mode == "exact" else search.question.phrases
+        for phrase in required:
+            allowed = search.texts.holding(phrase, allowed)
+        if search.mode == "hybrid":
+            return search, self._rank_hybrid(search, allowed)
+        with self._state.lock:
+            return search, _rank(search, allowed)
+
+    def _with_vector(self, search: _Search) -> _Search:
+        """Add what the question means, or fall back to words and say why."""
+        if search.mode not in ("hybrid", "meaning"):
+            return search
+        embedder = self._meaning.embedder
+        if embedder is None or self._meaning.model_state != "ready":
+            return replace(search, mode="words", note=f"By words only: {self._meaning.note}")
+        try:
+            vector = embedder.embed([search.question.text])[0]
+        except StoreError as error:
+            return replace(search, mode="words", note=f"By words only: {error}")
+        return replace(search, vector=vector)
+
+    def _rank_hybrid(self, search: _Search, allowed: Bools) -> Ranked:
+        """Rank by words and meaning; those that hold the query as it was typed come first."""
+        assert search.vector is not None
+        corpus, question = search.corpus, search.question
+        with self._state.lock:
+            allowed = _grown(allowed, corpus)
+            evidence = weigh(corpus, query_terms(question.words))
+            cosines = ranking.best_cosines(corpus, search.vector)
+            scores = ranking.both(corpus, evidence, cosines)
+            fitting = allowed & (evidence.matched | (cosines >= ranking.LEAST_COSINE))
+            complete = holding_all(corpus, fitting, tuple(query_terms(question.words)))
+            likely = ranking.best(corpus, scores, complete, _CANDIDATES).positions
+        exact = np.zeros(len(allowed), np.bool_)
+        exact[likely] = True
+        for part in question.exact if len(likely) else ():
+            exact = search.texts.holding(part, exact)
+        scores = np.where(exact, _EXACT_TIER + (1 - _EXACT_TIER) * scores, _EXACT_TIER * scores)
+        with self._state.lock:
+            return ranking.best(corpus, scores, fitting, search.limit)
+
+    def _shown(self, search: _Search, text: str, position: int) -> tuple[str, tuple[Mark, ...]]:
+        passage = None
+        if search.vector is not None:
+            with self._state.lock:
+                passage = search.corpus.passages.best_passage(search.vector, position)
+        wanted = () if search.mode == "exact" else query_terms(search.question.words)
+        return snippet(text, wanted, search.question.exact, passage)
+
+
+def _with_possible_mode(search: _Search) -> _Search:
+    question = search.question
+    if not question.exact and not _has_filters(question):
+        raise InvalidRequest("there is nothing to search for", "Type a word or a filter")
+    if question.words or search.mode == "exact":
+        return search
+    if question.exact:
+        return replace(search, mode="exact", note="The query has no words: searched as it stands")
+    return replace(search, mode="exact", note="The query is filters alone: the newest first")
+
+
+def _has_filters(question: Question) -> bool:
+    empty = type(question.filters)()
+    return question.filters != empty or bool(question.unwanted_words or question.unwanted_phrases)
+
+
+def _rank(search: _Search, allowed: Bools) -> Ranked:
+    """Rank by words, by meaning, or exact matches by time; the caller holds the lock."""
+    corpus = search.corpus
+    allowed = _grown(allowed, corpus)
+    if search.mode == "meaning" and search.vector is not None:
+        cosines = ranking.best_cosines(corpus, search.vector)
+        return ranking.best(
+            corpus, cosines, allowed & (cosines >= ranking.LEAST_COSINE), search.limit
+        )
+    if search.mode == "words":
+        evidence = weigh(corpus, query_terms(search.question.words))
+        return ranking.best(
+            corpus, ranking.by_words(corpus, evidence), allowed & evidence.matched, search.limit
+        )
+    return ranking.best(corpus, np.ones(len(corpus), np.float32), allowed, search.limit)
+
+
+def _grown(allowed: Bools, corpus: Corpus) -> Bools:
+    """Return the truth values for all positions there are now: new and removed ones are out."""
+    new = np.zeros(len(corpus) - len(allowed), np.bool_)
+    return np.concatenate([allowed, new]) & corpus.alive
+
+
+def _answer(search: _Search, ranked: Ranked, hits: list[Hit]) -> SearchAnswer:
+    return SearchAnswer(tuple(hits), ranked.total, search.mode, search.asked_mode, search.note)

@@ -1,0 +1,109 @@
+"""Reading a store into memory, and clearing away what a crash left half-removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from pktui.memory.records import ROLES, Entry, Message
+from pktui.memory.search.corpus import Document
+from pktui.memory.store import schema
+from pktui.memory.store.catalogue import Listed, grown
+from pktui.memory.times import microseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pktui.memory.store.state import State
+
+_BATCH = 4096
+
+
+def load(state: State) -> None:
+    """Fill the memory from the tables; called once, before anyone else can use the state."""
+    state.check_format()
+    _load_sessions(state)
+    _load_messages(state)
+    _load_entries(state)
+
+
+def _load_sessions(state: State) -> None:
+    listed = []
+    for row in state.sessions_table.read().to_pylist():
+        session, owner, touched_at = schema.read_session(row)
+        listed.append(Listed(session, owner, touched_at))
+    state.catalogue.fill(listed)
+    _raise_mark(state, "session", [one.session.id for one in listed])
+
+
+def _load_messages(state: State) -> None:
+    """Count every message into its session; a session's row is removed first, so that messages
+    without one belong to a deletion that a crash cut short, or to an import that never ended.
+    """
+    orphaned: set[int] = set()
+    grown_sessions: dict[int, Listed] = {}
+    for batch in _by_id(state):
+        messages = schema.read_messages(batch)
+        _raise_mark(state, "message", [message.id for message in messages])
+        kept = []
+        for message in messages:
+            if not state.catalogue.has(message.session_id):
+                orphaned.add(message.session_id)
+                continue
+            known = grown_sessions.get(message.session_id)
+            listed = known or state.catalogue.get(message.session_id)
+            grown_sessions[message.session_id] = grown(listed, (message,))
+            kept.append(document(message))
+        state.messages.add(kept)
+    state.catalogue.fill(grown_sessions.values())
+    if orphaned:
+        state.keep_marks()
+        state.messages_table.delete(f"session_id IN ({_list(orphaned)})")
+
+
+def _by_id(state: State) -> Iterator[pa.Table]:
+    """Yield the messages in parts, in the order of their ids."""
+    ids = state.messages_table.read(["id"])["id"].to_numpy()
+    if np.all(ids[1:] > ids[:-1]):
+        for batch in state.messages_table.batches(schema.MESSAGES.names):
+            yield pa.Table.from_batches([batch])
+        return
+    rows = state.messages_table.read().sort_by("id")
+    for start in range(0, len(rows), _BATCH):
+        yield rows.slice(start, _BATCH)
+
+
+def _load_entries(state: State) -> None:
+    rows = sorted(state.entries_table.read().to_pylist(), key=lambda row: row["id"])
+    entries = [schema.read_entry(row) for row in rows]
+    state.entries.update((entry.id, entry) for entry in entries)
+    state.knowledge.add([entry_document(entry) for entry in entries])
+    _raise_mark(state, "entry", [entry.id for entry in entries])
+
+
+def document(message: Message) -> Document:
+    """Return the message as the search sees it."""
+    time_us = microseconds(message.created_at)
+    role = ROLES.index(message.role)
+    return Document(message.id, message.session_id, role, time_us, message.content)
+
+
+def entry_document(entry: Entry) -> Document:
+    """Return the entry as the search sees it: a group of its own."""
+    time_us = microseconds(entry.updated_at)
+    return Document(entry.id, entry.id, 0, time_us, entry_text(entry))
+
+
+def entry_text(entry: Entry) -> str:
+    """Return what an entry is found by: its title, its content and its tags."""
+    return "\n".join(part for part in (entry.title, entry.content, " ".join(entry.tags)) if part)
+
+
+def _raise_mark(state: State, kind: str, ids: list[int]) -> None:
+    state.marks[kind] = max([state.marks.get(kind, 0), *ids])
+
+
+def _list(ids: set[int]) -> str:
+    return ",".join(str(one) for one in sorted(ids))

@@ -1,0 +1,160 @@
+"""Appending messages, in groups, and reading them back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pktui.errors import InvalidRequest, NotFound
+from pktui.memory.records import ROLES, Message, NewMessage, Page, Session
+from pktui.memory.store import schema
+from pktui.memory.store.catalogue import grown
+from pktui.memory.store.commits import GroupCommit
+from pktui.memory.store.loading import document
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pktui.memory.store.state import State
+
+_READ_AT_ONCE = 500
+"""Ids in one condition; more are read in several goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    messages: tuple[NewMessage, ...]
+    allow_ended: bool
+
+
+class Messages:
+    """The verbs on messages."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._group: GroupCommit[_Batch, tuple[Message, ...]] = GroupCommit(self._commit)
+
+    def append(self, messages: Sequence[NewMessage], allow_ended: bool) -> tuple[Message, ...]:
+        """Commit the messages, all or none; returns when they are on disk."""
+        for message in messages:
+            _check(message)
+        return self._group.run(_Batch(tuple(messages), allow_ended)) if messages else ()
+
+    def _commit(self, batches: Sequence[_Batch]) -> Sequence[tuple[Message, ...] | Exception]:
+        """Commit several threads' messages at once; one that is refused does not hold the rest."""
+        state = self._state
+        with state.writing:
+            ahead: dict[int, int] = {}
+            outcomes = [self._prepare(batch, ahead) for batch in batches]
+            ready = [one for one in outcomes if not isinstance(one, Exception)]
+            messages = [message for one in ready for message in one]
+            if messages:
+                state.messages_table.append(schema.message_rows(messages))
+                self._take_in(messages)
+        return outcomes
+
+    def _prepare(self, batch: _Batch, ahead: dict[int, int]) -> tuple[Message, ...] | Exception:
+        """Give the messages ids and places; `ahead` counts those of this commit by session."""
+        state = self._state
+        now = state.clock()
+        try:
+            with state.lock:
+                sessions = {m.session_id: self._open_session(m, batch) for m in batch.messages}
+        except (NotFound, InvalidRequest) as error:
+            return error
+        made = []
+        for message in batch.messages:
+            last = sessions[message.session_id].message_count + ahead.get(message.session_id, 0)
+            ahead[message.session_id] = ahead.get(message.session_id, 0) + 1
+            made.append(
+                Message(
+                    id=state.next_id("message"),
+                    session_id=message.session_id,
+                    seq=last + 1,
+                    role=message.role,
+                    content=schema.storable(message.content),
+                    created_at=message.created_at or now,
+                    source_id=schema.storable(message.source_id),
+                )
+            )
+        return tuple(made)
+
+    def _open_session(self, message: NewMessage, batch: _Batch) -> Session:
+        session = self._state.catalogue.get(message.session_id).session
+        if session.status == "ended" and not batch.allow_ended:
+            raise InvalidRequest(
+                f"session {session.id} has ended", "Reopen it, or start a new session"
+            )
+        return session
+
+    def _take_in(self, messages: Sequence[Message]) -> None:
+        state = self._state
+        by_session: dict[int, list[Message]] = {}
+        for message in messages:
+            by_session.setdefault(message.session_id, []).append(message)
+        with state.lock:
+            for session_id, its in by_session.items():
+                state.catalogue.put(grown(state.catalogue.get(session_id), its))
+            state.messages.add([document(message) for message in messages])
+
+    def page(
+        self, session_id: int, before: int | None, after: int | None, limit: int
+    ) -> Page[Message]:
+        """Return messages in order: the first ones, those after an id, or the last before one."""
+        with self._state.lock:
+            total = self._state.catalogue.get(session_id).session.message_count
+            ids = [
+                int(self._state.messages.ids[at]) for at in self._state.messages.members(session_id)
+            ]
+        if after is not None:
+            ids = [one for one in ids if one > after]
+        if before is not None:
+            ids = [one for one in ids if one < before]
+        from_end = before is not None and after is None
+        part = ids[-limit:] if from_end else ids[:limit]
+        more = len(part) < len(ids)
+        edge = (part[0] if from_end else part[-1]) if part else 0
+        return Page(tuple(self.get_many(part)), total, str(edge) if more else "")
+
+    def neighbours(self, message_id: int, count: int) -> tuple[Message, ...]:
+        """Return the message with up to `count` messages before and after it in its session."""
+        with self._state.lock:
+            corpus = self._state.messages
+            position = corpus.position(message_id)
+            if position is None:
+                raise NotFound(f"no message has the id {message_id}", "Search for it again")
+            found = [position]
+            back = ahead = position
+            for _ in range(count):
+                back = int(corpus.before[back]) if back >= 0 else -1
+                ahead = int(corpus.after[ahead]) if ahead >= 0 else -1
+                found += [at for at in (back, ahead) if at >= 0]
+            ids = [int(corpus.ids[at]) for at in sorted(found)]
+        return tuple(self.get_many(ids))
+
+    def get_many(self, ids: Iterable[int]) -> list[Message]:
+        """Return the messages that exist, by their ids."""
+        wanted = sorted(ids)
+        found: list[Message] = []
+        for start in range(0, len(wanted), _READ_AT_ONCE):
+            part = wanted[start : start + _READ_AT_ONCE]
+            rows = self._state.messages_table.read(where=_condition(part))
+            found += schema.read_messages(rows)
+        return found
+
+
+def _condition(ids: Sequence[int]) -> str:
+    """Return the SQL condition for the ids: a range where they have no gaps."""
+    if ids[-1] - ids[0] == len(ids) - 1:
+        return f"id >= {ids[0]} AND id <= {ids[-1]}"
+    return f"id IN ({','.join(str(one) for one in ids)})"
+
+
+def _check(message: NewMessage) -> None:
+    if message.role not in ROLES:
+        raise InvalidRequest(
+            f"role {one_line(str(message.role), 40)!r} is not known", f"Use {', '.join(ROLES)}"
+        )
+    if message.created_at is not None and message.created_at.tzinfo is None:
+        raise InvalidRequest("a message's time has no time zone", "Give it in UTC")

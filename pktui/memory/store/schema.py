@@ -1,0 +1,196 @@
+"""What the tables hold, and how a record becomes a row and back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import pyarrow as pa
+
+from pktui.memory.records import Entry, Message, Role, Session, SessionStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+FORMAT = 1
+"""The layout of the tables; a store with a higher number was made by a newer pktui."""
+
+_TIME = pa.timestamp("us", tz="UTC")
+
+SESSIONS = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("name", pa.string()),
+        ("status", pa.string()),
+        ("started_at", _TIME),
+        ("ended_at", _TIME),
+        ("summary", pa.large_string()),
+        ("agent", pa.string()),
+        ("project", pa.string()),
+        ("source", pa.string()),
+        ("source_id", pa.string()),
+        ("owner", pa.string()),
+        ("touched_at", _TIME),
+    ]
+)
+"""`owner` is the identity whose current session it is, `touched_at` when it was (re)opened."""
+
+MESSAGES = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("session_id", pa.int64()),
+        ("seq", pa.int64()),
+        ("role", pa.string()),
+        ("content", pa.large_string()),
+        ("created_at", _TIME),
+        ("source_id", pa.string()),
+    ]
+)
+
+ENTRIES = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("title", pa.large_string()),
+        ("content", pa.large_string()),
+        ("source", pa.string()),
+        ("tags", pa.list_(pa.string())),
+        ("created_at", _TIME),
+        ("updated_at", _TIME),
+    ]
+)
+
+MARKS = pa.schema([("kind", pa.string()), ("value", pa.int64())])
+"""Numbers that must survive deletions: the highest id ever used of each kind, and the format."""
+
+
+def vectors_schema(dimension: int) -> pa.Schema:
+    """Return the schema for vectors of that many numbers; `start` and `end` are characters."""
+    return pa.schema(
+        [
+            ("kind", pa.string()),
+            ("ref_id", pa.int64()),
+            ("session_id", pa.int64()),
+            ("chunk", pa.int32()),
+            ("start", pa.int32()),
+            ("end", pa.int32()),
+            ("model", pa.string()),
+            ("vector", pa.list_(pa.float32(), dimension)),
+        ]
+    )
+
+
+def storable(text: str) -> str:
+    """Return the text without the lone surrogates that no UTF-8 can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def session_rows(rows: Iterable[tuple[Session, str, datetime]]) -> pa.Table:
+    """Return rows for sessions with their owner and the time they were (re)opened."""
+    values = [
+        {
+            "id": session.id,
+            "name": session.name,
+            "status": session.status,
+            "started_at": session.started_at,
+            "ended_at": session.ended_at,
+            "summary": session.summary,
+            "agent": session.agent,
+            "project": session.project,
+            "source": session.source,
+            "source_id": session.source_id,
+            "owner": owner,
+            "touched_at": touched,
+        }
+        for session, owner, touched in rows
+    ]
+    return pa.Table.from_pylist(values, schema=SESSIONS)
+
+
+def read_session(row: dict[str, Any]) -> tuple[Session, str, datetime]:
+    """Return the session, its owner and the time it was (re)opened; counts are added later."""
+    session = Session(
+        id=row["id"],
+        name=row["name"],
+        status=cast("SessionStatus", row["status"]),
+        started_at=_utc(row["started_at"]),
+        ended_at=_utc(row["ended_at"]) if row["ended_at"] is not None else None,
+        summary=row["summary"],
+        agent=row["agent"],
+        project=row["project"],
+        source=row["source"],
+        source_id=row["source_id"],
+        last_activity=_utc(row["touched_at"]),
+        title=row["name"],
+    )
+    return session, row["owner"], _utc(row["touched_at"])
+
+
+def message_rows(messages: Sequence[Message]) -> pa.Table:
+    """Return one row a message."""
+    return pa.table(
+        {
+            "id": [m.id for m in messages],
+            "session_id": [m.session_id for m in messages],
+            "seq": [m.seq for m in messages],
+            "role": [m.role for m in messages],
+            "content": [m.content for m in messages],
+            "created_at": [m.created_at for m in messages],
+            "source_id": [m.source_id for m in messages],
+        },
+        schema=MESSAGES,
+    )
+
+
+def read_messages(rows: pa.Table) -> list[Message]:
+    """Return the messages by their ids."""
+    found = [
+        Message(
+            id=row["id"],
+            session_id=row["session_id"],
+            seq=row["seq"],
+            role=cast("Role", row["role"]),
+            content=row["content"],
+            created_at=_utc(row["created_at"]),
+            source_id=row["source_id"],
+        )
+        for row in rows.to_pylist()
+    ]
+    return sorted(found, key=lambda message: message.id)
+
+
+def entry_rows(entries: Sequence[Entry]) -> pa.Table:
+    """Return one row an entry."""
+    values = [
+        {
+            "id": entry.id,
+            "title": entry.title,
+            "content": entry.content,
+            "source": entry.source,
+            "tags": list(entry.tags),
+            "created_at": entry.created_at,
+            "updated_at": entry.updated_at,
+        }
+        for entry in entries
+    ]
+    return pa.Table.from_pylist(values, schema=ENTRIES)
+
+
+def read_entry(row: dict[str, Any]) -> Entry:
+    """Return the entry."""
+    return Entry(
+        id=row["id"],
+        title=row["title"],
+        content=row["content"],
+        source=row["source"],
+        tags=tuple(row["tags"]),
+        created_at=_utc(row["created_at"]),
+        updated_at=_utc(row["updated_at"]),
+    )
+
+
+def _utc(when: datetime) -> datetime:
+    return when.astimezone(UTC)

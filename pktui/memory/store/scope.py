@@ -1,0 +1,85 @@
+"""Which documents a search may find at all, as one truth value for each position."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pktui.memory.records import ROLES, Entry
+from pktui.memory.search.bm25 import query_terms
+from pktui.memory.search.filters import Filters, in_time, session_filter, texts_hold
+from pktui.memory.times import microseconds
+
+if TYPE_CHECKING:
+    from pktui.memory.search.corpus import Corpus
+    from pktui.memory.store.state import State
+
+Bools = npt.NDArray[np.bool_]
+
+
+def messages_in_scope(state: State, filters: Filters, project: str | None) -> Bools:
+    """Return which messages the filters leave; the caller holds the state's lock."""
+    corpus = state.messages
+    allowed = corpus.alive.copy()
+    if filters.roles is not None and len(filters.roles) < len(ROLES):
+        allowed &= np.isin(corpus.roles, list(filters.roles))
+    if filters.after_us is not None:
+        allowed &= corpus.times >= filters.after_us
+    if filters.before_us is not None:
+        allowed &= corpus.times < filters.before_us
+    if filters.by_session or project is not None:
+        allowed &= _slots_in_scope(state, filters, project)[corpus.slots]
+    return allowed
+
+
+def _slots_in_scope(state: State, filters: Filters, project: str | None) -> Bools:
+    fits = session_filter(filters, project, times=False)
+    catalogue = state.catalogue
+    if filters.sessions is not None:
+        known = [catalogue.get(one).session for one in filters.sessions if catalogue.has(one)]
+    else:
+        known = catalogue.sessions()
+    chosen = np.zeros(state.messages.group_count, np.bool_)
+    slots = (state.messages.slot(session.id) for session in known if fits(session))
+    chosen[[slot for slot in slots if slot is not None]] = True
+    return chosen
+
+
+def entries_in_scope(state: State, filters: Filters) -> Bools:
+    """Return which entries the filters leave; the caller holds the state's lock."""
+    corpus = state.knowledge
+    allowed = corpus.alive.copy()
+    for entry in state.entries.values():
+        position = corpus.position(entry.id)
+        if position is not None and not _entry_fits(entry, filters):
+            allowed[position] = False
+    return allowed
+
+
+def _entry_fits(entry: Entry, filters: Filters) -> bool:
+    def holds(key: str, value: str) -> bool:
+        if key == "tag":
+            return any(tag.lower() == value for tag in entry.tags)
+        return value in entry.source.lower()
+
+    return in_time(filters, microseconds(entry.updated_at)) and texts_hold(filters.texts, holds)
+
+
+def without_words(corpus: Corpus, allowed: Bools, unwanted: tuple[str, ...]) -> Bools:
+    """Return what is left without the documents that hold any of the words."""
+    for word in unwanted:
+        held = holding_all(corpus, allowed, tuple(query_terms([word])))
+        allowed = allowed & ~held
+    return allowed
+
+
+def holding_all(corpus: Corpus, allowed: Bools, terms: tuple[str, ...]) -> Bools:
+    """Return which allowed documents hold every one of the terms."""
+    for term in terms:
+        held = np.zeros(len(allowed), np.bool_)
+        positions, _ = corpus.words.find(term)
+        held[positions[positions < len(allowed)]] = True
+        allowed = allowed & held
+    return allowed

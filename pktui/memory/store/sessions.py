@@ -1,0 +1,197 @@
+"""Starting, ending, reopening, deleting and listing sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pktui.memory.records import Identity, Page, Session, SessionChange, SessionStatus
+from pktui.memory.search.filters import SESSION_KEYS, compile_filters, session_filter
+from pktui.memory.store import schema
+from pktui.memory.store.catalogue import Listed
+from pktui.query import parse_query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from pktui.memory.store.state import State
+
+
+class Sessions:
+    """The verbs on sessions; each that changes something is one commit."""
+
+    def __init__(self, state: State, timeout: timedelta) -> None:
+        self._state = state
+        self._timeout = timeout
+
+    def start(
+        self,
+        name: str,
+        identity: Identity,
+        source: str,
+        source_id: str,
+        started_at: datetime | None,
+        current: bool,
+    ) -> Session:
+        """Start a session; where `current`, the identity's earlier one stays active, unowned."""
+        state = self._state
+        now = state.clock()
+        with state.writing:
+            session = Session(
+                id=state.next_id("session"),
+                name=schema.storable(name),
+                status="active",
+                started_at=started_at or now,
+                agent=schema.storable(identity.agent),
+                project=schema.storable(identity.project),
+                source=source,
+                source_id=source_id,
+                last_activity=started_at or now,
+                title=schema.storable(name),
+            )
+            owner = schema.storable(identity.key) if current else ""
+            listed = Listed(session, owner, session.started_at)
+            self._commit([*self._disowned(owner), listed])
+        return session
+
+    def _disowned(self, owner: str) -> list[Listed]:
+        with self._state.lock:
+            earlier = self._state.catalogue.current(owner) if owner else None
+            if earlier is None:
+                return []
+            listed = self._state.catalogue.get(earlier.id)
+            return [Listed(listed.session, "", listed.touched_at)]
+
+    def end(self, session_id: int, summary: str | None, ended_at: datetime | None) -> SessionChange:
+        """End a session; one that has ended is left as it is."""
+        state = self._state
+        with state.writing:
+            listed = self._get(session_id)
+            if listed.session.status == "ended":
+                return SessionChange(listed.session, changed=False)
+            ended = _ended(listed, ended_at or state.clock(), summary)
+            self._commit([ended])
+        return SessionChange(ended.session, changed=True)
+
+    def end_inactive(self, now: datetime) -> tuple[Session, ...]:
+        """End every active session that had no message for as long as the time-out."""
+        state = self._state
+        with state.writing:
+            with state.lock:
+                idle = [one for one in state.catalogue.active if self._is_idle(one, now)]
+            ended = [_ended(one, _last_sign(one), None) for one in idle]
+            if ended:
+                self._commit(ended)
+        return tuple(one.session for one in ended)
+
+    def _is_idle(self, listed: Listed, now: datetime) -> bool:
+        return now - _last_sign(listed) >= self._timeout
+
+    def reopen(self, session_id: int) -> SessionChange:
+        """Make an ended session active again, and its owner's current one unless there is one."""
+        state = self._state
+        with state.writing:
+            listed = self._get(session_id)
+            if listed.session.status == "active":
+                return SessionChange(listed.session, changed=False)
+            session = msgspec.structs.replace(listed.session, status="active", ended_at=None)
+            with state.lock:
+                taken = listed.owner and state.catalogue.current(listed.owner)
+            reopened = Listed(session, "" if taken else listed.owner, state.clock())
+            self._commit([reopened])
+        return SessionChange(session, changed=True)
+
+    def delete(self, session_id: int) -> Session:
+        """Remove a session, its messages and their vectors, for good.
+
+        The session's row goes first: should the process die after that, the next start removes
+        the rest.
+        """
+        state = self._state
+        with state.writing:
+            listed = self._get(session_id)
+            state.keep_marks()
+            state.sessions_table.delete(f"id = {session_id}")
+            with state.lock:
+                state.catalogue.remove(session_id)
+                state.messages.remove_group(session_id)
+            state.messages_table.delete(f"session_id = {session_id}")
+            state.vectors.delete(f"kind = 'message' AND session_id = {session_id}")
+        return listed.session
+
+    def get(self, session_id: int) -> Session:
+        """Return a session; raises `NotFound`."""
+        return self._get(session_id).session
+
+    def current(self, identity: Identity) -> Session | None:
+        """Return the identity's current session: the active one it started last."""
+        with self._state.lock:
+            return self._state.catalogue.current(schema.storable(identity.key))
+
+    def by_source(self, source: str, source_id: str) -> Session | None:
+        """Return the session that was imported from there."""
+        with self._state.lock:
+            return self._state.catalogue.by_source(source, source_id)
+
+    def page(
+        self,
+        query: str,
+        status: SessionStatus | None,
+        project: str | None,
+        cursor: str,
+        limit: int,
+    ) -> Page[Session]:
+        """Return sessions that hold all words and filters, the latest activity first."""
+        state = self._state
+        parsed = parse_query(query, SESSION_KEYS)
+        filters = compile_filters(parsed, SESSION_KEYS, state.clock())
+        fits = session_filter(filters, project)
+        terms = [(term.text.lower(), term.negated) for term in parsed.terms]
+        with state.lock:
+            catalogue = state.catalogue
+
+            def wanted(session: Session) -> bool:
+                if status is not None and session.status != status:
+                    return False
+                if not fits(session):
+                    return False
+                if not terms:
+                    return True
+                hay = catalogue.haystack(session)
+                return all((text in hay) is not negated for text, negated in terms)
+
+            return catalogue.page(wanted, cursor, limit)
+
+    def _get(self, session_id: int) -> Listed:
+        with self._state.lock:
+            return self._state.catalogue.get(session_id)
+
+    def _commit(self, changed: Sequence[Listed]) -> None:
+        """Write the sessions and take them in; the caller holds `writing`."""
+        state = self._state
+        rows = schema.session_rows((one.session, one.owner, one.touched_at) for one in changed)
+        known = any(state.catalogue.has(one.session.id) for one in changed)
+        if known:
+            state.sessions_table.upsert(rows, "id")
+        else:
+            state.sessions_table.append(rows)
+        with state.lock:
+            for one in changed:
+                state.catalogue.put(one)
+
+
+def _ended(listed: Listed, when: datetime, summary: str | None) -> Listed:
+    session = msgspec.structs.replace(
+        listed.session,
+        status="ended",
+        ended_at=when,
+        summary=listed.session.summary if summary is None else schema.storable(summary),
+    )
+    return Listed(session, listed.owner, listed.touched_at)
+
+
+def _last_sign(listed: Listed) -> datetime:
+    """Return when the session last showed life: its last message, start or reopening."""
+    return max(listed.touched_at, listed.session.last_activity or listed.touched_at)

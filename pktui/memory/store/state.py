@@ -1,0 +1,77 @@
+"""What an open store is made of: its tables, and all of them but the texts in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from pktui.errors import StoreError
+from pktui.memory.search.corpus import Corpus
+from pktui.memory.store import schema
+from pktui.memory.store.catalogue import Catalogue
+from pktui.memory.store.vector_table import VectorTable
+
+if TYPE_CHECKING:
+    from pktui.memory.records import Entry
+    from pktui.memory.store.tables import Database
+
+Clock = Callable[[], datetime]
+
+
+class State:
+    """Tables and memory, with the two locks that guard them.
+
+    `writing` is held around a commit and the change in memory that follows it, so that both
+    happen in the same order. `lock` is held around every look at memory, and never during a
+    commit. Who needs both takes `writing` first.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self.clock = clock
+        self.writing = threading.Lock()
+        self.lock = threading.RLock()
+        self.marks_table = database.table("marks", schema.MARKS)
+        self.sessions_table = database.table("sessions", schema.SESSIONS)
+        self.messages_table = database.table("messages", schema.MESSAGES)
+        self.entries_table = database.table("entries", schema.ENTRIES)
+        self.tables = (
+            self.marks_table,
+            self.sessions_table,
+            self.messages_table,
+            self.entries_table,
+        )
+        self.catalogue = Catalogue()
+        self.entries: dict[int, Entry] = {}
+        self.messages = Corpus()
+        self.knowledge = Corpus()
+        self.marks: dict[str, int] = {}
+        self.vectors = VectorTable(database)
+
+    def next_id(self, kind: str) -> int:
+        """Return an id that was never used; the caller holds `writing`."""
+        self.marks[kind] = self.marks.get(kind, 0) + 1
+        return self.marks[kind]
+
+    def keep_marks(self) -> None:
+        """Commit the highest ids, before rows that bear them go; the caller holds `writing`."""
+        rows = {"kind": list(self.marks), "value": list(self.marks.values())}
+        self.marks_table.upsert(pa.table(rows, schema=schema.MARKS), "kind")
+
+    def check_format(self) -> None:
+        """Read the marks; refuse a store that a newer pktui made, sign a new one."""
+        for row in self.marks_table.read().to_pylist():
+            self.marks[row["kind"]] = row["value"]
+        found = self.marks.setdefault("format", schema.FORMAT)
+        if found > schema.FORMAT:
+            raise StoreError(
+                f"the memory at {self.database.uri} has format {found}, this pktui reads up to "
+                f"{schema.FORMAT}",
+                "Use the newer pktui that made it",
+            )
+        if self.marks_table.count() == 0:
+            self.keep_marks()

@@ -1,0 +1,293 @@
+"""The store: sessions, messages and knowledge on disk, and how to find them again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+from pktui.errors import InvalidRequest
+from pktui.memory.records import (
+    Entry,
+    EntryStats,
+    Identity,
+    Message,
+    ModelState,
+    NewMessage,
+    Page,
+    SearchAnswer,
+    Session,
+    SessionChange,
+    SessionStatus,
+    Status,
+)
+from pktui.memory.store.entries import Entries
+from pktui.memory.store.finding import Finding
+from pktui.memory.store.loading import load
+from pktui.memory.store.meaning import Meaning
+from pktui.memory.store.messages import Messages
+from pktui.memory.store.sessions import Sessions
+from pktui.memory.store.state import Clock, State
+from pktui.memory.store.tables import Database
+from pktui.memory.times import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from pktui.memory.embed import Embedder
+
+DEFAULT_TIMEOUT = timedelta(hours=1)
+MOST_AT_ONCE = 1000
+"""Items a list or a search returns at the most."""
+COMMITS_BEFORE_UPKEEP = 40
+
+
+class Store:
+    """Everything the memory keeps. One process owns a store; its threads share this object.
+
+    What a method returns is on disk. Raises `NotFound` for an unknown id, `InvalidRequest` for a
+    parameter or query that cannot be used, `StoreError` where the disk or the model fails.
+    """
+
+    def __init__(self, state: State, session_timeout: timedelta) -> None:
+        self._state = state
+        self._sessions = Sessions(state, session_timeout)
+        self._messages = Messages(state)
+        self._entries = Entries(state)
+        self._meaning = Meaning(state, self._messages)
+        self._finding = Finding(state, self._messages, self._meaning)
+
+    @classmethod
+    def open(
+        cls,
+        uri: Path | str,
+        embedder: Embedder | None = None,
+        *,
+        clock: Clock = utc_now,
+        session_timeout: timedelta = DEFAULT_TIMEOUT,
+    ) -> Self:
+        """Open or make the store in a directory or at a LanceDB URI.
+
+        Without an embedder it finds words; `attach` adds meaning later.
+        """
+        state = State(Database(uri), clock)
+        load(state)
+        store = cls(state, session_timeout)
+        store._meaning.load()
+        if embedder is not None:
+            store.attach(embedder)
+        return store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wait for the commit that is under way; nothing is left to write after it."""
+        with self._state.writing, self._state.vectors.lock:
+            self._meaning.waiting("absent", "the store is closed")
+
+    def start_session(
+        self,
+        name: str = "",
+        identity: Identity = Identity(),  # noqa: B008  frozen
+        *,
+        source: str = "mcp",
+        source_id: str = "",
+        started_at: datetime | None = None,
+        current: bool = True,
+    ) -> Session:
+        """Start a session and make it the identity's current one (not where `current` is false)."""
+        return self._sessions.start(name, identity, source, source_id, started_at, current)
+
+    def end_session(
+        self, session_id: int, summary: str | None = None, *, ended_at: datetime | None = None
+    ) -> SessionChange:
+        """End a session; one that has ended stays as it is, its summary too."""
+        return self._sessions.end(session_id, summary, ended_at)
+
+    def reopen_session(self, session_id: int) -> SessionChange:
+        """Undo the end of a session."""
+        return self._sessions.reopen(session_id)
+
+    def delete_session(self, session_id: int) -> Session:
+        """Remove a session with its messages and vectors, for good; returns what it was."""
+        return self._sessions.delete(session_id)
+
+    def end_inactive(self, now: datetime | None = None) -> tuple[Session, ...]:
+        """End the sessions that showed no life for as long as the time-out; call it regularly."""
+        return self._sessions.end_inactive(now or self._state.clock())
+
+    def session(self, session_id: int) -> Session:
+        """Return a session."""
+        return self._sessions.get(session_id)
+
+    def current_session(self, identity: Identity) -> Session | None:
+        """Return the active session that the identity started last."""
+        return self._sessions.current(identity)
+
+    def session_from(self, source: str, source_id: str) -> Session | None:
+        """Return the session that was imported from there."""
+        return self._sessions.by_source(source, source_id)
+
+    def sessions(
+        self,
+        query: str = "",
+        *,
+        status: SessionStatus | None = None,
+        project: str | None = None,
+        cursor: str = "",
+        limit: int = 50,
+    ) -> Page[Session]:
+        """Return sessions whose title, summary, agent or directory hold the query's words.
+
+        Filters as in a search. The latest activity comes first.
+        """
+        return self._sessions.page(query, status, project, cursor, _limit(limit))
+
+    def append(
+        self, messages: Sequence[NewMessage], *, allow_ended: bool = False
+    ) -> tuple[Message, ...]:
+        """Commit messages, all or none, together with those of other threads.
+
+        Ended sessions take none, unless `allow_ended`, which is for imports.
+        """
+        return self._messages.append(messages, allow_ended)
+
+    def messages(
+        self,
+        session_id: int,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 200,
+    ) -> Page[Message]:
+        """Return messages of a session in order.
+
+        Without bounds the first ones, `after` an id those that follow it, `before` an id the last
+        ones before it. The page's cursor is the id to go on from, in the same direction.
+        """
+        return self._messages.page(session_id, before, after, _limit(limit))
+
+    def neighbours(self, message_id: int, count: int = 3) -> tuple[Message, ...]:
+        """Return the message with up to `count` before it and after it in its session."""
+        return self._messages.neighbours(message_id, _limit(count))
+
+    def add_entry(
+        self, title: str, content: str, *, source: str = "", tags: Sequence[str] = ()
+    ) -> Entry:
+        """Keep a new piece of knowledge."""
+        now = self._state.clock()
+        return self._entries.add([Entry(0, title, content, source, tuple(tags), now, now)])[0]
+
+    def add_entries(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """Keep many entries in one commit, with their times and new ids."""
+        return self._entries.add(entries)
+
+    def entry(self, entry_id: int) -> Entry:
+        """Return an entry."""
+        return self._entries.get(entry_id)
+
+    def update_entry(
+        self,
+        entry_id: int,
+        *,
+        title: str | None = None,
+        content: str | None = None,
+        source: str | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> Entry:
+        """Change the fields that are given."""
+        return self._entries.update(entry_id, title, content, source, tags)
+
+    def delete_entry(self, entry_id: int) -> Entry:
+        """Remove an entry for good; returns what it was."""
+        return self._entries.delete(entry_id)
+
+    def entries(
+        self, *, tags: Sequence[str] = (), cursor: str = "", limit: int = 50, offset: int = 0
+    ) -> Page[Entry]:
+        """Return entries that bear one of the tags (all, without tags), the latest change first."""
+        return self._entries.page(tags, cursor, offset, _limit(limit))
+
+    def entry_stats(self) -> EntryStats:
+        """Return figures about all entries."""
+        return self._entries.stats()
+
+    def search(
+        self, query: str, mode: str = "hybrid", *, limit: int = 20, project: str | None = None
+    ) -> SearchAnswer:
+        """Find messages; `project` is an exact directory. See `pktui.memory.search.filters`."""
+        return self._finding.messages(query, mode, _limit(limit), project)
+
+    def search_entries(self, query: str, mode: str = "hybrid", *, limit: int = 10) -> SearchAnswer:
+        """Find entries; the filters are `tag:`, `source:`, `after:`, `before:` and `since:`."""
+        return self._finding.entries(query, mode, _limit(limit))
+
+    def attach(self, embedder: Embedder) -> None:
+        """Use the model from now on: searches join meaning, `embed_pending` makes vectors."""
+        self._meaning.attach(embedder)
+
+    def model_waiting(self, state: ModelState, note: str) -> None:
+        """Say why there is no model: it is loading, or it failed."""
+        self._meaning.waiting(state, note)
+
+    def pending_vectors(self) -> int:
+        """Return the number of messages and entries that have no vectors yet."""
+        return self._meaning.pending()
+
+    def embed_pending(self, limit: int = 64) -> int:
+        """Make vectors for up to `limit` texts, oldest first; 0 when there is nothing to do."""
+        return self._meaning.embed_pending(limit)
+
+    def reindex(self) -> int:
+        """Drop all vectors; returns how many texts wait for `embed_pending` now."""
+        return self._meaning.reindex()
+
+    def upkeep_due(self) -> bool:
+        """Tell whether enough was committed since `optimize` that it should run now."""
+        commits = sum(table.commits for table in self._state.tables)
+        return commits + self._state.vectors.commits >= COMMITS_BEFORE_UPKEEP
+
+    def optimize(self) -> None:
+        """Merge small files and clear old versions away; others may read and write meanwhile."""
+        for table in self._state.tables:
+            table.compact()
+        self._state.vectors.compact()
+
+    def status(self) -> Status:
+        """Return the state of the store; the owner adds its own."""
+        files, size = self._state.database.size_on_disk()
+        pending = self._meaning.pending()
+        with self._state.lock:
+            state = self._state
+            return Status(
+                uri=state.database.uri,
+                sessions=len(state.catalogue),
+                active_sessions=len(state.catalogue.active),
+                messages=state.messages.living,
+                entries=len(state.entries),
+                vectors=state.messages.passages.living + state.knowledge.passages.living,
+                pending_vectors=pending,
+                model=self._meaning.embedder.name if self._meaning.embedder else "",
+                model_state=self._meaning.model_state,
+                note=self._meaning.note,
+                files_on_disk=files,
+                bytes_on_disk=size,
+            )
+
+
+def _limit(limit: int) -> int:
+    if not 1 <= limit <= MOST_AT_ONCE:
+        raise InvalidRequest(
+            f"limit {limit} cannot be used", f"Give a whole number from 1 to {MOST_AT_ONCE}"
+        )
+    return limit

@@ -1,0 +1,87 @@
+"""Finding texts that hold a string as it stands: any case, any punctuation, no wildcards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from pktui.memory.search.tokens import spans, terms
+from pktui.memory.store.loading import entry_text
+from pktui.memory.store.scope import Bools, holding_all
+
+if TYPE_CHECKING:
+    from pktui.memory.search.corpus import Corpus
+    from pktui.memory.store.messages import Messages
+    from pktui.memory.store.state import State
+
+_READ_UP_TO = 300
+"""With so few candidates their texts are read one by one; with more, the table is scanned."""
+
+
+class Texts(Protocol):
+    """The texts behind a corpus."""
+
+    def holding(self, text: str, allowed: Bools) -> Bools:
+        """Return which allowed documents hold the text; the caller holds no lock."""
+
+
+class MessageTexts:
+    """The texts of messages, on disk."""
+
+    def __init__(self, state: State, messages: Messages) -> None:
+        self._state = state
+        self._messages = messages
+
+    def holding(self, text: str, allowed: Bools) -> Bools:
+        """Return which allowed messages hold the text."""
+        corpus = self._state.messages
+        with self._state.lock:
+            candidates = holding_all(corpus, allowed, _certain_terms(text))
+            positions = np.flatnonzero(candidates)
+            ids = [int(corpus.ids[position]) for position in positions[: _READ_UP_TO + 1]]
+        if not ids:
+            return candidates
+        if len(ids) <= _READ_UP_TO:
+            wanted = text.lower()
+            found = [m.id for m in self._messages.get_many(ids) if wanted in m.content.lower()]
+        else:
+            quoted = text.lower().replace("'", "''")
+            where = f"contains(lower(content), '{quoted}')"
+            found = self._state.messages_table.read(["id"], where)["id"].to_pylist()
+        with self._state.lock:
+            return candidates & _at_ids(corpus, found, len(allowed))
+
+
+class EntryTexts:
+    """The texts of entries, in memory."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def holding(self, text: str, allowed: Bools) -> Bools:
+        """Return which allowed entries hold the text."""
+        wanted = text.lower()
+        with self._state.lock:
+            found = [
+                entry.id
+                for entry in self._state.entries.values()
+                if wanted in entry_text(entry).lower()
+            ]
+            return allowed & _at_ids(self._state.knowledge, found, len(allowed))
+
+
+def _certain_terms(text: str) -> tuple[str, ...]:
+    """Return the terms that every text must hold in which this one occurs.
+
+    A word at an edge of the text may be a part of a longer one, so it is none of them.
+    """
+    inner = [text[start:end] for start, end in spans(text) if start > 0 and end < len(text)]
+    return tuple({terms(word)[0] for word in inner})
+
+
+def _at_ids(corpus: Corpus, ids: list[int], size: int) -> Bools:
+    held = np.zeros(size, np.bool_)
+    positions = [corpus.position(one) for one in ids]
+    held[[at for at in positions if at is not None and at < size]] = True
+    return held

@@ -1,0 +1,177 @@
+"""The LanceDB tables, typed: the one file that talks to lancedb.
+
+Every failure of the library becomes a `StoreError` with the table, the reason and a cure. One
+call is one commit; what was not committed leaves no trace that a reader could see.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lancedb
+
+from pktui.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+_KEEP_VERSIONS = timedelta(milliseconds=1)
+"""Older versions go at once: this process is the only reader, and a read that raced is repeated."""
+_READ_ATTEMPTS = 4
+_BATCH_ROWS = 4096
+
+
+class Table:
+    """One table. Safe from several threads; rows go in and out as Arrow tables."""
+
+    def __init__(self, inner: Any, place: str) -> None:
+        self.commits = 0
+        """Commits since the last compaction; near enough to tell when one is due."""
+        self._inner = inner
+        self._place = place
+
+    def append(self, rows: pa.Table) -> None:
+        """Commit the rows."""
+        with self._errors("could not be written"):
+            self._inner.add(rows)
+        self.commits += 1
+
+    def upsert(self, rows: pa.Table, key: str) -> None:
+        """Commit the rows, each in place of the one with the same key, or new."""
+        with self._errors("could not be written"):
+            merge = self._inner.merge_insert(key).when_matched_update_all()
+            merge.when_not_matched_insert_all().execute(rows)
+        self.commits += 1
+
+    def delete(self, where: str) -> None:
+        """Commit the removal of the rows that the SQL condition holds for."""
+        with self._errors("could not be written"):
+            self._inner.delete(where)
+        self.commits += 1
+
+    def read(
+        self, columns: list[str] | None = None, where: str = "", limit: int | None = None
+    ) -> pa.Table:
+        """Return the rows that the SQL condition holds for, in no particular order."""
+        for attempt in range(1, _READ_ATTEMPTS + 1):
+            try:
+                return self._query(columns, where, limit).to_arrow()
+            except (RuntimeError, OSError, ValueError) as error:
+                # A compaction may remove the files of the version being read.
+                if attempt == _READ_ATTEMPTS:
+                    raise self._wrapped("could not be read", error) from error
+        raise AssertionError
+
+    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Yield all rows in the order of their commits; only for the time nobody writes."""
+        with self._errors("could not be read"):
+            yield from self._query(columns, "", None).to_batches(_BATCH_ROWS)
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        with self._errors("could not be read"):
+            return int(self._inner.count_rows())
+
+    def compact(self) -> None:
+        """Merge small files, and remove what older versions alone refer to; if there is any."""
+        if not self.commits:
+            return
+        self.commits = 0
+        with self._errors("could not be compacted"):
+            self._inner.optimize(cleanup_older_than=_KEEP_VERSIONS)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema that the rows have on disk."""
+        with self._errors("could not be read"):
+            return self._inner.schema
+
+    def _query(self, columns: list[str] | None, where: str, limit: int | None) -> Any:
+        query = self._inner.search()
+        if where:
+            query = query.where(where)
+        if limit is not None:
+            query = query.limit(limit)
+        return query.select(columns) if columns is not None else query
+
+    @contextlib.contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, OSError, ValueError) as error:
+            raise self._wrapped(what, error) from error
+
+    def _wrapped(self, what: str, error: Exception) -> StoreError:
+        return StoreError(f"memory table {self._place} {what}: {_reason(error)}", _cure(error))
+
+
+class Database:
+    """A place with tables: a directory or any other LanceDB URI."""
+
+    def __init__(self, uri: str | Path) -> None:
+        self.uri = str(uri)
+        try:
+            self._inner = lancedb.connect(self.uri)
+            self._names = set(self._inner.list_tables().tables)
+        except (RuntimeError, OSError, ValueError) as error:
+            raise self._unusable(error) from error
+
+    def table(self, name: str, schema: pa.Schema) -> Table:
+        """Open the table; make it where it is missing."""
+        try:
+            if name in self._names:
+                inner = self._inner.open_table(name)
+            else:
+                inner = self._inner.create_table(name, schema=schema)
+                self._names.add(name)
+        except (RuntimeError, OSError, ValueError) as error:
+            raise self._unusable(error) from error
+        return Table(inner, f"{name} in {self.uri}")
+
+    def has(self, name: str) -> bool:
+        """Tell whether the table exists."""
+        return name in self._names
+
+    def drop(self, name: str) -> None:
+        """Remove the table with all its rows."""
+        try:
+            self._inner.drop_table(name)
+        except (RuntimeError, OSError, ValueError) as error:
+            raise self._unusable(error) from error
+        self._names.discard(name)
+
+    def size_on_disk(self) -> tuple[int, int]:
+        """Return the number of files and their bytes; zeros where the place is no directory."""
+        root = Path(self.uri)
+        sizes = []
+        for path in root.rglob("*") if root.is_dir() else ():
+            with contextlib.suppress(OSError):  # compaction may remove it meanwhile
+                status = path.lstat()
+                sizes.append(status.st_size if path.is_file() else None)
+        files = [size for size in sizes if size is not None]
+        return len(files), sum(files)
+
+    def _unusable(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"the memory at {self.uri} cannot be used: {_reason(error)}", _cure(error)
+        )
+
+
+def _reason(error: Exception) -> str:
+    first = str(error).strip().splitlines()
+    return first[0][:300] if first else type(error).__name__
+
+
+def _cure(error: Exception) -> str:
+    text = str(error).lower()
+    if "no space left" in text or getattr(error, "errno", None) == errno.ENOSPC:
+        return "The disk is full: free some space, then try again"
+    if "permission denied" in text or "read-only file system" in text:
+        return "Make the directory writable for you"
+    return "Look at the disk and the directory; pktui doctor tells more"

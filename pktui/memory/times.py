@@ -1,0 +1,18 @@
+"""Times as numbers, for columns and cursors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(when: datetime) -> int:
+    """Return the microseconds since the epoch."""
+    return (when - _EPOCH) // _MICROSECOND
+
+
+def utc_now() -> datetime:
+    """Return the time by the system's clock."""
+    return datetime.now(UTC)
