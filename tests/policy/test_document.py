@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -171,17 +172,14 @@ def test_a_shorthand_becomes_a_session_limit() -> None:
                           "b": {"rate_limit": {"max": 10, "window": 60}}})  # fmt: skip
     for name in ("a", "b"):
         (found,) = rules.rule_for(name).limits
-        assert (found.counter, found.scope, found.max) == (f"{name}_rate", "session", 10)
+        assert (found.counter, found.scope) == (f"{name}_rate", "session")
+        assert found.max == 10
         assert found.window_us == 60_000_000
 
 
 def test_the_digest_is_that_of_the_bytes() -> None:
     raw = b'{"version":"1","default":"allow"}'
-    assert (
-        parse_policy(raw).digest
-        == ("fbd3c4fd8d1bbb16c32da11db67bbf6a6c5ec9ad3bbbb1d7af1bfb2d7c0a8d3f")
-        or len(parse_policy(raw).digest) == 64
-    )
+    assert parse_policy(raw).digest == hashlib.sha256(raw).hexdigest()
     assert parse_policy(raw).digest != parse_policy(raw + b"\n").digest
 
 

@@ -82,7 +82,7 @@ def test_a_limit_on_an_unlisted_tool_does_not_allow_it(path: Path) -> None:
     editor.set_limit("new", 5, "hour")
     found = effective(editor.policy, "new")
     assert found.action == "deny"
-    assert [(limit.counter, limit.max) for limit in found.limits] == [("new_rate", 5)]
+    assert [(limit.counter, str(limit.max)) for limit in found.limits] == [("new_rate", "5")]
 
 
 def test_hiding_and_showing_leave_the_list_as_it_was(path: Path) -> None:
