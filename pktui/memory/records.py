@@ -16,6 +16,7 @@ T = TypeVar("T")
 SessionStatus = Literal["active", "ended"]
 Role = Literal["user", "agent", "tool", "system"]
 Mode = Literal["hybrid", "meaning", "words", "exact"]
+StoreState = Literal["opening", "ready", "failed"]
 ModelState = Literal["absent", "loading", "ready", "failed", "mismatch"]
 
 ROLES: tuple[Role, ...] = ("user", "agent", "tool", "system")
@@ -152,7 +153,10 @@ class SearchAnswer(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The state of the memory; `pid` and `started_at` are those of the service."""
+    """The state of the memory; `pid` and `started_at` are those of the service.
+
+    `state` is that of the store: until it is open all figures are 0.
+    """
 
     uri: str
     sessions: int
@@ -168,3 +172,4 @@ class Status(msgspec.Struct, frozen=True):
     bytes_on_disk: int = 0
     pid: int = 0
     started_at: datetime | None = None
+    state: StoreState = "ready"
