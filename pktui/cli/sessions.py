@@ -1,0 +1,215 @@
+"""`pktui sessions`: list, show, search, end, reopen, delete and export sessions."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from pktui.cli import output, reach
+from pktui.errors import PktuiError
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from pktui.memory.records import Hit, Message, Session
+
+sessions_app = typer.Typer()
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="QUERY", help="Words, phrases, -not, and filters such as since:7d."),
+]
+SessionId = Annotated[int, typer.Argument(metavar="SESSION", min=1, help="The session's number.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
+Project = Annotated[str | None, typer.Option(help="Only those of this directory.")]
+ModeOption = Annotated[
+    Literal["hybrid", "meaning", "words", "exact"], typer.Option(help="How to search.")
+]
+
+
+@sessions_app.command("list")
+def list_(
+    query: Words = None,
+    status: Annotated[
+        Literal["active", "ended"] | None, typer.Option(help="Only active or ended ones.")
+    ] = None,
+    project: Project = None,
+    cursor: Annotated[
+        str | None, typer.Option(help="Where the list before this one ended.")
+    ] = None,
+    limit: Limit = 50,
+    json: output.JsonFlag = False,
+) -> None:
+    """List sessions, the latest activity first."""
+    with reach.memory() as memory:
+        page = memory.sessions(
+            " ".join(query or ()), status=status, project=project, cursor=cursor, limit=limit
+        )
+    if json:
+        output.json(page)
+        return
+    rows = [
+        (
+            str(s.id),
+            s.status,
+            output.moment(s.last_activity),
+            str(s.message_count),
+            s.agent,
+            s.title,
+        )
+        for s in page.items
+    ]
+    headers = ("id", "status", "last activity", "messages", "agent", "title")
+    output.table(headers, rows, empty="No sessions.")
+    if page.cursor:
+        output.note(f"{len(rows)} of {page.total}; the next ones: --cursor {page.cursor}")
+
+
+@sessions_app.command()
+def show(
+    session: SessionId,
+    limit: Limit = 50,
+    before: Annotated[
+        int | None, typer.Option(min=1, help="Only messages before this message's number.")
+    ] = None,
+    json: output.JsonFlag = False,
+) -> None:
+    """Show a session with its last messages, or those before a message."""
+    with reach.memory() as memory:
+        found = memory.session(session)
+        page = memory.messages(session, before=before or 2**62, limit=limit)
+    if json:
+        output.json({"session": found, "messages": page})
+        return
+    output.facts(_facts(found))
+    if len(page.items) < page.total:
+        output.note(f"{len(page.items)} of {page.total} messages")
+    for message in page.items:
+        output.line()
+        output.line(_message(message))
+    if page.cursor:
+        output.note(f"Earlier ones: --before {page.cursor}")
+
+
+@sessions_app.command()
+def search(
+    query: Words = None,
+    mode: ModeOption = "hybrid",
+    project: Project = None,
+    limit: Limit = 20,
+    json: output.JsonFlag = False,
+) -> None:
+    """Find messages by meaning, by words, by both (hybrid), or exactly as they stand."""
+    with reach.memory() as memory:
+        answer = memory.search(" ".join(query or ()), mode, project=project, limit=limit)
+    if json:
+        output.json(answer)
+        return
+    rows = [_hit(hit) for hit in answer.hits]
+    output.table(("session", "message", "score", "role", "text"), rows, empty="Nothing found.")
+    output.note(f"{len(rows)} of {answer.total}, by {answer.mode}")
+    if answer.note:
+        output.note(answer.note)
+
+
+@sessions_app.command()
+def end(
+    session: SessionId,
+    summary: Annotated[str | None, typer.Option(help="What was accomplished.")] = None,
+    json: output.JsonFlag = False,
+) -> None:
+    """End a session; everything in it is kept."""
+    with reach.memory() as memory:
+        change = memory.end_session(session, summary)
+    if json:
+        output.json(change)
+        return
+    done = "has ended" if change.changed else "had ended before; nothing was changed"
+    output.note(f"Session {session} {done}.")
+
+
+@sessions_app.command()
+def reopen(session: SessionId, json: output.JsonFlag = False) -> None:
+    """Make an ended session active again."""
+    with reach.memory() as memory:
+        change = memory.reopen_session(session)
+    if json:
+        output.json(change)
+        return
+    done = "is active again" if change.changed else "was active; nothing was changed"
+    output.note(f"Session {session} {done}.")
+
+
+@sessions_app.command()
+def delete(
+    session: SessionId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a session with its messages, for good."""
+    with reach.memory() as memory:
+        found = memory.session(session)
+        title = one_line(found.title, 60)
+        output.confirm(
+            f'Remove session {session} "{title}" with {found.message_count} messages for good?',
+            yes=yes,
+        )
+        memory.delete_session(session)
+    output.note(f"Session {session} is gone.")
+
+
+@sessions_app.command()
+def export(
+    session: Annotated[
+        int | None, typer.Argument(metavar="SESSION", min=1, help="One session; else everything.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="A new file; else standard output.")] = None,
+) -> None:
+    """Write sessions with their messages, and all knowledge, as JSONL for `pktui import jsonl`."""
+    from pktui.memory.importers.jsonl import write_record
+
+    written = 0
+    with reach.memory() as memory:
+        records = memory.export(session)
+        if to is None:
+            for record in records:
+                write_record(record, sys.stdout.buffer)
+            return
+        try:
+            with to.open("xb") as file:
+                for record in records:
+                    write_record(record, file)
+                    written += 1
+        except FileExistsError:
+            raise PktuiError(f"{to} is there already", "Name a new file") from None
+    output.note(f"{written} records are in {to}.")
+
+
+def _facts(session: Session) -> list[tuple[str, str]]:
+    return [
+        ("session", f"{session.id}  {one_line(session.title)}"),
+        ("status", session.status),
+        ("agent", session.agent),
+        ("project", session.project),
+        ("source", session.source),
+        ("started", output.moment(session.started_at)),
+        ("ended", output.moment(session.ended_at)),
+        ("summary", session.summary),
+        ("messages", str(session.message_count)),
+    ]
+
+
+def _message(message: Message) -> str:
+    return f"#{message.id} {message.role}  {output.moment(message.created_at)}\n{message.content}"
+
+
+def _hit(hit: Hit) -> tuple[str, str, str, str, str]:
+    message = hit.message
+    return (
+        str(hit.session.id) if hit.session else "",
+        str(message.id) if message else "",
+        f"{hit.score:.2f}",
+        message.role if message else "",
+        hit.snippet,
+    )

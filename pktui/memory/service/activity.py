@@ -1,0 +1,42 @@
+"""Whether anybody uses the service: what decides that it ends, and when upkeep may run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Activity:
+    """Requests under way and the time since the last one. Usable from several threads.
+
+    `monotonic` tells seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._last = monotonic()
+        self._running = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Count what happens in the block as a use of the service."""
+        with self._lock:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+                self._last = self._monotonic()
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether a request is under way."""
+        return self._running > 0
+
+    def idle_seconds(self) -> float:
+        """Return the seconds since the last request ended; 0 while one is under way."""
+        with self._lock:
+            return 0.0 if self._running else self._monotonic() - self._last

@@ -1,0 +1,149 @@
+"""The service as an ASGI application: `/v1` for console and commands, `/mcp` for agents."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from pktui.errors import InvalidRequest, NotFound, PktuiError, StoreError
+from pktui.memory.service.requests import failure
+from pktui.memory.service.routes import entries, sessions, upkeep
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from pktui.memory.records import Identity
+    from pktui.memory.service.activity import Activity
+    from pktui.memory.service.context import Context
+    from pktui.memory.tools.answer import ToolAnswer
+
+Say = Callable[[str], None]
+
+UNCOUNTED = frozenset({"/v1/status"})
+"""Looking at the service does not keep it awake."""
+
+
+def build_app(context: Context, say: Say) -> Starlette:
+    """Return the application. Its start-up opens the store and its end closes it."""
+    mcp = McpEndpoint(context)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        context.holder.start()
+        context.background.start()
+        async with mcp.running():
+            yield
+        await asyncio.to_thread(context.background.stop)
+        await asyncio.to_thread(context.holder.close)
+
+    async def crashed(request: Request, error: Exception) -> Response:
+        say(f"{request.method} {request.url.path}: {type(error).__name__}: {error}")
+        return failure(
+            StoreError(
+                f"the memory service failed: {type(error).__name__}", "Its log has the details"
+            )
+        )
+
+    app = Starlette(
+        routes=[
+            *sessions.routes(context),
+            *entries.routes(context),
+            *upkeep.routes(context),
+            Route("/mcp", mcp),
+        ],
+        exception_handlers={PktuiError: _refused, HTTPException: _unknown, Exception: crashed},
+        lifespan=lifespan,
+    )
+    app.add_middleware(_Counted, activity=context.activity)
+    return app
+
+
+class McpEndpoint:
+    """`/mcp`. Its library takes a second to import, so it comes after the socket answers."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._handle: asyncio.Future[ASGIApp] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Carry one HTTP request to the MCP server."""
+        assert self._handle is not None
+        handle = await asyncio.shield(self._handle)
+        await handle(scope, receive, send)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve for as long as the block runs."""
+        self._handle = asyncio.get_running_loop().create_future()
+        ended = asyncio.Event()
+        serving = asyncio.create_task(self._serve(self._handle, ended))
+        try:
+            yield
+        finally:
+            ended.set()
+            await serving
+
+    async def _serve(self, handle: asyncio.Future[ASGIApp], ended: asyncio.Event) -> None:
+        try:
+            make = await asyncio.to_thread(_import_endpoint)
+        except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
+            handle.set_exception(error)
+            return
+        manager = make(self._call)
+        async with manager.run():
+            handle.set_result(manager.handle_request)
+            await ended.wait()
+
+    async def _call(self, name: str, arguments: dict[str, Any], who: Identity) -> ToolAnswer:
+        from pktui.memory.tools.answer import failed
+        from pktui.memory.tools.call import call
+
+        work = functools.partial(call, name=name, given=arguments, who=who)
+        try:
+            answer = await self._context.holder.run(work)
+        except PktuiError as error:  # the store could not be opened
+            return failed("The memory cannot be used", error)
+        self._context.background.wake()
+        return answer
+
+
+def _import_endpoint() -> Callable[..., Any]:
+    from pktui.memory.service.endpoint import session_manager
+
+    return session_manager
+
+
+class _Counted:
+    """Counts requests, so that the service knows when it is idle."""
+
+    def __init__(self, app: ASGIApp, activity: Activity) -> None:
+        self._app = app
+        self._activity = activity
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in UNCOUNTED:
+            await self._app(scope, receive, send)
+            return
+        with self._activity.request():
+            await self._app(scope, receive, send)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, PktuiError)
+    return failure(error)
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return failure(NotFound(f"there is nothing at {request.url.path}"))
+    return failure(InvalidRequest(f"{request.method} {request.url.path}: {error.detail}"))

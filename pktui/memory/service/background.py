@@ -1,0 +1,117 @@
+"""What the service does when nobody asks: load the model, make vectors, tidy up, end sessions.
+
+One thread, one piece of work at a time, and each piece is small: while requests are under way it
+waits for a gap, though never for long, so that searches do not stall and the backlog still ends.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pktui.errors import PktuiError, StoreError
+
+if TYPE_CHECKING:
+    from pktui.memory.embed import Embedder
+    from pktui.memory.service.activity import Activity
+    from pktui.memory.service.holder import StoreHolder
+    from pktui.memory.store import Store
+
+BATCH_TEXTS = 32
+GAP_S = 0.02
+LONGEST_WAIT_FOR_GAP_S = 0.2
+ROUND_S = 60.0
+RETRY_S = 30.0
+QUIET_S = 5.0
+"""After this long without a request, what was committed since the last upkeep is tidied up."""
+
+
+class Background:
+    """The thread that does it; `wake` it when something was committed.
+
+    `say` takes a sentence for the log.
+    """
+
+    def __init__(
+        self,
+        holder: StoreHolder,
+        activity: Activity,
+        load_embedder: Callable[[], Embedder],
+        say: Callable[[str], None],
+    ) -> None:
+        self._holder = holder
+        self._activity = activity
+        self._load_embedder = load_embedder
+        self._say = say
+        self._stopping = threading.Event()
+        self._woken = threading.Event()
+        self._untidy = False
+        self.done = False
+        """Nothing is left to do until somebody asks for something."""
+        self._thread = threading.Thread(target=self._run, name="memory-background", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the store may still be opening."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that something was committed."""
+        self._untidy = True
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End after the piece of work under way, and wait for that."""
+        self._stopping.set()
+        self._woken.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            store = self._holder.wait()
+        except PktuiError:
+            return  # every request says why
+        self._load_model(store)
+        while not self._stopping.is_set():
+            pause = self._round(store)
+            self.done = not self._untidy
+            self._woken.wait(pause)
+            self._woken.clear()
+            self.done = False
+
+    def _load_model(self, store: Store) -> None:
+        store.model_waiting("loading", "the model is being loaded")
+        try:
+            store.attach(self._load_embedder())
+        except PktuiError as error:
+            self._say(f"The model cannot be loaded: {error}")
+            store.model_waiting("failed", f"the model cannot be loaded: {error}")
+
+    def _round(self, store: Store) -> float:
+        """Do what there is to do; returns for how many seconds there is nothing more."""
+        try:
+            while not self._stopping.is_set() and store.embed_pending(BATCH_TEXTS):
+                self._untidy = True
+                self._tidy(store)
+                self._give_way()
+            self._tidy(store)
+            store.end_inactive()
+        except StoreError as error:
+            self._say(str(error))
+            self._untidy = False
+            return RETRY_S
+        return QUIET_S if self._untidy else ROUND_S
+
+    def _tidy(self, store: Store) -> None:
+        quiet = self._untidy and self._activity.idle_seconds() >= QUIET_S
+        if quiet or store.upkeep_due():
+            self._untidy = False
+            store.optimize()
+
+    def _give_way(self) -> None:
+        waited = 0.0
+        while waited < LONGEST_WAIT_FOR_GAP_S and not self._stopping.is_set():
+            self._stopping.wait(GAP_S)
+            waited += GAP_S
+            if not self._activity.busy:
+                return

@@ -1,0 +1,68 @@
+"""What every route works with, and how a request becomes work on the store and an answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from pktui.errors import InvalidRequest
+from pktui.memory.records import Status
+from pktui.memory.service.requests import answer
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from pktui.memory.service.activity import Activity
+    from pktui.memory.service.background import Background
+    from pktui.memory.service.holder import StoreHolder
+    from pktui.memory.store import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of a running service. `stop` ends it once the answers under way are out."""
+
+    uri: str
+    holder: StoreHolder
+    background: Background
+    activity: Activity
+    stop: Callable[[], None]
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    async def read(self, work: Callable[[Store], object]) -> Response:
+        """Answer with what the work returns."""
+        return answer(await self.holder.run(work))
+
+    async def change(self, work: Callable[[Store], T]) -> Response:
+        """Answer with what the work returns, and let the background see to what it left."""
+        result = await self.holder.run(work)
+        self.background.wake()
+        return answer(result)
+
+    async def status(self) -> Status:
+        """Return the state of the service, at once even while the store opens."""
+        state = self.holder.state
+        if state == "ready":
+            known = await self.holder.run(lambda store: store.status())
+        else:
+            note = str(self.holder.failure or "the store is being opened")
+            known = Status(self.uri, 0, 0, 0, 0, 0, 0, "", "absent", note)
+        return msgspec.structs.replace(
+            known, pid=os.getpid(), started_at=self.started_at, state=state
+        )
+
+
+def number_of(request: Request, name: str = "id") -> int:
+    """Return a number from the path; raises `InvalidRequest`."""
+    text = request.path_params[name]
+    if not (text.isascii() and text.isdigit() and 0 < len(text) <= 18 and int(text) > 0):
+        raise InvalidRequest(f"{text!r} is no id", "Use a whole number from 1")
+    return int(text)

@@ -1,0 +1,75 @@
+"""The store as the service holds it: opening at first, then open, or failed with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from pktui.errors import PktuiError, StoreError
+
+if TYPE_CHECKING:
+    from pktui.memory.records import StoreState
+    from pktui.memory.store import Store
+
+T = TypeVar("T")
+
+WORKERS = 32
+
+
+class StoreHolder:
+    """Opens the store in a thread of its own; work that comes meanwhile waits for it."""
+
+    def __init__(self, open_store: Callable[[], Store]) -> None:
+        self._open_store = open_store
+        self._opened: Future[Store] = Future()
+        self._opened.set_running_or_notify_cancel()  # who stops waiting must not cancel it for all
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="memory")
+        self._opener = threading.Thread(target=self._open, name="memory-opener", daemon=True)
+
+    def start(self) -> None:
+        """Begin to open the store."""
+        self._opener.start()
+
+    @property
+    def state(self) -> StoreState:
+        """Tell whether the store is open yet."""
+        if not self._opened.done():
+            return "opening"
+        return "ready" if self._opened.exception() is None else "failed"
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Return why the store could not be opened."""
+        return self._opened.exception() if self._opened.done() else None
+
+    def wait(self) -> Store:
+        """Return the store once it is open; raises what kept it from being opened."""
+        return self._opened.result()
+
+    async def run(self, work: Callable[[Store], T]) -> T:
+        """Do the work with the open store, in a thread; raises what it raises."""
+        store = await asyncio.wrap_future(self._opened)
+        return await asyncio.get_running_loop().run_in_executor(self._workers, work, store)
+
+    def close(self) -> None:
+        """Wait for the work under way and close the store."""
+        self._opener.join()
+        self._workers.shutdown(wait=True)
+        if self.state == "ready":
+            self.wait().close()
+
+    def _open(self) -> None:
+        try:
+            self._opened.set_result(self._open_store())
+        except PktuiError as error:
+            self._opened.set_exception(error)
+        except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
+            failure = StoreError(
+                f"the memory cannot be opened: {type(error).__name__}: {error}",
+                "See the service's log; pktui doctor tells more",
+            )
+            failure.__cause__ = error
+            self._opened.set_exception(failure)

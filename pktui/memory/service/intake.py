@@ -1,0 +1,191 @@
+"""Taking records in: what is known is found by its source, what is new is added, in order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pktui.errors import NotFound
+from pktui.memory.exchange import (
+    EntryRecord,
+    ImportReport,
+    MessageRecord,
+    Record,
+    Reject,
+    SessionRecord,
+)
+from pktui.memory.exporting import message_key, native_key
+from pktui.memory.records import Entry, Identity, Message, NewMessage, Session
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from pktui.memory.store import Store
+
+PAGE = 1000
+_REMEMBERED_SESSIONS = 64
+
+
+class Intake:
+    """Imports, one batch at a time. What a batch reports as added is on disk.
+
+    A message is known by its key in its session; the keys of the sessions met last are kept, so
+    that a session in many batches is read once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._keys: dict[int, set[str]] = {}
+
+    def take(self, store: Store, records: Sequence[Record]) -> ImportReport:
+        """Add what is new among the records: sessions first, then messages, then knowledge."""
+        with self._lock:
+            sessions = _take_sessions(store, [r for r in records if isinstance(r, SessionRecord)])
+            messages = self._take_messages(
+                store, [r for r in records if isinstance(r, MessageRecord)]
+            )
+            entries = _take_entries(store, [r for r in records if isinstance(r, EntryRecord)])
+        return sessions.plus(messages).plus(entries)
+
+    def _take_messages(self, store: Store, records: Sequence[MessageRecord]) -> ImportReport:
+        homes = _Homes(store)
+        rejects: list[Reject] = []
+        new: list[NewMessage] = []
+        new_keys: dict[int, set[str]] = {}
+        for record in records:
+            session = homes.find(record.source, record.session)
+            if session is None:
+                rejects.append(_homeless(record))
+                continue
+            fresh = new_keys.setdefault(session.id, set())
+            if record.source_id not in fresh and record.source_id not in self._known(
+                store, session
+            ):
+                fresh.add(record.source_id)
+                new.append(_message(session, record))
+        store.append(new, allow_ended=True)
+        for session_id, keys in new_keys.items():
+            self._keys[session_id] |= keys
+        self._forget_oldest()
+        known = len(records) - len(rejects) - len(new)
+        return ImportReport(
+            messages=len(new), known=known, rejected=len(rejects), rejects=tuple(rejects)
+        )
+
+    def _known(self, store: Store, session: Session) -> set[str]:
+        keys = self._keys.get(session.id)
+        if keys is None or len(keys) != session.message_count:
+            keys = {message_key(message) for message in _messages(store, session.id)}
+            self._keys[session.id] = keys
+        return keys
+
+    def _forget_oldest(self) -> None:
+        for session_id in list(self._keys)[:-_REMEMBERED_SESSIONS]:
+            del self._keys[session_id]
+
+
+class _Homes:
+    """Sessions by where they come from, looked up once a batch."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._found: dict[tuple[str, str], Session | None] = {}
+
+    def find(self, source: str, key: str) -> Session | None:
+        """Return the session of that source, or the one of this store that is exported so."""
+        place = (source, key)
+        if place not in self._found:
+            self._found[place] = self._store.session_from(*place) or self._own(source, key)
+        return self._found[place]
+
+    def _own(self, source: str, key: str) -> Session | None:
+        number = key.partition("-")[0]
+        if not (number.isascii() and number.isdigit()):
+            return None
+        try:
+            session = self._store.session(int(number))
+        except NotFound:
+            return None
+        exported_as = (session.source, native_key(session.id, session.started_at))
+        return session if not session.source_id and exported_as == (source, key) else None
+
+
+def _take_sessions(store: Store, records: Sequence[SessionRecord]) -> ImportReport:
+    added = 0
+    for record in records:
+        session = _Homes(store).find(record.source, record.source_id)
+        if session is None:
+            added += 1
+            session = store.start_session(
+                record.name,
+                Identity(agent=record.agent, project=record.project),
+                source=record.source,
+                source_id=record.source_id,
+                started_at=record.started_at,
+                current=False,
+            )
+        if record.status == "ended" and session.status == "active":
+            ended_at = record.ended_at or session.last_activity
+            store.end_session(session.id, record.summary or None, ended_at=ended_at)
+    return ImportReport(sessions=added, known=len(records) - added)
+
+
+def _take_entries(store: Store, records: Sequence[EntryRecord]) -> ImportReport:
+    if not records:
+        return ImportReport()
+    known: dict[datetime, list[Entry]] = {}
+    for entry in _entries(store):
+        known.setdefault(entry.created_at, []).append(entry)
+    new: list[Entry] = []
+    for record in records:
+        beside = known.setdefault(record.created_at, [])
+        if not any(record.title == one.title or record.content == one.content for one in beside):
+            beside.append(_entry(record))
+            new.append(beside[-1])
+    store.add_entries(new)
+    return ImportReport(entries=len(new), known=len(records) - len(new))
+
+
+def _messages(store: Store, session_id: int) -> Iterator[Message]:
+    after = 0
+    while page := store.messages(session_id, after=after, limit=PAGE).items:
+        yield from page
+        after = page[-1].id
+
+
+def _entries(store: Store) -> Iterator[Entry]:
+    cursor = ""
+    while True:
+        page = store.entries(cursor=cursor, limit=PAGE)
+        yield from page.items
+        if not page.cursor:
+            return
+        cursor = page.cursor
+
+
+def _message(session: Session, record: MessageRecord) -> NewMessage:
+    return NewMessage(
+        session.id,
+        record.role,
+        record.content,
+        created_at=record.created_at,
+        source_id=record.source_id,
+    )
+
+
+def _entry(record: EntryRecord) -> Entry:
+    return Entry(
+        id=0,
+        title=record.title,
+        content=record.content,
+        source=record.source,
+        tags=record.tags,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+    )
+
+
+def _homeless(record: MessageRecord) -> Reject:
+    at = one_line(f"message {record.source_id} of {record.source} {record.session}", 100)
+    return Reject(at, "its session is not known; it must come before its messages")

@@ -1,0 +1,50 @@
+"""`/v1/status`, `/v1/stop`, `/v1/reindex` and `/v1/import`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
+
+from pktui.memory.service import bodies
+from pktui.memory.service.intake import Intake
+from pktui.memory.service.requests import answer, body_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from pktui.memory.service.context import Context
+
+
+def routes(context: Context) -> list[Route]:
+    """Return the routes on the service itself."""
+    own = _Upkeep(context)
+    return [
+        Route("/v1/status", own.status, methods=["GET"]),
+        Route("/v1/stop", own.stop, methods=["POST"]),
+        Route("/v1/reindex", own.reindex, methods=["POST"]),
+        Route("/v1/import", own.take_in, methods=["POST"]),
+    ]
+
+
+class _Upkeep:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._intake = Intake()
+
+    async def status(self, _request: Request) -> Response:
+        return answer(await self._context.status())
+
+    async def stop(self, _request: Request) -> Response:
+        self._context.stop()
+        return answer(bodies.Nothing())
+
+    async def reindex(self, _request: Request) -> Response:
+        await self._context.holder.run(lambda store: store.reindex())
+        self._context.background.wake()
+        return answer(await self._context.status())
+
+    async def take_in(self, request: Request) -> Response:
+        asked = await body_of(request, bodies.Import)
+        return await self._context.change(lambda store: self._intake.take(store, asked.records))

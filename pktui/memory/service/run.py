@@ -1,0 +1,181 @@
+"""Run the service in the foreground: own the data directory, serve, and end in good order.
+
+The socket listens before anything heavy is imported, so that clients find it within a fraction
+of a second; what they ask waits until it can be answered. The service ends when it was idle for
+long enough, on SIGTERM and SIGINT, when it is told to stop, when the store cannot be opened, and
+when its data directory goes away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pktui.errors import PktuiError
+from pktui.memory.service.activity import Activity
+from pktui.memory.service.ownership import Ownership
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.applications import Starlette
+
+    from pktui.memory.embed import Embedder
+    from pktui.memory.service.context import Context
+    from pktui.memory.store import Store
+    from pktui.settings import Paths, Settings
+
+CHECK_S = 1.0
+KEEP_ALIVE_S = 75
+GRACE_S = 5
+"""What requests under way get when the service ends."""
+
+
+def main(paths: Paths, settings: Settings) -> int:
+    """Serve until there is reason to end; returns the exit status, 0 or 1."""
+    try:
+        ownership = Ownership.take(paths)
+    except PktuiError as error:
+        say(f"pktui: {error}")
+        return 1
+    try:
+        service = Service(paths, settings, ownership)
+        service.serve()
+    finally:
+        ownership.release()
+    return 0 if service.failure is None else 1
+
+
+def say(words: str) -> None:
+    """Write a line to standard error, which is the log where the service was started on demand."""
+    print(one_line(words, 2_000), file=sys.stderr, flush=True)
+
+
+class Service:
+    """One running service. The seams are for tests: the model, the clock of idleness."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        ownership: Ownership,
+        *,
+        load_embedder: Callable[[], Embedder] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        check_s: float = CHECK_S,
+    ) -> None:
+        self._paths = paths
+        self._settings = settings.memory
+        self._ownership = ownership
+        self._load_embedder = load_embedder or self._load_model
+        self._check_s = check_s
+        self._server: uvicorn.Server | None = None
+        self.activity = Activity(monotonic)
+        self.failure: BaseException | None = None
+
+    def serve(self) -> None:
+        """Serve until there is reason to end."""
+        asyncio.run(self._serve())
+
+    def stop(self) -> None:
+        """End after the answers under way; callable from any thread once it serves."""
+        if self._server is not None:
+            self._server.should_exit = True
+
+    async def _serve(self) -> None:
+        from pktui.memory.service.app import build_app
+
+        context = self._context()
+        self._server = _server(build_app(context, say))
+        loop = asyncio.get_running_loop()
+        with _signals(loop, self.stop):
+            watch = loop.create_task(self._watch(context))
+            await self._server.serve(sockets=[self._ownership.listener])
+            watch.cancel()
+
+    def _context(self) -> Context:
+        from pktui.memory.service.background import Background
+        from pktui.memory.service.context import Context
+        from pktui.memory.service.holder import StoreHolder
+
+        holder = StoreHolder(self._open_store)
+        background = Background(holder, self.activity, self._load_embedder, say)
+        return Context(str(self._paths.memory_dir), holder, background, self.activity, self.stop)
+
+    def _open_store(self) -> Store:
+        from pktui.memory.store import Store
+        from pktui.settings import make_private_directory
+
+        make_private_directory(self._paths.memory_dir)
+        timeout = timedelta(minutes=self._settings.session_timeout_minutes)
+        return Store.open(self._paths.memory_dir, session_timeout=timeout)
+
+    def _load_model(self) -> Embedder:
+        from pktui.memory.embed import load_embedder
+
+        return load_embedder(self._settings.model)
+
+    async def _watch(self, context: Context) -> None:
+        """Look for reasons to end until there is one."""
+        while True:
+            await asyncio.sleep(self._check_s)
+            if context.holder.state == "failed":
+                self.failure = context.holder.failure
+                say(f"pktui: {self.failure}")
+            elif self._ownership.lost:
+                say(f"The data directory {self._paths.data_dir} is gone: ending.")
+            elif not (self._idle() and context.background.done):
+                continue
+            self.stop()
+            return
+
+    def _idle(self) -> bool:
+        return self.activity.idle_seconds() >= self._settings.idle_minutes * 60
+
+
+def _server(app: Starlette) -> uvicorn.Server:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Leaves the signals to us: the library's handlers end the process by the signal."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    return Server(
+        uvicorn.Config(
+            app,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+
+
+@contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
+    """End in good order on SIGTERM and SIGINT, where this is the main thread."""
+    handled = (signal.SIGTERM, signal.SIGINT)
+    try:
+        for one in handled:
+            loop.add_signal_handler(one, stop)
+    except (ValueError, RuntimeError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        for one in handled:
+            loop.remove_signal_handler(one)

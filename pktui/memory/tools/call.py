@@ -1,0 +1,54 @@
+"""From a tool's name to what carries it out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pktui.errors import InvalidRequest, PktuiError
+from pktui.memory.tools import knowledge, sessions
+from pktui.memory.tools.answer import ToolAnswer, failed, refusal
+from pktui.memory.tools.arguments import Arguments
+from pktui.memory.tools.catalogue import definitions
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from pktui.memory.records import Identity
+    from pktui.memory.store import Store
+
+Tool = Callable[["Store", "Identity", Arguments], ToolAnswer]
+
+_TOOLS: Mapping[str, tuple[Tool, str]] = {
+    "store_knowledge": (knowledge.store, "Failed to store knowledge"),
+    "search_knowledge": (knowledge.search, "Search error"),
+    "search_knowledge_text": (knowledge.search_text, "Search error"),
+    "get_knowledge": (knowledge.get, "Failed to read knowledge"),
+    "update_knowledge": (knowledge.update, "Failed to update knowledge"),
+    "delete_knowledge": (knowledge.delete, "Failed to delete knowledge"),
+    "list_knowledge": (knowledge.list_, "Failed to list knowledge"),
+    "get_knowledge_stats": (knowledge.stats, "Failed to read statistics"),
+    "start_logging_session": (sessions.start, "Failed to start session"),
+    "log_message": (sessions.log, "Failed to log message"),
+    "search_session": (sessions.search, "Search error"),
+    "search_all_sessions": (sessions.search_all, "Search error"),
+    "list_sessions": (sessions.list_, "Failed to list sessions"),
+    "get_session": (sessions.get, "Failed to read session"),
+    "end_session": (sessions.end, "Failed to end session"),
+}
+
+
+def call(memory: Store, name: str, given: Mapping[str, Any], who: Identity) -> ToolAnswer:
+    """Carry out a tool call; every failure that has a reason for the agent is an answer."""
+    if name not in _TOOLS:
+        near = difflib.get_close_matches(name, _TOOLS, n=1)
+        cure = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(_TOOLS)}."
+        return refusal(f"No tool is called {one_line(repr(name), 80)}. {cure}")
+    tool, what = _TOOLS[name]
+    definition = next(one for one in definitions() if one["name"] == name)
+    try:
+        return tool(memory, who, Arguments(definition, given))
+    except InvalidRequest as error:
+        return refusal(f"❌ {error}")
+    except PktuiError as error:
+        return failed(what, error)
