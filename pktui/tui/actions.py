@@ -16,12 +16,15 @@ from typing import Literal
 from textual.binding import Binding, BindingType
 from textual.keys import _character_to_key
 
-Scope = Literal["app", "list", "sessions", "transcript", "detail", "feed", "policies", "approvals"]
+Scope = Literal[
+    "app", "list", "sessions", "search", "transcript", "detail", "feed", "policies", "approvals"
+]
 
 SCOPE_TITLES: Mapping[Scope, str] = {
     "app": "Everywhere",
     "list": "In every list",
     "sessions": "Sessions",
+    "search": "In the search box",
     "transcript": "Transcript",
     "detail": "In a detail",
     "feed": "Feed",
@@ -60,6 +63,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.feed", ("2",), "Feed", "Watch every call as it happens", False, "view('feed')"),
     Action("app.policies", ("3",), "Policies", "Say what may happen", False, "view('policies')"),
     Action("app.approvals", ("4",), "Approvals", "Decide what waits", False, "view('approvals')"),
+    Action("app.waiting", ("a",), "waiting", "Open what waits for you", False,
+           "view('approvals')"),
     Action("app.undo", ("u",), "undo", "Take back the last change, up to ten"),
     Action("app.scope", ("ctrl+g",), "project/all", "Show this project or all of them", False),
     Action("app.palette", ("ctrl+p",), "commands", "Find any action by its name", False),
@@ -79,13 +84,17 @@ ACTIONS: tuple[Action, ...] = (
     Action("list.choose", ("enter",), "open", "Open the row under the cursor"),
     Action("sessions.search", ("slash",), "search", "Search sessions by meaning, words or phrase"),
     Action("sessions.end", ("e",), "end", "End this session, with a summary if you like"),
-    Action("sessions.reopen", ("R",), "reopen", "Make an ended session active again", False),
+    Action("sessions.reopen", ("R",), "reopen", "Make an ended session active again"),
     Action("sessions.delete", ("D",), "delete", "Delete this session for good", False),
     Action("sessions.export", ("x",), "export", "Write this session to a file"),
     Action("sessions.copy", ("y",), "copy", "Copy this session's newest message or the hit"),
-    Action("sessions.next_hit", ("n",), "next hit", "Go to the next hit", False),
+    Action("sessions.next_hit", ("n",), "next hit", "Go to the next hit"),
     Action("sessions.previous_hit", ("N",), "hit before", "Go to the hit before", False),
-    Action("sessions.back", ("escape",), "back", "Back to the list, then out of the search", False),
+    Action("sessions.back", ("escape",), "back", "Back to the list, then out of the search"),
+    Action("search.mode", ("tab",), "mode", "Search by hybrid, meaning, words or exact phrase"),
+    Action("search.mode_before", ("shift+tab",), "mode before", "The mode before", False),
+    Action("search.list", ("down",), "list", "Down into the results", False),
+    Action("search.leave", ("escape",), "list", "Back to the list; the results stay"),
     Action("transcript.down", ("j", "down"), "down", "Scroll down", False),
     Action("transcript.up", ("k", "up"), "up", "Scroll up", False),
     Action("transcript.half_down", ("ctrl+d",), "half page down", "Half a page down", False),
@@ -94,6 +103,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("transcript.page_up", ("pageup",), "page up", "A page up", False),
     Action("transcript.first", ("g", "home"), "oldest", "The oldest message loaded", False),
     Action("transcript.last", ("G", "end"), "newest", "The newest message", False),
+    Action("transcript.whole", ("o",), "whole", "Show long messages whole, or cut", False),
     Action("transcript.next_message", ("right_square_bracket", "J"), "next message",
            "Next message", False),
     Action("transcript.previous_message", ("left_square_bracket", "K"), "message before",
@@ -113,18 +123,21 @@ ACTIONS: tuple[Action, ...] = (
     Action("policies.limit", ("l",), "limit", "Cap how often this tool may be called"),
     Action("policies.reason", ("r",), "reason", "Say why, to the agent and to the person asked"),
     Action("policies.back", ("escape", "left"), "servers", "Back to the servers", False),
-    Action("approvals.allow", ("a",), "allow once", "Let this one call run"),
-    Action("approvals.deny", ("d",), "deny", "Refuse this call"),
-    Action("approvals.deny_saying", ("r",), "deny with words", "Refuse, and tell the agent why"),
-    Action("approvals.raw", ("v",), "raw", "Show the arguments as they came, or laid out"),
+    Action("approvals.allow", ("a",), "allow once", "Let this one call run", False),
+    Action("approvals.deny", ("d",), "deny", "Refuse this call", False),
+    Action("approvals.deny_saying", ("r",), "deny with words", "Refuse, and tell the agent why",
+           False),
+    Action("approvals.raw", ("v",), "raw", "Show the arguments as they came, or laid out",
+           False),
     Action("approvals.more", ("space",), "more", "Scroll the arguments a page", False),
-    Action("approvals.later", ("escape",), "later", "Leave it waiting, back to the queue"),
+    Action("approvals.later", ("escape",), "later", "Leave it waiting, back to the queue", False),
 )  # fmt: skip
 
 OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "app": frozenset(SCOPE_TITLES),
     "list": frozenset({"app", "list", "sessions", "feed", "policies", "approvals"}),
     "sessions": frozenset({"app", "list", "sessions", "transcript"}),
+    "search": frozenset({"app", "search"}),
     "transcript": frozenset({"app", "sessions", "transcript"}),
     "detail": frozenset({"app", "detail", "feed", "approvals"}),
     "feed": frozenset({"app", "list", "detail", "feed"}),

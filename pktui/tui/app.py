@@ -21,7 +21,8 @@ def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) ->
             "the console needs a terminal, and standard input or output is none",
             "Use the commands instead: pktui sessions, approvals, audit, policy (all take --json)",
         )
-    from pktui.ledger.ledger import Ledger, now_us
+    from pktui.ledger.ledger import Ledger
+    from pktui.ledger.records import now_us
     from pktui.memory.client import MemoryClient
     from pktui.memory.records import Identity
     from pktui.tui.console import Console

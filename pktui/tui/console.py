@@ -20,7 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from pktui.errors import PktuiError
-from pktui.text import visible
+from pktui.text import one_line, visible
 from pktui.tui.actions import Action, Scope, actions_in, bindings, read_keymap
 from pktui.tui.glyphs import glyphs_of
 from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 BEAT_SECONDS = 0.2
 SECOND_PRESS_SECONDS = 2.0
+NOT_IN_PALETTE = frozenset({"app.interrupt", "approvals.allow"})
+"""Enter runs what the palette offers, and enter never allows a call."""
 VIEWS: dict[str, tuple[str, str]] = {
     "sessions": ("pktui.tui.views.sessions.view", "SessionsView"),
     "feed": ("pktui.tui.views.feed.view", "FeedView"),
@@ -77,7 +79,12 @@ class Console(App[int], inherit_bindings=False):
     """The program. `services` is all it knows of the rest of pktui."""
 
     TITLE = "pktui"
-    CSS_PATH: ClassVar = ["styles/console.tcss"]
+    CSS_PATH: ClassVar = [
+        "styles/console.tcss",
+        "styles/sessions.tcss",
+        "styles/panes.tcss",
+        "styles/approvals.tcss",
+    ]
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
     ENABLE_COMMAND_PALETTE = False
 
@@ -90,7 +97,7 @@ class Console(App[int], inherit_bindings=False):
         self.services = services
         self.glyphs = glyphs_of(services.settings.console.glyphs)
         self.keymap = read_keymap(services.settings.console.keys)
-        self.undo_stack = UndoStack()
+        self.undo_stack = UndoStack(self.refresh_bindings)
         self.memory = MemoryVitals()
         self.ledger = LedgerVitals()
         self._first_view = view
@@ -106,7 +113,7 @@ class Console(App[int], inherit_bindings=False):
         yield TopBar(self.glyphs, id="top")
         yield Views(id="views")
         yield Tray(self.services, id="tray")
-        yield KeyLine(self.keymap, self.glyphs, id="keys")
+        yield KeyLine(self.glyphs, id="keys")
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give every theme the console's own colour names."""
@@ -150,6 +157,17 @@ class Console(App[int], inherit_bindings=False):
     def project(self) -> str | None:
         """The project the person limited the views to, `None` for all."""
         return None if self.whole else self.services.project
+
+    @property
+    def scope_name(self) -> str:
+        """The scope in words."""
+        here = Path(self.services.project).name or self.services.project
+        return "all projects" if self.whole else f"project {one_line(here, 40)}"
+
+    def copy(self, text: str) -> None:
+        """Copy through the terminal and say so."""
+        self.copy_to_clipboard(text)
+        self.say(f"copied {len(text):,} characters through the terminal")
 
     def say(self, text: str, *, severity: str = "information", seconds: float = 5) -> None:
         """Show a notice; foreign text in it is made visible."""
@@ -233,7 +251,7 @@ class Console(App[int], inherit_bindings=False):
         self.ledger = seen
         self.query_one(KeyLine).ledger = seen
         self._count()
-        self.query_one(Tray).ledger_moved(seen.pending)
+        self.query_one(Tray).ledger_moved(seen.waiting)
         self.title = f"({seen.pending}) pktui" if seen.pending else "pktui"
         if seen.version != before.version:
             self._tell("ledger_moved")
@@ -271,11 +289,14 @@ class Console(App[int], inherit_bindings=False):
         """Switch between this project and all of them."""
         self.whole = not self.whole
 
-    def watch_whole(self, whole: bool) -> None:
+    def watch_whole(self) -> None:
         """Name the scope and tell the view."""
-        here = Path(self.services.project).name or self.services.project
-        self.query_one(TopBar).scope = "all projects" if whole else f"project {visible(here)}"
+        self.query_one(TopBar).scope = self.scope_name
         self._tell("scope_changed")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer undo only where there is something to undo."""
+        return action != "undo" or len(self.undo_stack) > 0
 
     def action_undo(self) -> None:
         """Take back the last change."""
@@ -344,7 +365,7 @@ class Console(App[int], inherit_bindings=False):
 
     def _scopes(self) -> tuple[Scope, ...]:
         scopes: dict[str, tuple[Scope, ...]] = {
-            "sessions": ("sessions", "list", "transcript", "app"),
+            "sessions": ("sessions", "search", "list", "transcript", "app"),
             "feed": ("feed", "list", "app"),
             "policies": ("policies", "list", "app"),
             "approvals": ("approvals", "list", "app"),
@@ -353,8 +374,10 @@ class Console(App[int], inherit_bindings=False):
 
     def offered_actions(self) -> Iterable[Action]:
         """Yield what the palette offers: the view's actions and those that hold everywhere."""
-        wanted = [scope for scope in self._scopes() if scope not in {"list", "transcript"}]
-        return (action for action in actions_in(*wanted) if action.id != "app.interrupt")
+        wanted = [
+            scope for scope in self._scopes() if scope not in {"list", "search", "transcript"}
+        ]
+        return (action for action in actions_in(*wanted) if action.id not in NOT_IN_PALETTE)
 
     async def run_offered(self, action: Action) -> None:
         """Run an action from the palette, on the view in front or the app."""

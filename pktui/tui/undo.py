@@ -23,18 +23,22 @@ class UndoStep:
 
 
 class UndoStack:
-    """The latest changes; the oldest falls out."""
+    """The latest changes; the oldest falls out. `changed` is called after each push and pop."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
         self._steps: deque[UndoStep] = deque(maxlen=STEPS)
+        self._changed = changed
 
     def push(self, step: UndoStep) -> None:
         """Remember a change."""
         self._steps.append(step)
+        self._changed()
 
     def pop(self) -> UndoStep | None:
         """Take the latest change off the stack."""
-        return self._steps.pop() if self._steps else None
+        step = self._steps.pop() if self._steps else None
+        self._changed()
+        return step
 
     def __len__(self) -> int:
         return len(self._steps)

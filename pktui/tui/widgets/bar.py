@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -45,7 +46,7 @@ class Bar(Widget):
         width = self.size.width
         right = self._right_that_fits(width)
         room = width - _width(right)
-        segments = [self._segment(part) for part in self._left_that_fits(room)]
+        segments = [self._segment(part) for part in self._left_that_fits(room - 1)]
         strip = Strip(segments).adjust_cell_length(room, Style())
         strip = Strip.join([strip, Strip([self._segment(part) for part in right])])
         return strip.apply_style(self.rich_style)
@@ -69,12 +70,15 @@ class Bar(Widget):
         return right
 
     def _left_that_fits(self, room: int) -> list[Part]:
+        """Keep parts while they fit; parts of one action that follow one another go together."""
         kept: list[Part] = []
-        for part in self.left():
-            room -= cell_len(part.text)
+        for _, group in groupby(self.left(), key=lambda part: part.action or id(part)):
+            parts = list(group)
+            room -= cell_len("".join(part.text for part in parts).rstrip())
             if room < 0:
                 break
-            kept.append(part)
+            kept += parts
+            room -= _width(parts) - cell_len("".join(part.text for part in parts).rstrip())
         return kept
 
 

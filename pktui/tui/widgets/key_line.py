@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from textual.reactive import reactive
+from textual.widgets import Input, TextArea
 
-from pktui.tui.actions import ACTIONS, Action, Keymap
+from pktui.tui.actions import ACTIONS, Action, display_key
 from pktui.tui.theme import Ink, ink_of
 from pktui.tui.vitals import LedgerVitals, MemoryVitals
 from pktui.tui.widgets.bar import Bar, Part
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from pktui.tui.glyphs import Glyphs
 
+ROOMY = 100
+"""Cells from which the line has room for everything."""
 _LAST = ("app.undo", "app.help")
 
 
@@ -26,9 +29,8 @@ class KeyLine(Bar):
     ledger: reactive[LedgerVitals | None] = reactive(None)
     memory: reactive[MemoryVitals] = reactive(MemoryVitals())
 
-    def __init__(self, keymap: Keymap, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+    def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._keymap = keymap
         self._glyphs = glyphs
 
     def on_mount(self) -> None:
@@ -38,11 +40,13 @@ class KeyLine(Bar):
     def left(self) -> Sequence[Part]:
         """Return the keys."""
         ink = ink_of(self.app)
+        gap = " " * (3 if self.size.width >= ROOMY else 2)
         parts = [Part(" ", ink.dim)]
-        for action, command in self._in_force():
+        for action, key in self._in_force():
+            command = f"app.press('{key}')"
             parts += [
-                Part(f"{self._keymap.shown(action)} ", ink.accent, command),
-                Part(f"{action.label}   ", ink.dim, command),
+                Part(f"{display_key(key)} ", ink.accent, command),
+                Part(f"{action.label}{gap}", ink.dim, command),
             ]
         return parts
 
@@ -51,17 +55,24 @@ class KeyLine(Bar):
         ink = ink_of(self.app)
         dot = Part(f" {self._glyphs.dot} ", ink.faint)
         policy = self._policy(ink)
-        return (*policy, dot, *self._gateways(ink), dot, *self._memory(ink), Part(" ", ink.dim))
+        gateways = (*self._gateways(ink), dot) if self.size.width >= ROOMY else ()
+        return (*policy, dot, *gateways, *self._memory(ink), Part(" ", ink.dim))
 
     def _in_force(self) -> list[tuple[Action, str]]:
-        active = {
-            entry.binding.id: entry
-            for entry in self.screen.active_bindings.values()
-            if entry.binding.id and entry.enabled
-        }
-        shown = [action for action in ACTIONS if action.shown and action.id in active]
+        """Return the actions that hold now, each with the key that runs it."""
+        keys: dict[str, str] = {}
+        for entry in self.screen.active_bindings.values():
+            name, key = entry.binding.id, entry.binding.key
+            if name and entry.enabled and not self._typed(key):
+                keys.setdefault(name, key)
+        shown = [action for action in ACTIONS if action.shown and action.id in keys]
         shown.sort(key=lambda action: _LAST.index(action.id) if action.id in _LAST else -1)
-        return [(action, f"app.press('{active[action.id].binding.key}')") for action in shown]
+        return [(action, keys[action.id]) for action in shown]
+
+    def _typed(self, key: str) -> bool:
+        """Tell whether the key would be typed into the box that has the focus."""
+        box = isinstance(self.screen.focused, Input | TextArea)
+        return box and len(display_key(key)) == 1 and key not in {"up", "down", "left", "right"}
 
     def _policy(self, ink: Ink) -> list[Part]:
         seen = self.ledger

@@ -6,6 +6,7 @@ rows the window wants, so that it can start a worker and call `changed` when the
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
@@ -148,6 +149,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         self._glyphs = glyphs
         self._ink: Ink | None = None
         self._announced: tuple[int, T | None] | None = None
+        self._empty: Sequence[tuple[str, str]] = ()
         self.set_reactive(Rows.follow, can_follow)
 
     # What the owner calls
@@ -171,7 +173,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         last = max(0, self.source.total - 1)
         if self.follow:
             self.set_reactive(Rows.cursor, last)
-            self.scroll_to(y=self.virtual_size.height, animate=False)
+            self.scroll_to(y=self.virtual_size.height, animate=False, force=True)
         elif self.cursor > last:
             self.set_reactive(Rows.cursor, last)
         self._want()
@@ -182,7 +184,13 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         """Tell that `count` rows came before all others: what is read stays where it is."""
         self.set_reactive(Rows.cursor, self.cursor + count)
         self.changed()
-        self.scroll_to(y=self.scroll_offset.y + count * self._row_height, animate=False)
+        self.scroll_to(y=self.scroll_offset.y + count * self._row_height, animate=False, force=True)
+
+    def say_empty(self, lines: Sequence[tuple[str, str]]) -> None:
+        """Set what stands there while there are no rows: texts with the names of their inks."""
+        if lines != self._empty:
+            self._empty = lines
+            self.refresh()
 
     @property
     def current(self) -> T | None:
@@ -203,10 +211,10 @@ class Rows(ScrollView, Generic[T], can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Draw one line of the window."""
         ink = self._inks()
-        width = self.size.width
+        width = self.scrollable_content_region.width
         index, part = divmod(self.scroll_offset.y + y, self._row_height)
         if index >= self.source.total:
-            return Strip.blank(width, self.rich_style)
+            return self._empty_line(y, width)
         chosen = index == self.cursor
         item = self.source.at(index)
         if item is None:
@@ -215,6 +223,18 @@ class Rows(ScrollView, Generic[T], can_focus=True):
             lines = self._draw(item, Pen(width - GUTTER, ink, self._glyphs, chosen))
             runs = lines[part] if part < len(lines) else []
         return self._strip(runs, width, chosen)
+
+    def _empty_line(self, y: int, width: int) -> Strip:
+        strip = Strip([])
+        if self.source.total == 0:
+            wrapped = [
+                Segment(f"  {line}", getattr(self._inks(), ink))
+                for text, ink in self._empty
+                for line in textwrap.wrap(text, max(8, width - 4)) or [""]
+            ]
+            if 0 < y <= len(wrapped):
+                strip = Strip([wrapped[y - 1]])
+        return strip.adjust_cell_length(width, Style()).apply_style(self.rich_style)
 
     def _strip(self, runs: Sequence[Run], width: int, chosen: bool) -> Strip:
         ink = self._inks()
@@ -341,9 +361,9 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         top = self.cursor * self._row_height
         bottom = top + self._row_height
         if top < self.scroll_offset.y:
-            self.scroll_to(y=top, animate=False)
+            self.scroll_to(y=top, animate=False, force=True)
         elif bottom > self.scroll_offset.y + self.size.height:
-            self.scroll_to(y=bottom - self.size.height, animate=False)
+            self.scroll_to(y=bottom - self.size.height, animate=False, force=True)
 
     def _announce(self) -> None:
         state = (self.cursor, self.current)

@@ -26,6 +26,8 @@ class Counts:
     pending: int = 0
 
 
+ROOMY = 100
+"""Cells from which the line has room for everything."""
 TITLES = {"sessions": "Sessions", "feed": "Feed", "policies": "Policies", "approvals": "Approvals"}
 
 
@@ -43,8 +45,8 @@ class TopBar(Bar):
     def left(self) -> Sequence[Part]:
         """Return the name and the views."""
         ink = ink_of(self.app)
-        narrow = self.size.width < 72
-        parts = [Part(" pktui ", ink.accent + ink.bold), Part("  ", ink.dim)]
+        narrow = self.size.width < ROOMY
+        parts = [Part(" pktui ", ink.accent + ink.bold), Part(" ", ink.dim)]
         for number, (name, title) in enumerate(TITLES.items(), 1):
             parts += self._view(number, name, title, ink, narrow=narrow)
         return parts
@@ -52,7 +54,8 @@ class TopBar(Bar):
     def right(self) -> Sequence[Part]:
         """Return the scope."""
         ink = ink_of(self.app)
-        return (Part(f"{self.scope} ", ink.dim, "app.scope"),)
+        scope = self.scope if self.size.width >= ROOMY else self.scope.split(" ")[0]
+        return (Part(f"{scope} ", ink.dim, "app.scope"),)
 
     def _view(self, number: int, name: str, title: str, ink: Ink, *, narrow: bool) -> list[Part]:
         action = f"app.view('{name}')"

@@ -1,27 +1,420 @@
-"""The Sessions view."""
+"""The Sessions view: find a session, read it, end it.
+
+Workers read and post messages; the handlers here own what is shown. `turn` numbers the question
+that is being answered: answers to older ones are dropped, and what is on screen stays until the
+new answer comes.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
+from rich.text import Text
+from textual import events, on, work
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+
+from pktui.errors import MemoryUnavailable, PktuiError
+from pktui.text import one_line
+from pktui.tui.actions import bindings
+from pktui.tui.theme import ink_of
+from pktui.tui.turns import Turns
+from pktui.tui.undo import UndoStep
 from pktui.tui.views.base import View
-from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
+from pktui.tui.views.sessions import changes, empty, questions
+from pktui.tui.views.sessions.draw import draw_hit, draw_session
+from pktui.tui.views.sessions.preview import Preview
+from pktui.tui.views.sessions.search_box import SearchBox
+from pktui.tui.views.sessions.source import PAGE, Row, SessionSource, rows_of
+from pktui.tui.views.sessions.transcript import Transcript
+from pktui.tui.widgets.rows import ListSource, Rows
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from pktui.memory.records import Mode, Page, SearchAnswer, Session
+    from pktui.tui.services import Services
+
+HITS = 100
+"""Hits asked for in one search."""
+MOST_KEPT = 500
+"""Rows read again at once when sessions change; rows below are read when they are reached."""
+WIDE = 100
+STACKED = (80, 30)
+
+
+class _Listed(Message):
+    def __init__(self, turn: int, page: Page[Session], *, first: bool) -> None:
+        super().__init__()
+        self.turn, self.page, self.first = turn, page, first
+
+
+class _Found(Message):
+    def __init__(self, turn: int, answer: SearchAnswer) -> None:
+        super().__init__()
+        self.turn, self.answer = turn, answer
+
+
+class _Failed(Message):
+    def __init__(self, turn: int, error: PktuiError) -> None:
+        super().__init__()
+        self.turn, self.error = turn, error
+
+
+class _Changed(Message):
+    def __init__(self, label: str, done: changes.Done | None, error: PktuiError | None) -> None:
+        super().__init__()
+        self.label, self.done, self.error = label, done, error
 
 
 class SessionsView(View):
-    """The Sessions view."""
+    """List and transcript, side by side, below each other, or one at a time."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("sessions")
+
+    def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
+        super().__init__(services, id=id)
+        self._turn = 0
+        self._source: SessionSource | None = None
+        self._answer: SearchAnswer | None = None
+        self._known_total = 0
+        self._reload = Turns(self._start_reading)
+        self._error: PktuiError | None = None
+        self._at_last_hit = False
+        self._shown_turn = -1
+
+    # Layout
 
     def compose(self) -> ComposeResult:
-        """Lay out the list."""
-        yield Rows[str](ListSource(), _draw, glyphs=self.console.glyphs)
+        """Lay out the list with its search box, and the preview."""
+        with Vertical(id="session-list"):
+            yield SearchBox(id="session-search")
+            yield Rows[Row](
+                ListSource(), draw_session(self.services.clock), glyphs=self.console.glyphs
+            )
+        yield Preview(self.services, self.console.glyphs, id="session-preview")
+
+    def on_mount(self) -> None:
+        """Ask for the sessions."""
+        self._show_state()
+        self._reload.ask()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Choose the layout that the size allows."""
+        wide = event.size.width >= WIDE
+        stacked = not wide and event.size.width >= STACKED[0] and self.app.size.height >= STACKED[1]
+        self.set_class(wide, "-wide")
+        self.set_class(stacked, "-stacked")
+        self.set_class(not (wide or stacked), "-single")
+        if not self.has_class("-single"):
+            self.remove_class("-reading")
+
+    @property
+    def _rows(self) -> Rows[Row]:
+        return self.query_one(Rows)
+
+    @property
+    def _box(self) -> SearchBox:
+        return self.query_one(SearchBox)
+
+    @property
+    def _preview(self) -> Preview:
+        return self.query_one(Preview)
+
+    # What the app calls
 
     def focus_default(self) -> None:
-        """Focus the list."""
-        self.query_one(Rows).focus()
+        """Focus the list, or the transcript where that is all there is to see."""
+        reading = self.has_class("-reading")
+        (self._preview.transcript if reading else self._rows).focus()
+
+    def search(self, text: str) -> None:
+        """Search for this text."""
+        self._box.search_for(text)
+
+    def shown(self) -> None:
+        """Read again what may have changed."""
+        self._reload.ask()
+
+    def memory_moved(self) -> None:
+        """Read again, or say that the memory is away."""
+        self._show_state()
+        if self.console.memory.state == "ok":
+            self._reload.ask()
+
+    def scope_changed(self) -> None:
+        """Ask again in the new scope."""
+        self._turn += 1
+        self._reload.ask()
+
+    # Reading
+
+    @on(SearchBox.Asked)
+    def _search_anew(self, _event: SearchBox.Asked) -> None:
+        self._turn += 1
+        self._reload.ask()
+        self._show_state()
+
+    def _start_reading(self) -> None:
+        text, mode, project = self._box.text, self._box.mode, self.console.project
+        if text:
+            self._search(self._turn, text, mode, project)
+        else:
+            loaded = self._source.loaded if self._source else 0
+            self._list(self._turn, None, project, min(max(PAGE, loaded), MOST_KEPT))
+
+    @work(thread=True, group="sessions-read")
+    def _search(self, turn: int, text: str, mode: Mode, project: str | None) -> None:
+        try:
+            answer = self.services.memory.search(text, mode, limit=HITS, project=project)
+        except PktuiError as error:
+            self.post_message(_Failed(turn, error))
+            return
+        self.post_message(_Found(turn, answer))
+
+    @work(thread=True, group="sessions-read")
+    def _list(self, turn: int, cursor: str | None, project: str | None, limit: int) -> None:
+        try:
+            page = self.services.memory.sessions(cursor=cursor, project=project, limit=limit)
+        except PktuiError as error:
+            self.post_message(_Failed(turn, error))
+            return
+        self.post_message(_Listed(turn, page, first=cursor is None))
+
+    @on(_Listed)
+    def _show_sessions(self, message: _Listed) -> None:
+        if not message.first:
+            if message.turn == self._turn and self._source is not None:
+                self._source.add(message.page)
+                self._rows.changed()
+            return
+        if message.turn == self._turn:
+            self._error = self._answer = None
+            self._source = self._new_source(message.page)
+            self._known_total = message.page.total
+            self._put(self._source, two_lines=False)
+        self._reload.done()
+
+    @on(_Found)
+    def _show_hits(self, message: _Found) -> None:
+        if message.turn == self._turn:
+            self._error, self._source = None, None
+            self._answer = message.answer
+            self._put(ListSource(rows_of(message.answer)), two_lines=True)
+        self._reload.done()
+
+    @on(_Failed)
+    def _show_failure(self, message: _Failed) -> None:
+        if message.turn == self._turn:
+            self._error = message.error
+            if self._source is not None:
+                self._source.failed()
+            self._show_state()
+        self._reload.done()
+
+    def _new_source(self, page: Page[Session]) -> SessionSource:
+        turn, project = self._turn, self.console.project
+        return SessionSource(page, lambda cursor: self._list(turn, cursor, project, PAGE))
+
+    def _put(self, source: SessionSource | ListSource[Row], *, two_lines: bool) -> None:
+        """Show rows; the cursor stays on its session where the same question was asked."""
+        rows = self._rows
+        current = rows.current
+        cursor = 0
+        if current is not None and self._shown_turn == self._turn:
+            same = (i for i in range(source.total) if _is(source.at(i), current))
+            cursor = next(same, min(rows.cursor, max(0, source.total - 1)))
+        self._shown_turn = self._turn
+        draw = draw_hit if two_lines else draw_session
+        rows.show(source, cursor=cursor, draw=draw(self.services.clock),
+                  row_height=2 if two_lines else 1)  # fmt: skip
+        self._show_state()
+
+    # Showing
+
+    @on(Rows.Moved)
+    def _show_session(self, event: Rows.Moved) -> None:
+        query = (self._box.text if self._answer else "", self._box.mode)
+        self._preview.show(event.rows.current, query, at_last_hit=self._at_last_hit)
+        self._at_last_hit = False
+        self.refresh_bindings()
+
+    @on(Preview.Failed)
+    def _say_failure(self, event: Preview.Failed) -> None:
+        if not isinstance(event.error, MemoryUnavailable):
+            self.console.say_error(event.error)
+
+    def _show_state(self) -> None:
+        """Name mode, count and scope in the border; say why the list is empty."""
+        ink = ink_of(self.app)
+        scope = self.console.scope_name
+        self.query_one("#session-list").border_subtitle = Content.from_rich_text(
+            Text(f"{self._count()} {self.console.glyphs.dot} {scope}", ink.dim)
+        )
+        note = self._answer.note if self._answer else ""
+        if note and self._answer and self._answer.mode != self._answer.asked_mode:
+            self._box.note(one_line(note, 120))
+        else:
+            self._box.note("")
+        self._rows.say_empty(self._why_empty())
+
+    def _count(self) -> str:
+        if self._answer is None:
+            return f"{self._known_total:,} session{'' if self._known_total == 1 else 's'}"
+        found = self._rows.source.total
+        more = f" {self.console.glyphs.dot} {len(self._answer.hits)} of {self._answer.total:,} hits"
+        status = self.console.memory.status
+        total = f"{status.sessions:,}" if status else "?"
+        return f"{self._answer.mode} {self.console.glyphs.dot} {found} of {total} sessions{more}"
+
+    def _why_empty(self) -> Sequence[tuple[str, str]]:
+        memory = self.console.memory
+        if memory.state != "ok" or isinstance(self._error, MemoryUnavailable):
+            return empty.no_memory(memory, self._error)
+        if self._error is not None:
+            return empty.failed(self._error)
+        if self._answer is not None:
+            return empty.no_hits(self._box.text, self._box.mode, self.console.project)
+        if self._source is None:
+            return empty.READING
+        return empty.no_sessions(self.console.project)
+
+    # Keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what can be done to the session under the cursor."""
+        row = self._rows.current if self.is_mounted else None
+        if action == "back":
+            return isinstance(self.app.focused, Transcript) or bool(self._box.text)
+        if action in {"next_hit", "previous_hit"}:
+            return self._answer is not None
+        if action in {"end", "reopen"}:
+            wanted = "active" if action == "end" else "ended"
+            return row is not None and row.session.status == wanted
+        if action in {"delete", "export", "copy"}:
+            return row is not None
+        return True
+
+    @on(SearchBox.Left)
+    def _leave_box(self) -> None:
+        self._rows.focus()
+
+    @on(Rows.Chosen)
+    def _open(self) -> None:
+        if self.has_class("-single"):
+            self.add_class("-reading")
+        self._preview.transcript.focus()
+
+    def action_search(self) -> None:
+        """Type a search."""
+        self.remove_class("-reading")
+        self._box.type_here()
+
+    def action_back(self) -> None:
+        """Go from the transcript to the list, from results to all sessions."""
+        if isinstance(self.app.focused, Transcript):
+            self.remove_class("-reading")
+            self._rows.focus()
+        elif self._box.text:
+            self._box.search_for("")
+
+    def action_next_hit(self) -> None:
+        """Go to the next hit, in the next session where this one has no more."""
+        if not self._preview.next_hit(1):
+            self._rows.action_down()
+
+    def action_previous_hit(self) -> None:
+        """Go to the hit before."""
+        if not self._preview.next_hit(-1):
+            self._at_last_hit = self._rows.cursor > 0
+            self._rows.action_up()
+
+    def action_copy(self) -> None:
+        """Copy the message that is marked, else the last in view."""
+        message = self._preview.transcript.current
+        if message is None:
+            self.console.say("no message to copy")
+            return
+        self.console.copy(message.content)
+
+    # Changes
+
+    def action_end(self) -> None:
+        """Ask for a summary and end the session."""
+        session = self._changeable()
+        if session is None:
+            return
+        if session.status == "ended":
+            self.console.say("this session has ended; R reopens it")
+            return
+        questions.ask_summary(
+            self.app,
+            session,
+            lambda text: self._change(
+                "ending", lambda: changes.end(self.services.memory, session, text)
+            ),
+        )
+
+    def action_reopen(self) -> None:
+        """Make the session active again."""
+        session = self._changeable()
+        if session is not None:
+            self._change("reopening", lambda: changes.reopen(self.services.memory, session))
+
+    def action_delete(self) -> None:
+        """Delete the session once its title is typed."""
+        session = self._changeable()
+        if session is not None:
+            questions.ask_title(
+                self.app,
+                session,
+                lambda: self._change(
+                    "deleting", lambda: changes.delete(self.services.memory, session)
+                ),
+            )
+
+    def action_export(self) -> None:
+        """Ask for a file and write the session to it."""
+        row = self._rows.current
+        if row is not None:
+            session = row.session
+            questions.ask_file(
+                self.app,
+                session,
+                lambda target: self._change(
+                    "export", lambda: changes.export(self.services.memory, session, target)
+                ),
+            )
+
+    def _changeable(self) -> Session | None:
+        row = self._rows.current
+        return None if row is None or self.console.refuse_read_only() else row.session
+
+    def _change(self, label: str, change: Callable[[], changes.Done]) -> None:
+        self._run_change(label, change)
+
+    @work(thread=True, group="sessions-change")
+    def _run_change(self, label: str, change: Callable[[], changes.Done]) -> None:
+        try:
+            self.post_message(_Changed(label, change(), None))
+        except PktuiError as error:
+            self.post_message(_Changed(label, None, error))
+
+    @on(_Changed)
+    def _show_change(self, message: _Changed) -> None:
+        if message.error is not None:
+            self.console.say_error(message.error)
+        if message.done is not None:
+            self.console.say(message.done.sentence)
+            if message.done.undo is not None:
+                self.console.undo_stack.push(
+                    UndoStep(message.label, message.done.undo, self._reload.ask)
+                )
+        self._reload.ask()
 
 
-def _draw(item: str, pen: Pen) -> list[list[Run]]:
-    return [[(item, pen.ink.text)]]
+def _is(row: Row | None, other: Row) -> bool:
+    return row is not None and row.session.id == other.session.id

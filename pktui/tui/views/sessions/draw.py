@@ -1,0 +1,113 @@
+"""How a session and a search hit look in the list; columns drop as the list gets narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+
+from pktui.text import one_line, visible
+from pktui.tui.moments import age
+
+if TYPE_CHECKING:
+    from pktui.memory.records import Hit, Session
+    from pktui.tui.views.sessions.source import Row
+    from pktui.tui.widgets.rows import Pen, Run
+
+STATE = 9
+AGENT = 11
+PROJECT = 14
+COUNT = 4
+AGE = 6
+AGENT_FROM = 44
+AGE_FROM = 50
+PROJECT_FROM = 72
+SNIPPET_CHARACTERS = 400
+
+
+def session_title(session: Session) -> str:
+    """Return the title on one line, never empty."""
+    return one_line(session.title or session.name, 300) or "(no words yet)"
+
+
+def project_name(project: str) -> str:
+    """Return the last part of a project's directory."""
+    return one_line(PurePath(project).name or project, 80)
+
+
+def draw_session(clock: Callable[[], int]) -> Callable[[Row, Pen], Sequence[Sequence[Run]]]:
+    """Return the drawer of one-line session rows."""
+
+    def draw(row: Row, pen: Pen) -> Sequence[Sequence[Run]]:
+        return [_session_line(row.session, pen, clock(), f"{row.session.message_count}")]
+
+    return draw
+
+
+def draw_hit(clock: Callable[[], int]) -> Callable[[Row, Pen], Sequence[Sequence[Run]]]:
+    """Return the drawer of two-line rows: the session, and the words that matched best."""
+
+    def draw(row: Row, pen: Pen) -> Sequence[Sequence[Run]]:
+        found = f"{len(row.hits)} hit" + ("" if len(row.hits) == 1 else "s")
+        first = _session_line(row.session, pen, clock(), found)
+        return [first, _snippet(row.best, pen) if row.best else []]
+
+    return draw
+
+
+def _session_line(session: Session, pen: Pen, now_us: int, count: str) -> list[Run]:
+    ink, glyphs = pen.ink, pen.glyphs
+    active = session.status == "active"
+    state: Run = (
+        (f"{glyphs.active} active ", ink.ok) if active else (f"{glyphs.ended} ended  ", ink.faint)
+    )
+    tail: list[Run] = []
+    if pen.width >= AGENT_FROM:
+        tail.append((f" {_fit(one_line(session.agent, 40), AGENT)}", ink.info))
+    if pen.width >= PROJECT_FROM:
+        tail.append((f" {_fit(project_name(session.project), PROJECT)}", ink.dim))
+    tail.append((f"{count:>{max(COUNT, len(count) + 1)}}", ink.dim))
+    if pen.width >= AGE_FROM:
+        tail.append((f"{_age(session, now_us):>{AGE}}", ink.faint))
+    room = pen.width - STATE - sum(cell_len(text) for text, _ in tail) - 1
+    title = _fit(session_title(session), max(1, room))
+    return [state, (title, ink.bold if pen.under_cursor else ink.text), *tail, (" ", ink.dim)]
+
+
+def _age(session: Session, now_us: int) -> str:
+    at = session.last_activity or session.started_at
+    return age(max(0, now_us - microseconds(at))).replace(" ", "")
+
+
+def microseconds(at: datetime) -> int:
+    """Return the microseconds since the epoch."""
+    return round(at.timestamp() * 1_000_000)
+
+
+def _fit(text: str, width: int) -> str:
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    return set_cell_size(text, width - 1) + "…"
+
+
+def _snippet(hit: Hit, pen: Pen) -> list[Run]:
+    ink = pen.ink
+    role = hit.message.role if hit.message else ""
+    runs: list[Run] = [(" " * 2, ink.dim), (f"{role:<{STATE - 2}}", ink.faint)]
+    at = 0
+    text = hit.snippet[:SNIPPET_CHARACTERS]
+    for mark in sorted(hit.marks, key=lambda mark: mark.start):
+        if not at <= mark.start < mark.end <= len(text):
+            continue
+        runs.append((_flat(text[at : mark.start]), ink.dim))
+        runs.append((_flat(text[mark.start : mark.end]), ink.mark))
+        at = mark.end
+    runs.append((_flat(text[at:]), ink.dim))
+    return runs
+
+
+def _flat(text: str) -> str:
+    return visible(" ".join(text.replace("\t", " ").split("\n")))

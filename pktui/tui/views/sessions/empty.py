@@ -1,0 +1,70 @@
+"""What the list says while it has no rows: why, and what to do. Pairs of text and ink."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from pktui.errors import PktuiError
+    from pktui.memory.records import Mode
+    from pktui.tui.vitals import MemoryVitals
+
+Lines = Sequence[tuple[str, str]]
+
+READING: Lines = (("Reading the sessions…", "dim"),)
+
+
+def no_memory(memory: MemoryVitals, error: PktuiError | None) -> Lines:
+    """The service does not answer yet, or no more."""
+    if memory.state == "down":
+        cause = memory.problem or (str(error) if error else "")
+        return (
+            ("The memory is not there.", "bad"),
+            (one_line(cause, 400), "dim"),
+            ("", "dim"),
+            ("The console keeps trying and shows the sessions when it is back.", "dim"),
+            ("pktui doctor", "accent"),
+        )
+    return (
+        ("Starting the memory…", "wait"),
+        ("The first start takes some seconds; the sessions appear by themselves.", "dim"),
+    )
+
+
+def failed(error: PktuiError) -> Lines:
+    """The question could not be answered."""
+    return ((one_line(error.what, 300), "bad"), (one_line(error.cure, 300), "dim"))
+
+
+def no_hits(text: str, mode: Mode, project: str | None) -> Lines:
+    """Nothing matches."""
+    others = "tab tries the other ways of searching."
+    if project is not None:
+        others += " ctrl+g searches all projects."
+    return (
+        (f"Nothing matches “{one_line(text, 80)}” by {mode}.", "text"),
+        ("", "dim"),
+        (others, "dim"),
+    )
+
+
+def no_sessions(project: str | None) -> Lines:
+    """There is nothing yet."""
+    if project is not None:
+        return (
+            (f"No sessions in {one_line(PurePath(project).name, 60)} yet.", "text"),
+            ("", "dim"),
+            ("ctrl+g shows all projects.", "dim"),
+        )
+    return (
+        ("No sessions yet.", "text"),
+        ("", "dim"),
+        ("Put an agent behind pktui, and what it logs appears here:", "dim"),
+        ("claude mcp add memory -- pktui gateway memory", "accent"),
+        ("", "dim"),
+        ("Or look around with sample data: pktui demo", "dim"),
+    )

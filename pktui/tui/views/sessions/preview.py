@@ -1,0 +1,227 @@
+"""One session beside the list: its title in the border, its messages, and the hits in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from rich.text import Text
+from textual import on, work
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+
+from pktui.errors import PktuiError
+from pktui.text import one_line
+from pktui.tui.theme import ink_of
+from pktui.tui.views.sessions.blocks import marks_of
+from pktui.tui.views.sessions.draw import project_name, session_title
+from pktui.tui.views.sessions.reader import (
+    Part,
+    read_around,
+    read_newer,
+    read_newest,
+    read_older,
+)
+from pktui.tui.views.sessions.transcript import Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+    from textual.timer import Timer
+
+    from pktui.memory.records import Hit, Mode
+    from pktui.tui.glyphs import Glyphs
+    from pktui.tui.services import Services
+    from pktui.tui.views.sessions.source import Row
+
+PAUSE_SECONDS = 0.06
+"""A session is read when the cursor has rested on it this long."""
+
+Kind = Literal["show", "older", "newer"]
+
+
+class Preview(Vertical):
+    """Shows the session under the cursor; reads it in a thread."""
+
+    class Failed(Message):
+        """The session could not be read."""
+
+        def __init__(self, error: PktuiError) -> None:
+            super().__init__()
+            self.error = error
+
+    class _Read(Message):
+        def __init__(self, turn: int, kind: Kind, part: Part) -> None:
+            super().__init__()
+            self.turn, self.kind, self.part = turn, kind, part
+
+    def __init__(self, services: Services, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._services = services
+        self._glyphs = glyphs
+        self._row: Row | None = None
+        self._hit = 0
+        self._query: tuple[str, Mode] = ("", "hybrid")
+        self._turn = 0
+        self._timer: Timer | None = None
+        self._reading = False
+
+    def compose(self) -> ComposeResult:
+        """Lay out the messages."""
+        yield Transcript(self._glyphs, id="transcript")
+
+    @property
+    def transcript(self) -> Transcript:
+        """The messages."""
+        return self.query_one(Transcript)
+
+    @property
+    def row(self) -> Row | None:
+        """What is shown."""
+        return self._row
+
+    def show(self, row: Row | None, query: tuple[str, Mode], *, at_last_hit: bool = False) -> None:
+        """Show a session; the same one again only brings what is new."""
+        before, self._row = self._row, row
+        same = row is not None and before is not None and row.session.id == before.session.id
+        if same and row is not None and before is not None:
+            same = [_id(hit) for hit in row.hits] == [_id(hit) for hit in before.hits]
+        if same and query == self._query:
+            self._entitle()
+            self._read_what_is_new()
+            return
+        self._query = query
+        self._turn += 1
+        self._reading = False
+        self._hit = self._first_hit(at_last_hit)
+        self._entitle()
+        if self._timer is not None:
+            self._timer.stop()
+        if row is None:
+            self.transcript.clear()
+            return
+        self._timer = self.set_timer(PAUSE_SECONDS, self._read_now)
+
+    def next_hit(self, step: int) -> bool:
+        """Go to another hit of this session; false at the end of them."""
+        hits = self._row.hits if self._row else ()
+        if not 0 <= self._hit + step < len(hits):
+            return False
+        self._hit += step
+        self._go_to_hit()
+        return True
+
+    def _first_hit(self, at_last_hit: bool) -> int:
+        row = self._row
+        if row is None or not row.hits:
+            return 0
+        if at_last_hit:
+            return len(row.hits) - 1
+        return row.hits.index(row.best) if row.best in row.hits else 0
+
+    def _go_to_hit(self) -> None:
+        hit = self.hit
+        self._entitle()
+        if hit is None or hit.message is None or self.transcript.go_to(hit.message.id):
+            return
+        self._turn += 1
+        self._read_now()
+
+    @property
+    def hit(self) -> Hit | None:
+        """The hit that is marked."""
+        hits = self._row.hits if self._row else ()
+        return hits[self._hit] if self._hit < len(hits) else None
+
+    # Reading
+
+    def _read_now(self) -> None:
+        row, hit, memory = self._row, self.hit, self._services.memory
+        if row is None:
+            return
+        number = row.session.id
+        if hit is not None and hit.message is not None:
+            seq = hit.message.seq
+            self._read(self._turn, "show", lambda: read_around(memory, number, seq))
+        else:
+            self._read(self._turn, "show", lambda: read_newest(memory, number))
+
+    def _read_what_is_new(self) -> None:
+        row, part = self._row, self.transcript.part
+        if row is None or not part.messages or self._reading:
+            return
+        last = part.messages[-1].seq
+        if last == part.total and row.session.message_count > last:
+            self._read_more("newer", last)
+
+    @on(Transcript.Edge)
+    def _read_at_edge(self, event: Transcript.Edge) -> None:
+        event.stop()
+        messages = self.transcript.part.messages
+        if messages and not self._reading:
+            edge = messages[0 if event.older else -1].seq
+            self._read_more("older" if event.older else "newer", edge)
+
+    def _read_more(self, kind: Kind, seq: int) -> None:
+        assert self._row is not None
+        self._reading = True
+        memory, number = self._services.memory, self._row.session.id
+        read = read_older if kind == "older" else read_newer
+        self._read(self._turn, kind, lambda: read(memory, number, seq))
+
+    @work(thread=True, group="session-read")
+    def _read(self, turn: int, kind: Kind, read: Callable[[], Part]) -> None:
+        try:
+            part = read()
+        except PktuiError as error:
+            self.post_message(self.Failed(error))
+            part = Part((), 0)
+            if kind == "show":
+                return
+        self.post_message(self._Read(turn, kind, part))
+
+    @on(_Read)
+    def _take(self, message: _Read) -> None:
+        message.stop()
+        if message.turn != self._turn:
+            return
+        transcript = self.transcript
+        if message.kind == "show":
+            hit = self.hit
+            at = hit.message.id if hit and hit.message else 0
+            transcript.show(message.part, at=at, marks=marks_of(*self._query))
+            return
+        self._reading = False
+        if message.kind == "older":
+            transcript.add_older(message.part)
+        else:
+            transcript.add_newer(message.part)
+
+    # The border
+
+    def _entitle(self) -> None:
+        row = self._row
+        if row is None:
+            self.border_title = self.border_subtitle = Content("")
+            return
+        ink = ink_of(self.app)
+        session = row.session
+        line = f" {self._glyphs.rule} "
+        title = Text.assemble(
+            (session_title(session), ink.bold),
+            (line, ink.line), (one_line(session.agent, 40) or "no agent", ink.info),
+            (line, ink.line), (project_name(session.project), ink.dim),
+        )  # fmt: skip
+        self.border_title = Content.from_rich_text(title)
+        if row.hits:
+            plural = "" if len(row.hits) == 1 else "s"
+            where = f"{self._hit + 1} of {len(row.hits)} hit{plural} · n next"
+        else:
+            count = session.message_count
+            where = f"{count:,} message{'' if count == 1 else 's'}"
+        self.border_subtitle = Content.from_rich_text(Text(where, ink.dim))
+
+
+def _id(hit: Hit) -> int:
+    return hit.message.id if hit.message else 0
