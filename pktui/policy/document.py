@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pktui.errors import PolicyError
 from pktui.policy.globs import Glob, is_glob
-from pktui.policy.jsontext import MAX_BYTES, decode, line_column, scan
+from pktui.policy.jsontext import MAX_BYTES, decode
 from pktui.policy.native import Document, read_native
 from pktui.policy.problems import Fault, Faults, PolicyInvalid, Problem, dotted
 from pktui.policy.rules import Action, LimitRule, ToolRule
@@ -113,6 +113,8 @@ def _decode_utf8(raw: bytes, source: Path | None) -> str:
 
 def _slips(text: str) -> list[Problem]:
     """Explain why the text is not JSON that can be trusted."""
+    from pktui.policy.jsonscan import line_column, scan
+
     _, slips = scan(text)
     if not slips:
         return [Problem(1, 1, "", "this is not JSON that can be read", "Write plain JSON")]
@@ -121,6 +123,8 @@ def _slips(text: str) -> list[Problem]:
 
 def _located(text: str, faults: list[Fault]) -> list[Problem]:
     """Give each fault its line and column."""
+    from pktui.policy.jsonscan import line_column, scan
+
     root, _ = scan(text)
     problems = []
     for fault in faults:

@@ -19,7 +19,7 @@ from pktui.policy.document import Policy, parse_policy
 from pktui.policy.files import read_or_none, replace_file
 from pktui.policy.globs import Glob, is_glob
 from pktui.policy.history import History
-from pktui.policy.jsontext import Node, scan
+from pktui.policy.jsonscan import Node, scan
 from pktui.policy.limits import WINDOWS, window_us
 from pktui.policy.problems import quote
 

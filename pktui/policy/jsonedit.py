@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pktui.policy.jsontext import Node
+    from pktui.policy.jsonscan import Node
 
 _INDENT = re.compile(r"[ \t]*")
 

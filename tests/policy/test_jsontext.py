@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pktui.policy.jsontext import MAX_DEPTH, decode, line_column, scan
+from pktui.policy.jsonscan import line_column, scan
+from pktui.policy.jsontext import MAX_DEPTH, decode
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.text(),
