@@ -126,6 +126,10 @@ class Database:
         try:
             if self._depth == 0:
                 self._finish(commit=kind is None and not self._broken)
+                if kind is None and self._broken:
+                    raise LedgerUnavailable(
+                        f"the ledger {self.path} could not keep a change", "Run pktui doctor"
+                    )
         finally:
             self._lock.release()
 
@@ -155,17 +159,12 @@ class Database:
         try:
             if commit:
                 self._connection.execute("COMMIT")
-                return
         except sqlite3.Error as error:
             raise unavailable(error, self.path) from error
         finally:
             if self._connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
-        if self._broken:
-            raise LedgerUnavailable(
-                f"the ledger {self.path} could not keep a change", "Run pktui doctor"
-            )
 
     def _fail(self, error: sqlite3.Error | UnicodeEncodeError) -> None:
         """Raise what SQLite's failure stands for; text it cannot carry the caller mends."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pktui.errors import LedgerUnavailable
 from pktui.ledger.canonical import json_text, storable
 from pktui.ledger.masking import mask_arguments
 from pktui.ledger.records import NOBODY, Caller, Event, EventKind, Verification
@@ -96,7 +97,11 @@ class Events:
         extra = json_text(detail) if detail else ""
         with self._database.transaction():
             head = self._database.row("SELECT seq, hash FROM chain")
-            assert head is not None
+            if head is None:
+                raise LedgerUnavailable(
+                    f"the ledger {self._database.path} has lost the head of its chain",
+                    "Someone has removed it: move the file away and keep it",
+                )
             seq: int = head[0] + 1
             ref = ref_seq or (self._decision_of(call_id) if kind == "outcome" else 0)
             content = [

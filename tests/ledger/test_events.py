@@ -1,0 +1,198 @@
+"""The chain of events: what is appended stands, and what is tampered with is named."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pktui.ledger import Caller, Ledger
+from pktui.settings import AuditSettings
+from tests.ledger.conftest import CLAUDE, START_US, Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def fill(ledger: Ledger, count: int = 10) -> None:
+    for number in range(count):
+        ledger.events.append(
+            "decision",
+            caller=CLAUDE,
+            call_id=f"c{number}",
+            server="memory",
+            tool="search",
+            effect="allow",
+            arguments={"query": f"number {number}"},
+        )
+
+
+@pytest.fixture
+def tampering(ledger: Ledger, file: Path) -> Iterator[sqlite3.Connection]:
+    """A raw connection to a filled ledger whose triggers are gone."""
+    fill(ledger)
+    with closing(sqlite3.connect(file, isolation_level=None)) as raw:
+        raw.execute("DROP TRIGGER events_are_never_edited")
+        raw.execute("DROP TRIGGER events_are_never_removed")
+        yield raw
+
+
+def test_an_event_is_read_as_it_was_appended(ledger: Ledger, clock: Clock) -> None:
+    seq = ledger.events.append(
+        "decision",
+        caller=CLAUDE,
+        call_id="c1",
+        server="memory",
+        tool="store",
+        effect="deny",
+        rule="/tools/store",
+        reason="No.",
+        args_hash="ab",
+        arguments={"title": "Grüße \N{SNOWMAN}", "token": "abc123def456"},
+        approval_id="tavo-93",
+        detail={"era": "2026-07-28"},
+    )
+    (event,) = ledger.events.tail()
+    assert (event.seq, event.at_us, event.kind, event.effect) == (
+        seq,
+        clock.now,
+        "decision",
+        "deny",
+    )
+    assert (event.agent, event.session, event.project) == ("claude-code", "s1", "/home/ada/shop")
+    assert json.loads(event.arguments) == {"title": "Grüße \N{SNOWMAN}", "token": "[masked]"}
+    assert json.loads(event.detail) == {"era": "2026-07-28"}
+    assert event.prev == "00" * 32
+    assert len(event.hash) == 64
+
+
+def test_each_event_names_the_hash_before_it(ledger: Ledger) -> None:
+    fill(ledger, 3)
+    first, second, third = ledger.events.tail()
+    assert (second.prev, third.prev) == (first.hash, second.hash)
+
+
+def test_the_tail_is_read_in_pages_and_the_newest_from_the_end(ledger: Ledger) -> None:
+    fill(ledger, 5)
+    assert [event.seq for event in ledger.events.tail(2, 2)] == [3, 4]
+    assert [event.seq for event in ledger.events.newest(2)] == [4, 5]
+    assert ledger.events.last_seq() == 5
+
+
+def test_an_outcome_finds_its_decision(ledger: Ledger) -> None:
+    fill(ledger, 2)
+    ledger.events.append("outcome", call_id="c1", outcome="ok", duration_us=1500)
+    assert [event.kind for event in ledger.events.of_call("c1")] == ["decision", "outcome"]
+    assert ledger.events.newest(1)[0].ref_seq == 2
+
+
+@pytest.mark.parametrize("text", ["\ud800", "nul \0 inside", "\x1b[31m", "a\u202eb", "x" * 200_000])
+def test_hostile_text_is_kept_and_the_chain_holds(ledger: Ledger, text: str) -> None:
+    caller = Caller(text, text, text, text)
+    ledger.events.append("decision", caller=caller, tool=text, arguments={text: text}, reason=text)
+    fill(ledger, 1)
+    assert ledger.events.verify().ok
+    assert json.loads(ledger.events.tail()[0].arguments)
+
+
+def test_a_transaction_that_fails_leaves_no_event(ledger: Ledger) -> None:
+    def half() -> None:
+        with ledger.transaction():
+            fill(ledger, 2)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
+    assert ledger.events.tail() == ()
+    assert ledger.events.verify().ok
+
+
+def test_arguments_are_kept_as_the_settings_say(file: Path) -> None:
+    ledger = Ledger.open(file, audit=AuditSettings(arguments="keys", fsync=True))
+    ledger.events.append("decision", arguments={"path": "/etc", "depth": 3})
+    assert ledger.events.tail()[0].arguments == '{"path":"string","depth":"integer"}'
+    ledger.close()
+
+
+@pytest.mark.parametrize("statement", ["UPDATE events SET effect = 'x'", "DELETE FROM events"])
+def test_the_file_refuses_to_edit_or_remove_events(
+    ledger: Ledger, file: Path, statement: str
+) -> None:
+    fill(ledger)
+    with (
+        closing(sqlite3.connect(file)) as raw,
+        pytest.raises(sqlite3.IntegrityError, match="append-only"),
+    ):
+        raw.execute(statement)
+
+
+def test_an_untouched_chain_verifies_and_reports_progress(ledger: Ledger) -> None:
+    fill(ledger)
+    seen: list[tuple[int, int]] = []
+    verification = ledger.events.verify(lambda done, of: seen.append((done, of)))
+    assert (verification.ok, verification.rows, verification.problem) == (True, 10, "")
+    assert seen == [(10, 10)]
+
+
+@pytest.mark.parametrize(
+    ("statements", "seq", "words"),
+    [
+        (["UPDATE events SET effect = 'deny' WHERE seq = 4"], 4, "row 4 was edited"),
+        (["UPDATE events SET hash = zeroblob(32) WHERE seq = 4"], 4, "row 4 was edited"),
+        (["UPDATE events SET at_us = at_us + 1 WHERE seq = 1"], 1, "row 1 was edited"),
+        (["DELETE FROM events WHERE seq = 5"], 6, "row 5 was removed before row 6"),
+        (["DELETE FROM events WHERE seq < 4"], 4, "rows 1 to 3 were removed before row 4"),
+        (["DELETE FROM events WHERE seq > 8"], 9, "rows 9 to 10 were removed from the end"),
+        (["DELETE FROM events"], 1, "rows 1 to 10 were removed from the end"),
+        (
+            [
+                "UPDATE events SET seq = -3 WHERE seq = 3",
+                "UPDATE events SET seq = 3 WHERE seq = 7",
+                "UPDATE events SET seq = 7 WHERE seq = -3",
+            ],
+            3,
+            "row 3 was edited, or another was put in its place",
+        ),
+        (
+            [
+                "CREATE TABLE copy AS SELECT * FROM events WHERE seq = 10",
+                "UPDATE copy SET seq = 11",
+                "INSERT INTO events SELECT * FROM copy",
+            ],
+            11,
+            "row 11 was added from outside",
+        ),
+        (
+            [
+                "DELETE FROM events WHERE seq = 10",
+                "UPDATE chain SET seq = 9",
+            ],
+            9,
+            "row 9 is not the one that was written last",
+        ),
+        (["DELETE FROM chain"], 0, "the record of the chain's head was removed"),
+    ],
+)
+def test_tampering_is_found_and_named(
+    ledger: Ledger,
+    tampering: sqlite3.Connection,
+    statements: list[str],
+    seq: int,
+    words: str,
+) -> None:
+    for statement in statements:
+        tampering.execute(statement)
+    verification = ledger.events.verify()
+    assert not verification.ok
+    assert (verification.seq, verification.problem[: len(words)]) == (seq, words)
+
+
+def test_times_are_those_of_the_clock(ledger: Ledger, clock: Clock) -> None:
+    fill(ledger, 1)
+    clock.forward(2.5)
+    fill(ledger, 1)
+    assert [event.at_us - START_US for event in ledger.events.tail()] == [0, 2_500_000]
