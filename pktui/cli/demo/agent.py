@@ -25,7 +25,7 @@ SERVERS = ("workshop", "memory")
 ASK_AGAIN_SECONDS = 12.0
 """How long the agent does nothing before it repeats a call that nobody decided yet."""
 ASK_AGAIN_TIMES = 20
-WAITING = "waiting"
+WAITING = "approve"
 """The decision that a gateway gives for a call which still waits for a person."""
 
 Sleep = Callable[[float], Awaitable[None]]

@@ -29,6 +29,8 @@ class AgentProcess:
         self._outcomes: dict[int, Outcome] = {}
         self._news = threading.Condition()
         self._orders = 0
+        self.calls = 0
+        """Tool calls that were ordered."""
         self._gone = False
 
     def __enter__(self) -> Self:
@@ -75,6 +77,7 @@ class AgentProcess:
         """Let the agent call a tool and return the number of the order at once."""
         assert self.process.stdin is not None
         self._orders += 1
+        self.calls += bool(tool)
         order = Order(self._orders, server, tool, dict(arguments))
         try:
             self.process.stdin.write(msgspec.json.encode(order) + b"\n")
