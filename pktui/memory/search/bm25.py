@@ -1,7 +1,8 @@
-"""How well words fit documents and whole groups: BM25 (Robertson, Zaragoza 2009), from 0 to 1.
+"""How well words fit documents and whole groups, after BM25 (Robertson, Zaragoza 2009).
 
-A group counts as one long document made of its members' words, so that a session about a
-subject lifts the messages in it that do not repeat the word.
+Two additions for conversations. A word counts, weakened, for the documents beside the one that
+holds it, but only once: what helps is that a document and its neighbours together hold many of
+the words, as an answer rarely repeats its question. And a group counts as one long document.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from pktui.memory.search.corpus import Corpus
 
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
-_SATURATION = 1.2
-_LENGTH = 0.75
-_GROUP_SATURATION = 1.2
-_GROUP_LENGTH = 0.75
+_SATURATION, _LENGTH = 1.0, 0.3
+_GROUP_SATURATION, _GROUP_LENGTH = 1.2, 0.75
+_BESIDE, _TWO_AWAY = 0.5, 0.25
+"""What is left of a word one and two documents away from where it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +54,42 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
     size, groups = len(corpus), corpus.group_count
     documents = np.zeros(size, np.float32)
     by_group = np.zeros(groups, np.float32)
-    lengths = corpus.words.lengths
-    scale = _SATURATION * (1 - _LENGTH + _LENGTH * lengths / max(float(lengths.mean()), 1.0))
-    group_lengths = np.bincount(corpus.slots, lengths, groups)
-    group_scale = _GROUP_SATURATION * (
-        1 - _GROUP_LENGTH + _GROUP_LENGTH * group_lengths / max(float(group_lengths.mean()), 1.0)
-    )
-    possible = group_possible = 0.0
+    matched = np.zeros(size, np.bool_)
+    scale = _scale(corpus.words.lengths, _SATURATION, _LENGTH)
+    group_scale = _scale(corpus.group_lengths, _GROUP_SATURATION, _GROUP_LENGTH)
+    possible = group_possible = 1e-9
     for term, weight in weights.items():
         positions, counts = corpus.words.find(term)
         if not len(positions):
             continue
         rarity = weight * _rarity(size, len(positions))
         possible += rarity
-        documents[positions] += rarity * counts / (counts + scale[positions])
-        in_group = np.bincount(corpus.slots[positions], counts, groups)
+        matched[positions] = True
+        documents += rarity * _spread(corpus, positions, counts / (counts + scale[positions]))
+        in_group = np.bincount(corpus.slots[positions], counts, groups).astype(np.float32)
         group_rarity = weight * _rarity(groups, int(np.count_nonzero(in_group)))
         group_possible += group_rarity
-        by_group += (group_rarity * in_group / (in_group + group_scale)).astype(np.float32)
-    return WordEvidence(
-        documents / max(possible, 1e-9), by_group / max(group_possible, 1e-9), documents > 0
-    )
+        by_group += group_rarity * in_group / (in_group + group_scale)
+    return WordEvidence(documents / possible, by_group / group_possible, matched)
+
+
+def _spread(corpus: Corpus, positions: Ints, strengths: Floats) -> Floats:
+    """Return the strength of a term at each position: its own, or what a neighbour lends."""
+    spread = np.zeros(len(corpus), np.float32)
+    spread[positions] = strengths
+    for links in (corpus.before, corpus.after):
+        at, left = positions, strengths
+        for share in (_BESIDE, _TWO_AWAY):
+            at = links[at]
+            there = at >= 0
+            at, left = at[there], left[there]
+            spread[at] = np.maximum(spread[at], share * left)
+    return spread
+
+
+def _scale(lengths: Floats, saturation: float, influence: float) -> Floats:
+    mean = max(float(lengths.mean()), 1.0) if len(lengths) else 1.0
+    return np.asarray(saturation * (1 - influence + influence * lengths / mean), np.float32)
 
 
 def _rarity(size: int, holding: int) -> float:

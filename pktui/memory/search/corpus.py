@@ -51,6 +51,7 @@ class Corpus:
         self._alive: Column[np.bool_] = Column(np.bool_)
         self._before: Column[np.int32] = Column(np.int32)
         self._after: Column[np.int32] = Column(np.int32)
+        self._group_lengths: Column[np.float32] = Column(np.float32)
         self._slot_of: dict[int, int] = {}
         self._members: dict[int, array[int]] = {}
 
@@ -103,6 +104,11 @@ class Corpus:
         """The number of groups ever seen."""
         return len(self._slot_of)
 
+    @property
+    def group_lengths(self) -> npt.NDArray[np.float32]:
+        """The number of terms in each group, by its number."""
+        return self._group_lengths.values
+
     def slot(self, group: int) -> int | None:
         """Return the number that stands for the group in `slots`."""
         return self._slot_of.get(group)
@@ -128,6 +134,8 @@ class Corpus:
         self._times.extend([d.time_us for d in documents])
         self._alive.extend([True] * len(documents))
         self.words.add(first, [d.text for d in documents])
+        self._group_lengths.extend([0] * (self.group_count - len(self._group_lengths)))
+        np.add.at(self.group_lengths, self.slots[first:], self.words.lengths[first:])
 
     def _join_group(self, position: int, group: int) -> None:
         self._slot_of.setdefault(group, len(self._slot_of))

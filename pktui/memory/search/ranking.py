@@ -13,9 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pktui.memory.embed import Vectors
     from pktui.memory.search.bm25 import WordEvidence
     from pktui.memory.search.corpus import Corpus
+    from pktui.memory.search.dates import Span
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -24,8 +27,11 @@ Ints = npt.NDArray[np.intp]
 LEAST_COSINE = 0.1
 """What is less alike than this is not a hit for its meaning."""
 
-_WORDS, _MEANING, _SESSION_WORDS, _SESSION_MEANING = 0.35, 0.35, 0.2, 0.1
-_NEIGHBOUR = 0.3
+_WORDS, _MEANING = 0.4, 0.35
+_SESSION_WORDS, _SESSION_MEANING = 0.25, 0.1
+_TIME = 0.25
+_BESIDE, _TWO_AWAY = 0.15, 0.05
+"""How much of a neighbour's meaning is added to a message's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +45,47 @@ class Ranked:
 
 def by_words(corpus: Corpus, evidence: WordEvidence) -> Floats:
     """Return a score for each position: its own words, and a little of its session's."""
-    return np.asarray(0.8 * evidence.documents + 0.2 * evidence.groups[corpus.slots], np.float32)
+    groups = evidence.groups[corpus.slots]
+    return np.asarray(0.8 * evidence.documents + 0.2 * groups, np.float32)
 
 
-def both(corpus: Corpus, evidence: WordEvidence, cosines: Floats) -> Floats:
-    """Return a score for each position by words and meaning together."""
-    meaning = np.maximum(cosines, 0)
+def both(
+    corpus: Corpus, evidence: WordEvidence, cosines: Floats, spans: Sequence[Span], allowed: Bools
+) -> Floats:
+    """Return a score for each position by words, meaning and the times that were mentioned.
+
+    Each part is relative to the best among the allowed, so that none drowns the others; all are
+    scaled by how well the query is met at all.
+    """
     slots = corpus.slots
+    meaning = np.maximum(cosines, 0)
     session_meaning = np.zeros(corpus.group_count, np.float32)
-    np.maximum.at(session_meaning, slots, meaning)
-    scores = (
-        _WORDS * _with_neighbours(corpus, _relative(evidence.documents))
-        + _MEANING * _with_neighbours(corpus, _relative(meaning))
-        + _SESSION_WORDS * _relative(evidence.groups)[slots]
-        + _SESSION_MEANING * _relative(session_meaning)[slots]
-    )
-    return np.asarray(scores / (1 + 2 * _NEIGHBOUR), np.float32)
+    np.maximum.at(session_meaning, slots, np.where(allowed, meaning, 0))
+    parts = [
+        (_WORDS, evidence.documents),
+        (_MEANING, _with_neighbours(corpus, meaning)),
+        (_SESSION_WORDS, evidence.groups[slots]),
+        (_SESSION_MEANING, session_meaning[slots]),
+    ]
+    if spans:
+        parts.append((_TIME, _mentioned(corpus, spans)))
+    scores = np.zeros(len(corpus), np.float32)
+    for weight, part in parts:
+        scores += weight * part / max(float(part[allowed].max(initial=0)), 1e-6)
+    met = max(float(part[allowed].max(initial=0)) for part in (evidence.documents, meaning))
+    return scores * min(met, 1.0) / sum(weight for weight, _ in parts)
+
+
+def _mentioned(corpus: Corpus, spans: Sequence[Span]) -> Floats:
+    """Return the weight of the times mentioned that each position's time lies in."""
+    times = corpus.times
+    weights = np.zeros(len(times), np.float32)
+    first, last = times.min(initial=0), times.max(initial=0)
+    for span in spans:
+        if span.end_us > first and span.start_us <= last:
+            within = (times >= span.start_us) & (times < span.end_us)
+            np.maximum(weights, np.float32(span.weight), out=weights, where=within)
+    return weights
 
 
 def best_cosines(corpus: Corpus, vector: Vectors) -> Floats:
@@ -62,16 +93,14 @@ def best_cosines(corpus: Corpus, vector: Vectors) -> Floats:
     return corpus.passages.similarities(vector, len(corpus))
 
 
-def _relative(scores: Floats) -> Floats:
-    """Scale the scores so that the best is 1."""
-    best = float(scores.max(initial=0))
-    return scores / best if best > 0 else scores
-
-
 def _with_neighbours(corpus: Corpus, scores: Floats) -> Floats:
-    """Add to each score a part of those before and after it in the session."""
+    """Add to each score a part of those up to two before and after it in the session."""
     padded = np.append(scores, np.float32(0))  # position -1 stands for no neighbour
-    return scores + _NEIGHBOUR * (padded[corpus.before] + padded[corpus.after])
+    total = scores.copy()
+    for links in (corpus.before, corpus.after):
+        further = np.append(links, np.int32(-1))[links]
+        total += _BESIDE * padded[links] + _TWO_AWAY * padded[further]
+    return total
 
 
 def best(corpus: Corpus, scores: Floats, allowed: Bools, limit: int) -> Ranked:

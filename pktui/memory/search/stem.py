@@ -1,8 +1,16 @@
-"""English word endings cut off."""
+"""English word endings cut off, so that "deadlocks" is found by "deadlock"."""
 
 from __future__ import annotations
 
+import threading
+
+import snowballstemmer
+
+_stemmer = snowballstemmer.stemmer("english")
+_lock = threading.Lock()
+
 
 def stem(word: str) -> str:
-    """Return the stem of a lower-case word."""
-    return word
+    """Return the stem of a lower-case word by the Snowball algorithm (Porter 2)."""
+    with _lock:  # the stemmer keeps the word it works on in itself
+        return str(_stemmer.stemWord(word))

@@ -11,6 +11,7 @@ from pktui.errors import InvalidRequest, StoreError
 from pktui.memory.records import Hit, Mark, Mode, SearchAnswer
 from pktui.memory.search import ranking
 from pktui.memory.search.bm25 import query_terms, weigh
+from pktui.memory.search.dates import mentioned
 from pktui.memory.search.filters import ENTRY_KEYS, MESSAGE_KEYS
 from pktui.memory.search.question import Question, read_mode, read_question
 from pktui.memory.search.snippets import snippet
@@ -26,10 +27,11 @@ from pktui.memory.store.substrings import EntryTexts, MessageTexts, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from pktui.memory.embed import Vectors
     from pktui.memory.search.corpus import Corpus
-    from pktui.memory.search.ranking import Ranked
+    from pktui.memory.search.ranking import Floats, Ranked
     from pktui.memory.store.meaning import Meaning
     from pktui.memory.store.messages import Messages
     from pktui.memory.store.state import State
@@ -124,10 +126,7 @@ class Finding:
         required = search.question.exact if search.mode == "exact" else search.question.phrases
         for phrase in required:
             allowed = search.texts.holding(phrase, allowed)
-        if search.mode == "hybrid":
-            return search, self._rank_hybrid(search, allowed)
-        with self._state.lock:
-            return search, _rank(search, allowed)
+        return search, self._rank(search, allowed)
 
     def _with_vector(self, search: _Search) -> _Search:
         """Add what the question means, or fall back to words and say why."""
@@ -142,24 +141,23 @@ class Finding:
             return replace(search, mode="words", note=f"By words only: {error}")
         return replace(search, vector=vector)
 
-    def _rank_hybrid(self, search: _Search, allowed: Bools) -> Ranked:
-        """Rank by words and meaning; those that hold the query as it was typed come first."""
-        assert search.vector is not None
-        corpus, question = search.corpus, search.question
+    def _rank(self, search: _Search, allowed: Bools) -> Ranked:
+        """Rank what is allowed; what holds the query as it was typed comes before the rest."""
+        corpus = search.corpus
         with self._state.lock:
-            allowed = _grown(allowed, corpus)
-            evidence = weigh(corpus, query_terms(question.words))
-            cosines = ranking.best_cosines(corpus, search.vector)
-            scores = ranking.both(corpus, evidence, cosines)
-            fitting = allowed & (evidence.matched | (cosines >= ranking.LEAST_COSINE))
-            complete = holding_all(corpus, fitting, tuple(query_terms(question.words)))
+            scores, fitting = _scores(search, _grown(allowed, corpus), self._state.clock())
+            if search.mode in ("meaning", "exact"):
+                return ranking.best(corpus, scores, fitting, search.limit)
+            complete = holding_all(corpus, fitting, tuple(query_terms(search.question.words)))
             likely = ranking.best(corpus, scores, complete, _CANDIDATES).positions
-        exact = np.zeros(len(allowed), np.bool_)
+        exact = np.zeros(len(scores), np.bool_)
         exact[likely] = True
-        for part in question.exact if len(likely) else ():
+        for part in search.question.exact if len(likely) else ():
             exact = search.texts.holding(part, exact)
         scores = np.where(exact, _EXACT_TIER + (1 - _EXACT_TIER) * scores, _EXACT_TIER * scores)
         with self._state.lock:
+            fitting = _grown(fitting, corpus)
+            scores = np.append(scores, np.zeros(len(fitting) - len(scores), np.float32))
             return ranking.best(corpus, scores, fitting, search.limit)
 
     def _shown(self, search: _Search, text: str, position: int) -> tuple[str, tuple[Mark, ...]]:
@@ -187,21 +185,21 @@ def _has_filters(question: Question) -> bool:
     return question.filters != empty or bool(question.unwanted_words or question.unwanted_phrases)
 
 
-def _rank(search: _Search, allowed: Bools) -> Ranked:
-    """Rank by words, by meaning, or exact matches by time; the caller holds the lock."""
-    corpus = search.corpus
-    allowed = _grown(allowed, corpus)
+def _scores(search: _Search, allowed: Bools, now: datetime) -> tuple[Floats, Bools]:
+    """Return a score for each position, and which fit at all; the caller holds the lock."""
+    corpus, question = search.corpus, search.question
+    if search.mode == "exact":
+        return np.ones(len(corpus), np.float32), allowed
     if search.mode == "meaning" and search.vector is not None:
         cosines = ranking.best_cosines(corpus, search.vector)
-        return ranking.best(
-            corpus, cosines, allowed & (cosines >= ranking.LEAST_COSINE), search.limit
-        )
-    if search.mode == "words":
-        evidence = weigh(corpus, query_terms(search.question.words))
-        return ranking.best(
-            corpus, ranking.by_words(corpus, evidence), allowed & evidence.matched, search.limit
-        )
-    return ranking.best(corpus, np.ones(len(corpus), np.float32), allowed, search.limit)
+        return cosines, allowed & (cosines >= ranking.LEAST_COSINE)
+    evidence = weigh(corpus, query_terms(question.words))
+    if search.vector is None:
+        return ranking.by_words(corpus, evidence), allowed & evidence.matched
+    cosines = ranking.best_cosines(corpus, search.vector)
+    fitting = allowed & (evidence.matched | (cosines >= ranking.LEAST_COSINE))
+    spans = mentioned(question.text, now)
+    return ranking.both(corpus, evidence, cosines, spans, fitting), fitting
 
 
 def _grown(allowed: Bools, corpus: Corpus) -> Bools:
