@@ -86,7 +86,8 @@ def number(value: Any) -> int | Decimal | None:
         exact = Decimal(repr(value))
         return exact if exact.is_finite() else None
     if kind is Decimal:
-        return value if value.is_finite() else None
+        exact = Decimal(value)
+        return exact if exact.is_finite() else None
     return None
 
 

@@ -10,16 +10,17 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pktui.errors import PolicyError
 from pktui.policy.globs import Glob, is_glob
 from pktui.policy.jsontext import MAX_BYTES, decode
 from pktui.policy.native import Document, read_native
 from pktui.policy.problems import Fault, Faults, PolicyInvalid, Problem, dotted
-from pktui.policy.rules import Action, LimitRule, ToolRule
+from pktui.policy.rules import Action, Dialect, LimitRule, ToolRule
 
-Dialect = Literal["native", "intercept"]
+if TYPE_CHECKING:
+    from pktui.policy.jsonscan import Node, Slip
 
 __all__ = [
     "Action", "Dialect", "Policy", "PolicyInvalid", "Problem", "load_policy", "parse_policy",
@@ -85,18 +86,58 @@ def read_bytes(path: Path) -> bytes:
     return raw
 
 
-def parse_policy(raw: bytes, source: Path | None = None) -> Policy:
-    """Check a policy's bytes and compile them; raises `PolicyInvalid` with every problem."""
+def parse_policy(
+    raw: bytes, source: Path | None = None, *, dialect: Dialect | None = None
+) -> Policy:
+    """Check a policy's bytes and compile them; raises `PolicyInvalid` with every problem.
+
+    `dialect` None: Intercept's where the document has its `rules` lists or is YAML, else pktui's.
+    """
     text = _decode_utf8(raw, source)
+    value, root = read_text(text, source)
+    faults = Faults()
+    if dialect is None and (root is not None or _has_rules(value)):
+        dialect = "intercept"
+    document = _read(value, dialect or "native", faults)
+    if faults.found:
+        raise PolicyInvalid(_located(text, faults.found, root), source)
+    return _compile(document, hashlib.sha256(raw).hexdigest(), source)
+
+
+def read_text(text: str, source: Path | None = None) -> tuple[Any, Node | None]:
+    """Return the decoded document; of YAML also its root with positions.
+
+    YAML is what a file's name says is YAML, and what does not begin like JSON in a file whose
+    name says nothing. Raises `PolicyInvalid` where the text cannot be trusted.
+    """
+    suffix = source.suffix.lower() if source else ""
+    bracket = text.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+    if suffix in (".yaml", ".yml") or (suffix != ".json" and not bracket and text.strip()):
+        from pktui.policy.yamltext import scan_yaml
+
+        root, slips = scan_yaml(text)
+        if slips or root is None:
+            raise PolicyInvalid(_placed(text, slips), source)
+        return root.plain(), root
     try:
-        value = decode(text)
+        return decode(text), None
     except ValueError:
         raise PolicyInvalid(_slips(text), source) from None
-    faults = Faults()
-    document = read_native(value, faults)
-    if faults.found:
-        raise PolicyInvalid(_located(text, faults.found), source)
-    return _compile(document, hashlib.sha256(raw).hexdigest(), source)
+
+
+def _has_rules(value: Any) -> bool:
+    """Tell whether any tool has a `rules` list, without loading that dialect's reader."""
+    tools = value.get("tools") if isinstance(value, dict) else None
+    entries = tools.values() if isinstance(tools, dict) else ()
+    return any(isinstance(entry, dict) and "rules" in entry for entry in entries)
+
+
+def _read(value: Any, dialect: Dialect, faults: Faults) -> Document:
+    if dialect == "native":
+        return read_native(value, faults)
+    from pktui.policy.intercept import read_intercept
+
+    return read_intercept(value, faults)
 
 
 def _decode_utf8(raw: bytes, source: Path | None) -> str:
@@ -113,55 +154,57 @@ def _decode_utf8(raw: bytes, source: Path | None) -> str:
 
 def _slips(text: str) -> list[Problem]:
     """Explain why the text is not JSON that can be trusted."""
-    from pktui.policy.jsonscan import line_column, scan
+    from pktui.policy.jsonscan import scan
 
     _, slips = scan(text)
     if not slips:
         return [Problem(1, 1, "", "this is not JSON that can be read", "Write plain JSON")]
+    return _placed(text, slips)
+
+
+def _placed(text: str, slips: list[Slip]) -> list[Problem]:
+    from pktui.policy.jsonscan import line_column
+
     return [Problem(*line_column(text, slip.offset), "", slip.what, slip.cure) for slip in slips]
 
 
-def _located(text: str, faults: list[Fault]) -> list[Problem]:
+def _located(text: str, faults: list[Fault], root: Node | None) -> list[Problem]:
     """Give each fault its line and column."""
     from pktui.policy.jsonscan import line_column, scan
 
-    root, _ = scan(text)
-    problems = []
-    for fault in faults:
-        offset, node = 0 if root is None else root.start, root
-        for step in fault.steps:
-            inner = None
-            if node is not None and isinstance(step, str):
-                member = node.member(step)
-                inner = member.value if member else None
-                if member:
-                    offset = member.start if fault.on_key else member.value.start
-            elif node is not None and isinstance(step, int) and step < len(node.items):
-                inner = node.items[step]
-                offset = inner.start
-            node = inner
-        place = line_column(text, offset)
-        problems.append(Problem(*place, dotted(fault.steps), fault.what, fault.cure))
-    return problems
+    if root is None:
+        root, _ = scan(text)
+    return [
+        Problem(
+            *line_column(text, root.find(fault.steps, on_key=fault.on_key) if root else 0),
+            dotted(fault.steps),
+            fault.what,
+            fault.cure,
+        )
+        for fault in faults
+    ]
 
 
 def _compile(document: Document, digest: str, source: Path | None) -> Policy:
     shared = document.all_limits
     tools = {name: _with_limits(rule, shared) for name, rule in document.tools.items()}
-    globs = [(Glob.of(name), rule) for name, rule in tools.items() if is_glob(name)]
+    native = document.dialect == "native"
+    globs = [(Glob.of(name), rule) for name, rule in tools.items() if native and is_glob(name)]
     globs.sort(key=lambda pair: len(pair[0].prefix), reverse=True)
     return Policy(
         source=source,
         digest=digest,
-        dialect="native",
+        dialect=document.dialect,
         description=document.description,
         default=document.default,
         hide=document.hide,
         tools=dict(tools.items()),
         all_limits=shared,
-        unlisted=_unlisted(document.default, shared),
-        _hidden=frozenset(name for name in document.hide if not is_glob(name)),
-        _hidden_globs=tuple(Glob.of(name) for name in document.hide if is_glob(name)),
+        unlisted=document.unlisted or _unlisted(document.default, shared),
+        _hidden=frozenset(document.hide),
+        _hidden_globs=tuple(
+            Glob.of(name) for name in document.hide if name == "*" or (native and is_glob(name))
+        ),
         _globs=tuple(globs),
     )
 

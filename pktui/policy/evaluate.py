@@ -145,7 +145,7 @@ def _decide(
         return Verdict(Effect.DENY, "(bad name)", "This tool's name is too long for any rule.")
     if policy.hides(tool):
         effect = Effect.HIDE if policy.dialect == "native" else Effect.DENY
-        return Verdict(effect, "(hidden)", f"Tool {quote(tool)} is hidden by policy")
+        return Verdict(effect, "(hidden)", f"Tool {quote(tool, MAX_TOOL_NAME)} is hidden by policy")
     rule = policy.rule_for(tool)
     _note(steps, "rule", rule.rule)
     if rule.action is Action.DENY:
@@ -276,7 +276,7 @@ def say_over(limit: LimitRule, amount: Decimal, retry_at_us: int) -> str:
 
 
 def _not_permitted(tool: str) -> str:
-    return f"Tool {quote(tool)} is not permitted by policy"
+    return f"Tool {quote(tool, MAX_TOOL_NAME)} is not permitted by policy"
 
 
 def _note(steps: list[Step] | None, name: str, detail: str) -> None:

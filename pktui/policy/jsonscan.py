@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
@@ -46,6 +47,25 @@ class Node:
     def member(self, key: str) -> Member | None:
         """Return the member with this key."""
         return next((m for m in self.members if m.key == key), None)
+
+    def find(self, steps: Sequence[str | int], *, on_key: bool = False) -> int:
+        """Return the offset of a place, or of the nearest one around it that exists.
+
+        `on_key` points at the last step's key instead of its value.
+        """
+        node, offset = self, self.start
+        for step in steps:
+            if isinstance(step, int):
+                if step >= len(node.items):
+                    break
+                node = node.items[step]
+                offset = node.start
+                continue
+            member = node.member(step)
+            if member is None:
+                break
+            node, offset = member.value, member.start if on_key else member.value.start
+        return offset
 
     def plain(self) -> Any:
         """Return the value without positions."""

@@ -12,7 +12,7 @@ from pktui.policy.globs import is_glob, overlap
 from pktui.policy.limits import MAX_UNITS, WINDOWS, read_rate, window_us
 from pktui.policy.operators import OPERATORS, BadOperand, compile_test
 from pktui.policy.problems import Faults, Steps, dotted, nearest, pointer, quote
-from pktui.policy.rules import Action, Check, Condition, LimitRule, ToolRule
+from pktui.policy.rules import Action, Check, Condition, Dialect, LimitRule, ToolRule
 from pktui.policy.wording import describe
 
 TOP_KEYS = ("version", "description", "default", "hide", "all_tools", "tools", "$schema")
@@ -39,6 +39,9 @@ class Document:
     hide: tuple[str, ...]
     tools: dict[str, ToolRule]
     all_limits: tuple[LimitRule, ...]
+    dialect: Dialect = "native"
+    unlisted: ToolRule | None = None
+    """What happens to other tools, where the default alone does not say it."""
 
 
 def read_native(value: Any, faults: Faults) -> Document:
@@ -52,10 +55,9 @@ class _Reader:
 
     def document(self, value: Any) -> Document:
         table = self._object(value, (), TOP_KEYS)
-        version = table.get("version")
+        version = table.get("version", "")
         if version != "1":
-            shown = quote(version) if isinstance(version, str) else "no text"
-            what = f"version is {shown}" if "version" in table else "version is missing"
+            what = f'version must be "1", got {_shown(version)}'
             self.faults.add(("version",), what, 'Write "version": "1"')
         default = self._choice(table, (), "default", ACTIONS, required=True)
         all_tools = self._object(table.get("all_tools", {}), ("all_tools",), ("limits",))
@@ -113,10 +115,9 @@ class _Reader:
         value = table[key]
         if isinstance(value, str) and value in known:
             return value
-        shown = quote(value) if isinstance(value, str) else _json_word(value)
         cure = nearest(value, known) if isinstance(value, str) else ""
         cure = cure if cure.startswith("Did") else f"Write one of {', '.join(known)}"
-        self.faults.add((*at, key), f"{key} is {shown}", cure)
+        self.faults.add((*at, key), f"{key} is {_shown(value)}", cure)
         return ""
 
     def _name(self, name: Any, at: Steps, *, on_key: bool = False) -> bool:
@@ -141,7 +142,7 @@ class _Reader:
             if self._name(name, ("hide", index)):
                 if name in names:
                     self.faults.add(
-                        ("hide", index), f"{quote(name)} is hidden twice", "Remove one of them"
+                        ("hide", index), f"duplicate entry {quote(name)}", "Remove one of them"
                     )
                 names.append(name)
         return tuple(names)
@@ -272,8 +273,7 @@ class _Reader:
         value = table.get("window")
         length = window_us(value)
         if length is None:
-            shown = quote(value) if isinstance(value, str) else "not usable"
-            what = f"window is {shown}" if "window" in table else "window is missing"
+            what = f"window is {_shown(value)}" if "window" in table else "window is missing"
             self.faults.add((*at, "window"), what, _WINDOW_CURE)
         return length or WINDOWS["day"]
 
@@ -339,11 +339,17 @@ def _counts(limit: LimitRule) -> tuple[str, str, int, str]:
     return (limit.counter, limit.scope, limit.window_us, limit.align)
 
 
-def _json_word(value: Any) -> str:
-    words: dict[Any, str] = {None: "null", True: '"true"', False: '"false"'}
-    if value is None or isinstance(value, bool):
-        return words[value]
-    return "a number" if isinstance(value, (int, Decimal)) else "not text"
+def _shown(value: Any) -> str:
+    """Write a wrong value as its text in quotes, or name its kind."""
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, bool):
+        return f"{quote(str(value).lower())} (a boolean)"
+    if isinstance(value, (int, Decimal)):
+        return f"{quote(str(value))} (a number)"
+    if value is None:
+        return "null"
+    return "an object" if isinstance(value, dict) else "a list"
 
 
 def _default_reason(name: str, action: Action) -> str:

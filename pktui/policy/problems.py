@@ -116,4 +116,5 @@ def _escape(character: str) -> str:
         return character
     named = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character)
     code = ord(character)
-    return named or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+    wide = f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return named or (f"\\x{code:02x}" if code < 0x80 else wide)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal
 
+Dialect = Literal["native", "intercept"]
 Scope = Literal["grant", "session", "server"]
 Align = Literal["sliding", "calendar"]
 Arguments = Mapping[str, Any]
