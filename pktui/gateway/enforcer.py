@@ -16,7 +16,7 @@ from pktui.gateway.asking import Asking
 from pktui.gateway.audit import Audit
 from pktui.gateway.calls import Decision, Outcome, Ruling, ToolCall
 from pktui.gateway.pins import Pins
-from pktui.gateway.quota import LedgerQuota
+from pktui.gateway.quota import LedgerQuota, Uncounted
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
 
 if TYPE_CHECKING:
@@ -114,10 +114,14 @@ class Enforcer:
         """Return the verdict with every step that led to it; nothing is counted or recorded."""
         return self._evaluate(call, trace=True)
 
-    def state(self) -> tuple[int, str]:
+    def state(self) -> object:
         """Return what changes whenever a held call may have got its answer."""
         policy = self._policy.current()
-        return self._ledger.data_version(), policy.digest if policy is not None else ""
+        try:
+            version = self._ledger.data_version()
+        except LedgerError:
+            return object()
+        return version, policy.digest if policy is not None else ""
 
     def is_over(self, held: Decision) -> bool:
         """Tell whether the held call's approval has run out of time."""
@@ -131,7 +135,8 @@ class Enforcer:
         )
         changed = self._pins.changed(call.tool)
         policy = self._policy.current()
-        verdict = evaluate(policy, subject, self._quota, definition_changed=changed, trace=trace)
+        quota = Uncounted() if call.continues else self._quota
+        verdict = evaluate(policy, subject, quota, definition_changed=changed, trace=trace)
         if policy is None and self._policy.problem is not None:
             return replace(verdict, reason=str(self._policy.problem))
         return verdict

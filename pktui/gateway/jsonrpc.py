@@ -25,6 +25,7 @@ NULL: Final = b"null"
 PROTOCOL_VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
 CLIENT_INFO_KEY: Final = "io.modelcontextprotocol/clientInfo"
 
+_NOTHING: Final[Mapping[str, Any]] = {}
 _KNOWN = frozenset({"jsonrpc", "id", "method", "params", "name", "arguments", "_meta"})
 
 Id = str | int | float
@@ -61,12 +62,8 @@ class Message:
     method: str
     id: Id | None
     params: Mapping[str, Any]
-
-    @property
-    def meta(self) -> Mapping[str, Any]:
-        """Return `params._meta`, empty where there is none."""
-        meta = self.params.get("_meta")
-        return meta if isinstance(meta, dict) else {}
+    meta: Mapping[str, Any]
+    """`params._meta`, empty where there is none."""
 
     @property
     def modern(self) -> bool:
@@ -193,7 +190,7 @@ def _classify(line: bytes, members: dict[str, Any]) -> Message:
     if "method" not in members:
         if not answers:
             raise Refused(INVALID_REQUEST, "the message has no method")
-        return Message(line, "response", "", request_id, {})
+        return Message(line, "response", "", request_id, _NOTHING, _NOTHING)
     method = members["method"]
     if answers:
         raise Refused(INVALID_REQUEST, "the message is a request and a response at once")
@@ -202,9 +199,8 @@ def _classify(line: bytes, members: dict[str, Any]) -> Message:
     if "id" in members and request_id is None:
         raise Refused(INVALID_REQUEST, "the id of a request must be text or a number")
     params = _checked_params(method, members)
-    return Message(
-        line, "notification" if request_id is None else "request", method, request_id, params
-    )
+    kind: Kind = "notification" if request_id is None else "request"
+    return Message(line, kind, method, request_id, params, params.get("_meta", _NOTHING))
 
 
 def _refuse_case_variants(members: Mapping[str, Any]) -> None:
@@ -224,14 +220,14 @@ def _checked_id(members: Mapping[str, Any]) -> Id | None:
 
 
 def _checked_params(method: str, members: Mapping[str, Any]) -> Mapping[str, Any]:
-    params = members.get("params", {})
+    params = members.get("params", _NOTHING)
     called = method == "tools/call"
     if not isinstance(params, dict):
         if called:
             raise Refused(INVALID_PARAMS, "the params of tools/call must be an object")
-        return {}
+        return _NOTHING
     _refuse_case_variants(params)
-    if not isinstance(params.get("_meta", {}), dict):
+    if not isinstance(params.get("_meta", _NOTHING), dict):
         raise Refused(INVALID_PARAMS, "_meta must be an object")
     if called:
         _check_call(params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pktui.policy.evaluate import Charge, Effect, Usage, Verdict
@@ -38,3 +39,11 @@ class LedgerQuota:
             retry_at_us=usage.retry_at_us if fits_later else 0,
             over_limit=True,
         )
+
+
+class Uncounted:
+    """The counters as a call sees them that was charged already and goes on: nothing is used."""
+
+    def usage(self, charge: Charge) -> Usage:
+        """Return that the charge fits."""
+        return Usage(charge, Decimal(0), 0)

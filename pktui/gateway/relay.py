@@ -6,6 +6,7 @@ lines come from one thread, server lines from another; held calls are released b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -44,6 +45,7 @@ class _Result(msgspec.Struct, rename="camel"):
 
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 _RESULT: Final = msgspec.json.Decoder(_Result)
+_HEAD_ID: Final = re.compile(rb'"id" ?: ?(-?[1-9][0-9]{0,15}|0|"[ !#-\[\]-~]*")')
 _BATCH: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -76,6 +78,7 @@ class Relay:
         self._limits = limits
         self._in_flight = InFlight()
         self._continuations = Continuations()
+        self._client_info: object = None
         self._ended = ""
         self._holder = Holder(
             enforcer,
@@ -159,12 +162,14 @@ class Relay:
             info = message.params.get("clientInfo")
         else:
             info = message.meta.get(jsonrpc.CLIENT_INFO_KEY)
+        if info is None or info == self._client_info:
+            return
+        self._client_info = info
         name = info.get("name") if isinstance(info, dict) else None
         if isinstance(name, str) and name:
             agent = one_line(name, _NAME_LIMIT)
-            if agent != self._caller.agent:
-                self._caller = replace(self._caller, agent=agent)
-                self._wiring.named(agent)
+            self._caller = replace(self._caller, agent=agent)
+            self._wiring.named(agent)
 
     def _cancel(self, message: Message) -> bool:
         """Take back a held call, which its server never saw, or note that a call was cancelled."""
@@ -183,7 +188,7 @@ class Relay:
     def from_server(self, line: bytes | TooLong) -> None:
         """Take one line of the server, without its newline."""
         if isinstance(line, TooLong):
-            self._wiring.log(f"dropped a message that is too large: {_shown(line.head)}")
+            self._drop(line)
             return
         try:
             line.decode()
@@ -199,6 +204,16 @@ class Relay:
             line = self._take_answer(answer, line)
         self._reply(line)
 
+    def _drop(self, line: TooLong) -> None:
+        """Tell the request that the message seems to answer that its answer was too large."""
+        self._wiring.log(f"dropped a message that is too large: {_shown(line.head)}")
+        found = _HEAD_ID.search(line.head)
+        waiting = self._in_flight.take(msgspec.json.decode(found[1])) if found else None
+        if waiting is not None:
+            self._settle(waiting, "error")
+            why = "the server's answer is too large to be looked at"
+            self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text))
+
     def _take_batch(self, line: bytes) -> None:
         """Take the messages of a batch one by one; anything else that is no object goes to the log.
 
@@ -209,9 +224,9 @@ class Relay:
         except msgspec.MsgspecError:
             self._wiring.log(f"not a message: {_shown(line)}")
             return
-        for message in messages:
-            if bytes(message[:1]) == b"{":
-                self.from_server(bytes(message))
+        for message in map(bytes, messages):
+            if message.startswith(b"{"):
+                self.from_server(message)
 
     def _take_answer(self, answer: _Answer, line: bytes) -> bytes:
         waiting = None
@@ -247,6 +262,7 @@ class Relay:
         return listing.without(self._enforcer.hidden, modern=modern) or line
 
     def _settle(self, waiting: Waiting, outcome: Outcome) -> None:
+        """Record how a call ended; other requests have no record."""
         if waiting.call is not None:
             duration_us = (self._wiring.ticks() - waiting.started_ns) // 1000
             self._enforcer.settle(waiting.call, outcome, duration_us)

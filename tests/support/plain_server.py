@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 SCHEMA = {"type": "object"}
-TOOLS = [
+TOOLS: list[dict[str, Any]] = [
     {"name": "echo", "description": "Return the arguments.", "inputSchema": SCHEMA},
     {"name": "write", "description": "Pretend to write.", "inputSchema": SCHEMA, "x-extra": 1.50},
     {"name": "secret", "description": "Hidden in most tests.", "inputSchema": SCHEMA},

@@ -1,0 +1,96 @@
+"""A real ledger, a real policy file and an Enforcer between them, with a clock in the hand."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pktui.gateway.calls import Decision, ToolCall
+from pktui.gateway.enforcer import Enforcer
+from pktui.gateway.policies import ServerPolicy
+from pktui.ledger.ledger import Ledger
+from pktui.ledger.records import Caller, CallRow
+from pktui.settings import ApprovalSettings, Paths
+
+START_US = 1_800_000_000_000_000
+CALLER = Caller(agent="agent", session="s1", project="/work")
+
+
+@dataclass
+class Clock:
+    """Microseconds since the epoch, moved by hand."""
+
+    now: int = START_US
+
+    def __call__(self) -> int:
+        return self.now
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.now += round(seconds * 1_000_000)
+
+
+@dataclass
+class House:
+    """One server's Enforcer with its ledger, its policy file, and the console's view of both."""
+
+    ledger: Ledger
+    console: Ledger
+    policy_file: Path
+    clock: Clock
+    enforcer: Enforcer
+    said: list[str] = field(default_factory=list)
+    ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def policy(self, **document: Any) -> None:
+        text = json.dumps({"version": "1", "default": "allow", "tools": {}, **document})
+        self.policy_file.write_text(text)
+
+    def call(
+        self,
+        tool: str = "echo",
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        caller: Caller = CALLER,
+        continues: str = "",
+    ) -> ToolCall:
+        return ToolCall(f"call-{next(self.ids)}", tool, arguments or {}, caller, continues)
+
+    def decide(self, tool: str = "echo", **arguments: Any) -> Decision:
+        return self.enforcer.decide(self.call(tool, arguments))
+
+    def attend(self) -> None:
+        """Open a console: this test's process stands for it."""
+        self.console.presence.announce("console")
+
+    def answer(self, *, allow: bool, words: str = "") -> None:
+        """Decide what waits, as the console does."""
+        [approval] = self.console.approvals.pending()
+        self.console.approvals.decide(
+            approval.id, allow, by="console", words=words, args_hash=approval.args_hash
+        )
+
+    def row(self, call_id: str) -> CallRow:
+        row = self.console.feed.call(call_id)
+        assert row is not None
+        return row
+
+
+@pytest.fixture
+def house(paths: Paths) -> Iterator[House]:
+    clock = Clock()
+    ledger = Ledger.open(paths.ledger_file, clock=clock)
+    console = Ledger.open(paths.ledger_file, clock=clock)
+    policy_file = paths.policy_file("demo")
+    policy_file.parent.mkdir(parents=True)
+    said: list[str] = []
+    policy = ServerPolicy(policy_file, needed=False, changed=lambda _digest, _problem: None)
+    enforcer = Enforcer(ledger, policy, ApprovalSettings(), "demo", clock=clock, log=said.append)
+    yield House(ledger, console, policy_file, clock, enforcer, said)
+    ledger.close()
+    console.close()

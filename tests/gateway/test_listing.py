@@ -1,0 +1,88 @@
+"""Lists of tools: the hidden leave, everything else stays as it came."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.gateway.wired import Wired
+
+if TYPE_CHECKING:
+    from tests.gateway.conftest import House
+
+MODERN = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}
+LISTED = (
+    b'{"jsonrpc":"2.0","id":1,"extra":1e2,"result":{"tools":[{"name":"echo","x":1.50,"\\u0064":0},'
+    b'{"name":"secret"},{"name":"secret_too"}],"nextCursor":"c","ttlMs":5,"cacheScope":"public"}}'
+)
+
+
+@pytest.fixture
+def wired(house: House) -> Wired:
+    house.policy(hide=["secret*"])
+    return Wired(house)
+
+
+def test_hidden_tools_leave_and_every_other_byte_stays(wired: Wired) -> None:
+    wired.request("tools/list")
+    wired.relay.from_server(LISTED)
+    assert wired.client.lines == [
+        (
+            b'{"jsonrpc":"2.0","id":1,"extra":1e2,"result":{"tools":'
+            b'[{"name":"echo","x":1.50,"\\u0064":0}],"nextCursor":"c","ttlMs":5,"cacheScope":"public"}}'
+        )
+    ]
+
+
+def test_a_shortened_list_of_the_modern_era_is_private_and_stale_at_once(wired: Wired) -> None:
+    wired.request("tools/list", MODERN)
+    wired.relay.from_server(LISTED)
+    result = wired.client.next()["result"]
+    assert (result["ttlMs"], result["cacheScope"], len(result["tools"])) == (0, "private", 1)
+
+
+def test_a_list_with_nothing_to_hide_is_the_very_same_bytes(wired: Wired) -> None:
+    wired.house.policy()
+    wired.request("tools/list", MODERN)
+    wired.relay.from_server(LISTED)
+    assert wired.client.lines == [LISTED]
+
+
+def test_a_list_is_found_when_the_server_writes_the_id_otherwise(wired: Wired) -> None:
+    wired.request("tools/list", request_id=1.0)
+    wired.relay.from_server(LISTED)
+    assert len(wired.client.next()["result"]["tools"]) == 1
+
+
+def test_a_list_that_nobody_asked_for_is_shortened_too(wired: Wired) -> None:
+    wired.relay.from_server(LISTED.replace(b'"id":1', b'"id":"77"'))
+    assert len(wired.client.next()["result"]["tools"]) == 1
+
+
+def test_a_list_inside_a_batch_is_shortened_too(wired: Wired) -> None:
+    wired.relay.from_server(b'[{"jsonrpc":"2.0","method":"x"},' + LISTED + b",7]")
+    assert wired.client.next()["method"] == "x"
+    assert len(wired.client.next()["result"]["tools"]) == 1
+
+
+def test_the_result_of_a_call_is_no_list(wired: Wired) -> None:
+    wired.call("echo")
+    wired.relay.from_server(LISTED)
+    assert wired.client.lines == [LISTED]
+
+
+def test_what_is_no_tool_in_a_list_stays(wired: Wired) -> None:
+    wired.request("tools/list")
+    line = wired.answer(1, result={"tools": [7, {"name": 3}, {"name": "echo"}]})
+    assert wired.client.lines == [line]
+
+
+def test_the_tools_are_in_the_catalogue_hidden_ones_too(wired: Wired) -> None:
+    wired.request("tools/list")
+    wired.relay.from_server(LISTED)
+    names = [tool.name for tool in wired.house.console.catalogue.tools("demo")]
+    assert names == ["echo", "secret", "secret_too"]
+    definition = wired.house.console.catalogue.tools("demo")[0].definition
+    assert json.loads(definition)["x"] == 1.5

@@ -1,0 +1,94 @@
+"""A relay whose two ends are lists: what went to the server, and what went to the client."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from pktui.gateway.holding import Pace
+from pktui.gateway.jsonrpc import Limits
+from pktui.gateway.relay import Relay, Wiring
+from tests.gateway.conftest import CALLER, House
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 10.0
+
+
+class Mailbox:
+    """Lines in the order they came; waits for the next one."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._came = threading.Condition()
+        self._read = 0
+
+    def put(self, line: bytes) -> None:
+        with self._came:
+            self.lines.append(line)
+            self._came.notify_all()
+
+    def next(self) -> Any:
+        """Return the next line, decoded; fails where none comes."""
+        with self._came:
+            assert self._came.wait_for(lambda: len(self.lines) > self._read, PATIENCE)
+            self._read += 1
+            return json.loads(self.lines[self._read - 1])
+
+    def until(self, wanted: Callable[[Any], bool]) -> Any:
+        """Return the first line that is wanted, passing over others."""
+        while True:
+            if wanted(found := self.next()):
+                return found
+
+
+class Wired:
+    """A relay over a house's Enforcer, driven by hand."""
+
+    def __init__(
+        self, house: House, pace: Pace | None = None, limits: Limits | None = None
+    ) -> None:
+        self.house = house
+        self.client = Mailbox()
+        self.server = Mailbox()
+        self.names: list[str] = []
+        ids = itertools.count(1)
+        self.relay = Relay(
+            house.enforcer,
+            CALLER,
+            Wiring(
+                to_client=self.client.put,
+                to_server=self.server.put,
+                log=house.said.append,
+                named=self.names.append,
+                new_id=lambda: f"id-{next(ids)}",
+                now_us=house.clock,
+                ticks=time.monotonic_ns,
+            ),
+            limits or Limits(),
+            pace or Pace(),
+        )
+
+    def request(self, method: str, params: Any = None, *, request_id: Any = 1) -> bytes:
+        """Send a request of the client and return its line."""
+        message = {"jsonrpc": "2.0", "id": request_id, "method": method}
+        line = json.dumps(message if params is None else {**message, "params": params}).encode()
+        self.relay.from_client(line)
+        return line
+
+    def call(
+        self, tool: str, arguments: Any = None, *, request_id: Any = 1, **params: Any
+    ) -> bytes:
+        """Call a tool and return the line."""
+        given = {"name": tool, "arguments": arguments or {}, **params}
+        return self.request("tools/call", given, request_id=request_id)
+
+    def answer(self, request_id: Any = 1, **members: Any) -> bytes:
+        """Send the server's answer and return its line."""
+        line = json.dumps({"jsonrpc": "2.0", "id": request_id, **members}).encode()
+        self.relay.from_server(line)
+        return line
