@@ -1,0 +1,128 @@
+"""The promise for any line at all: it is refused, or policed, or it passes byte for byte."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pktui.gateway.calls import Decision, Ruling, ToolCall
+from pktui.gateway.holding import Pace
+from pktui.gateway.jsonrpc import Limits, Refused
+from pktui.gateway.relay import Relay, Wiring
+from pktui.ledger.records import Caller
+
+NAMES = st.sampled_from(
+    ["jsonrpc", "id", "method", "params", "name", "arguments", "_meta", "Method", "NAME", "x",
+     "param\u017f", "result", "error", "requestId", "requestState"]
+)  # fmt: skip
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["2.0", "tools/call", "tools/list", "danger", "notifications/cancelled"])
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+CALLS = st.fixed_dictionaries(
+    {"jsonrpc": st.just("2.0"), "method": st.just("tools/call")},
+    optional={
+        "id": LEAVES,
+        "params": st.fixed_dictionaries(
+            {"name": LEAVES}, optional={"arguments": VALUES, "_meta": VALUES, "Name": LEAVES}
+        )
+        | VALUES,
+        "METHOD": LEAVES,
+        "result": VALUES,
+    },
+)
+MANGLES = st.sampled_from(
+    [
+        lambda line: line,
+        lambda line: line.replace(b",", b",\r"),
+        lambda line: line[:-1],
+        lambda line: line + b"\r",
+        lambda line: b" " + line,
+        lambda line: line + line,
+        lambda line: b"[" + line + b"]",
+        lambda line: line.replace(b'"method"', b'"m\\u0065thod"'),
+        lambda line: line.replace(b"{", b'{"method":"ping",', 1),
+        lambda line: line.replace(b"o", b"\xf6"),
+        lambda line: line.replace(b"2.0", b"2.0\\u0000"),
+    ]
+)
+LINES = (
+    st.binary(max_size=60).map(lambda raw: raw.replace(b"\n", b""))
+    | st.builds(lambda value, mangle: mangle(json.dumps(value).encode()), VALUES, MANGLES)
+    | st.builds(lambda value, mangle: mangle(json.dumps(value).encode()), CALLS, MANGLES)
+)
+
+
+class Recorder:
+    """Stands where the Enforcer is asked, and allows everything, so that asking is what shows."""
+
+    def __init__(self) -> None:
+        self.calls: list[ToolCall] = []
+        self.refusals: list[Refused] = []
+
+    def decide(self, call: ToolCall, *, hold: bool = True) -> Decision:
+        del hold
+        self.calls.append(call)
+        return Decision(call.call_id, call.tool, Ruling.FORWARD)
+
+    def refused(self, _caller: Caller, refused: Refused, _line: bytes) -> None:
+        self.refusals.append(refused)
+
+    def settle(self, *_: object) -> None:
+        """Nothing to keep here."""
+
+
+def is_call(line: bytes) -> bool:
+    """Tell whether any reader might take the line for a tool call, the laxest one included."""
+
+    def laxly(pairs: list[tuple[str, Any]]) -> Mapping[str, list[Any]]:
+        members: dict[str, list[Any]] = {}
+        for name, value in pairs:
+            members.setdefault(name.casefold(), []).append(value)
+        return members
+
+    try:
+        value = json.loads(line.decode(), object_pairs_hook=laxly)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and "tools/call" in value.get("method", [])
+
+
+@settings(max_examples=600, derandomize=True, deadline=None)
+@given(LINES)
+def test_a_line_is_refused_or_policed_or_passes_byte_for_byte(line: bytes) -> None:
+    recorder = Recorder()
+    to_server: list[bytes] = []
+    to_client: list[bytes] = []
+    wiring = Wiring(
+        to_client=to_client.append,
+        to_server=to_server.append,
+        log=lambda _: None,
+        named=lambda _: None,
+        new_id=lambda: "call",
+        now_us=lambda: 0,
+        ticks=lambda: 0,
+    )
+    relay = Relay(recorder, Caller(), wiring, Limits(), Pace())  # type: ignore[arg-type]
+    relay.from_client(line)
+    assert to_server in ([], [line])
+    if to_server:
+        assert to_client == []
+        assert is_call(line) == bool(recorder.calls)
+        assert b"\r" not in line[:-1]
+    else:
+        assert recorder.refusals or not line.strip()
+        assert recorder.calls == []
