@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -146,6 +147,6 @@ def test_other_weights_than_the_known_ones_fail(
 def test_little_room_on_the_disk_is_said(
     free: int, state: str, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = checks.shutil.disk_usage("/")._replace(free=free)
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _path: usage)
+    usage = shutil.disk_usage("/")._replace(free=free)
+    monkeypatch.setattr("pktui.cli.checks.shutil.disk_usage", lambda _path: usage)
     assert checks.disk(paths).state == state

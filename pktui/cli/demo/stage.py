@@ -23,7 +23,7 @@ PROJECT = "storefront"
 ASSETS = ("assets", "demo")
 MARK = "PKTUI_DEMO"
 """The environment variable, inherited by every process of the demo, that names its directory."""
-END_SECONDS = 8.0
+END_SECONDS = 4.0
 """How long processes get to end by themselves, then again after SIGTERM."""
 _PAUSE_SECONDS = 0.05
 

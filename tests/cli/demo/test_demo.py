@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from pktui.cli.demo.puppet import AgentProcess
+from pktui.cli.demo.script import Scene, Step
+from pktui.cli.demo.stage import set_stage, wait_for
+from pktui.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
+
+DEMO = [sys.executable, "-m", "pktui", "demo"]
+
+
+@pytest.mark.timeout(300)
+def test_the_whole_story_comes_true(paths: Paths, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    ended = subprocess.run(
+        [*DEMO, "--headless"],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=290,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.count("✓") == 16
+    assert list(scratch.iterdir()) == []
+    assert not paths.config_dir.exists()
+    assert not paths.data_dir.exists()
+
+
+def test_the_demo_for_a_person_needs_a_terminal() -> None:
+    ended = subprocess.run(
+        DEMO, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("pktui: the console needs a terminal")
+
+
+@pytest.mark.timeout(120)
+def test_the_agent_goes_on_through_denials_until_its_input_ends(tmp_path: Path) -> None:
+    scenes = [
+        Scene("reading", "looking round", (step("list_files"), step("rotate_keys"))),
+        Scene("reading", "too far", (step("delete_branch", name="main"),)),
+        Scene("writing", "asking", (step("write_file", path="a.txt", content="a"),)),
+    ]
+    script = tmp_path / "script.jsonl"
+    script.write_bytes(b"\n".join(map(msgspec.json.encode, scenes)))
+    with set_stage() as stage:
+        ledger = Ledger.open(stage.paths.ledger_file)
+        with AgentProcess(stage, str(script)) as agent:
+
+            def seen() -> set[tuple[str, str]]:
+                return {(call.tool, call.effect) for call in ledger.feed.page(limit=1000)}
+
+            wanted = {
+                ("list_files", "allow"),
+                ("rotate_keys", "hide"),
+                ("delete_branch", "deny"),
+                ("write_file", "approve"),
+            }
+            assert wait_for(lambda: wanted <= seen(), 60), seen()
+            assert wait_for(lambda: ledger.feed.count() > 10, 60)
+            assert agent.process.poll() is None
+        assert agent.process.returncode == 0
+        assert wait_for(lambda: not ledger.presence.alive("gateway"), 10)
+        ledger.close()
+
+
+def step(tool: str, **arguments: str) -> Step:
+    return Step("workshop", tool, arguments, 0.05)
