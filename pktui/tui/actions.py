@@ -17,7 +17,16 @@ from textual.binding import Binding, BindingType
 from textual.keys import _character_to_key
 
 Scope = Literal[
-    "app", "list", "sessions", "search", "transcript", "detail", "feed", "policies", "approvals"
+    "app",
+    "list",
+    "sessions",
+    "search",
+    "transcript",
+    "detail",
+    "feed",
+    "policies",
+    "approvals",
+    "tray",
 ]
 
 SCOPE_TITLES: Mapping[Scope, str] = {
@@ -30,6 +39,7 @@ SCOPE_TITLES: Mapping[Scope, str] = {
     "feed": "Feed",
     "policies": "Policies",
     "approvals": "Approvals",
+    "tray": "While something waits",
 }
 
 
@@ -63,8 +73,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.feed", ("2",), "Feed", "Watch every call as it happens", False, "view('feed')"),
     Action("app.policies", ("3",), "Policies", "Say what may happen", False, "view('policies')"),
     Action("app.approvals", ("4",), "Approvals", "Decide what waits", False, "view('approvals')"),
-    Action("app.waiting", ("a",), "waiting", "Open what waits for you", False,
-           "view('approvals')"),
     Action("app.undo", ("u",), "undo", "Take back the last change, up to ten"),
     Action("app.scope", ("ctrl+g",), "project/all", "Show this project or all of them", False),
     Action("app.palette", ("ctrl+p",), "commands", "Find any action by its name", False),
@@ -131,6 +139,7 @@ ACTIONS: tuple[Action, ...] = (
            False),
     Action("approvals.more", ("space",), "more", "Scroll the arguments a page", False),
     Action("approvals.later", ("escape",), "later", "Leave it waiting, back to the queue", False),
+    Action("tray.open", ("a",), "waiting", "Open what waits for you", False, "view('approvals')"),
 )  # fmt: skip
 
 OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
@@ -143,6 +152,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "feed": frozenset({"app", "list", "detail", "feed"}),
     "policies": frozenset({"app", "list", "policies"}),
     "approvals": frozenset({"app", "list", "detail", "approvals"}),
+    "tray": frozenset({"app", "list", "sessions", "transcript", "feed", "policies"}),
 }
 """Scopes whose keys can hold at the same moment."""
 

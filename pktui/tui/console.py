@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 BEAT_SECONDS = 0.2
 SECOND_PRESS_SECONDS = 2.0
+ONLY_KEYS: frozenset[Scope] = frozenset({"list", "search", "transcript", "detail"})
+"""Scopes for moving about, which the palette leaves out."""
 NOT_IN_PALETTE = frozenset({"app.interrupt", "approvals.allow"})
 """Enter runs what the palette offers, and enter never allows a call."""
 VIEWS: dict[str, tuple[str, str]] = {
@@ -85,7 +87,7 @@ class Console(App[int], inherit_bindings=False):
         "styles/panes.tcss",
         "styles/approvals.tcss",
     ]
-    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app"), *bindings("tray")]
     ENABLE_COMMAND_PALETTE = False
 
     front: reactive[str] = reactive("")
@@ -365,22 +367,21 @@ class Console(App[int], inherit_bindings=False):
 
     def _scopes(self) -> tuple[Scope, ...]:
         scopes: dict[str, tuple[Scope, ...]] = {
-            "sessions": ("sessions", "search", "list", "transcript", "app"),
-            "feed": ("feed", "list", "app"),
-            "policies": ("policies", "list", "app"),
-            "approvals": ("approvals", "list", "app"),
+            "sessions": ("sessions", "search", "list", "transcript", "tray", "app"),
+            "feed": ("feed", "list", "detail", "tray", "app"),
+            "policies": ("policies", "list", "tray", "app"),
+            "approvals": ("approvals", "list", "detail", "app"),
         }
         return scopes.get(self.front, ("app",))
 
     def offered_actions(self) -> Iterable[Action]:
         """Yield what the palette offers: the view's actions and those that hold everywhere."""
-        wanted = [
-            scope for scope in self._scopes() if scope not in {"list", "search", "transcript"}
-        ]
+        wanted = [scope for scope in self._scopes() if scope not in ONLY_KEYS]
         return (action for action in actions_in(*wanted) if action.id not in NOT_IN_PALETTE)
 
     async def run_offered(self, action: Action) -> None:
         """Run an action from the palette, on the view in front or the app."""
-        target: View | Console | None = self if action.scope == "app" else self.view_in_front()
+        here = action.scope in {"app", "tray"}
+        target: View | Console | None = self if here else self.view_in_front()
         if target is not None:
             await self.run_action(action.command, default_namespace=target)

@@ -14,7 +14,17 @@ from typing import Literal
 from rich.cells import cell_len
 
 Tone = Literal[
-    "text", "key", "string", "number", "note", "heading", "added", "removed", "warning", "good"
+    "text",
+    "strong",
+    "key",
+    "string",
+    "number",
+    "note",
+    "heading",
+    "added",
+    "removed",
+    "warning",
+    "good",
 ]
 """What a piece of text is; the style sheet gives it a colour."""
 

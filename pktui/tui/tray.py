@@ -3,35 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from textual.reactive import reactive
 
-from pktui.tui.theme import ink_of
+from pktui.text import one_line
+from pktui.tui.actions import BY_ID
+from pktui.tui.moments import MINUTE, countdown
+from pktui.tui.theme import Ink, ink_of
 from pktui.tui.widgets.bar import Bar, Part
 
 if TYPE_CHECKING:
+    from pktui.ledger.records import Approval
+    from pktui.tui.console import Console
     from pktui.tui.services import Services
+
+OPEN = "app.view('approvals')"
+TICK_SECONDS = 1.0
 
 
 class Tray(Bar):
-    """The tray; not there while nothing waits."""
+    """The tray; not there while nothing waits. The bell rings once for each new approval."""
 
-    pending: reactive[int] = reactive(0)
+    waiting: reactive[tuple[Approval, ...]] = reactive(())
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self.services = services
+        self._known: frozenset[str] | None = None
+
+    def on_mount(self) -> None:
+        """Stay away until something waits, then count down."""
+        self.display = False
+        if self.services.background:
+            self.set_interval(TICK_SECONDS, self.refresh)
+
+    def ledger_moved(self, waiting: tuple[Approval, ...]) -> None:
+        """Show what waits now; ring where something new is among it."""
+        ids = frozenset(approval.id for approval in waiting)
+        new = ids - self._known if self._known is not None else frozenset()
+        self._known = ids | (self._known or frozenset())
+        self.waiting = waiting
+        self.display = bool(waiting)
+        if new and self.services.settings.console.bell:
+            self.app.bell()
 
     def left(self) -> Sequence[Part]:
-        """Return what waits."""
-        ink = ink_of(self.app)
-        return (Part(f" {self.pending} waiting", ink.wait, "app.view('approvals')"),)
+        """Say how many wait, and who asks for what, the first to expire first."""
+        ink, console = ink_of(self.app), cast("Console", self.app)
+        glyphs = console.glyphs
+        now = self.services.clock()
+        parts = [Part(f" {glyphs.waiting} {len(self.waiting)} waiting: ", ink.wait, OPEN)]
+        first = True
+        for approval in sorted(self.waiting, key=lambda item: item.expires_us):
+            if not first:
+                parts.append(Part(f" {glyphs.dot} ", ink.faint, OPEN))
+            first = False
+            parts += _asks(approval, glyphs.into, now, ink)
+        return parts
 
-    def watch_pending(self) -> None:
-        """Show the tray only while something waits."""
-        self.display = self.pending > 0
+    def right(self) -> Sequence[Part]:
+        """Name the key that opens the queue."""
+        console, ink = cast("Console", self.app), ink_of(self.app)
+        if console.front == "approvals":
+            return ()
+        keys = console.keymap.shown(BY_ID["tray.open"])
+        return (Part(f" {keys} ", ink.accent, OPEN), Part("open ", ink.dim, OPEN))
 
-    def ledger_moved(self, pending: int) -> None:
-        """Show the new number."""
-        self.pending = pending
+
+def _asks(approval: Approval, into: str, now_us: int, ink: Ink) -> list[Part]:
+    left = approval.expires_us - now_us
+    agent = one_line(approval.agent, 24) or "unnamed agent"
+    tool = f"{one_line(approval.server, 24)}.{one_line(approval.tool, 32)}"
+    return [
+        Part(f"{agent} ", ink.info, OPEN),
+        Part(f"{into} ", ink.faint, OPEN),
+        Part(f"{tool} ", ink.text, OPEN),
+        Part(countdown(left), ink.bad if left < MINUTE else ink.wait, OPEN),
+    ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from pktui.errors import PktuiError
 
 if TYPE_CHECKING:
+    from pktui.ledger.records import Approval
     from pktui.memory.records import Status
     from pktui.tui.services import Memory, Services
 
@@ -30,12 +31,17 @@ class LedgerVitals:
 
     version: int = -1
     calls_per_minute: int = 0
-    pending: int = 0
+    waiting: tuple[Approval, ...] = ()
     gateways: int = 0
     stopped: bool = False
     policies: int = 0
     policy_problem: str = ""
     problem: str = ""
+
+    @property
+    def pending(self) -> int:
+        """The number of calls that wait for a person."""
+        return len(self.waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def read_ledger(services: Services) -> LedgerVitals:
         return LedgerVitals(
             version=ledger.data_version(),
             calls_per_minute=sum(ledger.feed.per_minute(minutes=1)),
-            pending=len(ledger.approvals.pending()),
+            waiting=tuple(ledger.approvals.pending()),
             gateways=len(ledger.presence.alive("gateway")),
             stopped=ledger.approvals.stopped(),
             policies=policies,

@@ -6,7 +6,7 @@ from pktui.tui.views.approvals.guard import QUIET_SECONDS, Guard
 def ready() -> Guard:
     guard = Guard()
     guard.focus("one", 10.0)
-    guard.saw("one", 4, 5)
+    guard.saw_last("one")
     return guard
 
 
@@ -26,7 +26,7 @@ def test_a_held_key_never_reaches_the_next_approval() -> None:
     guard = ready()
     assert guard.press(11.0, allow=True) is None
     guard.focus("two", 11.0)
-    guard.saw("two", 0, 1)
+    guard.saw_last("two")
     presses = [guard.press(11.0 + n * 0.03, allow=True) for n in range(1, 200)]
     assert None not in presses
 
@@ -34,17 +34,16 @@ def test_a_held_key_never_reaches_the_next_approval() -> None:
 def test_allow_waits_for_the_last_row_of_the_arguments() -> None:
     guard = Guard()
     guard.focus("one", 0.0)
-    guard.saw("one", 3, 5)
     assert guard.press(1.0, allow=True) is not None
     assert guard.press(1.0, allow=False) is None
-    guard.saw("one", 4, 5)
+    guard.saw_last("one")
     assert guard.press(1.0, allow=True) is None
 
 
 def test_what_was_seen_of_one_approval_says_nothing_of_the_next() -> None:
     guard = ready()
     guard.focus("two", 11.0)
-    guard.saw("one", 4, 5)
+    guard.saw_last("one")
     refusal = guard.press(12.0, allow=True)
     assert refusal is not None
     assert "last line" in refusal.why

@@ -56,9 +56,9 @@ class Guard:
         """Begin the quiet time again: the approval left the screen and came back."""
         self._open_at = now + QUIET_SECONDS
 
-    def saw(self, approval_id: str, last_row: int, rows: int) -> None:
-        """Note that row `last_row` (from 0) of `rows` rows of its arguments is on screen."""
-        if approval_id == self._id and rows > 0 and last_row >= rows - 1:
+    def saw_last(self, approval_id: str) -> None:
+        """Note that the last row of this approval's arguments was on screen."""
+        if approval_id and approval_id == self._id:
             self._last_row_seen = True
 
     def waiting(self, now: float) -> float:

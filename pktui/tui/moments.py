@@ -1,0 +1,51 @@
+"""Times and spans as a person reads them; everything goes in as microseconds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+def clock_time(at_us: int) -> str:
+    """Return the local time of day, `10:31:04`."""
+    return _local(at_us).strftime("%H:%M:%S")
+
+
+def day_time(at_us: int) -> str:
+    """Return the local date and time, `2026-01-31 10:31:04`."""
+    return _local(at_us).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def countdown(left_us: int) -> str:
+    """Return the time left: `0:42`, `12:05`, `1:02:03`; begun seconds count, never negative."""
+    seconds = max(0, -(-left_us // SECOND))
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def duration(span_us: int) -> str:
+    """Return how long something took: `870 µs`, `12 ms`, `3.4 s`, `2:05`."""
+    if span_us < 1_000:
+        return f"{span_us} µs"
+    if span_us < SECOND:
+        return f"{span_us // 1_000} ms"
+    if span_us < MINUTE:
+        return f"{span_us / SECOND:.1f} s"
+    return countdown(span_us)
+
+
+def age(span_us: int) -> str:
+    """Return how long ago: `now`, `42 s`, `3 min`, `5 h`, `2 d`."""
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s")):
+        if span_us >= unit:
+            return f"{span_us // unit} {name}"
+    return "now"
+
+
+def _local(at_us: int) -> datetime:
+    return datetime.fromtimestamp(at_us / SECOND).astimezone()

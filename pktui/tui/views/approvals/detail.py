@@ -1,0 +1,155 @@
+"""One approval whole: who, what, why, until when, and every argument."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast
+
+from textual import on, work
+from textual.containers import Vertical
+from textual.message import Message
+
+from pktui.tui.arguments import argument_lines, raw_lines
+from pktui.tui.document import Line
+from pktui.tui.views.approvals.draw import header
+from pktui.tui.views.approvals.guard import Guard
+from pktui.tui.widgets.document import DocumentView
+from pktui.tui.widgets.lines import Lines
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from pktui.ledger.records import Approval
+    from pktui.tui.console import Console
+
+AT_ONCE = 16_384
+"""Characters of arguments that are laid out in the event loop; more in a thread."""
+
+
+class Detail(Vertical):
+    """Shows an approval and keeps the guard that stands before its keys."""
+
+    class Changed(Message):
+        """What the keys would do changed."""
+
+    class _Prepared(Message):
+        def __init__(self, approval_id: str, raw: bool, lines: Sequence[Line]) -> None:
+            super().__init__()
+            self.approval_id, self.raw, self.lines = approval_id, raw, lines
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        id: str,  # noqa: A002
+        classes: str,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.guard = Guard()
+        self.clock = clock
+        self.approval: Approval | None = None
+        self.raw = False
+
+    def compose(self) -> ComposeResult:
+        """Lay out the header over the arguments."""
+        yield Lines(id="approvals-header")
+        yield DocumentView(id="approvals-arguments")
+
+    @property
+    def document(self) -> DocumentView:
+        """The pane of the arguments."""
+        return self.query_one(DocumentView)
+
+    def show(self, approval: Approval | None, now_us: int) -> None:
+        """Show an approval; another one than before starts the guard anew."""
+        before, self.approval = self.approval, approval
+        self.border_title = approval.id if approval else ""
+        if approval is None:
+            self.guard.focus("", self.clock())
+            self.document.show("", ())
+            self.query_one(Lines).show(())
+            return
+        if before is None or before.id != approval.id:
+            self.raw = False
+            self.guard.focus(approval.id, self.clock())
+            self._wait_out()
+        if before is None or (before.id, before.arguments) != (approval.id, approval.arguments):
+            self._prepare()
+        self.tick(now_us)
+
+    def tick(self, now_us: int) -> None:
+        """Draw the header for this moment."""
+        if self.approval is not None:
+            glyphs = cast("Console", self.app).glyphs
+            self.query_one(Lines).show(header(self.approval, now_us, glyphs))
+
+    def rest(self) -> None:
+        """The view left the screen: what was read there does not count for what comes."""
+        self.guard.focus("", self.clock())
+
+    def wake(self) -> None:
+        """The view came to the screen: start to read."""
+        if self.approval is not None:
+            self.guard.focus(self.approval.id, self.clock())
+            self.guard.restart(self.clock())
+            self.document.tell_again()
+            self._wait_out()
+
+    def turn_raw(self) -> None:
+        """Show the arguments as they came, or laid out again."""
+        self.raw = not self.raw
+        if self.approval is not None:
+            self._prepare()
+
+    def _wait_out(self) -> None:
+        self.post_message(self.Changed())
+        self.set_timer(self.guard.waiting(self.clock()) + 0.01, self._quiet_is_over)
+
+    def _quiet_is_over(self) -> None:
+        left = self.guard.waiting(self.clock())
+        if left > 0:
+            self.set_timer(left + 0.01, self._quiet_is_over)
+        self.post_message(self.Changed())
+
+    def _prepare(self) -> None:
+        approval = self.approval
+        assert approval is not None
+        if len(approval.arguments) <= AT_ONCE:
+            self._show_lines(_lines(approval, raw=self.raw))
+            return
+        self.document.show(approval.id, (Line("laying out…", "note"),), whole=False)
+        self._prepare_in_thread(approval, self.raw)
+
+    @work(thread=True, exclusive=True, group="arguments")
+    def _prepare_in_thread(self, approval: Approval, raw: bool) -> None:
+        self.post_message(self._Prepared(approval.id, raw, _lines(approval, raw=raw)))
+
+    @on(_Prepared)
+    def _take(self, message: _Prepared) -> None:
+        message.stop()
+        if self.approval is not None and (message.approval_id, message.raw) == (
+            self.approval.id,
+            self.raw,
+        ):
+            self._show_lines(message.lines)
+
+    def _show_lines(self, lines: Sequence[Line]) -> None:
+        assert self.approval is not None
+        self.document.show(self.approval.id, lines)
+        self.post_message(self.Changed())
+
+    @on(DocumentView.LastRowShown)
+    def _seen_whole(self, message: DocumentView.LastRowShown) -> None:
+        message.stop()
+        self.guard.saw_last(message.key)
+        self.post_message(self.Changed())
+
+    @on(DocumentView.Scrolled)
+    def _scrolled(self, message: DocumentView.Scrolled) -> None:
+        message.stop()
+        self.post_message(self.Changed())
+
+
+def _lines(approval: Approval, *, raw: bool) -> tuple[Line, ...]:
+    return raw_lines(approval.arguments) if raw else argument_lines(approval.arguments)

@@ -1,0 +1,165 @@
+"""How an approval looks in the queue and above its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+
+from pktui.text import one_line
+from pktui.tui.arguments import summary
+from pktui.tui.cells import fit
+from pktui.tui.document import Line, Tone
+from pktui.tui.moments import MINUTE, age, clock_time, countdown
+from pktui.tui.views.approvals.queue import State, settled_us, state_of
+
+if TYPE_CHECKING:
+    from rich.style import Style
+
+    from pktui.ledger.records import Approval
+    from pktui.tui.glyphs import Glyphs
+    from pktui.tui.theme import Ink
+    from pktui.tui.widgets.rows import Pen, Run
+
+_LABEL = 10
+_STATE = 12
+_WORDS: dict[State, str] = {
+    "waiting": "waiting",
+    "allowed": "allowed",
+    "ran": "allowed",
+    "denied": "denied",
+    "expired": "expired",
+    "withdrawn": "withdrawn",
+}
+_MEANING: dict[State, str] = {
+    "waiting": "",
+    "allowed": "allowed, runs when the agent calls again",
+    "ran": "allowed, and it ran",
+    "denied": "denied",
+    "expired": "expired: it can no longer be allowed; the agent may ask again",
+    "withdrawn": "withdrawn: the agent no longer waits for it",
+}
+
+
+def draw_row(approval: Approval, pen: Pen, now_us: int) -> Sequence[Sequence[Run]]:
+    """Draw the two lines of an approval in the queue."""
+    ink, state = pen.ink, state_of(approval, now_us)
+    sign, style = _sign(state, pen.glyphs, ink)
+    waiting = state == "waiting"
+    moment = _moment(approval, state, now_us)
+    room = max(0, pen.width - _STATE - cell_len(moment) - 2)
+    first: list[Run] = [
+        (fit(f"{sign} {_WORDS[state]}", _STATE), style),
+        (fit(f"{tool_name(approval)} ", room), ink.bold if waiting else ink.text),
+        (f" {moment} ", style if waiting else ink.dim),
+    ]
+    agent = agent_name(approval)
+    rest = summary(approval.arguments, pen.width) if waiting else _answer(approval, state)
+    room = max(0, pen.width - _STATE - cell_len(agent) - 3)
+    second: list[Run] = [
+        (" " * _STATE, ink.dim),
+        (f"{agent}  ", ink.info if waiting else ink.dim),
+        (fit(rest, room), ink.dim),
+    ]
+    return [first, second]
+
+
+def agent_name(approval: Approval) -> str:
+    """Return the agent's own name for itself."""
+    return one_line(approval.agent, 40) or "unnamed agent"
+
+
+def tool_name(approval: Approval) -> str:
+    """Return `server.tool`."""
+    return f"{one_line(approval.server, 40)}.{one_line(approval.tool, 80)}"
+
+
+def _moment(approval: Approval, state: State, now_us: int) -> str:
+    if state == "waiting":
+        return countdown(approval.expires_us - now_us)
+    return age(now_us - settled_us(approval))
+
+
+def _answer(approval: Approval, state: State) -> str:
+    if state == "expired":
+        return "allowed, not used in time" if approval.decided_by else "nobody decided"
+    if state == "withdrawn":
+        return "no longer waits"
+    by = f"by {one_line(approval.decided_by, 40)}" if approval.decided_by else ""
+    words = f": {one_line(approval.words)}" if approval.words else ""
+    return f"{by}{words}"
+
+
+def _sign(state: State, glyphs: Glyphs, ink: Ink) -> tuple[str, Style]:
+    return {
+        "waiting": (glyphs.waiting, ink.wait),
+        "allowed": (glyphs.allowed, ink.ok),
+        "ran": (glyphs.allowed, ink.ok),
+        "denied": (glyphs.denied, ink.bad),
+        "expired": (glyphs.hidden, ink.dim),
+        "withdrawn": (glyphs.hidden, ink.dim),
+    }[state]
+
+
+def header(approval: Approval, now_us: int, glyphs: Glyphs) -> tuple[Line, ...]:
+    """Say who asks, for what, why, and until when."""
+    state = state_of(approval, now_us)
+    lines = [
+        _labelled("who", who(approval, glyphs), "heading"),
+        _labelled("wants", tool_name(approval), "strong"),
+        _labelled("because", one_line(approval.reason, 400) or "the policy asks a person"),
+        _labelled("rule", one_line(approval.rule, 120) or "none named", "note"),
+        _labelled(
+            "asked", f"{clock_time(approval.created_us)}, {_ago(approval.created_us, now_us)}"
+        ),
+    ]
+    if state == "waiting":
+        left = approval.expires_us - now_us
+        tone: Tone = "removed" if left < MINUTE else "warning"
+        lines.append(_labelled("expires", f"in {countdown(left)}", tone))
+    else:
+        lines.append(_decided(approval, state, now_us))
+    if approval.words:
+        lines.append(_labelled("words", one_line(approval.words, 400)))
+    return tuple(lines)
+
+
+def who(approval: Approval, glyphs: Glyphs) -> str:
+    """Name the agent first, then where it works and how it is known."""
+    parts = [agent_name(approval)]
+    if approval.project:
+        parts.append(home_short(one_line(approval.project, 120)))
+    if approval.grant:
+        parts.append(f"grant {one_line(approval.grant, 40)}")
+    if approval.session:
+        parts.append(f"session {one_line(approval.session, 40)}")
+    return f" {glyphs.dot} ".join(parts)
+
+
+def home_short(path: str) -> str:
+    """Write the home directory as `~`."""
+    home = str(Path.home())
+    return f"~{path[len(home) :]}" if path == home or path.startswith(f"{home}/") else path
+
+
+def _decided(approval: Approval, state: State, now_us: int) -> Line:
+    text = _MEANING[state]
+    if state == "expired" and approval.decided_by:
+        text = "allowed, but the agent did not call again in time"
+    if approval.decided_by:
+        at = approval.decided_us
+        by = one_line(approval.decided_by, 60)
+        text = f"{text}; by {by} {clock_time(at)}, {_ago(at, now_us)}"
+    tone: Tone = "good" if state in {"allowed", "ran"} else "removed"
+    return _labelled("decided" if approval.decided_by else "ended", text, tone)
+
+
+def _ago(at_us: int, now_us: int) -> str:
+    span = age(now_us - at_us)
+    return span if span == "now" else f"{span} ago"
+
+
+def _labelled(label: str, text: str, tone: Tone = "text") -> Line:
+    return Line(text, tone, label.ljust(_LABEL), "key")

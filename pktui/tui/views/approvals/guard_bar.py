@@ -1,0 +1,85 @@
+"""The line under an approval: what its keys would do now, or why they do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from textual.reactive import reactive
+
+from pktui.tui.actions import BY_ID
+from pktui.tui.theme import Ink, ink_of
+from pktui.tui.widgets.bar import Bar, Part
+
+if TYPE_CHECKING:
+    from pktui.tui.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the line says. `note` stands alone where no key does anything."""
+
+    note: str = ""
+    quiet: bool = False
+    """Keys do nothing yet."""
+    below: int = 0
+    """Rows of arguments still below the edge, while the last was never shown."""
+    allow: bool = False
+    raw: bool = False
+
+
+class GuardBar(Bar):
+    """Shows an offer; each key can be clicked and goes the same guarded way."""
+
+    offer: reactive[Offer] = reactive(Offer())
+    refusal: reactive[str] = reactive("")
+    """Why the last key did nothing; shown in front until the next change."""
+
+    def left(self) -> Sequence[Part]:
+        """Return the keys, or the note."""
+        ink = ink_of(self.app)
+        if self.offer.note:
+            return (Part(f" {self.offer.note}", ink.dim),)
+        parts = [Part(" ", ink.dim)]
+        if self.refusal:
+            parts.append(Part(f"{self.refusal}   ", ink.wait))
+        elif self.offer.quiet:
+            parts.append(Part("a moment, read first   ", ink.wait))
+        return [*parts, *self._keys(ink)]
+
+    def right(self) -> Sequence[Part]:
+        """Say how much of the arguments is still to be seen."""
+        below = self.offer.below
+        if self.offer.note or not below:
+            return ()
+        ink = ink_of(self.app)
+        keys = self._shown("approvals.more")
+        rows = "1 more row" if below == 1 else f"{below:,} more rows"
+        return (Part(f"{keys} {rows} ", ink.wait, "view_action('more')"),)
+
+    def _keys(self, ink: Ink) -> list[Part]:
+        live = not self.offer.quiet
+        parts: list[Part] = []
+        for name, holds in (
+            ("approvals.allow", live and self.offer.allow),
+            ("approvals.deny", live),
+            ("approvals.deny_saying", live),
+            ("approvals.raw", True),
+            ("approvals.later", True),
+        ):
+            action = BY_ID[name]
+            label = "laid out" if name == "approvals.raw" and self.offer.raw else action.label
+            run = f"view_action('{action.command}')"
+            parts.append(Part(f"{self._shown(name)} ", ink.accent if holds else ink.faint, run))
+            parts.append(Part(f"{label}   ", ink.text if holds else ink.faint, run))
+        return parts
+
+    def _shown(self, name: str) -> str:
+        return cast("Console", self.app).keymap.shown(BY_ID[name])
+
+    async def action_view_action(self, name: str) -> None:
+        """Run an action of the view this line belongs to."""
+        view = cast("Console", self.app).view_in_front()
+        if view is not None:
+            await view.run_action(name)
