@@ -65,6 +65,9 @@ class MemoryInProcess:
     def ensure(self) -> None:
         self._answer("ensure")
 
+    def close(self) -> None:
+        self.calls.append("close")
+
     def status(self) -> Status:
         self._answer("status")
         active = sum(session.status == "active" for session in self.kept.values())

@@ -157,15 +157,17 @@ class Rows(ScrollView, Generic[T], can_focus=True):
     def show(
         self, source: RowSource[T], *, cursor: int = 0, draw: Draw[T] | None = None,
         row_height: int | None = None,
+        reveal: bool = True,
     ) -> None:  # fmt: skip
-        """Show other rows."""
+        """Show other rows; `reveal` brings the cursor into the window."""
         self.source = source
         self._draw = draw or self._draw
         self._row_height = row_height or self._row_height
         self.set_reactive(Rows.cursor, cursor)
         self._announced = None
         self.changed()
-        self._reveal()
+        if reveal:
+            self._reveal()
 
     def changed(self) -> None:
         """Tell that rows were loaded, added or taken away; keeps the cursor's index."""

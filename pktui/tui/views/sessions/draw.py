@@ -7,9 +7,10 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from pktui.text import one_line, visible
+from pktui.tui.cells import fit
 from pktui.tui.moments import age
 
 if TYPE_CHECKING:
@@ -66,14 +67,14 @@ def _session_line(session: Session, pen: Pen, now_us: int, count: str) -> list[R
     )
     tail: list[Run] = []
     if pen.width >= AGENT_FROM:
-        tail.append((f" {_fit(one_line(session.agent, 40), AGENT)}", ink.info))
+        tail.append((f" {fit(one_line(session.agent, 40), AGENT)}", ink.info))
     if pen.width >= PROJECT_FROM:
-        tail.append((f" {_fit(project_name(session.project), PROJECT)}", ink.dim))
+        tail.append((f" {fit(project_name(session.project), PROJECT)}", ink.dim))
     tail.append((f"{count:>{max(COUNT, len(count) + 1)}}", ink.dim))
     if pen.width >= AGE_FROM:
         tail.append((f"{_age(session, now_us):>{AGE}}", ink.faint))
     room = pen.width - STATE - sum(cell_len(text) for text, _ in tail) - 1
-    title = _fit(session_title(session), max(1, room))
+    title = fit(session_title(session), max(1, room))
     return [state, (title, ink.bold if pen.under_cursor else ink.text), *tail, (" ", ink.dim)]
 
 
@@ -87,26 +88,31 @@ def microseconds(at: datetime) -> int:
     return round(at.timestamp() * 1_000_000)
 
 
-def _fit(text: str, width: int) -> str:
-    if cell_len(text) <= width:
-        return set_cell_size(text, width)
-    return set_cell_size(text, width - 1) + "…"
-
-
 def _snippet(hit: Hit, pen: Pen) -> list[Run]:
     ink = pen.ink
     role = hit.message.role if hit.message else ""
-    runs: list[Run] = [(" " * 2, ink.dim), (f"{role:<{STATE - 2}}", ink.faint)]
-    at = 0
     text = hit.snippet[:SNIPPET_CHARACTERS]
-    for mark in sorted(hit.marks, key=lambda mark: mark.start):
-        if not at <= mark.start < mark.end <= len(text):
-            continue
-        runs.append((_flat(text[at : mark.start]), ink.dim))
-        runs.append((_flat(text[mark.start : mark.end]), ink.mark))
-        at = mark.end
+    marks = sorted((mark.start, mark.end) for mark in hit.marks)
+    marks = [(start, end) for start, end in marks if 0 <= start < end <= len(text)]
+    at = _first_shown(text, marks, pen.width - STATE)
+    runs: list[Run] = [("  ", ink.dim), (f"{role:<{STATE - 2}}", ink.faint)]
+    if at:
+        runs.append((pen.glyphs.more, ink.faint))
+    for start, end in marks:
+        if start >= at:
+            runs += [(_flat(text[at:start]), ink.dim), (_flat(text[start:end]), ink.mark)]
+            at = end
     runs.append((_flat(text[at:]), ink.dim))
     return runs
+
+
+def _first_shown(text: str, marks: Sequence[tuple[int, int]], room: int) -> int:
+    """Return where the snippet is cut so that its first mark is in the room."""
+    if not marks or cell_len(text[: marks[0][1]]) < room:
+        return 0
+    start = max(0, marks[0][0] - room // 4)
+    space = text.find(" ", start, marks[0][0])
+    return space + 1 if space >= 0 else start
 
 
 def _flat(text: str) -> str:

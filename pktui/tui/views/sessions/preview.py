@@ -56,6 +56,11 @@ class Preview(Vertical):
             super().__init__()
             self.turn, self.kind, self.part = turn, kind, part
 
+    class _NotRead(Message):
+        def __init__(self, turn: int, kind: Kind, error: PktuiError) -> None:
+            super().__init__()
+            self.turn, self.kind, self.error = turn, kind, error
+
     def __init__(self, services: Services, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self._services = services
@@ -66,6 +71,7 @@ class Preview(Vertical):
         self._turn = 0
         self._timer: Timer | None = None
         self._reading = False
+        self._failed = False
 
     def compose(self) -> ComposeResult:
         """Lay out the messages."""
@@ -87,13 +93,14 @@ class Preview(Vertical):
         same = row is not None and before is not None and row.session.id == before.session.id
         if same and row is not None and before is not None:
             same = [_id(hit) for hit in row.hits] == [_id(hit) for hit in before.hits]
-        if same and query == self._query:
+        if same and query == self._query and not self._failed:
             self._entitle()
             self._read_what_is_new()
             return
         self._query = query
         self._turn += 1
         self._reading = False
+        self._failed = False
         self._hit = self._first_hit(at_last_hit)
         self._entitle()
         if self._timer is not None:
@@ -175,11 +182,20 @@ class Preview(Vertical):
         try:
             part = read()
         except PktuiError as error:
-            self.post_message(self.Failed(error))
-            part = Part((), 0)
-            if kind == "show":
-                return
+            self.post_message(self._NotRead(turn, kind, error))
+            return
         self.post_message(self._Read(turn, kind, part))
+
+    @on(_NotRead)
+    def _give_up(self, message: _NotRead) -> None:
+        message.stop()
+        if message.turn != self._turn:
+            return
+        self._reading = False
+        if message.kind == "show":
+            self._failed = True
+            self.transcript.clear("This session cannot be read now. It appears when it can.")
+        self.post_message(self.Failed(message.error))
 
     @on(_Read)
     def _take(self, message: _Read) -> None:
@@ -191,6 +207,8 @@ class Preview(Vertical):
             hit = self.hit
             at = hit.message.id if hit and hit.message else 0
             transcript.show(message.part, at=at, marks=marks_of(*self._query))
+            if not message.part.messages:
+                transcript.clear("No messages yet.")
             return
         self._reading = False
         if message.kind == "older":

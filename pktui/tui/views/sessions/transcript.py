@@ -72,6 +72,7 @@ class Transcript(ScrollView, can_focus=True):
         self._width = 0
         self._asked: tuple[bool, int] | None = None
         self._ink: Ink | None = None
+        self._note = ""
         self.target_id = 0
 
     # What the owner calls
@@ -87,9 +88,10 @@ class Transcript(ScrollView, can_focus=True):
         self._whole = False
         self._begin()
 
-    def clear(self) -> None:
-        """Show nothing."""
+    def clear(self, note: str = "") -> None:
+        """Show no messages, and a note of the console's own words in their place."""
         self.show(Part((), 0))
+        self._note = note
 
     def add_older(self, part: Part) -> None:
         """Put older messages before those that are there."""
@@ -222,7 +224,9 @@ class Transcript(ScrollView, can_focus=True):
         line = self.scroll_offset.y + y
         base = self.rich_style
         if line >= self._starts[-1]:
-            return Strip.blank(width, base)
+            note = self._note if line == 1 and not self._part.messages else ""
+            strip = Strip([Segment(f"  {note}", self._inks().dim)])
+            return strip.adjust_cell_length(width, Style()).apply_style(base)
         index = bisect_right(self._starts, line) - 1
         block = self._blocks[index]
         strip = block.strips[line - self._starts[index]]

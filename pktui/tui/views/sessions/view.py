@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events, on, work
 from textual.containers import Vertical
@@ -142,7 +143,8 @@ class SessionsView(View):
     def memory_moved(self) -> None:
         """Read again, or say that the memory is away."""
         self._show_state()
-        if self.console.memory.state == "ok":
+        found = self._answer is not None and self._error is None
+        if self.console.memory.state == "ok" and not found:
             self._reload.ask()
 
     def scope_changed(self) -> None:
@@ -223,14 +225,20 @@ class SessionsView(View):
         """Show rows; the cursor stays on its session where the same question was asked."""
         rows = self._rows
         current = rows.current
+        again = self._shown_turn == self._turn
         cursor = 0
-        if current is not None and self._shown_turn == self._turn:
+        if current is not None and again:
             same = (i for i in range(source.total) if _is(source.at(i), current))
             cursor = next(same, min(rows.cursor, max(0, source.total - 1)))
         self._shown_turn = self._turn
         draw = draw_hit if two_lines else draw_session
-        rows.show(source, cursor=cursor, draw=draw(self.services.clock),
-                  row_height=2 if two_lines else 1)  # fmt: skip
+        rows.show(
+            source,
+            cursor=cursor,
+            draw=draw(self.services.clock),
+            row_height=2 if two_lines else 1,
+            reveal=not again or cursor != rows.cursor,
+        )
         self._show_state()
 
     # Showing
@@ -244,16 +252,15 @@ class SessionsView(View):
 
     @on(Preview.Failed)
     def _say_failure(self, event: Preview.Failed) -> None:
+        event.stop()
         if not isinstance(event.error, MemoryUnavailable):
             self.console.say_error(event.error)
 
     def _show_state(self) -> None:
         """Name mode, count and scope in the border; say why the list is empty."""
         ink = ink_of(self.app)
-        scope = self.console.scope_name
-        self.query_one("#session-list").border_subtitle = Content.from_rich_text(
-            Text(f"{self._count()} {self.console.glyphs.dot} {scope}", ink.dim)
-        )
+        border = self.query_one("#session-list")
+        border.border_subtitle = Content.from_rich_text(Text(self._counted(), ink.dim))
         note = self._answer.note if self._answer else ""
         if note and self._answer and self._answer.mode != self._answer.asked_mode:
             self._box.note(one_line(note, 120))
@@ -261,14 +268,20 @@ class SessionsView(View):
             self._box.note("")
         self._rows.say_empty(self._why_empty())
 
-    def _count(self) -> str:
+    def _counted(self) -> str:
+        """Return count and scope, and more where the border has room for it."""
+        dot = f" {self.console.glyphs.dot} "
+        scope = self.console.scope_name
         if self._answer is None:
-            return f"{self._known_total:,} session{'' if self._known_total == 1 else 's'}"
-        found = self._rows.source.total
-        more = f" {self.console.glyphs.dot} {len(self._answer.hits)} of {self._answer.total:,} hits"
+            plural = "" if self._known_total == 1 else "s"
+            return f"{self._known_total:,} session{plural}{dot}{scope}"
         status = self.console.memory.status
         total = f"{status.sessions:,}" if status else "?"
-        return f"{self._answer.mode} {self.console.glyphs.dot} {found} of {total} sessions{more}"
+        found = f"{self._rows.source.total} of {total}"
+        hits = f"{len(self._answer.hits)} of {self._answer.total:,} hits"
+        room = self.query_one("#session-list").size.width - 4
+        whole = dot.join((self._answer.mode, f"{found} sessions", hits, scope))
+        return whole if cell_len(whole) <= room else dot.join((found, scope))
 
     def _why_empty(self) -> Sequence[tuple[str, str]]:
         memory = self.console.memory

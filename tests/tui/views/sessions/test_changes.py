@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.tui.house import LARGE, SMALL
+from tests.tui.views.sessions.room import Room, sessions
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
+
+
+def _status(room: Room, number: int) -> str:
+    return room.memory.kept[number].status
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_e_ends_with_a_summary_and_u_takes_it_back(
+    paths: Paths, size: tuple[int, int]
+) -> None:
+    async with sessions(paths, size=size) as room:
+        await room.press("e")
+        await room.type_text("slow query found")
+        assert _status(room, 3) == "active"
+        await room.press("enter")
+        assert _status(room, 3) == "ended"
+        assert room.memory.kept[3].summary == "slow query found"
+        assert "○ ended  checkout is slow" in room.text()
+        await room.press("u")
+        assert _status(room, 3) == "active"
+        assert "● active checkout is slow" in room.text()
+
+
+async def test_the_summary_may_stay_empty(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        await room.press("e", "enter")
+        assert _status(room, 3) == "ended"
+        assert "end 3 None" in room.memory.calls
+
+
+async def test_escape_ends_nothing(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        await room.press("e", "escape")
+        assert _status(room, 3) == "active"
+
+
+async def test_an_ended_session_cannot_be_ended_but_reopened(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        await room.press("j", "e")
+        assert len(room.app.screen_stack) == 1
+        await room.press("R")
+        assert _status(room, 2) == "active"
+        await room.press("u")
+        assert _status(room, 2) == "ended"
+
+
+async def test_delete_asks_for_the_title(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        await room.press("D", "enter")
+        assert 3 in room.memory.kept
+        await room.type_text("checkout is slow")
+        await room.press("enter")
+        assert 3 not in room.memory.kept
+        assert room.titles() == ["migrate postgres", "debugging auth"]
+
+
+async def test_ten_steps_can_be_undone_and_then_there_is_nothing(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        await room.press("e", "enter", "j", "j", "e", "enter", "u", "u", "u")
+        assert _status(room, 3) == _status(room, 1) == "active"
+
+
+async def test_a_failed_change_is_told_and_changes_nothing(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        await room.press("e")
+        room.memory.down = True
+        await room.press("enter")
+        assert _status(room, 3) == "active"
+        assert "does not answer" in room.desk.notices()
+
+
+async def test_a_read_only_console_changes_nothing(paths: Paths) -> None:
+    async with sessions(paths, read_only=True) as room:
+        await room.press("e", "D")
+        assert len(room.app.screen_stack) == 1
+        assert "read-only" in room.desk.notices()
+
+
+@pytest.mark.parametrize("ending", [".md", ".json", ".jsonl"])
+async def test_export_writes_the_whole_session(
+    paths: Paths, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with sessions(paths) as room:
+        await room.press("G", "x")
+        target = tmp_path / f"out{ending}"
+        room.app.screen.query_one("#ask-input").value = str(target)  # type: ignore[attr-defined]
+        await room.press("enter")
+        written = target.read_text()
+        assert "The JWT token expires too fast" in written
+        assert "Keep the login redirect." in written
+        assert target.stat().st_mode & 0o777 == 0o600
+        if ending == ".json":
+            assert len(json.loads(written)["messages"]) == 4
+        if ending == ".jsonl":
+            assert len([json.loads(line) for line in written.splitlines()]) == 5
+
+
+async def test_export_never_overwrites(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "checkout-is-slow.md").write_text("mine")
+    async with sessions(paths) as room:
+        await room.press("x", "enter")
+        assert "exists already" in room.desk.notices()
+        assert (tmp_path / "checkout-is-slow.md").read_text() == "mine"

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.memory import MemoryInProcess
+from tests.tui.house import LARGE, SMALL
+from tests.tui.views.sessions.room import sessions
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
+
+
+def _long_memory(count: int) -> MemoryInProcess:
+    memory = MemoryInProcess()
+    memory.add(
+        "long", *(("user" if n % 2 else "agent", f"message {n}") for n in range(1, count + 1))
+    )
+    return memory
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_the_transcript_shows_roles_and_markdown(paths: Paths, size: tuple[int, int]) -> None:
+    async with sessions(paths, size=size) as room:
+        await room.press("G", "enter")
+        text = room.text()
+        assert "TTL is set to 60 instead of 3600" in text
+        assert "TTL = 60" in text
+        assert "```" not in text
+        assert all(role in text for role in ("user", "agent", "tool"))
+
+
+async def test_it_starts_at_the_newest_and_reads_older_ones_on_the_way_up(paths: Paths) -> None:
+    async with sessions(paths, _long_memory(450)) as room:
+        assert len(room.transcript.part.messages) == 200
+        assert "message 450" in room.text()
+        await room.press("enter", "g")
+        assert len(room.transcript.part.messages) == 400
+        assert "message 251" in room.text()
+        await room.press("g")
+        assert len(room.transcript.part.messages) == 450
+        await room.press("g")
+        assert "message 1 " in room.text()
+
+
+async def test_what_is_read_stays_in_place_when_older_ones_come(paths: Paths) -> None:
+    async with sessions(paths, _long_memory(450)) as room:
+        await room.press("enter")
+        room.transcript.scroll_to(y=8, animate=False)
+        await room.desk.settle()
+        before = room.text()
+        room.transcript._ask(older=True)
+        await room.desk.settle()
+        assert len(room.transcript.part.messages) == 400
+        assert room.text().splitlines()[3:-3] == before.splitlines()[3:-3]
+
+
+async def test_a_hit_far_back_is_read_with_what_is_around_it(paths: Paths) -> None:
+    async with sessions(paths, _long_memory(450)) as room:
+        await room.search("message 17")
+        await room.press("n")
+        part = room.transcript.part
+        assert part.has_older is False
+        assert part.has_newer is True
+        await room.press("enter", "G")
+        assert len(room.transcript.part.messages) == 400
+
+
+async def test_new_messages_are_added_at_the_end(paths: Paths) -> None:
+    memory = _long_memory(3)
+    async with sessions(paths, memory) as room:
+        longer = _long_memory(5)
+        memory.written, memory.kept = longer.written, longer.kept
+        room.app._look_at_memory()
+        await room.press()
+        assert "message 5" in room.text()
+        assert memory.calls[-1] == "messages 1 3 None" or "messages 1 None 3" in memory.calls
+
+
+async def test_a_long_tool_message_is_cut_until_asked_for(paths: Paths) -> None:
+    memory = MemoryInProcess()
+    memory.add("tool", ("tool", "\n".join(f"row {n}" for n in range(30))))
+    async with sessions(paths, memory) as room:
+        assert "23 more lines · o whole" in room.text()
+        await room.press("enter", "o")
+        assert "row 29" in room.text()
+
+
+async def test_copy_takes_the_marked_message(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        await room.press("G", "enter", "left_square_bracket", "y")
+        assert room.app.clipboard == "memory.store_knowledge approved"
+
+
+async def test_an_empty_session_says_so(paths: Paths) -> None:
+    memory = MemoryInProcess()
+    memory.add("nothing yet")
+    async with sessions(paths, memory) as room:
+        assert "No messages yet." in room.text()
