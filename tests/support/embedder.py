@@ -27,4 +27,5 @@ class WordsEmbedder:
         for row, text in enumerate(texts):
             for word in re.findall(r"\w+", text.lower()) or ["-"]:
                 vectors[row, zlib.crc32(word.encode()) % DIMENSION] += 1
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / lengths, np.float32)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pktui.errors import PktuiError, StoreError
+from pktui.errors import PktuiError
 
 if TYPE_CHECKING:
     from pktui.memory.embed import Embedder
@@ -83,9 +83,10 @@ class Background:
         store.model_waiting("loading", "the model is being loaded")
         try:
             store.attach(self._load_embedder())
-        except PktuiError as error:
-            self._say(f"The model cannot be loaded: {error}")
-            store.model_waiting("failed", f"the model cannot be loaded: {error}")
+        except Exception as error:  # noqa: BLE001  without a model the search by words goes on
+            why = f"the model cannot be loaded: {_described(error)}"
+            self._say(why)
+            store.model_waiting("failed", why)
 
     def _round(self, store: Store) -> float:
         """Do what there is to do; returns for how many seconds there is nothing more."""
@@ -96,8 +97,8 @@ class Background:
                 self._give_way()
             self._tidy(store)
             store.end_inactive()
-        except StoreError as error:
-            self._say(str(error))
+        except Exception as error:  # noqa: BLE001  the backlog stays and is tried again
+            self._say(f"Upkeep failed and is tried again: {_described(error)}")
             self._untidy = False
             return RETRY_S
         return QUIET_S if self._untidy else ROUND_S
@@ -115,3 +116,7 @@ class Background:
             waited += GAP_S
             if not self._activity.busy:
                 return
+
+
+def _described(error: Exception) -> str:
+    return str(error) if isinstance(error, PktuiError) else f"{type(error).__name__}: {error}"

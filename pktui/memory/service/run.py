@@ -88,6 +88,11 @@ class Service:
         if self._server is not None:
             self._server.should_exit = True
 
+    @property
+    def stopping(self) -> bool:
+        """Tell whether it is about to end, or has ended."""
+        return self._server is not None and self._server.should_exit
+
     async def _serve(self) -> None:
         from pktui.memory.service.app import build_app
 

@@ -1,0 +1,202 @@
+"""What makes the service end, and what it answers until the store is open."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pktui.errors import MemoryUnavailable, StoreError
+from pktui.memory.client import MemoryClient
+from pktui.memory.service import run
+from pktui.memory.service.ownership import Ownership
+from pktui.memory.starting import listens
+from pktui.settings import MemorySettings, Paths, Settings
+from tests.support.embedder import WordsEmbedder
+from tests.support.memory_service import running_service
+
+if TYPE_CHECKING:
+    from pktui.memory.embed import Embedder
+
+HALF_HOUR = MemorySettings(idle_minutes=30)
+
+
+class Clock:
+    """Monotonic seconds that a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for another thread, at most ten seconds."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        threading.Event().wait(0.005)
+
+
+def test_the_service_ends_when_idle_for_long_enough(paths: Paths) -> None:
+    clock = Clock()
+    with running_service(paths, settings=HALF_HOUR, monotonic=clock):
+        client = MemoryClient(paths, start=False)
+        client.start_session("busy")
+        until(lambda: client.status().model_state == "ready")
+        clock.now += 30 * 60 - 1
+        assert client.status().sessions == 1  # looking does not count as use
+        clock.now += 2
+        until(lambda: not listens(paths.memory_socket))
+        client.close()
+
+
+def test_a_request_keeps_the_service_awake(paths: Paths) -> None:
+    clock = Clock()
+    with running_service(paths, settings=HALF_HOUR, monotonic=clock):
+        client = MemoryClient(paths, start=False)
+        client.start_session("busy")
+        for _ in range(3):
+            clock.now += 20 * 60
+            client.sessions()
+        assert client.status().active_sessions == 1
+        client.close()
+
+
+def test_the_service_does_not_end_before_every_vector_is_made(paths: Paths) -> None:
+    clock = Clock()
+    loaded = threading.Event()
+
+    def slow_model() -> Embedder:
+        loaded.wait(10)
+        return WordsEmbedder()
+
+    with running_service(paths, settings=HALF_HOUR, monotonic=clock, load_embedder=slow_model):
+        client = MemoryClient(paths, start=False)
+        client.start_session()
+        client.log("user", "waits for its vector")
+        clock.now += 31 * 60
+        status = client.status()
+        assert (status.model_state, status.pending_vectors) == ("loading", 1)
+        loaded.set()
+        until(lambda: not listens(paths.memory_socket))
+        client.close()
+    with running_service(paths):
+        client = MemoryClient(paths, start=False)
+        client.sessions()
+        assert client.status().vectors == 1
+        client.close()
+
+
+def test_words_are_found_while_the_model_is_loading(paths: Paths) -> None:
+    loaded = threading.Event()
+
+    def slow_model() -> Embedder:
+        loaded.wait(10)
+        return WordsEmbedder()
+
+    with running_service(paths, load_embedder=slow_model):
+        client = MemoryClient(paths, start=False)
+        client.start_session()
+        client.log("user", "a stoat in winter")
+        early = client.search("stoat")
+        assert (early.asked_mode, early.mode, len(early.hits)) == ("hybrid", "words", 1)
+        assert early.note
+        loaded.set()
+        until(lambda: not client.status().pending_vectors)
+        until(lambda: client.status().model_state == "ready")
+        assert client.search("stoat").mode == "hybrid"
+        client.close()
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_search_by_words(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken_model() -> Embedder:
+        raise StoreError("the weights are not what they should be", "Install them again")
+
+    with running_service(paths, load_embedder=broken_model):
+        client = MemoryClient(paths, start=False)
+        client.start_session()
+        client.log("user", "a stoat in winter")
+        until(lambda: client.status().model_state == "failed")
+        assert "the weights are not what they should be" in client.status().note
+        assert len(client.search("stoat").hits) == 1
+        client.close()
+    assert "the weights are not what they should be" in capsys.readouterr().err
+
+
+def test_inactive_sessions_end_by_themselves(paths: Paths) -> None:
+    with running_service(paths, settings=MemorySettings(session_timeout_minutes=0)):
+        client = MemoryClient(paths, start=False)
+        session = client.start_session("forgotten")
+        until(lambda: client.session(session.id).status == "ended")
+        client.close()
+
+
+def test_stop_ends_the_service_and_returns_when_it_is_gone(paths: Paths) -> None:
+    with running_service(paths):
+        client = MemoryClient(paths, start=False)
+        client.start_session("kept")
+        client.stop()
+        assert paths.memory_lock.read_text() == ""
+        with pytest.raises(MemoryUnavailable, match="no memory service listens"):
+            client.stop()
+        Ownership.take(paths).release()
+
+
+def test_the_service_ends_when_its_data_directory_goes_away(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_service(paths) as service:
+        client = MemoryClient(paths, start=False)
+        client.start_session("lost")
+        client.close()
+        shutil.rmtree(paths.data_dir, ignore_errors=True)
+        until(lambda: service.stopping)
+    assert "is gone" in capsys.readouterr().err
+    assert not paths.data_dir.exists()
+
+
+def test_a_store_that_cannot_be_opened_is_told_to_every_request(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths.data_dir.mkdir(parents=True)
+    paths.memory_dir.write_text("no directory")
+    with running_service(paths) as service:
+        client = MemoryClient(paths, start=False)
+        with pytest.raises(StoreError, match=str(paths.memory_dir)):
+            client.sessions()
+        until(lambda: service.failure is not None)
+        client.close()
+    assert str(paths.memory_dir) in capsys.readouterr().err
+    assert run.main(paths, Settings()) == 1
+
+
+def test_what_is_not_there_is_said_in_the_shape_of_every_failure(
+    paths: Paths,
+) -> None:
+    with running_service(paths):
+        client = MemoryClient(paths, start=False)
+        client.sessions()
+        connection = client._transport._connection()
+        for method, target, body, status, words in (
+            ("GET", "/v1/nothing", b"", 404, b'"not_found"'),
+            ("PUT", "/v1/sessions", b"{}", 400, b"Method Not Allowed"),
+            ("GET", "/v1/sessions?colour=red", b"", 400, b"unknown field `colour`"),
+            ("POST", "/v1/sessions", b'{"colour":1}', 400, b"unknown field `colour`"),
+            ("POST", "/v1/messages", b'{"role"', 400, b"truncated"),
+            ("POST", "/v1/messages", b"\xff", 400, b'"invalid"'),
+        ):
+            connection.request(method, target, body=body)
+            response = connection.getresponse()
+            answer = response.read()
+            assert (response.status, words in answer) == (status, True), (target, answer)
+            assert response.getheader("content-type") == "application/json"
+        connection.close()
+        client.close()

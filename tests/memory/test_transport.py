@@ -1,0 +1,137 @@
+"""When a request is sent a second time, and when it must not be."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pktui.errors import MemoryUnavailable
+from pktui.memory.transport import UnixTransport
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+CLOSING = ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+
+
+class ScriptedServer:
+    """Takes one connection after the other; on each, plays its script of answers.
+
+    None in a script closes the connection instead of answering.
+    """
+
+    def __init__(self, path: Path, scripts: list[list[bytes | None]]) -> None:
+        self.requests: list[bytes] = []
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._scripts = scripts
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._listener.close()
+        self._thread.join(5)
+
+    def _serve(self) -> None:
+        for script in self._scripts:
+            connection, _ = self._listener.accept()
+            with connection:
+                for reply in script:
+                    request = _read(connection)
+                    if request:
+                        self.requests.append(request)
+                    if reply is None or not request:
+                        break
+                    connection.sendall(reply)
+
+
+def _read(connection: socket.socket) -> bytes:
+    """Return a request, which ends in its body `{}`, or nothing where the client has closed."""
+    request = b""
+    while not request.endswith(b"{}") and (part := connection.recv(65536)):
+        request += part
+    return request
+
+
+@pytest.fixture
+def socket_path(tmp_path: Path) -> Path:
+    return tmp_path / "s"
+
+
+@pytest.fixture
+def transport(socket_path: Path) -> Iterator[UnixTransport]:
+    made = UnixTransport(socket_path, timeout=5, start=None)
+    yield made
+    made.close()
+
+
+def ask(transport: UnixTransport, *, repeatable: bool = False) -> bytes:
+    return transport.request("POST", "/x", b"{}", {}, repeatable=repeatable).body
+
+
+def test_connections_are_kept(socket_path: Path, transport: UnixTransport) -> None:
+    server = ScriptedServer(socket_path, [[ANSWER, ANSWER, ANSWER]])
+    assert [ask(transport) for _ in range(3)] == [b"{}"] * 3
+    assert len(server.requests) == 3
+    server.close()
+
+
+def test_a_connection_that_was_closed_meanwhile_costs_nothing(
+    socket_path: Path, transport: UnixTransport
+) -> None:
+    server = ScriptedServer(socket_path, [[CLOSING], [ANSWER]])
+    assert [ask(transport), ask(transport)] == [b"{}", b"{}"]
+    assert len(server.requests) == 2
+    server.close()
+
+
+def test_what_may_run_twice_is_sent_again(socket_path: Path, transport: UnixTransport) -> None:
+    server = ScriptedServer(socket_path, [[None], [ANSWER]])
+    assert ask(transport, repeatable=True) == b"{}"
+    assert len(server.requests) == 2
+    server.close()
+
+
+def test_what_may_have_been_done_is_not_sent_again(
+    socket_path: Path, transport: UnixTransport
+) -> None:
+    server = ScriptedServer(socket_path, [[None], [ANSWER]])
+    with pytest.raises(MemoryUnavailable, match="went away before it answered"):
+        ask(transport)
+    assert len(server.requests) == 1
+    assert ask(transport) == b"{}"
+    server.close()
+
+
+def test_a_second_loss_is_told(socket_path: Path, transport: UnixTransport) -> None:
+    server = ScriptedServer(socket_path, [[None], [None]])
+    with pytest.raises(MemoryUnavailable, match="went away"):
+        ask(transport, repeatable=True)
+    assert len(server.requests) == 2
+    server.close()
+
+
+def test_a_service_that_is_silent_is_started_once(socket_path: Path) -> None:
+    started: list[ScriptedServer] = []
+
+    def start() -> None:
+        started.append(ScriptedServer(socket_path, [[ANSWER]]))
+
+    transport = UnixTransport(socket_path, timeout=5, start=start)
+    assert ask(transport) == b"{}"
+    assert len(started) == 1
+    transport.close()
+    started[0].close()
+
+
+def test_a_slow_answer_is_a_time_out(socket_path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(socket_path))
+    listener.listen()
+    transport = UnixTransport(socket_path, timeout=0.05, start=None)
+    with pytest.raises(MemoryUnavailable, match=r"did not answer within 0\.05 seconds"):
+        ask(transport, repeatable=True)
+    listener.close()
