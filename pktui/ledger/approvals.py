@@ -218,7 +218,7 @@ class Approvals:
             ),
         )
         if not changed:
-            self._check_open(approval.id, self.get(approval.id))
+            raise ApprovalError(f"approval {approval.id} is not {old} any more", _LIST)
         self._record(approval, approval.status)
         return self.get(approval.id) or approval
 

@@ -1,8 +1,8 @@
 """Canonical JSON (RFC 8785) and the hash that binds an approval to its arguments.
 
 Keys are sorted by UTF-16 code units, floats are written as ECMAScript writes them, nothing is
-escaped that need not be. Two deviations, both so that distinct arguments never share a hash and
-every argument has one: integers are written exactly, also beyond 2**53, and a lone surrogate is
+escaped that need not be. Two deviations, so that every argument has a hash and no two integers
+or texts share one: integers are written exactly, also beyond 2**53, and a lone surrogate is
 written as its lower-case `\\udxxx` escape. The `rfc8785` package refuses both, which would make
 a call with a large id impossible to approve; the rules fit on this page.
 """

@@ -1,0 +1,181 @@
+"""Secrets are taken out, long arguments cut, and neither takes long."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pktui.ledger.masking import mask_arguments, mask_text, names_secret
+from tests.ledger.test_canonical import VALUES
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA75\n-----END RSA PRIVATE KEY-----"
+SECRETS = [
+    "sk-proj-Abcdefghijklmnop0123456789",
+    "sk-ant-api03-abcdefghijklmnop",
+    "sk_live_abcdefgh12345678",
+    "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+    "github_pat_11ABCDEFG0abcdefghijkl_mnop",
+    "glpat-abcdefghij0123456789",
+    "AKIAIOSFODNN7EXAMPLE",
+    "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+    "xoxb-123456789012-abcdefghijkl",
+    "hf_abcdefghijklmnopqrstuvwx",
+    "npm_abcdefghijklmnopqrstuvwxyz0123456789",
+    "SG.abcdefghijklmnopqrst.uvwxyz0123456789abcd",
+    JWT,
+    PEM,
+    PEM.replace("RSA ", "").split("-----END")[0],
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS, ids=lambda secret: secret[:12])
+@pytest.mark.parametrize("around", ["{}", "use {} now", '"{}"', "key={}&x=1", "a/{}\n"])
+def test_known_shapes_are_masked_wherever_they_stand(secret: str, around: str) -> None:
+    masked = mask_text(around.format(secret))
+    assert "[masked]" in masked
+    assert secret[12:] not in masked
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Authorization: Bearer abcdef0123456789xyz", "Authorization: Bearer [masked]"),
+        ("postgres://ada:s3cret!@db/shop", "postgres://[masked]@db/shop"),
+        ("export DB_PASSWORD=hunter2 && make", "export DB_PASSWORD=[masked] && make"),
+        ('{"api_key": "0123-4567"}', '{"api_key": [masked]}'),
+        ("curl -u x --password hunter2", "curl -u x --password [masked]"),
+        ("https://x.test/?token=abcdef&page=2", "https://x.test/?token=[masked]&page=2"),
+    ],
+)
+def test_secrets_named_in_text_are_masked_and_their_names_kept(text: str, masked: str) -> None:
+    assert mask_text(text) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The JWT token expires too fast",
+        "ask-me-anything-about-our-shop",
+        "Read the monkey's keyboard layout",
+        "see https://example.test/a:b and user@example.test",
+        "def token_count(text): return len(text.split())",
+        "risk-assessment-for-2026-quarter",
+    ],
+)
+def test_plain_text_stays_as_it_is(text: str) -> None:
+    assert mask_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["password", "DB_PASSWORD", "X-Api-Key", "authToken", "client_secret", "Authorization", "pin"],
+)
+def test_members_that_name_a_secret_are_masked(key: str) -> None:
+    assert names_secret(key)
+    for value in ("short", 1234, ["a", "b"], {"deep": "er"}):
+        assert json.loads(mask_arguments({key: value})) == {key: "[masked]"}
+
+
+@pytest.mark.parametrize("key", ["max_tokens", "tokens", "path", "keyboard", "spinner", "title"])
+def test_members_that_only_sound_like_it_are_kept(key: str) -> None:
+    assert json.loads(mask_arguments({key: "value"})) == {key: "value"}
+
+
+def test_secrets_are_found_at_any_depth_and_in_names() -> None:
+    arguments = {"env": [{"name": "X", "value": SECRETS[0]}], SECRETS[3]: 1}
+    text = mask_arguments(arguments)
+    assert SECRETS[0] not in text
+    assert SECRETS[3] not in text
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"),
+    [
+        ("masked", {"path": "/etc", "token": "[masked]", "n": 3, "deep": {"list": [1.5, None]}}),
+        ("full", {"path": "/etc", "token": "abcdefgh", "n": 3, "deep": {"list": [1.5, None]}}),
+        (
+            "keys",
+            {
+                "path": "string",
+                "token": "string",
+                "n": "integer",
+                "deep": {"list": ["number", "null"]},
+            },
+        ),
+    ],
+)
+def test_each_mode_keeps_what_it_says(mode: str, kept: object) -> None:
+    arguments = {"path": "/etc", "token": "abcdefgh", "n": 3, "deep": {"list": [1.5, None]}}
+    assert json.loads(mask_arguments(arguments, mode)) == kept  # type: ignore[arg-type]
+
+
+def test_the_hash_mode_and_no_arguments_keep_nothing() -> None:
+    assert mask_arguments({"a": 1}, "hash") == mask_arguments(None) == ""
+    assert mask_arguments({}) == "{}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"text": "x" * 500_000},
+        {"text": "\N{SNOWMAN}" * 100_000},
+        {"many": ["x" * 100] * 20_000},
+        {f"key {number}": "x" * 50 for number in range(50_000)},
+        {"x" * 300_000: 1},
+        {"deep": [[["y" * 1000] * 100] * 100]},
+    ],
+    ids=["text", "wide text", "list", "members", "name", "nested"],
+)
+def test_long_arguments_are_cut_and_stay_json(arguments: dict[str, object]) -> None:
+    text = mask_arguments(arguments)
+    assert 100 < len(text.encode()) <= 64 * 1024
+    assert "… [cut]" in text
+    assert isinstance(json.loads(text), dict)
+
+
+def test_a_secret_across_the_cut_is_masked_whole() -> None:
+    for place in range(64 * 1024 - 60, 64 * 1024 + 5, 7):
+        text = mask_arguments({"text": "x" * (place - 1) + " " + SECRETS[3]}, "masked", 200_000)
+        assert "ghp_" not in text
+        assert "ghp_" not in mask_arguments({"text": "x" * (place - 1) + " " + SECRETS[3]})
+
+
+def test_nesting_without_end_is_cut() -> None:
+    value: object = "deep"
+    for _ in range(900):
+        value = [value]
+    assert "… [cut]" in mask_arguments({"value": value})
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["eyJ", "eyJaaaaaaaa.", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "sk-", "://a:", "token='",
+     "token=\"'", "bearer ", "SG.", "AKIA", "password ", "a", "ghp_", "--token "],
+)  # fmt: skip
+def test_no_text_makes_masking_slow(unit: str) -> None:
+    """Ten times the text may take ten times the time, give or take the machine's noise."""
+
+    def cost(repeats: int) -> float:
+        text = unit * repeats
+        started = time.perf_counter()
+        mask_text(text)
+        return time.perf_counter() - started
+
+    small = min(cost(3_000) for _ in range(3))
+    large = min(cost(30_000) for _ in range(3))
+    assert large < 40 * small + 0.05
+
+
+@settings(derandomize=True, max_examples=60, deadline=None)
+@given(st.dictionaries(st.text(), VALUES, max_size=4), st.sampled_from(["masked", "full", "keys"]))
+def test_whatever_comes_the_result_is_json_within_its_size(
+    arguments: dict[str, object], mode: str
+) -> None:
+    text = mask_arguments(arguments, mode, 256)  # type: ignore[arg-type]
+    assert len(text.encode()) <= 256
+    assert isinstance(json.loads(text), dict)

@@ -1,0 +1,59 @@
+"""Who runs now, and who only did."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pktui.ledger import Ledger
+from pktui.ledger import presence as module
+from tests.ledger.conftest import START_US
+
+
+@pytest.fixture
+def ended_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_running_process_is_seen_with_what_it_says(ledger: Ledger) -> None:
+    token = ledger.presence.announce("gateway", server="memory", project="/home/ada")
+    assert ledger.presence.update(token, agent="claude-code", detail="12 calls")
+    (present,) = ledger.presence.alive("gateway")
+    assert (present.token, present.pid, present.started_us) == (token, os.getpid(), START_US)
+    assert (present.server, present.project) == ("memory", "/home/ada")
+    assert (present.agent, present.detail) == ("claude-code", "12 calls")
+    assert ledger.presence.alive("console") == ()
+    assert ledger.presence.alive() == (present,)
+
+
+def test_who_leaves_is_gone(ledger: Ledger) -> None:
+    token = ledger.presence.announce("console")
+    ledger.presence.leave(token)
+    assert ledger.presence.alive() == ()
+    assert not ledger.presence.update(token, detail="late")
+
+
+def test_who_died_is_dropped(ledger: Ledger, ended_pid: int) -> None:
+    ledger.presence.announce("gateway", pid=ended_pid)
+    assert ledger.presence.alive() == ()
+    assert ledger._database.rows("SELECT * FROM presence") == []
+
+
+def test_a_later_process_with_the_same_pid_is_another(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.presence.announce("gateway")
+    monkeypatch.setattr(module, "process_birth", lambda pid: "another time")
+    assert ledger.presence.alive() == ()
+
+
+def test_a_process_has_one_birth_by_either_way(ended_pid: int) -> None:
+    assert module.process_birth(os.getpid())
+    assert module.process_birth(os.getpid()) == module.process_birth(os.getpid())
+    assert module.process_birth(ended_pid) is None
+    assert module._birth_by_ps(ended_pid) is None
