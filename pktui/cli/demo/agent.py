@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -27,8 +27,6 @@ ASK_AGAIN_SECONDS = 12.0
 ASK_AGAIN_TIMES = 20
 WAITING = "approve"
 """The decision that a gateway gives for a call which still waits for a person."""
-
-Sleep = Callable[[float], Awaitable[None]]
 
 
 class Agent:
@@ -63,12 +61,12 @@ def _decision(result: CallToolResult) -> str:
     return str(decision.get("effect", "")) if isinstance(decision, dict) else ""
 
 
-def connect(stack: AsyncExitStack, server: str, environment: Mapping[str, str]) -> Client:
+def connect(server: str, environment: Mapping[str, str]) -> Client:
     """Return a client of `pktui gateway SERVER`; it starts when it is entered."""
     return Client(
         StdioServerParameters(
             command=sys.executable,
-            args=["-m", "pktui", "gateway", server],
+            args=["-P", "-m", "pktui", "gateway", server],
             env=dict(environment),
             cwd=Path.cwd(),
         ),
@@ -76,13 +74,14 @@ def connect(stack: AsyncExitStack, server: str, environment: Mapping[str, str]) 
     )
 
 
-async def play(agent: Agent, scenes: tuple[Scene, ...], chance: random.Random) -> None:
-    """Play scenes for ever, each once before any comes again."""
+async def play(agent: Agent, scenes: Sequence[Scene], chance: random.Random) -> None:
+    """Play the scenes in their order, then for ever each once before any comes again."""
     while True:
-        for scene in chance.sample(scenes, len(scenes)):
+        for scene in scenes:
             for step in scene.steps:
                 await _perform(agent, step)
                 await anyio.sleep(step.pause * chance.uniform(0.7, 1.3))
+        scenes = chance.sample(scenes, len(scenes))
 
 
 async def _perform(agent: Agent, step: Step) -> None:
@@ -132,8 +131,7 @@ async def main(argument: str, environment: Mapping[str, str]) -> None:
     async with AsyncExitStack() as stack:
         clients = {}
         for server in SERVERS:
-            client = connect(stack, server, environment)
-            clients[server] = await stack.enter_async_context(client)
+            clients[server] = await stack.enter_async_context(connect(server, environment))
         agent = Agent(clients)
         if argument == "--led":
             await _led(agent)
