@@ -93,6 +93,7 @@ class Events:
         Raises `LedgerUnavailable`.
         """
         audit = self._audit
+        effect = effect or ("refused" if kind == "refused" else "")
         masked = mask_arguments(arguments, audit.arguments, audit.max_argument_bytes)
         extra = json_text(detail) if detail else ""
         with self._database.transaction():

@@ -234,7 +234,7 @@ def _call(row: Row, outcome: Row | None) -> CallRow:
         server=server,
         tool=tool,
         arguments=arguments,
-        effect=effect or "refused",
+        effect=effect,
         rule=rule,
         reason=reason,
         outcome=outcome[1] if outcome else "",
