@@ -307,7 +307,8 @@ class Relay:
         return self._in_flight.wait_empty(seconds)
 
     def server_lost(self, why: str) -> None:
-        """Answer everything that waits for a server that is gone."""
+        """Answer everything that waits for a server that is gone, and whatever comes yet."""
+        self._ended = why
         self.stop(why)
         for waiting in self._in_flight.take_all():
             self._fail(waiting)
