@@ -1,0 +1,80 @@
+"""The real MCP client over the real socket, in both protocol eras."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from pktui.memory.client import MemoryClient
+from pktui.memory.envelope import identity_headers
+from pktui.memory.records import Identity
+from pktui.memory.tools.catalogue import INSTRUCTIONS, SERVER_NAME, definitions
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
+
+
+@pytest.mark.parametrize(("mode", "version"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
+async def test_a_client_lists_and_calls_the_tools(served: Paths, mode: str, version: str) -> None:
+    who = Identity("mcp client", f"grant ü {mode}", "/home/ada")
+    transport = httpx2.AsyncHTTPTransport(uds=str(served.memory_socket))
+    async with httpx2.AsyncClient(transport=transport, headers=identity_headers(who)) as http:
+        streams = streamable_http_client("http://localhost/mcp", http_client=http)
+        async with Client(streams, mode=mode) as client:
+            assert client.protocol_version == version
+            assert client.instructions == INSTRUCTIONS
+            assert client.server_info is not None
+            assert client.server_info.name == SERVER_NAME
+            tools = (await client.list_tools()).tools
+            assert [tool.name for tool in tools] == [one["name"] for one in definitions()]
+            await client.call_tool("start_logging_session", {"name": "over MCP"})
+            logged = await client.call_tool("log_message", {"role": "user", "content": "quokka"})
+            found = await client.call_tool("search_all_sessions", {"query": "quokka"})
+            refused = await client.call_tool("get_session", {"sessionId": 1.5})
+    assert not logged.is_error
+    assert logged.structured_content is not None
+    assert found.structured_content is not None
+    ids = [hit["messageId"] for hit in found.structured_content["results"]]
+    assert logged.structured_content["messageId"] in ids
+    assert refused.is_error
+    assert refused.structured_content is None
+    memory = MemoryClient(served, who, start=False)
+    session = memory.current_session()
+    assert session is not None
+    assert (session.name, session.agent, session.project) == ("over MCP", who.agent, who.project)
+    memory.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping"}', b'{"jsonrpc":"2.0","id":1,"result":{}}'),
+        (b'{"jsonrpc":"2.0","method":"notifications/initialized"}', None),
+        (b'{"jsonrpc":"2.0","id":1,"method":"no/such"}', b'"code":-32601'),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}', b'"code":-32602'),
+        (b'{"jsonrpc":"2.0","id":1', b'"code":-32700'),
+        ('{"jsonrpc":"2.0","id":1,"method":"ü\\n"}'.encode(), b'"code":-32601'),
+    ],
+)
+def test_one_message_is_carried_for_the_gateway(
+    memory: MemoryClient, body: bytes, answer: bytes | None
+) -> None:
+    got = memory.mcp(body)
+    assert (got is None) is (answer is None)
+    if answer is not None:
+        assert got is not None
+        assert answer in got
+
+
+def test_a_message_of_the_modern_era_needs_no_agreed_version(memory: MemoryClient) -> None:
+    got = memory.mcp(
+        b'{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"list_sessions",'
+        b'"arguments":{},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
+        b'"io.modelcontextprotocol/clientCapabilities":{}}}}'
+    )
+    assert got is not None
+    assert b'"resultType":"complete"' in got.replace(b" ", b"")
