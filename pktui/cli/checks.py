@@ -9,6 +9,7 @@ import platform
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -105,8 +106,10 @@ def _directory(what: str, path: Path) -> Check:
     if found.st_uid != os.getuid():
         cure = "Set PKTUI_CONFIG_DIR and PKTUI_DATA_DIR to directories of your own"
         return Check(what, "fail", f"{path} belongs to uid {found.st_uid}, not to you", cure)
-    if not os.access(path, os.W_OK | os.X_OK):
-        return Check(what, "fail", f"{path} cannot be written", f"Run chmod u+rwx {path}")
+    refusal = _refusal(path)
+    if refusal:
+        cure = f"Make it writable (chmod u+rwx {path}), or set another with PKTUI_DATA_DIR"
+        return Check(what, "fail", f"{path} cannot be written: {refusal}", cure)
     if mode & _OTHERS:
         cure = f"Run chmod {PRIVATE_DIRECTORY:o} {path}"
         return Check(what, "warn", f"{path} is open to others (mode {mode:04o})", cure)
@@ -115,9 +118,20 @@ def _directory(what: str, path: Path) -> Check:
 
 def _unmade(what: str, path: Path) -> Check:
     parent = next(parent for parent in path.parents if parent.exists())
-    if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
-        return Check(what, "ok", f"{path} (made when it is needed)")
-    return Check(what, "fail", f"{path} cannot be made in {parent}", f"Make {parent} writable")
+    refusal = _refusal(parent)
+    if refusal:
+        cure = f"Make {parent} writable, or set another with PKTUI_CONFIG_DIR and PKTUI_DATA_DIR"
+        return Check(what, "fail", f"{path} cannot be made in {parent}: {refusal}", cure)
+    return Check(what, "ok", f"{path} (made when it is needed)")
+
+
+def _refusal(directory: Path) -> str:
+    """Return why nothing can be written there; the file it is tried with has no name."""
+    try:
+        with tempfile.TemporaryFile(dir=directory):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def servers(paths: Paths) -> Iterator[Check]:

@@ -120,6 +120,19 @@ def test_a_file_in_the_place_of_a_directory_fails(paths: Paths) -> None:
     assert found(paths)["data directory"].state == "fail"
 
 
+def test_a_directory_that_cannot_be_written_fails(
+    used: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_where: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("pktui.cli.checks.tempfile.TemporaryFile", refuse)
+    after = found(used)
+    assert after["data directory"].state == "fail"
+    assert after["data directory"].found.endswith("cannot be written: Read-only file system")
+    assert "cannot be made in" in after["socket directory"].found
+
+
 def test_who_runs_is_named(used: Paths) -> None:
     ledger = Ledger.open(used.ledger_file)
     token = ledger.presence.announce("gateway", server="files")
