@@ -31,7 +31,7 @@ _TELL_SECONDS = 5.0
 OFFERED = {"workshop": 8, "memory": 14}
 HIDDEN = {"workshop": "rotate_keys", "memory": "delete_knowledge"}
 SEARCHES: tuple[tuple[Mode, str, str], ...] = (
-    ("meaning", "visitors are signed out too early", "debugging auth"),
+    ("meaning", "people are logged out before they finish buying", "debugging auth"),
     ("words", "replica identity sequences", "migrate postgres 14 to 17"),
     ("exact", "ERR_TOO_MANY_REDIRECTS", "debugging auth"),
 )
