@@ -1,0 +1,206 @@
+"""`pktui memory`, `sessions`, `knowledge` and `import` against a running service."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pktui.cli.app import run
+from pktui.memory.client import MemoryClient
+from pktui.memory.records import Identity
+from tests.memory.importers.test_opencode_pk import make
+from tests.support.memory_service import running_service
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
+
+Say = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def memory(paths: Paths) -> Iterator[MemoryClient]:
+    """A client of a service for the directories that the environment names."""
+    with running_service(paths):
+        client = MemoryClient(paths, Identity("claude-code", "", "/home/ada"), start=False)
+        client.sessions()
+        yield client
+        client.close()
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    """Run a command; returns its status, standard output and standard error."""
+
+    def call(*argv: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = run(argv)
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return call
+
+
+def data(answer: tuple[int, str, str]) -> Any:
+    status, out, err = answer
+    assert status == 0, err
+    return json.loads(out)
+
+
+def test_sessions_are_listed_shown_and_searched(memory: MemoryClient, say: Say) -> None:
+    session = memory.start_session("debugging \x1b[31mauth")
+    memory.log("user", "The token\x07 expires")
+    memory.log("agent", "The TTL is 60")
+    status, out, _ = say("sessions", "list", "auth", "status:active")
+    assert status == 0
+    assert "debugging ␛[31mauth" in out
+    assert "\x1b[31m" not in out
+    assert data(say("sessions", "list", "--json"))["items"][0]["id"] == session.id
+    _, out, _ = say("sessions", "show", "1")
+    assert "The token␇ expires" in out
+    assert data(say("sessions", "show", "1", "--json"))["messages"]["total"] == 2
+    _, out, err = say("sessions", "show", "1", "--limit", "1")
+    assert "The TTL is 60" in out
+    assert "token" not in out
+    assert "--before 2" in err
+    _, out, _ = say("sessions", "show", "1", "--before", "2")
+    assert "The token" in out
+    assert "TTL" not in out
+    _, out, err = say("sessions", "search", "token", "--mode", "words")
+    assert "The token␇ expires" in out
+    assert "1 of 1, by words" in err
+    found = data(say("sessions", "search", "--mode", "exact", "TTL is", "--json"))
+    assert found["hits"][0]["message"]["content"] == "The TTL is 60"
+
+
+def test_sessions_end_reopen_and_go(memory: MemoryClient, say: Say) -> None:
+    memory.start_session("one")
+    assert "has ended" in say("sessions", "end", "1", "--summary", "done")[2]
+    assert "nothing was changed" in say("sessions", "end", "1", "--summary", "other")[2]
+    assert memory.session(1).summary == "done"
+    assert "active again" in say("sessions", "reopen", "1")[2]
+    assert data(say("sessions", "reopen", "1", "--json"))["changed"] is False
+    status, _, err = say("sessions", "delete", "1")
+    assert (status, "Give --yes" in err) == (1, True)
+    assert say("sessions", "delete", "1", "--yes")[0] == 0
+    status, out, err = say("sessions", "show", "1")
+    assert (status, out) == (1, "")
+    assert err == "pktui: no session has the id 1. List the sessions to see their ids\n"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("sessions", "show"),
+        ("sessions", "show", "0"),
+        ("sessions", "show", "x"),
+        ("sessions", "list", "--limit", "0"),
+        ("sessions", "list", "--status", "lost"),
+        ("sessions", "search", "x", "--mode", "psychic"),
+        ("knowledge", "update", "1"),
+        ("import", "jsonl"),
+    ],
+)
+def test_words_that_mean_nothing_are_a_usage_error(say: Say, argv: tuple[str, ...]) -> None:
+    status, out, err = say(*argv)
+    assert (status, out) == (2, "")
+    assert err
+
+
+def test_knowledge_is_kept_found_changed_and_removed(
+    memory: MemoryClient, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert say("knowledge", "add", "Deploy", "make deploy", "--tag", "ops", "--tag", "ci")[0] == 0
+    monkeypatch.setattr(sys, "stdin", io.StringIO("from a pipe"))
+    assert data(say("knowledge", "add", "Piped", "-", "--json"))["content"] == "from a pipe"
+    _, out, _ = say("knowledge", "list", "--tag", "ci")
+    assert "Deploy" in out
+    assert "Piped" not in out
+    _, out, _ = say("knowledge", "get", "1")
+    assert "make deploy" in out
+    _, out, _ = say("knowledge", "search", "deploy", "--mode", "words")
+    assert "Deploy" in out
+    assert say("knowledge", "update", "1", "--title", "Ship")[0] == 0
+    changed = data(say("knowledge", "get", "1", "--json"))
+    assert (changed["title"], changed["tags"]) == ("Ship", ["ops", "ci"])
+    _, out, _ = say("knowledge", "stats")
+    assert "ci (1), ops (1)" in out
+    assert say("knowledge", "delete", "1", "--yes")[0] == 0
+    assert memory.stats().total == 1
+
+
+def test_an_export_is_imported_again(memory: MemoryClient, say: Say, tmp_path: Path) -> None:
+    memory.start_session("kept")
+    memory.log("user", "a line\u2028 and 🎉")
+    memory.add_entry("Entry", "Words")
+    file = tmp_path / "all.jsonl"
+    assert "3 records" in say("sessions", "export", "--to", str(file))[2]
+    status, _, err = say("sessions", "export", "--to", str(file))
+    assert (status, "is there already" in err) == (1, True)
+    types = [json.loads(line)["type"] for line in file.read_bytes().splitlines()]
+    assert types == ["session", "message", "entry"]
+    assert data(say("import", "jsonl", str(file), "--json"))["known"] == 3
+    memory.delete_session(1)
+    status, _, err = say("import", "jsonl", str(file))
+    assert err == "1 sessions, 1 messages and 0 entries were added; 1 were known.\n"
+    assert memory.messages(2).items[0].content == "a line\u2028 and 🎉"
+
+
+def test_lines_that_cannot_be_used_are_named(
+    memory: MemoryClient, say: Say, tmp_path: Path
+) -> None:
+    file = tmp_path / "broken.jsonl"
+    file.write_text(
+        '{"type":"session","source":"x","source_id":"1","started_at":"2026-03-02T13:00:00Z"}\n'
+        "no JSON\n"
+        '{"type":"message","source":"x","session":"9","source_id":"1","role":"user",'
+        '"content":"lost","created_at":"2026-03-02T13:00:00Z"}\n'
+    )
+    status, _, err = say("import", "jsonl", str(file))
+    assert status == 0
+    assert "1 sessions, 0 messages" in err
+    assert "2 could not be taken in:" in err
+    assert "  line 2: " in err
+    assert "  message 1 of x 9: its session is not known" in err
+    assert memory.sessions().total == 1
+    status, _, err = say("import", "jsonl", str(tmp_path / "none"))
+    assert (status, "cannot be read: No such file" in err) == (1, True)
+
+
+def test_opencode_personal_knowledge_is_imported(
+    memory: MemoryClient, say: Say, tmp_path: Path
+) -> None:
+    path = make(tmp_path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(
+            "INSERT INTO sessions VALUES (1, 'old', '2026-01-01T10:00:00Z', NULL, NULL, 0)"
+        )
+        database.commit()
+    assert data(say("import", "opencode-pk", str(path), "--json"))["sessions"] == 1
+    assert data(say("import", "opencode-pk", str(tmp_path), "--json"))["known"] == 1
+    assert memory.sessions("source:opencode-pk").items[0].name == "old"
+
+
+def test_the_service_is_looked_at_reindexed_and_stopped(
+    memory: MemoryClient, say: Say, paths: Paths
+) -> None:
+    memory.start_session("one")
+    memory.log("user", "x")
+    status, out, err = say("memory", "status")
+    assert status == 0
+    assert f"{paths.memory_dir} (ready)" in out
+    assert str(paths.logs_dir) in err
+    assert data(say("memory", "status", "--json"))["messages"] == 1
+    assert data(say("memory", "reindex", "--json"))["state"] == "ready"
+    assert say("memory", "stop")[2] == "The memory service has ended.\n"
+    assert say("memory", "stop") == (0, "", "No memory service was running.\n")
+    status, out, err = say("memory", "status")
+    assert (status, out) == (1, "")
+    assert err.startswith("pktui: no memory service listens on ")
