@@ -1,4 +1,4 @@
-"""The memory, as the commands reach it: through its service, started where it does not run."""
+"""What commands reach: the memory through its service, started where need be, and the ledger."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pktui.settings import Paths
 
 if TYPE_CHECKING:
+    from pktui.ledger.ledger import Ledger
     from pktui.memory.client import MemoryClient
 
 
@@ -25,3 +26,25 @@ def memory(*, start: bool = True) -> Iterator[MemoryClient]:
         yield client
     finally:
         client.close()
+
+
+@contextmanager
+def ledger(*, write: bool = False) -> Iterator[Ledger]:
+    """Give the ledger for as long as the block runs; without `write` it is opened to be read.
+
+    Raises `LedgerUnavailable`, also where there is none yet.
+    """
+    from pktui.ledger.ledger import Ledger
+    from pktui.settings import load_settings
+
+    paths = Paths.from_environment()
+    opened = Ledger.open(paths.ledger_file, audit=load_settings(paths).audit, read_only=not write)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def used_before() -> bool:
+    """Tell whether there is a ledger yet."""
+    return Paths.from_environment().ledger_file.exists()

@@ -1,0 +1,146 @@
+"""`pktui audit`: read the record of what happened, and verify that nobody has edited it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pktui.cli import output, reach
+from pktui.errors import UsageError
+
+if TYPE_CHECKING:
+    from pktui.ledger.feed_filter import FeedFilter
+    from pktui.ledger.ledger import Ledger
+    from pktui.ledger.records import CallRow, Event
+
+audit_app = typer.Typer()
+
+_LOOK_SECONDS = 0.2
+_PAGE = 500
+
+
+@audit_app.command()
+def tail(
+    query: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="QUERY",
+            help="Only calls that match: words, tool:fs_*, effect:denied, agent:, since:2h, -not.",
+        ),
+    ] = None,
+    number: Annotated[
+        int, typer.Option("--number", "-n", min=0, max=100_000, help="How many to begin with.")
+    ] = 20,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on printing what happens.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON Lines.")] = False,
+) -> None:
+    """Print the newest events, oldest first; with a QUERY the newest calls that match it."""
+    wanted = _filter(" ".join(query or ()))
+    if not follow and not reach.used_before():
+        output.note("Nothing is on record yet.")
+        return
+    with reach.ledger() as ledger:
+        for record in _records(ledger, wanted, number, follow=follow):
+            if json:
+                output.json_line(record)
+            else:
+                output.line(_line(record))
+            if follow:
+                sys.stdout.flush()
+
+
+@audit_app.command()
+def verify(json: output.JsonFlag = False) -> None:
+    """Follow the chain from its first row to its head; exit 1 where a row is at fault."""
+
+    def progress(done: int, of: int) -> None:
+        print(f"\r{done:,} of {of:,} rows", end="", file=sys.stderr, flush=True)
+
+    watched = sys.stderr.isatty() and not json
+    with reach.ledger() as ledger:
+        found = ledger.events.verify(progress if watched else None)
+    if watched:
+        print(file=sys.stderr)
+    if json:
+        output.json(found)
+    elif found.ok:
+        output.line(f"The chain holds: {found.rows:,} rows.")
+    else:
+        output.line(f"The chain is broken after {found.rows:,} good rows: {found.problem}.")
+    raise typer.Exit(0 if found.ok else 1)
+
+
+def _filter(text: str) -> FeedFilter | None:
+    """Return the filter of a query, None where there is no query."""
+    from pktui.ledger.feed_filter import FeedFilter
+    from pktui.ledger.records import now_us
+
+    wanted, problems = FeedFilter.parse(text, now_us=now_us())
+    if problems:
+        first = problems[0]
+        raise UsageError(f"{text[first.start : first.end]} cannot be used: {first.why}")
+    return wanted or None
+
+
+def _records(
+    ledger: Ledger, wanted: FeedFilter | None, number: int, *, follow: bool
+) -> Iterator[Event | CallRow]:
+    """Give the newest records, then, while following, each as it comes."""
+    version = ledger.data_version()
+    last = ledger.events.last_seq()
+    newest = _newest(ledger, wanted, number)
+    yield from newest
+    last = max(last, newest[-1].seq) if newest else last
+    while follow:
+        news = _after(ledger, wanted, last)
+        yield from news
+        if news:
+            last = news[-1].seq
+            continue
+        while ledger.data_version() == version:
+            time.sleep(_LOOK_SECONDS)
+        version = ledger.data_version()
+
+
+def _newest(
+    ledger: Ledger, wanted: FeedFilter | None, number: int
+) -> tuple[Event, ...] | tuple[CallRow, ...]:
+    if wanted is None:
+        return ledger.events.newest(number)
+    return ledger.feed.page(wanted, limit=number)
+
+
+def _after(
+    ledger: Ledger, wanted: FeedFilter | None, seq: int
+) -> tuple[Event, ...] | tuple[CallRow, ...]:
+    if wanted is None:
+        return ledger.events.tail(seq, _PAGE)
+    return ledger.feed.page(wanted, after_seq=seq, limit=_PAGE)
+
+
+def _line(record: Event | CallRow) -> str:
+    """Return a record on one line: time, what, who, tool, how it ended, why."""
+    from pktui.text import one_line
+
+    kind = getattr(record, "kind", "decision")
+    where = f"{record.server}.{record.tool}" if record.tool else record.server
+    took = f"{record.outcome} {record.duration_us / 1000:.0f} ms" if record.outcome else ""
+    why = " ".join(part for part in (record.rule, record.reason) if part)
+    parts = (
+        f"{record.seq:>7}",
+        output.moment(record.at_us),
+        f"{kind:<8}",
+        f"{record.effect:<9}",
+        record.grant or record.agent or "-",
+        where or "-",
+        took,
+        why,
+        record.arguments,
+    )
+    return one_line("  ".join(part for part in parts if part), 400)

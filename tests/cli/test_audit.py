@@ -1,0 +1,122 @@
+"""`pktui audit`: the record, read and verified."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pktui.cli.app import run
+from pktui.ledger import Caller, Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pktui.settings import Paths
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def ledger(paths: Paths) -> Iterator[Ledger]:
+    opened = Ledger.open(paths.ledger_file)
+    for number in range(30):
+        opened.events.append(
+            "decision",
+            caller=Caller("claude-code", project="/home/ada"),
+            call_id=f"c{number}",
+            server="memory",
+            tool=["search", "store"][number % 2],
+            effect=["allow", "deny"][number % 2],
+            arguments={"text": f"number {number} \x1b[31m"},
+        )
+    yield opened
+    opened.close()
+
+
+def test_nothing_is_on_record_before_the_first_use(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["audit", "tail"]) == 0
+    assert "Nothing is on record yet" in capsys.readouterr().err
+    assert run(["audit", "verify"]) == 1
+    assert "there is no ledger" in capsys.readouterr().err
+
+
+def test_the_newest_events_are_printed_oldest_first(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["audit", "tail", "-n", "2"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split()[0] == "29"
+    assert "claude-code  memory.store" in second
+    assert "deny" in second
+    assert "\x1b" not in second
+
+
+def test_json_lines_carry_the_whole_event(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["audit", "tail", "-n", "3", "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["seq"] for event in events] == [28, 29, 30]
+    assert events[1]["prev"] == events[0]["hash"]
+
+
+def test_a_query_shows_only_calls_that_match(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["audit", "tail", "effect:denied", "number 2*", "--json"]) == 0
+    assert capsys.readouterr().out == ""
+    assert run(["audit", "tail", "effect:denied", '"number 2"', "--json"]) == 0
+    calls = [json.loads(line)["call_id"] for line in capsys.readouterr().out.splitlines()]
+    assert calls == ["c21", "c23", "c25", "c27", "c29"]
+
+
+def test_a_query_that_cannot_be_used_is_a_usage_error(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["audit", "tail", "effect:maybe"]) == 2
+    assert "effect:maybe cannot be used: no effect maybe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("query", [[], ["tool:store"]], ids=["all", "filtered"])
+def test_following_prints_what_comes(ledger: Ledger, query: list[str]) -> None:
+    tail = subprocess.Popen(
+        [sys.executable, "-m", "pktui", "audit", "tail", "-f", "-n", "1", "--json", *query],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert tail.stdout is not None
+    try:
+        assert json.loads(tail.stdout.readline())["seq"] == 30
+        ledger.events.append("decision", call_id="new", server="memory", tool="store")
+        assert json.loads(tail.stdout.readline())["call_id"] == "new"
+    finally:
+        tail.kill()
+        tail.stdout.close()
+        tail.wait()
+
+
+def test_an_untouched_chain_holds(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", "verify"]) == 0
+    assert "The chain holds: 30 rows." in capsys.readouterr().out
+    assert run(["audit", "verify", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
+
+
+def test_an_edited_row_is_named(
+    ledger: Ledger, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(sqlite3.connect(paths.ledger_file, isolation_level=None)) as raw:
+        raw.execute("DROP TRIGGER events_are_never_edited")
+        raw.execute("UPDATE events SET effect = 'allow' WHERE seq = 12")
+    assert run(["audit", "verify"]) == 1
+    assert "broken after 11 good rows: row 12 was edited" in capsys.readouterr().out
