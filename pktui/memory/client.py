@@ -127,7 +127,7 @@ class MemoryClient:
     ) -> Page[Message]:
         """Return messages of a session in their order.
 
-        `after` and `before` are a message's id: the first ones after it, the last ones before it.
+        `after` and `before` are a message's `seq`: the first ones after it, the last ones before it.
         Without either the first ones are returned. `total` counts the whole session.
         """
         asked = {"before": before, "after": after}

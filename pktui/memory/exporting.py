@@ -109,7 +109,7 @@ def _session(memory: Readable, session: Session) -> Iterator[Record]:
                 content=message.content,
                 created_at=message.created_at,
             )
-        after = page[-1].id
+        after = page[-1].seq
 
 
 def _entry(entry: Entry) -> EntryRecord:

@@ -37,7 +37,7 @@ def test_messages_are_read_from_both_ends(memory: MemoryClient) -> None:
     last = memory.messages(session.id, before=2**62, limit=3)
     assert [m.id for m in first.items] == ids[:3]
     assert [m.id for m in last.items] == ids[4:]
-    following = memory.messages(session.id, after=ids[2], limit=3)
+    following = memory.messages(session.id, after=first.items[-1].seq, limit=3)
     assert [m.id for m in following.items] == ids[3:6]
     assert [m.id for m in memory.messages(session.id, before=int(last.cursor)).items] == ids[:4]
     assert {first.total, last.total, following.total} == {7}

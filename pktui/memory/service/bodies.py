@@ -23,7 +23,7 @@ class ListSessions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ListMessages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`GET /v1/sessions/{id}/messages`; `before` and `after` are message ids."""
+    """`GET /v1/sessions/{id}/messages`; `before` and `after` are a message's `seq`."""
 
     before: int | None = None
     after: int | None = None

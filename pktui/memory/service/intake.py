@@ -151,7 +151,7 @@ def _messages(store: Store, session_id: int) -> Iterator[Message]:
     after = 0
     while page := store.messages(session_id, after=after, limit=PAGE).items:
         yield from page
-        after = page[-1].id
+        after = page[-1].seq
 
 
 def _entries(store: Store) -> Iterator[Entry]:

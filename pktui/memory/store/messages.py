@@ -101,21 +101,23 @@ class Messages:
     def page(
         self, session_id: int, before: int | None, after: int | None, limit: int
     ) -> Page[Message]:
-        """Return messages in order: the first ones, those after an id, or the last before one."""
+        """Return messages in order: the first ones, those after a `seq`, or the last before one.
+
+        A session's messages are numbered without gaps, as none is ever removed alone.
+        """
         with self._state.lock:
             total = self._state.catalogue.get(session_id).session.message_count
-            ids = [
-                int(self._state.messages.ids[at]) for at in self._state.messages.members(session_id)
-            ]
-        if after is not None:
-            ids = [one for one in ids if one > after]
-        if before is not None:
-            ids = [one for one in ids if one < before]
-        from_end = before is not None and after is None
-        part = ids[-limit:] if from_end else ids[:limit]
-        more = len(part) < len(ids)
-        edge = (part[0] if from_end else part[-1]) if part else 0
-        return Page(tuple(self.get_many(part)), total, str(edge) if more else "")
+            members = self._state.messages.members(session_id)
+            first = min(max(after or 0, 0), total)
+            last = total if before is None else max(first, min(before - 1, total))
+            from_end = before is not None and after is None
+            if from_end:
+                first, more = max(first, last - limit), last - limit > first
+            else:
+                last, more = min(last, first + limit), first + limit < last
+            ids = [int(self._state.messages.ids[at]) for at in members[first:last]]
+        edge = first + 1 if from_end else last
+        return Page(tuple(self.get_many(ids)), total, str(edge) if more else "")
 
     def neighbours(self, message_id: int, count: int) -> tuple[Message, ...]:
         """Return the message with up to `count` messages before and after it in its session."""

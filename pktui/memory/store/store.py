@@ -172,8 +172,9 @@ class Store:
     ) -> Page[Message]:
         """Return messages of a session in order.
 
-        Without bounds the first ones, `after` an id those that follow it, `before` an id the last
-        ones before it. The page's cursor is the id to go on from, in the same direction.
+        Without bounds the first ones, `after` a message's `seq` those that follow it, `before`
+        one the last ones before it. The page's cursor is the `seq` to go on from, in the same
+        direction.
         """
         return self._messages.page(session_id, before, after, _limit(limit))
 

