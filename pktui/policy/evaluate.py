@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pktui.policy.document import Action, Policy
@@ -178,8 +179,16 @@ def _within_limits(
         reason,
         charges=tuple(usage.charge for usage in usages),
         usages=tuple(usages),
-        once=effect is Effect.APPROVE and changed,
+        once=effect is Effect.APPROVE and (changed or is_grave(call.tool)),
     )
+
+
+@lru_cache(maxsize=1024)
+def is_grave(tool: str) -> bool:
+    """Tell whether a tool's name says that it destroys or moves money."""
+    from pktui.policy.risk import classify
+
+    return classify({"name": tool}).severity == "critical"
 
 
 def _approval(

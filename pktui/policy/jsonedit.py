@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def write(value: Any) -> str:
     if isinstance(value, list):
         inner = ", ".join(map(write, value))
         return f"[{inner}]"
-    return json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
 
 
 def replace_value(text: str, node: Node, value: str) -> str:
