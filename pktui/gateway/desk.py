@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +38,7 @@ class Desk:
         self._server = server
         self._log = log
         self._ledger = Ledger.open(paths.ledger_file, audit=settings.audit)
-        self.caller = Caller("", grant, uuid.uuid4().hex, os.getcwd())  # noqa: PTH109
+        self.caller = Caller("", grant, os.urandom(16).hex(), os.getcwd())  # noqa: PTH109
         policy = open_policy(paths, server, policy_file, changed=self._policy_changed)
         self.enforcer = Enforcer(
             self._ledger, policy, settings.approvals, server, clock=now_us, log=log

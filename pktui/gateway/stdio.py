@@ -17,7 +17,6 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Literal
 
-from pktui.gateway.builtin import MemoryServer
 from pktui.gateway.desk import Desk
 from pktui.gateway.holding import Pace
 from pktui.gateway.jsonrpc import Limits
@@ -26,7 +25,6 @@ from pktui.gateway.narrator import Narrator
 from pktui.gateway.relay import Relay, Wiring
 from pktui.gateway.upstream import ProcessServer
 from pktui.ledger.records import now_us
-from pktui.memory.records import Identity
 
 if TYPE_CHECKING:
     from pktui.gateway.servers import ServerEntry
@@ -78,7 +76,7 @@ def run_stdio(
             policy_file=policy_file,
             log=narrator.say,
         ) as desk:
-            upstream = process or MemoryServer(paths, lambda: _identity(desk), narrator.say)
+            upstream = process or _memory(paths, desk, narrator)
             return _relay(settings, server.name, desk, upstream, narrator, ends)
     finally:
         if process is not None:
@@ -90,8 +88,15 @@ def _start(server: ServerEntry, settings: Settings, narrator: Narrator) -> Proce
     return ProcessServer(server, narrator, settings.gateway.max_message_bytes * _SERVER_LINES)
 
 
-def _identity(desk: Desk) -> Identity:
-    return Identity(desk.caller.agent, desk.caller.grant, desk.caller.project)
+def _memory(paths: Paths, desk: Desk, narrator: Narrator) -> Upstream:
+    """Return the built-in memory; its HTTP client is loaded for it alone."""
+    from pktui.gateway.builtin import MemoryServer
+    from pktui.memory.records import Identity
+
+    def identity() -> Identity:
+        return Identity(desk.caller.agent, desk.caller.grant, desk.caller.project)
+
+    return MemoryServer(paths, identity, narrator.say)
 
 
 def _relay(

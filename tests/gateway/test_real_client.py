@@ -81,7 +81,8 @@ async def test_a_whole_visit(ledger: Ledger, era: str) -> None:
 async def test_progress_comes_through_and_a_quota_holds(ledger: Ledger, era: str) -> None:
     steps: list[float] = []
 
-    async def note(progress: float, _total: float | None, _message: str | None) -> None:
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        del total, message
         steps.append(progress)
 
     async with connected(era) as client:

@@ -15,7 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN_SERVER = Path(__file__).with_name("plain_server.py")
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def plain_server(*options: str) -> list[str]:
