@@ -86,6 +86,7 @@ class Console(App[int], inherit_bindings=False):
         "styles/sessions.tcss",
         "styles/panes.tcss",
         "styles/approvals.tcss",
+        "styles/feed.tcss",
     ]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("app"), *bindings("tray")]
     ENABLE_COMMAND_PALETTE = False

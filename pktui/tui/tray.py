@@ -48,18 +48,23 @@ class Tray(Bar):
         if new and self.services.settings.console.bell:
             self.app.bell()
 
+    async def action_show(self, approval_id: str) -> None:
+        """Open the queue at an approval; for clicks."""
+        console = cast("Console", self.app)
+        await console.action_view("approvals")
+        view = console.view_in_front()
+        if view is not None:
+            view.go_to(approval_id)
+
     def left(self) -> Sequence[Part]:
         """Say how many wait, and who asks for what, the first to expire first."""
         ink, console = ink_of(self.app), cast("Console", self.app)
         glyphs = console.glyphs
         now = self.services.clock()
         parts = [Part(f" {glyphs.waiting} {len(self.waiting)} waiting: ", ink.wait, OPEN)]
-        first = True
-        for approval in sorted(self.waiting, key=lambda item: item.expires_us):
-            if not first:
-                parts.append(Part(f" {glyphs.dot} ", ink.faint, OPEN))
-            first = False
-            parts += _asks(approval, glyphs.into, now, ink)
+        soonest = sorted(self.waiting, key=lambda item: item.expires_us)
+        for place, approval in enumerate(soonest):
+            parts += _asks(approval, f" {glyphs.dot} " if place else "", glyphs.into, now, ink)
         return parts
 
     def right(self) -> Sequence[Part]:
@@ -71,13 +76,15 @@ class Tray(Bar):
         return (Part(f" {keys} ", ink.accent, OPEN), Part("open ", ink.dim, OPEN))
 
 
-def _asks(approval: Approval, into: str, now_us: int, ink: Ink) -> list[Part]:
+def _asks(approval: Approval, before: str, into: str, now_us: int, ink: Ink) -> list[Part]:
     left = approval.expires_us - now_us
     agent = one_line(approval.agent, 24) or "unnamed agent"
     tool = f"{one_line(approval.server, 24)}.{one_line(approval.tool, 32)}"
+    show = f"show('{approval.id}')"
     return [
-        Part(f"{agent} ", ink.info, OPEN),
-        Part(f"{into} ", ink.faint, OPEN),
-        Part(f"{tool} ", ink.text, OPEN),
-        Part(countdown(left), ink.bad if left < MINUTE else ink.wait, OPEN),
+        Part(before, ink.faint, show),
+        Part(f"{agent} ", ink.info, show),
+        Part(f"{into} ", ink.faint, show),
+        Part(f"{tool} ", ink.text, show),
+        Part(countdown(left), ink.bad if left < MINUTE else ink.wait, show),
     ]

@@ -58,7 +58,11 @@ class AskScreen(ModalScreen[str | None]):
 
     @on(Input.Changed)
     def _show_problem(self, event: Input.Changed) -> None:
-        problem = self._check(event.value) if event.value else ""
+        text = visible(event.value)
+        if text != event.value:
+            event.input.value = text
+            return
+        problem = self._check(text) if text else ""
         self.query_one("#ask-foot", Static).update(self._foot(problem))
 
     @on(Input.Submitted)

@@ -33,6 +33,9 @@ class View(Widget):
     def search(self, text: str) -> None:
         """Search or filter by this text, where the view can."""
 
+    def go_to(self, *names: str) -> None:
+        """Put the cursor on what these names stand for: a server and a tool, an approval."""
+
     def shown(self) -> None:
         """Refresh: the view came to the front."""
 

@@ -141,6 +141,11 @@ class ApprovalsView(View):
 
     # What moved
 
+    def go_to(self, *names: str) -> None:
+        """Put the cursor on an approval."""
+        self._go_to = names[0]
+        self._turns.ask()
+
     def shown(self) -> None:
         """Load what changed while another view was in front."""
         self._turns.ask()
@@ -185,7 +190,7 @@ class ApprovalsView(View):
         self._go_to = ""
         before, self._queue = self._queue, queue
         index = queue.index(wanted)
-        if queue != before:
+        if queue != before or (current and current.id != wanted):
             cursor = index if index is not None else min(self.rows.cursor, len(queue.items) - 1)
             self.rows.show(ListSource(queue.items), cursor=max(0, cursor))
             self.query_one("#approvals-queue").border_title = self._title()

@@ -1,27 +1,361 @@
-"""The Feed view."""
+"""The Feed view: every call as it happens, until the reader looks back."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from textual import events, on, work
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Input
+
+from pktui.errors import PktuiError
+from pktui.text import visible
+from pktui.tui.actions import bindings
 from pktui.tui.views.base import View
-from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
+from pktui.tui.views.feed.bar import FeedBar
+from pktui.tui.views.feed.chips import Wanted, read_filter
+from pktui.tui.views.feed.detail import Whole, call_lines
+from pktui.tui.views.feed.draw import draw_call
+from pktui.tui.views.feed.reader import FeedReader, Step
+from pktui.tui.views.feed.rows import FeedRows, FeedSource
+from pktui.tui.views.feed.window import Window
+from pktui.tui.widgets.document import DocumentView
+from pktui.tui.widgets.empty import Empty
+from pktui.tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.binding import BindingType
+    from textual.timer import Timer
+
+    from pktui.tui.services import Services
+    from pktui.tui.views.feed.call import FeedCall
+
+Kind = Literal["newest", "older", "newer", "moved"]
+ORDER: tuple[Kind, ...] = ("newest", "older", "newer", "moved")
+"""What is read first when several are asked for."""
+SIDE_BY_SIDE = 100
+"""Cells; narrower, a call opens over the list."""
+TYPING_SECONDS = 0.15
 
 
 class FeedView(View):
-    """The Feed view."""
+    """Shows calls in a window over the ledger; one read at a time, in a thread."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("feed")]
+
+    class _Read(Message):
+        def __init__(
+            self, kind: Kind, wanted: Wanted, seen: Window, step: Step, counts: tuple[int, ...]
+        ) -> None:
+            super().__init__()
+            self.kind, self.wanted, self.seen = kind, wanted, seen
+            self.step, self.counts = step, counts
+
+    class _Failed(Message):
+        def __init__(self, error: PktuiError) -> None:
+            super().__init__()
+            self.error = error
+
+    class _WholeRead(Message):
+        def __init__(self, key: str, whole: Whole) -> None:
+            super().__init__()
+            self.key, self.whole = key, whole
+
+    def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
+        super().__init__(services, id=id)
+        self._reader = FeedReader(services)
+        self._wanted = Wanted()
+        self._window = Window()
+        self._source = FeedSource(self._near_start)
+        self._asked: set[Kind] = set()
+        self._busy = False
+        self._loaded = False
+        self._open = False
+        self._typing: Timer | None = None
+        self._last_error = ""
+
+    # Layout
 
     def compose(self) -> ComposeResult:
-        """Lay out the list."""
-        yield Rows[str](ListSource(), _draw, glyphs=self.console.glyphs)
+        """Lay out the list under its bar, the detail beside it."""
+        with Horizontal(id="feed-panes"):
+            with Vertical(id="feed-list", classes="pane"):
+                yield Input(
+                    id="feed-filter",
+                    placeholder='agent:claude tool:fs_* effect:denied since:2h "words" -not',
+                )
+                yield FeedBar(id="feed-bar")
+                yield Empty(
+                    "No calls yet.",
+                    "Every tool call of an agent behind pktui is shown here as it happens. "
+                    "Give this command to an MCP client in place of a server's own:",
+                    "pktui gateway memory",
+                )
+                yield FeedRows(
+                    self._source, draw_call, can_follow=True, glyphs=self.console.glyphs,
+                    id="feed-rows",
+                )  # fmt: skip
+            with Vertical(id="feed-detail", classes="pane"):
+                yield DocumentView(id="feed-call")
+
+    def on_mount(self) -> None:
+        """Begin at the newest calls."""
+        self.query_one(Input).display = False
+        self._arrange()
+        self._ask("newest")
+
+    @property
+    def rows(self) -> FeedRows:
+        """The list."""
+        return self.query_one(FeedRows)
+
+    @property
+    def window(self) -> Window:
+        """The calls held."""
+        return self._window
+
+    @property
+    def bar(self) -> FeedBar:
+        """The line over the list."""
+        return self.query_one(FeedBar)
+
+    @property
+    def document(self) -> DocumentView:
+        """The pane of the open call."""
+        return self.query_one(DocumentView)
 
     def focus_default(self) -> None:
-        """Focus the list."""
-        self.query_one(Rows).focus()
+        """Focus the list, or the call where it covers the list."""
+        (self.document if self._covered else self.rows).focus()
 
+    @property
+    def _covered(self) -> bool:
+        return self._open and self.size.width < SIDE_BY_SIDE
 
-def _draw(item: str, pen: Pen) -> list[list[Run]]:
-    return [[(item, pen.ink.text)]]
+    def on_resize(self, _event: events.Resize) -> None:
+        """Fit the panes to the width."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        has_any = bool(self._window.rows) or not self._loaded or bool(self._wanted.text)
+        self.query_one(Empty).display = not has_any
+        self.rows.display = has_any
+        self.query_one("#feed-list").display = not self._covered
+        self.query_one("#feed-detail").display = self._open
+
+    # What moved
+
+    def shown(self) -> None:
+        """Take what came while another view was in front."""
+        self._ask("moved")
+
+    def ledger_moved(self) -> None:
+        """Take what came."""
+        self._ask("moved")
+
+    def scope_changed(self) -> None:
+        """Show the calls of this project, or all."""
+        self._want(self._wanted.text)
+
+    def search(self, text: str) -> None:
+        """Filter by this text."""
+        self.query_one(Input).value = text
+        self._want(text)
+
+    def _near_start(self) -> None:
+        if self._loaded and self._window.rows and not self._window.at_start:
+            self._ask("older")
+
+    def _ask(self, kind: Kind) -> None:
+        if not self._loaded and kind != "newest":
+            return
+        self._asked.add(kind)
+        if not self._busy:
+            self._next()
+
+    def _next(self) -> None:
+        kind = next((kind for kind in ORDER if kind in self._asked), None)
+        self._busy = kind is not None
+        if kind is not None:
+            self._asked.discard(kind)
+            self._read(kind, self._wanted, self._window)
+
+    @work(thread=True, group="feed")
+    def _read(self, kind: Kind, wanted: Wanted, window: Window) -> None:
+        reader = self._reader
+        try:
+            if kind == "newest":
+                step = reader.newest(wanted)
+            elif kind == "older":
+                step = reader.older(wanted, window)
+            elif kind == "newer":
+                step = reader.newer(wanted, window)
+            else:
+                step = reader.moved(wanted, window)
+            counts = reader.counts()
+        except PktuiError as error:
+            self.post_message(self._Failed(error))
+            return
+        self.post_message(self._Read(kind, wanted, window, step, counts))
+
+    @on(_Read)
+    def _take(self, message: _Read) -> None:
+        message.stop()
+        self._last_error = ""
+        self.bar.counts = message.counts
+        stale = message.wanted is not self._wanted
+        overtaken = message.seen is not self._window and message.kind != "newest"
+        if stale or overtaken:
+            self._asked.add("newest" if stale else message.kind)
+        else:
+            self._show(message.kind, message.step)
+        self._next()
+
+    def _show(self, kind: Kind, step: Step) -> None:
+        self._loaded = True
+        before, self._window = self._window, step.window
+        rows = self.rows
+        if kind == "newest" or (kind == "moved" and before.following and step.before == 0):
+            rows.set_reactive(FeedRows.follow, step.window.following)
+        if step.window.rows != before.rows:
+            self._source.items = step.window.rows
+            if step.before:
+                rows.shifted(step.before)
+            else:
+                rows.changed()
+        self._arrange()
+        self._tell()
+
+    def _tell(self) -> None:
+        self.bar.following = self._window.following
+        self.bar.new = self._window.new
+
+    @on(_Failed)
+    def _show_failure(self, message: _Failed) -> None:
+        message.stop()
+        self._busy = False
+        text = str(message.error)
+        if text != self._last_error:
+            self._last_error = text
+            self.console.say_error(message.error)
+
+    # Following
+
+    @on(Rows.FollowChanged)
+    def _follow_changed(self, message: Rows.FollowChanged) -> None:
+        message.stop()
+        if not message.follow:
+            if self._window.following:
+                self._window = replace(self._window, following=False, new=0, counted_seq=0)
+                self._tell()
+            return
+        if self._window.following:
+            return
+        self.rows.set_reactive(FeedRows.follow, False)
+        self._ask("newer")
+
+    @on(FeedRows.Resumed)
+    def _resume(self, message: FeedRows.Resumed) -> None:
+        message.stop()
+        self._ask("newest")
+
+    # The filter
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        box = self.query_one(Input)
+        box.display = True
+        box.focus()
+
+    @on(Input.Changed)
+    def _typed(self, message: Input.Changed) -> None:
+        message.stop()
+        if self._typing is not None:
+            self._typing.stop()
+        text = visible(message.value)
+        if text != message.value:
+            message.input.value = text
+            return
+        self.bar.chips = read_filter(text, self.services.clock(), self.console.project).chips
+        self._typing = self.set_timer(TYPING_SECONDS, lambda: self._want(text))
+
+    @on(Input.Submitted)
+    def _chosen(self, message: Input.Submitted) -> None:
+        message.stop()
+        self._want(message.value)
+        self._leave_filter()
+
+    def _leave_filter(self) -> None:
+        self.query_one(Input).display = False
+        self.rows.focus()
+
+    def _want(self, text: str) -> None:
+        self._wanted = read_filter(text, self.services.clock(), self.console.project)
+        self.bar.chips = self._wanted.chips
+        self._ask("newest")
+
+    # One call
+
+    @on(Rows.Chosen)
+    def _open_call(self, message: Rows.Chosen) -> None:
+        message.stop()
+        self.rows.pause()
+        self._open = True
+        self._arrange()
+        self._show_current()
+        if self._covered:
+            self.document.focus()
+
+    @on(Rows.Moved)
+    def _moved(self, message: Rows.Moved) -> None:
+        message.stop()
+        if self._open:
+            self._show_current()
+
+    def _show_current(self) -> None:
+        call = self.rows.current
+        if call is not None:
+            self._show_whole(call.key, Whole(call.row))
+            self._read_whole(call)
+
+    def _show_whole(self, key: str, whole: Whole) -> None:
+        self.document.show(key, call_lines(whole, self.console.glyphs))
+
+    @work(thread=True, exclusive=True, group="feed-call")
+    def _read_whole(self, call: FeedCall) -> None:
+        try:
+            self.post_message(self._WholeRead(call.key, self._reader.whole(call)))
+        except PktuiError as error:
+            self.post_message(self._Failed(error))
+
+    @on(_WholeRead)
+    def _take_whole(self, message: _WholeRead) -> None:
+        message.stop()
+        if message.key == self.document.key:
+            self._show_whole(message.key, message.whole)
+
+    def action_back(self) -> None:
+        """Leave the box, close the call, or drop the filter: one at a time."""
+        box = self.query_one(Input)
+        if box.display:
+            self._leave_filter()
+        elif self._open:
+            self._open = False
+            self._arrange()
+            self.rows.focus()
+        elif self._wanted.text:
+            box.value = ""
+            self._want("")
+
+    async def action_rule(self) -> None:
+        """Go to this call's tool in Policies."""
+        call = self.rows.current
+        if call is None or not call.row.tool:
+            return
+        await self.console.action_view("policies")
+        policies = self.console.view_in_front()
+        if policies is not None:
+            policies.go_to(call.row.server, call.row.tool)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pktui.ledger.records import CallRow
+    from pktui.tui.views.feed.call import FeedCall
 
 CAPACITY = 1_000
 """Calls held at most; a page more is loaded when the reader comes near an end."""
@@ -22,10 +22,12 @@ CAPACITY = 1_000
 class Window:
     """Calls `rows` of one filter, in the order of their `seq`."""
 
-    rows: tuple[CallRow, ...] = ()
+    rows: tuple[FeedCall, ...] = ()
     following: bool = True
     new: int = 0
-    """Calls after the last row that are not held, while paused."""
+    """Calls after the last one held, while paused."""
+    counted_seq: int = 0
+    """The `seq` up to which `new` has counted."""
     at_start: bool = False
     """Whether the first row is the first the ledger has."""
 
@@ -40,33 +42,27 @@ class Window:
         return self.rows[0].seq if self.rows else 0
 
     def unsettled(self, limit: int) -> tuple[str, ...]:
-        """Return the ids of the newest held calls without an outcome, at most `limit`."""
-        ids = [row.call_id for row in reversed(self.rows) if not row.outcome]
+        """Return the ids of the newest held calls that can still change, at most `limit`."""
+        ids = [call.row.call_id for call in reversed(self.rows) if call.open and call.row.call_id]
         return tuple(ids[:limit])
 
-    def with_newer(self, rows: Sequence[CallRow]) -> Window:
+    def with_newer(self, rows: Sequence[FeedCall]) -> Window:
         """Append calls; the oldest fall out."""
         fresh = [row for row in rows if row.seq > self.last_seq]
         held = (*self.rows, *fresh)
         cut = max(0, len(held) - CAPACITY)
         return replace(self, rows=held[cut:], at_start=self.at_start and cut == 0)
 
-    def with_older(self, rows: Sequence[CallRow]) -> Window:
-        """Put calls before the first; the newest fall out. No rows: the start is reached."""
+    def with_older(self, rows: Sequence[FeedCall]) -> Window:
+        """Put calls before the first; the newest fall out and count as new again."""
         if not rows:
             return replace(self, at_start=True)
         held = (*rows, *self.rows)
-        return replace(self, rows=held[:CAPACITY])
+        return replace(self, rows=held[:CAPACITY], new=self.new + max(0, len(held) - CAPACITY))
 
-    def with_settled(self, rows: Sequence[CallRow]) -> Window:
+    def with_settled(self, rows: Sequence[FeedCall]) -> Window:
         """Replace calls that are held by what is known of them now."""
-        by_id = {row.call_id: row for row in rows}
-        return replace(self, rows=tuple(by_id.get(row.call_id, row) for row in self.rows))
-
-    def paused(self) -> Window:
-        """Stop following."""
-        return replace(self, following=False)
-
-    def with_new(self, count: int) -> Window:
-        """Note how many calls came since."""
-        return replace(self, new=count)
+        if not rows:
+            return self
+        by_id = {call.key: call for call in rows}
+        return replace(self, rows=tuple(by_id.get(call.key, call) for call in self.rows))

@@ -1,0 +1,70 @@
+"""The line over the feed: the filter's chips, calls a minute, and whether it follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from rich.style import Style
+from textual.reactive import reactive
+
+from pktui.tui.actions import BY_ID
+from pktui.tui.theme import ink_of
+from pktui.tui.views.feed.rate import sparkline
+from pktui.tui.widgets.bar import Bar, Part
+
+if TYPE_CHECKING:
+    from pktui.tui.console import Console
+    from pktui.tui.views.feed.chips import Chip
+
+
+class FeedBar(Bar):
+    """Says what is shown, how busy it is, and whether new calls come in by themselves."""
+
+    chips: reactive[tuple[Chip, ...]] = reactive(())
+    counts: reactive[tuple[int, ...]] = reactive(())
+    following: reactive[bool] = reactive(True)
+    new: reactive[int] = reactive(0)
+
+    def left(self) -> Sequence[Part]:
+        """Return the chips, or that nothing is left out."""
+        ink = ink_of(self.app)
+        if not self.chips:
+            return (Part(" all calls", ink.dim),)
+        parts: list[Part] = []
+        chip_style = ink.accent + ink.cursor
+        for chip in self.chips:
+            parts.append(Part(" ", ink.dim))
+            if chip.why:
+                parts.append(Part(f" {chip.text} ", ink.bad + Style(underline=True)))
+                parts.append(Part(f" {chip.why}", ink.wait))
+            else:
+                parts.append(Part(f" {chip.text} ", chip_style))
+        return parts
+
+    def right(self) -> Sequence[Part]:
+        """Return the sparkline, the rate, and the state of following."""
+        ink, console = ink_of(self.app), cast("Console", self.app)
+        spark = sparkline(self.counts, console.services.settings.console.glyphs)
+        rate = self.counts[-1] if self.counts else 0
+        if any(chip.why for chip in self.chips):
+            return self._state()
+        return (
+            Part(f"{spark} ", ink.accent),
+            Part(f"{rate}/min  ", ink.dim),
+            *self._state(),
+        )
+
+    def _state(self) -> Sequence[Part]:
+        ink, console = ink_of(self.app), cast("Console", self.app)
+        dot = f" {console.glyphs.dot} "
+        if self.following:
+            return (Part(f"{console.glyphs.live} live ", ink.ok),)
+        key = console.keymap.shown(BY_ID["list.last"])
+        resume = "app.press('G')"
+        return (
+            Part("paused", ink.wait, resume),
+            Part(f"{dot}{self.new:,} new{dot}" if self.new else dot, ink.text, resume),
+            Part(f"{key} ", ink.accent, resume),
+            Part("to resume ", ink.text, resume),
+        )

@@ -1,0 +1,90 @@
+"""How a call looks in the feed: columns by the width there is, dropped by what matters least."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pktui.tui.cells import fit, fit_right
+
+if TYPE_CHECKING:
+    from rich.style import Style
+
+    from pktui.tui.glyphs import Glyphs
+    from pktui.tui.theme import Ink
+    from pktui.tui.views.feed.call import FeedCall, State
+    from pktui.tui.widgets.rows import Pen, Run
+
+_TIME, _STATE, _TOOK = 8, 9, 6
+_GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Widths in cells; 0: not shown."""
+
+    agent: int
+    tool: int
+    rest: int
+    took: int
+
+
+def columns(width: int) -> Columns:
+    """Share the width out: the tool always, then arguments, agent and duration."""
+    left = width - _TIME - _STATE - 2 * len(_GAP)
+    took = _TOOK if width >= 56 else 0
+    agent = min(16, max(0, left // 6)) if width >= 72 else 0
+    if agent:
+        agent = max(11, agent)
+    left -= sum(part + len(_GAP) for part in (took, agent) if part)
+    tool = min(34, max(12, left * 5 // 9))
+    rest = left - tool - len(_GAP)
+    if rest < 8:
+        return Columns(agent, max(0, left), 0, took)
+    return Columns(agent, tool, rest, took)
+
+
+def draw_call(call: FeedCall, pen: Pen) -> Sequence[Sequence[Run]]:
+    """Draw a call on one line."""
+    ink, widths = pen.ink, columns(pen.width)
+    sign, style = sign_of(call.state, pen.glyphs, ink)
+    runs: list[Run] = [
+        (call.time + _GAP, ink.dim),
+        (fit(f"{sign} {call.state}", _STATE) + _GAP, style),
+    ]
+    if widths.agent:
+        runs.append((fit(call.agent, widths.agent) + _GAP, ink.info))
+    runs.append((fit(call.tool, widths.tool) + _GAP, ink.text))
+    if widths.rest:
+        runs += _rest(call, widths.rest, ink, style)
+    if widths.took:
+        runs.append((fit_right(call.took, widths.took), ink.dim))
+    return [runs]
+
+
+def _rest(call: FeedCall, width: int, ink: Ink, style: Style) -> list[Run]:
+    """Share the room between the reason, where there is one, and the arguments."""
+    if not call.why:
+        return [(fit(call.arguments, width) + _GAP, ink.dim)]
+    if width < 36:
+        return [(fit(call.why, width) + _GAP, style)]
+    why = min(len(call.why), max(20, width * 3 // 5))
+    return [
+        (fit(call.arguments, width - why - len(_GAP)) + _GAP, ink.dim),
+        (fit(call.why, why) + _GAP, style),
+    ]
+
+
+def sign_of(state: State, glyphs: Glyphs, ink: Ink) -> tuple[str, Style]:
+    """Return the glyph that goes with a state's word, and its style."""
+    return {
+        "running": (glyphs.live, ink.info),
+        "allowed": (glyphs.allowed, ink.ok),
+        "failed": (glyphs.denied, ink.wait),
+        "denied": (glyphs.denied, ink.bad),
+        "asks": (glyphs.waiting, ink.wait),
+        "expired": (glyphs.ended, ink.dim),
+        "hidden": (glyphs.hidden, ink.quiet),
+        "refused": (glyphs.denied, ink.bad),
+    }[state]

@@ -1,0 +1,38 @@
+"""Calls a minute over the last half hour, read a minute at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+MINUTES = 30
+MINUTE_US = 60_000_000
+_BARS = {"unicode": "▁▂▃▄▅▆▇█", "ascii": "_.:-=+*#"}
+
+
+class Rate:
+    """Keeps the counts; `read(minutes)` gives those of the last minutes, the present one last."""
+
+    def __init__(self, read: Callable[[int], tuple[int, ...]]) -> None:
+        self._read = read
+        self._counts: dict[int, int] = {}
+
+    def counts(self, now_us: int) -> tuple[int, ...]:
+        """Return the counts of the last `MINUTES`, oldest first; may block."""
+        this = now_us // MINUTE_US
+        known = max(self._counts, default=this - MINUTES)
+        missing = min(MINUTES, this - known + 1)
+        fresh = self._read(missing + 1 if missing < MINUTES else MINUTES)
+        first = this - len(fresh) + 1
+        self._counts |= {first + place: count for place, count in enumerate(fresh)}
+        self._counts = {m: n for m, n in self._counts.items() if m > this - MINUTES}
+        return tuple(self._counts.get(this - MINUTES + 1 + n, 0) for n in range(MINUTES))
+
+
+def sparkline(counts: tuple[int, ...], glyphs: str) -> str:
+    """Draw counts as bars, the highest count as the highest bar; none as a blank."""
+    bars = _BARS[glyphs]
+    top = max(counts, default=0)
+    if top == 0:
+        return " " * len(counts)
+    last = len(bars) - 1
+    return "".join(bars[count * last // top] if count else " " for count in counts)
