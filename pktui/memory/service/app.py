@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
+END_S = 2.0
+"""What loading the model or opening the store gets to finish when the service ends."""
 UNCOUNTED = frozenset({"/v1/status"})
 """Looking at the service does not keep it awake."""
 
@@ -42,8 +44,8 @@ def build_app(context: Context, say: Say) -> Starlette:
         context.background.start()
         async with mcp.running():
             yield
-        await asyncio.to_thread(context.background.stop)
-        await asyncio.to_thread(context.holder.close)
+        await asyncio.to_thread(context.background.stop, END_S)
+        await asyncio.to_thread(context.holder.close, END_S)
 
     async def crashed(request: Request, error: Exception) -> Response:
         say(f"{request.method} {request.url.path}: {type(error).__name__}: {error}")

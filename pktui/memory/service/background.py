@@ -60,11 +60,16 @@ class Background:
         self._untidy = True
         self._woken.set()
 
-    def stop(self) -> None:
-        """End after the piece of work under way, and wait for that."""
+    def stop(self, timeout_s: float) -> None:
+        """End after the piece of work under way, and wait for that, though not for ever."""
         self._stopping.set()
         self._woken.set()
-        self._thread.join()
+        self._thread.join(timeout_s)
+
+    @property
+    def running(self) -> bool:
+        """Tell whether the thread is still at work."""
+        return self._thread.is_alive()
 
     def _run(self) -> None:
         try:

@@ -54,12 +54,17 @@ class StoreHolder:
         store = await asyncio.wrap_future(self._opened)
         return await asyncio.get_running_loop().run_in_executor(self._workers, work, store)
 
-    def close(self) -> None:
-        """Wait for the work under way and close the store."""
-        self._opener.join()
-        self._workers.shutdown(wait=True)
+    def close(self, timeout_s: float) -> None:
+        """Wait for the work under way and close the store; do not wait for one that opens yet."""
+        self._opener.join(timeout_s)
         if self.state == "ready":
+            self._workers.shutdown(wait=True)
             self.wait().close()
+
+    @property
+    def running(self) -> bool:
+        """Tell whether the store is still being opened."""
+        return self._opener.is_alive()
 
     def _open(self) -> None:
         try:

@@ -56,12 +56,16 @@ class Ownership:
         except OSError:
             return True
 
-    def release(self) -> None:
-        """Stop listening and let the next owner in; a lost directory is left as it is."""
+    def retire(self) -> None:
+        """Stop listening, but keep the next owner out; a lost directory is left as it is."""
         self.listener.close()
         if not self.lost:
             self._paths.memory_socket.unlink(missing_ok=True)
             os.ftruncate(self._lock, 0)
+
+    def release(self) -> None:
+        """Stop listening and let the next owner in."""
+        self.retire()
         os.close(self._lock)
 
 

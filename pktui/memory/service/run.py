@@ -9,6 +9,7 @@ when its data directory goes away.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -47,9 +48,14 @@ def main(paths: Paths, settings: Settings) -> int:
     try:
         service = Service(paths, settings, ownership)
         service.serve()
+        status = 0 if service.failure is None else 1
+        if service.lingering:
+            ownership.retire()
+            sys.stderr.flush()
+            os._exit(status)
     finally:
         ownership.release()
-    return 0 if service.failure is None else 1
+    return status
 
 
 def say(words: str) -> None:
@@ -76,6 +82,7 @@ class Service:
         self._load_embedder = load_embedder or self._load_model
         self._check_s = check_s
         self._server: uvicorn.Server | None = None
+        self._running: Context | None = None
         self.activity = Activity(monotonic)
         self.failure: BaseException | None = None
 
@@ -89,6 +96,12 @@ class Service:
             self._server.should_exit = True
 
     @property
+    def lingering(self) -> bool:
+        """Tell whether a thread could not be ended: it loads the model or opens the store."""
+        running = self._running
+        return running is not None and (running.background.running or running.holder.running)
+
+    @property
     def stopping(self) -> bool:
         """Tell whether it is about to end, or has ended."""
         return self._server is not None and self._server.should_exit
@@ -96,7 +109,7 @@ class Service:
     async def _serve(self) -> None:
         from pktui.memory.service.app import build_app
 
-        context = self._context()
+        context = self._running = self._context()
         self._server = _server(build_app(context, say))
         loop = asyncio.get_running_loop()
         with _signals(loop, self.stop):

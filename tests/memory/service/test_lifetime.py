@@ -36,8 +36,8 @@ class Clock:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait for another thread, at most ten seconds."""
-    deadline = time.monotonic() + 10
+    """Wait for another thread, at most half a minute."""
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
         threading.Event().wait(0.005)
@@ -137,6 +137,22 @@ def test_inactive_sessions_end_by_themselves(paths: Paths) -> None:
         session = client.start_session("forgotten")
         until(lambda: client.session(session.id).status == "ended")
         client.close()
+
+
+def test_the_service_does_not_wait_for_a_model_that_is_loading(paths: Paths) -> None:
+    loaded = threading.Event()
+
+    def slow_model() -> Embedder:
+        loaded.wait(30)
+        return WordsEmbedder()
+
+    with running_service(paths, load_embedder=slow_model) as service:
+        client = MemoryClient(paths, start=False)
+        client.sessions()
+        client.stop()
+        assert service.lingering
+        loaded.set()
+        until(lambda: not service.lingering)
 
 
 def test_stop_ends_the_service_and_returns_when_it_is_gone(paths: Paths) -> None:
