@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pktui.errors import LedgerError
+from pktui.errors import LedgerError, PktuiError
 from pktui.gateway.asking import Asking
 from pktui.gateway.audit import Audit
 from pktui.gateway.calls import Decision, Outcome, Ruling, ToolCall
@@ -98,12 +98,19 @@ class Enforcer:
         except LedgerError as error:
             self._log(f"a refused message is not on record: {error}")
 
-    def saw(self, definitions: Sequence[Mapping[str, Any]]) -> None:
-        """Take note of the tools that the server lists; their first definitions are pinned."""
+    def saw(self, definitions: Sequence[Mapping[str, Any]], *, complete: bool) -> None:
+        """Take note of the tools that the server lists; their first definitions are pinned.
+
+        `complete`: no further page of them follows.
+        """
         try:
             self._pins.saw(definitions)
-        except LedgerError as error:
+            written = self._policy.saw(definitions, complete=complete)
+        except PktuiError as error:
             self._log(f"the tools of {self._server} are not on record: {error}")
+            return
+        if written is not None:
+            self._log(f"{self._server} had no policy; a recommended one is now in {written}")
 
     def hidden(self, tool: str) -> bool:
         """Tell whether the tool is left out of lists."""

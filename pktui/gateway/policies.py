@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pktui.errors import PolicyConflict
 from pktui.gateway.servers import MEMORY
@@ -23,16 +23,22 @@ Changed = Callable[[str, "PolicyError | None"], None]
 
 
 class ServerPolicy:
-    """The policy of one server. Where its file was never made, a person decides every call."""
+    """The policy of one server.
 
-    def __init__(self, path: Path, *, needed: bool, changed: Changed) -> None:
+    Where its file was never made, a person decides every call until the server has listed its
+    tools; then the file is written, with the rules that are recommended for them.
+    """
+
+    def __init__(self, server: str, path: Path, *, needed: bool, changed: Changed) -> None:
         """`needed`: a missing file is a problem, and nothing is allowed.
 
         `changed` is called when the policy in force is another one, or its file was broken or
         mended; a broken edit leaves the last good policy in force.
         """
+        self._server = server
         self._live = LivePolicy(path)
         self._changed = changed
+        self._unruled: dict[str, Mapping[str, Any]] = {}
         self._interim = None if needed or path.exists() else parse_policy(_INTERIM)
         self._told: tuple[str, str] | None = None
 
@@ -51,6 +57,27 @@ class ServerPolicy:
         self._tell(policy)
         return policy
 
+    def saw(self, definitions: Sequence[Mapping[str, Any]], *, complete: bool) -> Path | None:
+        """Take note of listed tools; return the file where a policy was written for them.
+
+        `complete`: no further page of tools follows. Raises `PolicyError` where it cannot be
+        written.
+        """
+        if self._interim is None:
+            return None
+        self._unruled |= {str(tool.get("name", "")): tool for tool in definitions}
+        if not complete or self.current() is not self._interim:
+            return None
+        from pktui.policy.recommend import recommend  # judging tools is needed this once
+
+        path = self._live.path
+        make_private_directory(path.parent)
+        try:
+            replace_file(path, None, recommend(self._server, self._unruled.values()))
+        except PolicyConflict:
+            return None
+        return path
+
     def _tell(self, policy: Policy | None) -> None:
         problem = self._live.problem
         state = (policy.digest if policy is not None else "", str(problem) if problem else "")
@@ -68,11 +95,11 @@ def open_policy(
     `PolicyError` where that cannot be done.
     """
     if explicit is not None:
-        return ServerPolicy(explicit, needed=True, changed=changed)
+        return ServerPolicy(server, explicit, needed=True, changed=changed)
     path = paths.policy_file(server)
     if server == MEMORY and not path.exists():
         _copy(bundled("config", "policies", "memory.json"), path)
-    return ServerPolicy(path, needed=server == MEMORY, changed=changed)
+    return ServerPolicy(server, path, needed=server == MEMORY, changed=changed)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -258,7 +258,7 @@ class Relay:
         listing = read_listing(line)
         if listing is None:
             return line
-        self._enforcer.saw(listing.definitions)
+        self._enforcer.saw(listing.definitions, complete=listing.complete)
         return listing.without(self._enforcer.hidden, modern=modern) or line
 
     def _settle(self, waiting: Waiting, outcome: Outcome) -> None:

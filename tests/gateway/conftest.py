@@ -89,7 +89,7 @@ def house(paths: Paths) -> Iterator[House]:
     policy_file = paths.policy_file("demo")
     policy_file.parent.mkdir(parents=True)
     said: list[str] = []
-    policy = ServerPolicy(policy_file, needed=False, changed=lambda _digest, _problem: None)
+    policy = ServerPolicy("demo", policy_file, needed=False, changed=lambda _digest, _problem: None)
     enforcer = Enforcer(ledger, policy, ApprovalSettings(), "demo", clock=clock, log=said.append)
     yield House(ledger, console, policy_file, clock, enforcer, said)
     ledger.close()

@@ -159,10 +159,10 @@ def test_of_two_identical_held_calls_one_runs_and_the_other_asks_anew(house: Hou
 
 def test_an_answer_dies_with_a_changed_definition(house: House) -> None:
     house.policy(tools=ASK)
-    house.enforcer.saw([{"name": "write", "description": "one"}])
+    house.enforcer.saw([{"name": "write", "description": "one"}], complete=True)
     house.decide("write")
     house.answer(allow=True)
-    house.enforcer.saw([{"name": "write", "description": "two"}])
+    house.enforcer.saw([{"name": "write", "description": "two"}], complete=True)
     decision = house.decide("write")
     assert decision.ruling is Ruling.WAITING
     assert decision.rule == "(definition changed)"

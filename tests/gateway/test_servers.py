@@ -1,0 +1,99 @@
+"""The configured servers, and what is said where the list cannot be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pktui.errors import PktuiError, SettingsError, UnknownServer
+from pktui.gateway.servers import find_server, load_servers, server_of_command
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
+
+
+def configure(paths: Paths, servers: dict[str, Any]) -> None:
+    paths.config_dir.mkdir(parents=True, exist_ok=True)
+    paths.servers_file.write_text(json.dumps({"mcpServers": servers}))
+
+
+def test_without_a_list_there_is_the_memory(paths: Paths) -> None:
+    assert list(load_servers(paths)) == ["memory"]
+    assert find_server(paths, "memory").builtin
+
+
+def test_an_entry_is_taken_as_other_clients_write_it(paths: Paths) -> None:
+    entry = {
+        "type": "stdio",
+        "disabled": False,
+        "command": "npx",
+        "args": ["-y", "server"],
+        "env": {"TOKEN": "x"},
+        "cwd": "/srv",
+    }
+    configure(paths, {"files": entry})
+    server = find_server(paths, "files")
+    assert (server.command, server.args, server.env, server.cwd) == (
+        "npx", ("-y", "server"), {"TOKEN": "x"}, Path("/srv"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("servers", "words"),
+    [
+        ({"files": {}}, "files needs a command or a url"),
+        ({"files": {"command": "x", "url": "http://y"}}, "files needs a command or a url"),
+        ({"../x": {"command": "x"}}, "'../x' cannot be used"),
+        ({"memory": {"command": "x"}}, "the name memory belongs to"),
+        ({"files": {"command": ["x"]}}, "command"),
+        ({"files": {"command": "x", "args": "y"}}, "args"),
+    ],
+)
+def test_an_entry_that_cannot_be_used_is_named(
+    paths: Paths, servers: dict[str, Any], words: str
+) -> None:
+    configure(paths, servers)
+    with pytest.raises(SettingsError, match=words):
+        load_servers(paths)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"servers": {}}', '{"mcpServers": []}'])
+def test_a_file_of_another_shape_is_named(paths: Paths, text: str) -> None:
+    paths.config_dir.mkdir(parents=True)
+    paths.servers_file.write_text(text)
+    with pytest.raises(SettingsError, match=r"servers\.json"):
+        load_servers(paths)
+
+
+def test_an_unknown_server_names_the_nearest(paths: Paths) -> None:
+    configure(paths, {"github": {"command": "x"}})
+    with pytest.raises(UnknownServer) as caught:
+        find_server(paths, "guthub")
+    assert caught.value.cure == "Did you mean github?"
+    with pytest.raises(UnknownServer) as caught:
+        find_server(paths, "zzz")
+    assert "memory, github" in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "expected"),
+    [
+        ("", ["/usr/bin/my server.py", "x"], "my-server"),
+        ("", ["node"], "node"),
+        ("given", ["node"], "given"),
+        ("", ["…"], "server"),
+    ],
+)
+def test_a_command_by_hand_is_named_after_its_program(
+    name: str, command: list[str], expected: str
+) -> None:
+    server = server_of_command(name, command)
+    assert (server.name, server.command, server.args) == (expected, command[0], tuple(command[1:]))
+
+
+def test_a_command_by_hand_cannot_pass_for_the_memory() -> None:
+    with pytest.raises(PktuiError, match="belongs to"):
+        server_of_command("", ["/opt/memory"])
