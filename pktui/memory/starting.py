@@ -21,6 +21,8 @@ from pktui.errors import MemoryUnavailable
 from pktui.settings import PRIVATE_FILE, Paths, make_private_directory
 
 START_TIMEOUT_S = 30.0
+ATTEMPTS = 2
+"""The first may meet the service before it, which has stopped listening and is about to end."""
 _FIRST_PAUSE_S = 0.01
 _LONGEST_PAUSE_S = 0.2
 _LONGEST_LOG_BYTES = 1024 * 1024
@@ -45,16 +47,16 @@ def ensure_service(paths: Paths, *, timeout_s: float = START_TIMEOUT_S) -> None:
     make_private_directory(paths.runtime_dir)
     deadline = time.monotonic() + timeout_s
     turn = os.open(paths.runtime_dir / "memory.start", os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
-    child: _Child | None = None
+    started: list[_Child] = []
     try:
         for pause in _pauses():
             if listens(paths.memory_socket):
                 return
-            if child is None and _locked(turn, fcntl.LOCK_EX):
-                child = _spawn(paths)
-            ended = child is not None and child.process.poll() is not None
-            if (ended and not _owned(paths)) or time.monotonic() > deadline:
-                raise _did_not_start(paths, child, ended=ended)
+            over = bool(started) and started[-1].process.poll() is not None and not _owned(paths)
+            if _may_start(started, over=over) and _locked(turn, fcntl.LOCK_EX):
+                started.append(_spawn(paths))
+            elif over or time.monotonic() > deadline:
+                raise _did_not_start(paths, started, ended=over)
             time.sleep(pause)
     finally:
         os.close(turn)
@@ -69,6 +71,10 @@ def listens(path: Path) -> bool:
         except OSError:
             return False
     return True
+
+
+def _may_start(started: list[_Child], *, over: bool) -> bool:
+    return not started or (over and len(started) < ATTEMPTS)
 
 
 def wait_until_gone(paths: Paths, *, timeout_s: float = START_TIMEOUT_S) -> None:
@@ -161,10 +167,10 @@ def _owned(paths: Paths) -> bool:
         os.close(file)
 
 
-def _did_not_start(paths: Paths, child: _Child | None, *, ended: bool) -> MemoryUnavailable:
+def _did_not_start(paths: Paths, started: list[_Child], *, ended: bool) -> MemoryUnavailable:
     log = memory_log(paths)
     try:
-        words = log.read_bytes()[child.log_start if child else 0 :].decode(errors="replace")
+        words = log.read_bytes()[started[-1].log_start if started else 0 :].decode(errors="replace")
     except OSError:
         words = ""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
