@@ -18,7 +18,7 @@ _USAGE: Final = "pktui gateway [NAME] [--policy FILE] [--grant LABEL] [-- COMMAN
 def main(argv: list[str]) -> int:
     """Run the gateway; returns 0 done, 1 failed, 2 usage, or the server's own status."""
     try:
-        asked, command = _parse(argv)
+        asked, command = parse(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
@@ -29,7 +29,8 @@ def main(argv: list[str]) -> int:
         return _complain(error, 1)
 
 
-def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Return the options (`name`, `policy`, `grant`) and the command after `--`, if any."""
     split = argv.index("--") if "--" in argv else len(argv)
     parser = argparse.ArgumentParser(
         prog="pktui gateway",
