@@ -215,12 +215,6 @@ def model(settings: Settings) -> Iterator[Check]:
         return
     from pktui.memory.embed.model import packaged_directory
 
-    named = settings.memory.model
-    if named:
-        yield Check("model", "ok", f"{named}, as settings.toml says")
-        return
-    from pktui.memory.embed.model import packaged_directory
-
     try:
         yield Check("model", "ok", f"the packaged all-MiniLM-L6-v2 in {packaged_directory()}")
     except PktuiError as error:

@@ -124,3 +124,27 @@ def test_help_imports_no_room() -> None:
     assert not heavy & loaded
     rooms = ("policy", "ledger", "memory", "gateway", "agents", "tui")
     assert not [name for name in loaded if name.startswith(tuple(f"pktui.{r}" for r in rooms))]
+
+
+@pytest.mark.parametrize("room", cli.ROOMS, ids=[room.name for room in cli.ROOMS])
+def test_a_command_is_ready_to_run_without_anything_heavy(room: cli.Room) -> None:
+    code = (
+        "import sys\nfrom pktui.cli.app import ROOMS, load\n"
+        f"load(next(room for room in ROOMS if room.name == {room.name!r}))\n"
+        "print(*sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = ended.stdout.split()
+    heavy = ("textual", "lancedb", "mcp", "torch", "sentence_transformers", "starlette", "numpy")
+    assert not set(heavy) & set(loaded)
+    rooms = ("pktui.tui", "pktui.memory.", "pktui.ledger.", "pktui.gateway.")
+    assert not [name for name in loaded if name.startswith(rooms)]
+
+
+@pytest.mark.parametrize("room", cli.ROOMS, ids=[room.name for room in cli.ROOMS])
+def test_every_command_explains_itself(room: cli.Room) -> None:
+    ended = subprocess.run(
+        [*PKTUI, room.name, "--help"], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.lower().startswith(f"usage: pktui {room.name} ")
+    assert ended.stderr == ""
