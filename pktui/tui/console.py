@@ -22,7 +22,7 @@ from textual.widgets import Input
 from pktui.errors import PktuiError
 from pktui.text import one_line, visible
 from pktui.tui.actions import Action, Scope, actions_in, bindings, read_keymap
-from pktui.tui.glyphs import glyphs_of
+from pktui.tui.glyphs import ASCII, glyphs_of
 from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
 from pktui.tui.tray import Tray
 from pktui.tui.undo import UndoStack
@@ -87,6 +87,7 @@ class Console(App[int], inherit_bindings=False):
         "styles/panes.tcss",
         "styles/approvals.tcss",
         "styles/feed.tcss",
+        "styles/policies.tcss",
     ]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("app"), *bindings("tray")]
     ENABLE_COMMAND_PALETTE = False
@@ -108,6 +109,7 @@ class Console(App[int], inherit_bindings=False):
         self._stale: dict[str, set[str]] = {}
         self._pressed_at = float("-inf")
         self._watch: MemoryWatch | None = None
+        self.set_class(self.glyphs is ASCII, "-ascii")
 
     # Layout
 

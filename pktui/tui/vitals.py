@@ -60,7 +60,7 @@ def read_ledger(services: Services) -> LedgerVitals:
     try:
         return LedgerVitals(
             version=ledger.data_version(),
-            calls_per_minute=sum(ledger.feed.per_minute(minutes=1)),
+            calls_per_minute=max(ledger.feed.per_minute(minutes=2)),
             waiting=tuple(ledger.approvals.pending()),
             gateways=len(ledger.presence.alive("gateway")),
             stopped=ledger.approvals.stopped(),

@@ -77,7 +77,7 @@ class KeyLine(Bar):
     def _policy(self, ink: Ink) -> list[Part]:
         seen = self.ledger
         if seen is None:
-            return [Part("policy …", ink.faint)]
+            return [Part("policy ?", ink.faint)]
         if seen.problem:
             return [_state(self._glyphs.denied, "ledger", "lost", ink.bad)]
         if seen.stopped:
@@ -93,7 +93,7 @@ class KeyLine(Bar):
 
     def _memory(self, ink: Ink) -> list[Part]:
         styles = {"ok": ink.ok, "starting": ink.wait, "down": ink.bad}
-        words = {"ok": "ok", "starting": "starting…", "down": "down"}
+        words = {"ok": "ok", "starting": "starting", "down": "down"}
         word = words[self.memory.state]
         status = self.memory.status
         if status is not None and status.pending_vectors > 0:

@@ -5,23 +5,28 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from rich.text import Text
 from textual.strip import Strip
 
+from pktui.memory.records import Message
 from pktui.query import parse_query
-from pktui.text import visible
-from pktui.tui.markdown import draw_markdown, draw_plain
+from pktui.text import one_line, visible
+from pktui.tui.effects import effect_of
+from pktui.tui.glyphs import UNICODE, Glyphs
+from pktui.tui.moments import duration
 
 if TYPE_CHECKING:
     from datetime import date
 
     from rich.style import Style
 
-    from pktui.memory.records import Message, Role
+    from pktui.ledger.records import CallRow
+    from pktui.memory.records import Role
     from pktui.tui.theme import Ink
 
 BAR = 2
@@ -46,15 +51,21 @@ class Look:
     dark: bool
     marks: re.Pattern[str] | None = None
     whole: bool = False
+    glyphs: Glyphs = UNICODE
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A message's lines, or a line that names the day (`message` is `None`)."""
+    """The lines of a message or a call, or a line that names the day (`item` is `None`)."""
 
-    message: Message | None
+    item: Message | CallRow | None
     day: date
     strips: tuple[Strip, ...]
+
+    @property
+    def message(self) -> Message | None:
+        """The message, `None` for a call and for the line of a day."""
+        return self.item if isinstance(self.item, Message) else None
 
 
 def marks_of(query: str, mode: str) -> re.Pattern[str] | None:
@@ -71,18 +82,30 @@ def marks_of(query: str, mode: str) -> re.Pattern[str] | None:
 
 
 def lay_out(
-    messages: Sequence[Message], look: Look, stop: Callable[[], bool] = lambda: False
+    items: Sequence[Message | CallRow], look: Look, stop: Callable[[], bool] = lambda: False
 ) -> tuple[Block, ...]:
-    """Lay messages out with a line before each new day; gives up early where `stop` says so."""
+    """Lay items out, a line before each new day; gives up early where `stop` says so."""
     blocks: list[Block] = []
-    for message in messages:
+    for item in items:
         if stop():
             break
-        day = message.created_at.astimezone().date()
-        if not blocks or blocks[-1].day != day:
-            blocks.append(_day_line(day, look))
-        blocks.append(Block(message, day, tuple(_draw(message, look))))
+        when = time_of(item)
+        if not blocks or blocks[-1].day != when.date():
+            blocks.append(_day_line(when.date(), look))
+        if isinstance(item, Message):
+            blocks.append(Block(item, when.date(), tuple(_draw(item, look))))
+            continue
+        if blocks[-1].item is not None and blocks[-1].message is None:
+            blocks[-1] = replace(blocks[-1], strips=blocks[-1].strips[:1])
+        blocks.append(Block(item, when.date(), tuple(_draw_call(item, when, look))))
     return tuple(blocks)
+
+
+def time_of(item: Message | CallRow) -> datetime:
+    """Return the local time of a message or a call."""
+    if isinstance(item, Message):
+        return item.created_at.astimezone()
+    return datetime.fromtimestamp(item.at_us / 1_000_000, UTC).astimezone()
 
 
 def role_style(role: Role, ink: Ink) -> Style:
@@ -121,6 +144,25 @@ def _draw(message: Message, look: Look) -> Iterator[Strip]:
     yield Strip([])
 
 
+def _draw_call(call: CallRow, when: datetime, look: Look) -> Iterator[Strip]:
+    """Draw a call on one line: what was called, what became of it, and its arguments."""
+    ink = look.ink
+    sign, word, style = effect_of(call, look.glyphs, ink)
+    took = f" {duration(call.duration_us)}" if call.outcome else ""
+    name = f"{'call':<{GUTTER - 6}}" if look.width >= WIDE else "call "
+    line = Strip(
+        [
+            Segment(f"{when:%H:%M} ", ink.faint),
+            Segment(name, ink.faint),
+            Segment(f"{one_line(call.server, 60)}.{one_line(call.tool, 80)}  ", ink.dim),
+            Segment(f"{sign} {word}{took}  ", style),
+            Segment(one_line(call.arguments, 200), ink.faint),
+        ]
+    )
+    yield line.crop(0, look.width - BAR)
+    yield Strip([])
+
+
 def _body(message: Message, width: int, look: Look) -> list[list[Segment]]:
     limit = WHOLE_CHARACTERS if look.whole else CUT_CHARACTERS
     text = visible(message.content[:limit])
@@ -141,6 +183,8 @@ def _body(message: Message, width: int, look: Look) -> list[list[Segment]]:
 
 
 def _lines(role: Role, text: str, width: int, look: Look) -> list[list[Segment]]:
+    from pktui.tui.markdown import draw_markdown, draw_plain  # its parser may not delay the start
+
     if role in {"user", "agent"} and len(text) <= MARKDOWN_CHARACTERS:
         drawn = draw_markdown(text, width, look.ink, base=look.ink.text, dark=look.dark)
         return _without_edges(drawn)

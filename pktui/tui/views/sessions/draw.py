@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from rich.cells import cell_len
 from pktui.text import one_line, visible
 from pktui.tui.cells import fit
 from pktui.tui.moments import age
+from pktui.tui.views.sessions.reader import microseconds
 
 if TYPE_CHECKING:
     from pktui.memory.records import Hit, Session
@@ -81,11 +81,6 @@ def _session_line(session: Session, pen: Pen, now_us: int, count: str) -> list[R
 def _age(session: Session, now_us: int) -> str:
     at = session.last_activity or session.started_at
     return age(max(0, now_us - microseconds(at))).replace(" ", "")
-
-
-def microseconds(at: datetime) -> int:
-    """Return the microseconds since the epoch."""
-    return round(at.timestamp() * 1_000_000)
 
 
 def _snippet(hit: Hit, pen: Pen) -> list[Run]:

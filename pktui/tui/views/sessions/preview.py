@@ -15,13 +15,7 @@ from pktui.text import one_line
 from pktui.tui.theme import ink_of
 from pktui.tui.views.sessions.blocks import marks_of
 from pktui.tui.views.sessions.draw import project_name, session_title
-from pktui.tui.views.sessions.reader import (
-    Part,
-    read_around,
-    read_newer,
-    read_newest,
-    read_older,
-)
+from pktui.tui.views.sessions.reader import Part, Reader
 from pktui.tui.views.sessions.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -31,6 +25,7 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from pktui.memory.records import Hit, Mode
+    from pktui.memory.records import Message as Record
     from pktui.tui.glyphs import Glyphs
     from pktui.tui.services import Services
     from pktui.tui.views.sessions.source import Row
@@ -38,7 +33,7 @@ if TYPE_CHECKING:
 PAUSE_SECONDS = 0.06
 """A session is read when the cursor has rested on it this long."""
 
-Kind = Literal["show", "older", "newer"]
+Kind = Literal["show", "newest", "older", "newer"]
 
 
 class Preview(Vertical):
@@ -144,22 +139,27 @@ class Preview(Vertical):
     # Reading
 
     def _read_now(self) -> None:
-        row, hit, memory = self._row, self.hit, self._services.memory
-        if row is None:
+        hit, reader = self.hit, self._reader()
+        if reader is None:
             return
-        number = row.session.id
         if hit is not None and hit.message is not None:
             seq = hit.message.seq
-            self._read(self._turn, "show", lambda: read_around(memory, number, seq))
+            self._read(self._turn, "show", lambda: reader.around(seq))
         else:
-            self._read(self._turn, "show", lambda: read_newest(memory, number))
+            self._read(self._turn, "show", reader.newest)
+
+    def _reader(self) -> Reader | None:
+        services = self._services
+        if self._row is None:
+            return None
+        return Reader(services.memory, services.ledger, self._row.session)
 
     def _read_what_is_new(self) -> None:
         row, part = self._row, self.transcript.part
         if row is None or not part.messages or self._reading:
             return
-        last = part.messages[-1].seq
-        if last == part.total and row.session.message_count > last:
+        last = part.messages[-1]
+        if last.seq == part.total and row.session.message_count > last.seq:
             self._read_more("newer", last)
 
     @on(Transcript.Edge)
@@ -167,15 +167,24 @@ class Preview(Vertical):
         event.stop()
         messages = self.transcript.part.messages
         if messages and not self._reading:
-            edge = messages[0 if event.older else -1].seq
+            edge = messages[0 if event.older else -1]
             self._read_more("older" if event.older else "newer", edge)
 
-    def _read_more(self, kind: Kind, seq: int) -> None:
-        assert self._row is not None
-        self._reading = True
-        memory, number = self._services.memory, self._row.session.id
-        read = read_older if kind == "older" else read_newer
-        self._read(self._turn, kind, lambda: read(memory, number, seq))
+    @on(Transcript.WantsNewest)
+    def _read_newest(self, event: Transcript.WantsNewest) -> None:
+        event.stop()
+        reader = self._reader()
+        if reader is not None:
+            self._turn += 1
+            self._reading = False
+            self._read(self._turn, "newest", reader.newest)
+
+    def _read_more(self, kind: Kind, edge: Record) -> None:
+        reader = self._reader()
+        if reader is not None:
+            self._reading = True
+            read = reader.older if kind == "older" else reader.newer
+            self._read(self._turn, kind, lambda: read(edge))
 
     @work(thread=True, group="session-read")
     def _read(self, turn: int, kind: Kind, read: Callable[[], Part]) -> None:
@@ -203,8 +212,8 @@ class Preview(Vertical):
         if message.turn != self._turn:
             return
         transcript = self.transcript
-        if message.kind == "show":
-            hit = self.hit
+        if message.kind in {"show", "newest"}:
+            hit = self.hit if message.kind == "show" else None
             at = hit.message.id if hit and hit.message else 0
             transcript.show(message.part, at=at, marks=marks_of(*self._query))
             if not message.part.messages:

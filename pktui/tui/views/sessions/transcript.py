@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -15,6 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.worker import get_current_worker
 
+from pktui.memory.records import Message
 from pktui.tui.actions import bindings
 from pktui.tui.theme import Ink, ink_of
 from pktui.tui.views.sessions.blocks import BAR, Block, Look, lay_out, role_style
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from textual.binding import BindingType
 
-    from pktui.memory.records import Message
+    from pktui.ledger.records import CallRow
     from pktui.tui.glyphs import Glyphs
 
 FIRST_CHUNK = 30
@@ -54,6 +56,9 @@ class Transcript(ScrollView, can_focus=True):
             """The transcript."""
             return self.transcript
 
+    class WantsNewest(Event):
+        """The person wants the newest message, and it is not among those that are loaded."""
+
     class _LaidOut(Event):
         def __init__(self, turn: int, blocks: tuple[Block, ...], *, before: bool) -> None:
             super().__init__()
@@ -73,6 +78,8 @@ class Transcript(ScrollView, can_focus=True):
         self._asked: tuple[bool, int] | None = None
         self._ink: Ink | None = None
         self._note = ""
+        self._at_end = False
+        self._replacing = True
         self.target_id = 0
 
     # What the owner calls
@@ -92,17 +99,27 @@ class Transcript(ScrollView, can_focus=True):
         """Show no messages, and a note of the console's own words in their place."""
         self.show(Part((), 0))
         self._note = note
+        self._blocks, self._starts = [], [0]
+        self.virtual_size = Size(self._width, 0)
+        self.refresh()
 
     def add_older(self, part: Part) -> None:
         """Put older messages before those that are there."""
-        self._part = Part(part.messages + self._part.messages, part.total)
-        self._lay_out(part.messages, before=True)
+        self._part = self._joined(part, self._part)
+        self._lay_out(part.items(), before=True)
 
     def add_newer(self, part: Part) -> None:
         """Put newer messages after those that are there."""
         self._asked = None
-        self._part = Part(self._part.messages + part.messages, part.total)
-        self._lay_out(part.messages, before=False)
+        self._at_end = not self._part.has_newer and not self._scrolled_up()
+        known = {call.seq for call in self._part.calls}
+        new = replace(part, calls=tuple(call for call in part.calls if call.seq not in known))
+        self._part = self._joined(self._part, new)
+        self._lay_out(new.items(), before=False)
+
+    def _joined(self, earlier: Part, later: Part) -> Part:
+        total = max(earlier.total, later.total)
+        return Part(earlier.messages + later.messages, total, earlier.calls + later.calls)
 
     def go_to(self, message_id: int) -> bool:
         """Mark a message and bring it into view; false where it is not loaded."""
@@ -124,57 +141,65 @@ class Transcript(ScrollView, can_focus=True):
             return None
         last = min(self.scroll_offset.y + self.size.height, self._starts[-1]) - 1
         index = max(0, bisect_right(self._starts, last) - 1)
-        return self._blocks[min(index, len(self._blocks) - 1)].message
+        shown = self._blocks[: index + 1]
+        return next((block.message for block in reversed(shown) if block.message), None)
 
     # Laying out
 
     def _begin(self) -> None:
+        """Lay out anew; what is on the screen stays until the first new lines are there."""
         self._turn += 1
-        self._blocks, self._starts = [], [0]
+        self._replacing = True
+        self._at_end = False
         self._asked = None
         self._width = self.scrollable_content_region.width
-        self.virtual_size = Size(self._width, 0)
-        self.refresh()
         if self._width > BAR and self._part.messages:
-            self._lay_out_all(self._turn, self._part.messages, self._split(), self._look())
+            items = self._part.items()
+            self._lay_out_all(self._turn, items, self._split(items), self._look())
 
-    def _split(self) -> int:
+    def _split(self, items: Sequence[Message | CallRow]) -> int:
         """The index that is laid out first, with what is around it."""
-        messages = self._part.messages
-        for index, message in enumerate(messages):
-            if message.id == self.target_id:
+        for index, item in enumerate(items):
+            if isinstance(item, Message) and item.id == self.target_id:
                 return max(0, index - FIRST_CHUNK // 2)
-        return max(0, len(messages) - FIRST_CHUNK)
+        return max(0, len(items) - FIRST_CHUNK)
 
     @work(thread=True, exclusive=True, group="transcript-layout")
-    def _lay_out_all(self, turn: int, messages: Sequence[Message], split: int, look: Look) -> None:
+    def _lay_out_all(
+        self, turn: int, items: Sequence[Message | CallRow], split: int, look: Look
+    ) -> None:
         worker = get_current_worker()
 
         def give(first: int, last: int, *, before: bool) -> None:
-            blocks = lay_out(messages[first:last], look, lambda: worker.is_cancelled)
+            blocks = lay_out(items[first:last], look, lambda: worker.is_cancelled)
             if not worker.is_cancelled:
                 self.post_message(self._LaidOut(turn, blocks, before=before))
 
-        end = min(len(messages), split + FIRST_CHUNK)
+        end = min(len(items), split + FIRST_CHUNK)
         give(split, end, before=False)
-        for first in range(end, len(messages), CHUNK):
+        for first in range(end, len(items), CHUNK):
             give(first, first + CHUNK, before=False)
         for last in range(split, 0, -CHUNK):
             give(max(0, last - CHUNK), last, before=True)
 
     @work(thread=True, group="transcript-more")
     def _lay_out_more(
-        self, turn: int, messages: Sequence[Message], look: Look, before: bool
+        self, turn: int, items: Sequence[Message | CallRow], look: Look, before: bool
     ) -> None:
-        self.post_message(self._LaidOut(turn, lay_out(messages, look), before=before))
+        self.post_message(self._LaidOut(turn, lay_out(items, look), before=before))
 
-    def _lay_out(self, messages: Sequence[Message], *, before: bool) -> None:
-        if messages:
-            self._lay_out_more(self._turn, messages, self._look(), before)
+    def _lay_out(self, items: Sequence[Message | CallRow], *, before: bool) -> None:
+        if items:
+            self._lay_out_more(self._turn, items, self._look(), before)
 
     def _look(self) -> Look:
         return Look(
-            self._width, self._inks(), self.app.current_theme.dark, self._marks, self._whole
+            width=self._width,
+            ink=self._inks(),
+            dark=self.app.current_theme.dark,
+            marks=self._marks,
+            whole=self._whole,
+            glyphs=self._glyphs,
         )
 
     @on(_LaidOut)
@@ -182,8 +207,9 @@ class Transcript(ScrollView, can_focus=True):
         message.stop()
         if message.turn != self._turn or not message.blocks:
             return
-        first_paint = not self._blocks
-        at_end = self.scroll_offset.y >= self.max_scroll_y
+        first_paint = self._replacing
+        if first_paint:
+            self._blocks, self._replacing = [], False
         added = self._join(message.blocks, before=message.before)
         self._starts = [0]
         for block in self._blocks:
@@ -194,7 +220,7 @@ class Transcript(ScrollView, can_focus=True):
         elif message.before:
             self._asked = None
             self.scroll_to(y=self.scroll_offset.y + added, animate=False, force=True)
-        elif at_end and not self.target_id:
+        elif self._at_end and not self.target_id:
             self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
         self.refresh()
 
@@ -237,10 +263,12 @@ class Transcript(ScrollView, can_focus=True):
     def _bar(self, block: Block, *, last: bool) -> Strip:
         ink = self._inks()
         message = block.message
-        if message is None:
+        if block.item is None:
             return Strip([])
-        if last:
+        if last and len(block.strips) > 1:
             return Strip([Segment("  ")])
+        if message is None:
+            return Strip([Segment(f"{self._glyphs.bar} ", ink.line)])
         if message.id == self.target_id:
             return Strip([Segment(f"{self._glyphs.cursor} ", ink.wait)])
         return Strip([Segment(f"{self._glyphs.bar} ", role_style(message.role, ink))])
@@ -326,10 +354,12 @@ class Transcript(ScrollView, can_focus=True):
         self._ask_at_top()
 
     def action_last(self) -> None:
-        """Go to the newest message that is loaded."""
+        """Go to the newest message."""
         self.target_id = 0
+        if self._part.has_newer:
+            self.post_message(self.WantsNewest())
+            return
         self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
-        self._ask(older=False)
         self.refresh()
 
     def action_next_message(self) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.memory import MemoryInProcess
+from pktui.ledger.records import Caller
+from tests.support.memory import START, MemoryInProcess
 from tests.tui.house import LARGE, SMALL
 from tests.tui.views.sessions.room import sessions
 
@@ -18,6 +20,10 @@ def _long_memory(count: int) -> MemoryInProcess:
         "long", *(("user" if n % 2 else "agent", f"message {n}") for n in range(1, count + 1))
     )
     return memory
+
+
+def _without_scrollbar(text: str) -> list[str]:
+    return [line[:-2] for line in text.splitlines()]
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
@@ -53,7 +59,7 @@ async def test_what_is_read_stays_in_place_when_older_ones_come(paths: Paths) ->
         room.transcript._ask(older=True)
         await room.desk.settle()
         assert len(room.transcript.part.messages) == 400
-        assert room.text().splitlines()[3:-3] == before.splitlines()[3:-3]
+        assert _without_scrollbar(room.text()) == _without_scrollbar(before)
 
 
 async def test_a_hit_far_back_is_read_with_what_is_around_it(paths: Paths) -> None:
@@ -63,8 +69,17 @@ async def test_a_hit_far_back_is_read_with_what_is_around_it(paths: Paths) -> No
         part = room.transcript.part
         assert part.has_older is False
         assert part.has_newer is True
+        await room.press("enter", "pagedown", "pagedown", "pagedown")
+        first = part.messages[0].seq
+        assert room.transcript.part.messages[0].seq == first
+
+
+async def test_the_last_key_goes_to_the_newest_message_from_anywhere(paths: Paths) -> None:
+    async with sessions(paths, _long_memory(450)) as room:
+        await room.search("message 17")
         await room.press("enter", "G")
-        assert len(room.transcript.part.messages) == 400
+        assert "message 450" in room.text()
+        assert room.transcript.part.messages[0].seq == 251
 
 
 async def test_new_messages_are_added_at_the_end(paths: Paths) -> None:
@@ -83,7 +98,7 @@ async def test_a_long_tool_message_is_cut_until_asked_for(paths: Paths) -> None:
     memory.add("tool", ("tool", "\n".join(f"row {n}" for n in range(30))))
     async with sessions(paths, memory) as room:
         assert "23 more lines · o whole" in room.text()
-        await room.press("enter", "o")
+        await room.press("enter", "o", "G")
         assert "row 29" in room.text()
 
 
@@ -98,3 +113,39 @@ async def test_an_empty_session_says_so(paths: Paths) -> None:
     memory.add("nothing yet")
     async with sessions(paths, memory) as room:
         assert "No messages yet." in room.text()
+
+
+async def test_calls_stand_between_the_messages_of_their_time(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        house = room.desk.house
+        for minute, tool, effect in ((1, "read_file", "allow"), (2, "write_file", "deny")):
+            at = START + timedelta(hours=1, minutes=minute, seconds=30)
+            house.now_us = round(at.timestamp() * 1_000_000)
+            house.other.events.append(
+                "decision",
+                caller=Caller("claude-code", project="/home/ada/shop"),
+                call_id=f"call-{minute}",
+                server="fs",
+                tool=tool,
+                effect=effect,
+                arguments={"path": "auth.py"},
+            )
+        await room.press("G", "enter")
+        lines = [line for line in room.text().splitlines() if "│" in line]
+        order = [
+            word
+            for line in lines
+            for word in (
+                "The JWT",
+                "fs.read_file  ✓ allowed",
+                "fs.write_file  ✗ denied",
+                "Keep the",
+            )
+            if word in line
+        ]
+        assert order == [
+            "The JWT",
+            "fs.read_file  ✓ allowed",
+            "fs.write_file  ✗ denied",
+            "Keep the",
+        ]

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import pytest
+
+from pktui.settings import ConsoleSettings, Paths, Settings
+from pktui.tui.theme import THEMES
+from pktui.tui.views.base import View
+from pktui.tui.widgets.rows import Rows
+from pktui.tui.widgets.top_bar import TopBar
+from tests.tui.house import HOSTILE, LARGE, SMALL, House, desk, quiet_settings
+from tests.tui.views.sessions.room import sessions
+
+
+def _house(paths: Paths, **console: object) -> House:
+    return House(paths, settings=Settings(console=ConsoleSettings(bell=False, **console)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_the_header_names_four_views_and_the_scope(
+    paths: Paths, size: tuple[int, int]
+) -> None:
+    async with sessions(paths, size=size) as room:
+        header = room.text().splitlines()[0]
+        for word in ("pktui", "1 Sessions 3", "2 Feed", "3 Policies", "4 Approvals", "all"):
+            assert word in header
+
+
+async def test_digits_and_clicks_change_the_view(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        await room.press("3")
+        assert room.app.front == "policies"
+        await room.desk.pilot.click(TopBar, offset=(11, 0))
+        await room.desk.settle()
+        assert room.app.front == "sessions"
+        assert sum(view.display for view in room.app.query(View)) == 1
+
+
+async def test_a_view_is_made_when_it_first_comes_to_the_front(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        assert [view.id for view in room.app.query(View)] == ["sessions"]
+
+
+async def test_the_footer_shows_the_keys_in_force(paths: Paths) -> None:
+    async with desk(_house(paths, keys={"sessions.search": "f"}), "sessions") as hands:
+        footer = hands.screen_text().splitlines()[-1]
+        assert "f search" in footer
+        await hands.press("f")
+        assert "esc list" in hands.screen_text().splitlines()[-1]
+        assert "search sessions" in hands.screen_text()
+
+
+async def test_a_wrong_key_in_the_settings_is_named_at_start(paths: Paths) -> None:
+    async with desk(_house(paths, keys={"sessions.sarch": "f"}), "sessions") as hands:
+        assert "no action sessions.sarch, did you mean sessions.search?" in hands.notices()
+
+
+async def test_an_unknown_theme_is_named_and_replaced(paths: Paths) -> None:
+    async with desk(_house(paths, theme="neon"), "sessions") as hands:
+        assert hands.app.theme == THEMES[0].name
+        assert "no theme neon" in hands.notices()
+
+
+@pytest.mark.parametrize("theme", [theme.name for theme in THEMES])
+async def test_every_theme_draws_the_same_words(paths: Paths, theme: str) -> None:
+    async with sessions(paths) as room:
+        before = room.text()
+        room.app.theme = theme
+        await room.desk.settle()
+        assert room.text() == before
+
+
+async def test_the_ascii_set_needs_no_other_signs(paths: Paths) -> None:
+    house = _house(paths, glyphs="ascii")
+    async with desk(house, "sessions") as hands:
+        signs = {letter for letter in hands.screen_text() if not letter.isascii()}
+        assert signs <= set("…“”")
+
+
+async def test_help_lists_the_keys_of_the_view(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        await room.press("question_mark")
+        assert "Search sessions by meaning, words or phrase" in room.text()
+        await room.press("escape")
+        assert len(room.app.screen_stack) == 1
+
+
+async def test_the_palette_finds_an_action_and_runs_it(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        await room.press("ctrl+p")
+        await room.type_text("watch every call")
+        await room.desk.until(lambda: "Watch every call as it happens" in room.text())
+        await room.press("down", "enter")
+        await room.desk.until(lambda: room.app.front == "feed")
+
+
+async def test_undo_is_offered_only_where_there_is_something_to_undo(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        assert "u undo" not in room.text().splitlines()[-1]
+        await room.press("e", "enter")
+        assert "u undo" in room.text().splitlines()[-1]
+
+
+async def test_ctrl_c_leaves_at_the_second_press(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        await room.desk.pilot.press("ctrl+c")
+        assert "once more" in room.desk.notices()
+        assert room.app.return_value is None
+        await room.desk.pilot.press("ctrl+c")
+        assert room.app.return_value == 0
+
+
+async def test_q_leaves_and_is_a_letter_in_a_box(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        await room.press("slash", "q")
+        assert room.app.return_value is None
+        assert room.box.text == "q"
+        await room.press("escape")
+        await room.desk.pilot.press("q")
+        assert room.app.return_value == 0
+
+
+async def test_notices_show_hostile_text_and_do_not_obey_it(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        room.app.say(HOSTILE)
+        await room.desk.settle()
+        assert "[bold red]x[/]" in room.desk.notices()
+        assert "\x1b" not in room.desk.notices()
+        assert "\x1b" not in room.text()
+
+
+async def test_the_title_and_header_count_what_waits(paths: Paths) -> None:
+    house = House(paths, settings=quiet_settings())
+    async with desk(house, "sessions") as hands:
+        house.ask()
+        await hands.beat()
+        assert hands.app.title == "(1) pktui"
+        assert "4 Approvals ▲1" in hands.screen_text()
+        assert hands.app.query_one(Rows).has_focus

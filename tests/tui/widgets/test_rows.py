@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+from textual.app import App, ComposeResult
+
+from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+MANY = 100_000
+
+
+class Slow:
+    """Rows that come only when they are given; remembers what the window wanted."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.there: dict[int, str] = {}
+        self.wanted: list[tuple[int, int]] = []
+
+    def at(self, index: int) -> str | None:
+        return self.there.get(index)
+
+    def want(self, first: int, last: int) -> None:
+        self.wanted.append((first, last))
+
+
+def draw(item: str, pen: Pen) -> Sequence[Sequence[Run]]:
+    return [[(item, pen.ink.text)], [("second line", pen.ink.dim)]]
+
+
+class RowsApp(App[None]):
+    CSS = "Rows { scrollbar-size-vertical: 0; }"
+
+    def __init__(self, rows: Rows[str]) -> None:
+        super().__init__()
+        self.rows = rows
+        self.chosen: list[str] = []
+        self.follows: list[bool] = []
+
+    def compose(self) -> ComposeResult:
+        yield self.rows
+
+    def on_rows_chosen(self, event: Rows.Chosen) -> None:
+        self.chosen.append(event.item)
+
+    def on_rows_follow_changed(self, event: Rows.FollowChanged) -> None:
+        self.follows.append(event.follow)
+
+    def text(self) -> list[str]:
+        return [strip.text.rstrip() for strip in self.screen._compositor.render_strips()]
+
+
+def _items(count: int) -> ListSource[str]:
+    return ListSource([f"row {number}" for number in range(count)])
+
+
+async def _press(pilot: Pilot[None], *keys: str) -> None:
+    for key in keys:
+        await pilot.press(key)
+    await pilot.pause()
+
+
+@pytest.mark.parametrize(
+    ("keys", "cursor"),
+    [
+        (("j", "j", "k"), 1),
+        (("down", "down", "up"), 1),
+        (("G",), MANY - 1),
+        (("G", "g"), 0),
+        (("end", "home"), 0),
+        (("ctrl+d",), 10),
+        (("ctrl+d", "ctrl+u"), 0),
+        (("pagedown",), 20),
+        (("pagedown", "pageup"), 0),
+        (("k",), 0),
+    ],
+)
+async def test_keys_move_the_cursor_and_keep_it_in_the_window(
+    keys: tuple[str, ...], cursor: int
+) -> None:
+    app = RowsApp(Rows(_items(MANY), draw))
+    async with app.run_test(size=(40, 20)) as pilot:
+        await _press(pilot, *keys)
+        assert app.rows.cursor == cursor
+        assert f"▌ row {cursor}" in app.text()
+
+
+async def test_a_hundred_thousand_rows_are_there_at_once() -> None:
+    rows = Rows(ListSource[str](), draw)
+    app = RowsApp(rows)
+    async with app.run_test(size=(80, 24)) as pilot:
+        source = _items(MANY)
+        began = time.perf_counter()
+        rows.show(source)
+        await pilot.pause()
+        assert time.perf_counter() - began < 1
+        assert app.text()[23] == "  row 23"
+
+
+async def test_rows_that_are_not_there_are_placeholders_until_they_come() -> None:
+    source = Slow(1_000)
+    rows = Rows(source, draw)
+    app = RowsApp(rows)
+    async with app.run_test(size=(40, 10)) as pilot:
+        assert app.text()[0] == "▌ ···"
+        await _press(pilot, "G")
+        first, last = source.wanted[-1]
+        assert first <= 990
+        assert last == 999
+        source.there = {number: f"late {number}" for number in range(first, last + 1)}
+        rows.changed()
+        await pilot.pause()
+        assert "▌ late 999" in app.text()
+
+
+async def test_enter_and_a_double_click_choose_a_row() -> None:
+    app = RowsApp(Rows(_items(5), draw))
+    async with app.run_test(size=(40, 10)) as pilot:
+        await _press(pilot, "j", "enter")
+        await pilot.click(Rows, offset=(4, 3), times=2)
+        await pilot.pause()
+        assert app.chosen == ["row 1", "row 3"]
+        assert app.rows.cursor == 3
+
+
+async def test_a_click_below_the_last_row_does_nothing() -> None:
+    app = RowsApp(Rows(_items(2), draw))
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.click(Rows, offset=(4, 8))
+        assert app.rows.cursor == 0
+
+
+async def test_following_keeps_the_last_row_and_moving_up_pauses_it() -> None:
+    items = [f"row {number}" for number in range(50)]
+    rows = Rows(ListSource(items), draw, can_follow=True)
+    app = RowsApp(rows)
+    async with app.run_test(size=(40, 10)) as pilot:
+        assert rows.cursor == 49
+        items.append("row 50")
+        rows.changed()
+        await pilot.pause()
+        assert app.text()[-1] == "▌ row 50"
+        await _press(pilot, "k")
+        before = app.text()
+        items.append("row 51")
+        rows.changed()
+        await pilot.pause()
+        assert app.text() == before
+        await _press(pilot, "G")
+        assert app.text()[-1] == "▌ row 51"
+        assert app.follows == [False, True]
+
+
+async def test_rows_that_come_before_do_not_move_what_is_read() -> None:
+    items = [f"row {number}" for number in range(100)]
+    rows = Rows(ListSource(items), draw)
+    app = RowsApp(rows)
+    async with app.run_test(size=(40, 10)) as pilot:
+        await _press(pilot, *["j"] * 30)
+        before = app.text()
+        items[:0] = ["new 1", "new 2"]
+        rows.shifted(2)
+        await pilot.pause()
+        assert app.text() == before
+
+
+async def test_an_empty_list_says_why() -> None:
+    rows = Rows(ListSource[str](), draw)
+    app = RowsApp(rows)
+    async with app.run_test(size=(40, 10)) as pilot:
+        rows.say_empty([("Nothing yet.", "text"), ("Do this.", "dim")])
+        await pilot.pause()
+        assert app.text()[1:3] == ["  Nothing yet.", "  Do this."]
+
+
+async def test_rows_may_have_two_lines() -> None:
+    app = RowsApp(Rows(_items(50), draw, row_height=2))
+    async with app.run_test(size=(40, 10)) as pilot:
+        await _press(pilot, "j")
+        assert app.text()[2:4] == ["▌ row 1", "▌ second line"]
+        await _press(pilot, "G")
+        assert app.text()[-2:] == ["▌ row 49", "▌ second line"]
