@@ -6,6 +6,7 @@ import pytest
 
 from pktui.ledger import Caller, CallRow, FeedFilter, Ledger
 from pktui.ledger.feed_filter import FeedFilter as Filter
+from pktui.ledger.feed_query import branches
 from tests.ledger.conftest import CLAUDE, MINUTE, START_US, Clock
 
 CODEX = Caller("codex", "lab", "s2", "/home/ada/docs")
@@ -231,7 +232,7 @@ def test_a_page_of_any_filter_follows_an_index(filled: Ledger) -> None:
     plans = []
     for text in ("", "tool:search", "effect:deny", "since:1h", "tool:fs_* effect:deny"):
         wanted = FeedFilter.parse(text, now_us=START_US)[0]
-        for branch in filled.feed._branches(wanted):
+        for branch in branches(filled._database, wanted):
             plan = filled._database.rows(
                 f"EXPLAIN QUERY PLAN SELECT * FROM events WHERE {branch.sql} ORDER BY seq DESC",
                 branch.values,

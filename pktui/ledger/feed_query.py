@@ -1,0 +1,195 @@
+"""A feed filter as conditions that SQLite can follow an index for.
+
+A filter on tools or on effects becomes one condition per value, each served by that value's index,
+and rare outcomes are looked up first. Any other filter walks the log from where a page begins
+until the page is full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pktui.ledger.schema import CALLS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pktui.ledger.database import Database
+    from pktui.ledger.feed_filter import FeedFilter, Match
+
+_MANY = 64
+"""Tools above which following each one's index costs more than walking the log."""
+_RARE = 5000
+"""Ends up to which they are looked up first; what is not rare is soon met by walking."""
+_MOST_PAIRS = 5000
+"""Pairs of server and tool above which names are compared row by row."""
+
+_SEARCHED = (
+    "arguments || char(10) || server || '.' || tool || char(10) || agent || char(10) || rule"
+    " || char(10) || reason || char(10) || detail"
+)
+_COLUMNS = {"grant": "grant_name"}
+_FAILED = "FROM events INDEXED BY events_failed WHERE kind = 'outcome' AND outcome <> 'ok'"
+_BY_TOOL = f"FROM events INDEXED BY events_tool WHERE {CALLS}"
+_PAIRS = f"""WITH RECURSIVE
+    of_server (server) AS (
+        SELECT min(server) {_BY_TOOL}
+        UNION ALL
+        SELECT (SELECT min(server) {_BY_TOOL} AND server > of_server.server)
+        FROM of_server WHERE server IS NOT NULL LIMIT {_MOST_PAIRS + 1}),
+    pair (server, tool) AS (
+        SELECT server, (SELECT min(tool) {_BY_TOOL} AND server = of_server.server)
+        FROM of_server WHERE server IS NOT NULL
+        UNION ALL
+        SELECT server, (SELECT min(tool) {_BY_TOOL} AND server = pair.server AND tool > pair.tool)
+        FROM pair WHERE tool IS NOT NULL LIMIT {2 * _MOST_PAIRS})
+    SELECT server, tool FROM pair WHERE tool IS NOT NULL"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What follows WHERE, with its values."""
+
+    sql: str
+    values: tuple[str | int, ...] = ()
+
+    def __and__(self, other: Condition) -> Condition:
+        return Condition(f"{self.sql} AND {other.sql}", (*self.values, *other.values))
+
+
+def branches(database: Database, wanted: FeedFilter) -> list[Condition]:
+    """Return disjoint conditions on `events` that together are the filter."""
+    groups = _alternatives(wanted.matches)
+    servers, tools = groups.pop("server", ()), groups.pop("tool", ())
+    outcomes = groups.pop("outcome", ())
+    effects = sorted({match.pattern for match in groups.pop("effect", ())})
+    rest = Condition(CALLS) & _times(database, wanted) & _excluded(wanted)
+    for alternatives in (*((word,) for word in wanted.words if not word.negated), *groups.values()):
+        rest = rest & _any(alternatives)
+    if outcomes:
+        rest = rest & _ended(database, outcomes)
+    named = _named(database, servers, tools)
+    if named is not None:
+        rest = rest & _in("effect", effects) if effects else rest
+        return [Condition("server = ? AND tool = ?", pair) & rest for pair in named]
+    for alternatives in (servers, tools):
+        rest = rest & _any(alternatives) if alternatives else rest
+    if effects and "allow" not in effects:
+        rare = Condition("effect <> 'allow'") & rest
+        return [Condition("effect = ?", (effect,)) & rare for effect in effects]
+    return [rest & _in("effect", effects)] if effects else [rest]
+
+
+def pairs(database: Database) -> list[tuple[str, str]]:
+    """Return each server and tool on record once; of a great many not all."""
+    return [(server, tool) for server, tool in database.rows(_PAIRS)]
+
+
+def first_since(database: Database, at_us: int) -> int:
+    """Return the `seq` of the earliest call at that time or later, beyond the last if none."""
+    if not at_us:
+        return 0
+    row = database.row(
+        f"SELECT seq FROM events INDEXED BY events_time WHERE {CALLS} AND at_us >= ?"  # noqa: S608
+        " ORDER BY at_us, seq LIMIT 1",
+        (at_us,),
+    )
+    return int(row[0]) if row else 2**62
+
+
+def _last_before(database: Database, at_us: int) -> int:
+    row = database.row(
+        f"SELECT seq FROM events INDEXED BY events_time WHERE {CALLS} AND at_us < ?"  # noqa: S608
+        " ORDER BY at_us DESC, seq DESC LIMIT 1",
+        (at_us,),
+    )
+    return int(row[0]) if row else 0
+
+
+def _times(database: Database, wanted: FeedFilter) -> Condition:
+    condition = Condition("seq >= ?", (first_since(database, wanted.since_us),))
+    if wanted.since_us:
+        condition = condition & Condition("at_us >= ?", (wanted.since_us,))
+    if wanted.before_us:
+        last = _last_before(database, wanted.before_us)
+        condition = condition & Condition("at_us < ? AND seq <= ?", (wanted.before_us, last))
+    return condition
+
+
+def _excluded(wanted: FeedFilter) -> Condition:
+    condition = Condition("1")
+    for match in (*wanted.matches, *wanted.words):
+        if match.negated:
+            test = _test(match)
+            condition = condition & Condition(f"NOT ({test.sql})", test.values)
+    return condition
+
+
+def _named(
+    database: Database, servers: Sequence[Match], tools: Sequence[Match]
+) -> list[tuple[str, str]] | None:
+    """Return the pairs of server and tool that match, None where they are no help."""
+    if not servers and not tools:
+        return None
+    condition = _any(servers) & _any(tools) if servers and tools else _any(servers or tools)
+    rows = database.rows(
+        f"SELECT server, tool, {condition.sql} FROM ({_PAIRS})",  # noqa: S608
+        condition.values,
+    )
+    found = [(server, tool) for server, tool, fits in rows if fits]
+    return found if len(found) <= _MANY and len(rows) <= _MOST_PAIRS else None
+
+
+def _ended(database: Database, outcomes: Sequence[Match]) -> Condition:
+    """Return the condition that a call ended so."""
+    patterns = [match.pattern for match in outcomes]
+    fits = " OR ".join(["outcome LIKE ? ESCAPE '\\'"] * len(patterns))
+    fine = database.row(f"SELECT 1 FROM (SELECT 'ok' AS outcome) WHERE {fits}", patterns)  # noqa: S608
+    if fine is None:
+        found = f"SELECT ref_seq {_FAILED} AND ({fits})"
+        count = database.row(f"SELECT count(*) FROM ({found} LIMIT ?)", (*patterns, _RARE + 1))  # noqa: S608
+        if count and count[0] <= _RARE:
+            return Condition(f"seq IN ({found})", tuple(patterns))
+    return _any(outcomes)
+
+
+def _alternatives(matches: Sequence[Match]) -> dict[str, tuple[Match, ...]]:
+    groups: dict[str, tuple[Match, ...]] = {}
+    for match in matches:
+        if not match.negated:
+            groups[match.column] = (*groups.get(match.column, ()), match)
+    return groups
+
+
+def _any(alternatives: Sequence[Match]) -> Condition:
+    tests = [_test(match) for match in alternatives]
+    values = tuple(value for test in tests for value in test.values)
+    return Condition(f"({' OR '.join(test.sql for test in tests)})", values)
+
+
+def _in(column: str, values: Sequence[str]) -> Condition:
+    return Condition(f"{column} IN ({', '.join('?' * len(values))})", tuple(values))
+
+
+def _test(match: Match) -> Condition:
+    """Return the condition that a row fits a pattern; never unknown, so that NOT excludes."""
+    if match.column == "":
+        return Condition(f"({_SEARCHED}) LIKE ? ESCAPE '\\'", (match.pattern,))
+    if match.column == "tool":
+        return Condition(
+            "(tool LIKE ? ESCAPE '\\' OR server || '.' || tool LIKE ? ESCAPE '\\')",
+            (match.pattern, match.pattern),
+        )
+    if match.column == "effect":
+        return Condition("effect = ?", (match.pattern,))
+    if match.column == "outcome":
+        return Condition(
+            "EXISTS (SELECT 1 FROM events later WHERE later.call_id = events.call_id"
+            " AND later.call_id <> '' AND later.kind = 'outcome'"
+            " AND later.outcome LIKE ? ESCAPE '\\')",
+            (match.pattern,),
+        )
+    return Condition(
+        f"{_COLUMNS.get(match.column, match.column)} LIKE ? ESCAPE '\\'", (match.pattern,)
+    )
