@@ -201,14 +201,14 @@ def _facts(session: Session) -> list[tuple[str, str]]:
 
 
 def _message(message: Message) -> str:
-    return f"#{message.id} {message.role}  {output.moment(message.created_at)}\n{message.content}"
+    return f"#{message.seq} {message.role}  {output.moment(message.created_at)}\n{message.content}"
 
 
 def _hit(hit: Hit) -> tuple[str, str, str, str, str]:
     message = hit.message
     return (
         str(hit.session.id) if hit.session else "",
-        str(message.id) if message else "",
+        str(message.seq) if message else "",
         f"{hit.score:.2f}",
         message.role if message else "",
         hit.snippet,

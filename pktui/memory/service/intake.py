@@ -17,7 +17,7 @@ from pktui.memory.exchange import (
     SessionRecord,
 )
 from pktui.memory.exporting import message_key, native_key
-from pktui.memory.records import Entry, Identity, Message, NewMessage, Session
+from pktui.memory.records import Entry, Message, NewMessage, Session
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -112,30 +112,24 @@ class _Homes:
 
 
 def _take_sessions(store: Store, records: Sequence[SessionRecord]) -> ImportReport:
-    added = 0
+    homes = _Homes(store)
+    new: dict[tuple[str, str], SessionRecord] = {}
     for record in records:
-        session = _Homes(store).find(record.source, record.source_id)
-        if session is None:
-            added += 1
-            session = store.start_session(
-                record.name,
-                Identity(agent=record.agent, project=record.project),
-                source=record.source,
-                source_id=record.source_id,
-                started_at=record.started_at,
-                current=False,
-            )
-        if record.status == "ended" and session.status == "active":
-            ended_at = record.ended_at or session.last_activity
-            store.end_session(session.id, record.summary or None, ended_at=ended_at)
-    return ImportReport(sessions=added, known=len(records) - added)
+        known = homes.find(record.source, record.source_id)
+        if known is None:
+            new.setdefault((record.source, record.source_id), record)
+        elif record.status == "ended" and known.status == "active":
+            ended_at = record.ended_at or known.last_activity
+            store.end_session(known.id, record.summary or None, ended_at=ended_at)
+    store.add_sessions([_session(record) for record in new.values()])
+    return ImportReport(sessions=len(new), known=len(records) - len(new))
 
 
 def _take_entries(store: Store, records: Sequence[EntryRecord]) -> ImportReport:
     if not records:
         return ImportReport()
     known: dict[datetime, list[Entry]] = {}
-    for entry in _entries(store):
+    for entry in store.entries_made({record.created_at for record in records}):
         known.setdefault(entry.created_at, []).append(entry)
     new: list[Entry] = []
     for record in records:
@@ -154,14 +148,20 @@ def _messages(store: Store, session_id: int) -> Iterator[Message]:
         after = page[-1].seq
 
 
-def _entries(store: Store) -> Iterator[Entry]:
-    cursor = ""
-    while True:
-        page = store.entries(cursor=cursor, limit=PAGE)
-        yield from page.items
-        if not page.cursor:
-            return
-        cursor = page.cursor
+def _session(record: SessionRecord) -> Session:
+    ended = record.status == "ended"
+    return Session(
+        id=0,
+        name=record.name,
+        status=record.status,
+        started_at=record.started_at,
+        ended_at=(record.ended_at or record.started_at) if ended else None,
+        summary=record.summary,
+        agent=record.agent,
+        project=record.project,
+        source=record.source,
+        source_id=record.source_id,
+    )
 
 
 def _message(session: Session, record: MessageRecord) -> NewMessage:

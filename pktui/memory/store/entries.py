@@ -15,7 +15,8 @@ from pktui.memory.times import microseconds
 from pktui.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
 
     from pktui.memory.store.state import State
 
@@ -112,6 +113,11 @@ class Entries:
         part = found[:limit]
         more = len(found) > limit
         return Page(tuple(part), total, "{}.{}".format(*_key(part[-1])) if more and part else "")
+
+    def made(self, times: Collection[datetime]) -> tuple[Entry, ...]:
+        """Return the entries that were made at one of the times."""
+        with self._state.lock:
+            return tuple(one for one in self._state.entries.values() if one.created_at in times)
 
     def stats(self) -> EntryStats:
         """Return figures about all entries."""

@@ -56,6 +56,15 @@ class Sessions:
             self._commit([*self._disowned(owner), listed])
         return session
 
+    def add(self, new: Sequence[Session]) -> tuple[Session, ...]:
+        """Commit sessions as they are in one go, nobody's current ones; each gets a new id."""
+        state = self._state
+        with state.writing:
+            added = [_storable(session, state.next_id("session")) for session in new]
+            if added:
+                self._commit([Listed(session, "", session.started_at) for session in added])
+        return tuple(added)
+
     def _disowned(self, owner: str) -> list[Listed]:
         with self._state.lock:
             earlier = self._state.catalogue.current(owner) if owner else None
@@ -180,6 +189,21 @@ class Sessions:
         with state.lock:
             for one in changed:
                 state.catalogue.put(one)
+
+
+def _storable(session: Session, session_id: int) -> Session:
+    name = schema.storable(session.name)
+    return msgspec.structs.replace(
+        session,
+        id=session_id,
+        name=name,
+        title=name,
+        summary=schema.storable(session.summary),
+        agent=schema.storable(session.agent),
+        project=schema.storable(session.project),
+        message_count=0,
+        last_activity=session.started_at,
+    )
 
 
 def _ended(listed: Listed, when: datetime, summary: str | None) -> Listed:

@@ -31,7 +31,7 @@ from pktui.memory.store.tables import Database
 from pktui.memory.times import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -107,6 +107,10 @@ class Store:
     ) -> Session:
         """Start a session and make it the identity's current one (not where `current` is false)."""
         return self._sessions.start(name, identity, source, source_id, started_at, current)
+
+    def add_sessions(self, sessions: Sequence[Session]) -> tuple[Session, ...]:
+        """Keep many sessions from elsewhere in one commit, as they are but with new ids."""
+        return self._sessions.add(sessions)
 
     def end_session(
         self, session_id: int, summary: str | None = None, *, ended_at: datetime | None = None
@@ -218,6 +222,10 @@ class Store:
     ) -> Page[Entry]:
         """Return entries that bear one of the tags (all, without tags), the latest change first."""
         return self._entries.page(tags, cursor, offset, _limit(limit))
+
+    def entries_made(self, times: Collection[datetime]) -> tuple[Entry, ...]:
+        """Return the entries that were made at one of the times."""
+        return self._entries.made(times)
 
     def entry_stats(self) -> EntryStats:
         """Return figures about all entries."""
