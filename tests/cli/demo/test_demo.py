@@ -1,21 +1,22 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
+from pktui.cli.demo.person import Unmet
+from pktui.cli.demo.play import play_headless
 from pktui.cli.demo.puppet import AgentProcess
 from pktui.cli.demo.script import Scene, Step
-from pktui.cli.demo.stage import set_stage, wait_for
+from pktui.cli.demo.stage import Stage, processes_on, set_stage, wait_for
 from pktui.ledger.ledger import Ledger
-
-if TYPE_CHECKING:
-    from pktui.settings import Paths
+from pktui.settings import Paths
 
 DEMO = [sys.executable, "-m", "pktui", "demo"]
 
@@ -38,6 +39,44 @@ def test_the_whole_story_comes_true(paths: Paths, tmp_path: Path) -> None:
     assert list(scratch.iterdir()) == []
     assert not paths.config_dir.exists()
     assert not paths.data_dir.exists()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("sign", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_story_that_is_broken_off_leaves_nothing(
+    sign: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with subprocess.Popen(
+        [*DEMO, "--headless"],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as demo:
+        assert wait_for(lambda: bool(list(scratch.glob("*/data/ledger.db"))), 60)
+        (root,) = scratch.iterdir()
+        demo.send_signal(sign)
+        assert demo.wait(60) == status
+    assert list(scratch.iterdir()) == []
+    assert processes_on(Stage(root, Paths.at(root, root), root)) == ()
+
+
+def test_a_step_that_does_not_come_true_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def untrue() -> str:
+        raise Unmet("the moon should be green")
+
+    steps = (("One thing", lambda: "it is so"), ("Another thing", untrue))
+    monkeypatch.setattr("pktui.cli.demo.story.Story.steps", lambda _story: steps)
+    monkeypatch.setattr("pktui.cli.demo.play._time_limit", contextlib.nullcontext)
+    assert play_headless() == 1
+    out, err = capsys.readouterr()
+    assert "✓  1/2 One thing" in out
+    assert "✗  2/2 Another thing\n        the moon should be green" in out
+    assert "The story broke at: Another thing" in err
 
 
 def test_the_demo_for_a_person_needs_a_terminal() -> None:
