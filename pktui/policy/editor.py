@@ -94,15 +94,15 @@ class PolicyEditor:
 
     def set_action(self, tool: str, action: EffectiveAction, *, reason: str | None = None) -> Edit:
         """Allow, deny, hide a tool or let a person approve it; `reason` None keeps the old."""
-        return self._save(self.preview_action(tool, action, reason=reason))
+        return self.save(self.preview_action(tool, action, reason=reason))
 
     def set_limit(self, tool: str, maximum: int | None, window: str | int = "minute") -> Edit:
         """Let a tool be called at most so often for each client; None takes the limit away."""
-        return self._save(self.preview_limit(tool, maximum, window))
+        return self.save(self.preview_limit(tool, maximum, window))
 
     def set_reason(self, tool: str, text: str) -> Edit:
         """Say why a tool is denied or asks; empty text takes the reason away."""
-        return self._save(self.preview_reason(tool, text))
+        return self.save(self.preview_reason(tool, text))
 
     def preview_action(
         self, tool: str, action: EffectiveAction, *, reason: str | None = None
@@ -118,7 +118,14 @@ class PolicyEditor:
             draft.put(tool, "reason", reason or None)
         return self._edit(draft, f"{tool}: {action}")
 
-    def preview_limit(self, tool: str, maximum: int | None, window: str | int = "minute") -> Edit:
+    def preview_limit(
+        self,
+        tool: str,
+        maximum: int | None,
+        window: str | int = "minute",
+        *,
+        reason: str | None = None,
+    ) -> Edit:
         """Return the edit without writing it."""
         if maximum is not None and (maximum < 0 or window_us(window) is None):
             raise PolicyError(
@@ -127,6 +134,8 @@ class PolicyEditor:
             )
         draft = self._draft()
         draft.limit(tool, maximum, window)
+        if reason is not None:
+            draft.put(tool, "reason", reason or None)
         told = "no limit" if maximum is None else f"{maximum} per {window}"
         return self._edit(draft, f"{tool}: {told}")
 
@@ -169,7 +178,13 @@ class PolicyEditor:
         parse_policy(after, self.path)
         return Edit(self.path, summary, self.raw, after)
 
-    def _save(self, edit: Edit) -> Edit:
+    def save(self, edit: Edit) -> Edit:
+        """Write a previewed edit; raises `PolicyConflict` where another was written since."""
+        if edit.before != self.raw:
+            raise PolicyConflict(
+                f"{self.path} changed since that preview; nothing was written",
+                "Look at it again and repeat the change",
+            )
         if edit.changed:
             replace_file(self.path, self._on_disk, edit.after)
             self._history.add(edit.summary, edit.before, edit.after)

@@ -144,11 +144,13 @@ def _decide(
         return Verdict(Effect.DENY, "(no policy)", "There is no policy for this server.")
     if len(tool) > MAX_TOOL_NAME:
         return Verdict(Effect.DENY, "(bad name)", "This tool's name is too long for any rule.")
-    if policy.hides(tool):
+    hidden = policy.hides(tool)
+    _note(steps, "(hidden)", "yes" if hidden else "no")
+    if hidden:
         effect = Effect.HIDE if policy.dialect == "native" else Effect.DENY
         return Verdict(effect, "(hidden)", f"Tool {quote(tool, MAX_TOOL_NAME)} is hidden by policy")
     rule = policy.rule_for(tool)
-    _note(steps, "rule", rule.rule)
+    _note(steps, rule.rule or "(rules)", f"action {rule.action}")
     if rule.action is Action.DENY:
         return Verdict(Effect.DENY, rule.rule, rule.reason or _not_permitted(tool))
     for check in rule.checks:

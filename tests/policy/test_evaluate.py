@@ -154,6 +154,6 @@ def test_a_trace_names_everything_that_was_asked() -> None:
     rules = tool(require=[when("args.a", "exists", True)], limits=[capped()])
     verdict = evaluate(rules, call("t", {"a": 1}), MemoryQuota(Clock()), trace=True)
     assert [step.name for step in verdict.steps] == [
-        "rule", "/tools/t/require/args.a-exists", "/tools/t/limits/c",
+        "(hidden)", "/tools/t", "/tools/t/require/args.a-exists", "/tools/t/limits/c",
     ]  # fmt: skip
     assert verdict.steps[-1].detail == "0 of 1 used"

@@ -1,0 +1,151 @@
+"""Whole policy documents: made, checked, converted, and described to editors."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from pktui.cli import output
+from pktui.cli.policy import places
+from pktui.errors import PktuiError, PolicyConflict, PolicyError, UsageError
+from pktui.settings import Paths, bundled
+
+if TYPE_CHECKING:
+    from pktui.policy.document import Policy
+
+Preset = Literal["observe", "read-only", "balanced", "strict", "memory"]
+
+
+def init(
+    server: places.ServerName,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="-- COMMAND…", help="How to start it, where it is not configured."),
+    ] = None,
+    url: Annotated[str, typer.Option(help="Where to reach it, where it is not configured.")] = "",
+    preset: Annotated[
+        Preset | None, typer.Option(help="Copy a ready-made policy; the server is not asked.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the policy there is.")] = False,
+    show: Annotated[bool, typer.Option("--print", help="Print it and write no file.")] = False,
+) -> None:
+    """Ask a server for its tools and write their policy: reading goes through, the rest asks."""
+    paths = Paths.from_environment()
+    target = paths.policy_file(server)
+    if not (show or force) and target.exists():
+        raise PolicyError(f"{server} has a policy already: {target}", "Give --force to replace it")
+    if preset or (server == places.MEMORY and not command and not url):
+        raw = bundled("config", "policies", f"{preset or places.MEMORY}.json").read_bytes()
+    else:
+        raw = _scanned(paths, server, command or [], url)
+    if show:
+        output.line(raw.decode().rstrip("\n"))
+        return
+    _write(target, raw)
+    output.note(f"Written: {target}")
+    started = f" -- {shlex.join(command)}" if command else f" --url {url}" if url else ""
+    output.note(f"Look at it with: pktui policy show {server}")
+    output.note(f"Put it in force with: pktui gateway {server}{started}")
+
+
+def validate(
+    place: Annotated[
+        list[str], typer.Argument(metavar="SERVER|FILE…", help="Servers, or policy files.")
+    ],
+    json: output.JsonFlag = False,
+) -> None:
+    """Check policies: every problem with its line, what is wrong, and how to mend it."""
+    from pktui.policy.document import PolicyInvalid, load_policy
+
+    broken = False
+    for each in place:
+        path = places.existing_file(each)
+        try:
+            policy = load_policy(path)
+        except PolicyInvalid as error:
+            broken = True
+            _tell_problems(path, error, json=json)
+        else:
+            _tell_good(path, policy, json=json)
+    raise typer.Exit(1 if broken else 0)
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="An Intercept policy.")],
+    target: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write it here instead of printing it.")
+    ] = None,
+) -> None:
+    """Write an Intercept policy in pktui's own form; what it cannot say there is told."""
+    from pktui.policy.convert import convert as convert_policy
+    from pktui.policy.replay import load_draft
+
+    converted = convert_policy(load_draft(source))
+    for note in converted.notes:
+        output.note(f"note: {note}")
+    if target is None:
+        output.line(converted.document.decode().rstrip("\n"))
+        return
+    if target.exists():
+        raise PolicyError(f"{target} exists already", "Name another file")
+    _write(target, converted.document)
+    output.note(f"Written: {target}")
+
+
+def schema() -> None:
+    """Print the JSON Schema of a policy, for editors."""
+    from pktui.policy.schema import schema_text
+
+    output.line(schema_text().rstrip("\n"))
+
+
+def _scanned(paths: Paths, server: str, command: list[str], url: str) -> bytes:
+    from pktui.cli.policy.scan import scan
+    from pktui.gateway.servers import ServerEntry, find_server, server_of_command
+    from pktui.policy.recommend import recommend
+
+    if command and url:
+        raise UsageError("a server is reached by a command or by a URL", "Leave one of them out")
+    if command:
+        entry = server_of_command(server, command)
+    elif url:
+        entry = ServerEntry(server, url=url)
+    else:
+        entry = find_server(paths, server)
+    tools = scan(entry)
+    output.note(f"{server} lists {len(tools)} tools.")
+    return recommend(server, tools)
+
+
+def _write(target: Path, raw: bytes) -> None:
+    from pktui.policy.files import read_or_none, replace_file
+
+    try:
+        replace_file(target, read_or_none(target), raw)
+    except PolicyConflict as error:
+        raise PktuiError(f"{target} was written by somebody else just now", "Try again") from error
+
+
+def _tell_good(path: Path, policy: Policy, *, json: bool) -> None:
+    if json:
+        output.json_line({"file": str(path), "valid": True, "problems": []})
+        return
+    kind = "" if policy.dialect == "native" else ", Intercept's dialect"
+    output.line(
+        f"{path}: valid{kind}, {len(policy.tools)} rules, default {policy.default}, "
+        f"{len(policy.hide)} hidden"
+    )
+
+
+def _tell_problems(path: Path, error: PktuiError, *, json: bool) -> None:
+    from pktui.policy.document import PolicyInvalid
+
+    assert isinstance(error, PolicyInvalid)
+    if json:
+        output.json_line({"file": str(path), "valid": False, "problems": error.problems})
+        return
+    for problem in error.problems:
+        output.line(f"{path}: {problem}")

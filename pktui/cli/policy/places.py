@@ -1,0 +1,60 @@
+"""Which file a person means: a path, or the policy of a server by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pktui.errors import PolicyError
+from pktui.settings import Paths, bundled, check_server_name
+
+Place = Annotated[str, typer.Argument(metavar="SERVER|FILE", help="A server, or a policy file.")]
+ServerName = Annotated[str, typer.Argument(metavar="SERVER", help="The server's name.")]
+MEMORY = "memory"
+
+
+def is_file(place: str) -> bool:
+    """Tell whether the words name a file rather than a server."""
+    return "/" in place or place.endswith((".json", ".yaml", ".yml"))
+
+
+def policy_file(place: str) -> Path:
+    """Return the file of a policy, whether it exists or not."""
+    return Path(place) if is_file(place) else Paths.from_environment().policy_file(place)
+
+
+def existing_file(place: str) -> Path:
+    """Return the file of a policy in force; for the memory the shipped one until it is copied.
+
+    Raises `PolicyError` with what to do where there is none.
+    """
+    path = policy_file(place)
+    if path.exists() or is_file(place):
+        return path
+    if place == MEMORY:
+        return bundled("config", "policies", "memory.json")
+    raise PolicyError(
+        f"there is no policy for {check_server_name(place)} at {path}",
+        f"Make one with: pktui policy init {place}",
+    )
+
+
+def file_in_force(server: str) -> Path:
+    """Return the file a gateway of this server goes by, which need not exist yet.
+
+    Raises `UnknownServer` where there is neither a policy nor such a server.
+    """
+    path = policy_file(server)
+    if server == MEMORY or path.exists():
+        return existing_file(server)
+    from pktui.gateway.servers import find_server
+
+    find_server(Paths.from_environment(), server)
+    return path
+
+
+def server_of(place: str) -> str:
+    """Return the server a place speaks of: its name, or the file's without its suffix."""
+    return Path(place).stem if is_file(place) else place

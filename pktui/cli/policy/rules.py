@@ -1,0 +1,169 @@
+"""One tool's rule: shown as what it comes to, changed in place, and changed back."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from pktui.cli import output, reach
+from pktui.cli.policy import places
+from pktui.errors import UsageError
+from pktui.settings import Paths
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pktui.policy.document import Policy
+    from pktui.policy.editor import Edit, PolicyEditor
+
+Verb = Literal["allow", "deny", "hide", "approve", "limit"]
+_RATE = re.compile(r"([0-9]{1,12})/([a-z]+|[0-9]{1,8})")
+
+
+def show(place: places.Place, json: output.JsonFlag = False) -> None:
+    """Show what a policy comes to for each tool, those the server was seen to list included."""
+    from pktui.policy.document import load_policy
+    from pktui.policy.effective import effective
+
+    path = places.existing_file(place)
+    policy = load_policy(path)
+    names = _names(policy, _listed(places.server_of(place)))
+    found = {name: effective(policy, name) for name in names}
+    if json:
+        output.json(
+            {
+                "file": path,
+                "description": policy.description,
+                "default": policy.default,
+                "tools": [
+                    {
+                        "tool": name,
+                        "action": rule.action,
+                        "because": rule.because,
+                        "rule": rule.rule,
+                        "conditions": rule.conditions,
+                        "limits": [_limit_words(limit) for limit in rule.limits],
+                    }
+                    for name, rule in found.items()
+                ],
+            }
+        )
+        return
+    output.facts(
+        (("file", str(path)), ("for", policy.description), ("default", policy.default.value))
+    )
+    output.line()
+    rows = [
+        (
+            name,
+            rule.action,
+            "; ".join((*(_limit_words(limit) for limit in rule.limits), *rule.conditions)),
+            rule.because,
+        )
+        for name, rule in found.items()
+    ]
+    output.table(("tool", "action", "limits and conditions", "because"), rows, empty="No tools.")
+
+
+def set_(
+    server: places.ServerName,
+    tool: Annotated[str, typer.Argument(metavar="TOOL", help="A tool's name, or a glob.")],
+    action: Annotated[Verb, typer.Argument(help="What happens to it.")],
+    rate: Annotated[
+        str, typer.Argument(metavar="N/WINDOW", help="For limit: 10/minute, 5/90, or none.")
+    ] = "",
+    reason: Annotated[
+        str | None, typer.Option(help="Told to the agent or the person; empty takes it away.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the change and write nothing.")
+    ] = False,
+) -> None:
+    """Change one tool's rule; everything else in the file stays as it is."""
+    if (action == "limit") is not bool(rate):
+        raise UsageError(
+            "a rate goes with limit, and limit needs one",
+            f"Write: pktui policy set {server} {tool} limit 10/minute",
+        )
+    editor = _editor(server)
+    _warn_unknown(server, tool)
+    if action != "limit":
+        edit = editor.preview_action(tool, action, reason=reason)
+    else:
+        edit = editor.preview_limit(tool, *_read_rate(rate), reason=reason)
+    if not dry_run:
+        editor.save(edit)
+    _tell(edit, written=not dry_run)
+
+
+def undo(server: places.ServerName) -> None:
+    """Take back the last change that `policy set` made, ten at most."""
+    _tell(_editor(server).undo(), written=True)
+
+
+def _tell(edit: Edit, *, written: bool) -> None:
+    if not edit.changed:
+        output.note(f"{edit.path} says so already.")
+        return
+    output.line(edit.diff.rstrip("\n"))
+    output.note(f"{'Written' if written else 'Not written'}: {edit.path}")
+
+
+def _editor(server: str) -> PolicyEditor:
+    from pktui.gateway.policies import open_policy
+    from pktui.gateway.servers import find_server
+    from pktui.policy.editor import PolicyEditor
+
+    paths = Paths.from_environment()
+    path = places.policy_file(server)
+    if not path.exists() and not places.is_file(server):
+        find_server(paths, server)
+        open_policy(paths, server, None, changed=lambda _digest, _problem: None)
+    return PolicyEditor(path, history=undo_directory(paths))
+
+
+def undo_directory(paths: Paths) -> Path:
+    """Return where the changes are kept that can be taken back."""
+    return paths.data_dir / "undo"
+
+
+def _read_rate(rate: str) -> tuple[int | None, str | int]:
+    if rate == "none":
+        return None, "minute"
+    match = _RATE.fullmatch(rate)
+    if not match:
+        raise UsageError(f"{rate} is no rate", "Write it like 10/minute, 5/90 (seconds) or none")
+    return int(match[1]), int(match[2]) if match[2].isdigit() else match[2]
+
+
+def _listed(server: str) -> tuple[str, ...]:
+    """Return the tools that a gateway has seen the server list."""
+    if not reach.used_before():
+        return ()
+    with reach.ledger() as ledger:
+        return tuple(seen.name for seen in ledger.catalogue.tools(server))
+
+
+def _names(policy: Policy, listed: tuple[str, ...]) -> list[str]:
+    return sorted({*policy.tools, *policy.hide, *listed})
+
+
+def _warn_unknown(server: str, tool: str) -> None:
+    listed = _listed(places.server_of(server))
+    if listed and tool not in listed and "*" not in tool:
+        import difflib
+
+        near = difflib.get_close_matches(tool, listed, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        output.note(one_line(f"note: {server} was never seen to list a tool {tool}{hint}"))
+
+
+def _limit_words(limit: object) -> str:
+    from pktui.policy.rules import LimitRule
+    from pktui.policy.wording import describe_limit
+
+    assert isinstance(limit, LimitRule)
+    return f"at most {describe_limit(limit)}"

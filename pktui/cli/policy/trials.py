@@ -1,0 +1,272 @@
+"""Policies tried out: one call explained, a list of calls replayed, last week decided anew."""
+
+from __future__ import annotations
+
+import json as json_text
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pktui.cli import output, reach
+from pktui.cli.policy import places
+from pktui.errors import PolicyError, UsageError
+from pktui.settings import Paths, load_settings
+
+if TYPE_CHECKING:
+    from pktui.gateway.calls import ToolCall
+    from pktui.ledger.records import CallRow
+    from pktui.policy.document import Policy
+    from pktui.policy.evaluate import Verdict
+    from pktui.policy.replay import PastCall
+    from pktui.policy.trial import Tried
+
+_PAGE = 500
+_ARGUMENTS_CURE = """Write them like '{"name": "value"}'"""
+
+
+def explain(
+    server: places.ServerName,
+    tool: Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name.")],
+    arguments: Annotated[
+        str, typer.Argument(metavar="ARGS", help="The call's arguments, a JSON object.")
+    ] = "{}",
+    policy: Annotated[
+        Path | None, typer.Option(help="Go by this file instead of the server's policy.")
+    ] = None,
+    agent: Annotated[str, typer.Option(help="Count as this client.")] = "",
+    grant: Annotated[str, typer.Option(help="Count as this grant.")] = "",
+    project: Annotated[
+        Path | None, typer.Option(help="Count as a client in this directory, else in this one.")
+    ] = None,
+    session: Annotated[str, typer.Option(help="Count as this connection.")] = "",
+    json: output.JsonFlag = False,
+) -> None:
+    """Tell what the gateway would do with a call, every step that leads to it, and the quota."""
+    from pktui.gateway.calls import ToolCall
+    from pktui.ledger.records import Caller
+
+    caller = Caller(agent, grant, session, str((project or Path.cwd()).absolute()))
+    call = ToolCall("", tool, _read_arguments(arguments), caller)
+    path = policy or places.file_in_force(server)
+    verdict = _preview(server, path, call, needed=policy is not None or server == places.MEMORY)
+    if json:
+        output.json(_as_record(tool, caller.identity, verdict))
+        return
+    output.facts(
+        (
+            ("effect", verdict.effect.value),
+            ("rule", verdict.rule),
+            ("reason", verdict.reason),
+            ("retry at", output.moment(verdict.retry_at_us) if verdict.retry_at_us else ""),
+            ("counted as", caller.identity),
+            ("policy", str(path)),
+        )
+    )
+    output.line()
+    output.table(("step", "result"), [(step.name, step.detail) for step in verdict.steps])
+    if verdict.usages:
+        output.line()
+        output.table(("quota", "left before this call"), _quota_rows(verdict))
+
+
+def replay(
+    policy: Annotated[str, typer.Argument(metavar="FILE|SERVER", help="The policy to try.")],
+    calls: Annotated[
+        str, typer.Argument(metavar="CALLS.jsonl", help="Calls, one a line; - reads them here.")
+    ] = "",
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Decide the recorded calls again instead.")
+    ] = False,
+    since: Annotated[str, typer.Option(help="With --audit: from when on, like 7d.")] = "7d",
+    server: Annotated[
+        str, typer.Option(help="With --audit: whose calls; else the policy file's name.")
+    ] = "",
+    json: output.JsonFlag = False,
+) -> None:
+    """Decide calls by a policy with counters of its own; nothing is enforced or recorded.
+
+    A list of calls gives one JSON verdict a line. With --audit the calls that would be decided
+    otherwise are shown.
+    """
+    if audit is bool(calls):
+        raise UsageError(
+            "give either a file of calls or --audit", "See: pktui policy replay --help"
+        )
+    from pktui.policy.replay import load_draft
+
+    path = places.existing_file(policy)
+    loaded = load_draft(path)
+    if audit:
+        _replay_audit(loaded, server or places.server_of(policy), since, json=json)
+    else:
+        _replay_calls(loaded, calls)
+
+
+def _preview(server: str, path: Path, call: ToolCall, *, needed: bool) -> Verdict:
+    """Ask the Enforcer itself; without a ledger nothing was counted or pinned yet."""
+    from pktui.gateway.policies import ServerPolicy
+
+    followed = ServerPolicy(server, path, needed=needed, changed=lambda _digest, _problem: None)
+    if reach.used_before():
+        from pktui.gateway.enforcer import Enforcer
+        from pktui.ledger.records import now_us
+
+        settings = load_settings(Paths.from_environment()).approvals
+        with reach.ledger() as ledger:
+            enforcer = Enforcer(ledger, followed, settings, server, clock=now_us, log=output.note)
+            return enforcer.preview(call)
+    from pktui.policy.evaluate import Call, evaluate
+    from pktui.policy.windows import MemoryQuota
+
+    if followed.current() is None and followed.problem is not None:
+        raise followed.problem
+    subject = Call(server, call.tool, call.arguments, call.caller.identity, call.caller.session)
+    return evaluate(followed.current(), subject, MemoryQuota(lambda: 0), trace=True)
+
+
+def _read_arguments(text: str) -> dict[str, Any]:
+    from pktui.policy.jsontext import decode
+
+    try:
+        value = decode(text)
+    except ValueError as error:
+        raise UsageError(
+            f"the arguments are not JSON: {error}", 'Write \'{"name": "value"}\''
+        ) from error
+    if not isinstance(value, dict):
+        raise UsageError("the arguments are not a JSON object", _ARGUMENTS_CURE)
+    return value
+
+
+def _as_record(tool: str, identity: str, verdict: Verdict) -> dict[str, Any]:
+    from pktui.policy.limits import plain
+
+    return {
+        "tool": tool,
+        "decision": verdict.effect,
+        "rule": verdict.rule,
+        "reason": verdict.reason,
+        "retry_at_us": verdict.retry_at_us,
+        "identity": identity,
+        "steps": verdict.steps,
+        "quotas": [
+            {
+                "rule": usage.charge.rule,
+                "max": plain(usage.charge.max),
+                "used": plain(usage.used),
+                "remaining": plain(usage.remaining),
+                "retry_at_us": usage.retry_at_us,
+            }
+            for usage in verdict.usages
+        ],
+    }
+
+
+def _quota_rows(verdict: Verdict) -> list[tuple[str, str]]:
+    from pktui.policy.limits import plain
+
+    return [
+        (usage.charge.rule, f"{plain(usage.remaining)} of {plain(usage.charge.max)}")
+        for usage in verdict.usages
+    ]
+
+
+def _replay_calls(policy: Policy, source: str) -> None:
+    from pktui.policy.replay import replay as replay_calls
+
+    counts: Counter[str] = Counter()
+    for told in replay_calls(policy, _read_calls(source), start_us=time.time_ns() // 1000):
+        counts[told.decision.value] += 1
+        output.json_line(json_text.loads(told.json()))
+    summary = ", ".join(f"{count} {decision}" for decision, count in sorted(counts.items()))
+    output.note(f"{counts.total()} calls: {summary}" if counts else "No calls.")
+
+
+def _read_calls(source: str) -> Iterator[PastCall]:
+    from pktui.policy.replay import read_calls
+
+    if source == "-":
+        yield from read_calls(sys.stdin, "standard input")
+        return
+    try:
+        with Path(source).open(encoding="utf-8") as file:
+            yield from read_calls(file, source)
+    except OSError as error:
+        raise PolicyError(
+            f"{source} cannot be read: {error.strerror or error}", "Check the path"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{source} is not UTF-8", "Save it as UTF-8") from error
+
+
+def _replay_audit(policy: Policy, server: str, since: str, *, json: bool) -> None:
+    from pktui.policy.trial import try_on
+
+    counts: Counter[str] = Counter()
+    changed: list[Tried] = []
+    for tried in try_on(policy, _recorded(server, since)):
+        counts["calls"] += 1
+        counts["partial"] += tried.partial
+        if tried.changed:
+            changed.append(tried)
+    if json:
+        for tried in changed:
+            output.json_line(_changed_record(tried))
+    else:
+        headers = ("at", "agent", "tool", "was", "would be", "rule", "reason")
+        output.table(headers, map(_changed_row, changed))
+    output.note(
+        f"{counts['calls']} recorded calls of {server} since {since}: "
+        f"{len(changed)} would be decided otherwise."
+    )
+    if counts["partial"]:
+        output.note(
+            f"note: {counts['partial']} of them are on record with arguments masked or cut, so "
+            "conditions on those may err."
+        )
+
+
+def _recorded(server: str, since: str) -> Iterator[CallRow]:
+    """Give the recorded calls of a server, oldest first."""
+    from pktui.ledger.feed_filter import FeedFilter
+    from pktui.ledger.records import now_us
+
+    text = f'server:"{server}" since:{since}'
+    wanted, problems = FeedFilter.parse(text, now_us=now_us())
+    if problems:
+        raise UsageError(f"--since {since}: {problems[0].why}", "Write it like 7d or 2026-01-31")
+    last = 0
+    with reach.ledger() as ledger:
+        while rows := ledger.feed.page(wanted, after_seq=last, limit=_PAGE):
+            yield from rows
+            last = rows[-1].seq
+
+
+def _changed_record(tried: Tried) -> dict[str, Any]:
+    return {
+        "at_us": tried.call.at_us,
+        "tool": tried.call.tool,
+        "agent": tried.call.agent,
+        "was": tried.was,
+        "decision": tried.now.decision,
+        "rule": tried.now.rule,
+        "reason": tried.now.reason,
+        "partial": tried.partial,
+    }
+
+
+def _changed_row(tried: Tried) -> tuple[str, ...]:
+    return (
+        output.moment(tried.call.at_us),
+        tried.call.grant or tried.call.agent,
+        tried.call.tool,
+        tried.was,
+        tried.now.decision.value,
+        tried.now.rule or "",
+        tried.now.reason or "",
+    )

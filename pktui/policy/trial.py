@@ -1,0 +1,118 @@
+"""Tries a policy on calls that were decided before: what would it have said instead?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pktui.policy.evaluate import Effect
+from pktui.policy.jsontext import decode
+from pktui.policy.replay import Outcome, PastCall, Replayed, Replayer
+
+if TYPE_CHECKING:
+    from pktui.policy.document import Policy
+
+_FAILED = frozenset({"error", "lost"})
+_MARKS = ("[masked]", "… [cut]")
+"""What the record puts in the place of a secret and of what was too long to keep."""
+
+
+class RecordedCall(Protocol):
+    """A call as the ledger tells it; `arguments` is JSON text, masked and cut."""
+
+    @property
+    def at_us(self) -> int:
+        """When it was decided, microseconds since the epoch."""
+
+    @property
+    def tool(self) -> str:
+        """The tool's name."""
+
+    @property
+    def arguments(self) -> str:
+        """What it was called with, as far as that is kept."""
+
+    @property
+    def agent(self) -> str:
+        """The client's name."""
+
+    @property
+    def grant(self) -> str:
+        """The grant's label, empty without one."""
+
+    @property
+    def session(self) -> str:
+        """The client's connection."""
+
+    @property
+    def project(self) -> str:
+        """The client's directory."""
+
+    @property
+    def effect(self) -> str:
+        """What was decided."""
+
+    @property
+    def approval_id(self) -> str:
+        """The approval it needed, empty where it needed none."""
+
+    @property
+    def outcome(self) -> str:
+        """How it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A recorded call with what was decided then and what the policy says now.
+
+    `partial`: not all of the arguments are on record, so that conditions on them may err.
+    """
+
+    call: RecordedCall
+    was: str
+    now: Replayed
+    partial: bool
+
+    @property
+    def changed(self) -> bool:
+        """Whether the policy decides otherwise than was decided."""
+        return self.was != self.now.decision
+
+
+def try_on(policy: Policy, calls: Iterable[RecordedCall]) -> Iterator[Tried]:
+    """Decide recorded calls again, oldest first; messages that were refused unread are left out.
+
+    Calls are counted as the policy admits them, with counters that start empty.
+    """
+    replayer = Replayer(policy, start_us=0)
+    for call in calls:
+        if call.effect not in tuple(Effect):
+            continue
+        arguments, partial = _arguments(call.arguments)
+        now = replayer.decide(
+            PastCall(
+                call.tool,
+                arguments,
+                call.at_us,
+                call.grant or f"{call.agent}@{call.project}",
+                call.session,
+                _outcome(call.outcome),
+            )
+        )
+        was = Effect.APPROVE.value if call.approval_id else call.effect
+        yield Tried(call, was, now, partial)
+
+
+def _arguments(text: str) -> tuple[dict[str, Any], bool]:
+    try:
+        value = decode(text)
+    except ValueError:
+        return {}, True
+    if not isinstance(value, dict):
+        return {}, True
+    return value, any(mark in text for mark in _MARKS)
+
+
+def _outcome(word: str) -> Outcome:
+    return "error" if word in _FAILED else "ok"

@@ -1,0 +1,231 @@
+"""`pktui policy`: made, checked, shown, changed, explained, replayed, converted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pktui.cli.app import run
+from pktui.ledger.ledger import Ledger
+from pktui.ledger.records import Caller
+from pktui.policy.document import load_policy
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
+
+Say = Callable[..., tuple[int, str, str]]
+SERVER = Path(__file__).parents[1] / "support" / "sdk_server.py"
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    """Run a command; returns its status, standard output and standard error."""
+
+    def call(*argv: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = run(("policy", *argv))
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture
+def memory(paths: Paths, say: Say) -> Path:
+    assert say("init", "memory")[0] == 0
+    return paths.policy_file("memory")
+
+
+def write(path: Path, **members: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"version": "1", "default": "deny"} | members))
+    return path
+
+
+def test_init_asks_a_server_and_writes_a_rule_for_each_tool(paths: Paths, say: Say) -> None:
+    status, _, err = say("init", "sdk", "--", sys.executable, str(SERVER))
+    assert status == 0, err
+    assert "sdk lists 6 tools" in err
+    policy = load_policy(paths.policy_file("sdk"))
+    assert policy.default == "approve"
+    assert policy.rule_for("remove").action == "approve"
+
+
+def test_init_does_not_replace_a_policy_unasked(memory: Path, say: Say) -> None:
+    before = memory.read_bytes()
+    status, _, err = say("init", "memory", "--preset", "observe")
+    assert (status, memory.read_bytes()) == (1, before)
+    assert "--force" in err
+    assert say("init", "memory", "--preset", "observe", "--force")[0] == 0
+    assert load_policy(memory).default == "allow"
+
+
+def test_init_says_why_a_server_could_not_be_asked(say: Say) -> None:
+    status, _, err = say("init", "broken", "--", sys.executable, "-c", "pass")
+    assert status == 1
+    assert "broken did not list its tools" in err
+
+
+def test_validate_tells_every_problem_with_its_place(tmp_path: Path, say: Say) -> None:
+    good = write(tmp_path / "good.json")
+    bad = write(tmp_path / "bad.json", defalt="x", tools={"t": {"action": "maybe"}})
+    status, out, _ = say("validate", str(good), str(bad))
+    assert status == 1
+    assert f"{good}: valid" in out
+    assert 'defalt: unknown key "defalt". Did you mean "default"?' in out
+    assert "tools.t.action" in out
+    status, out, _ = say("validate", str(bad), "--json")
+    record = json.loads(out)
+    assert (status, record["valid"]) == (1, False)
+    assert [problem["path"] for problem in record["problems"]] == ["defalt", "tools.t.action"]
+
+
+def test_show_tells_what_each_tool_comes_to(memory: Path, say: Say) -> None:
+    status, out, _ = say("show", "memory", "--json")
+    assert status == 0
+    shown = {tool["tool"]: tool for tool in json.loads(out)["tools"]}
+    assert shown["delete_knowledge"]["action"] == "hide"
+    assert shown["log_message"]["limits"] == ["at most 300 calls a minute for each client"]
+    assert "end_session" in say("show", str(memory))[1]
+
+
+def test_set_changes_one_rule_and_undo_takes_it_back(memory: Path, say: Say) -> None:
+    before = memory.read_text()
+    status, out, _ = say("set", "memory", "get_session", "deny", "--reason", "Not now.")
+    assert status == 0
+    assert '+    "get_session": { "action": "deny", "reason": "Not now." },' in out
+    assert say("set", "memory", "log_message", "limit", "5/hour")[0] == 0
+    assert int(load_policy(memory).rule_for("log_message").limits[0].max) == 5
+    assert say("undo", "memory")[0] == 0
+    assert say("undo", "memory")[0] == 0
+    assert memory.read_text() == before
+    assert say("undo", "memory")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("limit",), "limit needs one"),
+        (("deny", "5/minute"), "a rate goes with limit"),
+        (("limit", "often"), "10/minute"),
+        (("limit", "5/fortnight"), "cannot be written"),
+    ],
+)
+def test_set_says_what_it_cannot_take(
+    memory: Path, say: Say, words: tuple[str, ...], says: str
+) -> None:
+    before = memory.read_bytes()
+    status, _, err = say("set", "memory", "log_message", *words)
+    assert status in (1, 2)
+    assert says in err
+    assert memory.read_bytes() == before
+
+
+def test_set_with_dry_run_writes_nothing(memory: Path, say: Say) -> None:
+    before = memory.read_bytes()
+    status, out, _ = say("set", "memory", "get_session", "deny", "--dry-run")
+    assert status == 0
+    assert "deny" in out
+    assert memory.read_bytes() == before
+
+
+def test_set_starts_the_memorys_policy_from_the_shipped_one(paths: Paths, say: Say) -> None:
+    assert say("set", "memory", "get_session", "deny")[0] == 0
+    assert load_policy(paths.policy_file("memory")).hides("delete_knowledge")
+
+
+def test_an_unknown_server_is_told_with_the_known_ones(say: Say) -> None:
+    status, _, err = say("set", "memroy", "x", "deny")
+    assert status == 1
+    assert "Did you mean memory" in err
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_explain_tells_the_verdict_and_what_led_to_it(paths: Paths, say: Say, used: bool) -> None:
+    write(
+        paths.policy_file("memory"),
+        tools={"t": {"limits": [{"counter": "c", "window": "day", "max": 2}]}},
+    )
+    if used:
+        Ledger.open(paths.ledger_file).close()
+    status, out, _ = say("explain", "memory", "t", '{"a": 1}', "--json", "--grant", "me")
+    assert status == 0
+    told = json.loads(out)
+    assert (told["decision"], told["rule"], told["identity"]) == ("allow", "/tools/t", "me")
+    assert [step["name"] for step in told["steps"]][-1] == "/tools/t/limits/c"
+    assert told["quotas"][0]["remaining"] == "2"
+    status, out, _ = say("explain", "memory", "u")
+    assert "(default deny)" in out
+
+
+def test_explain_refuses_arguments_that_are_no_object(memory: Path, say: Say) -> None:
+    assert say("explain", "memory", "t", "{")[0] == 2
+    assert say("explain", "memory", "t", "[1]")[0] == 2
+
+
+def test_replay_decides_a_list_of_calls(tmp_path: Path, say: Say) -> None:
+    path = write(tmp_path / "p.json", tools={"t": {"rate_limit": "1/minute"}})
+    calls = tmp_path / "calls.jsonl"
+    lines = [{"tool": "t", "at": "2026-01-15T10:30:00Z"},
+             {"tool": "t", "args": {}, "at": "2026-01-15T10:30:01Z"}, {"tool": "u"}]  # fmt: skip
+    calls.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
+    status, out, err = say("replay", str(path), str(calls))
+    assert status == 0
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [(row["decision"], row["rule"]) for row in found] == [
+        ("allow", "/tools/t"), ("deny", "/tools/t/limits/t_rate"), ("deny", "(default deny)"),
+    ]  # fmt: skip
+    assert "2026-01-15 10:31:00 UTC" in found[1]["reason"]
+    assert "3 calls: 1 allow, 2 deny" in err
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [("{", "line 1"), ('{"tool": 1}', "tool is not text"), ('{"tol": "x"}', "unknown key"),
+     ('{"tool":"t","at":"noon"}', "no time"), ('{"tool":"t","outcome":"bad"}', "none of")],
+)  # fmt: skip
+def test_replay_names_the_line_it_cannot_read(
+    tmp_path: Path, say: Say, line: str, says: str
+) -> None:
+    path = write(tmp_path / "p.json")
+    calls = tmp_path / "calls.jsonl"
+    calls.write_text(line)
+    status, _, err = say("replay", str(path), str(calls))
+    assert status == 1
+    assert says in err
+
+
+def test_a_draft_is_tried_on_the_recorded_calls(paths: Paths, tmp_path: Path, say: Say) -> None:
+    ledger = Ledger.open(paths.ledger_file)
+    caller = Caller("claude", "", "s", "/p")
+    for tool in ("read", "write", "read"):
+        ledger.events.append(
+            kind="decision", call_id=f"{tool}", server="fs", tool=tool, caller=caller,
+            effect="allow", rule="/x", reason="", arguments={"a": 1},
+        )  # fmt: skip
+    ledger.close()
+    draft = write(tmp_path / "draft.json", tools={"read": {}})
+    status, out, err = say("replay", str(draft), "--audit", "--server", "fs", "--json")
+    assert status == 0, err
+    assert [json.loads(line)["tool"] for line in out.splitlines()] == ["write"]
+    assert "3 recorded calls of fs since 7d: 1 would be decided otherwise" in err
+    assert "deny" in say("replay", str(draft), "--audit", "--server", "fs")[1]
+
+
+def test_an_intercept_policy_is_converted(tmp_path: Path, say: Say) -> None:
+    source = tmp_path / "i.yaml"
+    source.write_text('version: "1"\ntools:\n  t:\n    rules:\n      - {name: no, action: deny}\n')
+    target = tmp_path / "native.json"
+    assert say("convert", str(source), "--output", str(target))[0] == 0
+    assert load_policy(target).dialect == "native"
+    assert say("convert", str(target))[0] == 1
+
+
+def test_the_schema_is_printed_as_it_is_shipped(say: Say) -> None:
+    shipped = Path(__file__).parents[2] / "config" / "policy.schema.json"
+    assert say("schema")[1] == shipped.read_text(encoding="utf-8")
