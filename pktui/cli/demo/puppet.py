@@ -58,7 +58,7 @@ class AgentProcess:
         """Close its standard input, which ends it, and wait."""
         self.end()
 
-    def end(self, seconds: float = 15.0) -> int:
+    def end(self, seconds: float = 30.0) -> int:
         """End the agent and return its exit status; what does not end in time is killed."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
