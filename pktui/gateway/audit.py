@@ -26,9 +26,9 @@ class Audit:
 
     def decided(
         self, call: ToolCall, effect: Effect, verdict: Verdict, approval: Approval | None = None
-    ) -> None:
-        """Record what was decided, before anything goes out."""
-        self._events.append(
+    ) -> int:
+        """Record what was decided, before anything goes out; return the row's `seq`."""
+        return self._events.append(
             "decision",
             caller=call.caller,
             call_id=call.call_id,
@@ -67,8 +67,9 @@ class Audit:
         rule: str = "",
         reason: str = "",
         approval: Approval | None = None,
+        seq: int = 0,
     ) -> None:
-        """Record how a call ended."""
+        """Record how a call ended; `seq` is its decision's, looked up where not given."""
         self._events.append(
             "outcome",
             caller=call.caller,
@@ -80,6 +81,7 @@ class Audit:
             outcome=outcome,
             duration_us=duration_us,
             approval_id=approval.id if approval is not None else "",
+            ref_seq=seq or None,
         )
 
     def refused(self, caller: Caller, refused: Refused, line: bytes) -> None:

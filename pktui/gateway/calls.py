@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from pktui.ledger.records import Approval, Caller
+import msgspec
+
+from pktui.ledger.records import Approval, Caller
 
 Outcome = Literal["ok", "tool_error", "error", "lost", "cancelled"]
 """How a forwarded call ended; `error` and `lost` give its quota back."""
@@ -33,8 +33,7 @@ class Ruling(StrEnum):
     """The call could not be put on record, so it does not happen."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(msgspec.Struct, frozen=True):
     """One tool call on its way, arguments decoded.
 
     `continues` is the id of an earlier call that this one answers questions of (`requestState`);
@@ -48,9 +47,12 @@ class ToolCall:
     continues: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The Enforcer's answer. `retry_at_us`: when to try again, microseconds UTC, 0: never said."""
+class Decision(msgspec.Struct, frozen=True):
+    """The Enforcer's answer.
+
+    `retry_at_us`: when to try again, microseconds UTC, 0 where that is not known. `seq`: its row in
+    the ledger, which the outcome refers to.
+    """
 
     call_id: str
     tool: str
@@ -59,3 +61,4 @@ class Decision:
     reason: str = ""
     approval: Approval | None = None
     retry_at_us: int = 0
+    seq: int = 0

@@ -54,6 +54,8 @@ class Enforcer:
         self._quota = LedgerQuota(ledger)
         self._asking = Asking(ledger, settings, server, clock)
         self._audit = Audit(ledger, server)
+        self._version = -1
+        self._stopped = False
 
     def decide(self, call: ToolCall, *, hold: bool = True) -> Decision:
         """Decide a call. `hold=False`: the caller cannot keep it waiting for a person."""
@@ -76,18 +78,21 @@ class Enforcer:
         try:
             with self._ledger.transaction():
                 self._asking.withdraw(held.approval)
-                self._audit.ended(call, "cancelled")
+                self._audit.ended(call, "cancelled", seq=held.seq)
         except LedgerError as error:
             return self._broken(call, error)
         return Decision(call.call_id, call.tool, Ruling.WITHDRAWN, approval=held.approval)
 
-    def settle(self, call: ToolCall, outcome: Outcome, duration_us: int) -> None:
-        """Record how a forwarded call ended; a call that failed gives its quota back."""
+    def settle(self, call: ToolCall, outcome: Outcome, duration_us: int, *, seq: int = 0) -> None:
+        """Record how a forwarded call ended; a call that failed gives its quota back.
+
+        `seq` is that of its decision; it is looked up where it is not given.
+        """
         try:
             with self._ledger.transaction():
                 if outcome in ("error", "lost"):
                     self._ledger.counters.release(call.call_id)
-                self._audit.ended(call, outcome, duration_us)
+                self._audit.ended(call, outcome, duration_us, seq=seq)
         except LedgerError as error:
             self._log(f"the end of a call to {call.tool} is not on record: {error}")
 
@@ -104,7 +109,8 @@ class Enforcer:
         `complete`: no further page of them follows.
         """
         try:
-            self._pins.saw(definitions)
+            with self._ledger.transaction():
+                self._pins.saw(definitions)
             written = self._policy.saw(definitions, complete=complete)
         except PktuiError as error:
             self._log(f"the tools of {self._server} are not on record: {error}")
@@ -135,7 +141,8 @@ class Enforcer:
         return held.approval is not None and held.approval.expires_us <= self._clock()
 
     def _evaluate(self, call: ToolCall, *, trace: bool = False) -> Verdict:
-        if self._ledger.approvals.stopped():
+        self._refresh()
+        if self._stopped:
             return _STOPPED
         subject = Call(
             self._server, call.tool, call.arguments, call.caller.identity, call.caller.session
@@ -148,70 +155,80 @@ class Enforcer:
             return replace(verdict, reason=str(self._policy.problem))
         return verdict
 
+    def _refresh(self) -> None:
+        """Read what others may have set again, where anyone has written since."""
+        version = self._ledger.data_version()
+        if version != self._version:
+            self._version = version
+            self._stopped = self._ledger.approvals.stopped()
+            self._pins.forget()
+
     def _decide(self, call: ToolCall, *, hold: bool) -> Decision:
         verdict = self._evaluate(call)
         if verdict.effect is Effect.APPROVE and not call.continues:
             return self._ask(call, verdict, hold=hold)
         if verdict.effect in (Effect.ALLOW, Effect.APPROVE):
             return self._let_through(call, verdict, None)
-        self._audit.decided(call, verdict.effect, verdict)
-        return _refusal(call, verdict)
+        return _refusal(call, verdict, self._audit.decided(call, verdict.effect, verdict))
 
     def _ask(self, call: ToolCall, verdict: Verdict, *, hold: bool) -> Decision:
         approval = self._asking.ask(call, verdict, self._pins.definition_hash(call.tool))
         if approval.status == "allowed":
             return self._let_through(call, verdict, approval)
         if approval.status == "denied":
-            self._audit.decided(call, Effect.DENY, verdict, approval)
-            return _answered(call, verdict, Ruling.DENIED_BY_PERSON, approval)
-        self._audit.decided(call, Effect.APPROVE, verdict, approval)
+            seq = self._audit.decided(call, Effect.DENY, verdict, approval)
+            return _answered(call, verdict, Ruling.DENIED_BY_PERSON, seq, approval)
+        seq = self._audit.decided(call, Effect.APPROVE, verdict, approval)
         if hold and self._asking.attended():
-            return _answered(call, verdict, Ruling.HOLD, approval)
-        self._audit.ended(call, "waiting")
-        return _answered(call, verdict, Ruling.WAITING, approval)
+            return _answered(call, verdict, Ruling.HOLD, seq, approval)
+        self._audit.ended(call, "waiting", seq=seq)
+        return _answered(call, verdict, Ruling.WAITING, seq, approval)
 
     def _let_through(
-        self, call: ToolCall, verdict: Verdict, approval: Approval | None, *, was_held: bool = False
+        self, call: ToolCall, verdict: Verdict, approval: Approval | None, held_seq: int = 0
     ) -> Decision:
+        """Take the quota, use the approval up and put it on record that the call goes out.
+
+        `held_seq` is the row of a held call's decision, 0 for a call decided just now.
+        """
         if verdict.charges and not call.continues:
             over = self._quota.reserve(verdict.charges, call.call_id)
             if over is not None:
-                self._deny(call, over, was_held=was_held)
-                return _refusal(call, over)
+                return self._deny(call, over, held_seq)
         if approval is not None:
             self._asking.spend(approval)
-        if was_held:
+        if held_seq:
             self._audit.released(call, verdict, approval)
         else:
-            self._audit.decided(call, Effect.ALLOW, verdict, approval)
-        return _answered(call, verdict, Ruling.FORWARD, approval)
+            held_seq = self._audit.decided(call, Effect.ALLOW, verdict, approval)
+        return _answered(call, verdict, Ruling.FORWARD, held_seq, approval)
 
-    def _deny(self, call: ToolCall, verdict: Verdict, *, was_held: bool) -> None:
-        if was_held:
-            self._audit.ended(call, "denied", rule=verdict.rule, reason=verdict.reason)
-        else:
-            self._audit.decided(call, Effect.DENY, verdict)
+    def _deny(self, call: ToolCall, verdict: Verdict, held_seq: int) -> Decision:
+        if held_seq:
+            self._audit.ended(
+                call, "denied", rule=verdict.rule, reason=verdict.reason, seq=held_seq
+            )
+            return _refusal(call, verdict, held_seq)
+        return _refusal(call, verdict, self._audit.decided(call, Effect.DENY, verdict))
 
     def _resume(self, call: ToolCall, held: Decision, *, hold: bool) -> Decision:
         """Judge anew: a deny set meanwhile beats the person's answer, an allow needs none."""
         verdict = self._evaluate(call)
         if verdict.effect is Effect.ALLOW:
             self._asking.withdraw(held.approval)
-            return self._let_through(call, verdict, None, was_held=True)
+            return self._let_through(call, verdict, None, held.seq)
         if verdict.effect is not Effect.APPROVE:
             self._asking.withdraw(held.approval)
-            self._deny(call, verdict, was_held=True)
-            return _refusal(call, verdict)
-        approval = self._asking.again(
-            call, verdict, held.approval, self._pins.definition_hash(call.tool)
-        )
+            return self._deny(call, verdict, held.seq)
+        definition = self._pins.definition_hash(call.tool)
+        approval = self._asking.again(call, verdict, held.approval, definition)
         if approval.status == "allowed":
-            return self._let_through(call, verdict, approval, was_held=True)
+            return self._let_through(call, verdict, approval, held.seq)
         if approval.status == "pending" and hold:
-            return _answered(call, verdict, Ruling.HOLD, approval)
+            return _answered(call, verdict, Ruling.HOLD, held.seq, approval)
         ruling, ended = _ENDS[approval.status]
-        self._audit.ended(call, ended, approval=approval)
-        return _answered(call, verdict, ruling, approval)
+        self._audit.ended(call, ended, approval=approval, seq=held.seq)
+        return _answered(call, verdict, ruling, held.seq, approval)
 
     def _broken(self, call: ToolCall, error: LedgerError) -> Decision:
         self._log(f"a call to {call.tool} was denied: {error}")
@@ -226,16 +243,16 @@ _ENDS = {
 }
 
 
-def _refusal(call: ToolCall, verdict: Verdict) -> Decision:
+def _refusal(call: ToolCall, verdict: Verdict, seq: int) -> Decision:
     if verdict.effect is Effect.HIDE:
         ruling = Ruling.UNKNOWN
     else:
         ruling = Ruling.OVER_QUOTA if verdict.over_limit else Ruling.DENIED_BY_RULE
-    return _answered(call, verdict, ruling, None)
+    return _answered(call, verdict, ruling, seq, None)
 
 
 def _answered(
-    call: ToolCall, verdict: Verdict, ruling: Ruling, approval: Approval | None
+    call: ToolCall, verdict: Verdict, ruling: Ruling, seq: int, approval: Approval | None
 ) -> Decision:
     return Decision(
         call.call_id,
@@ -245,4 +262,5 @@ def _answered(
         verdict.reason,
         approval,
         verdict.retry_at_us,
+        seq,
     )

@@ -8,30 +8,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pktui.gateway.calls import Ruling
+import msgspec
+
+from pktui.gateway.calls import Decision, Ruling, ToolCall
+from pktui.gateway.jsonrpc import Message
 
 if TYPE_CHECKING:
-    from pktui.gateway.calls import Decision, ToolCall
     from pktui.gateway.enforcer import Enforcer
-    from pktui.gateway.jsonrpc import Message
 
 CAPACITY: Final = 64
 _LOOK_SECONDS: Final = 0.03
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(msgspec.Struct, frozen=True):
     """How long a call is held, and how often its client hears of it; seconds."""
 
     hold: float = 45
     progress: float = 5
 
 
-@dataclass(slots=True)
-class Held:
+class Held(msgspec.Struct):
     """A call that waits here. Times are of the monotonic clock, in seconds."""
 
     message: Message

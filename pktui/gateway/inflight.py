@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from pktui.gateway.calls import ToolCall
+
 if TYPE_CHECKING:
-    from pktui.gateway.calls import ToolCall
     from pktui.gateway.jsonrpc import Id
 
 CAPACITY: Final = 16_384
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One forwarded request; `call` is None for everything but a tool call."""
+class Waiting(msgspec.Struct, frozen=True):
+    """One forwarded request; `call` is None for everything but a tool call.
+
+    `seq` is the row of the call's decision in the ledger.
+    """
 
     id_text: bytes
     method: str
     modern: bool
     call: ToolCall | None
     started_ns: int
+    seq: int = 0
 
 
 class InFlight:

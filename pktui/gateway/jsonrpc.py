@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn
 
 import msgspec
@@ -45,16 +44,14 @@ class Refused(Exception):
         self.request_id = request_id
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """What one line may be: bytes, and objects and lists inside each other."""
 
     size: int = 4 * 1024 * 1024
     depth: int = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One client line that is good JSON-RPC; `raw` is what came, and what goes on."""
 
     raw: bytes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +11,21 @@ if TYPE_CHECKING:
 
 
 class Pins:
-    """The catalogued definitions of one server's tools, read again when the ledger changed."""
+    """The catalogued definitions of one server's tools, kept until `forget`."""
 
     def __init__(self, ledger: Ledger, server: str) -> None:
-        self._ledger = ledger
+        self._catalogue = ledger.catalogue
         self._server = server
-        self._lock = threading.Lock()
-        self._version = -1
         self._known: dict[str, ToolSeen | None] = {}
 
     def saw(self, definitions: Sequence[Mapping[str, Any]]) -> None:
         """Record what the server lists."""
-        self._ledger.catalogue.saw(self._server, definitions)
-        with self._lock:
-            self._version = -1
+        self._catalogue.saw(self._server, definitions)
+        self.forget()
+
+    def forget(self) -> None:
+        """Read everything again: the ledger changed."""
+        self._known.clear()
 
     def changed(self, tool: str) -> bool:
         """Tell whether the server now defines the tool otherwise than it was accepted."""
@@ -38,15 +38,6 @@ class Pins:
         return seen.hash if seen is not None else ""
 
     def _tool(self, name: str) -> ToolSeen | None:
-        version = self._ledger.data_version()
-        with self._lock:
-            if version != self._version:
-                self._known.clear()
-                self._version = version
-            elif name in self._known:
-                return self._known[name]
-        seen = self._ledger.catalogue.tool(self._server, name)
-        with self._lock:
-            if self._version == version:
-                self._known[name] = seen
-        return seen
+        if name not in self._known:
+            self._known[name] = self._catalogue.tool(self._server, name)
+        return self._known[name]

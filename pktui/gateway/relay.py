@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -49,8 +49,7 @@ _HEAD_ID: Final = re.compile(rb'"id" ?: ?(-?[1-9][0-9]{0,15}|0|"[ !#-\[\]-~]*")'
 _BATCH: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-@dataclass(frozen=True, slots=True)
-class Wiring:
+class Wiring(msgspec.Struct, frozen=True):
     """What a relay is given besides its Enforcer.
 
     `ticks` is a monotonic clock in nanoseconds. `log` takes one sentence for the person who runs
@@ -125,13 +124,13 @@ class Relay:
         elif message.method == "tools/call":
             self._take_call(message)
         else:
-            self._send(message, None)
+            self._send(message, None, 0)
 
     def _take_call(self, message: Message) -> None:
         arguments = message.params.get("arguments", {})
         call = ToolCall(self._wiring.new_id(), message.params["name"], arguments, self._caller)
         origin = self._continuations.origin(message.params.get("requestState"), call)
-        call = replace(call, continues=origin) if origin else call
+        call = msgspec.structs.replace(call, continues=origin) if origin else call
         decision = self._enforcer.decide(call, hold=not self._holder.full)
         if decision.ruling is Ruling.HOLD:
             self._holder.hold(Held(message, call, decision))
@@ -140,17 +139,17 @@ class Relay:
 
     def _carry_out(self, message: Message, call: ToolCall, decision: Decision) -> None:
         if decision.ruling is Ruling.FORWARD:
-            self._send(message, call)
+            self._send(message, call, decision.seq)
             return
         now_us = self._wiring.now_us()
         self._reply(
             answers.refusal_line(decision, message.id_text, modern=message.modern, now_us=now_us)
         )
 
-    def _send(self, message: Message, call: ToolCall | None) -> None:
+    def _send(self, message: Message, call: ToolCall | None, seq: int) -> None:
         assert message.id is not None
         waiting = Waiting(
-            message.id_text, message.method, message.modern, call, self._wiring.ticks()
+            message.id_text, message.method, message.modern, call, self._wiring.ticks(), seq
         )
         self._in_flight.add(message.id, waiting)
         self._wiring.to_server(message.raw)
@@ -265,7 +264,7 @@ class Relay:
         """Record how a call ended; other requests have no record."""
         if waiting.call is not None:
             duration_us = (self._wiring.ticks() - waiting.started_ns) // 1000
-            self._enforcer.settle(waiting.call, outcome, duration_us)
+            self._enforcer.settle(waiting.call, outcome, duration_us, seq=waiting.seq)
 
     # held calls
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -21,17 +20,16 @@ from pktui.settings import Paths, check_server_name
 MEMORY: Final = "memory"
 
 
-@dataclass(frozen=True, slots=True)
-class ServerEntry:
+class ServerEntry(msgspec.Struct, frozen=True):
     """How to reach one server: a command, a URL, or pktui's own memory."""
 
     name: str
     command: str = ""
     args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = {}
     cwd: Path | None = None
     url: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     builtin: bool = False
 
 

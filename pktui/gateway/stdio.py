@@ -12,10 +12,11 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
 
 from pktui.gateway.desk import Desk
 from pktui.gateway.holding import Pace
@@ -39,8 +40,7 @@ _LOOK: Final = 0.05
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(msgspec.Struct, frozen=True):
     """Why a relay ends; `number` is the signal's."""
 
     cause: Literal["client", "server", "signal"]

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from pktui.gateway.answers import refusal_line, words
@@ -20,7 +21,7 @@ APPROVAL = Approval(
     decided_us=0, words="",
 )  # fmt: skip
 BASE = Decision("c", "t", Ruling.DENIED_BY_RULE, "/tools/t", "Not here")
-ASKED = replace(BASE, approval=APPROVAL)
+ASKED = msgspec.structs.replace(BASE, approval=APPROVAL)
 
 
 REFUSALS = [
@@ -31,7 +32,7 @@ REFUSALS = [
 
 
 def said(ruling: Ruling, decision: Decision = ASKED, **changes: Any) -> str:
-    return words(replace(decision, ruling=ruling, **changes), NOW)
+    return words(msgspec.structs.replace(decision, ruling=ruling, **changes), NOW)
 
 
 def test_every_refusal_reads_differently_and_names_its_rule() -> None:
@@ -69,7 +70,7 @@ def test_a_waiting_call_is_told_what_to_do() -> None:
 
 @pytest.mark.parametrize("modern", [True, False])
 def test_the_line_carries_the_decision_for_machines(modern: bool) -> None:
-    decision = replace(ASKED, ruling=Ruling.OVER_QUOTA, retry_at_us=NOW + 5_000_000)
+    decision = msgspec.structs.replace(ASKED, ruling=Ruling.OVER_QUOTA, retry_at_us=NOW + 5_000_000)
     line = json.loads(refusal_line(decision, b"1.50", modern=modern, now_us=NOW))
     assert line["result"]["_meta"]["pktui/decision"] == {
         "effect": "deny",

@@ -81,7 +81,7 @@ class Recorder:
     def refused(self, _caller: Caller, refused: Refused, _line: bytes) -> None:
         self.refusals.append(refused)
 
-    def settle(self, *_: object) -> None:
+    def settle(self, *_: object, **__: object) -> None:
         """Nothing to keep here."""
 
 
