@@ -131,6 +131,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("policies.limit", ("l",), "limit", "Cap how often this tool may be called"),
     Action("policies.reason", ("r",), "reason", "Say why, to the agent and to the person asked"),
     Action("policies.back", ("escape", "left"), "servers", "Back to the servers", False),
+    Action("policies.tools", ("right",), "tools", "On to the tools", False),
     Action("approvals.allow", ("a",), "allow once", "Let this one call run", False),
     Action("approvals.deny", ("d",), "deny", "Refuse this call", False),
     Action("approvals.deny_saying", ("r",), "deny with words", "Refuse, and tell the agent why",

@@ -91,6 +91,7 @@ class Console(App[int], inherit_bindings=False):
     ]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("app"), *bindings("tray")]
     ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = None
 
     front: reactive[str] = reactive("")
     whole: reactive[bool] = reactive(True, init=False)
@@ -106,6 +107,7 @@ class Console(App[int], inherit_bindings=False):
         self.ledger = LedgerVitals()
         self._first_view = view
         self._beating = False
+        self._sessions = -1
         self._stale: dict[str, set[str]] = {}
         self._pressed_at = float("-inf")
         self._watch: MemoryWatch | None = None
@@ -274,9 +276,10 @@ class Console(App[int], inherit_bindings=False):
         self._tell("memory_moved")
 
     def _count(self) -> None:
-        status = self.memory.status
+        if self.memory.status is not None:
+            self._sessions = self.memory.status.sessions
         self.query_one(TopBar).counts = Counts(
-            sessions=status.sessions if status else -1,
+            sessions=self._sessions,
             calls_per_minute=self.ledger.calls_per_minute,
             policies=self.ledger.policies,
             pending=self.ledger.pending,
