@@ -69,13 +69,13 @@ def play_in_console() -> int:
     """Open the console on the stage while the agent works; return the console's exit status."""
     from pktui.tui.app import run_console
 
-    with _ending_on_signals(), set_stage() as stage:
+    script = str(sample_file("script.jsonl"))
+    with _ending_on_signals(), set_stage() as stage, AgentProcess(stage, script):
         output.note("Taking in the sample sessions. All of this is thrown away in the end…")
         memory = MemoryClient(stage.paths)
         memory.import_records(samples(datetime.now(UTC)))
         memory.close()
-        with AgentProcess(stage, str(sample_file("script.jsonl"))):
-            status = run_console(stage.paths, load_settings(stage.paths))
+        status = run_console(stage.paths, load_settings(stage.paths))
     output.note(
         "The demo and its data are gone. Next: pktui clients list shows which agents are here, "
         "and pktui opens the console on your own data."
