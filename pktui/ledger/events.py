@@ -9,7 +9,7 @@ so that rows cut off at the end are missed.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,9 +17,10 @@ from pktui.errors import LedgerUnavailable
 from pktui.ledger.canonical import json_text, storable
 from pktui.ledger.masking import mask_arguments
 from pktui.ledger.records import NOBODY, Caller, Event, EventKind, Verification
+from pktui.ledger.schema import BETWEEN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from pktui.ledger.database import Database, Row
     from pktui.settings import AuditSettings
@@ -49,7 +50,10 @@ CONTENT = (
 """The columns of `events` that a row's hash covers, in their order."""
 
 _COLUMNS = ", ".join(CONTENT)
-_INSERT = f"INSERT INTO events ({_COLUMNS}, hash) VALUES ({', '.join('?' * 21)})"  # noqa: S608
+_INSERT = (
+    f"INSERT INTO events ({_COLUMNS}, hash, call_us, call_tool)"  # noqa: S608
+    f" VALUES ({', '.join('?' * 23)})"
+)
 _WITH_PREV = f"""SELECT {_COLUMNS},
     coalesce((SELECT hash FROM events before WHERE before.seq = events.seq - 1),
              (SELECT base_hash FROM chain)), hash
@@ -115,7 +119,7 @@ class Events:
             if digest is None:
                 content = [storable(part) if isinstance(part, str) else part for part in content]
                 digest = _digest(head[1], content)
-            self._database.run(_INSERT, [*content, digest])
+            self._database.run(_INSERT, [*content, digest, *_call_keys(content)])
             self._database.run("UPDATE chain SET seq = ?, hash = ?", (seq, digest))
         return seq
 
@@ -157,8 +161,8 @@ class Events:
         seq = base
         while seq < head:
             rows = self._database.rows(
-                f"SELECT {_COLUMNS}, hash FROM events WHERE seq > ? AND seq <= ?"  # noqa: S608
-                " ORDER BY seq LIMIT ?",
+                f"SELECT {_COLUMNS}, call_us, call_tool, hash FROM events"  # noqa: S608
+                " WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
                 (seq, head, _VERIFY_ROWS),
             )
             for row in rows:
@@ -189,11 +193,21 @@ def _digest(previous: bytes, content: list[str | int]) -> bytes | None:
         return None
 
 
+def _call_keys(content: Sequence[Any]) -> tuple[int | None, str | None]:
+    """Return the columns that the feed finds calls by; both null where the row is no call."""
+    _, at_us, kind, _, _, server, tool, *_ = content
+    if kind not in ("decision", "refused"):
+        return None, None
+    return at_us, f"{server}{BETWEEN}{tool}"
+
+
 def _fault(row: Row, expected: int, previous: bytes) -> str:
     seq = row[0]
     if seq != expected:
         return f"{_span(expected, seq - 1)} removed before row {seq}"
-    if hashlib.sha256(previous + _encode(row[:-1])).digest() != row[-1]:
+    *content, call_us, call_tool, digest = row
+    same = hashlib.sha256(previous + _encode(content)).digest() == digest
+    if not same or (call_us, call_tool) != _call_keys(content):
         return f"row {seq} was edited, or another was put in its place"
     return ""
 

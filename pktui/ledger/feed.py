@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pktui.ledger.feed_filter import FeedFilter
-from pktui.ledger.feed_query import Condition, branches, first_since, pairs
+from pktui.ledger.feed_query import Condition, branches, first_since, tools_of
 from pktui.ledger.records import CallRow
 from pktui.ledger.schema import CALLS
 
@@ -59,7 +59,7 @@ class Feed:
     def count(self, wanted: FeedFilter = FeedFilter(), *, cap: int = 100_000) -> int:  # noqa: B008
         """Return how many calls match; counting stops at `cap`, so that figure means "or more"."""
         if not wanted:
-            return self._count(Condition(CALLS), cap, "INDEXED BY events_time")
+            return self._count(Condition("call_us IS NOT NULL"), cap)
         total = 0
         for branch in branches(self._database, wanted):
             total += self._count(branch, cap - total)
@@ -81,8 +81,8 @@ class Feed:
         this = self._clock() // MINUTE_US
         first = this - minutes + 1
         rows = self._database.rows(
-            f"SELECT at_us / {MINUTE_US}, count(*) FROM events INDEXED BY events_time"  # noqa: S608
-            f" WHERE {CALLS} AND at_us >= ? AND at_us < ? GROUP BY 1",
+            f"SELECT call_us / {MINUTE_US}, count(*) FROM events"  # noqa: S608
+            " WHERE call_us >= ? AND call_us < ? GROUP BY 1",
             (first * MINUTE_US, (this + 1) * MINUTE_US),
         )
         counts: dict[int, int] = dict(rows)
@@ -92,13 +92,9 @@ class Feed:
         """Return how often each tool of a server was called at that time or later."""
         lowest = first_since(self._database, since_us)
         counts: dict[str, int] = {}
-        for of_server, tool in pairs(self._database):
-            if of_server != server:
-                continue
+        for key, tool in tools_of(self._database, server):
             row = self._database.row(
-                f"SELECT count(*) FROM events INDEXED BY events_tool WHERE {CALLS}"  # noqa: S608
-                " AND server = ? AND tool = ? AND seq >= ?",
-                (server, tool, lowest),
+                "SELECT count(*) FROM events WHERE call_tool = ? AND seq >= ?", (key, lowest)
             )
             if row and row[0]:
                 counts[tool] = row[0]
@@ -112,9 +108,9 @@ class Feed:
         )
         return [row[0] for row in rows]
 
-    def _count(self, branch: Condition, cap: int, by: str = "") -> int:
+    def _count(self, branch: Condition, cap: int) -> int:
         row = self._database.row(
-            f"SELECT count(*) FROM (SELECT 1 FROM events {by} WHERE {branch.sql} LIMIT ?)",  # noqa: S608
+            f"SELECT count(*) FROM (SELECT 1 FROM events WHERE {branch.sql} LIMIT ?)",  # noqa: S608
             (*branch.values, cap),
         )
         return int(row[0]) if row else 0

@@ -22,8 +22,8 @@ _MANY = 64
 """Tools above which following each one's index costs more than walking the log."""
 _RARE = 5000
 """Ends up to which they are looked up first; what is not rare is soon met by walking."""
-_MOST_PAIRS = 5000
-"""Pairs of server and tool above which names are compared row by row."""
+_MOST_TOOLS = 5000
+"""Tools on record above which names are compared row by row."""
 
 _SEARCHED = (
     "arguments || char(10) || server || '.' || tool || char(10) || agent || char(10) || rule"
@@ -31,31 +31,30 @@ _SEARCHED = (
 )
 _COLUMNS = {"grant": "grant_name"}
 _FAILED = "FROM events INDEXED BY events_failed WHERE kind = 'outcome' AND outcome <> 'ok'"
-_BY_TOOL = f"FROM events INDEXED BY events_tool WHERE {CALLS}"
-_PAIRS = f"""WITH RECURSIVE
-    of_server (server) AS (
-        SELECT min(server) {_BY_TOOL}
-        UNION ALL
-        SELECT (SELECT min(server) {_BY_TOOL} AND server > of_server.server)
-        FROM of_server WHERE server IS NOT NULL LIMIT {_MOST_PAIRS + 1}),
-    pair (server, tool) AS (
-        SELECT server, (SELECT min(tool) {_BY_TOOL} AND server = of_server.server)
-        FROM of_server WHERE server IS NOT NULL
-        UNION ALL
-        SELECT server, (SELECT min(tool) {_BY_TOOL} AND server = pair.server AND tool > pair.tool)
-        FROM pair WHERE tool IS NOT NULL LIMIT {2 * _MOST_PAIRS})
-    SELECT server, tool FROM pair WHERE tool IS NOT NULL"""  # noqa: S608
+_TOOLS = f"""WITH RECURSIVE each (call_tool) AS (
+    SELECT min(call_tool) FROM events WHERE call_tool > ''
+    UNION ALL
+    SELECT (SELECT min(call_tool) FROM events WHERE call_tool > each.call_tool)
+    FROM each WHERE call_tool IS NOT NULL LIMIT {_MOST_TOOLS + 1})
+    SELECT call_tool, substr(call_tool, 1, instr(call_tool, char(31)) - 1) AS server,
+        substr(call_tool, instr(call_tool, char(31)) + 1) AS tool
+    FROM each WHERE call_tool IS NOT NULL"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What follows WHERE, with its values."""
+    """What follows WHERE, with its values; empty: any row."""
 
     sql: str
     values: tuple[str | int, ...] = ()
 
     def __and__(self, other: Condition) -> Condition:
+        if not other.sql:
+            return self
         return Condition(f"{self.sql} AND {other.sql}", (*self.values, *other.values))
+
+
+_ALWAYS = Condition("")
 
 
 def branches(database: Database, wanted: FeedFilter) -> list[Condition]:
@@ -69,21 +68,20 @@ def branches(database: Database, wanted: FeedFilter) -> list[Condition]:
         rest = rest & _any(alternatives)
     if outcomes:
         rest = rest & _ended(database, outcomes)
+    if effects and "allow" not in effects:
+        rest = rest & _any_of(servers) & _any_of(tools) & Condition("effect <> 'allow'")
+        return [Condition("effect = ?", (effect,)) & rest for effect in effects]
+    rest = rest & _in("effect", effects) if effects else rest
     named = _named(database, servers, tools)
     if named is not None:
-        rest = rest & _in("effect", effects) if effects else rest
-        return [Condition("server = ? AND tool = ?", pair) & rest for pair in named]
-    for alternatives in (servers, tools):
-        rest = rest & _any(alternatives) if alternatives else rest
-    if effects and "allow" not in effects:
-        rare = Condition("effect <> 'allow'") & rest
-        return [Condition("effect = ?", (effect,)) & rare for effect in effects]
-    return [rest & _in("effect", effects)] if effects else [rest]
+        return [Condition("call_tool = ?", (key,)) & rest for key in named]
+    return [rest & _any_of(servers) & _any_of(tools)]
 
 
-def pairs(database: Database) -> list[tuple[str, str]]:
-    """Return each server and tool on record once; of a great many not all."""
-    return [(server, tool) for server, tool in database.rows(_PAIRS)]
+def tools_of(database: Database, server: str) -> list[tuple[str, str]]:
+    """Return each tool of a server that was ever called: its `call_tool` and its name."""
+    rows = database.rows(f"SELECT call_tool, tool FROM ({_TOOLS}) WHERE server = ?", (server,))  # noqa: S608
+    return [(key, tool) for key, tool in rows]
 
 
 def first_since(database: Database, at_us: int) -> int:
@@ -91,8 +89,7 @@ def first_since(database: Database, at_us: int) -> int:
     if not at_us:
         return 0
     row = database.row(
-        f"SELECT seq FROM events INDEXED BY events_time WHERE {CALLS} AND at_us >= ?"  # noqa: S608
-        " ORDER BY at_us, seq LIMIT 1",
+        "SELECT seq FROM events WHERE call_us >= ? ORDER BY call_us, seq LIMIT 1",
         (at_us,),
     )
     return int(row[0]) if row else 2**62
@@ -100,8 +97,7 @@ def first_since(database: Database, at_us: int) -> int:
 
 def _last_before(database: Database, at_us: int) -> int:
     row = database.row(
-        f"SELECT seq FROM events INDEXED BY events_time WHERE {CALLS} AND at_us < ?"  # noqa: S608
-        " ORDER BY at_us DESC, seq DESC LIMIT 1",
+        "SELECT seq FROM events WHERE call_us < ? ORDER BY call_us DESC, seq DESC LIMIT 1",
         (at_us,),
     )
     return int(row[0]) if row else 0
@@ -118,27 +114,26 @@ def _times(database: Database, wanted: FeedFilter) -> Condition:
 
 
 def _excluded(wanted: FeedFilter) -> Condition:
-    condition = Condition("1")
-    for match in (*wanted.matches, *wanted.words):
-        if match.negated:
-            test = _test(match)
-            condition = condition & Condition(f"NOT ({test.sql})", test.values)
-    return condition
+    tests = [_test(match) for match in (*wanted.matches, *wanted.words) if match.negated]
+    if not tests:
+        return _ALWAYS
+    values = tuple(value for test in tests for value in test.values)
+    return Condition(f"NOT ({' OR '.join(test.sql for test in tests)})", values)
 
 
 def _named(
     database: Database, servers: Sequence[Match], tools: Sequence[Match]
-) -> list[tuple[str, str]] | None:
-    """Return the pairs of server and tool that match, None where they are no help."""
+) -> list[str] | None:
+    """Return the `call_tool` of every tool that matches, None where that is no help."""
     if not servers and not tools:
         return None
     condition = _any(servers) & _any(tools) if servers and tools else _any(servers or tools)
     rows = database.rows(
-        f"SELECT server, tool, {condition.sql} FROM ({_PAIRS})",  # noqa: S608
+        f"SELECT call_tool, {condition.sql} FROM ({_TOOLS})",  # noqa: S608
         condition.values,
     )
-    found = [(server, tool) for server, tool, fits in rows if fits]
-    return found if len(found) <= _MANY and len(rows) <= _MOST_PAIRS else None
+    found = [key for key, fits in rows if fits]
+    return found if len(found) <= _MANY and len(rows) <= _MOST_TOOLS else None
 
 
 def _ended(database: Database, outcomes: Sequence[Match]) -> Condition:
@@ -160,6 +155,10 @@ def _alternatives(matches: Sequence[Match]) -> dict[str, tuple[Match, ...]]:
         if not match.negated:
             groups[match.column] = (*groups.get(match.column, ()), match)
     return groups
+
+
+def _any_of(alternatives: Sequence[Match]) -> Condition:
+    return _any(alternatives) if alternatives else _ALWAYS
 
 
 def _any(alternatives: Sequence[Match]) -> Condition:

@@ -6,8 +6,13 @@ APPLICATION_ID = 0x706B7475
 """`pktu`: marks the file as a ledger of pktui in its header."""
 
 CALLS = "kind IN ('decision', 'refused')"
-"""What the feed shows; partial indexes serve only queries that repeat this very condition."""
+"""What the feed shows."""
 
+BETWEEN = "\x1f"
+"""Stands between server and tool in `call_tool`; no server's name holds it."""
+
+# `call_us` and `call_tool` repeat time, server and tool of what the feed shows and are null in all
+# other rows: an index on columns of its own answers without a look at the rows.
 _FIRST = (
     """CREATE TABLE events (
         seq INTEGER PRIMARY KEY,
@@ -30,11 +35,13 @@ _FIRST = (
         duration_us INTEGER NOT NULL,
         approval_id TEXT NOT NULL,
         detail TEXT NOT NULL,
-        hash BLOB NOT NULL
+        hash BLOB NOT NULL,
+        call_us INTEGER,
+        call_tool TEXT
     ) STRICT""",
     "CREATE INDEX events_call ON events (call_id) WHERE call_id <> ''",
-    f"CREATE INDEX events_tool ON events (server, tool) WHERE {CALLS}",
-    f"CREATE INDEX events_time ON events (at_us) WHERE {CALLS}",
+    "CREATE INDEX events_tool ON events (call_tool) WHERE call_tool IS NOT NULL",
+    "CREATE INDEX events_time ON events (call_us) WHERE call_us IS NOT NULL",
     f"CREATE INDEX events_effect ON events (effect) WHERE {CALLS} AND effect <> 'allow'",
     """CREATE INDEX events_failed ON events (outcome, ref_seq)
         WHERE kind = 'outcome' AND outcome <> 'ok'""",

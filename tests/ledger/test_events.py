@@ -144,6 +144,8 @@ def test_an_untouched_chain_verifies_and_reports_progress(ledger: Ledger) -> Non
         (["UPDATE events SET effect = 'deny' WHERE seq = 4"], 4, "row 4 was edited"),
         (["UPDATE events SET hash = zeroblob(32) WHERE seq = 4"], 4, "row 4 was edited"),
         (["UPDATE events SET at_us = at_us + 1 WHERE seq = 1"], 1, "row 1 was edited"),
+        (["UPDATE events SET call_tool = NULL WHERE seq = 4"], 4, "row 4 was edited"),
+        (["UPDATE events SET call_us = 0 WHERE seq = 4"], 4, "row 4 was edited"),
         (["DELETE FROM events WHERE seq = 5"], 6, "row 5 was removed before row 6"),
         (["DELETE FROM events WHERE seq < 4"], 4, "rows 1 to 3 were removed before row 4"),
         (["DELETE FROM events WHERE seq > 8"], 9, "rows 9 to 10 were removed from the end"),
