@@ -25,7 +25,8 @@ PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 """Of its `model.safetensors`."""
 
 _BATCH_TEXTS = 32
-_DEFAULT_TOKENS = 256
+_PASSAGE_TOKENS = 128
+"""About what a screen can show of a passage, and what such models are trained on."""
 _CURE = "Set memory.model in settings.toml to a model's directory, or leave it out"
 
 
@@ -55,7 +56,7 @@ class SentenceEmbedder:
         self._name = name
         self._model = model
         self._dimension = int(model.get_embedding_dimension())
-        self._tokens = int(model.max_seq_length or _DEFAULT_TOKENS) - 2
+        self._tokens = min(_PASSAGE_TOKENS, int(model.max_seq_length or _PASSAGE_TOKENS) - 2)
 
     @property
     def name(self) -> str:
@@ -68,7 +69,7 @@ class SentenceEmbedder:
         return self._dimension
 
     def passages(self, texts: Sequence[str]) -> list[tuple[Passage, ...]]:
-        """Cut each text into parts of as many tokens as the model takes, overlapping."""
+        """Cut each text that is longer than a passage into overlapping parts."""
         tokenizer = self._model.tokenizer
         if not getattr(tokenizer, "is_fast", False):
             return [cut_by_characters(text, 3 * self._tokens) for text in texts]

@@ -25,7 +25,7 @@ _DAY_FIRST = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({_MONTH})\b(?:
 _MONTH_FIRST = re.compile(rf"\b({_MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (\d{{4}})\b)?")
 _MONTH_ALONE = re.compile(
     rf"(?:\b(?:in|of|by|until|since|during|before|after|early|mid|late|this|last) )({_MONTH})\b"
-    rf"|\b({_MONTH}),? (?=\d{{4}}\b)|\b((?!may|march){_MONTH}\b)"
+    rf"|\b({_MONTH}),? (?=\d{{4}}\b)|\b((?!may|march)(?:{_MONTH}))\b"
 )
 _YEAR = re.compile(r"\b((?:19|20)\d\d)\b")
 _ISO = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b")

@@ -1,0 +1,64 @@
+"""Times mentioned in a question."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pktui.memory.records import NewMessage
+from pktui.memory.search.dates import mentioned
+from pktui.memory.times import microseconds
+from tests.memory.store.conftest import ADA, embed_all
+from tests.support.clock import START
+
+if TYPE_CHECKING:
+    from pktui.memory.store import Store
+
+DAY = timedelta(days=1)
+
+
+def weight(text: str, when: str) -> float:
+    """Return what the text gives noon of that day; the clock shows 8 May 2026, a Friday."""
+    time_us = microseconds(datetime.fromisoformat(f"{when}T12:00").replace(tzinfo=UTC))
+    spans = mentioned(text, START)
+    return max((s.weight for s in spans if s.start_us <= time_us < s.end_us), default=0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "when", "expected"),
+    [
+        ("what was said on 3 June, 2025?", "2025-06-03", 1.0),
+        ("what was said on 3 June, 2025?", "2025-06-04", 0.5),
+        ("what was said on 3 June, 2025?", "2025-06-05", 0.0),
+        ("June 3rd 2025", "2025-06-03", 1.0),
+        ("the 3rd of June", "2024-06-03", 1.0),
+        ("2025-06-03", "2025-06-03", 1.0),
+        ("31 February 2025", "2025-02-28", 0.6),
+        ("in June 2025", "2025-06-30", 0.6),
+        ("in June 2025", "2024-06-30", 0.0),
+        ("plans for august", "2025-08-01", 0.6),
+        ("how often in 2025", "2025-01-01", 0.1),
+        ("you may march on", "2025-05-01", 0.0),
+        ("in May", "2025-05-01", 0.6),
+        ("yesterday", "2026-05-07", 1.0),
+        ("today", "2026-05-08", 1.0),
+        ("last week", "2026-04-28", 0.6),
+        ("last week", "2026-05-04", 0.0),
+        ("last month", "2026-04-30", 0.6),
+        ("port 8080", "2026-05-08", 0.0),
+    ],
+)
+def test_a_time_in_words_stands_for_a_span(text: str, when: str, expected: float) -> None:
+    assert weight(text, when) == expected
+
+
+def test_what_was_said_then_comes_first(store: Store) -> None:
+    session = store.start_session("s", ADA)
+    days = [START - number * DAY for number in range(30)]
+    store.append([NewMessage(session.id, "user", "deployed the shop", day) for day in days])
+    embed_all(store)
+    hit = store.search("what was deployed on 20 April?").hits[0]
+    assert hit.message is not None
+    assert hit.message.created_at.date().isoformat() == "2026-04-20"

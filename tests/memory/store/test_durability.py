@@ -1,0 +1,172 @@
+"""What a crash, a full disk or a newer pktui may not break."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+
+from pktui.errors import StoreError
+from pktui.memory.store import Store, schema
+from pktui.memory.store.tables import Database, Table
+from tests.memory.store.conftest import ADA, embed_all, log
+from tests.support.embedder import WordsEmbedder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_WRITER = """
+import sys, threading
+from pathlib import Path
+from pktui.memory.records import Identity, NewMessage
+from pktui.memory.store import Store
+
+store = Store.open(Path(sys.argv[1]))
+sessions = [store.start_session(str(n), Identity(str(n))).id for n in range(3)]
+
+def write(session_id):
+    number = 0
+    while True:
+        (message,) = store.append([NewMessage(session_id, "user", f"text {number}")])
+        sys.stdout.write(f"{session_id} {message.seq} {message.id}\\n")
+        sys.stdout.flush()
+        number += 1
+        if number % 20 == 0:
+            store.optimize()
+
+for session_id in sessions:
+    threading.Thread(target=write, args=(session_id,), daemon=True).start()
+threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize("acknowledged", [1, 40, 90])
+def test_a_kill_at_any_moment_loses_no_acknowledged_message(place: Path, acknowledged: int) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(place)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    seen = [writer.stdout.readline() for _ in range(acknowledged)]
+    writer.send_signal(signal.SIGKILL)
+    seen += [line for line in writer.stdout.read().splitlines(keepends=True) if line[-1] == "\n"]
+    writer.wait()
+    writer.stdout.close()
+    with Store.open(place, WordsEmbedder()) as store:
+        kept = {
+            (m.session_id, m.seq, m.id)
+            for session in store.sessions().items
+            for m in store.messages(session.id, limit=1000).items
+        }
+        told = {tuple(int(part) for part in line.split()) for line in seen}
+        assert told <= kept
+        assert len(kept) - len(told) <= 3
+        assert store.pending_vectors() == len(kept)
+        embed_all(store)
+        assert store.status().vectors == len(kept)
+
+
+def test_what_a_deletion_left_behind_is_cleared_at_the_next_start(place: Path) -> None:
+    with Store.open(place, WordsEmbedder()) as store:
+        kept, cut_short = store.start_session("kept", ADA), store.start_session("gone", ADA)
+        log(store, kept.id, "stays")
+        (last,) = log(store, cut_short.id, "goes")
+        entry = store.add_entry("goes", "too")
+        embed_all(store)
+    database = Database(place)
+    database.table("sessions", schema.SESSIONS).delete(f"id = {cut_short.id}")
+    database.table("entries", schema.ENTRIES).delete(f"id = {entry.id}")
+    for _ in range(2):
+        with Store.open(place, WordsEmbedder()) as store:
+            assert (store.status().messages, store.status().vectors) == (1, 1)
+            assert store.search("goes", "exact").hits == ()
+    assert database.table("messages", schema.MESSAGES).count() == 1
+    with Store.open(place) as store:
+        assert log(store, kept.id, "next")[0].id == last.id + 1
+
+
+def test_a_full_disk_refuses_the_append_and_leaves_nothing_half(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store.open(place) as store:
+        session = store.start_session("full", ADA)
+        log(store, session.id, "before")
+        inner = store._state.messages_table._inner
+
+        class Full:
+            def add(self, rows: pa.Table) -> None:
+                raise RuntimeError("lance error: LanceError(IO): No space left on device")
+
+        monkeypatch.setattr(store._state.messages_table, "_inner", Full())
+        with pytest.raises(StoreError) as failure:
+            log(store, session.id, "lost")
+        assert "No space left on device" in failure.value.what
+        assert "free some space" in failure.value.cure
+        monkeypatch.setattr(store._state.messages_table, "_inner", inner)
+        assert store.search("lost", "words").hits == ()
+        (after,) = log(store, session.id, "after")
+        assert after.seq == 2
+    with Store.open(place) as store:
+        contents = [message.content for message in store.messages(session.id).items]
+        assert contents == ["before", "after"]
+
+
+def test_a_directory_that_cannot_be_written_is_named(place: Path) -> None:
+    place.write_text("a file where the directory should be")
+    with pytest.raises(StoreError, match=f"the memory at {place} cannot be used"):
+        Store.open(place)
+
+
+def test_a_store_of_a_newer_layout_is_refused(place: Path) -> None:
+    Store.open(place).close()
+    marks = Database(place).table("marks", schema.MARKS)
+    newer = {"kind": ["format"], "value": [schema.FORMAT + 1]}
+    marks.upsert(pa.table(newer, schema=schema.MARKS), "kind")
+    with pytest.raises(StoreError, match=f"has format {schema.FORMAT + 1}"):
+        Store.open(place)
+
+
+def test_rows_that_are_not_in_the_order_of_their_ids_are_read_in_order(place: Path) -> None:
+    with Store.open(place) as store:
+        session = store.start_session("mixed", ADA)
+        log(store, session.id, "one", "two", "three")
+    table = Database(place).table("messages", schema.MESSAGES)
+    rows = table.read().sort_by([("id", "descending")])
+    table.delete("id > 0")
+    table.append(rows)
+    with Store.open(place) as store:
+        contents = [message.content for message in store.messages(session.id).items]
+        assert contents == ["one", "two", "three"]
+
+
+def test_single_appends_leave_few_files(place: Path) -> None:
+    with Store.open(place, WordsEmbedder()) as store:
+        session = store.start_session("many", ADA)
+        for number in range(150):
+            log(store, session.id, str(number))
+            if store.upkeep_due():
+                store.embed_pending()
+                store.optimize()
+        embed_all(store)
+        store.optimize()
+        assert store.status().files_on_disk < 60
+        assert store.messages(session.id, limit=1000).total == 150
+
+
+def test_a_read_that_loses_its_files_to_a_compaction_is_repeated() -> None:
+    class Vanishing:
+        tries = 0
+
+        def search(self) -> Vanishing:
+            return self
+
+        def to_arrow(self) -> str:
+            self.tries += 1
+            if self.tries < 3:
+                raise RuntimeError("Object at location x.lance not found")
+            return "rows"
+
+    assert Table(Vanishing(), "here").read() == "rows"
