@@ -16,9 +16,11 @@ def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) ->
     for them; a read-only console is not announced. Raises `UsageError` where there is no
     terminal, `LedgerUnavailable` where the ledger cannot be opened.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    streams = {"input": sys.stdin, "output": sys.stdout, "error": sys.stderr}
+    missing = [name for name, stream in streams.items() if not stream.isatty()]
+    if missing:
         raise UsageError(
-            "the console needs a terminal, and standard input or output is none",
+            f"the console needs a terminal, and standard {missing[0]} is none",
             "Use the commands instead: pktui sessions, approvals, audit, policy (all take --json)",
         )
     from pktui.ledger.ledger import Ledger

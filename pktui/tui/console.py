@@ -31,6 +31,7 @@ from pktui.tui.vitals import (
     LedgerVitals,
     MemoryVitals,
     MemoryWatch,
+    PolicyFiles,
     look_at_memory,
     read_ledger,
 )
@@ -42,7 +43,10 @@ if TYPE_CHECKING:
 
     from pktui.tui.services import Services
 
-BEAT_SECONDS = 0.2
+GLANCE_SECONDS = 0.1
+"""How soon a change by another process is seen."""
+BEAT_SECONDS = 1.0
+"""How often everything is read even so: time passes, gateways end without a word."""
 SECOND_PRESS_SECONDS = 2.0
 ONLY_KEYS: frozenset[Scope] = frozenset({"list", "search", "transcript", "detail"})
 """Scopes for moving about, which the palette leaves out."""
@@ -108,6 +112,7 @@ class Console(App[int], inherit_bindings=False):
         self._first_view = view
         self._beating = False
         self._sessions = -1
+        self._policies = PolicyFiles(services.paths.policies_dir)
         self._stale: dict[str, set[str]] = {}
         self._pressed_at = float("-inf")
         self._watch: MemoryWatch | None = None
@@ -137,6 +142,7 @@ class Console(App[int], inherit_bindings=False):
         await self.action_view(self._first_view)
         self.beat()
         if self.services.background:
+            self.set_interval(GLANCE_SECONDS, self._glance)
             self.set_interval(BEAT_SECONDS, self.beat)
             self._watch = MemoryWatch(
                 self.services.memory, lambda seen: self.post_message(MemorySeen(seen))
@@ -239,11 +245,17 @@ class Console(App[int], inherit_bindings=False):
         """Read the ledger again, unless that is still going on."""
         if not self._beating and self.is_running:
             self._beating = True
-            self._read_ledger()
+            self._read_ledger(None)
+
+    def _glance(self) -> None:
+        """Read the ledger again where another process wrote to it."""
+        if not self._beating and self.is_running:
+            self._beating = True
+            self._read_ledger(self.ledger)
 
     @work(thread=True, group="beat")
-    def _read_ledger(self) -> None:
-        self.post_message(LedgerSeen(read_ledger(self.services)))
+    def _read_ledger(self, known: LedgerVitals | None) -> None:
+        self.post_message(LedgerSeen(read_ledger(self.services, self._policies, known)))
 
     @work(thread=True, group="look")
     def _look_at_memory(self) -> None:

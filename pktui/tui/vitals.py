@@ -1,13 +1,13 @@
 """The figures in the header and the status line, and how they are read.
 
-`read_ledger` and `read_policies` are called from thread workers; `MemoryWatch` is a daemon
+`read_ledger` is called from thread workers; `MemoryWatch` is a daemon
 thread, because starting the service can take seconds and must not hold up leaving the console.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MemoryState = Literal["starting", "ok", "down"]
 
 RETRY_SECONDS = 2.0
+OPENING_SECONDS = 0.25
 STEADY_SECONDS = 3.0
 
 
@@ -53,13 +54,21 @@ class MemoryVitals:
     problem: str = ""
 
 
-def read_ledger(services: Services) -> LedgerVitals:
-    """Read the counts; a ledger that cannot be read is told in `problem`."""
-    policies, policy_problem = read_policies(services.paths.policies_dir)
+def read_ledger(
+    services: Services, files: PolicyFiles, known: LedgerVitals | None = None
+) -> LedgerVitals:
+    """Read the counts, or return what is `known` where it is of the ledger's present version.
+
+    A ledger that cannot be read is told in `problem`.
+    """
     ledger = services.ledger
     try:
+        version = ledger.data_version()
+        if known is not None and known.version == version and not known.problem:
+            return known
+        policies, policy_problem = files.read()
         return LedgerVitals(
-            version=ledger.data_version(),
+            version=version,
             calls_per_minute=max(ledger.feed.per_minute(minutes=2)),
             waiting=tuple(ledger.approvals.pending()),
             gateways=len(ledger.presence.alive("gateway")),
@@ -68,28 +77,57 @@ def read_ledger(services: Services) -> LedgerVitals:
             policy_problem=policy_problem,
         )
     except PktuiError as error:
+        policies, policy_problem = files.read()
         return LedgerVitals(policies=policies, policy_problem=policy_problem, problem=str(error))
 
 
-def read_policies(directory: Path) -> tuple[int, str]:
-    """Return the number of policy files and a sentence about the first that cannot be used."""
+class PolicyFiles:
+    """The policy files, parsed again only where one changed on disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._stamps: tuple[tuple[str, int, int], ...] | None = None
+        self._problem = ""
+
+    def read(self) -> tuple[int, str]:
+        """Return the number of files and a sentence about the first that cannot be used."""
+        files = sorted(self._directory.glob("*.json"))
+        stamps = tuple(stamp for file in files if (stamp := _stamp(file)))
+        if stamps != self._stamps:
+            self._stamps, self._problem = stamps, _first_problem(files)
+        return len(files), self._problem
+
+
+def _stamp(file: Path) -> tuple[str, int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return file.name, status.st_mtime_ns, status.st_size
+
+
+def _first_problem(files: Sequence[Path]) -> str:
     from pktui.policy.document import load_policy
 
-    files = sorted(directory.glob("*.json"))
     for file in files:
         try:
             load_policy(file)
         except PktuiError as error:
-            return len(files), str(error)
-    return len(files), ""
+            return str(error)
+    return ""
 
 
 def look_at_memory(memory: Memory) -> MemoryVitals:
     """Ask the service how it is, without starting it."""
     try:
-        return MemoryVitals("ok", memory.status())
+        status = memory.status()
     except PktuiError as error:
         return MemoryVitals("down", problem=str(error))
+    if status.state == "ready":
+        return MemoryVitals("ok", status)
+    if status.state == "failed":
+        return MemoryVitals("down", problem=status.note)
+    return MemoryVitals("starting")
 
 
 class MemoryWatch(threading.Thread):
@@ -103,22 +141,27 @@ class MemoryWatch(threading.Thread):
 
     def run(self) -> None:
         """Look, start where needed, tell; until asked to stop."""
+        failing = False
         while not self._stop_asked.is_set():
             seen = look_at_memory(self._memory)
-            if seen.state == "ok":
-                self._tell(seen)
-                self._stop_asked.wait(STEADY_SECONDS)
+            if seen.state == "down":
+                if not failing:
+                    self._tell(MemoryVitals("starting"))
+                failing = not self._start_service()
+                self._stop_asked.wait(RETRY_SECONDS if failing else OPENING_SECONDS)
                 continue
-            self._tell(MemoryVitals("starting"))
-            self._start_service()
+            failing = False
+            self._tell(seen)
+            self._stop_asked.wait(STEADY_SECONDS if seen.state == "ok" else OPENING_SECONDS)
 
     def stop(self) -> None:
         """Ask the thread to end; it does so within a moment, or with the process."""
         self._stop_asked.set()
 
-    def _start_service(self) -> None:
+    def _start_service(self) -> bool:
         try:
             self._memory.ensure()
         except PktuiError as error:
             self._tell(MemoryVitals("down", problem=str(error)))
-            self._stop_asked.wait(RETRY_SECONDS)
+            return False
+        return True

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from pktui.tui.vitals import MemoryVitals, MemoryWatch, PolicyFiles, look_at_memory
+from tests.support.memory import MemoryInProcess
+
+if TYPE_CHECKING:
+    from pktui.memory.records import Status, StoreState
+
+
+class Opening(MemoryInProcess):
+    """A service whose store is in a given state."""
+
+    def __init__(self, state: StoreState, note: str = "") -> None:
+        super().__init__()
+        self._state: StoreState = state
+        self._note = note
+
+    def status(self) -> Status:
+        return msgspec.structs.replace(super().status(), state=self._state, note=self._note)
+
+
+class Starts(MemoryInProcess):
+    """A service that answers only once it was started."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = True
+
+    def ensure(self) -> None:
+        self.calls.append("ensure")
+        self.down = False
+
+
+@pytest.mark.parametrize(
+    ("state", "seen"), [("opening", "starting"), ("ready", "ok"), ("failed", "down")]
+)
+def test_the_memory_is_ok_only_once_its_store_is_open(state: StoreState, seen: str) -> None:
+    vitals = look_at_memory(Opening(state, "disk full"))
+    assert vitals.state == seen
+    assert (vitals.problem == "disk full") == (seen == "down")
+
+
+def test_the_watch_starts_a_service_that_does_not_run() -> None:
+    memory = Starts()
+    told: list[str] = []
+
+    def tell(seen: MemoryVitals) -> None:
+        told.append(seen.state)
+        if seen.state == "ok":
+            watch.stop()
+
+    watch = MemoryWatch(memory, tell)
+    watch.start()
+    watch.join(10)
+    assert told == ["starting", "ok"]
+    assert memory.calls == ["status", "ensure", "status"]
+
+
+def test_the_watch_tells_why_the_service_cannot_start_and_keeps_trying() -> None:
+    memory = MemoryInProcess()
+    memory.down = True
+    told: list[MemoryVitals] = []
+
+    def tell(seen: MemoryVitals) -> None:
+        told.append(seen)
+        if seen.state == "down":
+            memory.down = False
+        if seen.state == "ok":
+            watch.stop()
+
+    watch = MemoryWatch(memory, tell)
+    watch.start()
+    watch.join(10)
+    assert [seen.state for seen in told] == ["starting", "down", "ok"]
+    assert "does not answer" in told[1].problem
+
+
+def test_a_broken_policy_is_counted_and_named(tmp_path: Path) -> None:
+    (tmp_path / "good.json").write_text('{"version": "1", "default": "allow"}')
+    (tmp_path / "bad.json").write_text("{")
+    count, problem = PolicyFiles(tmp_path).read()
+    assert count == 2
+    assert "bad.json" in problem
+
+
+def test_no_policy_directory_is_no_problem(tmp_path: Path) -> None:
+    assert PolicyFiles(tmp_path / "none").read() == (0, "")
+
+
+def test_a_mended_policy_is_read_again(tmp_path: Path) -> None:
+    files = PolicyFiles(tmp_path)
+    (tmp_path / "one.json").write_text("{")
+    assert files.read()[1]
+    (tmp_path / "one.json").write_text('{"version": "1", "default": "allow"}')
+    assert files.read() == (1, "")
