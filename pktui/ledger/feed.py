@@ -29,11 +29,18 @@ _COLUMNS = (
 
 
 class Feed:
-    """Reads calls out of the log."""
+    """Reads calls out of the log, on a connection of its own.
 
-    def __init__(self, database: Database, clock: Callable[[], int]) -> None:
-        self._database = database
+    A long search so never keeps a decision waiting; `reader` opens it when it is first needed.
+    """
+
+    def __init__(self, reader: Callable[[], Database], clock: Callable[[], int]) -> None:
+        self._reader = reader
         self._clock = clock
+
+    @property
+    def _database(self) -> Database:
+        return self._reader()
 
     def page(
         self,

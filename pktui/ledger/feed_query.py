@@ -25,10 +25,7 @@ _RARE = 5000
 _MOST_TOOLS = 5000
 """Tools on record above which names are compared row by row."""
 
-_SEARCHED = (
-    "arguments || char(10) || server || '.' || tool || char(10) || agent || char(10) || rule"
-    " || char(10) || reason || char(10) || detail"
-)
+_SEARCHED = ("arguments", "server || '.' || tool", "agent", "rule", "reason", "detail")
 _COLUMNS = {"grant": "grant_name"}
 _FAILED = "FROM events INDEXED BY events_failed WHERE kind = 'outcome' AND outcome <> 'ok'"
 _TOOLS = f"""WITH RECURSIVE each (call_tool) AS (
@@ -174,7 +171,8 @@ def _in(column: str, values: Sequence[str]) -> Condition:
 def _test(match: Match) -> Condition:
     """Return the condition that a row fits a pattern; never unknown, so that NOT excludes."""
     if match.column == "":
-        return Condition(f"({_SEARCHED}) LIKE ? ESCAPE '\\'", (match.pattern,))
+        tests = " OR ".join(f"{column} LIKE ? ESCAPE '\\'" for column in _SEARCHED)
+        return Condition(f"({tests})", (match.pattern,) * len(_SEARCHED))
     if match.column == "tool":
         return Condition(
             "(tool LIKE ? ESCAPE '\\' OR server || '.' || tool LIKE ? ESCAPE '\\')",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from pktui.ledger.approvals import Approvals
@@ -32,8 +33,11 @@ class Ledger:
         self, database: Database, audit: AuditSettings, clock: Callable[[], int], below: Below
     ) -> None:
         self._database = database
+        self._reader: Database | None = None
+        self._opening = threading.Lock()
+        self._closed = False
         self.events = Events(database, clock, audit)
-        self.feed = Feed(database, clock)
+        self.feed = Feed(self._read, clock)
         self.approvals = Approvals(database, self.events, clock, below)
         self.counters = Counters(database, clock)
         self.catalogue = Catalogue(database, self.events, clock)
@@ -86,4 +90,17 @@ class Ledger:
 
     def close(self) -> None:
         """Close the connection; closing twice does no harm."""
+        with self._opening:
+            self._closed = True
+            if self._reader is not None:
+                self._reader.close()
         self._database.close()
+
+    def _read(self) -> Database:
+        """Return the connection that only reads; once closed, one that says so when used."""
+        with self._opening:
+            if self._closed:
+                return self._database
+            if self._reader is None:
+                self._reader = open_database(self.path, fsync=False, read_only=True)
+            return self._reader

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from pktui.errors import LedgerUnavailable
 from pktui.ledger import Caller, CallRow, FeedFilter, Ledger
 from pktui.ledger.feed_filter import FeedFilter as Filter
 from pktui.ledger.feed_query import branches
@@ -241,3 +244,21 @@ def test_a_page_of_any_filter_follows_an_index(filled: Ledger) -> None:
     assert plans
     for text, steps in plans:
         assert not any("TEMP B-TREE" in step for step in steps), (text, steps)
+
+
+def test_a_search_does_not_wait_for_a_decision_nor_a_decision_for_it(filled: Ledger) -> None:
+    with filled.transaction():
+        record(filled, "c7", outcome="")
+        seen: list[int] = []
+        thread = threading.Thread(target=lambda: seen.append(filled.feed.count()))
+        thread.start()
+        thread.join(timeout=10)
+        assert seen == [7]
+    assert filled.feed.count() == 8
+
+
+def test_the_feed_of_a_closed_ledger_cannot_be_read(filled: Ledger) -> None:
+    filled.feed.page()
+    filled.close()
+    with pytest.raises(LedgerUnavailable):
+        filled.feed.page()
