@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from pktui.policy.document import Action, Policy
 from pktui.policy.limits import plain, read_amount
+from pktui.policy.operators import Undecidable
 from pktui.policy.problems import quote
 from pktui.policy.wording import describe_limit, say_time, sentence
 
@@ -128,7 +129,10 @@ def evaluate(
 ) -> Verdict:
     """Decide a call. `trace` fills `Verdict.steps` with everything that was asked."""
     steps: list[Step] | None = [] if trace else None
-    verdict = _decide(policy, call, quota, definition_changed, steps)
+    try:
+        verdict = _decide(policy, call, quota, definition_changed, steps)
+    except Undecidable as error:
+        verdict = Verdict(Effect.DENY, "(undecidable)", str(error))
     if steps is None:
         return verdict
     from dataclasses import replace
@@ -145,17 +149,20 @@ def _decide(
     if len(tool) > MAX_TOOL_NAME:
         return Verdict(Effect.DENY, "(bad name)", "This tool's name is too long for any rule.")
     hidden = policy.hides(tool)
-    _note(steps, "(hidden)", "yes" if hidden else "no")
+    if steps is not None:
+        steps.append(Step("(hidden)", "yes" if hidden else "no"))
     if hidden:
         effect = Effect.HIDE if policy.dialect == "native" else Effect.DENY
         return Verdict(effect, "(hidden)", f"Tool {quote(tool, MAX_TOOL_NAME)} is hidden by policy")
     rule = policy.rule_for(tool)
-    _note(steps, rule.rule or "(rules)", f"action {rule.action}")
+    if steps is not None:
+        steps.append(Step(rule.rule or "(rules)", f"action {rule.action}"))
     if rule.action is Action.DENY:
         return Verdict(Effect.DENY, rule.rule, rule.reason or _not_permitted(tool))
     for check in rule.checks:
         fulfilled = _fulfilled(check, call, quota)
-        _note(steps, check.rule, "fulfilled" if fulfilled else "not fulfilled")
+        if steps is not None:
+            steps.append(Step(check.rule, "fulfilled" if fulfilled else "not fulfilled"))
         if fulfilled is check.denies_when:
             return Verdict(Effect.DENY, check.rule, check.reason)
     return _within_limits(rule, call, quota, changed, steps)
@@ -170,11 +177,14 @@ def _within_limits(
         if charge is None:
             return _uncountable(limit)
         usage = quota.usage(charge)
-        _note(steps, limit.rule, f"{plain(usage.used)} of {plain(limit.max)} used")
+        if steps is not None:
+            steps.append(Step(limit.rule, f"{plain(usage.used)} of {plain(limit.max)} used"))
         if usage.used + charge.amount > limit.max:
             return _over(limit, usage, usages)
         usages.append(usage)
     effect, name, reason = _approval(rule, call, changed, steps)
+    if effect is Effect.ALLOW and not usages:
+        return _allowed(name, reason)
     return Verdict(
         effect,
         name,
@@ -183,6 +193,12 @@ def _within_limits(
         usages=tuple(usages),
         once=effect is Effect.APPROVE and (changed or is_grave(call.tool)),
     )
+
+
+@lru_cache(maxsize=1024)
+def _allowed(rule: str, reason: str) -> Verdict:
+    """Return the commonest verdict, made once for each rule."""
+    return Verdict(Effect.ALLOW, rule, reason)
 
 
 @lru_cache(maxsize=1024)
@@ -198,7 +214,8 @@ def _approval(
 ) -> tuple[Effect, str, str]:
     """Tell whether a person must be asked, by which rule and why."""
     if changed:
-        _note(steps, "(definition changed)", "the tool is not the one that was pinned")
+        if steps is not None:
+            steps.append(Step("(definition changed)", "the tool is not the one that was pinned"))
         return (
             Effect.APPROVE,
             "(definition changed)",
@@ -208,7 +225,8 @@ def _approval(
         return Effect.APPROVE, rule.rule, rule.reason
     for check in rule.approvals:
         fulfilled = _fulfilled(check, call, None)
-        _note(steps, check.rule, "fulfilled" if fulfilled else "not fulfilled")
+        if steps is not None:
+            steps.append(Step(check.rule, "fulfilled" if fulfilled else "not fulfilled"))
         if fulfilled:
             return Effect.APPROVE, check.rule, check.reason
     return Effect.ALLOW, rule.rule, rule.reason
@@ -219,9 +237,10 @@ def _fulfilled(check: Check, call: Call, quota: Quota | None) -> bool:
     for condition in check.conditions:
         if not condition.test(arguments):
             return False
-    return all(
-        quota is not None and reading.test(_read(reading, call, quota))
-        for reading in check.readings
+    if not check.readings:
+        return True
+    return quota is not None and all(
+        reading.test(_read(reading, call, quota)) for reading in check.readings
     )
 
 
@@ -288,8 +307,3 @@ def say_over(limit: LimitRule, amount: Decimal, retry_at_us: int) -> str:
 
 def _not_permitted(tool: str) -> str:
     return f"Tool {quote(tool, MAX_TOOL_NAME)} is not permitted by policy"
-
-
-def _note(steps: list[Step] | None, name: str, detail: str) -> None:
-    if steps is not None:
-        steps.append(Step(name, detail))

@@ -30,6 +30,10 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+class Undecidable(Exception):
+    """A value that no test can be sure about in time; the call must not happen."""
+
+
 class BadOperand(ValueError):
     """The value does not suit the operator; the message says what it wants, `cure` how."""
 

@@ -10,10 +10,14 @@ from typing import Any
 
 import re2
 
-from pktui.policy.operators import BadOperand
+from pktui.policy.operators import BadOperand, Undecidable
 from pktui.policy.problems import quote
 
-_MEMORY = 2 * 1024 * 1024
+MAX_PROGRAM = 4_000
+"""Instructions of a compiled pattern: what a character may cost where RE2 must simulate it."""
+MAX_TEXT = 1_000_000
+"""Characters of a text that a pattern is tried on; a longer one is denied, not skipped."""
+_MEMORY = 8 * 1024 * 1024
 """Bytes one pattern may take, compiled program and cache."""
 
 
@@ -26,7 +30,7 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
     options.log_errors = False
     options.max_mem = _MEMORY
     try:
-        search: Callable[[str], Any] = re2.compile(pattern, options).search
+        compiled = re2.compile(pattern, options)
     except (re2.error, UnicodeEncodeError) as error:
         why = error.args[0] if error.args else "it is not valid"
         reason = why.decode(errors="replace") if isinstance(why, bytes) else str(why)
@@ -34,8 +38,19 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
             f"invalid regex {quote(pattern)}: {reason}",
             "Use RE2 syntax; it has no look-around and no back-references",
         ) from error
+    if compiled.programsize > MAX_PROGRAM:
+        raise BadOperand(
+            f"invalid regex {quote(pattern)}: it takes {compiled.programsize} steps",
+            f"Use fewer or narrower repetitions, {MAX_PROGRAM} steps at most",
+        )
+    search: Callable[[str], Any] = compiled.search
 
     def occurs(text: str) -> bool:
+        if len(text) > MAX_TEXT:
+            raise Undecidable(
+                f"A text of {len(text)} characters is too long for a regex rule; "
+                f"send at most {MAX_TEXT}."
+            )
         try:
             return search(text) is not None
         except UnicodeEncodeError:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.policy.build import effect, tool
+from pktui.policy.document import PolicyInvalid
+from tests.policy.build import decide, effect, tool
 
 MISSING = object()
 
@@ -66,6 +67,20 @@ def test_an_operator_holds(op: str, value: Any, found: Any, expected: bool) -> N
 def test_a_path_leads_through_objects_and_lists(path: str, expected: bool) -> None:
     found = {"a": {"b": 1}, "list": ["x", "y"], "d.t": 1, "map": {"0": 1}}
     assert holds("exists", True, found, path) is expected
+
+
+@pytest.mark.parametrize("key", ["require", "deny_if", "approve_if"])
+def test_a_text_too_long_for_a_pattern_denies_the_call(key: str) -> None:
+    rules = tool(**{key: [{"conditions": [{"path": "args.v", "op": "regex", "value": "x"}]}]})
+    verdict = decide(rules, v="x" * 1_000_001)
+    assert (verdict.effect, verdict.rule) == ("deny", "(undecidable)")
+    assert "too long" in verdict.reason
+
+
+@pytest.mark.parametrize("pattern", ["[\\pL\\pN]{1,30}!$", "(.{1,30}.){1,30}$", "\\C{1,900}x" * 9])
+def test_a_pattern_that_could_be_slow_is_refused(pattern: str) -> None:
+    with pytest.raises(PolicyInvalid, match="invalid regex"):
+        holds("regex", pattern, "x")
 
 
 def test_hostile_patterns_and_texts_take_linear_time() -> None:
