@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 _ENCODE = msgspec.json.Encoder().encode
+_ENCODE_SORTED = msgspec.json.Encoder(order="sorted").encode
+_PLAIN = frozenset({str, int, bool, type(None)})
 _ESCAPE = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
 _SHORT = {
     '"': '\\"',
@@ -36,6 +38,8 @@ def canonical_json(value: object) -> bytes:
     interpreter's recursion limit.
     """
     try:
+        return _ENCODE_SORTED(value) if _is_plain(value) else _write(value, ordered=True).encode()
+    except (UnicodeEncodeError, OverflowError):
         return _write(value, ordered=True).encode()
     except RecursionError as error:
         raise ValueError("nested too deep for canonical JSON") from error
@@ -61,6 +65,17 @@ def json_text(value: object) -> str:
 def storable(text: str) -> str:
     """Return the text with lone surrogates, which UTF-8 cannot carry, as visible escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether msgspec writes the value as the standard wants: no floats, names in ASCII."""
+    if isinstance(value, dict):
+        return all(
+            type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items()
+        )
+    if isinstance(value, list):
+        return all(_is_plain(item) for item in value)
+    return type(value) in _PLAIN
 
 
 def _write(value: object, *, ordered: bool) -> str:

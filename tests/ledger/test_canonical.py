@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pktui.ledger.canonical import args_hash, canonical_json, json_text
+from pktui.ledger.canonical import _write, args_hash, canonical_json, json_text
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -117,3 +117,14 @@ def test_the_hash_is_of_the_canonical_text() -> None:
 def test_canonical_text_reads_back_to_the_same_canonical_text(value: object) -> None:
     assert json.loads(json_text(value)) == value
     assert canonical_json(json.loads(canonical_json(value))) == canonical_json(value)
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(VALUES)
+def test_the_short_way_gives_what_the_long_way_gives(value: object) -> None:
+    assert canonical_json(value).decode() == _write(value, ordered=True)
+
+
+def test_every_character_is_written_the_same_by_either_way() -> None:
+    text = "".join(map(chr, [*range(0x300), 0x2028, 0x2029, 0xFEFF, 0x1F600]))
+    assert canonical_json({"text": text}).decode() == _write({"text": text}, ordered=True)
