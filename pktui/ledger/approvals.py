@@ -48,6 +48,7 @@ class Approvals:
 
     def open(self, new: NewApproval) -> Approval:
         """Ask a person; raises `LedgerUnavailable`."""
+        self.expire()
         arguments = json_text(new.arguments)
         with self._database.transaction():
             now = self._clock()

@@ -55,11 +55,19 @@ class Ledger:
     ) -> Ledger:
         """Open the file, made where it is missing unless `read_only`.
 
+        Approvals that ran out meanwhile are settled, so that their arguments are masked.
         `clock` returns microseconds since the epoch, `below` draws the approvals' ids. Raises
         `LedgerUnavailable` with the cause and what to do.
         """
         database = open_database(path, fsync=audit.fsync, read_only=read_only)
-        return cls(database, audit, clock, below)
+        ledger = cls(database, audit, clock, below)
+        try:
+            if not read_only:
+                ledger.approvals.expire()
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
 
     @property
     def path(self) -> Path:

@@ -230,3 +230,12 @@ def test_recent_approvals_come_newest_first(ledger: Ledger, waiting: Approval) -
     later = ledger.approvals.open(NEW)
     assert [approval.id for approval in ledger.approvals.recent()] == [later.id, waiting.id]
     assert len(ledger.approvals.recent(1)) == 1
+
+
+def test_what_ran_out_while_nobody_looked_is_settled_when_opened(
+    ledger: Ledger, waiting: Approval, file: Path, clock: Clock
+) -> None:
+    clock.forward(600)
+    Ledger.open(file, clock=clock).close()
+    assert "sk-" not in now(ledger, waiting).arguments
+    assert kinds(ledger) == ["pending", "expired"]
