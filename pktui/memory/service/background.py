@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pktui.memory.store import Store
 
 BATCH_TEXTS = 32
+GATHER_S = 0.25
+"""Messages seldom come alone: vectors for what came within this time are made together."""
 GAP_S = 0.02
 LONGEST_WAIT_FOR_GAP_S = 0.2
 ROUND_S = 60.0
@@ -80,9 +82,11 @@ class Background:
         while not self._stopping.is_set():
             pause = self._round(store)
             self.done = not self._untidy
-            self._woken.wait(pause)
+            woken = self._woken.wait(pause)
             self._woken.clear()
             self.done = False
+            if woken:
+                self._stopping.wait(GATHER_S)
 
     def _load_model(self, store: Store) -> None:
         store.model_waiting("loading", "the model is being loaded")
@@ -99,7 +103,10 @@ class Background:
             while not self._stopping.is_set() and store.embed_pending(BATCH_TEXTS):
                 self._untidy = True
                 self._tidy(store)
-                self._give_way()
+                if store.pending_vectors() >= BATCH_TEXTS:
+                    self._give_way()
+                else:
+                    self._stopping.wait(GATHER_S)
             self._tidy(store)
             store.end_inactive()
         except Exception as error:  # noqa: BLE001  the backlog stays and is tried again
