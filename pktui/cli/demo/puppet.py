@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pktui.cli.demo.stage import Stage
 
 LAST_LINES = 3
+LEAVE_SECONDS = 3.0
+"""How long the agent may take to leave when nobody waits for its exit status."""
 
 
 class AgentProcess:
@@ -55,21 +58,26 @@ class AgentProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close its standard input, which ends it, and wait."""
-        self.end()
+        """End it; where the story broke, without waiting for it to take its leave."""
+        self.end(LEAVE_SECONDS if kind is None else 0)
 
     def end(self, seconds: float = 30.0) -> int:
-        """End the agent and return its exit status; what does not end in time is killed."""
+        """Close its standard input, which ends it, and return its exit status.
+
+        What has not ended after `seconds` is terminated; its gateways end with it.
+        """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        if not self.process.stdin.closed:
+        with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-        try:
-            status = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            status = self.process.wait()
-        self._reader.join(seconds)
+        for force in (self.process.terminate, self.process.kill):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(seconds)
+                break
+            force()
+            seconds = LEAVE_SECONDS
+        status = self.process.wait()
+        self._reader.join()
         self.process.stdout.close()
         return status
 

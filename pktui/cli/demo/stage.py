@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,17 +65,31 @@ def set_stage() -> Iterator[Stage]:
     """
     root = Path(tempfile.mkdtemp(prefix="pktui-demo-"))
     stage = Stage(root, Paths.at(root / "config", root / "data"), root / PROJECT)
-    os.environ[MARK] = str(root)
     try:
-        _furnish(stage)
-        yield stage
+        with _variables({MARK: str(root), "TORCHINDUCTOR_CACHE_DIR": str(root / "torch")}):
+            _furnish(stage)
+            yield stage
     finally:
         left = clear(stage)
-        del os.environ[MARK]
     if left:
         raise PktuiError(
             f"processes of the demo still run: {', '.join(map(str, left))}", "End them by hand"
         )
+
+
+@contextlib.contextmanager
+def _variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, for processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _furnish(stage: Stage) -> None:

@@ -112,7 +112,7 @@ def test_the_agent_goes_on_through_denials_until_its_input_ends(tmp_path: Path) 
             assert wait_for(lambda: wanted <= seen(), 60), seen()
             assert wait_for(lambda: ledger.feed.count() > 10, 60)
             assert agent.process.poll() is None
-        assert agent.process.returncode == 0
+            assert agent.end() == 0
         assert wait_for(lambda: not ledger.presence.alive("gateway"), 10)
         ledger.close()
 
