@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _DARK = {
     "pk-text": "#d5dbe3",
     "pk-dim": "#8491a1",
-    "pk-faint": "#525e6d",
+    "pk-faint": "#667284",
     "pk-line": "#2a333f",
     "pk-accent": "#6cd0c2",
     "pk-ok": "#86d08f",
@@ -39,7 +39,7 @@ _DARK = {
 _LIGHT = {
     "pk-text": "#24292f",
     "pk-dim": "#5c6875",
-    "pk-faint": "#97a1ac",
+    "pk-faint": "#858f9a",
     "pk-line": "#d9dcd8",
     "pk-accent": "#0b7a6d",
     "pk-ok": "#23763a",

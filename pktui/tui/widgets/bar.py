@@ -46,7 +46,7 @@ class Bar(Widget):
         width = self.size.width
         right = self._right_that_fits(width)
         room = width - _width(right)
-        segments = [self._segment(part) for part in self._left_that_fits(room - 1)]
+        segments = [self._segment(part) for part in self._left_that_fits(room - 2)]
         strip = Strip(segments).adjust_cell_length(room, Style())
         strip = Strip.join([strip, Strip([self._segment(part) for part in right])])
         return strip.apply_style(self.rich_style)

@@ -93,12 +93,10 @@ class KeyLine(Bar):
 
     def _memory(self, ink: Ink) -> list[Part]:
         styles = {"ok": ink.ok, "starting": ink.wait, "down": ink.bad}
-        words = {"ok": "ok", "starting": "starting", "down": "down"}
-        word = words[self.memory.state]
-        status = self.memory.status
+        state, status = self.memory.state, self.memory.status
         if status is not None and status.pending_vectors > 0:
-            word = f"indexing {status.pending_vectors:,}"
-        return [Part("memory ", ink.dim), Part(word, styles[self.memory.state])]
+            return [Part(f"indexing {status.pending_vectors:,}", styles[state])]
+        return [Part("memory ", ink.dim), Part(state, styles[state])]
 
 
 def _state(sign: str, what: str, word: str, style: Style) -> Part:

@@ -46,7 +46,7 @@ class TopBar(Bar):
         """Return the name and the views."""
         ink = ink_of(self.app)
         narrow = self.size.width < ROOMY
-        parts = [Part(" pktui ", ink.accent + ink.bold), Part(" ", ink.dim)]
+        parts = [Part(" pktui ", ink.bold + ink.accent), Part(" ", ink.dim)]
         for number, (name, title) in enumerate(TITLES.items(), 1):
             parts += self._view(number, name, title, ink, narrow=narrow)
         return parts
