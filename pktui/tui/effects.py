@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -11,17 +11,47 @@ if TYPE_CHECKING:
     from pktui.tui.glyphs import Glyphs
     from pktui.tui.theme import Ink
 
+State = Literal[
+    "running", "allowed", "approved", "failed", "denied", "asked", "expired", "hidden", "refused"
+]
+"""The word for it. `approved`: a person allowed it; `asked`: a person has not answered."""
+
+_EFFECTS: dict[str, State] = {"deny": "denied", "hide": "hidden", "refused": "refused"}
+_ENDED: dict[str, State] = {"denied": "denied", "expired": "expired", "cancelled": "expired"}
+
+
+def state_of(call: CallRow) -> State:
+    """Return what became of a call."""
+    if call.effect in _EFFECTS:
+        return _EFFECTS[call.effect]
+    if call.outcome in _ENDED:
+        return _ENDED[call.outcome]
+    if call.effect == "approve" and call.outcome in {"", "waiting"}:
+        return "asked"
+    if not call.outcome:
+        return "running"
+    if call.outcome != "ok":
+        return "failed"
+    return "approved" if call.approval_id or call.effect == "approve" else "allowed"
+
+
+def sign_of(state: State, glyphs: Glyphs, ink: Ink) -> tuple[str, Style]:
+    """Return the sign that goes with the word, and the ink of both."""
+    return {
+        "running": (glyphs.live, ink.info),
+        "allowed": (glyphs.allowed, ink.ok),
+        "approved": (glyphs.allowed, ink.ok),
+        "failed": (glyphs.denied, ink.wait),
+        "denied": (glyphs.denied, ink.bad),
+        "asked": (glyphs.waiting, ink.wait),
+        "expired": (glyphs.ended, ink.dim),
+        "hidden": (glyphs.hidden, ink.quiet),
+        "refused": (glyphs.denied, ink.bad),
+    }[state]
+
 
 def effect_of(call: CallRow, glyphs: Glyphs, ink: Ink) -> tuple[str, str, Style]:
     """Return sign, word and ink of a call's decision and outcome."""
-    if call.effect == "allow":
-        if call.outcome == "error":
-            return glyphs.denied, "failed", ink.bad
-        word = "approved" if call.approval_id else "allowed"
-        return glyphs.allowed, word, ink.ok
-    words = {
-        "deny": (glyphs.denied, "denied", ink.bad),
-        "approve": (glyphs.waiting, "asked", ink.wait),
-        "hide": (glyphs.hidden, "hidden", ink.quiet),
-    }
-    return words.get(call.effect, (glyphs.denied, "refused", ink.bad))
+    state = state_of(call)
+    sign, style = sign_of(state, glyphs, ink)
+    return sign, state, style

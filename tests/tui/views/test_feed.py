@@ -93,10 +93,10 @@ async def test_a_call_is_shown_as_it_happens(house: House, size: tuple[int, int]
         ("allow", "", "● running", ""),
         ("allow", "tool_error", "✗ failed", "the tool answered with an error"),
         ("deny", "", "✗ denied", "No database tools."),
-        ("approve", "", "▲ asks", "No database tools."),
+        ("approve", "", "▲ asked", "No database tools."),
         ("approve", "denied", "✗ denied", "a person said no"),
         ("approve", "expired", "○ expired", "nobody decided in time"),
-        ("approve", "ok", "✓ allowed", ""),
+        ("approve", "ok", "✓ approved", ""),
         ("hide", "", "◌ hidden", "No database tools."),
     ],
 )

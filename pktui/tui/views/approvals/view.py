@@ -63,6 +63,7 @@ class ApprovalsView(View):
         self._deciding = ""
         self._go_to = ""
         self._open = False
+        self._loaded = False
         self._refused = ("", "")
         """The approval whose key was refused last, and why."""
 
@@ -132,7 +133,7 @@ class ApprovalsView(View):
 
     def _arrange(self) -> None:
         has_any = bool(self._queue.items)
-        self.query_one(Empty).display = not has_any
+        self.query_one(Empty).display = self._loaded and not has_any
         self.rows.display = has_any
         self.query_one("#approvals-queue").display = not self._covered
         self.detail.display = has_any and (self._wide or self._open)
@@ -189,8 +190,9 @@ class ApprovalsView(View):
         wanted = self._go_to or (current.id if current else "")
         self._go_to = ""
         before, self._queue = self._queue, queue
+        first, self._loaded = not self._loaded, True
         index = queue.index(wanted)
-        if queue != before or (current and current.id != wanted):
+        if first or queue != before or (current and current.id != wanted):
             cursor = index if index is not None else min(self.rows.cursor, len(queue.items) - 1)
             self.rows.show(ListSource(queue.items), cursor=max(0, cursor))
             self.query_one("#approvals-queue").border_title = self._title()

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pktui.text import one_line
 from pktui.tui.arguments import summary
+from pktui.tui.effects import State, state_of
 from pktui.tui.moments import clock_time, duration
 
 if TYPE_CHECKING:
     from pktui.ledger.records import CallRow
 
-State = Literal["running", "allowed", "failed", "denied", "asks", "expired", "hidden", "refused"]
-
-_ENDED: dict[str, State] = {"denied": "denied", "expired": "expired", "cancelled": "expired"}
 _FAILED: dict[str, str] = {
     "tool_error": "the tool answered with an error",
     "error": "the server answered with an error",
     "lost": "the server was lost",
     "cancelled": "the client took it back",
 }
-_NOT_RUN: frozenset[State] = frozenset({"denied", "asks", "expired", "hidden", "refused"})
+_NOT_RUN: frozenset[State] = frozenset({"denied", "asked", "expired", "hidden", "refused"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class FeedCall:
     @property
     def open(self) -> bool:
         """Whether it can still change."""
-        return self.state in {"running", "asks"} and not self.row.outcome
+        return self.state in {"running", "asked"} and not self.row.outcome
 
 
 def feed_call(row: CallRow) -> FeedCall:
@@ -75,26 +73,9 @@ def tool_name(row: CallRow) -> str:
     return f"{server}.{one_line(row.tool, 120)}" if row.tool else f"{server} (no call)"
 
 
-def state_of(row: CallRow) -> State:
-    """Return what became of a call."""
-    if row.effect == "deny":
-        return "denied"
-    if row.effect == "hide":
-        return "hidden"
-    if row.effect == "refused":
-        return "refused"
-    if row.outcome in _ENDED:
-        return _ENDED[row.outcome]
-    if row.effect == "approve" and row.outcome in {"", "waiting"}:
-        return "asks"
-    if not row.outcome:
-        return "running"
-    return "allowed" if row.outcome == "ok" else "failed"
-
-
 def why_of(row: CallRow, state: State) -> str:
     """Say why a call did not simply run."""
-    if state in {"allowed", "running"}:
+    if state in {"allowed", "approved", "running"}:
         return ""
     if row.outcome in _FAILED:
         return _FAILED[row.outcome]

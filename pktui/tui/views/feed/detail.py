@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from pktui.text import one_line
 from pktui.tui.arguments import argument_lines
 from pktui.tui.document import Line, Tone
+from pktui.tui.effects import State, state_of
 from pktui.tui.moments import clock_time, day_time, duration
-from pktui.tui.views.feed.call import State, state_of, tool_name, why_of
+from pktui.tui.views.feed.call import tool_name, why_of
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Approval, CallRow
@@ -21,9 +22,10 @@ _LONG = 2_000
 _TONES: dict[State, Tone] = {
     "running": "heading",
     "allowed": "good",
+    "approved": "good",
     "failed": "warning",
     "denied": "removed",
-    "asks": "warning",
+    "asked": "warning",
     "expired": "note",
     "hidden": "note",
     "refused": "removed",

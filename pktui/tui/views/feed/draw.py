@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pktui.tui.cells import fit, fit_right
+from pktui.tui.effects import sign_of
 
 if TYPE_CHECKING:
     from rich.style import Style
 
-    from pktui.tui.glyphs import Glyphs
     from pktui.tui.theme import Ink
-    from pktui.tui.views.feed.call import FeedCall, State
+    from pktui.tui.views.feed.call import FeedCall
     from pktui.tui.widgets.rows import Pen, Run
 
-_TIME, _STATE, _TOOK = 8, 9, 6
+_TIME, _STATE, _TOOK = 8, 10, 6
 _GAP = "  "
 
 
@@ -74,17 +74,3 @@ def _rest(call: FeedCall, width: int, ink: Ink, style: Style) -> list[Run]:
         (fit(call.arguments, width - why - len(_GAP)) + _GAP, ink.dim),
         (fit(call.why, why) + _GAP, style),
     ]
-
-
-def sign_of(state: State, glyphs: Glyphs, ink: Ink) -> tuple[str, Style]:
-    """Return the glyph that goes with a state's word, and its style."""
-    return {
-        "running": (glyphs.live, ink.info),
-        "allowed": (glyphs.allowed, ink.ok),
-        "failed": (glyphs.denied, ink.wait),
-        "denied": (glyphs.denied, ink.bad),
-        "asks": (glyphs.waiting, ink.wait),
-        "expired": (glyphs.ended, ink.dim),
-        "hidden": (glyphs.hidden, ink.quiet),
-        "refused": (glyphs.denied, ink.bad),
-    }[state]

@@ -189,7 +189,8 @@ def _diff_line(line: str) -> Line:
     tones: dict[str, Tone] = {"+": "added", "-": "removed"}
     tone = tones.get(line[0])
     if tone is None:
-        return Line(one_line(line[1:].rstrip(), _CONTEXT), "key", "  ")
+        indent = " " * (len(line) - len(line[1:].lstrip()) - 1)
+        return Line(one_line(line[1:], _CONTEXT), "key", f"  {indent}")
     return Line(visible(line[1:]).replace("\t", "    "), tone, f"{line[0]} ", tone)
 
 
