@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pktui.policy.globs import Glob, is_glob
 from pktui.policy.problems import quote
+from pktui.policy.rules import Action
 from pktui.policy.wording import describe
 
 if TYPE_CHECKING:
@@ -35,13 +36,38 @@ def effective(policy: Policy, tool: str) -> EffectiveRule:
     if policy.hides(tool):
         return EffectiveRule("hide", f"it is hidden by {_hider(policy, tool)}", "(hidden)", ())
     rule = policy.rule_for(tool)
+    always = _always(rule)
+    if always is not None:
+        action, check = always
+        told = "denies" if action == "deny" else "asks about"
+        because = f"a rule without conditions {told} every call"
+        return EffectiveRule(action, because, check.rule, rule.limits, _conditions(rule))
     return EffectiveRule(
-        action=rule.action.value,
-        because=_because(policy, tool, rule),
-        rule=rule.rule,
-        limits=rule.limits,
-        conditions=tuple(map(_say, (*rule.checks, *rule.approvals))),
+        rule.action.value, _because(policy, tool, rule), rule.rule, rule.limits, _conditions(rule)
     )
+
+
+def _always(rule: ToolRule) -> tuple[EffectiveAction, Check] | None:
+    """Return the predicate that decides every call, more strictly than `action`."""
+    if rule.action is Action.DENY:
+        return None
+    for check in rule.checks:
+        if check.denies_when and not check.conditions and not check.readings:
+            return "deny", check
+    if rule.action is Action.ALLOW:
+        for check in rule.approvals:
+            if not check.conditions:
+                return "approve", check
+    return None
+
+
+def _conditions(rule: ToolRule) -> tuple[str, ...]:
+    """Say, in order, when arguments change the answer."""
+    denials = (
+        f"{'not' if check.denies_when else 'only'} when {_say(check)}" for check in rule.checks
+    )
+    questions = (f"asks when {_say(check)}" for check in rule.approvals)
+    return (*denials, *questions)
 
 
 def _hider(policy: Policy, tool: str) -> str:
@@ -62,11 +88,9 @@ def _because(policy: Policy, tool: str, rule: ToolRule) -> str:
 
 
 def _say(check: Check) -> str:
-    """Say when a check changes the answer."""
-    told = describe(check.conditions) or "the call is made"
-    section = check.rule.split("/")[3] if check.rule.count("/") > 2 else "rules"
-    opening = {"require": "only when", "deny_if": "not when", "approve_if": "asks when"}
-    return f"{opening.get(section, 'only when')} {told}"
+    parts = [describe(check.conditions)] if check.conditions else []
+    parts += [f"the counter {quote(reading.counter)} allows it" for reading in check.readings]
+    return " and ".join(parts) or "it is called"
 
 
 __all__ = ["EffectiveAction", "EffectiveRule", "effective"]

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from pktui.policy.document import read_bytes
 
 _PRIVATE_FILE = 0o600
 _PRIVATE_DIRECTORY = 0o700
+_PATIENCE_SECONDS = 5.0
+_LOOK_SECONDS = 0.01
 
 
 def read_or_none(path: Path) -> bytes | None:
@@ -68,10 +71,28 @@ def _write_over(target: Path, new: bytes) -> None:
 
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[int]:
-    """Hold the directory's lock, so that no lock file is left lying about."""
-    handle = os.open(directory, os.O_RDONLY)
+    """Hold the directory's lock, so that no lock file is left lying about.
+
+    Raises `PolicyError` where somebody else keeps it for `_PATIENCE_SECONDS`.
+    """
+    handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not _try_lock(handle):
+            if time.monotonic() > deadline:
+                raise PolicyError(
+                    f"another program keeps the policies in {directory} locked",
+                    "Wait for it, or end it",
+                )
+            time.sleep(_LOOK_SECONDS)
         yield handle
     finally:
         os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

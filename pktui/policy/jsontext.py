@@ -35,9 +35,10 @@ def decode(text: str) -> Any:
         value = json.loads(
             text, object_pairs_hook=_unique, parse_float=read_number, parse_constant=_refuse
         )
+        deep = _depth(value, 0) > MAX_DEPTH
     except RecursionError as error:
         raise ValueError("too deep") from error
-    if _depth(value, 0) > MAX_DEPTH:
+    if deep:
         raise ValueError("too deep")
     return value
 

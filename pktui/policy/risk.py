@@ -157,8 +157,13 @@ def _by_noun(words: list[str], tool: Mapping[str, Any]) -> _Sign | None:
 
 def _by_texts(tool: Mapping[str, Any]) -> Iterator[_Sign]:
     """Yield what the title and the first sentence of the description say."""
-    for member in ("title", "description"):
-        sign = _by_sentence(_SENTENCE.split(_text(tool, member).strip(), maxsplit=1)[0])
+    title = _annotation(tool, "title")
+    texts = {
+        "title": _text(tool, "title") or (title if isinstance(title, str) else ""),
+        "description": _text(tool, "description"),
+    }
+    for member, text in texts.items():
+        sign = _by_sentence(_SENTENCE.split(text.strip(), maxsplit=1)[0])
         if sign:
             yield _Sign(sign.category, f"Its {member} says {sign.why}")
 

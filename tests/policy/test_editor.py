@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pktui.errors import PolicyConflict, PolicyError
+from pktui.policy import files
 from pktui.policy.document import PolicyInvalid, parse_policy
 from pktui.policy.editor import START, Draft, PolicyEditor
 from pktui.policy.effective import effective
@@ -188,6 +191,26 @@ def test_a_broken_file_is_not_edited(path: Path) -> None:
     assert path.read_text() == "{"
 
 
+def test_a_lock_kept_by_another_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_PATIENCE_SECONDS", 0.0)
+    handle = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(PolicyError, match=r"keeps the policies in .* locked"):
+            PolicyEditor(path).set_action("a", "deny")
+    finally:
+        os.close(handle)
+    assert path.read_text() == ODD
+
+
+def test_a_preview_of_an_older_file_is_not_saved(path: Path) -> None:
+    editor = PolicyEditor(path)
+    preview = editor.preview_action("a", "deny")
+    editor.set_action("b", "deny")
+    with pytest.raises(PolicyConflict, match="changed since that preview"):
+        editor.save(preview)
+
+
 def test_a_symbolic_link_stays_one_and_the_mode_is_kept(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.json"
     link.symlink_to(path)
@@ -245,7 +268,10 @@ def test_editing_one_tool_changes_no_other_meaning(
         draft.show(tool)
         draft.act(tool, action)
     after = json.loads(draft.text)
-    assert effective(parse_policy(draft.text.encode()), tool).action == action
+    edited_policy = parse_policy(draft.text.encode())
+    assert edited_policy.hides(tool) is (action == "hide")
+    if action != "hide":
+        assert edited_policy.rule_for(tool).action == action
     for part in (document, after):
         part.get("tools", {}).pop(tool, None)
         part["hide"] = [name for name in part.get("hide", []) if name != tool]

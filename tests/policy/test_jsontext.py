@@ -62,7 +62,7 @@ def test_doubtful_text_is_refused_at_its_place(text: str, offset: int, says: str
     assert slips[0].cure
 
 
-@pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1, 100_000])
+@pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1, 600, 900, 100_000])
 def test_nesting_is_bounded_alike_in_both_readers(depth: int) -> None:
     text = "[" * depth + "]" * depth
     _, slips = scan(text)
