@@ -135,6 +135,7 @@ def require_terminal() -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line and return its exit status: 0 done, 1 failed, 2 usage, 130 Ctrl-C."""
+    output.accept_any_text()
     status = _run(argv)
     try:
         sys.stdout.flush()

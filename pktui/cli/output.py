@@ -6,6 +6,7 @@ is. Times are shown in the person's own zone.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -123,6 +124,13 @@ def confirm(question: str, *, yes: bool) -> None:
         )
     if not typer.confirm(visible(question), default=False, err=True):
         raise PktuiError("nothing was done")
+
+
+def accept_any_text() -> None:
+    """Write what the terminal's encoding lacks as an escape instead of failing on it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def abandon_output() -> None:

@@ -9,6 +9,7 @@ import pytest
 from pktui import __version__
 from pktui.cli import app as cli
 from pktui.errors import PktuiError, UsageError
+from pktui.settings import Paths, Settings
 
 PKTUI = [sys.executable, "-m", "pktui"]
 LISTED = (
@@ -148,3 +149,42 @@ def test_every_command_explains_itself(room: cli.Room) -> None:
     )
     assert ended.stdout.lower().startswith(f"usage: pktui {room.name} ")
     assert ended.stderr == ""
+
+
+@pytest.mark.parametrize(("argv", "read_only"), [([], False), (["--read-only"], True)])
+def test_without_a_command_the_console_opens(
+    argv: list[str], read_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) -> int:
+        opened.append((paths, settings, read_only))
+        return 7
+
+    monkeypatch.setattr("pktui.tui.app.run_console", run_console)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert cli.run(argv) == 7
+    assert opened == [(Paths.from_environment(), Settings(), read_only)]
+
+
+def test_a_terminal_that_cannot_draw_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    assert cli.run([]) == 1
+    assert "TERM" in capsys.readouterr().err
+
+
+def test_an_encoding_without_the_signs_is_no_error() -> None:
+    ended = subprocess.run(
+        [*PKTUI, "doctor"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.startswith("\\u2713 ok")
