@@ -34,7 +34,8 @@ class Activity:
     @property
     def busy(self) -> bool:
         """Tell whether a request is under way."""
-        return self._running > 0
+        with self._lock:
+            return self._running > 0
 
     def idle_seconds(self) -> float:
         """Return the seconds since the last request ended; 0 while one is under way."""

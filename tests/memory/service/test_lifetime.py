@@ -45,10 +45,10 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_the_service_ends_when_idle_for_long_enough(paths: Paths) -> None:
     clock = Clock()
-    with running_service(paths, settings=HALF_HOUR, monotonic=clock):
+    with running_service(paths, settings=HALF_HOUR, monotonic=clock) as service:
         client = MemoryClient(paths, start=False)
         client.start_session("busy")
-        until(lambda: client.status().model_state == "ready")
+        until(lambda: not service.activity.busy and client.status().model_state == "ready")
         clock.now += 30 * 60 - 1
         assert client.status().sessions == 1  # looking does not count as use
         clock.now += 2
@@ -58,10 +58,11 @@ def test_the_service_ends_when_idle_for_long_enough(paths: Paths) -> None:
 
 def test_a_request_keeps_the_service_awake(paths: Paths) -> None:
     clock = Clock()
-    with running_service(paths, settings=HALF_HOUR, monotonic=clock):
+    with running_service(paths, settings=HALF_HOUR, monotonic=clock) as service:
         client = MemoryClient(paths, start=False)
         client.start_session("busy")
         for _ in range(3):
+            until(lambda: not service.activity.busy)
             clock.now += 20 * 60
             client.sessions()
         assert client.status().active_sessions == 1
@@ -76,10 +77,13 @@ def test_the_service_does_not_end_before_every_vector_is_made(paths: Paths) -> N
         loaded.wait(10)
         return WordsEmbedder()
 
-    with running_service(paths, settings=HALF_HOUR, monotonic=clock, load_embedder=slow_model):
+    with running_service(
+        paths, settings=HALF_HOUR, monotonic=clock, load_embedder=slow_model
+    ) as service:
         client = MemoryClient(paths, start=False)
         client.start_session()
         client.log("user", "waits for its vector")
+        until(lambda: not service.activity.busy)
         clock.now += 31 * 60
         status = client.status()
         assert (status.model_state, status.pending_vectors) == ("loading", 1)
