@@ -8,6 +8,9 @@ from pathlib import Path
 from pktui.errors import LedgerError, UsageError
 from pktui.settings import Paths, Settings, make_private_directory
 
+ANSWER_SECONDS = 20.0
+"""What one answer of the memory may take; a search on a cold model takes some seconds."""
+
 
 def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) -> int:
     """Show the console until the person leaves it; return the exit status.
@@ -33,7 +36,9 @@ def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) ->
     make_private_directory(paths.data_dir)
     project = str(Path.cwd())
     ledger = Ledger.open(paths.ledger_file, audit=settings.audit)
-    memory = MemoryClient(paths, Identity(agent="console", project=project), start=False)
+    memory = MemoryClient(
+        paths, Identity(agent="console", project=project), timeout=ANSWER_SECONDS, start=False
+    )
     services = Services(paths, settings, ledger, memory, now_us, project, read_only)
     token = "" if read_only else ledger.presence.announce("console", project=project)
     try:

@@ -6,6 +6,7 @@ everything a view shows is the view's own.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import time
 from collections.abc import Callable, Iterable
@@ -24,6 +25,7 @@ from pktui.text import one_line, visible
 from pktui.tui.actions import Action, Scope, actions_in, bindings, read_keymap
 from pktui.tui.glyphs import ASCII, glyphs_of
 from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
+from pktui.tui.threads import DaemonThreads
 from pktui.tui.tray import Tray
 from pktui.tui.undo import UndoStack
 from pktui.tui.views.base import View
@@ -133,6 +135,7 @@ class Console(App[int], inherit_bindings=False):
 
     async def on_mount(self) -> None:
         """Set theme and keys, bring the first view to the front, and start watching."""
+        asyncio.get_running_loop().set_default_executor(DaemonThreads())
         for theme in THEMES:
             self.register_theme(theme)
         self._set_theme(self.services.settings.console.theme)
