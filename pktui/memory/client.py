@@ -127,7 +127,7 @@ class MemoryClient:
     ) -> Page[Message]:
         """Return messages of a session in their order.
 
-        `after` and `before` are a message's `seq`: the first ones after it, the last ones before it.
+        `after` and `before` are a message's `seq`: the first ones after it, the last before it.
         Without either the first ones are returned. `total` counts the whole session.
         """
         asked = {"before": before, "after": after}
@@ -219,7 +219,7 @@ class MemoryClient:
     def entries(
         self, *, tags: Sequence[str] = (), cursor: str | None = None, limit: int = 50
     ) -> Page[Entry]:
-        """List entries, the newest first, with all of the tags."""
+        """List entries, the latest change first, with one of the tags (all, without tags)."""
         return self._get(
             "/v1/entries", Page[Entry], {"tag": list(tags)}, cursor=cursor, limit=limit
         )
