@@ -3,12 +3,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from pktui.cli.demo.stage import processes_on, set_stage, wait_for
 from pktui.policy.document import load_policy
-from pktui.settings import Paths, load_settings
+from pktui.settings import Paths, load_settings, make_private_directory
 
 STUBBORN = (
     "import signal, time\n"
@@ -38,6 +39,17 @@ def test_the_stage_is_private_complete_and_removed() -> None:
             load_policy(stage.paths.policy_file(server))
         assert (stage.project / "shop" / "tokens.py").is_file()
     assert not stage.root.exists()
+    assert not stage.paths.runtime_dir.exists()
+
+
+def test_sockets_outside_of_the_stage_are_removed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with set_stage() as stage:
+        assert stage.paths.runtime_dir.is_relative_to(tmp_path)
+        make_private_directory(stage.paths.runtime_dir)
+        (stage.paths.runtime_dir / "memory.start").touch()
     assert not stage.paths.runtime_dir.exists()
 
 
