@@ -80,7 +80,7 @@ def _by_name(words: list[str]) -> _Sign | None:
         return _Sign("Financial", f'Its name is about money ("{money}")')
     if len(words) == 1 and words[0] in verbs.SHELLS:
         return _Sign("Execute", f'Its name is that of a shell ("{words[0]}")')
-    return _clear_verb(words) or _unclear_verb(words)
+    return _clear_verb(words) or (None if _tells(words) else _unclear_verb(words))
 
 
 def _clear_verb(words: list[str]) -> _Sign | None:
@@ -88,6 +88,8 @@ def _clear_verb(words: list[str]) -> _Sign | None:
     found: list[_Sign] = []
     for index, word in enumerate(words):
         if found and words[index - 1] not in _JOINERS:
+            continue
+        if word in verbs.NAMING_READS and words[-1] in verbs.NEVER_NOUNS:
             continue
         category = _verb_category(word, words[index + 1 :], words[:index])
         if category:
@@ -124,8 +126,6 @@ def _by_object(word: str, objects: set[str]) -> Category | None:
 
 def _unclear_verb(words: list[str]) -> _Sign | None:
     """Take a word that can be a verb where it stands before an object like one."""
-    if _tells(words):
-        return None
     for index, word in enumerate(words[:-1]):
         category = _unclear_category(word, words[index + 1 :])
         if category:
@@ -148,6 +148,8 @@ def _tells(words: list[str]) -> bool:
 def _by_noun(words: list[str], tool: Mapping[str, Any]) -> _Sign | None:
     """Judge a name without a verb by the title and the description, then by its last word."""
     found = list(_by_texts(tool))
+    if not found and (unclear := _unclear_verb(words)):
+        return unclear
     if _tells(words):
         found.append(_Sign("Read", f'Its name only tells something ("{words[-1]}")'))
     elif not found and words and (category := _unclear_category(words[-1], [])):
@@ -217,6 +219,10 @@ def _raises(tool: Mapping[str, Any], base: _Sign) -> Iterator[_Sign]:
         yield _Sign("Destructive", "Its annotations say that it destroys")
     if read_only is False and base.category == "Read":
         yield _Sign("Write", "Its annotations say that it does not only read")
+    if base.category == "Read" and "query" in split_words(_text(tool, "name")):
+        taken = verbs.CODE_INPUTS & set(_properties(tool))
+        if taken:
+            yield _Sign("Execute", f'It takes "{min(taken)}", which may do more than read')
     for choice in _choices(tool):
         category = _verb_category(choice, [], [])
         if category:

@@ -13,44 +13,40 @@ def _words(text: str) -> frozenset[str]:
 
 
 READ = _words("""
-    aggregate analyse analyze assess audit autocomplete browse calculate capture cat check
+    aggregate analyse analyze ask assess audit autocomplete browse calculate capture check
     classify compare compute convert count crawl debug decode decompile decrypt describe detect
-    diagnose diff disassemble discover display echo embed encode enumerate estimate examine
-    explain explore extract fetch filter find forecast format geocode get glob grep head identify
-    infer inspect introspect investigate know learn lint list listen load locate lookup ls map
-    match measure parse peek ping poll predict preview probe profile query rank read recall
-    recommend reflect research retrieve retrieves return scan scrape search see show stat suggest
-    summarise summarize surface tail think transcribe translate traverse validate verify view
-    visualise visualize walk watch whoami
+    diagnose diff disassemble discover embed encode enumerate estimate examine explain explore
+    extract fetch find forecast geocode get glob grep identify infer inspect introspect
+    investigate know learn lint list listen load locate lookup ls parse ping poll predict preview
+    probe query read recall recommend reflect rerank research retrieve retrieves return scan
+    scrape search see show suggest summarise summarize surface think transcribe translate traverse
+    validate verify view visualise visualize whoami
 """)
 
 WRITE = _words("""
     accept acknowledge add advance allocate alter append apply approve archive assign associate
-    attach augment author bind blur bookmark bump categorise categorize change checkin chmod chown
-    claim click clone close complete compose compress configure confirm copy cp create customise
-    customize deactivate decline define demote deny deselect detach disable dismiss dispatch
-    dissociate download downvote drag duplicate edit emulate enable encrypt enqueue enrol enroll
-    enter escalate expire export extend favorite favourite fill finalise finalize finish fix flag
-    focus follow forward grant handle hide highlight hover import increment ingest initialise
-    initialize insert invite join leave like link lock make manage mark mkdir modify move mute mv
-    notify onboard overwrite patch persist pin populate prepend press prioritise prioritize
-    promote propose provision publish push put reactivate rebase rebook record recreate redeem
-    reformat register reject relabel remember rename reopen reorder replace reply reschedule
-    reserve resize resolve respond restore retarget revert reword rewrite rotate save scale
-    schedule scroll seed send set setup shift sign sort split star stash store submit subscribe
-    swipe tap toggle touch transition triage turn type unarchive unassign unblock undo unfollow
-    unhide unlink unlock unmute unpin unpublish unstar unsubscribe unzip update upload upsert
-    upvote vote warn whitelist write zip
+    attach augment author blur bump categorise categorize change checkin chmod chown click clone
+    close complete compose compress configure confirm copy cp create customise customize
+    deactivate decline define demote deny deselect detach disable dismiss dispatch dissociate
+    download downvote drag duplicate edit emulate enable encrypt enqueue enrol enroll enter
+    escalate expire export extend favorite favourite fill finalise finalize finish forward grant
+    handle hide hover import increment ingest initialise initialize insert invite join leave make
+    manage mark mkdir modify move mute mv notify onboard overwrite persist populate prepend press
+    prioritise prioritize promote propose provision publish push put reactivate rebase rebook
+    recreate redeem reformat register reject relabel remember rename reopen reorder replace reply
+    reschedule reserve resize resolve respond restore retarget revert reword rewrite rotate save
+    scroll send set setup star submit subscribe toggle transition triage turn unarchive unassign
+    unblock undo unfollow unhide unlink unlock unmute unpin unpublish unset unstar unsubscribe
+    unzip update upload upsert upvote warn whitelist write zip
 """)
 
 EXECUTE = _words("""
-    abort benchmark bootstrap build call compile connect decompress delegate deploy disconnect do
-    drive emit eval evaluate exec execute fuzz generate go goto install interact interpret
-    interrupt invoke kickoff launch login logout migrate mount navigate open orchestrate pause
-    perform play power print process quit reboot rebuild recompile redeploy refresh reindex reload
-    render replay rerun restart resume retry rollback rollout run shell shutdown simulate skip
-    sleep spawn start stop switch sync synchronise synchronize synthesise synthesize train
-    transform trigger unmount upgrade use wait wake
+    abort benchmark bootstrap build compile connect decompress delegate deploy disconnect do emit
+    eval evaluate exec execute fuzz generate go goto install interact interpret interrupt invoke
+    kickoff launch login logout migrate mount navigate open orchestrate pause perform quit reboot
+    rebuild recompile redeploy refresh reindex reload rerun restart resume retry rollback rollout
+    run shutdown simulate skip spawn start stop switch sync synchronise synchronize synthesise
+    synthesize transform trigger unmount upgrade wait wake
 """)
 
 DESTRUCTIVE = _words("""
@@ -60,8 +56,8 @@ DESTRUCTIVE = _words("""
 """)
 
 FINANCIAL = _words("""
-    bill buy charge checkout debit deposit donate invoice pay payout purchase refund reimburse
-    sell spend tip trade wire withdraw
+    bill buy charge checkout debit deposit donate invoice liquidate pay payout purchase refund
+    reimburse sell spend tip trade wire withdraw
 """)
 """Verbs that move money; as nouns they are the money that is moved."""
 
@@ -94,15 +90,46 @@ NEVER_MONEY = _words("""
 """Beside these words a transaction, an order or a transfer is no money."""
 
 UNCLEAR: dict[str, str] = {
-    **dict.fromkeys(_words("archive comment commit draft email fork label log mail merge message "
-                           "note post react release reply request review share stage tag tweet "
-                           "assign invite block mention rate report schedule"), "Write"),
-    **dict.fromkeys(_words("test script command automate stream sample"), "Execute"),
-    **dict.fromkeys(_words("monitor overview search view help track graph chart plot"), "Read"),
-    **dict.fromkeys(_words("transfer swap order stake mint bid"), "Financial"),
+    **dict.fromkeys(
+        _words("""
+    archive assign bind block bookmark claim comment commit draft email fix flag focus
+        follow fork highlight invite label like link lock log mail mention merge message
+        note patch pin post rate react record release reply report request review scale
+        schedule seed share shift sign sort split stage stash store swipe tag tap touch
+        tweet type vote
+        """),
+        "Write",
+    ),
+    **dict.fromkeys(
+        _words("""
+    automate call command play power print process render replay sample script shell
+        sleep stream test train use
+        """),
+        "Execute",
+    ),
+    **dict.fromkeys(
+        _words("""
+    cat chart display echo filter format graph head help map match measure monitor
+        overview peek plot profile rank search stat tail track view walk watch
+        """),
+        "Read",
+    ),
+    **dict.fromkeys(_words("bid mint order stake swap transfer"), "Financial"),
     **dict.fromkeys(_words("ban"), "Destructive"),
-}  # fmt: skip
+}
 """Words that are verbs only where they stand like one."""
+
+NAMING_READS = _words("""
+    check feed filter list map monitor poll probe profile query read report research scan search
+    test trace view watch
+""")
+"""Reading verbs that are also things; before one of the verbs below they are the thing."""
+
+NEVER_NOUNS = _words("""
+    add apply archive cancel clear create delete destroy disable drop edit enable execute insert
+    invoke modify move publish remove rename run save send start stop trigger update upsert write
+""")
+"""Changing verbs that, at the end of a name, can only be its verb (`list_delete`)."""
 
 RUNNABLE = _words("""
     agent app automation backtest batch browser build command container deployment execution job

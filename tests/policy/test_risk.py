@@ -20,7 +20,12 @@ def category(name: str, description: str = "", **members: Any) -> str:
         ("get_user", "Read"), ("listInvoicesFor", "Financial"), ("listTables", "Read"),
         ("slack_list_channels", "Read"), ("issue_read", "Read"), ("query-metrics", "Read"),
         ("take_screenshot", "Read"), ("resolve-library-id", "Read"), ("directory_tree", "Read"),
-        ("list_deleted_items", "Read"), ("get_run_details", "Read"), ("git_log", "Read"),
+        ("list_deleted_items", "Read"),
+        ("record_list", "Read"), ("check_status", "Read"), ("app_store_search", "Read"),
+        ("list_delete", "Destructive"), ("view_update", "Write"), ("query-run", "Execute"),
+        ("get_update", "Read"), ("record_video", "Write"), ("list_runs", "Read"),
+        ("log_event", "Write"), ("invite_user", "Write"), ("order_details", "Write"),
+        ("get_run_details", "Read"), ("git_log", "Read"),
         ("create_issue", "Write"), ("issue_write", "Write"), ("add_comment", "Write"),
         ("reset_zoom", "Write"), ("close_issue", "Write"), ("merge_pull_request", "Write"),
         ("git_checkout", "Write"), ("transfer_issue", "Write"), ("resolve_comment", "Write"),
@@ -47,6 +52,7 @@ def test_a_name_says_what_a_tool_does(name: str, expected: str) -> None:
         ("acme", "Creates, updates or removes widgets", "Destructive"),
         ("acme", "Executes a pipeline", "Execute"),
         ("git_log", "Shows the commit logs", "Read"),
+        ("order_details", "Get the details of an order", "Read"),
         ("quota", "Manage quotas and limits", "Write"),
         ("acme", "A powerful tool", "Write"),
         ("acme", "", "Write"),
@@ -96,6 +102,11 @@ def test_a_definition_of_any_shape_is_judged_with_care(definition: dict[str, Any
     risk = classify(definition)
     assert (risk.category, risk.severity) == ("Write", "medium")
     assert risk.why.endswith(".")
+
+
+def test_a_query_that_takes_sql_may_do_more_than_read() -> None:
+    assert category("query") == "Read"
+    assert category("query", inputSchema={"properties": {"sql": {}}}) == "Execute"
 
 
 def test_words_are_told_apart_in_every_spelling() -> None:
