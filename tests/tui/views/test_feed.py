@@ -299,6 +299,8 @@ def test_the_rate_reads_a_minute_at_a_time() -> None:
     rate = Rate(read)
     rate.counts(100 * 60_000_000)
     rate.counts(100 * 60_000_000 + 5)
+    rate.counts(100 * 60_000_000 + 2_000_000)
     assert len(rate.counts(102 * 60_000_000)) == 30
     assert asked[0] == 30
+    assert len(asked) == 3
     assert max(asked[1:]) <= 4

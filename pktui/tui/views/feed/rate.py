@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 MINUTES = 30
 MINUTE_US = 60_000_000
+FRESH_US = 1_000_000
+"""Counts are read again after this long."""
 _BARS = {"unicode": "▁▂▃▄▅▆▇█", "ascii": "_.:-=+*#"}
 
 
@@ -15,17 +17,23 @@ class Rate:
     def __init__(self, read: Callable[[int], tuple[int, ...]]) -> None:
         self._read = read
         self._counts: dict[int, int] = {}
+        self._read_at = -FRESH_US
 
     def counts(self, now_us: int) -> tuple[int, ...]:
         """Return the counts of the last `MINUTES`, oldest first; may block."""
         this = now_us // MINUTE_US
+        if now_us - self._read_at >= FRESH_US:
+            self._read_at = now_us
+            self._take(this)
+        return tuple(self._counts.get(this - MINUTES + 1 + n, 0) for n in range(MINUTES))
+
+    def _take(self, this: int) -> None:
         known = max(self._counts, default=this - MINUTES)
         missing = min(MINUTES, this - known + 1)
         fresh = self._read(missing + 1 if missing < MINUTES else MINUTES)
         first = this - len(fresh) + 1
         self._counts |= {first + place: count for place, count in enumerate(fresh)}
         self._counts = {m: n for m, n in self._counts.items() if m > this - MINUTES}
-        return tuple(self._counts.get(this - MINUTES + 1 + n, 0) for n in range(MINUTES))
 
 
 def sparkline(counts: tuple[int, ...], glyphs: str) -> str:

@@ -1,0 +1,208 @@
+"""From a key to its paint in the Feed, over a long ledger and with calls arriving.
+
+    python -m tests.bench.console_feed [--calls N] [--rate EVENTS_A_SECOND] [--keys N]
+
+The console runs in a terminal of its own on a ledger of N calls while another process writes.
+A key moves the cursor of the paused list; its paint is the first output with the cursor's sign.
+The memory service that the console starts is stopped at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pktui.errors import PktuiError
+from pktui.ledger.ledger import Ledger
+from pktui.ledger.records import Caller, now_us
+from pktui.memory.client import MemoryClient
+from pktui.settings import Paths, make_private_directory
+
+BUDGET_MS = 50
+CURSOR = "▌".encode()
+ROWS, COLUMNS = 36, 120
+LIMIT_S = 60.0
+PAUSE_S = 0.05
+BATCH = 2_000
+CALLER = Caller("bench", "", "session", "/home/me/shop")
+PROGRAM = (
+    "from pktui.settings import Paths, Settings; from pktui.tui.app import run_console;"
+    " raise SystemExit(run_console(Paths.from_environment(), Settings()))"
+)
+WRITER = "from tests.bench.console_feed import write; import sys; write(*sys.argv[1:])"
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The console's terminal, seen from outside."""
+
+    pid: int
+    file: int
+
+    def read(self, seconds: float) -> bytes:
+        """Return what is painted within this time, as soon as there is anything."""
+        if select.select([self.file], [], [], seconds)[0]:
+            return os.read(self.file, 1 << 20)
+        return b""
+
+    def wait_for(self, text: bytes) -> None:
+        """Read until the text is painted."""
+        began, seen = time.perf_counter(), b""
+        while text not in seen:
+            seen = seen[-4096:] + self.read(0.05)
+            if time.perf_counter() - began > LIMIT_S:
+                raise SystemExit(f"{text!r} was not painted within {LIMIT_S} s")
+
+    def settle(self, seconds: float) -> None:
+        """Read on for this long."""
+        end = time.perf_counter() + seconds
+        while (left := end - time.perf_counter()) > 0:
+            self.read(left)
+
+    def press(self, key: str) -> float:
+        """Press a key and return the seconds until the cursor is painted."""
+        began, seen = time.perf_counter(), b""
+        os.write(self.file, key.encode())
+        while CURSOR not in seen:
+            seen += self.read(0.05)
+            if time.perf_counter() - began > LIMIT_S:
+                raise SystemExit(f"key {key} was not painted within {LIMIT_S} s")
+        return time.perf_counter() - began
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--calls", type=int, default=100_000)
+    options.add_argument("--rate", type=int, default=500)
+    options.add_argument("--keys", type=int, default=200)
+    wanted = options.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        paths = Paths.at(Path(directory, "config"), Path(directory, "data"))
+        fill(paths, wanted.calls)
+        terminal = _open(paths)
+        try:
+            terminal.wait_for(b"memory ")
+            os.write(terminal.file, b"2")
+            terminal.wait_for(b"live")
+            terminal.settle(2)
+            _report("nothing arriving", _measure(terminal, wanted.keys))
+            with _writer(paths, wanted.rate):
+                terminal.settle(2)
+                _report(f"{wanted.rate} events/s", _measure(terminal, wanted.keys))
+                print(f"resident          {_resident_mb(terminal.pid):.0f} MB")
+        finally:
+            _end(terminal, paths)
+
+
+def fill(paths: Paths, calls: int) -> None:
+    """Write a ledger of so many calls, each with its outcome."""
+    make_private_directory(paths.data_dir)
+    ledger = Ledger.open(paths.ledger_file)
+    began = time.perf_counter()
+    for first in range(0, calls, BATCH):
+        with ledger.transaction():
+            for number in range(first, min(calls, first + BATCH)):
+                _append(ledger, number)
+    ledger.close()
+    print(f"ledger of {calls:,} calls written in {time.perf_counter() - began:.1f} s")
+
+
+def write(config: str, data: str, rate: str) -> None:
+    """Append events at this rate until ended; one call is two events."""
+    ledger = Ledger.open(Paths.at(Path(config), Path(data)).ledger_file)
+    began, number = time.perf_counter(), 0
+    while True:
+        due = int((time.perf_counter() - began) * int(rate) / 2)
+        while number < due:
+            _append(ledger, number + 10_000_000)
+            number += 1
+        time.sleep(0.005)
+
+
+def _append(ledger: Ledger, number: int) -> None:
+    tool = ("read_file", "search", "write_file")[number % 3]
+    effect = "deny" if number % 50 == 0 else "allow"
+    call_id = f"{now_us()}-{number}"
+    ledger.events.append(
+        "decision", caller=CALLER, call_id=call_id, server="files", tool=tool, effect=effect,
+        rule=f"/tools/{tool}", arguments={"path": f"src/module_{number}.py", "limit": number},
+    )  # fmt: skip
+    if effect == "allow":
+        ledger.events.append("outcome", call_id=call_id, outcome="ok", duration_us=number % 90_000)
+
+
+def _open(paths: Paths) -> Terminal:
+    environment = {
+        **os.environ,
+        "PKTUI_CONFIG_DIR": str(paths.config_dir),
+        "PKTUI_DATA_DIR": str(paths.data_dir),
+        "TERM": "xterm-256color",
+    }
+    pid, file = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-c", PROGRAM], environment)
+    fcntl.ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    return Terminal(pid, file)
+
+
+@contextlib.contextmanager
+def _writer(paths: Paths, rate: int) -> Iterator[None]:
+    command = [sys.executable, "-c", WRITER, str(paths.config_dir), str(paths.data_dir), str(rate)]
+    process = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _measure(terminal: Terminal, keys: int) -> list[float]:
+    """Press up and down in a paused list; each waits until the last is painted."""
+    os.write(terminal.file, b"k")
+    terminal.settle(0.5)
+    measured = []
+    for number in range(keys):
+        measured.append(terminal.press("k" if number % 4 < 2 else "j"))
+        terminal.settle(PAUSE_S)
+    os.write(terminal.file, b"G")
+    terminal.settle(0.5)
+    return measured
+
+
+def _report(what: str, seconds: list[float]) -> None:
+    p50 = statistics.median(seconds) * 1000
+    p95 = statistics.quantiles(seconds, n=20)[-1] * 1000
+    print(f"{what:<18}key to paint p50 {p50:.1f} ms, p95 {p95:.1f} ms   budget {BUDGET_MS} ms p95")
+
+
+def _resident_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def _end(terminal: Terminal, paths: Paths) -> None:
+    os.kill(terminal.pid, signal.SIGKILL)
+    os.waitpid(terminal.pid, 0)
+    os.close(terminal.file)
+    with contextlib.suppress(PktuiError):
+        MemoryClient(paths, start=False).stop()
+
+
+if __name__ == "__main__":
+    main()
