@@ -34,6 +34,13 @@ class Passages:
     def __len__(self) -> int:
         return len(self._owners)
 
+    def reserve(self, rows: int) -> None:
+        """Make room for that many rows in all, so that adding them copies nothing."""
+        if rows > len(self._matrix):
+            grown = np.zeros((rows, self.dimension), np.float32)
+            grown[: len(self)] = self._matrix[: len(self)]
+            self._matrix = grown
+
     def add(
         self,
         positions: npt.ArrayLike,
@@ -45,10 +52,7 @@ class Passages:
         size = len(self)
         end = size + len(vectors)
         if end > len(self._matrix):
-            rows = max(end, len(self._matrix) * 3 // 2)
-            grown = np.zeros((rows, self.dimension), np.float32)
-            grown[:size] = self._matrix[:size]
-            self._matrix = grown
+            self.reserve(max(end, len(self._matrix) * 5 // 4))
         self._matrix[size:end] = vectors
         self.living += len(vectors)
         self._owners.extend(positions)

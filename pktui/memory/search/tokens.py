@@ -168,7 +168,7 @@ def spans(text: str) -> list[tuple[int, int]]:
     return [match.span() for match in _WORD.finditer(text)]
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=10_000)
 def terms(word: str) -> tuple[str, ...]:
     """Return the terms that a word stands for: itself, and the parts of a name in code."""
     whole = _term(word)

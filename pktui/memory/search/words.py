@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,8 @@ Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
 _OPEN_DOCUMENTS = 1024
+_MOST_WORDS = 200_000
+"""Words whose terms are remembered; a store of many languages and hashes has more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class WordIndex:
 
     def __init__(self) -> None:
         self._terms: dict[str, int] = {}
+        self._numbers_of: dict[str, tuple[int, ...]] = {}
         self._segments: list[_Segment] = []
         self._open: dict[int, list[tuple[int, int]]] = {}
         self._open_documents = 0
@@ -61,20 +65,18 @@ class WordIndex:
     def add(self, first: int, texts: Sequence[str]) -> None:
         """Index texts whose positions count up from `first`, the number indexed so far."""
         assert first == len(self._lengths)
-        for position, text in enumerate(texts, first):
-            self._add_one(position, text)
+        numbers = [self._numbers(text) for text in texts]
+        self._lengths.extend([len(found) for found in numbers])
+        if len(texts) >= _OPEN_DOCUMENTS:
+            self._close_segment()
+            self._push(_counted(first, numbers))
+            return
+        for position, found in enumerate(numbers, first):
+            for term, count in Counter(found).items():
+                self._open.setdefault(term, []).append((position, count))
+        self._open_documents += len(texts)
         if self._open_documents >= _OPEN_DOCUMENTS:
             self._close_segment()
-
-    def _add_one(self, position: int, text: str) -> None:
-        numbers = self._terms
-        found = [
-            numbers.setdefault(term, len(numbers)) for word in words(text) for term in terms(word)
-        ]
-        for term, count in Counter(found).items():
-            self._open.setdefault(term, []).append((position, count))
-        self._lengths.extend([len(found)])
-        self._open_documents += 1
 
     def find(self, term: str) -> tuple[Ints, Floats]:
         """Return the positions of the documents with the term, ascending, and how often each."""
@@ -90,24 +92,51 @@ class WordIndex:
             return parts[0]
         return np.concatenate([p for p, _ in parts]), np.concatenate([c for _, c in parts])
 
-    def starting_with(self, prefix: str, limit: int) -> list[str]:
-        """Return up to `limit` terms that start with the prefix and are longer."""
-        found = (t for t in self._terms if t.startswith(prefix) and len(t) > len(prefix))
-        return [term for term, _ in zip(found, range(limit), strict=False)]
+    def _numbers(self, text: str) -> list[int]:
+        """Return the numbers of the terms in the text, in order."""
+        found = words(text)
+        known = self._numbers_of
+        new = {word for word in found if word not in known}
+        if new:
+            if len(known) > _MOST_WORDS:
+                known.clear()
+                new = set(found)
+            for word in new:
+                known[word] = tuple(
+                    self._terms.setdefault(term, len(self._terms)) for term in terms(word)
+                )
+        return list(chain.from_iterable(map(known.__getitem__, found)))
 
     def _close_segment(self) -> None:
+        """Make a segment of what is open."""
         pairs = [
             (term, position, count)
             for term, found in self._open.items()
             for position, count in found
         ]
-        rows = np.array(pairs, np.int32).reshape(-1, 3)
         self._open = {}
         self._open_documents = 0
-        segment = _segment([(rows[:, 0], rows[:, 1], rows[:, 2].astype(np.float32))])
+        if pairs:
+            rows = np.array(pairs, np.int32)
+            self._push(_segment([(rows[:, 0], rows[:, 1], rows[:, 2].astype(np.float32))]))
+
+    def _push(self, segment: _Segment) -> None:
+        """Keep a segment; join it with those before it that are not much larger."""
         while self._segments and len(self._segments[-1].counts) < 2 * len(segment.counts):
             segment = _segment(_columns([self._segments.pop(), segment]))
         self._segments.append(segment)
+
+
+def _counted(first: int, numbers: Sequence[Sequence[int]]) -> _Segment:
+    """Return the segment of documents from position `first`, given their terms' numbers."""
+    lengths = np.fromiter(map(len, numbers), np.int64, len(numbers))
+    found = np.fromiter(chain.from_iterable(numbers), np.int64, int(lengths.sum()))
+    positions = np.repeat(np.arange(first, first + len(numbers), dtype=np.int64), lengths)
+    keys, counts = np.unique((found << 32) | positions, return_counts=True)
+    terms_found = (keys >> 32).astype(np.int32)
+    return _segment(
+        [(terms_found, (keys & 0xFFFFFFFF).astype(np.int32), counts.astype(np.float32))]
+    )
 
 
 def _columns(segments: Iterable[_Segment]) -> list[tuple[Ints, Ints, Floats]]:

@@ -91,6 +91,10 @@ class VectorTable:
             if self._table is not None and self.model:
                 self._table.delete(where)
 
+    def count(self) -> int:
+        """Return the number of vectors."""
+        return self._table.count() if self._table is not None else 0
+
     @property
     def commits(self) -> int:
         """Commits since the last compaction."""
