@@ -35,12 +35,17 @@ _Counter = tuple[str, str]
 
 
 def could_be_intercept(value: Any) -> bool:
-    """Tell whether a document without any tool rules leaves its default to Intercept's."""
+    """Tell whether a document without tool rules may as well be one of Intercept's.
+
+    It is taken for one where it says nothing that the two read differently, or leaves its
+    default out, which only Intercept allows.
+    """
     return (
         isinstance(value, dict)
         and not value.get("tools")
-        and not value.get("default")
         and not value.keys() - set(TOP_KEYS)
+        and value.get("default") in (None, "", "allow", "deny")
+        and not (value.get("default") and value.get("hide"))
     )
 
 

@@ -17,9 +17,9 @@ READ = _words("""
     classify compare compute convert count crawl debug decode decompile decrypt describe detect
     diagnose diff disassemble discover embed encode enumerate estimate examine explain explore
     extract fetch find forecast geocode get glob grep identify infer inspect introspect
-    investigate know learn lint list listen load locate lookup ls parse ping poll predict preview
-    probe query read recall recommend reflect rerank research retrieve retrieves return scan
-    scrape search see show suggest summarise summarize surface think transcribe translate traverse
+    investigate know learn lint list listen locate lookup ls parse ping poll predict preview probe
+    query read recall recommend reflect rerank research retrieve retrieves return scan scrape
+    search see show suggest summarise summarize surface think transcribe translate traverse
     validate verify view visualise visualize whoami
 """)
 
@@ -43,10 +43,10 @@ WRITE = _words("""
 EXECUTE = _words("""
     abort benchmark bootstrap build compile connect decompress delegate deploy disconnect do emit
     eval evaluate exec execute fuzz generate go goto install interact interpret interrupt invoke
-    kickoff launch login logout migrate mount navigate open orchestrate pause perform quit reboot
-    rebuild recompile redeploy refresh reindex reload rerun restart resume retry rollback rollout
-    run shutdown simulate skip spawn start stop switch sync synchronise synchronize synthesise
-    synthesize transform trigger unmount upgrade wait wake
+    kickoff launch load login logout migrate mount navigate open orchestrate pause perform quit
+    reboot rebuild recompile redeploy refresh reindex reload rerun restart resume retry rollback
+    rollout run shutdown simulate skip spawn start stop switch sync synchronise synchronize
+    synthesise synthesize transform trigger unmount upgrade wait wake
 """)
 
 DESTRUCTIVE = _words("""
