@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from textual.reactive import reactive
-from textual.widgets import Input, TextArea
 
 from pktui.tui.actions import ACTIONS, Action, display_key
 from pktui.tui.theme import Ink, ink_of
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 ROOMY = 100
 """Cells from which the line has room for everything."""
+ARROWS = "↑↓←→"
 _LAST = ("app.undo", "app.help")
 
 
@@ -71,8 +71,10 @@ class KeyLine(Bar):
 
     def _typed(self, key: str) -> bool:
         """Tell whether the key would be typed into the box that has the focus."""
-        box = isinstance(self.screen.focused, Input | TextArea)
-        return box and len(display_key(key)) == 1 and key not in {"up", "down", "left", "right"}
+        focused, shown = self.screen.focused, display_key(key)
+        if focused is None or len(shown) != 1 or shown in ARROWS:
+            return False
+        return focused.check_consume_key(key, shown)
 
     def _policy(self, ink: Ink) -> list[Part]:
         seen = self.ledger

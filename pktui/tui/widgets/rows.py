@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from rich.segment import Segment
@@ -228,14 +229,11 @@ class Rows(ScrollView, Generic[T], can_focus=True):
 
     def _empty_line(self, y: int, width: int) -> Strip:
         strip = Strip([])
-        if self.source.total == 0:
-            wrapped = [
-                Segment(f"  {line}", getattr(self._inks(), ink))
-                for text, ink in self._empty
-                for line in textwrap.wrap(text, max(8, width - 4)) or [""]
-            ]
-            if 0 < y <= len(wrapped):
-                strip = Strip([wrapped[y - 1]])
+        if self.source.total == 0 and y > 0:
+            lines = _wrapped(tuple(self._empty), max(8, width - 4))
+            if y <= len(lines):
+                text, ink = lines[y - 1]
+                strip = Strip([Segment(f"  {text}", getattr(self._inks(), ink))])
         return strip.adjust_cell_length(width, Style()).apply_style(self.rich_style)
 
     def _strip(self, runs: Sequence[Run], width: int, chosen: bool) -> Strip:
@@ -372,3 +370,8 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         if state != self._announced:
             self._announced = state
             self.post_message(self.Moved(self))
+
+
+@lru_cache(maxsize=4)
+def _wrapped(texts: tuple[tuple[str, str], ...], width: int) -> tuple[tuple[str, str], ...]:
+    return tuple((line, ink) for text, ink in texts for line in textwrap.wrap(text, width) or [""])
