@@ -58,6 +58,7 @@ class Child:
                 f"server {entry.name} cannot be started: {entry.command}: {_cause(error)}",
                 "Check the command, its path and its working directory",
             ) from error
+        self._status: int | None = None
         self.stdin = _descriptor(self._process.stdin)
         self.stdout = _descriptor(self._process.stdout)
         self.stderr = _descriptor(self._process.stderr)
@@ -78,16 +79,19 @@ class Child:
     def end(self, patience: float) -> int:
         """Wait `patience` seconds for the server, ask it to end, end its group; return its status.
 
-        Close its stdin before.
+        Close its stdin before. A second time it only returns the status: the group's number may
+        belong to others by then.
         """
-        status = self.wait(patience)
-        if status is None:
-            self._signal(signal.SIGTERM)
-            status = self.wait(_AFTER_TERM)
-        self._signal(signal.SIGKILL)
-        self._guard.wait()
-        ended = self.wait() if status is None else status
-        return ended or 0
+        if self._status is None:
+            status = self.wait(patience)
+            if status is None:
+                self._signal(signal.SIGTERM)
+                status = self.wait(_AFTER_TERM)
+            self._signal(signal.SIGKILL)
+            self._guard.wait()
+            self._status = self.wait() if status is None else status
+        assert self._status is not None
+        return self._status
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

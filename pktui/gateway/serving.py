@@ -1,0 +1,146 @@
+"""One relay from its start to its end.
+
+Threads, one for each direction, because a start must cost milliseconds. The main thread waits for
+whatever ends the relay, and ends it in one place.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty
+from typing import TYPE_CHECKING, Final
+
+from pktui.gateway.desk import Desk
+from pktui.gateway.ends import End, Ends
+from pktui.gateway.holding import Pace
+from pktui.gateway.jsonrpc import Limits
+from pktui.gateway.lines import Outlet, read_lines
+from pktui.gateway.relay import Relay, Wiring
+from pktui.ledger.records import now_us
+
+if TYPE_CHECKING:
+    from pktui.gateway.narrator import Narrator
+    from pktui.gateway.upstream import Upstream
+    from pktui.settings import Paths, Settings
+
+STDIN: Final = 0
+STDOUT: Final = 1
+_LOOK: Final = 0.05
+
+
+def serve(
+    paths: Paths,
+    settings: Settings,
+    name: str,
+    process: Upstream | None,
+    narrator: Narrator,
+    ends: Ends,
+    *,
+    grant: str,
+    policy_file: Path | None,
+) -> int:
+    """Relay until something ends it; return the status. `process` None: the built-in memory.
+
+    Raises `PktuiError` where the ledger or the policy's directory cannot be used.
+    """
+    with Desk(
+        paths, settings, name, grant=grant, policy_file=policy_file, log=narrator.say
+    ) as desk:
+        upstream = process or _memory(paths, desk, narrator)
+        return _relay(settings, name, desk, upstream, narrator, ends)
+
+
+def _memory(paths: Paths, desk: Desk, narrator: Narrator) -> Upstream:
+    """Return the built-in memory; its HTTP client is loaded for it alone."""
+    from pktui.gateway.builtin import MemoryServer
+    from pktui.memory.records import Identity
+
+    def identity() -> Identity:
+        return Identity(desk.caller.agent, desk.caller.grant, desk.caller.project)
+
+    return MemoryServer(paths, identity, narrator.say)
+
+
+def _relay(
+    settings: Settings,
+    name: str,
+    desk: Desk,
+    upstream: Upstream,
+    narrator: Narrator,
+    ends: Ends,
+) -> int:
+    to_client = Outlet(STDOUT, broken=lambda: ends.put(End("client")))
+    wiring = Wiring(
+        to_client=to_client.send,
+        to_server=upstream.send,
+        log=narrator.say,
+        named=desk.named,
+        new_id=_ids().__next__,
+        now_us=now_us,
+        ticks=time.monotonic_ns,
+    )
+    gateway = settings.gateway
+    relay = Relay(
+        desk.enforcer,
+        desk.caller,
+        wiring,
+        Limits(gateway.max_message_bytes, gateway.max_depth),
+        Pace(settings.approvals.hold_seconds, settings.approvals.progress_seconds),
+    )
+    upstream.start(relay.from_server, lambda: ends.put(End("server")))
+    reader = threading.Thread(
+        target=_read_client, args=(relay, gateway.max_message_bytes, ends), daemon=True
+    )
+    reader.start()
+    return _finish(ends, relay, upstream, name, gateway.grace_seconds)
+
+
+def _ids() -> Iterator[str]:
+    """Yield ids no other gateway yields; those of one gateway are neighbours in every index."""
+    mine = os.urandom(10).hex()
+    return (f"{mine}{number:06x}" for number in itertools.count())
+
+
+def _read_client(relay: Relay, limit: int, ends: Ends) -> None:
+    try:
+        for lines in read_lines(STDIN, limit):
+            for line in lines:
+                relay.from_client(line)
+    finally:
+        ends.put(End("client"))
+
+
+def _finish(ends: Ends, relay: Relay, upstream: Upstream, name: str, grace: float) -> int:
+    """Wait for an end, answer everything that waits, end the server, and return the status."""
+    end = ends.get()
+    if end.cause == "server":
+        status = upstream.end(0)
+        relay.server_lost(f"server {name} ended with status {status} and can't answer")
+        return status
+    if end.cause == "client":
+        relay.stop("the client has ended the connection")
+        upstream.end(grace if relay.busy else grace / 2)
+        relay.server_lost("the client has ended the connection")
+        return 0
+    relay.stop("pktui is ending; call again once it has been started again")
+    _wait_idle(ends, relay, grace)
+    upstream.end(grace / 8)
+    relay.server_lost("pktui ended before the server answered")
+    return 128 + end.number
+
+
+def _wait_idle(ends: Ends, relay: Relay, grace: float) -> None:
+    """Give the calls in flight their time; a second signal or a server that ends cuts it short."""
+    until = time.monotonic() + grace
+    while time.monotonic() < until and not relay.wait_idle(_LOOK):
+        try:
+            end = ends.get_nowait()
+        except Empty:
+            continue
+        if end.cause != "client":
+            return
