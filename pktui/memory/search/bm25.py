@@ -26,6 +26,9 @@ Bools = npt.NDArray[np.bool_]
 
 _SATURATION, _LENGTH = 1.0, 0.3
 _GROUP_SATURATION, _GROUP_LENGTH = 1.2, 0.75
+_FEW = 100
+_COMMON = 0.2
+"""A word in a larger share of all documents tells so little that neighbours do not get it."""
 _BESIDE, _TWO_AWAY = 0.5, 0.25
 """What is left of a word one and two documents away from where it stands."""
 
@@ -77,6 +80,8 @@ def _spread(corpus: Corpus, positions: Ints, strengths: Floats) -> Floats:
     """Return the strength of a term at each position: its own, or what a neighbour lends."""
     spread = np.zeros(len(corpus), np.float32)
     spread[positions] = strengths
+    if len(positions) > max(_COMMON * len(corpus), _FEW):
+        return spread
     for links in (corpus.before, corpus.after):
         at, left = positions, strengths
         for share in (_BESIDE, _TWO_AWAY):

@@ -68,6 +68,11 @@ class Table:
                     raise self._wrapped("could not be read", error) from error
         raise AssertionError
 
+    def take(self, offsets: list[int]) -> pa.Table:
+        """Return the rows at these places in the order of their commits, counted from 0."""
+        with self._errors("could not be read"):
+            return self._inner.take_offsets(offsets).to_arrow()
+
     def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Yield all rows in the order of their commits; only for the time nobody writes."""
         with self._errors("could not be read"):
