@@ -126,6 +126,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("detail.last", ("G", "end"), "bottom", "The last line", False),
     Action("feed.filter", ("slash",), "filter", "Show only calls that match"),
     Action("feed.rule", ("p",), "policy", "Go to this call's tool in Policies"),
+    Action("feed.more", ("space",), "more", "Scroll the open call a page", False),
     Action("feed.back", ("escape",), "back", "Close the call, then drop the filter", False),
     Action("policies.cycle", ("space",), "change", "Allow, ask, deny, hide, in turn"),
     Action("policies.limit", ("l",), "limit", "Cap how often this tool may be called"),

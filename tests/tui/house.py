@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,10 +16,11 @@ from pktui.memory.records import Identity
 from pktui.settings import ConsoleSettings, Paths, Settings, make_private_directory
 from pktui.tui.console import Console
 from pktui.tui.services import Services
-from tests.support.memory import MemoryInProcess
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
+
+    from tests.support.memory import MemoryInProcess
 
 START_US = 1_795_000_000_000_000
 STILL = 4
@@ -44,7 +46,10 @@ class House:
         make_private_directory(self.paths.data_dir)
         make_private_directory(self.paths.policies_dir)
         self.ledger = Ledger.open(self.paths.ledger_file, clock=self.clock)
-        self.other = Ledger.open(self.paths.ledger_file, clock=self.clock)
+        draws = itertools.count()
+        self.other = Ledger.open(
+            self.paths.ledger_file, clock=self.clock, below=lambda bound: next(draws) % bound
+        )
         """What a gateway or a command would hold: another connection to the same file."""
         self.memory: MemoryClient | MemoryInProcess = MemoryClient(
             self.paths, Identity(agent="console"), start=False

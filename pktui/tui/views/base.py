@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from textual.widget import Widget
 
 if TYPE_CHECKING:
+    from pktui.errors import PktuiError
     from pktui.tui.console import Console
     from pktui.tui.services import Services
 
@@ -21,11 +22,24 @@ class View(Widget):
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self.services = services
+        self._told_failure = ""
 
     @property
     def console(self) -> Console:
         """The app, with its scope, undo stack, inks and glyphs."""
         return cast("Console", self.app)
+
+    def failed(self, error: PktuiError) -> None:
+        """Tell that the view could not read; the same trouble is told once."""
+        if str(error) != self._told_failure:
+            self._told_failure = str(error)
+            self.console.say_error(error)
+
+    def worked(self) -> None:
+        """Note that the view could read; tells that it can again."""
+        if self._told_failure:
+            self._told_failure = ""
+            self.console.say(f"{self.id} can be read again")
 
     def focus_default(self) -> None:
         """Give the focus to the view's main list."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
+from pktui.ledger.canonical import args_hash
 from pktui.ledger.records import Caller
 from pktui.settings import ConsoleSettings, Paths, Settings
 from pktui.text import has_hidden
@@ -435,3 +436,35 @@ class TestTray:
             await at.beat()
             assert at.app.query_one(Tray).display
             assert at.app.focused is before
+
+
+async def test_a_decision_is_for_the_arguments_that_were_shown(house: House) -> None:
+    asked = house.ask(arguments={"path": "harmless"})
+    with house.other.transaction() as database:
+        database.run(
+            "UPDATE approvals SET args_hash = ? WHERE id = ?", (args_hash({"path": "/"}), asked.id)
+        )
+    async with desk(house, "approvals") as at:
+        clock = await still(at)
+        clock.now += 1
+        await at.press("a")
+        assert house.status(asked) == "pending"
+        assert "not for the arguments that were shown" in at.notices()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"n": 12345678901234567890, "f": 1.0, "g": 1e-7, "s": "\ud800 é \u2028", "": None},
+        {"deep": [[[[{"a": [True, False]}]]]], "big": 2**70},
+    ],
+)
+async def test_every_value_keeps_its_hash_from_question_to_answer(
+    house: House, arguments: dict[str, Any]
+) -> None:
+    asked = house.ask(arguments=arguments)
+    async with desk(house, "approvals") as at:
+        clock = await still(at)
+        clock.now += 1
+        await at.press("a")
+        assert house.status(asked) == "allowed"

@@ -16,7 +16,7 @@ from pktui.tui.turns import Turns
 from pktui.tui.views.approvals.detail import Detail
 from pktui.tui.views.approvals.draw import agent_name, draw_row, tool_name
 from pktui.tui.views.approvals.guard_bar import GuardBar, Offer
-from pktui.tui.views.approvals.queue import Queue, arrange, state_of
+from pktui.tui.views.approvals.queue import Queue, arrange, shown_hash, state_of
 from pktui.tui.views.base import View
 from pktui.tui.widgets.empty import Empty
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
@@ -181,6 +181,7 @@ class ApprovalsView(View):
     @on(_Loaded)
     def _show_loaded(self, message: _Loaded) -> None:
         message.stop()
+        self.worked()
         self._take(message.queue)
         self._turns.done()
 
@@ -303,7 +304,7 @@ class ApprovalsView(View):
     def _decide(self, approval: Approval, allow: bool, words: str) -> None:
         try:
             decided = self.services.ledger.approvals.decide(
-                approval.id, allow, by="console", words=words, args_hash=approval.args_hash
+                approval.id, allow, by="console", words=words, args_hash=shown_hash(approval)
             )
         except PktuiError as error:
             self.post_message(self._Failed(error, deciding=True))
@@ -328,9 +329,10 @@ class ApprovalsView(View):
         if message.deciding:
             self._deciding = ""
             self._turns.ask()
+            self.console.say_error(message.error)
         else:
             self._turns.done()
-        self.console.say_error(message.error)
+            self.failed(message.error)
 
     # Moving about
 

@@ -75,7 +75,6 @@ class FeedView(View):
         self._loaded = False
         self._open = False
         self._typing: Timer | None = None
-        self._last_error = ""
 
     # Layout
 
@@ -204,7 +203,7 @@ class FeedView(View):
     @on(_Read)
     def _take(self, message: _Read) -> None:
         message.stop()
-        self._last_error = ""
+        self.worked()
         self.bar.counts = message.counts
         stale = message.wanted is not self._wanted
         overtaken = message.seen is not self._window and message.kind != "newest"
@@ -237,10 +236,7 @@ class FeedView(View):
     def _show_failure(self, message: _Failed) -> None:
         message.stop()
         self._busy = False
-        text = str(message.error)
-        if text != self._last_error:
-            self._last_error = text
-            self.console.say_error(message.error)
+        self.failed(message.error)
 
     # Following
 
@@ -349,6 +345,11 @@ class FeedView(View):
         elif self._wanted.text:
             box.value = ""
             self._want("")
+
+    def action_more(self) -> None:
+        """Scroll the open call a page."""
+        if self._open:
+            self.document.action_page_down()
 
     async def action_rule(self) -> None:
         """Go to this call's tool in Policies."""

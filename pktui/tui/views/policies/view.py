@@ -157,6 +157,7 @@ class PoliciesView(View):
     @on(_Read)
     def _take(self, message: _Read) -> None:
         message.stop()
+        self.worked()
         shown = message.shown
         stale = shown.page is not None and self._server not in {"", shown.page.server}
         if not (stale and any(server.name == self._server for server in shown.servers)):
@@ -346,9 +347,10 @@ class PoliciesView(View):
         if message.writing:
             self._writing = False
             self._turns.ask()
+            self.console.say_error(message.error)
         else:
             self._turns.done()
-        self.console.say_error(message.error)
+            self.failed(message.error)
 
 
 def _same(before: Page | None, page: Page | None) -> bool:
