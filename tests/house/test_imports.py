@@ -24,5 +24,7 @@ FORBIDDEN = [
 @pytest.mark.parametrize(("module", "forbidden"), FORBIDDEN, ids=[name for name, _ in FORBIDDEN])
 def test_a_start_up_path_imports_nothing_heavy(module: str, forbidden: tuple[str, ...]) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert set(forbidden).isdisjoint(result.stdout.split())
