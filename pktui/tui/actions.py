@@ -158,6 +158,18 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
 }
 """Scopes whose keys can hold at the same moment."""
 
+VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
+    "sessions": ("sessions", "search", "list", "transcript", "tray", "app"),
+    "feed": ("feed", "list", "detail", "tray", "app"),
+    "policies": ("policies", "list", "tray", "app"),
+    "approvals": ("approvals", "list", "detail", "app"),
+}
+"""What can be done while a view is in front, the nearest first."""
+
+ONLY_KEYS: frozenset[Scope] = frozenset({"list", "search", "transcript", "detail"})
+"""Scopes for moving about, which the palette leaves out."""
+NOT_IN_PALETTE = frozenset({"app.interrupt", "approvals.allow"})
+"""Enter runs what the palette offers, and enter never allows a call."""
 EATEN = frozenset(f"ctrl+{letter}" for letter in "abhijmqs")
 """Keys that terminals and multiplexers keep for themselves."""
 
@@ -167,6 +179,18 @@ BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
 def actions_in(*scopes: Scope) -> Iterator[Action]:
     """Yield the actions of these scopes in the order of the registry."""
     return (action for action in ACTIONS if action.scope in scopes)
+
+
+def scopes_of(view: str) -> tuple[Scope, ...]:
+    """Return the scopes that hold while this view is in front."""
+    return VIEW_SCOPES.get(view, ("app",))
+
+
+def offered_in(view: str) -> Iterator[Action]:
+    """Yield what the palette offers: the view's actions, then those that hold everywhere."""
+    for scope in scopes_of(view):
+        if scope not in ONLY_KEYS:
+            yield from (action for action in actions_in(scope) if action.id not in NOT_IN_PALETTE)
 
 
 def bindings(scope: Scope) -> list[BindingType]:

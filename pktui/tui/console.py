@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,7 +22,7 @@ from textual.widgets import Input
 
 from pktui.errors import PktuiError
 from pktui.text import one_line, visible
-from pktui.tui.actions import Action, Scope, actions_in, bindings, read_keymap
+from pktui.tui.actions import bindings, read_keymap, scopes_of
 from pktui.tui.glyphs import ASCII, glyphs_of
 from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
 from pktui.tui.threads import DaemonThreads
@@ -50,10 +50,6 @@ GLANCE_SECONDS = 0.1
 BEAT_SECONDS = 1.0
 """How often everything is read even so: time passes, gateways end without a word."""
 SECOND_PRESS_SECONDS = 2.0
-ONLY_KEYS: frozenset[Scope] = frozenset({"list", "search", "transcript", "detail"})
-"""Scopes for moving about, which the palette leaves out."""
-NOT_IN_PALETTE = frozenset({"app.interrupt", "approvals.allow"})
-"""Enter runs what the palette offers, and enter never allows a call."""
 VIEWS: dict[str, tuple[str, str]] = {
     "sessions": ("pktui.tui.views.sessions.view", "SessionsView"),
     "feed": ("pktui.tui.views.feed.view", "FeedView"),
@@ -355,7 +351,7 @@ class Console(App[int], inherit_bindings=False):
         """Show the keys of the view in front."""
         from pktui.tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen(self._scopes(), self.keymap))
+        self.push_screen(HelpScreen(scopes_of(self.front), self.keymap))
 
     def action_palette(self) -> None:
         """Open the command palette."""
@@ -383,26 +379,3 @@ class Console(App[int], inherit_bindings=False):
             return
         self._pressed_at = now
         self.say("press ctrl+c once more to leave", seconds=SECOND_PRESS_SECONDS)
-
-    # Palette
-
-    def _scopes(self) -> tuple[Scope, ...]:
-        scopes: dict[str, tuple[Scope, ...]] = {
-            "sessions": ("sessions", "search", "list", "transcript", "tray", "app"),
-            "feed": ("feed", "list", "detail", "tray", "app"),
-            "policies": ("policies", "list", "tray", "app"),
-            "approvals": ("approvals", "list", "detail", "app"),
-        }
-        return scopes.get(self.front, ("app",))
-
-    def offered_actions(self) -> Iterable[Action]:
-        """Yield what the palette offers: the view's actions and those that hold everywhere."""
-        wanted = [scope for scope in self._scopes() if scope not in ONLY_KEYS]
-        return (action for action in actions_in(*wanted) if action.id not in NOT_IN_PALETTE)
-
-    async def run_offered(self, action: Action) -> None:
-        """Run an action from the palette, on the view in front or the app."""
-        here = action.scope in {"app", "tray"}
-        target: View | Console | None = self if here else self.view_in_front()
-        if target is not None:
-            await self.run_action(action.command, default_namespace=target)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from pktui.tui.actions import SCOPE_TITLES, Action
+from pktui.tui.actions import SCOPE_TITLES, Action, offered_in
 
 if TYPE_CHECKING:
     from pktui.tui.console import Console
@@ -23,7 +23,7 @@ class ActionProvider(Provider):
     def _offered(self) -> list[tuple[str, str, Action]]:
         console = self._console
         offered = []
-        for action in console.offered_actions():
+        for action in offered_in(console.front):
             keys = console.keymap.shown(action)
             name = f"{SCOPE_TITLES[action.scope]}: {action.tooltip}"
             offered.append((name, f"key {keys}" if keys else "no key", action))
@@ -32,7 +32,7 @@ class ActionProvider(Provider):
     async def discover(self) -> Hits:
         """Offer everything while nothing is typed."""
         for name, help_text, action in self._offered():
-            run = partial(self._console.run_offered, action)
+            run = partial(run_offered, self._console, action)
             yield DiscoveryHit(name, run, help=help_text)
 
     async def search(self, query: str) -> Hits:
@@ -41,5 +41,13 @@ class ActionProvider(Provider):
         for name, help_text, action in self._offered():
             score = matcher.match(name)
             if score > 0:
-                run = partial(self._console.run_offered, action)
+                run = partial(run_offered, self._console, action)
                 yield Hit(score, matcher.highlight(name), run, help=help_text)
+
+
+async def run_offered(console: Console, action: Action) -> None:
+    """Run an action from the palette, on the view in front or the app."""
+    here = action.scope in {"app", "tray"}
+    target = console if here else console.view_in_front()
+    if target is not None:
+        await console.run_action(action.command, default_namespace=target)

@@ -10,6 +10,7 @@ from pktui.ledger.canonical import args_hash
 from pktui.ledger.records import Caller
 from pktui.settings import ConsoleSettings, Paths, Settings
 from pktui.text import has_hidden
+from pktui.tui.actions import offered_in
 from pktui.tui.glyphs import UNICODE
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.tray import Tray
@@ -348,7 +349,7 @@ async def test_another_view_and_back_starts_the_moment_again(house: House) -> No
 async def test_the_palette_does_not_offer_to_allow(house: House) -> None:
     house.ask()
     async with desk(house, "approvals") as at:
-        offered = {action.id for action in at.app.offered_actions()}
+        offered = {action.id for action in offered_in(at.app.front)}
         assert "approvals.allow" not in offered
         assert "approvals.deny" in offered
 

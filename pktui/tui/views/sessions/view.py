@@ -7,7 +7,7 @@ new answer comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
@@ -22,9 +22,8 @@ from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.theme import ink_of
 from pktui.tui.turns import Turns
-from pktui.tui.undo import UndoStep
-from pktui.tui.views.base import View
-from pktui.tui.views.sessions import changes, empty, questions
+from pktui.tui.views.sessions import empty
+from pktui.tui.views.sessions.changing import ChangingView
 from pktui.tui.views.sessions.draw import draw_hit, draw_session
 from pktui.tui.views.sessions.preview import Preview
 from pktui.tui.views.sessions.search_box import SearchBox
@@ -43,6 +42,8 @@ HITS = 100
 """Hits asked for in one search."""
 MOST_KEPT = 500
 """Rows read again at once when sessions change; rows below are read when they are reached."""
+AGE_SECONDS = 10.0
+"""How often the ages in the list are drawn anew."""
 WIDE = 100
 STACKED = (80, 30)
 
@@ -65,13 +66,7 @@ class _Failed(Message):
         self.turn, self.error = turn, error
 
 
-class _Changed(Message):
-    def __init__(self, label: str, done: changes.Done | None, error: PktuiError | None) -> None:
-        super().__init__()
-        self.label, self.done, self.error = label, done, error
-
-
-class SessionsView(View):
+class SessionsView(ChangingView):
     """List and transcript, side by side, below each other, or one at a time."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("sessions")
@@ -102,6 +97,8 @@ class SessionsView(View):
         """Ask for the sessions."""
         self._show_state()
         self._reload.ask()
+        if self.services.background:
+            self.set_interval(AGE_SECONDS, self._rows.refresh)
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose the layout that the size allows."""
@@ -112,6 +109,16 @@ class SessionsView(View):
         self.set_class(not (wide or stacked), "-single")
         if not self.has_class("-single"):
             self.remove_class("-reading")
+
+    @property
+    def session(self) -> Session | None:
+        """The session under the cursor."""
+        row = self._rows.current
+        return row.session if row else None
+
+    def read_again(self) -> None:
+        """Read the list again, once whatever is being read is there."""
+        self._reload.ask()
 
     @property
     def _rows(self) -> Rows[Row]:
@@ -352,81 +359,6 @@ class SessionsView(View):
             self.console.say("no message to copy")
             return
         self.console.copy(message.content)
-
-    # Changes
-
-    def action_end(self) -> None:
-        """Ask for a summary and end the session."""
-        session = self._changeable()
-        if session is None:
-            return
-        if session.status == "ended":
-            self.console.say("this session has ended; R reopens it")
-            return
-        questions.ask_summary(
-            self.app,
-            session,
-            lambda text: self._change(
-                "ending", lambda: changes.end(self.services.memory, session, text)
-            ),
-        )
-
-    def action_reopen(self) -> None:
-        """Make the session active again."""
-        session = self._changeable()
-        if session is not None:
-            self._change("reopening", lambda: changes.reopen(self.services.memory, session))
-
-    def action_delete(self) -> None:
-        """Delete the session once its title is typed."""
-        session = self._changeable()
-        if session is not None:
-            questions.ask_title(
-                self.app,
-                session,
-                lambda: self._change(
-                    "deleting", lambda: changes.delete(self.services.memory, session)
-                ),
-            )
-
-    def action_export(self) -> None:
-        """Ask for a file and write the session to it."""
-        row = self._rows.current
-        if row is not None:
-            session = row.session
-            questions.ask_file(
-                self.app,
-                session,
-                lambda target: self._change(
-                    "export", lambda: changes.export(self.services.memory, session, target)
-                ),
-            )
-
-    def _changeable(self) -> Session | None:
-        row = self._rows.current
-        return None if row is None or self.console.refuse_read_only() else row.session
-
-    def _change(self, label: str, change: Callable[[], changes.Done]) -> None:
-        self._run_change(label, change)
-
-    @work(thread=True, group="sessions-change")
-    def _run_change(self, label: str, change: Callable[[], changes.Done]) -> None:
-        try:
-            self.post_message(_Changed(label, change(), None))
-        except PktuiError as error:
-            self.post_message(_Changed(label, None, error))
-
-    @on(_Changed)
-    def _show_change(self, message: _Changed) -> None:
-        if message.error is not None:
-            self.console.say_error(message.error)
-        if message.done is not None:
-            self.console.say(message.done.sentence)
-            if message.done.undo is not None:
-                self.console.undo_stack.push(
-                    UndoStep(message.label, message.done.undo, self._reload.ask)
-                )
-        self._reload.ask()
 
 
 def _is(row: Row | None, other: Row) -> bool:
