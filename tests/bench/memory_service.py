@@ -117,7 +117,7 @@ def measure_import(client: MemoryClient) -> None:
     """Records from elsewhere, and the same ones again."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     records: list[Record] = []
-    for number in range(200):
+    for number in range(40):
         records.append(SessionRecord("bench", str(number), now, name=f"session {number}"))
         records += [
             MessageRecord(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -70,31 +70,39 @@ def build_app(context: Context, say: Say) -> Starlette:
 
 
 class McpEndpoint:
-    """`/mcp`. Its library takes a second to import, so it comes after the socket answers."""
+    """`/mcp`. Its library takes a second to import: when it is asked for, else after the store."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._handle: asyncio.Future[ASGIApp] | None = None
+        self._due = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Carry one HTTP request to the MCP server."""
         assert self._handle is not None
+        self._due.set()
         handle = await asyncio.shield(self._handle)
         await handle(scope, receive, send)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve for as long as the block runs."""
-        self._handle = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._handle = loop.create_future()
+        self._context.holder.when_opened(functools.partial(_tell, loop, self._due))
         ended = asyncio.Event()
         serving = asyncio.create_task(self._serve(self._handle, ended))
         try:
             yield
         finally:
             ended.set()
+            self._due.set()
             await serving
 
     async def _serve(self, handle: asyncio.Future[ASGIApp], ended: asyncio.Event) -> None:
+        await self._due.wait()
+        if ended.is_set():
+            return
         try:
             make = await asyncio.to_thread(_import_endpoint)
         except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
@@ -116,6 +124,12 @@ class McpEndpoint:
             return failed("The memory cannot be used", error)
         self._context.background.wake()
         return answer
+
+
+def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    """Set the event from another thread; a loop that has ended needs no telling."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(event.set)
 
 
 def _import_endpoint() -> Callable[..., Any]:

@@ -49,6 +49,10 @@ class StoreHolder:
         """Return the store once it is open; raises what kept it from being opened."""
         return self._opened.result()
 
+    def when_opened(self, told: Callable[[], None]) -> None:
+        """Call back from the opening thread once the store is open, or cannot be opened."""
+        self._opened.add_done_callback(lambda _opened: told())
+
     async def run(self, work: Callable[[Store], T]) -> T:
         """Do the work with the open store, in a thread; raises what it raises."""
         store = await asyncio.wrap_future(self._opened)
