@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -176,10 +177,18 @@ class Console(App[int], inherit_bindings=False):
         here = Path(self.services.project).name or self.services.project
         return "all projects" if self.whole else f"project {one_line(here, 40)}"
 
+    @work(thread=True, group="copy")
     def copy(self, text: str) -> None:
-        """Copy through the terminal and say so."""
-        self.copy_to_clipboard(text)
-        self.say(f"copied {len(text):,} characters through the terminal")
+        """Copy a text and say by which way."""
+        from pktui.tui.clipboard import copy
+
+        terminal = partial(self.call_from_thread, self.copy_to_clipboard)
+        try:
+            sentence = copy(text, terminal, self.services.paths.data_dir)
+        except PktuiError as error:
+            self.call_from_thread(self.say_error, error)
+            return
+        self.call_from_thread(self.say, sentence)
 
     def say(self, text: str, *, severity: str = "information", seconds: float = 5) -> None:
         """Show a notice; foreign text in it is made visible."""
