@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import FrameType
 from typing import NoReturn
@@ -66,21 +67,32 @@ def _step_done(step: Step, number: str) -> bool:
 
 
 def play_in_console() -> int:
-    """Open the console on the stage while the agent works; return the console's exit status."""
+    """Open the console on the stage while the agent works; return the console's exit status.
+
+    The samples are taken in behind the open console, so that nobody waits for the memory to start.
+    """
     from pktui.tui.app import run_console
 
     script = str(sample_file("script.jsonl"))
-    with _ending_on_signals(), set_stage() as stage, AgentProcess(stage, script):
-        output.note("Taking in the sample sessions. All of this is thrown away in the end…")
-        memory = MemoryClient(stage.paths)
-        memory.import_records(samples(datetime.now(UTC)))
-        memory.close()
+    with (
+        _ending_on_signals(),
+        set_stage() as stage,
+        AgentProcess(stage, script),
+        ThreadPoolExecutor(1) as behind,
+    ):
+        taken_in = behind.submit(_take_in_samples, stage)
         status = run_console(stage.paths, load_settings(stage.paths))
+    taken_in.result()
     output.note(
         "The demo and its data are gone. Next: pktui clients list shows which agents are here, "
         "and pktui opens the console on your own data."
     )
     return status
+
+
+def _take_in_samples(stage: Stage) -> None:
+    with contextlib.closing(MemoryClient(stage.paths)) as memory:
+        memory.import_records(samples(datetime.now(UTC)))
 
 
 @contextlib.contextmanager
