@@ -130,8 +130,8 @@ class Console(App[int], inherit_bindings=False):
         """Give every theme the console's own colour names."""
         return dict(DEFAULT_VARIABLES)
 
-    async def on_mount(self) -> None:
-        """Set theme and keys, bring the first view to the front, and start watching."""
+    def on_mount(self) -> None:
+        """Set theme and keys and start watching; the first view follows the first paint."""
         asyncio.get_running_loop().set_default_executor(DaemonThreads())
         for theme in THEMES:
             self.register_theme(theme)
@@ -139,7 +139,7 @@ class Console(App[int], inherit_bindings=False):
         self.set_keymap(self.keymap.textual())
         for problem in self.keymap.problems:
             self.say(problem, severity="warning")
-        await self.action_view(self._first_view)
+        self.call_after_refresh(self.action_view, self._first_view)
         self.beat()
         if self.services.background:
             self.set_interval(GLANCE_SECONDS, self._glance)
@@ -261,7 +261,7 @@ class Console(App[int], inherit_bindings=False):
             self._beating = True
             self._read_ledger(self.ledger)
 
-    @work(thread=True, group="beat")
+    @work(thread=True, group="beat", description="beat")
     def _read_ledger(self, known: LedgerVitals | None) -> None:
         self.post_message(LedgerSeen(read_ledger(self.services, self._policies, known)))
 
