@@ -59,7 +59,7 @@ class Feed:
         bound = _bound(before_seq, after_seq)
         seqs: list[int] = []
         for branch in branches(self._database, wanted):
-            seqs += self._walk(branch & bound, upwards=upwards, limit=limit)
+            seqs += self._walk(bound & branch, upwards=upwards, limit=limit)
         seqs.sort(reverse=not upwards)
         return self._joined(self._rows(sorted(seqs[:limit])))
 
@@ -176,8 +176,9 @@ def _call(row: Row, outcome: Row | None) -> CallRow:
 
 
 def _bound(before_seq: int | None, after_seq: int | None) -> Condition:
+    """Return where a page begins; put it first: SQLite searches by the first bound it meets."""
     if before_seq is not None and after_seq is not None:
         return Condition("seq < ? AND seq > ?", (before_seq, after_seq))
     if before_seq is not None:
         return Condition("seq < ?", (before_seq,))
-    return Condition("seq > ?", (after_seq or 0,))
+    return Condition("seq > ?", (after_seq,)) if after_seq is not None else Condition("")

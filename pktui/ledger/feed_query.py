@@ -46,8 +46,8 @@ class Condition:
     values: tuple[str | int, ...] = ()
 
     def __and__(self, other: Condition) -> Condition:
-        if not other.sql:
-            return self
+        if not (self.sql and other.sql):
+            return self if self.sql else other
         return Condition(f"{self.sql} AND {other.sql}", (*self.values, *other.values))
 
 
@@ -101,9 +101,10 @@ def _last_before(database: Database, at_us: int) -> int:
 
 
 def _times(database: Database, wanted: FeedFilter) -> Condition:
-    condition = Condition("seq >= ?", (first_since(database, wanted.since_us),))
+    condition = _ALWAYS
     if wanted.since_us:
-        condition = condition & Condition("at_us >= ?", (wanted.since_us,))
+        first = first_since(database, wanted.since_us)
+        condition = Condition("at_us >= ? AND seq >= ?", (wanted.since_us, first))
     if wanted.before_us:
         last = _last_before(database, wanted.before_us)
         condition = condition & Condition("at_us < ? AND seq <= ?", (wanted.before_us, last))

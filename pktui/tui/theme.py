@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rich.style import Style
@@ -146,7 +147,14 @@ class Ink:
 
 def ink_of(app: App[object]) -> Ink:
     """Return the inks of the theme in force."""
-    variables = {**DEFAULT_VARIABLES, **app.theme_variables}
+    variables = app.theme_variables
+    return _mix(tuple(variables.get(*colour) for colour in DEFAULT_VARIABLES.items()))
+
+
+@lru_cache(maxsize=8)
+def _mix(colours: tuple[str, ...]) -> Ink:
+    """Make the inks; `colours` are in the order of `DEFAULT_VARIABLES`."""
+    variables = dict(zip(DEFAULT_VARIABLES, colours, strict=True))
 
     def ink(name: str, *, bold: bool | None = None) -> Style:
         return Style(color=Color.parse(variables[name]).rich_color, bold=bold)

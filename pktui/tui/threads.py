@@ -7,9 +7,10 @@ would keep the process, and the person's terminal, until that answer comes.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -20,31 +21,36 @@ GRACE_SECONDS = 1.0
 
 
 class DaemonThreads(ThreadPoolExecutor):
-    """Runs each job in a daemon thread of its own."""
+    """Runs each job at once, in an idle daemon thread or a new one.
+
+    Threads are kept: starting one makes the event loop wait until it runs.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._running: set[threading.Thread] = set()
+        self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], object]]] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._open: set[Future[Any]] = set()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Start the job now."""
         future: Future[T] = Future()
-
-        def run() -> None:
-            _fulfil(future, lambda: fn(*args, **kwargs))
-            self._running.discard(thread)
-
-        thread = threading.Thread(target=run, name="console-worker", daemon=True)
-        self._running.add(thread)
-        thread.start()
+        self._open.add(future)
+        future.add_done_callback(self._open.discard)
+        self._jobs.put((future, lambda: fn(*args, **kwargs)))
+        if not self._idle.acquire(blocking=False):
+            threading.Thread(target=self._serve, name="console-worker", daemon=True).start()
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Wait for jobs under way, but not for long."""
         del wait, cancel_futures
-        until = time.monotonic() + GRACE_SECONDS
-        for thread in tuple(self._running):
-            thread.join(max(0.0, until - time.monotonic()))
+        wait_for(tuple(self._open), timeout=GRACE_SECONDS)
+
+    def _serve(self) -> None:
+        while True:
+            _fulfil(*self._jobs.get())
+            self._idle.release()
 
 
 def _fulfil(future: Future[Any], job: Callable[[], object]) -> None:

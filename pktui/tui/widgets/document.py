@@ -122,7 +122,7 @@ class DocumentView(ScrollView, can_focus=True):
         self._rows = ()
         self._lay_out_in_thread(self._key, self._lines, width)
 
-    @work(thread=True, exclusive=True, group="layout")
+    @work(thread=True, exclusive=True, group="layout", description="layout")
     def _lay_out_in_thread(self, key: str, lines: Sequence[Line], width: int) -> None:
         rows = lay_out(lines, width)
         if not get_current_worker().is_cancelled:

@@ -26,7 +26,7 @@ _LAST = ("app.undo", "app.help")
 class KeyLine(Bar):
     """The footer."""
 
-    ledger: reactive[LedgerVitals | None] = reactive(None)
+    ledger: reactive[LedgerVitals | None] = reactive(None, repaint=False)
     memory: reactive[MemoryVitals] = reactive(MemoryVitals())
 
     def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
@@ -36,6 +36,11 @@ class KeyLine(Bar):
     def on_mount(self) -> None:
         """Follow the focus."""
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
+
+    def watch_ledger(self, before: LedgerVitals | None, now: LedgerVitals | None) -> None:
+        """Draw again where what is shown of it changed; it changes with every call."""
+        if _shown_of(before) != _shown_of(now):
+            self.refresh()
 
     def left(self) -> Sequence[Part]:
         """Return the keys."""
@@ -103,3 +108,9 @@ class KeyLine(Bar):
 
 def _state(sign: str, what: str, word: str, style: Style) -> Part:
     return Part(f"{sign} {what} {word}", style)
+
+
+def _shown_of(seen: LedgerVitals | None) -> tuple[object, ...] | None:
+    if seen is None:
+        return None
+    return bool(seen.problem), seen.stopped, bool(seen.policy_problem), seen.gateways

@@ -292,9 +292,10 @@ class Rows(ScrollView, Generic[T], can_focus=True):
             if new_value < old_value and new_value < self.max_scroll_y:
                 self._set_follow(False)
 
-    def watch_cursor(self) -> None:
-        """Redraw and tell the owner."""
-        self.refresh()
+    def watch_cursor(self, before: int, now: int) -> None:
+        """Redraw the two rows and tell the owner."""
+        for index in (before, now):
+            self.refresh_lines(index * self._row_height, self._row_height)
         self._announce()
 
     # Actions

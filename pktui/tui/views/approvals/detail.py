@@ -121,7 +121,7 @@ class Detail(Vertical):
         self.document.show(approval.id, (Line("laying out…", "note"),), whole=False)
         self._prepare_in_thread(approval, self.raw)
 
-    @work(thread=True, exclusive=True, group="arguments")
+    @work(thread=True, exclusive=True, group="arguments", description="arguments")
     def _prepare_in_thread(self, approval: Approval, raw: bool) -> None:
         self.post_message(self._Prepared(approval.id, raw, _lines(approval, raw=raw)))
 

@@ -168,7 +168,7 @@ class ApprovalsView(View):
     def _load(self) -> None:
         self._read()
 
-    @work(thread=True, group="queue")
+    @work(thread=True, group="queue", description="queue")
     def _read(self) -> None:
         approvals = self.services.ledger.approvals
         try:
@@ -300,7 +300,7 @@ class ApprovalsView(View):
         self._deciding = approval.id
         self._decide(approval, allow, words)
 
-    @work(thread=True, group="decide")
+    @work(thread=True, group="decide", description="decide")
     def _decide(self, approval: Approval, allow: bool, words: str) -> None:
         try:
             decided = self.services.ledger.approvals.decide(

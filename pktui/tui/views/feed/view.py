@@ -182,7 +182,7 @@ class FeedView(View):
             self._asked.discard(kind)
             self._read(kind, self._wanted, self._window)
 
-    @work(thread=True, group="feed")
+    @work(thread=True, group="feed", description="feed")
     def _read(self, kind: Kind, wanted: Wanted, window: Window) -> None:
         reader = self._reader
         try:
@@ -320,7 +320,7 @@ class FeedView(View):
     def _show_whole(self, key: str, whole: Whole) -> None:
         self.document.show(key, call_lines(whole, self.console.glyphs))
 
-    @work(thread=True, exclusive=True, group="feed-call")
+    @work(thread=True, exclusive=True, group="feed-call", description="feed-call")
     def _read_whole(self, call: FeedCall) -> None:
         try:
             self.post_message(self._WholeRead(call.key, self._reader.whole(call)))

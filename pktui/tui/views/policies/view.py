@@ -147,7 +147,7 @@ class PoliciesView(View):
     def _start_reading(self) -> None:
         self._read(self._server)
 
-    @work(thread=True, group="policies")
+    @work(thread=True, group="policies", description="policies")
     def _read(self, server: str) -> None:
         try:
             self.post_message(self._Read(self._reader.shown(server)))
@@ -314,7 +314,7 @@ class PoliciesView(View):
             self._writing = True
             self._write(page, tool, change)
 
-    @work(thread=True, group="policy-edit")
+    @work(thread=True, group="policy-edit", description="policy-edit")
     def _write(self, page: Page, tool: str, change: Change) -> None:
         try:
             self.post_message(self._Written(self._edits.make(page, tool, change)))

@@ -164,7 +164,7 @@ class Transcript(ScrollView, can_focus=True):
                 return max(0, index - FIRST_CHUNK // 2)
         return max(0, len(items) - FIRST_CHUNK)
 
-    @work(thread=True, exclusive=True, group="transcript-layout")
+    @work(thread=True, exclusive=True, group="transcript-layout", description="transcript-layout")
     def _lay_out_all(
         self, turn: int, items: Sequence[Message | CallRow], split: int, look: Look
     ) -> None:
