@@ -126,7 +126,9 @@ def check_server_name(name: str) -> str:
 def make_private_directory(path: Path) -> Path:
     """Make the directory with mode 0700, parents too; refuse one that another user owns."""
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
+        for directory in reversed((path, *path.parents)):
+            if not directory.exists():
+                directory.mkdir(exist_ok=True, mode=PRIVATE_DIRECTORY)
         owner = path.stat().st_uid
     except OSError as error:
         raise SettingsError(

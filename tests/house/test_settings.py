@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from pktui.errors import SettingsError
-from pktui.settings import Paths, Settings, bundled, load_settings
+from pktui.settings import Paths, Settings, bundled, load_settings, make_private_directory
 
 
 def write(paths: Paths, text: str) -> None:
@@ -75,3 +76,8 @@ def test_the_sample_settings_name_every_option_with_its_default(paths: Paths) ->
     for part in msgspec.structs.fields(Settings):
         options = msgspec.structs.fields(part.type)
         assert all(f"{option.name} = " in sample or option.name == "keys" for option in options)
+
+
+def test_every_directory_that_is_made_is_the_owners_alone(tmp_path: Path) -> None:
+    made = make_private_directory(tmp_path / "data" / "run")
+    assert [stat.S_IMODE(place.stat().st_mode) for place in (made, made.parent)] == [0o700, 0o700]
