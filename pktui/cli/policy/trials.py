@@ -223,6 +223,7 @@ def _replay_audit(policy: Policy, server: str, since: str, *, json: bool) -> Non
     output.note(
         f"{counts['calls']} recorded calls of {server} since {since}: "
         f"{len(changed)} would be decided otherwise."
+        + ("" if counts["calls"] else " Say whose calls with --server.")
     )
     if counts["partial"]:
         output.note(
