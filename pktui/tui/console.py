@@ -139,7 +139,7 @@ class Console(App[int], inherit_bindings=False):
         self.set_keymap(self.keymap.textual())
         for problem in self.keymap.problems:
             self.say(problem, severity="warning")
-        self.call_after_refresh(self.action_view, self._first_view)
+        self.call_after_refresh(self._open_first)
         self.beat()
         if self.services.background:
             self.set_interval(GLANCE_SECONDS, self._glance)
@@ -150,6 +150,11 @@ class Console(App[int], inherit_bindings=False):
             self.call_after_refresh(self._watch.start)
         else:
             self._look_at_memory()
+
+    async def _open_first(self) -> None:
+        """Bring the first view to the front, unless a key was quicker and named another."""
+        if not self.front:
+            await self.action_view(self._first_view)
 
     def on_unmount(self) -> None:
         """Let the watching thread go."""

@@ -98,6 +98,7 @@ def main() -> None:
         terminal = _open(paths)
         try:
             terminal.wait_for(b"memory ")
+            terminal.settle(1)
             os.write(terminal.file, b"2")
             terminal.wait_for(b"live")
             terminal.settle(2)
