@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pktui.errors import LedgerError, PolicyError
 from pktui.gateway.enforcer import Enforcer
@@ -68,7 +69,7 @@ class Desk:
 
     def named(self, agent: str) -> None:
         """Note the client's name."""
-        self.caller = replace(self.caller, agent=agent)
+        self.caller = msgspec.structs.replace(self.caller, agent=agent)
         try:
             self._ledger.presence.update(self._token, agent=agent)
         except LedgerError as problem:

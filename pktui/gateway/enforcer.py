@@ -8,8 +8,9 @@ It knows nothing of transports; relays and hooks use it alike.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from pktui.errors import LedgerError, PktuiError
 from pktui.gateway.asking import Asking
@@ -152,7 +153,7 @@ class Enforcer:
         quota = Uncounted() if call.continues else self._quota
         verdict = evaluate(policy, subject, quota, definition_changed=changed, trace=trace)
         if policy is None and self._policy.problem is not None:
-            return replace(verdict, reason=str(self._policy.problem))
+            return msgspec.structs.replace(verdict, reason=str(self._policy.problem))
         return verdict
 
     def _refresh(self) -> None:

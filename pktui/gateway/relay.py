@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -167,7 +166,7 @@ class Relay:
         name = info.get("name") if isinstance(info, dict) else None
         if isinstance(name, str) and name:
             agent = one_line(name, _NAME_LIMIT)
-            self._caller = replace(self._caller, agent=agent)
+            self._caller = msgspec.structs.replace(self._caller, agent=agent)
             self._wiring.named(agent)
 
     def _cancel(self, message: Message) -> bool:

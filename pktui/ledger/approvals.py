@@ -11,8 +11,9 @@ as expired from that moment, whether or not the row says so yet.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pktui.errors import ApprovalError, LedgerUnavailable
 from pktui.ledger.canonical import json_text
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pktui.ledger.database import Database, Row
     from pktui.ledger.events import Events
 
-_FIELDS = [field.name for field in dataclasses.fields(Approval)]
+_FIELDS = [*Approval.__struct_fields__]
 _COLUMNS = ", ".join("grant_name" if name == "grant" else name for name in _FIELDS)
 _SELECT = f"SELECT {_COLUMNS} FROM approvals"  # noqa: S608
 _ONCE = _FIELDS.index("once")
@@ -135,7 +136,7 @@ class Approvals:
                 )
             now = self._clock()
             return self._settle(
-                dataclasses.replace(
+                msgspec.structs.replace(
                     approval,
                     status="allowed" if allow else "denied",
                     decided_by=by,
@@ -174,7 +175,7 @@ class Approvals:
             self._events.append("note", detail={"stopped": True, "by": by})
             return tuple(
                 self._settle(
-                    dataclasses.replace(
+                    msgspec.structs.replace(
                         waiting,
                         status="denied",
                         decided_by=by,
@@ -203,7 +204,7 @@ class Approvals:
             approval = self.get(approval_id)
             if approval is None or approval.status != old:
                 return False
-            self._settle(dataclasses.replace(approval, status=new), old)
+            self._settle(msgspec.structs.replace(approval, status=new), old)
         return True
 
     def _settle(self, approval: Approval, old: ApprovalStatus) -> Approval:
@@ -270,7 +271,7 @@ class Approvals:
         values[_ONCE] = bool(values[_ONCE])
         found = Approval(*values)
         if found.status in ("pending", "allowed") and found.expires_us <= self._clock():
-            return dataclasses.replace(found, status="expired")
+            return msgspec.structs.replace(found, status="expired")
         return found
 
 

@@ -13,7 +13,6 @@ Amounts are counted in whole millionths, rounded up, limits rounded down; a limi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -76,8 +75,7 @@ class Charge(Protocol):
 C = TypeVar("C", bound=Charge)
 
 
-@dataclass(slots=True)
-class _Window:
+class _Window(msgspec.Struct):
     """A counter's window inside a transaction: what it holds and what is about to be added."""
 
     key: str
@@ -89,7 +87,7 @@ class _Window:
     last_us: int = 0
     last_n: int = 0
     total: int = 0
-    added: list[int] = field(default_factory=list)
+    added: list[int] = msgspec.field(default_factory=list)
 
 
 class Counters:

@@ -7,11 +7,10 @@ Texts are as agents and servers sent them: make them visible before a person see
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+import msgspec
 
 EventKind = Literal[
     "decision", "outcome", "refused", "approval", "policy", "pin", "start", "end", "note"
@@ -25,8 +24,7 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who calls: the client's name, its grant's label, its connection and working directory."""
 
     agent: str = ""
@@ -44,8 +42,7 @@ NOBODY = Caller()
 """The caller of events that no agent caused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One row of the chain; `hash` covers all else in it and `prev`, the row before."""
 
     seq: int
@@ -75,8 +72,7 @@ class Event:
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(msgspec.Struct, frozen=True):
     """What `audit verify` found; `seq` is the row at fault, 0 where there is none."""
 
     ok: bool
@@ -85,8 +81,7 @@ class Verification:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CallRow:
+class CallRow(msgspec.Struct, frozen=True):
     """A decision (or a refused message) with its outcome, once there is one."""
 
     seq: int
@@ -114,8 +109,7 @@ class CallRow:
     args_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class NewApproval:
+class NewApproval(msgspec.Struct, frozen=True):
     """A call that asks a person."""
 
     caller: Caller
@@ -131,8 +125,7 @@ class NewApproval:
     call_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(msgspec.Struct, frozen=True):
     """A question to a person and its answer; `status` counts the time it was read at.
 
     `expires_us` of an allowed one is when the permission lapses unused. `arguments` is the full
@@ -166,8 +159,7 @@ class Approval:
         return Caller(self.agent, self.grant, self.session, self.project)
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(msgspec.Struct, frozen=True):
     """A console or a gateway that runs now."""
 
     token: str
@@ -180,8 +172,7 @@ class Present:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolSeen:
+class ToolSeen(msgspec.Struct, frozen=True):
     """A tool as its server last defined it, and as it was pinned (SHA-256 of canonical JSON)."""
 
     server: str

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from pktui.errors import PolicyError
 from pktui.policy.globs import Glob, is_glob
@@ -27,8 +28,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """A valid policy, compiled.
 
     `tools` maps each authored name or glob to its rule (limits of `all_tools` included);
@@ -44,9 +44,9 @@ class Policy:
     tools: Mapping[str, ToolRule]
     all_limits: tuple[LimitRule, ...]
     unlisted: ToolRule
-    _hidden: frozenset[str] = field(repr=False)
-    _hidden_globs: tuple[Glob, ...] = field(repr=False)
-    _globs: tuple[tuple[Glob, ToolRule], ...] = field(repr=False)
+    _hidden: frozenset[str]
+    _hidden_globs: tuple[Glob, ...]
+    _globs: tuple[tuple[Glob, ToolRule], ...]
 
     def hides(self, tool: str) -> bool:
         """Tell whether the tool is left out of lists and unknown when called."""
@@ -212,9 +212,7 @@ def _compile(document: Document, digest: str, source: Path | None) -> Policy:
 def _with_limits(rule: ToolRule, shared: tuple[LimitRule, ...]) -> ToolRule:
     if not shared:
         return rule
-    from dataclasses import replace
-
-    return replace(rule, limits=(*rule.limits, *shared))
+    return msgspec.structs.replace(rule, limits=(*rule.limits, *shared))
 
 
 def _unlisted(default: Action, shared: tuple[LimitRule, ...]) -> ToolRule:

@@ -8,20 +8,22 @@ an approval, and never makes a deny anything else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
+import msgspec
+
 from pktui.policy.document import Action, Policy
 from pktui.policy.limits import plain, read_amount
 from pktui.policy.operators import Undecidable
 from pktui.policy.problems import quote
+from pktui.policy.rules import Arguments
 from pktui.policy.wording import describe_limit, say_time, sentence
 
 if TYPE_CHECKING:
-    from pktui.policy.rules import Arguments, Check, LimitRule, Reading, ToolRule
+    from pktui.policy.rules import Check, LimitRule, Reading, ToolRule
 
 MAX_TOOL_NAME = 256
 """Characters; no rule can name a longer one, so a longer one is denied."""
@@ -36,8 +38,7 @@ class Effect(StrEnum):
     HIDE = "hide"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A tool call to decide; `grant` is the client identity that scope "grant" counts by."""
 
     server: str
@@ -47,8 +48,7 @@ class Call:
     session: str
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True):
     """What a call would take from one counter.
 
     Charges with equal server, counter, holder, window and alignment draw on one quota.
@@ -71,8 +71,7 @@ class Charge:
         return (self.server, self.counter, self.holder, self.window_us, self.align)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """What is used of a charge's quota; `retry_at_us` is when it would fit (0: it fits now)."""
 
     charge: Charge
@@ -92,16 +91,14 @@ class Quota(Protocol):
         """Return what is used in the charge's window now, without counting."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One thing that was asked on the way to a verdict."""
 
     name: str
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """The decision with its rule and a plain reason.
 
     `charges` are to be reserved, all or none, before the call goes out. `once` tells that only
@@ -133,11 +130,7 @@ def evaluate(
         verdict = _decide(policy, call, quota, definition_changed, steps)
     except Undecidable as error:
         verdict = Verdict(Effect.DENY, "(undecidable)", str(error))
-    if steps is None:
-        return verdict
-    from dataclasses import replace
-
-    return replace(verdict, steps=tuple(steps))
+    return verdict if steps is None else msgspec.structs.replace(verdict, steps=tuple(steps))
 
 
 def _decide(

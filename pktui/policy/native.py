@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from pktui.policy.arguments import lookup, split_path
 from pktui.policy.globs import is_glob, overlap
@@ -30,8 +31,7 @@ MAX_COUNTER = 300
 _WINDOW_CURE = 'Write "second", "minute", "hour", "day" or whole seconds'
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """A read document, before it becomes a `Policy`."""
 
     description: str

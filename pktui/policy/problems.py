@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from pktui.errors import PolicyError
 
@@ -15,8 +16,7 @@ _SHOWN = 10
 _QUOTE_LIMIT = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One mistake in a document. Lines and columns count from 1, columns in characters."""
 
     line: int
@@ -46,8 +46,7 @@ class PolicyInvalid(PolicyError):
         super().__init__(f"{name} has {count} {plural}: {shown}{rest}")
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """A mistake at a place in the decoded document, before its line is known."""
 
     steps: Steps

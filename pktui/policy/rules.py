@@ -6,10 +6,11 @@ Both dialects compile to these. They are frozen; one loaded policy serves any nu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal
+
+import msgspec
 
 Dialect = Literal["native", "intercept"]
 Scope = Literal["grant", "session", "server"]
@@ -25,8 +26,7 @@ class Action(StrEnum):
     APPROVE = "approve"
 
 
-@dataclass(frozen=True, slots=True)
-class LimitRule:
+class LimitRule(msgspec.Struct, frozen=True):
     """A quota: at most `max` calls (or units of `increment_from`) in a window.
 
     `window_us` is in microseconds; `max` is -1 where not even a call of 0 units fits.
@@ -47,8 +47,7 @@ class LimitRule:
     """`on_deny` is the whole answer: nothing is added to it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True):
     """One test of the arguments, as written and as compiled."""
 
     path: str
@@ -57,8 +56,7 @@ class Condition:
     test: Callable[[Arguments], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """One test of a counter's value (Intercept's `state.` paths); it never counts."""
 
     counter: str
@@ -66,8 +64,7 @@ class Reading:
     test: Callable[[Decimal], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """A predicate: its conditions and readings are ANDed.
 
     `denies_when` True denies a call that fulfils it (`deny_if`), False one that does not
@@ -81,8 +78,7 @@ class Check:
     readings: tuple[Reading, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ToolRule:
+class ToolRule(msgspec.Struct, frozen=True):
     """Everything that is asked about one tool, in order: action, checks, limits, approvals."""
 
     rule: str

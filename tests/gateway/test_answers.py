@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -52,7 +51,7 @@ def test_a_reason_ends_as_a_sentence_does() -> None:
 
 
 def test_a_denial_gives_the_persons_words() -> None:
-    approval = replace(APPROVAL, words="Use the other table")
+    approval = msgspec.structs.replace(APPROVAL, words="Use the other table")
     assert "Use the other table." in said(Ruling.DENIED_BY_PERSON, approval=approval)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from pktui.errors import ApprovalError
 from pktui.ledger import Approval, Caller, Ledger, NewApproval, args_hash

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 SLOW = {"yaml", "re2", "difflib", "pktui.policy.jsonscan", "pktui.policy.intercept",
-        "pktui.policy.risk", "msgspec", "asyncio"}  # fmt: skip
+        "pktui.policy.risk", "dataclasses", "asyncio"}  # fmt: skip
 
 
 @pytest.mark.parametrize("patterns", [False, True])
