@@ -27,7 +27,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with Store.open(place, WordsEmbedder(), clock=clock) as store:
         for number in range(1, SESSIONS + 1):
             agent = "codex" if number % 5 == 0 else "claude-code"
-            session = store.start_session("", Identity(agent, project=f"/work/p{number % 2}"))
+            session = store.start_session("", Identity(agent, project=f"/srv/p{number % 2}"))
             store.append(
                 [
                     NewMessage(session.id, "user" if n % 2 else "agent", f"retry deadlock {n}")
@@ -84,6 +84,6 @@ def test_each_condition_leaves_what_fits(
 
 
 def test_a_project_is_the_directory_itself_and_not_one_like_it(crowded: Store) -> None:
-    assert crowded.search("deadlock", project="/work/p1").total == 100
-    assert crowded.search("deadlock", project="/work/p").total == 0
-    assert crowded.sessions(project="/work/p1").total == 25
+    assert crowded.search("deadlock", project="/srv/p1").total == 100
+    assert crowded.search("deadlock", project="/srv/p").total == 0
+    assert crowded.sessions(project="/srv/p1").total == 25
