@@ -54,6 +54,13 @@ def test_a_commit_waits_for_the_disk_only_where_asked(file: Path, fsync: bool, l
     database.close()
 
 
+def test_the_log_beside_the_file_stays_small(ledger: Ledger, file: Path) -> None:
+    for number in range(700):
+        ledger.events.append("note", reason=f"{number}{'x' * 60_000}")
+    assert file.stat().st_size > 20 * 2**20
+    assert Path(f"{file}-wal").stat().st_size < 20 * 2**20
+
+
 def test_a_file_of_a_newer_pktui_is_refused(ledger: Ledger, file: Path) -> None:
     ledger.close()
     raw(file, f"PRAGMA user_version={VERSION + 1}")
