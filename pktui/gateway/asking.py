@@ -43,7 +43,7 @@ class Asking:
         digest = args_hash(call.arguments)
         found = self._approvals.find(call.caller.identity, self._server, call.tool, digest)
         if found is not None and self._stands(found):
-            if found.definition_hash == definition_hash:
+            if _given_for(found, definition_hash):
                 return found
             self.withdraw(found)
         return self._approvals.open(
@@ -71,7 +71,7 @@ class Asking:
         person is asked anew.
         """
         now = self._approvals.get(held.id) if held is not None else None
-        if now is None or now.status == "spent" or now.definition_hash != definition_hash:
+        if now is None or now.status == "spent" or not _given_for(now, definition_hash):
             return self.ask(call, verdict, definition_hash)
         if now.status == "expired":
             self._approvals.expire()
@@ -91,3 +91,8 @@ class Asking:
         """Take a question back, unless it has been answered and used."""
         if approval is not None:
             self._approvals.withdraw(approval.id)
+
+
+def _given_for(approval: Approval, definition_hash: str) -> bool:
+    """Tell whether the definition is the approval's; one first listed since then is no change."""
+    return approval.definition_hash in ("", definition_hash)

@@ -168,6 +168,13 @@ def test_an_answer_dies_with_a_changed_definition(house: House) -> None:
     assert decision.rule == "(definition changed)"
 
 
+def test_an_answer_outlives_the_first_listing_of_its_tool(house: House) -> None:
+    call, decision = held(house, path="a")
+    house.answer(allow=True)
+    house.enforcer.saw([{"name": "write", "inputSchema": {"type": "object"}}], complete=False)
+    assert house.enforcer.resume(call, decision, hold=True).ruling is Ruling.FORWARD
+
+
 def test_a_cancelled_call_takes_its_question_back(house: House) -> None:
     call, decision = held(house)
     assert house.enforcer.withdraw(call, decision).ruling is Ruling.WITHDRAWN
