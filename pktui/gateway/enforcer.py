@@ -52,7 +52,6 @@ class Enforcer:
         self._clock = clock
         self._log = log
         self._pins = Pins(ledger, server)
-        self._quota = LedgerQuota(ledger)
         self._asking = Asking(ledger, settings, server, clock)
         self._audit = Audit(ledger, server)
         self._version = -1
@@ -126,7 +125,7 @@ class Enforcer:
 
     def preview(self, call: ToolCall) -> Verdict:
         """Return the verdict with every step that led to it; nothing is counted or recorded."""
-        return self._evaluate(call, trace=True)
+        return self._evaluate(call, LedgerQuota(self._ledger), trace=True)
 
     def state(self) -> object:
         """Return what changes whenever a held call may have got its answer."""
@@ -141,7 +140,7 @@ class Enforcer:
         """Tell whether the held call's approval has run out of time."""
         return held.approval is not None and held.approval.expires_us <= self._clock()
 
-    def _evaluate(self, call: ToolCall, *, trace: bool = False) -> Verdict:
+    def _evaluate(self, call: ToolCall, quota: LedgerQuota, *, trace: bool = False) -> Verdict:
         self._refresh()
         if self._stopped:
             return _STOPPED
@@ -150,8 +149,8 @@ class Enforcer:
         )
         changed = self._pins.changed(call.tool)
         policy = self._policy.current()
-        quota = Uncounted() if call.continues else self._quota
-        verdict = evaluate(policy, subject, quota, definition_changed=changed, trace=trace)
+        counted = Uncounted() if call.continues else quota
+        verdict = evaluate(policy, subject, counted, definition_changed=changed, trace=trace)
         if policy is None and self._policy.problem is not None:
             return msgspec.structs.replace(verdict, reason=str(self._policy.problem))
         return verdict
@@ -165,17 +164,18 @@ class Enforcer:
             self._pins.forget()
 
     def _decide(self, call: ToolCall, *, hold: bool) -> Decision:
-        verdict = self._evaluate(call)
+        quota = LedgerQuota(self._ledger)
+        verdict = self._evaluate(call, quota)
         if verdict.effect is Effect.APPROVE and not call.continues:
-            return self._ask(call, verdict, hold=hold)
+            return self._ask(call, verdict, quota, hold=hold)
         if verdict.effect in (Effect.ALLOW, Effect.APPROVE):
-            return self._let_through(call, verdict, None)
+            return self._let_through(call, verdict, quota, None)
         return _refusal(call, verdict, self._audit.decided(call, verdict.effect, verdict))
 
-    def _ask(self, call: ToolCall, verdict: Verdict, *, hold: bool) -> Decision:
+    def _ask(self, call: ToolCall, verdict: Verdict, quota: LedgerQuota, *, hold: bool) -> Decision:
         approval = self._asking.ask(call, verdict, self._pins.definition_hash(call.tool))
         if approval.status == "allowed":
-            return self._let_through(call, verdict, approval)
+            return self._let_through(call, verdict, quota, approval)
         if approval.status == "denied":
             seq = self._audit.decided(call, Effect.DENY, verdict, approval)
             return _answered(call, verdict, Ruling.DENIED_BY_PERSON, seq, approval)
@@ -186,14 +186,19 @@ class Enforcer:
         return _answered(call, verdict, Ruling.WAITING, seq, approval)
 
     def _let_through(
-        self, call: ToolCall, verdict: Verdict, approval: Approval | None, held_seq: int = 0
+        self,
+        call: ToolCall,
+        verdict: Verdict,
+        quota: LedgerQuota,
+        approval: Approval | None,
+        held_seq: int = 0,
     ) -> Decision:
         """Take the quota, use the approval up and put it on record that the call goes out.
 
         `held_seq` is the row of a held call's decision, 0 for a call decided just now.
         """
         if verdict.charges and not call.continues:
-            over = self._quota.reserve(verdict.charges, call.call_id)
+            over = quota.reserve(verdict.charges, call.call_id)
             if over is not None:
                 return self._deny(call, over, held_seq)
         if approval is not None:
@@ -214,17 +219,18 @@ class Enforcer:
 
     def _resume(self, call: ToolCall, held: Decision, *, hold: bool) -> Decision:
         """Judge anew: a deny set meanwhile beats the person's answer, an allow needs none."""
-        verdict = self._evaluate(call)
+        quota = LedgerQuota(self._ledger)
+        verdict = self._evaluate(call, quota)
         if verdict.effect is Effect.ALLOW:
             self._asking.withdraw(held.approval)
-            return self._let_through(call, verdict, None, held.seq)
+            return self._let_through(call, verdict, quota, None, held.seq)
         if verdict.effect is not Effect.APPROVE:
             self._asking.withdraw(held.approval)
             return self._deny(call, verdict, held.seq)
         definition = self._pins.definition_hash(call.tool)
         approval = self._asking.again(call, verdict, held.approval, definition)
         if approval.status == "allowed":
-            return self._let_through(call, verdict, approval, held.seq)
+            return self._let_through(call, verdict, quota, approval, held.seq)
         if approval.status == "pending" and hold:
             return _answered(call, verdict, Ruling.HOLD, held.seq, approval)
         ruling, ended = _ENDS[approval.status]

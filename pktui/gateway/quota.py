@@ -13,19 +13,20 @@ if TYPE_CHECKING:
 
 
 class LedgerQuota:
-    """The counters that all gateways share."""
+    """The counters that all gateways share, as one decision sees them in its transaction."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._counters = ledger.counters
+        self._sight = self._counters.sight()
 
     def usage(self, charge: Charge) -> Usage:
         """Return what is used in the charge's window now, without counting."""
-        used, retry_at_us = self._counters.usage(charge)
+        used, retry_at_us = self._counters.usage(charge, self._sight)
         return Usage(charge, used, retry_at_us)
 
     def reserve(self, charges: Sequence[Charge], call_id: str) -> Verdict | None:
         """Take every charge or none; return the denial where one does not fit."""
-        refused = self._counters.reserve(charges, call_id)
+        refused = self._counters.reserve(charges, call_id, self._sight)
         if refused is None:
             return None
         usage = self.usage(refused)

@@ -90,6 +90,13 @@ class _Window(msgspec.Struct):
     added: list[int] = msgspec.field(default_factory=list)
 
 
+class Sight(msgspec.Struct):
+    """What one transaction has seen of the counters, all at one time: each is read once."""
+
+    now_us: int
+    windows: dict[str, _Window] = msgspec.field(default_factory=dict)
+
+
 class Counters:
     """Reserves, releases and reads charges."""
 
@@ -98,39 +105,37 @@ class Counters:
         self._clock = clock
         self._until_prune = _PRUNE_EVERY
 
-    def usage(self, charge: Charge) -> tuple[Decimal, int]:
+    def sight(self) -> Sight:
+        """Return what a transaction hands to its looks and its reservation; nothing is read yet."""
+        return Sight(self._clock())
+
+    def usage(self, charge: Charge, sight: Sight | None = None) -> tuple[Decimal, int]:
         """Return the units in the window now, and when the charge would first fit.
 
         The time is 0 where it fits now and `NEVER_US` where it is larger than the limit.
         """
-        now = self._clock()
-        window = self._window(_key(charge), charge, now)
+        seen = sight or self.sight()
+        window = self._window(charge, seen)
         need = window.used + _millionths(charge) - _limit(charge)
         used = Decimal(window.used).scaleb(-6)
-        return used, self._retry_at(charge, window, need, now) if need > 0 else 0
+        return used, self._retry_at(charge, window, need, seen.now_us) if need > 0 else 0
 
-    def reserve(self, charges: Sequence[C], call_id: str) -> C | None:
+    def reserve(self, charges: Sequence[C], call_id: str, sight: Sight | None = None) -> C | None:
         """Take all charges for a call, or none and return the first that does not fit.
 
-        Joins a transaction that is under way. Raises `LedgerUnavailable`.
+        Joins a transaction that is under way; a `sight` must be of that one, and is new again
+        afterwards. Raises `LedgerUnavailable`.
         """
         with self._database.transaction():
-            now = self._clock()
-            windows: dict[str, _Window] = {}
-            for charge in charges:
-                key = _key(charge)
-                window = windows.get(key)
-                if window is None:
-                    window = windows[key] = self._window(key, charge, now)
-                amount = _millionths(charge)
-                if window.used + amount > _limit(charge):
-                    return charge
-                window.used += amount
-                window.added.append(amount)
-            for window in windows.values():
-                self._write(window, now, call_id)
-            self._prune_sometimes(now)
-        return None
+            seen = sight or self.sight()
+            refused = self._take(charges, seen)
+            if refused is None:
+                for window in seen.windows.values():
+                    if window.added:
+                        self._write(window, seen.now_us, call_id)
+                self._prune_sometimes(seen.now_us)
+            seen.windows.clear()
+        return refused
 
     def release(self, call_id: str) -> bool:
         """Give back what a call took; False where it took nothing or its windows have passed."""
@@ -154,12 +159,28 @@ class Counters:
         with self._database.transaction():
             return self._database.run("DELETE FROM charges WHERE expires_us <= ?", (self._clock(),))
 
-    def _window(self, key: str, charge: Charge, now: int) -> _Window:
-        window = _Window(key, _start_us(charge, now), _expiry_us(charge, now))
-        last = self._database.row(_LAST, (key, window.start_us))
-        if last is not None:
-            window.last_us, window.last_n, window.total, before = last
-            window.used = 0 if before is None else window.total - before
+    def _take(self, charges: Sequence[C], sight: Sight) -> C | None:
+        """Add the charges to their windows, not written yet, up to the first that does not fit."""
+        for charge in charges:
+            window = self._window(charge, sight)
+            amount = _millionths(charge)
+            if window.used + amount > _limit(charge):
+                return charge
+            window.used += amount
+            window.added.append(amount)
+        return None
+
+    def _window(self, charge: Charge, sight: Sight) -> _Window:
+        key = _key(charge)
+        window = sight.windows.get(key)
+        if window is None:
+            now = sight.now_us
+            window = _Window(key, _start_us(charge, now), _expiry_us(charge, now))
+            last = self._database.row(_LAST, (key, window.start_us))
+            if last is not None:
+                window.last_us, window.last_n, window.total, before = last
+                window.used = 0 if before is None else window.total - before
+            sight.windows[key] = window
         return window
 
     def _write(self, window: _Window, now: int, call_id: str) -> None:

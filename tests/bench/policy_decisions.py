@@ -62,10 +62,10 @@ def main() -> None:
     print(f"decision without quota               p50 {cost:8.1f} us  (budget 20)")
     with tempfile.TemporaryDirectory() as directory:
         ledger = Ledger.open(Path(directory) / "ledger.db")
-        quota = LedgerQuota(ledger)
 
         def reserved(call: Call) -> None:
             with ledger.transaction():
+                quota = LedgerQuota(ledger)
                 verdict = evaluate(limited, call, quota)
                 quota.reserve(verdict.charges, "call")
 

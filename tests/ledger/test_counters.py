@@ -34,6 +34,25 @@ def test_a_limit_gives_as_often_as_it_says(ledger: Ledger) -> None:
     assert [take(ledger, THREE) for _ in range(4)] == [None, None, None, THREE]
 
 
+def test_a_reservation_goes_on_from_what_was_looked_at(ledger: Ledger) -> None:
+    counters, other = ledger.counters, replace(THREE, counter="other")
+    for number in range(5):
+        with ledger.transaction():
+            sight = counters.sight()
+            assert counters.usage(other, sight)[0] == 0
+            assert counters.usage(THREE, sight)[0] == min(number, 3)
+            assert (counters.reserve([THREE], f"c{number}", sight) is None) is (number < 3)
+            assert counters.usage(THREE, sight)[0] == min(number + 1, 3)
+    assert usage(ledger, other) == (0, 0)
+
+
+def test_what_was_refused_is_not_seen_as_taken(ledger: Ledger) -> None:
+    with ledger.transaction():
+        sight = ledger.counters.sight()
+        assert ledger.counters.reserve([THREE] * 4, "c", sight) is THREE
+        assert ledger.counters.usage(THREE, sight)[0] == 0
+
+
 def test_a_sliding_window_frees_each_charge_one_window_later(ledger: Ledger, clock: Clock) -> None:
     for _ in range(3):
         take(ledger, THREE)
