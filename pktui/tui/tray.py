@@ -35,6 +35,7 @@ class Tray(Bar):
     def on_mount(self) -> None:
         """Stay away until something waits, then count down."""
         self.display = False
+        self.watch(self.app, "front", lambda _: self.refresh(), init=False)
         if self.services.background:
             self.set_interval(TICK_SECONDS, self.refresh)
 

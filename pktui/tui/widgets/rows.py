@@ -292,6 +292,11 @@ class Rows(ScrollView, Generic[T], can_focus=True):
             if new_value < old_value and new_value < self.max_scroll_y:
                 self._set_follow(False)
 
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """Let the bar begin where the list is: it hears of scrolling only while it is shown."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
+
     def watch_cursor(self, before: int, now: int) -> None:
         """Redraw the two rows and tell the owner."""
         for index in (before, now):

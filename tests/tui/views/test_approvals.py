@@ -402,6 +402,15 @@ class TestTray:
             assert f"opencode {INTO} build.shell 10:00" in text
             assert "a open" in text
 
+    async def test_it_offers_to_open_the_queue_only_elsewhere(self, house: House) -> None:
+        house.ask()
+        async with desk(house, "sessions") as at:
+            assert "a open" in at.screen_text()
+            await at.press("4")
+            assert "a open" not in at.screen_text()
+            await at.press("2")
+            assert "a open" in at.screen_text()
+
     async def test_it_is_not_there_while_nothing_waits(self, house: House) -> None:
         async with desk(house, "sessions") as at:
             assert not at.app.query_one(Tray).display

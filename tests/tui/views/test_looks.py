@@ -12,6 +12,7 @@ import pytest
 from pktui.ledger.records import Caller
 from pktui.settings import ConsoleSettings, Settings
 from pktui.tui.console import Console
+from pktui.tui.tray import Tray
 from pktui.tui.views.approvals.detail import Detail
 from tests.tui.house import AGENT, LARGE, SMALL, House
 
@@ -108,6 +109,8 @@ def _console(house: House, view: str, **console: Any) -> Console:
 
 def _press(*keys: str) -> Callable[[Pilot[int]], object]:
     async def run(pilot: Pilot[int]) -> None:
+        while not pilot.app.query_one(Tray).display:
+            await pilot.pause(0.05)
         for key in ("", *keys):
             if key:
                 await pilot.press(key)
