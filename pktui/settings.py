@@ -7,12 +7,11 @@ the name says.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import re
 import sys
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,13 +101,21 @@ class Paths(msgspec.Struct, frozen=True):
 def _runtime_dir(data_dir: Path) -> Path:
     """Choose a directory for sockets: one per data directory, short enough for an address."""
     key = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    candidates = [Path(base) / "pktui" / key] if base and Path(base).is_dir() else []
-    candidates += [data_dir / "run", Path(tempfile.gettempdir()) / f"pktui-{os.getuid()}" / key]
-    for candidate in candidates:
+    for candidate in _runtime_dirs(data_dir, key):
         if len(os.fsencode(candidate / "memory.sock")) <= SOCKET_PATH_LIMIT:
             return candidate
     return Path("/tmp") / f"pktui-{os.getuid()}" / key  # noqa: S108  owner and mode are checked
+
+
+def _runtime_dirs(data_dir: Path, key: str) -> Iterator[Path]:
+    """Yield where sockets would best go; few need the temporary directory, slow to be found."""
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base and Path(base).is_dir():
+        yield Path(base) / "pktui" / key
+    yield data_dir / "run"
+    import tempfile
+
+    yield Path(tempfile.gettempdir()) / f"pktui-{os.getuid()}" / key
 
 
 def check_server_name(name: str) -> str:
@@ -237,6 +244,8 @@ def _refuse_unknown(table: dict[str, Any], kind: type[msgspec.Struct], file: Pat
     for key, value in table.items():
         where = f"{at}{key}"
         if key not in fields:
+            import difflib
+
             near = difflib.get_close_matches(key, fields, n=1)
             cure = f"Did you mean {at}{near[0]}?" if near else f"Known here: {', '.join(fields)}"
             raise SettingsError(f"{file}: unknown key {where}", cure)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -62,6 +61,8 @@ def find_server(paths: Paths, name: str) -> ServerEntry:
     servers = load_servers(paths)
     if name in servers:
         return servers[name]
+    import difflib
+
     near = difflib.get_close_matches(name, servers, n=1)
     raise UnknownServer(
         f"no server {name!r} in {paths.servers_file}",

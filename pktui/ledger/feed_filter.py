@@ -13,9 +13,10 @@ hold together, and a leading "-" excludes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from pktui.query import Filter, Problem, Query
@@ -41,8 +42,7 @@ _PARTS = frozenset({"agent", "grant", "session", "project"})
 _SECOND = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """A column and the pattern it must (not) fit: of SQL's LIKE, escaped with a backslash."""
 
     column: str
@@ -50,8 +50,7 @@ class Match:
     negated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FeedFilter:
+class FeedFilter(msgspec.Struct, frozen=True):
     """Which calls the feed shows; the empty one shows all."""
 
     matches: tuple[Match, ...] = ()

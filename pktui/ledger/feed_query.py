@@ -7,8 +7,9 @@ until the page is full.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pktui.ledger.schema import CALLS
 
@@ -38,8 +39,7 @@ _TOOLS = f"""WITH RECURSIVE each (call_tool) AS (
     FROM each WHERE call_tool IS NOT NULL"""  # noqa: S608
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True):
     """What follows WHERE, with its values; empty: any row."""
 
     sql: str

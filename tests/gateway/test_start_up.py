@@ -24,6 +24,11 @@ def test_nothing_heavy_is_loaded(module: str) -> None:
     assert HEAVY.isdisjoint(loaded(f"pktui.gateway.{module}"))
 
 
+def test_what_few_starts_need_is_loaded_by_those_alone() -> None:
+    few = {"dataclasses", "difflib", "tempfile"}
+    assert few.isdisjoint(loaded("pktui.gateway.servers", "pktui.gateway.serving"))
+
+
 def test_the_server_is_started_before_the_relay_is_loaded() -> None:
     assert "sqlite3" not in loaded("pktui.gateway.run", "pktui.gateway.stdio")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from pktui.ledger.feed_filter import KEYS, FeedFilter, Match, like
 from pktui.query import Problem, parse_query
