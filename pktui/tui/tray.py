@@ -35,9 +35,12 @@ class Tray(Bar):
     def on_mount(self) -> None:
         """Stay away until something waits, then count down."""
         self.display = False
-        self.watch(self.app, "front", lambda _: self.refresh(), init=False)
+        self.watch(self.app, "front", self._view_changed, init=False)
         if self.services.background:
             self.set_interval(TICK_SECONDS, self.refresh)
+
+    def _view_changed(self) -> None:
+        self.refresh()
 
     def ledger_moved(self, waiting: tuple[Approval, ...]) -> None:
         """Show what waits now; ring where something new is among it."""
