@@ -102,9 +102,7 @@ async def test_a_long_tool_message_is_cut_until_asked_for(paths: Paths) -> None:
         assert "row 29" in room.text()
 
 
-async def test_copy_takes_the_marked_message(
-    paths: Paths, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_copy_takes_the_marked_message(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_CONNECTION", "so that the clipboard of this machine is left alone")
     async with sessions(paths) as room:
         await room.press("G", "enter", "left_square_bracket", "y")
