@@ -110,6 +110,7 @@ class Console(App[int], inherit_bindings=False):
         self.ledger = LedgerVitals()
         self._first_view = view
         self._beating = False
+        self._whole_beat = False
         self._sessions = -1
         self._policies = PolicyFiles(services.paths.policies_dir)
         self._stale: dict[str, set[str]] = {}
@@ -255,16 +256,17 @@ class Console(App[int], inherit_bindings=False):
     # The beat
 
     def beat(self) -> None:
-        """Read the ledger again, unless that is still going on."""
-        if not self._beating and self.is_running:
-            self._beating = True
-            self._read_ledger(None)
+        """Read all of the ledger's figures again, as soon as no other reading is going on."""
+        self._whole_beat = True
+        self._glance()
 
     def _glance(self) -> None:
-        """Read the ledger again where another process wrote to it."""
+        """Read the ledger again where another process wrote to it, or a whole beat is due."""
         if not self._beating and self.is_running:
             self._beating = True
-            self._read_ledger(self.ledger)
+            known = None if self._whole_beat else self.ledger
+            self._whole_beat = False
+            self._read_ledger(known)
 
     @work(thread=True, group="beat", description="beat")
     def _read_ledger(self, known: LedgerVitals | None) -> None:

@@ -304,3 +304,16 @@ def test_the_rate_reads_a_minute_at_a_time() -> None:
     assert asked[0] == 30
     assert len(asked) == 3
     assert max(asked[1:]) <= 4
+
+
+async def test_figures_are_counted_though_their_time_falls_into_another_reading(
+    house: House,
+) -> None:
+    async with desk(house, "feed", LARGE) as at:
+        call(house, 1)
+        at.app._beating = True
+        at.app.beat()
+        at.app._beating = False
+        at.app._glance()
+        await at.settle()
+        assert "2 Feed ● 1/min" in at.screen_text()

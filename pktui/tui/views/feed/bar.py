@@ -46,7 +46,7 @@ class FeedBar(Bar):
         """Return the sparkline, the rate, and the state of following."""
         ink, console = ink_of(self.app), cast("Console", self.app)
         spark = sparkline(self.counts, console.services.settings.console.glyphs)
-        rate = self.counts[-1] if self.counts else 0
+        rate = max(self.counts[-2:], default=0)
         if any(chip.why for chip in self.chips):
             return self._state()
         return (
