@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
+import tempfile
 
 import pytest
 
@@ -42,15 +42,14 @@ def test_the_stage_is_private_complete_and_removed() -> None:
     assert not stage.paths.runtime_dir.exists()
 
 
-def test_sockets_outside_of_the_stage_are_removed_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    with set_stage() as stage:
-        assert stage.paths.runtime_dir.is_relative_to(tmp_path)
-        make_private_directory(stage.paths.runtime_dir)
-        (stage.paths.runtime_dir / "memory.start").touch()
-    assert not stage.paths.runtime_dir.exists()
+def test_sockets_outside_of_the_stage_are_removed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as short:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        with set_stage() as stage:
+            assert stage.paths.runtime_dir.is_relative_to(short)
+            make_private_directory(stage.paths.runtime_dir)
+            (stage.paths.runtime_dir / "memory.start").touch()
+        assert not stage.paths.runtime_dir.exists()
 
 
 def test_nothing_of_the_user_is_touched(paths: Paths) -> None:
