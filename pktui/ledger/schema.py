@@ -128,6 +128,18 @@ _FIRST = (
     ) STRICT""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_REQUESTS_AND_FLAGS = (
+    """CREATE TABLE requests (
+        server TEXT NOT NULL,
+        method TEXT NOT NULL,
+        n INTEGER NOT NULL,
+        denied INTEGER NOT NULL,
+        last_us INTEGER NOT NULL,
+        PRIMARY KEY (server, method)
+    ) STRICT, WITHOUT ROWID""",
+    "ALTER TABLE tools ADD COLUMN flags TEXT NOT NULL DEFAULT '[]'",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REQUESTS_AND_FLAGS)
 VERSION = len(MIGRATIONS)
 """The schema this pktui writes, kept in the file as `user_version`."""
