@@ -140,6 +140,44 @@ _REQUESTS_AND_FLAGS = (
     "ALTER TABLE tools ADD COLUMN flags TEXT NOT NULL DEFAULT '[]'",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REQUESTS_AND_FLAGS)
+_STANDING_AND_PIN = (
+    """CREATE TABLE standing (
+        n INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        created_us INTEGER NOT NULL,
+        expires_us INTEGER NOT NULL,
+        server TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        args_hash TEXT NOT NULL,
+        arguments TEXT NOT NULL,
+        definition_hash TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        grant_name TEXT NOT NULL,
+        project TEXT NOT NULL,
+        session TEXT NOT NULL,
+        approval_id TEXT NOT NULL,
+        made_by TEXT NOT NULL,
+        uses INTEGER NOT NULL,
+        used_us INTEGER NOT NULL,
+        ended TEXT NOT NULL,
+        ended_by TEXT NOT NULL,
+        ended_us INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX standing_live ON standing (server) WHERE ended = ''",
+    """CREATE TABLE pin (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        salt BLOB NOT NULL,
+        hash BLOB NOT NULL,
+        n INTEGER NOT NULL,
+        r INTEGER NOT NULL,
+        p INTEGER NOT NULL,
+        set_us INTEGER NOT NULL,
+        tries INTEGER NOT NULL,
+        locked_until_us INTEGER NOT NULL
+    ) STRICT""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REQUESTS_AND_FLAGS, _STANDING_AND_PIN)
 VERSION = len(MIGRATIONS)
 """The schema this pktui writes, kept in the file as `user_version`."""
