@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,12 @@ PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
 SOCKET_PATH_LIMIT = 100
 """Bytes; the kernel takes 103 (macOS) to 107 (Linux) in a Unix socket's address."""
+
+SWITCHABLE = (
+    *("resources/read", "prompts/get", "completion/complete"),
+    *("sampling/createMessage", "elicitation/create"),
+)
+"""The methods besides tool calls that a server can be denied: three to it, two from it."""
 
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -196,6 +202,25 @@ class ConsoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Action id to key or comma-separated keys, for example `"session.end" = "E"`."""
 
 
+class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[servers.NAME]`: what holds for one server alone."""
+
+    policy: str = ""
+    """Its policy file, in the policies directory unless absolute; empty: `NAME.json` there."""
+    methods: dict[str, Literal["allow", "deny"]] = {}
+    """Methods of `SWITCHABLE` that are allowed (the default) or denied."""
+    redact: bool = False
+    """True: secrets in the results of its tools are masked before the agent sees them."""
+
+    @property
+    def denied(self) -> frozenset[str]:
+        """The methods that are switched off."""
+        return frozenset(method for method, rule in self.methods.items() if rule == "deny")
+
+
+_NO_SERVER_SETTINGS = ServerSettings()
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of `settings.toml`; every part has a default."""
 
@@ -204,6 +229,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     approvals: ApprovalSettings = ApprovalSettings()
     audit: AuditSettings = AuditSettings()
     console: ConsoleSettings = ConsoleSettings()
+    servers: dict[str, ServerSettings] = {}
+
+    def server(self, name: str) -> ServerSettings:
+        """Return what is set for a server."""
+        return self.servers.get(name, _NO_SERVER_SETTINGS)
+
+    def policy_file(self, paths: Paths, server: str) -> Path:
+        """Return the policy file of a server: the one set for it, else the one of its name."""
+        named = self.server(server).policy
+        return paths.policies_dir / Path(named).expanduser() if named else paths.policy_file(server)
 
 
 def load_settings(paths: Paths) -> Settings:
@@ -231,6 +266,7 @@ def _parse(raw: bytes, file: Path) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} is not valid TOML: {error}", "Mend that line") from error
     _refuse_unknown(table, Settings, file, "")
+    _check_servers(table.get("servers"), file)
     try:
         return msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
@@ -244,11 +280,7 @@ def _refuse_unknown(table: dict[str, Any], kind: type[msgspec.Struct], file: Pat
     for key, value in table.items():
         where = f"{at}{key}"
         if key not in fields:
-            import difflib
-
-            near = difflib.get_close_matches(key, fields, n=1)
-            cure = f"Did you mean {at}{near[0]}?" if near else f"Known here: {', '.join(fields)}"
-            raise SettingsError(f"{file}: unknown key {where}", cure)
+            raise SettingsError(f"{file}: unknown key {where}", _nearest(key, fields, at))
         inner = fields[key]
         if (
             isinstance(inner, type)
@@ -256,6 +288,30 @@ def _refuse_unknown(table: dict[str, Any], kind: type[msgspec.Struct], file: Pat
             and isinstance(value, dict)
         ):
             _refuse_unknown(value, inner, file, f"{where}.")
+
+
+def _check_servers(servers: object, file: Path) -> None:
+    """Check each table of `[servers]` and the methods that it names."""
+    for name, table in servers.items() if isinstance(servers, dict) else ():
+        check_server_name(name)
+        if not isinstance(table, dict):
+            continue
+        at = f"servers.{name}."
+        _refuse_unknown(table, ServerSettings, file, at)
+        methods = table.get("methods")
+        for method in methods if isinstance(methods, dict) else ():
+            if method not in SWITCHABLE:
+                raise SettingsError(
+                    f"{file}: {at}methods: {method} is no method that can be switched",
+                    _nearest(method, SWITCHABLE, ""),
+                )
+
+
+def _nearest(key: str, known: Iterable[str], at: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"Did you mean {at}{near[0]}?" if near else f"Known here: {', '.join(known)}"
 
 
 def bundled(*parts: str) -> Path:

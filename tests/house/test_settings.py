@@ -7,7 +7,15 @@ import msgspec
 import pytest
 
 from pktui.errors import SettingsError
-from pktui.settings import Paths, Settings, bundled, load_settings, make_private_directory
+from pktui.settings import (
+    SWITCHABLE,
+    Paths,
+    ServerSettings,
+    Settings,
+    bundled,
+    load_settings,
+    make_private_directory,
+)
 
 
 def write(paths: Paths, text: str) -> None:
@@ -33,6 +41,15 @@ def test_what_a_person_sets_is_read(paths: Paths) -> None:
         ("[audit]\nfsink = true\n", ["unknown key audit.fsink", "audit.fsync"]),
         ("[audit]\nfsync = 'yes'\n", ["bool", "audit.fsync"]),
         ("[audit\n", ["not valid TOML", "line 1"]),
+        ("[servers.x]\nredakt = true\n", ["unknown key servers.x.redakt", "servers.x.redact"]),
+        (
+            '[servers.x.methods]\n"sampling/createMesage" = "deny"\n',
+            ["servers.x.methods: sampling/createMesage", "Did you mean sampling/createMessage?"],
+        ),
+        ('[servers.x.methods]\n"tools/call" = "deny"\n', ["tools/call", "no method"]),
+        ('[servers.x.methods]\n"prompts/get" = "no"\n', ["servers", "'no'"]),
+        ("[servers]\nx = 1\n", ["servers", "object"]),
+        ("[servers.'../x']\n", ["cannot be used"]),
     ],
 )
 def test_a_mistake_names_the_file_the_key_and_the_cure(
@@ -43,6 +60,19 @@ def test_a_mistake_names_the_file_the_key_and_the_cure(
         load_settings(paths)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_what_is_set_for_one_server_holds_for_it_alone(paths: Paths) -> None:
+    write(
+        paths,
+        "[servers.x]\npolicy = 'strict.json'\n[servers.x.methods]\n'prompts/get' = 'deny'\n"
+        "'resources/read' = 'allow'\n",
+    )
+    settings = load_settings(paths)
+    assert settings.server("x").denied == {"prompts/get"}
+    assert settings.policy_file(paths, "x") == paths.policies_dir / "strict.json"
+    assert settings.server("y") == ServerSettings()
+    assert settings.policy_file(paths, "y") == paths.policies_dir / "y.json"
 
 
 @pytest.mark.parametrize("name", ["../evil", "", ".hidden", "a/b", "x" * 65, "a\nb"])
@@ -68,14 +98,18 @@ def test_bundled_files_are_found() -> None:
 def test_the_sample_settings_name_every_option_with_its_default(paths: Paths) -> None:
     sample = bundled("config", "settings.toml").read_text()
     set_all = "\n".join(
-        line[1:] if line[:1] == "#" and line[1:2] not in {" ", '"'} else line
+        line[1:] if line[:1] == "#" and (line[1:2] != " " and "session.end" not in line) else line
         for line in sample.splitlines()
     )
     write(paths, set_all)
-    assert load_settings(paths) == Settings()
-    for part in msgspec.structs.fields(Settings):
-        options = msgspec.structs.fields(part.type)
-        assert all(f"{option.name} = " in sample or option.name == "keys" for option in options)
+    loaded = load_settings(paths)
+    assert msgspec.structs.replace(loaded, servers={}) == Settings()
+    example = ServerSettings(methods=dict.fromkeys(SWITCHABLE, "allow"))
+    assert loaded.servers == {"example": example}
+    parts = [part.type for part in msgspec.structs.fields(Settings) if part.name != "servers"]
+    for part in (*parts, ServerSettings):
+        options = {option.name for option in msgspec.structs.fields(part)} - {"keys", "methods"}
+        assert all(f"{option} = " in sample for option in options)
 
 
 def test_every_directory_that_is_made_is_the_owners_alone(tmp_path: Path) -> None:
