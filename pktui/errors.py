@@ -8,7 +8,8 @@ PktuiError
 │   └── PolicyConflict    the file changed since it was read
 ├── LedgerError
 │   ├── LedgerUnavailable the file cannot be opened or written
-│   └── ApprovalError     an approval cannot be decided as asked
+│   ├── ApprovalError     an approval cannot be decided as asked
+│   └── GrantError        a grant cannot be made or revoked as asked
 ├── StoreError
 │   ├── MemoryUnavailable the memory service cannot be reached or started
 │   ├── NotFound          no session, message or entry has that id
@@ -63,6 +64,10 @@ class LedgerUnavailable(LedgerError):
 
 class ApprovalError(LedgerError):
     """An approval cannot be decided as asked: unknown, decided, expired or changed."""
+
+
+class GrantError(LedgerError):
+    """A grant cannot be made or revoked as asked: its name, its servers, its time."""
 
 
 class StoreError(PktuiError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pktui.ledger.approvals import Approvals
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pktui.ledger.grants import Grants
+
 _DEFAULTS = AuditSettings()
 
 
@@ -33,6 +36,7 @@ class Ledger:
         self, database: Database, audit: AuditSettings, clock: Callable[[], int], below: Below
     ) -> None:
         self._database = database
+        self._clock = clock
         self._reader: Database | None = None
         self._opening = threading.Lock()
         self._closed = False
@@ -68,6 +72,13 @@ class Ledger:
             ledger.close()
             raise
         return ledger
+
+    @cached_property
+    def grants(self) -> Grants:
+        """The bearer tokens' grants; loaded for those who listen or hand them out alone."""
+        from pktui.ledger.grants import Grants
+
+        return Grants(self._database, self.events, self._clock)
 
     @property
     def path(self) -> Path:

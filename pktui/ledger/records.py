@@ -13,10 +13,11 @@ from typing import Literal
 import msgspec
 
 EventKind = Literal[
-    "decision", "outcome", "refused", "approval", "policy", "pin", "start", "end", "note"
+    "decision", "outcome", "refused", "approval", "policy", "pin", "grant", "start", "end", "note"
 ]
 ApprovalStatus = Literal["pending", "allowed", "denied", "expired", "withdrawn", "spent"]
 PresenceKind = Literal["console", "gateway"]
+GrantStanding = Literal["valid", "expired", "revoked"]
 
 
 def now_us() -> int:
@@ -157,6 +158,31 @@ class Approval(msgspec.Struct, frozen=True):
     def caller(self) -> Caller:
         """Who asks."""
         return Caller(self.agent, self.grant, self.session, self.project)
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """Which servers the holder of a token may reach, over HTTP."""
+
+    name: str
+    servers: tuple[str, ...]
+    """Names; `*` stands for all."""
+    policy: str
+    """A policy file used instead of the servers' own; empty: theirs."""
+    created_us: int
+    expires_us: int = 0
+    """0: never."""
+    revoked_us: int = 0
+    """0: not revoked."""
+
+    def standing(self, now_us: int) -> GrantStanding:
+        """Tell whether its token counts at that time, and why not."""
+        if self.revoked_us:
+            return "revoked"
+        return "expired" if 0 < self.expires_us <= now_us else "valid"
+
+    def opens(self, server: str) -> bool:
+        """Tell whether it is for that server."""
+        return server in self.servers or "*" in self.servers
 
 
 class Present(msgspec.Struct, frozen=True):

@@ -178,6 +178,22 @@ _STANDING_AND_PIN = (
     ) STRICT""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REQUESTS_AND_FLAGS, _STANDING_AND_PIN)
+_GRANTS = (
+    """CREATE TABLE grants (
+        n INTEGER PRIMARY KEY,
+        key BLOB NOT NULL,
+        digest BLOB NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        servers TEXT NOT NULL,
+        policy TEXT NOT NULL,
+        created_us INTEGER NOT NULL,
+        expires_us INTEGER NOT NULL,
+        revoked_us INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX grants_key ON grants (key)",
+    "CREATE UNIQUE INDEX grants_name ON grants (name) WHERE revoked_us = 0",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REQUESTS_AND_FLAGS, _STANDING_AND_PIN, _GRANTS)
 VERSION = len(MIGRATIONS)
 """The schema this pktui writes, kept in the file as `user_version`."""
