@@ -6,7 +6,7 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import FrameType
@@ -29,9 +29,9 @@ WHOLE_STORY_SECONDS = 280
 def play_headless() -> int:
     """Play the story to its end; return 0 if every step went as it should, else 1."""
     began = time.monotonic()
-    with _ending_on_signals(), _time_limit(WHOLE_STORY_SECONDS):
+    with _ending_on_signals() as leave_if_asked, _time_limit(WHOLE_STORY_SECONDS):
         with set_stage() as stage:
-            failed = _tell(stage)
+            failed = _tell(stage, leave_if_asked)
         if not failed and stage.root.exists():
             failed = "The directories are removed"
     took = time.monotonic() - began
@@ -42,11 +42,12 @@ def play_headless() -> int:
     return 0
 
 
-def _tell(stage: Stage) -> str:
+def _tell(stage: Stage, leave_if_asked: Callable[[], None]) -> str:
     """Play every step; return the name of the one that failed, or nothing."""
     with AgentProcess(stage, "--led") as agent, Person(stage.paths) as person:
         steps = Story(stage, agent, person).steps()
         for number, step in enumerate(steps, 1):
+            leave_if_asked()
             if not _step_done(step, f"{number:2}/{len(steps)}"):
                 output.note(f"The agent's last words: {last_words(stage.log)}")
                 return step[0]
@@ -96,16 +97,26 @@ def _take_in_samples(stage: Stage) -> None:
 
 
 @contextlib.contextmanager
-def _ending_on_signals() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the demo the way Ctrl-C does, cleaning up."""
+def _ending_on_signals() -> Iterator[Callable[[], None]]:
+    """Let SIGTERM, SIGINT and a closed terminal end the demo, cleaning up.
+
+    Yields what to call now and then: Python drops an exception that a handler raises inside a
+    finalizer, and the request to end with it.
+    """
+    caught: list[int] = []
 
     def leave(number: int, _frame: FrameType | None) -> NoReturn:
+        caught.append(number)
         sys.exit(128 + number)
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    def leave_if_asked() -> None:
+        if caught:
+            sys.exit(128 + caught[0])
+
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = [signal.signal(number, leave) for number in numbers]
     try:
-        yield
+        yield leave_if_asked
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)

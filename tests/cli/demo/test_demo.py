@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from pktui.cli.demo.person import Unmet
-from pktui.cli.demo.play import play_headless
+from pktui.cli.demo.play import _ending_on_signals, play_headless
 from pktui.cli.demo.puppet import AgentProcess
 from pktui.cli.demo.script import Scene, Step
 from pktui.cli.demo.stage import Stage, processes_on, set_stage, wait_for
@@ -61,6 +61,23 @@ def test_a_story_that_is_broken_off_leaves_nothing(
         assert demo.wait(60) == status
     assert list(scratch.iterdir()) == []
     assert processes_on(Stage(root, Paths.at(root, root), root)) == ()
+
+
+def test_a_request_to_end_that_meets_a_finalizer_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    dropped: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", dropped.append)
+    with _ending_on_signals() as leave_if_asked:
+        leave_if_asked()
+        Finalized()
+        with pytest.raises(SystemExit, match="130"):
+            leave_if_asked()
+    assert len(dropped) == 1
 
 
 def test_a_step_that_does_not_come_true_is_named(
