@@ -127,16 +127,28 @@ def parse_when(value: str, now: datetime) -> datetime:
 
     Raises `ValueError` with a sentence for a person.
     """
-    age = _AGE.fullmatch(value)
-    if age:
+    return _moment(value, now, -1)
+
+
+def parse_until(value: str, now: datetime) -> datetime:
+    """Return the UTC time that an ISO date or time, or a span after `now`, stands for.
+
+    Raises `ValueError` with a sentence for a person.
+    """
+    return _moment(value, now, 1)
+
+
+def _moment(value: str, now: datetime, sign: int) -> datetime:
+    span = _AGE.fullmatch(value)
+    if span:
         try:
-            return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
+            return now + sign * timedelta(**{_UNITS[span[2]]: int(span[1])})
         except OverflowError as error:
-            raise ValueError(f"{value} is too long ago") from error
+            raise ValueError(f"{value} is too far away") from error
     try:
         when = datetime.fromisoformat(value)
     except ValueError as error:
         raise ValueError(
-            f"{value} is no time: use 2026-01-31, 2026-01-31T08:00 or an age like 30m, 2h, 7d"
+            f"{value} is no time: use 2026-01-31, 2026-01-31T08:00 or a span like 30m, 2h, 7d"
         ) from error
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)

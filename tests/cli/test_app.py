@@ -22,6 +22,7 @@ LISTED = (
     "policy",
     "approvals",
     "audit",
+    "grants",
     "clients",
     "doctor",
 )

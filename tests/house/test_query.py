@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
-from pktui.query import Filter, Term, parse_query, parse_when
+from pktui.query import Filter, Term, parse_query, parse_until, parse_when
 
 KEYS = ("agent", "session", "since", "tool")
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -63,7 +64,22 @@ def test_times_are_dates_or_ages(value: str, expected: datetime) -> None:
     assert parse_when(value, NOW) == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("30d", datetime(2026, 5, 31, 12, tzinfo=UTC)),
+        ("90s", datetime(2026, 5, 1, 12, 1, 30, tzinfo=UTC)),
+        ("2026-12-31", datetime(2026, 12, 31, tzinfo=UTC)),
+    ],
+)
+def test_ends_are_dates_or_spans(value: str, expected: datetime) -> None:
+    assert parse_until(value, NOW) == expected
+
+
+@pytest.mark.parametrize("read", [parse_when, parse_until])
 @pytest.mark.parametrize("value", ["yesterday", "2026-13-01", "999999w", ""])
-def test_what_is_no_time_says_what_is(value: str) -> None:
-    with pytest.raises(ValueError, match=r"use 2026-01-31|too long ago"):
-        parse_when(value, NOW)
+def test_what_is_no_time_says_what_is(
+    read: Callable[[str, datetime], datetime], value: str
+) -> None:
+    with pytest.raises(ValueError, match=r"use 2026-01-31|too far away"):
+        read(value, NOW)

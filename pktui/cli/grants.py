@@ -1,0 +1,151 @@
+"""`pktui grants`: tokens for agents that reach servers over HTTP."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from pktui.cli import output, reach
+from pktui.errors import UsageError
+
+if TYPE_CHECKING:
+    from pktui.ledger.records import Grant
+
+grants_app = typer.Typer()
+
+BY = "the command line"
+"""Who made or revoked it, as the record names it."""
+
+
+class GrantShown(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A grant as `--json` prints it; `token` is there only when it is made."""
+
+    name: str
+    standing: str
+    servers: tuple[str, ...]
+    policy: str
+    created_us: int
+    expires_us: int
+    revoked_us: int
+    token: str = ""
+
+
+@grants_app.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who it is for, as records say.")],
+    server: Annotated[
+        list[str],
+        typer.Option("--server", "-s", metavar="NAME", help="A server it opens; * for all."),
+    ],
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", metavar="FILE", help="A policy in place of the servers' own."),
+    ] = None,
+    expires: Annotated[
+        str,
+        typer.Option("--expires", metavar="WHEN", help="30d, 12h or a date; never if not given."),
+    ] = "",
+    json: output.JsonFlag = False,
+) -> None:
+    """Make a grant and print its token, which is shown this once."""
+    from pktui.ledger.records import now_us
+
+    now = now_us()
+    expires_us = _expiry(expires, now) if expires else 0
+    file = _policy_file(policy) if policy is not None else ""
+    with reach.ledger(write=True) as ledger:
+        grant, token = ledger.grants.create(name, server, file, expires_us, by=BY)
+    if json:
+        output.json(_shown(grant, now, token))
+    else:
+        output.line(token)
+    until = f" until {output.moment(expires_us)}" if expires_us else ""
+    opened = "every server" if "*" in grant.servers else ", ".join(grant.servers)
+    output.note(f"Grant {name} opens {opened}{until}. Its token is shown this once: keep it safe.")
+    _warn_unknown(grant)
+
+
+@grants_app.command("list")
+def list_(json: output.JsonFlag = False) -> None:
+    """List every grant there ever was, oldest first."""
+    from pktui.ledger.records import now_us
+
+    found: tuple[Grant, ...] = ()
+    if reach.used_before():
+        with reach.ledger() as ledger:
+            found = ledger.grants.list()
+    now = now_us()
+    if json:
+        output.json([_shown(grant, now) for grant in found])
+        return
+    rows = [
+        (
+            *(grant.name, grant.standing(now), ", ".join(grant.servers)),
+            *(output.moment(grant.created_us), output.moment(grant.expires_us or None)),
+            grant.policy,
+        )
+        for grant in found
+    ]
+    headers = ("name", "standing", "servers", "made", "expires", "policy")
+    output.table(headers, rows, empty="There is no grant. Make one with: pktui grants create")
+
+
+@grants_app.command()
+def revoke(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The grant to end.")],
+    json: output.JsonFlag = False,
+) -> None:
+    """End a grant: its token is refused from the next request on."""
+    from pktui.ledger.records import now_us
+
+    with reach.ledger(write=True) as ledger:
+        grant = ledger.grants.revoke(name, by=BY)
+    if json:
+        output.json(_shown(grant, now_us()))
+    else:
+        output.line(f"{grant.name} revoked: its token is refused from the next request on")
+
+
+def _expiry(text: str, now_us: int) -> int:
+    from pktui.query import parse_until
+
+    try:
+        when = parse_until(text, datetime.fromtimestamp(now_us / 1_000_000, UTC))
+    except ValueError as error:
+        raise UsageError(f"--expires: {error}") from error
+    return int(when.timestamp()) * 1_000_000
+
+
+def _policy_file(policy: Path) -> str:
+    """Return where the policy is, once it is known to be one."""
+    from pktui.policy.document import load_policy
+
+    load_policy(policy)
+    return str(policy.absolute())
+
+
+def _warn_unknown(grant: Grant) -> None:
+    from pktui.gateway.servers import load_servers
+    from pktui.settings import Paths
+
+    known = {*load_servers(Paths.from_environment()), "*"}
+    missing = ", ".join(server for server in grant.servers if server not in known)
+    if missing:
+        output.note(f"Not configured yet: {missing}. Add it with: pktui servers add")
+
+
+def _shown(grant: Grant, now_us: int, token: str = "") -> GrantShown:
+    return GrantShown(
+        name=grant.name,
+        standing=grant.standing(now_us),
+        servers=grant.servers,
+        policy=grant.policy,
+        created_us=grant.created_us,
+        expires_us=grant.expires_us,
+        revoked_us=grant.revoked_us,
+        token=token,
+    )
