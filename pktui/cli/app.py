@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,12 +104,9 @@ def console(
         if read_only:
             raise UsageError("--read-only is for the console", "Leave it out before a command")
         return
-    require_terminal()
-    from pktui.settings import Paths, load_settings
-    from pktui.tui.app import run_console
+    from pktui.cli.console import open_console
 
-    paths = Paths.from_environment()
-    raise typer.Exit(run_console(paths, load_settings(paths), read_only=read_only))
+    raise typer.Exit(open_console(read_only=read_only))
 
 
 def gateway(context: typer.Context) -> None:
@@ -118,20 +114,6 @@ def gateway(context: typer.Context) -> None:
     from pktui.gateway.run import main
 
     raise typer.Exit(main(context.args))
-
-
-def require_terminal() -> None:
-    """Raise `PktuiError` unless a person can see and type here."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise PktuiError(
-            "the console needs a terminal, and standard input or output is not one",
-            "Run it in a terminal, or use the commands that `pktui --help` lists",
-        )
-    if os.environ.get("TERM", "dumb") == "dumb":
-        raise PktuiError(
-            "the console needs a terminal that can draw, and TERM says this one cannot",
-            "Set TERM to what it is, for example xterm-256color",
-        )
 
 
 def run(argv: Sequence[str]) -> int:

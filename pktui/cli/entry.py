@@ -1,7 +1,6 @@
-"""Where `pktui` starts: the relay's path is kept free of everything a relay does not need.
+"""Where `pktui` starts: gateway and console are reached before the command-line library is.
 
-An agent waits for its gateway at every start, so `pktui gateway` is dispatched before the
-command-line library is imported.
+An agent waits for its gateway at every start, a person for the console.
 """
 
 from __future__ import annotations
@@ -15,6 +14,10 @@ def main() -> None:
         from pktui.gateway.run import main as run_gateway
 
         sys.exit(run_gateway(sys.argv[2:]))
+    if not sys.argv[1:]:
+        from pktui.cli.console import main as run_console
+
+        sys.exit(run_console())
     from pktui.cli.app import run
 
     sys.exit(run(sys.argv[1:]))

@@ -16,6 +16,7 @@ FORBIDDEN = [
     ("pktui.policy", (*HEAVY, "mcp", "textual", "typer", "asyncio", "yaml", "re2")),
     ("pktui.ledger", (*HEAVY, "mcp", "textual", "typer", "asyncio")),
     ("pktui.tui.app", (*HEAVY, "mcp", "typer", "starlette")),
+    ("pktui.cli.console", (*HEAVY, "mcp", "typer", "starlette")),
     ("pktui.cli.app", (*HEAVY, "mcp", "textual", "starlette")),
     ("pktui.agents", (*HEAVY, "mcp", "textual", "typer", "asyncio")),
 ]

@@ -22,7 +22,7 @@ def demo(
         from pktui.cli.demo.play import play_headless
 
         raise typer.Exit(play_headless())
-    from pktui.cli.app import require_terminal
+    from pktui.cli.console import require_terminal
     from pktui.cli.demo.play import play_in_console
 
     require_terminal()

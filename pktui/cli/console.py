@@ -1,0 +1,47 @@
+"""The console as a command: `pktui` alone starts it without the command-line library."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pktui.errors import PktuiError
+from pktui.text import one_line
+
+
+def main() -> int:
+    """Open the console for `pktui` without arguments; return its exit status."""
+    try:
+        return open_console(read_only=False)
+    except PktuiError as error:
+        print(f"pktui: {one_line(str(error), 2_000)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def open_console(*, read_only: bool) -> int:
+    """Open the console on the person's own data; return its exit status.
+
+    Raises `PktuiError` where there is no terminal to draw on, or the settings cannot be used.
+    """
+    require_terminal()
+    from pktui.settings import Paths, load_settings
+    from pktui.tui.app import run_console
+
+    paths = Paths.from_environment()
+    return run_console(paths, load_settings(paths), read_only=read_only)
+
+
+def require_terminal() -> None:
+    """Raise `PktuiError` unless a person can see and type here."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise PktuiError(
+            "the console needs a terminal, and standard input or output is not one",
+            "Run it in a terminal, or use the commands that `pktui --help` lists",
+        )
+    if os.environ.get("TERM", "dumb") == "dumb":
+        raise PktuiError(
+            "the console needs a terminal that can draw, and TERM says this one cannot",
+            "Set TERM to what it is, for example xterm-256color",
+        )
