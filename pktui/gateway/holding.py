@@ -30,44 +30,36 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct):
-    """A call that waits here. Times are of the monotonic clock, in seconds."""
+    """A call that waits here, and who is told of it. Times are of the monotonic clock, in seconds.
 
+    `key` tells it from all others that are held here. `release` gets it with its answer,
+    `progress` whenever its client may be told that it still waits.
+    """
+
+    key: object
     message: Message
     call: ToolCall
     decision: Decision
+    release: Callable[[Held, Decision], None]
+    progress: Callable[[Held], None]
     until: float = 0
     next_progress: float = 0
     steps: int = 0
 
 
-Release = Callable[[Held, "Decision"], None]
-Progress = Callable[[Held], None]
-
-
 class Holder:
-    """The held calls of one client connection."""
+    """The held calls to one server; `clock` is monotonic, in seconds."""
 
-    def __init__(
-        self,
-        enforcer: Enforcer,
-        pace: Pace,
-        *,
-        release: Release,
-        progress: Progress,
-        clock: Callable[[], float],
-    ) -> None:
-        """`release` gets each call with its answer, `progress` each call whose client may wait."""
+    def __init__(self, enforcer: Enforcer, pace: Pace, clock: Callable[[], float]) -> None:
         self._enforcer = enforcer
         self._pace = pace
-        self._release = release
-        self._progress = progress
         self._clock = clock
         self._changed = threading.Condition()
         self._held: dict[object, Held] = {}
         self._thread: threading.Thread | None = None
 
-    def __contains__(self, request_id: object) -> bool:
-        return request_id in self._held
+    def __contains__(self, key: object) -> bool:
+        return key in self._held
 
     @property
     def full(self) -> bool:
@@ -80,16 +72,16 @@ class Holder:
         held.until = now + self._pace.hold
         held.next_progress = now
         with self._changed:
-            self._held[held.message.id] = held
+            self._held[held.key] = held
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="approvals", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
-    def withdraw(self, request_id: object) -> bool:
+    def withdraw(self, key: object) -> bool:
         """Take back one call; tell whether it was held here."""
         with self._changed:
-            held = self._held.pop(request_id, None)
+            held = self._held.pop(key, None)
         if held is None:
             return False
         self._enforcer.withdraw(held.call, held.decision)
@@ -119,16 +111,16 @@ class Holder:
         for held in tuple(self._held.values()):
             decision = self._answer(held, now, changed=changed)
             if decision is not None:
-                self._release(held, decision)
+                held.release(held, decision)
             elif now >= held.next_progress:
                 held.steps += 1
                 held.next_progress = now + self._pace.progress
-                self._progress(held)
+                held.progress(held)
 
     def _answer(self, held: Held, now: float, *, changed: bool) -> Decision | None:
         """Return the call's answer and let go of it; None where it goes on waiting."""
         with self._changed:
-            if self._held.get(held.message.id) is not held:
+            if self._held.get(held.key) is not held:
                 return None
             time_is_up = now >= held.until
             if not (changed or time_is_up or self._enforcer.is_over(held.decision)):
@@ -137,5 +129,5 @@ class Holder:
             if decision.ruling is Ruling.HOLD:
                 held.decision = decision
                 return None
-            del self._held[held.message.id]
+            del self._held[held.key]
             return decision

@@ -24,6 +24,7 @@ from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.gateway.enforcer import Enforcer
+    from pktui.gateway.jsonrpc import Id
     from pktui.ledger.records import Caller
 
 _NAME_LIMIT: Final = 100
@@ -64,27 +65,41 @@ class Wiring(msgspec.Struct, frozen=True):
     ticks: Callable[[], int]
 
 
+class Pending(msgspec.Struct, frozen=True):
+    """What waits: forwarded requests, held calls, and calls that the server asked more about.
+
+    Relays of one client's connection share it, so that one can cancel what came through another.
+    `scope` tells their held calls from those of other connections in the same holder.
+    """
+
+    holder: Holder
+    in_flight: InFlight
+    continuations: Continuations
+    scope: str = ""
+
+    @classmethod
+    def of(cls, enforcer: Enforcer, pace: Pace, ticks: Callable[[], int]) -> Pending:
+        """Return that of a connection of its own; `ticks` is monotonic, in nanoseconds."""
+        holder = Holder(enforcer, pace, lambda: ticks() / 1e9)
+        return cls(holder, InFlight(), Continuations())
+
+
 class Relay:
     """One client's connection to one server, policed."""
 
     def __init__(
-        self, enforcer: Enforcer, caller: Caller, wiring: Wiring, limits: Limits, pace: Pace
+        self, enforcer: Enforcer, caller: Caller, wiring: Wiring, limits: Limits, pending: Pending
     ) -> None:
         self._enforcer = enforcer
         self._caller = caller
         self._wiring = wiring
         self._limits = limits
-        self._in_flight = InFlight()
-        self._continuations = Continuations()
+        self._holder = pending.holder
+        self._in_flight = pending.in_flight
+        self._continuations = pending.continuations
+        self._scope = pending.scope
         self._client_info: object = None
         self._ended = ""
-        self._holder = Holder(
-            enforcer,
-            pace,
-            release=self._release,
-            progress=self._tell_progress,
-            clock=lambda: wiring.ticks() / 1e9,
-        )
 
     # from the client
 
@@ -97,9 +112,19 @@ class Relay:
                 raise jsonrpc.too_large(self._limits.size)
             self._take(jsonrpc.parse(line, self._limits))
         except Refused as refused:
-            head = line.head if isinstance(line, TooLong) else line
-            self._enforcer.refused(self._caller, refused, head)
-            self._reply(jsonrpc.error_line(refused.code, refused.why, refused.request_id))
+            self.refuse(refused, line.head if isinstance(line, TooLong) else line)
+
+    def take(self, message: Message) -> None:
+        """Take one message of the client, parsed before."""
+        try:
+            self._take(message)
+        except Refused as refused:
+            self.refuse(refused, message.raw)
+
+    def refuse(self, refused: Refused, line: bytes) -> None:
+        """Record a client line that was not understood, and answer it."""
+        self._enforcer.refused(self._caller, refused, line)
+        self._reply(jsonrpc.error_line(refused.code, refused.why, refused.request_id))
 
     def _take(self, message: Message) -> None:
         self._learn_name(message)
@@ -108,12 +133,12 @@ class Relay:
         elif message.method == "tools/call":
             dropped = Refused(jsonrpc.INVALID_REQUEST, "tools/call was sent as a notification")
             self._enforcer.refused(self._caller, dropped, message.raw)
-        elif message.method != "notifications/cancelled" or not self._cancel(message):
+        elif message.method != "notifications/cancelled" or not self._take_cancel(message):
             self._wiring.to_server(message.raw)
 
     def _take_request(self, message: Message) -> None:
         assert message.id is not None
-        if message.id in self._in_flight or message.id in self._holder:
+        if message.id in self._in_flight or self._key(message.id) in self._holder:
             raise Refused(
                 jsonrpc.INVALID_REQUEST, "a request with this id still waits", message.id_text
             )
@@ -132,7 +157,9 @@ class Relay:
         call = msgspec.structs.replace(call, continues=origin) if origin else call
         decision = self._enforcer.decide(call, hold=not self._holder.full)
         if decision.ruling is Ruling.HOLD:
-            self._holder.hold(Held(message, call, decision))
+            key = self._key(message.id)
+            held = Held(key, message, call, decision, self._release, self._tell_progress)
+            self._holder.hold(held)
         else:
             self._carry_out(message, call, decision)
 
@@ -169,17 +196,26 @@ class Relay:
             self._caller = msgspec.structs.replace(self._caller, agent=agent)
             self._wiring.named(agent)
 
-    def _cancel(self, message: Message) -> bool:
-        """Take back a held call, which its server never saw, or note that a call was cancelled."""
+    def _take_cancel(self, message: Message) -> bool:
         request_id = message.params.get("requestId")
         if isinstance(request_id, bool) or not isinstance(request_id, str | int | float):
             return False
-        if self._holder.withdraw(request_id):
+        return self.cancel(request_id)
+
+    def cancel(self, request_id: Id) -> bool:
+        """Take back a held call, which its server never saw, or note that a call was cancelled.
+
+        Tells whether it was held.
+        """
+        if self._holder.withdraw(self._key(request_id)):
             return True
         waiting = self._in_flight.take(request_id)
         if waiting is not None:
             self._settle(waiting, "cancelled")
         return False
+
+    def _key(self, request_id: Id | None) -> tuple[str, Id | None]:
+        return self._scope, request_id
 
     # from the server
 
@@ -293,7 +329,7 @@ class Relay:
         """Take no further requests: answer them, and the held calls, with this reason."""
         self._ended = self._ended or why
         for held, decision in self._holder.withdraw_all():
-            self._carry_out(held.message, held.call, decision)
+            held.release(held, decision)
 
     @property
     def busy(self) -> bool:

@@ -20,7 +20,7 @@ from pktui.gateway.ends import End, Ends
 from pktui.gateway.holding import Pace
 from pktui.gateway.jsonrpc import Limits
 from pktui.gateway.lines import Outlet, read_lines
-from pktui.gateway.relay import Relay, Wiring
+from pktui.gateway.relay import Pending, Relay, Wiring
 from pktui.ledger.records import now_us
 
 if TYPE_CHECKING:
@@ -85,12 +85,13 @@ def _relay(
         ticks=time.monotonic_ns,
     )
     gateway = settings.gateway
+    pace = Pace(settings.approvals.hold_seconds, settings.approvals.progress_seconds)
     relay = Relay(
         desk.enforcer,
         desk.caller,
         wiring,
         Limits(gateway.max_message_bytes, gateway.max_depth),
-        Pace(settings.approvals.hold_seconds, settings.approvals.progress_seconds),
+        Pending.of(desk.enforcer, pace, time.monotonic_ns),
     )
     upstream.start(relay.from_server, lambda: ends.put(End("server")))
     reader = threading.Thread(

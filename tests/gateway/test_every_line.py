@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pktui.gateway.calls import Decision, Ruling, ToolCall
 from pktui.gateway.holding import Pace
 from pktui.gateway.jsonrpc import Limits, Refused
-from pktui.gateway.relay import Relay, Wiring
+from pktui.gateway.relay import Pending, Relay, Wiring
 from pktui.ledger.records import Caller
 
 NAMES = st.sampled_from(
@@ -116,7 +116,8 @@ def test_a_line_is_refused_or_policed_or_passes_byte_for_byte(line: bytes) -> No
         now_us=lambda: 0,
         ticks=lambda: 0,
     )
-    relay = Relay(recorder, Caller(), wiring, Limits(), Pace())  # type: ignore[arg-type]
+    pending = Pending.of(recorder, Pace(), lambda: 0)  # type: ignore[arg-type]
+    relay = Relay(recorder, Caller(), wiring, Limits(), pending)  # type: ignore[arg-type]
     relay.from_client(line)
     assert to_server in ([], [line])
     if to_server:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pktui.gateway.holding import Pace
 from pktui.gateway.jsonrpc import Limits
-from pktui.gateway.relay import Relay, Wiring
+from pktui.gateway.relay import Pending, Relay, Wiring
 from tests.gateway.conftest import CALLER, House
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Wired:
                 ticks=time.monotonic_ns,
             ),
             limits or Limits(),
-            pace or Pace(),
+            Pending.of(house.enforcer, pace or Pace(), time.monotonic_ns),
         )
 
     def request(self, method: str, params: Any = None, *, request_id: Any = 1) -> bytes:
