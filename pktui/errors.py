@@ -9,6 +9,7 @@ PktuiError
 ├── LedgerError
 │   ├── LedgerUnavailable the file cannot be opened or written
 │   ├── ApprovalError     an approval cannot be decided as asked
+│   │   └── PinError      the PIN is missing, wrong, or locked after wrong ones
 │   └── GrantError        a grant cannot be made or revoked as asked
 ├── StoreError
 │   ├── MemoryUnavailable the memory service cannot be reached or started
@@ -64,6 +65,10 @@ class LedgerUnavailable(LedgerError):
 
 class ApprovalError(LedgerError):
     """An approval cannot be decided as asked: unknown, decided, expired or changed."""
+
+
+class PinError(ApprovalError):
+    """The PIN for decisions is missing or wrong, or locked after wrong ones."""
 
 
 class GrantError(LedgerError):

@@ -11,12 +11,13 @@ as expired from that moment, whether or not the row says so yet.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pktui.errors import ApprovalError, LedgerUnavailable
-from pktui.ledger.canonical import json_text
+from pktui.ledger.canonical import args_hash, json_text
 from pktui.ledger.masking import mask_arguments
 from pktui.ledger.records import Approval, ApprovalStatus, Caller, NewApproval
 from pktui.ledger.speakable import Below, speakable_id
@@ -36,12 +37,40 @@ _ATTEMPTS = 64
 _LIST = "List what waits with: pktui approvals list"
 
 
+class Stop(msgspec.Struct, frozen=True):
+    """Who stopped everything, and when."""
+
+    by: str
+    at_us: int
+
+
+def hash_of_shown(approval: Approval) -> str:
+    """Return the hash of the very arguments that are shown; a decision carries it.
+
+    Raises `ApprovalError` where they cannot be read.
+    """
+    try:
+        return args_hash(json.loads(approval.arguments))
+    except (ValueError, RecursionError) as error:
+        raise ApprovalError(
+            f"the arguments of approval {approval.id} cannot be read, so nothing was decided",
+            "The agent can ask again with the same call",
+        ) from error
+
+
 class Approvals:
     """Opens, finds, decides and uses approvals."""
 
     def __init__(
-        self, database: Database, events: Events, clock: Callable[[], int], below: Below
+        self,
+        database: Database,
+        events: Events,
+        clock: Callable[[], int],
+        below: Below,
+        check_pin: Callable[[str, str], None] = lambda _pin, _by: None,
     ) -> None:
+        """`check_pin` takes the PIN given and who gave it; raises `PinError` where it is wrong."""
+        self.check_pin = check_pin
         self._database = database
         self._events = events
         self._clock = clock
@@ -112,14 +141,29 @@ class Approvals:
         return tuple(map(self._approval, rows))
 
     def decide(
-        self, approval_id: str, allow: bool, *, by: str, args_hash: str, words: str = ""
+        self,
+        approval_id: str,
+        allow: bool,
+        *,
+        by: str,
+        args_hash: str,
+        words: str = "",
+        pin: str = "",
     ) -> Approval:
         """Allow or deny, once. `args_hash` is that of the arguments the person was shown.
 
         A permission that is not used lapses after as long as the question was open for. Raises
-        `ApprovalError` where it is unknown, decided (and says by whom), expired or not the call
-        that was shown, or where an allowance meets the stop; `LedgerUnavailable`.
+        `ApprovalError` where it is unknown, decided (and says by whom), expired, not the call
+        that was shown or of a tool redefined since, or where an allowance meets the stop;
+        `PinError` where one is set and `pin` is not it; `LedgerUnavailable`.
         """
+        self.check_pin(pin, by)
+        return self.answer(approval_id, allow, by=by, args_hash=args_hash, words=words)
+
+    def answer(
+        self, approval_id: str, allow: bool, *, by: str, args_hash: str, words: str = ""
+    ) -> Approval:
+        """Decide after the PIN was checked; for answers that are part of a larger change."""
         self.expire()
         with self._database.transaction():
             approval = self.get(approval_id)
@@ -130,10 +174,8 @@ class Approvals:
                     f"approval {approval_id} is not for the arguments that were shown",
                     "Look at it again, then decide",
                 )
-            if allow and self.stopped():
-                raise ApprovalError(
-                    "everything is stopped, so nothing can be allowed", "Release the stop first"
-                )
+            if allow:
+                self._check_allowable(approval)
             now = self._clock()
             return self._settle(
                 msgspec.structs.replace(
@@ -155,6 +197,15 @@ class Approvals:
         """Take a question back because nobody waits for its answer; False where none is open."""
         return self._move(approval_id, "pending", "withdrawn")
 
+    def void(self, approval_id: str) -> bool:
+        """Take back a question, or a permission that was not used, that cannot hold any more."""
+        return self.withdraw(approval_id) or self._move(approval_id, "allowed", "withdrawn")
+
+    def masked(self, approval_id: str) -> str:
+        """Return the arguments with their secrets masked, empty where the id is unknown."""
+        row = self._database.row("SELECT masked FROM approvals WHERE id = ?", (approval_id,))
+        return str(row[0]) if row else ""
+
     def expire(self) -> tuple[Approval, ...]:
         """Write down what has expired and return it."""
         overdue = f"{_SELECT} WHERE status IN ('pending', 'allowed') AND expires_us <= ? ORDER BY n"
@@ -165,7 +216,10 @@ class Approvals:
             return tuple(self._settle(self._approval(row), row[_STATUS]) for row in rows)
 
     def stop(self, *, by: str) -> tuple[Approval, ...]:
-        """Deny all that waits and, until `release`, every call; return what was denied."""
+        """Deny all that waits and, until `release`, every call; return what was denied.
+
+        Permissions that were not used yet are taken back; no PIN is needed to stop.
+        """
         self.expire()
         with self._database.transaction():
             now = self._clock()
@@ -173,6 +227,8 @@ class Approvals:
                 "INSERT OR REPLACE INTO switches VALUES ('stopped', ?, ?)", (by, now)
             )
             self._events.append("note", detail={"stopped": True, "by": by})
+            for row in self._database.rows(f"{_SELECT} WHERE status = 'allowed' ORDER BY n"):
+                self._move(row[0], "allowed", "withdrawn")
             return tuple(
                 self._settle(
                     msgspec.structs.replace(
@@ -187,8 +243,9 @@ class Approvals:
                 for waiting in self.pending()
             )
 
-    def release(self, *, by: str) -> bool:
-        """End the stop; False where there was none."""
+    def release(self, *, by: str, pin: str = "") -> bool:
+        """End the stop; False where there was none. Raises `PinError`."""
+        self.check_pin(pin, by)
         with self._database.transaction():
             released = self._database.run("DELETE FROM switches WHERE name = 'stopped'") > 0
             if released:
@@ -198,6 +255,11 @@ class Approvals:
     def stopped(self) -> bool:
         """Tell whether every call is to be denied."""
         return self._database.row("SELECT 1 FROM switches WHERE name = 'stopped'") is not None
+
+    def stop_in_force(self) -> Stop | None:
+        """Return who stopped everything and when, or None."""
+        row = self._database.row("SELECT by_whom, at_us FROM switches WHERE name = 'stopped'")
+        return Stop(*row) if row else None
 
     def _move(self, approval_id: str, old: ApprovalStatus, new: ApprovalStatus) -> bool:
         with self._database.transaction():
@@ -223,6 +285,20 @@ class Approvals:
             raise ApprovalError(f"approval {approval.id} is not {old} any more", _LIST)
         self._record(approval, approval.status)
         return self.get(approval.id) or approval
+
+    def _check_allowable(self, approval: Approval) -> None:
+        if self.stopped():
+            raise ApprovalError(
+                "everything is stopped, so nothing can be allowed", "Release the stop first"
+            )
+        row = self._database.row(
+            "SELECT hash FROM tools WHERE server = ? AND name = ?", (approval.server, approval.tool)
+        )
+        if row is not None and approval.definition_hash not in ("", row[0]):
+            raise ApprovalError(
+                f"tool {approval.tool} was redefined since {approval.id} was asked",
+                "The agent's next call asks anew",
+            )
 
     def _check_open(self, approval_id: str, approval: Approval | None) -> None:
         if approval is None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pktui.ledger.grants import Grants
+    from pktui.ledger.pin import Pin
+    from pktui.ledger.standing import Standing
 
 _DEFAULTS = AuditSettings()
 
@@ -33,16 +35,23 @@ class Ledger:
     """
 
     def __init__(
-        self, database: Database, audit: AuditSettings, clock: Callable[[], int], below: Below
+        self,
+        database: Database,
+        audit: AuditSettings,
+        clock: Callable[[], int],
+        below: Below,
+        require_pin: bool,
     ) -> None:
         self._database = database
         self._clock = clock
+        self._below = below
+        self._require_pin = require_pin
         self._reader: Database | None = None
         self._opening = threading.Lock()
         self._closed = False
         self.events = Events(database, clock, audit)
         self.feed = Feed(self._read, clock)
-        self.approvals = Approvals(database, self.events, clock, below)
+        self.approvals = Approvals(database, self.events, clock, below, self._check_pin)
         self.counters = Counters(database, clock)
         self.catalogue = Catalogue(database, self.events, clock)
         self.presence = Presence(database, clock)
@@ -56,15 +65,17 @@ class Ledger:
         read_only: bool = False,
         clock: Callable[[], int] = now_us,
         below: Below = random_below,
+        require_pin: bool = False,
     ) -> Ledger:
         """Open the file, made where it is missing unless `read_only`.
 
         Approvals that ran out meanwhile are settled, so that their arguments are masked.
-        `clock` returns microseconds since the epoch, `below` draws the approvals' ids. Raises
+        `clock` returns microseconds since the epoch, `below` draws the approvals' ids.
+        `require_pin`: nothing is decided without a PIN, even where none is set yet. Raises
         `LedgerUnavailable` with the cause and what to do.
         """
         database = open_database(path, fsync=audit.fsync, read_only=read_only)
-        ledger = cls(database, audit, clock, below)
+        ledger = cls(database, audit, clock, below, require_pin)
         try:
             if not read_only:
                 ledger.approvals.expire()
@@ -79,6 +90,20 @@ class Ledger:
         from pktui.ledger.grants import Grants
 
         return Grants(self._database, self.events, self._clock)
+
+    @cached_property
+    def pin(self) -> Pin:
+        """The PIN for decisions; loaded for those who decide."""
+        from pktui.ledger.pin import Pin
+
+        return Pin(self._database, self.events, self._clock, required=self._require_pin)
+
+    @cached_property
+    def standing(self) -> Standing:
+        """The standing approvals; loaded once a call needs an approval."""
+        from pktui.ledger.standing import Standing
+
+        return Standing(self._database, self.events, self.approvals, self._clock, self._below)
 
     @property
     def path(self) -> Path:
@@ -114,6 +139,9 @@ class Ledger:
             if self._reader is not None:
                 self._reader.close()
         self._database.close()
+
+    def _check_pin(self, pin: str, by: str) -> None:
+        self.pin.check(pin, by=by)
 
     def _read(self) -> Database:
         """Return the connection that only reads; once closed, one that says so when used."""

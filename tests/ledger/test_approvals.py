@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from pktui.errors import ApprovalError
 from pktui.ledger import Approval, Caller, Ledger, NewApproval, args_hash
+from pktui.ledger.approvals import Stop, hash_of_shown
 from tests.ledger.conftest import CLAUDE, MINUTE, START_US, Clock, Dice
 
 if TYPE_CHECKING:
@@ -239,3 +240,40 @@ def test_what_ran_out_while_nobody_looked_is_settled_when_opened(
     Ledger.open(file, clock=clock).close()
     assert "sk-" not in now(ledger, waiting).arguments
     assert kinds(ledger) == ["pending", "expired"]
+
+
+def test_a_stop_takes_back_what_was_allowed_and_not_used(ledger: Ledger, waiting: Approval) -> None:
+    allow(ledger, waiting)
+    assert ledger.approvals.stop(by="ada") == ()
+    assert not ledger.approvals.spend(waiting.id)
+    assert now(ledger, waiting).status == "withdrawn"
+    assert ledger.approvals.stop_in_force() == Stop("ada", START_US)
+    ledger.approvals.release(by="ada")
+    assert ledger.approvals.stop_in_force() is None
+
+
+def test_a_call_of_a_tool_redefined_since_can_only_be_denied(
+    ledger: Ledger, waiting: Approval
+) -> None:
+    ledger.catalogue.saw("memory", [{"name": "store_knowledge", "description": "Sends it away."}])
+    with pytest.raises(ApprovalError, match="was redefined since"):
+        allow(ledger, waiting)
+    assert deny(ledger, waiting).status == "denied"
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_what_cannot_hold_any_more_is_taken_back(
+    ledger: Ledger, waiting: Approval, answered: bool
+) -> None:
+    if answered:
+        allow(ledger, waiting)
+    assert ledger.approvals.void(waiting.id)
+    assert now(ledger, waiting).status == "withdrawn"
+    assert not ledger.approvals.void(waiting.id)
+
+
+def test_the_hash_of_what_is_shown_is_of_the_very_text(waiting: Approval) -> None:
+    assert hash_of_shown(waiting) == HASH
+    assert hash_of_shown(replace(waiting, arguments='{"title":"Other"}')) != HASH
+    with pytest.raises(ApprovalError, match="cannot be read"):
+        hash_of_shown(replace(waiting, arguments="{"))
