@@ -11,6 +11,8 @@ from typing import Any, Final
 from pktui.gateway import jsonrpc
 from pktui.gateway.calls import Decision, Ruling
 
+METHODS_RULE: Final = "(methods)"
+"""The rule of what is switched off in the settings."""
 _SECOND: Final = 1_000_000
 _EFFECTS: Final = {Ruling.WAITING: "approve", Ruling.HOLD: "approve"}
 
@@ -26,6 +28,16 @@ def refusal_line(decision: Decision, request_id: bytes, *, modern: bool, now_us:
     if modern:
         result["resultType"] = "complete"
     result["_meta"] = {"pktui/decision": _described(decision, now_us)}
+    return jsonrpc.result_line(result, request_id)
+
+
+def withheld_line(why: str, request_id: bytes, *, modern: bool) -> bytes:
+    """Return the result of a call whose own result the client may not see."""
+    text = f"[DENIED by pktui] {_sentence(why)} Do without it, or ask the person to allow it."
+    result: dict[str, Any] = {"content": [{"type": "text", "text": text}], "isError": True}
+    if modern:
+        result["resultType"] = "complete"
+    result["_meta"] = {"pktui/decision": {"effect": "deny", "rule": METHODS_RULE, "reason": why}}
     return jsonrpc.result_line(result, request_id)
 
 

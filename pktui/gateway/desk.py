@@ -40,9 +40,11 @@ class Desk:
         self._log = log
         self._ledger = Ledger.open(paths.ledger_file, audit=settings.audit)
         self.caller = Caller("", grant, os.urandom(16).hex(), os.getcwd())  # noqa: PTH109
-        policy = open_policy(paths, server, policy_file, changed=self._policy_changed)
+        rules = settings.server(server)
+        named = policy_file or (settings.policy_file(paths, server) if rules.policy else None)
+        policy = open_policy(paths, server, named, changed=self._policy_changed)
         self.enforcer = Enforcer(
-            self._ledger, policy, settings.approvals, server, clock=now_us, log=log
+            self._ledger, policy, settings.approvals, server, clock=now_us, log=log, rules=rules
         )
         self._token = ""
         policy.current()

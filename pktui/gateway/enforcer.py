@@ -16,9 +16,11 @@ from pktui.errors import LedgerError, PktuiError
 from pktui.gateway.asking import Asking
 from pktui.gateway.audit import Audit
 from pktui.gateway.calls import Decision, Outcome, Ruling, ToolCall
+from pktui.gateway.methods import Methods
 from pktui.gateway.pins import Pins
 from pktui.gateway.quota import LedgerQuota, Uncounted
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
+from pktui.settings import ServerSettings
 
 if TYPE_CHECKING:
     from pktui.gateway.jsonrpc import Refused
@@ -27,13 +29,16 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Approval, Caller
     from pktui.settings import ApprovalSettings
 
+_NO_RULES = ServerSettings()
 _STOPPED = Verdict(Effect.DENY, "(stopped)", "A person has stopped all tool calls.")
 
 
 class Enforcer:
     """Decides the calls to one server. Safe from several threads.
 
-    `clock` gives microseconds UTC; `log` takes a sentence for the person who runs the gateway.
+    `clock` gives microseconds UTC; `log` takes a sentence for the person who runs the gateway;
+    `rules` is what is set for this server. `methods` looks after all that is no tool call;
+    `redacts` tells whether secrets in the server's results are masked.
     """
 
     def __init__(
@@ -45,7 +50,10 @@ class Enforcer:
         *,
         clock: Callable[[], int],
         log: Callable[[str], None],
+        rules: ServerSettings = _NO_RULES,
     ) -> None:
+        self.methods = Methods(ledger, server, rules.denied, log)
+        self.redacts = rules.redact
         self._ledger = ledger
         self._policy = policy
         self._server = server

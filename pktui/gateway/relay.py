@@ -7,12 +7,12 @@ lines come from one thread, server lines from another; held calls are released b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pktui.gateway import answers, jsonrpc
+from pktui.gateway import answers, jsonrpc, redaction
 from pktui.gateway.calls import Decision, Outcome, Ruling, ToolCall
 from pktui.gateway.continuing import Continuations
 from pktui.gateway.holding import Held, Holder, Pace
@@ -25,6 +25,7 @@ from pktui.text import one_line
 if TYPE_CHECKING:
     from pktui.gateway.enforcer import Enforcer
     from pktui.gateway.jsonrpc import Id
+    from pktui.gateway.methods import Ask
     from pktui.ledger.records import Caller
 
 _NAME_LIMIT: Final = 100
@@ -91,6 +92,7 @@ class Relay:
         self, enforcer: Enforcer, caller: Caller, wiring: Wiring, limits: Limits, pending: Pending
     ) -> None:
         self._enforcer = enforcer
+        self._methods = enforcer.methods
         self._caller = caller
         self._wiring = wiring
         self._limits = limits
@@ -147,6 +149,8 @@ class Relay:
             self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, message.id_text))
         elif message.method == "tools/call":
             self._take_call(message)
+        elif why := self._methods.take(self._caller, message.method, message.params):
+            self._reply(jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, message.id_text))
         else:
             self._send(message, None, 0)
 
@@ -234,9 +238,35 @@ class Relay:
             if line.strip():
                 self._wiring.log(f"not JSON: {_shown(line)}")
             return
+        asks = self._methods.asked_of_client(line)
+        if asks and self._withhold(asks, answer):
+            return
         if not answer.method:
             line = self._take_answer(answer, line)
         self._reply(line)
+
+    def _withhold(self, asks: Sequence[Ask], answer: _Answer) -> bool:
+        """Record what the server asks of the client; where it may not, answer it here."""
+        denied = [
+            why for ask in asks if (why := self._methods.take(self._caller, ask.method, ask.params))
+        ]
+        if not denied:
+            return False
+        why = denied[0]
+        self._wiring.log(f"kept from the client: {why}")
+        if answer.method:
+            if answer.id is not None:
+                request_id = msgspec.json.encode(answer.id)
+                refusal = jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, request_id)
+                self._wiring.to_server(refusal)
+            return True
+        waiting = self._waiting_for(answer)
+        if waiting is not None and waiting.call is not None:
+            self._settle(waiting, "tool_error")
+            self._reply(answers.withheld_line(why, waiting.id_text, modern=waiting.modern))
+        elif waiting is not None:
+            self._reply(jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, waiting.id_text))
+        return True
 
     def _drop(self, line: TooLong) -> None:
         """Tell the request that the message seems to answer that its answer was too large."""
@@ -263,9 +293,9 @@ class Relay:
                 self.from_server(message)
 
     def _take_answer(self, answer: _Answer, line: bytes) -> bytes:
-        waiting = None
-        if isinstance(answer.id, str | int | float):
-            waiting = self._in_flight.take(answer.id)
+        waiting = self._waiting_for(answer)
+        if waiting is not None and self._enforcer.redacts and waiting.method in redaction.METHODS:
+            line = redaction.redacted(line) or _unreadable(waiting)
         if waiting is not None and waiting.call is not None:
             self._settle(waiting, self._outcome(answer, waiting.call))
             return line
@@ -273,6 +303,10 @@ class Relay:
             modern = waiting is not None and waiting.modern
             return self._filtered(answer, line, modern=modern)
         return line
+
+    def _waiting_for(self, answer: _Answer) -> Waiting | None:
+        known = isinstance(answer.id, str | int | float)
+        return self._in_flight.take(answer.id) if known else None
 
     def _outcome(self, answer: _Answer, call: ToolCall) -> Outcome:
         if answer.error:
@@ -353,6 +387,11 @@ class Relay:
 
     def _reply(self, line: bytes) -> None:
         self._wiring.to_client(line)
+
+
+def _unreadable(waiting: Waiting) -> bytes:
+    why = "the server's answer cannot be looked into, and its secrets must be masked"
+    return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text)
 
 
 def _shown(line: bytes) -> str:

@@ -14,6 +14,7 @@ from pktui.ledger.events import Events
 from pktui.ledger.feed import Feed
 from pktui.ledger.presence import Presence
 from pktui.ledger.records import now_us
+from pktui.ledger.requests import Requests
 from pktui.ledger.speakable import Below, random_below
 from pktui.settings import AuditSettings
 
@@ -54,6 +55,7 @@ class Ledger:
         self.approvals = Approvals(database, self.events, clock, below, self._check_pin)
         self.counters = Counters(database, clock)
         self.catalogue = Catalogue(database, self.events, clock)
+        self.requests = Requests(database, clock)
         self.presence = Presence(database, clock)
 
     @classmethod

@@ -13,7 +13,17 @@ from typing import Literal
 import msgspec
 
 EventKind = Literal[
-    "decision", "outcome", "refused", "approval", "policy", "pin", "grant", "start", "end", "note"
+    "decision",
+    "outcome",
+    "refused",
+    "request",
+    "approval",
+    "policy",
+    "pin",
+    "grant",
+    "start",
+    "end",
+    "note",
 ]
 ApprovalStatus = Literal["pending", "allowed", "denied", "expired", "withdrawn", "spent"]
 PresenceKind = Literal["console", "gateway"]

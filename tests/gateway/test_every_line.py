@@ -66,10 +66,23 @@ LINES = (
 )
 
 
+class Unasked:
+    """Lets every request pass."""
+
+    def take(self, *_: object) -> str:
+        return ""
+
+    def asked_of_client(self, _line: bytes) -> tuple[()]:
+        return ()
+
+
 class Recorder:
     """Stands where the Enforcer is asked, and allows everything, so that asking is what shows."""
 
+    redacts = False
+
     def __init__(self) -> None:
+        self.methods = Unasked()
         self.calls: list[ToolCall] = []
         self.refusals: list[Refused] = []
 
