@@ -6,6 +6,8 @@ waits for a gap, though never for long, so that searches do not stall and the ba
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -27,6 +29,8 @@ ROUND_S = 60.0
 RETRY_S = 30.0
 QUIET_S = 5.0
 """After this long without a request, what was committed since the last upkeep is tidied up."""
+NICENESS = 10
+"""How much less of a processor the background gets than requests, where the system can tell."""
 
 
 class Background:
@@ -74,6 +78,7 @@ class Background:
         return self._thread.is_alive()
 
     def _run(self) -> None:
+        _stand_back()
         try:
             store = self._holder.wait()
         except PktuiError:
@@ -128,6 +133,12 @@ class Background:
             waited += GAP_S
             if not self._activity.busy:
                 return
+
+
+def _stand_back() -> None:
+    """Let requests go before this thread, and before those that the model starts from it."""
+    if sys.platform == "linux":  # elsewhere the number of a thread is that of no process
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _described(error: Exception) -> str:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 CHECK_S = 1.0
 KEEP_ALIVE_S = 75
+SWITCH_S = 0.0005
+"""How long a thread keeps the interpreter from the others; a request is passed on five times."""
 GRACE_S = 5
 """What requests under way get when the service ends."""
 
@@ -88,6 +90,7 @@ class Service:
 
     def serve(self) -> None:
         """Serve until there is reason to end."""
+        sys.setswitchinterval(SWITCH_S)
         asyncio.run(self._serve())
 
     def stop(self) -> None:
