@@ -174,6 +174,33 @@ class GatewaySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What calls in flight get when the gateway is told to stop."""
 
 
+class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[http]`: what `pktui gateway --listen` takes from clients."""
+
+    allowed_hosts: list[str] = []
+    """`HOST` or `HOST:PORT` that clients may reach it by, besides loopback names."""
+    allowed_origins: list[str] = []
+    """Origins of web pages that may call it, besides those of its own loopback address."""
+    max_connections: int = 512
+    max_sessions: int = 100
+    max_requests: int = 64
+    """Requests and streams of one grant at once."""
+    max_header_bytes: int = 16 * 1024
+    header_seconds: float = 10
+    """What a client gets to send the head of a request."""
+    body_seconds: float = 30
+    """What a client gets to send a body, and to take each part of an answer."""
+    idle_minutes: float = 30
+    """A session, or a server started for a client, ends after this long without a request."""
+
+
+class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[metrics]`: `/healthz` and `/metrics` of `pktui gateway --listen`."""
+
+    public: bool = False
+    """True: they need no token."""
+
+
 class ApprovalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[approvals]`: calls that wait for a person."""
 
@@ -226,6 +253,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     memory: MemorySettings = MemorySettings()
     gateway: GatewaySettings = GatewaySettings()
+    http: HttpSettings = HttpSettings()
+    metrics: MetricsSettings = MetricsSettings()
     approvals: ApprovalSettings = ApprovalSettings()
     audit: AuditSettings = AuditSettings()
     console: ConsoleSettings = ConsoleSettings()

@@ -213,10 +213,16 @@ class Relay:
         """
         if self._holder.withdraw(self._key(request_id)):
             return True
-        waiting = self._in_flight.take(request_id)
-        if waiting is not None:
-            self._settle(waiting, "cancelled")
+        self.close(request_id, "cancelled")
         return False
+
+    def close(self, request_id: Id, outcome: Outcome) -> bool:
+        """Record how a forwarded request ended that gets no answer; tell whether it waited."""
+        waiting = self._in_flight.take(request_id)
+        if waiting is None:
+            return False
+        self._settle(waiting, outcome)
+        return True
 
     def _key(self, request_id: Id | None) -> tuple[str, Id | None]:
         return self._scope, request_id
@@ -294,7 +300,7 @@ class Relay:
 
     def _take_answer(self, answer: _Answer, line: bytes) -> bytes:
         waiting = self._waiting_for(answer)
-        if waiting is not None and self._enforcer.redacts and waiting.method in redaction.METHODS:
+        if self._enforcer.redacts and (waiting is None or waiting.method in redaction.METHODS):
             line = redaction.redacted(line) or _unreadable(waiting)
         if waiting is not None and waiting.call is not None:
             self._settle(waiting, self._outcome(answer, waiting.call))
@@ -389,9 +395,10 @@ class Relay:
         self._wiring.to_client(line)
 
 
-def _unreadable(waiting: Waiting) -> bytes:
+def _unreadable(waiting: Waiting | None) -> bytes:
     why = "the server's answer cannot be looked into, and its secrets must be masked"
-    return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text)
+    request_id = waiting.id_text if waiting is not None else jsonrpc.NULL
+    return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
 
 
 def _shown(line: bytes) -> str:
