@@ -89,6 +89,13 @@ def _by_person(decision: Decision, _now_us: int) -> tuple[str, str]:
     )
 
 
+def _stopped(decision: Decision, _now_us: int) -> tuple[str, str]:
+    return (
+        "A person has stopped the tool calls of every agent, this one's too.",
+        "No other tool or way will do; stop working and wait until the person says to go on.",
+    )
+
+
 def _over_quota(decision: Decision, now_us: int) -> tuple[str, str]:
     why = _sentence(decision.reason) or "The quota of this tool is used up."
     if not decision.retry_at_us:
@@ -121,6 +128,7 @@ def _broken(decision: Decision, _now_us: int) -> tuple[str, str]:
 _WORDS: Final = {
     Ruling.DENIED_BY_RULE: _by_rule,
     Ruling.DENIED_BY_PERSON: _by_person,
+    Ruling.STOPPED: _stopped,
     Ruling.OVER_QUOTA: _over_quota,
     Ruling.EXPIRED: _expired,
     Ruling.WITHDRAWN: _withdrawn,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pktui.gateway.jsonrpc import Refused
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Approval, Caller
+    from pktui.ledger.standing import StandingApproval
     from pktui.policy.evaluate import Effect, Verdict
 
 _LINE_HEAD: Final = 1000
@@ -25,7 +26,11 @@ class Audit:
         self._server = server
 
     def decided(
-        self, call: ToolCall, effect: Effect, verdict: Verdict, approval: Approval | None = None
+        self,
+        call: ToolCall,
+        effect: Effect,
+        verdict: Verdict,
+        approval: Approval | StandingApproval | None = None,
     ) -> int:
         """Record what was decided, before anything goes out; return the row's `seq`."""
         return self._events.append(
@@ -36,16 +41,18 @@ class Audit:
             tool=call.tool,
             effect=effect.value,
             rule=verdict.rule,
-            reason=verdict.reason,
+            reason=_stood(approval) or verdict.reason,
             args_hash=args_hash(call.arguments),
             arguments=call.arguments,
             approval_id=approval.id if approval is not None else "",
             detail={"continues": call.continues} if call.continues else None,
         )
 
-    def released(self, call: ToolCall, verdict: Verdict, approval: Approval | None) -> None:
+    def released(
+        self, call: ToolCall, verdict: Verdict, approval: Approval | StandingApproval | None
+    ) -> None:
         """Record that a held call goes out now, and by whose word."""
-        by = approval.decided_by if approval is not None else ""
+        by = _stood(approval) or getattr(approval, "decided_by", "")
         self._events.append(
             "approval",
             caller=call.caller,
@@ -95,3 +102,9 @@ class Audit:
             reason=refused.why,
             detail={"line": line[:_LINE_HEAD].decode(errors="replace"), "bytes": len(line)},
         )
+
+
+def _stood(approval: Approval | StandingApproval | None) -> str:
+    """Name the standing approval that let a call through, empty where it was none."""
+    made_by = getattr(approval, "made_by", "")
+    return f"standing approval {approval.id} by {made_by}" if approval and made_by else ""

@@ -24,6 +24,8 @@ class Ruling(StrEnum):
     """Answer as an unknown tool is answered: the tool is hidden."""
     DENIED_BY_RULE = "rule"
     DENIED_BY_PERSON = "person"
+    STOPPED = "stopped"
+    """A person has stopped everything."""
     OVER_QUOTA = "quota"
     WAITING = "waiting"
     """The approval stays open; the same call meets its answer later."""

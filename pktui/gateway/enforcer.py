@@ -19,6 +19,7 @@ from pktui.gateway.calls import Decision, Outcome, Ruling, ToolCall
 from pktui.gateway.methods import Methods
 from pktui.gateway.pins import Pins
 from pktui.gateway.quota import LedgerQuota, Uncounted
+from pktui.ledger.records import Approval
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
 from pktui.settings import ServerSettings
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from pktui.gateway.jsonrpc import Refused
     from pktui.gateway.policies import ServerPolicy
     from pktui.ledger.ledger import Ledger
-    from pktui.ledger.records import Approval, Caller
+    from pktui.ledger.records import Caller
+    from pktui.ledger.standing import StandingApproval
     from pktui.settings import ApprovalSettings
 
 _NO_RULES = ServerSettings()
@@ -60,7 +62,7 @@ class Enforcer:
         self._clock = clock
         self._log = log
         self._pins = Pins(ledger, server)
-        self._asking = Asking(ledger, settings, server, clock)
+        self._asking = Asking(ledger, settings, server, self._pins, clock)
         self._audit = Audit(ledger, server)
         self._version = -1
         self._stopped = False
@@ -119,6 +121,7 @@ class Enforcer:
         try:
             with self._ledger.transaction():
                 self._pins.saw(definitions)
+                self._asking.redefined()
             written = self._policy.saw(definitions, complete=complete)
         except PktuiError as error:
             self._log(f"the tools of {self._server} are not on record: {error}")
@@ -142,7 +145,7 @@ class Enforcer:
             version = self._ledger.data_version()
         except LedgerError:
             return object()
-        return version, policy.digest if policy is not None else ""
+        return version, self._pins.times_seen, policy.digest if policy is not None else ""
 
     def is_over(self, held: Decision) -> bool:
         """Tell whether the held call's approval has run out of time."""
@@ -170,6 +173,7 @@ class Enforcer:
             self._version = version
             self._stopped = self._ledger.approvals.stopped()
             self._pins.forget()
+            self._asking.forget()
 
     def _decide(self, call: ToolCall, *, hold: bool) -> Decision:
         quota = LedgerQuota(self._ledger)
@@ -181,8 +185,8 @@ class Enforcer:
         return _refusal(call, verdict, self._audit.decided(call, verdict.effect, verdict))
 
     def _ask(self, call: ToolCall, verdict: Verdict, quota: LedgerQuota, *, hold: bool) -> Decision:
-        approval = self._asking.ask(call, verdict, self._pins.definition_hash(call.tool))
-        if approval.status == "allowed":
+        approval = self._asking.ask(call, verdict)
+        if not isinstance(approval, Approval) or approval.status == "allowed":
             return self._let_through(call, verdict, quota, approval)
         if approval.status == "denied":
             seq = self._audit.decided(call, Effect.DENY, verdict, approval)
@@ -198,7 +202,7 @@ class Enforcer:
         call: ToolCall,
         verdict: Verdict,
         quota: LedgerQuota,
-        approval: Approval | None,
+        approval: Approval | StandingApproval | None,
         held_seq: int = 0,
     ) -> Decision:
         """Take the quota, use the approval up and put it on record that the call goes out.
@@ -210,12 +214,13 @@ class Enforcer:
             if over is not None:
                 return self._deny(call, over, held_seq)
         if approval is not None:
-            self._asking.spend(approval)
+            self._asking.use(approval)
         if held_seq:
             self._audit.released(call, verdict, approval)
         else:
             held_seq = self._audit.decided(call, Effect.ALLOW, verdict, approval)
-        return _answered(call, verdict, Ruling.FORWARD, held_seq, approval)
+        single = approval if isinstance(approval, Approval) else None
+        return _answered(call, verdict, Ruling.FORWARD, held_seq, single)
 
     def _deny(self, call: ToolCall, verdict: Verdict, held_seq: int) -> Decision:
         if held_seq:
@@ -235,9 +240,8 @@ class Enforcer:
         if verdict.effect is not Effect.APPROVE:
             self._asking.withdraw(held.approval)
             return self._deny(call, verdict, held.seq)
-        definition = self._pins.definition_hash(call.tool)
-        approval = self._asking.again(call, verdict, held.approval, definition)
-        if approval.status == "allowed":
+        approval = self._asking.again(call, verdict, held.approval)
+        if not isinstance(approval, Approval) or approval.status == "allowed":
             return self._let_through(call, verdict, quota, approval, held.seq)
         if approval.status == "pending" and hold:
             return _answered(call, verdict, Ruling.HOLD, held.seq, approval)
@@ -261,6 +265,8 @@ _ENDS = {
 def _refusal(call: ToolCall, verdict: Verdict, seq: int) -> Decision:
     if verdict.effect is Effect.HIDE:
         ruling = Ruling.UNKNOWN
+    elif verdict is _STOPPED:
+        ruling = Ruling.STOPPED
     else:
         ruling = Ruling.OVER_QUOTA if verdict.over_limit else Ruling.DENIED_BY_RULE
     return _answered(call, verdict, ruling, seq, None)

@@ -83,3 +83,9 @@ def test_the_line_carries_the_decision_for_machines(modern: bool) -> None:
 
 def test_the_id_is_echoed_as_it_was_written() -> None:
     assert b'"id":1.50,' in refusal_line(BASE, b"1.50", modern=False, now_us=NOW)
+
+
+def test_a_stop_does_not_read_as_a_rule_to_be_worked_around() -> None:
+    text = said(Ruling.STOPPED)
+    assert "A person has stopped the tool calls of every agent" in text
+    assert "find another way" not in text

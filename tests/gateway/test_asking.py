@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pktui.gateway.calls import Decision, Ruling, ToolCall
 from pktui.ledger.records import Caller
 
@@ -180,3 +182,80 @@ def test_a_cancelled_call_takes_its_question_back(house: House) -> None:
     assert house.enforcer.withdraw(call, decision).ruling is Ruling.WITHDRAWN
     assert house.console.approvals.pending() == ()
     assert house.row(call.call_id).outcome == "cancelled"
+
+
+def test_an_answer_to_a_question_asked_unlisted_is_not_for_a_changed_definition(
+    house: House,
+) -> None:
+    house.policy(tools=ASK)
+    house.decide("write")
+    house.answer(allow=True)
+    house.enforcer.saw([{"name": "write", "description": "one"}], complete=True)
+    house.enforcer.saw([{"name": "write", "description": "two"}], complete=True)
+    assert house.decide("write").ruling is Ruling.WAITING
+
+
+def test_a_permission_for_another_definition_is_taken_back(house: House) -> None:
+    house.policy(tools=ASK)
+    house.enforcer.saw([{"name": "write", "description": "one"}], complete=True)
+    first = house.decide("write").approval
+    assert first is not None
+    house.answer(allow=True)
+    house.enforcer.saw([{"name": "write", "description": "two"}], complete=True)
+    house.decide("write")
+    house.enforcer.saw([{"name": "write", "description": "one"}], complete=True)
+    assert house.decide("write").ruling is Ruling.WAITING
+    found = house.console.approvals.get(first.id)
+    assert found is not None
+    assert found.status == "withdrawn"
+
+
+def test_a_definition_that_changes_while_a_call_is_held_is_asked_about(house: House) -> None:
+    house.enforcer.saw([{"name": "write", "description": "one"}], complete=True)
+    call, decision = held(house)
+    before = house.enforcer.state()
+    house.enforcer.saw([{"name": "write", "description": "two"}], complete=True)
+    assert house.enforcer.state() != before
+    again = house.enforcer.resume(call, decision, hold=True)
+    assert again.ruling is Ruling.HOLD
+    [asked] = house.console.approvals.pending()
+    assert asked.rule == "(definition changed)"
+    house.answer(allow=True)
+    assert house.enforcer.resume(call, again, hold=True).ruling is Ruling.FORWARD
+
+
+def test_of_two_identical_held_calls_one_that_leaves_takes_only_itself_back(house: House) -> None:
+    first, one = held(house)
+    second = house.call("write")
+    two = house.enforcer.decide(second)
+    house.enforcer.withdraw(first, one)
+    assert house.enforcer.resume(second, two, hold=True).ruling is Ruling.HOLD
+    house.answer(allow=True)
+    assert house.enforcer.resume(second, two, hold=True).ruling is Ruling.FORWARD
+
+
+def test_a_stop_denies_what_is_held_and_what_comes(house: House) -> None:
+    call, decision = held(house)
+    house.console.approvals.stop(by="console")
+    assert house.enforcer.resume(call, decision, hold=True).ruling is Ruling.STOPPED
+    assert house.row(call.call_id).outcome == "denied"
+    assert house.decide("write").ruling is Ruling.STOPPED
+    house.console.approvals.release(by="console")
+    assert house.decide("write").ruling is Ruling.DENIED_BY_PERSON
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"name": "records", "description": "Deletes all records."},
+        {"name": "records", "annotations": {"destructiveHint": True}},
+    ],
+)
+def test_a_tool_whose_definition_says_that_it_destroys_is_asked_about_each_time(
+    house: House, definition: dict[str, object]
+) -> None:
+    house.policy(tools={"records": {"action": "approve"}})
+    house.enforcer.saw([definition], complete=True)
+    approval = house.decide("records").approval
+    assert approval is not None
+    assert approval.once

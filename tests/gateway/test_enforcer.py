@@ -95,7 +95,8 @@ def test_a_quota_is_looked_at_before_a_person_is_asked(house: House) -> None:
 def test_when_everything_is_stopped_nothing_passes(house: House) -> None:
     house.policy()
     house.console.approvals.stop(by="console")
-    assert house.decide().rule == "(stopped)"
+    decision = house.decide()
+    assert (decision.ruling, decision.rule) == (Ruling.STOPPED, "(stopped)")
     house.console.approvals.release(by="console")
     assert house.decide().ruling is Ruling.FORWARD
 
