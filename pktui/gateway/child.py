@@ -15,6 +15,7 @@ import subprocess
 from typing import IO, TYPE_CHECKING, Final
 
 from pktui.errors import UpstreamFailed
+from pktui.gateway.preparing import prepared
 
 if TYPE_CHECKING:
     from pktui.gateway.servers import ServerEntry
@@ -30,7 +31,11 @@ class Child:
     """A started server. Start it from the main thread, before any other."""
 
     def __init__(self, entry: ServerEntry) -> None:
-        """Start the command; raises `UpstreamFailed` where it cannot be started."""
+        """Start the command; raises `UpstreamFailed` where it cannot be started.
+
+        Raises `SettingsError` where its entry refers to what is not there.
+        """
+        entry = prepared(entry, os.environ)
         self._guard = subprocess.Popen(
             ["/bin/sh", "-c", _GUARD],
             stdin=subprocess.PIPE,

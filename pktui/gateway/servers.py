@@ -1,7 +1,9 @@
 """The servers a person has configured, in the `mcpServers` layout that every MCP client uses.
 
-`memory` is built in. Members of an entry that other clients use and pktui has no use for
-(`type`, `disabled`, …) are left alone, so that an entry can be moved here as it is.
+`memory` is built in. An entry can be moved here as another client has it: the names that clients
+give the same member (`url`, `httpUrl`, `serverUrl`) are all read, members that pktui has no use for
+are left alone, and what it cannot do (`"type": "sse"`, `headersHelper`) is said where the server is
+started.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -17,10 +19,15 @@ from pktui.errors import SettingsError, UnknownServer
 from pktui.settings import Paths, check_server_name
 
 MEMORY: Final = "memory"
+_SPOKEN: Final = ("", "http", "streamable-http", "streamablehttp", "streamable_http", "stdio")
 
 
 class ServerEntry(msgspec.Struct, frozen=True):
-    """How to reach one server: a command, a URL, or pktui's own memory."""
+    """How to reach one server: a command, a URL, or pktui's own memory.
+
+    Texts are as written: `preparing.prepared` fills in what they refer to. `problem` says why the
+    server cannot be used as its entry has it, and `cure` what to do; empty where nothing is wrong.
+    """
 
     name: str
     command: str = ""
@@ -30,15 +37,40 @@ class ServerEntry(msgspec.Struct, frozen=True):
     url: str = ""
     headers: Mapping[str, str] = {}
     builtin: bool = False
+    env_file: Path | None = None
+    disabled: bool = False
+    problem: str = ""
+    cure: str = ""
+
+    @property
+    def transport(self) -> Literal["builtin", "stdio", "http"]:
+        """How it is reached."""
+        return "builtin" if self.builtin else "http" if self.url else "stdio"
 
 
-class _Entry(msgspec.Struct):
+class _Entry(msgspec.Struct, rename="camel"):
     command: str = ""
     args: list[str] = []
     env: dict[str, str] = {}
     cwd: str = ""
+    env_file: str = ""
     url: str = ""
+    http_url: str = ""
+    server_url: str = ""
     headers: dict[str, str] = {}
+    disabled: bool = False
+    type: str = ""
+    transport: Any = None
+    headers_helper: Any = None
+
+    def address(self) -> str:
+        """Return the URL, under whichever name it was given."""
+        return self.url or self.http_url or self.server_url
+
+    def kind(self) -> str:
+        """Return the transport as the entry names it, empty where it does not."""
+        named = self.transport if isinstance(self.transport, str) else ""
+        return (self.type or named).lower()
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -92,15 +124,40 @@ def _checked(name: str, entry: _Entry, file: Path) -> ServerEntry:
         raise SettingsError(
             f"{file}: the name {MEMORY} belongs to pktui's own memory", "Give that server another"
         )
-    if bool(entry.command) == bool(entry.url):
+    if bool(entry.command) == bool(entry.address()):
         raise SettingsError(
             f"{file}: server {name} needs a command or a url, and not both",
             f'Write "command": "…" or "url": "…" for {name}',
         )
-    cwd = Path(entry.cwd).expanduser() if entry.cwd else None
+    problem, cure = _problem(entry)
     return ServerEntry(
-        name, entry.command, tuple(entry.args), entry.env, cwd, entry.url, entry.headers
+        name,
+        entry.command,
+        tuple(entry.args),
+        entry.env,
+        Path(entry.cwd).expanduser() if entry.cwd else None,
+        entry.address(),
+        entry.headers,
+        env_file=Path(entry.env_file) if entry.env_file else None,
+        disabled=entry.disabled,
+        problem=problem,
+        cure=cure,
     )
+
+
+def _problem(entry: _Entry) -> tuple[str, str]:
+    """Return what keeps an entry from being used and what to do; empty where nothing does."""
+    if entry.address() and entry.kind() not in _SPOKEN:
+        return (
+            f"its type is {entry.kind()}, and with a URL pktui speaks streamable HTTP only",
+            'Give it the URL of the server\'s streamable HTTP endpoint and "type": "http"',
+        )
+    if entry.headers_helper:
+        return (
+            "headersHelper is a command of Claude Code, which pktui does not run",
+            'Write the header into "headers"; ${NAME} there is read from the environment',
+        )
+    return "", ""
 
 
 def server_of_command(name: str, command: Sequence[str]) -> ServerEntry:

@@ -41,6 +41,39 @@ def test_an_entry_is_taken_as_other_clients_write_it(paths: Paths) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["url", "httpUrl", "serverUrl"])
+@pytest.mark.parametrize(
+    "kind", [{}, {"type": "http"}, {"type": "streamable-http"}, {"transport": "streamableHttp"}]
+)
+def test_a_url_is_taken_under_each_name_that_clients_give_it(
+    paths: Paths, name: str, kind: dict[str, str]
+) -> None:
+    headers = {"Authorization": "Bearer ${TOKEN}"}
+    configure(paths, {"far": {name: "https://example.com/mcp", "headers": headers, **kind}})
+    server = find_server(paths, "far")
+    assert (server.url, server.headers, server.problem, server.transport) == (
+        "https://example.com/mcp", headers, "", "http",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"url": "https://example.com/sse", "type": "sse"}, "its type is sse"),
+        ({"url": "wss://example.com", "transport": "ws"}, "its type is ws"),
+        ({"url": "https://example.com", "headersHelper": "./token.sh"}, "headersHelper"),
+    ],
+)
+def test_what_only_another_client_can_do_is_said_where_it_is_used(
+    paths: Paths, entry: dict[str, str], words: str
+) -> None:
+    configure(paths, {"far": entry, "near": {"command": "x", "disabled": True}})
+    server = find_server(paths, "far")
+    assert words in server.problem
+    assert server.cure
+    assert find_server(paths, "near").disabled
+
+
 @pytest.mark.parametrize(
     ("servers", "words"),
     [
