@@ -208,6 +208,9 @@ class ApprovalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hold_seconds: float = 45
     """How long the gateway holds a call before it tells the agent to ask again later."""
     progress_seconds: float = 5
+    require_pin: bool = False
+    """Without a PIN nothing can be decided, even where none is set; a PIN that is set is always
+    asked for."""
 
 
 class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -38,7 +38,13 @@ def ledger(*, write: bool = False) -> Iterator[Ledger]:
     from pktui.settings import load_settings
 
     paths = Paths.from_environment()
-    opened = Ledger.open(paths.ledger_file, audit=load_settings(paths).audit, read_only=not write)
+    settings = load_settings(paths)
+    opened = Ledger.open(
+        paths.ledger_file,
+        audit=settings.audit,
+        read_only=not write,
+        require_pin=settings.approvals.require_pin,
+    )
     try:
         yield opened
     finally:

@@ -62,6 +62,7 @@ class Desk:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.enforcer.left(self.caller.session)
         try:
             self._ledger.events.append("end", caller=self.caller, server=self._server)
             self._ledger.presence.leave(self._token)

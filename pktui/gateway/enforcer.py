@@ -129,6 +129,13 @@ class Enforcer:
         if written is not None:
             self._log(f"{self._server} had no policy; a recommended one is now in {written}")
 
+    def left(self, session: str) -> None:
+        """End what was allowed until this connection ends."""
+        try:
+            self._ledger.standing.disconnected(session)
+        except LedgerError as error:
+            self._log(f"what was allowed until the client left is not ended: {error}")
+
     def hidden(self, tool: str) -> bool:
         """Tell whether the tool is left out of lists."""
         policy = self._policy.current()

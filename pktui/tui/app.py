@@ -35,7 +35,12 @@ def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) ->
 
     make_private_directory(paths.data_dir)
     project = str(Path.cwd())
-    ledger = Ledger.open(paths.ledger_file, audit=settings.audit, read_only=read_only)
+    ledger = Ledger.open(
+        paths.ledger_file,
+        audit=settings.audit,
+        read_only=read_only,
+        require_pin=settings.approvals.require_pin,
+    )
     memory = MemoryClient(
         paths, Identity(agent="console", project=project), timeout=ANSWER_SECONDS, start=False
     )

@@ -183,3 +183,12 @@ def test_its_making_and_its_end_are_on_record(asking: House) -> None:
     assert [event.effect for event in events] == ["standing", "revoked"]
     assert json.loads(events[0].detail)["by"] == "console"
     assert asking.console.events.verify().ok
+
+
+def test_what_was_allowed_until_it_disconnects_ends_when_its_client_leaves(asking: House) -> None:
+    made = stand(asking, Wider())
+    asking.enforcer.left(CALLER.session)
+    found = asking.console.standing.get(made.id)
+    assert found is not None
+    assert found.ended == "disconnected"
+    assert asking.decide("write", n=1).ruling is Ruling.WAITING
