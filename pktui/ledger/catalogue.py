@@ -31,7 +31,15 @@ _FRESH_US = 60_000_000
 class Catalogue:
     """What servers offer, and what of it is as it was accepted."""
 
-    def __init__(self, database: Database, events: Events, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        events: Events,
+        clock: Callable[[], int],
+        check_pin: Callable[[str, str], None] = lambda _pin, _by: None,
+    ) -> None:
+        """`check_pin` takes the PIN given and who gave it; raises `PinError` where it is wrong."""
+        self._check_pin = check_pin
         self._database = database
         self._events = events
         self._clock = clock
@@ -65,12 +73,16 @@ class Catalogue:
             row[0] for row in self._database.rows("SELECT DISTINCT server FROM tools ORDER BY 1")
         )
 
-    def accept(self, server: str, tool: str, *, by: str = "", shown_hash: str = "") -> ToolSeen:
+    def accept(
+        self, server: str, tool: str, *, by: str = "", shown_hash: str = "", pin: str = ""
+    ) -> ToolSeen:
         """Pin the definition as it is now.
 
         `shown_hash` is that of the definition the person was shown; another is refused. Raises
-        `LedgerError` where the tool is unknown or has changed again; `LedgerUnavailable`.
+        `LedgerError` where the tool is unknown or has changed again; `PinError` where a PIN is
+        set and `pin` is not it; `LedgerUnavailable`.
         """
+        self._check_pin(pin, by)
         with self._database.transaction():
             current = self.tool(server, tool)
             if current is None:

@@ -54,7 +54,7 @@ class Ledger:
         self.feed = Feed(self._read, clock)
         self.approvals = Approvals(database, self.events, clock, below, self._check_pin)
         self.counters = Counters(database, clock)
-        self.catalogue = Catalogue(database, self.events, clock)
+        self.catalogue = Catalogue(database, self.events, clock, self._check_pin)
         self.requests = Requests(database, clock)
         self.presence = Presence(database, clock)
 

@@ -153,3 +153,11 @@ def test_a_pin_that_is_too_short_or_long_is_refused(ledger: Ledger, bad: str) ->
 def test_a_pin_counts_however_its_letters_were_typed(ledger: Ledger) -> None:
     ledger.pin.set("Zu\u0308rich \ud800", by="ada")
     ledger.pin.check("Z\u00fcrich \ud800", by="ada")
+
+
+def test_a_changed_definition_is_accepted_with_the_pin_alone(guarded: Ledger) -> None:
+    guarded.catalogue.saw("files", [{"name": "read"}])
+    guarded.catalogue.saw("files", [{"name": "read", "description": "Read and send."}])
+    with pytest.raises(PinError):
+        guarded.catalogue.accept("files", "read", by="x")
+    assert not guarded.catalogue.accept("files", "read", by="ada", pin=RIGHT).changed
