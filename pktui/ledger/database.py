@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -109,6 +109,19 @@ class Database:
         and rolls everything back when it ends in an exception.
         """
         return self
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let every reading inside see one state of the file; keep it short."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
+            self.row("BEGIN")
+            try:
+                yield
+            finally:
+                self.row("COMMIT")
 
     def __enter__(self) -> Database:
         self._lock.acquire()

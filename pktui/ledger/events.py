@@ -49,16 +49,16 @@ CONTENT = (
 )
 """The columns of `events` that a row's hash covers, in their order."""
 
-_COLUMNS = ", ".join(CONTENT)
+COLUMNS = ", ".join(CONTENT)
+"""The same for SQL."""
 _INSERT = (
-    f"INSERT INTO events ({_COLUMNS}, hash, call_us, call_tool)"  # noqa: S608
+    f"INSERT INTO events ({COLUMNS}, hash, call_us, call_tool)"  # noqa: S608
     f" VALUES ({', '.join('?' * 23)})"
 )
-_WITH_PREV = f"""SELECT {_COLUMNS},
+_WITH_PREV = f"""SELECT {COLUMNS},
     coalesce((SELECT hash FROM events before WHERE before.seq = events.seq - 1),
              (SELECT base_hash FROM chain)), hash
     FROM events"""  # noqa: S608
-_VERIFY_ROWS = 2000
 _encode = msgspec.json.Encoder().encode
 
 
@@ -119,7 +119,7 @@ class Events:
             if digest is None:
                 content = [storable(part) if isinstance(part, str) else part for part in content]
                 digest = _digest(head[1], content)
-            self._database.run(_INSERT, [*content, digest, *_call_keys(content)])
+            self._database.run(_INSERT, [*content, digest, *call_keys(content)])
             self._database.run("UPDATE chain SET seq = ?, hash = ?", (seq, digest))
         return seq
 
@@ -148,34 +148,14 @@ class Events:
         return int(row[0]) if row else 0
 
     def verify(self, progress: Callable[[int, int], None] | None = None) -> Verification:
-        """Follow the chain from its base to its head and name the first row at fault.
+        """Follow the chain from its base to its head and name the first thing that is wrong.
 
-        `progress` is called with the rows done and the rows in all, every few thousand.
+        Checked against the anchors, too, where the settings name a file of them. `progress` is
+        called with the rows done and the rows in all, every few thousand.
         """
-        chain = self._database.row(
-            "SELECT base_seq, base_hash, seq, hash, (SELECT max(seq) FROM events) FROM chain"
-        )
-        if chain is None:
-            return Verification(False, 0, 0, "the record of the chain's head was removed")
-        base, previous, head, head_hash, newest = chain
-        seq = base
-        while seq < head:
-            rows = self._database.rows(
-                f"SELECT {_COLUMNS}, call_us, call_tool, hash FROM events"  # noqa: S608
-                " WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
-                (seq, head, _VERIFY_ROWS),
-            )
-            for row in rows:
-                problem = _fault(row, seq + 1, previous)
-                if problem:
-                    return Verification(False, seq - base, row[0], problem)
-                seq, previous = row[0], row[-1]
-            if progress is not None:
-                progress(seq - base, head - base)
-            if not rows:
-                gone = _span(seq + 1, head)
-                return Verification(False, seq - base, seq + 1, f"{gone} removed from the end")
-        return _check_head(seq - base, head, previous == head_hash, newest or 0)
+        from pktui.ledger.verifying import verify
+
+        return verify(self._database, (), progress)
 
     def _decision_of(self, call_id: str) -> int:
         row = self._database.row(
@@ -185,43 +165,25 @@ class Events:
         return int(row[0]) if row and row[0] else 0
 
 
+def row_hash(previous: bytes, content: Sequence[str | int]) -> bytes:
+    """Return what binds a row, its columns in the order of `CONTENT`, to the row before."""
+    return hashlib.sha256(previous + _encode(content)).digest()
+
+
 def _digest(previous: bytes, content: list[str | int]) -> bytes | None:
     """Return the row's hash; None where a text cannot be stored as it is."""
     try:
-        return hashlib.sha256(previous + _encode(content)).digest()
+        return row_hash(previous, content)
     except UnicodeEncodeError:
         return None
 
 
-def _call_keys(content: Sequence[Any]) -> tuple[int | None, str | None]:
+def call_keys(content: Sequence[Any]) -> tuple[int | None, str | None]:
     """Return the columns that the feed finds calls by; both null where the row is no call."""
     _, at_us, kind, _, _, server, tool, *_ = content
     if kind not in ("decision", "refused"):
         return None, None
     return at_us, f"{server}{BETWEEN}{tool}"
-
-
-def _fault(row: Row, expected: int, previous: bytes) -> str:
-    seq = row[0]
-    if seq != expected:
-        return f"{_span(expected, seq - 1)} removed before row {seq}"
-    *content, call_us, call_tool, digest = row
-    same = hashlib.sha256(previous + _encode(content)).digest() == digest
-    if not same or (call_us, call_tool) != _call_keys(content):
-        return f"row {seq} was edited, or another was put in its place"
-    return ""
-
-
-def _check_head(rows: int, head: int, same: bool, newest: int) -> Verification:
-    if not same:
-        return Verification(False, rows, head, f"row {head} is not the one that was written last")
-    if newest > head:
-        return Verification(False, rows, head + 1, f"row {newest} was added from outside")
-    return Verification(True, rows)
-
-
-def _span(first: int, last: int) -> str:
-    return f"row {first} was" if first == last else f"rows {first} to {last} were"
 
 
 def _event(row: Row) -> Event:

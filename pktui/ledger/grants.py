@@ -33,7 +33,6 @@ _TOKEN_BYTES: Final = 32
 _KEY_BYTES: Final = 8
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _COLUMNS: Final = "name, servers, policy, created_us, expires_us, revoked_us"
-_SELECT: Final = f"SELECT {_COLUMNS} FROM grants"  # noqa: S608
 _LIST: Final = "List them with: pktui grants list"
 
 
@@ -85,7 +84,7 @@ class Grants:
                     *(policy, now, expires_us, 0),
                 ),
             )
-            self._record(grant, "created", by)
+            self._record(grant, digest, "created", by)
         return grant, token
 
     def find(self, token: str) -> Grant | None:
@@ -102,46 +101,55 @@ class Grants:
 
     def list(self) -> tuple[Grant, ...]:
         """Return every grant there ever was, oldest first."""
-        return tuple(map(_grant, self._database.rows(f"{_SELECT} ORDER BY n")))
+        rows = self._database.rows(f"SELECT {_COLUMNS} FROM grants ORDER BY n")  # noqa: S608
+        return tuple(map(_grant, rows))
 
     def revoke(self, name: str, *, by: str = "") -> Grant:
         """End a grant from the next request on; raises `GrantError` where none of that name is."""
         with self._database.transaction():
-            row = self._database.row(f"{_SELECT} WHERE name = ? AND revoked_us = 0", (name,))
-            if row is None:
+            held = self._held(name)
+            if held is None:
                 before = self._database.row("SELECT 1 FROM grants WHERE name = ?", (name,))
                 what = f"grant {name} was revoked before" if before else f"there is no grant {name}"
                 raise GrantError(what, _LIST)
-            return self._revoke(_grant(row), by)
+            return self._revoke(*held, by)
 
     def _make_room(self, name: str, now: int) -> None:
         """Retire an expired grant of the name; raise where one that stands has it."""
-        row = self._database.row(f"{_SELECT} WHERE name = ? AND revoked_us = 0", (name,))
-        if row is None:
+        held = self._held(name)
+        if held is None:
             return
-        held = _grant(row)
-        if held.standing(now) == "valid":
+        if held[0].standing(now) == "valid":
             raise GrantError(
                 f"there is a grant {name} already",
                 f"Take another name, or end that one with: pktui grants revoke {name}",
             )
-        self._revoke(held, "its successor")
+        self._revoke(*held, "its successor")
 
-    def _revoke(self, grant: Grant, by: str) -> Grant:
+    def _held(self, name: str) -> tuple[Grant, bytes] | None:
+        """Return the grant that has the name now, and its token's hash."""
+        row = self._database.row(
+            f"SELECT {_COLUMNS}, digest FROM grants WHERE name = ? AND revoked_us = 0",  # noqa: S608
+            (name,),
+        )
+        return (_grant(row[:-1]), row[-1]) if row else None
+
+    def _revoke(self, grant: Grant, digest: bytes, by: str) -> Grant:
         now = self._clock()
         self._database.run(
             "UPDATE grants SET revoked_us = ? WHERE name = ? AND revoked_us = 0", (now, grant.name)
         )
         revoked = msgspec.structs.replace(grant, revoked_us=now)
-        self._record(revoked, "revoked", by)
+        self._record(revoked, digest, "revoked", by)
         return revoked
 
-    def _record(self, grant: Grant, effect: str, by: str) -> None:
+    def _record(self, grant: Grant, digest: bytes, effect: str, by: str) -> None:
         self._events.append(
             "grant",
             caller=Caller(grant=grant.name),
             effect=effect,
             detail={
+                "sha256": digest.hex(),
                 "servers": grant.servers,
                 "policy": grant.policy,
                 "expires_us": grant.expires_us,

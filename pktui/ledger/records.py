@@ -90,6 +90,13 @@ class Verification(msgspec.Struct, frozen=True):
     rows: int
     seq: int = 0
     problem: str = ""
+    base_seq: int = 0
+    """The rows up to this one were pruned."""
+    head_seq: int = 0
+    """The last good row, and its hash."""
+    head_hash: str = ""
+    anchors: int = 0
+    """How many anchors agree with the rows they name."""
 
 
 class CallRow(msgspec.Struct, frozen=True):

@@ -155,6 +155,7 @@ def test_making_and_revoking_is_on_record(ledger: Ledger) -> None:
     assert (made.kind, made.grant, made.effect) == ("grant", "ci", "created")
     assert (revoked.kind, revoked.grant, revoked.effect) == ("grant", "ci", "revoked")
     assert json.loads(made.detail) == {
+        "sha256": hashlib.sha256(token.encode()).hexdigest(),
         "servers": ["files"],
         "policy": "",
         "expires_us": 0,
