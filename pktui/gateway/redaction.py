@@ -7,6 +7,7 @@ its bytes, and so does a result that holds no secret.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -20,7 +21,6 @@ METHODS: Final = frozenset({"tools/call", "tasks/result", "tasks/get"})
 _BYTES: Final = frozenset({"data", "blob"})
 _SECRETIVE: Final = frozenset({"content", "structuredContent", "statusMessage", "message", "data"})
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -47,7 +47,7 @@ def _part(raw: msgspec.Raw) -> msgspec.Raw:
         return raw
     changed = {}
     for name in _SECRETIVE & members.keys():
-        value = _decode(members[name])
+        value = json.loads(bytes(members[name]))
         masked = _masked(value)
         if masked != value:
             changed[name] = msgspec.Raw(json_text(masked).encode())
@@ -89,8 +89,8 @@ def _masked_text(text: str) -> str:
     """Mask a text; one that is JSON stays JSON and is masked like structured content."""
     if text[:1] in ("{", "["):
         try:
-            value = _decode(text)
-        except (msgspec.DecodeError, RecursionError):
+            value = json.loads(text)
+        except (ValueError, RecursionError):
             return mask_text(text)
         masked = _masked(value)
         if masked == value:

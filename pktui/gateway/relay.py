@@ -6,9 +6,8 @@ lines come from one thread, server lines from another; held calls are released b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -18,8 +17,10 @@ from pktui.gateway.continuing import Continuations
 from pktui.gateway.holding import Held, Holder, Pace
 from pktui.gateway.inflight import InFlight, Waiting
 from pktui.gateway.jsonrpc import Limits, Message, Refused
-from pktui.gateway.lines import TooLong
+from pktui.gateway.lines import HEAD, TooLong
 from pktui.gateway.listing import read_listing
+from pktui.gateway.mending import mended
+from pktui.gateway.responses import Answer, id_in, read_answer, read_batch, read_result
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -29,25 +30,6 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Caller
 
 _NAME_LIMIT: Final = 100
-
-
-class _Answer(msgspec.Struct):
-    id: Any = None
-    method: msgspec.Raw = msgspec.Raw()
-    result: msgspec.Raw = msgspec.Raw()
-    error: msgspec.Raw = msgspec.Raw()
-
-
-class _Result(msgspec.Struct, rename="camel"):
-    is_error: bool = False
-    result_type: str = ""
-    request_state: str = ""
-
-
-_ANSWER: Final = msgspec.json.Decoder(_Answer)
-_RESULT: Final = msgspec.json.Decoder(_Result)
-_HEAD_ID: Final = re.compile(rb'"id" ?: ?(-?[1-9][0-9]{0,15}|0|"[ !#-\[\]-~]*")')
-_BATCH: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Wiring(msgspec.Struct, frozen=True):
@@ -236,13 +218,15 @@ class Relay:
             return
         try:
             line.decode()
-            answer = _ANSWER.decode(line)
+            answer = read_answer(line)
         except msgspec.ValidationError:
             self._take_batch(line)
             return
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            if line.strip():
-                self._wiring.log(f"not JSON: {_shown(line)}")
+        except RecursionError:
+            self._drop(TooLong(line[:HEAD]))
+            return
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._take_unreadable(line)
             return
         asks = self._methods.asked_of_client(line)
         if asks and self._withhold(asks, answer):
@@ -251,7 +235,13 @@ class Relay:
             line = self._take_answer(answer, line)
         self._reply(line)
 
-    def _withhold(self, asks: Sequence[Ask], answer: _Answer) -> bool:
+    def _take_unreadable(self, line: bytes) -> None:
+        if (whole := mended(line)) is not None:
+            self.from_server(whole)
+        elif line.strip():
+            self._wiring.log(f"not JSON: {_shown(line)}")
+
+    def _withhold(self, asks: Sequence[Ask], answer: Answer) -> bool:
         """Record what the server asks of the client; where it may not, answer it here."""
         denied = [
             why for ask in asks if (why := self._methods.take(self._caller, ask.method, ask.params))
@@ -275,13 +265,13 @@ class Relay:
         return True
 
     def _drop(self, line: TooLong) -> None:
-        """Tell the request that the message seems to answer that its answer was too large."""
-        self._wiring.log(f"dropped a message that is too large: {_shown(line.head)}")
-        found = _HEAD_ID.search(line.head)
-        waiting = self._in_flight.take(msgspec.json.decode(found[1])) if found else None
+        """Tell the request that the message seems to answer that its answer was too much."""
+        self._wiring.log(f"dropped a message too large or too deep: {_shown(line.head)}")
+        request_id = id_in(line.head)
+        waiting = self._in_flight.take(request_id) if request_id is not None else None
         if waiting is not None:
             self._settle(waiting, "error")
-            why = "the server's answer is too large to be looked at"
+            why = "the server's answer is too large or too deep to be looked at"
             self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text))
 
     def _take_batch(self, line: bytes) -> None:
@@ -290,7 +280,7 @@ class Relay:
         The 2025-03-26 protocol had batches, and a list of tools could hide in one.
         """
         try:
-            messages = _BATCH.decode(line)
+            messages = read_batch(line)
         except msgspec.MsgspecError:
             self._wiring.log(f"not a message: {_shown(line)}")
             return
@@ -298,7 +288,7 @@ class Relay:
             if message.startswith(b"{"):
                 self.from_server(message)
 
-    def _take_answer(self, answer: _Answer, line: bytes) -> bytes:
+    def _take_answer(self, answer: Answer, line: bytes) -> bytes:
         waiting = self._waiting_for(answer)
         if self._enforcer.redacts and (waiting is None or waiting.method in redaction.METHODS):
             line = redaction.redacted(line) or _unreadable(waiting)
@@ -310,22 +300,22 @@ class Relay:
             return self._filtered(answer, line, modern=modern)
         return line
 
-    def _waiting_for(self, answer: _Answer) -> Waiting | None:
+    def _waiting_for(self, answer: Answer) -> Waiting | None:
         known = isinstance(answer.id, str | int | float)
         return self._in_flight.take(answer.id) if known else None
 
-    def _outcome(self, answer: _Answer, call: ToolCall) -> Outcome:
+    def _outcome(self, answer: Answer, call: ToolCall) -> Outcome:
         if answer.error:
             return "error"
         try:
-            result = _RESULT.decode(answer.result)
+            result = read_result(answer.result)
         except msgspec.MsgspecError:
             return "ok"
         if result.result_type == "input_required" and result.request_state:
             self._continuations.remember(result.request_state, call)
         return "tool_error" if result.is_error else "ok"
 
-    def _filtered(self, answer: _Answer, line: bytes, *, modern: bool) -> bytes:
+    def _filtered(self, answer: Answer, line: bytes, *, modern: bool) -> bytes:
         """Return the line without hidden tools; an answer to nothing known is looked at too."""
         if not answer.result or b'"tools"' not in line:
             return line

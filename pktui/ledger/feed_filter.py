@@ -5,6 +5,7 @@
     effect:                            allow, deny, approve, hide, refused (or allowed, denied …)
     outcome:                           ok, error … or a pattern
     since: after: before:              a date, a time or an age
+    kind:                              request: what else than tool calls was asked for
     words and "phrases"                anywhere in arguments, names, rule, reason or answer
 
 Everything is compared without regard to case. Values of one key are alternatives, all else must
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 KEYS = (
     *("agent", "grant", "session", "project", "server", "tool"),
-    *("effect", "outcome", "since", "after", "before"),
+    *("effect", "outcome", "since", "after", "before", "kind"),
 )
 """The words that may stand before a colon."""
 
@@ -38,6 +39,7 @@ _EFFECT_WORDS = {
     "hidden": "hide",
     "refuse": "refused",
 }
+_KINDS = {"call": False, "calls": False, "request": True, "requests": True}
 _PARTS = frozenset({"agent", "grant", "session", "project"})
 _SECOND = 1_000_000
 
@@ -60,6 +62,8 @@ class FeedFilter(msgspec.Struct, frozen=True):
     """Calls at this time or later."""
     before_us: int = 0
     """Calls before this time; 0: no bound."""
+    requests: bool = False
+    """Other requests instead of calls: their `tool` is the method."""
 
     @classmethod
     def parse(cls, text: str, *, now_us: int) -> tuple[FeedFilter, tuple[Problem, ...]]:
@@ -85,6 +89,7 @@ class _Reader:
         self._matches: list[Match] = []
         self._since = 0
         self._before = 0
+        self._requests = False
         self.problems: list[Problem] = []
 
     def read(self, item: Filter) -> None:
@@ -92,6 +97,8 @@ class _Reader:
             self._read_time(item)
         elif item.key == "effect":
             self._read_effect(item)
+        elif item.key == "kind":
+            self._read_kind(item)
         else:
             pattern = like(item.value, part=item.key in _PARTS)
             self._matches.append(Match(item.key, pattern, item.negated))
@@ -99,7 +106,14 @@ class _Reader:
     def filter(self, query: Query) -> FeedFilter:
         words = tuple(Match("", like(term.text, part=True, globs=False), term.negated)
                       for term in query.terms)  # fmt: skip
-        return FeedFilter(tuple(self._matches), words, self._since, self._before)
+        return FeedFilter(tuple(self._matches), words, self._since, self._before, self._requests)
+
+    def _read_kind(self, item: Filter) -> None:
+        requests = _KINDS.get(item.value.lower())
+        if requests is None or item.negated:
+            self._problem(item, "use kind:request or kind:call")
+        else:
+            self._requests = requests
 
     def _read_effect(self, item: Filter) -> None:
         effect = _EFFECT_WORDS.get(item.value.lower())

@@ -52,6 +52,8 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 _ALWAYS = Condition("")
+_REQUESTS = Condition("kind NOT IN ('decision', 'outcome') AND kind = 'request'")
+"""Written so that the index of rare kinds serves it."""
 
 
 def branches(database: Database, wanted: FeedFilter) -> list[Condition]:
@@ -60,7 +62,8 @@ def branches(database: Database, wanted: FeedFilter) -> list[Condition]:
     servers, tools = groups.pop("server", ()), groups.pop("tool", ())
     outcomes = groups.pop("outcome", ())
     effects = sorted({match.pattern for match in groups.pop("effect", ())})
-    rest = Condition(CALLS) & _times(database, wanted) & _excluded(wanted)
+    shown = _REQUESTS if wanted.requests else Condition(CALLS)
+    rest = shown & _times(database, wanted) & _excluded(wanted)
     for alternatives in (*((word,) for word in wanted.words if not word.negated), *groups.values()):
         rest = rest & _any(alternatives)
     if outcomes:
@@ -69,7 +72,7 @@ def branches(database: Database, wanted: FeedFilter) -> list[Condition]:
         rest = rest & _any_of(servers) & _any_of(tools) & Condition("effect <> 'allow'")
         return [Condition("effect = ?", (effect,)) & rest for effect in effects]
     rest = rest & _in("effect", effects) if effects else rest
-    named = _named(database, servers, tools)
+    named = None if wanted.requests else _named(database, servers, tools)
     if named is not None:
         return [Condition("call_tool = ?", (key,)) & rest for key in named]
     return [rest & _any_of(servers) & _any_of(tools)]
@@ -102,6 +105,9 @@ def _last_before(database: Database, at_us: int) -> int:
 
 def _times(database: Database, wanted: FeedFilter) -> Condition:
     condition = _ALWAYS
+    if wanted.requests:
+        until = wanted.before_us or 2**62
+        return Condition("at_us >= ? AND at_us < ?", (wanted.since_us, until))
     if wanted.since_us:
         first = first_since(database, wanted.since_us)
         condition = Condition("at_us >= ? AND seq >= ?", (wanted.since_us, first))

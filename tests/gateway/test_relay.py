@@ -244,9 +244,26 @@ def test_a_made_up_state_continues_nothing(wired: Wired, arguments: Any, state: 
     assert text(wired.client.next()).startswith("[DENIED by pktui]")
 
 
-def test_an_answer_too_large_to_look_at_becomes_an_error(wired: Wired) -> None:
+def test_an_answer_with_half_a_character_reaches_the_client_mended(wired: Wired) -> None:
+    wired.call("echo")
+    wired.relay.from_server(
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":"cut \\ud83d","b":"\\ud83d\\ude00"}}'
+    )
+    assert wired.client.next()["result"] == {"a": "cut \ufffd", "b": "\U0001f600"}
+    assert outcomes(wired.house) == ["ok"]
+    wired.relay.from_server(b'{"a":"\\ud83d", NaN}')
+    assert wired.client.lines[1:] == []
+
+
+DEEP = b'{"jsonrpc":"2.0","id":"big","result":' + b"[" * 5000 + b"]" * 5000 + b"}"
+
+
+@pytest.mark.parametrize("line", [TooLong(DEEP[:100]), DEEP], ids=["too large", "too deep"])
+def test_an_answer_too_much_to_look_at_becomes_an_error(
+    wired: Wired, line: bytes | TooLong
+) -> None:
     wired.call("echo", request_id="big")
-    wired.relay.from_server(TooLong(b'{"jsonrpc":"2.0","id":"big","result":{"content":['))
+    wired.relay.from_server(line)
     assert wired.client.next()["id"] == "big"
     assert outcomes(wired.house) == ["error"]
 

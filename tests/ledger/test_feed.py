@@ -168,6 +168,7 @@ def test_a_filter_shows_what_it_says(filled: Ledger, text: str, calls: list[str]
         ("since:yesterday", "yesterday is no time", 0),
         ("-since:2h", "a time cannot be excluded", 0),
         ("agnt:x", "did you mean agent:", 0),
+        ("kind:tool", "kind:request or kind:call", 0),
         ('"open', "never closed", 0),
     ],
 )
@@ -176,6 +177,23 @@ def test_a_bad_token_is_named_and_the_rest_still_counts(text: str, why: str, lef
     assert why in problem.why
     assert len(wanted.matches) == left
     assert text[problem.start : problem.end]
+
+
+def test_other_requests_are_shown_only_where_they_are_asked_for(filled: Ledger) -> None:
+    for method, effect in (("resources/read", "allow"), ("sampling/createMessage", "deny")):
+        filled.events.append("request", server="files", tool=method, effect=effect, caller=CODEX)
+
+    def methods(text: str) -> list[str]:
+        wanted, problems = FeedFilter.parse(text, now_us=START_US + 60 * MINUTE)
+        assert problems == ()
+        return [row.tool for row in filled.feed.page(wanted)]
+
+    assert "resources/read" not in methods("")
+    assert methods("kind:call") == methods("")
+    assert methods("kind:request") == ["resources/read", "sampling/createMessage"]
+    assert methods("kind:request server:files effect:denied") == ["sampling/createMessage"]
+    assert methods("kind:request tool:resources/* agent:codex since:2h") == ["resources/read"]
+    assert methods("kind:request before:90m") == methods("kind:request server:memory") == []
 
 
 def test_an_empty_filter_is_false() -> None:
@@ -233,7 +251,8 @@ def test_many_matching_tools_are_found_too(ledger: Ledger) -> None:
 def test_a_page_of_any_filter_follows_an_index(filled: Ledger) -> None:
     """What a page costs must not grow with the log: no query may sort or scan by chance."""
     plans = []
-    for text in ("", "tool:search", "effect:deny", "since:1h", "tool:fs_* effect:deny"):
+    texts = ("", "tool:search", "effect:deny", "since:1h", "tool:fs_* effect:deny", "kind:request")
+    for text in texts:
         wanted = FeedFilter.parse(text, now_us=START_US)[0]
         for branch in branches(filled._database, wanted):
             plan = filled._database.rows(
