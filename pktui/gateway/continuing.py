@@ -5,6 +5,7 @@ Only a state that this server gave for this very call counts; a made-up one is a
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -14,16 +15,18 @@ CAPACITY: Final = 256
 
 
 class Continuations:
-    """The states of the last calls that were answered with `input_required`."""
+    """The states of the last calls that were answered so; safe from several threads."""
 
     def __init__(self) -> None:
         self._calls: dict[str, ToolCall] = {}
+        self._lock = threading.Lock()
 
     def remember(self, state: str, call: ToolCall) -> None:
         """Remember that the server gave this state for this call."""
-        if len(self._calls) >= CAPACITY:
-            del self._calls[next(iter(self._calls))]
-        self._calls[state] = call
+        with self._lock:
+            if len(self._calls) >= CAPACITY:
+                del self._calls[next(iter(self._calls))]
+            self._calls[state] = call
 
     def origin(self, state: object, call: ToolCall) -> str:
         """Return the id of the call that this one goes on with, empty where it is a new one."""

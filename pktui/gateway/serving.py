@@ -6,15 +6,13 @@ whatever ends the relay, and ends it in one place.
 
 from __future__ import annotations
 
-import itertools
-import os
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Final
 
+from pktui.gateway.calls import call_ids
 from pktui.gateway.desk import Desk
 from pktui.gateway.ends import End, Ends
 from pktui.gateway.holding import Pace
@@ -80,7 +78,7 @@ def _relay(
         to_server=upstream.send,
         log=narrator.say,
         named=desk.named,
-        new_id=_ids().__next__,
+        new_id=call_ids(),
         now_us=now_us,
         ticks=time.monotonic_ns,
     )
@@ -99,12 +97,6 @@ def _relay(
     )
     reader.start()
     return _finish(ends, relay, upstream, name, gateway.grace_seconds)
-
-
-def _ids() -> Iterator[str]:
-    """Yield ids no other gateway yields; those of one gateway are neighbours in every index."""
-    mine = os.urandom(10).hex()
-    return (f"{mine}{number:06x}" for number in itertools.count())
 
 
 def _read_client(relay: Relay, limit: int, ends: Ends) -> None:
