@@ -1,0 +1,32 @@
+"""A person's answer to one call, written down as a rule for the tool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pktui.errors import PolicyError
+from pktui.policy.document import parse_policy
+from pktui.policy.evaluate import Effect, evaluate
+from pktui.policy.problems import quote
+from pktui.policy.windows import MemoryQuota
+
+if TYPE_CHECKING:
+    from pktui.policy.editor import Edit, PolicyEditor
+    from pktui.policy.evaluate import Call
+
+
+def preview_permit(editor: PolicyEditor, call: Call) -> Edit:
+    """Return the edit after which such calls run without being asked about; nothing is written.
+
+    The rule is for the tool, whoever calls it. Raises `PolicyError` where the call would be asked
+    about, or refused, all the same: by a condition.
+    """
+    edit = editor.preview_action(call.tool, "allow")
+    verdict = evaluate(parse_policy(edit.after, editor.path), call, MemoryQuota(lambda: 0))
+    if verdict.effect is not Effect.ALLOW:
+        raise PolicyError(
+            f"a rule for {quote(call.tool)} would not let this call through: {verdict.rule} in"
+            f" {editor.path} still decides",
+            "Change that rule in the file, or allow the call for a time",
+        )
+    return edit

@@ -1,0 +1,62 @@
+"""Saving an answer as a rule: what it writes, and that it says where it would not help."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pktui.errors import PolicyError
+from pktui.policy.editor import PolicyEditor
+from pktui.policy.evaluate import Call
+from pktui.policy.permit import preview_permit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CALL = Call("files", "write", {"size": 5}, "agent@/work", "s1")
+
+
+def editor(tmp_path: Path, **document: Any) -> PolicyEditor:
+    file = tmp_path / "files.json"
+    file.write_text(json.dumps({"version": "1", "default": "deny", **document}, indent=2))
+    return PolicyEditor(file)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"tools": {"write": {"action": "approve", "reason": "Look."}}},
+        {"tools": {"w*": {"action": "approve"}}},
+        {"default": "approve", "tools": {}},
+    ],
+)
+def test_the_rule_lets_the_call_through(tmp_path: Path, document: dict[str, Any]) -> None:
+    edits = editor(tmp_path, **document)
+    before = edits.path.read_bytes()
+    edit = preview_permit(edits, CALL)
+    assert edits.path.read_bytes() == before
+    assert '"write"' in edit.diff
+    edits.save(edit)
+    assert edits.policy.rule_for("write").action == "allow"
+    edits.undo()
+    assert edits.path.read_bytes() == before
+
+
+BIG = [{"conditions": [{"path": "args.size", "op": "gt", "value": 1}]}]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"tools": {"write": {"approve_if": BIG}}},
+        {"tools": {"write": {"action": "approve", "deny_if": BIG}}},
+    ],
+)
+def test_a_rule_that_would_not_help_is_not_offered(
+    tmp_path: Path, document: dict[str, Any]
+) -> None:
+    with pytest.raises(PolicyError, match="would not let this call through") as caught:
+        preview_permit(editor(tmp_path, **document), CALL)
+    assert "_if" in caught.value.what
