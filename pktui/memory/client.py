@@ -7,6 +7,7 @@ by `status` and `stop`. Importing this module costs the standard library and msg
 from __future__ import annotations
 
 import functools
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote, urlencode
@@ -44,14 +45,17 @@ Method = Literal["GET", "POST", "PATCH", "DELETE"]
 TIMEOUT_S = 60.0
 IMPORT_BATCH_RECORDS = 500
 IMPORT_BATCH_BYTES = 1024 * 1024
+_KEY_BYTES = 12
 
 
 class MemoryClient:
     """The memory of one data directory, seen by one identity.
 
-    Raises `MemoryUnavailable` where the service cannot be reached or started, `NotFound` for an
-    unknown id, `InvalidRequest` for what it cannot understand and `StoreError` where the store
-    fails. `timeout` is what one answer may take, in seconds. `start=False` never starts a service.
+    A request whose answer was lost with the service is sent again with the same key, which the
+    service knows it by: it is carried out once. Raises `MemoryUnavailable` where the service
+    cannot be reached or started, `NotFound` for an unknown id, `InvalidRequest` for what it cannot
+    understand and `StoreError` where the store fails. `timeout` is what one answer may take, in
+    seconds. `start=False` never starts a service.
     """
 
     def __init__(
@@ -151,15 +155,11 @@ class MemoryClient:
     def end_session(self, session_id: int | None, summary: str | None = None) -> SessionChange:
         """End a session (None: this identity's current one); ending twice changes nothing."""
         target = "current" if session_id is None else f"{session_id:d}"
-        return self._call(
-            "POST", f"/v1/sessions/{target}/end", SessionChange, {"summary": summary}, again=True
-        )
+        return self._call("POST", f"/v1/sessions/{target}/end", SessionChange, {"summary": summary})
 
     def reopen_session(self, session_id: int) -> SessionChange:
         """Make an ended session active again."""
-        return self._call(
-            "POST", f"/v1/sessions/{session_id:d}/reopen", SessionChange, {}, again=True
-        )
+        return self._call("POST", f"/v1/sessions/{session_id:d}/reopen", SessionChange, {})
 
     def delete_session(self, session_id: int) -> None:
         """Remove a session with its messages and vectors, for good."""
@@ -210,7 +210,7 @@ class MemoryClient:
             "source": source,
             "tags": None if tags is None else tuple(tags),
         }
-        return self._call("PATCH", f"/v1/entries/{entry_id:d}", Entry, body, again=True)
+        return self._call("PATCH", f"/v1/entries/{entry_id:d}", Entry, body)
 
     def delete_entry(self, entry_id: int) -> None:
         """Remove an entry with its vectors, for good."""
@@ -249,7 +249,7 @@ class MemoryClient:
         total = ImportReport()
         for batch in exporting.batches(records, IMPORT_BATCH_RECORDS, IMPORT_BATCH_BYTES):
             body = b'{"records":[' + b",".join(batch) + b"]}"
-            reply = self._send(self._transport, "POST", "/v1/import", body, again=True)
+            reply = self._send(self._transport, "POST", "/v1/import", body)
             total = total.plus(self._decode(reply, ImportReport))
             if progress is not None:
                 progress(total)
@@ -295,11 +295,9 @@ class MemoryClient:
         path: str,
         kind: type[T],
         body: Mapping[str, Any],
-        *,
-        again: bool = False,
     ) -> T:
         given = {key: value for key, value in body.items() if value is not None}
-        return self._decode(self._send(self._transport, method, path, given, again=again), kind)
+        return self._decode(self._send(self._transport, method, path, given), kind)
 
     def _send(
         self,
@@ -309,12 +307,12 @@ class MemoryClient:
         body: Mapping[str, Any] | bytes | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        again: bool = False,
     ) -> Reply:
         content = body if isinstance(body, bytes | None) else msgspec.json.encode(body)
         sent = {**self._headers, "Content-Type": "application/json", **(headers or {})}
-        repeatable = again or method in ("GET", "DELETE")
-        reply = transport.request(method, target, content, sent, repeatable=repeatable)
+        if method in ("POST", "PATCH"):
+            sent[envelope.REQUEST_HEADER] = secrets.token_hex(_KEY_BYTES)
+        reply = transport.request(method, target, content, sent)
         if reply.status >= 400 and not (target == "/mcp" and reply.is_json):
             raise _error(reply)
         return reply

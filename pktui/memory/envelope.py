@@ -14,6 +14,8 @@ from pktui.memory.records import Identity
 AGENT_HEADER = "Pktui-Agent"
 GRANT_HEADER = "Pktui-Grant"
 PROJECT_HEADER = "Pktui-Project"
+REQUEST_HEADER = "Pktui-Request"
+"""A key that the same request bears when it is sent again, so that it is carried out once."""
 PROTOCOL_VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 
 _NAME_MEMBER = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}

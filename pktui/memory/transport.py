@@ -1,7 +1,7 @@
-"""HTTP over the memory service's Unix socket: kept connections, one careful second try.
+"""HTTP over the memory service's Unix socket: kept connections, and another try.
 
-A request is sent a second time only where the first cannot have been carried out: nothing or not
-all of it was sent, or it is of a kind that may run twice.
+A request whose answer was lost is sent again: it is one that changes nothing when it comes twice,
+or it bears a key that the service knows it by.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from pktui.errors import MemoryUnavailable
 
 MAX_IDLE_CONNECTIONS = 8
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,8 @@ class Reply:
         return self.content_type.startswith("application/json")
 
 
-class _NotSent(Exception):
-    """The request did not reach the service whole."""
-
-
 class _Lost(Exception):
-    """The service went away between the request and its answer."""
+    """The service went away before its answer was here."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -83,18 +80,13 @@ class UnixTransport:
         target: str,
         body: bytes | None,
         headers: Mapping[str, str],
-        *,
-        repeatable: bool,
     ) -> Reply:
         """Send a request and return the answer; raises `MemoryUnavailable`."""
-        for attempt in (1, 2):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._once(method, target, body, headers)
-            except _NotSent as error:
-                if attempt == 2:
-                    raise self._gone() from error
             except _Lost as error:
-                if attempt == 2 or not repeatable:
+                if attempt == ATTEMPTS:
                     raise self._gone() from error
         raise AssertionError("unreachable")
 
@@ -110,11 +102,6 @@ class UnixTransport:
         try:
             try:
                 connection.request(method, target, body=body, headers=dict(headers))
-            except TimeoutError as error:
-                raise self._slow() from error
-            except OSError as error:
-                raise _NotSent from error
-            try:
                 response = connection.getresponse()
                 content = response.read()
             except TimeoutError as error:
@@ -171,7 +158,7 @@ class UnixTransport:
     def _gone(self) -> MemoryUnavailable:
         return MemoryUnavailable(
             "the memory service went away before it answered",
-            "See whether what you asked for was done, then ask again",
+            "Its log tells why it ends: see pktui memory status; then ask again",
         )
 
     def _slow(self) -> MemoryUnavailable:

@@ -34,7 +34,9 @@ INITIALIZE = {
 
 @pytest.fixture(scope="module")
 def library() -> Iterator[TestClient]:
-    async def call_tool(_name: str, _arguments: dict[str, Any], _who: Identity) -> ToolAnswer:
+    async def call_tool(
+        _name: str, _arguments: dict[str, Any], _who: Identity, _key: str
+    ) -> ToolAnswer:
         return ToolAnswer("called", {})
 
     manager = session_manager(call_tool)

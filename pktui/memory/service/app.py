@@ -113,11 +113,13 @@ class McpEndpoint:
             handle.set_result(manager.handle_request)
             await ended.wait()
 
-    async def _call(self, name: str, arguments: dict[str, Any], who: Identity) -> ToolAnswer:
+    async def _call(
+        self, name: str, arguments: dict[str, Any], who: Identity, key: str
+    ) -> ToolAnswer:
         from pktui.memory.tools.answer import failed
         from pktui.memory.tools.call import call
 
-        work = functools.partial(call, name=name, given=arguments, who=who)
+        work = functools.partial(call, name=name, given=arguments, who=who, request=key)
         try:
             answer = await self._context.holder.run(work)
         except PktuiError as error:  # the store could not be opened

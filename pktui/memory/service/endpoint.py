@@ -13,7 +13,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, TextContent, Tool
 
-from pktui.memory.service.requests import identity_of
+from pktui.memory.service.requests import identity_of, key_of
 from pktui.memory.tools.catalogue import (
     INSTRUCTIONS,
     SERVER_NAME,
@@ -31,11 +31,14 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 
-CallTool = Callable[[str, dict[str, Any], "Identity"], Awaitable["ToolAnswer"]]
+CallTool = Callable[[str, dict[str, Any], "Identity", str], Awaitable["ToolAnswer"]]
 
 
 def session_manager(call_tool: CallTool) -> StreamableHTTPSessionManager:
-    """Return the MCP server whose tools are carried out by `call_tool(name, arguments, who)`."""
+    """Return the MCP server whose tools are carried out by `call_tool`.
+
+    It gets the name, the arguments, who asks, and the key of the request.
+    """
     tools = [Tool.model_validate(definition) for definition in definitions()]
 
     async def list_tools(
@@ -47,8 +50,8 @@ def session_manager(call_tool: CallTool) -> StreamableHTTPSessionManager:
         context: ServerRequestContext, params: CallToolRequestParams
     ) -> CallToolResult:
         assert context.request is not None  # every message comes in an HTTP request
-        who = identity_of(context.request)
-        answer = await call_tool(params.name, params.arguments or {}, who)
+        who, key = identity_of(context.request), key_of(context.request)
+        answer = await call_tool(params.name, params.arguments or {}, who, key)
         return CallToolResult(
             content=[TextContent(text=answer.text)],
             structured_content=answer.structured,

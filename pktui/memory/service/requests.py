@@ -12,6 +12,7 @@ from pktui.memory.envelope import (
     AGENT_HEADER,
     GRANT_HEADER,
     PROJECT_HEADER,
+    REQUEST_HEADER,
     Failure,
     FailureDetail,
     FailureKind,
@@ -27,6 +28,7 @@ T = TypeVar("T")
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
+LONGEST_KEY = 64
 
 _KINDS: tuple[tuple[type[PktuiError], FailureKind, int], ...] = (
     (NotFound, "not_found", 404),
@@ -39,6 +41,11 @@ def identity_of(request: Request) -> Identity:
     """Return who the headers of the request say asks."""
     headers = request.headers
     return read_identity(*(headers.get(n) for n in (AGENT_HEADER, GRANT_HEADER, PROJECT_HEADER)))
+
+
+def key_of(request: Request) -> str:
+    """Return the key that the request bears when it is sent again, "" where it has none."""
+    return request.headers.get(REQUEST_HEADER, "")[:LONGEST_KEY]
 
 
 def query_of(request: Request, kind: type[Struct]) -> Struct:

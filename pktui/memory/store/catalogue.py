@@ -24,13 +24,15 @@ TITLE_CHARACTERS = 80
 class Listed:
     """A session with what only the store needs to know of it.
 
-    `owner` is the identity whose current session it is while active ("" for nobody's), and
-    `touched_at` the time it was started or reopened.
+    `owner` is the identity whose current session it is while active ("" for nobody's),
+    `touched_at` the time it was started or reopened, and `request` the key of the request that
+    started, ended or reopened it last.
     """
 
     session: Session
     owner: str
     touched_at: datetime
+    request: str = ""
 
 
 class Catalogue:
@@ -167,7 +169,7 @@ def grown(listed: Listed, messages: Iterable[Message]) -> Listed:
         if not title and message.role == "user":
             title = first_line(message.content)
     session = msgspec.structs.replace(session, message_count=count, last_activity=last, title=title)
-    return Listed(session, listed.owner, listed.touched_at)
+    return Listed(session, listed.owner, listed.touched_at, listed.request)
 
 
 def first_line(text: str) -> str:

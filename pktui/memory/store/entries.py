@@ -27,19 +27,32 @@ class Entries:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def add(self, new: Sequence[Entry]) -> tuple[Entry, ...]:
-        """Commit entries in one go; each gets a new id, whatever id it bears."""
+    def add(self, new: Sequence[Entry], request: str) -> tuple[Entry, ...]:
+        """Commit entries in one go; each gets a new id, whatever id it bears.
+
+        A request for one entry that was carried out already returns the entry it made.
+        """
         state = self._state
         for entry in new:
             _check(entry.title)
         with state.writing:
+            made = self._made_by(request)
+            if made is not None:
+                return (made,)
             entries = tuple(_storable(entry, state.next_id("entry")) for entry in new)
             if entries:
-                state.entries_table.append(schema.entry_rows(entries))
+                state.entries_table.append(schema.entry_rows(entries, request))
             with state.lock:
                 state.entries.update((entry.id, entry) for entry in entries)
                 state.knowledge.add([entry_document(entry) for entry in entries])
+                for entry in entries:
+                    state.requests.remember("entry", request, entry.id)
         return entries
+
+    def _made_by(self, request: str) -> Entry | None:
+        with self._state.lock:
+            entry_id = self._state.requests.find("entry", request)
+            return None if entry_id is None else self._state.entries.get(entry_id)
 
     def get(self, entry_id: int) -> Entry:
         """Return an entry; raises `NotFound`."""
@@ -75,7 +88,7 @@ class Entries:
             )
             entry = _storable(changed, entry_id)
             state.vectors.delete(f"kind = 'entry' AND ref_id = {entry_id}")
-            state.entries_table.upsert(schema.entry_rows([entry]), "id")
+            state.entries_table.upsert(schema.entry_rows([entry], ""), "id")
             with state.lock:
                 state.knowledge.remove(entry_id)
                 state.entries[entry_id] = entry

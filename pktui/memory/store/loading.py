@@ -11,6 +11,7 @@ from pktui.memory.records import ROLES, Entry, Message
 from pktui.memory.search.corpus import Document
 from pktui.memory.store import schema
 from pktui.memory.store.catalogue import Listed, grown
+from pktui.memory.store.requests import REMEMBERED
 from pktui.memory.times import microseconds
 
 if TYPE_CHECKING:
@@ -30,11 +31,11 @@ def load(state: State) -> None:
 
 
 def _load_sessions(state: State) -> None:
-    listed = []
-    for row in state.sessions_table.read().to_pylist():
-        session, owner, touched_at = schema.read_session(row)
-        listed.append(Listed(session, owner, touched_at))
+    rows = state.sessions_table.read().to_pylist()
+    listed = [Listed(*schema.read_session(row)) for row in rows]
+    listed.sort(key=lambda one: one.session.id)
     state.catalogue.fill(listed)
+    state.requests.fill("session", ((one.request, one.session.id) for one in listed))
     _raise_mark(state, "session", [one.session.id for one in listed])
 
 
@@ -58,16 +59,25 @@ def _load_messages(state: State) -> None:
             kept.append(document(message))
         state.messages.add(kept)
     state.catalogue.fill(grown_sessions.values())
+    _load_requests(state)
     if orphaned:
         state.keep_marks()
         state.messages_table.delete(f"session_id IN ({_list(orphaned)})")
+
+
+def _load_requests(state: State) -> None:
+    """Take in the requests that appended the last messages."""
+    after = state.marks.get("message", 0) - REMEMBERED
+    rows = state.messages_table.read(["id", "request"], f"id > {after} AND request <> ''")
+    known = sorted(zip(rows["id"].to_pylist(), rows["request"].to_pylist(), strict=True))
+    state.requests.fill("message", ((key, message_id) for message_id, key in known))
 
 
 def _by_id(state: State) -> Iterator[pa.Table]:
     """Yield the messages in parts, in the order of their ids."""
     ids = state.messages_table.read(["id"])["id"].to_numpy()
     if np.all(ids[1:] > ids[:-1]):
-        for batch in state.messages_table.batches(schema.MESSAGES.names):
+        for batch in state.messages_table.batches(schema.MESSAGE_COLUMNS):
             yield pa.Table.from_batches([batch])
         return
     rows = state.messages_table.read().sort_by("id")
@@ -80,6 +90,7 @@ def _load_entries(state: State) -> None:
     entries = [schema.read_entry(row) for row in rows]
     state.entries.update((entry.id, entry) for entry in entries)
     state.knowledge.add([entry_document(entry) for entry in entries])
+    state.requests.fill("entry", ((row["request"], row["id"]) for row in rows))
     _raise_mark(state, "entry", [entry.id for entry in entries])
 
 

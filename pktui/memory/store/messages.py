@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,15 @@ _READ_AT_ONCE = 500
 class _Batch:
     messages: tuple[NewMessage, ...]
     allow_ended: bool
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What one commit has made so far: messages by their sessions, and by their requests."""
+
+    ahead: dict[int, int] = field(default_factory=dict)
+    requests: dict[str, tuple[Message, ...]] = field(default_factory=dict)
 
 
 class Messages:
@@ -37,24 +46,50 @@ class Messages:
         self._state = state
         self._group: GroupCommit[_Batch, tuple[Message, ...]] = GroupCommit(self._commit)
 
-    def append(self, messages: Sequence[NewMessage], allow_ended: bool) -> tuple[Message, ...]:
-        """Commit the messages, all or none; returns when they are on disk."""
+    def append(
+        self, messages: Sequence[NewMessage], allow_ended: bool, request: str
+    ) -> tuple[Message, ...]:
+        """Commit the messages, all or none; returns when they are on disk.
+
+        A request that was carried out already returns the messages it made.
+        """
         for message in messages:
             _check(message)
-        return self._group.run(_Batch(tuple(messages), allow_ended)) if messages else ()
+        return self._group.run(_Batch(tuple(messages), allow_ended, request)) if messages else ()
 
     def _commit(self, batches: Sequence[_Batch]) -> Sequence[tuple[Message, ...] | Exception]:
         """Commit several threads' messages at once; one that is refused does not hold the rest."""
         state = self._state
         with state.writing:
-            ahead: dict[int, int] = {}
-            outcomes = [self._prepare(batch, ahead) for batch in batches]
-            ready = [one for one in outcomes if not isinstance(one, Exception)]
-            messages = [message for one in ready for message in one]
-            if messages:
-                state.messages_table.append(schema.message_rows(messages))
-                self._take_in(messages)
+            group = _Group()
+            outcomes: list[tuple[Message, ...] | Exception] = []
+            made: list[Message] = []
+            requests: list[str] = []
+            for batch in batches:
+                outcome: tuple[Message, ...] | Exception = self._made_before(batch, group)
+                if not outcome:
+                    outcome = self._prepare(batch, group.ahead)
+                    if not isinstance(outcome, Exception):
+                        group.requests[batch.request] = outcome
+                        made += outcome
+                        requests += [batch.request] * len(outcome)
+                outcomes.append(outcome)
+            if made:
+                state.messages_table.append(schema.message_rows(made, requests))
+                self._take_in(made, requests)
         return outcomes
+
+    def _made_before(self, batch: _Batch, group: _Group) -> tuple[Message, ...]:
+        """Return what the same request made when it came before; nothing for a new one."""
+        if not batch.request:
+            return ()
+        if batch.request in group.requests:
+            return group.requests[batch.request]
+        with self._state.lock:
+            last = self._state.requests.find("message", batch.request)
+        if last is None:
+            return ()
+        return tuple(self.get_many(range(last - len(batch.messages) + 1, last + 1)))
 
     def _prepare(self, batch: _Batch, ahead: dict[int, int]) -> tuple[Message, ...] | Exception:
         """Give the messages ids and places; `ahead` counts those of this commit by session."""
@@ -90,7 +125,7 @@ class Messages:
             )
         return session
 
-    def _take_in(self, messages: Sequence[Message]) -> None:
+    def _take_in(self, messages: Sequence[Message], requests: Sequence[str]) -> None:
         state = self._state
         by_session: dict[int, list[Message]] = {}
         for message in messages:
@@ -99,6 +134,8 @@ class Messages:
             for session_id, its in by_session.items():
                 state.catalogue.put(grown(state.catalogue.get(session_id), its))
             state.messages.add([document(message) for message in messages])
+            for message, request in zip(messages, requests, strict=True):
+                state.requests.remember("message", request, message.id)
 
     def page(
         self, session_id: int, before: int | None, after: int | None, limit: int

@@ -12,7 +12,7 @@ from pktui.memory.records import Entry, Message, Role, Session, SessionStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-FORMAT = 1
+FORMAT = 2
 """The layout of the tables; a store with a higher number was made by a newer pktui."""
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -31,9 +31,14 @@ SESSIONS = pa.schema(
         ("source_id", pa.string()),
         ("owner", pa.string()),
         ("touched_at", _TIME),
+        ("request", pa.string()),
     ]
 )
-"""`owner` is the identity whose current session it is, `touched_at` when it was (re)opened."""
+"""`owner` is the identity whose current session it is, `touched_at` when it was (re)opened.
+
+`request`, here and below, is the key of the request that wrote the row, so that the same request
+is known when it comes again; "" for imports. It came with format 2.
+"""
 
 MESSAGES = pa.schema(
     [
@@ -44,8 +49,10 @@ MESSAGES = pa.schema(
         ("content", pa.large_string()),
         ("created_at", _TIME),
         ("source_id", pa.string()),
+        ("request", pa.string()),
     ]
 )
+MESSAGE_COLUMNS = [name for name in MESSAGES.names if name != "request"]
 
 ENTRIES = pa.schema(
     [
@@ -56,6 +63,7 @@ ENTRIES = pa.schema(
         ("tags", pa.list_(pa.string())),
         ("created_at", _TIME),
         ("updated_at", _TIME),
+        ("request", pa.string()),
     ]
 )
 
@@ -88,8 +96,8 @@ def storable(text: str) -> str:
     return text
 
 
-def session_rows(rows: Iterable[tuple[Session, str, datetime]]) -> pa.Table:
-    """Return rows for sessions with their owner and the time they were (re)opened."""
+def session_rows(rows: Iterable[tuple[Session, str, datetime, str]]) -> pa.Table:
+    """Return rows for sessions with their owner, the time they were (re)opened, the request."""
     values = [
         {
             "id": session.id,
@@ -104,14 +112,15 @@ def session_rows(rows: Iterable[tuple[Session, str, datetime]]) -> pa.Table:
             "source_id": session.source_id,
             "owner": owner,
             "touched_at": touched,
+            "request": request,
         }
-        for session, owner, touched in rows
+        for session, owner, touched, request in rows
     ]
     return pa.Table.from_pylist(values, schema=SESSIONS)
 
 
-def read_session(row: dict[str, Any]) -> tuple[Session, str, datetime]:
-    """Return the session, its owner and the time it was (re)opened; counts are added later."""
+def read_session(row: dict[str, Any]) -> tuple[Session, str, datetime, str]:
+    """Return the session, its owner, when it was (re)opened, its request; counts come later."""
     session = Session(
         id=row["id"],
         name=row["name"],
@@ -126,11 +135,11 @@ def read_session(row: dict[str, Any]) -> tuple[Session, str, datetime]:
         last_activity=_utc(row["touched_at"]),
         title=row["name"],
     )
-    return session, row["owner"], _utc(row["touched_at"])
+    return session, row["owner"], _utc(row["touched_at"]), row["request"]
 
 
-def message_rows(messages: Sequence[Message]) -> pa.Table:
-    """Return one row a message."""
+def message_rows(messages: Sequence[Message], requests: Sequence[str]) -> pa.Table:
+    """Return one row a message, each with the key of its request."""
     return pa.table(
         {
             "id": [m.id for m in messages],
@@ -140,6 +149,7 @@ def message_rows(messages: Sequence[Message]) -> pa.Table:
             "content": [m.content for m in messages],
             "created_at": [m.created_at for m in messages],
             "source_id": [m.source_id for m in messages],
+            "request": list(requests),
         },
         schema=MESSAGES,
     )
@@ -162,8 +172,8 @@ def read_messages(rows: pa.Table) -> list[Message]:
     return sorted(found, key=lambda message: message.id)
 
 
-def entry_rows(entries: Sequence[Entry]) -> pa.Table:
-    """Return one row an entry."""
+def entry_rows(entries: Sequence[Entry], request: str) -> pa.Table:
+    """Return one row an entry, all of one request."""
     values = [
         {
             "id": entry.id,
@@ -173,6 +183,7 @@ def entry_rows(entries: Sequence[Entry]) -> pa.Table:
             "tags": list(entry.tags),
             "created_at": entry.created_at,
             "updated_at": entry.updated_at,
+            "request": request,
         }
         for entry in entries
     ]

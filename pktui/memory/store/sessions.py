@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,11 +35,18 @@ class Sessions:
         source_id: str,
         started_at: datetime | None,
         current: bool,
+        request: str,
     ) -> Session:
-        """Start a session; where `current`, the identity's earlier one stays active, unowned."""
+        """Start a session; where `current`, the identity's earlier one stays active, unowned.
+
+        A request that was carried out already returns the session it started.
+        """
         state = self._state
         now = state.clock()
         with state.writing:
+            made = self.made_by(request)
+            if made is not None:
+                return made
             session = Session(
                 id=state.next_id("session"),
                 name=schema.storable(name),
@@ -52,7 +60,7 @@ class Sessions:
                 title=schema.storable(name),
             )
             owner = schema.storable(identity.key) if current else ""
-            listed = Listed(session, owner, session.started_at)
+            listed = Listed(session, owner, session.started_at, request)
             self._commit([*self._disowned(owner), listed])
         return session
 
@@ -71,16 +79,18 @@ class Sessions:
             if earlier is None:
                 return []
             listed = self._state.catalogue.get(earlier.id)
-            return [Listed(listed.session, "", listed.touched_at)]
+            return [replace(listed, owner="")]
 
-    def end(self, session_id: int, summary: str | None, ended_at: datetime | None) -> SessionChange:
-        """End a session; one that has ended is left as it is."""
+    def end(
+        self, session_id: int, summary: str | None, ended_at: datetime | None, request: str
+    ) -> SessionChange:
+        """End a session; one that has ended is left as it is, unless by this very request."""
         state = self._state
         with state.writing:
             listed = self._get(session_id)
             if listed.session.status == "ended":
-                return SessionChange(listed.session, changed=False)
-            ended = _ended(listed, ended_at or state.clock(), summary)
+                return SessionChange(listed.session, changed=_again(listed, request))
+            ended = _ended(listed, ended_at or state.clock(), summary, request)
             self._commit([ended])
         return SessionChange(ended.session, changed=True)
 
@@ -90,7 +100,7 @@ class Sessions:
         with state.writing:
             with state.lock:
                 idle = [one for one in state.catalogue.active if self._is_idle(one, now)]
-            ended = [_ended(one, _last_sign(one), None) for one in idle]
+            ended = [_ended(one, _last_sign(one), None, "") for one in idle]
             if ended:
                 self._commit(ended)
         return tuple(one.session for one in ended)
@@ -98,17 +108,17 @@ class Sessions:
     def _is_idle(self, listed: Listed, now: datetime) -> bool:
         return now - _last_sign(listed) >= self._timeout
 
-    def reopen(self, session_id: int) -> SessionChange:
+    def reopen(self, session_id: int, request: str) -> SessionChange:
         """Make an ended session active again, and its owner's current one unless there is one."""
         state = self._state
         with state.writing:
             listed = self._get(session_id)
             if listed.session.status == "active":
-                return SessionChange(listed.session, changed=False)
+                return SessionChange(listed.session, changed=_again(listed, request))
             session = msgspec.structs.replace(listed.session, status="active", ended_at=None)
             with state.lock:
                 taken = listed.owner and state.catalogue.current(listed.owner)
-            reopened = Listed(session, "" if taken else listed.owner, state.clock())
+            reopened = Listed(session, "" if taken else listed.owner, state.clock(), request)
             self._commit([reopened])
         return SessionChange(session, changed=True)
 
@@ -138,6 +148,14 @@ class Sessions:
         """Return the identity's current session: the active one it started last."""
         with self._state.lock:
             return self._state.catalogue.current(schema.storable(identity.key))
+
+    def made_by(self, request: str) -> Session | None:
+        """Return the session that the request started, ended or reopened."""
+        with self._state.lock:
+            session_id = self._state.requests.find("session", request)
+            if session_id is None or not self._state.catalogue.has(session_id):
+                return None
+            return self._state.catalogue.get(session_id).session
 
     def by_source(self, source: str, source_id: str) -> Session | None:
         """Return the session that was imported from there."""
@@ -180,7 +198,9 @@ class Sessions:
     def _commit(self, changed: Sequence[Listed]) -> None:
         """Write the sessions and take them in; the caller holds `writing`."""
         state = self._state
-        rows = schema.session_rows((one.session, one.owner, one.touched_at) for one in changed)
+        rows = schema.session_rows(
+            (one.session, one.owner, one.touched_at, one.request) for one in changed
+        )
         known = any(state.catalogue.has(one.session.id) for one in changed)
         if known:
             state.sessions_table.upsert(rows, "id")
@@ -189,6 +209,7 @@ class Sessions:
         with state.lock:
             for one in changed:
                 state.catalogue.put(one)
+                state.requests.remember("session", one.request, one.session.id)
 
 
 def _storable(session: Session, session_id: int) -> Session:
@@ -206,14 +227,19 @@ def _storable(session: Session, session_id: int) -> Session:
     )
 
 
-def _ended(listed: Listed, when: datetime, summary: str | None) -> Listed:
+def _again(listed: Listed, request: str) -> bool:
+    """Tell whether this request made the session what it is, and only comes again."""
+    return bool(request) and listed.request == request
+
+
+def _ended(listed: Listed, when: datetime, summary: str | None, request: str) -> Listed:
     session = msgspec.structs.replace(
         listed.session,
         status="ended",
         ended_at=when,
         summary=listed.session.summary if summary is None else schema.storable(summary),
     )
-    return Listed(session, listed.owner, listed.touched_at)
+    return Listed(session, listed.owner, listed.touched_at, request)
 
 
 def _last_sign(listed: Listed) -> datetime:

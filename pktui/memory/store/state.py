@@ -13,6 +13,7 @@ from pktui.errors import StoreError
 from pktui.memory.search.corpus import Corpus
 from pktui.memory.store import schema
 from pktui.memory.store.catalogue import Catalogue
+from pktui.memory.store.requests import Requests
 from pktui.memory.store.vector_table import VectorTable
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class State:
         self.messages = Corpus()
         self.knowledge = Corpus()
         self.marks: dict[str, int] = {}
+        self.requests = Requests()
         self.vectors = VectorTable(database)
 
     def next_id(self, kind: str) -> int:
@@ -73,5 +75,13 @@ class State:
                 f"{schema.FORMAT}",
                 "Use the newer pktui that made it",
             )
-        if self.marks_table.count() == 0:
-            self.keep_marks()
+        if found < schema.FORMAT or self.marks_table.count() == 0:
+            self._upgrade()
+
+    def _upgrade(self) -> None:
+        """Give older tables the columns they lack, then sign the store as of this layout."""
+        for table in (self.sessions_table, self.messages_table, self.entries_table):
+            if "request" not in table.schema.names:
+                table.add_text_column("request")
+        self.marks["format"] = schema.FORMAT
+        self.keep_marks()

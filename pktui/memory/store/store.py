@@ -104,23 +104,37 @@ class Store:
         source_id: str = "",
         started_at: datetime | None = None,
         current: bool = True,
+        request: str = "",
     ) -> Session:
-        """Start a session and make it the identity's current one (not where `current` is false)."""
-        return self._sessions.start(name, identity, source, source_id, started_at, current)
+        """Start a session and make it the identity's current one (not where `current` is false).
+
+        `request`, here and below, is a key that the same request bears when it comes again: it is
+        carried out once, and answered as the first time.
+        """
+        return self._sessions.start(name, identity, source, source_id, started_at, current, request)
 
     def add_sessions(self, sessions: Sequence[Session]) -> tuple[Session, ...]:
         """Keep many sessions from elsewhere in one commit, as they are but with new ids."""
         return self._sessions.add(sessions)
 
     def end_session(
-        self, session_id: int, summary: str | None = None, *, ended_at: datetime | None = None
+        self,
+        session_id: int,
+        summary: str | None = None,
+        *,
+        ended_at: datetime | None = None,
+        request: str = "",
     ) -> SessionChange:
         """End a session; one that has ended stays as it is, its summary too."""
-        return self._sessions.end(session_id, summary, ended_at)
+        return self._sessions.end(session_id, summary, ended_at, request)
 
-    def reopen_session(self, session_id: int) -> SessionChange:
+    def reopen_session(self, session_id: int, *, request: str = "") -> SessionChange:
         """Undo the end of a session."""
-        return self._sessions.reopen(session_id)
+        return self._sessions.reopen(session_id, request)
+
+    def session_of_request(self, request: str) -> Session | None:
+        """Return the session that the request started, ended or reopened when it came before."""
+        return self._sessions.made_by(request)
 
     def delete_session(self, session_id: int) -> Session:
         """Remove a session with its messages and vectors, for good; returns what it was."""
@@ -158,13 +172,13 @@ class Store:
         return self._sessions.page(query, status, project, cursor, _limit(limit))
 
     def append(
-        self, messages: Sequence[NewMessage], *, allow_ended: bool = False
+        self, messages: Sequence[NewMessage], *, allow_ended: bool = False, request: str = ""
     ) -> tuple[Message, ...]:
         """Commit messages, all or none, together with those of other threads.
 
         Ended sessions take none, unless `allow_ended`, which is for imports.
         """
-        return self._messages.append(messages, allow_ended)
+        return self._messages.append(messages, allow_ended, request)
 
     def messages(
         self,
@@ -187,15 +201,22 @@ class Store:
         return self._messages.neighbours(message_id, _limit(count))
 
     def add_entry(
-        self, title: str, content: str, *, source: str = "", tags: Sequence[str] = ()
+        self,
+        title: str,
+        content: str,
+        *,
+        source: str = "",
+        tags: Sequence[str] = (),
+        request: str = "",
     ) -> Entry:
         """Keep a new piece of knowledge."""
         now = self._state.clock()
-        return self._entries.add([Entry(0, title, content, source, tuple(tags), now, now)])[0]
+        entry = Entry(0, title, content, source, tuple(tags), now, now)
+        return self._entries.add([entry], request)[0]
 
     def add_entries(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
         """Keep many entries in one commit, with their times and new ids."""
-        return self._entries.add(entries)
+        return self._entries.add(entries, "")
 
     def entry(self, entry_id: int) -> Entry:
         """Return an entry."""

@@ -55,6 +55,12 @@ class Table:
             self._inner.delete(where)
         self.commits += 1
 
+    def add_text_column(self, name: str) -> None:
+        """Commit a new column, empty in every row there is."""
+        with self._errors("could not be changed"):
+            self._inner.add_columns({name: "''"})
+        self.commits += 1
+
     def read(
         self, columns: list[str] | None = None, where: str = "", limit: int | None = None
     ) -> pa.Table:

@@ -22,7 +22,11 @@ _FROM_ZERO = frozenset({"offset"})
 class Arguments:
     """What was given, by name and kind; a default of the definition stands in for what was not."""
 
-    def __init__(self, definition: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    def __init__(
+        self, definition: Mapping[str, Any], given: Mapping[str, Any], request: str = ""
+    ) -> None:
+        """`request` is the key by which the same call is known when it comes again."""
+        self.request = request
         schema = definition["inputSchema"]
         self._tool = definition["name"]
         self._properties: Mapping[str, Mapping[str, Any]] = schema["properties"]

@@ -38,8 +38,13 @@ _TOOLS: Mapping[str, tuple[Tool, str]] = {
 }
 
 
-def call(memory: Store, name: str, given: Mapping[str, Any], who: Identity) -> ToolAnswer:
-    """Carry out a tool call; every failure that has a reason for the agent is an answer."""
+def call(
+    memory: Store, name: str, given: Mapping[str, Any], who: Identity, request: str = ""
+) -> ToolAnswer:
+    """Carry out a tool call; every failure that has a reason for the agent is an answer.
+
+    A call that comes again with the key of its `request` is carried out once.
+    """
     if name not in _TOOLS:
         near = difflib.get_close_matches(name, _TOOLS, n=1)
         cure = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(_TOOLS)}."
@@ -47,7 +52,7 @@ def call(memory: Store, name: str, given: Mapping[str, Any], who: Identity) -> T
     tool, what = _TOOLS[name]
     definition = next(one for one in definitions() if one["name"] == name)
     try:
-        return tool(memory, who, Arguments(definition, given))
+        return tool(memory, who, Arguments(definition, given, request))
     except InvalidRequest as error:
         return refusal(f"❌ {error}")
     except PktuiError as error:

@@ -26,6 +26,7 @@ def store(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
         arguments.text("content"),
         source=arguments.optional_text("source") or "",
         tags=arguments.optional_texts("tags") or (),
+        request=arguments.request,
     )
     return ToolAnswer(
         f'✅ Stored knowledge entry #{entry.id}: "{entry.title}"\n'

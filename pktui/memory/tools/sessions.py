@@ -43,10 +43,10 @@ def start(memory: Store, who: Identity, arguments: Arguments) -> ToolAnswer:
     """`start_logging_session`."""
     name = arguments.optional_text("name") or ""
     earlier = memory.current_session(who)
-    session = memory.start_session(name, who)
+    session = memory.start_session(name, who, request=arguments.request)
     heading = f"✅ Started session #{session.id}" + (f': "{name}"' if name else "")
     note = ""
-    if earlier is not None:
+    if earlier is not None and earlier.id != session.id:
         note = (
             f"Session #{earlier.id} is still active; "
             f"end it with `end_session(sessionId={earlier.id})`."
@@ -79,7 +79,7 @@ def log(memory: Store, who: Identity, arguments: Arguments) -> ToolAnswer:
             f"❌ Failed to log message: Session {session.id} is already closed. "
             "Call start_logging_session to start a new one."
         )
-    message = memory.append([NewMessage(session.id, role, content)])[0]
+    message = memory.append([NewMessage(session.id, role, content)], request=arguments.request)[0]
     return ToolAnswer(
         f"📝 Logged [{role}] message (indexed for search)\n"
         f"Message #{message.id} in session #{session.id}",
@@ -179,14 +179,14 @@ def end(memory: Store, who: Identity, arguments: Arguments) -> ToolAnswer:
     """`end_session`: ending twice changes nothing and says so."""
     number = arguments.optional_number("sessionId")
     summary = arguments.optional_text("summary")
-    session = memory.current_session(who) if number is None else _find(memory, number)
+    session = _to_end(memory, who, arguments.request) if number is None else _find(memory, number)
     if session is None:
         return refusal(
             "❌ No active session to end. Give the sessionId of one that list_sessions shows."
             if number is None
             else f"❌ Session #{number} not found. Call list_sessions to see the ids."
         )
-    change = memory.end_session(session.id, summary)
+    change = memory.end_session(session.id, summary, request=arguments.request)
     ended = change.session
     assert ended.ended_at is not None
     if change.changed:
@@ -206,6 +206,10 @@ def end(memory: Store, who: Identity, arguments: Arguments) -> ToolAnswer:
         **given(summary=preview(ended.summary)),
     }
     return ToolAnswer(text, structured)
+
+
+def _to_end(memory: Store, who: Identity, request: str) -> Session | None:
+    return memory.session_of_request(request) or memory.current_session(who)
 
 
 def _searched(answer: SearchAnswer, heading: str, parts: list[str], none: str) -> ToolAnswer:

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from pktui.memory.service import bodies
 from pktui.memory.service.context import Context, number_of
-from pktui.memory.service.requests import body_of, query_of
+from pktui.memory.service.requests import body_of, key_of, query_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,9 +41,10 @@ class _Entries:
 
     async def add(self, request: Request) -> Response:
         asked = await body_of(request, bodies.AddEntry)
+        key = key_of(request)
         return await self._context.change(
             lambda store: store.add_entry(
-                asked.title, asked.content, source=asked.source, tags=asked.tags
+                asked.title, asked.content, source=asked.source, tags=asked.tags, request=key
             )
         )
 

@@ -10,7 +10,7 @@ from pktui.errors import NotFound
 from pktui.memory.records import Identity, NewMessage
 from pktui.memory.service import bodies
 from pktui.memory.service.context import Context, number_of
-from pktui.memory.service.requests import body_of, identity_of, query_of
+from pktui.memory.service.requests import body_of, identity_of, key_of, query_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -58,10 +58,10 @@ class _Sessions:
 
     async def start(self, request: Request) -> Response:
         asked = await body_of(request, bodies.StartSession)
-        who = identity_of(request)
+        who, key = identity_of(request), key_of(request)
         return await self._context.change(
             lambda store: store.start_session(
-                asked.name, who, source=asked.source, source_id=asked.source_id
+                asked.name, who, source=asked.source, source_id=asked.source_id, request=key
             )
         )
 
@@ -88,26 +88,28 @@ class _Sessions:
 
     async def end(self, request: Request) -> Response:
         asked = await body_of(request, bodies.EndSession)
-        who = identity_of(request)
+        who, key = identity_of(request), key_of(request)
         number = None if request.path_params["id"] == CURRENT else number_of(request)
 
         def work(store: Store) -> SessionChange:
-            return store.end_session(number or _current(store, who), asked.summary)
+            known = store.session_of_request(key)
+            ending = number or (known.id if known else _current(store, who))
+            return store.end_session(ending, asked.summary, request=key)
 
         return await self._context.change(work)
 
     async def reopen(self, request: Request) -> Response:
-        number = number_of(request)
-        return await self._context.change(lambda store: store.reopen_session(number))
+        number, key = number_of(request), key_of(request)
+        return await self._context.change(lambda store: store.reopen_session(number, request=key))
 
     async def log(self, request: Request) -> Response:
         asked = await body_of(request, bodies.LogMessage)
-        who = identity_of(request)
+        who, key = identity_of(request), key_of(request)
 
         def work(store: Store) -> Message:
             number = asked.session_id or _current(store, who)
             message = NewMessage(number, asked.role, asked.content, source_id=asked.source_id)
-            return store.append([message])[0]
+            return store.append([message], request=key)[0]
 
         return await self._context.change(work)
 

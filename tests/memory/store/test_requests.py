@@ -1,0 +1,130 @@
+"""A request that comes again, because its answer was lost, is carried out once."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pyarrow as pa
+
+from pktui.memory.records import Message, NewMessage
+from pktui.memory.store import Store, requests, schema
+from pktui.memory.store.tables import Database
+from tests.memory.store.conftest import ADA, BEN, embed_all, log
+from tests.support.embedder import WordsEmbedder
+
+
+def append(store: Store, session_id: int, *contents: str, request: str) -> tuple[Message, ...]:
+    new = [NewMessage(session_id, "user", content) for content in contents]
+    return store.append(new, request=request)
+
+
+def test_a_message_that_is_sent_again_is_kept_once(store: Store, place: Path) -> None:
+    session = store.start_session("s", ADA)
+    first = append(store, session.id, "one", "two", request="a")
+    other = append(store, session.id, "one", "two", request="b")
+    assert append(store, session.id, "one", "two", request="a") == first
+    assert [m.seq for m in first + other] == [1, 2, 3, 4]
+    store.close()
+    with Store.open(place, WordsEmbedder()) as again:
+        assert append(again, session.id, "one", "two", request="b") == other
+        assert again.messages(session.id).total == 4
+
+
+def test_the_same_request_twice_in_one_commit_is_carried_out_once(store: Store) -> None:
+    session = store.start_session("s", ADA)
+    found: list[tuple[Message, ...]] = []
+
+    def send() -> None:
+        found.append(append(store, session.id, "once", request="same"))
+
+    with store._state.writing:
+        threads = [threading.Thread(target=send) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [found[0]] * 5
+    assert store.messages(session.id).total == 1
+
+
+def test_messages_without_a_key_are_all_kept(store: Store) -> None:
+    session = store.start_session("s", ADA)
+    log(store, session.id, "same")
+    log(store, session.id, "same")
+    assert store.messages(session.id).total == 2
+
+
+def test_a_message_of_a_deleted_session_is_not_brought_back(store: Store) -> None:
+    gone, kept = store.start_session("gone", ADA), store.start_session("kept", BEN)
+    append(store, gone.id, "x", request="k")
+    store.delete_session(gone.id)
+    (message,) = append(store, kept.id, "y", request="k")
+    assert (message.session_id, message.content) == (kept.id, "y")
+
+
+def test_a_session_that_is_started_again_is_the_same_one(store: Store, place: Path) -> None:
+    session = store.start_session("s", ADA, request="start")
+    assert store.start_session("s", ADA, request="start") == session
+    assert store.current_session(ADA) == session
+    store.close()
+    with Store.open(place) as again:
+        assert again.start_session("s", ADA, request="start").id == session.id
+        assert again.sessions().total == 1
+
+
+def test_an_end_that_comes_again_is_the_one_that_ended_it(store: Store, place: Path) -> None:
+    session = store.start_session("s", ADA, request="start")
+    ended = store.end_session(session.id, "done", request="end")
+    assert ended.changed
+    assert store.end_session(session.id, "done", request="end") == ended
+    assert not store.end_session(session.id, "other", request="another").changed
+    assert store.session_of_request("end") == ended.session
+    store.close()
+    with Store.open(place) as again:
+        assert again.end_session(session.id, "done", request="end") == ended
+        reopened = again.reopen_session(session.id, request="open")
+        assert again.reopen_session(session.id, request="open") == reopened
+        assert not again.reopen_session(session.id).changed
+
+
+def test_an_entry_that_is_stored_again_is_kept_once(store: Store, place: Path) -> None:
+    entry = store.add_entry("t", "c", request="k")
+    assert store.add_entry("t", "c", request="k") == entry
+    embed_all(store)
+    store.close()
+    with Store.open(place, WordsEmbedder()) as again:
+        assert again.add_entry("t", "c", request="k") == entry
+        assert again.entries().total == 1
+        again.delete_entry(entry.id)
+        assert again.add_entry("t", "c", request="k").id == entry.id + 1
+
+
+def test_only_the_last_requests_are_remembered() -> None:
+    known = requests.Requests()
+    known.fill("message", ((str(n), n) for n in range(requests.REMEMBERED + 1)))
+    assert (known.find("message", "0"), known.find("message", "1")) == (None, 1)
+    assert known.find("entry", "1") is None
+
+
+def test_a_store_of_the_first_layout_is_brought_up_to_date(place: Path) -> None:
+    with Store.open(place, WordsEmbedder()) as store:
+        session = store.start_session("old", ADA)
+        (message,) = log(store, session.id, "kept")
+        entry = store.add_entry("kept", "too")
+    database = Database(place)
+    for name, layout in (
+        ("sessions", schema.SESSIONS),
+        ("messages", schema.MESSAGES),
+        ("entries", schema.ENTRIES),
+    ):
+        database.table(name, layout)._inner.drop_columns(["request"])
+    first = pa.table({"kind": ["format"], "value": [1]}, schema=schema.MARKS)
+    database.table("marks", schema.MARKS).upsert(first, "kind")
+    for _ in range(2):
+        with Store.open(place, WordsEmbedder()) as store:
+            assert store.messages(session.id).items[0] == message
+            assert store.entry(entry.id) == entry
+            append(store, session.id, "new", request="k")
+            append(store, session.id, "new", request="k")
+            assert store.messages(session.id).total == 2
