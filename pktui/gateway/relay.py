@@ -169,16 +169,12 @@ class Relay:
             self._fail(waiting)
 
     def _learn_name(self, message: Message) -> None:
-        if message.method == "initialize":
-            info = message.params.get("clientInfo")
-        else:
-            info = message.meta.get(jsonrpc.CLIENT_INFO_KEY)
+        info = _client_info(message)
         if info is None or info == self._client_info:
             return
         self._client_info = info
-        name = info.get("name") if isinstance(info, dict) else None
-        if isinstance(name, str) and name:
-            agent = one_line(name, _NAME_LIMIT)
+        agent = client_name(message)
+        if agent:
             self._caller = msgspec.structs.replace(self._caller, agent=agent)
             self._wiring.named(agent)
 
@@ -205,6 +201,11 @@ class Relay:
             return False
         self._settle(waiting, outcome)
         return True
+
+    def close_all(self, outcome: Outcome) -> None:
+        """Record how everything ended that waits for the server."""
+        for waiting in self._in_flight.take_all():
+            self._settle(waiting, outcome)
 
     def _key(self, request_id: Id | None) -> tuple[str, Id | None]:
         return self._scope, request_id
@@ -383,6 +384,19 @@ class Relay:
 
     def _reply(self, line: bytes) -> None:
         self._wiring.to_client(line)
+
+
+def client_name(message: Message) -> str:
+    """Return the name that the client gives itself in this message, empty where it does not."""
+    info = _client_info(message)
+    name = info.get("name") if isinstance(info, dict) else None
+    return one_line(name, _NAME_LIMIT) if isinstance(name, str) else ""
+
+
+def _client_info(message: Message) -> object:
+    if message.method == "initialize":
+        return message.params.get("clientInfo")
+    return message.meta.get(jsonrpc.CLIENT_INFO_KEY)
 
 
 def _unreadable(waiting: Waiting | None) -> bytes:
