@@ -220,6 +220,11 @@ class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """True: every commit reaches the disk before a call goes out (SQLite synchronous=FULL)."""
     arguments: Literal["masked", "full", "keys", "hash"] = "masked"
     max_argument_bytes: int = 64 * 1024
+    anchor: str = ""
+    """A second file that the chain's head is written to; empty: none."""
+    anchor_events: int = 1000
+    anchor_minutes: float = 5
+    """It is written after so many events or minutes, whichever comes first, and at the end."""
 
 
 class ConsoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

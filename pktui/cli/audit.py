@@ -70,10 +70,30 @@ def verify(json: output.JsonFlag = False) -> None:
     if json:
         output.json(found)
     elif found.ok:
-        output.line(f"The chain holds: {found.rows:,} rows.")
+        anchors = f", and {found.anchors:,} anchors agree" if found.anchors else ""
+        output.line(f"The chain holds: {found.rows:,} rows{anchors}.")
     else:
         output.line(f"The chain is broken after {found.rows:,} good rows: {found.problem}.")
     raise typer.Exit(0 if found.ok else 1)
+
+
+@audit_app.command()
+def anchor(json: output.JsonFlag = False) -> None:
+    """Print the head of the chain, and add it to the file that `audit.anchor` names, if any."""
+    with reach.ledger() as ledger:
+        head = ledger.anchors.head()
+        written = ledger.anchors.write()
+        file = ledger.anchors.file
+    if json:
+        output.json(head)
+    else:
+        output.line(f"{head.seq} {head.hash} {output.moment(head.at_us)}")
+    if file is None:
+        output.note(
+            "audit.anchor is not set, so it is kept nowhere: keep it where agents can't write."
+        )
+    else:
+        output.note(f"{'Written to' if written else 'In'} {file}.")
 
 
 def _filter(text: str) -> FeedFilter | None:

@@ -21,6 +21,7 @@ from pktui.settings import PRIVATE_DIRECTORY, PRIVATE_FILE, Paths, Settings, loa
 
 if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
+    from pktui.settings import AuditSettings
 
 State = Literal["ok", "warn", "fail"]
 
@@ -55,7 +56,7 @@ def examine(paths: Paths) -> Iterator[Check]:
         yield Check("settings", "ok", f"{paths.settings_file}{'' if there else ' (all defaults)'}")
     yield from servers(paths)
     yield from policies(paths)
-    yield from ledger(paths)
+    yield from ledger(paths, settings.audit)
     yield from model(settings)
     yield from memory(paths)
     yield disk(paths)
@@ -163,7 +164,7 @@ def policies(paths: Paths) -> Iterator[Check]:
             yield Check(f"policy {file.stem}", "ok", found)
 
 
-def ledger(paths: Paths) -> Iterator[Check]:
+def ledger(paths: Paths, audit: AuditSettings) -> Iterator[Check]:
     """Check that the ledger opens, is whole and holds its chain; then who is on it."""
     from pktui.ledger.ledger import Ledger
 
@@ -175,7 +176,7 @@ def ledger(paths: Paths) -> Iterator[Check]:
         cure = f"Run chmod {PRIVATE_FILE:o} {paths.ledger_file}"
         yield Check("ledger file", "warn", f"is open to others (mode {mode:04o})", cure)
     try:
-        opened = Ledger.open(paths.ledger_file, read_only=True)
+        opened = Ledger.open(paths.ledger_file, audit=audit, read_only=True)
         try:
             yield from _chain(opened)
         finally:
@@ -192,7 +193,8 @@ def _chain(opened: Ledger) -> Iterator[Check]:
         return
     verified = opened.events.verify()
     if verified.ok:
-        yield Check("ledger", "ok", f"{verified.rows} events, the chain holds")
+        anchors = f", {verified.anchors} anchors agree" if verified.anchors else ""
+        yield Check("ledger", "ok", f"{verified.rows} events, the chain holds{anchors}")
     else:
         cure = "See pktui audit verify; someone or something changed the file"
         yield Check("ledger", "fail", verified.problem, cure)

@@ -19,6 +19,7 @@ from pktui.gateway.holding import Pace
 from pktui.gateway.jsonrpc import Limits
 from pktui.gateway.lines import Outlet, read_lines
 from pktui.gateway.relay import Pending, Relay, Wiring
+from pktui.gateway.upkeep import Upkeep
 from pktui.ledger.records import now_us
 
 if TYPE_CHECKING:
@@ -46,9 +47,12 @@ def serve(
 
     Raises `PktuiError` where the ledger or the policy's directory cannot be used.
     """
-    with Desk(
-        paths, settings, name, grant=grant, policy_file=policy_file, log=narrator.say
-    ) as desk:
+    with (
+        Upkeep(paths, settings.audit, narrator.say),
+        Desk(
+            paths, settings, name, grant=grant, policy_file=policy_file, log=narrator.say
+        ) as desk,
+    ):
         upstream = process or _memory(paths, desk, narrator)
         return _relay(settings, name, desk, upstream, narrator, ends)
 

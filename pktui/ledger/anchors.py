@@ -19,12 +19,15 @@ from pktui.errors import LedgerError
 from pktui.settings import PRIVATE_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pktui.ledger.database import Database
+    from pktui.settings import AuditSettings
 
 _TAIL: Final = 4096
 
 
-class Anchor(msgspec.Struct, frozen=True):
+class Anchor(msgspec.Struct, frozen=True, omit_defaults=True):
     """A row's hash as it was known at that time; `line` is its place in the file, from 1."""
 
     at_us: int
@@ -36,21 +39,74 @@ class Anchor(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(Anchor, strict=True).decode
 
 
-def anchor_file(setting: str, ledger: Path) -> Path | None:
-    """Return the file that `audit.anchor` names, beside the ledger where it is no whole path."""
-    return ledger.parent / Path(setting).expanduser() if setting else None
+class Anchors:
+    """Writes and reads the anchors of one ledger."""
+
+    def __init__(self, database: Database, audit: AuditSettings, clock: Callable[[], int]) -> None:
+        self._database = database
+        self._clock = clock
+        self._rows = audit.anchor_events
+        self._span_us = round(audit.anchor_minutes * 60_000_000)
+        self.file = database.path.parent / Path(audit.anchor).expanduser() if audit.anchor else None
+        """None where `audit.anchor` is not set; a relative one lies beside the ledger."""
+
+    def read(self) -> tuple[Anchor, ...]:
+        """Return every anchor in the order written, none where there is to be no file.
+
+        Raises `LedgerError` where the file is missing, or a line of it cannot be read.
+        """
+        return read_anchors(self.file) if self.file is not None else ()
+
+    def head(self) -> Anchor:
+        """Return the newest row as it would be anchored now; `seq` is 0 where there is none."""
+        row = self._database.row("SELECT seq, hash FROM chain")
+        seq, digest = row or (0, b"")
+        return Anchor(self._clock(), seq, digest.hex())
+
+    def due(self) -> bool:
+        """Tell whether so many rows or minutes have passed since the newest anchor, as set.
+
+        Raises `LedgerError` where file or ledger cannot be read.
+        """
+        if self.file is None:
+            return False
+        head = self.head()
+        last = _last_anchor(self.file)
+        if last is None or last.seq > head.seq:
+            return head.seq > 0
+        late = head.at_us - last.at_us >= self._span_us
+        return head.seq - last.seq >= self._rows or (late and head.seq > last.seq)
+
+    def write(self) -> Anchor | None:
+        """Write the head of the chain unless the newest line names that very row already.
+
+        Returns what was written. The file is made with mode 0600, its directory is not. Raises
+        `LedgerError` where the file cannot be written, `LedgerUnavailable`.
+        """
+        if self.file is None:
+            return None
+        head = self.head()
+        last = _last_anchor(self.file)
+        if not head.seq or (last is not None and (last.seq, last.hash) == (head.seq, head.hash)):
+            return None
+        try:
+            _settle(Path(f"{self._database.path}-wal"))
+            _append(self.file, head)
+        except OSError as error:
+            raise _unusable(self.file, error) from error
+        return head
 
 
 def read_anchors(file: Path) -> tuple[Anchor, ...]:
-    """Return every anchor in the order written; raises `LedgerError` where one is unreadable."""
+    """Return the anchors of a file; raises `LedgerError` as `Anchors.read` does."""
     try:
         lines = file.read_bytes().splitlines()
     except OSError as error:
         raise _unusable(file, error) from error
     anchors = []
     for number, line in enumerate(lines, 1):
-        if not line:
-            continue
+        if not line.endswith(b"}"):
+            continue  # torn when the disk was full or the power went
         try:
             anchors.append(msgspec.structs.replace(_decode(line), line=number))
         except msgspec.DecodeError as error:
@@ -60,7 +116,7 @@ def read_anchors(file: Path) -> tuple[Anchor, ...]:
     return tuple(anchors)
 
 
-def last_anchor(file: Path) -> Anchor | None:
+def _last_anchor(file: Path) -> Anchor | None:
     """Return the newest anchor, None where there is none; its line is not counted."""
     try:
         with file.open("rb") as opened:
@@ -76,27 +132,6 @@ def last_anchor(file: Path) -> Anchor | None:
     return None
 
 
-def write_anchor(database: Database, file: Path, at_us: int) -> Anchor | None:
-    """Write the head of the chain to the file unless its newest line names that very row.
-
-    Returns what was written. The file is made with mode 0600, its directory is not. Raises
-    `LedgerError` where it cannot be written, `LedgerUnavailable` where the ledger cannot be read.
-    """
-    head = database.row("SELECT seq, hash FROM chain")
-    if head is None or not head[0]:
-        return None
-    anchor = Anchor(at_us, head[0], head[1].hex())
-    last = last_anchor(file)
-    if last is not None and (last.seq, last.hash) == (anchor.seq, anchor.hash):
-        return None
-    try:
-        _settle(Path(f"{database.path}-wal"))
-        _append(file, anchor)
-    except OSError as error:
-        raise _unusable(file, error) from error
-    return anchor
-
-
 def _settle(log: Path) -> None:
     """Wait until what was committed is on the disk; what left the log before is there already."""
     with suppress(FileNotFoundError):
@@ -108,7 +143,7 @@ def _settle(log: Path) -> None:
 
 
 def _append(file: Path, anchor: Anchor) -> None:
-    line = msgspec.json.encode({"at_us": anchor.at_us, "seq": anchor.seq, "hash": anchor.hash})
+    line = msgspec.json.encode(anchor)
     is_new = not file.exists()
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
     descriptor = os.open(file, flags, PRIVATE_FILE)
@@ -134,5 +169,5 @@ def _sync_directory(directory: Path) -> None:
 def _unusable(file: Path, error: OSError) -> LedgerError:
     return LedgerError(
         f"the anchors {file} cannot be used: {error.strerror or error}",
-        "Check audit.anchor in settings.toml, and the mode and owner of that file",
+        "Check audit.anchor in settings.toml; the first one is written by: pktui audit anchor",
     )

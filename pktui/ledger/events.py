@@ -150,12 +150,15 @@ class Events:
     def verify(self, progress: Callable[[int, int], None] | None = None) -> Verification:
         """Follow the chain from its base to its head and name the first thing that is wrong.
 
-        Checked against the anchors, too, where the settings name a file of them. `progress` is
-        called with the rows done and the rows in all, every few thousand.
+        Checked against the anchors, too, where the settings name a file of them; raises
+        `LedgerError` where that cannot be read. `progress` is called with the rows done and the
+        rows in all, every few thousand.
         """
+        from pktui.ledger.anchors import Anchors
         from pktui.ledger.verifying import verify
 
-        return verify(self._database, (), progress)
+        anchors = Anchors(self._database, self._audit, self._clock).read()
+        return verify(self._database, anchors, progress)
 
     def _decision_of(self, call_id: str) -> int:
         row = self._database.row(

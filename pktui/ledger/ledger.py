@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pktui.ledger.anchors import Anchors
     from pktui.ledger.grants import Grants
     from pktui.ledger.pin import Pin
     from pktui.ledger.standing import Standing
@@ -44,6 +45,7 @@ class Ledger:
         require_pin: bool,
     ) -> None:
         self._database = database
+        self._audit = audit
         self._clock = clock
         self._below = below
         self._require_pin = require_pin
@@ -92,6 +94,13 @@ class Ledger:
         from pktui.ledger.grants import Grants
 
         return Grants(self._database, self.events, self._clock)
+
+    @cached_property
+    def anchors(self) -> Anchors:
+        """The heads of the chain in a second file; loaded by those who look after the ledger."""
+        from pktui.ledger.anchors import Anchors
+
+        return Anchors(self._database, self._audit, self._clock)
 
     @cached_property
     def pin(self) -> Pin:

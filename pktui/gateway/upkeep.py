@@ -1,0 +1,84 @@
+"""What has to be done for the ledger now and then, on a thread and a connection of its own.
+
+Nothing here is on the path of a call, and nothing here keeps a gateway from serving: what goes
+wrong is said once. Several gateways may do the same at the same time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from pktui.errors import LedgerError
+from pktui.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from pktui.settings import AuditSettings, Paths
+
+_FIRST_SECONDS: Final = 0.5
+_EVERY_SECONDS: Final = 5.0
+_END_SECONDS: Final = 2.0
+"""How long the end of a gateway waits for what is being done."""
+
+
+class Upkeep:
+    """Use as a context around everything that writes to the ledger."""
+
+    def __init__(self, paths: Paths, audit: AuditSettings, log: Callable[[str], None]) -> None:
+        self._paths = paths
+        self._audit = audit
+        self._log = log
+        self._said = ""
+        self._ledger: Ledger | None = None
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+
+    def __enter__(self) -> Upkeep:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ending.set()
+        self._thread.join(_END_SECONDS)
+
+    def _run(self) -> None:
+        pause = _FIRST_SECONDS
+        while not self._ending.wait(pause):
+            pause = _EVERY_SECONDS
+            self._try(_look)
+        if self._audit.anchor:
+            self._try(_end)
+        if self._ledger is not None:
+            self._ledger.close()
+
+    def _try(self, act: Callable[[Ledger], None]) -> None:
+        """Act on a ledger that is opened where it must be; say what goes wrong, each thing once."""
+        try:
+            if self._ledger is None:
+                self._ledger = Ledger.open(self._paths.ledger_file, audit=self._audit)
+            act(self._ledger)
+        except LedgerError as error:
+            if str(error) != self._said:
+                self._said = str(error)
+                self._log(f"the record is not being looked after: {error}")
+            if self._ledger is not None:
+                self._ledger.close()
+                self._ledger = None
+        else:
+            self._said = ""
+
+
+def _look(ledger: Ledger) -> None:
+    if ledger.anchors.due():
+        ledger.anchors.write()
+
+
+def _end(ledger: Ledger) -> None:
+    ledger.anchors.write()

@@ -1,0 +1,78 @@
+"""What gateways do for the ledger beside serving calls."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pktui.gateway.upkeep import Upkeep
+from pktui.ledger.ledger import Ledger
+from pktui.settings import AuditSettings
+from tests.support.gateway import RunningGateway, plain_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pktui.settings import Paths
+
+
+def set_audit(paths: Paths, lines: str) -> None:
+    paths.config_dir.mkdir(parents=True, exist_ok=True)
+    paths.settings_file.write_text(f"[audit]\n{lines}\n")
+
+
+def test_a_gateway_anchors_the_record_when_it_ends(paths: Paths, tmp_path: Path) -> None:
+    anchors = tmp_path / "anchors"
+    set_audit(paths, f'anchor = "{anchors}"')
+    with RunningGateway("demo", "--", *plain_server()) as gateway:
+        gateway.call("echo", 1)
+        gateway.reply()
+        assert gateway.hang_up() == 0
+    audit = AuditSettings(anchor=str(anchors))
+    ledger = Ledger.open(paths.ledger_file, audit=audit, read_only=True)
+    verification = ledger.events.verify()
+    newest = ledger.events.newest(1)[0]
+    ledger.close()
+    assert json.loads(anchors.read_text().splitlines()[-1])["hash"] == newest.hash
+    assert newest.kind == "end"
+    assert verification.ok
+    assert verification.anchors >= 1
+
+
+def test_upkeep_goes_on_while_the_gateway_runs(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.gateway.upkeep._FIRST_SECONDS", 0)
+    monkeypatch.setattr("pktui.gateway.upkeep._EVERY_SECONDS", 0)
+    anchors = tmp_path / "anchors"
+    ledger = Ledger.open(paths.ledger_file)
+    with Upkeep(paths, AuditSettings(anchor=str(anchors), anchor_events=1), pytest.fail):
+        for number in range(1, 4):
+            ledger.events.append("note")
+            while not anchors.exists() or f'"seq":{number},' not in anchors.read_text():
+                pass
+    ledger.close()
+
+
+def test_what_goes_wrong_is_said_once_and_keeps_nobody_from_working(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.gateway.upkeep._FIRST_SECONDS", 0)
+    monkeypatch.setattr("pktui.gateway.upkeep._EVERY_SECONDS", 0)
+    ledger = Ledger.open(paths.ledger_file)
+    ledger.events.append("note")
+    ledger.close()
+    said: list[str] = []
+    told = threading.Event()
+
+    def log(sentence: str) -> None:
+        said.append(sentence)
+        told.set()
+
+    with Upkeep(paths, AuditSettings(anchor=str(tmp_path / "none" / "anchors")), log):
+        assert told.wait(30)
+    assert len(said) == 1
+    assert "the record is not being looked after: the anchors" in said[0]

@@ -1,0 +1,221 @@
+"""Anchors: what a chain alone does not show, a second file does."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pktui.errors import LedgerError
+from pktui.ledger import Ledger
+from pktui.settings import AuditSettings
+from tests.ledger.conftest import START_US, Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def anchors(tmp_path: Path) -> Path:
+    return tmp_path / "elsewhere.anchors"
+
+
+@pytest.fixture
+def ledger(file: Path, clock: Clock, anchors: Path) -> Iterator[Ledger]:
+    audit = AuditSettings(anchor=str(anchors), anchor_events=5, anchor_minutes=1)
+    opened = Ledger.open(file, clock=clock, audit=audit)
+    yield opened
+    opened.close()
+
+
+def fill(ledger: Ledger, count: int) -> None:
+    for number in range(count):
+        ledger.events.append("note", reason=f"number {number}")
+
+
+def look(ledger: Ledger) -> int:
+    """Write an anchor where one is due; return the row it names, 0 where none was."""
+    written = ledger.anchors.write() if ledger.anchors.due() else None
+    return written.seq if written else 0
+
+
+def test_an_anchor_names_the_newest_row_its_hash_and_the_time(
+    ledger: Ledger, anchors: Path
+) -> None:
+    fill(ledger, 3)
+    ledger.anchors.write()
+    assert json.loads(anchors.read_text()) == {
+        "at_us": START_US,
+        "seq": 3,
+        "hash": ledger.events.newest(1)[0].hash,
+    }
+    assert anchors.read_text().endswith("\n")
+    assert anchors.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_anchor_is_due_after_so_many_events(ledger: Ledger) -> None:
+    assert look(ledger) == 0
+    fill(ledger, 1)
+    assert look(ledger) == 1
+    fill(ledger, 4)
+    assert look(ledger) == 0
+    fill(ledger, 1)
+    assert look(ledger) == 6
+
+
+def test_an_anchor_is_due_after_so_many_minutes_with_news(ledger: Ledger, clock: Clock) -> None:
+    fill(ledger, 1)
+    look(ledger)
+    clock.forward(600)
+    assert look(ledger) == 0
+    fill(ledger, 1)
+    assert look(ledger) == 2
+    fill(ledger, 1)
+    clock.forward(59)
+    assert look(ledger) == 0
+    clock.forward(1)
+    assert look(ledger) == 3
+
+
+def test_no_row_is_anchored_twice(ledger: Ledger, anchors: Path) -> None:
+    fill(ledger, 1)
+    assert ledger.anchors.write() is not None
+    assert ledger.anchors.write() is None
+    assert len(anchors.read_text().splitlines()) == 1
+
+
+def test_nothing_is_written_where_no_file_is_named(file: Path, tmp_path: Path) -> None:
+    ledger = Ledger.open(file)
+    fill(ledger, 1)
+    assert not ledger.anchors.due()
+    assert ledger.anchors.write() is None
+    ledger.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_name_alone_lies_beside_the_ledger(file: Path) -> None:
+    ledger = Ledger.open(file, audit=AuditSettings(anchor="heads"))
+    fill(ledger, 1)
+    ledger.anchors.write()
+    ledger.close()
+    assert (file.parent / "heads").exists()
+
+
+def test_anchors_that_agree_are_counted(ledger: Ledger) -> None:
+    for _ in range(3):
+        fill(ledger, 5)
+        ledger.anchors.write()
+    fill(ledger, 2)
+    verification = ledger.events.verify()
+    assert (verification.ok, verification.rows, verification.anchors) == (True, 17, 3)
+
+
+def cut_off(raw: sqlite3.Connection) -> None:
+    """Remove the last rows and mend the head, as someone who knows the file would."""
+    raw.execute("DROP TRIGGER events_are_never_removed")
+    raw.execute("DELETE FROM events WHERE seq > 7")
+    raw.execute("UPDATE chain SET seq = 7, hash = (SELECT hash FROM events WHERE seq = 7)")
+    raw.execute(
+        """CREATE TRIGGER events_are_never_removed BEFORE DELETE ON events
+        WHEN OLD.seq > (SELECT base_seq FROM chain)
+        BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"""
+    )
+
+
+def test_an_end_that_was_cut_off_with_its_head_mended_is_missed_only_by_an_anchor(
+    ledger: Ledger, file: Path
+) -> None:
+    fill(ledger, 9)
+    ledger.anchors.write()
+    with closing(sqlite3.connect(file, isolation_level=None)) as raw:
+        cut_off(raw)
+    plain = Ledger.open(file, read_only=True)
+    assert plain.events.verify().ok
+    plain.close()
+    verification = ledger.events.verify()
+    assert (verification.ok, verification.seq) == (False, 8)
+    assert verification.problem == (
+        "rows 8 to 9 were removed from the end: the anchor of line 1 names row 9"
+    )
+
+
+def test_a_log_written_anew_is_told_from_the_old_by_an_anchor(
+    ledger: Ledger, file: Path, anchors: Path
+) -> None:
+    fill(ledger, 9)
+    ledger.anchors.write()
+    ledger.close()
+    for part in file.parent.iterdir():
+        part.unlink()
+    again = Ledger.open(file, audit=AuditSettings(anchor=str(anchors)))
+    for number in range(20):
+        again.events.append("note", reason=f"a better number {number}")
+    verification = again.events.verify()
+    again.close()
+    assert (verification.ok, verification.seq) == (False, 9)
+    assert "row 9 is not the one that the anchor of line 1 names" in verification.problem
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda text: text.replace('"seq":5', '"seq":6'), "row 6 is not the one that"),
+        (lambda text: text.replace('"seq":5', '"seq":50'), "rows 11 to 50 were removed"),
+        (lambda text: text[:-40] + "0" * 37 + text[-3:], "row 10 is not the one that"),
+    ],
+)
+def test_an_anchor_that_was_edited_disagrees(
+    ledger: Ledger, anchors: Path, edit: object, words: str
+) -> None:
+    assert callable(edit)
+    for _ in range(2):
+        fill(ledger, 5)
+        ledger.anchors.write()
+    anchors.write_text(edit(anchors.read_text()))
+    assert words in ledger.events.verify().problem
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "cannot be used: No such file"),
+        ('{"at_us":1,"seq":1}\n', "line 1 of the anchors"),
+        ('\n{"at_us":1,"seq":"1","hash":""}\n', "line 2 of the anchors"),
+        ("\x00}", "line 1 of the anchors"),
+    ],
+)
+def test_anchors_that_cannot_be_read_are_no_proof(
+    ledger: Ledger, anchors: Path, text: str | None, words: str
+) -> None:
+    fill(ledger, 1)
+    if text is not None:
+        anchors.write_text(text)
+    with pytest.raises(LedgerError, match=words) as caught:
+        ledger.events.verify()
+    assert str(anchors) in caught.value.what
+    assert caught.value.cure
+
+
+def test_a_line_torn_by_a_crash_does_not_spoil_the_next(ledger: Ledger, anchors: Path) -> None:
+    anchors.write_text('{"at_us":1,"se')
+    fill(ledger, 1)
+    ledger.anchors.write()
+    torn, whole = anchors.read_text().splitlines()
+    assert torn == '{"at_us":1,"se'
+    assert json.loads(whole)["seq"] == 1
+    assert ledger.events.verify().anchors == 1
+
+
+def test_a_file_that_cannot_be_written_is_named(file: Path, tmp_path: Path) -> None:
+    there = tmp_path / "missing" / "anchors"
+    ledger = Ledger.open(file, audit=AuditSettings(anchor=str(there)))
+    fill(ledger, 1)
+    with pytest.raises(LedgerError, match="cannot be used: No such file") as caught:
+        ledger.anchors.write()
+    ledger.close()
+    assert "audit.anchor" in caught.value.cure
+    assert not there.parent.exists()
