@@ -13,6 +13,11 @@ def microseconds(when: datetime) -> int:
     return (when - _EPOCH) // _MICROSECOND
 
 
+def from_microseconds(time_us: int) -> datetime:
+    """Return the UTC time so many microseconds since the epoch."""
+    return _EPOCH + time_us * _MICROSECOND
+
+
 def utc_now() -> datetime:
     """Return the time by the system's clock."""
     return datetime.now(UTC)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pktui.errors import StoreError
 from pktui.memory.embed.chunks import cut_by_characters, cut_by_tokens
+from pktui.memory.embed.threads import half_the_processors
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class SentenceEmbedder:
         import numpy as np
         import torch
 
-        torch.set_num_threads(_threads())
+        torch.set_num_threads(half_the_processors())
         try:
             vectors = self._model.encode(
                 list(texts),
@@ -114,7 +115,7 @@ def _load(source: str) -> Any:
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    torch.set_num_threads(_threads())
+    torch.set_num_threads(half_the_processors())
     model = SentenceTransformer(source, device=_device(torch), local_files_only=True)
     return model.bfloat16() if _bfloat16_pays(torch) else model
 
@@ -131,11 +132,6 @@ def _bfloat16_pays(torch: Any) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
-def _threads() -> int:
-    """Half the processors: the other half is for those who wait for an answer meanwhile."""
-    return max(1, (os.cpu_count() or 1) // 2)
 
 
 def packaged_directory() -> Path:

@@ -58,6 +58,7 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
     documents = np.zeros(size, np.float32)
     by_group = np.zeros(groups, np.float32)
     matched = np.zeros(size, np.bool_)
+    scratch = np.zeros(size, np.float32)
     scale = _scale(corpus.words.lengths, _SATURATION, _LENGTH)
     group_scale = _scale(corpus.group_lengths, _GROUP_SATURATION, _GROUP_LENGTH)
     possible = group_possible = 1e-9
@@ -68,7 +69,11 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
         rarity = weight * _rarity(size, len(positions))
         possible += rarity
         matched[positions] = True
-        documents += rarity * _spread(corpus, positions, counts / (counts + scale[positions]))
+        strengths = rarity * counts / (counts + scale[positions])
+        if len(positions) > max(_COMMON * size, _FEW):
+            documents[positions] += strengths
+        else:
+            _spread(corpus, positions, strengths, scratch, documents)
         in_group = np.bincount(corpus.slots[positions], counts, groups).astype(np.float32)
         group_rarity = weight * _rarity(groups, int(np.count_nonzero(in_group)))
         group_possible += group_rarity
@@ -76,20 +81,26 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
     return WordEvidence(documents / possible, by_group / group_possible, matched)
 
 
-def _spread(corpus: Corpus, positions: Ints, strengths: Floats) -> Floats:
-    """Return the strength of a term at each position: its own, or what a neighbour lends."""
-    spread = np.zeros(len(corpus), np.float32)
-    spread[positions] = strengths
-    if len(positions) > max(_COMMON * len(corpus), _FEW):
-        return spread
+def _spread(
+    corpus: Corpus, positions: Ints, strengths: Floats, scratch: Floats, documents: Floats
+) -> None:
+    """Add the strength of a term at each position: its own, or what a neighbour lends.
+
+    `scratch` is zero for each document, before and after.
+    """
+    scratch[positions] = strengths
+    touched = [positions]
     for links in (corpus.before, corpus.after):
         at, left = positions, strengths
         for share in (_BESIDE, _TWO_AWAY):
             at = links[at]
             there = at >= 0
             at, left = at[there], left[there]
-            spread[at] = np.maximum(spread[at], share * left)
-    return spread
+            scratch[at] = np.maximum(scratch[at], share * left)
+            touched.append(at)
+    for at in touched:
+        documents[at] += scratch[at]
+        scratch[at] = 0
 
 
 def _scale(lengths: Floats, saturation: float, influence: float) -> Floats:

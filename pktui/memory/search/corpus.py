@@ -1,56 +1,76 @@
 """What can be searched, in memory: one corpus of all messages, one of all entries.
 
 A document is known by its position: 0, 1, 2 … in the order of arrival, never reused. Facts about
-it (its id, group, role, time) are columns, its words and vectors are indexes. A document's group
-is its session; an entry is a group of its own.
+it (its id, group, role, time) are columns, its words, vectors and text are indexes. A document's
+group is its session; an entry is a group of its own.
 """
 
 from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pktui.memory.search.columns import Column
 from pktui.memory.search.passages import Passages
+from pktui.memory.search.texts import Texts
 from pktui.memory.search.words import WordIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pktui.memory.embed import Passage, Vectors
+    from pktui.memory.search.archive import Archive, Arrays
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text to be found, with its facts; `role` is a number the caller knows."""
+    """A text to be found, with its facts; `role` is a number the caller knows.
+
+    `origin` is whatever else the caller wants back with the text.
+    """
 
     id: int
     group: int
     role: int
     time_us: int
     text: str
+    origin: str = ""
 
 
 class Corpus:
-    """Documents of one kind. Not thread-safe: the owner holds its lock around every call."""
+    """Documents of one kind. Not thread-safe: the owner holds its lock around every call.
 
-    def __init__(self, dimension: int = 0) -> None:
+    With `keep_texts` it holds the texts too, in `texts` and `origins`, and documents must come in
+    the order of their ids, each once; else one may come again after it was removed.
+    """
+
+    def __init__(self, dimension: int = 0, *, keep_texts: bool = False) -> None:
         self.words = WordIndex()
         self.passages = Passages(dimension)
+        self.texts = Texts()
+        self.origins = Texts()
         self.pending: dict[int, None] = {}
         """Ids that have no vectors yet, oldest first."""
-        self._positions: dict[int, int] = {}
+        self.living = 0
+        """The number of documents that were not removed."""
+        self.removals = 0
+        """How often documents were removed."""
+        self._keep_texts = keep_texts
+        self._positions: dict[int, int] | None = None if keep_texts else {}
+        """Of living documents by id, where the ids are not in order."""
         self._ids: Column[np.int64] = Column(np.int64)
         self._slots: Column[np.int32] = Column(np.int32)
         self._roles: Column[np.int8] = Column(np.int8)
         self._times: Column[np.int64] = Column(np.int64)
         self._alive: Column[np.bool_] = Column(np.bool_)
+        self._numbers: Column[np.int32] = Column(np.int32)
         self._before: Column[np.int32] = Column(np.int32)
         self._after: Column[np.int32] = Column(np.int32)
+        self._groups: Column[np.int64] = Column(np.int64)
         self._group_lengths: Column[np.float32] = Column(np.float32)
         self._slot_of: dict[int, int] = {}
         self._members: dict[int, array[int]] = {}
@@ -58,11 +78,6 @@ class Corpus:
     def __len__(self) -> int:
         """Return the number of positions, those of removed documents among them."""
         return len(self._ids)
-
-    @property
-    def living(self) -> int:
-        """The number of documents that were not removed."""
-        return len(self._positions)
 
     @property
     def ids(self) -> npt.NDArray[np.int64]:
@@ -90,6 +105,11 @@ class Corpus:
         return self._alive.values
 
     @property
+    def numbers(self) -> npt.NDArray[np.int32]:
+        """The number of each position within its group, from 1."""
+        return self._numbers.values
+
+    @property
     def before(self) -> npt.NDArray[np.int32]:
         """The position of the document before in the same group, -1 at its beginning."""
         return self._before.values
@@ -100,9 +120,14 @@ class Corpus:
         return self._after.values
 
     @property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """The group that each slot stands for."""
+        return self._groups.values
+
+    @property
     def group_count(self) -> int:
         """The number of groups ever seen."""
-        return len(self._slot_of)
+        return len(self._groups)
 
     @property
     def group_lengths(self) -> npt.NDArray[np.float32]:
@@ -115,7 +140,11 @@ class Corpus:
 
     def position(self, document_id: int) -> int | None:
         """Return the position of a living document."""
-        return self._positions.get(document_id)
+        if self._positions is not None:
+            return self._positions.get(document_id)
+        at = int(np.searchsorted(self.ids, document_id))
+        known = at < len(self) and self.ids[at] == document_id and self.alive[at]
+        return at if known else None
 
     def members(self, group: int) -> Sequence[int]:
         """Return the positions of the group's documents, in order."""
@@ -126,22 +155,30 @@ class Corpus:
         first = len(self)
         for position, document in enumerate(documents, first):
             self._join_group(position, document.group)
-            self._positions[document.id] = position
             self.pending[document.id] = None
+            if self._positions is not None:
+                self._positions[document.id] = position
         self._ids.extend([d.id for d in documents])
         self._slots.extend([self._slot_of[d.group] for d in documents])
         self._roles.extend([d.role for d in documents])
         self._times.extend([d.time_us for d in documents])
         self._alive.extend([True] * len(documents))
         self.words.add(first, [d.text for d in documents])
-        self._group_lengths.extend([0] * (self.group_count - len(self._group_lengths)))
+        if self._keep_texts:
+            self.texts.add([d.text for d in documents])
+            self.origins.add([d.origin for d in documents])
+        self.living += len(documents)
         np.add.at(self.group_lengths, self.slots[first:], self.words.lengths[first:])
 
     def _join_group(self, position: int, group: int) -> None:
-        self._slot_of.setdefault(group, len(self._slot_of))
+        if group not in self._slot_of:
+            self._slot_of[group] = len(self._slot_of)
+            self._groups.extend([group])
+            self._group_lengths.extend([0])
         members = self._members.setdefault(group, array("i"))
         previous = members[-1] if members else -1
         members.append(position)
+        self._numbers.extend([len(members)])
         self._before.extend([previous])
         self._after.extend([-1])
         if previous >= 0:
@@ -155,9 +192,10 @@ class Corpus:
         All parts of a document come at once: it is no longer pending. Vectors of documents that
         were removed meanwhile are dropped.
         """
-        rows = [row for row, document_id in enumerate(ids) if document_id in self._positions]
+        positions = [self.position(one) for one in ids]
+        rows = [row for row, position in enumerate(positions) if position is not None]
         self.passages.add(
-            [self._positions[ids[row]] for row in rows],
+            [position for position in positions if position is not None],
             [passages[row].start for row in rows],
             [passages[row].end for row in rows],
             vectors if len(rows) == len(ids) else vectors[rows],
@@ -168,24 +206,81 @@ class Corpus:
     def forget_vectors(self, dimension: int) -> None:
         """Drop all vectors; every living document waits for new ones."""
         self.passages = Passages(dimension)
-        self.pending = dict.fromkeys(self._positions)
+        self.pending = dict.fromkeys(self.ids[self.alive].tolist())
 
     def remove(self, document_id: int) -> None:
         """Remove a document; its position stays empty."""
-        position = self._positions.pop(document_id, None)
+        position = self.position(document_id)
         if position is not None:
-            self._bury([document_id], [position])
+            self._bury([position])
 
     def remove_group(self, group: int) -> None:
         """Remove all documents of a group."""
-        positions = self._members.pop(group, array("i"))
-        ids = [int(self.ids[position]) for position in positions]
-        for document_id in ids:
-            self._positions.pop(document_id, None)
-        self._bury(ids, positions)
+        self._bury(self._members.pop(group, array("i")))
 
-    def _bury(self, ids: Sequence[int], positions: Sequence[int]) -> None:
-        for document_id in ids:
-            self.pending.pop(document_id, None)
+    def _bury(self, positions: Sequence[int]) -> None:
         self.alive[np.asarray(positions, np.int32)] = False
+        self.living -= len(positions)
+        self.removals += 1
         self.passages.forget(positions)
+        for position in positions:
+            document_id = int(self.ids[position])
+            self.pending.pop(document_id, None)
+            if self._positions is not None:
+                self._positions.pop(document_id, None)
+            if self._keep_texts:
+                self.texts.forget(position)
+                self.origins.forget(position)
+
+    def arrays(self) -> Arrays:
+        """Return all it is made of, to be written while it goes on changing.
+
+        A removal meanwhile may show in it: compare `removals` before and after.
+        """
+        columns = {name: [column.values.copy()] for name, column in self._columns()}
+        return {
+            **columns,
+            **{f"words.{name}": parts for name, parts in self.words.arrays().items()},
+            **{f"passages.{name}": parts for name, parts in self.passages.arrays().items()},
+            **{f"texts.{name}": parts for name, parts in self.texts.arrays().items()},
+            **{f"origins.{name}": parts for name, parts in self.origins.arrays().items()},
+        }
+
+    @classmethod
+    def of(cls, archive: Archive, dimension: int) -> Corpus:
+        """Return the corpus that `arrays` were written of; it keeps its texts."""
+        corpus = cls(dimension, keep_texts=True)
+        for name, column in corpus._columns():
+            column.extend(archive.arrays[name])
+        corpus.words = WordIndex.of(archive.part("words"))
+        corpus.passages = Passages.of(archive.part("passages"), dimension)
+        corpus.texts = Texts.of(archive.part("texts"))
+        corpus.origins = Texts.of(archive.part("origins"))
+        corpus._slot_of = {group: slot for slot, group in enumerate(corpus.groups.tolist())}
+        corpus._gather_members()
+        corpus.living = int(np.count_nonzero(corpus.alive))
+        waiting = corpus.alive.copy()
+        waiting[corpus.passages.owners] = False
+        corpus.pending = dict.fromkeys(corpus.ids[waiting].tolist())
+        return corpus
+
+    def _gather_members(self) -> None:
+        living = np.flatnonzero(self.alive).astype(np.int32)
+        living = living[np.argsort(self.slots[living], kind="stable")]
+        edges = np.searchsorted(self.slots[living], np.arange(self.group_count + 1))
+        for slot, group in enumerate(self.groups.tolist()):
+            own = living[edges[slot] : edges[slot + 1]]
+            if len(own):
+                self._members[group] = array("i", own.tobytes())
+
+    def _columns(self) -> Iterator[tuple[str, Column[Any]]]:
+        yield "ids", self._ids
+        yield "slots", self._slots
+        yield "roles", self._roles
+        yield "times", self._times
+        yield "alive", self._alive
+        yield "numbers", self._numbers
+        yield "before", self._before
+        yield "after", self._after
+        yield "groups", self._groups
+        yield "group_lengths", self._group_lengths

@@ -1,4 +1,4 @@
-"""The word index: which documents hold a term, and how often. In memory, rebuilt from the text.
+"""The word index: which documents hold a term, and how often. Derived from the texts.
 
 A document is a position (0, 1, 2 …) that the caller knows. Segments are immutable: arrays of
 positions sorted by term. New documents gather in a small open part that becomes a segment when
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,13 @@ from pktui.memory.search.columns import Column
 from pktui.memory.search.tokens import terms, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pktui.memory.search.archive import Arrays
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
+Counts = npt.NDArray[np.uint8]
 
 _OPEN_DOCUMENTS = 1024
 _MOST_WORDS = 200_000
@@ -36,9 +39,9 @@ class _Segment:
     ids: Ints
     starts: npt.NDArray[np.int64]
     positions: Ints
-    counts: Floats
+    counts: Counts
 
-    def find(self, term: int) -> tuple[Ints, Floats]:
+    def find(self, term: int) -> tuple[Ints, Counts]:
         at = int(np.searchsorted(self.ids, term))
         if at == len(self.ids) or self.ids[at] != term:
             return self.positions[:0], self.counts[:0]
@@ -78,19 +81,57 @@ class WordIndex:
         if self._open_documents >= _OPEN_DOCUMENTS:
             self._close_segment()
 
-    def find(self, term: str) -> tuple[Ints, Floats]:
-        """Return the positions of the documents with the term, ascending, and how often each."""
+    def find(self, term: str) -> tuple[Ints, Counts]:
+        """Return the positions of the documents with the term, ascending, and how often each.
+
+        More than 255 times counts as that.
+        """
         number = self._terms.get(term)
         if number is None:
-            return np.zeros(0, np.int32), np.zeros(0, np.float32)
+            return np.zeros(0, np.int32), np.zeros(0, np.uint8)
         parts = [segment.find(number) for segment in self._segments]
         recent = self._open.get(number)
         if recent:
             pairs = np.array(recent, np.int32)
-            parts.append((pairs[:, 0], pairs[:, 1].astype(np.float32)))
+            parts.append((pairs[:, 0], _counts(pairs[:, 1])))
         if len(parts) == 1:
             return parts[0]
         return np.concatenate([p for p, _ in parts]), np.concatenate([c for _, c in parts])
+
+    def arrays(self) -> Arrays:
+        """Return what it is made of; see `of`."""
+        self._close_segment()
+        parts = {
+            f"{name}.{at}": [values]
+            for at, segment in enumerate(self._segments)
+            for name, values in (
+                ("ids", segment.ids),
+                ("starts", segment.starts),
+                ("positions", segment.positions),
+                ("counts", segment.counts),
+            )
+        }
+        terms_known = "\n".join(self._terms).encode()
+        return {
+            **parts,
+            "terms": [np.frombuffer(terms_known, np.uint8)],
+            "lengths": [self.lengths],
+        }
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> WordIndex:
+        """Return the index that the arrays were made of."""
+        index = cls()
+        index._lengths.extend(arrays["lengths"])
+        known = arrays["terms"].tobytes().decode()
+        index._terms = {term: n for n, term in enumerate(known.split("\n") if known else ())}
+        at = 0
+        while f"ids.{at}" in arrays:
+            ids, starts = arrays[f"ids.{at}"], arrays[f"starts.{at}"]
+            positions, counts = arrays[f"positions.{at}"], arrays[f"counts.{at}"]
+            index._segments.append(_Segment(ids, starts, positions, counts))
+            at += 1
+        return index
 
     def _numbers(self, text: str) -> list[int]:
         """Return the numbers of the terms in the text, in order."""
@@ -118,7 +159,7 @@ class WordIndex:
         self._open_documents = 0
         if pairs:
             rows = np.array(pairs, np.int32)
-            self._push(_segment([(rows[:, 0], rows[:, 1], rows[:, 2].astype(np.float32))]))
+            self._push(_segment([(rows[:, 0], rows[:, 1], _counts(rows[:, 2]))]))
 
     def _push(self, segment: _Segment) -> None:
         """Keep a segment; join it with those before it that are not much larger."""
@@ -134,16 +175,18 @@ def _counted(first: int, numbers: Sequence[Sequence[int]]) -> _Segment:
     positions = np.repeat(np.arange(first, first + len(numbers), dtype=np.int64), lengths)
     keys, counts = np.unique((found << 32) | positions, return_counts=True)
     terms_found = (keys >> 32).astype(np.int32)
-    return _segment(
-        [(terms_found, (keys & 0xFFFFFFFF).astype(np.int32), counts.astype(np.float32))]
-    )
+    return _segment([(terms_found, (keys & 0xFFFFFFFF).astype(np.int32), _counts(counts))])
 
 
-def _columns(segments: Iterable[_Segment]) -> list[tuple[Ints, Ints, Floats]]:
+def _counts(counts: npt.NDArray[Any]) -> Counts:
+    return np.asarray(np.minimum(counts, 255), np.uint8)
+
+
+def _columns(segments: Iterable[_Segment]) -> list[tuple[Ints, Ints, Counts]]:
     return [(np.repeat(s.ids, np.diff(s.starts)), s.positions, s.counts) for s in segments]
 
 
-def _segment(parts: list[tuple[Ints, Ints, Floats]]) -> _Segment:
+def _segment(parts: list[tuple[Ints, Ints, Counts]]) -> _Segment:
     """Sort columns of terms, positions and counts by term; positions keep their order."""
     numbers = np.concatenate([part[0] for part in parts])
     order = np.argsort(numbers, kind="stable")

@@ -15,7 +15,7 @@ from pktui.memory.search.dates import mentioned
 from pktui.memory.search.filters import ENTRY_KEYS, MESSAGE_KEYS
 from pktui.memory.search.question import Question, read_mode, read_question
 from pktui.memory.search.snippets import snippet
-from pktui.memory.store.loading import entry_text
+from pktui.memory.store.loading import entry_text, message_at
 from pktui.memory.store.scope import (
     Bools,
     entries_in_scope,
@@ -29,11 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from pktui.memory.embed import Vectors
+    from pktui.memory.embed import Passage, Vectors
     from pktui.memory.search.corpus import Corpus
     from pktui.memory.search.ranking import Floats, Ranked
     from pktui.memory.store.meaning import Meaning
-    from pktui.memory.store.messages import Messages
     from pktui.memory.store.state import State
 
 _CANDIDATES = 40
@@ -60,9 +59,8 @@ class _Search:
 class Finding:
     """The two searches: of messages and of entries."""
 
-    def __init__(self, state: State, messages: Messages, meaning: Meaning) -> None:
+    def __init__(self, state: State, meaning: Meaning) -> None:
         self._state = state
-        self._messages = messages
         self._meaning = meaning
 
     def messages(self, query: str, mode: str, limit: int, project: str | None) -> SearchAnswer:
@@ -72,25 +70,24 @@ class Finding:
         search = _Search(
             question,
             state.messages,
-            MessageTexts(state, self._messages),
+            MessageTexts(state),
             lambda: messages_in_scope(state, question.filters, project),
             asked,
             asked,
             limit,
         )
         search, ranked = self._run(search)
-        with state.lock:
-            ids = [int(state.messages.ids[position]) for position in ranked.positions]
-        found = {message.id: message for message in self._messages.get_many(ids)}
+        corpus = state.messages
+        passages = self._passages(search, ranked)
         hits = []
-        for at, message_id in enumerate(ids):
-            message = found.get(message_id)
+        for position, score in zip(ranked.positions.tolist(), ranked.scores, strict=True):
             with state.lock:
-                if message is None or not state.catalogue.has(message.session_id):
+                if not corpus.alive[position]:
                     continue  # deleted since it was ranked
+                message = message_at(corpus, position)
                 session = state.catalogue.get(message.session_id).session
-            shown, marks = self._shown(search, message.content, int(ranked.positions[at]))
-            hits.append(Hit(float(ranked.scores[at]), shown, marks, session, message))
+            shown, marks = _shown(search, message.content, passages.get(position))
+            hits.append(Hit(float(score), shown, marks, session, message))
         return _answer(search, ranked, hits)
 
     def entries(self, query: str, mode: str, limit: int) -> SearchAnswer:
@@ -107,12 +104,13 @@ class Finding:
             limit,
         )
         search, ranked = self._run(search)
+        passages = self._passages(search, ranked)
         hits = []
-        for position, score in zip(ranked.positions, ranked.scores, strict=True):
+        for position, score in zip(ranked.positions.tolist(), ranked.scores, strict=True):
             with state.lock:
                 entry = state.entries.get(int(state.knowledge.ids[position]))
             if entry is not None:
-                shown, marks = self._shown(search, entry_text(entry), int(position))
+                shown, marks = _shown(search, entry_text(entry), passages.get(position))
                 hits.append(Hit(float(score), shown, marks, entry=entry))
         return _answer(search, ranked, hits)
 
@@ -160,13 +158,17 @@ class Finding:
             scores = np.append(scores, np.zeros(len(fitting) - len(scores), np.float32))
             return ranking.best(corpus, scores, fitting, search.limit)
 
-    def _shown(self, search: _Search, text: str, position: int) -> tuple[str, tuple[Mark, ...]]:
-        passage = None
-        if search.vector is not None:
-            with self._state.lock:
-                passage = search.corpus.passages.best_passage(search.vector, position)
-        wanted = () if search.mode == "exact" else query_terms(search.question.words)
-        return snippet(text, wanted, search.question.exact, passage)
+    def _passages(self, search: _Search, ranked: Ranked) -> dict[int, Passage]:
+        """Return the parts of the hits that are nearest to the question's meaning."""
+        if search.vector is None:
+            return {}
+        with self._state.lock:
+            return search.corpus.passages.best_passages(search.vector, ranked.positions.tolist())
+
+
+def _shown(search: _Search, text: str, passage: Passage | None) -> tuple[str, tuple[Mark, ...]]:
+    wanted = () if search.mode == "exact" else query_terms(search.question.words)
+    return snippet(text, wanted, search.question.exact, passage)
 
 
 def _with_possible_mode(search: _Search) -> _Search:

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from pktui.memory.records import ROLES, Entry, Message
-from pktui.memory.search.corpus import Document
+from pktui.memory.search.corpus import Corpus, Document
 from pktui.memory.store import schema
 from pktui.memory.store.catalogue import Listed, grown
 from pktui.memory.store.requests import REMEMBERED
-from pktui.memory.times import microseconds
+from pktui.memory.times import from_microseconds, microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +98,22 @@ def document(message: Message) -> Document:
     """Return the message as the search sees it."""
     time_us = microseconds(message.created_at)
     role = ROLES.index(message.role)
-    return Document(message.id, message.session_id, role, time_us, message.content)
+    return Document(
+        message.id, message.session_id, role, time_us, message.content, message.source_id
+    )
+
+
+def message_at(corpus: Corpus, position: int) -> Message:
+    """Return the message whose `document` is at the position of the corpus."""
+    return Message(
+        id=int(corpus.ids[position]),
+        session_id=int(corpus.groups[corpus.slots[position]]),
+        seq=int(corpus.numbers[position]),
+        role=ROLES[corpus.roles[position]],
+        content=corpus.texts[position],
+        created_at=from_microseconds(int(corpus.times[position])),
+        source_id=corpus.origins[position],
+    )
 
 
 def entry_document(entry: Entry) -> Document:

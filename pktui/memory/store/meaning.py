@@ -45,7 +45,6 @@ class Meaning:
         gone: dict[Kind, set[int]] = {"message": set(), "entry": set()}
         for corpus in (self._state.messages, self._state.knowledge):
             corpus.forget_vectors(vectors.dimension)
-        self._state.messages.passages.reserve(vectors.count())
         for rows in vectors.batches():
             corpus = self._corpus(rows.kind)
             gone[rows.kind] |= {one for one in rows.ids if corpus.position(one) is None}

@@ -5,23 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from pktui.errors import InvalidRequest, NotFound, StoreError
+from pktui.errors import InvalidRequest, NotFound
 from pktui.memory.records import ROLES, Message, NewMessage, Page, Session
 from pktui.memory.store import schema
 from pktui.memory.store.catalogue import grown
 from pktui.memory.store.commits import GroupCommit
-from pktui.memory.store.loading import document
+from pktui.memory.store.loading import document, message_at
 from pktui.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pktui.memory.store.state import State
-
-_READ_AT_ONCE = 500
-"""Ids in one condition; more are read in several goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,39 +170,11 @@ class Messages:
         return tuple(self.get_many(ids))
 
     def get_many(self, ids: Iterable[int]) -> list[Message]:
-        """Return the messages that exist, by their ids."""
-        wanted = sorted(ids)
-        found: list[Message] = []
-        for start in range(0, len(wanted), _READ_AT_ONCE):
-            part = wanted[start : start + _READ_AT_ONCE]
-            found += self._taken(part) or schema.read_messages(
-                self._state.messages_table.read(where=_condition(part))
-            )
-        return found
-
-    def _taken(self, ids: Sequence[int]) -> list[Message]:
-        """Return the messages by their places in the table, nothing where those are others.
-
-        The table is in the order of the ids, so that a message's place is the number of those
-        before it: half the time of a search for the ids. A deletion under way may differ.
-        """
+        """Return the messages that exist, in the order of their ids."""
+        corpus = self._state.messages
         with self._state.lock:
-            corpus = self._state.messages
-            positions = [corpus.position(one) for one in ids]
-            before = np.cumsum(corpus.alive)
-        places = [int(before[at]) - 1 for at in positions if at is not None]
-        try:
-            taken = schema.read_messages(self._state.messages_table.take(places))
-        except StoreError:
-            return []
-        return taken if [message.id for message in taken] == list(ids) else []
-
-
-def _condition(ids: Sequence[int]) -> str:
-    """Return the SQL condition for the ids: a range where they have no gaps."""
-    if ids[-1] - ids[0] == len(ids) - 1:
-        return f"id >= {ids[0]} AND id <= {ids[-1]}"
-    return f"id IN ({','.join(str(one) for one in ids)})"
+            positions = (corpus.position(one) for one in sorted(ids))
+            return [message_at(corpus, at) for at in positions if at is not None]
 
 
 def _check(message: NewMessage) -> None:

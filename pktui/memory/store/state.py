@@ -1,4 +1,4 @@
-"""What an open store is made of: its tables, and all of them but the texts in memory."""
+"""What an open store is made of: its tables, and what of them is at hand in memory."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class State:
         )
         self.catalogue = Catalogue()
         self.entries: dict[int, Entry] = {}
-        self.messages = Corpus()
+        self.messages = Corpus(keep_texts=True)
         self.knowledge = Corpus()
         self.marks: dict[str, int] = {}
         self.requests = Requests()

@@ -56,7 +56,7 @@ class Store:
         self._messages = Messages(state)
         self._entries = Entries(state)
         self._meaning = Meaning(state, self._messages)
-        self._finding = Finding(state, self._messages, self._meaning)
+        self._finding = Finding(state, self._meaning)
 
     @classmethod
     def open(

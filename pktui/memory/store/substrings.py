@@ -12,11 +12,7 @@ from pktui.memory.store.scope import Bools, holding_all
 
 if TYPE_CHECKING:
     from pktui.memory.search.corpus import Corpus
-    from pktui.memory.store.messages import Messages
     from pktui.memory.store.state import State
-
-_READ_UP_TO = 300
-"""With so few candidates their texts are read one by one; with more, the table is scanned."""
 
 
 class Texts(Protocol):
@@ -27,30 +23,18 @@ class Texts(Protocol):
 
 
 class MessageTexts:
-    """The texts of messages, on disk."""
+    """The texts of messages."""
 
-    def __init__(self, state: State, messages: Messages) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
-        self._messages = messages
 
     def holding(self, text: str, allowed: Bools) -> Bools:
         """Return which allowed messages hold the text."""
-        corpus = self._state.messages
         with self._state.lock:
+            corpus = self._state.messages
             candidates = holding_all(corpus, allowed, _certain_terms(text))
-            positions = np.flatnonzero(candidates)
-            ids = [int(corpus.ids[position]) for position in positions[: _READ_UP_TO + 1]]
-        if not ids:
-            return candidates
-        if len(ids) <= _READ_UP_TO:
-            wanted = text.lower()
-            found = [m.id for m in self._messages.get_many(ids) if wanted in m.content.lower()]
-        else:
-            quoted = text.lower().replace("'", "''")
-            where = f"contains(lower(content), '{quoted}')"
-            found = self._state.messages_table.read(["id"], where)["id"].to_pylist()
-        with self._state.lock:
-            return candidates & _at_ids(corpus, found, len(allowed))
+            texts = corpus.texts
+        return texts.holding(text, candidates)
 
 
 class EntryTexts:
