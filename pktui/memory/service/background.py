@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 BATCH_TEXTS = 32
 GATHER_S = 0.25
 """Messages seldom come alone: vectors for what came within this time are made together."""
-GAP_S = 0.02
-LONGEST_WAIT_FOR_GAP_S = 0.2
+GAP_S = 0.05
+LONGEST_WAIT_FOR_GAP_S = 0.5
+"""Vectors are made in gaps of at least that long between requests; without one, after this wait."""
 ROUND_S = 60.0
 RETRY_S = 30.0
 QUIET_S = 5.0
@@ -128,11 +129,10 @@ class Background:
 
     def _give_way(self) -> None:
         waited = 0.0
-        while waited < LONGEST_WAIT_FOR_GAP_S and not self._stopping.is_set():
-            self._stopping.wait(GAP_S)
-            waited += GAP_S
-            if not self._activity.busy:
+        while waited < LONGEST_WAIT_FOR_GAP_S and self._activity.idle_seconds() < GAP_S:
+            if self._stopping.wait(GAP_S):
                 return
+            waited += GAP_S
 
 
 def _stand_back() -> None:
