@@ -1,0 +1,73 @@
+"""Ten clients that log, two that search and one that imports, and a service killed meanwhile."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pktui.memory.client import MemoryClient
+from pktui.memory.starting import listens
+from tests.bench import memory_soak
+
+if TYPE_CHECKING:
+    from pktui.memory.records import Identity
+    from pktui.settings import Paths
+
+
+class SmallServices:
+    """Services with a small model, each a process, started where none listens."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._lock = threading.Lock()
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        with self._lock:
+            if listens(self._paths.memory_socket):
+                return
+            command = [sys.executable, "-m", "tests.support.small_service"]
+            self._started.append(subprocess.Popen(command))
+            for _ in range(1_000):
+                if listens(self._paths.memory_socket):
+                    return
+                threading.Event().wait(0.02)
+            raise AssertionError("the service did not start")
+
+    def connect(self, who: Identity) -> MemoryClient:
+        client = MemoryClient(self._paths, who)
+        client._transport._start = self.start
+        return client
+
+    def end(self) -> list[int]:
+        with self._lock:
+            for process in self._started:
+                process.terminate()
+            return [process.wait(30) for process in self._started]
+
+
+@pytest.fixture
+def services(paths: Paths) -> Iterator[SmallServices]:
+    made = SmallServices(paths)
+    yield made
+    made.end()
+
+
+@pytest.mark.timeout(180)
+def test_ten_clients_lose_nothing_when_the_service_is_killed(
+    paths: Paths, services: SmallServices
+) -> None:
+    done = memory_soak.soak(paths, services.connect, seconds=4, clients=10)
+    assert min(done.logged.values()) > 0
+    assert done.imported > 0
+    assert done.searches
+    memory_soak.check(done)
+    memory_soak.until_indexed(services.connect, patience_s=60)
+    assert services.end() == [-9, 0]
+    assert memory_soak.check(done) == sum(done.logged.values()) + done.imported * 20
+    memory_soak.until_indexed(services.connect, patience_s=60)
