@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pktui.errors import PolicyError
-from pktui.settings import Paths, bundled, check_server_name
+from pktui.settings import Paths, bundled, check_server_name, load_settings
 
 Place = Annotated[str, typer.Argument(metavar="SERVER|FILE", help="A server, or a policy file.")]
 ServerName = Annotated[str, typer.Argument(metavar="SERVER", help="The server's name.")]
@@ -22,7 +22,10 @@ def is_file(place: str) -> bool:
 
 def policy_file(place: str) -> Path:
     """Return the file of a policy, whether it exists or not."""
-    return Path(place) if is_file(place) else Paths.from_environment().policy_file(place)
+    if is_file(place):
+        return Path(place)
+    paths = Paths.from_environment()
+    return load_settings(paths).policy_file(paths, place)
 
 
 def existing_file(place: str) -> Path:

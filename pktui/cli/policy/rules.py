@@ -88,7 +88,7 @@ def set_(
             "a rate goes with limit, and limit needs one",
             f"Write: pktui policy set {server} {tool} limit 10/minute",
         )
-    editor = _editor(server)
+    editor = editor_of(server)
     _warn_unknown(server, tool)
     if action != "limit":
         edit = editor.preview_action(tool, action, reason=reason)
@@ -101,7 +101,7 @@ def set_(
 
 def undo(server: places.ServerName) -> None:
     """Take back the last change that `policy set` made, ten at most."""
-    _tell(_editor(server).undo(), written=True)
+    _tell(editor_of(server).undo(), written=True)
 
 
 def _tell(edit: Edit, *, written: bool) -> None:
@@ -112,7 +112,11 @@ def _tell(edit: Edit, *, written: bool) -> None:
     output.note(f"{'Written' if written else 'Not written'}: {edit.path}")
 
 
-def _editor(server: str) -> PolicyEditor:
+def editor_of(server: str) -> PolicyEditor:
+    """Return the editor of a server's policy, made where there is none yet; it can be undone.
+
+    Raises `UnknownServer` where there is neither a policy nor such a server.
+    """
     from pktui.gateway.policies import open_policy
     from pktui.gateway.servers import find_server
     from pktui.policy.editor import PolicyEditor

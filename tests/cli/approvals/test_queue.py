@@ -8,37 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.cli.app import run
-from pktui.ledger import Approval, Caller, Ledger, NewApproval, args_hash, now_us
+from tests.cli.approvals.conftest import ARGUMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from pktui.ledger import Approval, Ledger
     from pktui.settings import Paths
-
-ARGUMENTS = {"title": "Shop \x1b[31m", "content": "a\u202eb"}
-CALLER = Caller("claude-code", "", "s1", "/home/ada/shop")
-
-
-@pytest.fixture
-def ledger(paths: Paths) -> Iterator[Ledger]:
-    opened = Ledger.open(paths.ledger_file)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def waiting(ledger: Ledger) -> Approval:
-    return ledger.approvals.open(
-        NewApproval(
-            caller=CALLER,
-            server="memory",
-            tool="store_knowledge",
-            arguments=ARGUMENTS,
-            args_hash=args_hash(ARGUMENTS),
-            expires_us=now_us() + 600_000_000,
-            reason="Writes are asked for.",
-        )
-    )
 
 
 def status(ledger: Ledger, approval: Approval) -> str:

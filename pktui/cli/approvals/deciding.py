@@ -1,0 +1,227 @@
+"""Allow or deny a waiting call, and if wanted more than this one."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pktui.cli import output, reach
+from pktui.cli.approvals import queue
+from pktui.cli.approvals.person import BY, ask_pin, check_person
+from pktui.errors import ApprovalError, PolicyError, UsageError
+
+if TYPE_CHECKING:
+    from pktui.ledger.ledger import Ledger
+    from pktui.ledger.records import Approval
+    from pktui.ledger.standing import StandingApproval, Wider
+    from pktui.policy.editor import Edit, PolicyEditor
+
+_SHORTEST_HASH = 8
+
+
+def approve(
+    approval: queue.ApprovalId,
+    for_: Annotated[
+        str,
+        typer.Option(
+            "--for", metavar="TIME", help="This tool for this client, for so long: 30m, 2h."
+        ),
+    ] = "",
+    until_disconnect: Annotated[
+        bool, typer.Option("--until-disconnect", help="This tool until this client disconnects.")
+    ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="With one of the two above: only these arguments.")
+    ] = False,
+    always: Annotated[
+        bool, typer.Option("--always", help="Save as a rule: this tool, for every client.")
+    ] = False,
+    shown_hash: Annotated[
+        str,
+        typer.Option(
+            "--hash", help="Allow only if the arguments' hash, as shown, starts so; asks nothing."
+        ),
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: output.JsonFlag = False,
+) -> None:
+    """Allow one waiting call, once, or more. It is shown first, and what is shown is what runs."""
+    wider = _wider(for_, until_disconnect=until_disconnect, exact=exact, always=always)
+    check_person()
+    with reach.ledger(write=True) as ledger:
+        found = queue.get(ledger, approval)
+        rule = _Rule(ledger, found) if always and found.status == "pending" else None
+        if shown_hash:
+            _check_hash(found, shown_hash)
+        elif found.status == "pending" and not yes:
+            queue.tell(ledger, found)
+            if rule is not None:
+                output.line(rule.edit.diff.rstrip("\n"))
+            output.confirm(f"Allow this call, {_reach(found, wider, always=always)}?", yes=False)
+        decided, made = _decide(ledger, found, wider)
+        if rule is not None:
+            rule.write(ledger)
+    _report(decided, made, rule, json=json)
+
+
+def deny(
+    approval: queue.ApprovalId,
+    words: Annotated[
+        str, typer.Option("--words", "-w", help="What the agent is told, in your words.")
+    ] = "",
+    json: output.JsonFlag = False,
+) -> None:
+    """Deny one waiting call."""
+    check_person()
+    with reach.ledger(write=True) as ledger:
+        found = queue.get(ledger, approval)
+        decided = ledger.approvals.decide(
+            found.id, False, by=BY, words=words, args_hash=found.args_hash, pin=ask_pin(ledger)
+        )
+    _report(decided, None, None, json=json)
+
+
+class _Rule:
+    """The rule that lets the tool of a waiting call through, previewed."""
+
+    def __init__(self, ledger: Ledger, asked: Approval) -> None:
+        from pktui.policy.evaluate import Call
+        from pktui.policy.permit import preview_permit
+
+        if asked.once:
+            raise ApprovalError(
+                f"{asked.tool} destroys, moves money or was redefined: each call of it is asked"
+                " about",
+                "Allow this one call; to change the rule all the same: pktui policy set",
+            )
+        import msgspec
+
+        self._asked = asked
+        self._editor = _editor(ledger, asked)
+        arguments = msgspec.json.decode(asked.arguments)
+        caller = asked.caller
+        self.edit: Edit = preview_permit(
+            self._editor,
+            Call(asked.server, asked.tool, arguments, caller.identity, caller.session),
+        )
+
+    def write(self, ledger: Ledger) -> None:
+        """Write the rule and put that on record."""
+        try:
+            self._editor.save(self.edit)
+        except PolicyError as error:
+            raise PolicyError(
+                f"{self._asked.id} is allowed, once, but the rule was not written: {error.what}",
+                error.cure,
+            ) from error
+        ledger.events.append(
+            "policy",
+            server=self._asked.server,
+            tool=self._asked.tool,
+            effect="edited",
+            approval_id=self._asked.id,
+            detail={
+                "by": BY,
+                "edit": self.edit.summary,
+                "digest": hashlib.sha256(self.edit.after).hexdigest(),
+            },
+        )
+
+
+def _editor(ledger: Ledger, asked: Approval) -> PolicyEditor:
+    """Return the editor of the policy that asked: the grant's own, else the server's."""
+    from pktui.cli.policy.rules import editor_of
+
+    grants = ledger.grants.list() if asked.grant else ()
+    own = next((grant.policy for grant in grants if grant.name == asked.grant), "")
+    return editor_of(own or asked.server)
+
+
+def _wider(for_: str, *, until_disconnect: bool, exact: bool, always: bool) -> Wider | None:
+    """Return how far the answer reaches beyond the call, None where it does not."""
+    if sum((bool(for_), until_disconnect, always)) > 1:
+        raise UsageError(
+            "--for, --until-disconnect and --always are three different answers", "Give one"
+        )
+    if exact and not (for_ or until_disconnect):
+        raise UsageError(
+            "--exact says which calls a standing answer is for",
+            "Give it with --for or --until-disconnect",
+        )
+    if not (for_ or until_disconnect):
+        return None
+    from pktui.ledger.standing import Wider
+
+    return Wider(_span_us(for_) if for_ else 0, exact)
+
+
+def _span_us(text: str) -> int:
+    """Return a span such as 30m in microseconds."""
+    from datetime import UTC, datetime
+
+    from pktui.query import parse_until
+
+    start = datetime(2000, 1, 1, tzinfo=UTC)
+    try:
+        span = parse_until(text, start) - start
+    except ValueError as error:
+        raise UsageError(f"--for: {error}") from error
+    seconds = int(span.total_seconds())
+    if not 0 < seconds <= 7 * 86_400:
+        raise UsageError(f"--for {text}: from a minute to seven days", "Write it like 30m or 2h")
+    return seconds * 1_000_000
+
+
+def _decide(
+    ledger: Ledger, found: Approval, wider: Wider | None
+) -> tuple[Approval, StandingApproval | None]:
+    from pktui.ledger.approvals import hash_of_shown
+
+    shown = hash_of_shown(found) if found.status == "pending" else found.args_hash
+    pin = ask_pin(ledger)
+    if wider is None:
+        decided = ledger.approvals.decide(found.id, True, by=BY, args_hash=shown, pin=pin)
+        return decided, None
+    return ledger.standing.allow(found.id, wider, by=BY, args_hash=shown, pin=pin)
+
+
+def _reach(asked: Approval, wider: Wider | None, *, always: bool) -> str:
+    """Say in words what would be allowed."""
+    if always:
+        return f"and write this rule for {asked.server}.{asked.tool}, whoever calls it"
+    if wider is None:
+        return "once"
+    which = "with these arguments" if wider.exact else "whatever the arguments"
+    until = f"for {_minutes(wider.for_us)}" if wider.for_us else "until it disconnects"
+    return f"and {asked.tool} for {queue.who(asked)} {until}, {which}"
+
+
+def _minutes(span_us: int) -> str:
+    minutes = span_us / 60_000_000
+    return f"{minutes:g} min"
+
+
+def _check_hash(approval: Approval, shown: str) -> None:
+    if len(shown) < _SHORTEST_HASH or not approval.args_hash.startswith(shown.lower()):
+        raise ApprovalError(
+            f"the arguments of {approval.id} do not have the hash {shown}",
+            f"Look at them with: pktui approvals show {approval.id}; "
+            f"at least {_SHORTEST_HASH} characters of the hash are needed",
+        )
+
+
+def _report(
+    decided: Approval, made: StandingApproval | None, rule: _Rule | None, *, json: bool
+) -> None:
+    if json:
+        output.json({"approval": decided, "standing": made} if made is not None else decided)
+        return
+    word: str = "allowed, once" if decided.status == "allowed" else decided.status
+    if made is not None:
+        word = f"allowed, and standing as {made.id} until {output.moment(made.expires_us)}"
+        word += " or until it disconnects" if made.session else ""
+    output.line(f"{decided.id} {word}: {decided.server}.{decided.tool} for {queue.who(decided)}")
+    if rule is not None:
+        output.note(f"Written: {rule.edit.path}. Take it back with: pktui policy undo")

@@ -1,0 +1,126 @@
+"""The calls that wait for a person, listed and shown whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pktui.cli import output, reach
+from pktui.errors import ApprovalError
+from pktui.text import escaped
+
+if TYPE_CHECKING:
+    from pktui.ledger.ledger import Ledger
+    from pktui.ledger.records import Approval
+
+ApprovalId = Annotated[
+    str, typer.Argument(metavar="ID", help="The approval's id, for example tavo-93.")
+]
+
+
+def list_(
+    every: Annotated[
+        bool, typer.Option("--all", help="Those that were decided or have expired, too.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 100,
+    json: output.JsonFlag = False,
+) -> None:
+    """List the calls that wait, oldest first; with --all every one, newest first."""
+    found: tuple[Approval, ...] = ()
+    if reach.used_before():
+        with reach.ledger() as ledger:
+            approvals = ledger.approvals
+            found = approvals.recent(limit) if every else approvals.pending()[:limit]
+            _tell_stop(ledger)
+    if json:
+        output.json(found)
+        return
+    rows = [
+        (
+            *(one.id, one.status, who(one), f"{one.server}.{one.tool}"),
+            *(output.moment(one.created_us), output.moment(one.expires_us), one.arguments),
+        )
+        for one in found
+    ]
+    headers = ("id", "status", "agent", "tool", "asked", "expires", "arguments")
+    output.table(headers, rows, empty="No call waits for approval.")
+
+
+def show(approval: ApprovalId, json: output.JsonFlag = False) -> None:
+    """Show one approval: who asks, what would run, why it asks, and what was decided."""
+    with reach.ledger() as ledger:
+        found = get(ledger, approval)
+        if json:
+            output.json(found)
+        else:
+            tell(ledger, found)
+
+
+def get(ledger: Ledger, approval_id: str) -> Approval:
+    """Return an approval; raises `ApprovalError` where there is none of that id."""
+    found = ledger.approvals.get(approval_id)
+    if found is None:
+        raise ApprovalError(
+            f"there is no approval {approval_id}", "List what waits with: pktui approvals list"
+        )
+    return found
+
+
+def tell(ledger: Ledger, approval: Approval) -> None:
+    """Print an approval whole; where the tool was redefined, how."""
+    answer = f"{approval.decided_by}, {output.moment(approval.decided_us)}"
+    output.facts(
+        (
+            ("id", approval.id),
+            ("status", approval.status),
+            ("agent", approval.agent),
+            ("grant", approval.grant),
+            ("session", approval.session),
+            ("project", approval.project),
+            ("server", approval.server),
+            ("tool", approval.tool),
+            ("why", approval.reason),
+            ("rule", approval.rule),
+            ("asked", output.moment(approval.created_us)),
+            ("expires", output.moment(approval.expires_us)),
+            ("decided by", answer if approval.decided_by else ""),
+            ("words", approval.words),
+            ("hash", approval.args_hash),
+            ("arguments", escaped(_pretty(approval.arguments))),
+            ("definition", _redefined(ledger, approval)),
+        )
+    )
+
+
+def who(approval: Approval) -> str:
+    """Name who asks."""
+    return approval.grant or approval.agent or "an unnamed agent"
+
+
+def _redefined(ledger: Ledger, approval: Approval) -> str:
+    """Return how the tool's definition differs from the accepted one, as a diff; else nothing."""
+    seen = ledger.catalogue.tool(approval.server, approval.tool)
+    if seen is None or not seen.changed:
+        return ""
+    import difflib
+
+    old, new = (
+        escaped(_pretty(text)).splitlines() for text in (seen.pinned_definition, seen.definition)
+    )
+    return "\n".join(difflib.unified_diff(old, new, "accepted", "now", lineterm=""))
+
+
+def _pretty(text: str) -> str:
+    import msgspec
+
+    return msgspec.json.format(text.encode(), indent=2).decode()
+
+
+def _tell_stop(ledger: Ledger) -> None:
+    stop = ledger.approvals.stop_in_force()
+    if stop is not None:
+        output.note(
+            f"Everything is stopped by {stop.by} since {output.moment(stop.at_us)}."
+            " Go on with: pktui approvals release"
+        )
