@@ -8,11 +8,18 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from pktui.errors import GatewayError, PktuiError, UsageError
+from pktui.errors import PktuiError, UsageError
 
-_USAGE: Final = "pktui gateway [NAME] [--policy FILE] [--grant LABEL] [-- COMMAND ARG…]"
+if TYPE_CHECKING:
+    from pktui.settings import Paths, Settings
+
+_USAGE: Final = (
+    "pktui gateway [NAME] [--policy FILE] [--grant LABEL]"
+    " [--url URL [--header NAME:VALUE]… | -- COMMAND ARG…]"
+    "\n       pktui gateway --listen HOST:PORT"
+)
 
 
 def main(argv: list[str]) -> int:
@@ -30,7 +37,7 @@ def main(argv: list[str]) -> int:
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Return the options (`name`, `policy`, `grant`) and the command after `--`, if any."""
+    """Return the options, and the command after `--`, if any."""
     split = argv.index("--") if "--" in argv else len(argv)
     parser = argparse.ArgumentParser(
         prog="pktui gateway",
@@ -41,29 +48,62 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the server's name")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="a policy file of its own")
     parser.add_argument("--grant", default="", metavar="LABEL", help="count and record under it")
+    parser.add_argument("--url", default="", metavar="URL", help="a server of streamable HTTP")
+    parser.add_argument(
+        *("--header", "-H"),
+        action="append",
+        default=[],
+        metavar="NAME:VALUE",
+        help="sent to the URL; ${VAR} in it is read from the environment, which keeps it from `ps`",
+    )
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", help="serve every configured server over HTTP"
+    )
     return parser.parse_args(argv[:split]), argv[split + 1 :]
 
 
 def _run(asked: argparse.Namespace, command: list[str]) -> int:
-    from pktui.gateway.servers import ServerEntry, find_server, server_of_command
+    from pktui.gateway.servers import (
+        ServerEntry,
+        find_server,
+        read_headers,
+        server_of_command,
+        server_of_url,
+    )
     from pktui.gateway.stdio import run_stdio
     from pktui.settings import Paths, load_settings
 
     paths = Paths.from_environment()
     settings = load_settings(paths)
+    if asked.listen:
+        return _listen(paths, settings, asked, command)
     server: ServerEntry
+    if command and asked.url:
+        raise UsageError("a server is a command or a URL, not both", f"Use: {_USAGE}")
+    if asked.header and not asked.url:
+        raise UsageError("--header goes with --url", f"Use: {_USAGE}")
     if command:
         server = server_of_command(asked.name, command)
+    elif asked.url:
+        server = server_of_url(asked.name, asked.url, read_headers(asked.header))
     elif asked.name:
         server = find_server(paths, asked.name)
     else:
         raise UsageError("no server was named", f"Use: {_USAGE}")
-    if server.url:
-        raise GatewayError(
-            f"server {server.name} is reached by a URL, and this gateway starts commands only",
-            f'Give {server.name} a "command" in {paths.servers_file}',
-        )
     return run_stdio(paths, settings, server, grant=asked.grant, policy_file=asked.policy)
+
+
+def _listen(
+    paths: Paths, settings: Settings, asked: argparse.Namespace, command: list[str]
+) -> int:
+    if asked.name or asked.policy or asked.grant or command:
+        raise UsageError(
+            "--listen serves every configured server",
+            "Name no server; which ones a client reaches, and by which policy, is in its grant",
+        )
+    from pktui.gateway.http.listening import run_http
+
+    return run_http(paths, settings, asked.listen)
 
 
 def _complain(error: PktuiError, status: int) -> int:

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from pktui.errors import SettingsError, UnknownServer
+from pktui.errors import SettingsError, UnknownServer, UsageError
 from pktui.settings import Paths, check_server_name
 
 MEMORY: Final = "memory"
@@ -162,10 +162,33 @@ def _problem(entry: _Entry) -> tuple[str, str]:
 
 def server_of_command(name: str, command: Sequence[str]) -> ServerEntry:
     """Return the entry for a command given by hand, named after its program where not named."""
-    program = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(command[0]).stem).strip("._-")
-    chosen = check_server_name(name or program or "server")
+    return ServerEntry(_chosen(name, Path(command[0]).stem), command[0], tuple(command[1:]))
+
+
+def server_of_url(name: str, url: str, headers: Mapping[str, str]) -> ServerEntry:
+    """Return the entry for a URL given by hand, named after its host where not named."""
+    host = re.search(r"//(?:[^/@]*@)?([^/:?#]+)", url)
+    return ServerEntry(_chosen(name, host[1] if host else ""), url=url, headers=headers)
+
+
+def read_headers(given: Sequence[str]) -> dict[str, str]:
+    """Read headers given as `NAME: VALUE`; raises `UsageError`, without the value."""
+    headers = {}
+    for text in given:
+        name, colon, value = text.partition(":")
+        if not colon or not name.strip():
+            raise UsageError(
+                "a header needs a name and a value", "Write --header 'Authorization: Bearer …'"
+            )
+        headers[name.strip()] = value.strip()
+    return headers
+
+
+def _chosen(name: str, suggested: str) -> str:
+    usable = re.sub(r"[^A-Za-z0-9._-]+", "-", suggested).strip("._-")
+    chosen = check_server_name(name or usable or "server")
     if chosen == MEMORY:
         raise SettingsError(
             f"the name {MEMORY} belongs to pktui's own memory", "Name this server otherwise"
         )
-    return ServerEntry(chosen, command[0], tuple(command[1:]))
+    return chosen

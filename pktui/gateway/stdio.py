@@ -1,4 +1,4 @@
-"""The stdio relay: a client on stdin and stdout, a server's process or the memory behind it.
+"""The stdio relay: a client on stdin and stdout, a process, a URL or the memory behind it.
 
 The server is started first; what the relay itself needs is loaded while the server starts.
 """
@@ -16,6 +16,7 @@ from pktui.gateway.upstream import ProcessServer
 
 if TYPE_CHECKING:
     from pktui.gateway.servers import ServerEntry
+    from pktui.gateway.upstream import Upstream
     from pktui.settings import Paths, Settings
 
 _SERVER_LINES: Final = 16
@@ -59,5 +60,10 @@ def run_stdio(
         narrator.finish()
 
 
-def _start(server: ServerEntry, settings: Settings, narrator: Narrator) -> ProcessServer:
-    return ProcessServer(server, narrator, settings.gateway.max_message_bytes * _SERVER_LINES)
+def _start(server: ServerEntry, settings: Settings, narrator: Narrator) -> Upstream:
+    limit = settings.gateway.max_message_bytes * _SERVER_LINES
+    if not server.url:
+        return ProcessServer(server, narrator, limit)
+    from pktui.gateway.remote.server import RemoteServer  # HTTP is loaded for it alone
+
+    return RemoteServer(server, narrator.say, limit)

@@ -19,7 +19,7 @@ def loaded(*modules: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["run", "stdio", "serving", "builtin"])
+@pytest.mark.parametrize("module", ["run", "stdio", "serving", "builtin", "remote.server"])
 def test_nothing_heavy_is_loaded(module: str) -> None:
     assert HEAVY.isdisjoint(loaded(f"pktui.gateway.{module}"))
 
@@ -33,5 +33,5 @@ def test_the_server_is_started_before_the_relay_is_loaded() -> None:
     assert "sqlite3" not in loaded("pktui.gateway.run", "pktui.gateway.stdio")
 
 
-def test_only_the_memory_needs_an_http_client() -> None:
+def test_only_the_memory_and_urls_need_an_http_client() -> None:
     assert "http.client" not in loaded("pktui.gateway.stdio", "pktui.gateway.serving")

@@ -1,0 +1,89 @@
+"""The stream of what a server says by itself: notifications and questions of the older era."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from pktui.gateway import headers
+from pktui.gateway.remote.link import CONNECT_SECONDS, Exchange, Link, LinkFailed
+from pktui.gateway.remote.replies import EVENTS, Place, TooLarge, messages
+
+if TYPE_CHECKING:
+    from pktui.gateway.remote.outgoing import Session
+
+FIRST_WAIT: Final = 1.0
+LONGEST_WAIT: Final = 30.0
+
+
+class Listener:
+    """Keeps the stream of one session open until it is stopped, or the server offers none."""
+
+    def __init__(
+        self,
+        link: Link,
+        session: Session,
+        own: Mapping[str, str],
+        limit: int,
+        *,
+        deliver: Callable[[bytes], None],
+        log: Callable[[str], None],
+    ) -> None:
+        """`own` are the headers of every request to this server."""
+        self._link = link
+        self._session = session
+        self._own = own
+        self._limit = limit
+        self._deliver = deliver
+        self._log = log
+        self._stopped = threading.Event()
+        self._exchange = Exchange(link)
+        self._place = Place()
+        self._heard = 0
+
+    def start(self) -> None:
+        """Begin to listen."""
+        threading.Thread(target=self._listen, name="server-stream", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the stream."""
+        self._stopped.set()
+        self._exchange.abort()
+
+    def _listen(self) -> None:
+        wait = FIRST_WAIT
+        while not self._stopped.is_set():
+            heard = self._heard
+            try:
+                if not self._read():
+                    return
+            except TooLarge:
+                self._log("a message of the server is too large and was dropped")
+            except LinkFailed:
+                pass  # the next round tells whether it is still so
+            wait = FIRST_WAIT if self._heard != heard else wait * 2
+            asked = self._place.retry_ms
+            self._stopped.wait(min(wait if asked is None else asked / 1000, LONGEST_WAIT))
+            self._exchange = Exchange(self._link)
+
+    def _read(self) -> bool:
+        """Read the stream to its end; False where the server offers none."""
+        exchange = self._exchange
+        try:
+            if self._stopped.is_set():
+                return False
+            exchange.send("GET", self._headers(), None, seconds=CONNECT_SECONDS)
+            exchange.receive(None)
+            if exchange.status != 200 or exchange.content_type != EVENTS:
+                return exchange.status >= 500
+            for line in messages(exchange, self._limit, self._place):
+                self._heard += 1
+                self._deliver(line)
+        finally:
+            exchange.finish(0)
+        return True
+
+    def _headers(self) -> dict[str, str]:
+        place = {headers.LAST_EVENT: self._place.last_id} if self._place.last_id else {}
+        return {**self._own, "Accept": EVENTS, **self._session.headers(), **place}

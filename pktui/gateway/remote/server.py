@@ -1,0 +1,258 @@
+"""The server behind a URL, as the relay sees every server: lines in, lines out."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from pktui import __version__
+from pktui.gateway import jsonrpc
+from pktui.gateway.preparing import prepared
+from pktui.gateway.remote.endpoint import checked_headers, parse_endpoint
+from pktui.gateway.remote.errand import Desk, Errand, Expired, Refused
+from pktui.gateway.remote.link import Aborted, Exchange, Link, LinkFailed
+from pktui.gateway.remote.listening import Listener
+from pktui.gateway.remote.outbox import Crew, Outbox
+from pktui.gateway.remote.outgoing import Outgoing, Session, ToolMarks, read_outgoing
+from pktui.gateway.remote.words import Words
+
+if TYPE_CHECKING:
+    from pktui.gateway.jsonrpc import Id
+    from pktui.gateway.servers import ServerEntry
+    from pktui.gateway.upstream import Deliver
+
+TELL_SECONDS: Final = 30.0
+"""How long a server may take to accept a notification or an answer."""
+GOODBYE_SECONDS: Final = 1.0
+LOST: Final = 1
+_LOOK: Final = 0.02
+_LONG_LIVED: Final = "subscriptions/listen"
+
+
+class RemoteServer:
+    """A server that speaks streamable HTTP."""
+
+    def __init__(self, entry: ServerEntry, say: Callable[[str], None], limit: int) -> None:
+        """Begin to connect in the background; raises `SettingsError` for an unusable entry.
+
+        `limit` is bytes of one message of the server. `say` takes a sentence for the log.
+        """
+        entry = prepared(entry, os.environ)
+        endpoint = parse_endpoint(entry.url, entry.name)
+        own = checked_headers(entry.headers, entry.name)
+        if own and endpoint.in_the_open:
+            say(f"the headers of server {entry.name} go over the network unencrypted; use https")
+        self._say = say
+        self._session = Session()
+        self._link = Link(endpoint)
+        self._own = {"User-Agent": f"pktui/{__version__}"} | own
+        self._words = Words(entry.name, endpoint)
+        self._desk = Desk(
+            *(self._link, self._own, self._words, self._session, ToolMarks(), limit), self._hand_on
+        )
+        self._limit = limit
+        self._outbox = Outbox()
+        self._crew = Crew("server-request")
+        self._lock = threading.Lock()
+        self._handing_on = threading.Lock()
+        self._running: dict[Id, Errand] = {}
+        self._listener: Listener | None = None
+        self._deliver: Deliver = _nowhere
+        self._ended: Callable[[], None] = lambda: None
+        self._status: int | None = None
+        self._lost = False
+        threading.Thread(target=self._link.warm, name="server-connect", daemon=True).start()
+
+    def start(self, deliver: Deliver, ended: Callable[[], None]) -> None:
+        """Begin to carry messages."""
+        self._deliver = deliver
+        self._ended = ended
+        threading.Thread(target=self._carry, name="server-messages", daemon=True).start()
+
+    def send(self, line: bytes) -> None:
+        """Take one line of the client."""
+        message = read_outgoing(line)
+        if self._cancelled_here(message):
+            return
+        if not self._outbox.put(message) and self._status is None:
+            self._fail(message, self._words.overloaded())
+
+    def end(self, patience: float) -> int:
+        """Wait `patience` seconds for what is under way, end the session, let go of everything."""
+        until = time.monotonic() + patience
+        while self._busy() and time.monotonic() < until:
+            time.sleep(_LOOK)
+        with self._lock:
+            if self._status is not None:
+                return self._status
+            self._status = LOST if self._lost else 0
+            running = list(self._running.values())
+        self._outbox.close()
+        if self._listener is not None:
+            self._listener.stop()
+        for errand in running:
+            errand.abort()
+        if self._session.id and not self._lost:
+            self._say_goodbye()
+        self._link.close()
+        return self._status
+
+    # on the way out
+
+    def _carry(self) -> None:
+        while (message := self._outbox.take(self._launch)) is not None:
+            if message.kind != "request":
+                self._tell(message)
+
+    def _launch(self, message: Outgoing) -> None:
+        if message.method == "initialize" and not message.version:
+            self._forget_session()
+        errand = Errand(self._desk, message, self._outbox.written)
+        with self._lock:
+            if message.id is not None:
+                self._running[message.id] = errand
+        self._crew.do(lambda: self._run(errand))
+
+    def _run(self, errand: Errand) -> None:
+        message = errand.message
+        try:
+            errand.run()
+        except Aborted:
+            if not errand.silent:
+                self._fail(message, self._words.ended())
+        except Refused as refused:
+            if not errand.silent:
+                self._fail(message, str(refused))
+        except Expired:
+            self._lose_session(errand)
+        finally:
+            with self._lock:
+                if message.id is not None and self._running.get(message.id) is errand:
+                    del self._running[message.id]
+            self._outbox.finished(message)
+            errand.close()
+
+    def _tell(self, message: Outgoing) -> None:
+        """Post a notification or an answer; the next message goes when the server has it."""
+        errand = Errand(self._desk, message, lambda: None)
+        try:
+            errand.tell(TELL_SECONDS)
+        except Aborted:
+            return
+        except Refused as refused:
+            self._say(str(refused))
+        except Expired:
+            self._lose_session(errand)
+        else:
+            if message.method == "notifications/initialized" and not message.version:
+                self._listen()
+        finally:
+            errand.close()
+            self._drop_cancelled(message)
+
+    # cancelling
+
+    def _cancelled_here(self, message: Outgoing) -> bool:
+        """Carry out a cancellation that the server is not told of in so many words.
+
+        In the stateless era the end of the request's stream says it (MCP, Streamable HTTP,
+        "Cancellation"); a request that was never sent needs none.
+        """
+        request_id = message.cancels
+        if request_id is None:
+            return False
+        if self._outbox.withdraw(request_id):
+            return True
+        errand = self._running.get(request_id)
+        if errand is None:
+            return not self._session.opened
+        errand.silent = True
+        if errand.message.version:
+            errand.abort()
+            return True
+        return False
+
+    def _drop_cancelled(self, message: Outgoing) -> None:
+        request_id = message.cancels
+        errand = self._running.get(request_id) if request_id is not None else None
+        if errand is not None and errand.silent:
+            errand.abort()
+
+    # the session
+
+    def _listen(self) -> None:
+        listener = Listener(
+            *(self._link, self._session, self._own, self._limit),
+            deliver=self._hand_on,
+            log=self._say,
+        )
+        with self._lock:
+            before, self._listener = self._listener, listener
+            ended = self._status is not None
+        if before is not None:
+            before.stop()
+        if not ended:
+            listener.start()
+
+    def _forget_session(self) -> None:
+        with self._lock:
+            before, self._listener = self._listener, None
+        if before is not None:
+            before.stop()
+        self._session.forget()
+
+    def _lose_session(self, errand: Errand) -> None:
+        """Answer everything that waits, and end: only a new connection has a new session."""
+        why = self._words.expired()
+        self._say(why)
+        with self._lock:
+            first = not self._lost
+            self._lost = True
+            waiting = [other for other in self._running.values() if other is not errand]
+        if not errand.silent:
+            self._fail(errand.message, why)
+        for other in waiting:
+            if not other.silent:
+                other.silent = True
+                self._fail(other.message, why)
+            other.abort()
+        if first:
+            self._ended()
+
+    def _say_goodbye(self) -> None:
+        exchange = Exchange(self._link)
+        try:
+            own = {**self._own, **self._session.headers()}
+            exchange.send("DELETE", own, None, seconds=GOODBYE_SECONDS)
+            exchange.receive(GOODBYE_SECONDS)
+        except LinkFailed:
+            return  # a server that is gone has no session left
+        finally:
+            exchange.finish(0)
+
+    # on the way back
+
+    def _hand_on(self, line: bytes) -> None:
+        """Deliver from any thread, one line at a time."""
+        with self._handing_on:
+            if self._status is None:
+                self._deliver(line)
+
+    def _fail(self, message: Outgoing, why: str) -> None:
+        if self._status is not None:
+            return
+        self._say(why)
+        if message.kind == "request":
+            self._hand_on(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, message.id_text))
+
+    def _busy(self) -> bool:
+        with self._lock:
+            running = [errand.message.method for errand in self._running.values()]
+        return not self._outbox.empty or any(method != _LONG_LIVED for method in running)
+
+
+def _nowhere(_line: object) -> None:
+    """Take what comes before anyone listens: there is nothing."""
