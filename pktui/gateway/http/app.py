@@ -1,0 +1,207 @@
+"""The gateway as an ASGI application: `/mcp/<server>`, `/healthz` and `/metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from pktui.errors import PktuiError
+from pktui.gateway import headers as names
+from pktui.gateway import jsonrpc
+from pktui.gateway.http.asked import Asked
+from pktui.gateway.http.body import check_body_headers, read_body
+from pktui.gateway.http.protocol import EVENTS, accepts, check_headers, is_modern
+from pktui.gateway.http.refusal import Refusal
+from pktui.gateway.http.reply import ClientGone, Reply
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from pktui.gateway.http.backend import Backend
+    from pktui.gateway.http.door import Door
+    from pktui.gateway.http.hub import Hub
+    from pktui.gateway.jsonrpc import Message
+
+_LARGE: Final = 32 * 1024
+"""Bytes of a message from which on it is parsed beside the event loop."""
+_METHODS: Final = "GET, POST, DELETE"
+_LISTEN: Final = "subscriptions/listen"
+
+
+def build_app(hub: Hub, door: Door) -> ASGIApp:
+    """Return the application."""
+    app = Starlette(
+        routes=[Route("/mcp/{server}", McpEndpoint(hub, door))],
+        exception_handlers={Refusal: _refused, PktuiError: _failed, HTTPException: _unknown},
+    )
+    return _Names(app, door, hub.settings.http.max_header_bytes)
+
+
+class _Names:
+    """Looks at every request's head before anything else does."""
+
+    def __init__(self, app: ASGIApp, door: Door, header_limit: int) -> None:
+        self._app = app
+        self._door = door
+        self._header_limit = header_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                self._check(scope)
+            except Refusal as refusal:
+                await refusal.response()(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+        if size + len(scope["raw_path"]) + len(scope["query_string"]) > self._header_limit:
+            raise Refusal(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                f"the request's head is larger than {self._header_limit} bytes",
+                {"Connection": "close"},
+            )
+        self._door.check_names(Headers(scope=scope))
+
+
+class McpEndpoint:
+    """`/mcp/<server>`: every message of every client comes through here."""
+
+    def __init__(self, hub: Hub, door: Door) -> None:
+        self._hub = hub
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in and answer it; raises `Refusal`."""
+        headers = Headers(scope=scope)
+        grant = await self._hub.work.run(self._door.admit, headers)
+        entry = self._hub.entry(scope["path_params"]["server"], grant)
+        with self._hub.admitted(grant):
+            reply = Reply(send, self._hub.settings.http.body_seconds)
+            backend = self._hub.backend(entry)
+            floor = await self._hub.floor(entry, grant)
+            asked = Asked(headers, grant, floor, None, reply, self._hub.work, self._hub.new_scope())
+            if scope["method"] == "POST":
+                await self._post(asked, backend, receive)
+            elif scope["method"] in ("GET", "DELETE"):
+                await self._other(scope["method"], asked, backend, receive)
+            else:
+                raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "use POST", {"Allow": _METHODS})
+
+    async def _post(self, asked: Asked, backend: Backend, receive: Receive) -> None:
+        message = await self._message(asked, receive)
+        if message is None:
+            return
+        modern = is_modern(asked.headers, message)
+        asked = self._in_session(asked, modern=modern)
+        if message.method == "initialize" and asked.session is None:
+            self._hub.sessions.check_room()
+        endless = message.method == _LISTEN
+        await self._until_gone(backend.post(asked, message), asked, receive, endless=endless)
+        if message.method == "notifications/cancelled":
+            _tell_cancelled(asked, message)
+
+    async def _message(self, asked: Asked, receive: Receive) -> Message | None:
+        """Read and parse what was posted; None where it was refused, recorded and answered."""
+        limits = asked.floor.limits
+        check_body_headers(asked.headers, limits.size)
+        body = await read_body(receive, limits.size, self._hub.settings.http.body_seconds)
+        try:
+            if len(body) > _LARGE:
+                message = await self._hub.work.run(jsonrpc.parse, body, limits)
+            else:
+                message = jsonrpc.parse(body, limits)
+            check_headers(asked.headers, message)
+        except jsonrpc.Refused as refused:
+            caller = asked.floor.caller(asked.grant, "")
+            enforcer = asked.floor.desk.enforcer
+            await self._hub.work.run(enforcer.refused, caller, refused, body)
+            line = jsonrpc.error_line(refused.code, refused.why, refused.request_id)
+            await asked.reply.message(HTTPStatus.BAD_REQUEST, line)
+            return None
+        return message
+
+    async def _other(self, method: str, asked: Asked, backend: Backend, receive: Receive) -> None:
+        asked = self._in_session(asked, modern=is_modern(asked.headers))
+        if method == "DELETE":
+            await backend.end_session(asked)
+        elif not accepts(asked.headers, EVENTS):
+            raise Refusal(HTTPStatus.NOT_ACCEPTABLE, f"a stream is {EVENTS}; accept that")
+        else:
+            await self._until_gone(backend.listen(asked), asked, receive, endless=True)
+
+    def _in_session(self, asked: Asked, *, modern: bool) -> Asked:
+        """Return the request with its session; the stateless era has none, whatever is sent."""
+        session_id = asked.headers.get(names.SESSION)
+        if session_id is None or modern:
+            return asked
+        server = asked.floor.entry.name
+        return asked.within(self._hub.sessions.find(server, session_id, asked.grant))
+
+    async def _until_gone(
+        self,
+        work: Coroutine[Any, Any, None],
+        asked: Asked,
+        receive: Receive,
+        *,
+        endless: bool,
+    ) -> None:
+        """Serve a request until it is answered, its client leaves, or its grant ends."""
+        task = asyncio.ensure_future(work)
+        gone = asyncio.ensure_future(_disconnected(receive))
+        session = asked.session
+        if session is not None:
+            session.open += 1
+        try:
+            with self._hub.serving(task, asked.grant, endless=endless):
+                await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if session is not None:
+                session.open -= 1
+            gone.cancel()
+            task.cancel()
+            with contextlib.suppress(ClientGone, asyncio.CancelledError):
+                await task
+        if not asked.reply.begun and not gone.done():
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the request was ended by pktui")
+        with contextlib.suppress(ClientGone):
+            await asked.reply.end()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _tell_cancelled(asked: Asked, message: Message) -> None:
+    """Answer the request that this message cancels, where it was held and its server knows none."""
+    request_id = message.params.get("requestId")
+    if asked.session is not None and isinstance(request_id, str | int | float):
+        request = asked.session.under_way.get(request_id)
+        if request is not None:
+            request.cancelled()
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return error.response()
+
+
+async def _failed(_request: Request, error: Exception) -> Response:
+    return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)).response()
+
+
+async def _unknown(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return Refusal(HTTPStatus(error.status_code), error.detail).response()

@@ -1,0 +1,56 @@
+"""Reading what a client posts, within limits."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from pktui.gateway.http.protocol import JSON
+from pktui.gateway.http.refusal import Refusal
+from pktui.gateway.http.reply import ClientGone
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+    from starlette.types import Receive
+
+_CLOSE: Final = {"Connection": "close"}
+
+
+def check_body_headers(headers: Headers, limit: int) -> None:
+    """Raise `Refusal` for a body that is no JSON, is compressed, or says that it is too large."""
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the message as {JSON}", _CLOSE)
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Refusal(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "send the message uncompressed",
+            {**_CLOSE, "Accept-Encoding": "identity"},
+        )
+    if int(headers.get("content-length", "0")) > limit:
+        raise _too_large(limit)
+
+
+async def read_body(receive: Receive, limit: int, seconds: float) -> bytes:
+    """Return the whole body; raises `Refusal` (413, 408) and `ClientGone`."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            more = True
+            while more:
+                event = await receive()
+                if event["type"] != "http.request":
+                    raise ClientGone
+                body += event.get("body", b"")
+                more = event.get("more_body", False)
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError:
+        why = f"the message did not come within {seconds:g} s"
+        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, why, _CLOSE) from None
+    return bytes(body)
+
+
+def _too_large(limit: int) -> Refusal:
+    why = f"the message is larger than {limit} bytes"
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why, _CLOSE)

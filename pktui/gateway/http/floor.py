@@ -1,0 +1,96 @@
+"""What all clients of one server share under one policy: the Enforcer, and what waits there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pktui.gateway.calls import call_ids
+from pktui.gateway.continuing import Continuations
+from pktui.gateway.desk import Desk
+from pktui.gateway.holding import Holder, Pace
+from pktui.gateway.inflight import InFlight
+from pktui.gateway.jsonrpc import Limits
+from pktui.gateway.relay import Pending, Relay, Wiring
+from pktui.ledger.records import Caller, now_us
+
+if TYPE_CHECKING:
+    from pktui.gateway.servers import ServerEntry
+    from pktui.ledger.records import Grant
+    from pktui.settings import Paths, Settings
+
+ANSWER_LINES: Final = 16
+"""A server's message may be this many times as long as a client's."""
+
+
+class Floor:
+    """One server under one policy. Making and closing it writes to the ledger."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        entry: ServerEntry,
+        policy_file: Path | None,
+        log: Callable[[str], None],
+    ) -> None:
+        """Open the ledger and the policy; raises `PktuiError` where that cannot be done."""
+        self.entry = entry
+        self.log = log
+        self.limits = Limits(settings.gateway.max_message_bytes, settings.gateway.max_depth)
+        self.answer_limit = settings.gateway.max_message_bytes * ANSWER_LINES
+        self.desk = Desk(paths, settings, entry.name, grant="", policy_file=policy_file, log=log)
+        self.desk.__enter__()
+        approvals = settings.approvals
+        pace = Pace(approvals.hold_seconds, approvals.progress_seconds)
+        self._holder = Holder(self.desk.enforcer, pace, time.monotonic)
+        self._continuations: dict[str, Continuations] = {}
+        self._new_id = call_ids()
+        self._salt = os.urandom(16)
+
+    def pending(self, grant: Grant, scope: str) -> Pending:
+        """Return what waits on a connection of its own, named `scope`.
+
+        Calls that go on are known for the whole grant: each step may come on another connection.
+        """
+        continuations = self._continuations.setdefault(grant.name, Continuations())
+        return Pending(self._holder, InFlight(), continuations, scope)
+
+    def caller(self, grant: Grant, agent: str) -> Caller:
+        """Return the caller of stateless requests: the same one for each agent of a grant."""
+        who = f"{grant.name}\n{grant.created_us}\n{agent}".encode()
+        session = hashlib.blake2b(who, key=self._salt, digest_size=16).hexdigest()
+        return Caller(agent, grant.name, session, "")
+
+    def relay(
+        self,
+        caller: Caller,
+        pending: Pending,
+        to_client: Callable[[bytes], None],
+        to_server: Callable[[bytes], None],
+        named: Callable[[str], None],
+    ) -> Relay:
+        """Return a relay for one HTTP request, or for what a server says unasked."""
+        wiring = Wiring(
+            to_client=to_client,
+            to_server=to_server,
+            log=self.log,
+            named=named,
+            new_id=self._new_id,
+            now_us=now_us,
+            ticks=time.monotonic_ns,
+        )
+        return Relay(self.desk.enforcer, caller, wiring, self.limits, pending)
+
+    def release_held(self) -> None:
+        """Answer every held call: the gateway ends."""
+        for held, decision in self._holder.withdraw_all():
+            held.release(held, decision)
+
+    def close(self) -> None:
+        """Close the ledger and the policy."""
+        self.desk.__exit__(None, None, None)

@@ -1,0 +1,170 @@
+"""All that one listening gateway has open: servers, policies, sessions, requests under way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pktui.gateway.http.floor import Floor
+from pktui.gateway.http.refusal import Refusal
+from pktui.gateway.http.sessions import Sessions
+from pktui.gateway.http.work import Work
+
+if TYPE_CHECKING:
+    from pktui.gateway.http.backend import Backend
+    from pktui.gateway.servers import ServerEntry
+    from pktui.ledger.ledger import Ledger
+    from pktui.ledger.records import Grant
+    from pktui.settings import Paths, Settings
+
+SWEEP_SECONDS: Final = 2.0
+_MINUTE: Final = 60
+
+
+class Hub:
+    """Made in the event loop it serves. `log` takes a sentence for whoever runs the gateway."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        entries: Mapping[str, ServerEntry],
+        ledger: Ledger,
+        log: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`ledger` is asked about grants; every server's policy opens its own."""
+        self.settings = settings
+        self.ledger = ledger
+        self.log = log
+        self.work = Work()
+        http = settings.http
+        self.sessions = Sessions(http.max_sessions, http.idle_minutes * _MINUTE, clock)
+        self._paths = paths
+        self._entries = entries
+        self._floors: dict[tuple[str, str], asyncio.Future[Floor]] = {}
+        self._backends: dict[str, Backend] = {}
+        self._under_way: dict[asyncio.Task[None], tuple[Grant, bool]] = {}
+        self._counts: Counter[tuple[str, int]] = Counter()
+        self._numbers = 0
+        self._stopping = False
+
+    def entry(self, name: str, grant: Grant) -> ServerEntry:
+        """Return a server; raises `Refusal` where the grant does not open it, or there is none."""
+        if not grant.opens(name):
+            raise Refusal(HTTPStatus.FORBIDDEN, f"grant {grant.name} does not open this server")
+        if name not in self._entries:
+            raise Refusal(HTTPStatus.NOT_FOUND, "no server of this name is configured")
+        return self._entries[name]
+
+    async def floor(self, entry: ServerEntry, grant: Grant) -> Floor:
+        """Return the server's policy and what waits there; raises `PktuiError`."""
+        key = entry.name, grant.policy
+        if key not in self._floors:
+            policy = Path(grant.policy) if grant.policy else None
+            self._floors[key] = asyncio.ensure_future(
+                self.work.run(Floor, self._paths, self.settings, entry, policy, self.log)
+            )
+        try:
+            return await asyncio.shield(self._floors[key])
+        except Exception:
+            self._floors.pop(key, None)
+            raise
+
+    def backend(self, entry: ServerEntry) -> Backend:
+        """Return what stands behind a server; raises `PktuiError`."""
+        if entry.name not in self._backends:
+            self._backends[entry.name] = self._make_backend(entry)
+        return self._backends[entry.name]
+
+    def _make_backend(self, entry: ServerEntry) -> Backend:
+        from pktui.gateway.http.urls import UrlServer
+
+        return UrlServer(entry, self.sessions)
+
+    def new_scope(self) -> str:
+        """Return a name that no other request or session has."""
+        self._numbers += 1
+        return f"http-{self._numbers}"
+
+    @contextmanager
+    def admitted(self, grant: Grant) -> Iterator[None]:
+        """Count a request of a grant while it is served; raises `Refusal` (429, 503)."""
+        key = grant.name, grant.created_us
+        if self._stopping:
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "pktui is ending", {"Retry-After": "5"})
+        if self._counts[key] >= self.settings.http.max_requests:
+            why = f"grant {grant.name} has too many requests under way; see http.max_requests"
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, why, {"Retry-After": "1"})
+        self._counts[key] += 1
+        try:
+            yield
+        finally:
+            self._counts[key] -= 1
+            if not self._counts[key]:
+                del self._counts[key]
+
+    @contextmanager
+    def serving(self, task: asyncio.Task[None], grant: Grant, *, endless: bool) -> Iterator[None]:
+        """Keep a request's task in sight, so that it ends when its grant or the gateway does.
+
+        `endless`: it waits for whatever the server may say, not for an answer.
+        """
+        self._under_way[task] = grant, endless
+        try:
+            yield
+        finally:
+            del self._under_way[task]
+
+    async def sweep(self) -> None:
+        """End now and then what nobody uses, and the streams of grants that have ended."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            await self._end_revoked()
+            for session in self.sessions.idle():
+                self.sessions.forget(session)
+            for backend in tuple(self._backends.values()):
+                await backend.sweep()
+
+    async def _end_revoked(self) -> None:
+        if not self._under_way:
+            return
+        standing = {
+            (grant.name, grant.created_us)
+            for grant in await self.work.run(self.ledger.grants.list)
+            if grant.standing(time.time_ns() // 1000) == "valid"
+        }
+        for task, (grant, _) in tuple(self._under_way.items()):
+            if (grant.name, grant.created_us) not in standing:
+                task.cancel()
+
+    async def stop(self) -> None:
+        """Take nothing more; answer held calls, end streams, give the other requests their time."""
+        self._stopping = True
+        for floor in self._opened():
+            await self.work.run(floor.release_held)
+        for task, (_, endless) in tuple(self._under_way.items()):
+            if endless:
+                task.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=self.settings.gateway.grace_seconds)
+        for task in tuple(self._under_way):
+            task.cancel()
+
+    async def close(self) -> None:
+        """End every server that was started, and close every ledger."""
+        for backend in self._backends.values():
+            await backend.close()
+        for floor in self._opened():
+            await self.work.run(floor.close)
+        self.work.end()
+
+    def _opened(self) -> list[Floor]:
+        done = [one for one in self._floors.values() if one.done() and not one.cancelled()]
+        return [one.result() for one in done if one.exception() is None]

@@ -1,0 +1,200 @@
+"""`pktui gateway --listen`: serve until a signal, then end in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from pktui.errors import GatewayError, UsageError
+from pktui.gateway.http.app import build_app
+from pktui.gateway.http.door import Door, is_loopback, own_hosts
+from pktui.gateway.http.hub import Hub
+from pktui.gateway.http.wire import protocol
+from pktui.gateway.narrator import Narrator
+from pktui.gateway.servers import load_servers
+from pktui.ledger.ledger import Ledger
+from pktui.ledger.records import now_us
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from pktui.gateway.servers import ServerEntry
+    from pktui.settings import Paths, Settings
+
+KEEP_ALIVE_SECONDS: Final = 75
+_LAST: Final = 1
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_HEAD_SLACK: Final = 8 * 1024
+"""Bytes of head beyond the limit that are still read, so that they can be refused by name."""
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Return host and port of `HOST:PORT` or `PORT`; raises `UsageError`."""
+    host, colon, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise UsageError(f"{text!r} is no address", "Write it as 127.0.0.1:8811 or [::1]:8811")
+    host = host.removeprefix("[").removesuffix("]")
+    return (host if colon and host else "127.0.0.1"), int(port)
+
+
+def run_http(paths: Paths, settings: Settings, address: str) -> int:
+    """Serve every configured server over HTTP until a signal; return the exit status.
+
+    Raises `PktuiError` where the address, the server list or the ledger cannot be used.
+    """
+    host, port = parse_address(address)
+    entries = load_servers(paths)
+    ledger = Ledger.open(paths.ledger_file, audit=settings.audit)
+    narrator = Narrator()
+    try:
+        gateway = _Listening(paths, settings, entries, ledger, narrator.say)
+        with _listener(host, port) as listener, _logged(narrator.say):
+            return asyncio.run(gateway.serve(listener, host))
+    finally:
+        ledger.close()
+        narrator.finish()
+
+
+@contextmanager
+def _listener(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=256)
+    except OSError as error:
+        raise GatewayError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}",
+            "Take another port, or see who has it",
+        ) from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _logged(say: Callable[[str], None]) -> Iterator[None]:
+    """Have what the HTTP libraries log said by the gateway."""
+    handler = _Said(say)
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(handler)
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Said(logging.Handler):
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say the message, with what went wrong where something did."""
+        error = record.exc_info[1] if record.exc_info else None
+        why = f": {type(error).__name__}: {error}" if error is not None else ""
+        self._say(record.getMessage() + why)
+
+
+class _Listening:
+    """One listening gateway, from its first request to its last."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        entries: Mapping[str, ServerEntry],
+        ledger: Ledger,
+        say: Callable[[str], None],
+    ) -> None:
+        self._paths = paths
+        self._settings = settings
+        self._entries = entries
+        self._ledger = ledger
+        self._say = say
+
+    async def serve(self, listener: socket.socket, host: str) -> int:
+        """Serve until a signal; return the status that it stands for."""
+        settings, caught = self._settings, list[int]()
+        hub = Hub(self._paths, settings, self._entries, self._ledger, self._say)
+        port = listener.getsockname()[1]
+        server = _Server(_config(build_app(hub, self._door(host, port)), settings), hub)
+        loop = asyncio.get_running_loop()
+
+        def stop(number: int) -> None:
+            caught.append(number)
+            server.should_exit = True
+            server.force_exit = len(caught) > 1
+
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, stop, number)
+        self._greet(host, port)
+        sweeping = loop.create_task(hub.sweep())
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            sweeping.cancel()
+            await hub.close()
+        return 128 + caught[0] if caught else 0
+
+    def _door(self, host: str, port: int) -> Door:
+        http = self._settings.http
+        return Door(
+            self._ledger.grants.find,
+            now_us,
+            hosts=own_hosts(host, port),
+            more_hosts=http.allowed_hosts,
+            more_origins=http.allowed_origins,
+        )
+
+    def _greet(self, host: str, port: int) -> None:
+        shown = f"[{host}]" if ":" in host else host
+        self._say(f"listening on http://{shown}:{port}/mcp/<server>; tokens: pktui grants create")
+        if not is_loopback(host):
+            self._say(
+                "other machines can reach this address, and tokens travel in the open: "
+                "put TLS in front of it"
+            )
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us, and ends what waits before it waits for it."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Catch none."""
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer held calls, end streams and give calls under way their time; then close."""
+        for server in self.servers:
+            server.close()
+        await self._hub.stop()
+        await super().shutdown(sockets)
+
+
+def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="asyncio",
+        http=protocol(settings.http.header_seconds),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_LAST,
+        limit_concurrency=settings.http.max_connections,
+        h11_max_incomplete_event_size=settings.http.max_header_bytes + _HEAD_SLACK,
+    )

@@ -1,0 +1,50 @@
+"""What a relay wants sent, handed from its threads to the task that sends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import Literal
+
+import msgspec
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One message on its way, and to whom."""
+
+    to: Literal["client", "server"]
+    line: bytes
+
+
+class Outbox:
+    """Filled from any thread, emptied by one task, in order."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._items: deque[Item] = deque()
+        self._filled = asyncio.Event()
+
+    def to_client(self, line: bytes) -> None:
+        """Leave a message for the client."""
+        self._put(Item("client", line))
+
+    def to_server(self, line: bytes) -> None:
+        """Leave a message for the server."""
+        self._put(Item("server", line))
+
+    def take(self) -> Item | None:
+        """Return the next message, None where there is none yet."""
+        return self._items.popleft() if self._items else None
+
+    async def wait(self) -> None:
+        """Wait until there is a message."""
+        while not self._items:
+            self._filled.clear()
+            if not self._items:
+                await self._filled.wait()
+
+    def _put(self, item: Item) -> None:
+        self._items.append(item)
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+            self._loop.call_soon_threadsafe(self._filled.set)

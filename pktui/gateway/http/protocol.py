@@ -1,0 +1,128 @@
+"""What MCP says about the HTTP around a message: which headers must agree, and which statuses.
+
+Streamable HTTP of 2025-03-26 to 2025-11-25 ("handshake" versions) and of 2026-07-28, where headers
+repeat what is in the body ("Request Metadata") and a server must refuse what does not agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pktui.gateway import headers as names
+from pktui.gateway import jsonrpc
+from pktui.gateway.jsonrpc import Refused
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+
+    from pktui.gateway.jsonrpc import Message
+
+HANDSHAKE_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+EVENTS: Final = "text/event-stream"
+JSON: Final = "application/json"
+REQUEST_CANCELLED: Final = -32800
+"""The code of a request that was cancelled, as the Language Server Protocol has it."""
+
+_ROUTING: Final = (names.VERSION, names.METHOD, names.NAME)
+_PASSED_ON: Final = frozenset(
+    name.lower()
+    for name in ("accept", names.SESSION, *_ROUTING, names.LAST_EVENT, "traceparent", "tracestate")
+)
+_PARAM: Final = names.PARAM_PREFIX.lower()
+_STATUSES: Final[Mapping[int, HTTPStatus]] = {
+    jsonrpc.PARSE_ERROR: HTTPStatus.BAD_REQUEST,
+    jsonrpc.INVALID_REQUEST: HTTPStatus.BAD_REQUEST,
+    jsonrpc.INVALID_PARAMS: HTTPStatus.BAD_REQUEST,
+    names.HEADER_MISMATCH: HTTPStatus.BAD_REQUEST,
+    -32021: HTTPStatus.BAD_REQUEST,
+    -32022: HTTPStatus.BAD_REQUEST,
+    jsonrpc.METHOD_NOT_FOUND: HTTPStatus.NOT_FOUND,
+}
+"""By error code, on the stateless era; -32021 a missing capability, -32022 an unknown version."""
+
+
+class _Error(msgspec.Struct):
+    code: int = 0
+
+
+class _Answer(msgspec.Struct):
+    error: _Error | None = None
+
+
+_ANSWER: Final = msgspec.json.Decoder(_Answer)
+
+
+def is_modern(headers: Headers, message: Message | None = None) -> bool:
+    """Tell whether a request is of the stateless era, by its message or its version header."""
+    version = headers.get(names.VERSION)
+    if message is not None and message.modern:
+        return True
+    return version is not None and version not in HANDSHAKE_VERSIONS
+
+
+def accepts(headers: Headers, kind: str) -> bool:
+    """Tell whether the client takes that media type."""
+    family = kind.partition("/")[0] + "/*"
+    given = ",".join(headers.getlist("accept")).lower()
+    return any(one.partition(";")[0].strip() in ("*/*", family, kind) for one in given.split(","))
+
+
+def check_headers(headers: Headers, message: Message) -> None:
+    """Raise `Refused` (-32020) where a header says other than the body, twice, or is missing.
+
+    Whoever routes by the headers must see what the policy sees in the body.
+    """
+    for name in _ROUTING:
+        if len(headers.getlist(name)) > 1:
+            raise _mismatch(message, f"the header {name} is given twice")
+    needed = message.modern and message.kind == "request"
+    if message.modern:
+        version = message.meta[jsonrpc.PROTOCOL_VERSION_KEY]
+        _compare(headers, names.VERSION, version, message, needed=needed)
+    _compare(headers, names.METHOD, message.method, message, needed=needed)
+    named = _name(message)
+    _compare(headers, names.NAME, named, message, needed=needed and named is not None)
+
+
+def _name(message: Message) -> str | None:
+    value = message.params.get(names.NAMED.get(message.method, ""))
+    return value if isinstance(value, str) else None
+
+
+def _compare(
+    headers: Headers, name: str, wanted: str | None, message: Message, *, needed: bool
+) -> None:
+    given = headers.get(name)
+    if given is None and not needed:
+        return
+    if given is None:
+        raise _mismatch(message, f"the header {name} is missing")
+    if names.decode_value(given) != wanted:
+        raise _mismatch(message, f"the header {name} is not what the message says")
+
+
+def _mismatch(message: Message, why: str) -> Refused:
+    request_id = message.id_text if message.id is not None else jsonrpc.NULL
+    return Refused(names.HEADER_MISMATCH, why, request_id)
+
+
+def passed_on(headers: Headers) -> Iterator[tuple[str, str]]:
+    """Yield the headers that go to a server behind a URL; credentials and cookies never do."""
+    for name, value in headers.items():
+        if name in _PASSED_ON or name.startswith(_PARAM):
+            yield name, value
+
+
+def status_of(line: bytes, *, modern: bool) -> HTTPStatus:
+    """Return the HTTP status of an answer that goes out alone."""
+    try:
+        error = _ANSWER.decode(line).error
+    except msgspec.MsgspecError:
+        return HTTPStatus.OK
+    if error is None or not modern:
+        return HTTPStatus.OK
+    return _STATUSES.get(error.code, HTTPStatus.OK)

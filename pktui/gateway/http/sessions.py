@@ -1,0 +1,106 @@
+"""Sessions of the handshake protocols: whose they are, and when they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from pktui.gateway.http.refusal import Refusal
+
+if TYPE_CHECKING:
+    from pktui.gateway.http.floor import Floor
+    from pktui.gateway.jsonrpc import Id
+    from pktui.gateway.relay import Pending
+    from pktui.ledger.records import Caller, Grant
+
+_RETRY: Final = {"Retry-After": "60"}
+
+
+class Cancellable(Protocol):
+    """A request under way that a later one may cancel."""
+
+    def cancelled(self) -> None:
+        """Answer it, unless the server does."""
+
+
+class Session:
+    """One client's connection to one server. `backing` is what the server side keeps for it."""
+
+    def __init__(
+        self,
+        session_id: str,
+        grant: Grant,
+        floor: Floor,
+        caller: Caller,
+        pending: Pending,
+        backing: Any = None,
+    ) -> None:
+        self.id = session_id
+        self.grant = grant
+        self.floor = floor
+        self.caller = caller
+        self.pending = pending
+        self.backing = backing
+        self.under_way: dict[Id, Cancellable] = {}
+        self.open = 0
+        self.used = 0.0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return what it is found by."""
+        return self.floor.entry.name, self.id
+
+    def belongs_to(self, grant: Grant) -> bool:
+        """Tell whether the grant made it; a later grant of the same name did not."""
+        return (grant.name, grant.created_us) == (self.grant.name, self.grant.created_us)
+
+
+class Sessions:
+    """The open sessions; `clock` is monotonic, in seconds. For one thread."""
+
+    def __init__(self, capacity: int, idle_seconds: float, clock: Callable[[], float]) -> None:
+        self._capacity = capacity
+        self._idle_seconds = idle_seconds
+        self._clock = clock
+        self._open: dict[tuple[str, str], Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def check_room(self) -> None:
+        """Raise `Refusal` (503) where no further session may begin."""
+        if len(self._open) >= self._capacity:
+            why = "too many sessions are open; see http.max_sessions"
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, _RETRY)
+
+    def add(self, session: Session) -> bool:
+        """Keep a new session; False where another grant's has that id."""
+        other = self._open.get(session.key)
+        if other is not None and not other.belongs_to(session.grant):
+            return False
+        session.used = self._clock()
+        self._open[session.key] = session
+        return True
+
+    def find(self, server: str, session_id: str, grant: Grant) -> Session:
+        """Return the session; raises `Refusal` (404) where the grant has none of that id there."""
+        session = self._open.get((server, session_id))
+        if session is None or not session.belongs_to(grant):
+            raise Refusal(HTTPStatus.NOT_FOUND, "there is no such session; initialize a new one")
+        session.used = self._clock()
+        return session
+
+    def forget(self, session: Session) -> None:
+        """End a session: its id means nothing from now on."""
+        if self._open.get(session.key) is session:
+            del self._open[session.key]
+
+    def idle(self) -> list[Session]:
+        """Return the sessions that nobody has used for too long."""
+        before = self._clock() - self._idle_seconds
+        return [one for one in self._open.values() if not one.open and one.used < before]
+
+    def every(self) -> list[Session]:
+        """Return all sessions."""
+        return list(self._open.values())

@@ -1,0 +1,60 @@
+"""HTTP/1.1 on a connection, for clients that may dawdle: a head that does not come ends it.
+
+uvicorn has no such deadline: a connection that says nothing, or half a head, would stay for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+class PatientProtocol(H11Protocol):
+    """uvicorn's protocol with a deadline for the head of each request."""
+
+    def __init__(self, *given: Any, head_seconds: float, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._head_seconds = head_seconds
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._watch_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; half a head must be whole before its deadline."""
+        super().data_received(data)
+        self._watch_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        super().connection_lost(exc)
+        self._stop_watching()
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request; the head of one may have come in part already."""
+        super().on_response_complete()
+        self._watch_head()
+
+    def _watch_head(self) -> None:
+        first: object = self.cycle  # None until there was one, whatever its annotation says
+        begun = first is None or self.conn.trailing_data[0]
+        if not begun or self.conn.their_state is not h11.IDLE:
+            self._stop_watching()
+        elif self._head_timer is None and not self.transport.is_closing():
+            self._head_timer = self.loop.call_later(self._head_seconds, self.transport.close)
+
+    def _stop_watching(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+def protocol(head_seconds: float) -> Any:
+    """Return what uvicorn makes a protocol with for each connection."""
+    return partial(PatientProtocol, head_seconds=head_seconds)
