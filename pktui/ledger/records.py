@@ -215,6 +215,33 @@ class Present(msgspec.Struct, frozen=True):
     detail: str
 
 
+FlagKind = Literal[
+    "control",
+    "invisible",
+    "bidi",
+    "tag",
+    "padding",
+    "instruction",
+    "secret file",
+    "other tool",
+    "look-alike",
+    "twice",
+    "unread",
+]
+"""What hides in a definition: characters nobody sees, words to the model, a name like another."""
+
+
+class Flag(msgspec.Struct, frozen=True):
+    """Something in a tool's definition that a person should look at.
+
+    `where` is a JSON Pointer into the definition; `shown` is safe to show.
+    """
+
+    kind: FlagKind
+    where: str
+    shown: str
+
+
 class ToolSeen(msgspec.Struct, frozen=True):
     """A tool as its server last defined it, and as it was pinned (SHA-256 of canonical JSON)."""
 
