@@ -56,8 +56,12 @@ class MemoryServer:
         threading.Thread(target=self._warm_up, name="memory-start", daemon=True).start()
         threading.Thread(target=self._carry, name="memory-calls", daemon=True).start()
 
-    def send(self, line: bytes) -> None:
-        """Take one message of the client."""
+    def send(self, *lines: bytes) -> None:
+        """Take messages of the client."""
+        for line in lines:
+            self._take(line)
+
+    def _take(self, line: bytes) -> None:
         message = msgspec.json.decode(line)
         answer = static.answer(message)
         if answer is None:
@@ -115,7 +119,7 @@ class MemoryServer:
             self._deliver(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, bytes(message.id)))
 
 
-def _nowhere(_line: object) -> None:
+def _nowhere(*_lines: object) -> None:
     """Take the answers that come before anyone listens: there are none."""
 
 

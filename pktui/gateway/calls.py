@@ -76,3 +76,12 @@ class Decision(msgspec.Struct, frozen=True):
     approval: Approval | None = None
     retry_at_us: int = 0
     seq: int = 0
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a forwarded call ended; `seq` is its decision's row, 0 where that is to be looked up."""
+
+    call: ToolCall
+    outcome: Outcome
+    duration_us: int
+    seq: int = 0

@@ -15,7 +15,7 @@ import msgspec
 from pktui.errors import LedgerError, PktuiError
 from pktui.gateway.asking import Asking
 from pktui.gateway.audit import Audit
-from pktui.gateway.calls import Decision, Outcome, Ruling, ToolCall
+from pktui.gateway.calls import Decision, Ended, Outcome, Ruling, ToolCall
 from pktui.gateway.methods import Methods
 from pktui.gateway.pins import Pins
 from pktui.gateway.quota import LedgerQuota, Uncounted
@@ -69,11 +69,23 @@ class Enforcer:
 
     def decide(self, call: ToolCall, *, hold: bool = True) -> Decision:
         """Decide a call. `hold=False`: the caller cannot keep it waiting for a person."""
+        return self.decide_all((call,), room=int(hold))[0]
+
+    def decide_all(self, calls: Sequence[ToolCall], *, room: int) -> list[Decision]:
+        """Decide calls that came together, in one transaction: all of them count, or none does.
+
+        At most `room` of them can be kept waiting for a person.
+        """
+        decisions: list[Decision] = []
         try:
             with self._ledger.transaction():
-                return self._decide(call, hold=hold)
+                for call in calls:
+                    decision = self._decide(call, hold=room > 0)
+                    room -= decision.ruling is Ruling.HOLD
+                    decisions.append(decision)
         except LedgerError as error:
-            return self._broken(call, error)
+            return [self._broken(call, error) for call in calls]
+        return decisions
 
     def resume(self, call: ToolCall, held: Decision, *, hold: bool) -> Decision:
         """Decide a held call again; `hold=False` when it cannot be kept any longer."""
@@ -93,18 +105,23 @@ class Enforcer:
             return self._broken(call, error)
         return Decision(call.call_id, call.tool, Ruling.WITHDRAWN, approval=held.approval)
 
-    def settle(self, call: ToolCall, outcome: Outcome, duration_us: int, *, seq: int = 0) -> None:
-        """Record how a forwarded call ended; a call that failed gives its quota back.
+    def settle(self, call: ToolCall, outcome: Outcome, duration_us: int) -> None:
+        """Record how a forwarded call ended; a call that failed gives its quota back."""
+        self.settle_all((Ended(call, outcome, duration_us),))
 
-        `seq` is that of its decision; it is looked up where it is not given.
-        """
+    def settle_all(self, ended: Sequence[Ended]) -> None:
+        """Record how calls ended that ended together, in one transaction."""
+        if not ended:
+            return
         try:
             with self._ledger.transaction():
-                if outcome in ("error", "lost"):
-                    self._ledger.counters.release(call.call_id)
-                self._audit.ended(call, outcome, duration_us, seq=seq)
+                for end in ended:
+                    if end.outcome in ("error", "lost"):
+                        self._ledger.counters.release(end.call.call_id)
+                    self._audit.ended(end.call, end.outcome, end.duration_us, seq=end.seq)
         except LedgerError as error:
-            self._log(f"the end of a call to {call.tool} is not on record: {error}")
+            tools = ", ".join(sorted({end.call.tool for end in ended}))
+            self._log(f"the end of {len(ended)} calls ({tools}) is not on record: {error}")
 
     def refused(self, caller: Caller, refused: Refused, line: bytes) -> None:
         """Record a client line that was not understood."""

@@ -62,9 +62,9 @@ class Holder:
         return key in self._held
 
     @property
-    def full(self) -> bool:
-        """Tell whether no further call can be held."""
-        return len(self._held) >= CAPACITY
+    def room(self) -> int:
+        """How many further calls can be held."""
+        return max(0, CAPACITY - len(self._held))
 
     def hold(self, held: Held) -> None:
         """Keep a call until it is decided, its time is up or its client leaves."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pktui.gateway.calls import ToolCall
+from pktui.gateway.calls import Ended, Outcome, ToolCall
 
 if TYPE_CHECKING:
     from pktui.gateway.jsonrpc import Id
@@ -27,6 +27,10 @@ class Waiting(msgspec.Struct, frozen=True):
     call: ToolCall | None
     started_ns: int
     seq: int = 0
+
+    def end(self, call: ToolCall, outcome: Outcome, now_ns: int) -> Ended:
+        """Return how its call ended now."""
+        return Ended(call, outcome, (now_ns - self.started_ns) // 1000, self.seq)
 
 
 class InFlight:
@@ -53,10 +57,10 @@ class InFlight:
         with self._lock:
             self._waiting[request_id] = waiting
 
-    def take(self, request_id: Id) -> Waiting | None:
+    def take(self, request_id: Id | None) -> Waiting | None:
         """Return and forget the request of that id."""
         with self._lock:
-            waiting = self._waiting.pop(request_id, None)
+            waiting = self._waiting.pop(request_id, None) if request_id is not None else None
             if not self._waiting:
                 self._lock.notify_all()
             return waiting

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 CHUNK: Final = 64 * 1024
@@ -28,16 +27,19 @@ def read_lines(descriptor: int, limit: int) -> Iterator[list[bytes | TooLong]]:
     after the last newline is a line. A descriptor that fails counts as ended.
     """
     cutter = LineCutter(limit)
-    while chunk := _read(descriptor):
+    while chunk := read_some(descriptor):
         if lines := cutter.feed(chunk):
             yield lines
     if lines := cutter.end():
         yield lines
 
 
-def _read(descriptor: int) -> bytes:
+def read_some(descriptor: int) -> bytes | None:
+    """Return what can be read, empty at its end, None where there is nothing now."""
     try:
         return os.read(descriptor, CHUNK)
+    except BlockingIOError:
+        return None
     except OSError:
         return b""
 
@@ -79,41 +81,6 @@ class LineCutter:
         self._kept.clear()
         self._size = 0
         return TooLong(line) if size > self._limit else line
-
-
-class Outlet:
-    """A descriptor that whole lines are written to, from any thread.
-
-    `broken` is called, once, when the reader is gone; what is sent from then on is dropped.
-    """
-
-    def __init__(self, descriptor: int, broken: Callable[[], None]) -> None:
-        self._descriptor = descriptor
-        self._broken = broken
-        self._lock = threading.Lock()
-        self._open = True
-
-    def send(self, line: bytes) -> None:
-        """Write the line and a newline; blocks while the reader is slow."""
-        with self._lock:
-            if not self._open:
-                return
-            try:
-                write_all(self._descriptor, line + b"\n")
-            except OSError:
-                self._open = False
-                self._broken()
-
-    def close(self, patience: float = 0.2) -> None:
-        """Close the descriptor, unless a write to it hangs for `patience` seconds."""
-        if not self._lock.acquire(timeout=patience):
-            return
-        try:
-            if self._open:
-                self._open = False
-                os.close(self._descriptor)
-        finally:
-            self._lock.release()
 
 
 def write_all(descriptor: int, data: bytes) -> None:

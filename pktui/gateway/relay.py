@@ -1,35 +1,42 @@
 """The relay between one client and one server: what comes in on one side, and what goes out.
 
-It knows nothing of pipes or sockets: lines are handed in, and sent through two functions. Client
-lines come from one thread, server lines from another; held calls are released by a third.
+It knows nothing of pipes or sockets: lines are handed in, as many as came together, and sent
+through two functions. Held calls are released by a thread of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from pktui.gateway import answers, jsonrpc, redaction
+from pktui.gateway import answers, jsonrpc
 from pktui.gateway.calls import Decision, Outcome, Ruling, ToolCall
 from pktui.gateway.continuing import Continuations
 from pktui.gateway.holding import Held, Holder, Pace
 from pktui.gateway.inflight import InFlight, Waiting
 from pktui.gateway.jsonrpc import Limits, Message, Refused
-from pktui.gateway.lines import HEAD, TooLong
-from pktui.gateway.listing import read_listing
-from pktui.gateway.mending import mended
-from pktui.gateway.responses import Answer, id_in, read_answer, read_batch, read_result
+from pktui.gateway.lines import TooLong
+from pktui.gateway.returns import Returns
 from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.gateway.enforcer import Enforcer
     from pktui.gateway.jsonrpc import Id
-    from pktui.gateway.methods import Ask
     from pktui.ledger.records import Caller
 
 _NAME_LIMIT: Final = 100
+
+_Calls = dict["Id | None", tuple[Message, ToolCall]]
+"""Tool calls that follow each other, by the ids of their requests."""
+
+
+class Send(Protocol):
+    """Sends lines that belong together, in their order."""
+
+    def __call__(self, *lines: bytes) -> None:
+        """Send them; a reader that is gone takes them too."""
 
 
 class Wiring(msgspec.Struct, frozen=True):
@@ -39,8 +46,8 @@ class Wiring(msgspec.Struct, frozen=True):
     the gateway. `named` is told the client's name whenever it changes.
     """
 
-    to_client: Callable[[bytes], None]
-    to_server: Callable[[bytes], None]
+    to_client: Send
+    to_server: Send
     log: Callable[[str], None]
     named: Callable[[str], None]
     new_id: Callable[[], str]
@@ -82,91 +89,125 @@ class Relay:
         self._in_flight = pending.in_flight
         self._continuations = pending.continuations
         self._scope = pending.scope
+        self._returns = Returns(enforcer, wiring, pending, lambda: self._caller)
         self._client_info: object = None
         self._ended = ""
 
     # from the client
 
-    def from_client(self, line: bytes | TooLong) -> None:
-        """Take one line of the client, without its newline."""
-        if isinstance(line, bytes) and not line.strip():
-            return
-        try:
-            if isinstance(line, TooLong):
-                raise jsonrpc.too_large(self._limits.size)
-            self._take(jsonrpc.parse(line, self._limits))
-        except Refused as refused:
-            self.refuse(refused, line.head if isinstance(line, TooLong) else line)
+    def from_client(self, *lines: bytes | TooLong) -> None:
+        """Take lines of the client that came together, without their newlines."""
+        calls: _Calls = {}
+        for line in lines:
+            try:
+                if isinstance(line, TooLong):
+                    raise jsonrpc.too_large(self._limits.size)
+                if line.strip():
+                    self._take(jsonrpc.parse(line, self._limits), calls)
+            except Refused as refused:
+                self.refuse(refused, line.head if isinstance(line, TooLong) else line)
+        self._decide(calls)
 
     def take(self, message: Message) -> None:
         """Take one message of the client, parsed before."""
+        calls: _Calls = {}
         try:
-            self._take(message)
+            self._take(message, calls)
         except Refused as refused:
             self.refuse(refused, message.raw)
+        self._decide(calls)
 
     def refuse(self, refused: Refused, line: bytes) -> None:
         """Record a client line that was not understood, and answer it."""
         self._enforcer.refused(self._caller, refused, line)
         self._reply(jsonrpc.error_line(refused.code, refused.why, refused.request_id))
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: Message, calls: _Calls) -> None:
+        """Take a message; a tool call joins those before it, which all else must not overtake."""
         self._learn_name(message)
+        called = message.method == "tools/call"
+        if called and message.kind == "request":
+            self._take_call(message, calls)
+            return
+        self._decide(calls)
         if message.kind == "request":
             self._take_request(message)
-        elif message.method == "tools/call":
+        elif called:
             dropped = Refused(jsonrpc.INVALID_REQUEST, "tools/call was sent as a notification")
             self._enforcer.refused(self._caller, dropped, message.raw)
         elif message.method != "notifications/cancelled" or not self._take_cancel(message):
             self._wiring.to_server(message.raw)
 
     def _take_request(self, message: Message) -> None:
+        if not self._is_admitted(message):
+            return
+        if why := self._methods.take(self._caller, message.method, message.params):
+            self._reply(jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, message.id_text))
+        else:
+            self._send([(message, None, 0)])
+
+    def _is_admitted(self, message: Message) -> bool:
+        """Tell whether a request may go on; raises `Refused` where its id is in use."""
         assert message.id is not None
         if message.id in self._in_flight or self._key(message.id) in self._holder:
-            raise Refused(
-                jsonrpc.INVALID_REQUEST, "a request with this id still waits", message.id_text
-            )
+            raise _in_use(message)
         if self._ended or self._in_flight.full:
             why = self._ended or "too many requests wait for the server"
             self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, message.id_text))
-        elif message.method == "tools/call":
-            self._take_call(message)
-        elif why := self._methods.take(self._caller, message.method, message.params):
-            self._reply(jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, message.id_text))
-        else:
-            self._send(message, None, 0)
+            return False
+        return True
 
-    def _take_call(self, message: Message) -> None:
-        arguments = message.params.get("arguments", {})
-        call = ToolCall(self._wiring.new_id(), message.params["name"], arguments, self._caller)
-        origin = self._continuations.origin(message.params.get("requestState"), call)
-        call = msgspec.structs.replace(call, continues=origin) if origin else call
-        decision = self._enforcer.decide(call, hold=not self._holder.full)
-        if decision.ruling is Ruling.HOLD:
-            key = self._key(message.id)
-            held = Held(key, message, call, decision, self._release, self._tell_progress)
-            self._holder.hold(held)
-        else:
-            self._carry_out(message, call, decision)
-
-    def _carry_out(self, message: Message, call: ToolCall, decision: Decision) -> None:
-        if decision.ruling is Ruling.FORWARD:
-            self._send(message, call, decision.seq)
+    def _take_call(self, message: Message, calls: _Calls) -> None:
+        if message.id in calls:
+            raise _in_use(message)
+        if not self._is_admitted(message):
             return
+        params = message.params
+        call = ToolCall(
+            self._wiring.new_id(), params["name"], params.get("arguments", {}), self._caller
+        )
+        origin = self._continuations.origin(params.get("requestState"), call)
+        call = msgspec.structs.replace(call, continues=origin) if origin else call
+        calls[message.id] = message, call
+
+    def _decide(self, calls: _Calls) -> None:
+        """Decide calls in one transaction, and carry out what was decided."""
+        if not calls:
+            return
+        asked = list(calls.values())
+        calls.clear()
+        decisions = self._enforcer.decide_all([call for _, call in asked], room=self._holder.room)
+        going: list[tuple[Message, ToolCall | None, int]] = []
+        for (message, call), decision in zip(asked, decisions, strict=True):
+            if decision.ruling is Ruling.FORWARD:
+                going.append((message, call, decision.seq))
+            elif decision.ruling is Ruling.HOLD:
+                key = self._key(message.id)
+                held = Held(key, message, call, decision, self._release, self._tell_progress)
+                self._holder.hold(held)
+            else:
+                self._refuse_call(message, decision)
+        self._send(going)
+
+    def _refuse_call(self, message: Message, decision: Decision) -> None:
         now_us = self._wiring.now_us()
         self._reply(
             answers.refusal_line(decision, message.id_text, modern=message.modern, now_us=now_us)
         )
 
-    def _send(self, message: Message, call: ToolCall | None, seq: int) -> None:
-        assert message.id is not None
-        waiting = Waiting(
-            message.id_text, message.method, message.modern, call, self._wiring.ticks(), seq
-        )
-        self._in_flight.add(message.id, waiting)
-        self._wiring.to_server(message.raw)
-        if self._ended and self._in_flight.take(message.id):
-            self._fail(waiting)
+    def _send(self, going: Iterable[tuple[Message, ToolCall | None, int]]) -> None:
+        """Forward requests, each with its call, if it is one, and the `seq` of its decision."""
+        started = self._wiring.ticks()
+        sent: list[Message] = []
+        for message, call, seq in going:
+            assert message.id is not None
+            waiting = Waiting(message.id_text, message.method, message.modern, call, started, seq)
+            self._in_flight.add(message.id, waiting)
+            sent.append(message)
+        if sent:
+            self._wiring.to_server(*(message.raw for message in sent))
+        if self._ended:
+            self._fail([self._in_flight.take(message.id) for message in sent])
 
     def _learn_name(self, message: Message) -> None:
         info = _client_info(message)
@@ -199,143 +240,35 @@ class Relay:
         waiting = self._in_flight.take(request_id)
         if waiting is None:
             return False
-        self._settle(waiting, outcome)
+        self._settle([waiting], outcome)
         return True
 
     def close_all(self, outcome: Outcome) -> None:
         """Record how everything ended that waits for the server."""
-        for waiting in self._in_flight.take_all():
-            self._settle(waiting, outcome)
+        self._settle(self._in_flight.take_all(), outcome)
 
     def _key(self, request_id: Id | None) -> tuple[str, Id | None]:
         return self._scope, request_id
 
     # from the server
 
-    def from_server(self, line: bytes | TooLong) -> None:
-        """Take one line of the server, without its newline."""
-        if isinstance(line, TooLong):
-            self._drop(line)
-            return
-        try:
-            line.decode()
-            answer = read_answer(line)
-        except msgspec.ValidationError:
-            self._take_batch(line)
-            return
-        except RecursionError:
-            self._drop(TooLong(line[:HEAD]))
-            return
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            self._take_unreadable(line)
-            return
-        asks = self._methods.asked_of_client(line)
-        if asks and self._withhold(asks, answer):
-            return
-        if not answer.method:
-            line = self._take_answer(answer, line)
-        self._reply(line)
+    def from_server(self, *lines: bytes | TooLong) -> None:
+        """Take lines of the server that came together, without their newlines.
 
-    def _take_unreadable(self, line: bytes) -> None:
-        if (whole := mended(line)) is not None:
-            self.from_server(whole)
-        elif line.strip():
-            self._wiring.log(f"not JSON: {_shown(line)}")
-
-    def _withhold(self, asks: Sequence[Ask], answer: Answer) -> bool:
-        """Record what the server asks of the client; where it may not, answer it here."""
-        denied = [
-            why for ask in asks if (why := self._methods.take(self._caller, ask.method, ask.params))
-        ]
-        if not denied:
-            return False
-        why = denied[0]
-        self._wiring.log(f"kept from the client: {why}")
-        if answer.method:
-            if answer.id is not None:
-                request_id = msgspec.json.encode(answer.id)
-                refusal = jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, request_id)
-                self._wiring.to_server(refusal)
-            return True
-        waiting = self._waiting_for(answer)
-        if waiting is not None and waiting.call is not None:
-            self._settle(waiting, "tool_error")
-            self._reply(answers.withheld_line(why, waiting.id_text, modern=waiting.modern))
-        elif waiting is not None:
-            self._reply(jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, waiting.id_text))
-        return True
-
-    def _drop(self, line: TooLong) -> None:
-        """Tell the request that the message seems to answer that its answer was too much."""
-        self._wiring.log(f"dropped a message too large or too deep: {_shown(line.head)}")
-        request_id = id_in(line.head)
-        waiting = self._in_flight.take(request_id) if request_id is not None else None
-        if waiting is not None:
-            self._settle(waiting, "error")
-            why = "the server's answer is too large or too deep to be looked at"
-            self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text))
-
-    def _take_batch(self, line: bytes) -> None:
-        """Take the messages of a batch one by one; anything else that is no object goes to the log.
-
-        The 2025-03-26 protocol had batches, and a list of tools could hide in one.
+        How calls ended is on record before their answers go out.
         """
-        try:
-            messages = read_batch(line)
-        except msgspec.MsgspecError:
-            self._wiring.log(f"not a message: {_shown(line)}")
-            return
-        for message in map(bytes, messages):
-            if message.startswith(b"{"):
-                self.from_server(message)
-
-    def _take_answer(self, answer: Answer, line: bytes) -> bytes:
-        waiting = self._waiting_for(answer)
-        if self._enforcer.redacts and (waiting is None or waiting.method in redaction.METHODS):
-            line = redaction.redacted(line) or _unreadable(waiting)
-        if waiting is not None and waiting.call is not None:
-            self._settle(waiting, self._outcome(answer, waiting.call))
-            return line
-        if waiting is None or waiting.method == "tools/list":
-            modern = waiting is not None and waiting.modern
-            return self._filtered(answer, line, modern=modern)
-        return line
-
-    def _waiting_for(self, answer: Answer) -> Waiting | None:
-        known = isinstance(answer.id, str | int | float)
-        return self._in_flight.take(answer.id) if known else None
-
-    def _outcome(self, answer: Answer, call: ToolCall) -> Outcome:
-        if answer.error:
-            return "error"
-        try:
-            result = read_result(answer.result)
-        except msgspec.MsgspecError:
-            return "ok"
-        if result.result_type == "input_required" and result.request_state:
-            self._continuations.remember(result.request_state, call)
-        return "tool_error" if result.is_error else "ok"
-
-    def _filtered(self, answer: Answer, line: bytes, *, modern: bool) -> bytes:
-        """Return the line without hidden tools; an answer to nothing known is looked at too."""
-        if not answer.result or b'"tools"' not in line:
-            return line
-        listing = read_listing(line)
-        if listing is None:
-            return line
-        self._enforcer.saw(listing.definitions, complete=listing.complete)
-        return listing.without(self._enforcer.hidden, modern=modern) or line
-
-    def _settle(self, waiting: Waiting, outcome: Outcome) -> None:
-        """Record how a call ended; other requests have no record."""
-        if waiting.call is not None:
-            duration_us = (self._wiring.ticks() - waiting.started_ns) // 1000
-            self._enforcer.settle(waiting.call, outcome, duration_us, seq=waiting.seq)
+        replies, ended = self._returns.read(lines)
+        self._enforcer.settle_all(ended)
+        if replies:
+            self._wiring.to_client(*replies)
 
     # held calls
 
     def _release(self, held: Held, decision: Decision) -> None:
-        self._carry_out(held.message, held.call, decision)
+        if decision.ruling is Ruling.FORWARD:
+            self._send([(held.message, held.call, decision.seq)])
+        else:
+            self._refuse_call(held.message, decision)
 
     def _tell_progress(self, held: Held) -> None:
         """Keep the client waiting; the steps are small so that the server's progress exceeds them.
@@ -375,12 +308,18 @@ class Relay:
         """Answer everything that waits for a server that is gone, and whatever comes yet."""
         self._ended = why
         self.stop(why)
-        for waiting in self._in_flight.take_all():
-            self._fail(waiting)
+        self._fail(self._in_flight.take_all())
 
-    def _fail(self, waiting: Waiting) -> None:
+    def _fail(self, lost: Iterable[Waiting | None]) -> None:
+        """Record and answer requests that the server will not answer."""
+        waiting = [one for one in lost if one is not None]
         self._settle(waiting, "lost")
-        self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, self._ended, waiting.id_text))
+        for one in waiting:
+            self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, self._ended, one.id_text))
+
+    def _settle(self, waiting: Iterable[Waiting], outcome: Outcome) -> None:
+        now = self._wiring.ticks()
+        self._enforcer.settle_all([one.end(one.call, outcome, now) for one in waiting if one.call])
 
     def _reply(self, line: bytes) -> None:
         self._wiring.to_client(line)
@@ -399,11 +338,5 @@ def _client_info(message: Message) -> object:
     return message.meta.get(jsonrpc.CLIENT_INFO_KEY)
 
 
-def _unreadable(waiting: Waiting | None) -> bytes:
-    why = "the server's answer cannot be looked into, and its secrets must be masked"
-    request_id = waiting.id_text if waiting is not None else jsonrpc.NULL
-    return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
-
-
-def _shown(line: bytes) -> str:
-    return one_line(line.decode(errors="replace"), 500)
+def _in_use(message: Message) -> Refused:
+    return Refused(jsonrpc.INVALID_REQUEST, "a request with this id still waits", message.id_text)

@@ -93,9 +93,7 @@ def _run(asked: argparse.Namespace, command: list[str]) -> int:
     return run_stdio(paths, settings, server, grant=asked.grant, policy_file=asked.policy)
 
 
-def _listen(
-    paths: Paths, settings: Settings, asked: argparse.Namespace, command: list[str]
-) -> int:
+def _listen(paths: Paths, settings: Settings, asked: argparse.Namespace, command: list[str]) -> int:
     if asked.name or asked.policy or asked.grant or command:
         raise UsageError(
             "--listen serves every configured server",

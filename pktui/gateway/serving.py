@@ -1,12 +1,11 @@
 """One relay from its start to its end.
 
-Threads, one for each direction, because a start must cost milliseconds. The main thread waits for
-whatever ends the relay, and ends it in one place.
+One thread carries the lines of both sides. The main thread waits for whatever ends the relay, and
+ends it in one place.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from pathlib import Path
 from queue import Empty
@@ -17,12 +16,14 @@ from pktui.gateway.desk import Desk
 from pktui.gateway.ends import End, Ends
 from pktui.gateway.holding import Pace
 from pktui.gateway.jsonrpc import Limits
-from pktui.gateway.lines import Outlet, read_lines
+from pktui.gateway.outlet import Outlet
 from pktui.gateway.relay import Pending, Relay, Wiring
 from pktui.gateway.upkeep import Upkeep
 from pktui.ledger.records import now_us
 
 if TYPE_CHECKING:
+    from pktui.gateway.lines import TooLong
+    from pktui.gateway.loop import Loop
     from pktui.gateway.narrator import Narrator
     from pktui.gateway.upstream import Upstream
     from pktui.settings import Paths, Settings
@@ -38,6 +39,7 @@ def serve(
     name: str,
     process: Upstream | None,
     narrator: Narrator,
+    loop: Loop,
     ends: Ends,
     *,
     grant: str,
@@ -49,12 +51,10 @@ def serve(
     """
     with (
         Upkeep(paths, settings.audit, narrator.say),
-        Desk(
-            paths, settings, name, grant=grant, policy_file=policy_file, log=narrator.say
-        ) as desk,
+        Desk(paths, settings, name, grant=grant, policy_file=policy_file, log=narrator.say) as desk,
     ):
         upstream = process or _memory(paths, desk, narrator)
-        return _relay(settings, name, desk, upstream, narrator, ends)
+        return _relay(settings, name, desk, upstream, narrator, loop, ends)
 
 
 def _memory(paths: Paths, desk: Desk, narrator: Narrator) -> Upstream:
@@ -74,9 +74,10 @@ def _relay(
     desk: Desk,
     upstream: Upstream,
     narrator: Narrator,
+    loop: Loop,
     ends: Ends,
 ) -> int:
-    to_client = Outlet(STDOUT, broken=lambda: ends.put(End("client")))
+    to_client = Outlet(STDOUT, loop, broken=lambda: ends.put(End("client")))
     wiring = Wiring(
         to_client=to_client.send,
         to_server=upstream.send,
@@ -95,21 +96,18 @@ def _relay(
         Limits(gateway.max_message_bytes, gateway.max_depth),
         Pending.of(desk.enforcer, pace, time.monotonic_ns),
     )
-    upstream.start(relay.from_server, lambda: ends.put(End("server")))
-    reader = threading.Thread(
-        target=_read_client, args=(relay, gateway.max_message_bytes, ends), daemon=True
-    )
-    reader.start()
-    return _finish(ends, relay, upstream, name, gateway.grace_seconds)
 
+    def deliver(*lines: bytes | TooLong) -> None:
+        relay.from_server(*lines)
+        to_client.wait()
 
-def _read_client(relay: Relay, limit: int, ends: Ends) -> None:
+    upstream.start(deliver, lambda: ends.put(End("server")))
+    loop.read(STDIN, gateway.max_message_bytes, relay.from_client, lambda: ends.put(End("client")))
+    loop.start()
     try:
-        for lines in read_lines(STDIN, limit):
-            for line in lines:
-                relay.from_client(line)
+        return _finish(ends, relay, upstream, name, gateway.grace_seconds)
     finally:
-        ends.put(End("client"))
+        to_client.drain(gateway.grace_seconds / 2)
 
 
 def _finish(ends: Ends, relay: Relay, upstream: Upstream, name: str, grace: float) -> int:

@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from pktui.gateway.ends import End, Ends
+from pktui.gateway.loop import Loop
 from pktui.gateway.narrator import Narrator
 from pktui.gateway.upstream import ProcessServer
 
@@ -40,7 +41,8 @@ def run_stdio(
     for number in _SIGNALS:
         signal.signal(number, lambda caught, _frame: ends.put(End("signal", caught)))
     narrator = Narrator()
-    process = None if server.builtin else _start(server, settings, narrator)
+    loop = Loop()
+    process = None if server.builtin else _start(server, settings, narrator, loop)
     try:
         from pktui.gateway.serving import serve
 
@@ -50,6 +52,7 @@ def run_stdio(
             server.name,
             process,
             narrator,
+            loop,
             ends,
             grant=grant,
             policy_file=policy_file,
@@ -60,10 +63,10 @@ def run_stdio(
         narrator.finish()
 
 
-def _start(server: ServerEntry, settings: Settings, narrator: Narrator) -> Upstream:
+def _start(server: ServerEntry, settings: Settings, narrator: Narrator, loop: Loop) -> Upstream:
     limit = settings.gateway.max_message_bytes * _SERVER_LINES
     if not server.url:
-        return ProcessServer(server, narrator, limit)
+        return ProcessServer(server, narrator, limit, loop)
     from pktui.gateway.remote.server import RemoteServer  # HTTP is loaded for it alone
 
     return RemoteServer(server, narrator.say, limit)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pktui.gateway.child import Child
-from pktui.gateway.lines import Outlet, TooLong, read_lines
+from pktui.gateway.lines import TooLong, read_lines
+from pktui.gateway.loop import Loop, Take
+from pktui.gateway.outlet import Outlet
 
 if TYPE_CHECKING:
     from pktui.gateway.narrator import Narrator
@@ -17,7 +19,8 @@ _LOG_LINE: Final = 16 * 1024
 _DRAIN: Final = 0.5
 """Seconds for the last lines of a server that has ended."""
 
-Deliver = Callable[["bytes | TooLong"], None]
+Deliver = Take
+"""What the lines of a server are handed to."""
 
 
 class Upstream(Protocol):
@@ -26,8 +29,8 @@ class Upstream(Protocol):
     def start(self, deliver: Deliver, ended: Callable[[], None]) -> None:
         """Begin to hand its lines to `deliver`; `ended` is called when it has gone by itself."""
 
-    def send(self, line: bytes) -> None:
-        """Take one line of the client; one that is gone takes it too."""
+    def send(self, *lines: bytes) -> None:
+        """Take lines of the client; one that is gone takes them too."""
 
     def end(self, patience: float) -> int:
         """Tell it that no more will come, wait `patience` seconds, then end it.
@@ -39,40 +42,49 @@ class Upstream(Protocol):
 class ProcessServer:
     """A server that was started as a command."""
 
-    def __init__(self, entry: ServerEntry, narrator: Narrator, line_limit: int) -> None:
-        """Start the command, from the main thread; raises `UpstreamFailed`."""
+    def __init__(
+        self, entry: ServerEntry, narrator: Narrator, line_limit: int, loop: Loop | None = None
+    ) -> None:
+        """Start the command, from the main thread; raises `UpstreamFailed`.
+
+        `loop` carries its lines and is started by its owner; without one it gets its own.
+        """
         self._name = entry.name
         self._narrator = narrator
         self._line_limit = line_limit
+        self._shared = loop is not None
+        self._loop = Loop() if loop is None else loop
         self._child = Child(entry)
-        self._inlet = Outlet(self._child.stdin, broken=lambda: None)
-        self._reader: threading.Thread | None = None
+        self._inlet = Outlet(self._child.stdin, self._loop, broken=lambda: None)
+        self._silent = threading.Event()
+        self._silent.set()
 
     def start(self, deliver: Deliver, ended: Callable[[], None]) -> None:
-        """Begin to read its output and to watch for its end."""
-        self._reader = _thread("server-lines", lambda: self._read(deliver, ended))
+        """Have its output read by the loop, and watch for its end."""
+
+        def read_out() -> None:
+            self._silent.set()
+            ended()
+
+        self._silent.clear()
+        stdout = self._child.stdout
+        self._loop.read(stdout, self._line_limit, deliver, read_out, regardless=self._inlet)
+        if not self._shared:
+            self._loop.start()
         _thread("server-words", self._pass_words_on)
         _thread("server-end", lambda: self._watch(ended))
 
-    def send(self, line: bytes) -> None:
-        """Write one line to its stdin."""
-        self._inlet.send(line)
+    def send(self, *lines: bytes) -> None:
+        """Write lines to its stdin; waits while it is slow, unless the loop itself writes."""
+        self._inlet.send(*lines)
+        self._inlet.wait()
 
     def end(self, patience: float) -> int:
         """Close its stdin, wait, end its group, and deliver what it wrote last."""
         self._inlet.close()
         status = self._child.end(patience)
-        if self._reader is not None:
-            self._reader.join(_DRAIN)
+        self._silent.wait(_DRAIN)
         return status
-
-    def _read(self, deliver: Deliver, ended: Callable[[], None]) -> None:
-        try:
-            for lines in read_lines(self._child.stdout, self._line_limit):
-                for line in lines:
-                    deliver(line)
-        finally:
-            ended()
 
     def _watch(self, ended: Callable[[], None]) -> None:
         self._child.wait()

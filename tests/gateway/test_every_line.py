@@ -121,8 +121,8 @@ def test_a_line_is_refused_or_policed_or_passes_byte_for_byte(line: bytes) -> No
     to_server: list[bytes] = []
     to_client: list[bytes] = []
     wiring = Wiring(
-        to_client=to_client.append,
-        to_server=to_server.append,
+        to_client=lambda *lines: to_client.extend(lines),
+        to_server=lambda *lines: to_server.extend(lines),
         log=lambda _: None,
         named=lambda _: None,
         new_id=lambda: "call",

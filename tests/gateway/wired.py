@@ -27,9 +27,9 @@ class Mailbox:
         self._came = threading.Condition()
         self._read = 0
 
-    def put(self, line: bytes) -> None:
+    def put(self, *lines: bytes) -> None:
         with self._came:
-            self.lines.append(line)
+            self.lines += lines
             self._came.notify_all()
 
     def next(self) -> Any:

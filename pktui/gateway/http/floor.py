@@ -19,6 +19,7 @@ from pktui.gateway.relay import Pending, Relay, Wiring
 from pktui.ledger.records import Caller, now_us
 
 if TYPE_CHECKING:
+    from pktui.gateway.relay import Send
     from pktui.gateway.servers import ServerEntry
     from pktui.ledger.records import Grant
     from pktui.settings import Paths, Settings
@@ -70,8 +71,8 @@ class Floor:
         self,
         caller: Caller,
         pending: Pending,
-        to_client: Callable[[bytes], None],
-        to_server: Callable[[bytes], None],
+        to_client: Send,
+        to_server: Send,
         named: Callable[[str], None],
     ) -> Relay:
         """Return a relay for one HTTP request, or for what a server says unasked."""

@@ -25,13 +25,13 @@ class Outbox:
         self._items: deque[Item] = deque()
         self._filled = asyncio.Event()
 
-    def to_client(self, line: bytes) -> None:
-        """Leave a message for the client."""
-        self._put(Item("client", line))
+    def to_client(self, *lines: bytes) -> None:
+        """Leave messages for the client."""
+        self._put(*(Item("client", line) for line in lines))
 
-    def to_server(self, line: bytes) -> None:
-        """Leave a message for the server."""
-        self._put(Item("server", line))
+    def to_server(self, *lines: bytes) -> None:
+        """Leave messages for the server."""
+        self._put(*(Item("server", line) for line in lines))
 
     def take(self) -> Item | None:
         """Return the next message, None where there is none yet."""
@@ -44,7 +44,7 @@ class Outbox:
             if not self._items:
                 await self._filled.wait()
 
-    def _put(self, item: Item) -> None:
-        self._items.append(item)
+    def _put(self, *items: Item) -> None:
+        self._items += items
         with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
             self._loop.call_soon_threadsafe(self._filled.set)

@@ -72,8 +72,12 @@ class RemoteServer:
         self._ended = ended
         threading.Thread(target=self._carry, name="server-messages", daemon=True).start()
 
-    def send(self, line: bytes) -> None:
-        """Take one line of the client."""
+    def send(self, *lines: bytes) -> None:
+        """Take lines of the client."""
+        for line in lines:
+            self._take(line)
+
+    def _take(self, line: bytes) -> None:
         message = read_outgoing(line)
         if self._cancelled_here(message):
             return
@@ -254,5 +258,5 @@ class RemoteServer:
         return not self._outbox.empty or any(method != _LONG_LIVED for method in running)
 
 
-def _nowhere(_line: object) -> None:
+def _nowhere(*_lines: object) -> None:
     """Take what comes before anyone listens: there is nothing."""
