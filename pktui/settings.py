@@ -225,6 +225,10 @@ class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     anchor_events: int = 1000
     anchor_minutes: float = 5
     """It is written after so many events or minutes, whichever comes first, and at the end."""
+    keep_days: float = 0
+    """Older events are pruned; 0: none is for its age."""
+    max_megabytes: float = 2000
+    """The oldest events are pruned when the ledger holds more; 0: however large it is."""
 
 
 class ConsoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -70,7 +70,8 @@ def verify(json: output.JsonFlag = False) -> None:
     if json:
         output.json(found)
     elif found.ok:
-        anchors = f", and {found.anchors:,} anchors agree" if found.anchors else ""
+        some = "1 anchor agrees" if found.anchors == 1 else f"{found.anchors:,} anchors agree"
+        anchors = f", and {some}" if found.anchors else ""
         output.line(f"The chain holds: {found.rows:,} rows{anchors}.")
     else:
         output.line(f"The chain is broken after {found.rows:,} good rows: {found.problem}.")
@@ -81,8 +82,8 @@ def verify(json: output.JsonFlag = False) -> None:
 def anchor(json: output.JsonFlag = False) -> None:
     """Print the head of the chain, and add it to the file that `audit.anchor` names, if any."""
     with reach.ledger() as ledger:
-        head = ledger.anchors.head()
         written = ledger.anchors.write()
+        head = written or ledger.anchors.head()
         file = ledger.anchors.file
     if json:
         output.json(head)
@@ -94,6 +95,26 @@ def anchor(json: output.JsonFlag = False) -> None:
         )
     else:
         output.note(f"{'Written to' if written else 'In'} {file}.")
+
+
+@audit_app.command()
+def prune(
+    keep_days: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="DAYS", help="What is older goes; else as set."),
+    ] = None,
+    max_megabytes: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="MB", help="The oldest go above this size; else as set."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: output.JsonFlag = False,
+) -> None:
+    """Remove the oldest events, as the settings or options say; the chain stays verifiable."""
+    from pktui.cli.pruning import run_prune
+
+    run_prune(keep_days, max_megabytes, dry_run=dry_run, yes=yes, json=json)
 
 
 def _filter(text: str) -> FeedFilter | None:

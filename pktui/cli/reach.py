@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from pktui.settings import Paths
 if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.memory.client import MemoryClient
+    from pktui.settings import AuditSettings
 
 
 @contextmanager
@@ -29,10 +30,13 @@ def memory(*, start: bool = True) -> Iterator[MemoryClient]:
 
 
 @contextmanager
-def ledger(*, write: bool = False) -> Iterator[Ledger]:
+def ledger(
+    *, write: bool = False, audit: Callable[[AuditSettings], AuditSettings] | None = None
+) -> Iterator[Ledger]:
     """Give the ledger for as long as the block runs; without `write` it is opened to be read.
 
-    Raises `LedgerUnavailable`, also where there is none yet.
+    `audit` may change what the settings say for this once. Raises `LedgerUnavailable`, also
+    where there is none yet.
     """
     from pktui.ledger.ledger import Ledger
     from pktui.settings import load_settings
@@ -41,7 +45,7 @@ def ledger(*, write: bool = False) -> Iterator[Ledger]:
     settings = load_settings(paths)
     opened = Ledger.open(
         paths.ledger_file,
-        audit=settings.audit,
+        audit=audit(settings.audit) if audit is not None else settings.audit,
         read_only=not write,
         require_pin=settings.approvals.require_pin,
     )

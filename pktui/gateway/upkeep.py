@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pktui.errors import LedgerError
 from pktui.ledger.ledger import Ledger
+from pktui.ledger.records import now_us
 
 if TYPE_CHECKING:
     from pktui.settings import AuditSettings, Paths
@@ -21,6 +22,11 @@ _FIRST_SECONDS: Final = 0.5
 _EVERY_SECONDS: Final = 5.0
 _END_SECONDS: Final = 2.0
 """How long the end of a gateway waits for what is being done."""
+_BETWEEN_SECONDS: Final = 0.02
+"""Between two pieces of a prune, so that decisions come in between."""
+_IDLE_US: Final = 60_000_000
+_COMPACT_BYTES: Final = 256_000_000
+"""What is larger takes so long to compact that a call might not wait for it."""
 
 
 class Upkeep:
@@ -52,7 +58,7 @@ class Upkeep:
         pause = _FIRST_SECONDS
         while not self._ending.wait(pause):
             pause = _EVERY_SECONDS
-            self._try(_look)
+            self._try(self._look)
         if self._audit.anchor:
             self._try(_end)
         if self._ledger is not None:
@@ -74,10 +80,23 @@ class Upkeep:
         else:
             self._said = ""
 
+    def _look(self, ledger: Ledger) -> None:
+        if ledger.anchors.due():
+            ledger.anchors.write()
+        retention = ledger.retention
+        retention.announce()
+        while retention.step():
+            if self._ending.wait(_BETWEEN_SECONDS):
+                return
+        if retention.wasteful() and retention.space().used < _COMPACT_BYTES and _idle(ledger):
+            retention.compact()
 
-def _look(ledger: Ledger) -> None:
-    if ledger.anchors.due():
-        ledger.anchors.write()
+
+def _idle(ledger: Ledger) -> bool:
+    """Tell whether nobody else serves calls and nothing has happened for a while."""
+    newest = ledger.events.newest(1)
+    quiet = not newest or now_us() - newest[0].at_us > _IDLE_US
+    return quiet and len(ledger.presence.alive("gateway")) <= 1
 
 
 def _end(ledger: Ledger) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pktui.ledger.anchors import Anchors
     from pktui.ledger.grants import Grants
     from pktui.ledger.pin import Pin
+    from pktui.ledger.retention import Retention
     from pktui.ledger.standing import Standing
 
 _DEFAULTS = AuditSettings()
@@ -101,6 +102,13 @@ class Ledger:
         from pktui.ledger.anchors import Anchors
 
         return Anchors(self._database, self._audit, self._clock)
+
+    @cached_property
+    def retention(self) -> Retention:
+        """What keeps the log within its age and size; loaded by those who look after it."""
+        from pktui.ledger.retention import Retention
+
+        return Retention(self._database, self.events, self._audit, self._clock)
 
     @cached_property
     def pin(self) -> Pin:

@@ -21,6 +21,7 @@ EventKind = Literal[
     "policy",
     "pin",
     "grant",
+    "prune",
     "start",
     "end",
     "note",

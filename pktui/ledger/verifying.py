@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 _AT_ONCE = 2000
 _STATE = """SELECT base_seq, base_hash, seq, hash, (SELECT min(seq) FROM events),
     (SELECT max(seq) FROM events) FROM chain"""
-_ROWS = f"""SELECT {COLUMNS}, call_us, call_tool, hash FROM events
+ROWS = f"""SELECT {COLUMNS}, call_us, call_tool, hash FROM events
     WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"""  # noqa: S608
+"""Takes the `seq` before the first, the last, and how many at most; `row_fault` takes the rows."""
 _OBJECTS = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND (type = 'trigger'"
 _GUARDS = f"{_OBJECTS} OR tbl_name IN ('events', 'chain'))"
 
@@ -68,6 +69,18 @@ def verify(
         head_hash=walk.previous.hex(),
         anchors=walk.agreed,
     )
+
+
+def row_fault(row: Row, expected: int, previous: bytes) -> str:
+    """Return what is wrong with a row that should be `expected` and follow that hash, or ''."""
+    *content, call_us, call_tool, digest = row
+    seq = content[0]
+    if seq != expected:
+        return f"{_span(expected, seq - 1)} removed before row {seq}"
+    same = row_hash(previous, content) == digest
+    if not same or (call_us, call_tool) != call_keys(content):
+        return f"row {seq} was edited, or another was put in its place"
+    return ""
 
 
 class _Walk:
@@ -123,18 +136,15 @@ class _Walk:
             self._step(row)
 
     def _step(self, row: Row) -> None:
-        *content, call_us, call_tool, digest = row
-        seq = content[0]
-        if seq != self.seq + 1:
-            raise _Fault(seq, f"{_span(self.seq + 1, seq - 1)} removed before row {seq}")
-        same = row_hash(self.previous, content) == digest
-        if not same or (call_us, call_tool) != call_keys(content):
-            raise _Fault(seq, f"row {seq} was edited, or another was put in its place")
+        seq, digest = row[0], row[-1]
+        problem = row_fault(row, self.seq + 1, self.previous)
+        if problem:
+            raise _Fault(seq, problem)
         self.seq, self.previous = seq, digest
         self.done += 1
         if seq in self._anchors:
             self._compare(seq, digest)
-        self._recorded.saw(content)
+        self._recorded.saw(row)
 
     def _compare(self, seq: int, digest: bytes) -> None:
         for anchor in self._anchors.get(seq, ()):
@@ -149,7 +159,7 @@ class _Walk:
     def _read(self, head: int, limit: int) -> Sequence[Row]:
         """Return the next rows; where not all of them can be read, those that can."""
         try:
-            return self._database.rows(_ROWS, (self.seq, head, limit))
+            return self._database.rows(ROWS, (self.seq, head, limit))
         except LedgerUnavailable as error:
             if limit == 1:
                 what = error.what.partition(" cannot be used: ")[2] or error.what

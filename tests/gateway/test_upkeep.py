@@ -76,3 +76,17 @@ def test_what_goes_wrong_is_said_once_and_keeps_nobody_from_working(
         assert told.wait(30)
     assert len(said) == 1
     assert "the record is not being looked after: the anchors" in said[0]
+
+
+def test_gateways_prune_what_is_too_old(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pktui.gateway.upkeep._FIRST_SECONDS", 0)
+    monkeypatch.setattr("pktui.gateway.upkeep._BETWEEN_SECONDS", 0)
+    ledger = Ledger.open(paths.ledger_file, clock=lambda: 1)
+    for _ in range(500):
+        ledger.events.append("note")
+    with Upkeep(paths, AuditSettings(keep_days=1), pytest.fail):
+        while len(ledger.events.tail(0, 1000)) > 1:
+            pass
+    verification = ledger.events.verify()
+    ledger.close()
+    assert (verification.ok, verification.base_seq) == (True, 500)

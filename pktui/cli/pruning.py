@@ -1,0 +1,81 @@
+"""`pktui audit prune`: the oldest events removed by hand, and the file made smaller."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pktui.cli import output, reach
+
+if TYPE_CHECKING:
+    from pktui.ledger.ledger import Ledger
+    from pktui.ledger.retention import Prune, Retention
+    from pktui.settings import AuditSettings
+
+_BY = "the command line"
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """What `--json` prints: rows that went (or would), up to which, and the file's bytes after."""
+
+    rows: int
+    base_seq: int
+    used_bytes: int
+    free_bytes: int
+
+
+def run_prune(
+    keep_days: float | None,
+    max_megabytes: float | None,
+    *,
+    dry_run: bool,
+    yes: bool,
+    json: bool,
+) -> None:
+    """Prune as the settings say, or as the values given instead; ask before anything goes."""
+
+    def asked(audit: AuditSettings) -> AuditSettings:
+        days = audit.keep_days if keep_days is None else keep_days
+        size = audit.max_megabytes if max_megabytes is None else max_megabytes
+        return msgspec.structs.replace(audit, keep_days=days, max_megabytes=size)
+
+    with reach.ledger(write=not dry_run, audit=asked) as ledger:
+        due = ledger.retention.due(slack_us=0)
+        rows = due.rows if due is not None else 0
+        if due is not None and not dry_run:
+            _confirm(due, yes=yes)
+            ledger.retention.announce(slack_us=0, by=_BY)
+        if not dry_run:
+            _remove(ledger.retention)
+            _compact(ledger)
+        space = ledger.retention.space()
+    if json:
+        output.json(Pruned(rows, due.base_seq if due else 0, space.used, space.free))
+        return
+    went = "would go" if dry_run else "went"
+    size = f"{(space.used + space.free) / 1_000_000:,.1f} MB"
+    output.line(f"{rows:,} rows {went}; the ledger takes {size}.")
+
+
+def _confirm(due: Prune, *, yes: bool) -> None:
+    output.confirm(f"Remove the {due.rows:,} oldest rows of the record, for good?", yes=yes)
+
+
+def _remove(retention: Retention) -> None:
+    watched = sys.stderr.isatty()
+    while retention.step():
+        if watched:
+            print(".", end="", file=sys.stderr, flush=True)
+    if watched:
+        print(file=sys.stderr)
+
+
+def _compact(ledger: Ledger) -> None:
+    if not ledger.retention.wasteful():
+        return
+    if ledger.presence.alive("gateway"):
+        output.note("Gateways are running, so the file keeps its size; new rows use what is free.")
+        return
+    ledger.retention.compact()

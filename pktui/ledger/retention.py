@@ -1,0 +1,191 @@
+"""Pruning the log by age and size, in small pieces, so that the chain stays verifiable.
+
+A prune is announced by an event of its own that names the last row to go and its hash. Then the
+rows go, oldest first and a few at a time, and with each piece the chain's base moves to the last
+row that went. Before they go they are checked: a log that was tampered with is not pruned, so that
+the evidence stays. Counters, pins, grants and open approvals are not touched; approvals that were
+answered go with the rows of their time.
+
+The space of what went is used again by new rows. `compact` gives it back to the disk; SQLite's
+own way of doing so at once (auto_vacuum) makes every call 8 % dearer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from pktui.errors import LedgerError
+from pktui.ledger.verifying import ROWS, row_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pktui.ledger.database import Database
+    from pktui.ledger.events import Events
+    from pktui.settings import AuditSettings
+
+_DAY_US: Final = 86_400_000_000
+_MEGABYTE: Final = 1_000_000
+_SLACK_US: Final = 3_600_000_000
+"""Rows are this much too old before they go, so that few prunes go on record."""
+_SHRINK_TO: Final = 0.9
+"""What a log that is too large is cut down to, of its limit."""
+_FEWEST: Final = 1000
+"""Rows that stay, however large they are."""
+_PIECE: Final = 200
+"""Rows that go at once: some milliseconds in which a decision may have to wait."""
+_COMPACT_PAGES: Final = 4096
+_COMPACT_SHARE: Final = 0.25
+_ANNOUNCED: Final = """SELECT detail FROM events
+    WHERE kind = 'prune' AND kind NOT IN ('decision', 'outcome') ORDER BY seq DESC LIMIT 1"""
+_ANSWERED: Final = """DELETE FROM approvals WHERE n IN (
+    SELECT n FROM approvals WHERE status NOT IN ('pending', 'allowed') AND expires_us < ?1
+    AND created_us < ?1 ORDER BY n LIMIT ?2)"""
+
+Why = Literal["age", "size"]
+
+
+class Prune(msgspec.Struct, frozen=True):
+    """What is to go: every row up to `base_seq`."""
+
+    base_seq: int
+    base_hash: str
+    rows: int
+    why: Why
+
+
+class Space(msgspec.Struct, frozen=True):
+    """Bytes of the file that hold something, and bytes that new rows will use."""
+
+    used: int
+    free: int
+
+
+class Retention:
+    """Keeps the log within the age and size that the settings give."""
+
+    def __init__(
+        self, database: Database, events: Events, audit: AuditSettings, clock: Callable[[], int]
+    ) -> None:
+        self._database = database
+        self._events = events
+        self._clock = clock
+        self._keep_us = round(audit.keep_days * _DAY_US)
+        self._max_bytes = round(audit.max_megabytes * _MEGABYTE)
+
+    def due(self, *, slack_us: int = _SLACK_US) -> Prune | None:
+        """Return what the settings want gone and was not announced yet, None where all may stay.
+
+        `slack_us`: how much too old the oldest row may be.
+        """
+        row = self._database.row("SELECT base_seq, seq FROM chain")
+        if row is None:
+            return None
+        base, head = row
+        old, much = self._too_old(base, slack_us), self._too_much(base, head)
+        last = max(old, much)
+        if last <= max(base, self._announced()):
+            return None
+        found = self._database.row("SELECT hash FROM events WHERE seq = ?", (last,))
+        digest = found[0].hex() if found else ""
+        return Prune(last, digest, last - base, "age" if old >= much else "size")
+
+    def announce(self, *, slack_us: int = _SLACK_US, by: str = "") -> Prune | None:
+        """Put on record what is due to go and return it; `step` removes it."""
+        if self.due(slack_us=slack_us) is None:
+            return None
+        with self._database.transaction():
+            prune = self.due(slack_us=slack_us)
+            if prune is not None:
+                self._events.append("prune", detail=msgspec.structs.asdict(prune) | {"by": by})
+        return prune
+
+    def step(self) -> bool:
+        """Remove some of what was announced; False where nothing of it is left.
+
+        Raises `LedgerError` where the rows to go are not as they were written, `LedgerUnavailable`.
+        """
+        last = self._announced()
+        if self._base()[0] >= last:
+            return False
+        with self._database.transaction():
+            base, base_hash = self._base()
+            if base < last:
+                self._remove(base, base_hash, min(last, base + _PIECE))
+        return True
+
+    def space(self) -> Space:
+        """Return how much of the file is used."""
+        pages, free, size = (
+            int((self._database.row(f"PRAGMA {name}") or (0,))[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return Space((pages - free) * size, free * size)
+
+    def wasteful(self) -> bool:
+        """Tell whether so much of the file is unused that it is worth to compact it."""
+        space = self.space()
+        return space.free > max(_COMPACT_PAGES * 4096, _COMPACT_SHARE * (space.used + space.free))
+
+    def compact(self) -> None:
+        """Give unused space back to the disk; nothing can be written meanwhile.
+
+        Needs as much free space as is in use. Raises `LedgerUnavailable`.
+        """
+        self._database.run("VACUUM")
+        self._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _base(self) -> tuple[int, bytes]:
+        row = self._database.row("SELECT base_seq, base_hash FROM chain")
+        return (row[0], row[1]) if row else (0, b"")
+
+    def _announced(self) -> int:
+        row = self._database.row(_ANNOUNCED)
+        return int(msgspec.json.decode(row[0])["base_seq"]) if row else 0
+
+    def _too_old(self, base: int, slack_us: int) -> int:
+        """Return the last of the oldest rows that are all too old, 0 where none is."""
+        if self._keep_us <= 0:
+            return 0
+        oldest_us = self._clock() - self._keep_us
+        first = self._database.row(
+            "SELECT seq FROM events WHERE seq = ? AND at_us < ?", (base + 1, oldest_us - slack_us)
+        )
+        if first is None:
+            return 0
+        young = self._database.row(
+            "SELECT seq FROM events WHERE seq > ? AND at_us >= ? ORDER BY seq LIMIT 1",
+            (base, oldest_us),
+        )
+        return young[0] - 1 if young else self._events.last_seq()
+
+    def _too_much(self, base: int, head: int) -> int:
+        """Return the last row to go so that the rest is small enough, 0 where it is."""
+        used = self.space().used
+        rows = head - base
+        if self._max_bytes <= 0 or used <= self._max_bytes or rows <= _FEWEST:
+            return 0
+        going = round(rows * (used - self._max_bytes * _SHRINK_TO) / used)
+        return base + min(going, rows - _FEWEST)
+
+    def _remove(self, base: int, base_hash: bytes, last: int) -> None:
+        rows = self._database.rows(ROWS, (base, last, _PIECE))
+        previous = base_hash
+        for expected, row in enumerate(rows, base + 1):
+            problem = row_fault(row, expected, previous)
+            if problem:
+                raise LedgerError(
+                    f"nothing is pruned from {self._database.path}: {problem}",
+                    "Keep a copy of the file, and see pktui audit verify",
+                )
+            previous = row[-1]
+        if len(rows) != last - base:
+            raise LedgerError(
+                f"nothing is pruned from {self._database.path}: rows are missing",
+                "Keep a copy of the file, and see pktui audit verify",
+            )
+        self._database.run("UPDATE chain SET base_seq = ?, base_hash = ?", (last, previous))
+        self._database.run("DELETE FROM events WHERE seq <= ?", (last,))
+        self._database.run(_ANSWERED, (rows[-1][1], _PIECE))

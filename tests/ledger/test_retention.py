@@ -1,0 +1,312 @@
+"""Old events go, the chain stays verifiable, and nothing that still counts is lost."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pktui.errors import LedgerError
+from pktui.ledger import Ledger, NewApproval, args_hash
+from pktui.settings import AuditSettings
+from tests.ledger.conftest import CLAUDE, MINUTE, Clock, Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+DAY = 24 * 60 * 60
+
+
+@pytest.fixture
+def keeping(file: Path, clock: Clock) -> Iterator[Callable[..., Ledger]]:
+    """Open the ledger with settings of its own; every one is closed at the end."""
+    opened: list[Ledger] = []
+
+    def open_with(**settings: Any) -> Ledger:
+        opened.append(Ledger.open(file, clock=clock, audit=AuditSettings(**settings)))
+        return opened[-1]
+
+    yield open_with
+    for one in opened:
+        one.close()
+
+
+def fill(ledger: Ledger, count: int, size: int = 10) -> None:
+    with ledger.transaction():
+        for number in range(count):
+            ledger.events.append("note", call_id=f"c{number}", reason="x" * size)
+
+
+def prune(ledger: Ledger) -> int:
+    """Prune all that is due; return how many pieces it took."""
+    ledger.retention.announce()
+    pieces = 0
+    while ledger.retention.step():
+        pieces += 1
+    return pieces
+
+
+def seqs(ledger: Ledger) -> list[int]:
+    return [event.seq for event in ledger.events.tail(0, 100_000)]
+
+
+def test_events_older_than_the_days_to_keep_go(
+    keeping: Callable[..., Ledger], clock: Clock
+) -> None:
+    ledger = keeping(keep_days=30)
+    fill(ledger, 10)
+    clock.forward(10 * DAY)
+    fill(ledger, 5)
+    clock.forward(20 * DAY + 3601)
+    assert prune(ledger) == 1
+    assert seqs(ledger) == [11, 12, 13, 14, 15, 16]
+    verification = ledger.events.verify()
+    assert (verification.ok, verification.rows, verification.base_seq) == (True, 6, 10)
+
+
+def test_a_prune_is_on_record_with_what_went(keeping: Callable[..., Ledger], clock: Clock) -> None:
+    ledger = keeping(keep_days=30)
+    fill(ledger, 10)
+    last = ledger.events.newest(1)[0].hash
+    clock.forward(31 * DAY)
+    fill(ledger, 1)
+    ledger.retention.announce(by="ada")
+    event = ledger.events.newest(1)[0]
+    assert event.kind == "prune"
+    assert json.loads(event.detail) == {
+        "base_seq": 10,
+        "base_hash": last,
+        "rows": 10,
+        "why": "age",
+        "by": "ada",
+    }
+
+
+def test_few_prunes_go_on_record_however_often_one_looks(
+    keeping: Callable[..., Ledger], clock: Clock
+) -> None:
+    ledger = keeping(keep_days=1)
+    for _ in range(40):
+        fill(ledger, 1)
+        clock.forward(600)
+    clock.forward(DAY - 600)
+    for _ in range(12):
+        clock.forward(599)
+        prune(ledger)
+    prunes = [event for event in ledger.events.tail(0, 1000) if event.kind == "prune"]
+    assert len(prunes) <= 6
+    assert ledger.events.verify().ok
+
+
+def test_a_log_that_is_too_large_loses_its_oldest(keeping: Callable[..., Ledger]) -> None:
+    ledger = keeping(max_megabytes=4)
+    fill(ledger, 5000, 1000)
+    assert ledger.retention.space().used > 5_000_000
+    assert prune(ledger) > 1
+    assert 3_000_000 < ledger.retention.space().used < 4_000_000
+    kept = seqs(ledger)
+    assert kept == list(range(kept[0], 5002))
+    verification = ledger.events.verify()
+    assert (verification.ok, verification.base_seq) == (True, kept[0] - 1)
+    assert ledger.retention.due() is None
+
+
+def test_nothing_goes_where_nothing_is_set_or_due(
+    keeping: Callable[..., Ledger], clock: Clock
+) -> None:
+    ledger = keeping(max_megabytes=0)
+    fill(ledger, 100, 10_000)
+    clock.forward(10_000 * DAY)
+    assert prune(ledger) == 0
+    assert prune(keeping(keep_days=20_000)) == 0
+    assert seqs(ledger) == list(range(1, 101))
+
+
+def test_an_empty_log_is_left_alone(keeping: Callable[..., Ledger], clock: Clock) -> None:
+    ledger = keeping(keep_days=1, max_megabytes=0.001)
+    clock.forward(3 * DAY)
+    assert prune(ledger) == 0
+    assert seqs(ledger) == []
+
+
+def test_a_log_whose_every_row_is_old_keeps_the_word_of_it(
+    keeping: Callable[..., Ledger], clock: Clock
+) -> None:
+    ledger = keeping(keep_days=1)
+    fill(ledger, 3)
+    clock.forward(3 * DAY)
+    prune(ledger)
+    (left,) = ledger.events.tail()
+    assert (left.seq, left.kind) == (4, "prune")
+    assert ledger.events.verify().ok
+    fill(ledger, 1)
+    assert ledger.events.verify().rows == 2
+
+
+def test_what_one_process_began_another_ends(keeping: Callable[..., Ledger], clock: Clock) -> None:
+    ledger = keeping(keep_days=1)
+    fill(ledger, 1000)
+    clock.forward(3 * DAY)
+    ledger.retention.announce()
+    assert ledger.retention.step()
+    assert ledger.events.verify().ok
+    other = keeping()
+    while other.retention.step():
+        assert other.events.verify().ok
+    assert not ledger.retention.step()
+    assert len(seqs(ledger)) == 1
+
+
+def test_appending_goes_on_while_a_log_is_pruned(
+    keeping: Callable[..., Ledger], clock: Clock
+) -> None:
+    ledger, gateway = keeping(keep_days=1), keeping()
+    fill(ledger, 1000)
+    clock.forward(3 * DAY)
+    ledger.retention.announce()
+    while ledger.retention.step():
+        fill(gateway, 1)
+    assert gateway.events.verify().ok
+
+
+def test_a_verification_under_way_follows_the_base(
+    keeping: Callable[..., Ledger], clock: Clock
+) -> None:
+    ledger, other = keeping(keep_days=1), keeping()
+    fill(ledger, 4500)
+    clock.forward(3 * DAY)
+    ledger.retention.announce()
+
+    def prune_meanwhile(done: int, of: int) -> None:
+        while ledger.retention.step():
+            pass
+
+    verification = other.events.verify(prune_meanwhile)
+    assert verification.ok, verification.problem
+
+
+def test_quota_and_open_approvals_outlive_their_events(
+    keeping: Callable[..., Ledger], clock: Clock
+) -> None:
+    ledger = keeping(keep_days=1)
+    limit = Limit(max=Decimal(3), window_us=90 * DAY * 1_000_000)
+    ledger.counters.reserve([limit], "c1")
+    asked = {
+        word: ledger.approvals.open(
+            NewApproval(
+                caller=CLAUDE,
+                server="memory",
+                tool="store",
+                arguments={"word": word},
+                args_hash=args_hash({"word": word}),
+                expires_us=clock() + (90 * DAY * 1_000_000 if word != "expired" else MINUTE),
+            )
+        )
+        for word in ("pending", "allowed", "denied", "expired")
+    }
+    for word in ("allowed", "denied"):
+        ledger.approvals.decide(
+            asked[word].id, word == "allowed", by="ada", args_hash=asked[word].args_hash
+        )
+    grant, token = ledger.grants.create("ci", ["*"])
+    clock.forward(3600)
+    ledger.approvals.expire()
+    clock.forward(3 * DAY)
+    prune(ledger)
+    assert ledger.counters.usage(limit)[0] == 1
+    assert ledger.grants.find(token) == grant
+    left = {one.arguments: one.status for one in ledger.approvals.recent()}
+    assert left == {
+        '{"word":"pending"}': "pending",
+        '{"word":"allowed"}': "allowed",
+        '{"word":"denied"}': "denied",
+    }
+    assert ledger.events.verify().ok
+    clock.forward(100 * DAY)
+    ledger.approvals.expire()
+    fill(ledger, 1)
+    clock.forward(3 * DAY)
+    prune(ledger)
+    assert ledger.approvals.recent() == ()
+    assert ledger.events.verify().ok
+
+
+def test_a_log_that_was_tampered_with_is_not_pruned(
+    keeping: Callable[..., Ledger], clock: Clock, file: Path
+) -> None:
+    ledger = keeping(keep_days=1)
+    fill(ledger, 10)
+    clock.forward(3 * DAY)
+    with closing(sqlite3.connect(file, isolation_level=None)) as raw:
+        raw.execute("DROP TRIGGER events_are_never_edited")
+        raw.execute("UPDATE events SET reason = '' WHERE seq = 7")
+    with pytest.raises(LedgerError, match=r"nothing is pruned from .*: row 7 was edited"):
+        prune(ledger)
+    assert seqs(ledger) == list(range(1, 12))
+    assert ledger.events.verify().seq == 7
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (
+            "UPDATE chain SET base_seq = 15, base_hash = (SELECT hash FROM events WHERE seq = 15)",
+            "rows up to 15 were removed, and no prune is on record that removed them",
+        ),
+        ("UPDATE chain SET base_hash = zeroblob(32)", "row 11 was edited"),
+    ],
+)
+def test_removing_more_than_was_announced_is_found(
+    keeping: Callable[..., Ledger], clock: Clock, file: Path, statement: str, words: str
+) -> None:
+    ledger = keeping(keep_days=1)
+    fill(ledger, 10)
+    clock.forward(2 * DAY)
+    fill(ledger, 10)
+    prune(ledger)
+    assert ledger.events.verify().ok
+    with closing(sqlite3.connect(file, isolation_level=None)) as raw:
+        raw.execute(statement)
+        raw.execute("DELETE FROM events WHERE seq <= (SELECT base_seq FROM chain)")
+    assert ledger.events.verify().problem.startswith(words)
+
+
+def test_anchors_of_rows_that_went_no_longer_count(
+    keeping: Callable[..., Ledger], clock: Clock, tmp_path: Path
+) -> None:
+    ledger = keeping(keep_days=1, anchor=str(tmp_path / "anchors"))
+    fill(ledger, 10)
+    ledger.anchors.write()
+    clock.forward(3 * DAY)
+    fill(ledger, 10)
+    ledger.anchors.write()
+    prune(ledger)
+    verification = ledger.events.verify()
+    assert (verification.ok, verification.anchors) == (True, 2)
+    clock.forward(3 * DAY)
+    prune(ledger)
+    verification = ledger.events.verify()
+    assert (verification.ok, verification.anchors) == (True, 0)
+
+
+def test_what_went_leaves_space_that_is_given_back(
+    keeping: Callable[..., Ledger], clock: Clock, file: Path
+) -> None:
+    ledger = keeping(keep_days=1)
+    fill(ledger, 400, 50_000)
+    clock.forward(3 * DAY)
+    fill(ledger, 10)
+    assert not ledger.retention.wasteful()
+    prune(ledger)
+    assert ledger.retention.wasteful()
+    before = file.stat().st_size
+    ledger.retention.compact()
+    assert file.stat().st_size < before / 10
+    assert ledger.retention.space().free == 0
+    assert ledger.events.verify().ok
+    fill(ledger, 1)
