@@ -52,6 +52,8 @@ class Endpoint(msgspec.Struct, frozen=True):
 
         Credentials were given for this origin (scheme, host and port) and for no other.
         """
+        if not location:
+            return None
         try:
             there = parse_endpoint(urljoin(self._url, location), "")
         except (SettingsError, ValueError):

@@ -53,6 +53,7 @@ class Link:
         self.endpoint = endpoint
         self._lock = threading.Lock()
         self._idle: list[tuple[float, http.client.HTTPConnection]] = []
+        self._closed = False
         self._context: ssl.SSLContext | None = None
 
     def warm(self) -> None:
@@ -75,14 +76,15 @@ class Link:
     def keep(self, connection: http.client.HTTPConnection) -> None:
         """Keep a connection whose last answer was read to its end."""
         with self._lock:
-            if len(self._idle) < _KEPT:
+            if len(self._idle) < _KEPT and not self._closed:
                 self._idle.append((time.monotonic(), connection))
                 return
         connection.close()
 
     def close(self) -> None:
-        """Close what is kept."""
+        """Close what is kept, and keep nothing more."""
         with self._lock:
+            self._closed = True
             idle, self._idle = self._idle, []
         for _, connection in idle:
             connection.close()

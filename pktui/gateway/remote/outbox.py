@@ -134,20 +134,28 @@ class Crew:
     def __init__(self, name: str) -> None:
         self._name = name
         self._lock = threading.Lock()
-        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._idle = 0
+        self._threads = 0
 
     def do(self, job: Callable[[], None]) -> None:
         """Have the job done at once, by a thread of its own."""
         with self._lock:
             free = self._idle > 0
             self._idle -= free
+            self._threads += not free
         self._jobs.put(job)
         if not free:
             threading.Thread(target=self._work, name=self._name, daemon=True).start()
 
+    def dismiss(self) -> None:
+        """Let every thread go when it has done its job."""
+        for _ in range(self._threads):
+            self._jobs.put(None)
+
     def _work(self) -> None:
-        while True:
-            self._jobs.get()()
+        while (job := self._jobs.get()) is not None:
+            job()
+            del job
             with self._lock:
                 self._idle += 1

@@ -102,6 +102,7 @@ class RemoteServer:
         if self._session.id and not self._lost:
             self._say_goodbye()
         self._link.close()
+        self._crew.dismiss()
         return self._status
 
     # on the way out
