@@ -24,7 +24,10 @@ MODES: tuple[Mode, ...] = ("hybrid", "meaning", "words", "exact")
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who asks. The current session belongs to `key`: the grant, else agent and directory."""
+    """Who asks. The current session belongs to `key`: the grant, else agent and directory.
+
+    A grant is authenticated and an agent's name is not, so that no name can stand for a grant.
+    """
 
     agent: str = ""
     grant: str = ""
@@ -32,8 +35,10 @@ class Identity(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The name that the current session is kept under."""
-        return self.grant or f"{self.agent}@{self.project}"
+        """The name that the current session is kept under; "" for one who says nothing."""
+        if self.grant:
+            return f"grant {self.grant}"
+        return f"agent {self.agent}\n{self.project}" if self.agent or self.project else ""
 
 
 class Session(msgspec.Struct, frozen=True):

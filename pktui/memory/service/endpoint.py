@@ -6,9 +6,10 @@ web page could rebind, so it is off here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, TextContent, Tool
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 
+CLIENT_INFO_KEY = "io.modelcontextprotocol/clientInfo"
+
 CallTool = Callable[[str, dict[str, Any], "Identity", str], Awaitable["ToolAnswer"]]
 
 
@@ -50,7 +53,8 @@ def session_manager(call_tool: CallTool) -> StreamableHTTPSessionManager:
         context: ServerRequestContext, params: CallToolRequestParams
     ) -> CallToolResult:
         assert context.request is not None  # every message comes in an HTTP request
-        who, key = identity_of(context.request), key_of(context.request)
+        who = _named(identity_of(context.request), context.params or {})
+        key = key_of(context.request)
         answer = await call_tool(params.name, params.arguments or {}, who, key)
         return CallToolResult(
             content=[TextContent(text=answer.text)],
@@ -70,3 +74,13 @@ def session_manager(call_tool: CallTool) -> StreamableHTTPSessionManager:
     return StreamableHTTPSessionManager(
         server, json_response=True, stateless=True, max_request_body_size=MAX_BODY_BYTES
     )
+
+
+def _named(who: Identity, params: Mapping[str, Any]) -> Identity:
+    """Name an agent that no header names by what it says of itself in the request."""
+    meta = params.get("_meta")
+    info = meta.get(CLIENT_INFO_KEY) if isinstance(meta, Mapping) else None
+    name = info.get("name") if isinstance(info, Mapping) else None
+    if who.agent or not isinstance(name, str):
+        return who
+    return msgspec.structs.replace(who, agent=name)

@@ -108,6 +108,8 @@ class Store:
     ) -> Session:
         """Start a session and make it the identity's current one (not where `current` is false).
 
+        One who does not say who it is has no current session, as others could not be told apart.
+
         `request`, here and below, is a key that the same request bears when it comes again: it is
         carried out once, and answered as the first time.
         """

@@ -38,6 +38,11 @@ _HOW_TO_LOG = (
     "Use `end_session` when finished."
 )
 
+_NAMELESS = (
+    "This client does not say who it is: give `sessionId={0}` with every `log_message` and with "
+    "`end_session`."
+)
+
 
 def start(memory: Store, who: Identity, arguments: Arguments) -> ToolAnswer:
     """`start_logging_session`."""
@@ -45,7 +50,7 @@ def start(memory: Store, who: Identity, arguments: Arguments) -> ToolAnswer:
     earlier = memory.current_session(who)
     session = memory.start_session(name, who, request=arguments.request)
     heading = f"✅ Started session #{session.id}" + (f': "{name}"' if name else "")
-    note = ""
+    note = "" if who.key else _NAMELESS.format(session.id)
     if earlier is not None and earlier.id != session.id:
         note = (
             f"Session #{earlier.id} is still active; "

@@ -12,6 +12,7 @@ import pytest
 
 from pktui.errors import MemoryUnavailable, StoreError
 from pktui.memory.client import MemoryClient
+from pktui.memory.records import Identity
 from pktui.memory.service import run
 from pktui.memory.service.ownership import Ownership
 from pktui.memory.starting import listens
@@ -22,6 +23,7 @@ from tests.support.memory_service import running_service
 if TYPE_CHECKING:
     from pktui.memory.embed import Embedder
 
+ADA = Identity("claude-code", "", "/home/ada")
 HALF_HOUR = MemorySettings(idle_minutes=30)
 
 
@@ -46,7 +48,7 @@ def until(condition: Callable[[], bool]) -> None:
 def test_the_service_ends_when_idle_for_long_enough(paths: Paths) -> None:
     clock = Clock()
     with running_service(paths, settings=HALF_HOUR, monotonic=clock) as service:
-        client = MemoryClient(paths, start=False)
+        client = MemoryClient(paths, ADA, start=False)
         client.start_session("busy")
         until(lambda: not service.activity.busy and client.status().model_state == "ready")
         clock.now += 30 * 60 - 1
@@ -59,7 +61,7 @@ def test_the_service_ends_when_idle_for_long_enough(paths: Paths) -> None:
 def test_a_request_keeps_the_service_awake(paths: Paths) -> None:
     clock = Clock()
     with running_service(paths, settings=HALF_HOUR, monotonic=clock) as service:
-        client = MemoryClient(paths, start=False)
+        client = MemoryClient(paths, ADA, start=False)
         client.start_session("busy")
         for _ in range(3):
             until(lambda: not service.activity.busy)
@@ -80,7 +82,7 @@ def test_the_service_does_not_end_before_every_vector_is_made(paths: Paths) -> N
     with running_service(
         paths, settings=HALF_HOUR, monotonic=clock, load_embedder=slow_model
     ) as service:
-        client = MemoryClient(paths, start=False)
+        client = MemoryClient(paths, ADA, start=False)
         client.start_session()
         client.log("user", "waits for its vector")
         until(lambda: not service.activity.busy)
@@ -91,7 +93,7 @@ def test_the_service_does_not_end_before_every_vector_is_made(paths: Paths) -> N
         until(lambda: not listens(paths.memory_socket))
         client.close()
     with running_service(paths):
-        client = MemoryClient(paths, start=False)
+        client = MemoryClient(paths, ADA, start=False)
         client.sessions()
         assert client.status().vectors == 1
         client.close()
@@ -105,7 +107,7 @@ def test_words_are_found_while_the_model_is_loading(paths: Paths) -> None:
         return WordsEmbedder()
 
     with running_service(paths, load_embedder=slow_model):
-        client = MemoryClient(paths, start=False)
+        client = MemoryClient(paths, ADA, start=False)
         client.start_session()
         client.log("user", "a stoat in winter")
         early = client.search("stoat")
@@ -125,7 +127,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_search_by_words(
         raise StoreError("the weights are not what they should be", "Install them again")
 
     with running_service(paths, load_embedder=broken_model):
-        client = MemoryClient(paths, start=False)
+        client = MemoryClient(paths, ADA, start=False)
         client.start_session()
         client.log("user", "a stoat in winter")
         until(lambda: client.status().model_state == "failed")
@@ -137,7 +139,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_search_by_words(
 
 def test_inactive_sessions_end_by_themselves(paths: Paths) -> None:
     with running_service(paths, settings=MemorySettings(session_timeout_minutes=0)):
-        client = MemoryClient(paths, start=False)
+        client = MemoryClient(paths, ADA, start=False)
         session = client.start_session("forgotten")
         until(lambda: client.session(session.id).status == "ended")
         client.close()
@@ -151,7 +153,7 @@ def test_the_service_does_not_wait_for_a_model_that_is_loading(paths: Paths) -> 
         return WordsEmbedder()
 
     with running_service(paths, load_embedder=slow_model) as service:
-        client = MemoryClient(paths, start=False)
+        client = MemoryClient(paths, ADA, start=False)
         client.sessions()
         client.stop()
         assert service.lingering
@@ -161,7 +163,7 @@ def test_the_service_does_not_wait_for_a_model_that_is_loading(paths: Paths) -> 
 
 def test_stop_ends_the_service_and_returns_when_it_is_gone(paths: Paths) -> None:
     with running_service(paths):
-        client = MemoryClient(paths, start=False)
+        client = MemoryClient(paths, ADA, start=False)
         client.start_session("kept")
         client.stop()
         assert paths.memory_lock.read_text() == ""
@@ -174,7 +176,7 @@ def test_the_service_ends_when_its_data_directory_goes_away(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with running_service(paths) as service:
-        client = MemoryClient(paths, start=False)
+        client = MemoryClient(paths, ADA, start=False)
         client.start_session("lost")
         client.close()
         shutil.rmtree(paths.data_dir, ignore_errors=True)
@@ -189,7 +191,7 @@ def test_a_store_that_cannot_be_opened_is_told_to_every_request(
     paths.data_dir.mkdir(parents=True)
     paths.memory_dir.write_text("no directory")
     with running_service(paths) as service:
-        client = MemoryClient(paths, start=False)
+        client = MemoryClient(paths, ADA, start=False)
         with pytest.raises(StoreError, match=str(paths.memory_dir)):
             client.sessions()
         until(lambda: service.failure is not None)
@@ -202,7 +204,7 @@ def test_what_is_not_there_is_said_in_the_shape_of_every_failure(
     paths: Paths,
 ) -> None:
     with running_service(paths):
-        client = MemoryClient(paths, start=False)
+        client = MemoryClient(paths, ADA, start=False)
         client.sessions()
         connection = client._transport._connection()
         for method, target, body, status, words in (

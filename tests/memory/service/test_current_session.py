@@ -1,0 +1,100 @@
+"""Whose current session is whose, over stateless HTTP: nothing but the request says who asks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pktui.memory.client import MemoryClient
+from pktui.memory.records import Identity
+from tests.support.memory_service import paths_in, running_service
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
+
+ADA = Identity("claude-code", "", "/home/ada/shop")
+OTHERS = [
+    Identity("claude-code", "", "/home/ada/blog"),
+    Identity("codex", "", "/home/ada/shop"),
+    Identity("claude-code", "night", "/home/ada/shop"),
+    Identity("", "", "/home/ada/shop"),
+    Identity("grant night", "", ""),
+    Identity("", "agent claude-code\n/home/ada/shop", ""),
+    Identity(),
+]
+MODERN = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+def use(paths: Paths, who: Identity, tool: str, _meta: Any = None, /, **arguments: Any) -> Any:
+    """Call a tool in one HTTP request of its own, with no connection or state before it."""
+    params: dict[str, Any] = {"name": tool, "arguments": arguments}
+    if _meta:
+        params["_meta"] = _meta
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    client = MemoryClient(paths, who, start=False)
+    answer = client.mcp(json.dumps(body).encode())
+    client.close()
+    assert answer is not None
+    return json.loads(answer)["result"]
+
+
+def started(paths: Paths, who: Identity, _meta: Any = None, /) -> int:
+    return int(use(paths, who, "start_logging_session", _meta)["structuredContent"]["sessionId"])
+
+
+def logged_to(paths: Paths, who: Identity, _meta: Any = None, /) -> int | None:
+    result = use(paths, who, "log_message", _meta, role="user", content="x")
+    return None if result["isError"] else int(result["structuredContent"]["sessionId"])
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_no_other_client_takes_or_ends_a_current_session(served: Paths, other: Identity) -> None:
+    mine = started(served, ADA)
+    assert logged_to(served, other) is None
+    theirs = started(served, other)
+    assert logged_to(served, ADA) == mine
+    assert logged_to(served, other) == (theirs if other.key else None)
+    use(served, other, "end_session")
+    assert logged_to(served, ADA) == mine
+    use(served, ADA, "end_session")
+    assert logged_to(served, ADA) is None
+
+
+def test_a_grant_has_one_session_wherever_its_agent_works(served: Paths) -> None:
+    mine = started(served, Identity("claude-code", "night", "/home/ada/shop"))
+    assert logged_to(served, Identity("codex", "night", "/srv")) == mine
+
+
+def test_a_client_without_headers_is_known_by_what_it_says_of_itself(served: Paths) -> None:
+    names = [
+        {**MODERN, "io.modelcontextprotocol/clientInfo": {"name": name, "version": "1"}}
+        for name in ("one", "two")
+    ]
+    first, second = (started(served, Identity(), meta) for meta in names)
+    assert [logged_to(served, Identity(), meta) for meta in names] == [first, second]
+    session = MemoryClient(served, start=False).session(first)
+    assert session.agent == "one"
+
+
+def test_a_client_that_says_nothing_is_told_to_name_its_session(served: Paths) -> None:
+    answer = use(served, Identity(), "start_logging_session")
+    number = answer["structuredContent"]["sessionId"]
+    for text in (answer["content"][0]["text"], answer["structuredContent"]["instructions"]):
+        assert f"`sessionId={number}`" in text
+    logged = use(served, Identity(), "log_message", role="user", content="x", sessionId=number)
+    assert not logged["isError"]
+    assert not use(served, Identity(), "end_session", sessionId=number)["isError"]
+
+
+def test_a_current_session_survives_the_service(tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+    with running_service(paths):
+        mine, theirs = started(paths, ADA), started(paths, OTHERS[0])
+    with running_service(paths):
+        assert (logged_to(paths, ADA), logged_to(paths, OTHERS[0])) == (mine, theirs)
