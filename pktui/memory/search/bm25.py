@@ -55,18 +55,19 @@ def query_terms(words: Sequence[str]) -> dict[str, float]:
 def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
     """Return how well the terms fit each document and each group of the corpus."""
     size, groups = len(corpus), corpus.group_count
+    living, living_groups = corpus.living, int(np.count_nonzero(corpus.group_lengths))
     documents = np.zeros(size, np.float32)
     by_group = np.zeros(groups, np.float32)
     matched = np.zeros(size, np.bool_)
     scratch = np.zeros(size, np.float32)
-    scale = _scale(corpus.words.lengths, _SATURATION, _LENGTH)
-    group_scale = _scale(corpus.group_lengths, _GROUP_SATURATION, _GROUP_LENGTH)
+    scale = _scale(corpus.words.lengths, living, _SATURATION, _LENGTH)
+    group_scale = _scale(corpus.group_lengths, living_groups, _GROUP_SATURATION, _GROUP_LENGTH)
     possible = group_possible = 1e-9
     for term, weight in weights.items():
         positions, counts = corpus.words.find(term)
         if not len(positions):
             continue
-        rarity = weight * _rarity(size, len(positions))
+        rarity = weight * _rarity(living, len(positions))
         possible += rarity
         matched[positions] = True
         strengths = rarity * counts / (counts + scale[positions])
@@ -75,7 +76,7 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
         else:
             _spread(corpus, positions, strengths, scratch, documents)
         in_group = np.bincount(corpus.slots[positions], counts, groups).astype(np.float32)
-        group_rarity = weight * _rarity(groups, int(np.count_nonzero(in_group)))
+        group_rarity = weight * _rarity(living_groups, int(np.count_nonzero(in_group)))
         group_possible += group_rarity
         by_group += group_rarity * in_group / (in_group + group_scale)
     return WordEvidence(documents / possible, by_group / group_possible, matched)
@@ -103,10 +104,10 @@ def _spread(
         scratch[at] = 0
 
 
-def _scale(lengths: Floats, saturation: float, influence: float) -> Floats:
-    mean = max(float(lengths.mean()), 1.0) if len(lengths) else 1.0
+def _scale(lengths: Floats, living: int, saturation: float, influence: float) -> Floats:
+    mean = max(float(lengths.sum()) / max(living, 1), 1.0)
     return np.asarray(saturation * (1 - influence + influence * lengths / mean), np.float32)
 
 
 def _rarity(size: int, holding: int) -> float:
-    return float(np.log1p((size - holding + 0.5) / (holding + 0.5)))
+    return float(np.log1p(max(size - holding + 0.5, 0) / (holding + 0.5)))

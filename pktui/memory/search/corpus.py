@@ -57,8 +57,7 @@ class Corpus:
         """Ids that have no vectors yet, oldest first."""
         self.living = 0
         """The number of documents that were not removed."""
-        self.removals = 0
-        """How often documents were removed."""
+        self._unpurged = False
         self._keep_texts = keep_texts
         self._positions: dict[int, int] | None = None if keep_texts else {}
         """Of living documents by id, where the ids are not in order."""
@@ -219,9 +218,12 @@ class Corpus:
         self._bury(self._members.pop(group, array("i")))
 
     def _bury(self, positions: Sequence[int]) -> None:
-        self.alive[np.asarray(positions, np.int32)] = False
+        gone = np.asarray(positions, np.int32)
+        self.alive[gone] = False
+        np.subtract.at(self.group_lengths, self.slots[gone], self.words.lengths[gone])
+        self.words.lengths[gone] = 0
         self.living -= len(positions)
-        self.removals += 1
+        self._unpurged = True
         self.passages.forget(positions)
         for position in positions:
             document_id = int(self.ids[position])
@@ -235,8 +237,11 @@ class Corpus:
     def arrays(self) -> Arrays:
         """Return all it is made of, to be written while it goes on changing.
 
-        A removal meanwhile may show in it: compare `removals` before and after.
+        Nothing of removed documents is left in it, unless one is removed meanwhile.
         """
+        if self._unpurged:
+            self.words.purge(self.alive)
+            self._unpurged = False
         columns = {name: [column.values.copy()] for name, column in self._columns()}
         return {
             **columns,
@@ -252,17 +257,25 @@ class Corpus:
         corpus = cls(dimension, keep_texts=True)
         for name, column in corpus._columns():
             column.extend(archive.arrays[name])
-        corpus.words = WordIndex.of(archive.part("words"))
-        corpus.passages = Passages.of(archive.part("passages"), dimension)
-        corpus.texts = Texts.of(archive.part("texts"))
-        corpus.origins = Texts.of(archive.part("origins"))
+        corpus.adopt(archive)
         corpus._slot_of = {group: slot for slot, group in enumerate(corpus.groups.tolist())}
         corpus._gather_members()
         corpus.living = int(np.count_nonzero(corpus.alive))
+        corpus.passages.living = int(np.count_nonzero(corpus.alive[corpus.passages.owners]))
         waiting = corpus.alive.copy()
         waiting[corpus.passages.owners] = False
         corpus.pending = dict.fromkeys(corpus.ids[waiting].tolist())
         return corpus
+
+    def adopt(self, archive: Archive) -> None:
+        """Read words, vectors and texts from the archive from now on.
+
+        It must be of `arrays`, and nothing added or removed since.
+        """
+        self.words.adopt(archive.part("words"))
+        self.passages = Passages.of(archive.part("passages"), self.passages.dimension)
+        self.texts = Texts.of(archive.part("texts"))
+        self.origins = Texts.of(archive.part("origins"))
 
     def _gather_members(self) -> None:
         living = np.flatnonzero(self.alive).astype(np.int32)

@@ -61,9 +61,13 @@ class Texts:
         self._new += [text.encode() for text in texts]
 
     def forget(self, position: int) -> None:
-        """Drop a text that was removed, where it is not packed."""
-        if position >= len(self._old):
-            self._new[position - len(self._old)] = b""
+        """Blank a text that was removed."""
+        old = len(self._old)
+        if position < old:
+            first, last = self._old.starts[position : position + 2]
+            self._old.data[first:last] = 0
+        else:
+            self._new[position - old] = b""
 
     def holding(self, wanted: str, allowed: Bools) -> Bools:
         """Return which of the allowed texts hold the wanted one, in any case."""

@@ -48,6 +48,15 @@ class _Segment:
         part = slice(int(self.starts[at]), int(self.starts[at + 1]))
         return self.positions[part], self.counts[part]
 
+    def only(self, alive: npt.NDArray[np.bool_]) -> _Segment:
+        """Return what it says about the documents that are alive."""
+        kept = alive[self.positions]
+        sums = np.concatenate([[0], np.cumsum(kept)])
+        sizes = sums[self.starts[1:]] - sums[self.starts[:-1]]
+        held = sizes > 0
+        starts = np.concatenate([[0], np.cumsum(sizes[held])]).astype(np.int64)
+        return _Segment(self.ids[held], starts, self.positions[kept], self.counts[kept])
+
 
 class WordIndex:
     """Terms to documents. Not thread-safe: the owner holds its lock around every call."""
@@ -99,7 +108,7 @@ class WordIndex:
         return np.concatenate([p for p, _ in parts]), np.concatenate([c for _, c in parts])
 
     def arrays(self) -> Arrays:
-        """Return what it is made of; see `of`."""
+        """Return what it is made of; see `adopt`."""
         self._close_segment()
         parts = {
             f"{name}.{at}": [values]
@@ -118,20 +127,35 @@ class WordIndex:
             "lengths": [self.lengths],
         }
 
-    @classmethod
-    def of(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> WordIndex:
-        """Return the index that the arrays were made of."""
-        index = cls()
-        index._lengths.extend(arrays["lengths"])
-        known = arrays["terms"].tobytes().decode()
-        index._terms = {term: n for n, term in enumerate(known.split("\n") if known else ())}
-        at = 0
-        while f"ids.{at}" in arrays:
+    def adopt(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Read from the arrays from now on; they must hold all that was added."""
+        if not self._terms:
+            known = arrays["terms"].tobytes().decode()
+            self._terms = {term: n for n, term in enumerate(known.split("\n") if known else ())}
+            self._lengths.extend(arrays["lengths"])
+        segments: list[_Segment] = []
+        while f"ids.{(at := len(segments))}" in arrays:
             ids, starts = arrays[f"ids.{at}"], arrays[f"starts.{at}"]
             positions, counts = arrays[f"positions.{at}"], arrays[f"counts.{at}"]
-            index._segments.append(_Segment(ids, starts, positions, counts))
-            at += 1
-        return index
+            segments.append(_Segment(ids, starts, positions, counts))
+        self._segments = segments
+        self._open = {}
+        self._open_documents = 0
+
+    def purge(self, alive: npt.NDArray[np.bool_]) -> None:
+        """Forget the documents that are not alive, by position, and terms that no other has."""
+        self._close_segment()
+        self._segments = [segment.only(alive) for segment in self._segments]
+        used = np.zeros(len(self._terms), np.bool_)
+        for segment in self._segments:
+            used[segment.ids] = True
+        numbers = np.cumsum(used, dtype=np.int32) - 1
+        known = [term for term, number in self._terms.items() if used[number]]
+        self._terms = {term: number for number, term in enumerate(known)}
+        self._numbers_of.clear()
+        self._segments = [
+            _Segment(numbers[s.ids], s.starts, s.positions, s.counts) for s in self._segments
+        ]
 
     def _numbers(self, text: str) -> list[int]:
         """Return the numbers of the terms in the text, in order."""

@@ -126,6 +126,7 @@ class Background:
         if quiet or store.upkeep_due():
             self._untidy = False
             store.optimize()
+            store.save_index(quiet=quiet)
 
     def _give_way(self) -> None:
         waited = 0.0

@@ -14,7 +14,7 @@ from pktui.memory.times import microseconds
 from pktui.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
 TITLE_CHARACTERS = 80
@@ -169,6 +169,18 @@ def grown(listed: Listed, messages: Iterable[Message]) -> Listed:
         if not title and message.role == "user":
             title = first_line(message.content)
     session = msgspec.structs.replace(session, message_count=count, last_activity=last, title=title)
+    return Listed(session, listed.owner, listed.touched_at, listed.request)
+
+
+def with_messages(listed: Listed, count: int, last: datetime, titles: Mapping[int, str]) -> Listed:
+    """Return the session with so many messages, the last of that time, and its known title."""
+    known = listed.session
+    session = msgspec.structs.replace(
+        known,
+        message_count=count,
+        last_activity=last if known.last_activity is None else max(last, known.last_activity),
+        title=known.title or titles.get(known.id, ""),
+    )
     return Listed(session, listed.owner, listed.touched_at, listed.request)
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pktui.memory.records import ROLES, Entry, Message
 from pktui.memory.search.corpus import Corpus, Document
 from pktui.memory.store import schema
-from pktui.memory.store.catalogue import Listed, grown
+from pktui.memory.store.catalogue import Listed, grown, with_messages
 from pktui.memory.store.requests import REMEMBERED
 from pktui.memory.times import from_microseconds, microseconds
 
@@ -43,9 +43,12 @@ def _load_messages(state: State) -> None:
     """Count every message into its session; a session's row is removed first, so that messages
     without one belong to a deletion that a crash cut short, or to an import that never ended.
     """
+    last = state.index.restore(state)
+    _raise_mark(state, "message", [last])
+    _count_restored(state)
     orphaned: set[int] = set()
     grown_sessions: dict[int, Listed] = {}
-    for batch in _by_id(state):
+    for batch in _by_id(state, last):
         messages = schema.read_messages(batch)
         _raise_mark(state, "message", [message.id for message in messages])
         kept = []
@@ -73,14 +76,33 @@ def _load_requests(state: State) -> None:
     state.requests.fill("message", ((key, message_id) for message_id, key in known))
 
 
-def _by_id(state: State) -> Iterator[pa.Table]:
-    """Yield the messages in parts, in the order of their ids."""
-    ids = state.messages_table.read(["id"])["id"].to_numpy()
+def _count_restored(state: State) -> None:
+    """Count the messages that came from the saved index into their sessions."""
+    corpus = state.messages
+    counts = np.bincount(corpus.slots[corpus.alive], minlength=corpus.group_count)
+    latest = np.full(corpus.group_count, np.iinfo(np.int64).min)
+    np.maximum.at(latest, corpus.slots[corpus.alive], corpus.times[corpus.alive])
+    counted = [
+        with_messages(
+            state.catalogue.get(group), count, from_microseconds(last), state.index.titles
+        )
+        for group, count, last in zip(
+            corpus.groups.tolist(), counts.tolist(), latest.tolist(), strict=True
+        )
+        if count and state.catalogue.has(group)
+    ]
+    state.catalogue.fill(counted)
+
+
+def _by_id(state: State, last: int) -> Iterator[pa.Table]:
+    """Yield the messages after the id `last` in parts, in the order of their ids."""
+    where = f"id > {last}"
+    ids = state.messages_table.read(["id"], where)["id"].to_numpy()
     if np.all(ids[1:] > ids[:-1]):
-        for batch in state.messages_table.batches(schema.MESSAGE_COLUMNS):
+        for batch in state.messages_table.batches(schema.MESSAGE_COLUMNS, where):
             yield pa.Table.from_batches([batch])
         return
-    rows = state.messages_table.read().sort_by("id")
+    rows = state.messages_table.read(where=where).sort_by("id")
     for start in range(0, len(rows), _BATCH):
         yield rows.slice(start, _BATCH)
 

@@ -6,6 +6,8 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pktui.memory.store.loading import entry_text
 from pktui.memory.store.vector_table import Kind, VectorRows, sequence_numbers
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pktui.memory.store.messages import Messages
     from pktui.memory.store.state import State
 
+_NONE = 2**62
 _REINDEX = "Run pktui memory reindex to make them anew"
 
 
@@ -43,16 +46,32 @@ class Meaning:
         """Read the vectors that are there; remove those whose text is gone."""
         vectors = self._state.vectors
         gone: dict[Kind, set[int]] = {"message": set(), "entry": set()}
+        known = self._restored()
         for corpus in (self._state.messages, self._state.knowledge):
-            corpus.forget_vectors(vectors.dimension)
-        for rows in vectors.batches():
+            if not (known and corpus is self._state.messages):
+                corpus.forget_vectors(vectors.dimension)
+        first = min(self._state.messages.pending, default=_NONE) if known else 0
+        for rows in vectors.batches(f"kind = 'entry' OR ref_id >= {first}" if known else ""):
             corpus = self._corpus(rows.kind)
             gone[rows.kind] |= {one for one in rows.ids if corpus.position(one) is None}
+            if rows.kind == "message" and known:
+                rows = rows.only(corpus.pending)
             corpus.add_vectors(rows.ids, rows.passages, rows.vectors)
         for kind, ids in gone.items():
             if ids:
                 listed = ",".join(str(one) for one in sorted(ids))
                 vectors.delete(f"kind = '{kind}' AND ref_id IN ({listed})")
+
+    def _restored(self) -> bool:
+        """Tell whether the vectors that the saved index holds are those in the table."""
+        corpus = self._state.messages
+        if not len(corpus.passages):
+            return False
+        held = self._state.vectors.message_ids()
+        waiting = np.fromiter(corpus.pending, np.int64, len(corpus.pending))
+        held = np.sort(held[~np.isin(held, waiting)])
+        owners = corpus.passages.owners
+        return np.array_equal(held, np.sort(corpus.ids[owners[corpus.alive[owners]]]))
 
     def waiting(self, state: ModelState, note: str) -> None:
         """Say why there is no model yet, or none at all."""
@@ -81,6 +100,7 @@ class Meaning:
         """Drop all vectors, so that `embed_pending` makes them anew; returns how many wait."""
         vectors = self._state.vectors
         with vectors.lock:
+            self._state.index.forget()
             vectors.clear()
             with self._state.lock:
                 for corpus in (self._state.messages, self._state.knowledge):
@@ -164,8 +184,6 @@ def _first(corpus: Corpus, limit: int) -> list[int]:
 def _vector_rows(
     kind: Kind, chosen: Sequence[tuple[_Text, Passage]], vectors: object
 ) -> VectorRows:
-    import numpy as np
-
     ids = [one.id for one, _ in chosen]
     return VectorRows(
         kind=kind,

@@ -131,6 +131,7 @@ class Sessions:
         state = self._state
         with state.writing:
             listed = self._get(session_id)
+            state.index.forget()
             state.keep_marks()
             state.sessions_table.delete(f"id = {session_id}")
             with state.lock:

@@ -18,6 +18,7 @@ from pktui.memory.store.vector_table import VectorTable
 
 if TYPE_CHECKING:
     from pktui.memory.records import Entry
+    from pktui.memory.store.saved_index import SavedIndex
     from pktui.memory.store.tables import Database
 
 Clock = Callable[[], datetime]
@@ -31,8 +32,9 @@ class State:
     commit. Who needs both takes `writing` first.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, index: SavedIndex) -> None:
         self.database = database
+        self.index = index
         self.clock = clock
         self.writing = threading.Lock()
         self.lock = threading.RLock()

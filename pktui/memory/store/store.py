@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from pktui.errors import InvalidRequest
+from pktui.errors import InvalidRequest, StoreError
 from pktui.memory.records import (
     Entry,
     EntryStats,
@@ -25,6 +26,7 @@ from pktui.memory.store.finding import Finding
 from pktui.memory.store.loading import load
 from pktui.memory.store.meaning import Meaning
 from pktui.memory.store.messages import Messages
+from pktui.memory.store.saved_index import NAME, SavedIndex
 from pktui.memory.store.sessions import Sessions
 from pktui.memory.store.state import Clock, State
 from pktui.memory.store.tables import Database
@@ -32,7 +34,6 @@ from pktui.memory.times import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from pathlib import Path
     from types import TracebackType
 
     from pktui.memory.embed import Embedder
@@ -66,12 +67,15 @@ class Store:
         *,
         clock: Clock = utc_now,
         session_timeout: timedelta = DEFAULT_TIMEOUT,
+        index: Path | None = None,
     ) -> Self:
         """Open or make the store in a directory or at a LanceDB URI.
 
-        Without an embedder it finds words; `attach` adds meaning later.
+        Without an embedder it finds words; `attach` adds meaning later. `index` is the file for
+        the search index, without which a large store opens slowly; a directory has its own.
         """
-        state = State(Database(uri), clock)
+        local = None if "://" in str(uri) else Path(uri) / NAME
+        state = State(Database(uri), clock, SavedIndex(index or local))
         load(state)
         store = cls(state, session_timeout)
         store._meaning.load()
@@ -294,6 +298,20 @@ class Store:
         for table in self._state.tables:
             table.compact()
         self._state.vectors.compact()
+
+    def save_index(self, *, quiet: bool) -> bool:
+        """Write the search index to disk where enough came since; `quiet` where nobody waits.
+
+        Returns whether it was written. Call it now and then, so that the next opening is quick.
+        """
+        index, state = self._state.index, self._state
+        try:
+            return index.due(state, quiet=quiet) and index.save(state)
+        except OSError as error:
+            raise StoreError(
+                f"the search index in {state.database.uri} could not be written: {error}",
+                "Free some space; until then the memory takes longer to open",
+            ) from error
 
     def status(self) -> Status:
         """Return the state of the store; the owner adds its own."""

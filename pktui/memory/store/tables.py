@@ -79,10 +79,10 @@ class Table:
         with self._errors("could not be read"):
             return self._inner.take_offsets(offsets).to_arrow()
 
-    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """Yield all rows in the order of their commits; only for the time nobody writes."""
+    def batches(self, columns: list[str], where: str = "") -> Iterator[pa.RecordBatch]:
+        """Yield the rows in the order of their commits; only for the time nobody writes."""
         with self._errors("could not be read"):
-            yield from self._query(columns, "", None).to_batches(_BATCH_ROWS)
+            yield from self._query(columns, where, None).to_batches(_BATCH_ROWS)
 
     def count(self) -> int:
         """Return the number of rows."""

@@ -14,7 +14,7 @@ from pktui.memory.embed import Passage, Vectors
 from pktui.memory.store import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from pktui.memory.store.tables import Database, Table
 
@@ -34,6 +34,18 @@ class VectorRows:
     chunks: list[int]
     passages: list[Passage]
     vectors: Vectors
+
+    def only(self, ids: Container[int]) -> VectorRows:
+        """Return the rows of these documents."""
+        chosen = [row for row, one in enumerate(self.ids) if one in ids]
+        return VectorRows(
+            kind=self.kind,
+            ids=[self.ids[row] for row in chosen],
+            sessions=[],
+            chunks=[],
+            passages=[self.passages[row] for row in chosen],
+            vectors=self.vectors[chosen],
+        )
 
 
 class VectorTable:
@@ -106,11 +118,18 @@ class VectorTable:
         if table is not None:
             table.compact()
 
-    def batches(self) -> Iterator[VectorRows]:
-        """Yield all vectors in parts, each of one kind; sessions and chunks are left out."""
+    def message_ids(self) -> npt.NDArray[np.int64]:
+        """Return the message of each of the messages' vectors."""
+        if self._table is None or not self.model:
+            return np.zeros(0, np.int64)
+        ids = self._table.read(["ref_id"], "kind = 'message'")["ref_id"].to_numpy()
+        return np.asarray(ids, np.int64)
+
+    def batches(self, where: str = "") -> Iterator[VectorRows]:
+        """Yield vectors in parts, each of one kind; sessions and chunks are left out."""
         if self._table is None or not self.model:
             return
-        for batch in self._table.batches(_COLUMNS):
+        for batch in self._table.batches(_COLUMNS, where):
             kinds = np.array(batch["kind"].to_pylist())
             numbers = batch["vector"].flatten().to_numpy(zero_copy_only=False)
             vectors = numbers.reshape(-1, self.dimension)
