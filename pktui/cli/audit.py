@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,7 @@ from pktui.errors import UsageError
 if TYPE_CHECKING:
     from pktui.ledger.feed_filter import FeedFilter
     from pktui.ledger.ledger import Ledger
-    from pktui.ledger.records import CallRow, Event
+    from pktui.ledger.records import CallRow, Event, Verification
 
 audit_app = typer.Typer()
 
@@ -56,26 +57,49 @@ def tail(
 
 
 @audit_app.command()
-def verify(json: output.JsonFlag = False) -> None:
+def verify(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE", help="Exported events, - for standard input; else the ledger."
+        ),
+    ] = None,
+    anchors: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Anchors to compare an export with."),
+    ] = None,
+    json: output.JsonFlag = False,
+) -> None:
     """Follow the chain from its first row to its head; exit 1 where a row is at fault."""
-
-    def progress(done: int, of: int) -> None:
-        print(f"\r{done:,} of {of:,} rows", end="", file=sys.stderr, flush=True)
-
-    watched = sys.stderr.isatty() and not json
-    with reach.ledger() as ledger:
-        found = ledger.events.verify(progress if watched else None)
-    if watched:
-        print(file=sys.stderr)
+    if file is None and anchors is not None:
+        raise UsageError("--anchors goes with a FILE", "The ledger's own are named by audit.anchor")
+    found = _verified(quiet=json) if file is None else _verified_file(file, anchors)
     if json:
         output.json(found)
     elif found.ok:
         some = "1 anchor agrees" if found.anchors == 1 else f"{found.anchors:,} anchors agree"
-        anchors = f", and {some}" if found.anchors else ""
-        output.line(f"The chain holds: {found.rows:,} rows{anchors}.")
+        agreed = f", and {some}" if found.anchors else ""
+        output.line(f"The chain holds: {found.rows:,} rows{agreed}.")
+        if file is not None:
+            output.line(f"It ends with row {found.head_seq}, {found.head_hash}.")
     else:
         output.line(f"The chain is broken after {found.rows:,} good rows: {found.problem}.")
     raise typer.Exit(0 if found.ok else 1)
+
+
+@audit_app.command()
+def export(
+    to: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A new file; else standard output."),
+    ] = None,
+    since: Annotated[str, typer.Option(metavar="WHEN", help="A date, a time, or 7d, 2h.")] = "",
+    until: Annotated[str, typer.Option(metavar="WHEN", help="The same; up to and not it.")] = "",
+) -> None:
+    """Write the events as JSON Lines with their hashes, for anyone to verify."""
+    from pktui.cli.exporting import run_export
+
+    run_export(to, since, until)
 
 
 @audit_app.command()
@@ -115,6 +139,26 @@ def prune(
     from pktui.cli.pruning import run_prune
 
     run_prune(keep_days, max_megabytes, dry_run=dry_run, yes=yes, json=json)
+
+
+def _verified(*, quiet: bool) -> Verification:
+    """Verify the ledger; on a terminal, say how far it is."""
+
+    def progress(done: int, of: int) -> None:
+        print(f"\r{done:,} of {of:,} rows", end="", file=sys.stderr, flush=True)
+
+    watched = sys.stderr.isatty() and not quiet
+    with reach.ledger() as ledger:
+        found = ledger.events.verify(progress if watched else None)
+    if watched:
+        print(file=sys.stderr)
+    return found
+
+
+def _verified_file(file: Path, anchors: Path | None) -> Verification:
+    from pktui.cli.exporting import verify_export
+
+    return verify_export(file, anchors)
 
 
 def _filter(text: str) -> FeedFilter | None:

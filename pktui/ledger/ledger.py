@@ -19,7 +19,7 @@ from pktui.ledger.speakable import Below, random_below
 from pktui.settings import AuditSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pktui.ledger.anchors import Anchors
@@ -150,6 +150,12 @@ class Ledger:
         """Return what SQLite finds broken in the file (`quick_check`); empty where it is whole."""
         found = [str(row[0]) for row in self._database.rows("PRAGMA quick_check(3)")]
         return "" if found == ["ok"] else "; ".join(found)
+
+    def exported(self, *, since_us: int = 0, until_us: int = 0) -> Iterator[bytes]:
+        """Give the events of a time as lines that anyone can verify; see `pktui.ledger.export`."""
+        from pktui.ledger.export import exported
+
+        return exported(self._database, self.events, since_us=since_us, until_us=until_us)
 
     def close(self) -> None:
         """Close the connection; closing twice does no harm."""

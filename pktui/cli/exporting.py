@@ -1,0 +1,71 @@
+"""`pktui audit export`, and `pktui audit verify FILE`: the record outside the ledger."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from pktui.cli import output, reach
+from pktui.errors import PktuiError, UsageError
+
+if TYPE_CHECKING:
+    from pktui.ledger.records import Verification
+
+STDIN = Path("-")
+
+
+def run_export(to: Path | None, since: str, until: str) -> None:
+    """Write the events of that time to a file, which is whole or not there, or to stdout."""
+    since_us, until_us = _moment("--since", since), _moment("--until", until)
+    with reach.ledger() as ledger:
+        lines = ledger.exported(since_us=since_us, until_us=until_us)
+        if to is None:
+            for line in lines:
+                sys.stdout.buffer.write(line)
+            return
+        from pktui.cli.files import whole_file
+
+        written = 0
+        with whole_file(to) as file:
+            for line in lines:
+                file.write(line)
+                written += 1
+    output.note(f"{written:,} events are in {to}.")
+
+
+def verify_export(file: Path, anchors: Path | None) -> Verification:
+    """Verify exported lines; `-` is standard input. Raises `PktuiError` where they are unreadable.
+
+    `anchors` is a file of anchors to compare with.
+    """
+    from pktui.ledger.anchors import read_anchors
+    from pktui.ledger.export import verify_lines
+
+    known = read_anchors(anchors) if anchors is not None else ()
+    if file == STDIN:
+        return verify_lines(_lines(sys.stdin.buffer), known)
+    try:
+        with file.open("rb") as opened:
+            return verify_lines(_lines(opened), known)
+    except OSError as error:
+        raise PktuiError(f"{file} cannot be read: {error.strerror or error}") from error
+
+
+def _lines(opened: BinaryIO) -> Iterator[bytes]:
+    from pktui.ledger.export import LONGEST_LINE
+
+    return iter(lambda: opened.readline(LONGEST_LINE), b"")
+
+
+def _moment(option: str, text: str) -> int:
+    from pktui.query import parse_when
+
+    if not text:
+        return 0
+    try:
+        return int(parse_when(text, datetime.now(UTC)).timestamp() * 1_000_000)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from error
