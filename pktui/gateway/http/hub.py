@@ -7,20 +7,28 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pktui.gateway.http.floor import Floor
+from pktui.gateway.builtin import MemoryServer
+from pktui.gateway.http.floor import ANSWER_LINES, Floor
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.sessions import Sessions
+from pktui.gateway.http.started import StartedServers
+from pktui.gateway.http.urls import UrlServer
 from pktui.gateway.http.work import Work
+from pktui.gateway.upstream import ProcessServer
+from pktui.memory.records import Identity
 
 if TYPE_CHECKING:
     from pktui.gateway.http.backend import Backend
+    from pktui.gateway.http.started import Start
+    from pktui.gateway.narrator import Narrator
     from pktui.gateway.servers import ServerEntry
     from pktui.ledger.ledger import Ledger
-    from pktui.ledger.records import Grant
+    from pktui.ledger.records import Caller, Grant
     from pktui.settings import Paths, Settings
 
 SWEEP_SECONDS: Final = 2.0
@@ -28,7 +36,7 @@ _MINUTE: Final = 60
 
 
 class Hub:
-    """Made in the event loop it serves. `log` takes a sentence for whoever runs the gateway."""
+    """Made in the event loop it serves."""
 
     def __init__(
         self,
@@ -36,16 +44,16 @@ class Hub:
         settings: Settings,
         entries: Mapping[str, ServerEntry],
         ledger: Ledger,
-        log: Callable[[str], None],
+        narrator: Narrator,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`ledger` is asked about grants; every server's policy opens its own."""
         self.settings = settings
         self.ledger = ledger
-        self.log = log
         self.work = Work()
         http = settings.http
         self.sessions = Sessions(http.max_sessions, http.idle_minutes * _MINUTE, clock)
+        self._narrator = narrator
         self._paths = paths
         self._entries = entries
         self._floors: dict[tuple[str, str], asyncio.Future[Floor]] = {}
@@ -69,7 +77,7 @@ class Hub:
         if key not in self._floors:
             policy = Path(grant.policy) if grant.policy else None
             self._floors[key] = asyncio.ensure_future(
-                self.work.run(Floor, self._paths, self.settings, entry, policy, self.log)
+                self.work.run(Floor, self._paths, self.settings, entry, policy, self._narrator.say)
             )
         try:
             return await asyncio.shield(self._floors[key])
@@ -84,9 +92,22 @@ class Hub:
         return self._backends[entry.name]
 
     def _make_backend(self, entry: ServerEntry) -> Backend:
-        from pktui.gateway.http.urls import UrlServer
+        if entry.url:
+            return UrlServer(entry, self.sessions)
+        http = self.settings.http
+        return StartedServers(
+            entry.name,
+            self._starter(entry),
+            self.sessions,
+            capacity=http.max_sessions,
+            idle_seconds=http.idle_minutes * _MINUTE,
+        )
 
-        return UrlServer(entry, self.sessions)
+    def _starter(self, entry: ServerEntry) -> Start:
+        if entry.builtin:
+            return partial(_memory, self._paths, self._narrator.say)
+        limit = self.settings.gateway.max_message_bytes * ANSWER_LINES
+        return lambda _caller: ProcessServer(entry, self._narrator, limit)
 
     def new_scope(self) -> str:
         """Return a name that no other request or session has."""
@@ -168,3 +189,11 @@ class Hub:
     def _opened(self) -> list[Floor]:
         done = [one for one in self._floors.values() if one.done() and not one.cancelled()]
         return [one.result() for one in done if one.exception() is None]
+
+
+def _memory(paths: Paths, log: Callable[[str], None], caller: Callable[[], Caller]) -> MemoryServer:
+    def identity() -> Identity:
+        who = caller()
+        return Identity(who.agent, who.grant, who.project)
+
+    return MemoryServer(paths, identity, log)

@@ -54,7 +54,7 @@ def run_http(paths: Paths, settings: Settings, address: str) -> int:
     ledger = Ledger.open(paths.ledger_file, audit=settings.audit)
     narrator = Narrator()
     try:
-        gateway = _Listening(paths, settings, entries, ledger, narrator.say)
+        gateway = _Listening(paths, settings, entries, ledger, narrator)
         with _listener(host, port) as listener, _logged(narrator.say):
             return asyncio.run(gateway.serve(listener, host))
     finally:
@@ -110,18 +110,18 @@ class _Listening:
         settings: Settings,
         entries: Mapping[str, ServerEntry],
         ledger: Ledger,
-        say: Callable[[str], None],
+        narrator: Narrator,
     ) -> None:
         self._paths = paths
         self._settings = settings
         self._entries = entries
         self._ledger = ledger
-        self._say = say
+        self._narrator = narrator
 
     async def serve(self, listener: socket.socket, host: str) -> int:
         """Serve until a signal; return the status that it stands for."""
         settings, caught = self._settings, list[int]()
-        hub = Hub(self._paths, settings, self._entries, self._ledger, self._say)
+        hub = Hub(self._paths, settings, self._entries, self._ledger, self._narrator)
         port = listener.getsockname()[1]
         server = _Server(_config(build_app(hub, self._door(host, port)), settings), hub)
         loop = asyncio.get_running_loop()
@@ -154,9 +154,11 @@ class _Listening:
 
     def _greet(self, host: str, port: int) -> None:
         shown = f"[{host}]" if ":" in host else host
-        self._say(f"listening on http://{shown}:{port}/mcp/<server>; tokens: pktui grants create")
+        self._narrator.say(
+            f"listening on http://{shown}:{port}/mcp/<server>; tokens: pktui grants create"
+        )
         if not is_loopback(host):
-            self._say(
+            self._narrator.say(
                 "other machines can reach this address, and tokens travel in the open: "
                 "put TLS in front of it"
             )

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 HANDSHAKE_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 EVENTS: Final = "text/event-stream"
 JSON: Final = "application/json"
+PROMPT: Final = 1.0
+KEEP_ALIVE: Final = 15.0
+"""Seconds until a client is shown that its answer is on its way, and between such signs."""
 REQUEST_CANCELLED: Final = -32800
 """The code of a request that was cancelled, as the Language Server Protocol has it."""
 

@@ -91,6 +91,9 @@ class Sessions:
         session.used = self._clock()
         return session
 
+    def __contains__(self, session: Session) -> bool:
+        return self._open.get(session.key) is session
+
     def forget(self, session: Session) -> None:
         """End a session: its id means nothing from now on."""
         if self._open.get(session.key) is session:

@@ -23,6 +23,8 @@ from pktui.gateway.http.outbox import Item, Outbox
 from pktui.gateway.http.protocol import (
     EVENTS,
     JSON,
+    KEEP_ALIVE,
+    PROMPT,
     REQUEST_CANCELLED,
     accepts,
     is_modern,
@@ -44,9 +46,6 @@ if TYPE_CHECKING:
     from pktui.gateway.jsonrpc import Message
     from pktui.gateway.servers import ServerEntry
 
-_PROMPT: Final = 1.0
-_KEEP_ALIVE: Final = 15.0
-"""Seconds until a client is shown that its answer is on its way, and between such signs."""
 _TIMEOUT: Final = httpx2.Timeout(connect=10, read=None, write=30, pool=10)
 _SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,512}")
 _PASSED_BACK: Final = (names.SESSION, names.VERSION, "retry-after", "allow")
@@ -179,13 +178,13 @@ class UrlExchange:
 
     async def _next(self) -> Item:
         """Return the next message of the relay; a client that waits for it is shown so."""
-        patience = _PROMPT
+        patience = PROMPT
         while (item := self._outbox.take()) is None:
             try:
                 async with asyncio.timeout(patience):
                     await self._outbox.wait()
             except TimeoutError:
-                patience = _KEEP_ALIVE
+                patience = KEEP_ALIVE
                 if self._streams:
                     await self._reply.comment()
         return item

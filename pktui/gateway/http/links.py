@@ -1,0 +1,261 @@
+"""One started server, and whom each thing it says is for.
+
+On stdio everything a server says comes on one channel; over HTTP it goes out on the stream of the
+request it belongs to, or on the one for what belongs to none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from pktui.gateway import jsonrpc
+from pktui.gateway.lines import TooLong
+
+if TYPE_CHECKING:
+    from pktui.gateway.http.streams import Stream
+    from pktui.gateway.jsonrpc import Id, Message
+    from pktui.gateway.relay import Relay
+    from pktui.gateway.upstream import Upstream
+
+_SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
+_STATE: Final = b'"requestState"'
+_UNASKED: Final = ("list_changed", "resources/updated")
+"""How the methods end that belong to no request."""
+
+
+class _Params(msgspec.Struct, rename="camel"):
+    progress_token: Any = None
+    request_id: Any = None
+    meta: dict[str, Any] = msgspec.field(name="_meta", default_factory=dict)
+
+
+class _Result(msgspec.Struct, rename="camel"):
+    request_state: str = ""
+
+
+class _Said(msgspec.Struct):
+    id: Any = None
+    method: str = ""
+    params: msgspec.Raw = msgspec.Raw(b"{}")
+    result: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_SAID: Final = msgspec.json.Decoder(_Said)
+_PARAMS: Final = msgspec.json.Decoder(_Params)
+_RESULT: Final = msgspec.json.Decoder(_Result)
+_BATCH: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where messages go out, and the relay that looks at them before."""
+
+    stream: Stream
+    relay: Relay
+    token: str | int | None = None
+    """The request's progress token."""
+
+
+class Link:
+    """A server that was started for one client. Safe from several threads.
+
+    `unasked` takes what belongs to no request; None where nobody listens for it.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        name: str,
+        log: Callable[[str], None],
+        state_given: Callable[[str, Link], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """`state_given` is told each `requestState` that the server gives."""
+        self._upstream = upstream
+        self._name = name
+        self._log = log
+        self._state_given = state_given
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._channels: dict[Id, Channel] = {}
+        self._tokens: dict[object, Channel] = {}
+        self._reserved: set[tuple[str, object]] = set()
+        self.unasked: Channel | None = None
+        self.used = clock()
+        self.gone = False
+
+    def start(self) -> None:
+        """Begin to listen to the server."""
+        self._upstream.start(self._take, self._ended)
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether requests are under way."""
+        return bool(self._reserved or self._channels)
+
+    def reserve(self, message: Message) -> bool:
+        """Keep a request's id and token for it; False where another request has them."""
+        wanted = _names(message)
+        with self._lock:
+            if self.gone or wanted & self._reserved:
+                return False
+            self._reserved |= wanted
+            return True
+
+    def release(self, message: Message) -> None:
+        """Let others have a request's id and token."""
+        with self._lock:
+            self._reserved -= _names(message)
+        self.forget(message)
+
+    def forward(self, message: Message, channel: Channel) -> None:
+        """Send a request; its answer, and what belongs to it, goes out on that channel."""
+        assert message.id is not None
+        with self._lock:
+            self._channels[message.id] = channel
+            if channel.token is not None:
+                self._tokens[channel.token] = channel
+            gone = self.gone
+        if gone:
+            self._lose(message.id, channel)
+        else:
+            self.send(message.raw)
+
+    def send(self, *lines: bytes) -> None:
+        """Send messages, one a line; text in JSON holds no line ends, so only spaces change."""
+        self.used = self._clock()
+        self._upstream.send(*(line.replace(b"\n", b" ") for line in lines))
+
+    def forget(self, message: Message) -> None:
+        """Send nothing more on the channel of a request."""
+        with self._lock:
+            if message.id is not None:
+                self._drop(message.id)
+
+    def end(self, patience: float) -> None:
+        """End the server, and everything that waits for it."""
+        self._upstream.end(patience)
+        self._ended()
+
+    def _ended(self) -> None:
+        with self._lock:
+            first, self.gone = not self.gone, True
+            waiting = tuple(self._channels.items())
+            self._channels.clear()
+            self._tokens.clear()
+        for request_id, channel in waiting:
+            self._lose(request_id, channel)
+        if self.unasked is not None:
+            self.unasked.stream.finish()
+        if first:
+            self._upstream.end(0)
+
+    def _lose(self, request_id: Id, channel: Channel) -> None:
+        channel.relay.close(request_id, "lost")
+        why = f"server {self._name} ended and can't answer"
+        written = msgspec.json.encode(request_id)
+        channel.stream.put(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, written))
+        channel.stream.finish()
+
+    def _take(self, *lines: bytes | TooLong) -> None:
+        """Take lines of the server, those of a batch one by one."""
+        for line in lines:
+            if isinstance(line, bytes) and line.lstrip().startswith(b"["):
+                for one in _batch(line):
+                    self._take_one(one)
+            else:
+                self._take_one(line)
+
+    def _take_one(self, line: bytes | TooLong) -> None:
+        self.used = self._clock()
+        said = _Said() if isinstance(line, TooLong) else _read(line)
+        channel = self._channel(said)
+        if channel is None:
+            if said.method or said.id is not None:
+                self._log(f"server {self._name} said what nobody waits for: {said.method}")
+            return
+        if said.method == "notifications/cancelled" and self._ends(said, channel):
+            return
+        if not said.method and not isinstance(line, TooLong) and _STATE in line:
+            self._note_state(said)
+        channel.relay.from_server(line)
+
+    def _channel(self, said: _Said) -> Channel | None:
+        with self._lock:
+            if not said.method:
+                return self._drop(said.id) if _hashable(said.id) else None
+            params = _params(said)
+            for key in (params.meta.get(_SUBSCRIPTION), params.request_id):
+                if _hashable(key) and key in self._channels:
+                    return self._channels[key]
+            if said.method == "notifications/progress":
+                token = params.progress_token
+                return self._tokens.get(token) if _hashable(token) else None
+            if said.method.endswith(_UNASKED) or not self._channels:
+                return self.unasked
+            return next(reversed(self._channels.values()))
+
+    def _drop(self, request_id: Id) -> Channel | None:
+        channel = self._channels.pop(request_id, None)
+        if channel is not None and channel.token is not None:
+            self._tokens.pop(channel.token, None)
+        return channel
+
+    def _ends(self, said: _Said, channel: Channel) -> bool:
+        """End the stream of a request that the server has given up; over HTTP, that says it."""
+        request_id = _params(said).request_id
+        with self._lock:
+            known = _hashable(request_id) and self._drop(request_id) is channel
+        if known:
+            channel.relay.close(request_id, "cancelled")
+            channel.stream.finish()
+        return known
+
+    def _note_state(self, said: _Said) -> None:
+        try:
+            state = _RESULT.decode(said.result).request_state
+        except msgspec.MsgspecError:
+            return
+        if state:
+            self._state_given(state, self)
+
+
+def _read(line: bytes) -> _Said:
+    try:
+        return _SAID.decode(line)
+    except (msgspec.MsgspecError, RecursionError):
+        return _Said()
+
+
+def _batch(line: bytes) -> list[bytes]:
+    try:
+        return [bytes(one) for one in _BATCH.decode(line)]
+    except msgspec.MsgspecError:
+        return []
+
+
+def _params(said: _Said) -> _Params:
+    try:
+        return _PARAMS.decode(said.params)
+    except (msgspec.MsgspecError, RecursionError):
+        return _Params()
+
+
+def _hashable(key: object) -> bool:
+    return isinstance(key, str | int | float) and not isinstance(key, bool)
+
+
+def token_of(message: Message) -> str | int | None:
+    """Return the token that progress of a request is told by, None where it gave none."""
+    token = message.meta.get("progressToken")
+    return token if isinstance(token, str | int) and not isinstance(token, bool) else None
+
+
+def _names(message: Message) -> set[tuple[str, object]]:
+    token = token_of(message)
+    return {("id", message.id)} | ({("token", token)} if token is not None else set())
