@@ -130,16 +130,19 @@ class Enforcer:
         except LedgerError as error:
             self._log(f"a refused message is not on record: {error}")
 
-    def saw(self, definitions: Sequence[Mapping[str, Any]], *, complete: bool) -> None:
-        """Take note of the tools that the server lists; their first definitions are pinned.
+    def saw(
+        self, definitions: Sequence[Mapping[str, Any]], *, cursor: str = "", next_cursor: str = ""
+    ) -> None:
+        """Take note of a page of listed tools; their first definitions are pinned.
 
-        `complete`: no further page of them follows.
+        `cursor` is what the page was asked for with, `next_cursor` what the next one will be.
         """
         try:
             with self._ledger.transaction():
-                self._pins.saw(definitions)
+                seen = self._pins.saw(definitions, cursor=cursor, next_cursor=next_cursor)
                 self._asking.redefined()
-            written = self._policy.saw(definitions, complete=complete)
+            flagged = {tool.name: tool.flags for tool in seen if tool.flags}
+            written = self._policy.saw(definitions, complete=not next_cursor, flagged=flagged)
         except PktuiError as error:
             self._log(f"the tools of {self._server} are not on record: {error}")
             return

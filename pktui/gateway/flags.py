@@ -7,7 +7,7 @@ first line of a description, if that.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pktui.gateway import wordings
@@ -100,6 +100,15 @@ class Flagger:
             word = found[0].strip("-_")
             if len(word) >= _SHORTEST_NAME and word in self._others.all and _NAME.search(word):
                 yield Flag("other tool", where, _around(text, found))
+
+
+def several(flagger: Flagger, definitions: Sequence[Mapping[str, Any]]) -> list[Flag]:
+    """Return the flags of all definitions that a server lists under one name."""
+    flags = [flag for definition in definitions for flag in flagger.flags(definition)]
+    if len(definitions) > 1:
+        words = f"listed {len(definitions)} times with different definitions"
+        flags.insert(0, Flag("twice", "/name", words))
+    return flags[:MOST_FLAGS]
 
 
 def _texts(definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

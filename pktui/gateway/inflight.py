@@ -18,7 +18,8 @@ CAPACITY: Final = 16_384
 class Waiting(msgspec.Struct, frozen=True):
     """One forwarded request; `call` is None for everything but a tool call.
 
-    `seq` is the row of the call's decision in the ledger.
+    `seq` is the row of the call's decision in the ledger; `cursor` is the page of a list of tools
+    that was asked for, empty for the first.
     """
 
     id_text: bytes
@@ -27,6 +28,7 @@ class Waiting(msgspec.Struct, frozen=True):
     call: ToolCall | None
     started_ns: int
     seq: int = 0
+    cursor: str = ""
 
     def end(self, call: ToolCall, outcome: Outcome, now_ns: int) -> Ended:
         """Return how its call ended now."""

@@ -113,7 +113,7 @@ def _read_object(line: bytes, limits: Limits) -> dict[str, Any]:
         raise Refused(INVALID_REQUEST, "batches are not accepted; send one message a line")
     if not isinstance(value, dict):
         raise Refused(INVALID_REQUEST, "the message is not a JSON object")
-    if line.count(b"{") + line.count(b"[") > limits.depth and _depth(value) > limits.depth:
+    if line.count(b"{") + line.count(b"[") > limits.depth and depth_of(value) > limits.depth:
         refused = _too_deep(limits)
         raise Refused(refused.code, refused.why, _echo(value, line))
     return value
@@ -163,7 +163,8 @@ def _refuse_lone_surrogates(value: Any) -> None:
         raise _Doubt("the message holds half a surrogate pair") from None
 
 
-def _depth(value: Any) -> int:
+def depth_of(value: Any) -> int:
+    """Return how many objects and lists are inside each other."""
     depth, level = 0, [value]
     while level:
         depth += 1

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from pktui.gateway.jsonrpc import depth_of
+
+DEEPEST: Final = 200
+"""Objects and lists inside each other in a list of tools."""
+_MESSAGE: Final = frozenset({"id", "method", "result", "error"})
+_RESULT: Final = frozenset({"tools", "nextCursor"})
+_TOOL: Final = frozenset({"name", "title", "description", "inputSchema", "annotations"})
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ENCODER: Final = msgspec.json.Encoder()
@@ -15,11 +23,11 @@ _ENCODER: Final = msgspec.json.Encoder()
 class Listing(msgspec.Struct, frozen=True):
     """An answer to `tools/list`: its tools as the server defines them, and what is in the line.
 
-    `complete` is false where the server has more pages.
+    `next_cursor` is what the client asks for the next page with, empty on the last one.
     """
 
     definitions: tuple[Mapping[str, Any], ...]
-    complete: bool
+    next_cursor: str
     _line: Mapping[str, msgspec.Raw]
     _result: Mapping[str, msgspec.Raw]
     _tools: tuple[msgspec.Raw, ...]
@@ -42,25 +50,53 @@ class Listing(msgspec.Struct, frozen=True):
         return _ENCODER.encode({**self._line, "result": result})
 
 
+class Doubtful(Exception):
+    """A list of tools that readers may read differently, so that no pin could hold."""
+
+
 def read_listing(line: bytes) -> Listing | None:
-    """Read a response line that holds a list of tools; None where it holds none."""
-    try:
-        members = _MEMBERS.decode(line)
-        result = _MEMBERS.decode(members["result"])
-        tools = _ITEMS.decode(result["tools"])
-    except (KeyError, msgspec.MsgspecError):
+    """Read a response line that holds a list of tools; None where it holds none.
+
+    Raises `Doubtful` where members are there twice, or differ in case only from those that count.
+    """
+    value = _strictly(line)
+    result = value.get("result") if isinstance(value, dict) else None
+    tools = result.get("tools") if isinstance(result, dict) else None
+    if not isinstance(result, dict) or not isinstance(tools, list):
         return None
-    definitions = tuple(msgspec.json.decode(raw) for raw in tools)
-    objects = all(isinstance(definition, dict) for definition in definitions)
-    more = result.get("nextCursor", b"null")
+    for tool in tools:
+        _refuse_case_variants(tool, _TOOL)
+    members = _MEMBERS.decode(line)
+    cursor = result.get("nextCursor")
     return Listing(
-        definitions if objects else tuple(_as_object(definition) for definition in definitions),
-        bytes(more) == b"null",
+        tuple(tool if isinstance(tool, dict) else {} for tool in tools),
+        cursor if isinstance(cursor, str) else "" if cursor is None else str(cursor),
         members,
-        result,
-        tuple(tools),
+        inner := _MEMBERS.decode(members["result"]),
+        tuple(_ITEMS.decode(inner["tools"])),
     )
 
 
-def _as_object(definition: Any) -> Mapping[str, Any]:
-    return definition if isinstance(definition, dict) else {}
+def _strictly(line: bytes) -> Any:
+    try:
+        value = json.loads(line, object_pairs_hook=_unique)
+    except RecursionError:
+        raise Doubtful("it is nested too deep") from None
+    _refuse_case_variants(value, _MESSAGE)
+    _refuse_case_variants(value.get("result") if isinstance(value, dict) else None, _RESULT)
+    if line.count(b"[") + line.count(b"{") > DEEPEST and depth_of(value) > DEEPEST:
+        raise Doubtful("it is nested too deep")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Doubtful("it holds the same member name twice")
+    return members
+
+
+def _refuse_case_variants(members: Any, known: frozenset[str]) -> None:
+    for name in members if isinstance(members, dict) else ():
+        if name not in known and name.casefold() in {one.casefold() for one in known}:
+            raise Doubtful(f"its member {name!r} differs in case only from one that counts")

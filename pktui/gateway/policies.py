@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pktui.errors import PolicyConflict
 from pktui.gateway.servers import MEMORY
+from pktui.ledger.catalogue import MOST_TOOLS
 from pktui.policy.document import Policy, parse_policy
 from pktui.policy.files import replace_file
 from pktui.policy.live import LivePolicy
@@ -15,7 +16,9 @@ from pktui.settings import Paths, bundled, make_private_directory
 
 if TYPE_CHECKING:
     from pktui.errors import PolicyError
+    from pktui.ledger.records import Flag
 
+_NOTHING: Final[Mapping[str, Sequence[Flag]]] = {}
 _INTERIM: Final = b'{"version":"1","description":"there is no file yet","default":"approve"}'
 
 Changed = Callable[[str, "PolicyError | None"], None]
@@ -39,6 +42,7 @@ class ServerPolicy:
         self._live = LivePolicy(path)
         self._changed = changed
         self._unruled: dict[str, Mapping[str, Any]] = {}
+        self._flagged: dict[str, Sequence[str]] = {}
         self._interim = None if needed or path.exists() else parse_policy(_INTERIM)
         self._told: tuple[str, str] | None = None
 
@@ -57,15 +61,25 @@ class ServerPolicy:
         self._tell(policy)
         return policy
 
-    def saw(self, definitions: Sequence[Mapping[str, Any]], *, complete: bool) -> Path | None:
+    def saw(
+        self,
+        definitions: Sequence[Mapping[str, Any]],
+        *,
+        complete: bool,
+        flagged: Mapping[str, Sequence[Flag]] = _NOTHING,
+    ) -> Path | None:
         """Take note of listed tools; return the file where a policy was written for them.
 
-        `complete`: no further page of tools follows. Raises `PolicyError` where it cannot be
-        written.
+        `complete`: no further page of tools follows. `flagged`: what hides in which of them.
+        Raises `PolicyError` where it cannot be written.
         """
         if self._interim is None:
             return None
-        self._unruled |= {str(tool.get("name", "")): tool for tool in definitions}
+        if len(self._unruled) < MOST_TOOLS:
+            self._unruled |= {str(tool.get("name", "")): tool for tool in definitions}
+            self._flagged |= {
+                name: sorted({flag.kind for flag in flags}) for name, flags in flagged.items()
+            }
         if not complete or self.current() is not self._interim:
             return None
         from pktui.policy.recommend import recommend  # judging tools is needed this once
@@ -73,7 +87,7 @@ class ServerPolicy:
         path = self._live.path
         make_private_directory(path.parent)
         try:
-            replace_file(path, None, recommend(self._server, self._unruled.values()))
+            replace_file(path, None, recommend(self._server, self._unruled.values(), self._flagged))
         except PolicyConflict:
             return None
         return path

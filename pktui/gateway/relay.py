@@ -201,7 +201,10 @@ class Relay:
         sent: list[Message] = []
         for message, call, seq in going:
             assert message.id is not None
-            waiting = Waiting(message.id_text, message.method, message.modern, call, started, seq)
+            waiting = Waiting(
+                *(message.id_text, message.method, message.modern, call, started, seq),
+                _page(message) if message.method == "tools/list" else "",
+            )
             self._in_flight.add(message.id, waiting)
             sent.append(message)
         if sent:
@@ -323,6 +326,11 @@ class Relay:
 
     def _reply(self, line: bytes) -> None:
         self._wiring.to_client(line)
+
+
+def _page(message: Message) -> str:
+    cursor = message.params.get("cursor")
+    return cursor if isinstance(cursor, str) else ""
 
 
 def client_name(message: Message) -> str:

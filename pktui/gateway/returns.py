@@ -12,7 +12,7 @@ import msgspec
 
 from pktui.gateway import answers, jsonrpc, redaction
 from pktui.gateway.lines import HEAD, TooLong
-from pktui.gateway.listing import read_listing
+from pktui.gateway.listing import Doubtful, read_listing
 from pktui.gateway.mending import mended
 from pktui.gateway.responses import Answer, id_in, read_answer, read_batch, read_result
 from pktui.text import one_line
@@ -128,8 +128,7 @@ class Returns:
             self._end(waiting, self._outcome(answer, waiting.call), ended)
             return line
         if waiting is None or waiting.method == "tools/list":
-            modern = waiting is not None and waiting.modern
-            return self._filtered(answer, line, modern=modern)
+            return self._filtered(answer, line, waiting)
         return line
 
     def _waiting_for(self, answer: Answer) -> Waiting | None:
@@ -151,14 +150,22 @@ class Returns:
         if waiting.call is not None:
             ended.append(waiting.end(waiting.call, outcome, self._wiring.ticks()))
 
-    def _filtered(self, answer: Answer, line: bytes, *, modern: bool) -> bytes:
+    def _filtered(self, answer: Answer, line: bytes, waiting: Waiting | None) -> bytes:
         """Return the line without hidden tools; an answer to nothing known is looked at too."""
-        if not answer.result or b'"tools"' not in line:
+        if not answer.result or (waiting is None and b'"tools"' not in line):
             return line
-        listing = read_listing(line)
+        try:
+            listing = read_listing(line)
+        except Doubtful as doubt:
+            why = f"the server's list of tools cannot be read without doubt: {doubt}"
+            self._wiring.log(why)
+            request_id = waiting.id_text if waiting is not None else jsonrpc.NULL
+            return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
         if listing is None:
             return line
-        self._enforcer.saw(listing.definitions, complete=listing.complete)
+        cursor = waiting.cursor if waiting is not None else ""
+        self._enforcer.saw(listing.definitions, cursor=cursor, next_cursor=listing.next_cursor)
+        modern = waiting is not None and waiting.modern
         return listing.without(self._enforcer.hidden, modern=modern) or line
 
 

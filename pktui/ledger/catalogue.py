@@ -1,31 +1,55 @@
 """The tools each server was seen to define, pinned as they were first seen.
 
 A definition's hash is the SHA-256 of its canonical JSON, all members included. Definitions that
-share a name count as one, so that none can hide behind another.
+share a name count as one, so that none can hide behind another; the same one twice is one.
+What is kept is bounded: a server's tools by number, a definition by size.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pktui.errors import LedgerError
 from pktui.ledger.canonical import canonical_json, json_text, storable
-from pktui.ledger.records import ToolSeen
+from pktui.ledger.records import Flag, ToolSeen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from pktui.ledger.database import Database, Row
     from pktui.ledger.events import Events
 
 _COLUMNS = (
     "server, name, definition, hash, pinned_hash, pinned_definition, first_seen_us, last_seen_us,"
-    " is_new"
+    " is_new, flags"
 )
 _SELECT = f"SELECT {_COLUMNS} FROM tools"  # noqa: S608
 _FRESH_US = 60_000_000
 """A list that holds nothing new is written again only after this long."""
+MOST_TOOLS = 10_000
+"""Tools that are kept of a server; what a server lists beyond is not on record."""
+MOST_TEXT = 256 * 1024
+"""Characters of a definition that are kept; the hash of a longer one counts all the same."""
+
+_read_flags = msgspec.json.Decoder(tuple[Flag, ...]).decode
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    """All definitions listed under one name; `text` is what is kept of them."""
+
+    definitions: tuple[Mapping[str, object], ...]
+    text: str
+    hash: str
+
+
+Flagging = Callable[[Sequence[Mapping[str, object]]], Iterable[Flag]]
+"""Says what a person should look at in the definitions that share a name."""
+
+
+def _unflagged(_definitions: Sequence[Mapping[str, object]]) -> tuple[Flag, ...]:
+    return ()
 
 
 class Catalogue:
@@ -44,18 +68,51 @@ class Catalogue:
         self._events = events
         self._clock = clock
 
-    def saw(self, server: str, definitions: Sequence[Mapping[str, object]]) -> tuple[ToolSeen, ...]:
+    def saw(
+        self,
+        server: str,
+        definitions: Sequence[Mapping[str, object]],
+        *,
+        first: bool = False,
+        position: int = 0,
+        flag: Flagging = _unflagged,
+    ) -> tuple[ToolSeen, ...]:
         """Compare a server's tools with the catalogue and return them in the order seen.
 
         All tools of a server never seen before are pinned; a later tool is pinned and marked
-        `new`; a changed one keeps its pin. Definitions without a name in text are left out.
+        `new`, unless it is on a later page of the server's `first` list; a changed one keeps its
+        pin. Definitions without a name in text are left out. `position` counts the tools on
+        earlier pages. `flag` is asked about the definitions of each name that are not on record.
         """
         seen = _by_name(definitions)
-        if not self._as_known(server, seen):
-            with self._database.transaction():
-                self._write(server, seen)
         known = {tool.name: tool for tool in self.tools(server)}
+        if not self._as_known(known, seen):
+            flags = {
+                name: tuple(flag(one.definitions))
+                for name, one in seen.items()
+                if name not in known or known[name].hash != one.hash
+            }
+            with self._database.transaction():
+                self._write(server, seen, flags, first=first, position=position)
+            known = {tool.name: tool for tool in self.tools(server)}
         return tuple(known[name] for name in seen if name in known)
+
+    def knows(self, server: str) -> bool:
+        """Tell whether any tool of the server is on record."""
+        return self._database.row("SELECT 1 FROM tools WHERE server = ?", (server,)) is not None
+
+    def is_full(self, server: str) -> bool:
+        """Tell whether no further tool of the server is kept."""
+        row = self._database.row("SELECT count(*) FROM tools WHERE server = ?", (server,))
+        return row is not None and row[0] >= MOST_TOOLS
+
+    def names(self, *, of: str = "", but: str = "") -> tuple[str, ...]:
+        """Return the names of one server's tools, or of all `but` one's; `MOST_TOOLS` at most."""
+        rows = self._database.rows(
+            "SELECT DISTINCT name FROM tools WHERE (? IN ('', server)) AND server <> ? LIMIT ?",
+            (of, but, MOST_TOOLS),
+        )
+        return tuple(row[0] for row in rows)
 
     def tools(self, server: str) -> tuple[ToolSeen, ...]:
         """Return all tools ever seen of a server, in the order they were last listed."""
@@ -109,61 +166,102 @@ class Catalogue:
             assert accepted is not None
         return accepted
 
-    def _as_known(self, server: str, seen: Mapping[str, tuple[str, str]]) -> bool:
+    def _as_known(self, known: Mapping[str, ToolSeen], seen: Mapping[str, _Seen]) -> bool:
         """Tell whether the newest list is this one, and was so not long ago."""
         stale = self._clock() - _FRESH_US
-        known = {tool.name: tool for tool in self.tools(server)}
-        listed = [known.get(name) for name in seen]
         return all(
-            tool is not None and tool.hash == digest and tool.last_seen_us > stale
-            for tool, (_, digest) in zip(listed, seen.values(), strict=True)
+            (tool := known.get(name)) is not None
+            and tool.hash == one.hash
+            and tool.last_seen_us > stale
+            for name, one in seen.items()
         )
 
-    def _write(self, server: str, seen: Mapping[str, tuple[str, str]]) -> None:
-        now = self._clock()
+    def _write(
+        self,
+        server: str,
+        seen: Mapping[str, _Seen],
+        flags: Mapping[str, tuple[Flag, ...]],
+        *,
+        first: bool,
+        position: int,
+    ) -> None:
         known = {tool.name: tool for tool in self.tools(server)}
-        for position, (name, (definition, digest)) in enumerate(seen.items()):
+        first = first or not known
+        room = MOST_TOOLS - len(known)
+        for at, (name, one) in enumerate(seen.items(), position):
             old = known.get(name)
-            if old is None:
-                self._database.run(
-                    f"INSERT INTO tools ({_COLUMNS}, position)"  # noqa: S608
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        *(server, name, definition, digest, digest, definition, now, now),
-                        *(bool(known), position),
-                    ),
-                )
-                self._note(server, name, "new" if known else "pinned", digest)
-                continue
-            self._database.run(
-                "UPDATE tools SET definition = ?, hash = ?, last_seen_us = ?, position = ?"
-                " WHERE server = ? AND name = ?",
-                (definition, digest, now, position, server, name),
-            )
-            if old.hash != digest:
-                self._note(
-                    server, name, "changed" if digest != old.pinned_hash else "restored", digest
-                )
+            if old is not None:
+                self._update(old, one, at, flags.get(name, old.flags))
+            elif room > 0:
+                room -= 1
+                self._insert(server, name, one, at, flags.get(name, ()), is_new=not first)
 
-    def _note(self, server: str, tool: str, effect: str, digest: str) -> None:
-        self._events.append("pin", server=server, tool=tool, effect=effect, detail={"hash": digest})
+    def _insert(
+        self,
+        server: str,
+        name: str,
+        one: _Seen,
+        position: int,
+        flags: tuple[Flag, ...],
+        *,
+        is_new: bool,
+    ) -> None:
+        now = self._clock()
+        self._database.run(
+            f"INSERT INTO tools ({_COLUMNS}, position)"  # noqa: S608
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(server, name, one.text, one.hash, one.hash, one.text, now, now),
+                *(is_new, _flags_text(flags), position),
+            ),
+        )
+        self._note(server, name, "new" if is_new else "pinned", one.hash, flags)
+
+    def _update(self, old: ToolSeen, one: _Seen, position: int, flags: tuple[Flag, ...]) -> None:
+        self._database.run(
+            "UPDATE tools SET definition = ?, hash = ?, last_seen_us = ?, position = ?, flags = ?"
+            " WHERE server = ? AND name = ?",
+            (
+                *(one.text, one.hash, self._clock(), position, _flags_text(flags)),
+                *(old.server, old.name),
+            ),
+        )
+        if old.hash != one.hash:
+            effect = "changed" if one.hash != old.pinned_hash else "restored"
+            self._note(old.server, old.name, effect, one.hash, flags)
+
+    def _note(
+        self, server: str, tool: str, effect: str, digest: str, flags: tuple[Flag, ...]
+    ) -> None:
+        detail: dict[str, object] = {"hash": digest}
+        if flags:
+            detail["flags"] = sorted({flag.kind for flag in flags})
+        self._events.append("pin", server=server, tool=tool, effect=effect, detail=detail)
 
 
-def _by_name(definitions: Sequence[Mapping[str, object]]) -> dict[str, tuple[str, str]]:
-    """Return definition text and hash by name; several of one name become a list."""
-    grouped: dict[str, list[Mapping[str, object]]] = {}
+def _by_name(definitions: Sequence[Mapping[str, object]]) -> dict[str, _Seen]:
+    """Return what is seen under each name."""
+    grouped: dict[str, dict[bytes, Mapping[str, object]]] = {}
     for definition in definitions:
         name = definition.get("name")
         if isinstance(name, str):
-            grouped.setdefault(storable(name), []).append(definition)
-    return {name: _text_and_hash(found) for name, found in grouped.items()}
+            grouped.setdefault(storable(name), {})[canonical_json(definition)] = definition
+    return {name: _seen(found) for name, found in grouped.items()}
 
 
-def _text_and_hash(found: list[Mapping[str, object]]) -> tuple[str, str]:
-    value: object = found[0] if len(found) == 1 else found
-    return json_text(value), hashlib.sha256(canonical_json(value)).hexdigest()
+def _seen(found: Mapping[bytes, Mapping[str, object]]) -> _Seen:
+    several = tuple(found.values())
+    text = json_text(several[0] if len(several) == 1 else several)
+    if len(text) > MOST_TEXT:
+        text = json_text({"name": several[0]["name"], "…": f"{len(text)} characters, not kept"})
+    whole = next(iter(found)) if len(found) == 1 else b"[" + b",".join(found) + b"]"
+    return _Seen(several, text, hashlib.sha256(whole).hexdigest())
+
+
+def _flags_text(flags: tuple[Flag, ...]) -> str:
+    return storable(json_text(msgspec.to_builtins(flags)))
 
 
 def _tool(row: Row) -> ToolSeen:
-    values = [*row[:-1], ("new",) if row[-1] else ()]
+    values = [*row[:-2], bool(row[-2]), _read_flags(row[-1])]
     return ToolSeen(*values)

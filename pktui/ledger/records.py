@@ -254,8 +254,10 @@ class ToolSeen(msgspec.Struct, frozen=True):
     pinned_definition: str
     first_seen_us: int
     last_seen_us: int
-    flags: tuple[str, ...]
-    """`new`: came after the server was first seen and nobody has accepted it yet."""
+    is_new: bool = False
+    """It came after the server was first seen and nobody has accepted it yet."""
+    flags: tuple[Flag, ...] = ()
+    """What a person should look at in its definition."""
 
     @property
     def changed(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pktui.policy.evaluate import MAX_TOOL_NAME
@@ -13,7 +13,9 @@ from pktui.policy.risk import Risk, classify
 
 _RATES = {"Write": 30, "Execute": 10}
 """Calls a minute for each client."""
+_NOTHING: Mapping[str, Sequence[str]] = {}
 _HARM = {
+    "Read": "It may do more than it says.",
     "Write": "It may change something.",
     "Execute": "It may run something.",
     "Destructive": "It may destroy what does not come back.",
@@ -21,14 +23,20 @@ _HARM = {
 }
 
 
-def recommend(server: str, tools: Iterable[Mapping[str, Any]]) -> bytes:
+def recommend(
+    server: str,
+    tools: Iterable[Mapping[str, Any]],
+    flagged: Mapping[str, Sequence[str]] = _NOTHING,
+) -> bytes:
     """Return a policy document with a rule for every tool, sorted by name.
+
+    `flagged`: the kinds of what hides in the definitions, by the tools' names.
 
     Tools are judged by `classify`. A name that no rule can hold (longer than 256 characters, or
     with `*`, `?`, `[` or `]`) is left to the default, which asks.
     """
     risks = {
-        name: classify(tool)
+        name: classify(tool, flagged.get(name, ()))
         for tool in tools
         if isinstance(name := tool.get("name"), str) and _can_be_listed(name)
     }
@@ -43,7 +51,7 @@ def recommend(server: str, tools: Iterable[Mapping[str, Any]]) -> bytes:
 
 def recommended_rule(tool: str, risk: Risk) -> dict[str, Any]:
     """Return the entry for a tool of that risk."""
-    if risk.category == "Read":
+    if risk.category == "Read" and risk.severity == "low":
         return {}
     rule: dict[str, Any] = {
         "action": "approve",

@@ -9,7 +9,7 @@ the name says, because names are what an agent and a person go by.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -57,14 +57,18 @@ class _Sign:
     why: str
 
 
-def classify(tool: Mapping[str, Any]) -> Risk:
+def classify(tool: Mapping[str, Any], flagged: Sequence[str] = ()) -> Risk:
     """Judge a tool's definition (`name`, `title`, `description`, `inputSchema`, `annotations`).
 
-    Members of the wrong kind count as absent; a definition is foreign data.
+    Members of the wrong kind count as absent; a definition is foreign data. `flagged`: the kinds
+    of what hides in it; where anything does, the severity is critical, whatever it says it does.
     """
     words = split_words(_text(tool, "name"))
     base = _by_name(words) or _by_noun(words, tool) or _by_hints(tool) or _unknown(tool)
     strongest = _strongest((base, *_raises(tool, base))) or base
+    if flagged:
+        why = f"{strongest.why}; its definition is flagged ({', '.join(flagged)})"
+        return Risk(strongest.category, "critical", f"{why}.")
     return Risk(strongest.category, _SEVERITY[strongest.category], f"{strongest.why}.")
 
 

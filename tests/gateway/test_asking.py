@@ -161,10 +161,10 @@ def test_of_two_identical_held_calls_one_runs_and_the_other_asks_anew(house: Hou
 
 def test_an_answer_dies_with_a_changed_definition(house: House) -> None:
     house.policy(tools=ASK)
-    house.enforcer.saw([{"name": "write", "description": "one"}], complete=True)
+    house.enforcer.saw([{"name": "write", "description": "one"}])
     house.decide("write")
     house.answer(allow=True)
-    house.enforcer.saw([{"name": "write", "description": "two"}], complete=True)
+    house.enforcer.saw([{"name": "write", "description": "two"}])
     decision = house.decide("write")
     assert decision.ruling is Ruling.WAITING
     assert decision.rule == "(definition changed)"
@@ -173,7 +173,7 @@ def test_an_answer_dies_with_a_changed_definition(house: House) -> None:
 def test_an_answer_outlives_the_first_listing_of_its_tool(house: House) -> None:
     call, decision = held(house, path="a")
     house.answer(allow=True)
-    house.enforcer.saw([{"name": "write", "inputSchema": {"type": "object"}}], complete=False)
+    house.enforcer.saw([{"name": "write", "inputSchema": {"type": "object"}}], next_cursor="more")
     assert house.enforcer.resume(call, decision, hold=True).ruling is Ruling.FORWARD
 
 
@@ -190,20 +190,20 @@ def test_an_answer_to_a_question_asked_unlisted_is_not_for_a_changed_definition(
     house.policy(tools=ASK)
     house.decide("write")
     house.answer(allow=True)
-    house.enforcer.saw([{"name": "write", "description": "one"}], complete=True)
-    house.enforcer.saw([{"name": "write", "description": "two"}], complete=True)
+    house.enforcer.saw([{"name": "write", "description": "one"}])
+    house.enforcer.saw([{"name": "write", "description": "two"}])
     assert house.decide("write").ruling is Ruling.WAITING
 
 
 def test_a_permission_for_another_definition_is_taken_back(house: House) -> None:
     house.policy(tools=ASK)
-    house.enforcer.saw([{"name": "write", "description": "one"}], complete=True)
+    house.enforcer.saw([{"name": "write", "description": "one"}])
     first = house.decide("write").approval
     assert first is not None
     house.answer(allow=True)
-    house.enforcer.saw([{"name": "write", "description": "two"}], complete=True)
+    house.enforcer.saw([{"name": "write", "description": "two"}])
     house.decide("write")
-    house.enforcer.saw([{"name": "write", "description": "one"}], complete=True)
+    house.enforcer.saw([{"name": "write", "description": "one"}])
     assert house.decide("write").ruling is Ruling.WAITING
     found = house.console.approvals.get(first.id)
     assert found is not None
@@ -211,10 +211,10 @@ def test_a_permission_for_another_definition_is_taken_back(house: House) -> None
 
 
 def test_a_definition_that_changes_while_a_call_is_held_is_asked_about(house: House) -> None:
-    house.enforcer.saw([{"name": "write", "description": "one"}], complete=True)
+    house.enforcer.saw([{"name": "write", "description": "one"}])
     call, decision = held(house)
     before = house.enforcer.state()
-    house.enforcer.saw([{"name": "write", "description": "two"}], complete=True)
+    house.enforcer.saw([{"name": "write", "description": "two"}])
     assert house.enforcer.state() != before
     again = house.enforcer.resume(call, decision, hold=True)
     assert again.ruling is Ruling.HOLD
@@ -255,7 +255,7 @@ def test_a_tool_whose_definition_says_that_it_destroys_is_asked_about_each_time(
     house: House, definition: dict[str, object]
 ) -> None:
     house.policy(tools={"records": {"action": "approve"}})
-    house.enforcer.saw([definition], complete=True)
+    house.enforcer.saw([definition])
     approval = house.decide("records").approval
     assert approval is not None
     assert approval.once

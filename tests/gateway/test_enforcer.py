@@ -120,9 +120,9 @@ def test_a_continued_call_is_judged_but_neither_charged_nor_asked_again(house: H
 
 def test_a_changed_definition_is_held_for_a_person_until_it_is_accepted(house: House) -> None:
     house.policy(tools={"echo": {}})
-    house.enforcer.saw([{"name": "echo", "description": "Harmless."}], complete=True)
+    house.enforcer.saw([{"name": "echo", "description": "Harmless."}])
     assert house.decide().ruling is Ruling.FORWARD
-    house.enforcer.saw([{"name": "echo", "description": "Not so harmless."}], complete=True)
+    house.enforcer.saw([{"name": "echo", "description": "Not so harmless."}])
     assert house.decide().rule == "(definition changed)"
     house.console.catalogue.accept("demo", "echo")
     assert house.decide().ruling is Ruling.FORWARD

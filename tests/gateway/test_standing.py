@@ -24,7 +24,7 @@ HALF_AN_HOUR = Wider(for_us=30 * 60_000_000)
 @pytest.fixture
 def asking(house: House) -> House:
     house.policy(tools=ASK)
-    house.enforcer.saw([TOOL], complete=True)
+    house.enforcer.saw([TOOL])
     return house
 
 
@@ -64,7 +64,7 @@ def test_the_call_that_was_asked_about_uses_its_own_answer(asking: House) -> Non
 def test_held_calls_that_it_is_for_go_out_too(house: House) -> None:
     wired = Wired(house)
     house.policy(tools=ASK)
-    house.enforcer.saw([TOOL], complete=True)
+    house.enforcer.saw([TOOL])
     house.attend()
     for number in (1, 2, 3):
         wired.call("write", {"n": number}, request_id=number)
@@ -154,9 +154,9 @@ def test_a_stop_beats_it_and_a_release_brings_it_back(asking: House) -> None:
 
 def test_it_dies_with_a_changed_definition_even_if_that_comes_back(asking: House) -> None:
     made = stand(asking)
-    asking.enforcer.saw([{**TOOL, "description": "Send a note away."}], complete=True)
+    asking.enforcer.saw([{**TOOL, "description": "Send a note away."}])
     assert asking.decide("write", n=1).rule == "(definition changed)"
-    asking.enforcer.saw([TOOL], complete=True)
+    asking.enforcer.saw([TOOL])
     assert asking.decide("write", n=2).ruling is Ruling.WAITING
     found = asking.console.standing.get(made.id)
     assert found is not None
@@ -166,7 +166,7 @@ def test_it_dies_with_a_changed_definition_even_if_that_comes_back(asking: House
 def test_it_is_not_honoured_for_a_tool_that_destroys(house: House) -> None:
     """One that was written into the ledger by other means than an answer."""
     house.policy(tools={"write": {"action": "approve"}})
-    house.enforcer.saw([{"name": "write", "annotations": {"destructiveHint": True}}], complete=True)
+    house.enforcer.saw([{"name": "write", "annotations": {"destructiveHint": True}}])
     asked = house.decide("write").approval
     assert asked is not None
     assert asked.once

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.errors import LedgerError
+from pktui.ledger.catalogue import MOST_TEXT
+from pktui.ledger.records import Flag
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pktui.ledger import Ledger
     from tests.ledger.conftest import Clock
 
@@ -27,7 +31,8 @@ def test_a_new_server_is_pinned_as_first_seen(ledger: Ledger) -> None:
     assert json.loads(read.definition) == READ
     assert read.hash == read.pinned_hash
     assert not read.changed
-    assert read.flags == write.flags == ()
+    assert not read.is_new
+    assert not write.is_new
     assert ledger.catalogue.servers() == ("files",)
     assert ledger.catalogue.tools("files") == (read, write)
     assert effects(ledger) == [("read", "pinned"), ("write", "pinned")]
@@ -35,8 +40,8 @@ def test_a_new_server_is_pinned_as_first_seen(ledger: Ledger) -> None:
 
 def test_a_later_tool_is_new_until_it_is_accepted(ledger: Ledger) -> None:
     ledger.catalogue.saw("files", [READ])
-    assert ledger.catalogue.saw("files", [READ, WRITE])[1].flags == ("new",)
-    assert ledger.catalogue.accept("files", "write").flags == ()
+    assert ledger.catalogue.saw("files", [READ, WRITE])[1].is_new
+    assert not ledger.catalogue.accept("files", "write").is_new
 
 
 def test_a_changed_definition_keeps_its_pin_until_accepted(ledger: Ledger) -> None:
@@ -100,3 +105,58 @@ def test_the_same_list_again_writes_only_once_a_minute(ledger: Ledger, clock: Cl
     (later,) = ledger.catalogue.saw("files", [READ])
     assert same.last_seen_us < later.last_seen_us == clock.now
     assert later.first_seen_us == same.first_seen_us
+
+
+def test_later_pages_of_the_first_list_are_pinned_too(ledger: Ledger) -> None:
+    ledger.catalogue.saw("files", [READ], first=True)
+    ledger.catalogue.saw("files", [WRITE], first=True, position=1)
+    assert [tool.is_new for tool in ledger.catalogue.tools("files")] == [False, False]
+    assert effects(ledger) == [("read", "pinned"), ("write", "pinned")]
+
+
+def test_the_same_definition_twice_is_one(ledger: Ledger) -> None:
+    ledger.catalogue.saw("files", [READ])
+    (tool,) = ledger.catalogue.saw("files", [READ, dict(reversed(READ.items()))])
+    assert not tool.changed
+
+
+def test_flags_are_asked_for_once_and_kept(ledger: Ledger) -> None:
+    flag = Flag("instruction", "/description", "<important>")
+    asked: list[object] = []
+
+    def flagging(definitions: Sequence[Mapping[str, object]]) -> list[Flag]:
+        asked.extend(definition["name"] for definition in definitions)
+        return [flag] if definitions[0] == EVIL else []
+
+    for definition in (READ, READ, EVIL, EVIL):
+        (tool,) = ledger.catalogue.saw("files", [definition], flag=flagging)
+    assert asked == ["read", "read"]
+    assert tool.flags == (flag,)
+    assert ledger.catalogue.accept("files", "read").flags == (flag,)
+    [event] = [event for event in ledger.events.tail() if event.effect == "changed"]
+    assert json.loads(event.detail)["flags"] == ["instruction"]
+    assert ledger.catalogue.saw("files", [READ], flag=flagging)[0].flags == ()
+
+
+def test_what_is_kept_is_bounded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pktui.ledger.catalogue.MOST_TOOLS", 3)
+    tools = [{"name": f"t{number}"} for number in range(5)]
+    assert len(ledger.catalogue.saw("files", tools)) == 3
+    assert ledger.catalogue.is_full("files")
+    assert not ledger.catalogue.is_full("other")
+    assert ledger.catalogue.saw("files", tools[4:]) == ()
+    huge = {"name": "t1", "description": "x" * MOST_TEXT}
+    (tool,) = ledger.catalogue.saw("files", [huge])
+    assert tool.changed
+    assert len(tool.definition) < 100
+    (other,) = ledger.catalogue.saw("files", [{**huge, "x": 1}])
+    assert other.hash != tool.hash
+
+
+def test_names_of_one_server_and_of_all_others(ledger: Ledger) -> None:
+    ledger.catalogue.saw("files", [READ, WRITE])
+    ledger.catalogue.saw("web", [{"name": "fetch"}])
+    assert set(ledger.catalogue.names(of="files")) == {"read", "write"}
+    assert ledger.catalogue.names(but="files") == ("fetch",)
+    assert ledger.catalogue.knows("web")
+    assert not ledger.catalogue.knows("mail")

@@ -225,7 +225,7 @@ def _mark(seen: ToolSeen | None) -> Any:
         return ""
     if seen.changed:
         return "changed"
-    return "new" if "new" in seen.flags else ""
+    return "new" if seen.is_new else ""
 
 
 def _definition(server: str, name: str, seen: ToolSeen | None) -> Mapping[str, Any]:
