@@ -31,6 +31,8 @@ _WAL_PAGES = 4000
 
 Rarely, therefore, but below the 4,062 pages that one table of the WAL's index holds for readers.
 """
+_LOOK_SECONDS = 0.2
+"""How often the log and its index are looked for."""
 
 Row = tuple[Any, ...]
 Values = Sequence[str | int | bytes | None]
@@ -72,7 +74,8 @@ class Database:
         self._lock = threading.RLock()
         self._depth = 0
         self._broken = False
-        self._file = _file_identity(path)
+        self._files = tuple((file, _file_identity(file)) for file in _parts(path))
+        self._looked = 0.0
 
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """Return all rows of a query."""
@@ -162,16 +165,29 @@ class Database:
                 f"the ledger {self.path} was opened to be read only",
                 "Start pktui without --read-only to change anything",
             )
-        if _file_identity(self.path) != self._file:
-            raise LedgerUnavailable(
-                f"the ledger {self.path} was removed or replaced while in use",
-                "Start pktui and the agents again",
-            )
+        self._check_files()
         self._broken = False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise unavailable(error, self.path) from error
+
+    def _check_files(self) -> None:
+        """Refuse files that are not those that were opened.
+
+        The ledger itself is looked at every time; its log and index, without which processes
+        would overwrite each other's rows, now and then, because each look costs a call its time.
+        """
+        now = time.monotonic()
+        looked = self._files if now - self._looked >= _LOOK_SECONDS else self._files[:1]
+        for file, identity in looked:
+            if _file_identity(file) != identity:
+                raise LedgerUnavailable(
+                    f"{file}, part of the ledger, was removed or replaced while in use",
+                    "Start pktui and the agents again",
+                )
+        if looked is self._files:
+            self._looked = now
 
     def _finish(self, *, commit: bool) -> None:
         try:
@@ -305,7 +321,12 @@ def _storable(values: Values) -> Values:
     return [storable(value) if isinstance(value, str) else value for value in values]
 
 
-def _file_identity(path: Path) -> tuple[int, int] | None:
+def _parts(path: Path) -> tuple[str, str, str]:
+    """Return the files that are there while a ledger is open: itself, its log, the log's index."""
+    return str(path), f"{path}-wal", f"{path}-shm"
+
+
+def _file_identity(path: str) -> tuple[int, int] | None:
     try:
         found = os.stat(path)  # noqa: PTH116  a third of the time of Path.stat, on every call
     except OSError:

@@ -150,12 +150,32 @@ def test_a_failure_inside_a_transaction_undoes_all_of_it(ledger: Ledger) -> None
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
-def test_a_file_that_is_gone_is_noticed(ledger: Ledger, file: Path, replaced: bool) -> None:
-    file.unlink()
+@pytest.mark.parametrize("part", ["", "-wal", "-shm"])
+def test_a_file_that_is_gone_is_noticed(
+    ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch, part: str, replaced: bool
+) -> None:
+    monkeypatch.setattr("pktui.ledger.database._LOOK_SECONDS", 0)
+    ledger.events.append("note")
+    gone = Path(f"{file}{part}")
+    gone.unlink()
     if replaced:
-        file.write_bytes(b"")
-    with pytest.raises(LedgerUnavailable, match="removed or replaced"):
+        gone.write_bytes(b"")
+    with pytest.raises(LedgerUnavailable, match="removed or replaced") as caught:
         ledger.events.append("note")
+    assert f"{gone}, part of" in caught.value.what
+
+
+def test_its_parts_stay_what_they_are_whoever_comes_and_goes(
+    ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.ledger.database._LOOK_SECONDS", 0)
+    for _ in range(3):
+        other = Ledger.open(file)
+        other.events.append("note")
+        other.close()
+        ledger.events.append("note")
+    ledger.retention.compact()
+    assert ledger.events.append("note") == 7
 
 
 def test_a_closed_ledger_cannot_be_used(ledger: Ledger) -> None:
