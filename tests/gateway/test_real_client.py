@@ -55,7 +55,7 @@ def said(result: Any) -> str:
 async def test_a_whole_visit(ledger: Ledger, era: str) -> None:
     async with connected(era) as client:
         names = [tool.name for tool in (await client.list_tools()).tools]
-        assert names == ["add", "remove", "fail", "walk", "book"]
+        assert names == ["add", "remove", "fail", "walk", "rest", "book"]
         added = await client.call_tool("add", {"a": 2, "b": 3})
         assert (said(added), added.structured_content) == ("5", {"result": 5})
         denied = await client.call_tool("remove", {"path": "x"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import (
     ElicitRequest,
@@ -43,6 +45,14 @@ async def walk(ctx: Context) -> str:
     for step in (1, 2, 3):
         await ctx.report_progress(step, 3)
     return "arrived"
+
+
+@server.tool()
+async def rest(ctx: Context) -> str:
+    """Say that it has begun, and do not come back for a long time."""
+    await ctx.report_progress(0, 1)
+    await asyncio.sleep(600)
+    return "rested"
 
 
 @server.tool()

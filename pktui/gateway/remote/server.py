@@ -241,10 +241,16 @@ class RemoteServer:
     # on the way back
 
     def _hand_on(self, line: bytes) -> None:
-        """Deliver from any thread, one line at a time."""
+        """Deliver from any thread, one line at a time; a relay that fails is at its end."""
         with self._handing_on:
-            if self._status is None:
+            if self._status is not None:
+                return
+            try:
                 self._deliver(line)
+            except BaseException:
+                self._lost = True
+                self._ended()
+                raise
 
     def _fail(self, message: Outgoing, why: str) -> None:
         if self._status is not None:
