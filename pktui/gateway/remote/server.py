@@ -107,6 +107,10 @@ class RemoteServer:
 
     # on the way out
 
+    def _turn_away(self, message: Outgoing) -> None:
+        if self._status is None:
+            self._crew.do(lambda: self._fail(message, self._words.overloaded()))
+
     def _carry(self) -> None:
         while (message := self._outbox.take(self._launch)) is not None:
             if message.kind != "request":
