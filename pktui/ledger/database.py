@@ -231,7 +231,7 @@ def open_database(path: Path, *, fsync: bool, read_only: bool) -> Database:
 
 def _connect(path: Path, *, fsync: bool) -> sqlite3.Connection:
     make_private_directory(path.parent)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
+    _make_file(path)
     if path.stat().st_mode & 0o077:
         path.chmod(PRIVATE_FILE)
     connection = sqlite3.connect(
@@ -246,6 +246,17 @@ def _connect(path: Path, *, fsync: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _make_file(path: Path) -> None:
+    """Make the file, private from the start, where it is missing.
+
+    One that is there is not opened: to close it again would drop the locks that this process's
+    other connections hold on it (POSIX), and the next process to leave would take itself for the
+    last one and remove the log under them.
+    """
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -80,3 +80,18 @@ def test_a_process_killed_while_it_writes_loses_nothing_it_acknowledged(file: Pa
     assert ledger.events.verify().ok
     assert ledger.events.append("note") == ledger.events.last_seq()
     ledger.close()
+
+
+def test_a_second_connection_of_a_process_keeps_the_file_from_the_next_to_leave(file: Path) -> None:
+    """SQLite's locks are the process's: one that loses them loses its log to whoever closes."""
+    ledger = Ledger.open(file)
+    Ledger.open(file).close()
+    log = file.with_name(f"{file.name}-wal")
+    before = log.stat().st_ino
+    outputs("append", file, 1, processes=1)
+    assert log.stat().st_ino == before
+    assert ledger.events.append("note") == 2
+    ledger.close()
+    again = Ledger.open(file)
+    assert (again.events.last_seq(), again.events.verify().ok) == (2, True)
+    again.close()
