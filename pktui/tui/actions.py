@@ -26,6 +26,8 @@ Scope = Literal[
     "feed",
     "policies",
     "approvals",
+    "wider",
+    "rule",
     "tray",
 ]
 
@@ -39,6 +41,8 @@ SCOPE_TITLES: Mapping[Scope, str] = {
     "feed": "Feed",
     "policies": "Policies",
     "approvals": "Approvals",
+    "wider": "While a wider answer is chosen",
+    "rule": "While a rule is shown before it is written",
     "tray": "While something waits",
 }
 
@@ -134,6 +138,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("policies.back", ("escape", "left"), "servers", "Back to the servers", False),
     Action("policies.tools", ("right",), "tools", "On to the tools", False),
     Action("approvals.allow", ("a",), "allow once", "Let this one call run", False),
+    Action("approvals.wider", ("A",), "wider", "Let this call run, and such calls after it",
+           False),
     Action("approvals.deny", ("d",), "deny", "Refuse this call", False),
     Action("approvals.deny_saying", ("r",), "deny with words", "Refuse, and tell the agent why",
            False),
@@ -141,6 +147,18 @@ ACTIONS: tuple[Action, ...] = (
            False),
     Action("approvals.more", ("space",), "more", "Scroll the arguments a page", False),
     Action("approvals.later", ("escape",), "later", "Leave it waiting, back to the queue", False),
+    Action("approvals.standing", ("s",), "standing", "To the answers that stand, and back"),
+    Action("approvals.revoke", ("x",), "revoke", "End the standing answer under the cursor", False),
+    Action("approvals.stop", ("K",), "stop all", "Stop every call of every agent, or go on"),
+    Action("wider.connection", ("c",), "connection", "This tool until the client disconnects"),
+    Action("wider.time", ("m",), "minutes", "This tool for this client, for so many minutes"),
+    Action("wider.rule", ("p",), "rule", "This tool for every client, as a rule of the policy"),
+    Action("wider.exact", ("x",), "exact", "Only calls with exactly these arguments"),
+    Action("wider.longer", ("plus", "up"), "longer", "More minutes"),
+    Action("wider.shorter", ("minus", "down"), "shorter", "Fewer minutes"),
+    Action("wider.leave", ("escape",), "leave", "Leave the call undecided"),
+    Action("rule.write", ("w",), "write it and allow", "Write the rule and let the call run"),
+    Action("rule.leave", ("escape",), "leave", "Write nothing, decide nothing"),
     Action("tray.open", ("a",), "waiting", "Open what waits for you", False, "view('approvals')"),
 )  # fmt: skip
 
@@ -150,10 +168,12 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "sessions": frozenset({"app", "list", "sessions", "transcript"}),
     "search": frozenset({"app", "search"}),
     "transcript": frozenset({"app", "sessions", "transcript"}),
-    "detail": frozenset({"app", "detail", "feed", "approvals"}),
+    "detail": frozenset({"app", "detail", "feed", "approvals", "rule"}),
     "feed": frozenset({"app", "list", "detail", "feed"}),
     "policies": frozenset({"app", "list", "policies"}),
     "approvals": frozenset({"app", "list", "detail", "approvals"}),
+    "wider": frozenset({"wider"}),
+    "rule": frozenset({"rule", "detail"}),
     "tray": frozenset({"app", "list", "sessions", "transcript", "feed", "policies"}),
 }
 """Scopes whose keys can hold at the same moment."""
@@ -168,7 +188,7 @@ VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
 
 ONLY_KEYS: frozenset[Scope] = frozenset({"list", "search", "transcript", "detail"})
 """Scopes for moving about, which the palette leaves out."""
-NOT_IN_PALETTE = frozenset({"app.interrupt", "approvals.allow"})
+NOT_IN_PALETTE = frozenset({"app.interrupt", "approvals.allow", "approvals.wider"})
 """Enter runs what the palette offers, and enter never allows a call."""
 EATEN = frozenset(f"ctrl+{letter}" for letter in "abhijmqs")
 """Keys that terminals and multiplexers keep for themselves."""

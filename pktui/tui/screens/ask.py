@@ -23,7 +23,7 @@ class AskScreen(ModalScreen[str | None]):
     """Gives the text at enter, `None` at escape.
 
     `check` returns why a text cannot be used, or "" where it can; it is asked as the person
-    types and must not block.
+    types and must not block. `password` shows dots for what is typed.
     """
 
     BINDINGS = [Binding("escape", "leave", "leave")]  # noqa: RUF012
@@ -36,12 +36,14 @@ class AskScreen(ModalScreen[str | None]):
         value: str = "",
         placeholder: str = "",
         enter: str = "save",
+        password: bool = False,
         check: Callable[[str], str] = lambda _: "",
     ) -> None:
         super().__init__()
         self._title, self._about = visible(title), visible(about)
         self._value, self._placeholder = value, placeholder
         self._enter, self._check = enter, check
+        self._password = password
 
     def compose(self) -> ComposeResult:
         """Lay out the box."""
@@ -49,7 +51,12 @@ class AskScreen(ModalScreen[str | None]):
         with Vertical(id="ask"):
             yield Static(Text(self._title, style=ink.bold), classes="title", markup=False)
             yield Static(Text(self._about, style=ink.dim), classes="about", markup=False)
-            yield Input(self._value, placeholder=self._placeholder, id="ask-input")
+            yield Input(
+                self._value,
+                placeholder=self._placeholder,
+                password=self._password,
+                id="ask-input",
+            )
             yield Static(self._foot(""), classes="foot", id="ask-foot", markup=False)
 
     def on_mount(self) -> None:

@@ -12,6 +12,7 @@ from textual.message import Message
 
 from pktui.tui.arguments import argument_lines, raw_lines
 from pktui.tui.document import Line
+from pktui.tui.views.approvals.definition import definition_lines
 from pktui.tui.views.approvals.draw import header
 from pktui.tui.views.approvals.guard import Guard
 from pktui.tui.widgets.document import DocumentView
@@ -20,7 +21,7 @@ from pktui.tui.widgets.lines import Lines
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-    from pktui.ledger.records import Approval
+    from pktui.ledger.records import Approval, ToolSeen
     from pktui.tui.console import Console
 
 AT_ONCE = 16_384
@@ -49,6 +50,7 @@ class Detail(Vertical):
         self.guard = Guard()
         self.clock = clock
         self.approval: Approval | None = None
+        self.redefined: ToolSeen | None = None
         self.raw = False
 
     def compose(self) -> ComposeResult:
@@ -61,9 +63,15 @@ class Detail(Vertical):
         """The pane of the arguments."""
         return self.query_one(DocumentView)
 
-    def show(self, approval: Approval | None, now_us: int) -> None:
-        """Show an approval; another one than before starts the guard anew."""
+    def show(
+        self, approval: Approval | None, now_us: int, redefined: ToolSeen | None = None
+    ) -> None:
+        """Show an approval; another one than before starts the guard anew.
+
+        `redefined`: its tool, where that is defined otherwise than it was accepted.
+        """
         before, self.approval = self.approval, approval
+        known, self.redefined = self.redefined, redefined
         self.border_title = approval.id if approval else ""
         if approval is None:
             self.guard.focus("", self.clock())
@@ -74,7 +82,10 @@ class Detail(Vertical):
             self.raw = False
             self.guard.focus(approval.id, self.clock())
             self._wait_out()
-        if before is None or (before.id, before.arguments) != (approval.id, approval.arguments):
+        same = before is not None and (before.id, before.arguments, known) == (
+            approval.id, approval.arguments, redefined,
+        )  # fmt: skip
+        if not same:
             self._prepare()
         self.tick(now_us)
 
@@ -115,15 +126,17 @@ class Detail(Vertical):
     def _prepare(self) -> None:
         approval = self.approval
         assert approval is not None
-        if len(approval.arguments) <= AT_ONCE:
-            self._show_lines(_lines(approval, raw=self.raw))
+        seen = self.redefined
+        more = len(seen.definition) + len(seen.pinned_definition) if seen else 0
+        if len(approval.arguments) + more <= AT_ONCE:
+            self._show_lines(_lines(approval, seen, raw=self.raw))
             return
         self.document.show(approval.id, (Line("laying out…", "note"),), whole=False)
-        self._prepare_in_thread(approval, self.raw)
+        self._prepare_in_thread(approval, seen, self.raw)
 
     @work(thread=True, exclusive=True, group="arguments", description="arguments")
-    def _prepare_in_thread(self, approval: Approval, raw: bool) -> None:
-        self.post_message(self._Prepared(approval.id, raw, _lines(approval, raw=raw)))
+    def _prepare_in_thread(self, approval: Approval, seen: ToolSeen | None, raw: bool) -> None:
+        self.post_message(self._Prepared(approval.id, raw, _lines(approval, seen, raw=raw)))
 
     @on(_Prepared)
     def _take(self, message: _Prepared) -> None:
@@ -151,5 +164,6 @@ class Detail(Vertical):
         self.post_message(self.Changed())
 
 
-def _lines(approval: Approval, *, raw: bool) -> tuple[Line, ...]:
-    return raw_lines(approval.arguments) if raw else argument_lines(approval.arguments)
+def _lines(approval: Approval, seen: ToolSeen | None, *, raw: bool) -> tuple[Line, ...]:
+    lines = raw_lines(approval.arguments) if raw else argument_lines(approval.arguments)
+    return lines if seen is None else (*lines, *definition_lines(approval, seen))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.style import Style
 
     from pktui.ledger.records import Approval
+    from pktui.ledger.standing import StandingApproval
     from pktui.tui.glyphs import Glyphs
     from pktui.tui.theme import Ink
     from pktui.tui.widgets.rows import Pen, Run
@@ -39,7 +40,7 @@ _MEANING: dict[State, str] = {
     "ran": "allowed, and it ran",
     "denied": "denied",
     "expired": "expired: it can no longer be allowed; the agent may ask again",
-    "withdrawn": "withdrawn: the agent no longer waits for it",
+    "withdrawn": "withdrawn: it no longer waits",
 }
 
 
@@ -66,12 +67,30 @@ def draw_row(approval: Approval, pen: Pen, now_us: int) -> Sequence[Sequence[Run
     return [first, second]
 
 
-def agent_name(approval: Approval) -> str:
+def draw_standing(one: StandingApproval, pen: Pen, now_us: int) -> Sequence[Sequence[Run]]:
+    """Draw the two lines of an answer that stands."""
+    ink = pen.ink
+    until = f"{countdown(one.expires_us - now_us)} left"
+    room = max(0, pen.width - _STATE - cell_len(until) - 2)
+    first: list[Run] = [
+        (fit(f"{pen.glyphs.allowed} {one.id}", _STATE + 2), ink.ok),
+        (fit(f"{tool_name(one)} ", max(0, room - 2)), ink.text),
+        (f" {until} ", ink.dim),
+    ]
+    which = summary(one.arguments, 80) if one.args_hash else "any arguments"
+    ends = ", until it disconnects" if one.session else ""
+    used = f"used {one.uses:,} times" if one.uses else "not used yet"
+    used = "used once" if one.uses == 1 else used
+    second: list[Run] = [(f"  {agent_name(one)}{ends}  ", ink.info), (f"{which}, {used}", ink.dim)]
+    return [first, second]
+
+
+def agent_name(approval: Approval | StandingApproval) -> str:
     """Return the agent's own name for itself."""
     return one_line(approval.agent, 40) or "unnamed agent"
 
 
-def tool_name(approval: Approval) -> str:
+def tool_name(approval: Approval | StandingApproval) -> str:
     """Return `server.tool`."""
     return f"{one_line(approval.server, 40)}.{one_line(approval.tool, 80)}"
 
@@ -148,6 +167,8 @@ def _decided(approval: Approval, state: State, now_us: int) -> Line:
     text = _MEANING[state]
     if state == "expired" and approval.decided_by:
         text = "allowed, but the agent did not call again in time"
+    if state == "withdrawn" and approval.decided_by:
+        text = "allowed, and taken back unused: by a stop, or as the tool was redefined"
     if approval.decided_by:
         at = approval.decided_us
         by = one_line(approval.decided_by, 60)

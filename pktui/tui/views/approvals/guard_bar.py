@@ -26,6 +26,8 @@ class Offer:
     below: int = 0
     """Rows of arguments still below the edge, while the last was never shown."""
     allow: bool = False
+    wider: bool = False
+    """More than this one call may be allowed."""
     raw: bool = False
 
 
@@ -63,6 +65,7 @@ class GuardBar(Bar):
         parts: list[Part] = []
         for name, holds in (
             ("approvals.allow", live and self.offer.allow),
+            ("approvals.wider", live and self.offer.allow and self.offer.wider),
             ("approvals.deny", live),
             ("approvals.deny_saying", live),
             ("approvals.raw", True),

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-
-from pktui.errors import ApprovalError
-from pktui.ledger.canonical import args_hash
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Approval
@@ -37,20 +33,6 @@ def settled_us(approval: Approval) -> int:
     if approval.decided_us:
         return approval.decided_us
     return approval.created_us if approval.status == "withdrawn" else approval.expires_us
-
-
-def shown_hash(approval: Approval) -> str:
-    """Return the hash of the very arguments that are shown; a decision carries it.
-
-    Raises `ApprovalError` where they cannot be read.
-    """
-    try:
-        return args_hash(json.loads(approval.arguments))
-    except (ValueError, RecursionError) as error:
-        raise ApprovalError(
-            f"the arguments of approval {approval.id} cannot be read, so nothing was decided",
-            "The agent can ask again with the same call",
-        ) from error
 
 
 @dataclass(frozen=True, slots=True)

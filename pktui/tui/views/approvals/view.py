@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on, work
@@ -10,14 +11,16 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 
 from pktui.errors import PktuiError
+from pktui.text import one_line
 from pktui.tui.actions import bindings
-from pktui.tui.screens.ask import AskScreen
+from pktui.tui.moments import age
 from pktui.tui.turns import Turns
+from pktui.tui.views.approvals.deciding import Deciding
 from pktui.tui.views.approvals.detail import Detail
-from pktui.tui.views.approvals.draw import agent_name, draw_row, tool_name
+from pktui.tui.views.approvals.draw import draw_row, draw_standing
 from pktui.tui.views.approvals.guard_bar import GuardBar, Offer
-from pktui.tui.views.approvals.queue import Queue, arrange, shown_hash, state_of
-from pktui.tui.views.base import View
+from pktui.tui.views.approvals.queue import arrange, state_of
+from pktui.tui.views.approvals.reader import Loaded, load
 from pktui.tui.widgets.empty import Empty
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
 
@@ -26,44 +29,38 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from pktui.ledger.records import Approval
+    from pktui.ledger.standing import StandingApproval
     from pktui.tui.services import Services
 
 SIDE_BY_SIDE = 100
 """Cells; narrower, the detail opens over the queue."""
-RECENT = 50
 TICK_SECONDS = 1.0
 
 READ_ONLY = "read-only: this console decides nothing"
 
 
-class ApprovalsView(View):
+class ApprovalsView(Deciding):
     """Decides what waits. Every answer is a row flipped in the ledger, once."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("approvals")]
 
-    class _Loaded(Message):
-        def __init__(self, queue: Queue) -> None:
+    class _Read(Message):
+        def __init__(self, loaded: Loaded) -> None:
             super().__init__()
-            self.queue = queue
+            self.loaded = loaded
 
-    class _Failed(Message):
-        def __init__(self, error: PktuiError, *, deciding: bool) -> None:
+    class _Unread(Message):
+        def __init__(self, error: PktuiError) -> None:
             super().__init__()
-            self.error, self.deciding = error, deciding
-
-    class _Decided(Message):
-        def __init__(self, approval: Approval) -> None:
-            super().__init__()
-            self.approval = approval
+            self.error = error
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
-        self._queue = Queue()
+        self._loaded = Loaded()
         self._turns = Turns(self._load)
-        self._deciding = ""
         self._go_to = ""
         self._open = False
-        self._loaded = False
+        self._ready = False
         self._refused = ("", "")
         """The approval whose key was refused last, and why."""
 
@@ -72,17 +69,23 @@ class ApprovalsView(View):
     def compose(self) -> ComposeResult:
         """Lay out the queue beside the detail, the line of keys below both."""
         with Horizontal(id="approvals-panes"):
-            with Vertical(id="approvals-queue", classes="pane"):
-                yield Empty(
-                    "Nothing waits for you.",
-                    "Calls that a policy marks with ask come here; the line at the bottom, the "
-                    "bell and the title say when.",
-                    "pktui policy set memory store_knowledge approve",
-                )
-                yield Rows(
-                    ListSource(), self._draw, row_height=2, glyphs=self.console.glyphs,
-                    id="approvals-list",
-                )  # fmt: skip
+            with Vertical(id="approvals-left"):
+                with Vertical(id="approvals-queue", classes="pane"):
+                    yield Empty(
+                        "Nothing waits for you.",
+                        "Calls that a policy marks with ask come here; the line at the bottom, "
+                        "the bell and the title say when.",
+                        "pktui policy set memory store_knowledge approve",
+                    )
+                    yield Rows(
+                        ListSource(), self._draw, row_height=2, glyphs=self.console.glyphs,
+                        id="approvals-list",
+                    )  # fmt: skip
+                with Vertical(id="approvals-standing", classes="pane"):
+                    yield Rows(
+                        ListSource(), self._draw_standing, row_height=2,
+                        glyphs=self.console.glyphs, id="approvals-standing-list",
+                    )  # fmt: skip
             yield Detail(id="approvals-detail", classes="pane")
         yield GuardBar(id="approvals-guard")
 
@@ -99,6 +102,11 @@ class ApprovalsView(View):
         return self.query_one("#approvals-list", Rows)
 
     @property
+    def standing_rows(self) -> Rows[StandingApproval]:
+        """The list of answers that stand."""
+        return self.query_one("#approvals-standing-list", Rows)
+
+    @property
     def detail(self) -> Detail:
         """The pane of the call under the cursor."""
         return self.query_one(Detail)
@@ -109,6 +117,9 @@ class ApprovalsView(View):
 
     def _draw(self, approval: Approval, pen: Pen) -> Sequence[Sequence[Run]]:
         return draw_row(approval, pen, self.services.clock())
+
+    def _draw_standing(self, one: StandingApproval, pen: Pen) -> Sequence[Sequence[Run]]:
+        return draw_standing(one, pen, self.services.clock())
 
     @property
     def _wide(self) -> bool:
@@ -132,12 +143,13 @@ class ApprovalsView(View):
         self.detail.rest()
 
     def _arrange(self) -> None:
-        has_any = bool(self._queue.items)
-        self.query_one(Empty).display = self._loaded and not has_any
+        has_any = bool(self._loaded.queue.items)
+        self.query_one(Empty).display = self._ready and not has_any
         self.rows.display = has_any
-        self.query_one("#approvals-queue").display = not self._covered
+        self.query_one("#approvals-left").display = not self._covered
+        self.query_one("#approvals-standing").display = bool(self._loaded.standing)
         self.detail.display = has_any and (self._wide or self._open)
-        self.query_one(GuardBar).display = has_any
+        self.query_one(GuardBar).display = has_any or bool(self._loaded.standing)
         self.set_class(self._wide, "-wide")
 
     # What moved
@@ -161,56 +173,84 @@ class ApprovalsView(View):
             return
         now = self.services.clock()
         self.rows.refresh()
+        self.standing_rows.refresh()
         self.detail.tick(now)
-        if any(item.status == "pending" and item.expires_us <= now for item in self._queue.items):
-            self._take(arrange(self._queue.items, (), now))
+        items, standing = self._loaded.queue.items, self._loaded.standing
+        if any(item.status == "pending" and item.expires_us <= now for item in items):
+            self._take(replace(self._loaded, queue=arrange(items, (), now)))
+        if any(one.expires_us <= now for one in standing):
+            self._turns.ask()
 
     def _load(self) -> None:
         self._read()
 
     @work(thread=True, group="queue", description="queue")
     def _read(self) -> None:
-        approvals = self.services.ledger.approvals
         try:
-            pending, recent = approvals.pending(), approvals.recent(RECENT)
+            loaded = load(self.services)
         except PktuiError as error:
-            self.post_message(self._Failed(error, deciding=False))
+            self.post_message(self._Unread(error))
             return
-        self.post_message(self._Loaded(arrange(pending, recent, self.services.clock())))
+        self.post_message(self._Read(loaded))
 
-    @on(_Loaded)
-    def _show_loaded(self, message: _Loaded) -> None:
+    @on(_Read)
+    def _show_loaded(self, message: _Read) -> None:
         message.stop()
         self.worked()
-        self._take(message.queue)
+        self._take(message.loaded)
         self._turns.done()
 
-    def _take(self, queue: Queue) -> None:
+    @on(_Unread)
+    def _show_failure(self, message: _Unread) -> None:
+        message.stop()
+        self._turns.done()
+        self.failed(message.error)
+
+    def _take(self, loaded: Loaded) -> None:
         """Show the queue; the approval under the cursor stays under it, wherever it moved."""
         current = self.rows.current
         wanted = self._go_to or (current.id if current else "")
         self._go_to = ""
-        before, self._queue = self._queue, queue
-        first, self._loaded = not self._loaded, True
+        before, self._loaded = self._loaded, loaded
+        first, self._ready = not self._ready, True
+        self.pin_set = loaded.pin_set
+        queue = loaded.queue
         index = queue.index(wanted)
-        if first or queue != before or (current and current.id != wanted):
+        if first or queue != before.queue or (current and current.id != wanted):
             cursor = index if index is not None else min(self.rows.cursor, len(queue.items) - 1)
             self.rows.show(ListSource(queue.items), cursor=max(0, cursor))
-            self.query_one("#approvals-queue").border_title = self._title()
-            self._arrange()
+        self._show_standing(before)
+        self.query_one("#approvals-queue").border_title = self._title()
+        self._arrange()
         self._show_current()
 
-    def _title(self) -> str:
-        waiting = self._queue.waiting(self.services.clock())
-        return f"{waiting} waiting, {len(self._queue.items) - waiting} decided"
+    def _show_standing(self, before: Loaded) -> None:
+        standing = self._loaded.standing
+        if standing == before.standing:
+            return
+        rows = self.standing_rows
+        if not standing and rows.has_focus:
+            self.rows.focus()
+        rows.show(ListSource(standing), cursor=max(0, min(rows.cursor, len(standing) - 1)))
+        self.query_one("#approvals-standing").border_title = f"{len(standing)} standing"
 
-    @on(Rows.Moved)
+    def _title(self) -> str:
+        now, stop = self.services.clock(), self._loaded.stop
+        waiting = self._loaded.queue.waiting(now)
+        title = f"{waiting} waiting, {len(self._loaded.queue.items) - waiting} decided"
+        if stop is None:
+            return title
+        return f"all calls stopped by {one_line(stop.by, 30)}, {age(now - stop.at_us)}; K goes on"
+
+    @on(Rows.Moved, "#approvals-list")
     def _moved(self, message: Rows.Moved) -> None:
         message.stop()
         self._show_current()
 
     def _show_current(self) -> None:
-        self.detail.show(self.rows.current, self.services.clock())
+        current = self.rows.current
+        redefined = self._loaded.redefined.get(current.id) if current else None
+        self.detail.show(current, self.services.clock(), redefined)
         self._offer()
 
     # The line of keys
@@ -231,6 +271,8 @@ class ApprovalsView(View):
 
     def _what_is_offered(self) -> Offer:
         approval, guard = self.detail.approval, self.detail.guard
+        if self.standing_rows.has_focus:
+            return Offer(note="x revokes the answer under the cursor; s goes back to the queue")
         if approval is None:
             return Offer(note="nothing is selected")
         state = state_of(approval, self.services.clock())
@@ -243,48 +285,18 @@ class ApprovalsView(View):
             quiet=guard.waiting(self.detail.clock()) > 0,
             below=0 if seen or not self.detail.display else self.detail.document.hidden_rows,
             allow=seen,
+            wider=not approval.once,
             raw=self.detail.raw,
         )
 
     # Decisions
 
-    def action_allow(self) -> None:
-        """Let this one call run."""
-        approval = self._decidable(allow=True)
-        if approval is not None:
-            self._start_deciding(approval, allow=True)
-
-    def action_deny(self) -> None:
-        """Refuse this call."""
-        approval = self._decidable(allow=False)
-        if approval is not None:
-            self._start_deciding(approval, allow=False)
-
-    def action_deny_saying(self) -> None:
-        """Refuse with words that reach the agent."""
-        approval = self._decidable(allow=False)
-        if approval is None:
-            return
-
-        def answer(words: str | None) -> None:
-            self.detail.wake()
-            if words is not None:
-                self._start_deciding(approval, allow=False, words=words.strip())
-
-        self.app.push_screen(
-            AskScreen(
-                f"Deny {tool_name(approval)}",
-                f"{agent_name(approval)} reads these words as the reason.",
-                placeholder="what to do instead",
-                enter="deny",
-            ),
-            answer,
-        )
-
-    def _decidable(self, *, allow: bool) -> Approval | None:
+    def decidable(self, *, allow: bool) -> Approval | None:
         """Return the approval under the cursor if a key may decide it now, else say why not."""
         approval = self.detail.approval
-        if approval is None or self._deciding or self.console.refuse_read_only():
+        if self.standing_rows.has_focus or self.busy:
+            return None
+        if approval is None or self.console.refuse_read_only():
             return None
         refusal = self.detail.guard.press(self.detail.clock(), allow=allow)
         if refusal is not None:
@@ -296,47 +308,37 @@ class ApprovalsView(View):
             return None
         return approval
 
-    def _start_deciding(self, approval: Approval, *, allow: bool, words: str = "") -> None:
-        self._deciding = approval.id
-        self._decide(approval, allow, words)
-
-    @work(thread=True, group="decide", description="decide")
-    def _decide(self, approval: Approval, allow: bool, words: str) -> None:
-        try:
-            decided = self.services.ledger.approvals.decide(
-                approval.id, allow, by="console", words=words, args_hash=shown_hash(approval)
-            )
-        except PktuiError as error:
-            self.post_message(self._Failed(error, deciding=True))
-            return
-        self.post_message(self._Decided(decided))
-
-    @on(_Decided)
-    def _after_decision(self, message: _Decided) -> None:
-        message.stop()
-        approval, self._deciding = message.approval, ""
-        word = "denied" if approval.status == "denied" else "allowed once"
-        self.console.say(f"{word}: {tool_name(approval)}", seconds=3)
-        self._go_to = self._queue.next_waiting(approval.id, self.services.clock()) or approval.id
+    def answered(self, approval: Approval) -> None:
+        """Go on to what waits next."""
+        self._go_to = self._loaded.queue.next_waiting(approval.id, self.services.clock())
+        self._go_to = self._go_to or approval.id
         if self._covered:
             self.action_later()
         self._turns.ask()
-        self.console.beat()
 
-    @on(_Failed)
-    def _show_failure(self, message: _Failed) -> None:
-        message.stop()
-        if message.deciding:
-            self._deciding = ""
-            self._turns.ask()
-            self.console.say_error(message.error)
+    def read_again(self) -> None:
+        """Load the queue again."""
+        self._turns.ask()
+
+    def look_again(self) -> None:
+        """Start the quiet time again: a question was over the view."""
+        self.detail.wake()
+
+    def action_revoke(self) -> None:
+        """End the standing approval under the cursor."""
+        one = self.standing_rows.current if self.standing_rows.has_focus else None
+        if one is not None:
+            self.revoke(one.id)
         else:
-            self._turns.done()
-            self.failed(message.error)
+            self.console.say("s goes to the answers that stand; x revokes one there")
 
     # Moving about
 
-    @on(Rows.Chosen)
+    def on_descendant_focus(self) -> None:
+        """Say what the keys do where the focus is now."""
+        self._offer()
+
+    @on(Rows.Chosen, "#approvals-list")
     def _open_detail(self, message: Rows.Chosen) -> None:
         message.stop()
         self._open = True
@@ -349,6 +351,17 @@ class ApprovalsView(View):
         self._open = False
         self._arrange()
         self.rows.focus()
+
+    def action_standing(self) -> None:
+        """To the answers that stand, and back."""
+        if self.standing_rows.has_focus or not self._loaded.standing:
+            self.focus_default()
+            if not self._loaded.standing:
+                self.console.say("no answer stands; A allows more than one call")
+            return
+        self._open = False
+        self._arrange()
+        self.standing_rows.focus()
 
     def action_raw(self) -> None:
         """Show the arguments as they came, or laid out."""

@@ -175,12 +175,17 @@ def problem_lines(page: Page) -> tuple[Line, ...]:
 
 
 def edit_lines(edit: Edit) -> tuple[Line, ...]:
-    """Show what an edit changed in the file, with a line before and after it."""
+    """Show what an edit changed in the file."""
+    head = Line(one_line(edit.summary, 200), "strong", "written".ljust(_LABEL), "good")
+    return (head, *change_lines(edit))
+
+
+def change_lines(edit: Edit) -> Iterator[Line]:
+    """Show what an edit changes in the file, with a line before and after it."""
     lines = difflib.unified_diff(
         edit.before.decode().splitlines(), edit.after.decode().splitlines(), n=1, lineterm=""
     )
-    head = Line(one_line(edit.summary, 200), "strong", "written".ljust(_LABEL), "good")
-    return (head, *(_diff_line(line) for line in islice(lines, 2, None)))
+    return (_diff_line(line) for line in islice(lines, 2, None))
 
 
 def _diff_line(line: str) -> Line:

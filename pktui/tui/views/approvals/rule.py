@@ -1,0 +1,143 @@
+"""An answer saved as a rule: previewed, shown, written, taken back; all but the screen blocks."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+import msgspec
+from rich.text import Text
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from pktui.errors import PolicyError
+from pktui.policy.editor import PolicyEditor
+from pktui.policy.evaluate import Call
+from pktui.policy.files import replace_file
+from pktui.policy.permit import preview_permit
+from pktui.settings import make_private_directory
+from pktui.text import one_line
+from pktui.tui.actions import BY_ID, bindings
+from pktui.tui.document import Line
+from pktui.tui.theme import ink_of
+from pktui.tui.views.policies.draw import change_lines
+from pktui.tui.views.policies.reader import MEMORY, shipped_memory_policy
+from pktui.tui.widgets.document import DocumentView
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from pktui.ledger.records import Approval
+    from pktui.policy.editor import Edit
+    from pktui.tui.console import Console
+    from pktui.tui.services import Services
+
+BY = "console"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A rule that is not written yet."""
+
+    approval: Approval
+    editor: PolicyEditor
+    edit: Edit
+
+
+def preview(services: Services, approval: Approval) -> Draft:
+    """Return the rule that lets such calls through. Raises `PktuiError` where none would."""
+    path = _policy_file(services, approval)
+    if approval.server == MEMORY and not path.exists():
+        make_private_directory(path.parent)
+        replace_file(path, None, shipped_memory_policy())
+    editor, caller = PolicyEditor(path), approval.caller
+    arguments = msgspec.json.decode(approval.arguments)
+    call = Call(approval.server, approval.tool, arguments, caller.identity, caller.session)
+    return Draft(approval, editor, preview_permit(editor, call))
+
+
+def write(services: Services, draft: Draft) -> None:
+    """Write the rule and put that on record. Raises `PktuiError`."""
+    try:
+        draft.editor.save(draft.edit)
+    except PolicyError as error:
+        raise PolicyError(
+            f"the call is allowed, once, but the rule was not written: {error.what}", error.cure
+        ) from error
+    _record(services, draft, draft.edit)
+
+
+def take_back(services: Services, draft: Draft) -> str:
+    """Take the rule out again and say so; the call that ran stays what it is."""
+    edit = draft.editor.undo()
+    _record(services, draft, edit)
+    return edit.summary
+
+
+def _policy_file(services: Services, approval: Approval) -> Path:
+    """Return the policy that asked: the grant's own, else the server's."""
+    grants = services.ledger.grants.list() if approval.grant else ()
+    own = next((grant.policy for grant in grants if grant.name == approval.grant), "")
+    return Path(own) if own else services.settings.policy_file(services.paths, approval.server)
+
+
+def _record(services: Services, draft: Draft, edit: Edit) -> None:
+    digest = hashlib.sha256(edit.after).hexdigest()
+    services.ledger.events.append(
+        "policy",
+        server=draft.approval.server,
+        tool=draft.approval.tool,
+        effect="edited",
+        approval_id=draft.approval.id,
+        detail={"by": BY, "edit": edit.summary, "digest": digest},
+    )
+
+
+class RuleScreen(ModalScreen[bool]):
+    """Shows what would be written; true where the person wants it. Enter does nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("rule")]
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self._draft = draft
+
+    def compose(self) -> ComposeResult:
+        """Lay out the change between its file and its keys."""
+        ink, edit = ink_of(self.app), self._draft.edit
+        with Vertical(id="rule"):
+            title = f"Save as a rule: {one_line(edit.summary, 200)}"
+            yield Static(Text(title, style=ink.bold), classes="title", markup=False)
+            about = f"{one_line(str(edit.path), 400)}, for every client. u takes it back."
+            yield Static(Text(about, style=ink.dim), classes="about", markup=False)
+            yield DocumentView(id="rule-change")
+            yield Static(self._foot(), classes="foot", markup=False)
+
+    def on_mount(self) -> None:
+        """Show the change."""
+        edit = self._draft.edit
+        same = (Line("the policy says so already; the call is allowed, once", "note"),)
+        document = self.query_one(DocumentView)
+        document.show(str(edit.path), tuple(change_lines(edit)) if edit.changed else same)
+        document.focus()
+
+    def action_write(self) -> None:
+        """Write it, and allow the call."""
+        self.dismiss(True)
+
+    def action_leave(self) -> None:
+        """Write nothing, decide nothing."""
+        self.dismiss(False)
+
+    def _foot(self) -> Text:
+        ink, keymap = ink_of(self.app), cast("Console", self.app).keymap
+        foot = Text()
+        for name in ("rule.write", "rule.leave"):
+            action = BY_ID[name]
+            foot.append(f"{keymap.shown(action)} ", style=ink.accent)
+            foot.append(f"{action.label}   ", style=ink.dim)
+        return foot
