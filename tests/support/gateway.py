@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -36,9 +37,12 @@ def environment() -> dict[str, str]:
 class RunningGateway:
     """A gateway and whatever it started; ended, at the latest, when the context is left."""
 
-    def __init__(self, *arguments: str, cwd: Path | None = None) -> None:
+    def __init__(
+        self, *arguments: str, cwd: Path | None = None, through: Sequence[str] = ()
+    ) -> None:
+        """`through` is a command that becomes the gateway's once it has run."""
         self.process = subprocess.Popen(
-            gateway_command(*arguments),
+            [*through, *gateway_command(*arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
