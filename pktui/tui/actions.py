@@ -135,6 +135,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("policies.cycle", ("space",), "change", "Allow, ask, deny, hide, in turn"),
     Action("policies.limit", ("l",), "limit", "Cap how often this tool may be called"),
     Action("policies.reason", ("r",), "reason", "Say why, to the agent and to the person asked"),
+    Action("policies.accept", ("A",), "accept", "Accept the definition of a new or changed tool",
+           False),
     Action("policies.back", ("escape", "left"), "servers", "Back to the servers", False),
     Action("policies.tools", ("right",), "tools", "On to the tools", False),
     Action("approvals.allow", ("a",), "allow once", "Let this one call run", False),

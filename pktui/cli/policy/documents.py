@@ -11,7 +11,7 @@ import typer
 from pktui.cli import output
 from pktui.cli.policy import places
 from pktui.errors import PktuiError, PolicyConflict, PolicyError, UsageError
-from pktui.settings import Paths, bundled
+from pktui.settings import Paths, bundled, check_server_name
 
 if TYPE_CHECKING:
     from pktui.policy.document import Policy
@@ -34,7 +34,7 @@ def init(
 ) -> None:
     """Ask a server for its tools and write their policy: reading goes through, the rest asks."""
     paths = Paths.from_environment()
-    target = paths.policy_file(server)
+    target = places.policy_file(check_server_name(server))
     if not (show or force) and target.exists():
         raise PolicyError(f"{server} has a policy already: {target}", "Give --force to replace it")
     if preset or (server == places.MEMORY and not command and not url):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pktui.text import one_line, visible
 from pktui.tui.cells import fit, fit_right
 from pktui.tui.document import Line, Tone
+from pktui.tui.views.policies.definition import definition_lines, flag_lines
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -99,7 +100,7 @@ def _short(tool: ToolState) -> str:
 
 
 def _name(tool: ToolState, width: int, pen: Pen) -> list[Run]:
-    """Draw the name, and whether the tool is new or changed."""
+    """Draw the name, and whether the tool is new, changed or flagged."""
     name = one_line(tool.name, 120)
     if tool.mark in {"", "pattern"}:
         return [(fit(name, width), pen.ink.quiet if tool.mark else pen.ink.text)]
@@ -136,8 +137,10 @@ def tool_lines(page: Page, tool: ToolState) -> tuple[Line, ...]:
         *(_labelled("limit", f"{limit.words}; {limit.shown}") for limit in tool.limits),
         *(_labelled("and", one_line(text, 300)) for text in tool.conditions),
         *_risk(tool),
+        *(flag_lines(tool.seen) if tool.seen else ()),
         _labelled("calls", f"{tool.calls:,} in the last day"),
         *_file(page),
+        *(definition_lines(tool.seen) if tool.seen else ()),
     )
 
 
@@ -153,9 +156,10 @@ def _risk(tool: ToolState) -> Iterator[Line]:
             "risk", f"{tool.risk.category}, {tool.risk.severity}: {one_line(tool.risk.why, 200)}"
         )
     if tool.mark == "new":
-        yield _labelled("new", "it came after the server was first seen", "warning")
+        yield _labelled("new", "it came after the server was first seen; A accepts it", "warning")
     if tool.mark == "changed":
-        yield _labelled("changed", "defined otherwise than when it was pinned", "warning")
+        words = "every call waits for a person; A accepts the definition below"
+        yield _labelled("changed", words, "warning")
 
 
 def _file(page: Page) -> Iterator[Line]:

@@ -16,7 +16,7 @@ from pktui.tui.views.policies.reader import MEMORY, shipped_memory_policy
 if TYPE_CHECKING:
     from pktui.ledger.events import Events
     from pktui.policy.editor import Edit
-    from pktui.settings import Paths
+    from pktui.settings import Paths, Settings
     from pktui.tui.views.policies.model import Page
 
 Change = Callable[[PolicyEditor], "Edit"]
@@ -34,8 +34,9 @@ class Done:
 class Edits:
     """Keeps an editor for each server, so that what it wrote can be undone."""
 
-    def __init__(self, paths: Paths, events: Events) -> None:
+    def __init__(self, paths: Paths, settings: Settings, events: Events) -> None:
         self._paths = paths
+        self._settings = settings
         self._events = events
         self._editors: dict[str, PolicyEditor] = {}
 
@@ -81,7 +82,8 @@ class Edits:
 
     def _editor(self, server: str) -> PolicyEditor:
         if server not in self._editors:
-            self._editors[server] = PolicyEditor(self._paths.policy_file(server))
+            path = self._settings.policy_file(self._paths, server)
+            self._editors[server] = PolicyEditor(path)
         return self._editors[server]
 
     def _begin(self, server: str, editor: PolicyEditor) -> None:

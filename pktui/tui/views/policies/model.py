@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pktui.ledger.records import ToolSeen
     from pktui.policy.effective import EffectiveAction
     from pktui.policy.risk import Risk
 
@@ -53,8 +54,10 @@ class ToolState:
     own_limit: str = ""
     """Its own limit as `30/minute`, where it has one in calls."""
     calls: int = 0
-    mark: Literal["", "new", "changed", "pattern"] = ""
+    mark: Literal["", "new", "flagged", "changed", "pattern"] = ""
     risk: Risk | None = None
+    seen: ToolSeen | None = None
+    """As its server defines it, where that is on record."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class PoliciesReader:
 
     def __init__(self, services: Services) -> None:
         self._paths = services.paths
+        self._settings = services.settings
         self._ledger = services.ledger
         self._clock = services.clock
         self._counts: dict[str, tuple[int, Mapping[str, int]]] = {}
@@ -65,13 +66,18 @@ class PoliciesReader:
 
     def server_names(self) -> tuple[str, ...]:
         """Return every server known by a policy or by its tools; the memory first."""
-        files = {path.stem for path in self._paths.policies_dir.glob("*.json")}
+        named = {self._path(name): name for name in self._settings.servers}
+        found = self._paths.policies_dir.glob("*.json")
+        files = {named.get(path, path.stem) for path in found}
         others = files.union(self._ledger.catalogue.servers()) - {MEMORY}
         return (MEMORY, *sorted(others))
 
+    def _path(self, server: str) -> Path:
+        return self._settings.policy_file(self._paths, server)
+
     def page(self, server: str) -> Page:
         """Return a server's policy and tools."""
-        path = self._paths.policy_file(server)
+        path = self._path(server)
         seen = self._seen(server)
         try:
             raw, origin = read_policy(path, server)
@@ -98,7 +104,7 @@ class PoliciesReader:
     def _server(self, name: str, page: Page) -> ServerState:
         if name == page.server:
             return ServerState(name, len(page.tools), page.origin)
-        path = self._paths.policy_file(name)
+        path = self._path(name)
         try:
             raw, origin = read_policy(path, name)
             parse_policy(raw, path)
@@ -135,12 +141,13 @@ class PoliciesReader:
             calls=calls.get(name, 0),
             mark="pattern" if is_glob(name) else _mark(seen),
             risk=None if is_glob(name) else self._risk(server, name, seen),
+            seen=seen,
         )
 
     def _unread(self, server: str, name: str, seen: ToolSeen | None) -> ToolState:
         because = "the policy file cannot be used"
         risk = self._risk(server, name, seen)
-        return ToolState(name, None, because, "", mark=_mark(seen), risk=risk)
+        return ToolState(name, None, because, "", mark=_mark(seen), risk=risk, seen=seen)
 
     def _limit(
         self, limit: LimitRule, server: str, tool: str, clients: tuple[_Client, ...]
@@ -178,7 +185,8 @@ class PoliciesReader:
     def _risk(self, server: str, name: str, seen: ToolSeen | None) -> Risk | None:
         key = (server, f"{name} {seen.hash if seen else ''}")
         if key not in self._risks:
-            self._risks[key] = classify(_definition(server, name, seen))
+            kinds = sorted({flag.kind for flag in seen.flags}) if seen else ()
+            self._risks[key] = classify(_definition(server, name, seen), kinds)
         return self._risks[key]
 
 
@@ -225,13 +233,14 @@ def _mark(seen: ToolSeen | None) -> Any:
         return ""
     if seen.changed:
         return "changed"
-    return "new" if seen.is_new else ""
+    return "flagged" if seen.flags else "new" if seen.is_new else ""
 
 
 def _definition(server: str, name: str, seen: ToolSeen | None) -> Mapping[str, Any]:
     if seen is not None:
-        value = json.loads(seen.definition)
-        return value if isinstance(value, dict) else {"name": name}
+        value: Any = json.loads(seen.definition)
+        first: Mapping[str, Any] = value[0] if isinstance(value, list) else value
+        return first
     known = {str(tool["name"]): tool for tool in definitions()} if server == MEMORY else {}
     return known.get(name, {"name": name})
 

@@ -16,7 +16,7 @@ from pktui.tui.actions import bindings
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.turns import Turns
 from pktui.tui.undo import UndoStep
-from pktui.tui.views.base import View
+from pktui.tui.views.policies.accepting import Accepting
 from pktui.tui.views.policies.draw import (
     WORDS,
     draw_server,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from pktui.ledger.records import ToolSeen
     from pktui.tui.services import Services
 
 LOOK_SECONDS = 1.0
@@ -43,7 +44,7 @@ LOW = 28
 """Rows; where there are fewer, the pane below is lower."""
 
 
-class PoliciesView(View):
+class PoliciesView(Accepting):
     """Servers at the left, their tools at the right, the rule or the last change below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("policies")]
@@ -66,7 +67,7 @@ class PoliciesView(View):
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
         self._reader = PoliciesReader(services)
-        self._edits = Edits(services.paths, services.ledger.events)
+        self._edits = Edits(services.paths, services.settings, services.ledger.events)
         self._turns = Turns(self._start_reading)
         self._server = ""
         self._shown = Shown()
@@ -339,6 +340,20 @@ class PoliciesView(View):
 
     def _after_undo(self) -> None:
         self._last = None
+        self._turns.ask()
+
+    def definition_to_accept(self) -> ToolSeen | None:
+        """Return the definition under the cursor, and show it."""
+        tool = self.tools.current
+        if tool is None:
+            return None
+        self._last = None
+        self._show_rule()
+        return tool.seen
+
+    @on(Accepting.Accepted)
+    def _after_accepting(self, message: Accepting.Accepted) -> None:
+        message.stop()
         self._turns.ask()
 
     @on(_Failed)
