@@ -155,7 +155,7 @@ def foreign(file: Path) -> None:
         (truncate, "it is damaged. Move it away and keep it"),
         (newer, "was written by a newer pktui"),
         (foreign, "is a SQLite file of another program. Move it away"),
-        (lambda file: (file.unlink(), file.mkdir()), "Is a directory"),
+        (lambda file: (file.unlink(), file.mkdir()), "it cannot be opened"),
     ],
 )
 def test_a_gateway_does_not_start_on_what_is_no_ledger_of_its_own(
