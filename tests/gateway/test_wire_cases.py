@@ -1,19 +1,31 @@
 """Lines that other gateways let through: the wire cases of PolicyLayer Intercept.
 
 Each line meets a policy that denies `danger` and hides `secret`. What reaches the server and what
-the client is told follows pktui's own rules; none of the holes is open here.
+the client is told follows pktui's own rules; none of the holes is open here. They are tried on the
+relay, one by one, and on a real gateway before a real server, with the policy as Intercept has it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pktui.ledger.ledger import Ledger
 from tests.gateway.wired import Wired
+from tests.support.gateway import RunningGateway, plain_server
 
 if TYPE_CHECKING:
+    from pktui.settings import Paths
     from tests.gateway.conftest import House
+
+INTERCEPT_POLICY = {
+    "version": "1",
+    "hide": ["secret"],
+    "tools": {"danger": {"rules": [{"name": "nope", "action": "deny", "on_deny": "No danger"}]}},
+}
 
 HEAD = '{"jsonrpc":"2.0","id":1,"method":"tools/call",'
 DENIED = "denied"
@@ -105,3 +117,49 @@ def test_the_line_passes_as_it_is(wired: Wired, name: str) -> None:
 def test_the_line_is_dropped_without_an_answer(wired: Wired, name: str) -> None:
     wired.relay.from_client(DROPPED[name].encode())
     assert wired.client.lines + wired.server.lines == []
+
+
+def test_a_real_gateway_decides_or_refuses_every_line(paths: Paths, tmp_path: Path) -> None:
+    """After each line a ping comes back through the server, so that all it caused has happened."""
+    policy, received = tmp_path / "policy.json", tmp_path / "received"
+    policy.write_text(json.dumps(INTERCEPT_POLICY))
+    server = plain_server("--received", str(received))
+    lines = {**{name: line for name, (line, _) in CASES.items()}, **PASSED, **DROPPED}
+    replies: dict[str, list[Any]] = {}
+    with RunningGateway("demo", "--policy", str(policy), "--", *server) as gateway:
+        for name, line in lines.items():
+            gateway.send(line.encode())
+            replies[name] = _until_ping(gateway, f"after {name}")
+        assert gateway.hang_up() == 0
+    reached = [line for line in received.read_text().splitlines() if '"ping"' not in line]
+    assert reached == list(PASSED.values())
+    for name, (_, expected) in CASES.items():
+        [reply] = replies[name]
+        if name == "hidden-call":  # Intercept says that a tool is hidden; pktui's own rules do not
+            assert "hidden by policy" in reply["result"]["content"][0]["text"]
+        elif expected == DENIED:
+            assert "[DENIED by pktui] No danger" in reply["result"]["content"][0]["text"]
+        else:
+            assert reply["error"]["code"] == expected
+    assert all(replies[name] == [] for name in DROPPED)
+    _check_record(Ledger.open(paths.ledger_file))
+
+
+def _until_ping(gateway: RunningGateway, mark: str) -> list[Any]:
+    """Return what comes until the answer to a ping."""
+    gateway.request("ping", mark)
+    found: list[Any] = []
+    while (reply := gateway.reply())["id"] != mark:
+        found.append(reply)
+    return found
+
+
+def _check_record(ledger: Ledger) -> None:
+    rows = ledger.feed.page(limit=1000)
+    effects = [row.effect for row in rows]
+    denied = sum(expected == DENIED for _, expected in CASES.values())
+    refused = len(CASES) - denied - 1 + len(DROPPED) - 1
+    counts = [effects.count(effect) for effect in ("deny", "allow", "refused")]
+    assert counts == [denied + 1, 1, refused]
+    assert ledger.events.verify().ok
+    ledger.close()
