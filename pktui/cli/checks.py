@@ -179,10 +179,20 @@ def ledger(paths: Paths, audit: AuditSettings) -> Iterator[Check]:
         opened = Ledger.open(paths.ledger_file, audit=audit, read_only=True)
         try:
             yield from _chain(opened)
+            yield from _writing(paths)
         finally:
             opened.close()
     except PktuiError as error:
         yield _failed("ledger", error)
+
+
+def _writing(paths: Paths) -> Iterator[Check]:
+    from pktui.ledger.locks import check_writable
+
+    try:
+        check_writable(paths.ledger_file)
+    except PktuiError as error:
+        yield _failed("ledger writing", error)
 
 
 def _chain(opened: Ledger) -> Iterator[Check]:

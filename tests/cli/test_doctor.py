@@ -108,6 +108,32 @@ def test_a_ledger_that_is_none_fails(used: Paths) -> None:
     assert found(used)["ledger"].state == "fail"
 
 
+def test_a_ledger_of_a_newer_pktui_says_what_to_do(used: Paths) -> None:
+    connection = sqlite3.connect(used.ledger_file)
+    connection.execute("PRAGMA user_version=1000")
+    connection.close()
+    check = found(used)["ledger"]
+    assert (check.state, check.cure[:13]) == ("fail", "Upgrade pktui")
+
+
+def test_a_damaged_ledger_says_what_to_do(used: Paths) -> None:
+    content = bytearray(used.ledger_file.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    used.ledger_file.write_bytes(content)
+    check = found(used)["ledger"]
+    assert (check.state, "Move" in check.cure) == ("fail", True)
+
+
+def test_a_ledger_that_is_kept_locked_fails(used: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pktui.ledger.locks._WAIT_SECONDS", 0)
+    assert "ledger writing" not in found(used)
+    connection = sqlite3.connect(used.ledger_file, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    check = found(used)["ledger writing"]
+    connection.close()
+    assert (check.state, "locked by another process" in check.found) == ("fail", True)
+
+
 def test_a_directory_open_to_others_is_a_warning(used: Paths) -> None:
     used.config_dir.chmod(0o755)
     check = found(used)["config directory"]
