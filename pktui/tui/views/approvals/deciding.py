@@ -86,6 +86,10 @@ class Deciding(View):
 
     # What the view gives
 
+    def clock(self) -> float:
+        """Return the seconds that quiet times are counted in."""
+        raise NotImplementedError
+
     def decidable(self, *, allow: bool) -> Approval | None:
         """Return the approval under the cursor if a key may decide it now, else say why not."""
         raise NotImplementedError
@@ -156,7 +160,7 @@ class Deciding(View):
             span = choice.minutes * MINUTE_US if choice.kind == "time" else 0
             self._answer(Answer(approval, True, wider=Wider(span, choice.exact)))
 
-        self.app.push_screen(WiderScreen(approval), answer)
+        self.app.push_screen(WiderScreen(approval, clock=self.clock), answer)
 
     def action_stop(self) -> None:
         """Stop everything; where it is stopped, go on."""

@@ -291,6 +291,10 @@ class ApprovalsView(Deciding):
 
     # Decisions
 
+    def clock(self) -> float:
+        """Return the seconds of the guard's clock."""
+        return self.detail.clock()
+
     def decidable(self, *, allow: bool) -> Approval | None:
         """Return the approval under the cursor if a key may decide it now, else say why not."""
         approval = self.detail.approval
