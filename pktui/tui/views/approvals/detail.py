@@ -12,7 +12,7 @@ from textual.message import Message
 
 from pktui.tui.arguments import argument_lines, raw_lines
 from pktui.tui.document import Line
-from pktui.tui.views.approvals.definition import definition_lines
+from pktui.tui.views.approvals.definition import redefinition_lines
 from pktui.tui.views.approvals.draw import header
 from pktui.tui.views.approvals.guard import Guard
 from pktui.tui.widgets.document import DocumentView
@@ -166,4 +166,4 @@ class Detail(Vertical):
 
 def _lines(approval: Approval, seen: ToolSeen | None, *, raw: bool) -> tuple[Line, ...]:
     lines = raw_lines(approval.arguments) if raw else argument_lines(approval.arguments)
-    return lines if seen is None else (*lines, *definition_lines(approval, seen))
+    return lines if seen is None else (*lines, *redefinition_lines(approval, seen))
