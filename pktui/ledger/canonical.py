@@ -70,11 +70,17 @@ def storable(text: str) -> str:
 def _is_plain(value: object) -> bool:
     """Tell whether msgspec writes the value as the standard wants: no floats, names in ASCII."""
     if isinstance(value, dict):
-        return all(
-            type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items()
-        )
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii():
+                return False
+            if type(item) not in _PLAIN and not _is_plain(item):
+                return False
+        return True
     if isinstance(value, list):
-        return all(_is_plain(item) for item in value)
+        for item in value:  # noqa: SIM110  a generator costs more than what it looks at
+            if type(item) not in _PLAIN and not _is_plain(item):
+                return False
+        return True
     return type(value) in _PLAIN
 
 

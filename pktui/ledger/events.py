@@ -59,6 +59,7 @@ _WITH_PREV = f"""SELECT {COLUMNS},
     coalesce((SELECT hash FROM events before WHERE before.seq = events.seq - 1),
              (SELECT base_hash FROM chain)), hash
     FROM events"""  # noqa: S608
+_MOVE_HEAD = "UPDATE chain SET seq = ?, hash = ? WHERE seq = ? AND hash = ?"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -69,6 +70,8 @@ class Events:
         self._database = database
         self._clock = clock
         self._audit = audit
+        self._head: Row | None = None
+        """The chain's head as this process left it; others may have moved on since."""
 
     def append(
         self,
@@ -101,27 +104,40 @@ class Events:
         masked = mask_arguments(arguments, audit.arguments, audit.max_argument_bytes)
         extra = json_text(detail) if detail else ""
         with self._database.transaction():
-            head = self._database.row("SELECT seq, hash FROM chain")
-            if head is None:
-                raise LedgerUnavailable(
-                    f"the ledger {self._database.path} has lost the head of its chain",
-                    "Someone has removed it: move the file away and keep it",
-                )
-            seq: int = head[0] + 1
             ref = ref_seq or (self._decision_of(call_id) if kind == "outcome" else 0)
-            content = [
-                *(seq, self._clock(), kind, call_id, ref, server, tool),
-                *(caller.agent, caller.grant, caller.session, caller.project),
-                *(effect, rule, reason, args_hash, masked, outcome, duration_us),
-                *(approval_id, extra),
-            ]
-            digest = _digest(head[1], content)
-            if digest is None:
-                content = [storable(part) if isinstance(part, str) else part for part in content]
-                digest = _digest(head[1], content)
-            self._database.run(_INSERT, [*content, digest, *call_keys(content)])
-            self._database.run("UPDATE chain SET seq = ?, hash = ?", (seq, digest))
-        return seq
+            return self._write(
+                [
+                    *(0, self._clock(), kind, call_id, ref, server, tool),
+                    *(caller.agent, caller.grant, caller.session, caller.project),
+                    *(effect, rule, reason, args_hash, masked, outcome, duration_us),
+                    *(approval_id, extra),
+                ]
+            )
+
+    def _write(self, content: list[Any]) -> int:
+        """Add a row after the chain's head and move the head, both or none; return its `seq`.
+
+        The head is moved from where this process knows it to be; only where it is not there any
+        more is it read first.
+        """
+        head = self._head or self._read_head()
+        digest = _bind(content, head)
+        if not self._database.run(_MOVE_HEAD, (content[0], digest, *head)):
+            head = self._read_head()
+            digest = _bind(content, head)
+            self._database.run(_MOVE_HEAD, (content[0], digest, *head))
+        self._head = content[0], digest
+        self._database.run(_INSERT, (*content, digest, *call_keys(content)))
+        return int(content[0])
+
+    def _read_head(self) -> Row:
+        head = self._database.row("SELECT seq, hash FROM chain")
+        if head is None:
+            raise LedgerUnavailable(
+                f"the ledger {self._database.path} has lost the head of its chain",
+                "Someone has removed it: move the file away and keep it",
+            )
+        return head
 
     def tail(self, after_seq: int = 0, limit: int = 100) -> tuple[Event, ...]:
         """Return the oldest events after a `seq`, oldest first."""
@@ -173,12 +189,15 @@ def row_hash(previous: bytes, content: Sequence[str | int]) -> bytes:
     return hashlib.sha256(previous + _encode(content)).digest()
 
 
-def _digest(previous: bytes, content: list[str | int]) -> bytes | None:
-    """Return the row's hash; None where a text cannot be stored as it is."""
+def _bind(content: list[Any], head: Row) -> bytes:
+    """Number a row and return its hash; texts that cannot be stored as they are are changed."""
+    seq, previous = head
+    content[0] = seq + 1
     try:
         return row_hash(previous, content)
     except UnicodeEncodeError:
-        return None
+        content[:] = [storable(part) if isinstance(part, str) else part for part in content]
+        return row_hash(previous, content)
 
 
 def call_keys(content: Sequence[Any]) -> tuple[int | None, str | None]:

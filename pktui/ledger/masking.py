@@ -6,12 +6,13 @@ is kept, however large the arguments are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Literal
 
 from pktui.ledger.canonical import json_text
-from pktui.ledger.secret_shapes import MASK, mask_text, names_secret
+from pktui.ledger.secret_shapes import MASK, mask_text, names_secret, shows_secret
 
 ArgumentsMode = Literal["masked", "full", "keys", "hash"]
 
@@ -30,6 +31,9 @@ _TYPE_NAMES: dict[type, str] = {
 }
 _CUTS = (16384, 2048, 256, 32)
 """Characters a text, and members a list or object, are cut to until all of it fits."""
+_SHORT = 4096
+"""Characters of JSON text that are first looked at as a whole: most arguments hold no secret."""
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def mask_arguments(
@@ -45,6 +49,8 @@ def mask_arguments(
     """
     if arguments is None or mode == "hash":
         return ""
+    if mode == "masked" and (harmless := _harmless(arguments, max_bytes)):
+        return harmless
     value: object = _types(arguments, 0) if mode == "keys" else arguments
     mask = mode == "masked"
     for cut in (max_bytes, *_CUTS):
@@ -54,6 +60,39 @@ def mask_arguments(
             return text.decode()
     text = _encode(_Shape(mask=mask, cut=_CUTS[-1], room=max_bytes // 8).of(value, 0))
     return (text if len(text) <= max_bytes else _TOO_LARGE).decode()
+
+
+def _harmless(arguments: Mapping[str, object], max_bytes: int) -> str:
+    """Return the JSON text where nothing in it is to be masked or cut, empty where that may be."""
+    try:
+        text = json_text(arguments)
+    except ValueError:
+        return ""
+    short = len(text) <= min(_SHORT, max_bytes // 4)
+    flat = short and text.count("{") + text.count("[") < MAX_DEPTH
+    return text if flat and not shows_secret(text) and _is_harmless(arguments) else ""
+
+
+def _is_harmless(value: object) -> bool:
+    """Tell whether a value is of plain JSON types, and no member of it is named like a secret."""
+    inner: Iterable[object]
+    if type(value) is dict:
+        if not _are_harmless(tuple(value)):
+            return False
+        inner = value.values()
+    elif type(value) is list:
+        inner = value
+    else:
+        return False
+    for item in inner:  # noqa: SIM110  a generator costs more than what it looks at
+        if type(item) not in _SCALARS and not _is_harmless(item):
+            return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _are_harmless(names: tuple[object, ...]) -> bool:
+    return not any(isinstance(name, str) and names_secret(name) for name in names)
 
 
 class _Shape:

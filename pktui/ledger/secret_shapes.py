@@ -108,6 +108,23 @@ _NAMED: tuple[Shape, ...] = (
 """The same for names that stand before a secret, in lower case."""
 
 
+_GATES = tuple((mark, tuple(shape[0] for shape in shapes)) for mark, shapes in _BY_MARK)
+_NAMES = tuple(shape[0] for shape in _NAMED)
+
+
+def shows_secret(text: str) -> bool:
+    """Tell whether the text holds what any shape looks for; where not, none masks any part of it.
+
+    That holds for JSON text and the texts in it alike: no literal has a character that JSON
+    escapes.
+    """
+    for mark, literals in _GATES:
+        if mark in text and any(literal in text for literal in literals):
+            return True
+    lower = text.lower()
+    return any(name in lower for name in _NAMES)
+
+
 def mask_text(text: str) -> str:
     """Return the text with every secret in it replaced by `[masked]`."""
     if len(text) < _SHORTEST:
