@@ -89,6 +89,11 @@ class Paths(msgspec.Struct, frozen=True):
         return self.data_dir / "memory"
 
     @property
+    def memory_owner(self) -> Path:
+        """The name by which this directory's services own a store that others can reach too."""
+        return self.data_dir / "memory.owner"
+
+    @property
     def logs_dir(self) -> Path:
         """Logs of background processes."""
         return self.data_dir / "logs"
@@ -159,6 +164,10 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model: str = ""
     """A sentence-transformers model's directory or name; empty: the packaged all-MiniLM-L6-v2."""
+    uri: str = ""
+    """A directory or any other LanceDB URI (s3://, gs://, az://, db://); empty: `memory_dir`."""
+    storage: dict[str, str] = {}
+    """What the storage of `uri` needs, by LanceDB's names; `${NAME}` is an environment variable."""
     idle_minutes: float = 30
     """The service ends after this long without a request."""
     session_timeout_minutes: float = 60

@@ -19,8 +19,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pktui.errors import PktuiError
+from pktui.memory.place import place_of
 from pktui.memory.service.activity import Activity
 from pktui.memory.service.ownership import Ownership
+from pktui.settings import make_private_directory
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -29,11 +31,15 @@ if TYPE_CHECKING:
 
     from pktui.memory.embed import Embedder
     from pktui.memory.service.context import Context
+    from pktui.memory.service.tenure import Tenure
     from pktui.memory.store import Store
+    from pktui.memory.store.tables import Database
     from pktui.settings import Paths, Settings
 
 CHECK_S = 1.0
 KEEP_ALIVE_S = 75
+INDEX_NAME = "memory.index"
+"""In the data directory, where the store itself is no directory."""
 SWITCH_S = 0.0005
 """How long a thread keeps the interpreter from the others; a request is passed on five times."""
 GRACE_S = 5
@@ -55,6 +61,9 @@ def main(paths: Paths, settings: Settings) -> int:
             ownership.retire()
             sys.stderr.flush()
             os._exit(status)
+    except PktuiError as error:
+        say(f"pktui: {error}")
+        status = 1
     finally:
         ownership.release()
     return status
@@ -85,6 +94,8 @@ class Service:
         self._check_s = check_s
         self._server: uvicorn.Server | None = None
         self._running: Context | None = None
+        self._place = place_of(paths, settings)
+        self._tenure: Tenure | None = None
         self.activity = Activity(monotonic)
         self.failure: BaseException | None = None
 
@@ -119,6 +130,8 @@ class Service:
             watch = loop.create_task(self._watch(context))
             await self._server.serve(sockets=[self._ownership.listener])
             watch.cancel()
+        if self._tenure is not None and not self.lingering:
+            await asyncio.to_thread(self._tenure.end, GRACE_S)
 
     def _context(self) -> Context:
         from pktui.memory.service.background import Background
@@ -127,15 +140,29 @@ class Service:
 
         holder = StoreHolder(self._open_store)
         background = Background(holder, self.activity, self._load_embedder, say)
-        return Context(str(self._paths.memory_dir), holder, background, self.activity, self.stop)
+        return Context(self._place.shown, holder, background, self.activity, self.stop)
 
     def _open_store(self) -> Store:
         from pktui.memory.store import Store
-        from pktui.settings import make_private_directory
+        from pktui.memory.store.tables import Database
 
-        make_private_directory(self._paths.memory_dir)
+        if self._place.directory is not None:
+            make_private_directory(self._place.directory)
+        database = Database(self._place)
+        if self._place.shared:
+            self._take_lease(database)
         timeout = timedelta(minutes=self._settings.session_timeout_minutes)
-        return Store.open(self._paths.memory_dir, session_timeout=timeout)
+        index = None if self._place.directory is not None else self._paths.data_dir / INDEX_NAME
+        return Store.open(database, session_timeout=timeout, index=index)
+
+    def _take_lease(self, database: Database) -> None:
+        from pktui.memory.service.tenure import Tenure, holder_of
+        from pktui.memory.store.lease import Lease
+
+        lease = Lease.take(database, holder_of(self._paths.memory_owner))
+        database.guard = lease.check
+        self._tenure = Tenure(lease, say)
+        self._tenure.start()
 
     def _load_model(self) -> Embedder:
         from pktui.memory.embed import load_embedder
@@ -148,6 +175,9 @@ class Service:
             await asyncio.sleep(self._check_s)
             if context.holder.state == "failed":
                 self.failure = context.holder.failure
+                say(f"pktui: {self.failure}")
+            elif self._tenure is not None and self._tenure.failure is not None:
+                self.failure = self._tenure.failure
                 say(f"pktui: {self.failure}")
             elif self._ownership.lost:
                 say(f"The data directory {self._paths.data_dir} is gone: ending.")

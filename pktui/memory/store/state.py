@@ -73,8 +73,8 @@ class State:
         found = self.marks.setdefault("format", schema.FORMAT)
         if found > schema.FORMAT:
             raise StoreError(
-                f"the memory at {self.database.uri} has format {found}, this pktui reads up to "
-                f"{schema.FORMAT}",
+                f"the memory at {self.database.place.shown} has format {found}, this pktui reads "
+                f"up to {schema.FORMAT}",
                 "Use the newer pktui that made it",
             )
         if found < schema.FORMAT or self.marks_table.count() == 0:

@@ -62,20 +62,22 @@ class Store:
     @classmethod
     def open(
         cls,
-        uri: Path | str,
+        place: Database | Path | str,
         embedder: Embedder | None = None,
         *,
         clock: Clock = utc_now,
         session_timeout: timedelta = DEFAULT_TIMEOUT,
         index: Path | None = None,
     ) -> Self:
-        """Open or make the store in a directory or at a LanceDB URI.
+        """Open or make the store in a directory, at a LanceDB URI, or in an open database.
 
         Without an embedder it finds words; `attach` adds meaning later. `index` is the file for
         the search index, without which a large store opens slowly; a directory has its own.
         """
-        local = None if "://" in str(uri) else Path(uri) / NAME
-        state = State(Database(uri), clock, SavedIndex(index or local))
+        database = place if isinstance(place, Database) else Database(place)
+        directory = database.place.directory
+        local = directory / NAME if directory is not None else None
+        state = State(database, clock, SavedIndex(index or local))
         load(state)
         store = cls(state, session_timeout)
         store._meaning.load()
@@ -320,7 +322,7 @@ class Store:
         with self._state.lock:
             state = self._state
             return Status(
-                uri=state.database.uri,
+                uri=state.database.place.shown,
                 sessions=len(state.catalogue),
                 active_sessions=len(state.catalogue.active),
                 messages=state.messages.living,

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import lancedb
 
 from pktui.errors import StoreError
+from pktui.memory.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import pyarrow as pa
 
@@ -30,34 +31,48 @@ _BATCH_ROWS = 4096
 class Table:
     """One table. Safe from several threads; rows go in and out as Arrow tables."""
 
-    def __init__(self, inner: Any, place: str) -> None:
+    def __init__(self, inner: Any, name: str, database: Database) -> None:
         self.commits = 0
         """Commits since the last compaction; near enough to tell when one is due."""
         self._inner = inner
-        self._place = place
+        self._name = name
+        self._database = database
 
     def append(self, rows: pa.Table) -> None:
         """Commit the rows."""
-        with self._errors("could not be written"):
+        with self._writing():
             self._inner.add(rows)
         self.commits += 1
 
     def upsert(self, rows: pa.Table, key: str) -> None:
         """Commit the rows, each in place of the one with the same key, or new."""
-        with self._errors("could not be written"):
+        with self._writing():
             merge = self._inner.merge_insert(key).when_matched_update_all()
             merge.when_not_matched_insert_all().execute(rows)
         self.commits += 1
 
     def delete(self, where: str) -> None:
         """Commit the removal of the rows that the SQL condition holds for."""
-        with self._errors("could not be written"):
+        with self._writing():
             self._inner.delete(where)
         self.commits += 1
 
+    def update(self, where: str, values: Mapping[str, str | int]) -> int:
+        """Commit the values to the rows that the SQL condition holds for; returns how many.
+
+        Of two processes that change the same row at once, the second finds what the first wrote.
+        """
+        with self._errors("could not be written"):
+            return int(self._inner.update(where=where, values=dict(values)).rows_updated)
+
+    def refresh(self) -> None:
+        """See what other processes committed."""
+        with self._errors("could not be read"):
+            self._inner.checkout_latest()
+
     def add_text_column(self, name: str) -> None:
         """Commit a new column, empty in every row there is."""
-        with self._errors("could not be changed"):
+        with self._writing():
             self._inner.add_columns({name: "''"})
         self.commits += 1
 
@@ -112,6 +127,12 @@ class Table:
         return query.select(columns) if columns is not None else query
 
     @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._database.guard()
+        with self._errors("could not be written"):
+            yield
+
+    @contextlib.contextmanager
     def _errors(self, what: str) -> Iterator[None]:
         try:
             yield
@@ -119,31 +140,46 @@ class Table:
             raise self._wrapped(what, error) from error
 
     def _wrapped(self, what: str, error: Exception) -> StoreError:
-        return StoreError(f"memory table {self._place} {what}: {_reason(error)}", _cure(error))
+        place = self._database.place
+        return StoreError(
+            f"memory table {self._name} in {place.shown} {what}: {_reason(error, place)}",
+            _cure(error),
+        )
 
 
 class Database:
     """A place with tables: a directory or any other LanceDB URI."""
 
-    def __init__(self, uri: str | Path) -> None:
-        self.uri = str(uri)
+    def __init__(self, place: Place | str | Path) -> None:
+        self.place = place if isinstance(place, Place) else Place(str(place))
+        self.guard: Callable[[], None] = _unguarded
+        """Called before every write; raises where this process may not write any more."""
+        self.uri = self.place.uri
         try:
-            self._inner = lancedb.connect(self.uri)
+            self._inner = lancedb.connect(self.place.uri, **self.place.connection())
             self._names = set(self._inner.list_tables().tables)
         except (RuntimeError, OSError, ValueError) as error:
             raise self._unusable(error) from error
 
-    def table(self, name: str, schema: pa.Schema) -> Table:
-        """Open the table; make it where it is missing."""
+    def table(self, name: str, schema: pa.Schema, first: pa.Table | None = None) -> Table:
+        """Open the table; make it where it is missing, with its `first` rows in one commit."""
         try:
             if name in self._names:
                 inner = self._inner.open_table(name)
             else:
-                inner = self._inner.create_table(name, schema=schema)
+                inner = self._made(name, schema, first)
                 self._names.add(name)
         except (RuntimeError, OSError, ValueError) as error:
             raise self._unusable(error) from error
-        return Table(inner, f"{name} in {self.uri}")
+        return Table(inner, name, self)
+
+    def _made(self, name: str, schema: pa.Schema, first: pa.Table | None) -> Any:
+        try:
+            return self._inner.create_table(name, first, schema=schema)
+        except ValueError as error:
+            if "already exists" not in str(error):
+                raise
+            return self._inner.open_table(name)  # another process was a moment before us
 
     def has(self, name: str) -> bool:
         """Tell whether the table exists."""
@@ -159,9 +195,9 @@ class Database:
 
     def size_on_disk(self) -> tuple[int, int]:
         """Return the number of files and their bytes; zeros where the place is no directory."""
-        root = Path(self.uri)
+        root = self.place.directory
         sizes = []
-        for path in root.rglob("*") if root.is_dir() else ():
+        for path in root.rglob("*") if root is not None and root.is_dir() else ():
             with contextlib.suppress(OSError):  # compaction may remove it meanwhile
                 status = path.lstat()
                 sizes.append(status.st_size if path.is_file() else None)
@@ -170,12 +206,17 @@ class Database:
 
     def _unusable(self, error: Exception) -> StoreError:
         return StoreError(
-            f"the memory at {self.uri} cannot be used: {_reason(error)}", _cure(error)
+            f"the memory at {self.place.shown} cannot be used: {_reason(error, self.place)}",
+            _cure(error),
         )
 
 
-def _reason(error: Exception) -> str:
-    first = str(error).strip().splitlines()
+def _unguarded() -> None:
+    """Let every write pass: the lock of the data directory guards what lies in it."""
+
+
+def _reason(error: Exception, place: Place) -> str:
+    first = place.without_secrets(str(error)).strip().splitlines()
     return first[0][:300] if first else type(error).__name__
 
 

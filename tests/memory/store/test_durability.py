@@ -156,7 +156,7 @@ def test_single_appends_leave_few_files(place: Path) -> None:
         assert store.messages(session.id, limit=1000).total == 150
 
 
-def test_a_read_that_loses_its_files_to_a_compaction_is_repeated() -> None:
+def test_a_read_that_loses_its_files_to_a_compaction_is_repeated(place: Path) -> None:
     class Vanishing:
         tries = 0
 
@@ -169,4 +169,4 @@ def test_a_read_that_loses_its_files_to_a_compaction_is_repeated() -> None:
                 raise RuntimeError("Object at location x.lance not found")
             return "rows"
 
-    assert Table(Vanishing(), "here").read() == "rows"
+    assert Table(Vanishing(), "here", Database(place)).read() == "rows"

@@ -1,0 +1,68 @@
+"""Staying the owner of a store that others can reach: renewing its lease until the service ends."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pktui.errors import StoreError
+from pktui.memory.store.lease import SECONDS, Holder, Lease, LeaseLost
+from pktui.settings import PRIVATE_FILE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RENEWALS_A_LEASE = 5
+
+
+class Tenure:
+    """The thread that renews. `failure` says why it could not go on; then nothing is written."""
+
+    def __init__(self, lease: Lease, say: Callable[[str], None], seconds: float = SECONDS) -> None:
+        self._lease = lease
+        self._say = say
+        self._pause_s = seconds / RENEWALS_A_LEASE
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="memory-lease", daemon=True)
+        self.failure: StoreError | None = None
+
+    def start(self) -> None:
+        """Begin to renew."""
+        self._thread.start()
+
+    def end(self, timeout_s: float) -> None:
+        """Let the next owner in; call it when the store is closed."""
+        self._stopping.set()
+        self._thread.join(timeout_s)
+        if self.failure is None and not self._thread.is_alive():
+            try:
+                self._lease.release()
+            except StoreError as error:
+                self._say(f"The lease was not given back, it runs out: {error}")
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._pause_s):
+            try:
+                self._lease.renew()
+            except LeaseLost as error:
+                self.failure = error
+                return
+            except StoreError as error:
+                self._say(f"The lease was not renewed and is tried again: {error}")
+
+
+def holder_of(key_file: Path) -> Holder:
+    """Return who the services of this data directory are; the file keeps it for the next one."""
+    host = socket.gethostname()
+    try:
+        key = key_file.read_text().strip()
+    except FileNotFoundError:
+        key = secrets.token_hex(16)
+        file = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+        with os.fdopen(file, "w") as writer:
+            writer.write(key)
+    return Holder(f"{key}@{host}", f"process {os.getpid()} on {host}")
