@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Literal
@@ -37,14 +36,14 @@ class Ruling(StrEnum):
     """The call could not be put on record, so it does not happen."""
 
 
-def call_ids() -> Callable[[], str]:
-    """Return what makes ids that no other gateway makes, from any thread.
+def call_ids(token: str) -> Callable[[], str]:
+    """Return what makes the ids of the calls of one gateway, from any thread.
 
-    Those of one gateway are neighbours in every index.
+    They begin with the token it announced itself with, so that they are neighbours in every index,
+    and are found should it die.
     """
-    mine = os.urandom(10).hex()
     numbers = itertools.count()
-    return lambda: f"{mine}{next(numbers):06x}"
+    return lambda: f"{token}{next(numbers):010x}"
 
 
 class ToolCall(msgspec.Struct, frozen=True):

@@ -46,14 +46,17 @@ class Desk:
         self.enforcer = Enforcer(
             self._ledger, policy, settings.approvals, server, clock=now_us, log=log, rules=rules
         )
-        self._token = ""
+        self.token = ""
+        """What it is known by while it runs, and what the ids of its calls begin with."""
         policy.current()
 
     def __enter__(self) -> Desk:
-        self._token = self._ledger.presence.announce(
+        self.token = self._ledger.presence.announce(
             "gateway", server=self._server, project=self.caller.project
         )
-        self._ledger.events.append("start", caller=self.caller, server=self._server)
+        self._ledger.events.append(
+            "start", caller=self.caller, call_id=self.token, server=self._server
+        )
         return self
 
     def __exit__(
@@ -65,7 +68,7 @@ class Desk:
         self.enforcer.left(self.caller.session)
         try:
             self._ledger.events.append("end", caller=self.caller, server=self._server)
-            self._ledger.presence.leave(self._token)
+            self._ledger.presence.leave(self.token)
             self._ledger.close()
         except LedgerError as problem:
             self._log(f"the end of this gateway is not on record: {problem}")
@@ -74,7 +77,7 @@ class Desk:
         """Note the client's name."""
         self.caller = msgspec.structs.replace(self.caller, agent=agent)
         try:
-            self._ledger.presence.update(self._token, agent=agent)
+            self._ledger.presence.update(self.token, agent=agent)
         except LedgerError as problem:
             self._log(f"the client's name is not on record: {problem}")
 

@@ -83,7 +83,7 @@ def _relay(
         to_server=upstream.send,
         log=narrator.say,
         named=desk.named,
-        new_id=call_ids(),
+        new_id=call_ids(desk.token),
         now_us=now_us,
         ticks=time.monotonic_ns,
     )

@@ -81,6 +81,7 @@ class Upkeep:
             self._said = ""
 
     def _look(self, ledger: Ledger) -> None:
+        ledger.settle_lost()
         if ledger.anchors.due():
             ledger.anchors.write()
         retention = ledger.retention

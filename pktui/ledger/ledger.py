@@ -151,6 +151,21 @@ class Ledger:
         found = [str(row[0]) for row in self._database.rows("PRAGMA quick_check(3)")]
         return "" if found == ["ok"] else "; ".join(found)
 
+    def settle_lost(self) -> int:
+        """Put the ends of calls on record whose gateway died; return how many those were."""
+        from pktui.ledger.lost import Lost
+
+        if not self.presence.dead("gateway"):
+            return 0
+        return Lost(
+            self._database,
+            self.presence,
+            self.events,
+            self.counters,
+            self.approvals,
+            self.standing,
+        ).settle()
+
     def exported(self, *, since_us: int = 0, until_us: int = 0) -> Iterator[bytes]:
         """Give the events of a time as lines that anyone can verify; see `pktui.ledger.export`."""
         from pktui.ledger.export import exported

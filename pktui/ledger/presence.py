@@ -1,4 +1,4 @@
-"""Which consoles and gateways run now; what died without a word is dropped when next seen."""
+"""Which consoles and gateways run now, and which ended without a word."""
 
 from __future__ import annotations
 
@@ -60,25 +60,38 @@ class Presence:
                 > 0
             )
 
-    def leave(self, token: str) -> None:
-        """Say that it ends."""
+    def leave(self, token: str) -> bool:
+        """Say that it ends; False where that was said before."""
         with self._database.transaction():
-            self._database.run("DELETE FROM presence WHERE token = ?", (token,))
+            return self._database.run("DELETE FROM presence WHERE token = ?", (token,)) > 0
 
     def alive(self, kind: PresenceKind | None = None) -> tuple[Present, ...]:
-        """Return what runs now, oldest first; rows of dead processes are removed."""
+        """Return what runs now, oldest first.
+
+        Consoles that died are removed; gateways are once their calls are settled.
+        """
+        alive, dead = self._seen(kind)
+        gone = [present.token for present in dead if present.kind == "console"]
+        if gone and not self._database.read_only:
+            with self._database.transaction():
+                for token in gone:
+                    self.leave(token)
+        return alive
+
+    def dead(self, kind: PresenceKind) -> tuple[Present, ...]:
+        """Return what ended without a word, oldest first."""
+        return self._seen(kind)[1]
+
+    def _seen(self, kind: PresenceKind | None) -> tuple[tuple[Present, ...], tuple[Present, ...]]:
         rows = self._database.rows(
             f"SELECT {_COLUMNS}, born FROM presence WHERE kind = coalesce(?, kind)"  # noqa: S608
             " ORDER BY started_us, token",
             (kind,),
         )
         births = {pid: process_birth(pid) for pid in {row[2] for row in rows}}
-        dead = [row[0] for row in rows if births[row[2]] != row[-1]]
-        if dead and not self._database.read_only:
-            with self._database.transaction():
-                for token in dead:
-                    self._database.run("DELETE FROM presence WHERE token = ?", (token,))
-        return tuple(Present(*row[:-1]) for row in rows if row[0] not in dead)
+        alive = tuple(Present(*row[:-1]) for row in rows if births[row[2]] == row[-1])
+        dead = tuple(Present(*row[:-1]) for row in rows if births[row[2]] != row[-1])
+        return alive, dead
 
 
 def process_birth(pid: int) -> str | None:

@@ -90,3 +90,42 @@ def test_gateways_prune_what_is_too_old(paths: Paths, monkeypatch: pytest.Monkey
     verification = ledger.events.verify()
     ledger.close()
     assert (verification.ok, verification.base_seq) == (True, 500)
+
+
+@pytest.fixture
+def _counted(paths: Paths) -> None:
+    limit = {"counter": "n", "window": "hour", "max": 3, "scope": "server"}
+    tools = {"silent": {"limits": [limit]}, "write": {"action": "approve"}}
+    file = paths.policy_file("demo")
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"version": "1", "default": "allow", "tools": tools}))
+
+
+@pytest.mark.usefixtures("_counted")
+def test_calls_of_a_killed_gateway_are_ended_by_the_next(paths: Paths) -> None:
+    ledger = Ledger.open(paths.ledger_file)
+    ledger.presence.announce("console")
+    with RunningGateway("demo", "--", *plain_server()) as killed:
+        for number in range(3):
+            killed.call("silent", number, n=number)
+        killed.call("write", 4)
+        while not ledger.approvals.pending():
+            pass
+        killed.process.kill()
+        killed.process.wait()
+    assert {row.outcome for row in ledger.feed.page()} == {""}
+    with RunningGateway("demo", "--", *plain_server()) as gateway:
+        while ledger.presence.dead("gateway"):
+            pass
+        outcomes = [(row.tool, row.outcome) for row in ledger.feed.page()]
+        gateway.call("silent", 1)
+        while len(ledger.feed.page()) < 5:
+            pass
+        again = ledger.feed.page()[-1]
+        gateway.hang_up()
+    assert outcomes == [("silent", "lost")] * 3 + [("write", "cancelled")]
+    assert ledger.approvals.pending() == ()
+    assert again.effect == "allow"
+    assert ledger.presence.alive("gateway") == ()
+    assert ledger.events.verify().ok
+    ledger.close()

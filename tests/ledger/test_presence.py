@@ -38,10 +38,21 @@ def test_who_leaves_is_gone(ledger: Ledger) -> None:
     assert not ledger.presence.update(token, detail="late")
 
 
-def test_who_died_is_dropped(ledger: Ledger, ended_pid: int) -> None:
-    ledger.presence.announce("gateway", pid=ended_pid)
+def test_a_console_that_died_is_dropped(ledger: Ledger, ended_pid: int) -> None:
+    ledger.presence.announce("console", pid=ended_pid)
+    assert len(ledger.presence.dead("console")) == 1
     assert ledger.presence.alive() == ()
     assert ledger._database.rows("SELECT * FROM presence") == []
+
+
+def test_a_gateway_that_died_is_not_forgotten_before_its_calls_are_settled(
+    ledger: Ledger, ended_pid: int
+) -> None:
+    token = ledger.presence.announce("gateway", server="memory", pid=ended_pid)
+    assert ledger.presence.alive("gateway") == ()
+    assert [present.token for present in ledger.presence.dead("gateway")] == [token]
+    ledger.settle_lost()
+    assert ledger.presence.dead("gateway") == ()
 
 
 def test_a_later_process_with_the_same_pid_is_another(

@@ -50,7 +50,7 @@ class Floor:
         pace = Pace(approvals.hold_seconds, approvals.progress_seconds)
         self._holder = Holder(self.desk.enforcer, pace, time.monotonic)
         self._continuations: dict[str, Continuations] = {}
-        self._new_id = call_ids()
+        self._new_id = call_ids(self.desk.token)
         self._salt = os.urandom(16)
 
     def pending(self, grant: Grant, scope: str) -> Pending:
