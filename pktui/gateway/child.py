@@ -28,7 +28,10 @@ _AFTER_TERM: Final = 0.5
 
 
 class Child:
-    """A started server. Start it from the main thread, before any other."""
+    """A started server. Start it from the main thread, before any other.
+
+    `stdin`, `stdout` and `stderr` are descriptors that belong to whoever uses them.
+    """
 
     def __init__(self, entry: ServerEntry) -> None:
         """Start the command; raises `UpstreamFailed` where it cannot be started.
@@ -57,8 +60,7 @@ class Child:
                 process_group=self._guard.pid,
             )
         except (OSError, ValueError) as error:
-            self._signal(signal.SIGKILL)
-            self._guard.wait()
+            self._dismiss_guard()
             raise UpstreamFailed(
                 f"server {entry.name} cannot be started: {entry.command}: {_cause(error)}",
                 "Check the command, its path and its working directory",
@@ -92,11 +94,17 @@ class Child:
             if status is None:
                 self._signal(signal.SIGTERM)
                 status = self.wait(_AFTER_TERM)
-            self._signal(signal.SIGKILL)
-            self._guard.wait()
+            self._dismiss_guard()
             self._status = self.wait() if status is None else status
         assert self._status is not None
         return self._status
+
+    def _dismiss_guard(self) -> None:
+        """End the group, and the guard with it."""
+        self._signal(signal.SIGKILL)
+        self._guard.wait()
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -104,8 +112,10 @@ class Child:
 
 
 def _descriptor(stream: IO[bytes] | None) -> int:
+    """Take a pipe's end over: it is closed by whoever uses it, and by nobody else."""
     assert stream is not None
-    return stream.fileno()
+    with stream:
+        return os.dup(stream.fileno())
 
 
 def _cause(error: OSError | ValueError) -> str:

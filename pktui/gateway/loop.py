@@ -50,6 +50,8 @@ class Loop:
         self._sources: dict[int, _Source] = {}
         self._slow: set[Outlet] = set()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._going = True
+        self._bell = threading.Lock()
         self._bell_out, self._bell_in = os.pipe()
         os.set_blocking(self._bell_in, False)
         self._poll.register(self._bell_out, select.POLLIN)
@@ -84,18 +86,41 @@ class Loop:
         """Write what an outlet keeps as soon as its reader takes it."""
         self._slow.add(outlet)
         if not self.here:
+            self._ring()
+
+    def end(self) -> None:
+        """Stop, and let go of everything that is its own."""
+        self._going = False
+        self._ring()
+        if not self._thread.ident:
+            self._still_the_bell()
+        elif not self.here:
+            self._thread.join()
+
+    def _ring(self) -> None:
+        with self._bell:
+            if self._bell_in < 0:
+                return
             try:
                 os.write(self._bell_in, b"!")
             except BlockingIOError:
                 return  # it rings already
 
+    def _still_the_bell(self) -> None:
+        with self._bell:
+            if self._bell_in >= 0:
+                os.close(self._bell_in)
+                os.close(self._bell_out)
+            self._bell_in = -1
+
     def _run(self) -> None:
         try:
-            while True:
+            while self._going:
                 self._turn()
         finally:
             for source in self._sources.values():
                 source.ended()
+            self._still_the_bell()
 
     def _turn(self) -> None:
         for descriptor, _ in self._poll.poll():

@@ -30,6 +30,7 @@ class Outlet:
         self._state = threading.Condition()
         self._kept = bytearray()
         self._open = True
+        self._closed = False
         self._ready = select.poll()
         self._ready.register(descriptor, select.POLLOUT)
 
@@ -77,8 +78,9 @@ class Outlet:
         if not self.drain(patience):
             return
         with self._state:
-            if self._open:
-                self._open = False
+            self._open = False
+            if not self._closed:
+                self._closed = True
                 os.close(self.descriptor)
 
     def _write(self, data: bytes | bytearray) -> int:

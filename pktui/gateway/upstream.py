@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
@@ -12,7 +13,6 @@ from pktui.gateway.loop import Loop, Take
 from pktui.gateway.outlet import Outlet
 
 if TYPE_CHECKING:
-    from pktui.gateway.narrator import Narrator
     from pktui.gateway.servers import ServerEntry
 
 _LOG_LINE: Final = 16 * 1024
@@ -39,11 +39,18 @@ class Upstream(Protocol):
         """
 
 
+class Quoting(Protocol):
+    """Takes what a server says on its stderr; the gateway's narrator does."""
+
+    def quote(self, server: str, words: bytes) -> None:
+        """Take one line."""
+
+
 class ProcessServer:
     """A server that was started as a command."""
 
     def __init__(
-        self, entry: ServerEntry, narrator: Narrator, line_limit: int, loop: Loop | None = None
+        self, entry: ServerEntry, narrator: Quoting, line_limit: int, loop: Loop | None = None
     ) -> None:
         """Start the command, from the main thread; raises `UpstreamFailed`.
 
@@ -61,13 +68,14 @@ class ProcessServer:
 
     def start(self, deliver: Deliver, ended: Callable[[], None]) -> None:
         """Have its output read by the loop, and watch for its end."""
+        stdout = self._child.stdout
 
         def read_out() -> None:
+            os.close(stdout)
             self._silent.set()
             ended()
 
         self._silent.clear()
-        stdout = self._child.stdout
         self._loop.read(stdout, self._line_limit, deliver, read_out, regardless=self._inlet)
         if not self._shared:
             self._loop.start()
@@ -83,7 +91,10 @@ class ProcessServer:
         """Close its stdin, wait, end its group, and deliver what it wrote last."""
         self._inlet.close()
         status = self._child.end(patience)
+        self._inlet.close(0)
         self._silent.wait(_DRAIN)
+        if not self._shared:
+            self._loop.end()
         return status
 
     def _watch(self, ended: Callable[[], None]) -> None:
@@ -95,6 +106,7 @@ class ProcessServer:
             for line in lines:
                 words = line.head if isinstance(line, TooLong) else line
                 self._narrator.quote(self._name, words)
+        os.close(self._child.stderr)
 
 
 def _thread(name: str, target: Callable[[], None]) -> threading.Thread:
