@@ -60,10 +60,12 @@ def read_ledger(
     """Read the counts, or return what is `known` where it is of the ledger's present version.
 
     Calls a minute are counted only where nothing is known: that takes milliseconds. A ledger
-    that cannot be read is told in `problem`.
+    that cannot be read is told in `problem`. Then, too, calls whose gateway died get their end.
     """
     ledger = services.ledger
     try:
+        if known is None and not ledger.read_only:
+            ledger.settle_lost()
         version = ledger.data_version()
         if known is not None and known.version == version and not known.problem:
             return known

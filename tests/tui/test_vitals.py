@@ -1,16 +1,28 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
-from pktui.tui.vitals import MemoryVitals, MemoryWatch, PolicyFiles, look_at_memory
+from pktui.ledger import Ledger, now_us
+from pktui.settings import Settings
+from pktui.tui.services import Services
+from pktui.tui.vitals import (
+    MemoryVitals,
+    MemoryWatch,
+    PolicyFiles,
+    look_at_memory,
+    read_ledger,
+)
 from tests.support.memory import MemoryInProcess
 
 if TYPE_CHECKING:
     from pktui.memory.records import Status, StoreState
+    from pktui.settings import Paths
 
 
 class Opening(MemoryInProcess):
@@ -99,3 +111,22 @@ def test_a_mended_policy_is_read_again(tmp_path: Path) -> None:
     assert files.read()[1]
     (tmp_path / "one.json").write_text('{"version": "1", "default": "allow"}')
     assert files.read() == (1, "")
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_whole_reading_ends_the_calls_of_gateways_that_died(
+    paths: Paths, read_only: bool
+) -> None:
+    ledger = Ledger.open(paths.ledger_file)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    token = ledger.presence.announce("gateway", pid=ended.pid)
+    ledger.events.append("decision", call_id=f"{token}1", effect="allow")
+    console = Ledger.open(paths.ledger_file, read_only=read_only)
+    services = Services(paths, Settings(), console, MemoryInProcess(), now_us)
+    vitals = read_ledger(services, PolicyFiles(paths.policies_dir))
+    outcomes = [row.outcome for row in ledger.feed.page()]
+    console.close()
+    ledger.close()
+    assert (vitals.gateways, vitals.problem) == (0, "")
+    assert outcomes == ["" if read_only else "lost"]
