@@ -115,6 +115,7 @@ class DocumentView(ScrollView, can_focus=True):
     def _lay_out(self) -> None:
         width = self.scrollable_content_region.width - 2 * MARGIN
         if width <= 0:
+            self._rows, self._laid_out_for = (), -1
             return
         if sum(len(line.text) for line in self._lines) <= AT_ONCE:
             self._take(width, lay_out(self._lines, width))

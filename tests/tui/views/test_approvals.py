@@ -181,6 +181,22 @@ async def test_on_a_small_screen_nothing_is_allowed_unopened(house: House) -> No
         assert "enter opens it" in keys_line(at)
 
 
+async def test_each_approval_opened_on_a_small_screen_shows_its_own_arguments(house: House) -> None:
+    house.ask(arguments={"title": "first"})
+    second = house.ask(arguments={"title": "second"})
+    async with desk(house, "approvals", SMALL) as at:
+        await at.press("enter")
+        assert '"first"' in at.screen_text()
+        await at.press("escape", "j")
+        clock = await still(at)
+        clock.now += 1
+        await at.press("a")
+        assert house.status(second) == "pending"
+        await at.press("enter")
+        assert '"second"' in at.screen_text()
+        assert '"first"' not in at.screen_text()
+
+
 async def test_a_denial_needs_no_scrolling(house: House) -> None:
     asked = house.ask(arguments=LONG)
     async with desk(house, "approvals") as at:
