@@ -16,6 +16,7 @@ from starlette.routing import Route
 from pktui.errors import PktuiError
 from pktui.gateway import headers as names
 from pktui.gateway import jsonrpc
+from pktui.gateway.http import watching
 from pktui.gateway.http.asked import Asked
 from pktui.gateway.http.body import check_body_headers, read_body
 from pktui.gateway.http.protocol import EVENTS, accepts, check_headers, is_modern
@@ -40,9 +41,18 @@ _LISTEN: Final = "subscriptions/listen"
 
 def build_app(hub: Hub, door: Door) -> ASGIApp:
     """Return the application."""
+
+    async def failed(_request: Request, error: Exception) -> Response:
+        hub.log(f"a request was turned away: {error}")
+        why = "pktui's ledger, or this server's policy or entry, cannot be used; its log says why"
+        return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, why).response()
+
     app = Starlette(
-        routes=[Route("/mcp/{server}", McpEndpoint(hub, door))],
-        exception_handlers={Refusal: _refused, PktuiError: _failed, HTTPException: _unknown},
+        routes=[
+            Route("/mcp/{server}", McpEndpoint(hub, door)),
+            *watching.routes(hub, door),
+        ],
+        exception_handlers={Refusal: _refused, PktuiError: failed, HTTPException: _unknown},
     )
     return _Names(app, door, hub.settings.http.max_header_bytes)
 
@@ -196,10 +206,6 @@ def _tell_cancelled(asked: Asked, message: Message) -> None:
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     return error.response()
-
-
-async def _failed(_request: Request, error: Exception) -> Response:
-    return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, str(error)).response()
 
 
 async def _unknown(_request: Request, error: Exception) -> Response:

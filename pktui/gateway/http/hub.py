@@ -63,6 +63,10 @@ class Hub:
         self._numbers = 0
         self._stopping = False
 
+    def log(self, sentence: str) -> None:
+        """Say a sentence to whoever runs the gateway."""
+        self._narrator.say(sentence)
+
     def entry(self, name: str, grant: Grant) -> ServerEntry:
         """Return a server; raises `Refusal` where the grant does not open it, or there is none."""
         if not grant.opens(name):

@@ -19,6 +19,7 @@ from pktui.gateway.http.hub import Hub
 from pktui.gateway.http.wire import protocol
 from pktui.gateway.narrator import Narrator
 from pktui.gateway.servers import load_servers
+from pktui.gateway.upkeep import Upkeep
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import now_us
 
@@ -54,9 +55,13 @@ def run_http(paths: Paths, settings: Settings, address: str) -> int:
     ledger = Ledger.open(paths.ledger_file, audit=settings.audit)
     narrator = Narrator()
     try:
-        gateway = _Listening(paths, settings, entries, ledger, narrator)
-        with _listener(host, port) as listener, _logged(narrator.say):
-            return asyncio.run(gateway.serve(listener, host))
+        gateway = HttpGateway(paths, settings, entries, ledger, narrator)
+        with (
+            _listener(host, port) as listener,
+            _logged(narrator.say),
+            Upkeep(paths, settings.audit, narrator.say),
+        ):
+            return asyncio.run(_until_signal(gateway, listener, host))
     finally:
         ledger.close()
         narrator.finish()
@@ -101,7 +106,7 @@ class _Said(logging.Handler):
         self._say(record.getMessage() + why)
 
 
-class _Listening:
+class HttpGateway:
     """One listening gateway, from its first request to its last."""
 
     def __init__(
@@ -117,30 +122,37 @@ class _Listening:
         self._entries = entries
         self._ledger = ledger
         self._narrator = narrator
+        self._server: _Server | None = None
 
-    async def serve(self, listener: socket.socket, host: str) -> int:
-        """Serve until a signal; return the status that it stands for."""
-        settings, caught = self._settings, list[int]()
-        hub = Hub(self._paths, settings, self._entries, self._ledger, self._narrator)
-        port = listener.getsockname()[1]
-        server = _Server(_config(build_app(hub, self._door(host, port)), settings), hub)
-        loop = asyncio.get_running_loop()
-
-        def stop(number: int) -> None:
-            caught.append(number)
-            server.should_exit = True
-            server.force_exit = len(caught) > 1
-
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, stop, number)
-        self._greet(host, port)
-        sweeping = loop.create_task(hub.sweep())
+    async def serve(self, listener: socket.socket, host: str) -> None:
+        """Serve until it is stopped; everything that was started has ended then."""
+        hub = Hub(self._paths, self._settings, self._entries, self._ledger, self._narrator)
+        door = self._door(host, listener.getsockname()[1])
+        self._server = _Server(_config(build_app(hub, door), self._settings), hub)
+        sweeping = asyncio.ensure_future(hub.sweep())
         try:
-            await server.serve(sockets=[listener])
+            await self._server.serve(sockets=[listener])
         finally:
             sweeping.cancel()
             await hub.close()
-        return 128 + caught[0] if caught else 0
+
+    def stop(self) -> None:
+        """End in good order; at once where it was told before. For any thread."""
+        if self._server is not None:
+            self._server.force_exit = self._server.should_exit
+            self._server.should_exit = True
+
+    def greet(self, host: str, port: int) -> None:
+        """Say where it listens, and what to mind."""
+        shown = f"[{host}]" if ":" in host else host
+        self._narrator.say(
+            f"listening on http://{shown}:{port}/mcp/<server>; tokens: pktui grants create"
+        )
+        if not is_loopback(host):
+            self._narrator.say(
+                "other machines can reach this address, and tokens travel in the open: "
+                "put TLS in front of it"
+            )
 
     def _door(self, host: str, port: int) -> Door:
         http = self._settings.http
@@ -152,16 +164,21 @@ class _Listening:
             more_origins=http.allowed_origins,
         )
 
-    def _greet(self, host: str, port: int) -> None:
-        shown = f"[{host}]" if ":" in host else host
-        self._narrator.say(
-            f"listening on http://{shown}:{port}/mcp/<server>; tokens: pktui grants create"
-        )
-        if not is_loopback(host):
-            self._narrator.say(
-                "other machines can reach this address, and tokens travel in the open: "
-                "put TLS in front of it"
-            )
+
+async def _until_signal(gateway: HttpGateway, listener: socket.socket, host: str) -> int:
+    """Serve until a signal; return the status that it stands for."""
+    loop = asyncio.get_running_loop()
+    caught: list[int] = []
+
+    def stop(number: int) -> None:
+        caught.append(number)
+        gateway.stop()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop, number)
+    gateway.greet(host, listener.getsockname()[1])
+    await gateway.serve(listener, host)
+    return 128 + caught[0] if caught else 0
 
 
 class _Server(uvicorn.Server):
