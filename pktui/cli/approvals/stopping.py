@@ -19,10 +19,10 @@ def stop(json: output.JsonFlag = False) -> None:
     output.line(f"everything is stopped: {waited}, and every call is until the release")
     output.note("Calls that a server works on already go on. Go on with: pktui approvals release")
     if standing:
-        output.note(
-            f"{standing} standing approvals hold again from then on; end them with:"
-            " pktui approvals standing revoke all"
+        hold = (
+            "1 standing approval holds" if standing == 1 else f"{standing} standing approvals hold"
         )
+        output.note(f"{hold} again from then on; end with: pktui approvals standing revoke all")
 
 
 def release(json: output.JsonFlag = False) -> None:

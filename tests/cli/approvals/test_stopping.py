@@ -33,7 +33,7 @@ def test_a_stop_says_what_stands_again_afterwards(
 ) -> None:
     run(["approvals", "approve", waiting.id, "--for", "30m", "--yes"])
     assert run(["approvals", "stop"]) == 0
-    assert "1 standing approvals hold again" in capsys.readouterr().err
+    assert "1 standing approval holds again" in capsys.readouterr().err
 
 
 def test_both_speak_json(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
