@@ -65,6 +65,7 @@ class Desk:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.enforcer.settle_all(())
         self.enforcer.left(self.caller.session)
         try:
             self._ledger.events.append("end", caller=self.caller, server=self._server)

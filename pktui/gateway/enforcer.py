@@ -7,6 +7,7 @@ It knows nothing of transports; relays and hooks use it alike.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 _NO_RULES = ServerSettings()
 _STOPPED = Verdict(Effect.DENY, "(stopped)", "A person has stopped all tool calls.")
+
+_MOST_LATE = 16_384
+"""Ends of calls that are kept while they cannot be recorded."""
 
 
 class Enforcer:
@@ -64,6 +68,8 @@ class Enforcer:
         self._pins = Pins(ledger, server)
         self._asking = Asking(ledger, settings, server, self._pins, clock)
         self._audit = Audit(ledger, server)
+        self._late = threading.Lock()
+        self._unrecorded: list[Ended] = []
         self._version = -1
         self._stopped = False
 
@@ -110,18 +116,26 @@ class Enforcer:
         self.settle_all((Ended(call, outcome, duration_us),))
 
     def settle_all(self, ended: Sequence[Ended]) -> None:
-        """Record how calls ended that ended together, in one transaction."""
-        if not ended:
+        """Record how calls ended that ended together, in one transaction.
+
+        Where that fails they are recorded with the next that succeeds.
+        """
+        if not ended and not self._unrecorded:
             return
+        late: list[Ended] = []
         try:
             with self._ledger.transaction():
-                for end in ended:
+                with self._late:
+                    late, self._unrecorded = self._unrecorded, late
+                for end in (*late, *ended):
                     if end.outcome in ("error", "lost"):
                         self._ledger.counters.release(end.call.call_id)
                     self._audit.ended(end.call, end.outcome, end.duration_us, seq=end.seq)
         except LedgerError as error:
             tools = ", ".join(sorted({end.call.tool for end in ended}))
-            self._log(f"the end of {len(ended)} calls ({tools}) is not on record: {error}")
+            self._log(f"the end of {len(ended)} calls ({tools}) is not on record yet: {error}")
+            with self._late:
+                self._unrecorded = [*late, *self._unrecorded, *ended][-_MOST_LATE:]
 
     def refused(self, caller: Caller, refused: Refused, line: bytes) -> None:
         """Record a client line that was not understood."""

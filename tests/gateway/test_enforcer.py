@@ -110,6 +110,25 @@ def test_a_call_that_cannot_be_recorded_does_not_happen(house: House) -> None:
     assert house.said
 
 
+def test_an_end_that_cannot_be_recorded_is_recorded_with_the_next(house: House) -> None:
+    house.policy(tools={"echo": {"limits": [ONE_A_MINUTE | {"max": 3}]}})
+    calls = [house.call() for _ in range(3)]
+    for call in calls:
+        assert house.enforcer.decide(call).ruling is Ruling.FORWARD
+    house.ledger._database.row("PRAGMA busy_timeout=0")
+    with house.console.transaction():
+        house.enforcer.settle(calls[0], "error", 5)
+        house.enforcer.settle(calls[1], "ok", 6)
+    assert [house.row(call.call_id).outcome for call in calls] == ["", "", ""]
+    assert "is not on record yet" in house.said[0]
+    assert house.decide().ruling is Ruling.OVER_QUOTA
+    house.enforcer.settle(calls[2], "ok", 7)
+    rows = [house.row(call.call_id) for call in calls]
+    assert [(row.outcome, row.duration_us) for row in rows] == [("error", 5), ("ok", 6), ("ok", 7)]
+    assert house.decide().ruling is Ruling.FORWARD
+    assert len([event for event in house.console.events.tail(0, 100) if event.outcome]) == 3
+
+
 def test_a_continued_call_is_judged_but_neither_charged_nor_asked_again(house: House) -> None:
     house.policy(tools={"echo": {"limits": [ONE_A_MINUTE]}, "ask": {"action": "approve"}})
     continued = house.call("ask", continues="call-0")
