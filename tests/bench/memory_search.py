@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pktui.memory.embed import Embedder, Passage, Vectors, load_embedder
-from pktui.memory.records import MODES, Identity, NewMessage
+from pktui.memory.records import MODES, NewMessage, Session
 from pktui.memory.store import Store
 from tests.bench.memory_texts import texts
 
@@ -76,16 +76,14 @@ def measure(directory: Path, size: int, embedder: Embedder) -> None:
 def fill(store: Store, size: int) -> None:
     """Append messages to sessions of fifty, an hour apart."""
     start = datetime(2020, 1, 1, tzinfo=UTC)
-    session_ids = [
-        store.start_session(f"session {n}", Identity("bench"), current=False).id
-        for n in range(min(size // _PER_SESSION, 200))
-    ]
+    new = Session(0, "session", "ended", start, start, agent="bench", source="bench")
+    session_ids = [one.id for one in store.add_sessions([new] * -(-size // _PER_SESSION))]
     batch: list[NewMessage] = []
     for number, text in enumerate(texts(size)):
         session_id = session_ids[number // _PER_SESSION % len(session_ids)]
         batch.append(NewMessage(session_id, "user", text, start + timedelta(minutes=number)))
         if len(batch) == _BATCH or number == size - 1:
-            store.append(batch)
+            store.append(batch, allow_ended=True)
             batch = []
     while store.embed_pending(_BATCH):
         pass

@@ -35,11 +35,12 @@ _BESIDE, _TWO_AWAY = 0.5, 0.25
 
 @dataclass(frozen=True, slots=True)
 class WordEvidence:
-    """Scores from 0 to 1 by position and by group number; `matched` where any word occurs."""
+    """Scores from 0 to 1 by position and by group number; where any word occurs, where all do."""
 
     documents: Floats
     groups: Floats
     matched: Bools
+    complete: Bools
 
 
 def query_terms(words: Sequence[str]) -> dict[str, float]:
@@ -58,7 +59,7 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
     living, living_groups = corpus.living, int(np.count_nonzero(corpus.group_lengths))
     documents = np.zeros(size, np.float32)
     by_group = np.zeros(groups, np.float32)
-    matched = np.zeros(size, np.bool_)
+    found = np.zeros(size, np.uint16)
     scratch = np.zeros(size, np.float32)
     scale = _scale(corpus.words.lengths, living, _SATURATION, _LENGTH)
     group_scale = _scale(corpus.group_lengths, living_groups, _GROUP_SATURATION, _GROUP_LENGTH)
@@ -69,7 +70,7 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
             continue
         rarity = weight * _rarity(living, len(positions))
         possible += rarity
-        matched[positions] = True
+        found[positions] += 1
         strengths = rarity * counts / (counts + scale[positions])
         if len(positions) > max(_COMMON * size, _FEW):
             documents[positions] += strengths
@@ -79,7 +80,12 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
         group_rarity = weight * _rarity(living_groups, int(np.count_nonzero(in_group)))
         group_possible += group_rarity
         by_group += group_rarity * in_group / (in_group + group_scale)
-    return WordEvidence(documents / possible, by_group / group_possible, matched)
+    return WordEvidence(
+        documents=documents / np.float32(possible),
+        groups=by_group / np.float32(group_possible),
+        matched=found > 0,
+        complete=found == len(weights),
+    )
 
 
 def _spread(

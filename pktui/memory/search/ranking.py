@@ -28,8 +28,8 @@ LEAST_COSINE = 0.1
 """What is less alike than this is not a hit for its meaning."""
 
 _WORDS, _MEANING = 0.4, 0.35
-_SESSION_WORDS, _SESSION_MEANING = 0.25, 0.1
-_TIME = 0.25
+_SESSION_WORDS, _SESSION_MEANING = 0.15, 0.1
+_TIME = 0.4
 _BESIDE, _TWO_AWAY = 0.15, 0.05
 """How much of a neighbour's meaning is added to a message's own."""
 
@@ -71,9 +71,13 @@ def both(
         parts.append((_TIME, _mentioned(corpus, spans)))
     scores = np.zeros(len(corpus), np.float32)
     for weight, part in parts:
-        scores += weight * part / max(float(part[allowed].max(initial=0)), 1e-6)
-    met = max(float(part[allowed].max(initial=0)) for part in (evidence.documents, meaning))
-    return scores * min(met, 1.0) / sum(weight for weight, _ in parts)
+        scores += np.float32(weight / max(_highest(part, allowed), 1e-6)) * part
+    met = max(_highest(part, allowed) for part in (evidence.documents, meaning))
+    return scores * np.float32(min(met, 1.0) / sum(weight for weight, _ in parts))
+
+
+def _highest(part: Floats, allowed: Bools) -> float:
+    return float(np.max(part, initial=0, where=allowed))
 
 
 def _mentioned(corpus: Corpus, spans: Sequence[Span]) -> Floats:

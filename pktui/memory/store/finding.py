@@ -19,7 +19,6 @@ from pktui.memory.store.loading import entry_text, message_at
 from pktui.memory.store.scope import (
     Bools,
     entries_in_scope,
-    holding_all,
     messages_in_scope,
     without_words,
 )
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from pktui.memory.store.meaning import Meaning
     from pktui.memory.store.state import State
 
-_CANDIDATES = 40
+_CANDIDATES = 500
 """So many of the best that hold all words are looked at for the words as they were typed."""
 _EXACT_TIER = 0.9
 """Scores of exact matches lie above this in a hybrid search, all others below."""
@@ -143,10 +142,11 @@ class Finding:
         """Rank what is allowed; what holds the query as it was typed comes before the rest."""
         corpus = search.corpus
         with self._state.lock:
-            scores, fitting = _scores(search, _grown(allowed, corpus), self._state.clock())
-            if search.mode in ("meaning", "exact"):
+            scored = _scores(search, _grown(allowed, corpus), self._state.clock())
+            scores, fitting = scored.scores, scored.fitting
+            if scored.complete is None:
                 return ranking.best(corpus, scores, fitting, search.limit)
-            complete = holding_all(corpus, fitting, tuple(query_terms(search.question.words)))
+            complete = scored.complete & fitting
             likely = ranking.best(corpus, scores, complete, _CANDIDATES).positions
         exact = np.zeros(len(scores), np.bool_)
         exact[likely] = True
@@ -187,21 +187,32 @@ def _has_filters(question: Question) -> bool:
     return question.filters != empty or bool(question.unwanted_words or question.unwanted_phrases)
 
 
-def _scores(search: _Search, allowed: Bools, now: datetime) -> tuple[Floats, Bools]:
-    """Return a score for each position, and which fit at all; the caller holds the lock."""
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A score for each position, which fit at all, and, by words, which hold all of them."""
+
+    scores: Floats
+    fitting: Bools
+    complete: Bools | None = None
+
+
+def _scores(search: _Search, allowed: Bools, now: datetime) -> _Scored:
+    """Score every position; the caller holds the lock."""
     corpus, question = search.corpus, search.question
     if search.mode == "exact":
-        return np.ones(len(corpus), np.float32), allowed
+        return _Scored(np.ones(len(corpus), np.float32), allowed)
     if search.mode == "meaning" and search.vector is not None:
         cosines = ranking.best_cosines(corpus, search.vector)
-        return cosines, allowed & (cosines >= ranking.LEAST_COSINE)
+        return _Scored(cosines, allowed & (cosines >= ranking.LEAST_COSINE))
     evidence = weigh(corpus, query_terms(question.words))
     if search.vector is None:
-        return ranking.by_words(corpus, evidence), allowed & evidence.matched
+        scores = ranking.by_words(corpus, evidence)
+        return _Scored(scores, allowed & evidence.matched, evidence.complete)
     cosines = ranking.best_cosines(corpus, search.vector)
     fitting = allowed & (evidence.matched | (cosines >= ranking.LEAST_COSINE))
     spans = mentioned(question.text, now)
-    return ranking.both(corpus, evidence, cosines, spans, fitting), fitting
+    scores = ranking.both(corpus, evidence, cosines, spans, fitting)
+    return _Scored(scores, fitting, evidence.complete)
 
 
 def _grown(allowed: Bools, corpus: Corpus) -> Bools:
