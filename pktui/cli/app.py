@@ -39,6 +39,7 @@ ROOMS = (
     Room("approvals", "pktui.cli.approvals", "approvals_app", "Decide the calls that wait."),
     Room("audit", "pktui.cli.audit", "audit_app", "Read and verify the record of calls."),
     Room("grants", "pktui.cli.grants", "grants_app", "Give out tokens for servers over HTTP."),
+    Room("servers", "pktui.cli.servers", "servers_app", "Name MCP servers, see what they offer."),
     Room("clients", "pktui.cli.clients", "clients_app", "See which agents go through pktui."),
     Room("doctor", "pktui.cli.doctor", "doctor", "Check that everything pktui needs is there."),
 )

@@ -88,6 +88,24 @@ def load_servers(paths: Paths) -> dict[str, ServerEntry]:
     return servers
 
 
+def check_entry(name: str, entry: msgspec.Struct, file: Path = Path("servers.json")) -> ServerEntry:
+    """Return what an entry that is about to be written will be read as.
+
+    Raises `SettingsError` where it could not be used; what `${NAME}` stands for is not known yet.
+    """
+    read = msgspec.convert(msgspec.to_builtins(entry), _Entry)
+    server = _checked(name, read, file)
+    if server.problem:
+        raise SettingsError(f"server {name}: {server.problem}", server.cure)
+    if server.url:
+        from pktui.gateway.remote.endpoint import checked_headers, parse_endpoint
+
+        checked_headers(server.headers, name)
+        if "${" not in server.url:
+            parse_endpoint(server.url, name)
+    return server
+
+
 def find_server(paths: Paths, name: str) -> ServerEntry:
     """Return the server of that name, or raise `UnknownServer` with the nearest one."""
     servers = load_servers(paths)

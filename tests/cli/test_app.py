@@ -23,6 +23,7 @@ LISTED = (
     "approvals",
     "audit",
     "grants",
+    "servers",
     "clients",
     "doctor",
 )

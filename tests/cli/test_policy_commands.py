@@ -50,7 +50,7 @@ def write(path: Path, **members: Any) -> Path:
 def test_init_asks_a_server_and_writes_a_rule_for_each_tool(paths: Paths, say: Say) -> None:
     status, _, err = say("init", "sdk", "--", sys.executable, str(SERVER))
     assert status == 0, err
-    assert "sdk lists 6 tools" in err
+    assert "sdk lists 7 tools" in err
     policy = load_policy(paths.policy_file("sdk"))
     assert policy.default == "approve"
     assert policy.rule_for("remove").action == "approve"

@@ -103,8 +103,8 @@ def schema() -> None:
 
 
 def _scanned(paths: Paths, server: str, command: list[str], url: str) -> bytes:
-    from pktui.cli.policy.scan import scan
-    from pktui.gateway.servers import ServerEntry, find_server, server_of_command
+    from pktui.gateway.scanning import scan
+    from pktui.gateway.servers import find_server, server_of_command, server_of_url
     from pktui.policy.recommend import recommend
 
     if command and url:
@@ -112,7 +112,7 @@ def _scanned(paths: Paths, server: str, command: list[str], url: str) -> bytes:
     if command:
         entry = server_of_command(server, command)
     elif url:
-        entry = ServerEntry(server, url=url)
+        entry = server_of_url(server, url, {})
     else:
         entry = find_server(paths, server)
     tools = scan(entry)

@@ -1,0 +1,104 @@
+"""`pktui servers list`: each server, how it is reached, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pktui.cli import output, reach
+from pktui.settings import Paths, Settings, load_settings
+
+if TYPE_CHECKING:
+    from pktui.gateway.servers import ServerEntry
+    from pktui.ledger.records import ToolSeen
+
+
+class Listed(msgspec.Struct, frozen=True, rename="camel"):
+    """A server as `servers list --json` prints it; values that may be secret are masked."""
+
+    name: str
+    transport: str
+    command: list[str]
+    url: str
+    env: dict[str, str]
+    headers: dict[str, str]
+    directory: str
+    policy: str
+    policy_exists: bool
+    disabled: bool
+    problem: str
+    tools: int
+    new: int
+    changed: int
+    flagged: int
+
+
+def list_(json: output.JsonFlag = False) -> None:
+    """List the servers of servers.json and the built-in memory."""
+    from pktui.cli.servers import masked
+    from pktui.gateway.servers import load_servers
+
+    paths = Paths.from_environment()
+    settings = load_settings(paths)
+    entries = load_servers(paths)
+    known = _known(list(entries))
+    listed = [_listed(entry, known[name], paths, settings) for name, entry in entries.items()]
+    if json:
+        output.json(listed)
+        return
+    rows = [
+        (one.name, one.transport, *_state(one), _policy(one, paths), masked.runs(entries[one.name]))
+        for one in listed
+    ]
+    output.table(("name", "transport", "tools", "state", "policy", "runs"), rows)
+    output.note(f"Kept in {paths.servers_file}; scan them with: pktui servers scan")
+
+
+def _known(names: Sequence[str]) -> dict[str, tuple[ToolSeen, ...]]:
+    if not reach.used_before():
+        return dict.fromkeys(names, ())
+    with reach.ledger() as ledger:
+        return {name: ledger.catalogue.tools(name) for name in names}
+
+
+def _listed(
+    entry: ServerEntry, tools: Sequence[ToolSeen], paths: Paths, settings: Settings
+) -> Listed:
+    from pktui.cli.servers import masked
+
+    policy = settings.policy_file(paths, entry.name)
+    return Listed(
+        name=entry.name,
+        transport=entry.transport,
+        command=masked.words(entry.command, entry.args) if entry.command else [],
+        url=masked.url(entry.url),
+        env=masked.values(entry.env),
+        headers=masked.values(entry.headers),
+        directory=str(entry.cwd or ""),
+        policy=str(policy),
+        policy_exists=policy.exists(),
+        disabled=entry.disabled,
+        problem=entry.problem,
+        tools=len(tools),
+        new=sum(tool.is_new for tool in tools),
+        changed=sum(tool.changed for tool in tools),
+        flagged=sum(bool(tool.flags) for tool in tools),
+    )
+
+
+def _policy(one: Listed, paths: Paths) -> str:
+    """Return the policy's file, from the config directory where it is there."""
+    own = Path(one.policy)
+    shown = own.relative_to(paths.config_dir) if own.is_relative_to(paths.config_dir) else own
+    return str(shown) if one.policy_exists else "none yet"
+
+
+def _state(one: Listed) -> tuple[str, str]:
+    counts = (("new", one.new), ("changed", one.changed), ("flagged", one.flagged))
+    said = [f"{count} {word}" for word, count in counts if count]
+    said += ["disabled"] if one.disabled else []
+    said += [one.problem] if one.problem else []
+    return str(one.tools or ""), ", ".join(said)
