@@ -154,8 +154,15 @@ class Hub:
             await self._end_revoked()
             for session in self.sessions.idle():
                 self.sessions.forget(session)
+            await self._tell_left()
             for backend in tuple(self._backends.values()):
                 await backend.sweep()
+
+    async def _tell_left(self) -> None:
+        """End what was allowed until sessions end that have ended."""
+        for session in self.sessions.ended():
+            left = session.floor.desk.enforcer.left
+            await self.work.run(left, session.caller.session)
 
     async def _end_revoked(self) -> None:
         if not self._under_way:
@@ -186,6 +193,9 @@ class Hub:
         """End every server that was started, and close every ledger."""
         for backend in self._backends.values():
             await backend.close()
+        for session in self.sessions.every():
+            self.sessions.forget(session)
+        await self._tell_left()
         for floor in self._opened():
             await self.work.run(floor.close)
         self.work.end()

@@ -64,6 +64,7 @@ class Sessions:
         self._idle_seconds = idle_seconds
         self._clock = clock
         self._open: dict[tuple[str, str], Session] = {}
+        self._ended: list[Session] = []
 
     def __len__(self) -> int:
         return len(self._open)
@@ -98,6 +99,12 @@ class Sessions:
         """End a session: its id means nothing from now on."""
         if self._open.get(session.key) is session:
             del self._open[session.key]
+            self._ended.append(session)
+
+    def ended(self) -> list[Session]:
+        """Return the sessions that have ended since this was asked last."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def idle(self) -> list[Session]:
         """Return the sessions that nobody has used for too long."""
