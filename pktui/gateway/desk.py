@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -81,6 +81,15 @@ class Desk:
             self._ledger.presence.update(self.token, agent=agent)
         except LedgerError as problem:
             self._log(f"the client's name is not on record: {problem}")
+
+    def definition(self, tool: str) -> Mapping[str, Any]:
+        """Return a tool as its server last listed it, empty where it never did.
+
+        Raises `LedgerError`.
+        """
+        seen = self._ledger.catalogue.tool(self._server, tool)
+        found = msgspec.json.decode(seen.definition) if seen is not None else None
+        return found if isinstance(found, dict) else {}
 
     def _policy_changed(self, digest: str, problem: PolicyError | None) -> None:
         if problem is not None:

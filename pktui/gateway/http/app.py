@@ -118,7 +118,10 @@ class McpEndpoint:
         if message.method == "initialize" and asked.session is None:
             self._hub.sessions.check_room()
         endless = message.method == _LISTEN
-        await self._until_gone(backend.post(asked, message), asked, receive, endless=endless)
+        try:
+            await self._until_gone(backend.post(asked, message), asked, receive, endless=endless)
+        except jsonrpc.Refused as refused:
+            await self._refuse(asked, refused, message.raw)
         if message.method == "notifications/cancelled":
             _tell_cancelled(asked, message)
 
@@ -134,16 +137,21 @@ class McpEndpoint:
                 message = jsonrpc.parse(body, limits)
             check_headers(asked.headers, message)
         except jsonrpc.Refused as refused:
-            caller = asked.floor.caller(asked.grant, "")
-            enforcer = asked.floor.desk.enforcer
-            await self._hub.work.run(enforcer.refused, caller, refused, body)
-            line = jsonrpc.error_line(refused.code, refused.why, refused.request_id)
-            await asked.reply.message(HTTPStatus.BAD_REQUEST, line)
+            await self._refuse(asked, refused, body)
             return None
         return message
 
+    async def _refuse(self, asked: Asked, refused: jsonrpc.Refused, body: bytes) -> None:
+        """Record a message that is not acceptable, and answer it."""
+        caller = asked.floor.caller(asked.grant, "")
+        await self._hub.work.run(asked.floor.desk.enforcer.refused, caller, refused, body)
+        line = jsonrpc.error_line(refused.code, refused.why, refused.request_id)
+        await asked.reply.message(HTTPStatus.BAD_REQUEST, line)
+
     async def _other(self, method: str, asked: Asked, backend: Backend, receive: Receive) -> None:
-        asked = self._in_session(asked, modern=is_modern(asked.headers))
+        if is_modern(asked.headers):
+            raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "use POST", {"Allow": "POST"})
+        asked = self._in_session(asked, modern=False)
         if method == "DELETE":
             await backend.end_session(asked)
         elif not accepts(asked.headers, EVENTS):
@@ -170,20 +178,17 @@ class McpEndpoint:
         """Serve a request until it is answered, its client leaves, or its grant ends."""
         task = asyncio.ensure_future(work)
         gone = asyncio.ensure_future(_disconnected(receive))
-        session = asked.session
-        if session is not None:
-            session.open += 1
+        left = False
         try:
-            with self._hub.serving(task, asked.grant, endless=endless):
+            with self._hub.serving(task, asked, endless=endless):
                 await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+                left = gone.done()
         finally:
-            if session is not None:
-                session.open -= 1
             gone.cancel()
             task.cancel()
             with contextlib.suppress(ClientGone, asyncio.CancelledError):
                 await task
-        if not asked.reply.begun and not gone.done():
+        if not asked.reply.begun and not left:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the request was ended by pktui")
         with contextlib.suppress(ClientGone):
             await asked.reply.end()

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -23,6 +23,7 @@ from pktui.gateway.upstream import ProcessServer
 from pktui.memory.records import Identity
 
 if TYPE_CHECKING:
+    from pktui.gateway.http.asked import Asked
     from pktui.gateway.http.backend import Backend
     from pktui.gateway.http.started import Start
     from pktui.gateway.narrator import Narrator
@@ -136,14 +137,15 @@ class Hub:
                 del self._counts[key]
 
     @contextmanager
-    def serving(self, task: asyncio.Task[None], grant: Grant, *, endless: bool) -> Iterator[None]:
+    def serving(self, task: asyncio.Task[None], asked: Asked, *, endless: bool) -> Iterator[None]:
         """Keep a request's task in sight, so that it ends when its grant or the gateway does.
 
         `endless`: it waits for whatever the server may say, not for an answer.
         """
-        self._under_way[task] = grant, endless
+        self._under_way[task] = asked.grant, endless
         try:
-            yield
+            with asked.session.in_use() if asked.session is not None else nullcontext():
+                yield
         finally:
             del self._under_way[task]
 

@@ -136,6 +136,11 @@ class HttpGateway:
             sweeping.cancel()
             await hub.close()
 
+    @property
+    def serving(self) -> bool:
+        """Tell whether requests are taken."""
+        return self._server is not None and self._server.started
+
     def stop(self) -> None:
         """End in good order; at once where it was told before. For any thread."""
         if self._server is not None:

@@ -6,7 +6,9 @@ repeat what is in the body ("Request Metadata") and a server must refuse what do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -24,17 +26,17 @@ if TYPE_CHECKING:
 HANDSHAKE_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 EVENTS: Final = "text/event-stream"
 JSON: Final = "application/json"
-PROMPT: Final = 1.0
 KEEP_ALIVE: Final = 15.0
-"""Seconds until a client is shown that its answer is on its way, and between such signs."""
+"""Seconds between two signs to a client that its answer is on its way."""
 REQUEST_CANCELLED: Final = -32800
 """The code of a request that was cancelled, as the Language Server Protocol has it."""
 
+_NUMBER: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 _ROUTING: Final = (names.VERSION, names.METHOD, names.NAME)
 _PASSED_ON: Final = frozenset(
-    name.lower()
-    for name in ("accept", names.SESSION, *_ROUTING, names.LAST_EVENT, "traceparent", "tracestate")
+    name.lower() for name in ("accept", *_ROUTING, "traceparent", "tracestate")
 )
+_OF_SESSIONS: Final = frozenset({names.SESSION.lower(), names.LAST_EVENT.lower()})
 _PARAM: Final = names.PARAM_PREFIX.lower()
 _STATUSES: Final[Mapping[int, HTTPStatus]] = {
     jsonrpc.PARSE_ERROR: HTTPStatus.BAD_REQUEST,
@@ -57,6 +59,14 @@ class _Answer(msgspec.Struct):
 
 
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
+
+
+def prompt(*, modern: bool) -> float:
+    """Return how many seconds an answer may take to go out alone, with the status it asks for.
+
+    After that a stream begins, which shows that the answer is on its way and can carry more.
+    """
+    return KEEP_ALIVE if modern else 1.0
 
 
 def is_modern(headers: Headers, message: Message | None = None) -> bool:
@@ -91,6 +101,34 @@ def check_headers(headers: Headers, message: Message) -> None:
     _compare(headers, names.NAME, named, message, needed=needed and named is not None)
 
 
+def check_parameters(headers: Headers, message: Message, schema: object) -> None:
+    """Raise `Refused` (-32020) where a header says other than the argument it stands for.
+
+    `schema` is the tool's input schema; the arguments it does not mark have no headers.
+    """
+    marked = names.marked_parameters(schema)
+    wanted = names.parameter_headers(marked, message.params.get("arguments", {}))
+    for name in marked.values():
+        given = headers.getlist(name)
+        expected = wanted.get(name)
+        if len(given) > 1 or (given and expected is None):
+            raise _mismatch(message, f"the header {name} is not what the message says")
+        if expected is not None:
+            if not given:
+                raise _mismatch(message, f"the header {name} is missing")
+            if not _same_value(given[0], expected):
+                raise _mismatch(message, f"the header {name} is not what the message says")
+
+
+def _same_value(given: str, expected: str) -> bool:
+    """Compare as text, or as numbers, which may be written as 42 and 42.0."""
+    if names.decode_value(given) == names.decode_value(expected):
+        return True
+    return bool(_NUMBER.fullmatch(given) and _NUMBER.fullmatch(expected)) and (
+        Decimal(given) == Decimal(expected)
+    )
+
+
 def _name(message: Message) -> str | None:
     value = message.params.get(names.NAMED.get(message.method, ""))
     return value if isinstance(value, str) else None
@@ -113,10 +151,14 @@ def _mismatch(message: Message, why: str) -> Refused:
     return Refused(names.HEADER_MISMATCH, why, request_id)
 
 
-def passed_on(headers: Headers) -> Iterator[tuple[str, str]]:
-    """Yield the headers that go to a server behind a URL; credentials and cookies never do."""
+def passed_on(headers: Headers, *, modern: bool) -> Iterator[tuple[str, str]]:
+    """Yield the headers that go to a server behind a URL; credentials and cookies never do.
+
+    The stateless era knows no sessions and no resuming, whatever a client sends.
+    """
     for name, value in headers.items():
-        if name in _PASSED_ON or name.startswith(_PARAM):
+        of_session = name in _OF_SESSIONS and not modern
+        if name in _PASSED_ON or name.startswith(_PARAM) or of_session:
             yield name, value
 
 

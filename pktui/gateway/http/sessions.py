@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -50,6 +51,15 @@ class Session:
     def key(self) -> tuple[str, str]:
         """Return what it is found by."""
         return self.floor.entry.name, self.id
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep it from being idle while a request is served."""
+        self.open += 1
+        try:
+            yield
+        finally:
+            self.open -= 1
 
     def belongs_to(self, grant: Grant) -> bool:
         """Tell whether the grant made it; a later grant of the same name did not."""

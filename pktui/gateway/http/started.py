@@ -17,7 +17,7 @@ from pktui.errors import PktuiError
 from pktui.gateway import headers as names
 from pktui.gateway import jsonrpc
 from pktui.gateway.http.links import Channel, Link
-from pktui.gateway.http.protocol import is_modern
+from pktui.gateway.http.protocol import check_parameters, is_modern
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.sessions import Session
 from pktui.gateway.http.streams import Stream
@@ -178,6 +178,9 @@ class StartedServers:
         elif message.kind != "request":
             await asked.reply.bare(HTTPStatus.ACCEPTED)
         else:
+            if message.method == "tools/call":
+                tool = await asked.work.run(asked.floor.desk.definition, message.params["name"])
+                check_parameters(asked.headers, message, tool.get("inputSchema"))
             link = await self._lend(asked, message)
             try:
                 await Telling(asked, link, message).post()

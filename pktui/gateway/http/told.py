@@ -15,10 +15,10 @@ from pktui.gateway.http.links import Channel, Link, token_of
 from pktui.gateway.http.protocol import (
     EVENTS,
     KEEP_ALIVE,
-    PROMPT,
     REQUEST_CANCELLED,
     accepts,
     is_modern,
+    prompt,
     status_of,
 )
 from pktui.gateway.http.streams import Stream
@@ -113,7 +113,7 @@ class Telling:
     async def _answer(self, reader: int) -> None:
         """Answer with one message where that comes at once, else with a stream."""
         asked, streams = self._asked, accepts(self._asked.headers, EVENTS)
-        entry = await _first(self._stream, reader, PROMPT if streams else None)
+        entry = await _first(self._stream, reader, prompt(modern=self._modern) if streams else None)
         while entry is not None and not streams and not self._is_last(entry):
             entry = await self._stream.next(reader, entry.place)
         if entry is not None and self._is_last(entry):

@@ -24,11 +24,11 @@ from pktui.gateway.http.protocol import (
     EVENTS,
     JSON,
     KEEP_ALIVE,
-    PROMPT,
     REQUEST_CANCELLED,
     accepts,
     is_modern,
     passed_on,
+    prompt,
     status_of,
 )
 from pktui.gateway.http.sessions import Session
@@ -178,7 +178,7 @@ class UrlExchange:
 
     async def _next(self) -> Item:
         """Return the next message of the relay; a client that waits for it is shown so."""
-        patience = PROMPT
+        patience = prompt(modern=self._modern)
         while (item := self._outbox.take()) is None:
             try:
                 async with asyncio.timeout(patience):
@@ -207,7 +207,7 @@ class UrlExchange:
         return accepts(self._asked.headers, EVENTS)
 
     async def _carry(self, line: bytes) -> None:
-        headers = dict(passed_on(self._asked.headers)) | {"content-type": JSON}
+        headers = dict(passed_on(self._asked.headers, modern=self._modern)) | {"content-type": JSON}
         try:
             async with self._server.open("POST", headers, line) as response:
                 await self._receive(response)
@@ -351,7 +351,9 @@ class UrlExchange:
         """Open the stream for what the server says unasked, or go on with a broken one."""
         self._begin(None)
         try:
-            async with self._server.open("GET", dict(passed_on(self._asked.headers))) as response:
+            async with self._server.open(
+                "GET", dict(passed_on(self._asked.headers, modern=False))
+            ) as response:
                 await self._listen(response)
         except httpx2.HTTPError as error:
             line = jsonrpc.error_line(jsonrpc.SERVER_ERROR, self._lost(error), jsonrpc.NULL)
@@ -381,7 +383,7 @@ class UrlExchange:
         session = self._asked.session
         try:
             async with self._server.open(
-                "DELETE", dict(passed_on(self._asked.headers))
+                "DELETE", dict(passed_on(self._asked.headers, modern=False))
             ) as response:
                 ended = response.is_success or response.status_code == HTTPStatus.NOT_FOUND
                 if session is not None and ended:

@@ -1,0 +1,132 @@
+"""What a client may send, and how long it may take."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+
+import pytest
+
+from pktui.settings import GatewaySettings, HttpSettings, MetricsSettings, Paths, Settings
+from tests.gateway.http.served import (
+    INITIALIZE,
+    Served,
+    plain,
+    request,
+    served,
+    write_policy,
+    write_servers,
+)
+
+PING = request("ping", 1, {})
+
+
+def raw(gateway: Served, data: bytes) -> bytes:
+    """Send bytes and return all that comes until the connection ends."""
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as connection:
+        connection.sendall(data)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+        return answer
+
+
+def head(gateway: Served, *lines: str) -> bytes:
+    fixed = (
+        "POST /mcp/plain HTTP/1.1",
+        f"Host: 127.0.0.1:{gateway.port}",
+        f"Authorization: Bearer {gateway.token}",
+        "Content-Type: application/json",
+    )
+    return "\r\n".join((*fixed, *lines, "", "")).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", -32700),
+        (b"[]", -32600),
+        (b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}', -32700),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}', -32602),
+    ],
+)
+def test_what_cannot_be_read_without_doubt_is_refused_and_recorded(
+    running: Served, body: bytes, code: int
+) -> None:
+    before = running.ledger.events.last_seq()
+    reply = running.send("plain", body)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, code)
+    refused = [one for one in running.ledger.events.tail(before) if one.kind == "refused"]
+    assert [one.rule for one in refused] == [f"(refused {code})"]
+
+
+def test_another_media_type_is_refused(running: Served) -> None:
+    assert running.send("plain", PING, content_type="text/plain").status_code == 415
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity"])
+def test_a_compressed_body_is_never_passed_uninspected(running: Served, encoding: str) -> None:
+    body = gzip.compress(json.dumps(PING).encode())
+    assert running.send("plain", body, content_encoding=encoding).status_code == 415
+
+
+def test_another_method_is_not_allowed(running: Served) -> None:
+    reply = running.client.put(running.url("/mcp/plain"), headers=running.headers())
+    assert (reply.status_code, reply.headers["allow"]) == (405, "GET, POST, DELETE")
+
+
+def test_a_head_that_is_too_large_is_refused_by_name(running: Served) -> None:
+    assert running.send("plain", PING, x_filler="x" * 17_000).status_code == 431
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> object:
+    place = tmp_path_factory.mktemp("strict")
+    paths = Paths.at(place / "config", place / "data")
+    write_servers(paths, plain=plain())
+    write_policy(paths, "plain")
+    http = HttpSettings(
+        max_sessions=2, max_requests=2, header_seconds=0.3, body_seconds=0.3, idle_minutes=0.005
+    )
+    settings = Settings(
+        gateway=GatewaySettings(max_message_bytes=10_000),
+        http=http,
+        metrics=MetricsSettings(public=True),
+    )
+    with served(paths, settings) as gateway:
+        yield gateway
+
+
+def test_a_body_that_is_too_large_is_refused_whether_it_says_so_or_not(strict: Served) -> None:
+    big = b'{"jsonrpc":"2.0","id":1,"method":"ping","x":"' + b"x" * 10_000 + b'"}'
+    assert strict.send("plain", big).status_code == 413
+    chunks = b"%x\r\n%s\r\n" % (len(big), big)
+    reply = raw(strict, head(strict, "Transfer-Encoding: chunked") + chunks)
+    assert reply.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_that_does_not_come_ends_the_wait(strict: Served) -> None:
+    assert raw(strict, head(strict, "Content-Length: 5") + b"{").startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("data", [b"", b"POST /mcp/plain HTTP/1.1\r\nHost: x"])
+def test_a_head_that_does_not_come_ends_the_connection(strict: Served, data: bytes) -> None:
+    assert raw(strict, data) == b""
+
+
+def test_a_second_head_that_does_not_come_ends_the_connection(strict: Served) -> None:
+    first = f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{strict.port}\r\n\r\n".encode()
+    reply = raw(strict, first + b"GET /heal")
+    assert reply.startswith(b"HTTP/1.1 200 ")
+
+
+def test_no_more_sessions_than_allowed_and_idle_ones_make_room(strict: Served) -> None:
+    first = strict.begin("plain")
+    strict.begin("plain")
+    opening = request("initialize", 0, INITIALIZE)
+    full = strict.send("plain", opening)
+    assert (full.status_code, full.headers["retry-after"]) == (503, "60")
+    while strict.send("plain", opening).status_code == 503:
+        pass
+    assert strict.send("plain", PING, mcp_session_id=first).status_code == 404
