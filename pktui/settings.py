@@ -168,6 +168,12 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A directory or any other LanceDB URI (s3://, gs://, az://, db://); empty: `memory_dir`."""
     storage: dict[str, str] = {}
     """What the storage of `uri` needs, by LanceDB's names; `${NAME}` is an environment variable."""
+    service: str = ""
+    """The address of a service on another machine, `http://host:port`; empty: one of our own."""
+    token_file: str = ""
+    """The file with the token that other machines come in with; empty: `memory.token` beside."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further names that a service behind `--listen` may be reached by."""
     idle_minutes: float = 30
     """The service ends after this long without a request."""
     session_timeout_minutes: float = 60

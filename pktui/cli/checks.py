@@ -235,17 +235,24 @@ def model(settings: Settings) -> Iterator[Check]:
 
 def memory(paths: Paths) -> Iterator[Check]:
     """Check the memory service, without starting it."""
+    from pktui.memory.addresses import remote_of
     from pktui.memory.client import MemoryClient
     from pktui.memory.starting import listens
 
-    if not listens(paths.memory_socket):
+    try:
+        remote = remote_of(paths)
+    except PktuiError as error:
+        yield _failed("memory", error)
+        return
+    if remote is None and not listens(paths.memory_socket):
         yield Check("memory", "ok", f"not running; starts when needed at {paths.memory_socket}")
         return
     client = MemoryClient(paths, start=False, timeout=10)
     try:
         now = client.status()
     except MemoryUnavailable as error:
-        yield _failed("memory", error, "Run pktui memory stop, then try again")
+        cure = "Run pktui memory stop, then try again" if remote is None else ""
+        yield _failed("memory", error, cure)
         return
     except PktuiError as error:
         yield _failed("memory", error)
@@ -253,8 +260,9 @@ def memory(paths: Paths) -> Iterator[Check]:
     finally:
         client.close()
     found = (
-        f"pid {now.pid}, {now.sessions} sessions, {now.messages} messages, {now.entries} entries, "
-        f"model {now.model_state}, {now.pending_vectors} vectors to make"
+        f"{remote.address if remote else f'pid {now.pid}'}, {now.sessions} sessions, "
+        f"{now.messages} messages, {now.entries} entries, model {now.model_state}, "
+        f"{now.pending_vectors} vectors to make"
     )
     if now.model_state in ("failed", "mismatch"):
         yield Check("memory", "warn", f"{found}; {now.note}", "See pktui memory status")

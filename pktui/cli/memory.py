@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,17 +12,55 @@ from pktui.settings import Paths, load_settings
 
 if TYPE_CHECKING:
     from pktui.memory.records import Status
+    from pktui.memory.service.listening import Entrance
+    from pktui.settings import Settings
 
 memory_app = typer.Typer()
 
 
 @memory_app.command()
-def serve() -> None:
+def serve(
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Serve other machines too; they need the token."),
+    ] = None,
+) -> None:
     """Run the service here, until it is stopped or idle. It also starts by itself when needed."""
     from pktui.memory.service.run import main
 
     paths = Paths.from_environment()
-    raise typer.Exit(main(paths, load_settings(paths)))
+    settings = load_settings(paths)
+    entrance = None if listen is None else _entrance(listen, paths, settings)
+    raise typer.Exit(main(paths, settings, entrance))
+
+
+def _entrance(listen: str, paths: Paths, settings: Settings) -> Entrance:
+    from pktui.memory.service.listening import is_loopback, open_entrance, parse_listen
+    from pktui.memory.tokens import read_token
+
+    host, port = parse_listen(listen)
+    entrance = open_entrance(host, port, read_token(paths, settings))
+    output.note(f"Serving other machines at {entrance.url}.")
+    if not is_loopback(host):
+        output.note("Token and texts go over the network as they are: put TLS or a tunnel between.")
+    return entrance
+
+
+@memory_app.command()
+def token(
+    new: Annotated[
+        bool, typer.Option("--new", help="Make another; who has the old one is locked out.")
+    ] = False,
+) -> None:
+    """Print the token that other machines need, and make one where there is none yet."""
+    from pktui.memory.tokens import make_token, token_file
+
+    paths = Paths.from_environment()
+    settings = load_settings(paths)
+    output.line(make_token(paths, settings, anew=new))
+    output.note(f"It is kept in {token_file(paths, settings)}.")
+    if new:
+        output.note("A service that runs takes it when it is started again.")
 
 
 @memory_app.command()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from queue import Full, Queue
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ import msgspec
 from pktui.errors import PktuiError
 from pktui.gateway import jsonrpc
 from pktui.memory import static
-from pktui.memory.client import MemoryClient, ensure_service
+from pktui.memory.client import MemoryClient
 
 if TYPE_CHECKING:
     from pktui.gateway.upstream import Deliver
@@ -84,7 +85,8 @@ class MemoryServer:
 
     def _warm_up(self) -> None:
         try:
-            ensure_service(self._paths)
+            with closing(MemoryClient(self._paths, self._identity())) as client:
+                client.ensure()
         except PktuiError as error:
             self._log(str(error))
 

@@ -16,6 +16,7 @@ import msgspec
 
 from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError, StoreError
 from pktui.memory import envelope, exporting
+from pktui.memory.addresses import UnixAddress, remote_of
 from pktui.memory.exchange import ImportReport, Record
 from pktui.memory.records import (
     Entry,
@@ -32,9 +33,10 @@ from pktui.memory.records import (
     Status,
 )
 from pktui.memory.starting import ensure_service, wait_until_gone
-from pktui.memory.transport import Reply, UnixTransport
+from pktui.memory.transport import Reply, Transport
 
 if TYPE_CHECKING:
+    from pktui.memory.addresses import Address
     from pktui.settings import Paths
 
 __all__ = ["MemoryClient", "ensure_service"]
@@ -49,7 +51,7 @@ _KEY_BYTES = 12
 
 
 class MemoryClient:
-    """The memory of one data directory, seen by one identity.
+    """The memory that the settings name, or that of the data directory, seen by one identity.
 
     A request whose answer was lost with the service is sent again with the same key, which the
     service knows it by: it is carried out once. Raises `MemoryUnavailable` where the service
@@ -68,9 +70,15 @@ class MemoryClient:
     ) -> None:
         self._paths = paths
         self._headers = envelope.identity_headers(identity)
+        self._remote = remote_of(paths)
         starter = functools.partial(ensure_service, paths) if start else None
-        self._transport = UnixTransport(paths.memory_socket, timeout=timeout, start=starter)
-        self._quiet = UnixTransport(paths.memory_socket, timeout=timeout, start=None)
+        if self._remote is None:
+            address: Address = UnixAddress(paths.memory_socket)
+        else:
+            address, starter = self._remote.address, None
+            self._headers |= self._remote.headers
+        self._transport = Transport(address, timeout=timeout, start=starter)
+        self._quiet = Transport(address, timeout=timeout, start=None)
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -78,8 +86,14 @@ class MemoryClient:
         self._quiet.close()
 
     def ensure(self) -> None:
-        """Start the service where it does not listen yet, and wait until it does."""
-        ensure_service(self._paths)
+        """Start the service where it does not listen yet, and wait until it does.
+
+        One on another machine (`memory.service`) is only asked whether it is there.
+        """
+        if self._remote is None:
+            ensure_service(self._paths)
+        else:
+            self.status()
 
     # the service
 
@@ -88,7 +102,15 @@ class MemoryClient:
         return self._decode(self._send(self._quiet, "GET", "/v1/status"), Status)
 
     def stop(self) -> None:
-        """End the service and return when it is gone; raises `MemoryUnavailable` if none runs."""
+        """End the service and return when it is gone; raises `MemoryUnavailable` if none runs.
+
+        One on another machine is others' too, and is ended there.
+        """
+        if self._remote is not None:
+            raise InvalidRequest(
+                f"the memory service at {self._remote.address} is not this machine's",
+                "End it where it runs",
+            )
         self._send(self._quiet, "POST", "/v1/stop", {})
         self._quiet.close()
         self._transport.close()
@@ -301,7 +323,7 @@ class MemoryClient:
 
     def _send(
         self,
-        transport: UnixTransport,
+        transport: Transport,
         method: Method,
         target: str,
         body: Mapping[str, Any] | bytes | None = None,

@@ -1,4 +1,4 @@
-"""HTTP over the memory service's Unix socket: kept connections, and another try.
+"""HTTP to the memory service: kept connections, and another try.
 
 A request whose answer was lost is sent again: it is one that changes nothing when it comes twice,
 or it bears a key that the service knows it by.
@@ -6,16 +6,18 @@ or it bears a key that the service knows it by.
 
 from __future__ import annotations
 
-import http.client
 import select
-import socket
 import threading
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from http.client import HTTPConnection, HTTPException
+from typing import TYPE_CHECKING
 
 from pktui.errors import MemoryUnavailable
+
+if TYPE_CHECKING:
+    from pktui.memory.addresses import Address
 
 MAX_IDLE_CONNECTIONS = 8
 ATTEMPTS = 3
@@ -39,38 +41,19 @@ class _Lost(Exception):
     """The service went away before its answer was here."""
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the Unix socket instead of a host."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        try:
-            self.sock.connect(str(self._path))
-        except BaseException:
-            self.close()
-            raise
-
-    @property
-    def usable(self) -> bool:
-        """Tell whether the other side still keeps the connection and has said nothing more."""
-        return self.sock is not None and not select.select([self.sock], [], [], 0)[0]
-
-
-class UnixTransport:
-    """Requests to one Unix socket, from any number of threads.
+class Transport:
+    """Requests to one address, from any number of threads.
 
     `start` is called where nothing listens; it returns when the service listens, or raises.
     """
 
-    def __init__(self, path: Path, *, timeout: float, start: Callable[[], None] | None) -> None:
-        self._path = path
+    def __init__(
+        self, address: Address, *, timeout: float, start: Callable[[], None] | None
+    ) -> None:
+        self._address = address
         self._timeout = timeout
         self._start = start
-        self._idle: list[_UnixConnection] = []
+        self._idle: list[HTTPConnection] = []
         self._lock = threading.Lock()
         self._finalizer = weakref.finalize(self, _close_all, self._idle)
 
@@ -106,7 +89,7 @@ class UnixTransport:
                 content = response.read()
             except TimeoutError as error:
                 raise self._slow() from error
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, HTTPException) as error:
                 raise _Lost from error
         except BaseException:
             connection.close()
@@ -114,19 +97,19 @@ class UnixTransport:
         self._keep(connection)
         return Reply(response.status, response.getheader("content-type", ""), content)
 
-    def _connection(self) -> _UnixConnection:
+    def _connection(self) -> HTTPConnection:
         while True:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
             if connection is None:
                 return self._connect()
-            if connection.usable:
+            if _usable(connection):
                 return connection
             connection.close()
 
-    def _connect(self) -> _UnixConnection:
+    def _connect(self) -> HTTPConnection:
         for start in (self._start, None):
-            connection = _UnixConnection(self._path, self._timeout)
+            connection = self._address.connection(self._timeout)
             try:
                 connection.connect()
             except (FileNotFoundError, ConnectionRefusedError) as error:
@@ -135,14 +118,15 @@ class UnixTransport:
                 start()
             except OSError as error:
                 raise MemoryUnavailable(
-                    f"the memory service's socket {self._path} cannot be used: {error.strerror}",
-                    "Check its owner and mode",
+                    f"the memory service at {self._address} cannot be reached: "
+                    f"{error.strerror or error}",
+                    "Check that it is there, and that you may use it",
                 ) from error
             else:
                 return connection
         raise AssertionError("unreachable")
 
-    def _keep(self, connection: _UnixConnection) -> None:
+    def _keep(self, connection: HTTPConnection) -> None:
         with self._lock:
             if connection.sock is not None and len(self._idle) < MAX_IDLE_CONNECTIONS:
                 self._idle.append(connection)
@@ -151,7 +135,7 @@ class UnixTransport:
 
     def _silent(self) -> MemoryUnavailable:
         return MemoryUnavailable(
-            f"no memory service listens on {self._path}",
+            f"no memory service listens on {self._address}",
             "It starts when it is needed; pktui memory serve starts it by hand",
         )
 
@@ -168,6 +152,11 @@ class UnixTransport:
         )
 
 
-def _close_all(connections: list[_UnixConnection]) -> None:
+def _usable(connection: HTTPConnection) -> bool:
+    """Tell whether the other side still keeps the connection and has said nothing more."""
+    return connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]
+
+
+def _close_all(connections: list[HTTPConnection]) -> None:
     while connections:
         connections.pop().close()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pktui.errors import MemoryUnavailable
-from pktui.memory.transport import UnixTransport
+from pktui.memory.addresses import UnixAddress
+from pktui.memory.transport import Transport
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 CLOSING = ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
@@ -62,17 +63,17 @@ def socket_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def transport(socket_path: Path) -> Iterator[UnixTransport]:
-    made = UnixTransport(socket_path, timeout=5, start=None)
+def transport(socket_path: Path) -> Iterator[Transport]:
+    made = Transport(UnixAddress(socket_path), timeout=5, start=None)
     yield made
     made.close()
 
 
-def ask(transport: UnixTransport) -> bytes:
+def ask(transport: Transport) -> bytes:
     return transport.request("POST", "/x", b"{}", {"Key": "one and the same"}).body
 
 
-def test_connections_are_kept(socket_path: Path, transport: UnixTransport) -> None:
+def test_connections_are_kept(socket_path: Path, transport: Transport) -> None:
     server = ScriptedServer(socket_path, [[ANSWER, ANSWER, ANSWER]])
     assert [ask(transport) for _ in range(3)] == [b"{}"] * 3
     assert len(server.requests) == 3
@@ -80,7 +81,7 @@ def test_connections_are_kept(socket_path: Path, transport: UnixTransport) -> No
 
 
 def test_a_connection_that_was_closed_meanwhile_costs_nothing(
-    socket_path: Path, transport: UnixTransport
+    socket_path: Path, transport: Transport
 ) -> None:
     server = ScriptedServer(socket_path, [[CLOSING], [ANSWER]])
     assert [ask(transport), ask(transport)] == [b"{}", b"{}"]
@@ -89,7 +90,7 @@ def test_a_connection_that_was_closed_meanwhile_costs_nothing(
 
 
 def test_a_request_whose_answer_was_lost_is_sent_again_as_it_was(
-    socket_path: Path, transport: UnixTransport
+    socket_path: Path, transport: Transport
 ) -> None:
     server = ScriptedServer(socket_path, [[None], [ANSWER]])
     assert ask(transport) == b"{}"
@@ -98,7 +99,7 @@ def test_a_request_whose_answer_was_lost_is_sent_again_as_it_was(
     server.close()
 
 
-def test_a_third_loss_is_told(socket_path: Path, transport: UnixTransport) -> None:
+def test_a_third_loss_is_told(socket_path: Path, transport: Transport) -> None:
     server = ScriptedServer(socket_path, [[None], [None], [None]])
     with pytest.raises(MemoryUnavailable, match="went away"):
         ask(transport)
@@ -112,7 +113,7 @@ def test_a_service_that_is_silent_is_started_once(socket_path: Path) -> None:
     def start() -> None:
         started.append(ScriptedServer(socket_path, [[ANSWER]]))
 
-    transport = UnixTransport(socket_path, timeout=5, start=start)
+    transport = Transport(UnixAddress(socket_path), timeout=5, start=start)
     assert ask(transport) == b"{}"
     assert len(started) == 1
     transport.close()
@@ -123,7 +124,7 @@ def test_a_slow_answer_is_a_time_out(socket_path: Path) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(socket_path))
     listener.listen()
-    transport = UnixTransport(socket_path, timeout=0.05, start=None)
+    transport = Transport(UnixAddress(socket_path), timeout=0.05, start=None)
     with pytest.raises(MemoryUnavailable, match=r"did not answer within 0\.05 seconds"):
         ask(transport)
     listener.close()

@@ -16,6 +16,7 @@ from tests.support.embedder import WordsEmbedder
 
 if TYPE_CHECKING:
     from pktui.memory.embed import Embedder
+    from pktui.memory.service.listening import Entrance
 
 
 @contextmanager
@@ -25,6 +26,7 @@ def running_service(
     settings: MemorySettings = MemorySettings(),  # noqa: B008  frozen
     load_embedder: Callable[[], Embedder] = WordsEmbedder,
     monotonic: Callable[[], float] = time.monotonic,
+    entrance: Entrance | None = None,
 ) -> Iterator[Service]:
     """Serve the data directory for as long as the block runs."""
     ownership = Ownership.take(paths)
@@ -35,6 +37,7 @@ def running_service(
         load_embedder=load_embedder,
         monotonic=monotonic,
         check_s=0.01,
+        entrance=entrance,
     )
 
     def serve() -> None:

@@ -26,35 +26,36 @@ from pktui.settings import make_private_directory
 from pktui.text import one_line
 
 if TYPE_CHECKING:
-    import uvicorn
-    from starlette.applications import Starlette
-
     from pktui.memory.embed import Embedder
     from pktui.memory.service.context import Context
+    from pktui.memory.service.listening import Entrance
+    from pktui.memory.service.serving import LocalServer
     from pktui.memory.service.tenure import Tenure
     from pktui.memory.store import Store
     from pktui.memory.store.tables import Database
     from pktui.settings import Paths, Settings
 
 CHECK_S = 1.0
-KEEP_ALIVE_S = 75
 INDEX_NAME = "memory.index"
 """In the data directory, where the store itself is no directory."""
 SWITCH_S = 0.0005
 """How long a thread keeps the interpreter from the others; a request is passed on five times."""
-GRACE_S = 5
-"""What requests under way get when the service ends."""
+RELEASE_S = 5
+"""What giving the lease back may take."""
 
 
-def main(paths: Paths, settings: Settings) -> int:
-    """Serve until there is reason to end; returns the exit status, 0 or 1."""
+def main(paths: Paths, settings: Settings, entrance: Entrance | None = None) -> int:
+    """Serve until there is reason to end; returns the exit status, 0 or 1.
+
+    With an entrance also for other machines, and then also while nobody asks.
+    """
     try:
         ownership = Ownership.take(paths)
     except PktuiError as error:
         say(f"pktui: {error}")
         return 1
     try:
-        service = Service(paths, settings, ownership)
+        service = Service(paths, settings, ownership, entrance=entrance)
         service.serve()
         status = 0 if service.failure is None else 1
         if service.lingering:
@@ -86,13 +87,15 @@ class Service:
         load_embedder: Callable[[], Embedder] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         check_s: float = CHECK_S,
+        entrance: Entrance | None = None,
     ) -> None:
         self._paths = paths
         self._settings = settings.memory
         self._ownership = ownership
         self._load_embedder = load_embedder or self._load_model
         self._check_s = check_s
-        self._server: uvicorn.Server | None = None
+        self._entrance = entrance
+        self._server: LocalServer | None = None
         self._running: Context | None = None
         self._place = place_of(paths, settings)
         self._tenure: Tenure | None = None
@@ -122,16 +125,21 @@ class Service:
 
     async def _serve(self) -> None:
         from pktui.memory.service.app import build_app
+        from pktui.memory.service.serving import LocalServer, TcpServer
 
         context = self._running = self._context()
-        self._server = _server(build_app(context, say))
+        app = build_app(context, say)
+        others = None
+        if self._entrance is not None:
+            others = TcpServer(app, self._entrance, self._settings.allowed_hosts)
+        self._server = LocalServer(app, others)
         loop = asyncio.get_running_loop()
         with _signals(loop, self.stop):
             watch = loop.create_task(self._watch(context))
             await self._server.serve(sockets=[self._ownership.listener])
             watch.cancel()
         if self._tenure is not None and not self.lingering:
-            await asyncio.to_thread(self._tenure.end, GRACE_S)
+            await asyncio.to_thread(self._tenure.end, RELEASE_S)
 
     def _context(self) -> Context:
         from pktui.memory.service.background import Background
@@ -187,32 +195,8 @@ class Service:
             return
 
     def _idle(self) -> bool:
-        return self.activity.idle_seconds() >= self._settings.idle_minutes * 60
-
-
-def _server(app: Starlette) -> uvicorn.Server:
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        """Leaves the signals to us: the library's handlers end the process by the signal."""
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    return Server(
-        uvicorn.Config(
-            app,
-            loop="asyncio",
-            http="h11",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=GRACE_S,
-        )
-    )
+        idle = self.activity.idle_seconds() >= self._settings.idle_minutes * 60
+        return idle and self._entrance is None
 
 
 @contextmanager

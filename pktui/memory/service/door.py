@@ -1,0 +1,86 @@
+"""Who may come in over TCP: under a name of ours, from no foreign web page, with the token.
+
+Names are checked because a stranger's page can make a browser send requests to a name that
+resolves here (DNS rebinding); an address in numbers is no such name.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import socket
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from pktui.memory.envelope import Failure, FailureDetail
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class Door:
+    """The application behind a check of every request. `names` are further ones to be known by."""
+
+    def __init__(self, app: ASGIApp, token: str, names: Iterable[str]) -> None:
+        self._app = app
+        self._token = token.encode()
+        self._names = {"localhost", socket.gethostname().lower(), socket.getfqdn().lower()}
+        self._names |= {name.lower() for name in names}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request in, or answer with why not."""
+        refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
+        if refusal is None:
+            await self._app(scope, receive, send)
+        else:
+            await refusal(scope, receive, send)
+
+    def _refusal(self, headers: Headers) -> Response | None:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._known(f"//{hosts[0]}"):
+            return _refused(
+                HTTPStatus.FORBIDDEN,
+                "this host is no name of the memory service",
+                "Add it to memory.allowed_hosts where the service runs",
+            )
+        if not all(self._known(origin) for origin in headers.getlist("origin")):
+            return _refused(HTTPStatus.FORBIDDEN, "no web page may use the memory service", "")
+        if not self._has_token(headers.getlist("authorization")):
+            return _refused(
+                HTTPStatus.UNAUTHORIZED,
+                "the memory service does not know this token",
+                "Take the one that pktui memory token prints where the service runs",
+            )
+        return None
+
+    def _has_token(self, given: list[str]) -> bool:
+        scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+        known = hmac.compare_digest(token.strip().encode("latin-1", "replace"), self._token)
+        return known and scheme.lower() == "bearer"
+
+    def _known(self, url: str) -> bool:
+        try:
+            host = urlsplit(url).hostname or ""
+        except ValueError:
+            return False
+        return host in self._names or _is_number(host)
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _refused(status: HTTPStatus, what: str, cure: str) -> Response:
+    headers = {"WWW-Authenticate": 'Bearer realm="pktui"'} if status == 401 else {}
+    body = msgspec.json.encode(Failure(FailureDetail("unavailable", what, cure)))
+    return Response(body, status, {**headers, "Connection": "close"}, "application/json")
