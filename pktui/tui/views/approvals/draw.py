@@ -68,7 +68,7 @@ def draw_row(approval: Approval, pen: Pen, now_us: int) -> Sequence[Sequence[Run
 
 
 def draw_standing(one: StandingApproval, pen: Pen, now_us: int) -> Sequence[Sequence[Run]]:
-    """Draw the two lines of an answer that stands."""
+    """Draw the three lines of an answer that stands."""
     ink = pen.ink
     until = f"{countdown(one.expires_us - now_us)} left"
     room = max(0, pen.width - _STATE - cell_len(until) - 2)
@@ -81,13 +81,22 @@ def draw_standing(one: StandingApproval, pen: Pen, now_us: int) -> Sequence[Sequ
     ends = ", until it disconnects" if one.session else ""
     used = f"used {one.uses:,} times" if one.uses else "not used yet"
     used = "used once" if one.uses == 1 else used
-    second: list[Run] = [(f"  {agent_name(one)}{ends}  ", ink.info), (f"{which}, {used}", ink.dim)]
-    return [first, second]
+    second: list[Run] = [(f"  {client_name(one)}{ends}", ink.info)]
+    third: list[Run] = [(f"  {which}, {used}", ink.dim)]
+    return [first, second, third]
 
 
 def agent_name(approval: Approval | StandingApproval) -> str:
     """Return the agent's own name for itself."""
     return one_line(approval.agent, 40) or "unnamed agent"
+
+
+def client_name(approval: Approval | StandingApproval) -> str:
+    """Name whom an answer that stands is for: the grant, else the agent where it works."""
+    if approval.grant:
+        return f"grant {one_line(approval.grant, 40)}"
+    where = home_short(one_line(approval.project, 60))
+    return f"{agent_name(approval)} in {where}" if where else agent_name(approval)
 
 
 def tool_name(approval: Approval | StandingApproval) -> str:

@@ -83,7 +83,7 @@ class ApprovalsView(Deciding):
                     )  # fmt: skip
                 with Vertical(id="approvals-standing", classes="pane"):
                     yield Rows(
-                        ListSource(), self._draw_standing, row_height=2,
+                        ListSource(), self._draw_standing, row_height=3,
                         glyphs=self.console.glyphs, id="approvals-standing-list",
                     )  # fmt: skip
             yield Detail(id="approvals-detail", classes="pane")

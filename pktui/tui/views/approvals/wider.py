@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from pktui.tui.actions import BY_ID, bindings
 from pktui.tui.theme import ink_of
-from pktui.tui.views.approvals.draw import agent_name, tool_name
+from pktui.tui.views.approvals.draw import agent_name, client_name, tool_name
 from pktui.tui.views.approvals.guard import QUIET_SECONDS, Guard
 from pktui.tui.widgets.bar import Bar, Part
 
@@ -79,7 +79,7 @@ class WiderScreen(ModalScreen[Choice | None]):
         """Lay out the answers, each with its key."""
         ink, approval = ink_of(self.app), self._approval
         agent = agent_name(approval)
-        about = "This call runs once in any case. A rule that denies still denies."
+        about = f"For {client_name(approval)}. A rule that denies still denies."
         with Vertical(id="wider"):
             title = f"Allow {tool_name(approval)} for longer"
             yield Static(Text(title, style=ink.bold), classes="title", markup=False)
