@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pktui.ledger.canonical import args_hash
 
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Approval, Caller
     from pktui.ledger.standing import StandingApproval
     from pktui.policy.evaluate import Effect, Verdict
-
-_LINE_HEAD: Final = 1000
-"""Bytes of a refused line that go on record."""
 
 
 class Audit:
@@ -93,15 +90,7 @@ class Audit:
 
     def refused(self, caller: Caller, refused: Refused, line: bytes) -> None:
         """Record a client line that was answered with an error instead of being forwarded."""
-        self._events.append(
-            "refused",
-            caller=caller,
-            server=self._server,
-            effect="refused",
-            rule=f"(refused {refused.code})",
-            reason=refused.why,
-            detail={"line": line[:_LINE_HEAD].decode(errors="replace"), "bytes": len(line)},
-        )
+        self._events.refused(caller, self._server, refused.code, refused.why, line)
 
 
 def _stood(approval: Approval | StandingApproval | None) -> str:

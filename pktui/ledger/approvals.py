@@ -18,7 +18,6 @@ import msgspec
 
 from pktui.errors import ApprovalError, LedgerUnavailable
 from pktui.ledger.canonical import args_hash, json_text
-from pktui.ledger.masking import mask_arguments
 from pktui.ledger.records import Approval, ApprovalStatus, Caller, NewApproval
 from pktui.ledger.speakable import Below, speakable_id
 
@@ -34,6 +33,8 @@ _SELECT = f"SELECT {_COLUMNS} FROM approvals"  # noqa: S608
 _ONCE = _FIELDS.index("once")
 _STATUS = _FIELDS.index("status")
 _ATTEMPTS = 64
+NOT_KEPT = '"[not kept]"'
+"""What stands for the arguments of an answered approval where the settings let none be kept."""
 _LIST = "List what waits with: pktui approvals list"
 
 
@@ -106,7 +107,7 @@ class Approvals:
                 f" VALUES ({', '.join('?' * (len(_FIELDS) + 2))})",
                 [
                     *(getattr(approval, name) for name in _FIELDS),
-                    *(mask_arguments(new.arguments), new.caller.identity),
+                    *(self._events.masked(new.arguments) or NOT_KEPT, new.caller.identity),
                 ],
             )
             self._record(approval, "pending")

@@ -240,6 +240,7 @@ def _connect(path: Path, *, fsync: bool) -> sqlite3.Connection:
     try:
         _use_wal(connection)
         connection.execute(f"PRAGMA synchronous={'FULL' if fsync else 'NORMAL'}")
+        connection.execute("PRAGMA secure_delete=ON")
         connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT_BYTES}")
         connection.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
     except BaseException:

@@ -9,15 +9,17 @@ so that rows cut off at the end are missed.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pktui.errors import LedgerUnavailable
 from pktui.ledger.canonical import json_text, storable
-from pktui.ledger.masking import mask_arguments
+from pktui.ledger.masking import mask_arguments, mask_line
 from pktui.ledger.records import NOBODY, Caller, Event, EventKind, Verification
 from pktui.ledger.schema import BETWEEN
+from pktui.ledger.secret_shapes import mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +63,7 @@ _WITH_PREV = f"""SELECT {COLUMNS},
     FROM events"""  # noqa: S608
 _MOVE_HEAD = "UPDATE chain SET seq = ?, hash = ? WHERE seq = ? AND hash = ?"
 _encode = msgspec.json.Encoder().encode
+_mask_reason = lru_cache(maxsize=256)(mask_text)
 
 
 class Events:
@@ -94,14 +97,15 @@ class Events:
     ) -> int:
         """Write one event and return its `seq`.
 
-        Arguments are masked and cut here, as the audit settings say; `detail` is kept whole. An
-        outcome names its decision by `ref_seq`, or finds it by `call_id`, which takes longer.
-        Joins a transaction that is under way.
-        Raises `LedgerUnavailable`.
+        Arguments are masked and cut here, as the audit settings say, and the reason is masked;
+        `detail` is kept as it is. An outcome names its decision by `ref_seq`, or finds it by
+        `call_id`, which takes longer. Joins a transaction that is under way. Raises
+        `LedgerUnavailable`.
         """
-        audit = self._audit
         effect = effect or ("refused" if kind == "refused" else "")
-        masked = mask_arguments(arguments, audit.arguments, audit.max_argument_bytes)
+        masked = self.masked(arguments)
+        if reason and self._audit.arguments != "full":
+            reason = _mask_reason(reason)
         extra = json_text(detail) if detail else ""
         with self._database.transaction():
             ref = ref_seq or (self._decision_of(call_id) if kind == "outcome" else 0)
@@ -138,6 +142,29 @@ class Events:
                 "Someone has removed it: move the file away and keep it",
             )
         return head
+
+    def masked(self, arguments: Mapping[str, object] | None) -> str:
+        """Return arguments as the audit settings let them be kept: masked and cut, JSON text."""
+        audit = self._audit
+        return mask_arguments(arguments, audit.arguments, audit.max_argument_bytes)
+
+    def refused(self, caller: Caller, server: str, code: int, why: str, line: bytes) -> int:
+        """Record a message that was refused, with as much of it as the settings let be kept."""
+        kept = mask_line(line, self._audit.arguments)
+        detail: dict[str, object] = {"bytes": len(line)}
+        if kept:
+            detail["line"] = kept
+        else:
+            detail["sha256"] = hashlib.sha256(line).hexdigest()
+        return self.append(
+            "refused",
+            caller=caller,
+            server=server,
+            effect="refused",
+            rule=f"(refused {code})",
+            reason=why,
+            detail=detail,
+        )
 
     def tail(self, after_seq: int = 0, limit: int = 100) -> tuple[Event, ...]:
         """Return the oldest events after a `seq`, oldest first."""

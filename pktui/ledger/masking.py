@@ -19,6 +19,8 @@ ArgumentsMode = Literal["masked", "full", "keys", "hash"]
 CUT = "… [cut]"
 MAX_DEPTH = 64
 _SIGHT = 4096
+_LINE_HEAD = 1000
+"""Characters of a refused message that are kept."""
 _TOO_LARGE = '{"…":"too large to keep"}'.encode()
 _TYPE_NAMES: dict[type, str] = {
     str: "string",
@@ -60,6 +62,18 @@ def mask_arguments(
             return text.decode()
     text = _encode(_Shape(mask=mask, cut=_CUTS[-1], room=max_bytes // 8).of(value, 0))
     return (text if len(text) <= max_bytes else _TOO_LARGE).decode()
+
+
+def mask_line(line: bytes, mode: ArgumentsMode = "masked") -> str:
+    """Return the beginning of a message that is no JSON, or none that was understood.
+
+    `masked`: with its secrets masked; `full`: as it came; else empty, for names and values in it
+    cannot be told apart.
+    """
+    if mode in ("keys", "hash"):
+        return ""
+    head = line[: _LINE_HEAD + _SIGHT].decode(errors="replace")
+    return (mask_text(head) if mode == "masked" else head)[:_LINE_HEAD]
 
 
 def _harmless(arguments: Mapping[str, object], max_bytes: int) -> str:
@@ -153,7 +167,7 @@ class _Shape:
 
 def _types(value: object, depth: int) -> object:
     if isinstance(value, Mapping) and depth < MAX_DEPTH:
-        return {key: _types(value[key], depth + 1) for key in value}
+        return {mask_text(key): _types(value[key], depth + 1) for key in value}
     if isinstance(value, list | tuple) and depth < MAX_DEPTH:
         return [_types(item, depth + 1) for item in value]
     return _TYPE_NAMES.get(type(value), "object")

@@ -52,7 +52,13 @@ _SHAPES: tuple[Shape, ...] = (
     *_token("sk-", r"[\w-]{16,}+"),
     *_token("sk_live_ sk_test_ rk_live_ rk_test_ pk_live_ pk_test_", r"\w{8,}+"),
     *_token("ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ hf_ npm_", r"\w{20,}+"),
-    *_token("glpat- pypi- ya29.", r"[\w-]{16,}+"),
+    *_token(
+        "glpat- pypi- ya29. pktui_ gsk_ xai- pplx- GOCSPX- ATATT3x hvs. tskey-", r"[\w-]{16,}+"
+    ),
+    *_token(
+        "lin_api_ sbp_ sb_secret_ ntn_ whsec_ dckr_pat_ r8_ glsa_ glrt- rubygems_", r"\w{16,}+"
+    ),
+    *_token("AGE-SECRET-KEY-1", r"[A-Z0-9]{20,}+"),
     *_token("AKIA ASIA", r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
     *_token("AIza", r"[\w-]{30,}+"),
     *_token("xoxa- xoxb- xoxe- xoxp- xoxr- xoxs- xapp-", r"[\w-]{10,}+"),

@@ -11,10 +11,13 @@ from msgspec.structs import replace
 from pktui.errors import ApprovalError
 from pktui.ledger import Approval, Caller, Ledger, NewApproval, args_hash
 from pktui.ledger.approvals import Stop, hash_of_shown
+from pktui.settings import AuditSettings
 from tests.ledger.conftest import CLAUDE, MINUTE, START_US, Clock, Dice
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pktui.ledger.masking import ArgumentsMode
 
 ARGUMENTS = {"title": "Shop", "api_key": "sk-0123456789abcdef0123"}
 HASH = args_hash(ARGUMENTS)
@@ -212,6 +215,36 @@ def test_secrets_in_the_arguments_go_once_the_call_cannot_run(
     assert json.loads(final.arguments) == {"title": "Shop", "api_key": "[masked]"}
     assert final.args_hash == HASH
     assert all("sk-" not in event.arguments + event.detail for event in ledger.events.tail())
+
+
+def test_no_secret_is_left_in_the_file_once_the_call_cannot_run(
+    ledger: Ledger, waiting: Approval, file: Path
+) -> None:
+    allow(ledger, waiting)
+    ledger.approvals.spend(waiting.id)
+    ledger.close()
+    left = b"".join(part.read_bytes() for part in file.parent.iterdir())
+    assert b"store_knowledge" in left
+    assert ARGUMENTS["api_key"].encode() not in left
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"),
+    [
+        ("keys", {"title": "string", "api_key": "string"}),
+        ("hash", "[not kept]"),
+        ("full", ARGUMENTS),
+    ],
+)
+def test_answered_arguments_are_kept_as_the_settings_say(
+    file: Path, clock: Clock, mode: ArgumentsMode, kept: object
+) -> None:
+    ledger = Ledger.open(file, clock=clock, audit=AuditSettings(arguments=mode))
+    waiting = ledger.approvals.open(NEW)
+    assert json.loads(waiting.arguments) == ARGUMENTS
+    assert json.loads(deny(ledger, waiting).arguments) == kept
+    assert ledger.events.verify().ok
+    ledger.close()
 
 
 def test_stopping_denies_all_that_waits_until_released(ledger: Ledger, waiting: Approval) -> None:

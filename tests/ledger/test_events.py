@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from contextlib import closing
@@ -15,6 +16,8 @@ from tests.ledger.conftest import CLAUDE, START_US, Clock
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pktui.ledger.masking import ArgumentsMode
 
 
 def fill(ledger: Ledger, count: int = 10) -> None:
@@ -105,6 +108,37 @@ def test_arguments_are_kept_as_the_settings_say(file: Path) -> None:
     ledger.events.append("decision", arguments={"path": "/etc", "depth": 3})
     assert ledger.events.tail()[0].arguments == '{"path":"string","depth":"integer"}'
     ledger.close()
+
+
+TOKEN = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
+
+
+@pytest.mark.parametrize("mode", ["masked", "full", "keys", "hash"])
+def test_no_column_of_an_event_holds_a_secret_unless_all_is_kept(
+    file: Path, mode: ArgumentsMode
+) -> None:
+    ledger = Ledger.open(file, audit=AuditSettings(arguments=mode))
+    ledger.events.append(
+        "decision",
+        arguments={"env": [{"deep": {"api_key": "hunter22", "text": f"use {TOKEN}"}}]},
+        reason=f"The value {TOKEN} is too long.",
+    )
+    ledger.events.refused(CLAUDE, "memory", -32700, "no JSON", f'{{"password":"{TOKEN}'.encode())
+    kept = "".join(map(str, ledger.events.tail()))
+    assert (TOKEN in kept) == (mode == "full")
+    assert ("hunter22" in kept) == (mode == "full")
+    ledger.close()
+
+
+def test_a_refused_message_is_known_by_its_hash_where_none_of_it_is_kept(file: Path) -> None:
+    ledger = Ledger.open(file, audit=AuditSettings(arguments="hash"))
+    ledger.events.refused(CLAUDE, "memory", -32700, "no JSON", b"{oops")
+    (event,) = ledger.events.tail()
+    ledger.close()
+    assert json.loads(event.detail) == {
+        "bytes": 5,
+        "sha256": hashlib.sha256(b"{oops").hexdigest(),
+    }
 
 
 @pytest.mark.parametrize("statement", ["UPDATE events SET effect = 'x'", "DELETE FROM events"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pktui.ledger.masking import mask_arguments
+from pktui.ledger.masking import ArgumentsMode, mask_arguments, mask_line
 from pktui.ledger.secret_shapes import mask_text, names_secret
 from tests.ledger.test_canonical import VALUES
 
@@ -28,6 +28,17 @@ SECRETS = [
     "hf_abcdefghijklmnopqrstuvwx",
     "npm_abcdefghijklmnopqrstuvwxyz0123456789",
     "SG.abcdefghijklmnopqrst.uvwxyz0123456789abcd",
+    "pktui_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789_-AbCdE",
+    "gsk_abcdefghijklmnopqrstuvwxyz",
+    "xai-abcdefghijklmnopqrstuvwxyz",
+    "pplx-abcdefghijklmnopqrstuvwxyz",
+    "GOCSPX-abcdefghijklmnop_rstuvwxyz",
+    "hvs.abcdefghijklmnopqrstuvwxyz",
+    "lin_api_abcdefghijklmnopqrstuv",
+    "sbp_0123456789abcdef0123456789abcdef",
+    "dckr_pat_abcdefghijklmnopqrstuvwx",
+    "whsec_abcdefghijklmnopqrstuvwx",
+    "AGE-SECRET-KEY-1QQPZRY9X8GF2TVDW0S3JN54KHCE6",
     JWT,
     PEM,
     PEM.replace("RSA ", "").split("-----END")[0],
@@ -200,3 +211,31 @@ def test_short_and_long_arguments_are_masked_alike(value: object) -> None:
     alone = json.loads(mask_arguments({"value": value}))
     among_more = json.loads(mask_arguments({"value": value, "more": "x" * 8000}))
     assert alone["value"] == among_more["value"]
+
+
+def test_names_that_are_secrets_are_masked_where_only_names_are_kept() -> None:
+    text = mask_arguments({"deep": {SECRETS[3]: 1, "token": "x"}}, "keys")
+    assert json.loads(text) == {"deep": {"[masked]": "integer", "token": "string"}}
+
+
+LINE = f'{{"method":"tools/call","params":{{"password":"hunter22","text":"{SECRETS[3]}"'.encode()
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"),
+    [
+        ("masked", '{"method":"tools/call","params":{"password":[masked],"text":"[masked]"'),
+        ("full", LINE.decode()),
+        ("keys", ""),
+        ("hash", ""),
+    ],
+)
+def test_a_refused_message_is_kept_as_arguments_are(mode: ArgumentsMode, kept: str) -> None:
+    assert mask_line(LINE, mode) == kept
+
+
+def test_of_a_refused_message_only_the_beginning_is_kept_and_no_half_secret() -> None:
+    assert mask_line(b"\xff" * 5000) == "\ufffd" * 1000
+    for at in range(900, 1000, 7):
+        line = b"x" * at + b" " + SECRETS[3].encode() + b" " + b"y" * 500
+        assert SECRETS[3][:12] not in mask_line(line)
