@@ -82,6 +82,8 @@ def _strictly(line: bytes) -> Any:
         value = json.loads(line, object_pairs_hook=_unique)
     except RecursionError:
         raise Doubtful("it is nested too deep") from None
+    except ValueError:
+        raise Doubtful("it holds a number that is too long") from None
     _refuse_case_variants(value, _MESSAGE)
     _refuse_case_variants(value.get("result") if isinstance(value, dict) else None, _RESULT)
     if line.count(b"[") + line.count(b"{") > DEEPEST and depth_of(value) > DEEPEST:

@@ -67,7 +67,11 @@ class Returns:
         return (line if answer.method else self._answer(answer, line, ended),)
 
     def _mend(self, line: bytes, ended: list[Ended]) -> Lines:
-        if (whole := mended(line)) is not None:
+        try:
+            whole = mended(line)
+        except RecursionError:
+            return self._drop(TooLong(line[:HEAD]), ended)
+        if whole is not None:
             return self._read(whole, ended)
         if line.strip():
             self._wiring.log(f"not JSON: {_shown(line)}")
@@ -114,6 +118,8 @@ class Returns:
         """
         try:
             messages = read_batch(line)
+        except RecursionError:
+            return self._drop(TooLong(line[:HEAD]), ended)
         except msgspec.MsgspecError:
             self._wiring.log(f"not a message: {_shown(line)}")
             return ()

@@ -258,7 +258,11 @@ def test_an_answer_with_half_a_character_reaches_the_client_mended(wired: Wired)
 DEEP = b'{"jsonrpc":"2.0","id":"big","result":' + b"[" * 5000 + b"]" * 5000 + b"}"
 
 
-@pytest.mark.parametrize("line", [TooLong(DEEP[:100]), DEEP], ids=["too large", "too deep"])
+@pytest.mark.parametrize(
+    "line",
+    [TooLong(DEEP[:100]), DEEP, b"[" + DEEP + b"]", DEEP.replace(b"[[", b'["\\ud800",[', 1)],
+    ids=["too large", "too deep", "too deep in a batch", "too deep to be mended"],
+)
 def test_an_answer_too_much_to_look_at_becomes_an_error(
     wired: Wired, line: bytes | TooLong
 ) -> None:
