@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -79,7 +80,9 @@ def read_listing(line: bytes) -> Listing | None:
 
 def _strictly(line: bytes) -> Any:
     try:
-        value = json.loads(line, object_pairs_hook=_unique)
+        value = json.loads(
+            line, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite
+        )
     except RecursionError:
         raise Doubtful("it is nested too deep") from None
     except ValueError:
@@ -96,6 +99,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise Doubtful("it holds the same member name twice")
     return members
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise Doubtful(f"{text[:20]} is out of range")
+    return number
 
 
 def _refuse_case_variants(members: Any, known: frozenset[str]) -> None:

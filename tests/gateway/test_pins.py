@@ -126,6 +126,7 @@ DOUBTFUL = {
     "other case": b'{"id":1,"result":{"Tools":[{"name":"x"}]}}',
     "other case of the result": b'{"id":1,"Result":{"tools":[{"name":"x"}]},"result":{}}',
     "other case in a tool": b'{"id":1,"result":{"tools":[{"name":"x","Name":"y"}]}}',
+    "number out of range": b'{"id":1,"result":{"tools":[{"name":"x","y":1e400}]}}',
     "long number": b'{"id":1,"result":{"tools":[],"x":' + b"9" * 5000 + b"}}",
     "too deep": b'{"id":1,"result":{"tools":[{"name":"x","y":' + b"[" * 300 + b"]" * 300 + b"}]}}",
 }  # fmt: skip
