@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Caller
     from pktui.ledger.standing import StandingApproval
+    from pktui.policy.document import Policy
     from pktui.settings import ApprovalSettings
 
 _NO_RULES = ServerSettings()
@@ -85,8 +86,10 @@ class Enforcer:
         decisions: list[Decision] = []
         try:
             with self._ledger.transaction():
+                policy = self._refresh()
+                quota = LedgerQuota(self._ledger)
                 for call in calls:
-                    decision = self._decide(call, hold=room > 0)
+                    decision = self._decide(call, policy, quota, hold=room > 0)
                     room -= decision.ruling is Ruling.HOLD
                     decisions.append(decision)
         except LedgerError as error:
@@ -177,7 +180,7 @@ class Enforcer:
 
     def preview(self, call: ToolCall) -> Verdict:
         """Return the verdict with every step that led to it; nothing is counted or recorded."""
-        return self._evaluate(call, LedgerQuota(self._ledger), trace=True)
+        return self._evaluate(call, self._refresh(), LedgerQuota(self._ledger), trace=True)
 
     def state(self) -> object:
         """Return what changes whenever a held call may have got its answer."""
@@ -192,33 +195,35 @@ class Enforcer:
         """Tell whether the held call's approval has run out of time."""
         return held.approval is not None and held.approval.expires_us <= self._clock()
 
-    def _evaluate(self, call: ToolCall, quota: LedgerQuota, *, trace: bool = False) -> Verdict:
-        self._refresh()
+    def _evaluate(
+        self, call: ToolCall, policy: Policy | None, quota: LedgerQuota, *, trace: bool = False
+    ) -> Verdict:
         if self._stopped:
             return _STOPPED
         subject = Call(
             self._server, call.tool, call.arguments, call.caller.identity, call.caller.session
         )
         changed = self._pins.changed(call.tool)
-        policy = self._policy.current()
         counted = Uncounted() if call.continues else quota
         verdict = evaluate(policy, subject, counted, definition_changed=changed, trace=trace)
         if policy is None and self._policy.problem is not None:
             return msgspec.structs.replace(verdict, reason=str(self._policy.problem))
         return verdict
 
-    def _refresh(self) -> None:
-        """Read what others may have set again, where anyone has written since."""
+    def _refresh(self) -> Policy | None:
+        """Read what others may have set again, where they have; return the policy in force."""
         version = self._ledger.data_version()
         if version != self._version:
             self._version = version
             self._stopped = self._ledger.approvals.stopped()
             self._pins.forget()
             self._asking.forget()
+        return self._policy.current()
 
-    def _decide(self, call: ToolCall, *, hold: bool) -> Decision:
-        quota = LedgerQuota(self._ledger)
-        verdict = self._evaluate(call, quota)
+    def _decide(
+        self, call: ToolCall, policy: Policy | None, quota: LedgerQuota, *, hold: bool
+    ) -> Decision:
+        verdict = self._evaluate(call, policy, quota)
         if verdict.effect is Effect.APPROVE and not call.continues:
             return self._ask(call, verdict, quota, hold=hold)
         if verdict.effect in (Effect.ALLOW, Effect.APPROVE):
@@ -274,7 +279,7 @@ class Enforcer:
     def _resume(self, call: ToolCall, held: Decision, *, hold: bool) -> Decision:
         """Judge anew: a deny set meanwhile beats the person's answer, an allow needs none."""
         quota = LedgerQuota(self._ledger)
-        verdict = self._evaluate(call, quota)
+        verdict = self._evaluate(call, self._refresh(), quota)
         if verdict.effect is Effect.ALLOW:
             self._asking.withdraw(held.approval)
             return self._let_through(call, verdict, quota, None, held.seq)

@@ -43,7 +43,8 @@ class InFlight:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Condition()
+        self._lock = threading.Lock()
+        self._emptied = threading.Condition(self._lock)
         self._waiting: dict[Id, Waiting] = {}
 
     def __contains__(self, request_id: Id) -> bool:
@@ -64,7 +65,7 @@ class InFlight:
         with self._lock:
             waiting = self._waiting.pop(request_id, None) if request_id is not None else None
             if not self._waiting:
-                self._lock.notify_all()
+                self._emptied.notify_all()
             return waiting
 
     def take_all(self) -> tuple[Waiting, ...]:
@@ -72,10 +73,10 @@ class InFlight:
         with self._lock:
             waiting = tuple(self._waiting.values())
             self._waiting.clear()
-            self._lock.notify_all()
+            self._emptied.notify_all()
             return waiting
 
     def wait_empty(self, seconds: float) -> bool:
         """Wait until nothing is in flight; tell whether that came about in time."""
         with self._lock:
-            return self._lock.wait_for(lambda: not self._waiting, seconds)
+            return self._emptied.wait_for(lambda: not self._waiting, seconds)

@@ -54,6 +54,8 @@ class LineCutter:
 
     def feed(self, chunk: bytes) -> list[bytes | TooLong]:
         """Return the lines that this chunk completes."""
+        if not self._size and chunk.endswith(b"\n") and len(chunk) <= self._limit:
+            return list(chunk[:-1].split(b"\n"))
         first, *rest = chunk.split(b"\n")
         self._keep(first)
         if not rest:

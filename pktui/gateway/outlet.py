@@ -27,7 +27,8 @@ class Outlet:
         self.descriptor = descriptor
         self._loop = loop
         self._broken = broken
-        self._state = threading.Condition()
+        self._lock = threading.Lock()
+        self._written = threading.Condition(self._lock)
         self._kept = bytearray()
         self._open = True
         self._closed = False
@@ -42,7 +43,7 @@ class Outlet:
     def send(self, *lines: bytes) -> None:
         """Write the lines, each with a newline."""
         data = b"\n".join((*lines, b""))
-        with self._state:
+        with self._lock:
             if not self._open:
                 return
             if self._kept:
@@ -56,11 +57,11 @@ class Outlet:
 
     def flush(self) -> bool:
         """Write what was kept; tell whether something still is."""
-        with self._state:
+        with self._lock:
             if self._kept:
                 del self._kept[: self._write(self._kept)]
             if not self._kept:
-                self._state.notify_all()
+                self._written.notify_all()
             return bool(self._kept)
 
     def wait(self) -> None:
@@ -70,14 +71,14 @@ class Outlet:
 
     def drain(self, patience: float | None) -> bool:
         """Wait until everything is written, for at most `patience` seconds; tell whether it is."""
-        with self._state:
-            return self._state.wait_for(lambda: not self._kept, patience)
+        with self._lock:
+            return self._written.wait_for(lambda: not self._kept, patience)
 
     def close(self, patience: float = 0.2) -> None:
         """Close the descriptor once everything is written; not where that takes longer."""
         if not self.drain(patience):
             return
-        with self._state:
+        with self._lock:
             self._open = False
             if not self._closed:
                 self._closed = True

@@ -14,6 +14,7 @@ Amounts are counted in whole millionths, rounded up, limits rounded down; a limi
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
@@ -90,11 +91,27 @@ class _Window(msgspec.Struct):
     added: list[int] = msgspec.field(default_factory=list)
 
 
+class _Look(msgspec.Struct):
+    """A charge in its window; `amount` and `limit` in millionths."""
+
+    charge: Charge
+    window: _Window
+    amount: int
+    limit: int
+
+
 class Sight(msgspec.Struct):
-    """What one transaction has seen of the counters, all at one time: each is read once."""
+    """What one transaction sees of the counters, all at one time: each is read once."""
 
     now_us: int
     windows: dict[str, _Window] = msgspec.field(default_factory=dict)
+    looks: dict[int, _Look] = msgspec.field(default_factory=dict)
+    """By the identity of the charge, as the same ones are looked at and then taken."""
+
+    def forget(self) -> None:
+        """Read everything again when it is needed."""
+        self.windows.clear()
+        self.looks.clear()
 
 
 class Counters:
@@ -115,27 +132,29 @@ class Counters:
         The time is 0 where it fits now and `NEVER_US` where it is larger than the limit.
         """
         seen = sight or self.sight()
-        window = self._window(charge, seen)
-        need = window.used + _millionths(charge) - _limit(charge)
-        used = Decimal(window.used).scaleb(-6)
-        return used, self._retry_at(charge, window, need, seen.now_us) if need > 0 else 0
+        look = self._look(charge, seen)
+        need = look.window.used + look.amount - look.limit
+        used = Decimal(look.window.used).scaleb(-6)
+        return used, self._retry_at(look, need, seen.now_us) if need > 0 else 0
 
     def reserve(self, charges: Sequence[C], call_id: str, sight: Sight | None = None) -> C | None:
         """Take all charges for a call, or none and return the first that does not fit.
 
-        Joins a transaction that is under way; a `sight` must be of that one, and is new again
-        afterwards. Raises `LedgerUnavailable`.
+        Joins a transaction that is under way; a `sight` must be of that one, and sees what was
+        taken. Raises `LedgerUnavailable`.
         """
         with self._database.transaction():
             seen = sight or self.sight()
             refused = self._take(charges, seen)
-            if refused is None:
-                for window in seen.windows.values():
-                    if window.added:
-                        self._write(window, seen.now_us, call_id)
-                self._prune_sometimes(seen.now_us)
-            seen.windows.clear()
-        return refused
+            if refused is not None:
+                seen.forget()
+                return refused
+            for window in seen.windows.values():
+                if window.added:
+                    self._write(window, seen.now_us, call_id)
+            seen.looks.clear()
+            self._prune_sometimes(seen.now_us)
+        return None
 
     def release(self, call_id: str) -> bool:
         """Give back what a call took; False where it took nothing or its windows have passed."""
@@ -162,16 +181,23 @@ class Counters:
     def _take(self, charges: Sequence[C], sight: Sight) -> C | None:
         """Add the charges to their windows, not written yet, up to the first that does not fit."""
         for charge in charges:
-            window = self._window(charge, sight)
-            amount = _millionths(charge)
-            if window.used + amount > _limit(charge):
+            look = self._look(charge, sight)
+            if look.window.used + look.amount > look.limit:
                 return charge
-            window.used += amount
-            window.added.append(amount)
+            look.window.used += look.amount
+            look.window.added.append(look.amount)
         return None
 
+    def _look(self, charge: Charge, sight: Sight) -> _Look:
+        look = sight.looks.get(id(charge))
+        if look is None:
+            window = self._window(charge, sight)
+            look = _Look(charge, window, _millionths(charge), _limit(charge))
+            sight.looks[id(charge)] = look
+        return look
+
     def _window(self, charge: Charge, sight: Sight) -> _Window:
-        key = _key(charge)
+        key = _key(charge.server, charge.holder, charge.counter, charge.window_us, charge.align)
         window = sight.windows.get(key)
         if window is None:
             now = sight.now_us
@@ -206,6 +232,8 @@ class Counters:
             run("INSERT INTO charges VALUES (?, ?, ?, ?, ?, ?, ?)", values)
             if window.last_n % _TIDY_EVERY == 0:
                 self._tidy(window)
+        window.last_us = now
+        window.added.clear()
 
     def _tidy(self, window: _Window) -> None:
         """Remove what the counter's window has left behind."""
@@ -222,8 +250,9 @@ class Counters:
         )
         window.total = held
 
-    def _retry_at(self, charge: Charge, window: _Window, need: int, now: int) -> int:
-        if _millionths(charge) > _limit(charge):
+    def _retry_at(self, look: _Look, need: int, now: int) -> int:
+        charge, window = look.charge, look.window
+        if look.amount > look.limit:
             return NEVER_US
         if charge.align == "calendar":
             return _expiry_us(charge, now)
@@ -241,8 +270,8 @@ class Counters:
             self._database.run("DELETE FROM charges WHERE expires_us <= ?", (now,))
 
 
-def _key(charge: Charge) -> str:
-    parts = (charge.server, charge.holder, charge.counter, charge.window_us, charge.align)
+@lru_cache(maxsize=256)
+def _key(*parts: str | int) -> str:
     try:
         return _encode(parts).decode()
     except UnicodeEncodeError:

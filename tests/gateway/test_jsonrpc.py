@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pktui.gateway import jsonrpc
 from pktui.gateway.jsonrpc import Limits, Refused, parse
@@ -175,3 +178,26 @@ def test_four_megabytes_of_brackets_end_in_a_refusal() -> None:
     with pytest.raises(Refused) as caught:
         parse(b"[" * (4 * 1024 * 1024), Limits())
     assert caught.value.code == jsonrpc.INVALID_REQUEST
+
+
+JSON_VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(st.dictionaries(st.text(), JSON_VALUES, max_size=3), st.booleans())
+def test_compact_and_spaced_lines_mean_the_same(arguments: dict[str, Any], ascii_only: bool) -> None:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+    message["params"] = {"name": "echo", "arguments": arguments}
+
+    def arguments_of(**layout: Any) -> Any:
+        try:
+            text = json.dumps(message, ensure_ascii=ascii_only, allow_nan=False, **layout)
+        except ValueError:
+            return "infinite"
+        return repr(parse(text.encode(), Limits()).params["arguments"])
+
+    assert arguments_of(separators=(",", ":")) == arguments_of()
