@@ -170,6 +170,7 @@ class Enforcer:
         """End what was allowed until this connection ends."""
         try:
             self._ledger.standing.disconnected(session)
+            self._asking.forget()
         except LedgerError as error:
             self._log(f"what was allowed until the client left is not ended: {error}")
 
