@@ -108,7 +108,11 @@ def test_the_sample_settings_name_every_option_with_its_default(paths: Paths) ->
     assert loaded.servers == {"example": example}
     parts = [part.type for part in msgspec.structs.fields(Settings) if part.name != "servers"]
     for part in (*parts, ServerSettings):
-        options = {option.name for option in msgspec.structs.fields(part)} - {"keys", "methods", "storage"}
+        options = {option.name for option in msgspec.structs.fields(part)} - {
+            "keys",
+            "methods",
+            "storage",
+        }
         assert all(f"{option} = " in sample for option in options)
 
 

@@ -1,4 +1,22 @@
-"""What was asked: the words, the phrases, what must not be there, and the filters."""
+"""What a person or an agent asks the memory for: the one syntax of console, commands and API.
+
+    deploy token          words, in any order and form: "deployed" too; the more of them the better
+    "token expired"       a phrase: must stand there as it is, in any case
+    -cache  -"no such"    must not be there
+    session:12            only there; likewise role:user, agent:claude, project:shop, source:mcp,
+                          status:active, after:2026-01-31, before:2026-01-31T08:00, since:7d;
+                          for knowledge tag:net, source:wiki, after:, before:, since:
+    -role:tool            everywhere but there
+
+Several values of one filter mean any of them, several filters all of them; they hold before
+anything is ranked. Filters alone list the newest. How a query is split is in `pktui.query`, what
+each filter means in `pktui.memory.search.filters`.
+
+Modes: `hybrid` ranks by words, meaning and times that are mentioned; `meaning` by nothing but
+meaning, `words` by nothing but words; `exact` finds the words as they were typed, in any case, with
+all signs: also parts of words, code and punctuation. In `hybrid` and `words` what holds the query
+as it was typed comes before the rest. Equal hits come with the newest first.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +32,9 @@ from pktui.text import one_line
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+LONGEST = 10_000
+"""Characters of a query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +55,11 @@ class Question:
 
 def read_question(query: str, keys: tuple[str, ...], now: datetime) -> Question:
     """Read a query; raises `InvalidRequest` with the part that cannot be used."""
+    if len(query) > LONGEST:
+        raise InvalidRequest(
+            f"the query has {len(query)} characters, at most {LONGEST} can be searched for",
+            "Ask for what is special about it",
+        )
     parsed = parse_query(query, keys)
     filters = compile_filters(parsed, keys, now)
     wanted = [term for term in parsed.terms if not term.negated]

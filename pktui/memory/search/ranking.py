@@ -28,7 +28,7 @@ LEAST_COSINE = 0.1
 """What is less alike than this is not a hit for its meaning."""
 
 _WORDS, _MEANING = 0.4, 0.35
-_SESSION_WORDS, _SESSION_MEANING = 0.15, 0.1
+_SESSION_WORDS, _SESSION_MEANING = 0.15, 0.15
 _TIME = 0.4
 _BESIDE, _TWO_AWAY = 0.15, 0.05
 """How much of a neighbour's meaning is added to a message's own."""

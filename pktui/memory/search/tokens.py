@@ -1,7 +1,8 @@
 """Text to terms: what counts as the same word.
 
 A term is a lower-case word without accents, in its English stem. Names in code count as a whole
-and in their parts (`getUserName`, `session_timeout`), scripts without spaces by character.
+and in their parts (`getUserName`, `session_timeout`). In scripts without spaces between words each
+character is a term and each pair of neighbours, as words of two characters are the most frequent.
 """
 
 from __future__ import annotations
@@ -9,11 +10,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 
 from pktui.memory.search.stem import stem
 
-_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_WORD = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"  # kana, ideographs
+    "\uac00-\ud7af"  # Hangul: spaces part phrases there
+)
+_LONGEST_RUN = 32
+_WORD = re.compile(f"[{_UNSPACED}]{{1,{_LONGEST_RUN}}}|[^\\W_{_UNSPACED}]+")
+_MARKED = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^A-Za-z\d]+")
 _LONGEST = 64
 """Characters; what is longer is a key, a hash or data: its beginning stands for it."""
@@ -159,18 +168,20 @@ STOP_WORDS = frozenset(
 
 
 def words(text: str) -> list[str]:
-    """Return the words of the text as they stand, in order."""
+    """Return the words of the text as they stand, in order; scripts without spaces in runs."""
     return _WORD.findall(text if text.isascii() else unicodedata.normalize("NFC", text))
 
 
 def spans(text: str) -> list[tuple[int, int]]:
-    """Return where each word of the text starts and ends, in characters."""
-    return [match.span() for match in _WORD.finditer(text)]
+    """Return where each word of the text starts and ends; scripts without spaces by character."""
+    return [match.span() for match in _MARKED.finditer(text)]
 
 
 @lru_cache(maxsize=10_000)
 def terms(word: str) -> tuple[str, ...]:
     """Return the terms that a word stands for: itself, and the parts of a name in code."""
+    if _IS_UNSPACED.match(word):
+        return (*word, *map("".join, pairwise(word)))
     whole = _term(word)
     if word.isalpha() and (word.islower() or word.isupper() or word.istitle()):
         return (whole,)

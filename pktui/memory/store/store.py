@@ -263,7 +263,7 @@ class Store:
     def search(
         self, query: str, mode: str = "hybrid", *, limit: int = 20, project: str | None = None
     ) -> SearchAnswer:
-        """Find messages; `project` is an exact directory. See `pktui.memory.search.filters`."""
+        """Find messages; `project` is an exact directory. See `pktui.memory.search.question`."""
         return self._finding.messages(query, mode, _limit(limit), project)
 
     def search_entries(self, query: str, mode: str = "hybrid", *, limit: int = 10) -> SearchAnswer:

@@ -165,6 +165,7 @@ def test_filters_alone_list_the_newest(filled: Store) -> None:
 @pytest.mark.parametrize(
     ("query", "mode", "why"),
     [
+        ("x" * 1_000_000, "hybrid", "has 1000000 characters, at most 10000"),
         ("", "hybrid", "nothing to search for"),
         ("  ", "exact", "nothing to search for"),
         ("words", "fuzzy", "mode 'fuzzy' is not known"),

@@ -152,7 +152,7 @@ def test_a_file_that_cannot_be_used_is_passed_over(place: Path, tmp_path: Path, 
     if harm == "cut":
         file.write_bytes(file.read_bytes()[:-100])
     elif harm == "other version":
-        file.write_bytes(file.read_bytes().replace(b'"version":1', b'"version":9'))
+        file.write_bytes(file.read_bytes().replace(b'"version":2', b'"version":9'))
     elif harm == "empty":
         file.write_bytes(b"")
     else:
