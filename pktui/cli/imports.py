@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,12 +14,14 @@ import typer
 from pktui.cli import output, reach
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from pktui.memory.exchange import ImportReport
     from pktui.memory.importers.source import Source
 
+    Tell = Callable[[ImportReport], None]
+
 import_app = typer.Typer()
+
+LINE_EVERY_S = 10.0
 
 
 @import_app.command()
@@ -45,9 +50,8 @@ def opencode_pk(
 
 def _take_in(source: Source, *, json: bool) -> None:
     """Import what is new; what is known is left alone, so it can be run again at any time."""
-    with reach.memory() as memory, _bar() as bar:
-        task = bar.add_task("Importing", total=None)
-        taken = memory.import_records(source, progress=lambda _sum: _advance(bar, task, source))
+    with reach.memory() as memory, _progress(source) as tell:
+        taken = memory.import_records(source, progress=tell)
     report = taken.plus(source.rejects.report())
     if json:
         output.json(report)
@@ -55,17 +59,40 @@ def _take_in(source: Source, *, json: bool) -> None:
     _say(report)
 
 
-def _bar() -> Progress:
+@contextmanager
+def _progress(source: Source) -> Iterator[Tell]:
+    """Give what tells how far it is on standard error: a bar on a terminal, else lines."""
+    if not sys.stderr.isatty():
+        yield _Lines(source)
+        return
     from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(file=sys.stderr)
-    return Progress(console=console, transient=True, disable=not console.is_terminal)
+    with Progress(console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task("Importing", total=None)
+
+        def advance(_so_far: ImportReport) -> None:
+            done, whole = source.progress
+            bar.update(task, completed=done, total=whole or None)
+
+        yield advance
 
 
-def _advance(bar: Progress, task: TaskID, source: Source) -> None:
-    done, whole = source.progress
-    bar.update(task, completed=done, total=whole or None)
+class _Lines:
+    """Says how far an import is, once in a while."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._said = time.monotonic()
+
+    def __call__(self, so_far: ImportReport) -> None:
+        now = time.monotonic()
+        if now - self._said < LINE_EVERY_S:
+            return
+        self._said = now
+        done, whole = self._source.progress
+        share = f"{100 * done // whole}%: " if whole else ""
+        output.note(f"{share}{so_far.messages} messages added, {so_far.known} records were known")
 
 
 def _say(report: ImportReport) -> None:

@@ -136,6 +136,42 @@ def test_knowledge_is_kept_found_changed_and_removed(
     assert memory.stats().total == 1
 
 
+def test_an_import_that_broke_off_goes_on_where_it_was(
+    memory: MemoryClient, say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = (
+        '{"type":"session","source":"x","source_id":"s","started_at":"2026-01-01T00:00:00Z"}\n'
+        "this line is broken\n"
+    )
+    message = (
+        '{{"type":"message","source":"x","session":"s","source_id":"{0}","role":"user",'
+        '"content":"number {0}","created_at":"2026-01-01T00:00:00Z"}}\n'
+    )
+    file = tmp_path / "big.jsonl"
+    file.write_text(head + "".join(message.format(number) for number in range(1_400)))
+    monkeypatch.setattr("pktui.cli.imports.LINE_EVERY_S", 0)
+    told = iter((None, KeyboardInterrupt()))
+
+    def break_off(_text: str) -> None:
+        if error := next(told):
+            raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pktui.cli.imports.output.note", break_off)
+        assert say("import", "jsonl", str(file))[0] == 130
+    assert memory.status().messages == 999
+    status, _, err = say("import", "jsonl", str(file))
+    assert status == 0
+    assert "499 messages added" not in err
+    assert "%: 0 messages added, 500 records were known" in err
+    assert "1 sessions" not in err
+    assert "401 messages and 0 entries were added; 1000 were known." in err
+    assert "  line 2: " in err
+    kept = [one.content for one in memory.messages(1, limit=1_000).items]
+    assert kept == [f"number {number}" for number in range(1_000)]
+    assert memory.status().messages == 1_400
+
+
 def test_an_export_is_imported_again(memory: MemoryClient, say: Say, tmp_path: Path) -> None:
     memory.start_session("kept")
     memory.log("user", "a line\u2028 and 🎉")
