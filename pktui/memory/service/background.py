@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pktui.errors import PktuiError
+from pktui.memory.service.residue import give_back
 
 if TYPE_CHECKING:
     from pktui.memory.embed import Embedder
@@ -127,6 +128,7 @@ class Background:
             self._untidy = False
             store.optimize()
             store.save_index(quiet=quiet)
+            give_back()
 
     def _give_way(self) -> None:
         waited = 0.0
