@@ -165,21 +165,23 @@ class Database:
                 f"the ledger {self.path} was opened to be read only",
                 "Start pktui without --read-only to change anything",
             )
-        self._check_files()
+        self.check_files()
         self._broken = False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise unavailable(error, self.path) from error
 
-    def _check_files(self) -> None:
-        """Refuse files that are not those that were opened.
+    def check_files(self) -> None:
+        """Raise `LedgerUnavailable` where the files are not those that were opened.
 
         The ledger itself is looked at every time; its log and index, without which processes
         would overwrite each other's rows, now and then, because each look costs a call its time.
+        Who only reads may have come before there was a log.
         """
         now = time.monotonic()
-        looked = self._files if now - self._looked >= _LOOK_SECONDS else self._files[:1]
+        all_of_them = not self.read_only and now - self._looked >= _LOOK_SECONDS
+        looked = self._files if all_of_them else self._files[:1]
         for file, identity in looked:
             if _file_identity(file) != identity:
                 raise LedgerUnavailable(

@@ -146,6 +146,13 @@ class Ledger:
         row = self._database.row("PRAGMA data_version")
         return int(row[0]) if row else 0
 
+    def check_files(self) -> None:
+        """Raise `LedgerUnavailable` where the file was removed or replaced since it was opened.
+
+        Writing raises that by itself; one that only reads goes on reading what is no more.
+        """
+        self._database.check_files()
+
     def damage(self) -> str:
         """Return what SQLite finds broken in the file (`quick_check`); empty where it is whole."""
         found = [str(row[0]) for row in self._database.rows("PRAGMA quick_check(3)")]

@@ -64,8 +64,10 @@ def read_ledger(
     """
     ledger = services.ledger
     try:
-        if known is None and not ledger.read_only:
-            ledger.settle_lost()
+        if known is None:
+            ledger.check_files()
+            if not ledger.read_only:
+                ledger.settle_lost()
         version = ledger.data_version()
         if known is not None and known.version == version and not known.problem:
             return known

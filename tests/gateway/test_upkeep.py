@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -129,3 +130,28 @@ def test_calls_of_a_killed_gateway_are_ended_by_the_next(paths: Paths) -> None:
     assert ledger.presence.alive("gateway") == ()
     assert ledger.events.verify().ok
     ledger.close()
+
+
+@pytest.mark.usefixtures("_counted")
+@pytest.mark.parametrize("answered", [0, 1, 7, 39])
+def test_nothing_that_was_answered_is_lost_when_a_gateway_is_killed(
+    paths: Paths, answered: int
+) -> None:
+    with RunningGateway("demo", "--", *plain_server()) as gateway:
+        gateway.ask("ping")
+        for number in range(40):
+            gateway.call("echo", number, n=number)
+        for _ in range(answered):
+            gateway.reply()
+        gateway.process.kill()
+        gateway.process.wait()
+        with suppress(json.JSONDecodeError):  # a line that was cut off is no answer
+            while gateway.reply() is not None:
+                answered += 1
+    ledger = Ledger.open(paths.ledger_file)
+    ledger.settle_lost()
+    outcomes = [row.outcome for row in ledger.feed.page()]
+    assert ledger.events.verify().ok
+    ledger.close()
+    assert outcomes.count("ok") >= answered
+    assert set(outcomes) <= {"ok", "lost"}

@@ -130,3 +130,15 @@ def test_a_whole_reading_ends_the_calls_of_gateways_that_died(
     ledger.close()
     assert (vitals.gateways, vitals.problem) == (0, "")
     assert outcomes == ["" if read_only else "lost"]
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_ledger_that_was_removed_is_told(paths: Paths, read_only: bool) -> None:
+    Ledger.open(paths.ledger_file).close()
+    ledger = Ledger.open(paths.ledger_file, read_only=read_only)
+    services = Services(paths, Settings(), ledger, MemoryInProcess(), now_us)
+    assert read_ledger(services, PolicyFiles(paths.policies_dir)).problem == ""
+    paths.ledger_file.unlink()
+    problem = read_ledger(services, PolicyFiles(paths.policies_dir)).problem
+    ledger.close()
+    assert "was removed or replaced while in use" in problem
