@@ -79,6 +79,9 @@ async def test_a_tool_is_allowed_for_as_long_as_is_typed(
         assert "1 standing" in text
         assert made.id in text
         assert "allowed for 45 min" in at.notices()
+        await at.press("u")
+        assert house.other.standing.live() == ()
+        assert house.status(asked) == "allowed"
 
 
 async def test_steps_change_the_minutes_and_exact_keeps_the_arguments(house: House) -> None:

@@ -64,9 +64,9 @@ class Deciding(View):
             self.error = error
 
     class _Done(Message):
-        def __init__(self, answer: Answer) -> None:
+        def __init__(self, answer: Answer, standing_id: str) -> None:
             super().__init__()
-            self.answer = answer
+            self.answer, self.standing_id = answer, standing_id
 
     class _Said(Message):
         def __init__(self, sentence: str) -> None:
@@ -170,20 +170,21 @@ class Deciding(View):
     def revoke(self, standing_id: str) -> None:
         """End a standing approval."""
         if not self.console.refuse_read_only():
-            self._change(
-                lambda: self.services.ledger.standing.revoke(standing_id, by=BY),
-                f"revoked {standing_id}: the next such call asks again",
-            )
+            self._change(lambda: self._revoke(standing_id))
 
     # Questions
 
     def _ask_stop(self) -> None:
         approvals = self.services.ledger.approvals
 
+        def stop() -> str:
+            approvals.stop(by=BY)
+            return "everything is stopped; K goes on"
+
         def answer(yes: bool | None) -> None:
             self.look_again()
             if yes:
-                self._change(lambda: approvals.stop(by=BY), "everything is stopped; K goes on")
+                self._change(stop)
 
         self.app.push_screen(
             ConfirmScreen(
@@ -198,13 +199,14 @@ class Deciding(View):
     def _ask_release(self) -> None:
         approvals = self.services.ledger.approvals
 
-        def release(pin: str) -> None:
-            self._change(lambda: approvals.release(by=BY, pin=pin), "released: policies decide")
+        def release(pin: str) -> str:
+            approvals.release(by=BY, pin=pin)
+            return "released: policies decide"
 
         def answer(yes: bool | None) -> None:
             self.look_again()
             if yes:
-                self._with_pin("Release", release)
+                self._with_pin("Release", lambda pin: self._change(lambda: release(pin)))
 
         self.app.push_screen(
             ConfirmScreen(
@@ -215,7 +217,7 @@ class Deciding(View):
             answer,
         )
 
-    def _with_pin(self, title: str, then: Callable[[str], None]) -> None:
+    def _with_pin(self, title: str, then: Callable[[str], object]) -> None:
         """Ask for the PIN where one is set, then go on; leaving the question does nothing."""
         if not self.pin_set:
             then("")
@@ -264,13 +266,14 @@ class Deciding(View):
 
     @work(thread=True, group="decide", description="decide")
     def _decide(self, answer: Answer) -> None:
-        ledger, asked = self.services.ledger, answer.approval
+        ledger, asked, standing_id = self.services.ledger, answer.approval, ""
         try:
             shown = hash_of_shown(asked)
             if answer.wider is not None:
-                ledger.standing.allow(
+                _, made = ledger.standing.allow(
                     asked.id, answer.wider, by=BY, args_hash=shown, pin=answer.pin
                 )
+                standing_id = made.id
             else:
                 ledger.approvals.decide(
                     asked.id, answer.allow,
@@ -281,12 +284,12 @@ class Deciding(View):
         except PktuiError as error:
             self.post_message(self._Failed(error))
             return
-        self.post_message(self._Done(answer))
+        self.post_message(self._Done(answer, standing_id))
 
     @work(thread=True, group="decide", description="change")
-    def _change(self, change: Callable[[], object], sentence: str) -> None:
+    def _change(self, change: Callable[[], str]) -> None:
         try:
-            change()
+            sentence = change()
         except PktuiError as error:
             self.post_message(self._Failed(error))
             return
@@ -297,19 +300,24 @@ class Deciding(View):
         message.stop()
         answer, self.busy = message.answer, False
         self.console.say(answer.sentence, seconds=3)
-        if answer.draft is not None and answer.draft.edit.changed:
-            self._remember(answer.draft)
+        self._remember(answer, message.standing_id)
         self.answered(answer.approval)
         self.console.beat()
 
-    def _remember(self, draft: rule.Draft) -> None:
-        self.console.undo_stack.push(
-            UndoStep(
-                f"the rule for {tool_name(draft.approval)}",
-                lambda: rule.take_back(self.services, draft),
-                self.read_again,
-            )
-        )
+    def _remember(self, answer: Answer, standing_id: str) -> None:
+        """Let what reaches beyond the call be taken back; the call itself may have run."""
+        tool, draft = tool_name(answer.approval), answer.draft
+        if standing_id:
+            label, revert = f"the standing answer for {tool}", lambda: self._revoke(standing_id)
+        elif draft is not None and draft.edit.changed:
+            label, revert = f"the rule for {tool}", lambda: rule.take_back(self.services, draft)
+        else:
+            return
+        self.console.undo_stack.push(UndoStep(label, revert, self.read_again))
+
+    def _revoke(self, standing_id: str) -> str:
+        self.services.ledger.standing.revoke(standing_id, by=BY)
+        return f"revoked {standing_id}: the next such call asks again"
 
     @on(_Said)
     def _tell_said(self, message: _Said) -> None:
