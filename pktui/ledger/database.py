@@ -22,6 +22,7 @@ from pktui.ledger.schema import APPLICATION_ID, MIGRATIONS, VERSION
 from pktui.settings import PRIVATE_FILE, make_private_directory
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
 BUSY_SECONDS = 5.0
@@ -72,7 +73,8 @@ class Database:
         self.read_only = read_only
         self._connection = connection
         self._lock = threading.RLock()
-        self._depth = 0
+        self._writer = 0
+        """The thread whose transaction is under way, 0 where none is."""
         self._broken = False
         self._files = tuple((file, _file_identity(file)) for file in _parts(path))
         self._looked = 0.0
@@ -105,13 +107,13 @@ class Database:
                 self._fail(error)
             return self.run(sql, _storable(values))
 
-    def transaction(self) -> Database:
+    def transaction(self) -> AbstractContextManager[object]:
         """Use as `with database.transaction():`, again inside itself if need be.
 
         The outermost one takes the write lock at once (`BEGIN IMMEDIATE`), commits at its end,
         and rolls everything back when it ends in an exception.
         """
-        return self
+        return self._lock if self._writer == threading.get_ident() else self
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -129,12 +131,11 @@ class Database:
     def __enter__(self) -> Database:
         self._lock.acquire()
         try:
-            if self._depth == 0:
-                self._begin()
+            self._begin()
         except BaseException:
             self._lock.release()
             raise
-        self._depth += 1
+        self._writer = threading.get_ident()
         return self
 
     def __exit__(
@@ -143,14 +144,13 @@ class Database:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._depth -= 1
+        self._writer = 0
         try:
-            if self._depth == 0:
-                self._finish(commit=kind is None and not self._broken)
-                if kind is None and self._broken:
-                    raise LedgerUnavailable(
-                        f"the ledger {self.path} could not keep a change", "Run pktui doctor"
-                    )
+            self._finish(commit=kind is None and not self._broken)
+            if kind is None and self._broken:
+                raise LedgerUnavailable(
+                    f"the ledger {self.path} could not keep a change", "Run pktui doctor"
+                )
         finally:
             self._lock.release()
 
@@ -205,7 +205,7 @@ class Database:
     def _fail(self, error: sqlite3.Error | UnicodeEncodeError) -> None:
         """Raise what SQLite's failure stands for; text it cannot carry the caller mends."""
         if isinstance(error, sqlite3.Error):
-            self._broken = self._depth > 0
+            self._broken = self._writer != 0
             raise unavailable(error, self.path) from error
 
 

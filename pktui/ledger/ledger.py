@@ -20,6 +20,7 @@ from pktui.settings import AuditSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from pktui.ledger.anchors import Anchors
@@ -134,7 +135,7 @@ class Ledger:
         """Whether it was opened to be read only."""
         return self._database.read_only
 
-    def transaction(self) -> Database:
+    def transaction(self) -> AbstractContextManager[object]:
         """Use as `with ledger.transaction():` to commit several changes at once, or none.
 
         Takes the write lock at its start (`BEGIN IMMEDIATE`); may be nested.

@@ -28,6 +28,7 @@ class LivePolicy:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file = str(path)
         self.problem: PolicyError | None = None
         self._policy: Policy | None = None
         self._stamp: _Stamp | None = None
@@ -50,7 +51,7 @@ class LivePolicy:
 
     def _look(self) -> _Stamp | None:
         try:
-            found = os.stat(self.path)  # noqa: PTH116  a Path costs as much again as the call
+            found = os.stat(self._file)  # noqa: PTH116  a Path costs as much again as the call
         except OSError:
             return None
         return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
