@@ -8,6 +8,7 @@ import typer
 
 from pktui.cli import output, reach
 from pktui.errors import MemoryUnavailable
+from pktui.memory.times import utc_now
 from pktui.settings import Paths, load_settings
 
 if TYPE_CHECKING:
@@ -103,16 +104,25 @@ def reindex(json: output.JsonFlag = False) -> None:
     output.note("pktui memory status shows how many are left.")
 
 
+def _since(found: Status) -> str:
+    if found.started_at is None:
+        return ""
+    return f"{output.moment(found.started_at)} ({output.ago(found.started_at, utc_now())})"
+
+
 def _facts(found: Status) -> list[tuple[str, str]]:
     return [
         ("store", f"{found.uri} ({found.state})"),
         ("process", str(found.pid)),
-        ("since", output.moment(found.started_at)),
+        ("since", _since(found)),
+        ("memory", f"{found.resident_bytes / 1e6:.0f} MB"),
         ("sessions", f"{found.sessions} ({found.active_sessions} active)"),
         ("messages", str(found.messages)),
         ("entries", str(found.entries)),
         ("vectors", f"{found.vectors} ({found.pending_vectors} pending)"),
-        ("model", f"{found.model} ({found.model_state})"),
+        ("model", f"{found.model} ({found.model_state})".strip()),
+        ("index", "on disk" if found.index == "kept" else "to be written to disk"),
         ("on disk", f"{found.files_on_disk} files, {found.bytes_on_disk / 1e6:.1f} MB"),
+        ("versions", str(found.versions)),
         ("note", found.note),
     ]

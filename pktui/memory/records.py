@@ -17,6 +17,8 @@ SessionStatus = Literal["active", "ended"]
 Role = Literal["user", "agent", "tool", "system"]
 Mode = Literal["hybrid", "meaning", "words", "exact"]
 StoreState = Literal["opening", "ready", "failed"]
+IndexState = Literal["kept", "due"]
+"""Whether the search index on disk is near enough to what is kept, or to be written anew."""
 ModelState = Literal["absent", "loading", "ready", "failed", "mismatch"]
 
 ROLES: tuple[Role, ...] = ("user", "agent", "tool", "system")
@@ -178,3 +180,8 @@ class Status(msgspec.Struct, frozen=True):
     pid: int = 0
     started_at: datetime | None = None
     state: StoreState = "ready"
+    versions: int = 0
+    """Versions of the tables that are still on disk; upkeep removes the old ones."""
+    index: IndexState = "kept"
+    resident_bytes: int = 0
+    """Memory that the service holds now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -233,6 +234,8 @@ def test_the_service_is_looked_at_reindexed_and_stopped(
     assert status == 0
     assert f"{paths.memory_dir} (ready)" in out
     assert str(paths.logs_dir) in err
+    assert re.search(r"since +\S+ \S+ \(\d+s\)\nmemory +\d+ MB\n", out)
+    assert re.search(r"index +on disk\non disk +\d+ files, .*\nversions +\d+\n", out)
     assert data(say("memory", "status", "--json"))["messages"] == 1
     assert data(say("memory", "reindex", "--json"))["state"] == "ready"
     assert say("memory", "stop")[2] == "The memory service has ended.\n"

@@ -160,6 +160,9 @@ def test_status_tells_what_is_there(memory: MemoryClient) -> None:
     assert status.sessions == memory.sessions().total
     assert status.pid > 0
     assert status.started_at is not None
+    assert status.index == "kept"
+    assert 4 <= status.versions < status.files_on_disk
+    assert 10_000_000 < status.resident_bytes < 10_000_000_000
 
 
 def test_reindex_makes_every_vector_anew(memory: MemoryClient) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -56,8 +59,21 @@ class Context:
             note = str(self.holder.failure or "the store is being opened")
             known = Status(self.uri, 0, 0, 0, 0, 0, 0, "", "absent", note)
         return msgspec.structs.replace(
-            known, pid=os.getpid(), started_at=self.started_at, state=state
+            known,
+            pid=os.getpid(),
+            started_at=self.started_at,
+            state=state,
+            resident_bytes=_resident_bytes(),
         )
+
+
+def _resident_bytes() -> int:
+    """Return the memory that this process holds, or where nothing tells that, held at most."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
 
 
 def number_of(request: Request, name: str = "id") -> int:

@@ -317,7 +317,8 @@ class Store:
 
     def status(self) -> Status:
         """Return the state of the store; the owner adds its own."""
-        files, size = self._state.database.size_on_disk()
+        disk = self._state.database.size_on_disk()
+        due = self._state.index.due(self._state, quiet=True)
         pending = self._meaning.pending()
         with self._state.lock:
             state = self._state
@@ -332,8 +333,10 @@ class Store:
                 model=self._meaning.embedder.name if self._meaning.embedder else "",
                 model_state=self._meaning.model_state,
                 note=self._meaning.note,
-                files_on_disk=files,
-                bytes_on_disk=size,
+                files_on_disk=disk.files,
+                bytes_on_disk=disk.bytes,
+                versions=disk.versions,
+                index="due" if due else "kept",
             )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,6 +148,15 @@ class Table:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class DiskUse:
+    """Files, their bytes, and the versions of tables among them."""
+
+    files: int
+    bytes: int
+    versions: int
+
+
 class Database:
     """A place with tables: a directory or any other LanceDB URI."""
 
@@ -193,16 +203,18 @@ class Database:
             raise self._unusable(error) from error
         self._names.discard(name)
 
-    def size_on_disk(self) -> tuple[int, int]:
-        """Return the number of files and their bytes; zeros where the place is no directory."""
+    def size_on_disk(self) -> DiskUse:
+        """Return what lies in the directory; zeros where the place is none."""
         root = self.place.directory
         sizes = []
+        versions = 0
         for path in root.rglob("*") if root is not None and root.is_dir() else ():
             with contextlib.suppress(OSError):  # compaction may remove it meanwhile
                 status = path.lstat()
+                versions += path.suffix == ".manifest"
                 sizes.append(status.st_size if path.is_file() else None)
         files = [size for size in sizes if size is not None]
-        return len(files), sum(files)
+        return DiskUse(len(files), sum(files), versions)
 
     def _unusable(self, error: Exception) -> StoreError:
         return StoreError(
