@@ -2,7 +2,8 @@
 
 Its tools answer with what they were called with, so that a test can see what went through.
 `--tools JSON` replaces the definitions, `--deaf` ignores the end of stdin and SIGTERM, `--die-on
-NAME` ends the process when that tool is called, `--received FILE` appends every line it reads.
+NAME` ends the process when that tool is called, `--received FILE` appends every line it reads,
+`--lax` lets it pass over messages that it cannot make sense of, and answer all others.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ def call(params: dict[str, Any]) -> dict[str, Any] | None:
         raise ValueError("the tool is broken")
     if name == "silent":
         return None
+    if name == "big":
+        return {"content": [{"type": "text", "text": "x" * 1_000_000}]}
     if name == "ask" and "requestState" not in params:
         return {"resultType": "input_required", "inputRequests": {}, "requestState": "state-1"}
     text = {"type": "text", "text": json.dumps([name, arguments])}
@@ -62,8 +65,12 @@ def serve(options: argparse.Namespace) -> None:
             with Path(options.received).open("ab") as log:
                 log.write(line)
         message = json.loads(line)
+        if options.lax and not isinstance(message.get("params", {}), dict):
+            continue
         if message.get("params", {}).get("name") == options.die_on:
             raise SystemExit(7)
+        if message.get("method") == "notifications/say":
+            say(message["params"]["line"])
         if "id" not in message or "method" not in message:
             continue
         reply: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
@@ -72,11 +79,15 @@ def serve(options: argparse.Namespace) -> None:
         except ValueError as error:
             reply["error"] = {"code": -32000, "message": str(error)}
         else:
-            if result is None:
+            if result is None and not options.lax:
                 continue
             reply["result"] = result
-        sys.stdout.write(json.dumps(reply) + "\n")
-        sys.stdout.flush()
+        say(json.dumps(reply))
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
@@ -85,6 +96,7 @@ def main() -> None:
     parser.add_argument("--deaf", action="store_true")
     parser.add_argument("--die-on", default="-")
     parser.add_argument("--received", default="")
+    parser.add_argument("--lax", action="store_true")
     options = parser.parse_args()
     if options.deaf:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from pktui.gateway.http.sessions import Sessions
 from pktui.gateway.http.started import StartedServers
 from pktui.gateway.http.urls import UrlServer
 from pktui.gateway.http.work import Work
+from pktui.gateway.preparing import prepared
 from pktui.gateway.upstream import ProcessServer
 from pktui.memory.records import Identity
 
@@ -98,7 +100,7 @@ class Hub:
 
     def _make_backend(self, entry: ServerEntry) -> Backend:
         if entry.url:
-            return UrlServer(entry, self.sessions)
+            return UrlServer(prepared(entry, os.environ), self.sessions)
         http = self.settings.http
         return StartedServers(
             entry.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -52,6 +53,7 @@ class Served:
         self.ledger = Ledger.open(paths.ledger_file)
         self.grant, self.token = self.grants("tester", "*")
         self.client = httpx2.Client(timeout=PATIENCE)
+        self.sessions: list[str] = []
 
     def grants(self, name: str, *servers: str, policy: str = "") -> tuple[Grant, str]:
         return self.ledger.grants.create(name, servers, policy)
@@ -81,9 +83,15 @@ class Served:
         reply = self.send(server, request("initialize", 0, INITIALIZE), token=token)
         assert reply.status_code == 200, reply.text
         session = reply.headers["mcp-session-id"]
+        self.sessions.append(session)
         ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
         assert self.send(server, ready, token=token, mcp_session_id=session).status_code == 202
         return str(session)
+
+    def end(self, server: str, session: str) -> int:
+        """End a session and return the status of that."""
+        headers = self.headers() | {"mcp-session-id": session}
+        return self.client.delete(self.url(f"/mcp/{server}"), headers=headers).status_code
 
     def ask(
         self, server: str, session: str, method: str, request_id: Any = 1, **params: Any
@@ -180,7 +188,8 @@ def plain(*options: str) -> dict[str, Any]:
 def served(paths: Paths, settings: Settings | None = None) -> Iterator[Served]:
     """Listen in a thread of this process until the context is left."""
     ledger = Ledger.open(paths.ledger_file)
-    narrator = Narrator()
+    silence = os.open(os.devnull, os.O_WRONLY)
+    narrator = Narrator(silence)
     chosen = settings or Settings()
     gateway = HttpGateway(paths, chosen, load_servers(paths), ledger, narrator)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -197,6 +206,7 @@ def served(paths: Paths, settings: Settings | None = None) -> Iterator[Served]:
         thread.join(PATIENCE)
         listener.close()
         narrator.finish()
+        os.close(silence)
         ledger.close()
         assert not thread.is_alive()
 

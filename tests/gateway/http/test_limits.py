@@ -86,9 +86,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> object:
     paths = Paths.at(place / "config", place / "data")
     write_servers(paths, plain=plain())
     write_policy(paths, "plain")
-    http = HttpSettings(
-        max_sessions=2, max_requests=2, header_seconds=0.3, body_seconds=0.3, idle_minutes=0.005
-    )
+    http = HttpSettings(max_sessions=2, max_requests=2, header_seconds=0.3, body_seconds=0.3)
     settings = Settings(
         gateway=GatewaySettings(max_message_bytes=10_000),
         http=http,
@@ -121,12 +119,29 @@ def test_a_second_head_that_does_not_come_ends_the_connection(strict: Served) ->
     assert reply.startswith(b"HTTP/1.1 200 ")
 
 
-def test_no_more_sessions_than_allowed_and_idle_ones_make_room(strict: Served) -> None:
+def test_no_more_sessions_than_allowed(strict: Served) -> None:
     first = strict.begin("plain")
     strict.begin("plain")
-    opening = request("initialize", 0, INITIALIZE)
-    full = strict.send("plain", opening)
+    full = strict.send("plain", request("initialize", 0, INITIALIZE))
     assert (full.status_code, full.headers["retry-after"]) == (503, "60")
-    while strict.send("plain", opening).status_code == 503:
-        pass
-    assert strict.send("plain", PING, mcp_session_id=first).status_code == 404
+    assert strict.end("plain", first) == 200
+    strict.begin("plain")
+
+
+def test_no_more_requests_of_a_grant_at_once_than_allowed(strict: Served) -> None:
+    _, token = strict.grants("busy", "plain")
+    for session in strict.sessions:
+        strict.end("plain", session)
+    one, other = (
+        strict.headers(token) | {"mcp-session-id": strict.begin("plain", token=token)}
+        for _ in range(2)
+    )
+    address = strict.url("/mcp/plain")
+    with (
+        strict.client.stream("GET", address, headers=one) as first,
+        strict.client.stream("GET", address, headers=other) as second,
+    ):
+        assert (first.status_code, second.status_code) == (200, 200)
+        reply = strict.send("plain", PING, token=token)
+        assert (reply.status_code, reply.headers["retry-after"]) == (429, "1")
+        assert strict.send("plain", PING).status_code == 400
