@@ -1,33 +1,42 @@
-"""How long a search takes: `python -m tests.bench.memory_search [MESSAGES ...]`.
+"""How long a search takes: `python -m tests.bench.memory_search [MESSAGES ...] [--keep DIR]`.
 
 Stores of made-up messages, by default 10,000 and 100,000; the vectors are random, the query's is
-the real model's. Printed for each size: the time to open, each mode's p50 and p95 with the query's
-embedding included, and the memory of the process.
+the real model's. Printed for each size: the time to open with and without the saved index, each
+mode's p50 and p95 with the query's embedding included, beside them the processor time of the
+searching thread (what remains where others load the machine), the same while messages are logged
+and embedded, a service's start to its first answers, memory and disk. `--keep` leaves the stores in
+DIR, and uses those that are there.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import os
 import tempfile
+import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pktui.memory.client import MemoryClient
 from pktui.memory.embed import Embedder, Passage, Vectors, load_embedder
-from pktui.memory.records import MODES, NewMessage, Session
+from pktui.memory.records import MODES, Identity, NewMessage, Session
 from pktui.memory.store import Store
+from pktui.memory.store.saved_index import NAME
+from pktui.settings import Paths
 from tests.bench.memory_texts import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _PER_SESSION = 50
 _QUERIES = 60
 _BATCH = 5000
+_INGEST_S = 20.0
 
 
 class RandomVectors:
@@ -49,32 +58,50 @@ class RandomVectors:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("messages", nargs="*", type=int, default=[10_000, 100_000])
+    parser.add_argument("--keep", type=Path)
+    options = parser.parse_args()
     embedder = load_embedder()
-    for size in parser.parse_args().messages:
+    for size in options.messages:
         with tempfile.TemporaryDirectory() as directory:
-            measure(Path(directory), size, embedder)
+            measure((options.keep or Path(directory)) / str(size), size, embedder)
 
 
-def measure(directory: Path, size: int, embedder: Embedder) -> None:
+def measure(place: Path, size: int, embedder: Embedder) -> None:
     """Fill a store, open it again and search it."""
-    with Store.open(directory, RandomVectors(embedder)) as store:
-        fill(store, size)
-        store.optimize()
-    before = time.perf_counter()
-    with Store.open(directory, embedder) as store:
-        print(f"{size:,} messages: opened in {time.perf_counter() - before:.2f} s")
+    paths = Paths.at(place / "config", place / "data")
+    directory = paths.memory_dir
+    load = os.getloadavg()[0]
+    print(f"{size:,} messages, load average {load:.1f}, {os.cpu_count()} processors", flush=True)
+    if not directory.exists():
+        with Store.open(directory, RandomVectors(embedder)) as store:
+            fill(store, size)
+            store.optimize()
+    if not (directory / NAME).exists():
+        with timed_open(directory, embedder, "opened without the saved index") as store:
+            store.save_index(quiet=True)
+    start_service(paths)
+    before = resident_mb()
+    with timed_open(directory, embedder, "opened") as store:
         for mode in MODES:
-            p50, p95 = search_ms(store, mode)
-            print(f"  {mode}: p50 {p50:.1f} ms, p95 {p95:.1f} ms")
-        p50, p95 = search_ms(store, "hybrid", " session:7")
-        print(f"  hybrid in one session: p50 {p50:.1f} ms, p95 {p95:.1f} ms")
+            report(mode, lambda query, mode=mode: store.search(query, mode))  # type: ignore[misc]
+        report("hybrid in one session", lambda query: store.search(f"{query} session:7"))
+        now = resident_mb()
+        print(f"  memory: {now:.0f} MB, of that the store {now - before:.0f} MB")
+        measure_ingest(store)
         status = store.status()
         print(f"  on disk: {status.files_on_disk} files, {status.bytes_on_disk / 1e6:.0f} MB")
-    print(f"  process: {resident_mb():.0f} MB now, {peak_mb():.0f} MB at most")
+
+
+def timed_open(directory: Path, embedder: Embedder, what: str) -> Store:
+    """Open the store and say how long that took."""
+    before = time.perf_counter()
+    store = Store.open(directory, embedder)
+    print(f"  {what}: {time.perf_counter() - before:.2f} s", flush=True)
+    return store
 
 
 def fill(store: Store, size: int) -> None:
-    """Append messages to sessions of fifty, an hour apart."""
+    """Append messages to sessions of fifty, a minute apart."""
     start = datetime(2020, 1, 1, tzinfo=UTC)
     new = Session(0, "session", "ended", start, start, agent="bench", source="bench")
     session_ids = [one.id for one in store.add_sessions([new] * -(-size // _PER_SESSION))]
@@ -89,28 +116,78 @@ def fill(store: Store, size: int) -> None:
         pass
 
 
-def search_ms(store: Store, mode: str, condition: str = "") -> tuple[float, float]:
-    """Return the median and the 95th percentile of different queries of three to eight words."""
-    times = []
-    for number, text in enumerate(texts(_QUERIES, seed=99)):
-        query = " ".join(text.split()[: 3 + number % 6]) + condition
+def start_service(paths: Paths) -> None:
+    """Time a real service from nothing to its first answers."""
+    with closing(MemoryClient(paths, Identity("bench"))) as client:
         before = time.perf_counter()
-        store.search(query, mode)
+        client.ensure()
+        client.search("deploy", "words")
+        text = time.perf_counter() - before
+        while client.status().model_state == "loading":
+            time.sleep(0.02)
+        client.search("deploy", "meaning")
+        meaning = time.perf_counter() - before
+        status = client.status()
+        memory = resident_mb(str(status.pid))
+        print(
+            f"  service: first text answer {text:.2f} s, first meaning answer {meaning:.2f} s, "
+            f"then {memory:.0f} MB",
+            flush=True,
+        )
+        client.stop()
+
+
+def measure_ingest(store: Store) -> None:
+    """Search while messages are logged one by one and their vectors made beside it."""
+    done = threading.Event()
+    session = store.start_session("ingest", Identity("bench"))
+
+    def log() -> None:
+        for text in texts(1_000_000, seed=5):
+            if done.wait(0.01):
+                return
+            store.append([NewMessage(session.id, "user", text)])
+
+    def embed() -> None:
+        while not done.wait(0.02):
+            store.embed_pending(32)
+
+    threads = [threading.Thread(target=work) for work in (log, embed)]
+    for thread in threads:
+        thread.start()
+    report("hybrid during ingest", store.search, _INGEST_S)
+    done.set()
+    for thread in threads:
+        thread.join()
+
+
+def report(what: str, search: Callable[[str], object], most_s: float = 60.0) -> None:
+    """Print the times of different queries of three to eight words."""
+    times, own = [], []
+    end = time.perf_counter() + most_s
+    search("warm up")
+    for number, text in enumerate(texts(_QUERIES, seed=99)):
+        query = " ".join(text.split()[: 3 + number % 6])
+        before, used = time.perf_counter(), time.thread_time()
+        search(query)
         times.append(1000 * (time.perf_counter() - before))
-    return float(np.percentile(times, 50)), float(np.percentile(times, 95))
+        own.append(1000 * (time.thread_time() - used))
+        if time.perf_counter() > end:
+            break
+    p50, p95 = np.percentile(times, [50, 95])
+    print(
+        f"  {what}: p50 {p50:.1f} ms, p95 {p95:.1f} ms, best {min(times):.1f} ms; "
+        f"processor time {np.median(own):.1f} ms ({len(times)} queries)",
+        flush=True,
+    )
 
 
-def resident_mb() -> float:
-    """Return the memory that this process holds now."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+def resident_mb(process: str = "self") -> float:
+    """Return the memory that a process holds now."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
-
-
-def peak_mb() -> float:
-    """Return the most memory that this process ever held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -33,7 +33,10 @@ _GROWN_QUIET, _GROWN_BUSY = 0.02, 0.25
 
 
 class _Facts(msgspec.Struct, frozen=True):
-    """`titles` are those of the sessions by their ids, `rows` the number of passages."""
+    """`titles` are those of the sessions by their ids, `rows` the number of passages.
+
+    `uri` is that of a remote store; a directory may be moved with its file.
+    """
 
     version: int
     uri: str
@@ -68,7 +71,7 @@ class SavedIndex:
             facts = msgspec.json.decode(archive.facts, type=_Facts)
         except (NoArchive, msgspec.MsgspecError):
             return 0
-        if (facts.version, facts.uri) != (VERSION, state.database.uri):
+        if (facts.version, facts.uri) != (VERSION, _remote(state)):
             return 0
         if not _is_current(state, archive):
             return 0
@@ -148,13 +151,17 @@ def _facts(state: State) -> _Facts:
     corpus = state.messages
     return _Facts(
         version=VERSION,
-        uri=state.database.uri,
+        uri=_remote(state),
         model=state.vectors.model,
         dimension=corpus.passages.dimension,
         documents=len(corpus),
         rows=len(corpus.passages),
         titles={one.id: one.title for one in state.catalogue.sessions()},
     )
+
+
+def _remote(state: State) -> str:
+    return state.database.uri if "://" in state.database.uri else ""
 
 
 def _size(state: State) -> int:
