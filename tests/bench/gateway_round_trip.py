@@ -1,10 +1,13 @@
-"""What the gateway adds to a tool call: direct, through pktui, and through fastmcp's proxy.
+"""What the gateway adds to a tool call: direct, through pktui, and through others beside it.
 
-    python -m tests.bench.gateway_round_trip [--calls N]
+    python -m tests.bench.gateway_round_trip [--calls N] [--fastmcp PYTHON]
 
-Each call is decided, charged to one quota and put on record, its outcome too. Prints round trips
-in microseconds at p50, p95 and p99, calls a second with 64 in flight, the gateway's processor
-time a call, and its resident memory.
+Each call is decided, charged to one quota and put on record, its outcome too. Beside pktui: the
+server alone, a bare relay (what Python, SQLite and a hash cost at least), pktui with
+`audit.fsync`, and fastmcp's proxy, run by an interpreter that has it. All are measured in turns
+of a few calls, so that whatever else the machine does hits all alike. Prints round trips in
+microseconds, calls a second with 64 in flight, the processor time of a call one by one and in
+flight, resident memory, and how busy the machine was.
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from tests.support.gateway import environment, gateway_command
 
@@ -48,19 +51,12 @@ from fastmcp.client.transports import StdioTransport
 from fastmcp.server import create_proxy
 create_proxy(Client(StdioTransport(sys.executable, [sys.argv[1]]))).run(show_banner=False)
 """
+FSYNC = "[audit]\nfsync = true\n"
 LIMIT = {"counter": "calls", "window": "minute", "max": 100_000_000, "scope": "grant"}
 WARM_UP = 200
 WINDOW = 64
-
-
-@dataclass(frozen=True)
-class Figures:
-    p50: float
-    p95: float
-    p99: float
-    per_second: float
-    cpu_us: float
-    rss_mb: float
+TURN = 200
+"""Calls of one peer before it is the next one's turn."""
 
 
 class Peer:
@@ -111,20 +107,40 @@ def shake_hands(peer: Peer) -> None:
     peer.write(json.dumps(ready).encode() + b"\n")
 
 
-def measure(command: Sequence[str], env: dict[str, str], calls: int) -> Figures:
-    peer = Peer(command, env)
-    shake_hands(peer)
-    for number in range(WARM_UP):
-        peer.write(call(number))
-        peer.read()
-    busy = processor_seconds(peer.process.pid)
-    times = sorted(one_by_one(peer, calls))
-    cpu = (processor_seconds(peer.process.pid) - busy) / calls * 1e6
-    rate = in_flight(peer, calls)
-    rss = resident_mb(peer.process.pid)
-    peer.close()
-    at = [times[int(len(times) * share)] * 1e6 for share in (0.5, 0.95, 0.99)]
-    return Figures(at[0], at[1], at[2], rate, cpu, rss)
+class Run:
+    """One peer and what was measured of it."""
+
+    def __init__(self, name: str, command: Sequence[str], env: dict[str, str], turn: int) -> None:
+        self.name = name
+        self._turn = turn
+        self._peer = Peer(command, env)
+        self._times: list[float] = []
+        self._rates: list[float] = []
+        self._alone: list[float] = []
+        self._together: list[float] = []
+        shake_hands(self._peer)
+        one_by_one(self._peer, min(WARM_UP, 2 * turn))
+
+    def take_turn(self) -> None:
+        pid = self._peer.process.pid
+        before = processor_us(pid)
+        self._times += one_by_one(self._peer, self._turn)
+        between = processor_us(pid)
+        self._rates.append(in_flight(self._peer, 2 * self._turn))
+        self._alone.append((between - before) / self._turn)
+        self._together.append((processor_us(pid) - between) / (2 * self._turn))
+
+    def at(self, share: float) -> float:
+        return sorted(self._times)[int(len(self._times) * share)] * 1e6
+
+    def row(self, direct: float) -> str:
+        figures = (self.at(0.5), self.at(0.95), self.at(0.99), self.at(0.5) - direct)
+        rest = (median(self._rates), median(self._alone), median(self._together))
+        text = " ".join(f"{figure:9.0f}" for figure in (*figures, *rest))
+        return f"{self.name:12}{text} {resident_mb(self._peer.process.pid):6.1f}"
+
+    def close(self) -> None:
+        self._peer.close()
 
 
 def one_by_one(peer: Peer, calls: int) -> list[float]:
@@ -152,9 +168,10 @@ def in_flight(peer: Peer, calls: int) -> float:
     return calls / (time.perf_counter() - before)
 
 
-def processor_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def processor_us(pid: int) -> float:
+    """Return the processor time that all threads of a process have used, microseconds."""
+    times = (task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    return sum(int(text.split()[0]) for text in times) / 1000
 
 
 def resident_mb(pid: int) -> float:
@@ -168,6 +185,7 @@ def prepare(home: Path) -> dict[str, str]:
 
     Byte code is kept in the folder, as an installed package has it beside its modules.
     """
+    home.mkdir(exist_ok=True)
     (home / "server.py").write_text(SERVER)
     (home / "proxy.py").write_text(PROXY)
     policies = home / "config" / "policies"
@@ -184,26 +202,42 @@ def prepare(home: Path) -> dict[str, str]:
     return env
 
 
+def start(home: Path, fastmcp: str) -> list[Run]:
+    env = prepare(home)
+    server = [sys.executable, str(home / "server.py")]
+    bare = [sys.executable, "-m", "tests.bench.bare_relay", str(home / "bare.db"), *server]
+    gateway = gateway_command("bench", "--", *server)
+    safe = prepare(home / "fsync")
+    (home / "fsync" / "config" / "settings.toml").write_text(FSYNC)
+    runs = [
+        Run("direct", server, env, TURN),
+        Run("bare relay", bare, env, TURN),
+        Run("pktui", gateway, env, TURN),
+        Run("pktui fsync", gateway, safe, TURN // 4),
+    ]
+    if fastmcp:
+        proxied = [fastmcp, str(home / "proxy.py"), server[1]]
+        runs.append(Run("fastmcp", proxied, env, TURN // 10))
+    return runs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="What the gateway adds to a tool call.")
     parser.add_argument("--calls", type=int, default=5000)
-    calls = parser.parse_args().calls
+    here = sys.executable if importlib.util.find_spec("fastmcp") else ""
+    parser.add_argument("--fastmcp", default=here, metavar="PYTHON")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        env = prepare(home)
-        command = [sys.executable, str(home / "server.py")]
-        rows = {"direct": measure(command, env, calls)}
-        rows["pktui"] = measure(gateway_command("bench", "--", *command), env, calls)
-        if importlib.util.find_spec("fastmcp"):
-            proxied = [sys.executable, str(home / "proxy.py"), str(home / "server.py")]
-            rows["fastmcp"] = measure(proxied, env, min(calls, 1000))
-    direct = rows["direct"].p50
-    print(f"{'':8} {'p50':>8} {'p95':>8} {'p99':>8} {'added':>8} {'calls/s':>9} {'cpu/call':>9} MB")
-    for name, row in rows.items():
-        print(
-            f"{name:8} {row.p50:8.0f} {row.p95:8.0f} {row.p99:8.0f} {row.p50 - direct:8.0f}"
-            f" {row.per_second:9.0f} {row.cpu_us:9.0f} {row.rss_mb:.1f}"
-        )
+        runs = start(Path(folder), asked.fastmcp)
+        for _ in range(max(1, asked.calls // TURN)):
+            for run in runs:
+                run.take_turn()
+        names = ("p50", "p95", "p99", "added", "calls/s", "cpu alone", "in flight")
+        print(" " * 12 + " ".join(f"{name:>9}" for name in names) + "     MB")
+        for run in runs:
+            print(run.row(runs[0].at(0.5)))
+            run.close()
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
 
 
 if __name__ == "__main__":
