@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pktui.errors import StoreError
 from pktui.memory.store.loading import entry_text
 from pktui.memory.store.vector_table import Kind, VectorRows, sequence_numbers
 
@@ -44,6 +45,14 @@ class Meaning:
 
     def load(self) -> None:
         """Read the vectors that are there; remove those whose text is gone."""
+        try:
+            self._load()
+        except StoreError as error:
+            self._state.vectors.damaged(error)
+            for corpus in (self._state.messages, self._state.knowledge):
+                corpus.forget_vectors(0)
+
+    def _load(self) -> None:
         vectors = self._state.vectors
         gone: dict[Kind, set[int]] = {"message": set(), "entry": set()}
         known = self._restored()
@@ -84,11 +93,8 @@ class Meaning:
         with vectors.lock:
             self.embedder = embedder
             if not vectors.prepare(embedder.name, embedder.dimension):
-                self.waiting(
-                    "mismatch",
-                    f"the vectors are of the model {vectors.model}, not of {embedder.name}: "
-                    f"{_REINDEX}",
-                )
+                other = f"the vectors are of the model {vectors.model}, not of {embedder.name}"
+                self.waiting("mismatch", f"{vectors.damage or other}: {_REINDEX}")
                 return
             with self._state.lock:
                 for corpus in (self._state.messages, self._state.knowledge):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,8 @@ _KEEP_VERSIONS = timedelta(milliseconds=1)
 """Older versions go at once: this process is the only reader, and a read that raced is repeated."""
 _READ_ATTEMPTS = 4
 _BATCH_ROWS = 4096
+_SOURCE_LINE = re.compile(r", /\S+\.rs:\d+:\d+|^lance error: ")
+"""What the library adds for its own developers."""
 
 
 class Table:
@@ -180,7 +183,7 @@ class Database:
                 inner = self._made(name, schema, first)
                 self._names.add(name)
         except (RuntimeError, OSError, ValueError) as error:
-            raise self._unusable(error) from error
+            raise self._unusable(error, f"memory table {name} in") from error
         return Table(inner, name, self)
 
     def _made(self, name: str, schema: pa.Schema, first: pa.Table | None) -> Any:
@@ -216,9 +219,9 @@ class Database:
         files = [size for size in sizes if size is not None]
         return DiskUse(len(files), sum(files), versions)
 
-    def _unusable(self, error: Exception) -> StoreError:
+    def _unusable(self, error: Exception, what: str = "the memory at") -> StoreError:
         return StoreError(
-            f"the memory at {self.place.shown} cannot be used: {_reason(error, self.place)}",
+            f"{what} {self.place.shown} cannot be used: {_reason(error, self.place)}",
             _cure(error),
         )
 
@@ -229,7 +232,7 @@ def _unguarded() -> None:
 
 def _reason(error: Exception, place: Place) -> str:
     first = place.without_secrets(str(error)).strip().splitlines()
-    return first[0][:300] if first else type(error).__name__
+    return _SOURCE_LINE.sub("", first[0])[:300] if first else type(error).__name__
 
 
 def _cure(error: Exception) -> str:
@@ -238,4 +241,4 @@ def _cure(error: Exception) -> str:
         return "The disk is full: free some space, then try again"
     if "permission denied" in text or "read-only file system" in text:
         return "Make the directory writable for you"
-    return "Look at the disk and the directory; pktui doctor tells more"
+    return "Look at the disk and the directory; a damaged one is replaced by a backup or an export"

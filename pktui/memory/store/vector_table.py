@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pktui.errors import StoreError
 from pktui.memory.embed import Passage, Vectors
 from pktui.memory.store import schema
 
@@ -60,8 +61,20 @@ class VectorTable:
         self.dimension = 0
         self._database = database
         self._table: Table | None = None
+        self.damage = ""
+        """Why the vectors that are there cannot be read; until they are cleared there are none."""
         if database.has(_NAME):
-            self._open()
+            try:
+                self._open()
+            except StoreError as error:
+                self.damaged(error)
+
+    def damaged(self, error: StoreError) -> None:
+        """Do without the vectors: they are derived, and what they are derived from goes on."""
+        self.damage = error.what
+        self._table = None
+        self.model = ""
+        self.dimension = 0
 
     def _open(self) -> None:
         table = self._database.table(_NAME, schema.vectors_schema(0))
@@ -73,6 +86,8 @@ class VectorTable:
     def prepare(self, model: str, dimension: int) -> bool:
         """Make ready for vectors of that model; false where the table holds those of another."""
         with self.lock:
+            if self.damage:
+                return False
             if self.model:
                 return (self.model, self.dimension) == (model, dimension)
             if self._table is None or self.dimension != dimension:
@@ -87,7 +102,7 @@ class VectorTable:
             if self._database.has(_NAME):
                 self._database.drop(_NAME)
             self._table = None
-            self.model = ""
+            self.damage = self.model = ""
             self.dimension = 0
 
     def append(self, rows: VectorRows, model: str) -> None:

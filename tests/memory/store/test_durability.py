@@ -120,6 +120,46 @@ def test_a_directory_that_cannot_be_written_is_named(place: Path) -> None:
         Store.open(place)
 
 
+@pytest.mark.parametrize("part", ["_versions", "data"])
+def test_damaged_vectors_leave_the_words_and_are_made_anew(place: Path, part: str) -> None:
+    with Store.open(place, WordsEmbedder()) as store:
+        session = store.start_session("kept", ADA)
+        log(store, session.id, "a stoat in winter")
+        embed_all(store)
+        store.optimize()
+    _damage(place / "vectors.lance" / part)
+    with Store.open(place, WordsEmbedder()) as store:
+        status = store.status()
+        assert (status.model_state, status.pending_vectors) == ("mismatch", 1)
+        assert "memory table vectors in" in status.note
+        assert ".rs:" not in status.note
+        assert status.note.endswith("Run pktui memory reindex to make them anew")
+        answer = store.search("stoat")
+        assert (answer.mode, len(answer.hits)) == ("words", 1)
+        log(store, session.id, "another stoat")
+        store.delete_session(store.start_session("other", ADA).id)
+        store.reindex()
+        embed_all(store)
+        assert store.search("stoat").mode == "hybrid"
+    with Store.open(place, WordsEmbedder()) as store:
+        assert store.status().vectors == 2
+
+
+@pytest.mark.parametrize("part", ["_versions", "data"])
+def test_damaged_messages_are_named_with_what_to_do(place: Path, part: str) -> None:
+    with Store.open(place) as store:
+        log(store, store.start_session("lost", ADA).id, "words")
+    _damage(place / "messages.lance" / part)
+    with pytest.raises(StoreError, match=r"memory table messages in .*a backup or an export"):
+        Store.open(place)
+
+
+def _damage(directory: Path) -> None:
+    """Cut every file in two."""
+    for file in directory.iterdir():
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
 def test_a_store_of_a_newer_layout_is_refused(place: Path) -> None:
     Store.open(place).close()
     marks = Database(place).table("marks", schema.MARKS)
