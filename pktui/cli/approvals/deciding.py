@@ -96,11 +96,14 @@ class _Rule:
                 " about",
                 "Allow this one call; to change the rule all the same: pktui policy set",
             )
-        import msgspec
+        import json
+
+        from pktui.ledger.approvals import hash_of_shown
 
         self._asked = asked
         self._editor = _editor(ledger, asked)
-        arguments = msgspec.json.decode(asked.arguments)
+        hash_of_shown(asked)  # raises where they cannot be read
+        arguments = json.loads(asked.arguments)
         caller = asked.caller
         self.edit: Edit = preview_permit(
             self._editor,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pktui.settings import Paths
 
-ARGUMENTS = {"title": "Shop \x1b[31m", "content": "a\u202eb"}
+ARGUMENTS = {"title": "Shop \x1b[31m", "content": "a\u202eb", "n": 2**70}
 CALLER = Caller("claude-code", "", "s1", "/home/ada/shop")
 TOOL = {"name": "store_knowledge", "description": "Store."}
 

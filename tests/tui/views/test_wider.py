@@ -143,7 +143,7 @@ async def test_a_rule_is_shown_before_it_is_written_and_can_be_undone(
     tools = {"store_knowledge": {"action": "approve"}}
     before = json.dumps({"version": "1", "default": "deny", "tools": tools}, indent=2)
     file.write_text(before)
-    asked = house.ask()
+    asked = house.ask(arguments={"n": 2**70, "s": "\ud800"})
     async with desk(house, "approvals", size) as at:
         await widen(at, "p")
         assert isinstance(at.app.screen, RuleScreen)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-import msgspec
 from rich.text import Text
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from pktui.errors import PolicyError
+from pktui.ledger.approvals import hash_of_shown
 from pktui.policy.editor import PolicyEditor
 from pktui.policy.evaluate import Call
 from pktui.policy.files import replace_file
@@ -55,7 +56,8 @@ def preview(services: Services, approval: Approval) -> Draft:
         make_private_directory(path.parent)
         replace_file(path, None, shipped_memory_policy())
     editor, caller = PolicyEditor(path), approval.caller
-    arguments = msgspec.json.decode(approval.arguments)
+    hash_of_shown(approval)  # raises where they cannot be read
+    arguments = json.loads(approval.arguments)
     call = Call(approval.server, approval.tool, arguments, caller.identity, caller.session)
     return Draft(approval, editor, preview_permit(editor, call))
 
