@@ -5,7 +5,7 @@ FOLDER holds conversations with questions and the turns that answer them, one JS
 "questions": [{"question", "evidence": [turn ids], "answerable"}]}`. Each conversation becomes a
 store of its own. Printed for each mode, over all answerable questions: turn recall@10 (the share
 of the evidence among the first ten messages), session recall@5 and @10 (sessions in the order of
-their best message).
+their best message), and what is left of session recall@10 where fewer messages are asked for.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ from typing import TYPE_CHECKING, Any
 from pktui.memory.embed import load_embedder
 from pktui.memory.records import MODES, Identity, NewMessage
 from pktui.memory.store import Store
+from pktui.memory.tools.wording import plain_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HITS = 500
-"""Messages asked for, so that ten sessions are among them."""
+HITS = (500, 100, 50, 20)
+"""Messages asked for: the first so many that ten sessions are among them, the rest to compare."""
+
+Figures = tuple[float, ...]
+"""Turn recall@10, session recall@5 and @10, session recall@10 of fewer messages."""
 
 
 def main() -> None:
@@ -37,7 +41,7 @@ def main() -> None:
     parser.add_argument("--undated", action="store_true", help="messages without their times")
     options = parser.parse_args()
     embedder = load_embedder()
-    figures: dict[str, list[tuple[float, float, float]]] = {mode: [] for mode in options.modes}
+    figures: dict[str, list[Figures]] = {mode: [] for mode in options.modes}
     for file in sorted(options.folder.glob("*.json")):
         conversation = json.loads(file.read_text())
         with tempfile.TemporaryDirectory() as directory:
@@ -48,10 +52,13 @@ def main() -> None:
                 for mode in options.modes:
                     figures[mode] += ask(store, conversation, turns, mode)
     for mode, found in figures.items():
-        turn, five, ten = (mean(one[at] for one in found) for at in range(3))
+        turn, five, ten, *fewer = (mean(column) for column in zip(*found, strict=True))
+        of_fewer = ", ".join(
+            f"{value:.3f} of {hits}" for value, hits in zip(fewer, HITS[1:], strict=True)
+        )
         print(
             f"{mode}: turn recall@10 {turn:.3f}, session recall@5 {five:.3f}, "
-            f"@10 {ten:.3f} ({len(found)} questions)"
+            f"@10 {ten:.3f} ({of_fewer} messages; {len(found)} questions)"
         )
 
 
@@ -86,27 +93,26 @@ def _text(turn: dict[str, Any]) -> str:
 
 def ask(
     store: Store, conversation: dict[str, Any], turns: dict[str, tuple[int, int]], mode: str
-) -> Iterator[tuple[float, float, float]]:
-    """Yield the three recalls of each answerable question."""
+) -> Iterator[Figures]:
+    """Yield the recalls of each answerable question, asked as the tools ask."""
     for question in conversation["questions"]:
         evidence = [turns[turn] for turn in question["evidence"] if turn in turns]
         if not question["answerable"] or not evidence:
             continue
-        answer = store.search(_quoteless(question["question"]), mode, limit=HITS)
+        answer = store.search(plain_query(question["question"]), mode, limit=HITS[0])
         found = [hit.message for hit in answer.hits if hit.message is not None]
         messages = {message.id for message in found[:10]}
-        sessions = list(dict.fromkeys(message.session_id for message in found))
+        tens = [
+            set(list(dict.fromkeys(message.session_id for message in found[:hits]))[:10])
+            for hits in HITS
+        ]
+        fives = set(list(dict.fromkeys(message.session_id for message in found))[:5])
         wanted = {session_id for _, session_id in evidence}
         yield (
             mean(message_id in messages for message_id, _ in evidence),
-            len(wanted.intersection(sessions[:5])) / len(wanted),
-            len(wanted.intersection(sessions[:10])) / len(wanted),
+            len(wanted & fives) / len(wanted),
+            *(len(wanted & ten) / len(wanted) for ten in tens),
         )
-
-
-def _quoteless(question: str) -> str:
-    """Take out quotes: in a query they demand the phrase."""
-    return question.replace('"', " ")
 
 
 if __name__ == "__main__":

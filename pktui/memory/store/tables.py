@@ -14,10 +14,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import lancedb
-
 from pktui.errors import StoreError
 from pktui.memory.place import Place
+from pktui.memory.store.lance import lancedb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
