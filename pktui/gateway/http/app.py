@@ -95,7 +95,7 @@ class McpEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in and answer it; raises `Refusal`."""
         headers = Headers(scope=scope)
-        grant = await self._hub.work.run(self._door.admit, headers)
+        grant = self._door.admit(headers)
         entry = self._hub.entry(scope["path_params"]["server"], grant)
         with self._hub.admitted(grant):
             reply = Reply(send, self._hub.settings.http.body_seconds)

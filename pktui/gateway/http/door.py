@@ -81,7 +81,7 @@ class Door:
             )
 
     def admit(self, headers: Headers) -> Grant:
-        """Return the grant of the request's token, or raise `Refusal`; looks into the ledger."""
+        """Return the grant of the request's token, or raise `Refusal`."""
         given = headers.getlist("authorization")
         scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         token = token.strip()

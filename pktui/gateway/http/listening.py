@@ -52,10 +52,10 @@ def run_http(paths: Paths, settings: Settings, address: str) -> int:
     """
     host, port = parse_address(address)
     entries = load_servers(paths)
-    ledger = Ledger.open(paths.ledger_file, audit=settings.audit)
+    tokens = Ledger.open(paths.ledger_file, audit=settings.audit)
     narrator = Narrator()
     try:
-        gateway = HttpGateway(paths, settings, entries, ledger, narrator)
+        gateway = HttpGateway(paths, settings, entries, tokens, narrator)
         with (
             _listener(host, port) as listener,
             _logged(narrator.say),
@@ -63,7 +63,7 @@ def run_http(paths: Paths, settings: Settings, address: str) -> int:
         ):
             return asyncio.run(_until_signal(gateway, listener, host))
     finally:
-        ledger.close()
+        tokens.close()
         narrator.finish()
 
 
@@ -114,19 +114,24 @@ class HttpGateway:
         paths: Paths,
         settings: Settings,
         entries: Mapping[str, ServerEntry],
-        ledger: Ledger,
+        tokens: Ledger,
         narrator: Narrator,
     ) -> None:
+        """`tokens` is for looking tokens up, in the event loop, so nothing else may hold it up."""
+        self._tokens = tokens
         self._paths = paths
         self._settings = settings
         self._entries = entries
-        self._ledger = ledger
         self._narrator = narrator
         self._server: _Server | None = None
 
     async def serve(self, listener: socket.socket, host: str) -> None:
-        """Serve until it is stopped; everything that was started has ended then."""
-        hub = Hub(self._paths, self._settings, self._entries, self._ledger, self._narrator)
+        """Serve until it is stopped; everything that was started has ended then.
+
+        Raises `LedgerError` where the ledger cannot be opened.
+        """
+        ledger = Ledger.open(self._paths.ledger_file, audit=self._settings.audit)
+        hub = Hub(self._paths, self._settings, self._entries, ledger, self._narrator)
         door = self._door(host, listener.getsockname()[1])
         self._server = _Server(_config(build_app(hub, door), self._settings), hub)
         sweeping = asyncio.ensure_future(hub.sweep())
@@ -135,6 +140,7 @@ class HttpGateway:
         finally:
             sweeping.cancel()
             await hub.close()
+            ledger.close()
 
     @property
     def serving(self) -> bool:
@@ -162,7 +168,7 @@ class HttpGateway:
     def _door(self, host: str, port: int) -> Door:
         http = self._settings.http
         return Door(
-            self._ledger.grants.find,
+            self._tokens.grants.find,
             now_us,
             hosts=own_hosts(host, port),
             more_hosts=http.allowed_hosts,

@@ -262,7 +262,7 @@ class UrlExchange:
             )
             return
         lines = await self._police(body)
-        if self._message.id is not None:
+        if self._message.id is not None and self._message.id in self._pending.in_flight:
             await self._work.run(self._relay.close, self._message.id, "error")
         if lines:
             await self._reply.message(response.status_code, lines[-1], _passed_back(response))

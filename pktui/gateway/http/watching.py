@@ -20,17 +20,17 @@ def routes(hub: Hub, door: Door) -> list[Route]:
     """Return both routes; they ask for a token unless `metrics.public` is set."""
     metrics = Metrics(hub.ledger)
 
-    async def admit(request: Request) -> None:
+    def admit(request: Request) -> None:
         if not hub.settings.metrics.public:
-            await hub.work.run(door.admit, request.headers)
+            door.admit(request.headers)
 
     async def healthz(request: Request) -> Response:
-        await admit(request)
+        admit(request)
         await hub.work.run(hub.ledger.data_version)
         return JSONResponse({"status": "ok", "sessions": len(hub.sessions)})
 
     async def show(request: Request) -> Response:
-        await admit(request)
+        admit(request)
         return Response(await hub.work.run(metrics.text), headers={"Content-Type": CONTENT_TYPE})
 
     return [Route("/healthz", healthz), Route("/metrics", show)]
