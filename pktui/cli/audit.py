@@ -82,8 +82,10 @@ def verify(
         output.line(f"The chain holds: {found.rows:,} rows{agreed}.")
         if file is not None:
             output.line(f"It ends with row {found.head_seq}, {found.head_hash}.")
-    else:
+    elif found.seq:
         output.line(f"The chain is broken after {found.rows:,} good rows: {found.problem}.")
+    else:
+        output.line(f"The chain holds {found.rows:,} rows, but {found.problem}.")
     raise typer.Exit(0 if found.ok else 1)
 
 

@@ -120,3 +120,13 @@ def test_an_edited_row_is_named(
         raw.execute("UPDATE events SET effect = 'allow' WHERE seq = 12")
     assert run(["audit", "verify"]) == 1
     assert "broken after 11 good rows: row 12 was edited" in capsys.readouterr().out
+
+
+def test_what_does_not_agree_with_the_chain_is_named(
+    ledger: Ledger, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger.grants.create("ci", ["memory"])
+    with closing(sqlite3.connect(paths.ledger_file, isolation_level=None)) as raw:
+        raw.execute("""UPDATE grants SET servers = '["*"]'""")
+    assert run(["audit", "verify"]) == 1
+    assert "The chain holds 31 rows, but grant ci: its scope is" in capsys.readouterr().out
