@@ -12,6 +12,7 @@ from pktui.ledger.records import Caller
 from pktui.ledger.standing import StandingApproval, Wider
 from tests.gateway.conftest import CALLER, House
 from tests.gateway.wired import Wired
+from tests.support.tampering import tamper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -170,8 +171,7 @@ def test_it_is_not_honoured_for_a_tool_that_destroys(house: House) -> None:
     asked = house.decide("write").approval
     assert asked is not None
     assert asked.once
-    with house.console.transaction() as database:
-        database.run("UPDATE approvals SET once = 0")
+    tamper(house.console.path, "UPDATE approvals SET once = 0")
     house.console.standing.allow(asked.id, HALF_AN_HOUR, by="x", args_hash=asked.args_hash)
     assert house.decide("write", n=1).ruling is Ruling.WAITING
 

@@ -17,6 +17,7 @@ from pktui.tui.tray import Tray
 from pktui.tui.views.approvals.detail import Detail
 from pktui.tui.views.approvals.guard_bar import GuardBar
 from pktui.tui.views.approvals.view import ApprovalsView
+from tests.support.tampering import tamper
 from tests.tui.house import HOSTILE, LARGE, SMALL, Desk, House, desk
 
 INTO = UNICODE.into
@@ -466,10 +467,8 @@ class TestTray:
 
 async def test_a_decision_is_for_the_arguments_that_were_shown(house: House) -> None:
     asked = house.ask(arguments={"path": "harmless"})
-    with house.other.transaction() as database:
-        database.run(
-            "UPDATE approvals SET args_hash = ? WHERE id = ?", (args_hash({"path": "/"}), asked.id)
-        )
+    changed = "UPDATE approvals SET args_hash = ? WHERE id = ?"
+    tamper(house.paths.ledger_file, changed, args_hash({"path": "/"}), asked.id)
     async with desk(house, "approvals") as at:
         clock = await still(at)
         clock.now += 1

@@ -16,6 +16,7 @@ from pktui.tui.screens.ask import AskScreen
 from pktui.tui.views.approvals.detail import Detail
 from pktui.tui.views.approvals.rule import RuleScreen
 from pktui.tui.views.approvals.wider import WiderScreen
+from tests.support.tampering import tamper
 from tests.tui.house import AGENT, HOSTILE, LARGE, SMALL, Desk, House, desk
 from tests.tui.views.test_approvals import Clock, still
 
@@ -199,8 +200,7 @@ async def test_what_stands_is_listed_and_revoked(house: House, size: tuple[int, 
 
 async def test_what_stands_is_there_also_where_nothing_waits(house: House) -> None:
     name = stand(house, house.ask())
-    with house.other.transaction() as database:
-        database.run("DELETE FROM approvals")
+    tamper(house.paths.ledger_file, "DELETE FROM approvals")
     async with desk(house, "approvals") as at:
         assert "Nothing waits for you" in at.screen_text()
         assert name in at.screen_text()
