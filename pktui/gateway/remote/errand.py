@@ -204,6 +204,7 @@ class Errand:
             self._follow()
         elif exchange.content_type == JSON:
             body = as_line(self._body())
+            self._exchange.finish()  # before the client has it: the next request may use it
             self._hand_over(body)
             if not answers(body, self.message.id):
                 raise Refused(self._desk.words.unanswered())

@@ -25,6 +25,8 @@ WRITE_SECONDS: Final = 60.0
 _KEPT: Final = 16
 _IDLE_SECONDS: Final = 2.0
 """Servers close idle connections after five seconds or more."""
+_WARM_SECONDS: Final = 3.0
+"""How long a request waits for the connection that is being made beforehand."""
 _CHUNK: Final = 64 * 1024
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 """A peer that is gone without a word is noticed after a minute, however long an answer takes."""
@@ -55,23 +57,28 @@ class Link:
         self._idle: list[tuple[float, http.client.HTTPConnection]] = []
         self._closed = False
         self._context: ssl.SSLContext | None = None
+        self._warmed = threading.Event()
+        self._warmed.set()
 
     def warm(self) -> None:
-        """Do before the first request what takes time: certificates, a name, a connection."""
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            connection = self._connect(CONNECT_SECONDS)
-            self.keep(connection)
+        """Do in the background what takes time before a request: certificates, a connection."""
+        self._warmed.clear()
+        threading.Thread(target=self._warm, name="server-connect", daemon=True).start()
 
     def take(self, seconds: float) -> http.client.HTTPConnection:
         """Return an open connection that nobody else uses; raises `OSError`."""
         while True:
             with self._lock:
                 since, connection = self._idle.pop() if self._idle else (0.0, None)
-            if connection is None:
+            if connection is None and not self._warmed.is_set():
+                self._warmed.wait(_WARM_SECONDS)
+                self._warmed.set()
+            elif connection is None:
                 return self._connect(seconds)
-            if time.monotonic() - since < _IDLE_SECONDS and _is_quiet(connection):
+            elif time.monotonic() - since < _IDLE_SECONDS and _is_quiet(connection):
                 return connection
-            connection.close()
+            else:
+                connection.close()
 
     def keep(self, connection: http.client.HTTPConnection) -> None:
         """Keep a connection whose last answer was read to its end."""
@@ -88,6 +95,14 @@ class Link:
             idle, self._idle = self._idle, []
         for _, connection in idle:
             connection.close()
+
+    def _warm(self) -> None:
+        try:
+            self.keep(self._connect(CONNECT_SECONDS))
+        except (OSError, http.client.HTTPException):
+            return  # the first request will tell
+        finally:
+            self._warmed.set()
 
     def _connect(self, seconds: float) -> http.client.HTTPConnection:
         endpoint = self.endpoint
@@ -241,8 +256,19 @@ class Exchange:
 
 
 def _is_quiet(connection: http.client.HTTPConnection) -> bool:
-    """Tell whether the other side has neither closed the connection nor said anything more."""
-    return connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]
+    """Tell whether the other side has neither closed the connection nor said anything more.
+
+    What TLS itself has to say after the handshake does not count.
+    """
+    sock = connection.sock
+    if sock is None or not select.select([sock], [], [], 0)[0]:
+        return sock is not None
+    try:
+        sock.setblocking(False)
+        sock.recv(1)
+    except OSError as error:
+        return type(error).__name__ in ("SSLWantReadError", "BlockingIOError")
+    return False
 
 
 def _watch_over(sock: socket.socket) -> None:

@@ -64,7 +64,7 @@ class RemoteServer:
         self._ended: Callable[[], None] = lambda: None
         self._status: int | None = None
         self._lost = False
-        threading.Thread(target=self._link.warm, name="server-connect", daemon=True).start()
+        self._link.warm()
 
     def start(self, deliver: Deliver, ended: Callable[[], None]) -> None:
         """Begin to carry messages."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class Asked:
     headers: Mapping[str, str]
     body: bytes
     handler: BaseHTTPRequestHandler
+    closed: threading.Event = field(default_factory=threading.Event)
 
     @property
     def message(self) -> Any:
@@ -75,6 +77,23 @@ class Asked:
         self.handler.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
         self.handler.wfile.flush()
 
+    def linger(self) -> None:
+        """Begin a stream, and wait until the client has closed it."""
+        try:
+            self.handler.send_response(200)
+            self.handler.send_header("Content-Type", "text/event-stream")
+            self.handler.end_headers()
+            self.handler.wfile.flush()
+            self.handler.connection.settimeout(PATIENCE)
+            self.handler.connection.recv(1)
+        finally:
+            self.handler.close_connection = True
+            self.closed.set()
+
+    def wait_for_end(self) -> None:
+        """Wait until the client has closed the stream."""
+        assert self.closed.wait(PATIENCE)
+
     def hang_up(self) -> None:
         """Close the connection in the middle of the answer."""
         self.handler.close_connection = True
@@ -98,9 +117,10 @@ Script = Callable[[Asked], None]
 class FarServer:
     """Listens on a port of the system's choosing; `asked` holds what came, in order."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, encrypted: ssl.SSLContext | None = None) -> None:
         self.script = script
         self.asked: list[Asked] = []
+        self.connections = 0
         self._arrived = threading.Condition()
         self._connections: set[socket.socket] = set()
         far = self
@@ -111,6 +131,7 @@ class FarServer:
             def setup(self) -> None:
                 super().setup()
                 far._connections.add(self.connection)
+                far.connections += 1
 
             def finish(self) -> None:
                 far._connections.discard(self.connection)
@@ -137,6 +158,12 @@ class FarServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._scheme = "http"
+        if encrypted is not None:
+            self._scheme = "https"
+            self._server.socket = encrypted.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         )
@@ -144,7 +171,7 @@ class FarServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/mcp"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}/mcp"
 
     def wait_for(self, condition: Callable[[list[Asked]], bool]) -> None:
         """Wait until what was asked meets the condition."""

@@ -223,14 +223,10 @@ def never() -> Any:
         if asked.message and asked.message.get("method") == "notifications/cancelled":
             asked.answer(202)
             return
-        asked.handler.send_response(200)
-        asked.handler.send_header("Content-Type", "text/event-stream")
-        asked.handler.end_headers()
-        asked.handler.wfile.flush()
-        asked.handler.connection.settimeout(PATIENCE)
-        asked.handler.connection.recv(1)
-        release.set()
-        asked.handler.close_connection = True
+        try:
+            asked.linger()
+        finally:
+            release.set()
 
     script.released = release  # type: ignore[attr-defined]
     return script
