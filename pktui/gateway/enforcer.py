@@ -155,9 +155,12 @@ class Enforcer:
         `cursor` is what the page was asked for with, `next_cursor` what the next one will be.
         """
         try:
-            with self._ledger.transaction():
-                seen = self._pins.saw(definitions, cursor=cursor, next_cursor=next_cursor)
-                self._asking.redefined()
+            seen = self._pins.saw(
+                definitions,
+                cursor=cursor,
+                next_cursor=next_cursor,
+                then=self._asking.redefined,
+            )
             flagged = {tool.name: tool.flags for tool in seen if tool.flags}
             written = self._policy.saw(definitions, complete=not next_cursor, flagged=flagged)
         except PktuiError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +44,17 @@ class Pins:
         """How often the server has listed tools."""
 
     def saw(
-        self, definitions: Sequence[Mapping[str, Any]], *, cursor: str = "", next_cursor: str = ""
+        self,
+        definitions: Sequence[Mapping[str, Any]],
+        *,
+        cursor: str = "",
+        next_cursor: str = "",
+        then: Callable[[], object] = lambda: None,
     ) -> tuple[ToolSeen, ...]:
         """Record a page of what the server lists.
 
-        A name that was on an earlier page of the same listing counts with what it was there.
+        A name that was on an earlier page of the same listing counts with what it was there. `then`
+        is called together with what is written, if anything is.
         """
         listing = self._listings.get(cursor) if cursor else None
         if listing is None:
@@ -56,7 +62,11 @@ class Pins:
         position = len(listing.definitions)
         page = _with_earlier(listing, definitions)
         seen = self._catalogue.saw(
-            self._server, page, first=listing.first, position=position, flag=self._flag
+            *(self._server, page),
+            first=listing.first,
+            position=position,
+            flag=self._flag,
+            then=then,
         )
         if next_cursor:
             while len(self._listings) >= _MOST_LISTINGS:

@@ -76,13 +76,15 @@ class Catalogue:
         first: bool = False,
         position: int = 0,
         flag: Flagging = _unflagged,
+        then: Callable[[], object] = lambda: None,
     ) -> tuple[ToolSeen, ...]:
         """Compare a server's tools with the catalogue and return them in the order seen.
 
         All tools of a server never seen before are pinned; a later tool is pinned and marked
         `new`, unless it is on a later page of the server's `first` list; a changed one keeps its
         pin. Definitions without a name in text are left out. `position` counts the tools on
-        earlier pages. `flag` is asked about the definitions of each name that are not on record.
+        earlier pages. `flag` is asked about the definitions of each name that are not on record;
+        `then` is called in the transaction that puts them there.
         """
         seen = _by_name(definitions)
         known = {tool.name: tool for tool in self.tools(server)}
@@ -94,6 +96,7 @@ class Catalogue:
             }
             with self._database.transaction():
                 self._write(server, seen, flags, first=first, position=position)
+                then()
             known = {tool.name: tool for tool in self.tools(server)}
         return tuple(known[name] for name in seen if name in known)
 

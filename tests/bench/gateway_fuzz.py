@@ -68,11 +68,14 @@ def through_a_process(home: Path, lines: int, seed: int) -> Counter[str]:
     """Send lines through a real gateway; a ping after each burst tells that it lives."""
     counts: Counter[str] = Counter()
     received = home / "received"
+    sent = {b""}
     random = Random(seed)
     with RunningGateway("fuzz", "--", *plain_server("--lax", "--received", str(received))) as it:
         while counts["lines"] < lines:
             for _ in range(BURST):
-                it.send(client_line(random))
+                line = client_line(random)
+                sent.add(line)
+                it.send(line)
                 counts["lines"] += 1
             mark = f"mark {counts['lines']}"
             it.request("ping", mark)
@@ -83,6 +86,8 @@ def through_a_process(home: Path, lines: int, seed: int) -> Counter[str]:
         if it.hang_up() != 0:
             raise Broken(f"the gateway ended badly: {it.all_words()[-2000:]}", b"")
     for line in received.read_bytes().split(b"\n"):
+        if line not in sent and b'"mark ' not in line:
+            raise Broken("a line was changed on its way", line)
         counts["forwarded"] += bool(line)
         for method, params in methods(line):
             name = params.get("name")
