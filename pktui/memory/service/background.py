@@ -124,9 +124,12 @@ class Background:
 
     def _tidy(self, store: Store) -> None:
         quiet = self._untidy and self._activity.idle_seconds() >= QUIET_S
-        if quiet or store.upkeep_due():
+        due = store.upkeep_due(quiet=quiet)
+        if quiet:
             self._untidy = False
-            store.optimize()
+        if due:
+            store.optimize(worn_only=True, quiet=quiet)
+        if due or quiet:
             store.save_index(quiet=quiet)
             give_back()
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = timedelta(hours=1)
 MOST_AT_ONCE = 1000
 """Items a list or a search returns at the most."""
-COMMITS_BEFORE_UPKEEP = 40
+_WORN = 0.25
 
 
 class Store:
@@ -290,16 +290,25 @@ class Store:
         """Drop all vectors; returns how many texts wait for `embed_pending` now."""
         return self._meaning.reindex()
 
-    def upkeep_due(self) -> bool:
-        """Tell whether enough was committed since `optimize` that it should run now."""
-        commits = sum(table.commits for table in self._state.tables)
-        return commits + self._state.vectors.commits >= COMMITS_BEFORE_UPKEEP
+    def upkeep_due(self, *, quiet: bool = False) -> bool:
+        """Tell whether enough was committed since `optimize` that it should run now.
 
-    def optimize(self) -> None:
-        """Merge small files and clear old versions away; others may read and write meanwhile."""
+        Less is enough where it is `quiet`, as nobody waits; more is needed for a large store.
+        """
+        wear = sum(table.wear(quiet=quiet, weight=1) for table in self._state.tables)
+        return wear + self._state.vectors.wear(quiet=quiet) >= 1
+
+    def optimize(self, *, worn_only: bool = False, quiet: bool = True) -> None:
+        """Merge small files and clear old versions away; others may read and write meanwhile.
+
+        `worn_only` leaves the tables alone that had but a small part in making it due.
+        """
+        least = _WORN if worn_only else 0.0
         for table in self._state.tables:
-            table.compact()
-        self._state.vectors.compact()
+            if table.wear(quiet=quiet, weight=1) >= least:
+                table.compact()
+        if self._state.vectors.wear(quiet=quiet) >= least:
+            self._state.vectors.compact()
 
     def save_index(self, *, quiet: bool) -> bool:
         """Write the search index to disk where enough came since; `quiet` where nobody waits.

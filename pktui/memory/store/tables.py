@@ -27,6 +27,9 @@ _KEEP_VERSIONS = timedelta(milliseconds=1)
 """Older versions go at once: this process is the only reader, and a read that raced is repeated."""
 _READ_ATTEMPTS = 4
 _BATCH_ROWS = 4096
+_BUSY_LIMITS = 40, 5_000
+_QUIET_LIMITS = 1, 25_000
+"""Commits that call for a compaction: at the least, and one for so many rows of the table."""
 _SOURCE_LINE = re.compile(r", /\S+\.rs:\d+:\d+|^lance error: ")
 """What the library adds for its own developers."""
 
@@ -106,6 +109,17 @@ class Table:
         """Return the number of rows."""
         with self._errors("could not be read"):
             return int(self._inner.count_rows())
+
+    def wear(self, *, quiet: bool, weight: int) -> float:
+        """Return how far the table is from having to be compacted, 1 and more: it has to be.
+
+        A compaction writes most of a table anew, so that a large one is compacted more seldom, and
+        one with wide rows, `weight` times as wide as others, more seldom still.
+        """
+        if not self.commits:
+            return 0.0
+        least, rows = _QUIET_LIMITS if quiet else _BUSY_LIMITS
+        return self.commits / max(least, weight * self.count() // rows)
 
     def compact(self) -> None:
         """Merge small files, and remove what older versions alone refer to; if there is any."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pktui.memory.store.tables import Database, Table
 
 _NAME = "vectors"
+_WEIGHT = 5
+"""A vector is so many times as wide as a message."""
 _COLUMNS = ["kind", "ref_id", "start", "end", "vector"]
 
 Kind = Literal["message", "entry"]
@@ -122,10 +124,9 @@ class VectorTable:
         """Return the number of vectors."""
         return self._table.count() if self._table is not None else 0
 
-    @property
-    def commits(self) -> int:
-        """Commits since the last compaction."""
-        return self._table.commits if self._table is not None else 0
+    def wear(self, *, quiet: bool) -> float:
+        """Return how far the table is from having to be compacted, 1 and more: it has to be."""
+        return self._table.wear(quiet=quiet, weight=_WEIGHT) if self._table is not None else 0.0
 
     def compact(self) -> None:
         """Merge small files and clear old versions away."""

@@ -196,6 +196,22 @@ def test_single_appends_leave_few_files(place: Path) -> None:
         assert store.messages(session.id, limit=1000).total == 150
 
 
+def test_a_large_table_is_compacted_more_seldom(place: Path) -> None:
+    database = Database(place)
+    table = database.table("marks", schema.MARKS)
+    for _ in range(3):
+        table.append(pa.table({"kind": ["x"], "value": [1]}, schema=schema.MARKS))
+    assert table.wear(quiet=True, weight=1) == 3
+    assert table.wear(quiet=False, weight=1) == 3 / 40
+    many = {"kind": ["x"] * 300_000, "value": [1] * 300_000}
+    table.append(pa.table(many, schema=schema.MARKS))
+    assert table.wear(quiet=True, weight=1) == 4 / 12
+    assert table.wear(quiet=True, weight=5) == 4 / 60
+    assert table.wear(quiet=False, weight=1) == 4 / 60
+    table.compact()
+    assert table.wear(quiet=True, weight=1) == 0
+
+
 def test_a_read_that_loses_its_files_to_a_compaction_is_repeated(place: Path) -> None:
     class Vanishing:
         tries = 0
