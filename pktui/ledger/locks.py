@@ -28,6 +28,7 @@ def check_writable(path: Path) -> None:
             sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
         ) as connection:
             connection.execute("BEGIN IMMEDIATE")
+            connection.execute("UPDATE chain SET seq = seq WHERE 0")  # fails where BEGIN does not
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
