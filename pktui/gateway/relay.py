@@ -105,6 +105,7 @@ class Relay:
                 if line.strip():
                     self._take(jsonrpc.parse(line, self._limits), calls)
             except Refused as refused:
+                self._decide(calls)
                 self.refuse(refused, line.head if isinstance(line, TooLong) else line)
         self._decide(calls)
 

@@ -189,7 +189,9 @@ JSON_VALUES = st.recursive(
 
 @settings(derandomize=True, max_examples=300, deadline=None)
 @given(st.dictionaries(st.text(), JSON_VALUES, max_size=3), st.booleans())
-def test_compact_and_spaced_lines_mean_the_same(arguments: dict[str, Any], ascii_only: bool) -> None:
+def test_compact_and_spaced_lines_mean_the_same(
+    arguments: dict[str, Any], ascii_only: bool
+) -> None:
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
     message["params"] = {"name": "echo", "arguments": arguments}
 

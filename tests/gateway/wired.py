@@ -50,10 +50,14 @@ class Wired:
     """A relay over a house's Enforcer, driven by hand."""
 
     def __init__(
-        self, house: House, pace: Pace | None = None, limits: Limits | None = None
+        self,
+        house: House,
+        pace: Pace | None = None,
+        limits: Limits | None = None,
+        client: Mailbox | None = None,
     ) -> None:
         self.house = house
-        self.client = Mailbox()
+        self.client = client or Mailbox()
         self.server = Mailbox()
         self.names: list[str] = []
         ids = itertools.count(1)
