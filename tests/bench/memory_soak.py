@@ -91,8 +91,14 @@ class Soak:
         return threading.Thread(target=run)
 
 
-def soak(paths: Paths, connect: Connect, seconds: float, clients: int) -> Soak:
-    """Run clients for so long, with one kill in the middle, and return what they did."""
+def soak(
+    paths: Paths,
+    connect: Connect,
+    seconds: float,
+    clients: int,
+    end: signal.Signals = signal.SIGKILL,
+) -> Soak:
+    """Run clients for so long, end the service in the middle, and return what they did."""
     warm = connect(Identity("soak"))
     warm.sessions()
     warm.close()
@@ -103,7 +109,7 @@ def soak(paths: Paths, connect: Connect, seconds: float, clients: int) -> Soak:
     for thread in threads:
         thread.start()
     time.sleep(seconds / 2)
-    os.kill(int(paths.memory_lock.read_text()), signal.SIGKILL)
+    os.kill(int(paths.memory_lock.read_text()), end)
     for thread in threads:
         thread.join()
     if done.failures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -32,10 +33,11 @@ class SmallServices:
             if listens(self._paths.memory_socket):
                 return
             command = [sys.executable, "-m", "tests.support.small_service"]
-            self._started.append(subprocess.Popen(command))
             for _ in range(1_000):
                 if listens(self._paths.memory_socket):
                     return
+                if all(process.poll() is not None for process in self._started):
+                    self._started.append(subprocess.Popen(command))
                 threading.Event().wait(0.02)
             raise AssertionError("the service did not start")
 
@@ -59,15 +61,16 @@ def services(paths: Paths) -> Iterator[SmallServices]:
 
 
 @pytest.mark.timeout(180)
-def test_ten_clients_lose_nothing_when_the_service_is_killed(
-    paths: Paths, services: SmallServices
+@pytest.mark.parametrize(("end", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 0)])
+def test_ten_clients_lose_nothing_when_the_service_is_ended(
+    paths: Paths, services: SmallServices, end: signal.Signals, status: int
 ) -> None:
-    done = memory_soak.soak(paths, services.connect, seconds=4, clients=10)
+    done = memory_soak.soak(paths, services.connect, seconds=4, clients=10, end=end)
     assert min(done.logged.values()) > 0
     assert done.imported > 0
     assert done.searches
     memory_soak.check(done)
     memory_soak.until_indexed(services.connect, patience_s=60)
-    assert services.end() == [-9, 0]
+    assert services.end() == [status, 0]
     assert memory_soak.check(done) == sum(done.logged.values()) + done.imported * 20
     memory_soak.until_indexed(services.connect, patience_s=60)
