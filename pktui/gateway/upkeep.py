@@ -25,8 +25,8 @@ _END_SECONDS: Final = 2.0
 _BETWEEN_SECONDS: Final = 0.02
 """Between two pieces of a prune, so that decisions come in between."""
 _IDLE_US: Final = 60_000_000
-_COMPACT_BYTES: Final = 256_000_000
-"""What is larger takes so long to compact that a call might not wait for it."""
+_COMPACT_BYTES: Final = 64_000_000
+"""What is larger takes longer to compact than a call that comes in between may wait."""
 
 
 class Upkeep:

@@ -93,6 +93,27 @@ def test_gateways_prune_what_is_too_old(paths: Paths, monkeypatch: pytest.Monkey
     assert (verification.ok, verification.base_seq) == (True, 500)
 
 
+@pytest.mark.parametrize("others", [1, 2])
+def test_space_is_given_back_where_nobody_else_serves(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    monkeypatch.setattr("pktui.gateway.upkeep._IDLE_US", -1)
+    monkeypatch.setattr("pktui.ledger.retention._COMPACT_PAGES", 50)
+    ledger = Ledger.open(paths.ledger_file, clock=lambda: 1)
+    for _ in range(500):
+        ledger.events.append("note", reason="x" * 2000)
+    for _ in range(others):
+        ledger.presence.announce("gateway")
+    upkeep = Upkeep(paths, AuditSettings(keep_days=1), pytest.fail)
+    own = Ledger.open(paths.ledger_file, audit=AuditSettings(keep_days=1))
+    upkeep._look(own)
+    free = own.retention.space().free
+    assert ledger.events.verify().ok
+    own.close()
+    ledger.close()
+    assert (free == 0) == (others == 1)
+
+
 @pytest.fixture
 def _counted(paths: Paths) -> None:
     limit = {"counter": "n", "window": "hour", "max": 3, "scope": "server"}
