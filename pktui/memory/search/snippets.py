@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pktui.memory.records import Mark
-from pktui.memory.search.tokens import spans, terms
+from pktui.memory.search.tokens import marked_words, terms
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -17,12 +17,31 @@ LENGTH = 240
 """Characters of a snippet, ellipses not counted."""
 
 
+class Wanted(dict[str, bool]):
+    """Whether a word has one of the terms; remembered, as the hits of a search share words."""
+
+    def __init__(self, terms: Collection[str]) -> None:
+        super().__init__()
+        self.terms = frozenset(terms)
+        self._initials = frozenset(term[0] for term in terms)
+
+    def __missing__(self, word: str) -> bool:
+        self[word] = self._may(word) and not self.terms.isdisjoint(terms(word))
+        return self[word]
+
+    def _may(self, word: str) -> bool:
+        """Tell whether a term of the word may begin with a right letter; a stem takes longer."""
+        if word.isascii() and (word.islower() or word.istitle() or word.isupper()):
+            return word[0].lower() in self._initials or not word.isalpha()
+        return True
+
+
 def snippet(
-    text: str, wanted: Collection[str], exact: Sequence[str], passage: Passage | None
+    text: str, wanted: Wanted, exact: Sequence[str], passage: Passage | None
 ) -> tuple[str, tuple[Mark, ...]]:
     """Return the part of the text with the most that was asked for, and the marks in it.
 
-    `wanted` are terms, `exact` texts to find as they stand. `passage` is where the meaning lies;
+    `exact` are texts to find as they stand. `passage` is where the meaning lies;
     words that match within it decide, else its beginning.
     """
     found = _matches(text, wanted, exact)
@@ -36,25 +55,14 @@ def snippet(
     return _cut(text, start, end, marks)
 
 
-def _matches(text: str, wanted: Collection[str], exact: Sequence[str]) -> list[tuple[int, int]]:
-    initials = {term[0] for term in wanted}
+def _matches(text: str, wanted: Wanted, exact: Sequence[str]) -> list[tuple[int, int]]:
     found = [
-        (start, end)
-        for start, end in (spans(text) if wanted else ())
-        if _may_match(text[start:end], initials)
-        and not set(terms(text[start:end])).isdisjoint(wanted)
+        match.span() for match in (marked_words(text) if wanted.terms else ()) if wanted[match[0]]
     ]
     for phrase in exact:
         pattern = re.escape(phrase)
         found += [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)]
     return _merged(sorted(found))
-
-
-def _may_match(word: str, initials: Collection[str]) -> bool:
-    """Tell whether a term of the word may begin with one of the letters; cutting costs more."""
-    if word.isascii() and (word.islower() or word.istitle() or word.isupper()):
-        return word[0].lower() in initials or not word.isalpha()
-    return True
 
 
 def _merged(found: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -11,8 +11,12 @@ import re
 import unicodedata
 from functools import lru_cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from pktui.memory.search.stem import stem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
@@ -170,6 +174,11 @@ STOP_WORDS = frozenset(
 def words(text: str) -> list[str]:
     """Return the words of the text as they stand, in order; scripts without spaces in runs."""
     return _WORD.findall(text if text.isascii() else unicodedata.normalize("NFC", text))
+
+
+def marked_words(text: str) -> Iterator[re.Match[str]]:
+    """Yield where each word of the text is; scripts without spaces by character."""
+    return _MARKED.finditer(text)
 
 
 def spans(text: str) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from pktui.memory.search.bm25 import query_terms, weigh
 from pktui.memory.search.dates import mentioned
 from pktui.memory.search.filters import ENTRY_KEYS, MESSAGE_KEYS
 from pktui.memory.search.question import Question, read_mode, read_question
-from pktui.memory.search.snippets import snippet
+from pktui.memory.search.snippets import Wanted, snippet
 from pktui.memory.store.loading import entry_text, message_at
 from pktui.memory.store.scope import (
     Bools,
@@ -53,6 +53,7 @@ class _Search:
     limit: int
     note: str = ""
     vector: Vectors | None = None
+    wanted: Wanted = field(default_factory=lambda: Wanted(()))
 
 
 class Finding:
@@ -123,6 +124,8 @@ class Finding:
         required = search.question.exact if search.mode == "exact" else search.question.phrases
         for phrase in required:
             allowed = search.texts.holding(phrase, allowed)
+        if search.mode != "exact":
+            search = replace(search, wanted=Wanted(query_terms(search.question.words)))
         return search, self._rank(search, allowed)
 
     def _with_vector(self, search: _Search) -> _Search:
@@ -167,8 +170,7 @@ class Finding:
 
 
 def _shown(search: _Search, text: str, passage: Passage | None) -> tuple[str, tuple[Mark, ...]]:
-    wanted = () if search.mode == "exact" else query_terms(search.question.words)
-    return snippet(text, wanted, search.question.exact, passage)
+    return snippet(text, search.wanted, search.question.exact, passage)
 
 
 def _with_possible_mode(search: _Search) -> _Search:

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from pktui.memory.embed import Passage
 from pktui.memory.search.bm25 import query_terms
-from pktui.memory.search.snippets import LENGTH, snippet
+from pktui.memory.search.snippets import LENGTH, Wanted, snippet
 
 FILLER = "nothing to see here " * 40
 
 
 def shown(text: str, query: str, passage: Passage | None = None) -> tuple[str, list[str]]:
-    part, marks = snippet(text, query_terms(query.split()), [query], passage)
+    part, marks = snippet(text, Wanted(query_terms(query.split())), [query], passage)
     return part, [part[mark.start : mark.end] for mark in marks]
 
 
@@ -49,7 +49,7 @@ def test_a_phrase_is_marked_as_one() -> None:
 )
 def test_marks_lie_within_the_snippet_and_do_not_overlap(text: str, query: str, start: int) -> None:
     passage = Passage(min(start, len(text)), len(text))
-    part, marks = snippet(text, query_terms([query]), [query], passage)
+    part, marks = snippet(text, Wanted(query_terms([query])), [query], passage)
     assert len(part) <= LENGTH + 2
     ends = [0]
     for mark in marks:
