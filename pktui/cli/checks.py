@@ -132,7 +132,8 @@ def _refusal(directory: Path) -> str:
 
 
 def servers(paths: Paths) -> Iterator[Check]:
-    """Check the list of servers, and that their commands can be found."""
+    """Check the list of servers, and that those in use have what they need to be started."""
+    from pktui.gateway.preparing import prepared
     from pktui.gateway.servers import load_servers
 
     try:
@@ -141,7 +142,14 @@ def servers(paths: Paths) -> Iterator[Check]:
         yield _failed("servers", error)
         return
     yield Check("servers", "ok", f"{len(entries)} configured: {', '.join(entries)}")
-    for entry in entries.values():
+    for written in entries.values():
+        if written.disabled:
+            continue
+        try:
+            entry = prepared(written, os.environ)
+        except PktuiError as error:
+            yield Check(f"server {written.name}", "warn", error.what, error.cure)
+            continue
         if entry.command and shutil.which(entry.command, path=entry.env.get("PATH")) is None:
             cure = f"Install it, or mend its entry in {paths.servers_file}"
             yield Check(f"server {entry.name}", "warn", f"no command {entry.command!r}", cure)

@@ -187,3 +187,23 @@ def test_little_room_on_the_disk_is_said(
     usage = shutil.disk_usage("/")._replace(free=free)
     monkeypatch.setattr("pktui.cli.checks.shutil.disk_usage", lambda _path: usage)
     assert checks.disk(paths).state == state
+
+
+@pytest.mark.parametrize(
+    ("entry", "found_there"),
+    [
+        ({"command": "${SHELL_HERE:-sh}"}, None),
+        ({"command": "no-such-command", "disabled": True}, None),
+        ({"command": "sh", "env": {"A": "${UNSET_HERE}"}}, "UNSET_HERE, which is not set"),
+        ({"url": "https://example.com/sse", "type": "sse"}, "its type is sse"),
+    ],
+)
+def test_a_server_that_could_not_be_started_is_named(
+    used: Paths, entry: dict[str, object], found_there: str | None
+) -> None:
+    used.servers_file.write_text(json.dumps({"mcpServers": {"odd": entry}}))
+    check = found(used).get("server odd")
+    assert (check is None) == (found_there is None)
+    if check is not None:
+        assert found_there is not None
+        assert (check.state, found_there in check.found) == ("warn", True)

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pktui.errors import PktuiError, SettingsError, UnknownServer
-from pktui.gateway.servers import find_server, load_servers, server_of_command
+from pktui.errors import PktuiError, SettingsError, UnknownServer, UsageError
+from pktui.gateway.preparing import prepared
+from pktui.gateway.servers import (
+    find_server,
+    load_servers,
+    read_headers,
+    server_of_command,
+    server_of_url,
+)
+from pktui.settings import bundled
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -125,6 +133,41 @@ def test_a_command_by_hand_is_named_after_its_program(
 ) -> None:
     server = server_of_command(name, command)
     assert (server.name, server.command, server.args) == (expected, command[0], tuple(command[1:]))
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "expected"),
+    [
+        ("", "https://mcp.example.com/x?y", "mcp.example.com"),
+        ("", "http://[::1]:80/", "server"),
+        ("given", "https://h/", "given"),
+        ("", "nonsense", "server"),
+    ],
+)
+def test_a_url_by_hand_is_named_after_its_host(name: str, url: str, expected: str) -> None:
+    server = server_of_url(name, url, {"A": "b"})
+    assert (server.name, server.url, server.headers) == (expected, url, {"A": "b"})
+
+
+def test_headers_by_hand_are_read_and_a_slip_is_named_without_the_value() -> None:
+    assert read_headers(["A: b:c", "D:e "]) == {"A": "b:c", "D": "e"}
+    for slip in ("s3cret", ": s3cret"):
+        with pytest.raises(UsageError) as caught:
+            read_headers([slip])
+        assert "s3cret" not in str(caught.value)
+
+
+def test_the_sample_is_read_and_can_be_started(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths.config_dir.mkdir(parents=True)
+    paths.servers_file.write_bytes(bundled("config", "servers.json").read_bytes())
+    servers = load_servers(paths)
+    assert list(servers) == ["memory", "files", "git", "far"]
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert prepared(servers["git"], {"HOME": "/home/ada"}).cwd == Path("/home/ada/work")
+    assert servers["far"].disabled
+    assert not any(server.problem for server in servers.values())
 
 
 def test_a_command_by_hand_cannot_pass_for_the_memory() -> None:
