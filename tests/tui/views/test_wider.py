@@ -219,12 +219,9 @@ async def test_keys_of_the_queue_do_nothing_while_what_stands_has_the_focus(hous
         assert "x revokes" in at.screen_text()
 
 
-@BOTH
-async def test_everything_is_stopped_and_released_only_on_purpose(
-    house: House, size: tuple[int, int]
-) -> None:
+async def test_everything_is_stopped_and_released_only_on_purpose(house: House) -> None:
     asked = house.ask()
-    async with desk(house, "approvals", size) as at:
+    async with desk(house, "approvals", SMALL) as at:
         await at.press("K")
         assert "Stop everything?" in at.screen_text()
         await at.press("enter")
@@ -352,15 +349,14 @@ async def test_read_only_changes_nothing(house: House) -> None:
         assert house.status(asked) == "pending"
 
 
-@BOTH
-async def test_hostile_text_is_shown_as_text(house: House, size: tuple[int, int]) -> None:
+async def test_hostile_text_is_shown_as_text(house: House) -> None:
     hostile = HOSTILE.replace("\ud800", "")
     house.other.catalogue.saw(hostile, [{"name": hostile, "description": hostile}])
     ask: dict[str, Any] = {"server": hostile, "caller": Caller(hostile, "", "s", hostile)}
     stand(house, house.ask(hostile, {hostile: hostile}, **ask), exact=True)
     house.ask(hostile, {"n": 1}, **ask)
     house.other.catalogue.saw(hostile, [{"name": hostile, "description": f"{hostile}\n{hostile}"}])
-    async with desk(house, "approvals", size) as at:
+    async with desk(house, "approvals", SMALL) as at:
         shown = at.screen_text()
         await ready(at)
         shown += at.screen_text()
