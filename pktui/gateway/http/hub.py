@@ -74,7 +74,7 @@ class Hub:
         """Return a server; raises `Refusal` where the grant does not open it, or there is none."""
         if not grant.opens(name):
             raise Refusal(HTTPStatus.FORBIDDEN, f"grant {grant.name} does not open this server")
-        if name not in self._entries:
+        if name not in self._entries or self._entries[name].disabled:
             raise Refusal(HTTPStatus.NOT_FOUND, "no server of this name is configured")
         return self._entries[name]
 

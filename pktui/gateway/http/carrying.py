@@ -1,0 +1,94 @@
+"""What every request to a server behind a URL has: a relay, and events that pass through it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import httpx2
+import msgspec
+
+from pktui.gateway import headers as names
+from pktui.gateway.http.outbox import Outbox
+from pktui.gateway.http.protocol import JSON
+from pktui.gateway.lines import HEAD, TooLong
+from pktui.gateway.relay import client_name
+from pktui.gateway.sse import Event, EventCutter
+from pktui.ledger.records import Caller
+
+if TYPE_CHECKING:
+    from pktui.gateway.http.asked import Asked
+    from pktui.gateway.http.far import Far
+    from pktui.gateway.jsonrpc import Message
+
+
+class Carrying:
+    """One HTTP request of a client; `message` is what was posted, None where nothing was."""
+
+    def __init__(self, far: Far, asked: Asked, message: Message | None) -> None:
+        self._far = far
+        self._asked = asked
+        self._reply = asked.reply
+        self._work = asked.work
+        self._outbox = Outbox(asked.work.loop)
+        self._resumable = False
+        session = asked.session
+        if session is not None:
+            self._caller, self._pending = session.caller, session.pending
+        else:
+            self._pending = asked.floor.pending(asked.grant, asked.scope)
+            self._caller = asked.floor.caller(asked.grant, client_name(message) if message else "")
+        if message is not None and message.method == "initialize" and session is None:
+            self._caller = Caller("", asked.grant.name, os.urandom(16).hex(), "")
+        self._relay = asked.floor.relay(
+            self._caller,
+            self._pending,
+            self._outbox.to_client,
+            self._outbox.to_server,
+            self._named,
+        )
+
+    def _named(self, agent: str) -> None:
+        self._caller = msgspec.structs.replace(self._caller, agent=agent)
+
+    async def _pump(self, response: httpx2.Response) -> None:
+        cutter = EventCutter(self._asked.floor.answer_limit)
+        async for chunk in response.aiter_bytes():
+            for event in cutter.feed(chunk):
+                await self._pass(event)
+
+    async def _pass(self, event: Event) -> None:
+        """Pass on an event; what carries no message, or none for the client, keeps its id."""
+        self._resumable = self._resumable or (
+            event.id is not None and self._asked.session is not None
+        )
+        lines: list[bytes] = []
+        if event.too_large:
+            lines = await self._police(TooLong(event.data[:HEAD]))
+        elif event.is_message:
+            lines = await self._police(event.data)
+        for line in lines[:-1]:
+            await self._reply.event(line)
+        if lines or event.id is not None or event.retry_ms is not None:
+            await self._reply.event(lines[-1] if lines else b"", event.id, event.retry_ms)
+
+    async def _police(self, line: bytes | TooLong) -> list[bytes]:
+        """Give the relay a message of the server; return what the client gets of it."""
+        await self._work.run(self._relay.from_server, line)
+        lines = []
+        while (item := self._outbox.take()) is not None:
+            if item.to == "client":
+                lines.append(item.line)
+            else:
+                await self._send_back(item.line)
+        return lines
+
+    async def _send_back(self, line: bytes) -> None:
+        """Send the server an answer that the relay gave in the client's place."""
+        wanted = (names.SESSION, names.VERSION, "accept")
+        headers = {name: value for name in wanted if (value := self._asked.headers.get(name))}
+        try:
+            async with self._far.open("POST", headers | {"content-type": JSON}, line):
+                return
+        except httpx2.HTTPError as error:
+            self._asked.floor.log(self._far.lost(error))

@@ -1,0 +1,212 @@
+"""A message that a client posted for a server behind a URL, and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import httpx2
+import msgspec
+
+from pktui.gateway import headers as names
+from pktui.gateway import jsonrpc
+from pktui.gateway.http.carrying import Carrying
+from pktui.gateway.http.far import KEPT_BACK, media_type, passed_back, read_whole
+from pktui.gateway.http.protocol import (
+    EVENTS,
+    JSON,
+    KEEP_ALIVE,
+    REQUEST_CANCELLED,
+    accepts,
+    is_modern,
+    passed_on,
+    prompt,
+    status_of,
+)
+from pktui.gateway.http.sessions import Session
+
+if TYPE_CHECKING:
+    from pktui.gateway.http.asked import Asked
+    from pktui.gateway.http.far import Far
+    from pktui.gateway.http.outbox import Item
+    from pktui.gateway.http.sessions import Sessions
+    from pktui.gateway.jsonrpc import Message
+
+_SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,512}")
+
+
+class _Head(msgspec.Struct):
+    method: msgspec.Raw = msgspec.Raw()
+
+
+_HEAD: Final = msgspec.json.Decoder(_Head)
+
+
+class Posted(Carrying):
+    """One posted message."""
+
+    def __init__(self, far: Far, asked: Asked, sessions: Sessions, message: Message) -> None:
+        super().__init__(far, asked, message)
+        self._sessions = sessions
+        self._message = message
+        self._carried = False
+
+    def cancelled(self) -> None:
+        """Answer a held request that the client has cancelled."""
+        if not self._carried and self._message.kind == "request":
+            self._outbox.to_client(
+                jsonrpc.error_line(
+                    REQUEST_CANCELLED, "the request was cancelled", self._message.id_text
+                )
+            )
+
+    async def post(self) -> None:
+        """Take the message, and answer it where it is a request."""
+        message = self._message
+        session, key = self._asked.session, message.id
+        try:
+            if session is not None and key is not None and message.kind == "request":
+                session.under_way.setdefault(key, self)
+            await self._work.run(self._relay.take, message)
+            await (self._answer() if message.kind == "request" else self._acknowledge())
+        finally:
+            if session is not None and key is not None and session.under_way.get(key) is self:
+                del session.under_way[key]
+            if key is not None and not self._reply.ended and not self._resumable:
+                self._work.soon(self._relay.cancel, key)
+
+    async def _answer(self) -> None:
+        while True:
+            item = await self._next()
+            if item.to == "server":
+                self._carried = True
+                await self._carry(item.line)
+                return
+            if not _HEAD.decode(item.line).method:
+                await self._reply.message(status_of(item.line, modern=self._modern), item.line)
+                return
+            if self._streams:
+                await self._reply.event(item.line)
+
+    async def _next(self) -> Item:
+        """Return the next message of the relay; a client that waits for it is shown so."""
+        patience = prompt(modern=self._modern)
+        while (item := self._outbox.take()) is None:
+            try:
+                async with asyncio.timeout(patience):
+                    await self._outbox.wait()
+            except TimeoutError:
+                patience = KEEP_ALIVE
+                if self._streams:
+                    await self._reply.comment()
+        return item
+
+    async def _acknowledge(self) -> None:
+        item = self._outbox.take()
+        if item is None:
+            await self._reply.bare(HTTPStatus.ACCEPTED)
+        elif item.to == "client":
+            await self._reply.message(HTTPStatus.BAD_REQUEST, item.line)
+        else:
+            await self._carry(item.line)
+
+    @property
+    def _modern(self) -> bool:
+        return is_modern(self._asked.headers, self._message)
+
+    @property
+    def _streams(self) -> bool:
+        return accepts(self._asked.headers, EVENTS)
+
+    async def _carry(self, line: bytes) -> None:
+        headers = dict(passed_on(self._asked.headers, modern=self._modern)) | {"content-type": JSON}
+        try:
+            async with self._far.open("POST", headers, line) as response:
+                await self._receive(response)
+        except httpx2.HTTPError as error:
+            await self._fail(HTTPStatus.BAD_GATEWAY, self._far.lost(error))
+
+    async def _receive(self, response: httpx2.Response) -> None:
+        status, kind = response.status_code, media_type(response)
+        request = self._message.kind == "request"
+        if status in KEPT_BACK or 300 <= status < 400:
+            await self._fail(HTTPStatus.BAD_GATEWAY, self._unusable(status))
+        elif not self._note_session(response):
+            await self._fail(HTTPStatus.BAD_GATEWAY, f"server {self._far.name} mixes sessions up")
+        elif not request and status < 300:
+            await self._reply.bare(status, passed_back(response))
+        elif kind == EVENTS and status < 300:
+            await self._reply.stream(passed_back(response))
+            await self._pump(response)
+            await self._end_stream()
+        elif kind == JSON:
+            await self._single(response)
+        elif request:
+            why = f"server {self._far.name} answered HTTP {status} without a message"
+            await self._fail(status if status >= 400 else HTTPStatus.BAD_GATEWAY, why)
+        else:
+            await self._reply.bare(status, passed_back(response))
+
+    def _note_session(self, response: httpx2.Response) -> bool:
+        """Keep the session that begins, forget one that has ended; False for an id of another's."""
+        asked, status = self._asked, response.status_code
+        if asked.session is not None:
+            if status == HTTPStatus.NOT_FOUND and not self._modern:
+                self._sessions.forget(asked.session)
+            return True
+        given = response.headers.get(names.SESSION)
+        if self._message.method != "initialize" or given is None or status >= 300:
+            return True
+        if not _SESSION_ID.fullmatch(given):
+            return False
+        session = Session(given, asked.grant, asked.floor, self._caller, self._pending)
+        self._work.soon(asked.floor.desk.named, self._caller.agent)
+        return self._sessions.add(session)
+
+    async def _single(self, response: httpx2.Response) -> None:
+        """Pass on an answer that came as one JSON message."""
+        body = await read_whole(response, self._asked.floor.answer_limit)
+        if body is None:
+            await self._fail(
+                HTTPStatus.BAD_GATEWAY, "the server's answer is too large to be looked at"
+            )
+            return
+        lines = await self._police(body)
+        if self._message.id is not None and self._message.id in self._pending.in_flight:
+            await self._work.run(self._relay.close, self._message.id, "error")
+        if lines:
+            await self._reply.message(response.status_code, lines[-1], passed_back(response))
+        elif self._message.kind == "request":
+            why = f"server {self._far.name} answered with no message"
+            await self._fail(HTTPStatus.BAD_GATEWAY, why)
+        else:
+            await self._reply.bare(response.status_code, passed_back(response))
+
+    async def _end_stream(self) -> None:
+        """End the stream; a request whose answer can no longer come is answered."""
+        key = self._message.id
+        if key is not None and not self._resumable and key in self._pending.in_flight:
+            await self._fail(
+                HTTPStatus.BAD_GATEWAY,
+                f"server {self._far.name} ended the stream without an answer",
+            )
+        else:
+            await self._reply.end()
+
+    async def _fail(self, status: int, why: str) -> None:
+        """Answer in the place of a server that does not."""
+        message = self._message
+        request_id = jsonrpc.NULL
+        if message.kind == "request" and message.id is not None:
+            request_id = message.id_text
+            await self._work.run(self._relay.close, message.id, "lost")
+        line = jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
+        await self._reply.message(status, line)
+
+    def _unusable(self, status: int) -> str:
+        name = self._far.name
+        if status in KEPT_BACK:
+            return f"server {name} refused pktui's credentials (HTTP {status}); check its headers"
+        return f"server {name} answered with a redirect (HTTP {status}); check its url"
