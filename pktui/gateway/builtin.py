@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from queue import Full, Queue
 from typing import TYPE_CHECKING, Final
 
@@ -43,7 +43,7 @@ class MemoryServer:
         self._identity = identity
         self._deliver: Deliver = _nowhere
         self._log = log
-        self._waiting: Queue[bytes] = Queue(CAPACITY)
+        self._waiting: Queue[bytes | None] = Queue(CAPACITY)
         self._client: tuple[Identity, MemoryClient] | None = None
         self._version = ""
 
@@ -74,7 +74,8 @@ class MemoryServer:
 
     def end(self, patience: float) -> int:
         """Stop serving; the service itself stays for others until it has been idle."""
-        del patience
+        with suppress(Full):
+            self._waiting.put(None, timeout=patience)
         return 0
 
     def _queue(self, line: bytes) -> None:
@@ -91,8 +92,7 @@ class MemoryServer:
             self._log(str(error))
 
     def _carry(self) -> None:
-        while True:
-            line = self._waiting.get()
+        while (line := self._waiting.get()) is not None:
             try:
                 answer = self._ask(line)
             except PktuiError as error:
@@ -100,6 +100,8 @@ class MemoryServer:
             else:
                 if answer:
                     self._deliver(answer.replace(b"\n", b" "))
+        if self._client is not None:
+            self._client[1].close()
 
     def _ask(self, line: bytes) -> bytes | None:
         client = self._client_for(self._identity())
