@@ -59,12 +59,13 @@ class Meaning:
         for corpus in (self._state.messages, self._state.knowledge):
             if not (known and corpus is self._state.messages):
                 corpus.forget_vectors(vectors.dimension)
-        first = min(self._state.messages.pending, default=_NONE) if known else 0
+        waiting = frozenset(self._state.messages.pending)
+        first = min(waiting, default=_NONE) if known else 0
         for rows in vectors.batches(f"kind = 'entry' OR ref_id >= {first}" if known else ""):
             corpus = self._corpus(rows.kind)
             gone[rows.kind] |= {one for one in rows.ids if corpus.position(one) is None}
             if rows.kind == "message" and known:
-                rows = rows.only(corpus.pending)
+                rows = rows.only(waiting)
             corpus.add_vectors(rows.ids, rows.passages, rows.vectors)
         for kind, ids in gone.items():
             if ids:

@@ -8,8 +8,9 @@ import pytest
 
 from pktui.memory.records import NewMessage
 from pktui.memory.search.corpus import Corpus
-from pktui.memory.store import Store, saved_index
+from pktui.memory.store import Store, saved_index, tables
 from tests.memory.store.conftest import ADA, BEN, embed_all, log
+from tests.memory.store.test_meaning import ByLines
 from tests.support.embedder import WordsEmbedder
 
 if TYPE_CHECKING:
@@ -122,6 +123,21 @@ def test_an_opening_reads_no_text_that_the_saved_index_holds(
     with Store.open(place, WordsEmbedder()) as store:
         assert read == ["the only new one"]
         assert store.pending_vectors() == 1
+
+
+def test_parts_of_a_text_that_lie_in_several_batches_are_all_read(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store.open(place, ByLines()) as store:
+        fill(store)
+        store.save_index(quiet=True)
+        rows = store.status().vectors
+        log(store, 1, "\n".join(f"line {number}" for number in range(10)))
+        embed_all(store)
+        assert store.status().vectors == rows + 10
+    monkeypatch.setattr(tables, "_BATCH_ROWS", 4)
+    with Store.open(place, ByLines()) as store:
+        assert store.status().vectors == rows + 10
 
 
 def test_nothing_deleted_stays_in_the_file(place: Path) -> None:
