@@ -222,3 +222,39 @@ def test_a_cancelled_request_of_a_session_is_told_and_then_let_go(never: Any) ->
             "POST notifications/cancelled",
         ]
         assert peer.lines.empty()
+
+
+# the end
+
+
+def test_the_end_waits_for_what_is_under_way() -> None:
+    ending = threading.Event()
+
+    def script(asked: Asked) -> None:
+        assert ending.wait(PATIENCE)
+        echo(asked)
+
+    with FarServer(session(script)) as far, Peer.to(far.url) as peer:
+        peer.initialize()
+        peer.send("tools/list", 1)
+        far.wait_for(lambda asked: len(asked) == 2)
+        status: list[int] = []
+        end = threading.Thread(target=lambda: status.append(peer.server.end(PATIENCE)))
+        end.start()
+        ending.set()
+        assert peer.receive()["id"] == 1
+        end.join(PATIENCE)
+        assert status == [0]
+        assert far.methods()[-1] == "DELETE"
+
+
+def test_the_end_lets_go_of_what_takes_longer(never: Any) -> None:
+    with FarServer(session(never)) as far, Peer.to(far.url) as peer:
+        peer.initialize()
+        peer.send("tools/call", 1, name="x")
+        far.wait_for(lambda asked: len(asked) == 2)
+        assert peer.server.end(0) == 0
+        assert never.released.wait(PATIENCE)
+        peer.send("tools/list", 2)
+        assert peer.lines.empty()
+        assert peer.server.end(PATIENCE) == 0
