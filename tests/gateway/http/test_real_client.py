@@ -58,7 +58,8 @@ def said(result: Any) -> str:
 async def test_a_whole_visit(running: Served, server: str, era: str) -> None:
     steps: list[float] = []
 
-    async def note(progress: float, _total: float | None, _message: str | None) -> None:
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        del total, message
         steps.append(progress)
 
     async def agree(*_: Any) -> ElicitResult:
