@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pktui.policy.document import parse_policy
+from pktui.policy.document import Action, parse_policy
 from pktui.policy.recommend import recommend
 from pktui.policy.risk import classify, split_words
 from tests.policy.build import decide, effect
@@ -136,3 +136,15 @@ def test_the_recommended_policy_asks_about_anything_but_reading() -> None:
 def test_grave_tools_are_approved_one_call_at_a_time(name: str, once: bool) -> None:
     policy = parse_policy(recommend("acme", [{"name": name}]))
     assert decide(policy, name).once is once
+
+
+def test_what_hides_in_a_definition_makes_any_tool_critical() -> None:
+    tools = [{"name": "get_user"}, {"name": "get_time"}]
+    plain, flagged = classify(tools[0]), classify(tools[0], ["bidi", "instruction"])
+    assert (plain.severity, flagged.severity, flagged.category) == ("low", "critical", "Read")
+    assert "flagged (bidi, instruction)" in flagged.why
+    policy = parse_policy(recommend("web", tools, {"get_user": ["bidi"]}))
+    assert (policy.tools["get_user"].action, policy.tools["get_time"].action) == (
+        Action.APPROVE,
+        Action.ALLOW,
+    )
