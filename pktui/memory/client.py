@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError, StoreError
-from pktui.memory import envelope, exporting
+from pktui.memory import envelope, exporting, static
 from pktui.memory.addresses import UnixAddress, remote_of
 from pktui.memory.exchange import ImportReport, Record
 from pktui.memory.records import (
@@ -33,6 +33,7 @@ from pktui.memory.records import (
     Status,
 )
 from pktui.memory.starting import ensure_service, wait_until_gone
+from pktui.memory.tools.answer import ToolAnswer
 from pktui.memory.transport import Reply, Transport
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class MemoryClient:
     ) -> None:
         self._paths = paths
         self._headers = envelope.identity_headers(identity)
+        self._named = bool(identity.agent)
         self._remote = remote_of(paths)
         starter = functools.partial(ensure_service, paths) if start else None
         if self._remote is None:
@@ -285,8 +287,14 @@ class MemoryClient:
         """Carry one JSON-RPC message to the service's MCP endpoint and return its answer.
 
         None is the answer to a notification. `protocol_version` is the one that was agreed on in
-        `initialize`; a message that names its own in `_meta` needs none.
+        `initialize`; a message that names its own in `_meta` needs none. A plain call of a tool
+        goes without the MCP library, which costs more than logging a message does; where we have
+        no name, the library finds in the message the one that the agent gives itself.
         """
+        call = static.tool_call(_decoded(body)) if self._named else None
+        if call is not None:
+            asked = {"name": call.name, "arguments": call.arguments}
+            return static.tool_result(call, self._call("POST", "/v1/tools", ToolAnswer, asked))
         headers = envelope.mcp_headers(body, protocol_version)
         reply = self._send(self._transport, "POST", "/mcp", body, headers=headers)
         return reply.body or None
@@ -347,6 +355,13 @@ class MemoryClient:
                 f"the memory service answered something else than was asked for: {error}",
                 "It may be of another version: run pktui memory stop and try again",
             ) from error
+
+
+def _decoded(body: bytes) -> object:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 _KINDS: dict[str, type[PktuiError]] = {

@@ -1,4 +1,4 @@
-"""The answers that need no memory: what the server is, which tools it has, and that it is there.
+"""The answers that need no MCP library: what the server is, which tools it has, what a call gave.
 
 They are those of the MCP server behind the service's `/mcp`, in both protocol eras, so that an
 agent need not wait for the service to start before it knows the tools.
@@ -7,7 +7,7 @@ agent need not wait for the service to start before it knows the tools.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,12 +19,16 @@ from pktui.memory.tools.catalogue import (
     definitions,
 )
 
+if TYPE_CHECKING:
+    from pktui.memory.tools.answer import ToolAnswer
+
 _HANDSHAKE_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 _MODERN_VERSION = "2026-07-28"
 _META = "io.modelcontextprotocol/"
 _SERVER_INFO = {"name": SERVER_NAME, "title": SERVER_TITLE, "version": SERVER_VERSION}
 _CAPABILITIES = {"tools": {"listChanged": False}}
 _NOTHING = b""
+_CALL_MEMBERS = {"name", "arguments", "_meta"}
 
 _Params = Mapping[str, Any]
 
@@ -48,6 +52,42 @@ def answer(message: Mapping[str, Any]) -> bytes | None:
     if result is None:
         return None
     return msgspec.json.encode({"jsonrpc": "2.0", "id": message["id"], "result": result})
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call of one of our tools, and what its answer needs to become a JSON-RPC message."""
+
+    id: str | int
+    era: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+def tool_call(message: object) -> ToolCall | None:
+    """Return the tool call that a message plainly is; None leaves it to the MCP library."""
+    if not isinstance(message, Mapping) or message.get("jsonrpc") != "2.0":
+        return None
+    params, number = message.get("params"), message.get("id")
+    if message.get("method") != "tools/call" or not isinstance(params, Mapping):
+        return None
+    name, arguments, era = params.get("name"), params.get("arguments", {}), _era(params)
+    plain = set(params) <= _CALL_MEMBERS and isinstance(arguments, Mapping) and _is_id(number)
+    if not (plain and era and any(one["name"] == name for one in definitions())):
+        return None
+    return ToolCall(number, era, name, arguments)  # type: ignore[arg-type]
+
+
+def tool_result(call: ToolCall, answer: ToolAnswer) -> bytes:
+    """Return the answer to a tool call as the MCP library would send it."""
+    result: dict[str, Any] = {
+        "content": [{"text": answer.text, "type": "text"}],
+        "isError": answer.is_error,
+    }
+    if answer.structured is not None:
+        result["structuredContent"] = answer.structured
+    if call.era == "modern":
+        result |= {"resultType": "complete", "_meta": {f"{_META}serverInfo": _SERVER_INFO}}
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": call.id, "result": result})
 
 
 def _era(params: _Params) -> str:

@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from pktui.memory.records import Identity
     from pktui.memory.service.activity import Activity
     from pktui.memory.service.context import Context
-    from pktui.memory.tools.answer import ToolAnswer
 
 Say = Callable[[str], None]
 
@@ -108,24 +106,10 @@ class McpEndpoint:
         except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
             handle.set_exception(error)
             return
-        manager = make(self._call)
+        manager = make(self._context.tool)
         async with manager.run():
             handle.set_result(manager.handle_request)
             await ended.wait()
-
-    async def _call(
-        self, name: str, arguments: dict[str, Any], who: Identity, key: str
-    ) -> ToolAnswer:
-        from pktui.memory.tools.answer import failed
-        from pktui.memory.tools.call import call
-
-        work = functools.partial(call, name=name, given=arguments, who=who, request=key)
-        try:
-            answer = await self._context.holder.run(work)
-        except PktuiError as error:  # the store could not be opened
-            return failed("The memory cannot be used", error)
-        self._context.background.wake()
-        return answer
 
 
 def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

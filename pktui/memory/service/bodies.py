@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from pktui.memory.exchange import Record
@@ -100,6 +102,13 @@ class UpdateEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     content: str | None = None
     source: str | None = None
     tags: tuple[str, ...] | None = None
+
+
+class CallTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /v1/tools`."""
+
+    name: str
+    arguments: dict[str, Any]
 
 
 class Import(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

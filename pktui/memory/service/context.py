@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from pktui.errors import InvalidRequest
+from pktui.errors import InvalidRequest, PktuiError
 from pktui.memory.records import Status
 from pktui.memory.service.requests import answer
 
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from pktui.memory.records import Identity
     from pktui.memory.service.activity import Activity
     from pktui.memory.service.background import Background
     from pktui.memory.service.holder import StoreHolder
     from pktui.memory.store import Store
+    from pktui.memory.tools.answer import ToolAnswer
 
 T = TypeVar("T")
 
@@ -49,6 +51,22 @@ class Context:
         result = await self.holder.run(work)
         self.background.wake()
         return answer(result)
+
+    async def tool(
+        self, name: str, arguments: dict[str, Any], who: Identity, key: str
+    ) -> ToolAnswer:
+        """Carry out a tool call; where the store cannot be opened, that is the answer."""
+        from pktui.memory.tools.answer import failed
+        from pktui.memory.tools.call import call
+
+        try:
+            answer = await self.holder.run(
+                lambda store: call(store, name, arguments, who, request=key)
+            )
+        except PktuiError as error:
+            return failed("The memory cannot be used", error)
+        self.background.wake()
+        return answer
 
     async def status(self) -> Status:
         """Return the state of the service, at once even while the store opens."""

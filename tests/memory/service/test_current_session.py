@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pktui.memory.client import MemoryClient
+from pktui.memory.envelope import mcp_headers
 from pktui.memory.records import Identity
 from tests.support.memory_service import paths_in, running_service
 
@@ -38,10 +39,11 @@ def use(paths: Paths, who: Identity, tool: str, _meta: Any = None, /, **argument
         params["_meta"] = _meta
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     client = MemoryClient(paths, who, start=False)
-    answer = client.mcp(json.dumps(body).encode())
+    raw = json.dumps(body).encode()
+    headers = mcp_headers(raw, "2025-11-25")
+    answer = client._send(client._transport, "POST", "/mcp", raw, headers=headers)
     client.close()
-    assert answer is not None
-    return json.loads(answer)["result"]
+    return json.loads(answer.body)["result"]
 
 
 def started(paths: Paths, who: Identity, _meta: Any = None, /) -> int:
@@ -80,6 +82,18 @@ def test_a_client_without_headers_is_known_by_what_it_says_of_itself(served: Pat
     assert [logged_to(served, Identity(), meta) for meta in names] == [first, second]
     session = MemoryClient(served, start=False).session(first)
     assert session.agent == "one"
+
+
+def test_a_gateway_passes_on_what_a_nameless_client_says_of_itself(served: Paths) -> None:
+    info = {"io.modelcontextprotocol/clientInfo": {"name": "three", "version": "1"}}
+    params = {"name": "start_logging_session", "arguments": {}, "_meta": {**MODERN, **info}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    client = MemoryClient(served, start=False)
+    answer = client.mcp(json.dumps(body).encode())
+    assert answer is not None
+    number = json.loads(answer)["result"]["structuredContent"]["sessionId"]
+    assert client.session(number).agent == "three"
+    client.close()
 
 
 def test_a_client_that_says_nothing_is_told_to_name_its_session(served: Paths) -> None:

@@ -1,4 +1,4 @@
-"""`/v1/status`, `/v1/stop`, `/v1/reindex` and `/v1/import`."""
+"""`/v1/status`, `/v1/stop`, `/v1/reindex`, `/v1/import` and `/v1/tools`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from pktui.memory.service import bodies
 from pktui.memory.service.intake import Intake
-from pktui.memory.service.requests import answer, body_of
+from pktui.memory.service.requests import answer, body_of, identity_of, key_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -25,6 +25,7 @@ def routes(context: Context) -> list[Route]:
         Route("/v1/stop", own.stop, methods=["POST"]),
         Route("/v1/reindex", own.reindex, methods=["POST"]),
         Route("/v1/import", own.take_in, methods=["POST"]),
+        Route("/v1/tools", own.call_tool, methods=["POST"]),
     ]
 
 
@@ -44,6 +45,11 @@ class _Upkeep:
         await self._context.holder.run(lambda store: store.reindex())
         self._context.background.wake()
         return answer(await self._context.status())
+
+    async def call_tool(self, request: Request) -> Response:
+        asked = await body_of(request, bodies.CallTool)
+        who, key = identity_of(request), key_of(request)
+        return answer(await self._context.tool(asked.name, asked.arguments, who, key))
 
     async def take_in(self, request: Request) -> Response:
         asked = await body_of(request, bodies.Import)
