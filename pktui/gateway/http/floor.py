@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Grant
     from pktui.settings import Paths, Settings
 
+_STATELESS: Final = 1000
+"""Clients of the stateless era that are remembered."""
 ANSWER_LINES: Final = 16
 """A server's message may be this many times as long as a client's."""
 
@@ -52,6 +54,7 @@ class Floor:
         self._continuations: dict[str, Continuations] = {}
         self._new_id = call_ids(self.desk.token)
         self._salt = os.urandom(16)
+        self._stateless: dict[str, Caller] = {}
 
     def pending(self, grant: Grant, scope: str) -> Pending:
         """Return what waits on a connection of its own, named `scope`.
@@ -65,7 +68,16 @@ class Floor:
         """Return the caller of stateless requests: the same one for each agent of a grant."""
         who = f"{grant.name}\n{grant.created_us}\n{agent}".encode()
         session = hashlib.blake2b(who, key=self._salt, digest_size=16).hexdigest()
-        return Caller(agent, grant.name, session, "")
+        return self._stateless.get(session) or self._remember(
+            Caller(agent, grant.name, session, "")
+        )
+
+    def _remember(self, caller: Caller) -> Caller:
+        """Keep a stateless client; the oldest of too many leaves."""
+        if len(self._stateless) >= _STATELESS:
+            self.desk.enforcer.left(self._stateless.pop(next(iter(self._stateless))).session)
+        self._stateless[caller.session] = caller
+        return caller
 
     def relay(
         self,
@@ -93,5 +105,7 @@ class Floor:
             held.release(held, decision)
 
     def close(self) -> None:
-        """Close the ledger and the policy."""
+        """Close the ledger and the policy; everybody has left."""
+        for session in self._stateless:
+            self.desk.enforcer.left(session)
         self.desk.__exit__(None, None, None)

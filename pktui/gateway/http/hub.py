@@ -13,6 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pktui.errors import LedgerError
 from pktui.gateway.builtin import MemoryServer
 from pktui.gateway.http.floor import ANSWER_LINES, Floor
 from pktui.gateway.http.refusal import Refusal
@@ -155,7 +156,10 @@ class Hub:
         """End now and then what nobody uses, and the streams of grants that have ended."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            await self._end_revoked()
+            try:
+                await self._end_revoked()
+            except LedgerError as error:
+                self.log(f"grants cannot be looked up: {error}")
             for session in self.sessions.idle():
                 self.sessions.forget(session)
             await self._tell_left()

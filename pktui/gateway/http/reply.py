@@ -58,7 +58,8 @@ class Reply:
             await self.event(line)
             await self.end()
         else:
-            await self._begin(status, (("content-type", JSON), *headers))
+            size = ("content-length", str(len(line)))
+            await self._begin(status, (("content-type", JSON), size, *headers))
             await self._body(line, more=False)
 
     async def bare(self, status: int, headers: Iterable[Header] = ()) -> None:
