@@ -23,7 +23,7 @@ _PLAIN: Final = re.compile(r"[\x21-\x7e]{1,1024}")
 
 class _Head(msgspec.Struct):
     id: msgspec.Raw = msgspec.Raw()
-    method: str = ""
+    method: str | None = None
     params: Any = None
 
 
@@ -58,17 +58,18 @@ class Outgoing(msgspec.Struct, frozen=True):
 def read_outgoing(line: bytes) -> Outgoing:
     """Read a line that the relay has found to be good JSON-RPC."""
     head = _read_head.decode(line)
-    params = head.params if isinstance(head.params, dict) else {}
+    asks = head.method is not None
+    params = head.params if asks and isinstance(head.params, dict) else {}
     meta = params.get("_meta")
     version = meta.get(PROTOCOL_VERSION_KEY) if isinstance(meta, dict) else None
     has_id = bool(bytes(head.id)) and bytes(head.id) != b"null"
-    kind: Kind = "response" if not head.method else "request" if has_id else "notification"
+    kind: Kind = "response" if not asks else "request" if has_id else "notification"
     return Outgoing(
         line,
         kind,
         _read_id.decode(line).id if has_id else None,
         bytes(head.id) or b"null",
-        head.method,
+        head.method or "",
         params,
         version if isinstance(version, str) else "",
     )
