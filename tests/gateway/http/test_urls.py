@@ -1,0 +1,246 @@
+"""Servers behind URLs, good and bad: what goes to them, and what of theirs reaches a client."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pktui.settings import Paths, ServerSettings, Settings
+from tests.gateway.http.served import (
+    INITIALIZE,
+    Served,
+    answer,
+    events,
+    eventually,
+    request,
+    routed,
+    served,
+    stateless,
+    write_policy,
+    write_servers,
+)
+from tests.gateway.remote.far import FarServer, answer_to, event
+
+if TYPE_CHECKING:
+    from tests.gateway.remote.far import Asked
+
+CALL = {"name": "echo", "arguments": {"n": 1}}
+OK = {"content": [{"type": "text", "text": "ok"}]}
+
+
+def usual(asked: Asked) -> None:
+    """Answer as a simple server does: a session, and a result for everything."""
+    message = asked.message
+    if asked.method != "POST":
+        asked.answer(200 if asked.method == "DELETE" else 405)
+    elif "id" not in message:
+        asked.answer(202)
+    else:
+        session = {"Mcp-Session-Id": "s-1"} if message["method"] == "initialize" else {}
+        asked.result(OK, session)
+
+
+@pytest.fixture(scope="module")
+def far() -> Iterator[FarServer]:
+    with FarServer(usual) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, far: FarServer) -> Iterator[Served]:
+    place = tmp_path_factory.mktemp("urls")
+    paths = Paths.at(place / "config", place / "data")
+    headers = {"Authorization": "Bearer upstream-secret"}
+    write_servers(paths, far={"url": far.url, "headers": headers})
+    write_policy(paths, "far")
+    with served(paths) as gateway:
+        yield gateway
+
+
+@pytest.fixture(autouse=True)
+def _as_usual(far: FarServer) -> Iterator[None]:
+    yield
+    far.script = usual
+
+
+def call(running: Served, **headers: str) -> Any:
+    """Call the tool in the stateless era and return the whole reply."""
+    return running.send(
+        "far", stateless("tools/call", 1, CALL), **{**routed("tools/call", CALL), **headers}
+    )
+
+
+def test_credentials_of_the_client_never_go_on_and_those_of_the_entry_do(
+    running: Served, far: FarServer
+) -> None:
+    reply = call(running, cookie="a=b", x_secret="x", mcp_param_region="west", mcp_session_id="z")
+    assert reply.status_code == 200
+    sent = {name.lower(): value for name, value in far.asked[-1].headers.items()}
+    assert sent["authorization"] == "Bearer upstream-secret"
+    assert running.token not in str(sent)
+    assert not {"cookie", "x-secret", "origin", "mcp-session-id"} & set(sent)
+    assert (sent["mcp-param-region"], sent["mcp-name"]) == ("west", "echo")
+
+
+def test_a_message_goes_on_byte_for_byte(running: Served, far: FarServer) -> None:
+    body = json.dumps(stateless("tools/call", 1, CALL), indent=3).encode()
+    running.send("far", body, **routed("tools/call", CALL))
+    assert far.asked[-1].body == body
+
+
+def test_a_compressed_answer_is_looked_into(running: Served, far: FarServer) -> None:
+    tools = {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]}
+
+    def script(asked: Asked) -> None:
+        body = gzip.compress(answer_to(asked.message, tools))
+        asked.answer(body=body, headers={"Content-Encoding": "gzip"})
+
+    far.script = script
+    write_policy(running.paths, "far", hide=["echo"])
+    reply = running.send("far", stateless("tools/list", 1, {}), **routed("tools/list", {}))
+    write_policy(running.paths, "far")
+    assert "content-encoding" not in reply.headers
+    assert reply.json()["result"]["tools"] == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 407, 302])
+def test_a_status_that_speaks_of_pktuis_credentials_stays_here(
+    running: Served, far: FarServer, status: int
+) -> None:
+    far.script = lambda asked: asked.answer(status, headers={"Location": "http://127.0.0.1:9/"})
+    reply = call(running)
+    assert (reply.status_code, reply.json()["id"]) == (502, 1)
+    assert "www-authenticate" not in reply.headers
+    assert running.ledger.feed.page()[-1].outcome == "lost"
+
+
+@pytest.mark.parametrize("status", [400, 404, 429, 503])
+def test_other_statuses_and_errors_pass(running: Served, far: FarServer, status: int) -> None:
+    error = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"no"}}'
+    far.script = lambda asked: asked.answer(status, error, headers={"Retry-After": "7"})
+    reply = call(running)
+    assert (reply.status_code, reply.content) == (status, error)
+    assert reply.headers["retry-after"] == "7"
+    assert running.ledger.feed.page()[-1].outcome == "error"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (200, b"<html>", "text/html"),
+        (500, b"oops", "text/plain"),
+        (200, b"not json", "application/json"),
+        (204, b"", "application/json"),
+    ],
+)
+def test_an_answer_that_is_no_message_becomes_an_error(
+    running: Served, far: FarServer, status: int, body: bytes, kind: str
+) -> None:
+    far.script = lambda asked: asked.answer(status, body, kind)
+    reply = call(running)
+    assert reply.status_code == (status if status >= 400 else 502)
+    assert reply.json()["error"]["code"] == -32000
+
+
+@pytest.mark.parametrize("end", [True, False])
+def test_a_stream_that_ends_without_the_answer_is_an_error(
+    running: Served, far: FarServer, *, end: bool
+) -> None:
+    note = b'{"jsonrpc":"2.0","method":"notifications/message","params":{}}'
+    far.script = lambda asked: asked.stream(event(note), end=end)
+    said = [message for _, message in events(call(running))]
+    assert said[0]["method"] == "notifications/message"
+    assert (said[-1]["id"], said[-1]["error"]["code"]) == (1, -32000)
+    assert running.ledger.feed.page()[-1].outcome == "lost"
+
+
+def test_events_keep_their_ids_and_the_time_to_wait(running: Served, far: FarServer) -> None:
+    session = running.begin("far")
+
+    def script(asked: Asked) -> None:
+        result = answer_to(asked.message, OK)
+        asked.stream(b"id: 7\nretry: 50\ndata:\n\n", b": ping\n\n", event(result, id="8"))
+
+    far.script = script
+    reply = running.send("far", request("tools/call", 1, CALL), mcp_session_id=session)
+    assert [event_id for event_id, _ in events(reply)] == ["7", "8"]
+    assert "retry: 50" in reply.text
+
+
+def test_an_answer_that_comes_after_a_break_is_on_record(running: Served, far: FarServer) -> None:
+    session = running.begin("far")
+    far.script = lambda asked: asked.stream(b"id: 7\ndata:\n\n")
+    reply = running.send("far", request("tools/call", 5, CALL), mcp_session_id=session)
+    assert events(reply) == [("7", None)]
+    assert running.ledger.feed.page()[-1].outcome == ""
+    late = json.dumps({"jsonrpc": "2.0", "id": 5, "result": OK}).encode()
+    far.script = lambda asked: asked.stream(event(late, id="8"))
+    headers = running.headers() | {"mcp-session-id": session, "last-event-id": "7"}
+    resumed = running.client.get(running.url("/mcp/far"), headers=headers)
+    assert {**far.asked[-1].headers}["last-event-id"] == "7"
+    assert events(resumed) == [("8", json.loads(late))]
+    assert eventually(lambda: running.ledger.feed.page()[-1].outcome == "ok")
+
+
+def test_a_server_cannot_give_one_client_anothers_session(running: Served) -> None:
+    running.begin("far")
+    _, token = running.grants("second", "far")
+    reply = running.send("far", request("initialize", 0, INITIALIZE), token=token)
+    assert reply.status_code == 502
+    assert "mcp-session-id" not in reply.headers
+
+
+def test_a_session_that_the_server_has_forgotten_is_forgotten(
+    running: Served, far: FarServer
+) -> None:
+    session = running.begin("far")
+    far.script = lambda asked: asked.answer(404)
+    assert running.send("far", request("ping", 1, {}), mcp_session_id=session).status_code == 404
+    far.script = usual
+    asked = len(far.asked)
+    assert running.send("far", request("ping", 2, {}), mcp_session_id=session).status_code == 404
+    assert len(far.asked) == asked
+
+
+def test_a_client_that_leaves_closes_the_stream_to_the_server(
+    running: Served, far: FarServer
+) -> None:
+    far.script = lambda asked: asked.linger()
+    headers = running.headers() | {
+        name.replace("_", "-"): value for name, value in routed("tools/call", CALL).items()
+    }
+    body = stateless("tools/call", 4, CALL)
+    with running.client.stream("POST", running.url("/mcp/far"), json=body, headers=headers):
+        assert eventually(lambda: far.asked[-1].message["id"] == 4)
+    far.asked[-1].wait_for_end()
+    assert eventually(lambda: running.ledger.feed.page()[-1].outcome == "cancelled")
+
+
+def test_what_the_server_may_not_ask_is_answered_here(
+    running: Served, far: FarServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("asks")
+    paths = Paths.at(place / "config", place / "data")
+    write_servers(paths, far={"url": far.url})
+    write_policy(paths, "far")
+    settings = Settings(servers={"far": ServerSettings(methods={"elicitation/create": "deny"})})
+    ask = b'{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{}}'
+
+    def script(asked: Asked) -> None:
+        if asked.message.get("method") == "tools/call":
+            asked.stream(event(ask), event(answer_to(asked.message, OK)))
+        else:
+            usual(asked)
+
+    far.script = script
+    with served(paths, settings) as other:
+        session = other.begin("far")
+        reply = other.send("far", request("tools/call", 1, CALL), mcp_session_id=session)
+    assert [message["id"] for _, message in events(reply)] == [1]
+    refusals = [asked.message for asked in far.asked if asked.body and b"error" in asked.body]
+    assert refusals[-1]["id"] == "q"
+    assert answer(reply)["result"] == OK
