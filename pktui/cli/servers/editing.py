@@ -9,7 +9,7 @@ import typer
 
 from pktui.cli import output
 from pktui.errors import UsageError
-from pktui.settings import Paths
+from pktui.settings import Paths, load_settings
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What the server is called here.")]
 
@@ -70,7 +70,7 @@ def remove(
     output.confirm(f"Remove server {name} from {paths.servers_file}?", yes=yes)
     ServerFile(paths.servers_file).remove(name)
     output.note(f"Removed from {paths.servers_file}")
-    policy = paths.policy_file(name)
+    policy = load_settings(paths).policy_file(paths, name)
     if policy.exists():
         output.note(f"Its policy stays at {policy}")
 

@@ -13,6 +13,7 @@ import pytest
 from pktui.cli.app import run
 from pktui.gateway.servers import find_server
 from pktui.ledger.ledger import Ledger
+from pktui.settings import make_private_directory
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -72,6 +73,16 @@ def test_servers_are_added_listed_and_removed(paths: Paths, say: Say) -> None:
     assert say("remove", "web")[0] == 1
     assert say("remove", "web", "--yes")[0] == 0
     assert say("remove", "web", "--yes")[0] == 1
+
+
+def test_the_policy_that_a_removed_server_leaves_is_the_one_set_for_it(
+    paths: Paths, say: Say
+) -> None:
+    make_private_directory(paths.policies_dir)
+    paths.settings_file.write_text('[servers.fs]\npolicy = "mine.json"\n')
+    (paths.policies_dir / "mine.json").write_text('{"version": "1"}')
+    assert say("add", "fs", "--", "npx")[0] == 0
+    assert f"stays at {paths.policies_dir / 'mine.json'}" in say("remove", "fs", "--yes")[2]
 
 
 @pytest.mark.parametrize(
