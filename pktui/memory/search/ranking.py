@@ -30,7 +30,7 @@ LEAST_COSINE = 0.1
 _WORDS, _MEANING = 0.4, 0.35
 _SESSION_WORDS, _SESSION_MEANING = 0.15, 0.15
 _TIME = 0.4
-_BESIDE, _TWO_AWAY = 0.15, 0.05
+_BESIDE, _TWO_AWAY = 0.3, 0.15
 """How much of a neighbour's meaning is added to a message's own."""
 
 
