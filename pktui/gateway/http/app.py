@@ -19,7 +19,13 @@ from pktui.gateway import jsonrpc
 from pktui.gateway.http import watching
 from pktui.gateway.http.asked import Asked
 from pktui.gateway.http.body import check_body_headers, read_body
-from pktui.gateway.http.protocol import EVENTS, accepts, check_headers, is_modern
+from pktui.gateway.http.protocol import (
+    EVENTS,
+    accepts,
+    check_headers,
+    check_session_headers,
+    is_modern,
+)
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.reply import ClientGone, Reply
 
@@ -96,6 +102,7 @@ class McpEndpoint:
         """Let a request in and answer it; raises `Refusal`."""
         headers = Headers(scope=scope)
         grant = self._door.admit(headers)
+        check_session_headers(headers)
         entry = self._hub.entry(scope["path_params"]["server"], grant)
         with self._hub.admitted(grant):
             reply = Reply(send, self._hub.settings.http.body_seconds)

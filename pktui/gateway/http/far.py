@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final
 
 import httpx2
@@ -27,7 +28,7 @@ _PASSED_BACK: Final = (names.SESSION, names.VERSION, "retry-after", "allow")
 
 
 class Far:
-    """One server, as far as HTTP goes."""
+    """One server, as far as HTTP goes. All grants' requests go through it: no cookie is kept."""
 
     def __init__(self, entry: ServerEntry) -> None:
         """Raises `SettingsError` where the entry's URL or headers cannot be used."""
@@ -40,6 +41,7 @@ class Far:
             timeout=_TIMEOUT,
             trust_env=False,
             verify=ssl.create_default_context(),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=32),
         )
 
@@ -47,9 +49,13 @@ class Far:
     async def open(
         self, method: str, headers: dict[str, str], body: bytes | None = None
     ) -> AsyncIterator[httpx2.Response]:
-        """Send a request and yield its answer, body unread; raises `httpx2.HTTPError`."""
+        """Send a request and yield its answer, body unread; raises `httpx2.HTTPError`.
+
+        Each character of a header's value stands for a byte, as Starlette reads them.
+        """
+        written = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         async with self._client.stream(
-            method, self._url, headers=headers, content=body
+            method, self._url, headers=written, content=body
         ) as response:
             yield response
 
@@ -71,7 +77,9 @@ def media_type(response: httpx2.Response) -> str:
 def passed_back(response: httpx2.Response) -> list[Header]:
     """Return the headers of an answer that its client gets."""
     return [
-        (name, value) for name in _PASSED_BACK if (value := response.headers.get(name)) is not None
+        (name, value)
+        for name in _PASSED_BACK
+        if (value := response.headers.get(name)) is not None and value.isascii()
     ]
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from pktui.gateway import headers as names
 from pktui.gateway import jsonrpc
+from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.jsonrpc import Refused
 
 if TYPE_CHECKING:
@@ -82,6 +83,16 @@ def accepts(headers: Headers, kind: str) -> bool:
     family = kind.partition("/")[0] + "/*"
     given = ",".join(headers.getlist("accept")).lower()
     return any(one.partition(";")[0].strip() in ("*/*", family, kind) for one in given.split(","))
+
+
+def check_session_headers(headers: Headers) -> None:
+    """Raise `Refusal` (400) where a session, or a place in a stream, is named twice.
+
+    Two readers could take another one each, and the session is checked here but used there.
+    """
+    for name in (names.SESSION, names.LAST_EVENT):
+        if len(headers.getlist(name)) > 1:
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"the header {name} is given twice")
 
 
 def check_headers(headers: Headers, message: Message) -> None:
