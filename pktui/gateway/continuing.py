@@ -1,6 +1,7 @@
 """Calls that go on: the server asked for more, the client calls again with its `requestState`.
 
-Only a state that this server gave for this very call counts; a made-up one is a new call.
+Only a state that this server gave for this very call counts, and it counts once: a made-up one, or
+one that comes again, is a new call, charged and asked about like any other.
 """
 
 from __future__ import annotations
@@ -29,10 +30,17 @@ class Continuations:
             self._calls[state] = call
 
     def origin(self, state: object, call: ToolCall) -> str:
-        """Return the id of the call that this one goes on with, empty where it is a new one."""
-        earlier = self._calls.get(state) if isinstance(state, str) else None
-        if earlier is None or not _same(earlier, call):
+        """Return the id of the call that this one goes on with, empty where it is a new one.
+
+        The state is used up by that.
+        """
+        if not isinstance(state, str):
             return ""
+        with self._lock:
+            earlier = self._calls.get(state)
+            if earlier is None or not _same(earlier, call):
+                return ""
+            del self._calls[state]
         return earlier.continues or earlier.call_id
 
 

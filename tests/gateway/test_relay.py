@@ -230,6 +230,17 @@ def test_a_call_goes_on_with_the_state_that_the_server_gave(wired: Wired) -> Non
     assert len(wired.server.lines) == 2
 
 
+def test_a_state_that_comes_again_is_a_new_call(wired: Wired) -> None:
+    limit = {"counter": "c", "window": "minute", "max": 1, "scope": "grant"}
+    wired.house.policy(tools={"ask": {"limits": [limit]}})
+    wired.call("ask", {"a": 1}, request_id=1)
+    wired.answer(1, result={"resultType": "input_required", "requestState": "s1"})
+    wired.call("ask", {"a": 1}, request_id=2, requestState="s1")
+    wired.call("ask", {"a": 1}, request_id=3, requestState="s1")
+    assert len(wired.server.lines) == 2
+    assert [row.effect for row in wired.house.console.feed.page()] == ["allow", "allow", "deny"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "state"), [({"a": 1}, "forged"), ({"a": 2}, "s1"), ({"a": 1}, None)]
 )
