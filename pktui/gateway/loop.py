@@ -152,7 +152,7 @@ class Loop:
                 self._poll.register(outlet.descriptor, select.POLLOUT)
             else:
                 self._forget(outlet.descriptor)
-        full = [outlet for outlet in self._slow if outlet.full]
+        full = [outlet for outlet in tuple(self._slow) if outlet.full]
         for source in self._sources.values():
             self._set(source, read=all(outlet is source.regardless for outlet in full))
 
