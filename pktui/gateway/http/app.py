@@ -28,6 +28,7 @@ from pktui.gateway.http.protocol import (
 )
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.reply import ClientGone, Reply
+from pktui.gateway.http.work import LARGE
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from pktui.gateway.http.hub import Hub
     from pktui.gateway.jsonrpc import Message
 
-_LARGE: Final = 32 * 1024
-"""Bytes of a message from which on it is parsed beside the event loop."""
 _METHODS: Final = "GET, POST, DELETE"
 _LISTEN: Final = "subscriptions/listen"
 
@@ -138,7 +137,7 @@ class McpEndpoint:
         check_body_headers(asked.headers, limits.size)
         body = await read_body(receive, limits.size, self._hub.settings.http.body_seconds)
         try:
-            if len(body) > _LARGE:
+            if len(body) > LARGE:
                 message = await self._hub.work.run(jsonrpc.parse, body, limits)
             else:
                 message = jsonrpc.parse(body, limits)

@@ -11,6 +11,7 @@ import msgspec
 from pktui.gateway import headers as names
 from pktui.gateway.http.outbox import Outbox
 from pktui.gateway.http.protocol import JSON
+from pktui.gateway.http.work import LARGE
 from pktui.gateway.lines import HEAD, TooLong
 from pktui.gateway.relay import client_name
 from pktui.gateway.sse import Event, EventCutter
@@ -74,7 +75,10 @@ class Carrying:
 
     async def _police(self, line: bytes | TooLong) -> list[bytes]:
         """Give the relay a message of the server; return what the client gets of it."""
-        await self._work.run(self._relay.from_server, line)
+        if isinstance(line, TooLong) or len(line) <= LARGE:
+            self._relay.from_server(line)
+        else:
+            await self._work.run(self._relay.from_server, line)
         lines = []
         while (item := self._outbox.take()) is not None:
             if item.to == "client":

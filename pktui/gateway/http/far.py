@@ -6,7 +6,6 @@ import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final
 
 import httpx2
@@ -23,25 +22,33 @@ if TYPE_CHECKING:
 KEPT_BACK: Final = frozenset({401, 403, 407})
 """Statuses that speak of pktui's credentials, not of the client's."""
 
-_TIMEOUT: Final = httpx2.Timeout(connect=10, read=None, write=30, pool=10)
+_EXTENSIONS: Final = {"timeout": {"connect": 10, "read": None, "write": 30, "pool": 10}}
+"""Seconds; a stream may be silent for as long as it likes."""
 _PASSED_BACK: Final = (names.SESSION, names.VERSION, "retry-after", "allow")
 
 
 class Far:
-    """One server, as far as HTTP goes. All grants' requests go through it: no cookie is kept."""
+    """One server, as far as HTTP goes. All grants' requests go through it: no cookie is kept.
+
+    The library's transport is used without its client, which follows, signs in and remembers.
+    """
 
     def __init__(self, entry: ServerEntry) -> None:
         """Raises `SettingsError` where the entry's URL or headers cannot be used."""
         entry = prepared(entry, os.environ)
         parse_endpoint(entry.url, entry.name)
         self.name = entry.name
-        self._url = entry.url
-        self._client = httpx2.AsyncClient(
-            headers={"accept-encoding": "identity", **checked_headers(entry.headers, entry.name)},
-            timeout=_TIMEOUT,
+        self._url = httpx2.URL(entry.url)
+        own = {"user-agent": "pktui", "accept-encoding": "identity"}
+        for name, value in checked_headers(entry.headers, entry.name).items():
+            own[name.lower()] = value
+        self._headers = [
+            (b"host", self._url.netloc),
+            *((name.encode(), value.encode()) for name, value in own.items()),
+        ]
+        self._transport = httpx2.AsyncHTTPTransport(
             trust_env=False,
             verify=ssl.create_default_context(),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=32),
         )
 
@@ -54,14 +61,23 @@ class Far:
         Each character of a header's value stands for a byte, as Starlette reads them.
         """
         written = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        async with self._client.stream(
-            method, self._url, headers=written, content=body
-        ) as response:
+        request = httpx2.Request(
+            method,
+            self._url,
+            headers=[*self._headers, *written],
+            content=body,
+            extensions=_EXTENSIONS,
+        )
+        response = await self._transport.handle_async_request(request)
+        response.request = request
+        try:
             yield response
+        finally:
+            await response.aclose()
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     def lost(self, error: httpx2.HTTPError) -> str:
         """Return what to say of a server that did not answer."""

@@ -9,18 +9,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from pktui.gateway import jsonrpc
 from pktui.gateway.lines import TooLong
+from pktui.gateway.upstream import Upstream
 
 if TYPE_CHECKING:
     from pktui.gateway.http.streams import Stream
     from pktui.gateway.jsonrpc import Id, Message
     from pktui.gateway.relay import Relay
-    from pktui.gateway.upstream import Upstream
 
 _SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
 _STATE: Final = b'"requestState"'
@@ -51,6 +51,14 @@ _RESULT: Final = msgspec.json.Decoder(_Result)
 _BATCH: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
+class Started(Upstream, Protocol):
+    """A server that has clients beside this one's thread: it is asked before it is sent more."""
+
+    @property
+    def full(self) -> bool:
+        """Tell whether so much waits for it already that it should not be sent more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """Where messages go out, and the relay that looks at them before."""
@@ -69,7 +77,7 @@ class Link:
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstream: Started,
         name: str,
         log: Callable[[str], None],
         state_given: Callable[[str, Link], None],
@@ -97,6 +105,11 @@ class Link:
     def busy(self) -> bool:
         """Tell whether requests are under way."""
         return bool(self._reserved or self._channels)
+
+    @property
+    def full(self) -> bool:
+        """Tell whether the server is too far behind to be sent more."""
+        return self._upstream.full and not self.gone
 
     def reserve(self, message: Message) -> bool:
         """Keep a request's id and token for it; False where another request has them."""

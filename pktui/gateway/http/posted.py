@@ -26,6 +26,7 @@ from pktui.gateway.http.protocol import (
     status_of,
 )
 from pktui.gateway.http.sessions import Session
+from pktui.gateway.http.work import LARGE
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
@@ -69,7 +70,10 @@ class Posted(Carrying):
         try:
             if session is not None and key is not None and message.kind == "request":
                 session.under_way.setdefault(key, self)
-            await self._work.run(self._relay.take, message)
+            if len(message.raw) <= LARGE:
+                self._relay.take(message)
+            else:
+                await self._work.run(self._relay.take, message)
             await (self._answer() if message.kind == "request" else self._acknowledge())
         finally:
             if session is not None and key is not None and session.under_way.get(key) is self:

@@ -28,15 +28,15 @@ from pktui.ledger.records import Caller
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
     from pktui.gateway.http.sessions import Sessions
+    from pktui.gateway.http.links import Started
     from pktui.gateway.jsonrpc import Message
-    from pktui.gateway.upstream import Upstream
 
 _POOL: Final = 16
 """Servers started for one client of the stateless era."""
 _STATES: Final = 256
 _END_PATIENCE: Final = 0.25
 
-Start = Callable[[Callable[[], Caller]], "Upstream"]
+Start = Callable[[Callable[[], Caller]], "Started"]
 """Starts a server for a caller, whose name may be learned later; raises `PktuiError`."""
 
 

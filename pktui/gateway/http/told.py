@@ -21,6 +21,7 @@ from pktui.gateway.http.protocol import (
     prompt,
     status_of,
 )
+from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.streams import Stream
 from pktui.gateway.relay import client_name
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from pktui.gateway.http.streams import Entry
     from pktui.gateway.jsonrpc import Message
 
+SLOW_SECONDS: Final = 10.0
+"""How long a message waits for a server to take those before it."""
+_LOOK: Final = 0.02
 _STREAMS: Final = 32
 """Streams of a session that a client may come back to."""
 _PRIMED: Final = "2025-11-25"
@@ -58,6 +62,7 @@ class Telling:
 
     async def post(self) -> None:
         """Take the message; answer it where it is a request."""
+        await self._until_taken()
         if self._message.kind == "request":
             await self._ask()
         else:
@@ -68,6 +73,19 @@ class Telling:
                 await self._asked.reply.message(HTTPStatus.BAD_REQUEST, line.line)
             else:
                 await self._asked.reply.bare(HTTPStatus.ACCEPTED)
+
+    async def _until_taken(self) -> None:
+        """Wait for a server that is behind, before anything is decided; raises `Refusal` (503).
+
+        A thread that waited for it would be missing everywhere else.
+        """
+        try:
+            async with asyncio.timeout(SLOW_SECONDS):
+                while self._link.full:
+                    await asyncio.sleep(_LOOK)
+        except TimeoutError:
+            why = f"server {self._asked.floor.entry.name} does not take what it was sent before"
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, {"Retry-After": "10"}) from None
 
     def cancelled(self) -> None:
         """Answer a request that the client has cancelled: its server will not."""

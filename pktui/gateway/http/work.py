@@ -10,6 +10,9 @@ from typing import ParamSpec, TypeVar
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 _THREADS = 8
+LARGE = 32 * 1024
+"""Bytes from which on a message is looked at beside the event loop. A decision on a smaller one
+takes less than to hand it over; calls wait for each other in the ledger in any case."""
 
 
 class Work:
