@@ -57,6 +57,11 @@ class MemoryServer:
         threading.Thread(target=self._warm_up, name="memory-start", daemon=True).start()
         threading.Thread(target=self._carry, name="memory-calls", daemon=True).start()
 
+    @property
+    def full(self) -> bool:
+        """Tell whether so much waits for the service that no more is taken."""
+        return self._waiting.full()
+
     def send(self, *lines: bytes) -> None:
         """Take messages of the client."""
         for line in lines:

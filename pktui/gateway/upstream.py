@@ -83,9 +83,19 @@ class ProcessServer:
         _thread("server-end", lambda: self._watch(ended))
 
     def send(self, *lines: bytes) -> None:
-        """Write lines to its stdin; waits while it is slow, unless the loop itself writes."""
+        """Write lines to its stdin.
+
+        On a shared loop, whose sources wait for a slow server, other threads wait for it too;
+        whoever sends to one with a loop of its own asks first whether it is `full`.
+        """
         self._inlet.send(*lines)
-        self._inlet.wait()
+        if self._shared:
+            self._inlet.wait()
+
+    @property
+    def full(self) -> bool:
+        """Tell whether so much waits for it already that it should not be sent more."""
+        return self._inlet.full
 
     def end(self, patience: float) -> int:
         """Close its stdin, wait, end its group, and deliver what it wrote last."""

@@ -3,7 +3,8 @@
 Its tools answer with what they were called with, so that a test can see what went through.
 `--tools JSON` replaces the definitions, `--deaf` ignores the end of stdin and SIGTERM, `--die-on
 NAME` ends the process when that tool is called, `--received FILE` appends every line it reads,
-`--lax` lets it pass over messages that it cannot make sense of, and answer all others.
+`--lax` lets it pass over messages that it cannot make sense of, and answer all others, `--stuck`
+lets it read nothing after the first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import signal
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,7 @@ def call(params: dict[str, Any]) -> dict[str, Any] | None:
 
 def serve(options: argparse.Namespace) -> None:
     tools = json.loads(options.tools) if options.tools else TOOLS
-    for line in sys.stdin.buffer:
+    for line in islice(sys.stdin.buffer, 1 if options.stuck else None):
         if options.received:
             with Path(options.received).open("ab") as log:
                 log.write(line)
@@ -97,11 +99,12 @@ def main() -> None:
     parser.add_argument("--die-on", default="-")
     parser.add_argument("--received", default="")
     parser.add_argument("--lax", action="store_true")
+    parser.add_argument("--stuck", action="store_true")
     options = parser.parse_args()
     if options.deaf:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     serve(options)
-    while options.deaf:
+    while options.deaf or options.stuck:
         time.sleep(60)
 
 

@@ -27,8 +27,8 @@ from pktui.ledger.records import Caller
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
-    from pktui.gateway.http.sessions import Sessions
     from pktui.gateway.http.links import Started
+    from pktui.gateway.http.sessions import Sessions
     from pktui.gateway.jsonrpc import Message
 
 _POOL: Final = 16

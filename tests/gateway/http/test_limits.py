@@ -6,8 +6,10 @@ import gzip
 import json
 import socket
 
+import httpx2
 import pytest
 
+from pktui.gateway.http import told
 from pktui.settings import GatewaySettings, HttpSettings, MetricsSettings, Paths, Settings
 from tests.gateway.http.served import (
     INITIALIZE,
@@ -145,3 +147,29 @@ def test_no_more_requests_of_a_grant_at_once_than_allowed(strict: Served) -> Non
         reply = strict.send("plain", PING, token=token)
         assert (reply.status_code, reply.headers["retry-after"]) == (429, "1")
         assert strict.send("plain", PING).status_code == 400
+
+
+def test_a_server_that_takes_nothing_holds_up_nobody_else(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(told, "LOOKS", 2)
+    write_servers(paths, plain=plain(), stuck=plain("--stuck"))
+    write_policy(paths, "plain")
+    write_policy(paths, "stuck")
+    large = request("tools/call", 1, {"name": "echo", "arguments": {"text": "x" * 500_000}})
+    with served(paths) as gateway:
+        session = gateway.begin("stuck")
+        gone = httpx2.Timeout(0.2)
+        with pytest.raises(httpx2.ReadTimeout):
+            gateway.client.post(
+                gateway.url("/mcp/stuck"),
+                json=large,
+                headers=gateway.headers() | {"mcp-session-id": session},
+                timeout=gone,
+            )
+        decided = gateway.ledger.events.last_seq()
+        for number in range(2, 12):
+            reply = gateway.send("stuck", large | {"id": number}, mcp_session_id=session)
+            assert reply.status_code == 503
+        assert not [one for one in gateway.ledger.events.tail(decided) if one.kind == "decision"]
+        assert "result" in gateway.ask("plain", gateway.begin("plain"), "ping")
