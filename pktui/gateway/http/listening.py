@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -192,6 +193,7 @@ async def _until_signal(gateway: HttpGateway, listener: socket.socket, host: str
     for number in _SIGNALS:
         loop.add_signal_handler(number, stop, number)
     gateway.greet(host, listener.getsockname()[1])
+    gc.freeze()  # what is there by now stays: looking through it again is a pause of milliseconds
     await gateway.serve(listener, host)
     return 128 + caught[0] if caught else 0
 
