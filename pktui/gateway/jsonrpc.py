@@ -2,7 +2,7 @@
 
 Two parsers that read one line differently are a way past any policy, so a line that readers are
 known to disagree about never reaches the server: invalid UTF-8, duplicate names, numbers out of
-range, member names that differ in case, a carriage return between tokens (a reader with universal
+range, names that differ in case, a carriage return between tokens (a reader with universal
 line ends sees two messages). The rules follow JSON-RPC 2.0 and the MCP specification; the codes
 are JSON-RPC's: -32700 not acceptable JSON, -32600 not a request, -32602 unreadable parameters.
 """
@@ -16,6 +16,8 @@ from typing import Any, Final, Literal, NoReturn
 
 import msgspec
 
+from pktui.settings import SWITCHABLE
+
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601
@@ -24,6 +26,13 @@ SERVER_ERROR: Final = -32000
 NULL: Final = b"null"
 PROTOCOL_VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
 CLIENT_INFO_KEY: Final = "io.modelcontextprotocol/clientInfo"
+
+_LONGEST_NAME: Final = 1024
+"""Characters of a tool's name: no rule can name such a long one, and all are on record."""
+_CALL: Final = "tools/call"
+_POLICED: Final = frozenset((_CALL, *SWITCHABLE))
+"""The methods that more than counting depends on."""
+_FOLDED: Final = {method.casefold(): method for method in _POLICED}
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 _KNOWN = frozenset({"jsonrpc", "id", "method", "params", "name", "arguments", "_meta"})
@@ -215,6 +224,8 @@ def _classify(line: bytes, members: dict[str, Any]) -> Message:
         raise Refused(INVALID_REQUEST, "the message is a request and a response at once")
     if not isinstance(method, str) or not method.isprintable():
         raise Refused(INVALID_REQUEST, "the method must be printable text")
+    if method not in _POLICED and (meant := _FOLDED.get(method.casefold())) is not None:
+        raise Refused(INVALID_REQUEST, f"the method differs from {meant} in case only")
     if "id" in members and request_id is None:
         raise Refused(INVALID_REQUEST, "the id of a request must be text or a number")
     params = _checked_params(method, members)
@@ -242,7 +253,7 @@ def _checked_id(members: Mapping[str, Any]) -> Id | None:
 
 def _checked_params(method: str, members: Mapping[str, Any]) -> Mapping[str, Any]:
     params = members.get("params", _NOTHING)
-    called = method == "tools/call"
+    called = method == _CALL
     if not isinstance(params, dict):
         if called:
             raise Refused(INVALID_PARAMS, "the params of tools/call must be an object")
@@ -259,6 +270,8 @@ def _check_call(params: Mapping[str, Any]) -> None:
     name = params.get("name")
     if not isinstance(name, str) or not name or not name.isprintable():
         raise Refused(INVALID_PARAMS, "tools/call needs the name of a tool, as printable text")
+    if len(name) > _LONGEST_NAME:
+        raise Refused(INVALID_PARAMS, f"a tool's name has at most {_LONGEST_NAME} characters")
     if not isinstance(params.get("arguments", {}), dict):
         raise Refused(INVALID_PARAMS, "the arguments of tools/call must be an object")
 

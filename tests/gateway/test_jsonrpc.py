@@ -85,6 +85,16 @@ NOT_A_REQUEST = {
 }
 
 
+@pytest.mark.parametrize(
+    "method",
+    ["Tools/Call", "TOOLS/CALL", "tool\u017f/call", "Prompts/Get", "sampling/createmessage"],
+)
+def test_a_method_that_a_lax_server_takes_for_a_policed_one_is_refused(method: str) -> None:
+    line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"name": "t"}})
+    refused = refusal(line.encode())
+    assert (refused.code, refused.request_id) == (jsonrpc.INVALID_REQUEST, b"1")
+
+
 @pytest.mark.parametrize("line", NOT_A_REQUEST.values(), ids=NOT_A_REQUEST)
 def test_what_is_no_single_message_is_an_invalid_request(line: bytes) -> None:
     assert refusal(line).code == jsonrpc.INVALID_REQUEST
@@ -97,6 +107,7 @@ UNREADABLE = {
     "no name": call('{"arguments":{}}'),
     "name no text": call('{"name":7}'),
     "name empty": call('{"name":""}'),
+    "name too long": call('{"name":"' + "n" * 1025 + '"}'),
     "name with NUL": call('{"name":"danger\\u0000"}'),
     "name with a zero-width space": call('{"name":"danger\\u200b"}'),
     "arguments a list": call('{"name":"t","arguments":[1]}'),
