@@ -10,7 +10,7 @@ import os
 import select
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -19,6 +19,9 @@ from pktui.gateway.outlet import Outlet
 
 if TYPE_CHECKING:
     from pktui.gateway.lines import TooLong
+
+
+_GONE: Final = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
 class Take(Protocol):
@@ -49,6 +52,7 @@ class Loop:
         self._poll = select.poll()
         self._sources: dict[int, _Source] = {}
         self._slow: set[Outlet] = set()
+        self._watched: dict[int, Outlet] = {}
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._going = True
         self._bell = threading.Lock()
@@ -72,6 +76,11 @@ class Loop:
         source = _Source(descriptor, LineCutter(limit), take, ended, regardless)
         self._sources[descriptor] = source
         self._poll.register(descriptor, select.POLLIN)
+
+    def watch(self, outlet: Outlet) -> None:
+        """Notice when an outlet's reader is gone, also while nothing is written to it."""
+        self._watched[outlet.descriptor] = outlet
+        self._poll.register(outlet.descriptor, 0)
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
@@ -123,10 +132,13 @@ class Loop:
             self._still_the_bell()
 
     def _turn(self) -> None:
-        for descriptor, _ in self._poll.poll():
+        for descriptor, event in self._poll.poll():
             source = self._sources.get(descriptor)
             if source is not None:
                 self._read(source)
+            elif event & _GONE and descriptor in self._watched:
+                self._poll.unregister(descriptor)
+                self._watched.pop(descriptor).lost()
             elif descriptor == self._bell_out:
                 read_some(descriptor)
         if self._slow:
@@ -164,6 +176,9 @@ class Loop:
         source.read = read
 
     def _forget(self, descriptor: int) -> None:
+        if descriptor in self._watched:
+            self._poll.register(descriptor, 0)
+            return
         try:
             self._poll.unregister(descriptor)
         except KeyError:

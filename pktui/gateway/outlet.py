@@ -64,6 +64,15 @@ class Outlet:
                 self._written.notify_all()
             return bool(self._kept)
 
+    def lost(self) -> None:
+        """Take note that the reader is gone."""
+        with self._lock:
+            if self._open:
+                self._open = False
+                self._broken()
+            self._kept.clear()
+            self._written.notify_all()
+
     def wait(self) -> None:
         """Wait, where that is no harm, until no more is kept than should be."""
         if self.full and not self._loop.here:

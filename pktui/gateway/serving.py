@@ -102,6 +102,7 @@ def _relay(
         relay.from_server(*lines)
         to_client.wait()
 
+    loop.watch(to_client)
     upstream.start(deliver, lambda: ends.put(End("server")))
     loop.read(STDIN, gateway.max_message_bytes, relay.from_client, lambda: ends.put(End("client")))
     gc.freeze()  # what is there by now stays: looking through it again is a pause of milliseconds

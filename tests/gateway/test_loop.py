@@ -136,6 +136,22 @@ def test_a_reader_that_is_gone_is_told_once_and_takes_the_rest(
     assert outlet.drain(0)
 
 
+def test_a_reader_that_leaves_while_nothing_is_written_is_noticed(
+    loop: Loop, pipes: list[Pipe]
+) -> None:
+    gone = threading.Event()
+    outlet = Outlet(pipes[1].into, loop, broken=gone.set)
+    loop.watch(outlet)
+    loop.start()
+    outlet.send(b"one")
+    assert pipes[1].read(4) == b"one\n"
+    assert not gone.is_set()
+    pipes[1].close(pipes[1].out)
+    assert gone.wait(PATIENCE)
+    outlet.send(b"two")
+    assert outlet.drain(0)
+
+
 def test_what_a_stuck_reader_does_not_take_keeps_nobody_waiting(
     loop: Loop, pipes: list[Pipe]
 ) -> None:
