@@ -37,18 +37,24 @@ _LIST: Final = "List them with: pktui grants list"
 
 
 class Grants:
-    """Makes, finds and revokes grants; `random_bytes` draws a token's bytes."""
+    """Makes, finds and revokes grants.
+
+    `ended` is told the name of a grant that has ended, in the same transaction; `random_bytes`
+    draws a token's bytes.
+    """
 
     def __init__(
         self,
         database: Database,
         events: Events,
         clock: Callable[[], int],
+        ended: Callable[[str], object],
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._database = database
         self._events = events
         self._clock = clock
+        self._ended = ended
         self._random_bytes = random_bytes
 
     def create(
@@ -141,6 +147,7 @@ class Grants:
         )
         revoked = msgspec.structs.replace(grant, revoked_us=now)
         self._record(revoked, digest, "revoked", by)
+        self._ended(grant.name)
         return revoked
 
     def _record(self, grant: Grant, digest: bytes, effect: str, by: str) -> None:

@@ -95,7 +95,7 @@ class Ledger:
         """The bearer tokens' grants; loaded for those who listen or hand them out alone."""
         from pktui.ledger.grants import Grants
 
-        return Grants(self._database, self.events, self._clock)
+        return Grants(self._database, self.events, self._clock, self.standing.grant_ended)
 
     @cached_property
     def anchors(self) -> Anchors:

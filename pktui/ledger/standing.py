@@ -2,8 +2,8 @@
 
 A standing approval names whose calls it is for (the grant, else the client in its directory), the
 server, the tool as it was defined then, and if wanted the exact arguments; it ends at its time,
-with its connection, with a changed definition, or when it is revoked. It answers only where the
-policy asks a person: a rule that denies beats it.
+with its connection, with a changed definition, or when it or its grant is revoked. It answers only
+where the policy asks a person: a rule that denies beats it.
 """
 
 from __future__ import annotations
@@ -163,6 +163,10 @@ class Standing:
     def disconnected(self, session: str) -> tuple[StandingApproval, ...]:
         """End those that were to hold until this connection ends."""
         return self._end_all("session = ?", (session,), "disconnected")
+
+    def grant_ended(self, grant: str) -> tuple[StandingApproval, ...]:
+        """End those that were given to a grant: who is given its name later was not meant."""
+        return self._end_all("grant_name = ?", (grant,), "revoked")
 
     def redefined(self, server: str) -> tuple[StandingApproval, ...]:
         """End those whose tool the server now defines otherwise than when they were made."""

@@ -213,3 +213,16 @@ def test_all_processes_see_it_at_once(listed: Ledger, file: Path, clock: Clock) 
     assert other.standing.live("memory") == (made,)
     assert other.standing.live("files") == ()
     other.close()
+
+
+def test_what_a_grant_was_allowed_ends_with_it(listed: Ledger) -> None:
+    listed.grants.create("lab", ["memory"])
+    lab = allow(listed, ask(listed, caller=replace(CLAUDE, grant="lab")), HALF_AN_HOUR)
+    own = allow(listed, ask(listed), HALF_AN_HOUR)
+    listed.grants.revoke("lab", by="ada")
+    listed.grants.create("lab", ["memory"])
+    assert listed.standing.live() == (own,)
+    found = listed.standing.get(lab.id)
+    assert found is not None
+    assert found.ended == "revoked"
+    assert listed.events.verify().ok
