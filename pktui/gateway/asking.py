@@ -56,8 +56,10 @@ class Asking:
         self._ledger.standing.redefined(self._server)
         self.forget()
 
-    def ask(self, call: ToolCall, verdict: Verdict) -> Approval | StandingApproval:
+    def ask(self, call: ToolCall, verdict: Verdict) -> Approval | StandingApproval | None:
         """Return what answers this call, asking a person where nothing does.
+
+        None: so many questions of this client wait that no more is asked.
 
         An earlier identical call's approval is met again: allowed, denied or still open; one that
         was given for another definition of the tool is taken back. Where that is open, or there
@@ -76,12 +78,14 @@ class Asking:
         if standing is not None:
             self.withdraw(found)
             return standing
+        if found is None and self._approvals.crowded(call.caller.identity):
+            return None
         return found or self._open(call, verdict, digest)
 
     def again(
         self, call: ToolCall, verdict: Verdict, held: Approval | None
-    ) -> Approval | StandingApproval:
-        """Return what answers a held call now.
+    ) -> Approval | StandingApproval | None:
+        """Return what answers a held call now; None as with `ask`.
 
         The person is asked anew where the answer was used by an identical call, or the question
         was taken back by one, or the tool's definition changed meanwhile.

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 _NO_RULES = ServerSettings()
 _STOPPED = Verdict(Effect.DENY, "(stopped)", "A person has stopped all tool calls.")
 
+_CROWDED = Verdict(
+    Effect.DENY, "(too many)", "Too many calls of this client wait for a person already."
+)
+
 _MOST_LATE = 16_384
 """Ends of calls that are kept while they cannot be recorded."""
 
@@ -236,6 +240,8 @@ class Enforcer:
 
     def _ask(self, call: ToolCall, verdict: Verdict, quota: LedgerQuota, *, hold: bool) -> Decision:
         approval = self._asking.ask(call, verdict)
+        if approval is None:
+            return self._deny(call, _CROWDED, 0)
         if not isinstance(approval, Approval) or approval.status == "allowed":
             return self._let_through(call, verdict, quota, approval)
         if approval.status == "denied":
@@ -291,6 +297,8 @@ class Enforcer:
             self._asking.withdraw(held.approval)
             return self._deny(call, verdict, held.seq)
         approval = self._asking.again(call, verdict, held.approval)
+        if approval is None:
+            return self._deny(call, _CROWDED, held.seq)
         if not isinstance(approval, Approval) or approval.status == "allowed":
             return self._let_through(call, verdict, quota, approval, held.seq)
         if approval.status == "pending" and hold:

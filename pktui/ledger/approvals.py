@@ -33,6 +33,8 @@ _SELECT = f"SELECT {_COLUMNS} FROM approvals"  # noqa: S608
 _ONCE = _FIELDS.index("once")
 _STATUS = _FIELDS.index("status")
 _ATTEMPTS = 64
+MOST_OPEN = 200
+"""Questions of one client that may wait at once: a person who has more before them reads none."""
 NOT_KEPT = '"[not kept]"'
 """What stands for the arguments of an answered approval where the settings let none be kept."""
 _LIST = "List what waits with: pktui approvals list"
@@ -135,6 +137,15 @@ class Approvals:
             (self._clock(),),
         )
         return tuple(map(self._approval, rows))
+
+    def crowded(self, identity: str) -> bool:
+        """Tell whether so many questions of this client wait that no more should be asked."""
+        row = self._database.row(
+            "SELECT count(*) FROM (SELECT 1 FROM approvals WHERE status IN ('pending', 'allowed')"
+            " AND status = 'pending' AND identity = ? LIMIT ?)",
+            (identity, MOST_OPEN),
+        )
+        return row is not None and row[0] >= MOST_OPEN
 
     def recent(self, limit: int = 100) -> tuple[Approval, ...]:
         """Return the newest approvals of any status, newest first."""

@@ -259,3 +259,18 @@ def test_a_tool_whose_definition_says_that_it_destroys_is_asked_about_each_time(
     approval = house.decide("records").approval
     assert approval is not None
     assert approval.once
+
+
+def test_a_client_that_asks_too_much_is_denied_until_its_questions_are_answered(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.ledger.approvals.MOST_OPEN", 3)
+    house.policy(tools=ASK)
+    waiting = [house.decide("write", path=str(number)) for number in range(3)]
+    refused = house.decide("write", path="3")
+    assert (refused.ruling, refused.rule) == (Ruling.DENIED_BY_RULE, "(too many)")
+    assert house.row(refused.call_id).effect == "deny"
+    assert house.decide("write", path="2").ruling is Ruling.WAITING
+    assert waiting[0].approval is not None
+    house.console.approvals.withdraw(waiting[0].approval.id)
+    assert house.decide("write", path="3").ruling is Ruling.WAITING
