@@ -8,7 +8,6 @@ import typer
 
 from pktui.cli import output, reach
 from pktui.errors import MemoryUnavailable
-from pktui.memory.times import utc_now
 from pktui.settings import Paths, load_settings
 
 if TYPE_CHECKING:
@@ -107,6 +106,8 @@ def reindex(json: output.JsonFlag = False) -> None:
 def _since(found: Status) -> str:
     if found.started_at is None:
         return ""
+    from pktui.memory.times import utc_now
+
     return f"{output.moment(found.started_at)} ({output.ago(found.started_at, utc_now())})"
 
 

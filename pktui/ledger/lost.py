@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from pktui.ledger.records import Caller
+from pktui.ledger.schema import CALLS
 
 if TYPE_CHECKING:
     from pktui.ledger.approvals import Approvals
@@ -32,6 +33,9 @@ _OPEN: Final = f"""SELECT call_id, seq, server, tool, agent, grant_name, session
         AND effect IN ('allow', 'approve')
         AND NOT EXISTS ({_OUTCOME.format(call="events.call_id")})"""  # noqa: S608
 _ENDED: Final = _OUTCOME.format(call="?")
+_SHARED: Final = f"""SELECT 1 FROM events
+    WHERE {CALLS} AND effect <> 'allow' AND effect = 'approve' AND seq > ? AND approval_id = ?
+        AND NOT EXISTS ({_OUTCOME.format(call="events.call_id")})"""  # noqa: S608
 _RELEASED: Final = """SELECT 1 FROM events
     WHERE call_id = ? AND call_id <> '' AND kind = 'approval' AND effect = 'allow'"""
 _START: Final = """SELECT agent, grant_name, session, project FROM events
@@ -90,7 +94,7 @@ class Lost:
         if went_out:
             self._counters.release(call_id)
         elif approval_id:
-            self._withdraw(approval_id, call_id)
+            self._withdraw(approval_id, call_id, seq)
         self._events.append(
             "outcome",
             caller=Caller(*names),
@@ -105,10 +109,12 @@ class Lost:
         )
         return 1
 
-    def _withdraw(self, approval_id: str, call_id: str) -> None:
-        """Take a question back, unless it was another call that asked it."""
+    def _withdraw(self, approval_id: str, call_id: str, seq: int) -> None:
+        """Take a question back, unless another call asked it or came later and waits for it too."""
         asked = self._approvals.get(approval_id)
-        if asked is not None and asked.call_id == call_id:
+        if asked is None or asked.call_id != call_id:
+            return
+        if self._database.row(_SHARED, (seq, approval_id)) is None:
             self._approvals.withdraw(approval_id)
 
     def _end_gateway(self, dead: Present, calls: int) -> None:

@@ -123,6 +123,15 @@ def test_a_permission_given_meanwhile_stays_for_the_next_call(ledger: Ledger, to
     assert found.status == "allowed"
 
 
+def test_a_question_that_a_later_call_waits_for_stays_open(ledger: Ledger, token: str) -> None:
+    waiting = ask(ledger, f"{token}01")
+    call(ledger, f"{token}01", effect="approve", approval=waiting.id)
+    call(ledger, "of-one-alive", effect="approve", approval=waiting.id)
+    ledger.settle_lost()
+    assert outcomes(ledger)["01"] == "cancelled"
+    assert [one.id for one in ledger.approvals.pending()] == [waiting.id]
+
+
 def test_a_question_of_another_call_stays_open(ledger: Ledger, token: str) -> None:
     waiting = ask(ledger, "of-one-alive")
     call(ledger, f"{token}01", effect="approve", approval=waiting.id)

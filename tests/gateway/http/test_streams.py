@@ -112,6 +112,9 @@ def test_nothing_grows_while_nobody_listens(running: Served) -> None:
     session = running.begin("plain")
     large = {"jsonrpc": "2.0", "method": "notifications/x", "params": {"x": "x" * 300_000}}
     say(running, session, *[json.dumps(large).encode()] * 8)
+    running.send(
+        "plain", request("ping", 9, {}), mcp_session_id=session
+    )  # answered after what was said before
     with listen(running, session, **{"last-event-id": "0/0"}) as reply:
         event_id, _ = next(heard(reply))
     assert int(event_id.partition("/")[2]) > 8 - 1 - KEEP_BYTES // 300_000
