@@ -67,9 +67,9 @@ class Posted(Carrying):
         """Take the message, and answer it where it is a request."""
         message = self._message
         session, key = self._asked.session, message.id
+        if session is not None and message.kind == "request":
+            session.enter(message, self)
         try:
-            if session is not None and key is not None and message.kind == "request":
-                session.under_way.setdefault(key, self)
             if len(message.raw) <= LARGE:
                 self._relay.take(message)
             else:

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from pktui.gateway import jsonrpc
 from pktui.gateway.http.refusal import Refusal
+from pktui.gateway.jsonrpc import Refused
 
 if TYPE_CHECKING:
     from pktui.gateway.http.floor import Floor
-    from pktui.gateway.jsonrpc import Id
+    from pktui.gateway.jsonrpc import Id, Message
     from pktui.gateway.relay import Pending
     from pktui.ledger.records import Caller, Grant
 
@@ -52,6 +54,16 @@ class Session:
         """Return what it is found by."""
         return self.floor.entry.name, self.id
 
+    def enter(self, message: Message, request: Cancellable) -> None:
+        """Note a request that begins; raises `Refused` where one of its id is under way.
+
+        Requests come side by side, so that they cannot be told apart later.
+        """
+        assert message.id is not None
+        if self.under_way.setdefault(message.id, request) is not request:
+            why = "a request with this id still waits"
+            raise Refused(jsonrpc.INVALID_REQUEST, why, message.id_text)
+
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Keep it from being idle while a request is served."""
@@ -90,6 +102,8 @@ class Sessions:
         other = self._open.get(session.key)
         if other is not None and not other.belongs_to(session.grant):
             return False
+        if other is not None:
+            self._ended.append(other)
         session.used = self._clock()
         self._open[session.key] = session
         return True

@@ -104,7 +104,7 @@ class Telling:
         session, request_id = self._asked.session, self._message.id
         assert request_id is not None
         if session is not None:
-            session.under_way.setdefault(request_id, self)
+            session.enter(self._message, self)
             _keep(session, self._stream)
         reader = self._stream.attach()
         try:

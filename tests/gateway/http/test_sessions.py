@@ -10,6 +10,7 @@ import pytest
 
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.sessions import Session, Sessions
+from pktui.gateway.jsonrpc import INVALID_REQUEST, Limits, Refused, parse
 from pktui.ledger.records import Caller, Grant
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ def sessions(clock: Clock) -> Sessions:
     return Sessions(2, 60, clock)
 
 
+class Request:
+    def cancelled(self) -> None:
+        """Be cancelled."""
+
+
 def session(session_id: str, grant: Grant = ADA, server: str = "plain") -> Session:
     floor = cast("Floor", SimpleNamespace(entry=SimpleNamespace(name=server)))
     return Session(session_id, grant, floor, Caller(), cast("Pending", None))
@@ -62,6 +68,24 @@ def test_a_server_cannot_give_one_grant_anothers_session(sessions: Sessions) -> 
     assert sessions.add(session("s"))
     assert not sessions.add(session("s", BOB))
     assert sessions.add(session("s"))
+
+
+def test_a_session_ends_where_its_id_is_given_again(sessions: Sessions) -> None:
+    before = session("s")
+    sessions.add(before)
+    sessions.add(session("s"))
+    assert sessions.ended() == [before]
+
+
+def test_of_two_requests_with_one_id_only_the_first_is_under_way() -> None:
+    one = session("s")
+    message = parse(b'{"jsonrpc":"2.0","id":1,"method":"ping"}', Limits())
+    first, second = Request(), Request()
+    one.enter(message, first)
+    with pytest.raises(Refused) as caught:
+        one.enter(message, second)
+    assert (caught.value.code, caught.value.request_id) == (INVALID_REQUEST, b"1")
+    assert one.under_way == {1: first}
 
 
 def test_room_is_made_by_forgetting(sessions: Sessions) -> None:
