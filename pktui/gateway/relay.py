@@ -43,7 +43,7 @@ class Wiring(msgspec.Struct, frozen=True):
     """What a relay is given besides its Enforcer.
 
     `ticks` is a monotonic clock in nanoseconds. `log` takes one sentence for the person who runs
-    the gateway. `named` is told the client's name whenever it changes.
+    the gateway. `named` is told the client's name once it is known.
     """
 
     to_client: Send
@@ -90,7 +90,7 @@ class Relay:
         self._continuations = pending.continuations
         self._scope = pending.scope
         self._returns = Returns(enforcer, wiring, pending, lambda: self._caller)
-        self._client_info: object = None
+        self._named = False
         self._ended = ""
 
     # from the client
@@ -214,12 +214,15 @@ class Relay:
             self._fail([self._in_flight.take(message.id) for message in sent])
 
     def _learn_name(self, message: Message) -> None:
-        info = _client_info(message)
-        if info is None or info == self._client_info:
+        """Take the first name that the client gives itself.
+
+        With another for each call it would get past what is counted by name.
+        """
+        if self._named:
             return
-        self._client_info = info
         agent = client_name(message)
         if agent:
+            self._named = True
             self._caller = msgspec.structs.replace(self._caller, agent=agent)
             self._wiring.named(agent)
 
@@ -336,15 +339,12 @@ def _page(message: Message) -> str:
 
 def client_name(message: Message) -> str:
     """Return the name that the client gives itself in this message, empty where it does not."""
-    info = _client_info(message)
+    if message.method == "initialize":
+        info = message.params.get("clientInfo")
+    else:
+        info = message.meta.get(jsonrpc.CLIENT_INFO_KEY)
     name = info.get("name") if isinstance(info, dict) else None
     return one_line(name, _NAME_LIMIT) if isinstance(name, str) else ""
-
-
-def _client_info(message: Message) -> object:
-    if message.method == "initialize":
-        return message.params.get("clientInfo")
-    return message.meta.get(jsonrpc.CLIENT_INFO_KEY)
 
 
 def _in_use(message: Message) -> Refused:

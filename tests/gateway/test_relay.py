@@ -211,13 +211,19 @@ def test_cancelling_what_is_not_known_passes(wired: Wired, params: Any) -> None:
     assert wired.server.lines == [line]
 
 
-def test_the_clients_name_is_learnt_in_both_eras(wired: Wired) -> None:
-    wired.request("initialize", {"clientInfo": {"name": "old\x1b[31m", "version": "1"}})
-    wired.call("echo", request_id=2)
-    info = {"io.modelcontextprotocol/clientInfo": {"name": "new", "version": "1"}}
-    wired.call("echo", request_id=3, _meta=info)
-    assert wired.names == ["old␛[31m", "new"]
-    assert [row.agent for row in wired.house.console.feed.page()] == wired.names
+@pytest.mark.parametrize("era", ["older", "modern"])
+def test_the_clients_name_is_learnt_once(wired: Wired, era: str) -> None:
+    def meta(name: str) -> dict[str, Any]:
+        return {"io.modelcontextprotocol/clientInfo": {"name": name, "version": "1"}}
+
+    if era == "older":
+        wired.request("initialize", {"clientInfo": {"name": "first\x1b[31m", "version": "1"}})
+        wired.call("echo", request_id=2)
+    else:
+        wired.call("echo", request_id=2, _meta=meta("first\x1b[31m"))
+    wired.call("echo", request_id=3, _meta=meta("another"))
+    assert wired.names == ["first␛[31m"]
+    assert [row.agent for row in wired.house.console.feed.page()] == ["first␛[31m"] * 2
 
 
 def test_a_call_goes_on_with_the_state_that_the_server_gave(wired: Wired) -> None:
