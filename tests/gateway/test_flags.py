@@ -187,9 +187,9 @@ def test_no_text_makes_flagging_slow(unit: str) -> None:
 
     def cost(size: int) -> float:
         definition = tool((unit * size)[:size])
-        started = time.perf_counter()
+        started = time.process_time()
         flags_of(definition, OTHERS)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     small = min(cost(5_000) for _ in range(3))
     large = min(cost(50_000) for _ in range(3))

