@@ -1,6 +1,6 @@
 """What the gateway adds over HTTP: direct, through pktui, and through fastmcp's proxy.
 
-    python -m tests.bench.gateway_http [--calls N]
+    python -m tests.bench.gateway_http [--calls N] [--fastmcp PYTHON]
 
 The upstream is a small HTTP server that answers at once; each call is decided, charged to one
 quota and put on record, its outcome too. Prints round trips of one client in milliseconds at p50,
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.util
 import json
 import os
 import re
@@ -31,7 +30,8 @@ from pktui.settings import Paths
 from tests.support.gateway import environment, gateway_command
 
 SERVER = """
-import asyncio, json, sys
+import asyncio, itertools, json, sys
+SESSIONS = itertools.count()
 RESULTS = {
     "initialize": {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
                    "serverInfo": {"name": "e", "version": "1"}},
@@ -52,7 +52,8 @@ async def serve(reader, writer):
                 continue
             result = RESULTS.get(message["method"], {})
             body = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
-            session = b"mcp-session-id: s\\r\\n" if message["method"] == "initialize" else b""
+            begun = message["method"] == "initialize"
+            session = b"mcp-session-id: s%d\\r\\n" % next(SESSIONS) if begun else b""
             writer.write(b"HTTP/1.1 200 OK\\r\\ncontent-type: application/json\\r\\n" + session
                          + b"content-length: %d\\r\\n\\r\\n" % len(body) + body)
     except asyncio.IncompleteReadError:
@@ -197,11 +198,11 @@ def pktui(home: Path, upstream: str) -> Iterator[tuple[int, str]]:
         yield int(port), token
 
 
-def fastmcp_at(home: Path, upstream: str, calls: int) -> Figures:
+def fastmcp_at(python: str, home: Path, upstream: str, calls: int) -> Figures:
     (home / "proxy.py").write_text(PROXY)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with subprocess.Popen([sys.executable, str(home / "proxy.py"), upstream, str(port)]) as process:
+    with subprocess.Popen([python, str(home / "proxy.py"), upstream, str(port)]) as process:
         try:
             while True:
                 try:
@@ -217,7 +218,9 @@ def fastmcp_at(home: Path, upstream: str, calls: int) -> Figures:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--calls", type=int, default=2000)
-    calls = parser.parse_args().calls
+    parser.add_argument("--fastmcp", metavar="PYTHON", help="an interpreter that has fastmcp")
+    asked = parser.parse_args()
+    calls: int = asked.calls
     rows: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory() as place:
         home = Path(place)
@@ -227,8 +230,8 @@ def main() -> None:
             rows["direct"] = asyncio.run(measure(int(upstream_port), "/mcp", "x", calls))
             with pktui(home, upstream) as (port, token):
                 rows["pktui"] = asyncio.run(measure(port, "/mcp/bench", token, calls))
-            if importlib.util.find_spec("fastmcp"):
-                rows["fastmcp"] = fastmcp_at(home, upstream, min(calls, 500))
+            if asked.fastmcp:
+                rows["fastmcp"] = fastmcp_at(asked.fastmcp, home, upstream, min(calls, 500))
     direct = rows["direct"]
     print(f"{os.cpu_count()} cores, {calls} calls; milliseconds; {CLIENTS} clients at once")
     print(f"{'':8} {'p50':>8} {'p95':>8} {'p99':>8} {'added p50':>10} {'calls/s':>9} {'p50':>8}")
