@@ -208,7 +208,9 @@ async def _disconnected(receive: Receive) -> None:
 def _tell_cancelled(asked: Asked, message: Message) -> None:
     """Answer the request that this message cancels, where it was held and its server knows none."""
     request_id = message.params.get("requestId")
-    if asked.session is not None and isinstance(request_id, str | int | float):
+    if isinstance(request_id, bool) or not isinstance(request_id, str | int | float):
+        return  # true is no id, though it equals 1
+    if asked.session is not None:
         request = asked.session.under_way.get(request_id)
         if request is not None:
             request.cancelled()
