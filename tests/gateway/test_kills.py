@@ -154,7 +154,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 def look(pid: int, what: str) -> str:
     """Return what ps says of a process."""
     listing = subprocess.run(
-        ["ps", "-o", what, "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-ww", "-o", what, "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return listing.stdout
 

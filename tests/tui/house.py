@@ -105,6 +105,17 @@ class Desk:
     house: House
     app: Console
     pilot: Pilot[int]
+    said: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Keep each notice: the console takes it down after seconds, which a busy machine passes."""
+        notify = self.app.notify
+
+        def keep(message: str, **how: Any) -> None:
+            self.said.append(message)
+            notify(message, **how)
+
+        self.app.notify = keep  # type: ignore[method-assign, assignment]
 
     async def settle(self) -> None:
         """Let workers and messages come to rest: until the screen stays the same."""
@@ -118,7 +129,7 @@ class Desk:
 
     def notices(self) -> str:
         """Return what the console said, newest last."""
-        return "\n".join(notice.message for notice in self.app._notifications)
+        return "\n".join(self.said)
 
     async def beat(self) -> None:
         """Let the console notice what moved."""

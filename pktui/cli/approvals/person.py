@@ -127,7 +127,7 @@ def _from_proc(pid: int) -> Process | None:
 def _from_ps(pid: int) -> Process | None:
     try:
         answer = subprocess.run(
-            ["ps", "-o", "ppid=,command=", "-p", str(pid)],
+            ["ps", "-ww", "-o", "ppid=,command=", "-p", str(pid)],
             capture_output=True,
             timeout=5,
             check=False,
