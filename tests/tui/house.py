@@ -108,7 +108,7 @@ class Desk:
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Keep each notice: the console takes it down after seconds, which a busy machine passes."""
+        """Keep each notice: the console takes it down after seconds, too few on a busy machine."""
         notify = self.app.notify
 
         def keep(message: str, **how: Any) -> None:
