@@ -159,6 +159,25 @@ def make_private_directory(path: Path) -> Path:
     return path
 
 
+def check_own_directory(path: Path) -> None:
+    """Raise `SettingsError` where others could have put the directory there, or could replace it.
+
+    It must be the user's, and the one around it the user's or the system's; what is missing is
+    nobody's.
+    """
+    user = os.getuid()
+    for directory, owners in ((path, {user}), (path.parent, {user, 0})):
+        try:
+            owner = directory.stat().st_uid
+        except OSError:
+            continue
+        if owner not in owners:
+            raise SettingsError(
+                f"directory {directory} belongs to another user (uid {owner})",
+                "Remove it, or set PKTUI_DATA_DIR to a directory of your own with a shorter path",
+            )
+
+
 class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[memory]`: the session and knowledge store."""
 

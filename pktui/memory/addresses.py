@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pktui.errors import SettingsError
 from pktui.memory.tokens import read_token
+from pktui.settings import check_own_directory
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -31,7 +32,8 @@ class _UnixConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        """Connect to the Unix socket instead of a host."""
+        """Connect to the Unix socket instead of a host; raises `SettingsError` for another's."""
+        check_own_directory(self._path.parent)
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         try:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pktui.errors import MemoryUnavailable
-from pktui.settings import PRIVATE_FILE, Paths, make_private_directory
+from pktui.settings import PRIVATE_FILE, Paths, check_own_directory, make_private_directory
 
 START_TIMEOUT_S = 30.0
 ATTEMPTS = 2
@@ -39,8 +39,10 @@ class _Child:
 def ensure_service(paths: Paths, *, timeout_s: float = START_TIMEOUT_S) -> None:
     """Return once the memory service listens, starting it where none does.
 
-    Raises `MemoryUnavailable` with the log's last line where it does not come up in time.
+    Raises `MemoryUnavailable` with the log's last line where it does not come up in time,
+    `SettingsError` where its directories are another user's.
     """
+    check_own_directory(paths.runtime_dir)
     if listens(paths.memory_socket):
         return
     make_private_directory(paths.data_dir)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pktui.settings import (
     ServerSettings,
     Settings,
     bundled,
+    check_own_directory,
     load_settings,
     make_private_directory,
 )
@@ -119,3 +121,23 @@ def test_the_sample_settings_name_every_option_with_its_default(paths: Paths) ->
 def test_every_directory_that_is_made_is_the_owners_alone(tmp_path: Path) -> None:
     made = make_private_directory(tmp_path / "data" / "run")
     assert [stat.S_IMODE(place.stat().st_mode) for place in (made, made.parent)] == [0o700, 0o700]
+
+
+def test_a_directory_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_own_directory(tmp_path / "missing")
+    check_own_directory(tmp_path)
+    other = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: other)
+    with pytest.raises(SettingsError, match="belongs to another user"):
+        check_own_directory(tmp_path)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
+def test_a_directory_inside_that_of_another_user_is_refused(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    os.chown(tmp_path, 12345, -1)
+    with pytest.raises(SettingsError, match="uid 12345"):
+        check_own_directory(inner)

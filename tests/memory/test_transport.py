@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pktui.errors import MemoryUnavailable
+from pktui.errors import MemoryUnavailable, SettingsError
 from pktui.memory.addresses import UnixAddress
 from pktui.memory.transport import Transport
 
@@ -128,3 +129,18 @@ def test_a_slow_answer_is_a_time_out(socket_path: Path) -> None:
     with pytest.raises(MemoryUnavailable, match=r"did not answer within 0\.05 seconds"):
         ask(transport)
     listener.close()
+
+
+def test_nothing_is_said_to_a_socket_that_another_user_made(
+    socket_path: Path, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ScriptedServer(socket_path, [[ANSWER]])
+    other = os.getuid() + 1
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getuid", lambda: other)
+        with pytest.raises(SettingsError, match="belongs to another user"):
+            ask(transport)
+    ask(transport)
+    transport.close()
+    server.close()
+    assert len(server.requests) == 1

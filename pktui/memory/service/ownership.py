@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pktui.errors import MemoryUnavailable
-from pktui.settings import PRIVATE_FILE, make_private_directory
+from pktui.settings import PRIVATE_FILE, check_own_directory, make_private_directory
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -36,7 +36,7 @@ class Ownership:
     def take(cls, paths: Paths) -> Ownership:
         """Become the owner and listen; raises `MemoryUnavailable` naming the owner there is."""
         make_private_directory(paths.data_dir)
-        make_private_directory(paths.runtime_dir)
+        check_own_directory(make_private_directory(paths.runtime_dir))
         lock = _take_lock(paths)
         try:
             listener = _listen(paths)
