@@ -28,6 +28,13 @@ def read_or_none(path: Path) -> bytes | None:
         raise
 
 
+def make_directory(path: Path) -> None:
+    """Make the directory, and those it is in, for its owner alone; raises `OSError`."""
+    for directory in reversed((path, *path.parents)):
+        if not directory.exists():
+            directory.mkdir(exist_ok=True, mode=_PRIVATE_DIRECTORY)
+
+
 def replace_file(path: Path, expected: bytes | None, new: bytes) -> None:
     """Write the file by renaming a synced temporary file over it, keeping its mode.
 
@@ -36,7 +43,7 @@ def replace_file(path: Path, expected: bytes | None, new: bytes) -> None:
     """
     target = Path(os.path.realpath(path))
     try:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=_PRIVATE_DIRECTORY)
+        make_directory(target.parent)
         with _locked(target.parent) as directory:
             if read_or_none(target) != expected:
                 raise PolicyConflict(

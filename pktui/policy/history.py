@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pktui.errors import PolicyError
+from pktui.policy.files import make_directory
 
 DEPTH = 10
 """Edits that are kept."""
@@ -66,7 +67,7 @@ class History:
             for item in past
         ]
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_directory(self._file.parent)
             temporary = self._file.with_suffix(".tmp")
             temporary.touch(mode=0o600)
             temporary.write_text(json.dumps(rows), encoding="utf-8")

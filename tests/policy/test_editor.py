@@ -175,13 +175,15 @@ def test_another_process_can_undo_where_history_is_kept(path: Path, tmp_path: Pa
 
 
 def test_a_missing_file_starts_by_asking_about_everything(tmp_path: Path) -> None:
-    path = tmp_path / "policies" / "s.json"
-    editor = PolicyEditor(path)
+    path = tmp_path / "config" / "policies" / "s.json"
+    history = tmp_path / "data" / "history"
+    editor = PolicyEditor(path, history=history)
     assert editor.raw == START
     editor.set_action("a", "deny")
     assert edited(path)["default"] == "approve"
     assert path.stat().st_mode & 0o777 == 0o600
-    assert path.parent.stat().st_mode & 0o777 == 0o700
+    made = (path.parent, path.parent.parent, history, history.parent)
+    assert [place.stat().st_mode & 0o777 for place in made] == [0o700] * 4
 
 
 def test_a_broken_file_is_not_edited(path: Path) -> None:
