@@ -133,8 +133,8 @@ def _refusal(directory: Path) -> str:
 
 def servers(paths: Paths) -> Iterator[Check]:
     """Check the list of servers, and that those in use have what they need to be started."""
-    from pktui.gateway.preparing import prepared
-    from pktui.gateway.servers import load_servers
+    from pktui.gateway.servers.entries import load_servers
+    from pktui.gateway.servers.preparing import prepared
 
     try:
         entries = load_servers(paths)

@@ -129,7 +129,7 @@ def _policy_file(policy: Path) -> str:
 
 
 def _warn_unknown(grant: Grant) -> None:
-    from pktui.gateway.servers import load_servers
+    from pktui.gateway.servers.entries import load_servers
     from pktui.settings import Paths
 
     known = {*load_servers(Paths.from_environment()), "*"}

@@ -63,14 +63,14 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def _run(asked: argparse.Namespace, command: list[str]) -> int:
-    from pktui.gateway.servers import (
+    from pktui.gateway.servers.entries import (
         ServerEntry,
         find_server,
         read_headers,
         server_of_command,
         server_of_url,
     )
-    from pktui.gateway.stdio import run_stdio
+    from pktui.gateway.stdio.stdio import run_stdio
     from pktui.settings import Paths, load_settings
 
     paths = Paths.from_environment()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pktui.gateway.quota import LedgerQuota
+from pktui.gateway.enforcement.quota import LedgerQuota
 from pktui.ledger.ledger import Ledger
 from pktui.policy.document import Policy, parse_policy
 from pktui.policy.evaluate import Call, evaluate

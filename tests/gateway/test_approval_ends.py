@@ -11,7 +11,7 @@ import pytest
 
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.standing import Wider
-from tests.gateway.test_stdio import eventually
+from tests.gateway.stdio.test_stdio import eventually
 from tests.support.gateway import ROOT, RunningGateway, environment, plain_server
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ import pytest
 from pktui.ledger.ledger import Ledger
 from pktui.policy.document import load_policy
 from pktui.policy.evaluate import Call, charge_for
-from tests.gateway.test_stdio import alive, children, eventually
+from tests.gateway.stdio.test_stdio import alive, children, eventually
 from tests.support.gateway import PATIENCE, environment, gateway_command, plain_server
 
 if TYPE_CHECKING:

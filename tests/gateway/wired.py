@@ -8,9 +8,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from pktui.gateway.holding import Pace
-from pktui.gateway.jsonrpc import Limits
-from pktui.gateway.relay import Pending, Relay, Wiring
+from pktui.gateway.messages.jsonrpc import Limits
+from pktui.gateway.relay.holding import Pace
+from pktui.gateway.relay.relay import Pending, Relay, Wiring
 from tests.gateway.conftest import CALLER, House
 
 if TYPE_CHECKING:

@@ -10,8 +10,11 @@ import pytest
 HEAVY = ("lancedb", "pyarrow", "torch", "sentence_transformers", "transformers", "numpy")
 FORBIDDEN = [
     ("pktui.gateway.run", (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette", "yaml")),
-    ("pktui.gateway.stdio", (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette", "yaml")),
-    ("pktui.gateway.serving", (*HEAVY, "mcp", "asyncio", "uvicorn", "pktui.gateway.http")),
+    (
+        "pktui.gateway.stdio.stdio",
+        (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette", "yaml"),
+    ),
+    ("pktui.gateway.stdio.serving", (*HEAVY, "mcp", "asyncio", "uvicorn", "pktui.gateway.http")),
     ("pktui.memory.client", (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette")),
     ("pktui.memory.static", (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette")),
     ("pktui.policy", (*HEAVY, "mcp", "textual", "typer", "asyncio", "yaml", "re2")),

@@ -13,9 +13,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pktui.gateway.calls import Ruling, ToolCall
-from pktui.gateway.enforcer import Enforcer
-from pktui.gateway.policies import ServerPolicy
+from pktui.gateway.enforcement.calls import Ruling, ToolCall
+from pktui.gateway.enforcement.enforcer import Enforcer
+from pktui.gateway.enforcement.policies import ServerPolicy
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller
 from pktui.policy.document import parse_policy

@@ -11,12 +11,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from pktui.gateway.calls import Decision, Ruling, ToolCall
-from pktui.gateway.enforcer import Enforcer
-from pktui.gateway.holding import Pace
-from pktui.gateway.jsonrpc import Limits
-from pktui.gateway.policies import ServerPolicy
-from pktui.gateway.relay import Pending, Relay, Wiring
+from pktui.gateway.enforcement.calls import Decision, Ruling, ToolCall
+from pktui.gateway.enforcement.enforcer import Enforcer
+from pktui.gateway.enforcement.policies import ServerPolicy
+from pktui.gateway.messages.jsonrpc import Limits
+from pktui.gateway.relay.holding import Pace
+from pktui.gateway.relay.relay import Pending, Relay, Wiring
 from pktui.ledger.canonical import canonical_json
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller, now_us

@@ -52,7 +52,7 @@ def file_in_force(server: str) -> Path:
     path = policy_file(server)
     if server == MEMORY or path.exists():
         return existing_file(server)
-    from pktui.gateway.servers import find_server
+    from pktui.gateway.servers.entries import find_server
 
     find_server(Paths.from_environment(), server)
     return path

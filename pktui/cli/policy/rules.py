@@ -117,8 +117,8 @@ def editor_of(server: str) -> PolicyEditor:
 
     Raises `UnknownServer` where there is neither a policy nor such a server.
     """
-    from pktui.gateway.policies import open_policy
-    from pktui.gateway.servers import find_server
+    from pktui.gateway.enforcement.policies import open_policy
+    from pktui.gateway.servers.entries import find_server
     from pktui.policy.editor import PolicyEditor
 
     paths = Paths.from_environment()

@@ -18,7 +18,7 @@ from pktui.errors import PolicyError, UsageError
 from pktui.settings import Paths, load_settings
 
 if TYPE_CHECKING:
-    from pktui.gateway.calls import ToolCall
+    from pktui.gateway.enforcement.calls import ToolCall
     from pktui.ledger.records import CallRow
     from pktui.policy.document import Policy
     from pktui.policy.evaluate import Verdict
@@ -47,7 +47,7 @@ def explain(
     json: output.JsonFlag = False,
 ) -> None:
     """Tell what the gateway would do with a call, every step that leads to it, and the quota."""
-    from pktui.gateway.calls import ToolCall
+    from pktui.gateway.enforcement.calls import ToolCall
     from pktui.ledger.records import Caller
 
     caller = Caller(agent, grant, session, str((project or Path.cwd()).absolute()))
@@ -109,11 +109,11 @@ def replay(
 
 def _preview(server: str, path: Path, call: ToolCall, *, needed: bool) -> Verdict:
     """Ask the Enforcer itself; without a ledger nothing was counted or pinned yet."""
-    from pktui.gateway.policies import ServerPolicy
+    from pktui.gateway.enforcement.policies import ServerPolicy
 
     followed = ServerPolicy(server, path, needed=needed, changed=lambda _digest, _problem: None)
     if reach.used_before():
-        from pktui.gateway.enforcer import Enforcer
+        from pktui.gateway.enforcement.enforcer import Enforcer
         from pktui.ledger.records import now_us
 
         settings = load_settings(Paths.from_environment()).approvals

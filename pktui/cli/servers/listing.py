@@ -12,7 +12,7 @@ from pktui.cli import output, reach
 from pktui.settings import Paths, Settings, load_settings
 
 if TYPE_CHECKING:
-    from pktui.gateway.servers import ServerEntry
+    from pktui.gateway.servers.entries import ServerEntry
     from pktui.ledger.records import ToolSeen
 
 
@@ -39,7 +39,7 @@ class Listed(msgspec.Struct, frozen=True, rename="camel"):
 def list_(json: output.JsonFlag = False) -> None:
     """List the servers of servers.json and the built-in memory."""
     from pktui.cli.servers import masked
-    from pktui.gateway.servers import load_servers
+    from pktui.gateway.servers.entries import load_servers
 
     paths = Paths.from_environment()
     settings = load_settings(paths)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pktui.ledger.secret_shapes import MASK, mask_text, names_secret
 
 if TYPE_CHECKING:
-    from pktui.gateway.servers import ServerEntry
+    from pktui.gateway.servers.entries import ServerEntry
 
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 _QUERY = re.compile(r"\?[^#]*")

@@ -14,7 +14,7 @@ from pktui.settings import Paths
 
 if TYPE_CHECKING:
     from pktui.cli.servers.report import Scanned
-    from pktui.gateway.servers import ServerEntry
+    from pktui.gateway.servers.entries import ServerEntry
     from pktui.ledger.ledger import Ledger
 
 PATIENCE = 60.0
@@ -59,7 +59,7 @@ def scan(
 
 def _entries(names: Sequence[str]) -> list[ServerEntry]:
     """Return the servers named, or every one that is not disabled."""
-    from pktui.gateway.servers import find_server, load_servers
+    from pktui.gateway.servers.entries import find_server, load_servers
 
     paths = Paths.from_environment()
     if names:
@@ -69,8 +69,8 @@ def _entries(names: Sequence[str]) -> list[ServerEntry]:
 
 def _scan(entry: ServerEntry, ledger: Ledger, seconds: float) -> Scanned:
     from pktui.cli.servers.report import Scanned, scanned_tool
-    from pktui.gateway import scanning
-    from pktui.gateway.pins import Pins
+    from pktui.gateway.enforcement.pins import Pins
+    from pktui.gateway.scans import scanning
 
     output.note(f"Asking {entry.name} …")
     before = {tool.name: tool for tool in ledger.catalogue.tools(entry.name)}

@@ -14,8 +14,6 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from pktui.errors import PktuiError
-from pktui.gateway import headers as names
-from pktui.gateway import jsonrpc
 from pktui.gateway.http import watching
 from pktui.gateway.http.asked import Asked
 from pktui.gateway.http.body import check_body_headers, read_body
@@ -29,6 +27,8 @@ from pktui.gateway.http.protocol import (
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.reply import ClientGone, Reply
 from pktui.gateway.http.work import LARGE
+from pktui.gateway.messages import headers as names
+from pktui.gateway.messages import jsonrpc
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pktui.gateway.http.backend import Backend
     from pktui.gateway.http.door import Door
     from pktui.gateway.http.hub import Hub
-    from pktui.gateway.jsonrpc import Message
+    from pktui.gateway.messages.jsonrpc import Message
 
 _METHODS: Final = "GET, POST, DELETE"
 _LISTEN: Final = "subscriptions/listen"

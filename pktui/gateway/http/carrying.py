@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import httpx2
 import msgspec
 
-from pktui.gateway import headers as names
 from pktui.gateway.http.outbox import Outbox
 from pktui.gateway.http.protocol import JSON
 from pktui.gateway.http.work import LARGE
-from pktui.gateway.lines import HEAD, TooLong
-from pktui.gateway.relay import client_name
-from pktui.gateway.sse import Event, EventCutter
+from pktui.gateway.messages import headers as names
+from pktui.gateway.messages.sse import Event, EventCutter
+from pktui.gateway.pipes.lines import HEAD, TooLong
+from pktui.gateway.relay.relay import client_name
 from pktui.ledger.records import Caller
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
     from pktui.gateway.http.far import Far
-    from pktui.gateway.jsonrpc import Message
+    from pktui.gateway.messages.jsonrpc import Message
 
 
 class Carrying:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 import httpx2
 
-from pktui.gateway import headers as names
-from pktui.gateway.preparing import prepared
-from pktui.gateway.remote.endpoint import checked_headers, parse_endpoint
+from pktui.gateway.messages import headers as names
+from pktui.gateway.servers.endpoint import checked_headers, parse_endpoint
+from pktui.gateway.servers.preparing import prepared
 from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.gateway.http.reply import Header
-    from pktui.gateway.servers import ServerEntry
+    from pktui.gateway.servers.entries import ServerEntry
 
 KEPT_BACK: Final = frozenset({401, 403, 407})
 """Statuses that speak of pktui's credentials, not of the client's."""

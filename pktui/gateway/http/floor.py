@@ -9,18 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pktui.gateway.calls import call_ids
-from pktui.gateway.continuing import Continuations
-from pktui.gateway.desk import Desk
-from pktui.gateway.holding import Holder, Pace
-from pktui.gateway.inflight import InFlight
-from pktui.gateway.jsonrpc import Limits
-from pktui.gateway.relay import Pending, Relay, Wiring
+from pktui.gateway.enforcement.calls import call_ids
+from pktui.gateway.enforcement.desk import Desk
+from pktui.gateway.messages.jsonrpc import Limits
+from pktui.gateway.relay.continuing import Continuations
+from pktui.gateway.relay.holding import Holder, Pace
+from pktui.gateway.relay.inflight import InFlight
+from pktui.gateway.relay.relay import Pending, Relay, Wiring
 from pktui.ledger.records import Caller, now_us
 
 if TYPE_CHECKING:
-    from pktui.gateway.relay import Send
-    from pktui.gateway.servers import ServerEntry
+    from pktui.gateway.relay.relay import Send
+    from pktui.gateway.servers.entries import ServerEntry
     from pktui.ledger.records import Grant
     from pktui.settings import Paths, Settings
 

@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pktui.errors import LedgerError
-from pktui.gateway.builtin import MemoryServer
 from pktui.gateway.http.floor import ANSWER_LINES, Floor
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.sessions import Sessions
 from pktui.gateway.http.started import StartedServers
 from pktui.gateway.http.urls import UrlServer
 from pktui.gateway.http.work import Work
-from pktui.gateway.preparing import prepared
-from pktui.gateway.upstream import ProcessServer
+from pktui.gateway.servers.preparing import prepared
+from pktui.gateway.upstream.builtin import MemoryServer
+from pktui.gateway.upstream.process import ProcessServer
 from pktui.memory.records import Identity
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
     from pktui.gateway.http.backend import Backend
     from pktui.gateway.http.started import Start
-    from pktui.gateway.narrator import Narrator
-    from pktui.gateway.servers import ServerEntry
+    from pktui.gateway.pipes.narrator import Narrator
+    from pktui.gateway.servers.entries import ServerEntry
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Caller, Grant
     from pktui.settings import Paths, Settings

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from pktui.gateway import jsonrpc
-from pktui.gateway.lines import TooLong
-from pktui.gateway.upstream import Upstream
+from pktui.gateway.messages import jsonrpc
+from pktui.gateway.pipes.lines import TooLong
+from pktui.gateway.upstream.process import Upstream
 
 if TYPE_CHECKING:
     from pktui.gateway.http.streams import Stream
-    from pktui.gateway.jsonrpc import Id, Message
-    from pktui.gateway.relay import Relay
+    from pktui.gateway.messages.jsonrpc import Id, Message
+    from pktui.gateway.relay.relay import Relay
 
 _SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
 _STATE: Final = b'"requestState"'

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from pktui.errors import GatewayError, UsageError
+from pktui.gateway.enforcement.upkeep import Upkeep
 from pktui.gateway.http.app import build_app
 from pktui.gateway.http.door import Door, is_loopback, own_hosts
 from pktui.gateway.http.hub import Hub
 from pktui.gateway.http.wire import protocol
-from pktui.gateway.narrator import Narrator
-from pktui.gateway.servers import load_servers
-from pktui.gateway.upkeep import Upkeep
+from pktui.gateway.pipes.narrator import Narrator
+from pktui.gateway.servers.entries import load_servers
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import now_us
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from pktui.gateway.servers import ServerEntry
+    from pktui.gateway.servers.entries import ServerEntry
     from pktui.settings import Paths, Settings
 
 KEEP_ALIVE_SECONDS: Final = 75

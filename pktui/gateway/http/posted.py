@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Final
 import httpx2
 import msgspec
 
-from pktui.gateway import headers as names
-from pktui.gateway import jsonrpc
 from pktui.gateway.http.carrying import Carrying
 from pktui.gateway.http.far import KEPT_BACK, media_type, passed_back, read_whole
 from pktui.gateway.http.protocol import (
@@ -27,13 +25,15 @@ from pktui.gateway.http.protocol import (
 )
 from pktui.gateway.http.sessions import Session
 from pktui.gateway.http.work import LARGE
+from pktui.gateway.messages import headers as names
+from pktui.gateway.messages import jsonrpc
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
     from pktui.gateway.http.far import Far
     from pktui.gateway.http.outbox import Item
     from pktui.gateway.http.sessions import Sessions
-    from pktui.gateway.jsonrpc import Message
+    from pktui.gateway.messages.jsonrpc import Message
 
 _SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,512}")
 

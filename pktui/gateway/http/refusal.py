@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from pktui.gateway import jsonrpc
+from pktui.gateway.messages import jsonrpc
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pktui.gateway import jsonrpc
 from pktui.gateway.http.refusal import Refusal
-from pktui.gateway.jsonrpc import Refused
+from pktui.gateway.messages import jsonrpc
+from pktui.gateway.messages.jsonrpc import Refused
 
 if TYPE_CHECKING:
     from pktui.gateway.http.floor import Floor
-    from pktui.gateway.jsonrpc import Id, Message
-    from pktui.gateway.relay import Pending
+    from pktui.gateway.messages.jsonrpc import Id, Message
+    from pktui.gateway.relay.relay import Pending
     from pktui.ledger.records import Caller, Grant
 
 _RETRY: Final = {"Retry-After": "60"}

@@ -14,22 +14,22 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from pktui.errors import PktuiError
-from pktui.gateway import headers as names
-from pktui.gateway import jsonrpc
 from pktui.gateway.http.links import Channel, Link
 from pktui.gateway.http.protocol import check_parameters, is_modern
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.sessions import Session
 from pktui.gateway.http.streams import Stream
 from pktui.gateway.http.told import Telling
-from pktui.gateway.relay import client_name
+from pktui.gateway.messages import headers as names
+from pktui.gateway.messages import jsonrpc
+from pktui.gateway.relay.relay import client_name
 from pktui.ledger.records import Caller
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
     from pktui.gateway.http.links import Started
     from pktui.gateway.http.sessions import Sessions
-    from pktui.gateway.jsonrpc import Message
+    from pktui.gateway.messages.jsonrpc import Message
 
 _POOL: Final = 16
 """Servers started for one client of the stateless era."""

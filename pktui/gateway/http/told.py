@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pktui.gateway import headers as names
-from pktui.gateway import jsonrpc
 from pktui.gateway.http.links import Channel, Link, token_of
 from pktui.gateway.http.protocol import (
     EVENTS,
@@ -23,14 +21,16 @@ from pktui.gateway.http.protocol import (
 )
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.streams import Stream
-from pktui.gateway.relay import client_name
+from pktui.gateway.messages import headers as names
+from pktui.gateway.messages import jsonrpc
+from pktui.gateway.relay.relay import client_name
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
     from pktui.gateway.http.reply import Header
     from pktui.gateway.http.sessions import Session
     from pktui.gateway.http.streams import Entry
-    from pktui.gateway.jsonrpc import Message
+    from pktui.gateway.messages.jsonrpc import Message
 
 LOOKS: Final = 500
 """How often a message looks whether its server has taken those before it; every 20 ms."""

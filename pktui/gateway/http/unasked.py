@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from pktui.gateway import jsonrpc
 from pktui.gateway.http.carrying import Carrying
 from pktui.gateway.http.far import KEPT_BACK, media_type, passed_back
 from pktui.gateway.http.protocol import EVENTS, passed_on
+from pktui.gateway.messages import jsonrpc
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked

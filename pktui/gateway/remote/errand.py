@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pktui.gateway import headers
+from pktui.gateway.messages import headers
 from pktui.gateway.remote.link import CONNECT_SECONDS, Aborted, Exchange, Link, LinkFailed
 from pktui.gateway.remote.outgoing import read_outgoing
 from pktui.gateway.remote.replies import (

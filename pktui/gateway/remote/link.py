@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import ssl
 
-    from pktui.gateway.remote.endpoint import Endpoint
+    from pktui.gateway.servers.endpoint import Endpoint
 
 CONNECT_SECONDS: Final = 10.0
 WRITE_SECONDS: Final = 60.0

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from pktui.gateway import headers
+from pktui.gateway.messages import headers
 from pktui.gateway.remote.link import CONNECT_SECONDS, Exchange, Link, LinkFailed
 from pktui.gateway.remote.replies import EVENTS, Place, TooLarge, messages
 

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from pktui.gateway.jsonrpc import Id
+    from pktui.gateway.messages.jsonrpc import Id
     from pktui.gateway.remote.outgoing import Outgoing
 
 SLOTS: Final = 128

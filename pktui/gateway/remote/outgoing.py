@@ -13,8 +13,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from pktui.gateway import headers
-from pktui.gateway.jsonrpc import PROTOCOL_VERSION_KEY, Id
+from pktui.gateway.messages import headers
+from pktui.gateway.messages.jsonrpc import PROTOCOL_VERSION_KEY, Id
 
 Kind = Literal["request", "notification", "response"]
 CANCELLED: Final = "notifications/cancelled"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pktui.gateway.sse import EventCutter
+from pktui.gateway.messages.sse import EventCutter
 
 if TYPE_CHECKING:
-    from pktui.gateway.jsonrpc import Id
+    from pktui.gateway.messages.jsonrpc import Id
     from pktui.gateway.remote.link import Exchange
 
 JSON: Final = "application/json"

@@ -9,20 +9,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from pktui import __version__
-from pktui.gateway import jsonrpc
-from pktui.gateway.preparing import prepared
-from pktui.gateway.remote.endpoint import checked_headers, parse_endpoint
+from pktui.gateway.messages import jsonrpc
 from pktui.gateway.remote.errand import Desk, Errand, Expired, Refused
 from pktui.gateway.remote.link import Aborted, Exchange, Link, LinkFailed
 from pktui.gateway.remote.listening import Listener
 from pktui.gateway.remote.outbox import Crew, Outbox
 from pktui.gateway.remote.outgoing import Outgoing, Session, ToolMarks, read_outgoing
 from pktui.gateway.remote.words import Words
+from pktui.gateway.servers.endpoint import checked_headers, parse_endpoint
+from pktui.gateway.servers.preparing import prepared
 
 if TYPE_CHECKING:
-    from pktui.gateway.jsonrpc import Id
-    from pktui.gateway.servers import ServerEntry
-    from pktui.gateway.upstream import Deliver
+    from pktui.gateway.messages.jsonrpc import Id
+    from pktui.gateway.servers.entries import ServerEntry
+    from pktui.gateway.upstream.process import Deliver
 
 TELL_SECONDS: Final = 30.0
 """How long a server may take to accept a notification or an answer."""

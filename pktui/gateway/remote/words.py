@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from pktui.text import one_line
 
 if TYPE_CHECKING:
-    from pktui.gateway.remote.endpoint import Endpoint
     from pktui.gateway.remote.link import LinkFailed
+    from pktui.gateway.servers.endpoint import Endpoint
 
 _CREDENTIALS: Final = (
     'Give its key or token as a header ("headers" in servers.json, or --header); pktui itself signs'

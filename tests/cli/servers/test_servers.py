@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pktui.cli.app import run
-from pktui.gateway.servers import find_server
+from pktui.gateway.servers.entries import find_server
 from pktui.ledger.ledger import Ledger
 from pktui.settings import make_private_directory
 

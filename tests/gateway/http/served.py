@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from pktui.gateway.http.listening import HttpGateway
-from pktui.gateway.narrator import Narrator
-from pktui.gateway.servers import load_servers
+from pktui.gateway.pipes.narrator import Narrator
+from pktui.gateway.servers.entries import load_servers
 from pktui.ledger.ledger import Ledger
 from pktui.settings import Paths, Settings
 from tests.support.gateway import plain_server

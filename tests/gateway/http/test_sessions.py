@@ -10,12 +10,12 @@ import pytest
 
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.sessions import Session, Sessions
-from pktui.gateway.jsonrpc import INVALID_REQUEST, Limits, Refused, parse
+from pktui.gateway.messages.jsonrpc import INVALID_REQUEST, Limits, Refused, parse
 from pktui.ledger.records import Caller, Grant
 
 if TYPE_CHECKING:
     from pktui.gateway.http.floor import Floor
-    from pktui.gateway.relay import Pending
+    from pktui.gateway.relay.relay import Pending
 
 ADA = Grant("ada", ("*",), "", 1)
 BOB = Grant("bob", ("*",), "", 1)

@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pktui.gateway.remote.server import RemoteServer
-from pktui.gateway.servers import ServerEntry
+from pktui.gateway.servers.entries import ServerEntry
 
 if TYPE_CHECKING:
-    from pktui.gateway.lines import TooLong
+    from pktui.gateway.pipes.lines import TooLong
 
 PATIENCE = 15.0
 LIMIT = 64 * 1024

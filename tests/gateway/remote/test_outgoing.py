@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pktui.gateway import jsonrpc
-from pktui.gateway.jsonrpc import Limits, Refused
+from pktui.gateway.messages import jsonrpc
+from pktui.gateway.messages.jsonrpc import Limits, Refused
 from pktui.gateway.remote.errand import Desk
 from pktui.gateway.remote.link import Link
 from pktui.gateway.remote.outgoing import Session, ToolMarks, read_outgoing
@@ -40,7 +40,7 @@ MESSAGES = st.fixed_dictionaries(
 
 
 def desk() -> Desk:
-    from pktui.gateway.remote.endpoint import parse_endpoint
+    from pktui.gateway.servers.endpoint import parse_endpoint
 
     endpoint = parse_endpoint("http://h/", "s")
     words = Words("s", endpoint)

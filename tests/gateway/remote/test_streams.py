@@ -8,7 +8,7 @@ import pytest
 
 from pktui.errors import SettingsError
 from pktui.gateway.remote.server import RemoteServer
-from pktui.gateway.servers import ServerEntry
+from pktui.gateway.servers.entries import ServerEntry
 from tests.gateway.remote.far import (
     LIMIT,
     PATIENCE,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pktui.gateway.flags import flags_of
+from pktui.gateway.scans.flags import flags_of
 from pktui.ledger.records import Caller, Flag
 from pktui.policy.document import load_policy
 from pktui.policy.effective import effective

@@ -1,0 +1,99 @@
+"""The audit step: one row when a call is decided, one when it has ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pktui.ledger.canonical import args_hash
+
+if TYPE_CHECKING:
+    from pktui.gateway.enforcement.calls import ToolCall
+    from pktui.gateway.messages.jsonrpc import Refused
+    from pktui.ledger.ledger import Ledger
+    from pktui.ledger.records import Approval, Caller
+    from pktui.ledger.standing import StandingApproval
+    from pktui.policy.evaluate import Effect, Verdict
+
+
+class Audit:
+    """Writes the calls to one server into the ledger's log."""
+
+    def __init__(self, ledger: Ledger, server: str) -> None:
+        self._events = ledger.events
+        self._server = server
+
+    def decided(
+        self,
+        call: ToolCall,
+        effect: Effect,
+        verdict: Verdict,
+        approval: Approval | StandingApproval | None = None,
+    ) -> int:
+        """Record what was decided, before anything goes out; return the row's `seq`."""
+        return self._events.append(
+            "decision",
+            caller=call.caller,
+            call_id=call.call_id,
+            server=self._server,
+            tool=call.tool,
+            effect=effect.value,
+            rule=verdict.rule,
+            reason=_stood(approval) or verdict.reason,
+            args_hash=args_hash(call.arguments),
+            arguments=call.arguments,
+            approval_id=approval.id if approval is not None else "",
+            detail={"continues": call.continues} if call.continues else None,
+        )
+
+    def released(
+        self, call: ToolCall, verdict: Verdict, approval: Approval | StandingApproval | None
+    ) -> None:
+        """Record that a held call goes out now, and by whose word."""
+        by = _stood(approval) or getattr(approval, "decided_by", "")
+        self._events.append(
+            "approval",
+            caller=call.caller,
+            call_id=call.call_id,
+            server=self._server,
+            tool=call.tool,
+            effect="allow",
+            rule=verdict.rule,
+            reason=f"released by {by}" if by else "released: the policy allows it now",
+            approval_id=approval.id if approval is not None else "",
+        )
+
+    def ended(
+        self,
+        call: ToolCall,
+        outcome: str,
+        duration_us: int = 0,
+        *,
+        rule: str = "",
+        reason: str = "",
+        approval: Approval | None = None,
+        seq: int = 0,
+    ) -> None:
+        """Record how a call ended; `seq` is its decision's, looked up where not given."""
+        self._events.append(
+            "outcome",
+            caller=call.caller,
+            call_id=call.call_id,
+            server=self._server,
+            tool=call.tool,
+            rule=rule,
+            reason=reason,
+            outcome=outcome,
+            duration_us=duration_us,
+            approval_id=approval.id if approval is not None else "",
+            ref_seq=seq or None,
+        )
+
+    def refused(self, caller: Caller, refused: Refused, line: bytes) -> None:
+        """Record a client line that was answered with an error instead of being forwarded."""
+        self._events.refused(caller, self._server, refused.code, refused.why, line)
+
+
+def _stood(approval: Approval | StandingApproval | None) -> str:
+    """Name the standing approval that let a call through, empty where it was none."""
+    made_by = getattr(approval, "made_by", "")
+    return f"standing approval {approval.id} by {made_by}" if approval and made_by else ""

@@ -1,0 +1,345 @@
+"""The Enforcer: the one place where it is decided whether a tool call happens.
+
+Pin, policy, approval, quota, audit, in that order and in one ledger transaction: what is decided
+is on record before anything goes out, and where it cannot be put on record the answer is no.
+It knows nothing of transports; relays and hooks use it alike.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pktui.errors import LedgerError, PktuiError
+from pktui.gateway.enforcement.asking import Asking
+from pktui.gateway.enforcement.audit import Audit
+from pktui.gateway.enforcement.calls import Decision, Ended, Outcome, Ruling, ToolCall
+from pktui.gateway.enforcement.methods import Methods
+from pktui.gateway.enforcement.pins import Pins
+from pktui.gateway.enforcement.quota import LedgerQuota, Uncounted
+from pktui.ledger.records import Approval
+from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
+from pktui.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from pktui.gateway.enforcement.policies import ServerPolicy
+    from pktui.gateway.messages.jsonrpc import Refused
+    from pktui.ledger.ledger import Ledger
+    from pktui.ledger.records import Caller
+    from pktui.ledger.standing import StandingApproval
+    from pktui.policy.document import Policy
+    from pktui.settings import ApprovalSettings
+
+_NO_RULES = ServerSettings()
+_STOPPED = Verdict(Effect.DENY, "(stopped)", "A person has stopped all tool calls.")
+
+_CROWDED = Verdict(
+    Effect.DENY, "(too many)", "Too many calls of this client wait for a person already."
+)
+
+_MOST_LATE = 16_384
+"""Ends of calls that are kept while they cannot be recorded."""
+
+
+class Enforcer:
+    """Decides the calls to one server. Safe from several threads.
+
+    `clock` gives microseconds UTC; `log` takes a sentence for the person who runs the gateway;
+    `rules` is what is set for this server. `methods` looks after all that is no tool call;
+    `redacts` tells whether secrets in the server's results are masked.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        policy: ServerPolicy,
+        settings: ApprovalSettings,
+        server: str,
+        *,
+        clock: Callable[[], int],
+        log: Callable[[str], None],
+        rules: ServerSettings = _NO_RULES,
+    ) -> None:
+        self.methods = Methods(ledger, server, rules.denied, log)
+        self.redacts = rules.redact
+        self._ledger = ledger
+        self._policy = policy
+        self._server = server
+        self._clock = clock
+        self._log = log
+        self._pins = Pins(ledger, server)
+        self._asking = Asking(ledger, settings, server, self._pins, clock)
+        self._audit = Audit(ledger, server)
+        self._late = threading.Lock()
+        self._unrecorded: list[Ended] = []
+        self._version = -1
+        self._stopped = False
+
+    def decide(self, call: ToolCall, *, hold: bool = True) -> Decision:
+        """Decide a call. `hold=False`: the caller cannot keep it waiting for a person."""
+        return self.decide_all((call,), room=int(hold))[0]
+
+    def decide_all(self, calls: Sequence[ToolCall], *, room: int) -> list[Decision]:
+        """Decide calls that came together, in one transaction: all of them count, or none does.
+
+        At most `room` of them can be kept waiting for a person.
+        """
+        decisions: list[Decision] = []
+        try:
+            with self._ledger.transaction():
+                policy = self._refresh()
+                quota = LedgerQuota(self._ledger)
+                for call in calls:
+                    decision = self._decide(call, policy, quota, hold=room > 0)
+                    room -= decision.ruling is Ruling.HOLD
+                    decisions.append(decision)
+        except LedgerError as error:
+            return [self._broken(call, error) for call in calls]
+        return decisions
+
+    def resume(self, call: ToolCall, held: Decision, *, hold: bool) -> Decision:
+        """Decide a held call again; `hold=False` when it cannot be kept any longer."""
+        try:
+            with self._ledger.transaction():
+                return self._resume(call, held, hold=hold)
+        except LedgerError as error:
+            return self._broken(call, error)
+
+    def withdraw(self, call: ToolCall, held: Decision) -> Decision:
+        """Take back a held call: its client cancelled it or left."""
+        try:
+            with self._ledger.transaction():
+                self._asking.withdraw(held.approval)
+                self._audit.ended(call, "cancelled", seq=held.seq)
+        except LedgerError as error:
+            return self._broken(call, error)
+        return Decision(call.call_id, call.tool, Ruling.WITHDRAWN, approval=held.approval)
+
+    def settle(self, call: ToolCall, outcome: Outcome, duration_us: int) -> None:
+        """Record how a forwarded call ended; a call that failed gives its quota back."""
+        self.settle_all((Ended(call, outcome, duration_us),))
+
+    def settle_all(self, ended: Sequence[Ended]) -> None:
+        """Record how calls ended that ended together, in one transaction.
+
+        Where that fails they are recorded with the next that succeeds.
+        """
+        if not ended and not self._unrecorded:
+            return
+        late: list[Ended] = []
+        try:
+            with self._ledger.transaction():
+                with self._late:
+                    late, self._unrecorded = self._unrecorded, late
+                for end in (*late, *ended):
+                    if end.outcome in ("error", "lost"):
+                        self._ledger.counters.release(end.call.call_id)
+                    self._audit.ended(end.call, end.outcome, end.duration_us, seq=end.seq)
+        except LedgerError as error:
+            tools = ", ".join(sorted({end.call.tool for end in ended}))
+            self._log(f"the end of {len(ended)} calls ({tools}) is not on record yet: {error}")
+            with self._late:
+                self._unrecorded = [*late, *self._unrecorded, *ended][-_MOST_LATE:]
+
+    def refused(self, caller: Caller, refused: Refused, line: bytes) -> None:
+        """Record a client line that was not understood."""
+        try:
+            self._audit.refused(caller, refused, line)
+        except LedgerError as error:
+            self._log(f"a refused message is not on record: {error}")
+
+    def saw(
+        self, definitions: Sequence[Mapping[str, Any]], *, cursor: str = "", next_cursor: str = ""
+    ) -> None:
+        """Take note of a page of listed tools; their first definitions are pinned.
+
+        `cursor` is what the page was asked for with, `next_cursor` what the next one will be.
+        """
+        try:
+            seen = self._pins.saw(
+                definitions,
+                cursor=cursor,
+                next_cursor=next_cursor,
+                then=self._asking.redefined,
+            )
+            flagged = {tool.name: tool.flags for tool in seen if tool.flags}
+            written = self._policy.saw(definitions, complete=not next_cursor, flagged=flagged)
+        except PktuiError as error:
+            self._log(f"the tools of {self._server} are not on record: {error}")
+            return
+        if written is not None:
+            self._log(f"{self._server} had no policy; a recommended one is now in {written}")
+
+    def left(self, session: str) -> None:
+        """End what was allowed until this connection ends."""
+        try:
+            self._ledger.standing.disconnected(session)
+            self._asking.forget()
+        except LedgerError as error:
+            self._log(f"what was allowed until the client left is not ended: {error}")
+
+    def hidden(self, tool: str) -> bool:
+        """Tell whether the tool is left out of lists."""
+        policy = self._policy.current()
+        return policy is not None and policy.hides(tool)
+
+    def preview(self, call: ToolCall) -> Verdict:
+        """Return the verdict with every step that led to it; nothing is counted or recorded."""
+        return self._evaluate(call, self._refresh(), LedgerQuota(self._ledger), trace=True)
+
+    def state(self) -> object:
+        """Return what changes whenever a held call may have got its answer."""
+        policy = self._policy.current()
+        try:
+            version = self._ledger.data_version()
+        except LedgerError:
+            return object()
+        return version, self._pins.times_seen, policy.digest if policy is not None else ""
+
+    def is_over(self, held: Decision) -> bool:
+        """Tell whether the held call's approval has run out of time."""
+        return held.approval is not None and held.approval.expires_us <= self._clock()
+
+    def _evaluate(
+        self, call: ToolCall, policy: Policy | None, quota: LedgerQuota, *, trace: bool = False
+    ) -> Verdict:
+        if self._stopped:
+            return _STOPPED
+        subject = Call(
+            self._server, call.tool, call.arguments, call.caller.identity, call.caller.session
+        )
+        changed = self._pins.changed(call.tool)
+        counted = Uncounted() if call.continues else quota
+        verdict = evaluate(policy, subject, counted, definition_changed=changed, trace=trace)
+        if policy is None and self._policy.problem is not None:
+            return msgspec.structs.replace(verdict, reason=str(self._policy.problem))
+        return verdict
+
+    def _refresh(self) -> Policy | None:
+        """Read what others may have set again, where they have; return the policy in force."""
+        version = self._ledger.data_version()
+        if version != self._version:
+            self._version = version
+            self._stopped = self._ledger.approvals.stopped()
+            self._pins.forget()
+            self._asking.forget()
+        return self._policy.current()
+
+    def _decide(
+        self, call: ToolCall, policy: Policy | None, quota: LedgerQuota, *, hold: bool
+    ) -> Decision:
+        verdict = self._evaluate(call, policy, quota)
+        if verdict.effect is Effect.APPROVE and not call.continues:
+            return self._ask(call, verdict, quota, hold=hold)
+        if verdict.effect in (Effect.ALLOW, Effect.APPROVE):
+            return self._let_through(call, verdict, quota, None)
+        return _refusal(call, verdict, self._audit.decided(call, verdict.effect, verdict))
+
+    def _ask(self, call: ToolCall, verdict: Verdict, quota: LedgerQuota, *, hold: bool) -> Decision:
+        approval = self._asking.ask(call, verdict)
+        if approval is None:
+            return self._deny(call, _CROWDED, 0)
+        if not isinstance(approval, Approval) or approval.status == "allowed":
+            return self._let_through(call, verdict, quota, approval)
+        if approval.status == "denied":
+            seq = self._audit.decided(call, Effect.DENY, verdict, approval)
+            return _answered(call, verdict, Ruling.DENIED_BY_PERSON, seq, approval)
+        seq = self._audit.decided(call, Effect.APPROVE, verdict, approval)
+        if hold and self._asking.attended():
+            return _answered(call, verdict, Ruling.HOLD, seq, approval)
+        self._audit.ended(call, "waiting", seq=seq)
+        return _answered(call, verdict, Ruling.WAITING, seq, approval)
+
+    def _let_through(
+        self,
+        call: ToolCall,
+        verdict: Verdict,
+        quota: LedgerQuota,
+        approval: Approval | StandingApproval | None,
+        held_seq: int = 0,
+    ) -> Decision:
+        """Take the quota, use the approval up and put it on record that the call goes out.
+
+        `held_seq` is the row of a held call's decision, 0 for a call decided just now.
+        """
+        if verdict.charges and not call.continues:
+            over = quota.reserve(verdict.charges, call.call_id)
+            if over is not None:
+                return self._deny(call, over, held_seq)
+        if approval is not None:
+            self._asking.use(approval)
+        if held_seq:
+            self._audit.released(call, verdict, approval)
+        else:
+            held_seq = self._audit.decided(call, Effect.ALLOW, verdict, approval)
+        single = approval if isinstance(approval, Approval) else None
+        return _answered(call, verdict, Ruling.FORWARD, held_seq, single)
+
+    def _deny(self, call: ToolCall, verdict: Verdict, held_seq: int) -> Decision:
+        if held_seq:
+            self._audit.ended(
+                call, "denied", rule=verdict.rule, reason=verdict.reason, seq=held_seq
+            )
+            return _refusal(call, verdict, held_seq)
+        return _refusal(call, verdict, self._audit.decided(call, Effect.DENY, verdict))
+
+    def _resume(self, call: ToolCall, held: Decision, *, hold: bool) -> Decision:
+        """Judge anew: a deny set meanwhile beats the person's answer, an allow needs none."""
+        quota = LedgerQuota(self._ledger)
+        verdict = self._evaluate(call, self._refresh(), quota)
+        if verdict.effect is Effect.ALLOW:
+            self._asking.withdraw(held.approval)
+            return self._let_through(call, verdict, quota, None, held.seq)
+        if verdict.effect is not Effect.APPROVE:
+            self._asking.withdraw(held.approval)
+            return self._deny(call, verdict, held.seq)
+        approval = self._asking.again(call, verdict, held.approval)
+        if approval is None:
+            return self._deny(call, _CROWDED, held.seq)
+        if not isinstance(approval, Approval) or approval.status == "allowed":
+            return self._let_through(call, verdict, quota, approval, held.seq)
+        if approval.status == "pending" and hold:
+            return _answered(call, verdict, Ruling.HOLD, held.seq, approval)
+        ruling, ended = _ENDS[approval.status]
+        self._audit.ended(call, ended, approval=approval, seq=held.seq)
+        return _answered(call, verdict, ruling, held.seq, approval)
+
+    def _broken(self, call: ToolCall, error: LedgerError) -> Decision:
+        self._log(f"a call to {call.tool} was denied: {error}")
+        return Decision(call.call_id, call.tool, Ruling.BROKEN, "(no record)", str(error))
+
+
+_ENDS = {
+    "pending": (Ruling.WAITING, "waiting"),
+    "denied": (Ruling.DENIED_BY_PERSON, "denied"),
+    "expired": (Ruling.EXPIRED, "expired"),
+    "withdrawn": (Ruling.WITHDRAWN, "cancelled"),
+}
+
+
+def _refusal(call: ToolCall, verdict: Verdict, seq: int) -> Decision:
+    if verdict.effect is Effect.HIDE:
+        ruling = Ruling.UNKNOWN
+    elif verdict is _STOPPED:
+        ruling = Ruling.STOPPED
+    else:
+        ruling = Ruling.OVER_QUOTA if verdict.over_limit else Ruling.DENIED_BY_RULE
+    return _answered(call, verdict, ruling, seq, None)
+
+
+def _answered(
+    call: ToolCall, verdict: Verdict, ruling: Ruling, seq: int, approval: Approval | None
+) -> Decision:
+    return Decision(
+        call.call_id,
+        call.tool,
+        ruling,
+        verdict.rule,
+        verdict.reason,
+        approval,
+        verdict.retry_at_us,
+        seq,
+    )

@@ -1,0 +1,150 @@
+"""The pin step: a tool is trusted as it was first seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pktui.ledger.catalogue import MOST_TOOLS
+
+if TYPE_CHECKING:
+    from pktui.gateway.scans.flags import Flagger
+    from pktui.ledger.ledger import Ledger
+    from pktui.ledger.records import Flag, ToolSeen
+
+
+_MOST_LISTINGS = 32
+"""Listings of several pages that may be under way at once."""
+_MOST_OF_A_NAME = 16
+"""Definitions of one name that are kept from page to page."""
+
+
+class _Listing(msgspec.Struct):
+    """The pages of one listing so far; `first`: nothing was on record when it began."""
+
+    first: bool
+    definitions: dict[str, list[Mapping[str, Any]]]
+
+
+class Pins:
+    """The catalogued definitions of one server's tools, kept until `forget`."""
+
+    def __init__(self, ledger: Ledger, server: str) -> None:
+        self._catalogue = ledger.catalogue
+        self._server = server
+        self._known: dict[str, ToolSeen | None] = {}
+        self._full: bool | None = None
+        self._flagger: Flagger | None = None
+        self._listings: dict[str, _Listing] = {}
+        """By the cursor that the next page will be asked for with."""
+        self.times_seen = 0
+        """How often the server has listed tools."""
+
+    def saw(
+        self,
+        definitions: Sequence[Mapping[str, Any]],
+        *,
+        cursor: str = "",
+        next_cursor: str = "",
+        then: Callable[[], object] = lambda: None,
+    ) -> tuple[ToolSeen, ...]:
+        """Record a page of what the server lists.
+
+        A name that was on an earlier page of the same listing counts with what it was there. `then`
+        is called together with what is written, if anything is.
+        """
+        listing = self._listings.get(cursor) if cursor else None
+        if listing is None:
+            listing = _Listing(not self._catalogue.knows(self._server), {})
+        position = len(listing.definitions)
+        page = _with_earlier(listing, definitions)
+        seen = self._catalogue.saw(
+            *(self._server, page),
+            first=listing.first,
+            position=position,
+            flag=self._flag,
+            then=then,
+        )
+        if next_cursor:
+            while len(self._listings) >= _MOST_LISTINGS:
+                del self._listings[next(iter(self._listings))]
+            self._listings[next_cursor] = listing
+        self.times_seen += 1
+        self._flagger = None
+        self.forget()
+        return seen
+
+    def _flag(self, definitions: Sequence[Mapping[str, Any]]) -> list[Flag]:
+        """Flag what is not on record yet; the names to compare with are read once a page."""
+        from pktui.gateway.scans.flags import Flagger, several  # few starts meet a new tool
+
+        if self._flagger is None:
+            others = self._catalogue.names(but=self._server)
+            self._flagger = Flagger(others, self._catalogue.names(of=self._server))
+        return several(self._flagger, definitions)
+
+    def forget(self) -> None:
+        """Read everything again: the ledger changed."""
+        self._known.clear()
+        self._full = None
+
+    def changed(self, tool: str) -> bool:
+        """Tell whether the server now defines the tool otherwise than it was accepted.
+
+        So it is taken to, where it lists more tools than are kept and this is not one of them.
+        """
+        seen = self._tool(tool)
+        return seen.changed if seen is not None else self._is_full()
+
+    def definition_hash(self, tool: str) -> str:
+        """Return the hash of the definition as last listed, empty where it never was."""
+        seen = self._tool(tool)
+        return seen.hash if seen is not None else ""
+
+    def is_grave(self, tool: str) -> bool:
+        """Tell whether its definition says that it destroys or moves money, or hides something."""
+        seen = self._tool(tool)
+        return seen is not None and (bool(seen.flags) or _is_grave(seen.definition))
+
+    def _is_full(self) -> bool:
+        if self._full is None:
+            self._full = self._catalogue.is_full(self._server)
+        return self._full
+
+    def _tool(self, name: str) -> ToolSeen | None:
+        if name not in self._known:
+            self._known[name] = self._catalogue.tool(self._server, name)
+        return self._known[name]
+
+
+def _with_earlier(
+    listing: _Listing, definitions: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Add a page to its listing; return its definitions and the earlier ones of their names."""
+    page: dict[str, list[Mapping[str, Any]]] = {}
+    for definition in definitions[:MOST_TOOLS]:
+        name = definition.get("name")
+        if not isinstance(name, str):
+            continue
+        page.setdefault(name, []).append(definition)
+    for name, found in page.items():
+        earlier = listing.definitions.get(name, [])
+        found[:0] = earlier
+        if earlier or len(listing.definitions) < MOST_TOOLS:
+            listing.definitions[name] = found[:_MOST_OF_A_NAME]
+    return [definition for found in page.values() for definition in found]
+
+
+@lru_cache(maxsize=256)
+def _is_grave(definition: str) -> bool:
+    """Judge a definition; where a name was listed more than once, all of them count."""
+    import json
+
+    from pktui.policy.risk import classify
+
+    found = json.loads(definition)
+    several = found if isinstance(found, list) else [found]
+    return any(classify(one).severity == "critical" for one in several)

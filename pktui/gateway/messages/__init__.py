@@ -1,0 +1,1 @@
+"""Messages as they travel: parsed strictly, cut out of streams, repeated in headers."""

@@ -1,0 +1,1 @@
+"""Lines through descriptors, without ever waiting for a slow reader."""

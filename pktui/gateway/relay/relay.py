@@ -1,0 +1,352 @@
+"""The relay between one client and one server: what comes in on one side, and what goes out.
+
+It knows nothing of pipes or sockets: lines are handed in, as many as came together, and sent
+through two functions. Held calls are released by a thread of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from pktui.gateway.enforcement import answers
+from pktui.gateway.enforcement.calls import Decision, Outcome, Ruling, ToolCall
+from pktui.gateway.messages import jsonrpc
+from pktui.gateway.messages.jsonrpc import Limits, Message, Refused
+from pktui.gateway.pipes.lines import TooLong
+from pktui.gateway.relay.continuing import Continuations
+from pktui.gateway.relay.holding import Held, Holder, Pace
+from pktui.gateway.relay.inflight import InFlight, Waiting
+from pktui.gateway.relay.returns import Returns
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from pktui.gateway.enforcement.enforcer import Enforcer
+    from pktui.gateway.messages.jsonrpc import Id
+    from pktui.ledger.records import Caller
+
+_NAME_LIMIT: Final = 100
+
+_Calls = dict["Id | None", tuple[Message, ToolCall]]
+"""Tool calls that follow each other, by the ids of their requests."""
+
+
+class Send(Protocol):
+    """Sends lines that belong together, in their order."""
+
+    def __call__(self, *lines: bytes) -> None:
+        """Send them; a reader that is gone takes them too."""
+
+
+class Wiring(msgspec.Struct, frozen=True):
+    """What a relay is given besides its Enforcer.
+
+    `ticks` is a monotonic clock in nanoseconds. `log` takes one sentence for the person who runs
+    the gateway. `named` is told the client's name once it is known.
+    """
+
+    to_client: Send
+    to_server: Send
+    log: Callable[[str], None]
+    named: Callable[[str], None]
+    new_id: Callable[[], str]
+    now_us: Callable[[], int]
+    ticks: Callable[[], int]
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """What waits: forwarded requests, held calls, and calls that the server asked more about.
+
+    Relays of one client's connection share it, so that one can cancel what came through another.
+    `scope` tells their held calls from those of other connections in the same holder.
+    """
+
+    holder: Holder
+    in_flight: InFlight
+    continuations: Continuations
+    scope: str = ""
+
+    @classmethod
+    def of(cls, enforcer: Enforcer, pace: Pace, ticks: Callable[[], int]) -> Pending:
+        """Return that of a connection of its own; `ticks` is monotonic, in nanoseconds."""
+        holder = Holder(enforcer, pace, lambda: ticks() / 1e9)
+        return cls(holder, InFlight(), Continuations())
+
+
+class Relay:
+    """One client's connection to one server, policed."""
+
+    def __init__(
+        self, enforcer: Enforcer, caller: Caller, wiring: Wiring, limits: Limits, pending: Pending
+    ) -> None:
+        self._enforcer = enforcer
+        self._methods = enforcer.methods
+        self._caller = caller
+        self._wiring = wiring
+        self._limits = limits
+        self._holder = pending.holder
+        self._in_flight = pending.in_flight
+        self._continuations = pending.continuations
+        self._scope = pending.scope
+        self._returns = Returns(enforcer, wiring, pending, lambda: self._caller)
+        self._named = False
+        self._ended = ""
+
+    # from the client
+
+    def from_client(self, *lines: bytes | TooLong) -> None:
+        """Take lines of the client that came together, without their newlines."""
+        calls: _Calls = {}
+        for line in lines:
+            try:
+                if isinstance(line, TooLong):
+                    raise jsonrpc.too_large(self._limits.size)
+                if line.strip():
+                    self._take(jsonrpc.parse(line, self._limits), calls)
+            except Refused as refused:
+                self._decide(calls)
+                self.refuse(refused, line.head if isinstance(line, TooLong) else line)
+        self._decide(calls)
+
+    def take(self, message: Message) -> None:
+        """Take one message of the client, parsed before."""
+        calls: _Calls = {}
+        try:
+            self._take(message, calls)
+        except Refused as refused:
+            self.refuse(refused, message.raw)
+        self._decide(calls)
+
+    def refuse(self, refused: Refused, line: bytes) -> None:
+        """Record a client line that was not understood, and answer it."""
+        self._enforcer.refused(self._caller, refused, line)
+        self._reply(jsonrpc.error_line(refused.code, refused.why, refused.request_id))
+
+    def _take(self, message: Message, calls: _Calls) -> None:
+        """Take a message; a tool call joins those before it, which all else must not overtake."""
+        self._learn_name(message)
+        called = message.method == "tools/call"
+        if called and message.kind == "request":
+            self._take_call(message, calls)
+            return
+        self._decide(calls)
+        if message.kind == "request":
+            self._take_request(message)
+        elif called:
+            dropped = Refused(jsonrpc.INVALID_REQUEST, "tools/call was sent as a notification")
+            self._enforcer.refused(self._caller, dropped, message.raw)
+        elif message.method != "notifications/cancelled" or not self._take_cancel(message):
+            self._wiring.to_server(message.raw)
+
+    def _take_request(self, message: Message) -> None:
+        if not self._is_admitted(message):
+            return
+        if why := self._methods.take(self._caller, message.method, message.params):
+            self._reply(jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, message.id_text))
+        else:
+            self._send([(message, None, 0)])
+
+    def _is_admitted(self, message: Message) -> bool:
+        """Tell whether a request may go on; raises `Refused` where its id is in use."""
+        assert message.id is not None
+        if message.id in self._in_flight or self._key(message.id) in self._holder:
+            raise _in_use(message)
+        if self._ended or self._in_flight.full:
+            why = self._ended or "too many requests wait for the server"
+            self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, message.id_text))
+            return False
+        return True
+
+    def _take_call(self, message: Message, calls: _Calls) -> None:
+        if message.id in calls:
+            raise _in_use(message)
+        if not self._is_admitted(message):
+            return
+        params = message.params
+        call = ToolCall(
+            self._wiring.new_id(), params["name"], params.get("arguments", {}), self._caller
+        )
+        origin = self._continuations.origin(params.get("requestState"), call)
+        call = msgspec.structs.replace(call, continues=origin) if origin else call
+        calls[message.id] = message, call
+
+    def _decide(self, calls: _Calls) -> None:
+        """Decide calls in one transaction, and carry out what was decided."""
+        if not calls:
+            return
+        asked = list(calls.values())
+        calls.clear()
+        decisions = self._enforcer.decide_all([call for _, call in asked], room=self._holder.room)
+        going: list[tuple[Message, ToolCall | None, int]] = []
+        for (message, call), decision in zip(asked, decisions, strict=True):
+            if decision.ruling is Ruling.FORWARD:
+                going.append((message, call, decision.seq))
+            elif decision.ruling is Ruling.HOLD:
+                key = self._key(message.id)
+                held = Held(key, message, call, decision, self._release, self._tell_progress)
+                self._holder.hold(held)
+            else:
+                self._refuse_call(message, decision)
+        self._send(going)
+
+    def _refuse_call(self, message: Message, decision: Decision) -> None:
+        now_us = self._wiring.now_us()
+        self._reply(
+            answers.refusal_line(decision, message.id_text, modern=message.modern, now_us=now_us)
+        )
+
+    def _send(self, going: Iterable[tuple[Message, ToolCall | None, int]]) -> None:
+        """Forward requests, each with its call, if it is one, and the `seq` of its decision."""
+        started = self._wiring.ticks()
+        sent: list[Message] = []
+        for message, call, seq in going:
+            assert message.id is not None
+            waiting = Waiting(
+                *(message.id_text, message.method, message.modern, call, started, seq),
+                _page(message) if message.method == "tools/list" else "",
+            )
+            self._in_flight.add(message.id, waiting)
+            sent.append(message)
+        if sent:
+            self._wiring.to_server(*(message.raw for message in sent))
+        if self._ended:
+            self._fail([self._in_flight.take(message.id) for message in sent])
+
+    def _learn_name(self, message: Message) -> None:
+        """Take the first name that the client gives itself.
+
+        With another for each call it would get past what is counted by name.
+        """
+        if self._named:
+            return
+        agent = client_name(message)
+        if agent:
+            self._named = True
+            self._caller = msgspec.structs.replace(self._caller, agent=agent)
+            self._wiring.named(agent)
+
+    def _take_cancel(self, message: Message) -> bool:
+        request_id = message.params.get("requestId")
+        if isinstance(request_id, bool) or not isinstance(request_id, str | int | float):
+            return False
+        return self.cancel(request_id)
+
+    def cancel(self, request_id: Id) -> bool:
+        """Take back a held call, which its server never saw, or note that a call was cancelled.
+
+        Tells whether it was held.
+        """
+        if self._holder.withdraw(self._key(request_id)):
+            return True
+        self.close(request_id, "cancelled")
+        return False
+
+    def close(self, request_id: Id, outcome: Outcome) -> bool:
+        """Record how a forwarded request ended that gets no answer; tell whether it waited."""
+        waiting = self._in_flight.take(request_id)
+        if waiting is None:
+            return False
+        self._settle([waiting], outcome)
+        return True
+
+    def close_all(self, outcome: Outcome) -> None:
+        """Record how everything ended that waits for the server."""
+        self._settle(self._in_flight.take_all(), outcome)
+
+    def _key(self, request_id: Id | None) -> tuple[str, Id | None]:
+        return self._scope, request_id
+
+    # from the server
+
+    def from_server(self, *lines: bytes | TooLong) -> None:
+        """Take lines of the server that came together, without their newlines.
+
+        How calls ended is on record before their answers go out.
+        """
+        replies, ended = self._returns.read(lines)
+        self._enforcer.settle_all(ended)
+        if replies:
+            self._wiring.to_client(*replies)
+
+    # held calls
+
+    def _release(self, held: Held, decision: Decision) -> None:
+        if decision.ruling is Ruling.FORWARD:
+            self._send([(held.message, held.call, decision.seq)])
+        else:
+            self._refuse_call(held.message, decision)
+
+    def _tell_progress(self, held: Held) -> None:
+        """Keep the client waiting; the steps are small so that the server's progress exceeds them.
+
+        Progress must grow with every notification (MCP, progress).
+        """
+        token = held.message.meta.get("progressToken")
+        if isinstance(token, bool) or not isinstance(token, str | int):
+            return
+        approval = held.decision.approval
+        named = f" (approval {approval.id})" if approval is not None else ""
+        params = {
+            "progressToken": token,
+            "progress": held.steps / 1_000_000,
+            "message": f"Waiting for a person to allow {held.call.tool}{named}",
+        }
+        self._reply(jsonrpc.notification_line("notifications/progress", params))
+
+    # ends
+
+    def stop(self, why: str) -> None:
+        """Take no further requests: answer them, and the held calls, with this reason."""
+        self._ended = self._ended or why
+        for held, decision in self._holder.withdraw_all():
+            held.release(held, decision)
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether the server owes an answer."""
+        return not self._in_flight.wait_empty(0)
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait until the server has answered everything; tell whether it has."""
+        return self._in_flight.wait_empty(seconds)
+
+    def server_lost(self, why: str) -> None:
+        """Answer everything that waits for a server that is gone, and whatever comes yet."""
+        self._ended = why
+        self.stop(why)
+        self._fail(self._in_flight.take_all())
+
+    def _fail(self, lost: Iterable[Waiting | None]) -> None:
+        """Record and answer requests that the server will not answer."""
+        waiting = [one for one in lost if one is not None]
+        self._settle(waiting, "lost")
+        for one in waiting:
+            self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, self._ended, one.id_text))
+
+    def _settle(self, waiting: Iterable[Waiting], outcome: Outcome) -> None:
+        now = self._wiring.ticks()
+        self._enforcer.settle_all([one.end(one.call, outcome, now) for one in waiting if one.call])
+
+    def _reply(self, line: bytes) -> None:
+        self._wiring.to_client(line)
+
+
+def _page(message: Message) -> str:
+    cursor = message.params.get("cursor")
+    return cursor if isinstance(cursor, str) else ""
+
+
+def client_name(message: Message) -> str:
+    """Return the name that the client gives itself in this message, empty where it does not."""
+    if message.method == "initialize":
+        info = message.params.get("clientInfo")
+    else:
+        info = message.meta.get(jsonrpc.CLIENT_INFO_KEY)
+    name = info.get("name") if isinstance(info, dict) else None
+    return one_line(name, _NAME_LIMIT) if isinstance(name, str) else ""
+
+
+def _in_use(message: Message) -> Refused:
+    return Refused(jsonrpc.INVALID_REQUEST, "a request with this id still waits", message.id_text)

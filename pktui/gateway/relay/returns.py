@@ -1,0 +1,187 @@
+"""What a server sends back: answers find their requests, and what a client may not see stays here.
+
+Calls that ended are handed back with the lines, so that those of one read share a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pktui.gateway.enforcement import answers
+from pktui.gateway.messages import jsonrpc
+from pktui.gateway.messages.listing import Doubtful, read_listing
+from pktui.gateway.messages.mending import mended
+from pktui.gateway.messages.responses import Answer, id_in, read_answer, read_batch, read_result
+from pktui.gateway.pipes.lines import HEAD, TooLong
+from pktui.gateway.relay import redaction
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from pktui.gateway.enforcement.calls import Ended, Outcome, ToolCall
+    from pktui.gateway.enforcement.enforcer import Enforcer
+    from pktui.gateway.enforcement.methods import Ask
+    from pktui.gateway.relay.continuing import Continuations
+    from pktui.gateway.relay.inflight import InFlight, Waiting
+    from pktui.gateway.relay.relay import Pending, Wiring
+    from pktui.ledger.records import Caller
+
+
+Lines = Sequence[bytes]
+
+
+class Returns:
+    """Reads the lines of one server for one client."""
+
+    def __init__(
+        self, enforcer: Enforcer, wiring: Wiring, pending: Pending, caller: Callable[[], Caller]
+    ) -> None:
+        """`caller` tells who the client is, as far as it has said by then."""
+        self._enforcer = enforcer
+        self._methods = enforcer.methods
+        self._wiring = wiring
+        self._in_flight: InFlight = pending.in_flight
+        self._continuations: Continuations = pending.continuations
+        self._caller = caller
+
+    def read(self, lines: Iterable[bytes | TooLong]) -> tuple[list[bytes], list[Ended]]:
+        """Return what the client gets for these lines, and the calls that ended with them."""
+        ended: list[Ended] = []
+        return [out for line in lines for out in self._read(line, ended)], ended
+
+    def _read(self, line: bytes | TooLong, ended: list[Ended]) -> Lines:
+        if isinstance(line, TooLong):
+            return self._drop(line, ended)
+        try:
+            line.decode()
+            answer = read_answer(line)
+        except msgspec.ValidationError:
+            return self._batch(line, ended)
+        except RecursionError:
+            return self._drop(TooLong(line[:HEAD]), ended)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._mend(line, ended)
+        asks = self._methods.asked_of_client(line)
+        if asks and (why := self._denied(asks)):
+            return self._withhold(why, answer, ended)
+        return (line if answer.method else self._answer(answer, line, ended),)
+
+    def _mend(self, line: bytes, ended: list[Ended]) -> Lines:
+        try:
+            whole = mended(line)
+        except RecursionError:
+            return self._drop(TooLong(line[:HEAD]), ended)
+        if whole is not None:
+            return self._read(whole, ended)
+        if line.strip():
+            self._wiring.log(f"not JSON: {_shown(line)}")
+        return ()
+
+    def _denied(self, asks: Sequence[Ask]) -> str:
+        """Record what the server asks of the client; return why it may not, if it may not."""
+        caller = self._caller()
+        denied = [self._methods.take(caller, ask.method, ask.params) for ask in asks]
+        return next(filter(None, denied), "")
+
+    def _withhold(self, why: str, answer: Answer, ended: list[Ended]) -> Lines:
+        """Answer what the server may not ask, or whom it would have answered with it."""
+        self._wiring.log(f"kept from the client: {why}")
+        if answer.method:
+            if answer.id is not None:
+                request_id = msgspec.json.encode(answer.id)
+                refusal = jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, request_id)
+                self._wiring.to_server(refusal)
+            return ()
+        waiting = self._waiting_for(answer)
+        if waiting is None:
+            return ()
+        if waiting.call is not None:
+            self._end(waiting, "tool_error", ended)
+            return (answers.withheld_line(why, waiting.id_text, modern=waiting.modern),)
+        return (jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, waiting.id_text),)
+
+    def _drop(self, line: TooLong, ended: list[Ended]) -> Lines:
+        """Tell the request that the message seems to answer that its answer was too much."""
+        self._wiring.log(f"dropped a message too large or too deep: {_shown(line.head)}")
+        request_id = id_in(line.head)
+        waiting = self._in_flight.take(request_id) if request_id is not None else None
+        if waiting is None:
+            return ()
+        self._end(waiting, "error", ended)
+        why = "the server's answer is too large or too deep to be looked at"
+        return (jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text),)
+
+    def _batch(self, line: bytes, ended: list[Ended]) -> Lines:
+        """Take the messages of a batch one by one; anything else that is no object goes to the log.
+
+        The 2025-03-26 protocol had batches, and a list of tools could hide in one.
+        """
+        try:
+            messages = read_batch(line)
+        except RecursionError:
+            return self._drop(TooLong(line[:HEAD]), ended)
+        except msgspec.MsgspecError:
+            self._wiring.log(f"not a message: {_shown(line)}")
+            return ()
+        objects = [message for message in map(bytes, messages) if message.startswith(b"{")]
+        return [out for message in objects for out in self._read(message, ended)]
+
+    def _answer(self, answer: Answer, line: bytes, ended: list[Ended]) -> bytes:
+        waiting = self._waiting_for(answer)
+        if self._enforcer.redacts and (waiting is None or waiting.method in redaction.METHODS):
+            line = redaction.redacted(line) or _unreadable(waiting)
+        if waiting is not None and waiting.call is not None:
+            self._end(waiting, self._outcome(answer, waiting.call), ended)
+            return line
+        if waiting is None or waiting.method == "tools/list":
+            return self._filtered(answer, line, waiting)
+        return line
+
+    def _waiting_for(self, answer: Answer) -> Waiting | None:
+        known = isinstance(answer.id, str | int | float)
+        return self._in_flight.take(answer.id) if known else None
+
+    def _outcome(self, answer: Answer, call: ToolCall) -> Outcome:
+        if answer.error:
+            return "error"
+        try:
+            result = read_result(answer.result)
+        except msgspec.MsgspecError:
+            return "ok"
+        if result.result_type == "input_required" and result.request_state:
+            self._continuations.remember(result.request_state, call)
+        return "tool_error" if result.is_error else "ok"
+
+    def _end(self, waiting: Waiting, outcome: Outcome, ended: list[Ended]) -> None:
+        if waiting.call is not None:
+            ended.append(waiting.end(waiting.call, outcome, self._wiring.ticks()))
+
+    def _filtered(self, answer: Answer, line: bytes, waiting: Waiting | None) -> bytes:
+        """Return the line without hidden tools; an answer to nothing known is looked at too."""
+        if not answer.result or (waiting is None and b'"tools"' not in line):
+            return line
+        try:
+            listing = read_listing(line)
+        except Doubtful as doubt:
+            why = f"the server's list of tools cannot be read without doubt: {doubt}"
+            self._wiring.log(why)
+            request_id = waiting.id_text if waiting is not None else jsonrpc.NULL
+            return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
+        if listing is None:
+            return line
+        cursor = waiting.cursor if waiting is not None else ""
+        self._enforcer.saw(listing.definitions, cursor=cursor, next_cursor=listing.next_cursor)
+        modern = waiting is not None and waiting.modern
+        return listing.without(self._enforcer.hidden, modern=modern) or line
+
+
+def _unreadable(waiting: Waiting | None) -> bytes:
+    why = "the server's answer cannot be looked into, and its secrets must be masked"
+    request_id = waiting.id_text if waiting is not None else jsonrpc.NULL
+    return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
+
+
+def _shown(line: bytes) -> str:
+    return one_line(line.decode(errors="replace"), 500)

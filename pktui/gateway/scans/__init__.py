@@ -1,0 +1,1 @@
+"""Which tools a server has, and what hides in their definitions."""

@@ -1,0 +1,1 @@
+"""The servers a person has configured: their entries, made ready to be started."""

@@ -1,0 +1,1 @@
+"""The gateway on stdin and stdout, from its start to its end."""

@@ -1,0 +1,144 @@
+"""One relay from its start to its end.
+
+One thread carries the lines of both sides. The main thread waits for whatever ends the relay, and
+ends it in one place.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from pathlib import Path
+from queue import Empty
+from typing import TYPE_CHECKING, Final
+
+from pktui.gateway.enforcement.calls import call_ids
+from pktui.gateway.enforcement.desk import Desk
+from pktui.gateway.enforcement.upkeep import Upkeep
+from pktui.gateway.messages.jsonrpc import Limits
+from pktui.gateway.pipes.outlet import Outlet
+from pktui.gateway.relay.holding import Pace
+from pktui.gateway.relay.relay import Pending, Relay, Wiring
+from pktui.gateway.stdio.ends import End, Ends
+from pktui.ledger.records import now_us
+
+if TYPE_CHECKING:
+    from pktui.gateway.pipes.lines import TooLong
+    from pktui.gateway.pipes.loop import Loop
+    from pktui.gateway.pipes.narrator import Narrator
+    from pktui.gateway.upstream.process import Upstream
+    from pktui.settings import Paths, Settings
+
+STDIN: Final = 0
+STDOUT: Final = 1
+_LOOK: Final = 0.05
+
+
+def serve(
+    paths: Paths,
+    settings: Settings,
+    name: str,
+    process: Upstream | None,
+    narrator: Narrator,
+    loop: Loop,
+    ends: Ends,
+    *,
+    grant: str,
+    policy_file: Path | None,
+) -> int:
+    """Relay until something ends it; return the status. `process` None: the built-in memory.
+
+    Raises `PktuiError` where the ledger or the policy's directory cannot be used.
+    """
+    with (
+        Upkeep(paths, settings.audit, narrator.say),
+        Desk(paths, settings, name, grant=grant, policy_file=policy_file, log=narrator.say) as desk,
+    ):
+        upstream = process or _memory(paths, desk, narrator)
+        return _relay(settings, name, desk, upstream, narrator, loop, ends)
+
+
+def _memory(paths: Paths, desk: Desk, narrator: Narrator) -> Upstream:
+    """Return the built-in memory; its HTTP client is loaded for it alone."""
+    from pktui.gateway.upstream.builtin import MemoryServer
+    from pktui.memory.records import Identity
+
+    def identity() -> Identity:
+        return Identity(desk.caller.agent, desk.caller.grant, desk.caller.project)
+
+    return MemoryServer(paths, identity, narrator.say)
+
+
+def _relay(
+    settings: Settings,
+    name: str,
+    desk: Desk,
+    upstream: Upstream,
+    narrator: Narrator,
+    loop: Loop,
+    ends: Ends,
+) -> int:
+    to_client = Outlet(STDOUT, loop, broken=lambda: ends.put(End("client")))
+    wiring = Wiring(
+        to_client=to_client.send,
+        to_server=upstream.send,
+        log=narrator.say,
+        named=desk.named,
+        new_id=call_ids(desk.token),
+        now_us=now_us,
+        ticks=time.monotonic_ns,
+    )
+    gateway = settings.gateway
+    pace = Pace(settings.approvals.hold_seconds, settings.approvals.progress_seconds)
+    relay = Relay(
+        desk.enforcer,
+        desk.caller,
+        wiring,
+        Limits(gateway.max_message_bytes, gateway.max_depth),
+        Pending.of(desk.enforcer, pace, time.monotonic_ns),
+    )
+
+    def deliver(*lines: bytes | TooLong) -> None:
+        relay.from_server(*lines)
+        to_client.wait()
+
+    loop.watch(to_client)
+    upstream.start(deliver, lambda: ends.put(End("server")))
+    loop.read(STDIN, gateway.max_message_bytes, relay.from_client, lambda: ends.put(End("client")))
+    gc.freeze()  # what is there by now stays: looking through it again is a pause of milliseconds
+    loop.start()
+    try:
+        return _finish(ends, relay, upstream, name, gateway.grace_seconds)
+    finally:
+        to_client.drain(gateway.grace_seconds / 2)
+
+
+def _finish(ends: Ends, relay: Relay, upstream: Upstream, name: str, grace: float) -> int:
+    """Wait for an end, answer everything that waits, end the server, and return the status."""
+    end = ends.get()
+    if end.cause == "server":
+        status = upstream.end(0)
+        relay.server_lost(f"server {name} ended with status {status} and can't answer")
+        return status
+    if end.cause == "client":
+        relay.stop("the client has ended the connection")
+        upstream.end(grace if relay.busy else grace / 2)
+        relay.server_lost("the client has ended the connection")
+        return 0
+    relay.stop("pktui is ending; call again once it has been started again")
+    _wait_idle(ends, relay, grace)
+    upstream.end(grace / 8)
+    relay.server_lost("pktui ended before the server answered")
+    return 128 + end.number
+
+
+def _wait_idle(ends: Ends, relay: Relay, grace: float) -> None:
+    """Give the calls in flight their time; a second signal or a server that ends cuts it short."""
+    until = time.monotonic() + grace
+    while time.monotonic() < until and not relay.wait_idle(_LOOK):
+        try:
+            end = ends.get_nowait()
+        except Empty:
+            continue
+        if end.cause != "client":
+            return

@@ -1,0 +1,125 @@
+"""What stands behind a relay: a protocol, and the server that is a process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+from pktui.gateway.pipes.lines import TooLong, read_lines
+from pktui.gateway.pipes.loop import Loop, Take
+from pktui.gateway.pipes.outlet import Outlet
+from pktui.gateway.upstream.child import Child
+
+if TYPE_CHECKING:
+    from pktui.gateway.servers.entries import ServerEntry
+
+_LOG_LINE: Final = 16 * 1024
+_DRAIN: Final = 0.5
+"""Seconds for the last lines of a server that has ended."""
+
+Deliver = Take
+"""What the lines of a server are handed to."""
+
+
+class Upstream(Protocol):
+    """A server, whatever it is made of."""
+
+    def start(self, deliver: Deliver, ended: Callable[[], None]) -> None:
+        """Begin to hand its lines to `deliver`; `ended` is called when it has gone by itself."""
+
+    def send(self, *lines: bytes) -> None:
+        """Take lines of the client; one that is gone takes them too."""
+
+    def end(self, patience: float) -> int:
+        """Tell it that no more will come, wait `patience` seconds, then end it.
+
+        Returns its status as a shell gives it, after its last lines were delivered.
+        """
+
+
+class Quoting(Protocol):
+    """Takes what a server says on its stderr; the gateway's narrator does."""
+
+    def quote(self, server: str, words: bytes) -> None:
+        """Take one line."""
+
+
+class ProcessServer:
+    """A server that was started as a command."""
+
+    def __init__(
+        self, entry: ServerEntry, narrator: Quoting, line_limit: int, loop: Loop | None = None
+    ) -> None:
+        """Start the command, from the main thread; raises `UpstreamFailed`.
+
+        `loop` carries its lines and is started by its owner; without one it gets its own.
+        """
+        self._name = entry.name
+        self._narrator = narrator
+        self._line_limit = line_limit
+        self._shared = loop is not None
+        self._loop = Loop() if loop is None else loop
+        self._child = Child(entry)
+        self._inlet = Outlet(self._child.stdin, self._loop, broken=lambda: None)
+        self._silent = threading.Event()
+        self._silent.set()
+
+    def start(self, deliver: Deliver, ended: Callable[[], None]) -> None:
+        """Have its output read by the loop, and watch for its end."""
+        stdout = self._child.stdout
+
+        def read_out() -> None:
+            os.close(stdout)
+            self._silent.set()
+            ended()
+
+        self._silent.clear()
+        self._loop.read(stdout, self._line_limit, deliver, read_out, regardless=self._inlet)
+        if not self._shared:
+            self._loop.start()
+        _thread("server-words", self._pass_words_on)
+        _thread("server-end", lambda: self._watch(ended))
+
+    def send(self, *lines: bytes) -> None:
+        """Write lines to its stdin.
+
+        On a shared loop, whose sources wait for a slow server, other threads wait for it too;
+        whoever sends to one with a loop of its own asks first whether it is `full`.
+        """
+        self._inlet.send(*lines)
+        if self._shared:
+            self._inlet.wait()
+
+    @property
+    def full(self) -> bool:
+        """Tell whether so much waits for it already that it should not be sent more."""
+        return self._inlet.full
+
+    def end(self, patience: float) -> int:
+        """Close its stdin, wait, end its group, and deliver what it wrote last."""
+        self._inlet.close()
+        status = self._child.end(patience)
+        self._inlet.close(0)
+        self._silent.wait(_DRAIN)
+        if not self._shared:
+            self._loop.end()
+        return status
+
+    def _watch(self, ended: Callable[[], None]) -> None:
+        self._child.wait()
+        ended()
+
+    def _pass_words_on(self) -> None:
+        for lines in read_lines(self._child.stderr, _LOG_LINE):
+            for line in lines:
+                words = line.head if isinstance(line, TooLong) else line
+                self._narrator.quote(self._name, words)
+        os.close(self._child.stderr)
+
+
+def _thread(name: str, target: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    thread.start()
+    return thread

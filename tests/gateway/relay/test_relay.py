@@ -1,0 +1,296 @@
+"""The relay: bytes as they came, what is refused, and how every request gets its answer."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pktui.gateway.messages.jsonrpc import Limits
+from pktui.gateway.pipes.lines import TooLong
+from tests.gateway.wired import Wired
+
+if TYPE_CHECKING:
+    from tests.gateway.conftest import House
+
+MODERN = {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}
+OK = {"content": [{"type": "text", "text": "done"}]}
+
+
+@pytest.fixture
+def wired(house: House) -> Wired:
+    house.policy(hide=["secret"], tools={"danger": {"action": "deny", "reason": "No danger"}})
+    return Wired(house)
+
+
+def outcomes(house: House) -> list[str]:
+    return [row.outcome for row in house.console.feed.page()]
+
+
+def text(reply: Any) -> str:
+    return str(reply["result"]["content"][0]["text"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}',
+        b'  {"jsonrpc" : "2.0", "method":"notifications/initialized"}\r',
+        b'{"jsonrpc":"2.0","id":1.50,"method":"x/unknown","params":{"\\u0061":1e2}}',
+        b'{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"echo","x":[1.0]}}',
+        b'{"jsonrpc":"2.0","id":9,"result":{"action":"cancel"}}',
+        b'{"jsonrpc":"2.0","id":9,"error":{"code":-1,"message":"no"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call ","params":{"name":"danger"}}',
+    ],
+)
+def test_what_may_pass_passes_byte_for_byte(wired: Wired, line: bytes) -> None:
+    wired.relay.from_client(line)
+    assert wired.server.lines == [line]
+    assert wired.client.lines == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","id":1,"result":{"x":1e2},"extra":"\xc3\xa4"}',
+        b'{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"x"}}\r',
+        b'{"jsonrpc":"2.0","id":4,"method":"sampling/createMessage","params":{}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"tools":"not a list"}}',
+    ],
+)
+def test_what_the_server_says_passes_byte_for_byte(wired: Wired, line: bytes) -> None:
+    wired.relay.from_server(line)
+    assert wired.client.lines == [line]
+
+
+@pytest.mark.parametrize("line", [b"Server started", b'{"a":', b"\xff{}", b'"text"', b"7"])
+def test_what_is_no_message_goes_to_the_log_and_not_to_the_client(
+    wired: Wired, line: bytes
+) -> None:
+    wired.relay.from_server(line)
+    assert wired.client.lines == []
+    assert len(wired.house.said) == 1
+
+
+def test_a_blank_line_is_nothing(wired: Wired) -> None:
+    for line in (b"", b"  ", b"\r"):
+        wired.relay.from_client(line)
+        wired.relay.from_server(line)
+    assert wired.client.lines + wired.server.lines == []
+    assert wired.house.said == []
+
+
+def test_a_denied_call_is_answered_here(wired: Wired) -> None:
+    wired.call("danger", request_id="abc")
+    reply = wired.client.next()
+    assert wired.server.lines == []
+    assert reply["id"] == "abc"
+    assert reply["result"]["isError"] is True
+    assert text(reply).startswith("[DENIED by pktui] No danger. Rule: /tools/danger. ")
+    assert reply["result"]["_meta"]["pktui/decision"] == {
+        "effect": "deny",
+        "rule": "/tools/danger",
+        "reason": "No danger",
+    }
+    assert "structuredContent" not in reply["result"]
+    assert "resultType" not in reply["result"]
+
+
+def test_a_denial_of_the_modern_era_is_complete(wired: Wired) -> None:
+    wired.call("danger", _meta=MODERN)
+    assert wired.client.next()["result"]["resultType"] == "complete"
+
+
+def test_a_hidden_tool_gets_the_answer_of_an_unknown_one(wired: Wired) -> None:
+    wired.call("secret")
+    assert wired.client.next() == {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "error": {"code": -32602, "message": "Unknown tool: secret"},
+    }
+
+
+def test_a_refused_line_is_answered_and_on_record(wired: Wired) -> None:
+    wired.relay.from_client(b'[{"jsonrpc":"2.0","id":1,"method":"tools/call"}]')
+    reply = wired.client.next()
+    assert (reply["id"], reply["error"]["code"]) == (None, -32600)
+    [row] = wired.house.console.feed.page()
+    assert row.effect == "refused"
+    assert "batches" in row.reason
+
+
+def test_a_call_sent_as_a_notification_is_dropped_and_on_record(wired: Wired) -> None:
+    wired.relay.from_client(b'{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo"}}')
+    assert wired.client.lines + wired.server.lines == []
+    [row] = wired.house.console.feed.page()
+    assert row.effect == "refused"
+
+
+def test_a_line_that_is_too_long_is_refused(house: House) -> None:
+    wired = Wired(house, limits=Limits(size=10))
+    wired.relay.from_client(TooLong(b'{"jsonrpc'))
+    assert wired.client.next()["error"]["code"] == -32600
+
+
+def test_an_id_that_still_waits_cannot_be_used_again(wired: Wired) -> None:
+    wired.request("ping", request_id=1)
+    wired.call("echo", request_id=1.0)
+    reply = wired.client.next()
+    assert reply["error"]["code"] == -32600
+    assert len(wired.server.lines) == 1
+    wired.request("ping", request_id="1")
+    assert len(wired.server.lines) == 2
+
+
+def test_an_id_is_free_again_once_it_was_answered(wired: Wired) -> None:
+    wired.call("echo")
+    wired.answer(result=OK)
+    wired.call("echo")
+    assert len(wired.server.lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        ({"result": OK}, "ok"),
+        ({"result": {**OK, "isError": True}}, "tool_error"),
+        ({"result": {**OK, "isError": "strange"}}, "ok"),
+        ({"error": {"code": -32000, "message": "broken"}}, "error"),
+    ],
+)
+def test_the_outcome_of_a_call_is_on_record(
+    wired: Wired, answer: dict[str, Any], outcome: str
+) -> None:
+    wired.call("echo")
+    line = wired.answer(**answer)
+    assert wired.client.lines == [line]
+    assert outcomes(wired.house) == [outcome]
+
+
+def test_an_answer_finds_its_call_however_its_number_is_written(wired: Wired) -> None:
+    wired.call("echo", request_id=1.0)
+    wired.relay.from_server(b'{"jsonrpc":"2.0","id":1,"result":{}}')
+    assert outcomes(wired.house) == ["ok"]
+
+
+def test_an_answer_to_text_is_no_answer_to_a_number(wired: Wired) -> None:
+    wired.call("echo", request_id=1)
+    wired.answer("1", result=OK)
+    assert outcomes(wired.house) == [""]
+
+
+def test_a_server_that_is_lost_answers_everything_that_waits(wired: Wired) -> None:
+    wired.request("ping", request_id="p")
+    wired.call("echo", request_id=7)
+    wired.relay.server_lost("server demo ended with status 3")
+    replies = {reply["id"]: reply["error"] for reply in (wired.client.next(), wired.client.next())}
+    assert replies["p"]["message"] == replies[7]["message"] == "server demo ended with status 3"
+    assert outcomes(wired.house) == ["lost"]
+    wired.call("echo", request_id=8)
+    assert wired.client.next()["id"] == 8
+    assert len(wired.server.lines) == 2
+
+
+def test_a_cancelled_call_is_on_record_and_its_late_answer_still_passes(wired: Wired) -> None:
+    wired.call("echo", request_id=3)
+    cancel = b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}'
+    wired.relay.from_client(cancel)
+    assert wired.server.lines[-1] == cancel
+    assert outcomes(wired.house) == ["cancelled"]
+    assert wired.answer(3, result=OK) in wired.client.lines
+    assert outcomes(wired.house) == ["cancelled"]
+
+
+@pytest.mark.parametrize("params", [{"requestId": 99}, {"requestId": [1]}, {}, []])
+def test_cancelling_what_is_not_known_passes(wired: Wired, params: Any) -> None:
+    line = json.dumps(
+        {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
+    ).encode()
+    wired.relay.from_client(line)
+    assert wired.server.lines == [line]
+
+
+@pytest.mark.parametrize("era", ["older", "modern"])
+def test_the_clients_name_is_learnt_once(wired: Wired, era: str) -> None:
+    def meta(name: str) -> dict[str, Any]:
+        return {"io.modelcontextprotocol/clientInfo": {"name": name, "version": "1"}}
+
+    if era == "older":
+        wired.request("initialize", {"clientInfo": {"name": "first\x1b[31m", "version": "1"}})
+        wired.call("echo", request_id=2)
+    else:
+        wired.call("echo", request_id=2, _meta=meta("first\x1b[31m"))
+    wired.call("echo", request_id=3, _meta=meta("another"))
+    assert wired.names == ["first␛[31m"]
+    assert [row.agent for row in wired.house.console.feed.page()] == ["first␛[31m"] * 2
+
+
+def test_a_call_goes_on_with_the_state_that_the_server_gave(wired: Wired) -> None:
+    limit = {"counter": "c", "window": "minute", "max": 1, "scope": "grant"}
+    wired.house.policy(tools={"ask": {"limits": [limit]}})
+    wired.call("ask", {"a": 1}, request_id=1)
+    wired.answer(1, result={"resultType": "input_required", "requestState": "s1"})
+    wired.client.next()
+    wired.call("ask", {"a": 1}, request_id=2, requestState="s1")
+    assert len(wired.server.lines) == 2
+
+
+def test_a_state_that_comes_again_is_a_new_call(wired: Wired) -> None:
+    limit = {"counter": "c", "window": "minute", "max": 1, "scope": "grant"}
+    wired.house.policy(tools={"ask": {"limits": [limit]}})
+    wired.call("ask", {"a": 1}, request_id=1)
+    wired.answer(1, result={"resultType": "input_required", "requestState": "s1"})
+    wired.call("ask", {"a": 1}, request_id=2, requestState="s1")
+    wired.call("ask", {"a": 1}, request_id=3, requestState="s1")
+    assert len(wired.server.lines) == 2
+    assert [row.effect for row in wired.house.console.feed.page()] == ["allow", "allow", "deny"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "state"), [({"a": 1}, "forged"), ({"a": 2}, "s1"), ({"a": 1}, None)]
+)
+def test_a_made_up_state_continues_nothing(wired: Wired, arguments: Any, state: Any) -> None:
+    limit = {"counter": "c", "window": "minute", "max": 1, "scope": "grant"}
+    wired.house.policy(tools={"ask": {"limits": [limit]}})
+    wired.call("ask", {"a": 1}, request_id=1)
+    wired.answer(1, result={"resultType": "input_required", "requestState": "s1"})
+    wired.client.next()
+    wired.call("ask", arguments, request_id=2, requestState=state)
+    assert len(wired.server.lines) == 1
+    assert text(wired.client.next()).startswith("[DENIED by pktui]")
+
+
+def test_an_answer_with_half_a_character_reaches_the_client_mended(wired: Wired) -> None:
+    wired.call("echo")
+    wired.relay.from_server(
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":"cut \\ud83d","b":"\\ud83d\\ude00"}}'
+    )
+    assert wired.client.next()["result"] == {"a": "cut \ufffd", "b": "\U0001f600"}
+    assert outcomes(wired.house) == ["ok"]
+    wired.relay.from_server(b'{"a":"\\ud83d", NaN}')
+    assert wired.client.lines[1:] == []
+
+
+DEEP = b'{"jsonrpc":"2.0","id":"big","result":' + b"[" * 5000 + b"]" * 5000 + b"}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [TooLong(DEEP[:100]), DEEP, b"[" + DEEP + b"]", DEEP.replace(b"[[", b'["\\ud800",[', 1)],
+    ids=["too large", "too deep", "too deep in a batch", "too deep to be mended"],
+)
+def test_an_answer_too_much_to_look_at_becomes_an_error(
+    wired: Wired, line: bytes | TooLong
+) -> None:
+    wired.call("echo", request_id="big")
+    wired.relay.from_server(line)
+    assert wired.client.next()["id"] == "big"
+    assert outcomes(wired.house) == ["error"]
+
+
+def test_a_stopped_relay_takes_no_more_requests(wired: Wired) -> None:
+    wired.relay.stop("pktui is ending")
+    wired.call("echo")
+    assert wired.client.next()["error"]["message"] == "pktui is ending"
+    assert wired.server.lines == []
