@@ -152,11 +152,26 @@ async def test_allow_is_refused_before_the_last_line_was_shown(
         clock.now += 1
         await at.press("a")
         assert house.status(asked) == "pending"
-        assert "last line" in keys_line(at)
+        assert "read to its last line first" in at.screen_text()
+        assert "more rows" in at.screen_text()
         await at.press("G")
         assert "line 79" in at.screen_text()
         await at.press("a")
         assert house.status(asked) == "allowed"
+
+
+@BOTH
+async def test_who_asks_and_what_became_of_it_take_one_line(
+    house: House, size: tuple[int, int]
+) -> None:
+    house.ask(caller=Caller("claude-code", "", "7cac3bf54161e3fb39f19f184bba6b42", "/home/me/shop"))
+    async with desk(house, "approvals", size) as at:
+        await at.press("enter")
+        clock = await still(at)
+        assert "/home/me/shop · session 7cac3bf5…" in at.screen_text()
+        clock.now += 1
+        await at.press("a")
+        assert "allowed: nothing left to decide" in keys_line(at)
 
 
 async def test_space_pages_through_the_arguments_from_the_queue(house: House) -> None:
@@ -434,7 +449,9 @@ class TestTray:
 
     async def test_it_opens_the_queue_and_decides_nothing(self, house: House) -> None:
         asked = house.ask()
-        async with desk(house, "feed") as at:
+        async with desk(house, "approvals") as at:
+            await still(at)
+            await at.press("2")
             await at.press("a", "a", "a")
             assert at.app.front == "approvals"
             assert house.status(asked) == "pending"

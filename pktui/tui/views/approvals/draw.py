@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pktui.tui.widgets.rows import Pen, Run
 
 _LABEL = 10
+_ID = 8
+"""Cells of a connection's id: enough to tell two apart, and the line stays one line."""
 _STATE = 12
 _WORDS: dict[State, str] = {
     "waiting": "waiting",
@@ -99,6 +101,11 @@ def client_name(approval: Approval | StandingApproval) -> str:
     return f"{agent_name(approval)} in {where}" if where else agent_name(approval)
 
 
+def state_word(state: State) -> str:
+    """Return the word for a state, the same in the queue and below it."""
+    return _WORDS[state]
+
+
 def tool_name(approval: Approval | StandingApproval) -> str:
     """Return `server.tool`."""
     return f"{one_line(approval.server, 40)}.{one_line(approval.tool, 80)}"
@@ -162,7 +169,7 @@ def who(approval: Approval, glyphs: Glyphs) -> str:
     if approval.grant:
         parts.append(f"grant {one_line(approval.grant, 40)}")
     if approval.session:
-        parts.append(f"session {one_line(approval.session, 40)}")
+        parts.append(f"session {one_line(approval.session, _ID)}")
     return f" {glyphs.dot} ".join(parts)
 
 

@@ -73,5 +73,5 @@ class Guard:
             self._open_at = now + QUIET_SECONDS
             return Refusal("a moment: keys count once you could read it", QUIET_SECONDS)
         if allow and not self._last_row_seen:
-            return Refusal("allow opens when the last line of the arguments was on screen")
+            return Refusal("read to its last line first")
         return None

@@ -17,7 +17,7 @@ from pktui.tui.moments import age
 from pktui.tui.turns import Turns
 from pktui.tui.views.approvals.deciding import Deciding
 from pktui.tui.views.approvals.detail import Detail
-from pktui.tui.views.approvals.draw import draw_row, draw_standing
+from pktui.tui.views.approvals.draw import draw_row, draw_standing, state_word
 from pktui.tui.views.approvals.guard_bar import GuardBar, Offer
 from pktui.tui.views.approvals.queue import arrange, state_of
 from pktui.tui.views.approvals.reader import Loaded, load
@@ -277,7 +277,7 @@ class ApprovalsView(Deciding):
             return Offer(note="nothing is selected")
         state = state_of(approval, self.services.clock())
         if state != "waiting":
-            return Offer(note=f"{state}: nothing left to decide")
+            return Offer(note=f"{state_word(state)}: nothing left to decide")
         if self.services.read_only:
             return Offer(note=READ_ONLY)
         seen = guard.seen_whole
