@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 START_US = 1_795_000_000_000_000
 STILL = 4
 """Rounds of an unchanged screen after which nothing more is expected."""
+PATIENCE = 60.0
 SMALL, LARGE = (80, 24), (120, 36)
 HOSTILE = (
     "[bold red]x[/] [@click=app.quit]q[/] \x1b[2J\x1b]0;t\x07 a\rb \u202egnp\u2066 \u200b\u200d"
@@ -105,17 +107,7 @@ class Desk:
     house: House
     app: Console
     pilot: Pilot[int]
-    said: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """Keep each notice: the console takes it down after seconds, too few on a busy machine."""
-        notify = self.app.notify
-
-        def keep(message: str, **how: Any) -> None:
-            self.said.append(message)
-            notify(message, **how)
-
-        self.app.notify = keep  # type: ignore[method-assign, assignment]
+    said: list[str]
 
     async def settle(self) -> None:
         """Let workers and messages come to rest: until the screen stays the same."""
@@ -149,24 +141,37 @@ class Desk:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until it holds, for timers of a few hundred milliseconds."""
-        for _ in range(200):
-            if holds():
-                return
+        until = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < until, self.screen_text()
             await self.pilot.pause(0.01)
-        raise AssertionError(self.screen_text())
 
 
 @asynccontextmanager
 async def desk(house: House, view: str, size: tuple[int, int] = LARGE) -> AsyncIterator[Desk]:
     """Open the console on a view; closes the ledgers at the end."""
     app = Console(house.services(), view=view)
+    said = _kept_notices(app)
     try:
         async with app.run_test(size=size) as pilot:
-            hands = Desk(house, app, pilot)
+            hands = Desk(house, app, pilot, said)
             await hands.settle()
             yield hands
     finally:
         house.close()
+
+
+def _kept_notices(app: Console) -> list[str]:
+    """Return what will hold every notice; none is taken down, however long the test takes."""
+    said: list[str] = []
+    notify = app.notify
+
+    def keep(message: str, **how: Any) -> None:
+        said.append(message)
+        notify(message, **{**how, "timeout": 10 * PATIENCE})
+
+    app.notify = keep  # type: ignore[method-assign]
+    return said
 
 
 def quiet_settings() -> Settings:

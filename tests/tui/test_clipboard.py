@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ def _tool(directory: Path, name: str, script: str) -> dict[str, str]:
     tool.write_text(f"#!/bin/sh\n{script}\n")
     tool.chmod(0o700)
     return {"PATH": str(directory), "DISPLAY": ":0"}
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pktui.tui.clipboard.TOOL_SECONDS", 60)
 
 
 @pytest.fixture
@@ -29,7 +35,7 @@ def test_without_a_tool_it_goes_through_the_terminal(tmp_path: Path, sent: list[
 def test_a_tool_on_this_machine_goes_first(
     tmp_path: Path, sent: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment = _tool(tmp_path / "bin", "xclip", f"/bin/cat > {tmp_path}/got")
+    environment = _tool(tmp_path / "bin", "xclip", f"/bin/cat > {shlex.quote(str(tmp_path))}/got")
     monkeypatch.setenv("PATH", environment["PATH"])
     assert copy("hello", sent.append, tmp_path, environment) == "copied 5 characters with xclip"
     assert (tmp_path / "got").read_text() == "hello"

@@ -100,7 +100,10 @@ async def test_undo_is_offered_only_where_there_is_something_to_undo(paths: Path
         assert "u undo" in room.text().splitlines()[-1]
 
 
-async def test_ctrl_c_leaves_at_the_second_press(paths: Paths) -> None:
+async def test_ctrl_c_leaves_at_the_second_press(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.tui.console.SECOND_PRESS_SECONDS", 600)
     async with sessions(paths) as room:
         await room.desk.pilot.press("ctrl+c")
         assert "once more" in room.desk.notices()

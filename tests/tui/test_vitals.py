@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pktui.settings import Paths
 
 
+PATIENCE = 60.0
+
+
 class Opening(MemoryInProcess):
     """A service whose store is in a given state."""
 
@@ -69,7 +72,7 @@ def test_the_watch_starts_a_service_that_does_not_run() -> None:
 
     watch = MemoryWatch(memory, tell)
     watch.start()
-    watch.join(10)
+    watch.join(PATIENCE)
     assert told == ["starting", "ok"]
     assert memory.calls == ["status", "ensure", "status"]
 
@@ -88,7 +91,7 @@ def test_the_watch_tells_why_the_service_cannot_start_and_keeps_trying() -> None
 
     watch = MemoryWatch(memory, tell)
     watch.start()
-    watch.join(10)
+    watch.join(PATIENCE)
     assert [seen.state for seen in told] == ["starting", "down", "ok"]
     assert "does not answer" in told[1].problem
 

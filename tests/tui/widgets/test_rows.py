@@ -36,6 +36,7 @@ def draw(item: str, pen: Pen) -> Sequence[Sequence[Run]]:
 
 class RowsApp(App[None]):
     CSS = "Rows { scrollbar-size-vertical: 0; }"
+    CLICK_CHAIN_TIME_THRESHOLD = 60
 
     def __init__(self, rows: Rows[str]) -> None:
         super().__init__()

@@ -6,6 +6,8 @@ from tests.tui.house import SMALL
 from tests.tui.views.sessions.room import sessions
 
 if TYPE_CHECKING:
+    import pytest
+
     from pktui.settings import Paths
 
 
@@ -17,7 +19,10 @@ async def test_results_come_while_typing(paths: Paths) -> None:
         assert room.box.text == "login"
 
 
-async def test_the_old_rows_stay_until_the_new_ones_come(paths: Paths) -> None:
+async def test_the_old_rows_stay_until_the_new_ones_come(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.tui.views.sessions.search_box.PAUSE_SECONDS", 600)
     async with sessions(paths) as room:
         await room.press("slash")
         await room.desk.pilot.press("x", "y")
