@@ -211,7 +211,7 @@ def _tell_cancelled(asked: Asked, message: Message) -> None:
     if isinstance(request_id, bool) or not isinstance(request_id, str | int | float):
         return  # true is no id, though it equals 1
     if asked.session is not None:
-        request = asked.session.under_way.get(request_id)
+        request = asked.session.under_way.get(jsonrpc.same_id(request_id))
         if request is not None:
             request.cancelled()
 

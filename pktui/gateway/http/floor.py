@@ -62,7 +62,7 @@ class Floor:
         Calls that go on are known for the whole grant: each step may come on another connection.
         """
         continuations = self._continuations.setdefault(grant.name, Continuations())
-        return Pending(self._holder, InFlight(), continuations, scope)
+        return Pending(self._holder, InFlight(time.monotonic_ns), continuations, scope)
 
     def caller(self, grant: Grant, agent: str) -> Caller:
         """Return the caller of stateless requests: the same one for each agent of a grant."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
 
 import msgspec
 
 from pktui.gateway.messages import jsonrpc
+from pktui.gateway.messages.jsonrpc import same_id
 from pktui.gateway.pipes.lines import TooLong
 from pktui.gateway.upstream.process import Upstream
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
 _STATE: Final = b'"requestState"'
+_LATE_SECONDS: Final = 600
+"""How long the answer to a request that was given up is reckoned with."""
 _UNASKED: Final = ("list_changed", "resources/updated")
 """How the methods end that belong to no request."""
 
@@ -67,6 +70,8 @@ class Channel:
     relay: Relay
     token: str | int | None = None
     """The request's progress token."""
+    id_text: bytes = jsonrpc.NULL
+    """The request's id as it was written."""
 
 
 class Link:
@@ -93,6 +98,8 @@ class Link:
         self._channels: dict[Id, Channel] = {}
         self._tokens: dict[object, Channel] = {}
         self._reserved: set[tuple[str, object]] = set()
+        self._late: dict[tuple[str, object], float] = {}
+        """Requests that were given up and may be answered yet."""
         self.unasked: Channel | None = None
         self.used = clock()
         self.gone = False
@@ -112,10 +119,14 @@ class Link:
         return self._upstream.full and not self.gone
 
     def reserve(self, message: Message) -> bool:
-        """Keep a request's id and token for it; False where another request has them."""
+        """Keep a request's id and token for it; False where another request has them.
+
+        The late answer to another request must not be taken for this one's.
+        """
         wanted = _names(message)
         with self._lock:
-            if self.gone or wanted & self._reserved:
+            self._forget_late()
+            if self.gone or wanted & self._reserved or wanted & self._late.keys():
                 return False
             self._reserved |= wanted
             return True
@@ -130,7 +141,7 @@ class Link:
         """Send a request; its answer, and what belongs to it, goes out on that channel."""
         assert message.id is not None
         with self._lock:
-            self._channels[message.id] = channel
+            self._channels[same_id(message.id)] = channel
             if channel.token is not None:
                 self._tokens[channel.token] = channel
             gone = self.gone
@@ -147,8 +158,9 @@ class Link:
     def forget(self, message: Message) -> None:
         """Send nothing more on the channel of a request."""
         with self._lock:
-            if message.id is not None:
-                self._drop(message.id)
+            self._forget_late()
+            if message.id is not None and self._drop(message.id) is not None:
+                self._late[_name(message.id)] = self._clock()
 
     def end(self, patience: float) -> None:
         """End the server, and everything that waits for it."""
@@ -171,8 +183,7 @@ class Link:
     def _lose(self, request_id: Id, channel: Channel) -> None:
         channel.relay.close(request_id, "lost")
         why = f"server {self._name} ended and can't answer"
-        written = msgspec.json.encode(request_id)
-        channel.stream.put(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, written))
+        channel.stream.put(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, channel.id_text))
         channel.stream.finish()
 
     def _take(self, *lines: bytes | TooLong) -> None:
@@ -203,8 +214,9 @@ class Link:
             if not said.method:
                 return self._drop(said.id) if _hashable(said.id) else None
             params = _params(said)
-            for key in (params.meta.get(_SUBSCRIPTION), params.request_id):
-                if _hashable(key) and key in self._channels:
+            for named in (params.meta.get(_SUBSCRIPTION), params.request_id):
+                key = same_id(named) if _hashable(named) else None
+                if key is not None and key in self._channels:
                     return self._channels[key]
             if said.method == "notifications/progress":
                 token = params.progress_token
@@ -214,10 +226,17 @@ class Link:
             return next(reversed(self._channels.values()))
 
     def _drop(self, request_id: Id) -> Channel | None:
-        channel = self._channels.pop(request_id, None)
+        channel = self._channels.pop(same_id(request_id), None)
+        if channel is None:
+            self._late.pop(_name(request_id), None)
         if channel is not None and channel.token is not None:
             self._tokens.pop(channel.token, None)
         return channel
+
+    def _forget_late(self) -> None:
+        before = self._clock() - _LATE_SECONDS
+        while self._late and next(iter(self._late.values())) < before:
+            del self._late[next(iter(self._late))]
 
     def _ends(self, said: _Said, channel: Channel) -> bool:
         """End the stream of a request that the server has given up; over HTTP, that says it."""
@@ -259,7 +278,7 @@ def _params(said: _Said) -> _Params:
         return _Params()
 
 
-def _hashable(key: object) -> bool:
+def _hashable(key: object) -> TypeGuard[Id]:
     return isinstance(key, str | int | float) and not isinstance(key, bool)
 
 
@@ -270,5 +289,10 @@ def token_of(message: Message) -> str | int | None:
 
 
 def _names(message: Message) -> set[tuple[str, object]]:
+    names = set() if message.id is None else {_name(message.id)}
     token = token_of(message)
-    return {("id", message.id)} | ({("token", token)} if token is not None else set())
+    return names if token is None else names | {("token", token)}
+
+
+def _name(request_id: Id) -> tuple[str, object]:
+    return "id", same_id(request_id)

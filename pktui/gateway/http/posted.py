@@ -76,8 +76,8 @@ class Posted(Carrying):
                 await self._work.run(self._relay.take, message)
             await (self._answer() if message.kind == "request" else self._acknowledge())
         finally:
-            if session is not None and key is not None and session.under_way.get(key) is self:
-                del session.under_way[key]
+            if session is not None and key is not None:
+                session.leave(key, self)
             if key is not None and not self._reply.ended and not self._resumable:
                 self._work.soon(self._relay.cancel, key)
 
@@ -178,7 +178,7 @@ class Posted(Carrying):
             )
             return
         lines = await self._police(body)
-        if self._message.id is not None and self._message.id in self._pending.in_flight:
+        if self._message.id is not None and self._pending.in_flight.waits_for(self._message.id):
             await self._work.run(self._relay.close, self._message.id, "error")
         if lines:
             await self._reply.message(response.status_code, lines[-1], passed_back(response))
@@ -191,7 +191,7 @@ class Posted(Carrying):
     async def _end_stream(self) -> None:
         """End the stream; a request whose answer can no longer come is answered."""
         key = self._message.id
-        if key is not None and not self._resumable and key in self._pending.in_flight:
+        if key is not None and not self._resumable and self._pending.in_flight.waits_for(key):
             await self._fail(
                 HTTPStatus.BAD_GATEWAY,
                 f"server {self._far.name} ended the stream without an answer",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.messages import jsonrpc
-from pktui.gateway.messages.jsonrpc import Refused
+from pktui.gateway.messages.jsonrpc import Refused, same_id
 
 if TYPE_CHECKING:
     from pktui.gateway.http.floor import Floor
@@ -60,9 +60,14 @@ class Session:
         Requests come side by side, so that they cannot be told apart later.
         """
         assert message.id is not None
-        if self.under_way.setdefault(message.id, request) is not request:
+        if self.under_way.setdefault(same_id(message.id), request) is not request:
             why = "a request with this id still waits"
             raise Refused(jsonrpc.INVALID_REQUEST, why, message.id_text)
+
+    def leave(self, request_id: Id, request: Cancellable) -> None:
+        """Note that a request has ended."""
+        if self.under_way.get(same_id(request_id)) is request:
+            del self.under_way[same_id(request_id)]
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

@@ -94,9 +94,9 @@ class Telling:
     def _to_server(self, *lines: bytes) -> None:
         if lines == (self._message.raw,) and self._message.kind == "request":
             self._carried = True
-            self._link.forward(
-                self._message, Channel(self._stream, self._relay, token_of(self._message))
-            )
+            message = self._message
+            channel = Channel(self._stream, self._relay, token_of(message), message.id_text)
+            self._link.forward(message, channel)
         else:
             self._link.send(*lines)
 
@@ -112,8 +112,8 @@ class Telling:
             await self._answer(reader)
         finally:
             self._stream.detach(reader)
-            if session is not None and session.under_way.get(request_id) is self:
-                del session.under_way[request_id]
+            if session is not None:
+                session.leave(request_id, self)
             if not self._stream.finished and (session is None or not self._carried):
                 self._asked.work.soon(self._give_up)
 

@@ -27,6 +27,7 @@ NULL: Final = b"null"
 PROTOCOL_VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
 CLIENT_INFO_KEY: Final = "io.modelcontextprotocol/clientInfo"
 
+_EXACT: Final = 2**53
 _LONGEST_NAME: Final = 1024
 """Characters of a tool's name: no rule can name such a long one, and all are on record."""
 _CALL: Final = "tools/call"
@@ -90,6 +91,20 @@ class _IdOnly(msgspec.Struct):
 
 
 _read_id = msgspec.json.Decoder(_IdOnly)
+
+
+def same_id(request_id: Id) -> Id:
+    """Return what an id is known by: one and the same for ids that any reader takes for one.
+
+    JavaScript rounds whole numbers beyond 2**53, Go's SDK cuts fractions off, and the SDKs for
+    Python and TypeScript read "7" as 7.
+    """
+    if type(request_id) is int and -_EXACT <= request_id <= _EXACT:
+        return request_id
+    try:
+        return int(float(request_id))
+    except (ValueError, OverflowError):
+        return request_id
 
 
 def parse(line: bytes, limits: Limits) -> Message:

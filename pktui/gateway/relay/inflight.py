@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from pktui.gateway.enforcement.calls import Ended, Outcome, ToolCall
+from pktui.gateway.messages.jsonrpc import same_id
 
 if TYPE_CHECKING:
     from pktui.gateway.messages.jsonrpc import Id
 
 CAPACITY: Final = 16_384
+LATE_NS: Final = 600 * 1_000_000_000
+"""How long the answer to a request that was given up is reckoned with."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -36,34 +40,58 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class InFlight:
-    """The forwarded requests by id; a number equals itself in every spelling (1 and 1.0).
+    """The forwarded requests by id; ids that any reader takes for one are one here.
 
-    That is how clients and servers that keep numbers as floats see them, so an answer to `1.0`
-    that comes back as `1` still finds its request.
+    So an answer to `1.0` that comes back as `1` still finds its request. The id of a request that
+    was given up stays in use until its answer came: that must not be taken for another's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ticks: Callable[[], int]) -> None:
+        """`ticks` is a monotonic clock in nanoseconds."""
+        self._ticks = ticks
         self._lock = threading.Lock()
         self._emptied = threading.Condition(self._lock)
         self._waiting: dict[Id, Waiting] = {}
+        self._given_up: dict[Id, int] = {}
 
     def __contains__(self, request_id: Id) -> bool:
-        return request_id in self._waiting
+        key = same_id(request_id)
+        return key in self._waiting or (bool(self._given_up) and self._is_given_up(key))
+
+    def waits_for(self, request_id: Id) -> bool:
+        """Tell whether somebody waits for the answer of that id."""
+        return same_id(request_id) in self._waiting
 
     @property
     def full(self) -> bool:
         """Tell whether no further request may be forwarded now."""
-        return len(self._waiting) >= CAPACITY
+        return len(self._waiting) + len(self._given_up) >= CAPACITY
 
     def add(self, request_id: Id, waiting: Waiting) -> None:
         """Remember a request before it is sent."""
         with self._lock:
-            self._waiting[request_id] = waiting
+            self._waiting[same_id(request_id)] = waiting
 
     def take(self, request_id: Id | None) -> Waiting | None:
-        """Return and forget the request of that id."""
+        """Return and forget the request of that id: it was answered."""
+        if request_id is None:
+            return None
         with self._lock:
-            waiting = self._waiting.pop(request_id, None) if request_id is not None else None
+            key = same_id(request_id)
+            waiting = self._waiting.pop(key, None)
+            if waiting is None:
+                self._given_up.pop(key, None)
+            if not self._waiting:
+                self._emptied.notify_all()
+            return waiting
+
+    def give_up(self, request_id: Id) -> Waiting | None:
+        """Return the request of that id, which nobody waits for any more."""
+        with self._lock:
+            key = same_id(request_id)
+            waiting = self._waiting.pop(key, None)
+            if waiting is not None:
+                self._given_up[key] = self._ticks()
             if not self._waiting:
                 self._emptied.notify_all()
             return waiting
@@ -75,6 +103,14 @@ class InFlight:
             self._waiting.clear()
             self._emptied.notify_all()
             return waiting
+
+    def _is_given_up(self, key: Id) -> bool:
+        """Tell whether the answer of that id may still come; forget those that never came."""
+        with self._lock:
+            before = self._ticks() - LATE_NS
+            while self._given_up and next(iter(self._given_up.values())) < before:
+                del self._given_up[next(iter(self._given_up))]
+            return key in self._given_up
 
     def wait_empty(self, seconds: float) -> bool:
         """Wait until nothing is in flight; tell whether that came about in time."""

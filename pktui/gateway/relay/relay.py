@@ -72,7 +72,7 @@ class Pending(msgspec.Struct, frozen=True):
     def of(cls, enforcer: Enforcer, pace: Pace, ticks: Callable[[], int]) -> Pending:
         """Return that of a connection of its own; `ticks` is monotonic, in nanoseconds."""
         holder = Holder(enforcer, pace, lambda: ticks() / 1e9)
-        return cls(holder, InFlight(), Continuations())
+        return cls(holder, InFlight(ticks), Continuations())
 
 
 class Relay:
@@ -160,17 +160,19 @@ class Relay:
         return True
 
     def _take_call(self, message: Message, calls: _Calls) -> None:
-        if message.id in calls:
-            raise _in_use(message)
         if not self._is_admitted(message):
             return
+        assert message.id is not None
+        key = jsonrpc.same_id(message.id)
+        if key in calls:
+            raise _in_use(message)
         params = message.params
         call = ToolCall(
             self._wiring.new_id(), params["name"], params.get("arguments", {}), self._caller
         )
         origin = self._continuations.origin(params.get("requestState"), call)
         call = msgspec.structs.replace(call, continues=origin) if origin else call
-        calls[message.id] = message, call
+        calls[key] = message, call
 
     def _decide(self, calls: _Calls) -> None:
         """Decide calls in one transaction, and carry out what was decided."""
@@ -245,7 +247,9 @@ class Relay:
 
     def close(self, request_id: Id, outcome: Outcome) -> bool:
         """Record how a forwarded request ended that gets no answer; tell whether it waited."""
-        waiting = self._in_flight.take(request_id)
+        in_flight = self._in_flight
+        given_up = outcome == "cancelled"
+        waiting = in_flight.give_up(request_id) if given_up else in_flight.take(request_id)
         if waiting is None:
             return False
         self._settle([waiting], outcome)
@@ -256,7 +260,7 @@ class Relay:
         self._settle(self._in_flight.take_all(), outcome)
 
     def _key(self, request_id: Id | None) -> tuple[str, Id | None]:
-        return self._scope, request_id
+        return self._scope, None if request_id is None else jsonrpc.same_id(request_id)
 
     # from the server
 

@@ -140,7 +140,7 @@ class Returns:
         return line
 
     def _waiting_for(self, answer: Answer) -> Waiting | None:
-        known = isinstance(answer.id, str | int | float)
+        known = isinstance(answer.id, str | int | float) and not isinstance(answer.id, bool)
         return self._in_flight.take(answer.id) if known else None
 
     def _outcome(self, answer: Answer, call: ToolCall) -> Outcome:

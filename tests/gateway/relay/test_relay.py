@@ -9,6 +9,7 @@ import pytest
 
 from pktui.gateway.messages.jsonrpc import Limits
 from pktui.gateway.pipes.lines import TooLong
+from pktui.gateway.relay.inflight import LATE_NS, InFlight, Waiting
 from tests.gateway.wired import Wired
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def test_an_id_that_still_waits_cannot_be_used_again(wired: Wired) -> None:
     reply = wired.client.next()
     assert reply["error"]["code"] == -32600
     assert len(wired.server.lines) == 1
-    wired.request("ping", request_id="1")
+    wired.request("ping", request_id="one")
     assert len(wired.server.lines) == 2
 
 
@@ -168,16 +169,35 @@ def test_the_outcome_of_a_call_is_on_record(
     assert outcomes(wired.house) == [outcome]
 
 
-def test_an_answer_finds_its_call_however_its_number_is_written(wired: Wired) -> None:
-    wired.call("echo", request_id=1.0)
-    wired.relay.from_server(b'{"jsonrpc":"2.0","id":1,"result":{}}')
+@pytest.mark.parametrize(
+    ("asked", "answered"), [(1.0, 1), (7, "7"), ("7", 7), (2**53 + 1, 2**53), (1.5, 1)]
+)
+def test_an_answer_finds_its_call_however_its_number_is_written(
+    wired: Wired, asked: Any, answered: Any
+) -> None:
+    wired.call("echo", request_id=asked)
+    wired.answer(answered, result=OK)
     assert outcomes(wired.house) == ["ok"]
 
 
-def test_an_answer_to_text_is_no_answer_to_a_number(wired: Wired) -> None:
-    wired.call("echo", request_id=1)
-    wired.answer("1", result=OK)
+@pytest.mark.parametrize(("asked", "answered"), [(1, "one"), (1, True), ("a", "A"), (1, None)])
+def test_an_answer_to_another_id_is_none(wired: Wired, asked: Any, answered: Any) -> None:
+    wired.call("echo", request_id=asked)
+    wired.answer(answered, result=OK)
     assert outcomes(wired.house) == [""]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, 1.0), (7, "7"), (2**53, 2**53 + 1), (1, 1.5), ("07", 7)]
+)
+def test_ids_that_some_server_takes_for_one_are_not_in_use_together(
+    wired: Wired, one: Any, other: Any
+) -> None:
+    wired.request("x/slow", request_id=one)
+    wired.call("echo", request_id=other)
+    refusal = wired.client.next()
+    assert (refusal["id"], refusal["error"]["code"]) == (other, -32600)
+    assert len(wired.server.lines) == 1
 
 
 def test_a_server_that_is_lost_answers_everything_that_waits(wired: Wired) -> None:
@@ -200,6 +220,38 @@ def test_a_cancelled_call_is_on_record_and_its_late_answer_still_passes(wired: W
     assert outcomes(wired.house) == ["cancelled"]
     assert wired.answer(3, result=OK) in wired.client.lines
     assert outcomes(wired.house) == ["cancelled"]
+
+
+@pytest.mark.parametrize("named", [3, "3"])
+def test_an_answer_to_what_was_cancelled_gives_no_later_call_its_quota_back(
+    house: House, named: Any
+) -> None:
+    limit = {"counter": "few", "window": "hour", "max": 1}
+    house.policy(tools={"few": {"limits": [limit]}})
+    wired = Wired(house)
+    wired.request("x/unknown", request_id=3)
+    cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": named}}
+    wired.relay.from_client(json.dumps(cancel).encode())
+    wired.call("few", request_id=3)
+    assert wired.client.next()["error"]["message"] == "a request with this id still waits"
+    wired.answer(3, error={"code": -32601, "message": "no such method"})
+    wired.call("few", request_id=3)
+    wired.answer(3, result=OK)
+    wired.call("few", request_id=4)
+    assert outcomes(house) == ["", "ok", ""]
+    assert [row.effect for row in house.console.feed.page()] == ["refused", "allow", "deny"]
+
+
+def test_an_id_is_free_again_when_the_answer_never_came() -> None:
+    now = 0
+    requests = InFlight(lambda: now)
+    requests.add(1, Waiting(b"1", "ping", False, None, 0))
+    assert requests.give_up(1) is not None
+    assert 1 in requests
+    assert not requests.waits_for(1)
+    assert requests.wait_empty(0)
+    now = LATE_NS + 1
+    assert 1 not in requests
 
 
 @pytest.mark.parametrize("params", [{"requestId": 99}, {"requestId": [1]}, {}, []])
