@@ -44,7 +44,7 @@ def load_embedder(model: str = "") -> SentenceEmbedder:
     # Threads that spin while they wait for each other starve everything else on a small machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        return SentenceEmbedder(name, _load(source))
+        return SentenceEmbedder(name, _load(source, known=name == PACKAGED))
     except (OSError, RuntimeError, ValueError, ImportError, KeyError) as error:
         raise StoreError(
             f"the model {one_line(name, 80)} cannot be loaded: {one_line(str(error))}", _CURE
@@ -60,6 +60,7 @@ class SentenceEmbedder:
         self._dimension = int(model.get_embedding_dimension())
         on_cpu = model.device.type == "cpu"
         self._batch_texts = _BATCH_TEXTS_CPU if on_cpu else _BATCH_TEXTS
+        self._plain = on_cpu and not model.default_prompt_name and model.truncate_dim is None
         self._tokens = min(_PASSAGE_TOKENS, int(model.max_seq_length or _PASSAGE_TOKENS) - 2)
 
     @property
@@ -96,31 +97,51 @@ class SentenceEmbedder:
         import torch
 
         torch.set_num_threads(half_the_processors())
+        encode = self._encode_one if self._plain and len(texts) == 1 else self._encode
         try:
-            vectors = self._model.encode(
-                list(texts),
-                batch_size=self._batch_texts,
-                normalize_embeddings=True,
-                convert_to_numpy=True,
-                show_progress_bar=False,
-            )
+            vectors = encode(texts)
         except (RuntimeError, ValueError) as error:
             raise StoreError(
                 f"the model {self._name} failed: {one_line(str(error))}", "Restart the memory"
             ) from error
         return np.asarray(vectors, np.float32).reshape(len(texts), self._dimension)
 
+    def _encode(self, texts: Sequence[str]) -> Any:
+        return self._model.encode(
+            list(texts),
+            batch_size=self._batch_texts,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
 
-def _load(source: str) -> Any:
+    def _encode_one(self, texts: Sequence[str]) -> Any:
+        """Do what `encode` does for one text, less what it looks up anew for every call."""
+        import torch
+
+        with torch.inference_mode():
+            made = self._model(self._model.preprocess(list(texts)))["sentence_embedding"].float()
+            return torch.nn.functional.normalize(made, dim=1).numpy()
+
+
+def _load(source: str, *, known: bool) -> Any:
+    """Load a model in the precision that is quickest here; `known` is one that was tried in all."""
     import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
+
+    from pktui.memory.embed.halves import halve, halves_pay
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     torch.set_num_threads(half_the_processors())
     model = SentenceTransformer(source, device=_device(torch), local_files_only=True)
-    return model.bfloat16() if _bfloat16_pays(torch) else model
+    model.eval()
+    if _bfloat16_pays(torch):
+        return model.bfloat16()
+    if known and model.device.type == "cpu" and halves_pay():
+        halve(model)
+    return model
 
 
 def _device(torch: Any) -> str:
