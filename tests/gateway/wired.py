@@ -16,7 +16,7 @@ from tests.gateway.conftest import CALLER, House
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class Mailbox:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pktui.settings import Paths
-from tests.gateway.http.served import Served, plain, served, write_policy, write_servers
+from tests.gateway.http.served import Served, eventually, plain, served, write_policy, write_servers
 
 ASK = {"action": "approve", "reason": "Writes need a look."}
 DENY = {"action": "deny", "reason": "Nothing is failed here."}
@@ -25,4 +25,4 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     before = threading.active_count()
     with served(paths) as gateway:
         yield gateway
-    assert threading.active_count() <= before + 1
+    assert eventually(lambda: threading.active_count() <= before + 1)

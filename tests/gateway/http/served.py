@@ -27,7 +27,7 @@ from tests.support.gateway import plain_server
 if TYPE_CHECKING:
     from pktui.ledger.records import Grant
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 SDK_HTTP = Path(__file__).parents[2] / "support" / "sdk_http.py"
 ACCEPT = "application/json, text/event-stream"
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"

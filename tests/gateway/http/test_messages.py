@@ -280,7 +280,7 @@ def test_line_ends_in_a_body_never_become_two_messages(running: Served) -> None:
     session = running.begin("plain")
     call = request("tools/call", 1, {"name": "echo", "arguments": {"a": 1}})
     reply = running.send("plain", json.dumps(call, indent=1).encode(), mcp_session_id=session)
-    assert json.loads(text(reply.json())) == ["echo", {"a": 1}]
+    assert json.loads(text(answer(reply))) == ["echo", {"a": 1}]
 
 
 def test_a_grants_own_policy_file_counts_instead_of_the_servers(

@@ -14,7 +14,7 @@ from pktui.gateway.pipes.lines import CHUNK, TooLong
 from pktui.gateway.pipes.loop import Loop
 from pktui.gateway.pipes.outlet import FULL, Outlet
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 LIMIT = 1024 * 1024
 
 
@@ -36,17 +36,21 @@ class Pipe:
                 self.closed.add(end)
                 os.close(end)
 
-    def fill(self) -> bytes:
-        """Write numbered lines until nobody takes any more; return what was taken."""
+    def fill(self, outlet: Outlet) -> bytes:
+        """Write numbered lines until the outlet is full and nobody takes any more of them.
+
+        Returns what was taken.
+        """
         os.set_blocking(self.into, False)
         room = select.poll()
         room.register(self.into, select.POLLOUT)
         written = bytearray()
         number = 0
-        while room.poll(300):
-            number += 1
-            written += (b"%07d " % number).ljust(511, b".") + b"\n"
-            os.write(self.into, written[-512:])
+        while (ready := room.poll(300)) or not outlet.full:
+            if ready:
+                number += 1
+                written += (b"%07d " % number).ljust(511, b".") + b"\n"
+                os.write(self.into, written[-512:])
         return bytes(written)
 
     def read(self, size: int) -> bytes:
@@ -82,7 +86,7 @@ def test_a_slow_reader_holds_its_writer_up_and_gets_every_byte(
 
     loop.read(source.out, LIMIT, pass_on, lambda: None)
     loop.start()
-    written = source.fill()
+    written = source.fill(outlet)
     assert FULL < len(written) < 2 * FULL + 4 * CHUNK
     assert target.read(len(written)) == written
     assert outlet.drain(PATIENCE)

@@ -24,12 +24,12 @@ def test_a_server_that_is_not_there_is_named_at_once() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    with Peer.to(f"http://127.0.0.1:{port}/mcp?key=s3cret") as peer:
-        words = peer.failure()
-        assert f"server far at http://127.0.0.1:{port}/mcp?… can't be reached" in words
-        assert "Connection refused. Check that it runs" in words
-        assert "s3cret" not in words
-        assert peer.said == [words]
+        with Peer.to(f"http://127.0.0.1:{port}/mcp?key=s3cret") as peer:
+            words = peer.failure()
+            assert f"server far at http://127.0.0.1:{port}/mcp?… can't be reached" in words
+            assert "Connection refused. Check that it runs" in words
+            assert "s3cret" not in words
+            assert peer.said == [words]
 
 
 def test_a_server_that_dies_in_the_middle_of_calls_fails_each_at_once(never: Any) -> None:
