@@ -110,10 +110,9 @@ class Background:
             while not self._stopping.is_set() and store.embed_pending(BATCH_TEXTS):
                 self._untidy = True
                 self._tidy(store)
-                if store.pending_vectors() >= BATCH_TEXTS:
-                    self._give_way()
-                else:
+                if store.pending_vectors() < BATCH_TEXTS:
                     self._stopping.wait(GATHER_S)
+                self._give_way()
             self._tidy(store)
             store.end_inactive()
         except Exception as error:  # noqa: BLE001  the backlog stays and is tried again

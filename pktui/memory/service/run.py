@@ -9,6 +9,7 @@ when its data directory goes away.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -175,7 +176,10 @@ class Service:
     def _load_model(self) -> Embedder:
         from pktui.memory.embed import load_embedder
 
-        return load_embedder(self._settings.model)
+        embedder = load_embedder(self._settings.model)
+        gc.collect()
+        gc.freeze()  # store and model stay: looking through them again is a pause for every request
+        return embedder
 
     async def _watch(self, context: Context) -> None:
         """Look for reasons to end until there is one."""

@@ -16,31 +16,48 @@ class GroupCommit(Generic[Job, Result]):
     """Runs `commit` on jobs, one group at a time; the jobs that arrive meanwhile form the next.
 
     `commit` returns, for each job, its result or the error to raise in the thread that brought
-    it. What it raises itself is raised in every thread of the group.
+    it. What it raises itself is raised in every thread of the group. Jobs are committed in the
+    order in which they arrived.
     """
 
     def __init__(self, commit: Callable[[Sequence[Job]], Sequence[Result | Exception]]) -> None:
         self._commit = commit
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._waiting: list[_Ticket[Job, Result]] = []
         self._busy = False
 
     def run(self, job: Job) -> Result:
         """Commit the job, alone or with others, and return its result."""
         ticket = _Ticket[Job, Result](job)
-        with self._changed:
+        with self._lock:
             self._waiting.append(ticket)
-            while self._busy and ticket.outcome is None:
-                self._changed.wait()
-            if ticket.outcome is None:
-                self._busy = True
-                group, self._waiting = self._waiting, []
+            leads, self._busy = not self._busy, True
+        if not leads:
+            self._await(ticket)
         if ticket.outcome is None:
-            self._lead(group)
+            self._lead()
         assert ticket.outcome is not None
         return ticket.outcome()
 
-    def _lead(self, group: list[_Ticket[Job, Result]]) -> None:
+    def _await(self, ticket: _Ticket[Job, Result]) -> None:
+        """Return when the job was committed, or when its thread is the one to commit the next."""
+        try:
+            ticket.called.wait()
+        except BaseException:
+            with self._lock:
+                if ticket in self._waiting:
+                    self._waiting.remove(ticket)
+                    if ticket.called.is_set():
+                        self._call_next()
+            raise
+
+    def _lead(self) -> None:
+        """Commit all that wait by now, and only then wake them, and one of those that came since.
+
+        Nobody else is woken: each thread that wakes for nothing holds the others up.
+        """
+        with self._lock:
+            group, self._waiting = self._waiting, []
         results: Sequence[Result | Exception] | None = None
         failure: Exception = RuntimeError("the commit was interrupted")
         try:
@@ -48,17 +65,22 @@ class GroupCommit(Generic[Job, Result]):
         except Exception as error:  # noqa: BLE001  raised again in every waiting thread
             failure = error
         finally:
-            with self._changed:
-                for at, ticket in enumerate(group):
-                    ticket.settle(failure if results is None else results[at])
-                self._busy = False
-                self._changed.notify_all()
+            with self._lock:
+                self._call_next()
+            for at, ticket in enumerate(group):
+                ticket.settle(failure if results is None else results[at])
+
+    def _call_next(self) -> None:
+        self._busy = bool(self._waiting)
+        if self._busy:
+            self._waiting[0].called.set()
 
 
 class _Ticket(Generic[Job, Result]):
     def __init__(self, job: Job) -> None:
         self.job = job
         self.outcome: Callable[[], Result] | None = None
+        self.called = threading.Event()
 
     def settle(self, result: Result | Exception) -> None:
         def outcome() -> Result:
@@ -67,3 +89,4 @@ class _Ticket(Generic[Job, Result]):
             return result
 
         self.outcome = outcome
+        self.called.set()
