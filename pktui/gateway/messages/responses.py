@@ -7,14 +7,32 @@ from typing import Any, Final
 
 import msgspec
 
+_NONE: Final = (b"", b"null")
+
 
 class Answer(msgspec.Struct):
-    """A message of the server: a response where it has no method."""
+    """A message of the server. A member that is null is none: some writers write them all."""
 
     id: Any = None
     method: msgspec.Raw = msgspec.Raw()
     result: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether it is a request or a notification."""
+        return bool(self.method) and bytes(self.method) != b"null"
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether it is an error."""
+        return bool(self.error) and bytes(self.error) != b"null"
+
+    @property
+    def doubtful(self) -> bool:
+        """Tell whether some reader takes it for a response that another takes for a request."""
+        answers = bytes(self.result) not in _NONE or self.failed
+        return self.asks and (answers or not bytes(self.method).startswith(b'"'))
 
 
 class Result(msgspec.Struct, rename="camel"):

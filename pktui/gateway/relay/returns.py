@@ -54,6 +54,8 @@ class Returns:
     def _read(self, line: bytes | TooLong, ended: list[Ended]) -> Lines:
         if isinstance(line, TooLong):
             return self._drop(line, ended)
+        if line.find(b"\r", 0, len(line) - 1) >= 0:
+            line = line[:-1].replace(b"\r", b" ") + line[-1:]  # some readers end a line there
         try:
             line.decode()
             answer = read_answer(line)
@@ -63,10 +65,12 @@ class Returns:
             return self._drop(TooLong(line[:HEAD]), ended)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._mend(line, ended)
+        if answer.method and answer.doubtful:
+            return self._refuse(answer, line, ended)
         asks = self._methods.asked_of_client(line)
         if asks and (why := self._denied(asks)):
             return self._withhold(why, answer, ended)
-        return (line if answer.method else self._answer(answer, line, ended),)
+        return (line if answer.asks else self._answer(answer, line, ended),)
 
     def _mend(self, line: bytes, ended: list[Ended]) -> Lines:
         try:
@@ -88,7 +92,7 @@ class Returns:
     def _withhold(self, why: str, answer: Answer, ended: list[Ended]) -> Lines:
         """Answer what the server may not ask, or whom it would have answered with it."""
         self._wiring.log(f"kept from the client: {why}")
-        if answer.method:
+        if answer.asks:
             if answer.id is not None:
                 request_id = msgspec.json.encode(answer.id)
                 refusal = jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, request_id)
@@ -101,6 +105,19 @@ class Returns:
             self._end(waiting, "tool_error", ended)
             return (answers.withheld_line(why, waiting.id_text, modern=waiting.modern),)
         return (jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, waiting.id_text),)
+
+    def _refuse(self, answer: Answer, line: bytes, ended: list[Ended]) -> Lines:
+        """Tell the request that may be answered so that its answer cannot be told from a question.
+
+        A client that takes it for an answer must not see what was not looked at.
+        """
+        self._wiring.log(f"neither a request nor a response: {_shown(line)}")
+        waiting = self._waiting_for(answer)
+        if waiting is None:
+            return ()
+        self._end(waiting, "error", ended)
+        why = "the server's answer is no response"
+        return (jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text),)
 
     def _drop(self, line: TooLong, ended: list[Ended]) -> Lines:
         """Tell the request that the message seems to answer that its answer was too much."""
@@ -136,7 +153,7 @@ class Returns:
             self._end(waiting, self._outcome(answer, waiting.call), ended)
             return line
         if waiting is None or waiting.method == "tools/list":
-            return self._filtered(answer, line, waiting)
+            return self._filtered(line, waiting)
         return line
 
     def _waiting_for(self, answer: Answer) -> Waiting | None:
@@ -144,7 +161,7 @@ class Returns:
         return self._in_flight.take(answer.id) if known else None
 
     def _outcome(self, answer: Answer, call: ToolCall) -> Outcome:
-        if answer.error:
+        if answer.failed:
             return "error"
         try:
             result = read_result(answer.result)
@@ -158,10 +175,8 @@ class Returns:
         if waiting.call is not None:
             ended.append(waiting.end(waiting.call, outcome, self._wiring.ticks()))
 
-    def _filtered(self, answer: Answer, line: bytes, waiting: Waiting | None) -> bytes:
+    def _filtered(self, line: bytes, waiting: Waiting | None) -> bytes:
         """Return the line without hidden tools; an answer to nothing known is looked at too."""
-        if not answer.result or (waiting is None and b'"tools"' not in line):
-            return line
         try:
             listing = read_listing(line)
         except Doubtful as doubt:

@@ -56,9 +56,41 @@ def test_a_list_is_found_when_the_server_writes_the_id_otherwise(wired: Wired) -
     assert len(wired.client.next()["result"]["tools"]) == 1
 
 
-def test_a_list_that_nobody_asked_for_is_shortened_too(wired: Wired) -> None:
-    wired.relay.from_server(LISTED.replace(b'"id":1', b'"id":"77"'))
+@pytest.mark.parametrize("tools", [b'"tools"', b'"\\u0074ools"'])
+@pytest.mark.parametrize("request_id", [b'"77"', b"null"])
+def test_a_list_that_nobody_asked_for_is_shortened_too(
+    wired: Wired, request_id: bytes, tools: bytes
+) -> None:
+    line = LISTED.replace(b'"id":1', b'"id":' + request_id).replace(b'"tools"', tools)
+    wired.relay.from_server(line)
     assert len(wired.client.next()["result"]["tools"]) == 1
+    assert len(wired.house.console.catalogue.tools("demo")) == 3
+
+
+@pytest.mark.parametrize("method", ["7", "null", '"x"', "{}"])
+def test_a_list_does_not_get_past_as_a_question(wired: Wired, method: str) -> None:
+    wired.request("tools/list")
+    wired.relay.from_server(LISTED.replace(b'"extra":1e2', b'"method":' + method.encode()))
+    reply = wired.client.next()
+    assert "secret" not in json.dumps(reply)
+    assert reply["id"] == 1
+
+
+def test_a_list_whose_result_differs_in_case_is_kept_back(wired: Wired) -> None:
+    wired.request("tools/list")
+    wired.relay.from_server(LISTED.replace(b'"result"', b'"Result"'))
+    assert wired.client.next()["error"]["message"].endswith(
+        "differs in case only from one that counts"
+    )
+
+
+def test_a_list_is_no_line_of_its_own_inside_another_message(wired: Wired) -> None:
+    inner = LISTED.replace(b'"id":1', b'"id":2')
+    around = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"data":\r'
+    wired.relay.from_server(around + inner + b"\r}}\r")
+    [line] = wired.client.lines
+    assert line.rstrip().count(b"\r") == 0
+    assert json.loads(line) == json.loads(around + inner + b"}}")
 
 
 def test_a_list_inside_a_batch_is_shortened_too(wired: Wired) -> None:

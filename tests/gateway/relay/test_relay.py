@@ -170,6 +170,25 @@ def test_the_outcome_of_a_call_is_on_record(
 
 
 @pytest.mark.parametrize(
+    ("members", "outcome"),
+    [
+        ({"error": None, "result": OK, "method": None}, "ok"),
+        ({"result": None, "error": {}}, "error"),
+    ],
+)
+def test_a_member_that_is_null_is_none(wired: Wired, members: dict[str, Any], outcome: str) -> None:
+    wired.call("echo")
+    assert wired.answer(**members) in wired.client.lines
+    assert outcomes(wired.house) == [outcome]
+
+
+def test_a_question_with_empty_answers_beside_it_passes(wired: Wired) -> None:
+    line = b'{"jsonrpc":"2.0","id":4,"method":"roots/list","result":null,"error":null}'
+    wired.relay.from_server(line)
+    assert wired.client.lines == [line]
+
+
+@pytest.mark.parametrize(
     ("asked", "answered"), [(1.0, 1), (7, "7"), ("7", 7), (2**53 + 1, 2**53), (1.5, 1)]
 )
 def test_an_answer_finds_its_call_however_its_number_is_written(
