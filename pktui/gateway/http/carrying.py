@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import httpx2
 import msgspec
 
 from pktui.gateway.http.outbox import Outbox
+from pktui.gateway.http.outward.broken import ExchangeFailed
 from pktui.gateway.http.protocol import JSON
 from pktui.gateway.http.work import LARGE
 from pktui.gateway.messages import headers as names
@@ -20,6 +20,7 @@ from pktui.ledger.records import Caller
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
     from pktui.gateway.http.far import Far
+    from pktui.gateway.http.outward.connection import Answer
     from pktui.gateway.messages.jsonrpc import Message
 
 
@@ -52,9 +53,9 @@ class Carrying:
     def _named(self, agent: str) -> None:
         self._caller = msgspec.structs.replace(self._caller, agent=agent)
 
-    async def _pump(self, response: httpx2.Response) -> None:
+    async def _pump(self, answer: Answer) -> None:
         cutter = EventCutter(self._asked.floor.answer_limit)
-        async for chunk in response.aiter_bytes():
+        async for chunk in answer.body():
             for event in cutter.feed(chunk):
                 await self._pass(event)
 
@@ -94,5 +95,5 @@ class Carrying:
         try:
             async with self._far.open("POST", headers | {"content-type": JSON}, line):
                 return
-        except httpx2.HTTPError as error:
+        except ExchangeFailed as error:
             self._asked.floor.log(self._far.lost(error))

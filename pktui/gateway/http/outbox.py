@@ -24,6 +24,7 @@ class Outbox:
         self._loop = loop
         self._items: deque[Item] = deque()
         self._filled = asyncio.Event()
+        self._awaited = False
 
     def to_client(self, *lines: bytes) -> None:
         """Leave messages for the client."""
@@ -39,12 +40,19 @@ class Outbox:
 
     async def wait(self) -> None:
         """Wait until there is a message."""
-        while not self._items:
-            self._filled.clear()
-            if not self._items:
-                await self._filled.wait()
+        self._awaited = True
+        try:
+            while not self._items:
+                self._filled.clear()
+                if not self._items:
+                    await self._filled.wait()
+        finally:
+            self._awaited = False
 
     def _put(self, *items: Item) -> None:
+        """Add messages; the loop is woken only for one who waits, for that takes its time."""
         self._items += items
+        if not self._awaited:
+            return
         with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
             self._loop.call_soon_threadsafe(self._filled.set)

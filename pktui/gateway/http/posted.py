@@ -7,11 +7,11 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-import httpx2
 import msgspec
 
 from pktui.gateway.http.carrying import Carrying
 from pktui.gateway.http.far import KEPT_BACK, media_type, passed_back, read_whole
+from pktui.gateway.http.outward.broken import ExchangeFailed
 from pktui.gateway.http.protocol import (
     EVENTS,
     JSON,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
     from pktui.gateway.http.far import Far
     from pktui.gateway.http.outbox import Item
+    from pktui.gateway.http.outward.connection import Answer
     from pktui.gateway.http.sessions import Sessions
     from pktui.gateway.messages.jsonrpc import Message
 
@@ -127,41 +128,41 @@ class Posted(Carrying):
     async def _carry(self, line: bytes) -> None:
         headers = dict(passed_on(self._asked.headers, modern=self._modern)) | {"content-type": JSON}
         try:
-            async with self._far.open("POST", headers, line) as response:
-                await self._receive(response)
-        except httpx2.HTTPError as error:
+            async with self._far.open("POST", headers, line) as answer:
+                await self._receive(answer)
+        except ExchangeFailed as error:
             await self._fail(HTTPStatus.BAD_GATEWAY, self._far.lost(error))
 
-    async def _receive(self, response: httpx2.Response) -> None:
-        status, kind = response.status_code, media_type(response)
+    async def _receive(self, answer: Answer) -> None:
+        status, kind = answer.status, media_type(answer)
         request = self._message.kind == "request"
         if status in KEPT_BACK or 300 <= status < 400:
             await self._fail(HTTPStatus.BAD_GATEWAY, self._unusable(status))
-        elif not self._note_session(response):
+        elif not self._note_session(answer):
             await self._fail(HTTPStatus.BAD_GATEWAY, f"server {self._far.name} mixes sessions up")
         elif not request and status < 300:
-            await self._reply.bare(status, passed_back(response))
+            await self._reply.bare(status, passed_back(answer))
         elif kind == EVENTS and status < 300:
-            await self._reply.stream(passed_back(response))
-            await self._pump(response)
+            await self._reply.stream(passed_back(answer))
+            await self._pump(answer)
             await self._end_stream()
         elif kind == JSON:
-            await self._single(response)
+            await self._single(answer)
         elif request:
             why = f"server {self._far.name} answered HTTP {status} without a message"
             await self._fail(status if status >= 400 else HTTPStatus.BAD_GATEWAY, why)
         else:
-            await self._reply.bare(status, passed_back(response))
+            await self._reply.bare(status, passed_back(answer))
 
-    def _note_session(self, response: httpx2.Response) -> bool:
+    def _note_session(self, answer: Answer) -> bool:
         """Keep the session that begins, forget one that has ended; False for an id of another's."""
-        asked, status = self._asked, response.status_code
+        asked, status = self._asked, answer.status
         if asked.session is not None:
             if status == HTTPStatus.NOT_FOUND and not self._modern:
                 self._sessions.forget(asked.session)
             return True
-        given = response.headers.get(names.SESSION)
-        if self._message.method != "initialize" or given is None or status >= 300:
+        given = answer.header(names.SESSION.lower())
+        if self._message.method != "initialize" or not given or status >= 300:
             return True
         if not _SESSION_ID.fullmatch(given):
             return False
@@ -169,9 +170,9 @@ class Posted(Carrying):
         self._work.soon(asked.floor.desk.named, self._caller.agent)
         return self._sessions.add(session)
 
-    async def _single(self, response: httpx2.Response) -> None:
+    async def _single(self, answer: Answer) -> None:
         """Pass on an answer that came as one JSON message."""
-        body = await read_whole(response, self._asked.floor.answer_limit)
+        body = await read_whole(answer, self._asked.floor.answer_limit)
         if body is None:
             await self._fail(
                 HTTPStatus.BAD_GATEWAY, "the server's answer is too large to be looked at"
@@ -181,12 +182,12 @@ class Posted(Carrying):
         if self._message.id is not None and self._pending.in_flight.waits_for(self._message.id):
             await self._work.run(self._relay.close, self._message.id, "error")
         if lines:
-            await self._reply.message(response.status_code, lines[-1], passed_back(response))
+            await self._reply.message(answer.status, lines[-1], passed_back(answer))
         elif self._message.kind == "request":
             why = f"server {self._far.name} answered with no message"
             await self._fail(HTTPStatus.BAD_GATEWAY, why)
         else:
-            await self._reply.bare(response.status_code, passed_back(response))
+            await self._reply.bare(answer.status, passed_back(answer))
 
     async def _end_stream(self) -> None:
         """End the stream; a request whose answer can no longer come is answered."""

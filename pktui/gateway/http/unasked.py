@@ -5,16 +5,16 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import httpx2
-
 from pktui.gateway.http.carrying import Carrying
 from pktui.gateway.http.far import KEPT_BACK, media_type, passed_back
+from pktui.gateway.http.outward.broken import ExchangeFailed
 from pktui.gateway.http.protocol import EVENTS, passed_on
 from pktui.gateway.messages import jsonrpc
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
     from pktui.gateway.http.far import Far
+    from pktui.gateway.http.outward.connection import Answer
     from pktui.gateway.http.sessions import Sessions
 
 
@@ -29,29 +29,29 @@ class Unasked(Carrying):
         try:
             async with self._far.open(
                 "GET", dict(passed_on(self._asked.headers, modern=False))
-            ) as response:
-                await self._listen(response)
-        except httpx2.HTTPError as error:
+            ) as answer:
+                await self._listen(answer)
+        except ExchangeFailed as error:
             line = jsonrpc.error_line(jsonrpc.SERVER_ERROR, self._far.lost(error), jsonrpc.NULL)
             if self._reply.begun:
                 await self._reply.end()
             else:
                 await self._reply.message(HTTPStatus.BAD_GATEWAY, line)
 
-    async def _listen(self, response: httpx2.Response) -> None:
-        status = response.status_code
-        if status == HTTPStatus.OK and media_type(response) == EVENTS:
-            await self._reply.stream(passed_back(response))
-            await self._pump(response)
+    async def _listen(self, answer: Answer) -> None:
+        status = answer.status
+        if status == HTTPStatus.OK and media_type(answer) == EVENTS:
+            await self._reply.stream(passed_back(answer))
+            await self._pump(answer)
             await self._reply.end()
         else:
-            await self._bare(response)
+            await self._bare(answer)
 
-    async def _bare(self, response: httpx2.Response) -> None:
+    async def _bare(self, answer: Answer) -> None:
         """Pass on a status without a body, but for one that speaks of pktui's credentials."""
-        status = response.status_code
+        status = answer.status
         hidden = status in KEPT_BACK or 300 <= status < 400
-        await self._reply.bare(HTTPStatus.BAD_GATEWAY if hidden else status, passed_back(response))
+        await self._reply.bare(HTTPStatus.BAD_GATEWAY if hidden else status, passed_back(answer))
 
     async def end_session(self, sessions: Sessions) -> None:
         """Pass on that the client ends its session."""
@@ -59,12 +59,12 @@ class Unasked(Carrying):
         try:
             async with self._far.open(
                 "DELETE", dict(passed_on(self._asked.headers, modern=False))
-            ) as response:
-                ended = response.is_success or response.status_code == HTTPStatus.NOT_FOUND
+            ) as answer:
+                ended = 200 <= answer.status < 300 or answer.status == HTTPStatus.NOT_FOUND
                 if session is not None and ended:
                     sessions.forget(session)
                     await self._work.run(self._relay.close_all, "cancelled")
-                await self._bare(response)
-        except httpx2.HTTPError as error:
+                await self._bare(answer)
+        except ExchangeFailed as error:
             line = jsonrpc.error_line(jsonrpc.SERVER_ERROR, self._far.lost(error), jsonrpc.NULL)
             await self._reply.message(HTTPStatus.BAD_GATEWAY, line)

@@ -8,10 +8,59 @@ from __future__ import annotations
 import asyncio
 import socket
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_AT_ONCE: Final = 64 * 1024
+"""Bytes written from which on nothing more is waited for."""
+
+
+class Gathering(asyncio.Transport):
+    """Sends what is written one after the other in one piece, a moment later.
+
+    uvicorn writes the head of an answer and its body; each piece that is sent wakes the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send it with what else is written before the loop goes on; much of it at once."""
+        if not data:
+            return
+        if not self._parts:
+            self._loop.call_soon(self.flush)
+        self._parts.append(bytes(data))
+        self._size += len(data)
+        if self._size > _AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was written."""
+        if self._parts:
+            data = b"".join(self._parts)
+            self._parts.clear()
+            self._size = 0
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection once everything is sent."""
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Tell whether it is closed, or about to be."""
+        return self._transport.is_closing()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        self._transport.resume_reading()
 
 
 class PatientProtocol(H11Protocol):
@@ -29,6 +78,7 @@ class PatientProtocol(H11Protocol):
         second part of every answer waits 40 ms for the client's acknowledgement of the first.
         """
         super().connection_made(transport)
+        self.transport = Gathering(transport, self.loop)
         connection = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

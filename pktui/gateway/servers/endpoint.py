@@ -37,10 +37,14 @@ class Endpoint(msgspec.Struct, frozen=True):
     @property
     def shown(self) -> str:
         """Return the address without its query, which may hold a key."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
         path, query, _ = self.target.partition("?")
-        return f"{self.scheme}://{host}{port}{path}{'?…' if query else ''}"
+        return f"{self.scheme}://{self.authority}{path}{'?…' if query else ''}"
+
+    @property
+    def authority(self) -> str:
+        """Return host and port, as the header `Host` has them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def in_the_open(self) -> bool:

@@ -170,8 +170,12 @@ class FarServer:
         self._thread.start()
 
     @property
+    def port(self) -> int:
+        return self._server.server_port
+
+    @property
     def url(self) -> str:
-        return f"{self._scheme}://127.0.0.1:{self._server.server_port}/mcp"
+        return f"{self._scheme}://127.0.0.1:{self.port}/mcp"
 
     def wait_for(self, condition: Callable[[list[Asked]], bool]) -> None:
         """Wait until what was asked meets the condition."""
