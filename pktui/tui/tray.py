@@ -9,9 +9,10 @@ from textual.reactive import reactive
 
 from pktui.text import one_line
 from pktui.tui.actions import BY_ID
+from pktui.tui.cells import fit
 from pktui.tui.moments import MINUTE, countdown
 from pktui.tui.theme import Ink, ink_of
-from pktui.tui.widgets.bar import Bar, Part
+from pktui.tui.widgets.bar import Bar, Part, width_of
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Approval
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 OPEN = "app.view('approvals')"
 TICK_SECONDS = 1.0
+COUNTDOWN = 10
+"""Cells kept for a countdown and the gap after it."""
+NARROW = 72
+"""Cells; in a narrower line only the tool that is asked for is named."""
 
 
 class Tray(Bar):
@@ -67,6 +72,10 @@ class Tray(Bar):
         now = self.services.clock()
         parts = [Part(f" {glyphs.waiting} {len(self.waiting)} waiting: ", ink.wait, OPEN)]
         soonest = sorted(self.waiting, key=lambda item: item.expires_us)
+        if self.size.width < NARROW:
+            taken = width_of(parts) + width_of(self.right()) + COUNTDOWN
+            room = max(8, self.size.width - taken)
+            return parts + [part for item in soonest[:1] for part in _tool(item, room, now, ink)]
         for place, approval in enumerate(soonest):
             parts += _asks(approval, f" {glyphs.dot} " if place else "", glyphs.into, now, ink)
         return parts
@@ -78,6 +87,15 @@ class Tray(Bar):
             return ()
         keys = console.keymap.shown(BY_ID["tray.open"])
         return (Part(f" {keys} ", ink.accent, OPEN), Part("open ", ink.dim, OPEN))
+
+
+def _tool(approval: Approval, room: int, now_us: int, ink: Ink) -> list[Part]:
+    left = approval.expires_us - now_us
+    show = f"show('{approval.id}')"
+    return [
+        Part(f"{fit(one_line(approval.tool, 64), room).rstrip()} ", ink.text, show),
+        Part(countdown(left), ink.bad if left < MINUTE else ink.wait, show),
+    ]
 
 
 def _asks(approval: Approval, before: str, into: str, now_us: int, ink: Ink) -> list[Part]:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from textual import events
 
 
+GAP = 2
+"""Cells between what is at the left and what is at the right, at the least."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A piece of the line; `action` is a Textual action to run at a click."""
@@ -45,8 +49,8 @@ class Bar(Widget):
             return Strip.blank(self.size.width, self.rich_style)
         width = self.size.width
         right = self._right_that_fits(width)
-        room = width - _width(right)
-        segments = [self._segment(part) for part in self._left_that_fits(room - 2)]
+        room = width - width_of(right)
+        segments = [self._segment(part) for part in self._left_that_fits(room - GAP)]
         strip = Strip(segments).adjust_cell_length(room, Style())
         strip = Strip.join([strip, Strip([self._segment(part) for part in right])])
         return strip.apply_style(self.rich_style)
@@ -65,7 +69,7 @@ class Bar(Widget):
 
     def _right_that_fits(self, width: int) -> list[Part]:
         right = list(self.right())
-        while right and _width(right) > width * 2 // 3:
+        while right and width_of(right) > width * 2 // 3:
             right.pop(0)
         return right
 
@@ -78,9 +82,10 @@ class Bar(Widget):
             if room < 0:
                 break
             kept += parts
-            room -= _width(parts) - cell_len("".join(part.text for part in parts).rstrip())
+            room -= width_of(parts) - cell_len("".join(part.text for part in parts).rstrip())
         return kept
 
 
-def _width(parts: Sequence[Part]) -> int:
+def width_of(parts: Sequence[Part]) -> int:
+    """Return the cells that the parts take."""
     return sum(cell_len(part.text) for part in parts)

@@ -150,6 +150,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         self._glyphs = glyphs
         self._ink: Ink | None = None
         self._announced: tuple[int, T | None] | None = None
+        self._height = 0
         self._empty: Sequence[tuple[str, str]] = ()
         self.set_reactive(Rows.follow, can_follow)
 
@@ -264,8 +265,12 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         self.changed()
 
     def on_resize(self) -> None:
-        """Ask for the rows that came into the window."""
+        """Ask for the rows that came into the window; a cursor in sight stays there."""
+        before, self._height = self._height, self.size.height
+        in_sight = self._reaches(self.scroll_offset.y, before)
         self.changed()
+        if in_sight:
+            self._reveal()
 
     def on_focus(self) -> None:
         """Draw the cursor row as active."""
@@ -362,6 +367,10 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         if self._can_follow and follow != self.follow:
             self.follow = follow
             self.post_message(self.FollowChanged(self, follow))
+
+    def _reaches(self, first: int, height: int) -> bool:
+        """Tell whether a window of that height holds the cursor's first line."""
+        return first <= self.cursor * self._row_height < first + height
 
     def _reveal(self) -> None:
         top = self.cursor * self._row_height

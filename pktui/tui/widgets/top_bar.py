@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.style import Style
 from textual.reactive import reactive
 
 from pktui.tui.theme import Ink, ink_of
-from pktui.tui.widgets.bar import Bar, Part
+from pktui.tui.widgets.bar import GAP, Bar, Part, width_of
 
 if TYPE_CHECKING:
     from pktui.tui.glyphs import Glyphs
@@ -28,6 +28,10 @@ class Counts:
 
 ROOMY = 100
 """Cells from which the line has room for everything."""
+Detail = Literal["all", "names", "numbers"]
+DETAILS: tuple[Detail, ...] = ("all", "names", "numbers")
+"""What is said of the views, less and less: with counts, by name alone, by number but the one in
+front. How many approvals wait is always said."""
 TITLES = {"sessions": "Sessions", "feed": "Feed", "policies": "Policies", "approvals": "Approvals"}
 
 
@@ -44,11 +48,19 @@ class TopBar(Bar):
 
     def left(self) -> Sequence[Part]:
         """Return the name and the views."""
+        room = self.size.width - width_of(self.right()) - GAP
+        tries = (self._parts(detail) for detail in DETAILS)
+        return next((parts for parts in tries if width_of(parts) <= room), self._parts(DETAILS[-1]))
+
+    def _parts(self, detail: Detail) -> list[Part]:
         ink = ink_of(self.app)
-        narrow = self.size.width < ROOMY
-        parts = [Part(" pktui ", ink.bold + ink.accent), Part(" ", ink.dim)]
+        parts = [Part(" ", ink.dim)]
+        if detail != "names":
+            parts.insert(0, Part(" pktui ", ink.bold + ink.accent))
         for number, (name, title) in enumerate(TITLES.items(), 1):
-            parts += self._view(number, name, title, ink, narrow=narrow)
+            shown = title if detail != "numbers" or name == self.front else ""
+            count = self._count(name, ink) if detail == "all" or name == "approvals" else None
+            parts += self._view(number, name, shown, count, ink)
         return parts
 
     def right(self) -> Sequence[Part]:
@@ -57,7 +69,9 @@ class TopBar(Bar):
         scope = self.scope if self.size.width >= ROOMY else self.scope.split(" ")[0]
         return (Part(f"{scope} ", ink.dim, "app.scope"),)
 
-    def _view(self, number: int, name: str, title: str, ink: Ink, *, narrow: bool) -> list[Part]:
+    def _view(
+        self, number: int, name: str, title: str, count: tuple[str, Style] | None, ink: Ink
+    ) -> list[Part]:
         action = f"app.view('{name}')"
         front = name == self.front
         label = ink.bold if front else ink.dim
@@ -66,12 +80,12 @@ class TopBar(Bar):
             Part(f" {number} ", (ink.accent if front else ink.faint) + ground, action),
             Part(f"{title}", label + ground, action),
         ]
-        count = self._count(name, ink)
         if count:
             text, style = count
-            parts.append(Part(f" {text}", style + ground, action))
-        parts.append(Part(" ", ground, action))
-        if not narrow:
+            parts.append(Part(f" {text}" if title else text, style + ground, action))
+        if title or count:
+            parts.append(Part(" ", ground, action))
+        if self.size.width >= ROOMY:
             parts.append(Part(" ", ink.dim))
         return parts
 

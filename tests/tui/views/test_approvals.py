@@ -424,6 +424,46 @@ async def test_hostile_text_is_shown_as_text(
         assert not has_hidden(shown.replace("\n", ""))
 
 
+@pytest.mark.parametrize("size", [(60, 15), (40, 10)], ids=["60x15", "40x10"])
+async def test_a_call_is_read_and_allowed_in_a_tiny_terminal(
+    house: House, size: tuple[int, int]
+) -> None:
+    asked, other = house.ask(arguments=LONG), house.ask("end_session", {"id": 3})
+    async with desk(house, "feed", size) as at:
+        assert "▲2" in at.screen_text()
+        assert "2 waiting: store_k" in at.screen_text()
+        await at.press("a", "enter")
+        clock = await still(at)
+        clock.now += 1
+        assert "memory.store_knowledge" in at.screen_text()
+        assert 'title    "long"' in at.screen_text()
+        await at.press("a")
+        assert "read to its last line first" in at.screen_text()
+        assert house.status(asked) == "pending"
+        await at.press("G")
+        assert "line 79" in at.screen_text()
+        assert "a allow" in at.screen_text()
+        assert "d deny" in at.screen_text()
+        await at.press("a")
+        assert house.status(asked) == "allowed"
+        clock.now += 1
+        await at.press("d")
+        assert house.status(other) == "denied"
+
+
+async def test_who_comes_to_the_queue_comes_to_what_waits(house: House) -> None:
+    done = house.ask()
+    house.other.approvals.decide(done.id, False, by="x", args_hash=done.args_hash)
+    async with desk(house, "approvals") as at:
+        assert f"╭─ {done.id}" in at.screen_text()
+        await at.press("2")
+        asked = house.ask("shell", {}, server="build")
+        await at.press("4")
+        assert f"╭─ {asked.id}" in at.screen_text()
+        await at.press("j")
+        assert f"╭─ {done.id}" in at.screen_text()
+
+
 class TestTray:
     async def test_it_names_who_waits_for_what_and_how_long(self, house: House) -> None:
         house.ask(expires_us=house.now_us + 42_000_000)

@@ -187,3 +187,22 @@ async def test_rows_may_have_two_lines() -> None:
         assert app.text()[2:4] == ["▌ row 1", "▌ second line"]
         await _press(pilot, "G")
         assert app.text()[-2:] == ["▌ row 49", "▌ second line"]
+
+
+async def test_a_cursor_in_sight_stays_in_sight_in_a_lower_window() -> None:
+    app = RowsApp(Rows(_items(MANY), draw))
+    async with app.run_test(size=(40, 20)) as pilot:
+        app.rows.move_to(15)
+        await pilot.resize_terminal(40, 8)
+        await pilot.pause()
+        assert "▌ row 15" in app.text()
+
+
+async def test_a_lower_window_does_not_move_what_is_read_away_from_the_cursor() -> None:
+    app = RowsApp(Rows(_items(MANY), draw))
+    async with app.run_test(size=(40, 20)) as pilot:
+        app.rows.scroll_to(y=50, animate=False, force=True)
+        await pilot.pause()
+        await pilot.resize_terminal(40, 8)
+        await pilot.pause()
+        assert app.text()[0] == "  row 50"

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Approval, ToolSeen
     from pktui.tui.console import Console
 
+LOW = 16
+"""Rows; in a lower pane only the most important is said above the arguments."""
 AT_ONCE = 16_384
 """Characters of arguments that are laid out in the event loop; more in a thread."""
 
@@ -52,6 +54,7 @@ class Detail(Vertical):
         self.approval: Approval | None = None
         self.redefined: ToolSeen | None = None
         self.raw = False
+        self._now_us = 0
 
     def compose(self) -> ComposeResult:
         """Lay out the header over the arguments."""
@@ -91,9 +94,15 @@ class Detail(Vertical):
 
     def tick(self, now_us: int) -> None:
         """Draw the header for this moment."""
+        self._now_us = now_us
         if self.approval is not None:
             glyphs = cast("Console", self.app).glyphs
-            self.query_one(Lines).show(header(self.approval, now_us, glyphs))
+            low = 0 < self.size.height < LOW
+            self.query_one(Lines).show(header(self.approval, now_us, glyphs, low=low))
+
+    def on_resize(self) -> None:
+        """Say above the arguments what there is room for."""
+        self.tick(self._now_us)
 
     def rest(self) -> None:
         """The view left the screen: what was read there does not count for what comes."""

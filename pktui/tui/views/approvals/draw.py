@@ -28,6 +28,7 @@ _LABEL = 10
 _ID = 8
 """Cells of a connection's id: enough to tell two apart, and the line stays one line."""
 _STATE = 12
+NO_REASON = "the policy asks a person"
 _WORDS: dict[State, str] = {
     "waiting": "waiting",
     "allowed": "allowed",
@@ -138,24 +139,28 @@ def _sign(state: State, glyphs: Glyphs, ink: Ink) -> tuple[str, Style]:
     }[state]
 
 
-def header(approval: Approval, now_us: int, glyphs: Glyphs) -> tuple[Line, ...]:
-    """Say who asks, for what, why, and until when."""
+def header(
+    approval: Approval, now_us: int, glyphs: Glyphs, *, low: bool = False
+) -> tuple[Line, ...]:
+    """Say who asks, for what, why, and until when; where the pane is low, in fewer lines."""
     state = state_of(approval, now_us)
+    if low:
+        asks = f"{tool_name(approval)} {glyphs.dot} {agent_name(approval)}"
+        return (
+            _labelled("wants", asks, "strong"),
+            _labelled("because", one_line(approval.reason, 80) or NO_REASON),
+            _until(approval, state, now_us),
+        )
     lines = [
         _labelled("who", who(approval, glyphs), "heading"),
         _labelled("wants", tool_name(approval), "strong"),
-        _labelled("because", one_line(approval.reason, 400) or "the policy asks a person"),
+        _labelled("because", one_line(approval.reason, 400) or NO_REASON),
         _labelled("rule", one_line(approval.rule, 120) or "none named", "note"),
         _labelled(
             "asked", f"{clock_time(approval.created_us)}, {_ago(approval.created_us, now_us)}"
         ),
     ]
-    if state == "waiting":
-        left = approval.expires_us - now_us
-        tone: Tone = "removed" if left < MINUTE else "warning"
-        lines.append(_labelled("expires", f"in {countdown(left)}", tone))
-    else:
-        lines.append(_decided(approval, state, now_us))
+    lines.append(_until(approval, state, now_us))
     if approval.words:
         lines.append(_labelled("words", one_line(approval.words, 400)))
     return tuple(lines)
@@ -177,6 +182,14 @@ def home_short(path: str) -> str:
     """Write the home directory as `~`."""
     home = str(Path.home())
     return f"~{path[len(home) :]}" if path == home or path.startswith(f"{home}/") else path
+
+
+def _until(approval: Approval, state: State, now_us: int) -> Line:
+    if state != "waiting":
+        return _decided(approval, state, now_us)
+    left = approval.expires_us - now_us
+    tone: Tone = "removed" if left < MINUTE else "warning"
+    return _labelled("expires", f"in {countdown(left)}", tone)
 
 
 def _decided(approval: Approval, state: State, now_us: int) -> Line:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pktui.tui.console import Console
 
 
+NARROW = 60
+"""Cells; a narrower line says what each key does in one word."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What the line says. `note` stands alone where no key does anything."""
@@ -47,7 +51,8 @@ class GuardBar(Bar):
         if self.refusal:
             parts.append(Part(f"{self.refusal}   ", ink.wait))
         elif self.offer.quiet:
-            parts.append(Part("a moment, read first   ", ink.wait))
+            first = "a moment" if self._narrow else "a moment, read first"
+            parts.append(Part(f"{first}   ", ink.wait))
         return [*parts, *self._keys(ink)]
 
     def right(self) -> Sequence[Part]:
@@ -58,6 +63,7 @@ class GuardBar(Bar):
         ink = ink_of(self.app)
         keys = self._shown("approvals.more")
         rows = "1 more row" if below == 1 else f"{below:,} more rows"
+        rows = f"+{below:,}" if self._narrow else rows
         return (Part(f"{keys} {rows} ", ink.wait, "view_action('more')"),)
 
     def _keys(self, ink: Ink) -> list[Part]:
@@ -73,10 +79,15 @@ class GuardBar(Bar):
         ):
             action = BY_ID[name]
             label = "laid out" if name == "approvals.raw" and self.offer.raw else action.label
+            label = label.split(" ")[0] if self._narrow else label
             run = f"view_action('{action.command}')"
             parts.append(Part(f"{self._shown(name)} ", ink.accent if holds else ink.faint, run))
             parts.append(Part(f"{label}   ", ink.text if holds else ink.faint, run))
         return parts
+
+    @property
+    def _narrow(self) -> bool:
+        return self.size.width < NARROW
 
     def _shown(self, name: str) -> str:
         return cast("Console", self.app).keymap.shown(BY_ID[name])

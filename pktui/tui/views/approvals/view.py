@@ -19,7 +19,7 @@ from pktui.tui.views.approvals.deciding import Deciding
 from pktui.tui.views.approvals.detail import Detail
 from pktui.tui.views.approvals.draw import draw_row, draw_standing, state_word
 from pktui.tui.views.approvals.guard_bar import GuardBar, Offer
-from pktui.tui.views.approvals.queue import arrange, state_of
+from pktui.tui.views.approvals.queue import Queue, arrange, state_of
 from pktui.tui.views.approvals.reader import Loaded, load
 from pktui.tui.widgets.empty import Empty
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
@@ -61,6 +61,8 @@ class ApprovalsView(Deciding):
         self._go_to = ""
         self._open = False
         self._ready = False
+        self._came = False
+        """The view came to the front, and the queue was not read since."""
         self._refused = ("", "")
         """The approval whose key was refused last, and why."""
 
@@ -160,7 +162,8 @@ class ApprovalsView(Deciding):
         self._turns.ask()
 
     def shown(self) -> None:
-        """Load what changed while another view was in front."""
+        """Load what changed while another view was in front, and go to what waits."""
+        self._came = True
         self._turns.ask()
 
     def ledger_moved(self) -> None:
@@ -209,12 +212,12 @@ class ApprovalsView(Deciding):
     def _take(self, loaded: Loaded) -> None:
         """Show the queue; the approval under the cursor stays under it, wherever it moved."""
         current = self.rows.current
-        wanted = self._go_to or (current.id if current else "")
-        self._go_to = ""
+        queue = loaded.queue
+        wanted = self._wanted(queue)
+        self._go_to, self._came = "", False
         before, self._loaded = self._loaded, loaded
         first, self._ready = not self._ready, True
         self.pin_set = loaded.pin_set
-        queue = loaded.queue
         index = queue.index(wanted)
         if first or queue != before.queue or (current and current.id != wanted):
             cursor = index if index is not None else min(self.rows.cursor, len(queue.items) - 1)
@@ -223,6 +226,20 @@ class ApprovalsView(Deciding):
         self.query_one("#approvals-queue").border_title = self._title()
         self._arrange()
         self._show_current()
+
+    def _wanted(self, queue: Queue) -> str:
+        """Return what goes under the cursor: what was asked for, else what is there.
+
+        Who comes to the view comes to something that waits, if anything does.
+        """
+        current, now = self.rows.current, self.services.clock()
+        if self._go_to or current is None:
+            return self._go_to
+        index = queue.index(current.id)
+        waits = index is not None and state_of(queue.items[index], now) == "waiting"
+        if self._came and not waits:
+            return queue.next_waiting(current.id, now) or current.id
+        return current.id
 
     def _show_standing(self, before: Loaded) -> None:
         standing = self._loaded.standing
