@@ -12,19 +12,24 @@ One JSON object a line (JSONL, UTF-8), told apart by `type`:
 A session is known by `source` and `source_id`, a message by its session and `source_id`, an entry
 by the time it was made and its title or content: what is known already is not added again. A
 message comes after its session, in this file or in an earlier one. Times are ISO 8601 with an
-offset; members that are not listed here are ignored, so that newer files can be read.
+offset, from the year 2 to 9998, so that every zone can name them; members that are not listed here
+are ignored, so that newer files can be read.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Final
 
 import msgspec
 
 from pktui.memory.records import Role, SessionStatus
 
-Key = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
+LONGEST_KEY: Final = 400
+_EARLIEST: Final = datetime(2, 1, 1, tzinfo=UTC)
+_END: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_KEY)]
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -65,6 +70,20 @@ class EntryRecord(msgspec.Struct, frozen=True, tag_field="type", tag="entry"):
 
 
 Record = SessionRecord | MessageRecord | EntryRecord
+
+
+def check_times(record: Record) -> None:
+    """Raise `ValueError` where a time of the record could not be shown everywhere."""
+    match record:
+        case SessionRecord(started_at=first, ended_at=second):
+            times = (first, second or first)
+        case MessageRecord(created_at=first):
+            times = (first, first)
+        case EntryRecord(created_at=first, updated_at=second):
+            times = (first, second)
+    for when in times:
+        if not _EARLIEST <= when < _END:
+            raise ValueError(f"the time {when.isoformat()} is too near an end of the calendar")
 
 
 class Reject(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import msgspec
 
 from pktui.errors import StoreError
-from pktui.memory.exchange import Record
+from pktui.memory.exchange import Record, check_times
 from pktui.memory.importers.source import Rejects
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
@@ -59,9 +59,12 @@ class JsonlSource:
 
     def _record(self, line: bytes, number: int) -> Iterator[Record]:
         try:
-            yield self._decoder.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            record = self._decoder.decode(line)
+            check_times(record)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             self.rejects.add(f"line {number}", str(error))
+            return
+        yield record
 
     def _skip_line(self, file: BinaryIO) -> None:
         while rest := file.readline(MAX_LINE_BYTES):

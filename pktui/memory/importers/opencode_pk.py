@@ -19,7 +19,7 @@ from urllib.parse import quote
 import msgspec
 
 from pktui.errors import StoreError
-from pktui.memory.exchange import EntryRecord, MessageRecord, Record, SessionRecord
+from pktui.memory.exchange import EntryRecord, MessageRecord, Record, SessionRecord, check_times
 from pktui.memory.exporting import native_key
 from pktui.memory.importers.source import Rejects
 from pktui.memory.records import ROLES
@@ -27,6 +27,9 @@ from pktui.memory.records import ROLES
 SOURCE = "opencode-pk"
 FILE = "knowledge.db"
 _TABLES = ("sessions", "session_messages", "knowledge_entries")
+
+_UNREADABLE = (ValueError, TypeError, OverflowError, IndexError, msgspec.MsgspecError)
+"""What a row of unlikely values raises; `IndexError` one without a column that is wanted."""
 
 R = TypeVar("R", bound=Record)
 
@@ -96,7 +99,8 @@ class OpencodePkSource:
     def _one(self, at: str, row: sqlite3.Row, read: Callable[[sqlite3.Row], R]) -> Iterator[R]:
         try:
             record = read(row)
-        except (ValueError, TypeError, msgspec.MsgspecError) as error:
+            check_times(record)
+        except _UNREADABLE as error:
             self._refuse(at, str(error))
             return
         self._read += 1
@@ -111,7 +115,7 @@ def _session(row: sqlite3.Row) -> SessionRecord:
     started = _time(row["started_at"])
     return SessionRecord(
         source=SOURCE,
-        source_id=native_key(row["id"], started),
+        source_id=native_key(_number(row["id"]), started),
         started_at=started,
         name=row["name"] or "",
         status="active" if row["is_active"] else "ended",
@@ -127,7 +131,7 @@ def _message(session: SessionRecord, row: sqlite3.Row) -> MessageRecord:
     return MessageRecord(
         source=SOURCE,
         session=session.source_id,
-        source_id=str(row["id"]),
+        source_id=str(_number(row["id"])),
         role=role,
         content=_text(row["content"]),
         created_at=_time(row["created_at"]),
@@ -143,6 +147,12 @@ def _entry(row: sqlite3.Row) -> EntryRecord:
         source=row["source"] or "",
         tags=msgspec.json.decode(row["tags"], type=tuple[str, ...]) if row["tags"] else (),
     )
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"a number is missing where {type(value).__name__} is")
+    return value
 
 
 def _text(value: object) -> str:

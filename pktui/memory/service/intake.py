@@ -15,6 +15,7 @@ from pktui.memory.exchange import (
     Record,
     Reject,
     SessionRecord,
+    check_times,
 )
 from pktui.memory.exporting import message_key, native_key
 from pktui.memory.records import Entry, Message, NewMessage, Session
@@ -40,13 +41,14 @@ class Intake:
 
     def take(self, store: Store, records: Sequence[Record]) -> ImportReport:
         """Add what is new among the records: sessions first, then messages, then knowledge."""
+        records, refused = _in_time(records)
         with self._lock:
             sessions = _take_sessions(store, [r for r in records if isinstance(r, SessionRecord)])
             messages = self._take_messages(
                 store, [r for r in records if isinstance(r, MessageRecord)]
             )
             entries = _take_entries(store, [r for r in records if isinstance(r, EntryRecord)])
-        return sessions.plus(messages).plus(entries)
+        return refused.plus(sessions).plus(messages).plus(entries)
 
     def _take_messages(self, store: Store, records: Sequence[MessageRecord]) -> ImportReport:
         homes = _Homes(store)
@@ -109,6 +111,20 @@ class _Homes:
             return None
         exported_as = (session.source, native_key(session.id, session.started_at))
         return session if not session.source_id and exported_as == (source, key) else None
+
+
+def _in_time(records: Sequence[Record]) -> tuple[Sequence[Record], ImportReport]:
+    """Return the records whose times can be shown, and a report of the others."""
+    kept: list[Record] = []
+    rejects: list[Reject] = []
+    for record in records:
+        try:
+            check_times(record)
+        except ValueError as error:
+            rejects.append(Reject(type(record).__name__, str(error)))
+        else:
+            kept.append(record)
+    return kept, ImportReport(rejected=len(rejects), rejects=tuple(rejects))
 
 
 def _take_sessions(store: Store, records: Sequence[SessionRecord]) -> ImportReport:

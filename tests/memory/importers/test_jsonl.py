@@ -49,6 +49,8 @@ def test_bad_lines_are_named_and_the_others_are_read(tmp_path: Path) -> None:
         good.replace(b"+01:00", b""),
         b"\xff\xfe",
         b"[" * 100_000,
+        good.replace(b"2026", b"0001"),
+        good.replace(b"2026", b"9999"),
         good.replace(b'"1"', b'"2","new member":{"a":1}'),
     ]
     path = tmp_path / "broken.jsonl"
@@ -59,8 +61,8 @@ def test_bad_lines_are_named_and_the_others_are_read(tmp_path: Path) -> None:
     assert isinstance(found[0], SessionRecord)
     assert found[0].started_at == NOON.astimezone(timezone(timedelta(hours=1)))
     report = source.rejects.report()
-    assert [reject.at for reject in report.rejects] == [f"line {n}" for n in range(3, 10)]
-    assert report.rejected == 7
+    assert [reject.at for reject in report.rejects] == [f"line {n}" for n in range(3, 12)]
+    assert report.rejected == 9
     assert all(reject.why for reject in report.rejects)
 
 

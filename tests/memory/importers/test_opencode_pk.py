@@ -89,7 +89,10 @@ def test_rows_that_cannot_be_read_are_named_and_the_others_are_read(tmp_path: Pa
         tmp_path,
         ROWS,
         """
-        INSERT INTO sessions VALUES (3, 'no time', 'yesterday', NULL, NULL, 0);
+        INSERT INTO sessions VALUES
+          (3, 'no time', 'yesterday', NULL, NULL, 0),
+          (4, 'before time', '0001-01-01T00:00:00+14:00', NULL, NULL, 0),
+          (5, 'after time', '9999-12-31T23:59:59Z', NULL, NULL, 0);
         INSERT INTO session_messages VALUES
           (4, 3, 'user', 'in a lost session', '2026-11-22T01:26:44.146Z'),
           (5, 1, 'wizard', 'x', '2026-11-22T01:26:44.146Z'),
@@ -110,13 +113,32 @@ def test_rows_that_cannot_be_read_are_named_and_the_others_are_read(tmp_path: Pa
     ]
     assert {reject.at for reject in source.rejects.report().rejects} == {
         "session 3",
+        "session 4",
+        "session 5",
         "message 4",
         "message 5",
         "message 6",
         "message 7",
         "entry 3",
     }
-    assert source.progress == (14, 14)
+    assert source.progress == (16, 16)
+
+
+def test_a_file_with_other_columns_is_no_reason_to_fail(tmp_path: Path) -> None:
+    path = tmp_path / "knowledge.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            """
+            CREATE TABLE sessions (id, started_at, ended_at, is_active, name, summary);
+            CREATE TABLE session_messages (id, session_id);
+            CREATE TABLE knowledge_entries (id);
+            INSERT INTO sessions VALUES ('one', '2026-11-22T01:26:44Z', NULL, 1, '', '');
+            INSERT INTO knowledge_entries VALUES (7);
+            """
+        )
+    source = OpencodePkSource(path)
+    assert list(source) == []
+    assert [one.at for one in source.rejects.report().rejects] == ["session one", "entry 7"]
 
 
 def test_the_file_is_never_written(tmp_path: Path) -> None:

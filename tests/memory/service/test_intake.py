@@ -52,6 +52,19 @@ def test_a_second_import_adds_only_what_is_new(store: Store) -> None:
     assert [one.content for one in store.messages(kept.id).items] == ["text 1", "text 2", "text 3"]
 
 
+@pytest.mark.parametrize("year", [1, 9999])
+def test_a_time_that_no_zone_may_show_is_not_taken_in(store: Store, year: int) -> None:
+    when = NOON.replace(year=year)
+    records: list[Record] = [
+        SessionRecord("codex", "a", when),
+        session("b"),
+        MessageRecord("codex", "b", "m", "user", "x", when),
+        EntryRecord("t", "c", NOON, when),
+    ]
+    report = Intake().take(store, records)
+    assert (report.sessions, report.messages, report.entries, report.rejected) == (1, 0, 0, 3)
+
+
 def test_a_session_keeps_what_its_record_says(store: Store) -> None:
     record = session("a", name="n", ended_at=NOON + HOUR, summary="s", agent="codex", project="/p")
     Intake().take(store, [record, message("a", 1)])
