@@ -32,10 +32,15 @@ class Activity:
                 self._last = self._monotonic()
 
     @property
+    def running(self) -> int:
+        """The number of requests under way."""
+        with self._lock:
+            return self._running
+
+    @property
     def busy(self) -> bool:
         """Tell whether a request is under way."""
-        with self._lock:
-            return self._running > 0
+        return self.running > 0
 
     def idle_seconds(self) -> float:
         """Return the seconds since the last request ended; 0 while one is under way."""

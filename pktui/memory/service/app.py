@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from pktui.errors import InvalidRequest, NotFound, PktuiError, StoreError
+from pktui.memory.service.holder import ending
 from pktui.memory.service.requests import failure
 from pktui.memory.service.routes import entries, sessions, upkeep
 
@@ -27,14 +30,13 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 END_S = 2.0
-"""What loading the model or opening the store gets to finish when the service ends."""
+"""What the piece of work under way gets to finish when the service ends."""
 UNCOUNTED = frozenset({"/v1/status"})
 """Looking at the service does not keep it awake."""
 
 
-def build_app(context: Context, say: Say) -> Starlette:
+def build_app(context: Context, mcp: McpEndpoint, say: Say) -> Starlette:
     """Return the application. Its start-up opens the store and its end closes it."""
-    mcp = McpEndpoint(context)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -43,7 +45,7 @@ def build_app(context: Context, say: Say) -> Starlette:
         async with mcp.running():
             yield
         await asyncio.to_thread(context.background.stop, END_S)
-        await asyncio.to_thread(context.holder.close, END_S)
+        await asyncio.to_thread(context.holder.close)
 
     async def crashed(request: Request, error: Exception) -> Response:
         say(f"{request.method} {request.url.path}: {type(error).__name__}: {error}")
@@ -74,6 +76,7 @@ class McpEndpoint:
         self._context = context
         self._handle: asyncio.Future[ASGIApp] | None = None
         self._due = asyncio.Event()
+        self._importer: threading.Thread | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Carry one HTTP request to the MCP server."""
@@ -81,6 +84,17 @@ class McpEndpoint:
         self._due.set()
         handle = await asyncio.shield(self._handle)
         await handle(scope, receive, send)
+
+    @property
+    def importing(self) -> bool:
+        """Tell whether the library is being imported, which cannot be ended."""
+        return self._importer is not None and self._importer.is_alive()
+
+    def give_up(self) -> None:
+        """Let nobody wait for the library any more; to be called in the loop."""
+        if self._handle is not None and not self._handle.done():
+            self._handle.set_exception(ending())
+            self._handle.exception()  # nobody need wait for it
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -94,34 +108,48 @@ class McpEndpoint:
             yield
         finally:
             ended.set()
-            self._due.set()
-            await serving
+            self.give_up()
+            if self._handle.exception() is not None:
+                serving.cancel()
+            with suppress(asyncio.CancelledError):
+                await serving
 
     async def _serve(self, handle: asyncio.Future[ASGIApp], ended: asyncio.Event) -> None:
         await self._due.wait()
-        if ended.is_set():
-            return
         try:
-            make = await asyncio.to_thread(_import_endpoint)
+            make = await asyncio.wrap_future(self._import())
         except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
-            handle.set_exception(error)
+            if not handle.done():
+                handle.set_exception(error)
             return
         manager = make(self._context.tool)
         async with manager.run():
-            handle.set_result(manager.handle_request)
+            if not handle.done():
+                handle.set_result(manager.handle_request)
             await ended.wait()
+
+    def _import(self) -> Future[Callable[..., Any]]:
+        """Import the library in a thread that nobody has to wait for."""
+        imported: Future[Callable[..., Any]] = Future()
+        imported.set_running_or_notify_cancel()
+
+        def work() -> None:
+            try:
+                from pktui.memory.service.endpoint import session_manager
+            except BaseException as error:  # noqa: BLE001  told to those who wait
+                imported.set_exception(error)
+            else:
+                imported.set_result(session_manager)
+
+        self._importer = threading.Thread(target=work, name="memory-mcp", daemon=True)
+        self._importer.start()
+        return imported
 
 
 def _tell(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
     """Set the event from another thread; a loop that has ended needs no telling."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(event.set)
-
-
-def _import_endpoint() -> Callable[..., Any]:
-    from pktui.memory.service.endpoint import session_manager
-
-    return session_manager
 
 
 class _Counted:

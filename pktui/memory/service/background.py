@@ -55,6 +55,7 @@ class Background:
         self._stopping = threading.Event()
         self._woken = threading.Event()
         self._untidy = False
+        self._loading = False
         self.done = False
         """Nothing is left to do until somebody asks for something."""
         self._thread = threading.Thread(target=self._run, name="memory-background", daemon=True)
@@ -69,10 +70,14 @@ class Background:
         self._woken.set()
 
     def stop(self, timeout_s: float) -> None:
-        """End after the piece of work under way, and wait for that, though not for ever."""
+        """End after the piece of work under way, and wait for that, though not for ever.
+
+        There is no waiting for a model that is loading: that cannot be ended, and leaves nothing.
+        """
         self._stopping.set()
         self._woken.set()
-        self._thread.join(timeout_s)
+        if not self._loading:
+            self._thread.join(timeout_s)
 
     @property
     def running(self) -> bool:
@@ -98,11 +103,18 @@ class Background:
     def _load_model(self, store: Store) -> None:
         store.model_waiting("loading", "the model is being loaded")
         try:
-            store.attach(self._load_embedder())
+            store.attach(self._loaded())
         except Exception as error:  # noqa: BLE001  without a model the search by words goes on
             why = f"the model cannot be loaded: {_described(error)}"
             self._say(why)
             store.model_waiting("failed", why)
+
+    def _loaded(self) -> Embedder:
+        self._loading = True
+        try:
+            return self._load_embedder()
+        finally:
+            self._loading = False
 
     def _round(self, store: Store) -> float:
         """Do what there is to do; returns for how many seconds there is nothing more."""

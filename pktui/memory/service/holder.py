@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from pktui.errors import PktuiError, StoreError
+from pktui.errors import MemoryUnavailable, PktuiError, StoreError
 
 if TYPE_CHECKING:
     from pktui.memory.records import StoreState
@@ -50,17 +51,26 @@ class StoreHolder:
         return self._opened.result()
 
     def when_opened(self, told: Callable[[], None]) -> None:
-        """Call back from the opening thread once the store is open, or cannot be opened."""
-        self._opened.add_done_callback(lambda _opened: told())
+        """Call back from the opening thread once the store is open."""
+
+        def tell(opened: Future[Store]) -> None:
+            if opened.exception() is None:
+                told()
+
+        self._opened.add_done_callback(tell)
 
     async def run(self, work: Callable[[Store], T]) -> T:
         """Do the work with the open store, in a thread; raises what it raises."""
         store = await asyncio.wrap_future(self._opened)
         return await asyncio.get_running_loop().run_in_executor(self._workers, work, store)
 
-    def close(self, timeout_s: float) -> None:
+    def give_up(self) -> None:
+        """Let nobody wait for a store that is not open yet."""
+        with suppress(InvalidStateError):
+            self._opened.set_exception(ending())
+
+    def close(self) -> None:
         """Wait for the work under way and close the store; do not wait for one that opens yet."""
-        self._opener.join(timeout_s)
         if self.state == "ready":
             self._workers.shutdown(wait=True)
             self.wait().close()
@@ -71,14 +81,24 @@ class StoreHolder:
         return self._opener.is_alive()
 
     def _open(self) -> None:
-        try:
-            self._opened.set_result(self._open_store())
-        except PktuiError as error:
-            self._opened.set_exception(error)
-        except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
-            failure = StoreError(
-                f"the memory cannot be opened: {type(error).__name__}: {error}",
-                "See the service's log; pktui doctor tells more",
-            )
-            failure.__cause__ = error
-            self._opened.set_exception(failure)
+        with suppress(InvalidStateError):  # given up meanwhile
+            try:
+                store = self._open_store()
+            except PktuiError as error:
+                self._opened.set_exception(error)
+            except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
+                failure = StoreError(
+                    f"the memory cannot be opened: {type(error).__name__}: {error}",
+                    "See the service's log; pktui doctor tells more",
+                )
+                failure.__cause__ = error
+                self._opened.set_exception(failure)
+            else:
+                self._opened.set_result(store)
+
+
+def ending() -> MemoryUnavailable:
+    """Return what is told to those who wait for something when the service ends."""
+    return MemoryUnavailable(
+        "the memory service was told to end before it was ready", "Ask again: it starts anew"
+    )

@@ -28,6 +28,7 @@ from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.memory.embed import Embedder
+    from pktui.memory.service.app import McpEndpoint
     from pktui.memory.service.context import Context
     from pktui.memory.service.listening import Entrance
     from pktui.memory.service.serving import LocalServer
@@ -98,6 +99,7 @@ class Service:
         self._entrance = entrance
         self._server: LocalServer | None = None
         self._running: Context | None = None
+        self._mcp: McpEndpoint | None = None
         self._place = place_of(paths, settings)
         self._tenure: Tenure | None = None
         self.activity = Activity(monotonic)
@@ -109,15 +111,21 @@ class Service:
         asyncio.run(self._serve())
 
     def stop(self) -> None:
-        """End after the answers under way; callable from any thread once it serves."""
-        if self._server is not None:
+        """End after the answers under way; callable from any thread once it serves.
+
+        Who waits for the store to be opened is told at once that it will not be.
+        """
+        if self._server is not None and self._running is not None:
             self._server.should_exit = True
+            self._running.holder.give_up()
 
     @property
     def lingering(self) -> bool:
-        """Tell whether a thread could not be ended: it loads the model or opens the store."""
-        running = self._running
-        return running is not None and (running.background.running or running.holder.running)
+        """Tell whether a thread could not be ended: it loads a library, the model or the store."""
+        running, mcp = self._running, self._mcp
+        if running is None or mcp is None:
+            return False
+        return running.background.running or running.holder.running or mcp.importing
 
     @property
     def stopping(self) -> bool:
@@ -125,15 +133,16 @@ class Service:
         return self._server is not None and self._server.should_exit
 
     async def _serve(self) -> None:
-        from pktui.memory.service.app import build_app
+        from pktui.memory.service.app import McpEndpoint, build_app
         from pktui.memory.service.serving import LocalServer, TcpServer
 
         context = self._running = self._context()
-        app = build_app(context, say)
+        mcp = self._mcp = McpEndpoint(context)
+        app = build_app(context, mcp, say)
         others = None
         if self._entrance is not None:
             others = TcpServer(app, self._entrance, self._settings.allowed_hosts)
-        self._server = LocalServer(app, others)
+        self._server = LocalServer(app, others, mcp.give_up)
         loop = asyncio.get_running_loop()
         with _signals(loop, self.stop):
             watch = loop.create_task(self._watch(context))
@@ -185,6 +194,8 @@ class Service:
         """Look for reasons to end until there is one."""
         while True:
             await asyncio.sleep(self._check_s)
+            if self.stopping:
+                return
             if context.holder.state == "failed":
                 self.failure = context.holder.failure
                 say(f"pktui: {self.failure}")

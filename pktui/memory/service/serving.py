@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -61,11 +61,15 @@ class TcpServer:
 
 
 class LocalServer(_Server):
-    """Serves this machine, and opens and closes the store; others come after and go before."""
+    """Serves this machine, and opens and closes the store; others come after and go before.
 
-    def __init__(self, app: ASGIApp, others: TcpServer | None) -> None:
+    `give_up` is called when it ends, before the answers under way are waited for.
+    """
+
+    def __init__(self, app: ASGIApp, others: TcpServer | None, give_up: Callable[[], None]) -> None:
         super().__init__(_config(app, lifespan="on"))
         self._others = others
+        self._give_up = give_up
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Let others in once the application has started."""
@@ -75,6 +79,7 @@ class LocalServer(_Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See others off before the application ends."""
+        self._give_up()
         if self._others is not None:
             await self._others.end()
         await super().shutdown(sockets=sockets)

@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from pktui.memory.records import Identity
 from pktui.memory.service import run
 from pktui.memory.service.ownership import Ownership
 from pktui.memory.starting import listens
+from pktui.memory.store import Store
 from pktui.settings import MemorySettings, Paths, Settings
 from tests.support.embedder import WordsEmbedder
 from tests.support.memory_service import running_service
@@ -159,6 +161,36 @@ def test_the_service_does_not_wait_for_a_model_that_is_loading(paths: Paths) -> 
         assert service.lingering
         loaded.set()
         until(lambda: not service.lingering)
+
+
+def test_who_waits_for_a_store_that_opens_is_told_when_the_service_ends(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = threading.Event()
+    begun = threading.Event()
+
+    def slow_store(*_arguments: object, **_options: object) -> Store:
+        begun.set()
+        opened.wait(30)
+        raise StoreError("was not needed any more", "")
+
+    monkeypatch.setattr(Store, "open", slow_store)
+    call = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_sessions"}}'
+    with running_service(paths) as service, ThreadPoolExecutor(2) as several:
+        client = MemoryClient(paths, ADA, start=False)
+        listed = several.submit(client.sessions)
+        called = several.submit(client.mcp, call)
+        until(lambda: begun.is_set() and service.activity.running == 2)
+        service.stop()
+        with pytest.raises(MemoryUnavailable, match="told to end before it was ready"):
+            listed.result(30)
+        assert b"told to end before it was ready" in (called.result(30) or b"")
+        until(lambda: not listens(paths.memory_socket))
+        assert service.lingering
+        assert service.failure is None
+        opened.set()
+        until(lambda: not service.lingering)
+        client.close()
 
 
 def test_stop_ends_the_service_and_returns_when_it_is_gone(paths: Paths) -> None:
