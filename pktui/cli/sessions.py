@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pktui.cli import output, reach
-from pktui.errors import PktuiError
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -167,6 +166,7 @@ def export(
     to: Annotated[Path | None, typer.Option(help="A new file; else standard output.")] = None,
 ) -> None:
     """Write sessions with their messages, and all knowledge, as JSONL for `pktui import jsonl`."""
+    from pktui.cli.files import whole_file
     from pktui.memory.importers.jsonl import write_record
 
     written = 0
@@ -176,13 +176,10 @@ def export(
             for record in records:
                 write_record(record, sys.stdout.buffer)
             return
-        try:
-            with to.open("xb") as file:
-                for record in records:
-                    write_record(record, file)
-                    written += 1
-        except FileExistsError:
-            raise PktuiError(f"{to} is there already", "Name a new file") from None
+        with whole_file(to) as file:
+            for record in records:
+                write_record(record, file)
+                written += 1
     output.note(f"{written} records are in {to}.")
 
 

@@ -179,6 +179,7 @@ def test_an_export_is_imported_again(memory: MemoryClient, say: Say, tmp_path: P
     memory.add_entry("Entry", "Words")
     file = tmp_path / "all.jsonl"
     assert "3 records" in say("sessions", "export", "--to", str(file))[2]
+    assert file.stat().st_mode & 0o777 == 0o600
     status, _, err = say("sessions", "export", "--to", str(file))
     assert (status, "is there already" in err) == (1, True)
     types = [json.loads(line)["type"] for line in file.read_bytes().splitlines()]

@@ -16,6 +16,7 @@ import msgspec
 from pktui.errors import StoreError
 from pktui.memory.exchange import Record, check_times
 from pktui.memory.importers.source import Rejects
+from pktui.text import escaped
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 
@@ -74,5 +75,5 @@ class JsonlSource:
 
 
 def write_record(record: Record, to: BinaryIO) -> None:
-    """Write one record as one line."""
-    to.write(msgspec.json.encode(record) + b"\n")
+    """Write one record as one line, which a terminal may show."""
+    to.write(escaped(msgspec.json.encode(record).decode()).encode() + b"\n")

@@ -35,6 +35,12 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert source.rejects.report().rejected == 0
 
 
+def test_what_is_written_does_nothing_to_a_terminal() -> None:
+    file = io.BytesIO()
+    write_record(EntryRecord("\u202eevil", "\x9b2J", NOON, NOON), file)
+    assert file.getvalue().isascii()
+
+
 def test_bad_lines_are_named_and_the_others_are_read(tmp_path: Path) -> None:
     good = (
         b'{"type":"session","source":"x","source_id":"1","started_at":"2026-03-02T13:00:00+01:00"}'
