@@ -55,7 +55,7 @@ class Soak:
         client = self.connect(Identity("soak", "", f"/client/{name}"))
         session = client.start_session(f"client {name}").id
         number = 0
-        while not self.over:
+        while not number or not self.over:
             before = time.perf_counter()
             message = client.log("user", f"{number} {believable(number)}")
             self.waits.append(1000 * (time.perf_counter() - before))
@@ -66,7 +66,7 @@ class Soak:
 
     def search(self, name: int) -> None:
         client = self.connect(Identity("soak", "", f"/searcher/{name}"))
-        while not self.over:
+        while not self.searches or not self.over:
             before = time.perf_counter()
             client.search(believable(len(self.searches))[:30], ("hybrid", "words")[name % 2])
             self.searches.append(1000 * (time.perf_counter() - before))
@@ -75,7 +75,7 @@ class Soak:
 
     def take_in(self) -> None:
         client = self.connect(Identity("soak", "", "/importer"))
-        while not self.over:
+        while not self.imported or not self.over:
             report = client.import_records(imported(self.imported))
             assert report.rejected == 0
             self.imported += 1

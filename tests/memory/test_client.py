@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -251,9 +252,7 @@ def test_without_a_service_a_client_that_may_not_start_one_says_so(paths: Paths)
 
 def _settle(memory: MemoryClient) -> None:
     """Wait until everything has its vectors; the service's own time, polled."""
-    for _ in range(500):
-        status = memory.status()
-        if status.model_state == "ready" and not status.pending_vectors:
-            return
+    until = time.monotonic() + 60
+    while (status := memory.status()).model_state != "ready" or status.pending_vectors:
+        assert time.monotonic() < until, "the vectors were not made in time"
         threading.Event().wait(0.01)
-    raise AssertionError("the vectors were not made in time")

@@ -14,6 +14,7 @@ from pktui.errors import MemoryUnavailable, SettingsError
 from pktui.memory.addresses import UnixAddress
 from pktui.memory.transport import Transport
 
+PATIENCE = 60.0
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 CLOSING = ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
@@ -35,7 +36,7 @@ class ScriptedServer:
 
     def close(self) -> None:
         self._listener.close()
-        self._thread.join(5)
+        self._thread.join(PATIENCE)
 
     def _serve(self) -> None:
         for script in self._scripts:
@@ -65,7 +66,7 @@ def socket_path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def transport(socket_path: Path) -> Iterator[Transport]:
-    made = Transport(UnixAddress(socket_path), timeout=5, start=None)
+    made = Transport(UnixAddress(socket_path), timeout=PATIENCE, start=None)
     yield made
     made.close()
 
@@ -114,7 +115,7 @@ def test_a_service_that_is_silent_is_started_once(socket_path: Path) -> None:
     def start() -> None:
         started.append(ScriptedServer(socket_path, [[ANSWER]]))
 
-    transport = Transport(UnixAddress(socket_path), timeout=5, start=start)
+    transport = Transport(UnixAddress(socket_path), timeout=PATIENCE, start=start)
     assert ask(transport) == b"{}"
     assert len(started) == 1
     transport.close()

@@ -52,7 +52,7 @@ def running_service(
         yield service
     finally:
         service.stop()
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
 
 

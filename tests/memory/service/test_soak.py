@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from pktui.settings import Paths
 
 
+PATIENCE = 120.0
+
+
 class SmallServices:
     """Services with a small model, each a process, started where none listens."""
 
@@ -30,16 +34,13 @@ class SmallServices:
 
     def start(self) -> None:
         with self._lock:
-            if listens(self._paths.memory_socket):
-                return
             command = [sys.executable, "-m", "tests.support.small_service"]
-            for _ in range(1_000):
-                if listens(self._paths.memory_socket):
-                    return
+            until = time.monotonic() + PATIENCE
+            while not listens(self._paths.memory_socket):
+                assert time.monotonic() < until, "the service did not start"
                 if all(process.poll() is not None for process in self._started):
                     self._started.append(subprocess.Popen(command))
                 threading.Event().wait(0.02)
-            raise AssertionError("the service did not start")
 
     def connect(self, who: Identity) -> MemoryClient:
         client = MemoryClient(self._paths, who)
@@ -50,7 +51,7 @@ class SmallServices:
         with self._lock:
             for process in self._started:
                 process.terminate()
-            return [process.wait(30) for process in self._started]
+            return [process.wait(PATIENCE) for process in self._started]
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def services(paths: Paths) -> Iterator[SmallServices]:
     made.end()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("end", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 0)])
 def test_ten_clients_lose_nothing_when_the_service_is_ended(
     paths: Paths, services: SmallServices, end: signal.Signals, status: int
@@ -70,7 +71,7 @@ def test_ten_clients_lose_nothing_when_the_service_is_ended(
     assert done.imported > 0
     assert done.searches
     memory_soak.check(done)
-    memory_soak.until_indexed(services.connect, patience_s=60)
+    memory_soak.until_indexed(services.connect, patience_s=PATIENCE)
     assert services.end() == [status, 0]
     assert memory_soak.check(done) == sum(done.logged.values()) + done.imported * 20
-    memory_soak.until_indexed(services.connect, patience_s=60)
+    memory_soak.until_indexed(services.connect, patience_s=PATIENCE)

@@ -52,7 +52,7 @@ def here(paths: Paths, entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> I
 
 def status_of(entrance: Entrance, headers: dict[str, str]) -> int:
     host, port = entrance.listener.getsockname()
-    connection = http.client.HTTPConnection(host, port, timeout=10)
+    connection = http.client.HTTPConnection(host, port, timeout=60)
     sent = {"Host": f"{host}:{port}", "Authorization": f"Bearer {TOKEN}", **headers}
     connection.putrequest("GET", "/v1/status", skip_host=True)
     for name, value in sent.items():
