@@ -212,7 +212,7 @@ class Link:
     def _channel(self, said: _Said) -> Channel | None:
         with self._lock:
             if not said.method:
-                return self._drop(said.id) if _hashable(said.id) else None
+                return self._answered(said.id) if _hashable(said.id) else None
             params = _params(said)
             for named in (params.meta.get(_SUBSCRIPTION), params.request_id):
                 key = same_id(named) if _hashable(named) else None
@@ -225,10 +225,14 @@ class Link:
                 return self.unasked
             return next(reversed(self._channels.values()))
 
-    def _drop(self, request_id: Id) -> Channel | None:
-        channel = self._channels.pop(same_id(request_id), None)
+    def _answered(self, request_id: Id) -> Channel | None:
+        channel = self._drop(request_id)
         if channel is None:
             self._late.pop(_name(request_id), None)
+        return channel
+
+    def _drop(self, request_id: Id) -> Channel | None:
+        channel = self._channels.pop(same_id(request_id), None)
         if channel is not None and channel.token is not None:
             self._tokens.pop(channel.token, None)
         return channel

@@ -88,6 +88,7 @@ def given_up(link: Link, request_id: Any) -> None:
     assert link.reserve(message)
     link.forward(message, Client().channel)
     link.release(message)
+    link.forget(message)  # the client's leaving is told apart from the end of its request
 
 
 @pytest.mark.parametrize("again", [7, 7.0, "7"])
