@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 
 from pktui.text import visible
 from pktui.tui.theme import ink_of
+from pktui.tui.widgets.line_input import LineInput
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -51,7 +52,7 @@ class AskScreen(ModalScreen[str | None]):
         with Vertical(id="ask"):
             yield Static(Text(self._title, style=ink.bold), classes="title", markup=False)
             yield Static(Text(self._about, style=ink.dim), classes="about", markup=False)
-            yield Input(
+            yield LineInput(
                 self._value,
                 placeholder=self._placeholder,
                 password=self._password,

@@ -23,6 +23,7 @@ from pktui.tui.views.feed.rows import FeedRows, FeedSource
 from pktui.tui.views.feed.window import Window
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.empty import Empty
+from pktui.tui.widgets.line_input import LineInput
 from pktui.tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class FeedView(View):
         """Lay out the list under its bar, the detail beside it."""
         with Horizontal(id="feed-panes"):
             with Vertical(id="feed-list", classes="pane"):
-                yield Input(
+                yield LineInput(
                     id="feed-filter",
                     placeholder='agent:claude tool:fs_* effect:denied since:2h "words" -not',
                 )

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 from pktui.memory.records import MODES, Mode
 from pktui.tui.actions import bindings
 from pktui.tui.theme import ink_of
+from pktui.tui.widgets.line_input import LineInput
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -24,7 +25,7 @@ PAUSE_SECONDS = 0.15
 """After the last key the search starts."""
 
 
-class _Box(Input):
+class _Box(LineInput):
     BINDINGS: ClassVar[list[BindingType]] = [*Input.BINDINGS, *bindings("search")]
 
     class Command(Message):

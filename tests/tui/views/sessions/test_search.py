@@ -2,6 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual.events import Paste
+from textual.widgets import Input
+
+from pktui.text import has_hidden
 from tests.tui.house import SMALL
 from tests.tui.views.sessions.room import sessions
 
@@ -29,6 +33,15 @@ async def test_the_old_rows_stay_until_the_new_ones_come(
         assert len(room.titles()) == 3
         await room.press("enter")
         assert "Nothing matches “xy” by hybrid." in room.text()
+
+
+async def test_what_is_pasted_is_searched_for_as_one_visible_line(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        await room.press("slash")
+        room.box.query_one(Input).post_message(Paste("\x1b[2Jlog\u200bin\n"))
+        await room.press("enter")
+        assert room.box.text == "[2Jlogin"
+        assert not has_hidden(room.text())
 
 
 async def test_mode_count_and_scope_are_named(paths: Paths) -> None:
