@@ -19,11 +19,11 @@ from pktui.gateway.enforcement.upkeep import Upkeep
 from pktui.gateway.http.app import build_app
 from pktui.gateway.http.door import Door, is_loopback, own_hosts
 from pktui.gateway.http.hub import Hub
-from pktui.gateway.http.wire import protocol
 from pktui.gateway.pipes.narrator import Narrator
 from pktui.gateway.servers.entries import load_servers
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import now_us
+from pktui.wire import protocol
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

@@ -12,12 +12,22 @@ BACKLOG = 128
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What other machines may take: connections at once, and seconds for a request to arrive."""
+
+    connections: int = 256
+    head_seconds: float = 10.0
+    body_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Entrance:
     """A socket that listens for other machines, and the token that they must have."""
 
     listener: socket.socket
     host: str
     token: str
+    limits: Limits = Limits()
 
     @property
     def url(self) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from pktui.memory.service.door import Door
+from pktui.memory.service.door import Door, crowded
+from pktui.wire import protocol
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 KEEP_ALIVE_S = 75
 GRACE_S = 5
 """What requests under way get when the service ends."""
-MOST_CONNECTIONS = 256
-"""Of other machines, at once; more are told to come later."""
 MOST_HEAD_BYTES = 16 * 1024
 
 
@@ -37,13 +36,14 @@ class TcpServer:
     """Serves the application to other machines, behind its door."""
 
     def __init__(self, app: ASGIApp, entrance: Entrance, names: Iterable[str]) -> None:
-        door = Door(app, entrance.token, (entrance.host, *names))
+        limits = entrance.limits
+        door = Door(app, entrance.token, (entrance.host, *names), limits.body_seconds)
         self._listener = entrance.listener
         self._server = _Server(
             _config(
                 door,
                 lifespan="off",
-                limit_concurrency=MOST_CONNECTIONS,
+                http=protocol(limits.head_seconds, limits.connections, crowded()),
                 h11_max_incomplete_event_size=MOST_HEAD_BYTES,
             )
         )
@@ -67,7 +67,7 @@ class LocalServer(_Server):
     """
 
     def __init__(self, app: ASGIApp, others: TcpServer | None, give_up: Callable[[], None]) -> None:
-        super().__init__(_config(app, lifespan="on"))
+        super().__init__(_config(app, lifespan="on", http=protocol()))
         self._others = others
         self._give_up = give_up
 
@@ -89,7 +89,6 @@ def _config(app: ASGIApp, **more: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
         ws="none",
         log_config=None,
         access_log=False,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +18,7 @@ from pktui.cli import app
 from pktui.errors import InvalidRequest, MemoryUnavailable
 from pktui.memory.client import MemoryClient
 from pktui.memory.records import Identity
-from pktui.memory.service.listening import Entrance, open_entrance
+from pktui.memory.service.listening import Entrance, Limits, open_entrance
 from pktui.memory.starting import listens
 from pktui.memory.tokens import VARIABLE
 from pktui.settings import MemorySettings
@@ -148,6 +151,75 @@ def test_commands_use_it(here: Paths, capsys: pytest.CaptureFixture[str]) -> Non
     assert json.loads(capsys.readouterr().out)["state"] == "ready"
     assert app.run(["memory", "stop"]) == 1
     assert "End it where it runs" in capsys.readouterr().err
+
+
+@contextmanager
+def limited(directory: Path, limits: Limits) -> Iterator[Callable[[], socket.socket]]:
+    """A service for others with these limits; what is yielded connects to it."""
+    entrance = replace(open_entrance("127.0.0.1", 0, TOKEN), limits=limits)
+    with running_service(paths_in(directory), entrance=entrance), ExitStack() as opened:
+
+        def connect() -> socket.socket:
+            made = socket.create_connection(entrance.listener.getsockname(), timeout=30)
+            return opened.enter_context(made)
+
+        yield connect
+
+
+def head(method: str, target: str, *more: str) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {TOKEN}"]
+    return "".join(f"{line}\r\n" for line in (*lines, *more, "")).encode()
+
+
+def all_from(connection: socket.socket) -> bytes:
+    """Return what comes until the other side closes."""
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /v1/sta", head("GET", "/v1/status")[:-2]])
+def test_a_head_that_does_not_come_ends_the_connection(tmp_path: Path, said: bytes) -> None:
+    with limited(tmp_path, Limits(head_seconds=0.05)) as connect:
+        connection = connect()
+        with suppress(ConnectionError):  # it may have ended before a slow test says anything
+            connection.sendall(said)
+            assert all_from(connection) == b""
+
+
+@pytest.mark.parametrize("target", ["/v1/sessions", "/mcp"])
+def test_a_body_that_does_not_come_is_refused_and_nothing_is_done(
+    tmp_path: Path, target: str
+) -> None:
+    with limited(tmp_path, Limits(body_seconds=0.05)) as connect:
+        connection = connect()
+        connection.sendall(head("POST", target, "Content-Length: 100") + b'{"name":')
+        answer = all_from(connection)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"did not come within 0.05 seconds" in answer
+
+
+def test_a_body_in_many_parts_is_one_and_the_connection_goes_on(tmp_path: Path) -> None:
+    with limited(tmp_path, Limits()) as connect:
+        connection = connect()
+        chunked = head("POST", "/v1/sessions", "Transfer-Encoding: chunked")
+        for part in (chunked, *(b"1\r\n%c\r\n" % one for one in b'{"name":"slow"}'), b"0\r\n\r\n"):
+            connection.sendall(part)
+        connection.sendall(head("GET", "/v1/sessions/1", "Connection: close"))
+        answers = all_from(connection)
+        assert answers.count(b"HTTP/1.1 200 ") == 2
+        assert answers.count(b'"name":"slow"') == 2
+
+
+def test_a_connection_too_many_is_told_so_and_one_that_ends_makes_room(tmp_path: Path) -> None:
+    with limited(tmp_path, Limits(connections=2)) as connect:
+        kept = [connect(), connect()]
+        refused = all_from(connect())
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"as many connections as it takes" in refused
+        kept[0].sendall(head("GET", "/v1/status", "Connection: close"))
+        assert all_from(kept[0]).startswith(b"HTTP/1.1 200 ")
+        next_one = connect()
+        next_one.sendall(head("GET", "/v1/status", "Connection: close"))
+        assert all_from(next_one).startswith(b"HTTP/1.1 200 ")
 
 
 def test_it_stays_however_long_nobody_asks(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """HTTP/1.1 on a connection, for clients that may dawdle: a head that does not come ends it.
 
 uvicorn has no such deadline: a connection that says nothing, or half a head, would stay for ever.
+Nor does it mind how many such connections there are. For everything here that listens.
 """
 
 from __future__ import annotations
@@ -64,11 +65,23 @@ class Gathering(asyncio.Transport):
 
 
 class PatientProtocol(H11Protocol):
-    """uvicorn's protocol with a deadline for the head of each request."""
+    """uvicorn's protocol with a deadline for the head of each request.
 
-    def __init__(self, *given: Any, head_seconds: float, **named: Any) -> None:
+    A connection beyond the `most` there may be at once gets `refusal` and is closed.
+    """
+
+    def __init__(
+        self,
+        *given: Any,
+        head_seconds: float | None,
+        most: int | None,
+        refusal: bytes,
+        **named: Any,
+    ) -> None:
         super().__init__(*given, **named)
         self._head_seconds = head_seconds
+        self._most = most
+        self._refusal = refusal
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -80,8 +93,11 @@ class PatientProtocol(H11Protocol):
         super().connection_made(transport)
         self.transport = Gathering(transport, self.loop)
         connection = transport.get_extra_info("socket")
-        if connection is not None:
+        if connection is not None and connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._most is not None and len(self.connections) > self._most:
+            self.transport.write(self._refusal)
+            self.transport.close()
         self._watch_head()
 
     def data_received(self, data: bytes) -> None:
@@ -104,7 +120,7 @@ class PatientProtocol(H11Protocol):
         begun = first is None or self.conn.trailing_data[0]
         if not begun or self.conn.their_state is not h11.IDLE:
             self._stop_watching()
-        elif self._head_timer is None and not self.transport.is_closing():
+        elif self._head_timer is None and self._head_seconds and not self.transport.is_closing():
             self._head_timer = self.loop.call_later(self._head_seconds, self.transport.close)
 
     def _stop_watching(self) -> None:
@@ -113,6 +129,8 @@ class PatientProtocol(H11Protocol):
             self._head_timer = None
 
 
-def protocol(head_seconds: float) -> Any:
-    """Return what uvicorn makes a protocol with for each connection."""
-    return partial(PatientProtocol, head_seconds=head_seconds)
+def protocol(
+    head_seconds: float | None = None, most: int | None = None, refusal: bytes = b""
+) -> Any:
+    """Return what uvicorn makes a protocol with for each connection; None is no limit."""
+    return partial(PatientProtocol, head_seconds=head_seconds, most=most, refusal=refusal)
