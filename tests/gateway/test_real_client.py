@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pktui.settings import Paths
 
 SERVER = Path(__file__).parents[1] / "support" / "sdk_server.py"
+pytestmark = pytest.mark.usefixtures("_patient_discovery")
 ERAS = ["legacy", "auto", "2026-07-28"]
 
 

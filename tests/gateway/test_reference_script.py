@@ -22,6 +22,7 @@ from tests.support.gateway import environment
 if TYPE_CHECKING:
     from pktui.settings import Paths
 
+pytestmark = pytest.mark.usefixtures("_patient_discovery")
 ERAS = ["legacy", "auto"]
 LONG = "The cache keeps every token for a day. " * 40
 
@@ -64,7 +65,6 @@ class Script:
         return int(found[1])
 
 
-@pytest.mark.timeout(120)
 async def test_a_script_for_the_reference_server_runs_unchanged() -> None:
     for era in ERAS:
         async with connected(era) as script:

@@ -18,7 +18,7 @@ CHECKS = {
 }
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", CHECKS)
 def test_the_tree_is_clean(name: str) -> None:
     command = CHECKS[name]

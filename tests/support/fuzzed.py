@@ -32,7 +32,7 @@ POLICY = {
 }
 DENIED = {"sampling/createMessage": "deny", "elicitation/create": "deny", "prompts/get": "deny"}
 SLOW = 5.0
-"""Seconds that no line may take."""
+"""Seconds of the processor that no line may take."""
 
 
 class Broken(AssertionError):
@@ -121,9 +121,9 @@ class Fuzzed:
         self.delivered.clear()
         self._enforcer.allowed.clear()
         self.counts[kind] += 1
-        started = time.monotonic()
+        started = time.thread_time()
         yield
-        if time.monotonic() - started > SLOW:
+        if time.thread_time() - started > SLOW:
             raise Broken("took too long", line)
 
 

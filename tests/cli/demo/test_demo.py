@@ -21,7 +21,6 @@ from pktui.settings import Paths
 DEMO = [sys.executable, "-m", "pktui", "demo"]
 
 
-@pytest.mark.timeout(300)
 def test_the_whole_story_comes_true(paths: Paths, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -41,7 +40,6 @@ def test_the_whole_story_comes_true(paths: Paths, tmp_path: Path) -> None:
     assert not paths.data_dir.exists()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("sign", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_story_that_is_broken_off_leaves_nothing(
     sign: signal.Signals, status: int, tmp_path: Path
@@ -104,7 +102,6 @@ def test_the_demo_for_a_person_needs_a_terminal() -> None:
     assert ended.stderr.startswith("pktui: the console needs a terminal")
 
 
-@pytest.mark.timeout(120)
 def test_the_agent_goes_on_through_denials_until_its_input_ends(tmp_path: Path) -> None:
     scenes = [
         Scene("reading", "looking round", (step("list_files"), step("rotate_keys"))),

@@ -18,6 +18,7 @@ from pktui.settings import Paths
 from tests.gateway.http.served import Served, sdk_over_http, served, write_policy, write_servers
 
 SDK = Path(__file__).parents[2] / "support" / "sdk_server.py"
+pytestmark = pytest.mark.usefixtures("_patient_discovery")
 ERAS = ["legacy", "auto", "2026-07-28"]
 BACKENDS = ["url", "command"]
 RULES = {"remove": {"action": "deny", "reason": "Nothing is removed here."}}

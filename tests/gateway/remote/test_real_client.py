@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pktui.settings import Paths
 
 SERVER = Path(__file__).parents[2] / "support" / "sdk_http.py"
+pytestmark = pytest.mark.usefixtures("_patient_discovery")
 ERAS = ["legacy", "auto", "2026-07-28"]
 
 

@@ -31,7 +31,6 @@ def _service_ends(paths: Paths) -> Iterator[None]:
     client.close()
 
 
-@pytest.mark.timeout(120)
 def test_a_cold_memory_answers_and_keeps_what_it_is_told(paths: Paths) -> None:
     with RunningGateway("memory") as gateway:
         assert gateway.ask("initialize", 0, **INFO)["result"]["serverInfo"]["name"]
@@ -59,7 +58,6 @@ def test_a_cold_memory_answers_and_keeps_what_it_is_told(paths: Paths) -> None:
     assert session.agent == "tester"
 
 
-@pytest.mark.timeout(120)
 def test_under_a_policy_that_allows_all_every_tool_is_listed(paths: Paths) -> None:
     file = paths.policy_file("memory")
     file.parent.mkdir(parents=True)

@@ -11,10 +11,9 @@ from pktui.memory.embed.threads import half_the_processors
 torch: Any = pytest.importorskip("torch")
 halves: Any = pytest.importorskip("pktui.memory.embed.halves")
 
-pytestmark = [
-    pytest.mark.timeout(180),
-    pytest.mark.skipif(not halves.halves_pay(), reason="the processor does not multiply halves"),
-]
+pytestmark = pytest.mark.skipif(
+    not halves.halves_pay(), reason="the processor does not multiply halves"
+)
 
 
 @pytest.fixture

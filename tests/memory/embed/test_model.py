@@ -16,8 +16,6 @@ from tests.memory.store.conftest import ADA, embed_all, log
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture(scope="module")
 def embedder() -> Embedder:

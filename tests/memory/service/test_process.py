@@ -54,7 +54,6 @@ def wait_for_the_end_of(pid: int) -> None:
     raise AssertionError(f"process {pid} is still there")
 
 
-@pytest.mark.timeout(300)
 def test_a_killed_service_comes_back_with_every_message_once(
     paths: Paths, client: MemoryClient
 ) -> None:
@@ -95,7 +94,6 @@ def test_a_killed_service_comes_back_with_every_message_once(
     assert client.status().vectors >= len(kept) + 1
 
 
-@pytest.mark.timeout(300)
 def test_a_second_service_is_refused_and_sigterm_ends_the_first_in_good_order(paths: Paths) -> None:
     command = [sys.executable, "-W", "error::ResourceWarning", "-m", "pktui", "memory", "serve"]
     first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

@@ -61,7 +61,6 @@ def services(paths: Paths) -> Iterator[SmallServices]:
     made.end()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("end", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 0)])
 def test_ten_clients_lose_nothing_when_the_service_is_ended(
     paths: Paths, services: SmallServices, end: signal.Signals, status: int

@@ -130,7 +130,6 @@ def test_a_service_that_is_not_there_is_named(here: Paths) -> None:
     client.close()
 
 
-@pytest.mark.timeout(120)
 def test_a_gateway_carries_calls_to_it(here: Paths) -> None:
     with RunningGateway("memory") as gateway:
         gateway.call("start_logging_session", 1, name="through the gateway")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pktui.settings import Paths
 
 
+@pytest.mark.usefixtures("_patient_discovery")
 @pytest.mark.parametrize(("mode", "version"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
 async def test_a_client_lists_and_calls_the_tools(served: Paths, mode: str, version: str) -> None:
     who = Identity("mcp client", f"grant ü {mode}", "/home/ada")
