@@ -153,10 +153,12 @@ class Enforcer:
 
     def saw(
         self, definitions: Sequence[Mapping[str, Any]], *, cursor: str = "", next_cursor: str = ""
-    ) -> None:
+    ) -> str:
         """Take note of a page of listed tools; their first definitions are pinned.
 
         `cursor` is what the page was asked for with, `next_cursor` what the next one will be.
+        Returns why the page may not be shown, empty where it may: a definition that is not on
+        record could not be told from the one that was accepted.
         """
         try:
             seen = self._pins.saw(
@@ -167,11 +169,16 @@ class Enforcer:
             )
             flagged = {tool.name: tool.flags for tool in seen if tool.flags}
             written = self._policy.saw(definitions, complete=not next_cursor, flagged=flagged)
+        except LedgerError as error:
+            why = f"the tools of {self._server} are not on record: {error}"
+            self._log(why)
+            return why
         except PktuiError as error:
-            self._log(f"the tools of {self._server} are not on record: {error}")
-            return
+            self._log(f"{self._server} has no policy yet: {error}")
+            return ""
         if written is not None:
             self._log(f"{self._server} had no policy; a recommended one is now in {written}")
+        return ""
 
     def left(self, session: str) -> None:
         """End what was allowed until this connection ends."""

@@ -177,17 +177,20 @@ class Returns:
 
     def _filtered(self, line: bytes, waiting: Waiting | None) -> bytes:
         """Return the line without hidden tools; an answer to nothing known is looked at too."""
+        request_id = waiting.id_text if waiting is not None else jsonrpc.NULL
         try:
             listing = read_listing(line)
         except Doubtful as doubt:
             why = f"the server's list of tools cannot be read without doubt: {doubt}"
             self._wiring.log(why)
-            request_id = waiting.id_text if waiting is not None else jsonrpc.NULL
             return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
         if listing is None:
             return line
         cursor = waiting.cursor if waiting is not None else ""
-        self._enforcer.saw(listing.definitions, cursor=cursor, next_cursor=listing.next_cursor)
+        saw = self._enforcer.saw
+        why = saw(listing.definitions, cursor=cursor, next_cursor=listing.next_cursor)
+        if why:
+            return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
         modern = waiting is not None and waiting.modern
         return listing.without(self._enforcer.hidden, modern=modern) or line
 

@@ -45,6 +45,18 @@ def test_all_pages_of_the_first_list_are_pinned_and_later_tools_are_new(wired: W
     }  # fmt: skip
 
 
+def test_a_list_that_cannot_be_put_on_record_does_not_pass(wired: Wired) -> None:
+    listed(wired, READ)
+    file = wired.house.ledger.path
+    away = file.rename(file.with_name("away"))
+    listed(wired, EVIL)
+    reply = json.loads(wired.client.lines[-1])
+    assert "the tools of demo are not on record" in reply["error"]["message"]
+    away.rename(file)
+    listed(wired, EVIL)
+    assert changed(wired.house)
+
+
 @pytest.mark.parametrize(
     "change",
     [
