@@ -19,7 +19,7 @@ from pktui.gateway.servers.entries import ServerEntry
 if TYPE_CHECKING:
     from pktui.gateway.pipes.lines import TooLong
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 LIMIT = 64 * 1024
 MODERN = {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}
 
