@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pktui.cli.app import run
+from pktui.ledger.approvals import hash_of_shown
+from pktui.ledger.canonical import args_hash
 from pktui.ledger.ledger import Ledger
-from pktui.ledger.records import Caller
+from pktui.ledger.records import Caller, NewApproval, now_us
+from pktui.ledger.standing import Wider
 from pktui.policy.document import load_policy
+from pktui.settings import make_private_directory
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -45,6 +50,11 @@ def write(path: Path, **members: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"version": "1", "default": "deny"} | members))
     return path
+
+
+def add_server(paths: Paths, name: str) -> None:
+    make_private_directory(paths.config_dir)
+    paths.servers_file.write_text(json.dumps({"mcpServers": {name: {"command": "true"}}}))
 
 
 def test_init_asks_a_server_and_writes_a_rule_for_each_tool(paths: Paths, say: Say) -> None:
@@ -139,6 +149,24 @@ def test_set_starts_the_memorys_policy_from_the_shipped_one(paths: Paths, say: S
     assert load_policy(paths.policy_file("memory")).hides("delete_knowledge")
 
 
+def test_set_with_dry_run_makes_no_policy(paths: Paths, say: Say) -> None:
+    add_server(paths, "files")
+    for server in ("memory", "files"):
+        status, out, err = say("set", server, "get_session", "deny", "--dry-run")
+        assert (status, err) == (0, f"Not written: {paths.policy_file(server)}\n")
+        assert '"get_session": { "action": "deny" }' in out
+        assert not paths.policy_file(server).exists()
+
+
+def test_set_tells_what_a_policy_it_begins_does_with_the_rest(paths: Paths, say: Say) -> None:
+    add_server(paths, "files")
+    _, _, err = say("set", "files", "write_file", "deny")
+    assert "any other tool asks a person" in err
+    assert "pktui policy init files --force" in err
+    assert "any other tool" not in say("set", "files", "write_file", "allow")[2]
+    assert "any other tool" not in say("set", "memory", "get_session", "deny")[2]
+
+
 def test_an_unknown_server_is_told_with_the_known_ones(say: Say) -> None:
     status, _, err = say("set", "memroy", "x", "deny")
     assert status == 1
@@ -161,6 +189,44 @@ def test_explain_tells_the_verdict_and_what_led_to_it(paths: Paths, say: Say, us
     assert told["quotas"][0]["remaining"] == "2"
     status, out, _ = say("explain", "memory", "u")
     assert "(default deny)" in out
+
+
+def test_explain_names_the_answer_that_a_call_meets(paths: Paths, say: Say) -> None:
+    write(paths.policy_file("memory"), tools={"t": {"action": "approve"}})
+    caller = Caller("claude-code", "me", "s1", "/home/ada")
+    arguments = {"a": 1}
+    explain = ("explain", "memory", "t", '{"a": 1}', "--grant", "me")
+    with closing(Ledger.open(paths.ledger_file)) as ledger:
+        ledger.catalogue.saw("memory", [{"name": "t", "description": "Do it."}])
+        assert "answer      none yet: a person is asked" in say(*explain)[1]
+
+        asked = ledger.approvals.open(
+            NewApproval(
+                caller=caller, server="memory", tool="t", arguments=arguments,
+                args_hash=args_hash(arguments), expires_us=now_us() + 10**12,
+                definition_hash=ledger.catalogue.tools("memory")[0].hash, rule="/tools/t",
+                reason="Ask.", once=False, call_id="c1",
+            )
+        )  # fmt: skip
+        assert f"approval {asked.id} waits for a person, until" in say(*explain)[1]
+
+        shown = hash_of_shown(asked)
+        _, standing = ledger.standing.allow(asked.id, Wider(10**11), by="me", args_hash=shown)
+        assert f"approval {asked.id} allows it, once, until" in say(*explain)[1]
+        assert ledger.approvals.spend(asked.id)
+
+        assert f"standing approval {standing.id} allows it, until" in say(*explain)[1]
+        other = ("explain", "memory", "t", '{"a": 2}', "--grant", "me", "--json")
+        told = json.loads(say(*other)[1])["answer"]
+        assert (told["id"], told["standing"]) == (standing.id, True)
+        assert json.loads(say(*other[:4], "--json")[1])["answer"] is None
+
+
+def test_explain_tells_that_the_policy_is_not_written_yet(paths: Paths, say: Say) -> None:
+    add_server(paths, "files")
+    status, _, err = say("explain", "files", "t")
+    assert status == 0
+    assert "pktui policy init files" in err
 
 
 def test_explain_refuses_arguments_that_are_no_object(memory: Path, say: Say) -> None:

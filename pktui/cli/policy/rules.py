@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -71,7 +72,9 @@ def show(place: places.Place, json: output.JsonFlag = False) -> None:
 def set_(
     server: places.ServerName,
     tool: Annotated[str, typer.Argument(metavar="TOOL", help="A tool's name, or a glob.")],
-    action: Annotated[Verb, typer.Argument(help="What happens to it.")],
+    action: Annotated[
+        Verb, typer.Argument(metavar="ACTION", help="allow, deny, hide, approve or limit.")
+    ],
     rate: Annotated[
         str, typer.Argument(metavar="N/WINDOW", help="For limit: 10/minute, 5/90, or none.")
     ] = "",
@@ -88,7 +91,8 @@ def set_(
             "a rate goes with limit, and limit needs one",
             f"Write: pktui policy set {server} {tool} limit 10/minute",
         )
-    editor = editor_of(server)
+    begun = not places.policy_file(server).exists()
+    editor = _trial_editor(server) if dry_run and begun else editor_of(server)
     _warn_unknown(server, tool)
     if action != "limit":
         edit = editor.preview_action(tool, action, reason=reason)
@@ -96,7 +100,12 @@ def set_(
         edit = editor.preview_limit(tool, *_read_rate(rate), reason=reason)
     if not dry_run:
         editor.save(edit)
-    _tell(edit, written=not dry_run)
+    _tell(replace(edit, path=places.policy_file(server)), written=not dry_run)
+    if begun and not dry_run and server != places.MEMORY and not places.is_file(server):
+        output.note(
+            f"There was no policy for {server}: with this one, any other tool asks a person. For "
+            f"rules made from its tools, first: pktui policy init {server} --force"
+        )
 
 
 def undo(server: places.ServerName) -> None:
@@ -127,6 +136,14 @@ def editor_of(server: str) -> PolicyEditor:
         find_server(paths, server)
         open_policy(paths, server, None, changed=lambda _digest, _problem: None)
     return PolicyEditor(path, history=undo_directory(paths))
+
+
+def _trial_editor(server: str) -> PolicyEditor:
+    """Return an editor that starts from what would be the server's policy, and makes none."""
+    from pktui.policy.editor import PolicyEditor
+
+    known = places.is_file(server)
+    return PolicyEditor(places.policy_file(server) if known else places.file_in_force(server))
 
 
 def undo_directory(paths: Paths) -> Path:

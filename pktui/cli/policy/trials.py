@@ -14,10 +14,12 @@ import typer
 
 from pktui.cli import output, reach
 from pktui.cli.policy import places
+from pktui.cli.policy.answers import answer_record, answer_words
 from pktui.errors import PolicyError, UsageError
 from pktui.settings import Paths, load_settings
 
 if TYPE_CHECKING:
+    from pktui.cli.policy.answers import Answer
     from pktui.gateway.enforcement.calls import ToolCall
     from pktui.ledger.records import CallRow
     from pktui.policy.document import Policy
@@ -53,20 +55,27 @@ def explain(
     caller = Caller(agent, grant, session, str((project or Path.cwd()).absolute()))
     call = ToolCall("", tool, _read_arguments(arguments), caller)
     path = policy or places.file_in_force(server)
-    verdict = _preview(server, path, call, needed=policy is not None or server == places.MEMORY)
+    needed = policy is not None or server == places.MEMORY
+    verdict, answer = _preview(server, path, call, needed=needed)
     if json:
-        output.json(_as_record(tool, caller.identity, verdict))
+        output.json(_as_record(tool, caller.identity, verdict) | {"answer": answer_record(answer)})
         return
     output.facts(
         (
             ("effect", verdict.effect.value),
             ("rule", verdict.rule),
             ("reason", verdict.reason),
+            ("answer", answer_words(answer) if verdict.effect == "approve" else ""),
             ("retry at", output.moment(verdict.retry_at_us) if verdict.retry_at_us else ""),
             ("counted as", caller.identity),
             ("policy", str(path)),
         )
     )
+    if not path.exists():
+        output.note(
+            "That file is not there yet: a gateway writes it, with rules for the tools that the "
+            f"server lists. To write it now: pktui policy init {server}"
+        )
     output.line()
     output.table(("step", "result"), [(step.name, step.detail) for step in verdict.steps])
     if verdict.usages:
@@ -107,8 +116,10 @@ def replay(
         _replay_calls(loaded, calls)
 
 
-def _preview(server: str, path: Path, call: ToolCall, *, needed: bool) -> Verdict:
-    """Ask the Enforcer itself; without a ledger nothing was counted or pinned yet."""
+def _preview(
+    server: str, path: Path, call: ToolCall, *, needed: bool
+) -> tuple[Verdict, Answer | None]:
+    """Ask the Enforcer itself; without a ledger nothing was counted, pinned or answered yet."""
     from pktui.gateway.enforcement.policies import ServerPolicy
 
     followed = ServerPolicy(server, path, needed=needed, changed=lambda _digest, _problem: None)
@@ -119,14 +130,15 @@ def _preview(server: str, path: Path, call: ToolCall, *, needed: bool) -> Verdic
         settings = load_settings(Paths.from_environment()).approvals
         with reach.ledger() as ledger:
             enforcer = Enforcer(ledger, followed, settings, server, clock=now_us, log=output.note)
-            return enforcer.preview(call)
+            verdict = enforcer.preview(call)
+            return verdict, enforcer.answer(call, verdict)
     from pktui.policy.evaluate import Call, evaluate
     from pktui.policy.windows import MemoryQuota
 
     if followed.current() is None and followed.problem is not None:
         raise followed.problem
     subject = Call(server, call.tool, call.arguments, call.caller.identity, call.caller.session)
-    return evaluate(followed.current(), subject, MemoryQuota(lambda: 0), trace=True)
+    return evaluate(followed.current(), subject, MemoryQuota(lambda: 0), trace=True), None
 
 
 def _read_arguments(text: str) -> dict[str, Any]:

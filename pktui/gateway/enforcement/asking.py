@@ -66,9 +66,7 @@ class Asking:
         is none, a standing approval answers.
         """
         digest = args_hash(call.arguments)
-        found = self._approvals.find(call.caller.identity, self._server, call.tool, digest)
-        if found is not None and not self._stands(found):
-            found = None
+        found = self._found(call, digest)
         if found is not None and not self._given_for(found):
             self._approvals.void(found.id)
             found = None
@@ -81,6 +79,16 @@ class Asking:
         if found is None and self._approvals.crowded(call.caller.identity):
             return None
         return found or self._open(call, verdict, digest)
+
+    def answer(self, call: ToolCall, verdict: Verdict) -> Approval | StandingApproval | None:
+        """Return what `ask` would, but None where it would open a question; changes nothing."""
+        digest = args_hash(call.arguments)
+        found = self._found(call, digest)
+        if found is not None and not self._given_for(found):
+            found = None
+        if found is not None and found.status != "pending":
+            return found
+        return self._standing(call, verdict, digest) or found
 
     def again(
         self, call: ToolCall, verdict: Verdict, held: Approval | None
@@ -110,6 +118,11 @@ class Asking:
         """Take a question back, unless it has been answered and used."""
         if approval is not None:
             self._approvals.withdraw(approval.id)
+
+    def _found(self, call: ToolCall, digest: str) -> Approval | None:
+        """Return the identical call's approval that is still good."""
+        found = self._approvals.find(call.caller.identity, self._server, call.tool, digest)
+        return found if found is not None and self._stands(found) else None
 
     def _open(self, call: ToolCall, verdict: Verdict, digest: str) -> Approval:
         return self._approvals.open(

@@ -197,6 +197,13 @@ class Enforcer:
         """Return the verdict with every step that led to it; nothing is counted or recorded."""
         return self._evaluate(call, self._refresh(), LedgerQuota(self._ledger), trace=True)
 
+    def answer(self, call: ToolCall, verdict: Verdict) -> Approval | StandingApproval | None:
+        """Return the answer or the open question that a previewed call meets; changes nothing.
+
+        None: no person is needed, or one is asked anew.
+        """
+        return self._asking.answer(call, verdict) if verdict.effect is Effect.APPROVE else None
+
     def state(self) -> object:
         """Return what changes whenever a held call may have got its answer."""
         policy = self._policy.current()
