@@ -46,14 +46,18 @@ def tail(
     if not follow and not reach.used_before():
         output.note("Nothing is on record yet.")
         return
+    found = False
     with reach.ledger() as ledger:
         for record in _records(ledger, wanted, number, follow=follow):
+            found = True
             if json:
                 output.json_line(record)
             else:
                 output.line(_line(record))
             if follow:
                 sys.stdout.flush()
+    if wanted is not None and not found:
+        output.note("No call matches.")
 
 
 @audit_app.command()
@@ -127,11 +131,13 @@ def anchor(json: output.JsonFlag = False) -> None:
 def prune(
     keep_days: Annotated[
         float | None,
-        typer.Option(min=0, metavar="DAYS", help="What is older goes; else as set."),
+        typer.Option(min=0, metavar="DAYS", help="What is older goes, 0: nothing; else as set."),
     ] = None,
     max_megabytes: Annotated[
         float | None,
-        typer.Option(min=0, metavar="MB", help="The oldest go above this size; else as set."),
+        typer.Option(
+            min=0, metavar="MB", help="The oldest go above this size, 0: none; else as set."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

@@ -148,7 +148,8 @@ def servers(paths: Paths) -> Iterator[Check]:
         try:
             entry = prepared(written, os.environ)
         except PktuiError as error:
-            yield Check(f"server {written.name}", "warn", error.what, error.cure)
+            found = error.what.removeprefix(f"server {written.name}: ")
+            yield Check(f"server {written.name}", "warn", found, error.cure)
             continue
         if entry.command and shutil.which(entry.command, path=entry.env.get("PATH")) is None:
             cure = f"Install it, or mend its entry in {paths.servers_file}"

@@ -40,6 +40,13 @@ def ledger(paths: Paths) -> Iterator[Ledger]:
     opened.close()
 
 
+def test_a_query_that_no_call_matches_says_so(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["audit", "tail", "tool:nothing_of_the_kind"]) == 0
+    assert capsys.readouterr() == ("", "No call matches.\n")
+
+
 def test_nothing_is_on_record_before_the_first_use(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,15 @@ def test_an_export_goes_to_a_private_file_and_verifies(
     )
 
 
+def test_an_export_that_cannot_be_written_names_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "nowhere" / "events.jsonl"
+    assert run(["audit", "export", "-o", str(file)]) == 1
+    told = capsys.readouterr().err
+    assert f"{file} cannot be written: No such file or directory. Name a file in a" in told
+
+
 def test_an_edited_export_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "events.jsonl"
     run(["audit", "export", "-o", str(file)])

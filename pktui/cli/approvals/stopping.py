@@ -15,8 +15,10 @@ def stop(json: output.JsonFlag = False) -> None:
     if json:
         output.json({"stopped": True, "denied": denied, "standing": standing})
         return
-    waited = "1 waiting call was denied" if len(denied) == 1 else f"{len(denied)} waiting denied"
-    output.line(f"everything is stopped: {waited}, and every call is until the release")
+    waited = "1 waiting call was" if len(denied) == 1 else f"{len(denied)} waiting calls were"
+    output.line(
+        f"everything is stopped: {waited} denied, and every call is refused until the release"
+    )
     output.note("Calls that a server works on already go on. Go on with: pktui approvals release")
     if standing:
         hold = (

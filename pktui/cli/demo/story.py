@@ -274,15 +274,15 @@ class Story:
 
     def _wait_for_model(self) -> None:
         started = told = time.monotonic()
+        said = ""
         while not _ready(status := self.person.memory.status()):
             now = time.monotonic()
             expect(status.model_state != "failed", f"the model should load: {status.note}")
             expect(now - started < MODEL_SECONDS, f"the model should be ready by now: {status}")
-            if now - told > _TELL_SECONDS:
-                told = now
-                output.note(
-                    f"  model {status.model_state}, {status.pending_vectors} vectors to make"
-                )
+            news = f"  model {status.model_state}, {status.pending_vectors} vectors to make"
+            if now - told > _TELL_SECONDS and news != said:
+                told, said = now, news
+                output.note(news)
             time.sleep(0.1)
 
 

@@ -17,7 +17,8 @@ def test_a_stop_denies_what_waits_until_the_release(
     ledger: Ledger, waiting: Approval, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["approvals", "stop"]) == 0
-    assert "1 waiting call was denied" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "1 waiting call was denied, and every call is refused until the release" in told
     assert ledger.approvals.stopped()
     assert ledger.approvals.pending() == ()
     assert run(["approvals", "list"]) == 0
