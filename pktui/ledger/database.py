@@ -76,6 +76,7 @@ class Database:
         self._writer = 0
         """The thread whose transaction is under way, 0 where none is."""
         self._broken = False
+        self._claimed = False
         self._files = tuple((file, _file_identity(file)) for file in _parts(path))
         self._looked = 0.0
 
@@ -114,6 +115,34 @@ class Database:
         and rolls everything back when it ends in an exception.
         """
         return self._lock if self._writer == threading.get_ident() else self
+
+    def claim(self) -> bool:
+        """Begin the next transaction of this thread now; False, at once, where it had to wait.
+
+        Keeps the connection to this thread until `let_go`, which takes back what was not used.
+        """
+        if self._writer == threading.get_ident() or not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self._connection.execute("PRAGMA busy_timeout=0")
+            try:
+                self._begin()
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
+        except (LedgerUnavailable, sqlite3.Error):
+            self._lock.release()
+            return False
+        self._claimed = True
+        return True
+
+    def let_go(self) -> None:
+        """Let others have the connection that was claimed."""
+        try:
+            if self._claimed:
+                self._claimed = False
+                self._finish(commit=False)
+        finally:
+            self._lock.release()
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -160,6 +189,9 @@ class Database:
             self._connection.close()
 
     def _begin(self) -> None:
+        if self._claimed:
+            self._claimed = False
+            return
         if self.read_only:
             raise LedgerUnavailable(
                 f"the ledger {self.path} was opened to be read only",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -141,6 +142,20 @@ class Ledger:
         Takes the write lock at its start (`BEGIN IMMEDIATE`); may be nested.
         """
         return self._database.transaction()
+
+    @contextmanager
+    def at_once(self) -> Iterator[bool]:
+        """Use as `with ledger.at_once() as mine:` where nothing may wait for others.
+
+        Where it is true, the first transaction inside begins without a wait, for its place was
+        taken. Where it is false another thread or process writes just now: do it elsewhere.
+        """
+        mine = self._database.claim()
+        try:
+            yield mine
+        finally:
+            if mine:
+                self._database.let_go()
 
     def data_version(self) -> int:
         """Return a number that differs from the last one once another connection has written."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,10 @@ class Desk:
             self._ledger.close()
         except LedgerError as problem:
             self._log(f"the end of this gateway is not on record: {problem}")
+
+    def at_once(self) -> AbstractContextManager[bool]:
+        """Tell, as a context, whether what is decided inside need not wait for the ledger."""
+        return self._ledger.at_once()
 
     def named(self, agent: str) -> None:
         """Note the client's name."""

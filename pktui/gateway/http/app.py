@@ -150,7 +150,7 @@ class McpEndpoint:
     async def _refuse(self, asked: Asked, refused: jsonrpc.Refused, body: bytes) -> None:
         """Record a message that is not acceptable, and answer it."""
         caller = asked.floor.caller(asked.grant, "")
-        await self._hub.work.run(asked.floor.desk.enforcer.refused, caller, refused, body)
+        await self._hub.work.write(asked.floor.desk.enforcer.refused, caller, refused, body)
         line = jsonrpc.error_line(refused.code, refused.why, refused.request_id)
         await asked.reply.message(HTTPStatus.BAD_REQUEST, line)
 

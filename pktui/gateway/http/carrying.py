@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from pktui.gateway.http.outbox import Outbox
 from pktui.gateway.http.outward.broken import ExchangeFailed
 from pktui.gateway.http.protocol import JSON
-from pktui.gateway.http.work import LARGE
 from pktui.gateway.messages import headers as names
 from pktui.gateway.messages.sse import Event, EventCutter
 from pktui.gateway.pipes.lines import HEAD, TooLong
@@ -24,6 +23,14 @@ if TYPE_CHECKING:
     from pktui.gateway.messages.jsonrpc import Message
 
 
+class _Head(msgspec.Struct):
+    id: Any = None
+    method: Any = None
+
+
+_HEAD: Final = msgspec.json.Decoder(_Head)
+
+
 class Carrying:
     """One HTTP request of a client; `message` is what was posted, None where nothing was."""
 
@@ -32,6 +39,8 @@ class Carrying:
         self._asked = asked
         self._reply = asked.reply
         self._work = asked.work
+        self._desk = asked.floor.desk
+        self._called = message is not None and message.method == "tools/call"
         self._outbox = Outbox(asked.work.loop)
         self._resumable = False
         session = asked.session
@@ -76,10 +85,7 @@ class Carrying:
 
     async def _police(self, line: bytes | TooLong) -> list[bytes]:
         """Give the relay a message of the server; return what the client gets of it."""
-        if isinstance(line, TooLong) or len(line) <= LARGE:
-            self._relay.from_server(line)
-        else:
-            await self._work.run(self._relay.from_server, line)
+        await self._look_at(line)
         lines = []
         while (item := self._outbox.take()) is not None:
             if item.to == "client":
@@ -87,6 +93,16 @@ class Carrying:
             else:
                 await self._send_back(item.line)
         return lines
+
+    async def _look_at(self, line: bytes | TooLong) -> None:
+        """Let no notification wait for the ledger, and no long line keep the event loop."""
+        relay, head = self._relay, _Head() if isinstance(line, TooLong) else _head(line)
+        if head.method and head.id is None:
+            await self._work.run(relay.from_server, line)
+        elif self._called and not head.method and not isinstance(line, TooLong):
+            await self._work.decide(self._desk, relay.from_server, line, size=len(line))
+        else:
+            await self._work.write(relay.from_server, line)
 
     async def _send_back(self, line: bytes) -> None:
         """Send the server an answer that the relay gave in the client's place."""
@@ -97,3 +113,10 @@ class Carrying:
                 return
         except ExchangeFailed as error:
             self._asked.floor.log(self._far.lost(error))
+
+
+def _head(line: bytes) -> _Head:
+    try:
+        return _HEAD.decode(line)
+    except (msgspec.MsgspecError, RecursionError):
+        return _Head()

@@ -55,6 +55,8 @@ class Floor:
         self._new_id = call_ids(self.desk.token)
         self._salt = os.urandom(16)
         self._stateless: dict[str, Caller] = {}
+        self.departed: list[str] = []
+        """The connections of stateless clients that are not remembered any more."""
 
     def pending(self, grant: Grant, scope: str) -> Pending:
         """Return what waits on a connection of its own, named `scope`.
@@ -75,7 +77,7 @@ class Floor:
     def _remember(self, caller: Caller) -> Caller:
         """Keep a stateless client; the oldest of too many leaves."""
         if len(self._stateless) >= _STATELESS:
-            self.desk.enforcer.left(self._stateless.pop(next(iter(self._stateless))).session)
+            self.departed.append(self._stateless.pop(next(iter(self._stateless))).session)
         self._stateless[caller.session] = caller
         return caller
 
@@ -99,6 +101,11 @@ class Floor:
         )
         return Relay(self.desk.enforcer, caller, wiring, self.limits, pending)
 
+    def end_departed(self) -> None:
+        """End what was allowed until they left."""
+        while self.departed:
+            self.desk.enforcer.left(self.departed.pop())
+
     def release_held(self) -> None:
         """Answer every held call: the gateway ends."""
         for held, decision in self._holder.withdraw_all():
@@ -106,6 +113,7 @@ class Floor:
 
     def close(self) -> None:
         """Close the ledger and the policy; everybody has left."""
+        self.end_departed()
         for session in self._stateless:
             self.desk.enforcer.left(session)
         self.desk.__exit__(None, None, None)

@@ -170,7 +170,10 @@ class Hub:
         """End what was allowed until sessions end that have ended."""
         for session in self.sessions.ended():
             left = session.floor.desk.enforcer.left
-            await self.work.run(left, session.caller.session)
+            await self.work.write(left, session.caller.session)
+        for floor in self._opened():
+            if floor.departed:
+                await self.work.write(floor.end_departed)
 
     async def _end_revoked(self) -> None:
         if not self._under_way:
@@ -188,7 +191,7 @@ class Hub:
         """Take nothing more; answer held calls, end streams, give the other requests their time."""
         self._stopping = True
         for floor in self._opened():
-            await self.work.run(floor.release_held)
+            await self.work.write(floor.release_held)
         for task, (_, endless) in tuple(self._under_way.items()):
             if endless:
                 task.cancel()
@@ -205,7 +208,7 @@ class Hub:
             self.sessions.forget(session)
         await self._tell_left()
         for floor in self._opened():
-            await self.work.run(floor.close)
+            await self.work.write(floor.close)
         self.work.end()
 
     def _opened(self) -> list[Floor]:

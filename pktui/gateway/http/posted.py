@@ -22,9 +22,9 @@ from pktui.gateway.http.protocol import (
     passed_on,
     prompt,
     status_of,
+    writes,
 )
 from pktui.gateway.http.sessions import Session
-from pktui.gateway.http.work import LARGE
 from pktui.gateway.messages import headers as names
 from pktui.gateway.messages import jsonrpc
 
@@ -71,16 +71,20 @@ class Posted(Carrying):
         if session is not None and message.kind == "request":
             session.enter(message, self)
         try:
-            if len(message.raw) <= LARGE:
-                self._relay.take(message)
-            else:
-                await self._work.run(self._relay.take, message)
+            await self._take(message)
             await (self._answer() if message.kind == "request" else self._acknowledge())
         finally:
             if session is not None and key is not None:
                 session.leave(key, self)
             if key is not None and not self._reply.ended and not self._resumable:
                 self._work.soon(self._relay.cancel, key)
+
+    async def _take(self, message: Message) -> None:
+        if not writes(message):
+            self._relay.take(message)
+        else:
+            size = len(message.raw)
+            await self._work.decide(self._desk, self._relay.take, message, size=size)
 
     async def _answer(self) -> None:
         while True:
@@ -180,7 +184,7 @@ class Posted(Carrying):
             return
         lines = await self._police(body)
         if self._message.id is not None and self._pending.in_flight.waits_for(self._message.id):
-            await self._work.run(self._relay.close, self._message.id, "error")
+            await self._work.write(self._relay.close, self._message.id, "error")
         if lines:
             await self._reply.message(answer.status, lines[-1], passed_back(answer))
         elif self._message.kind == "request":
@@ -206,7 +210,7 @@ class Posted(Carrying):
         request_id = jsonrpc.NULL
         if message.kind == "request" and message.id is not None:
             request_id = message.id_text
-            await self._work.run(self._relay.close, message.id, "lost")
+            await self._work.write(self._relay.close, message.id, "lost")
         line = jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
         await self._reply.message(status, line)
 

@@ -38,6 +38,8 @@ _PASSED_ON: Final = frozenset(
     name.lower() for name in ("accept", *_ROUTING, "traceparent", "tracestate")
 )
 _OF_SESSIONS: Final = frozenset({names.SESSION.lower(), names.LAST_EVENT.lower()})
+_RECORDED: Final = frozenset({"tools/call", "notifications/cancelled"})
+"""Notifications that leave a trace: a call that is none, and the end of one."""
 _PARAM: Final = names.PARAM_PREFIX.lower()
 _STATUSES: Final[Mapping[int, HTTPStatus]] = {
     jsonrpc.PARSE_ERROR: HTTPStatus.BAD_REQUEST,
@@ -76,6 +78,11 @@ def is_modern(headers: Headers, message: Message | None = None) -> bool:
     if message is not None and message.modern:
         return True
     return version is not None and version not in HANDSHAKE_VERSIONS
+
+
+def writes(message: Message) -> bool:
+    """Tell whether taking a client's message writes to the ledger: most that ask nothing do not."""
+    return message.kind == "request" or message.method in _RECORDED
 
 
 def accepts(headers: Headers, kind: str) -> bool:

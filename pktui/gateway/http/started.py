@@ -179,7 +179,7 @@ class StartedServers:
             await asked.reply.bare(HTTPStatus.ACCEPTED)
         else:
             if message.method == "tools/call":
-                tool = await asked.work.run(asked.floor.desk.definition, message.params["name"])
+                tool = await asked.work.write(asked.floor.desk.definition, message.params["name"])
                 check_parameters(asked.headers, message, tool.get("inputSchema"))
             link = await self._lend(asked, message)
             try:

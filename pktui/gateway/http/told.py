@@ -18,6 +18,7 @@ from pktui.gateway.http.protocol import (
     is_modern,
     prompt,
     status_of,
+    writes,
 )
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.streams import Stream
@@ -66,13 +67,24 @@ class Telling:
         if self._message.kind == "request":
             await self._ask()
         else:
-            await self._asked.work.run(self._relay.take, self._message)
+            await self._take()
             if self._stream.finished:
                 line = await self._stream.next(self._stream.attach(), 0)
                 assert line is not None
                 await self._asked.reply.message(HTTPStatus.BAD_REQUEST, line.line)
             else:
                 await self._asked.reply.bare(HTTPStatus.ACCEPTED)
+
+    async def _take(self) -> None:
+        """Have the message decided and sent; servers take what they are sent without a wait."""
+        asked, message = self._asked, self._message
+        if not writes(message):
+            self._relay.take(message)
+        elif message.method == "tools/call":
+            size = len(message.raw)
+            await asked.work.decide(asked.floor.desk, self._relay.take, message, size=size)
+        else:
+            await asked.work.write(self._relay.take, message)
 
     async def _until_taken(self) -> None:
         """Wait for a server that is behind, before anything is decided; raises `Refusal` (503).
@@ -108,7 +120,7 @@ class Telling:
             _keep(session, self._stream)
         reader = self._stream.attach()
         try:
-            await self._asked.work.run(self._relay.take, self._message)
+            await self._take()
             await self._answer(reader)
         finally:
             self._stream.detach(reader)

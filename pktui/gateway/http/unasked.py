@@ -63,7 +63,7 @@ class Unasked(Carrying):
                 ended = 200 <= answer.status < 300 or answer.status == HTTPStatus.NOT_FOUND
                 if session is not None and ended:
                     sessions.forget(session)
-                    await self._work.run(self._relay.close_all, "cancelled")
+                    await self._work.write(self._relay.close_all, "cancelled")
                 await self._bare(answer)
         except ExchangeFailed as error:
             line = jsonrpc.error_line(jsonrpc.SERVER_ERROR, self._far.lost(error), jsonrpc.NULL)

@@ -1,26 +1,39 @@
-"""Threads for what may wait for the disk: deciding, recording, starting servers."""
+"""Threads for what may wait: for the ledger, for the disk, for a server to start."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from contextlib import AbstractContextManager
+from typing import ParamSpec, Protocol, TypeVar
 
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
+_Taken = TypeVar("_Taken")
 _THREADS = 8
 LARGE = 32 * 1024
-"""Bytes from which on a message is looked at beside the event loop. A decision on a smaller one
-takes less than to hand it over; calls wait for each other in the ledger in any case."""
+"""Bytes from which on a message is looked at beside the event loop."""
+
+
+class Claimable(Protocol):
+    """What is written to; a server's desk is."""
+
+    def at_once(self) -> AbstractContextManager[bool]:
+        """Tell, as a context, whether what is done inside need not wait."""
 
 
 class Work:
-    """Runs what blocks beside the event loop."""
+    """Runs what blocks beside the event loop.
+
+    What writes to a ledger has threads of its own: where another process keeps the ledger locked
+    for seconds, everything else goes on.
+    """
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="police")
+        self._writers = ThreadPoolExecutor(_THREADS, thread_name_prefix="police")
+        self._others = ThreadPoolExecutor(_THREADS, thread_name_prefix="work")
 
     async def run(
         self,
@@ -28,15 +41,43 @@ class Work:
         *given: _Given.args,
         **named: _Given.kwargs,
     ) -> _Result:
-        """Run a function and return what it returns."""
-        return await asyncio.wrap_future(self._pool.submit(function, *given, **named))
+        """Run a function that writes to no ledger; return what it returns."""
+        return await asyncio.wrap_future(self._others.submit(function, *given, **named))
+
+    async def write(
+        self,
+        function: Callable[_Given, _Result],
+        *given: _Given.args,
+        **named: _Given.kwargs,
+    ) -> _Result:
+        """Run a function that may wait for a ledger; return what it returns."""
+        return await asyncio.wrap_future(self._writers.submit(function, *given, **named))
+
+    async def decide(
+        self,
+        desk: Claimable,
+        function: Callable[[_Taken], _Result],
+        taken: _Taken,
+        *,
+        size: int,
+    ) -> _Result:
+        """Run a function that writes to the desk's ledger once, on a message of so many bytes.
+
+        A short one is done here where it need not wait: handing it over takes longer.
+        """
+        if size <= LARGE:
+            with desk.at_once() as mine:
+                if mine:
+                    return function(taken)
+        return await self.write(function, taken)
 
     def soon(
         self, function: Callable[_Given, object], *given: _Given.args, **named: _Given.kwargs
     ) -> None:
-        """Run a function that nobody waits for."""
-        self._pool.submit(function, *given, **named)
+        """Run a function that nobody waits for, and that may wait for a ledger."""
+        self._writers.submit(function, *given, **named)
 
     def end(self) -> None:
         """Wait for what runs, and take nothing more."""
-        self._pool.shutdown()
+        self._others.shutdown()
+        self._writers.shutdown()

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 from mcp import Client, MCPError
+from mcp.client import session
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult, Implementation
 
@@ -56,7 +57,11 @@ def said(result: Any) -> str:
 
 @pytest.mark.parametrize("server", BACKENDS)
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_whole_visit(running: Served, server: str, era: str) -> None:
+async def test_a_whole_visit(
+    running: Served, server: str, era: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is patient: a server that starts slowly is not taken for one of the old era."""
+    monkeypatch.setattr(session, "DISCOVER_TIMEOUT_SECONDS", 60)
     steps: list[float] = []
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
