@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from pktui import __version__
 from pktui.cli import output
+from pktui.cli.group import Group
 from pktui.errors import PktuiError, UsageError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -51,7 +52,7 @@ def load(room: Room) -> Any:
     host = typer.Typer(add_completion=False, rich_markup_mode=None)
     host.callback()(_nothing)
     if isinstance(made, typer.Typer):
-        host.add_typer(made, name=room.name, help=room.help, no_args_is_help=True)
+        host.add_typer(made, name=room.name, help=room.help, no_args_is_help=True, cls=Group)
     else:
         settings = {"allow_extra_args": True, "ignore_unknown_options": True}
         relayed = made is gateway

@@ -45,6 +45,19 @@ def test_help_lists_every_command_with_its_line(capsys: pytest.CaptureFixture[st
         assert room.help in shown
 
 
+@pytest.mark.parametrize(
+    "group", ["sessions", "policy", "approvals", "approvals standing", "audit", "servers"]
+)
+def test_help_of_a_group_cuts_no_sentence(
+    group: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.run([*group.split(), "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "..." not in shown.replace("[ARGS]...", "")
+    assert all(len(line) <= 80 for line in shown.splitlines())
+
+
 def test_version_is_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["--version"]) == 0
     assert capsys.readouterr() == (f"pktui {__version__}\n", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from pktui.cli.approvals import deciding, pin, queue, standing, stopping
+from pktui.cli.group import Group
 
 approvals_app = typer.Typer()
 approvals_app.command("list")(queue.list_)
@@ -16,9 +17,14 @@ approvals_app.add_typer(
     name="standing",
     help="Answers that stand: list them, revoke them.",
     no_args_is_help=True,
+    cls=Group,
 )
 approvals_app.command("stop")(stopping.stop)
 approvals_app.command("release")(stopping.release)
 approvals_app.add_typer(
-    pin.pin_app, name="pin", help="The PIN that is asked for on deciding.", no_args_is_help=True
+    pin.pin_app,
+    name="pin",
+    help="The PIN that is asked for on deciding.",
+    no_args_is_help=True,
+    cls=Group,
 )
