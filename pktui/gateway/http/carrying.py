@@ -44,6 +44,7 @@ class Carrying:
         self._outbox = Outbox(asked.work.loop)
         self._resumable = False
         session = asked.session
+        self._in_session = session is not None
         if session is not None:
             self._caller, self._pending = session.caller, session.pending
         else:
@@ -69,9 +70,13 @@ class Carrying:
                 await self._pass(event)
 
     async def _pass(self, event: Event) -> None:
-        """Pass on an event; what carries no message, or none for the client, keeps its id."""
+        """Pass on an event; what carries no message, or none for the client, keeps its id.
+
+        To go on after an event is for the client of its session alone, so that others have no ids.
+        """
+        event_id = event.id if self._in_session else None
         self._resumable = self._resumable or (
-            event.id is not None and self._asked.session is not None
+            event_id is not None and self._asked.session is not None
         )
         lines: list[bytes] = []
         if event.too_large:
@@ -80,8 +85,8 @@ class Carrying:
             lines = await self._police(event.data)
         for line in lines[:-1]:
             await self._reply.event(line)
-        if lines or event.id is not None or event.retry_ms is not None:
-            await self._reply.event(lines[-1] if lines else b"", event.id, event.retry_ms)
+        if lines or event_id is not None or event.retry_ms is not None:
+            await self._reply.event(lines[-1] if lines else b"", event_id, event.retry_ms)
 
     async def _police(self, line: bytes | TooLong) -> list[bytes]:
         """Give the relay a message of the server; return what the client gets of it."""

@@ -172,7 +172,8 @@ class Posted(Carrying):
             return False
         session = Session(given, asked.grant, asked.floor, self._caller, self._pending)
         self._work.soon(asked.floor.desk.named, self._caller.agent)
-        return self._sessions.add(session)
+        self._in_session = self._sessions.add(session)
+        return self._in_session
 
     async def _single(self, answer: Answer) -> None:
         """Pass on an answer that came as one JSON message."""

@@ -9,6 +9,8 @@ from pktui.gateway.http.carrying import Carrying
 from pktui.gateway.http.far import KEPT_BACK, media_type, passed_back
 from pktui.gateway.http.outward.broken import ExchangeFailed
 from pktui.gateway.http.protocol import EVENTS, passed_on
+from pktui.gateway.http.refusal import Refusal
+from pktui.gateway.messages import headers as names
 from pktui.gateway.messages import jsonrpc
 
 if TYPE_CHECKING:
@@ -25,7 +27,14 @@ class Unasked(Carrying):
         super().__init__(far, asked, None)
 
     async def listen(self) -> None:
-        """Open the stream for what the server says unasked, or go on with a broken one."""
+        """Open the stream for what the server says unasked, or go on with a broken one.
+
+        Raises `Refusal` (400) for one of no session: the server would tell any of pktui's clients
+        what was meant for another.
+        """
+        if self._asked.session is None and names.LAST_EVENT in self._asked.headers:
+            why = f"{names.LAST_EVENT} needs the {names.SESSION} that the stream belongs to"
+            raise Refusal(HTTPStatus.BAD_REQUEST, why)
         try:
             async with self._far.open(
                 "GET", dict(passed_on(self._asked.headers, modern=False))

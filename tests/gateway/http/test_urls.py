@@ -171,6 +171,32 @@ def test_events_keep_their_ids_and_the_time_to_wait(running: Served, far: FarSer
     assert "retry: 50" in reply.text
 
 
+def test_a_stream_of_no_session_cannot_be_gone_on_from(running: Served, far: FarServer) -> None:
+    asked_before = len(far.asked)
+    headers = running.headers() | {"last-event-id": "7"}
+    refused = running.client.get(running.url("/mcp/far"), headers=headers)
+    assert (refused.status_code, len(far.asked)) == (400, asked_before)
+    assert "Mcp-Session-Id" in refused.json()["error"]["message"]
+
+
+def test_events_of_no_session_have_no_ids(running: Served, far: FarServer) -> None:
+    far.script = lambda asked: asked.stream(
+        b"id: 7\ndata:\n\n", event(answer_to(asked.message, OK), id="8")
+    )
+    assert [event_id for event_id, _ in events(call(running))] == [None]
+
+
+def test_the_answer_that_begins_a_session_keeps_its_ids(running: Served, far: FarServer) -> None:
+    def script(asked: Asked) -> None:
+        said = event(answer_to(asked.message, OK), id="1")
+        asked.stream(said, headers={"Mcp-Session-Id": "s-streamed"})
+
+    far.script = script
+    reply = running.send("far", request("initialize", 0, INITIALIZE))
+    assert reply.headers["mcp-session-id"] == "s-streamed"
+    assert [event_id for event_id, _ in events(reply)] == ["1"]
+
+
 def test_an_answer_that_comes_after_a_break_is_on_record(running: Served, far: FarServer) -> None:
     session = running.begin("far")
     far.script = lambda asked: asked.stream(b"id: 7\ndata:\n\n")

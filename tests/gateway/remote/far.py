@@ -60,9 +60,13 @@ class Asked:
         """Answer the JSON-RPC request with a result."""
         self.answer(body=answer_to(self.message, value), headers=headers)
 
-    def stream(self, *events: bytes, end: bool = True) -> None:
+    def stream(
+        self, *events: bytes, end: bool = True, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Answer with a stream of events; without `end` it breaks off."""
         self.handler.send_response(200)
+        for name, value in (headers or {}).items():
+            self.handler.send_header(name, value)
         self.handler.send_header("Content-Type", "text/event-stream; charset=utf-8")
         self.handler.send_header("Transfer-Encoding", "chunked")
         self.handler.end_headers()
