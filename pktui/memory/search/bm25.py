@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pktui.memory.search.corpus import Corpus
 
 Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
+Positions = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
 _SATURATION, _LENGTH = 1.0, 0.3
@@ -59,37 +59,49 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
     living, living_groups = corpus.living, int(np.count_nonzero(corpus.group_lengths))
     documents = np.zeros(size, np.float32)
     by_group = np.zeros(groups, np.float32)
-    found = np.zeros(size, np.uint16)
+    matched, complete = np.zeros(size, np.bool_), np.ones(size, np.bool_)
     scratch = np.zeros(size, np.float32)
     scale = _scale(corpus.words.lengths, living, _SATURATION, _LENGTH)
     group_scale = _scale(corpus.group_lengths, living_groups, _GROUP_SATURATION, _GROUP_LENGTH)
     possible = group_possible = 1e-9
     for term, weight in weights.items():
-        positions, counts = corpus.words.find(term)
+        found, counts = corpus.words.find(term)
+        positions = found.astype(np.intp)  # once: each use of other integers as an index would
+        holding = np.zeros(size, np.bool_)
+        holding[positions] = True
+        matched |= holding
+        complete &= holding
         if not len(positions):
             continue
         rarity = weight * _rarity(living, len(positions))
         possible += rarity
-        found[positions] += 1
-        strengths = rarity * counts / (counts + scale[positions])
+        strengths = _saturated(counts, scale.take(positions), rarity)
         if len(positions) > max(_COMMON * size, _FEW):
             documents[positions] += strengths
         else:
             _spread(corpus, positions, strengths, scratch, documents)
-        in_group = np.bincount(corpus.slots[positions], counts, groups).astype(np.float32)
+        in_group = np.bincount(corpus.slots.take(positions), counts, groups).astype(np.float32)
         group_rarity = weight * _rarity(living_groups, int(np.count_nonzero(in_group)))
         group_possible += group_rarity
-        by_group += group_rarity * in_group / (in_group + group_scale)
+        by_group += _saturated(in_group, group_scale, group_rarity)
     return WordEvidence(
         documents=documents / np.float32(possible),
         groups=by_group / np.float32(group_possible),
-        matched=found > 0,
-        complete=found == len(weights),
+        matched=matched,
+        complete=complete,
     )
 
 
+def _saturated(counts: npt.NDArray[np.uint8] | Floats, scale: Floats, rarity: float) -> Floats:
+    """Return what so many occurrences of a term are worth: the second much less than the first."""
+    strengths = counts + scale
+    np.divide(counts, strengths, out=strengths)
+    strengths *= np.float32(rarity)
+    return strengths
+
+
 def _spread(
-    corpus: Corpus, positions: Ints, strengths: Floats, scratch: Floats, documents: Floats
+    corpus: Corpus, positions: Positions, strengths: Floats, scratch: Floats, documents: Floats
 ) -> None:
     """Add the strength of a term at each position: its own, or what a neighbour lends.
 
@@ -100,19 +112,22 @@ def _spread(
     for links in (corpus.before, corpus.after):
         at, left = positions, strengths
         for share in (_BESIDE, _TWO_AWAY):
-            at = links[at]
-            there = at >= 0
-            at, left = at[there], left[there]
-            scratch[at] = np.maximum(scratch[at], share * left)
+            linked = links.take(at)
+            there = linked >= 0
+            at, left = linked[there].astype(np.intp), left[there]
+            scratch[at] = np.maximum(scratch.take(at), np.float32(share) * left)
             touched.append(at)
     for at in touched:
-        documents[at] += scratch[at]
+        documents[at] += scratch.take(at)
         scratch[at] = 0
 
 
 def _scale(lengths: Floats, living: int, saturation: float, influence: float) -> Floats:
+    """Return what a document's length adds to the count that gives half of the rarity."""
     mean = max(float(lengths.sum()) / max(living, 1), 1.0)
-    return np.asarray(saturation * (1 - influence + influence * lengths / mean), np.float32)
+    scale = lengths * np.float32(saturation * influence / mean)
+    scale += np.float32(saturation * (1 - influence))
+    return scale
 
 
 def _rarity(size: int, holding: int) -> float:

@@ -57,15 +57,15 @@ def both(
     Each part is relative to the best among the allowed, so that none drowns the others; all are
     scaled by how well the query is met at all.
     """
-    slots = corpus.slots
+    slots = corpus.slots.astype(np.intp)
     meaning = np.maximum(cosines, 0)
     session_meaning = np.zeros(corpus.group_count, np.float32)
-    np.maximum.at(session_meaning, slots, np.where(allowed, meaning, 0))
+    np.maximum.at(session_meaning, slots, meaning * allowed)
     parts = [
         (_WORDS, evidence.documents),
         (_MEANING, _with_neighbours(corpus, meaning)),
-        (_SESSION_WORDS, evidence.groups[slots]),
-        (_SESSION_MEANING, session_meaning[slots]),
+        (_SESSION_WORDS, evidence.groups.take(slots)),
+        (_SESSION_MEANING, session_meaning.take(slots)),
     ]
     if spans:
         parts.append((_TIME, _mentioned(corpus, spans)))
@@ -73,11 +73,13 @@ def both(
     for weight, part in parts:
         scores += np.float32(weight / max(_highest(part, allowed), 1e-6)) * part
     met = max(_highest(part, allowed) for part in (evidence.documents, meaning))
-    return scores * np.float32(min(met, 1.0) / sum(weight for weight, _ in parts))
+    scores *= np.float32(min(met, 1.0) / sum(weight for weight, _ in parts))
+    return scores
 
 
 def _highest(part: Floats, allowed: Bools) -> float:
-    return float(np.max(part, initial=0, where=allowed))
+    """Return the highest of what is allowed; none is below 0."""
+    return float(np.max(part * allowed, initial=0))
 
 
 def _mentioned(corpus: Corpus, spans: Sequence[Span]) -> Floats:
@@ -99,12 +101,18 @@ def best_cosines(corpus: Corpus, vector: Vectors) -> Floats:
 
 def _with_neighbours(corpus: Corpus, scores: Floats) -> Floats:
     """Add to each score a part of those up to two before and after it in the session."""
-    padded = np.append(scores, np.float32(0))  # position -1 stands for no neighbour
     total = scores.copy()
     for links in (corpus.before, corpus.after):
-        further = np.append(links, np.int32(-1))[links]
-        total += _BESIDE * padded[links] + _TWO_AWAY * padded[further]
+        linked = links.astype(np.intp)
+        beside = _of_neighbours(scores, linked)
+        total += _BESIDE * beside + _TWO_AWAY * _of_neighbours(beside, linked)
     return total
+
+
+def _of_neighbours(scores: Floats, links: Ints) -> Floats:
+    """Return the score of each position's neighbour, 0 where it has none."""
+    padded = np.append(scores, np.float32(0))
+    return padded.take(links, mode="wrap")  # -1, no neighbour, is the last
 
 
 def best(corpus: Corpus, scores: Floats, allowed: Bools, limit: int) -> Ranked:
