@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pktui.errors import StoreError
 from pktui.memory.embed.chunks import cut_by_characters, cut_by_tokens
+from pktui.memory.embed.freed import keep_freed_memory
 from pktui.memory.embed.threads import half_the_processors
 from pktui.text import one_line
 
@@ -43,6 +44,7 @@ def load_embedder(model: str = "") -> SentenceEmbedder:
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
     # Threads that spin while they wait for each other starve everything else on a small machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     try:
         return SentenceEmbedder(name, _load(source, known=name == PACKAGED))
     except (OSError, RuntimeError, ValueError, ImportError, KeyError) as error:

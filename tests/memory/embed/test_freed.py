@@ -1,0 +1,32 @@
+"""Freed memory is kept where the C library can be told to, and nothing fails where it cannot."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING
+
+from pktui.memory.embed import freed
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_blocks_of_some_megabytes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[int, int] = {}
+
+    class Library:
+        def __init__(self, name: str | None) -> None:
+            assert name is None
+
+        def mallopt(self, parameter: int, value: int) -> int:
+            told[parameter] = value
+            return 1
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    freed.keep_freed_memory()
+    assert told == {-3: 32 << 20, -1: 64 << 20}
+
+
+def test_a_library_without_the_choice_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: object())
+    freed.keep_freed_memory()
