@@ -107,14 +107,17 @@ def update(
 
 @knowledge_app.command()
 def delete(
-    entry: EntryId, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+    entry: EntryId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: output.JsonFlag = False,
 ) -> None:
     """Remove an entry, for good."""
     with reach.memory() as memory:
-        title = one_line(memory.get_entry(entry).title, 60)
+        found = memory.get_entry(entry)
+        title = one_line(found.title, 60)
         output.confirm(f'Remove entry {entry} "{title}" for good?', yes=yes)
         memory.delete_entry(entry)
-    output.note(f"Entry {entry} is gone.")
+    _done(found, f"Entry {entry} is gone.", json=json)
 
 
 @knowledge_app.command("list")

@@ -145,6 +145,7 @@ def reopen(session: SessionId, json: output.JsonFlag = False) -> None:
 def delete(
     session: SessionId,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: output.JsonFlag = False,
 ) -> None:
     """Remove a session with its messages, for good."""
     with reach.memory() as memory:
@@ -155,6 +156,9 @@ def delete(
             yes=yes,
         )
         memory.delete_session(session)
+    if json:
+        output.json(found)
+        return
     output.note(f"Session {session} is gone.")
 
 

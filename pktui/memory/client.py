@@ -340,7 +340,7 @@ class MemoryClient:
     ) -> Reply:
         content = body if isinstance(body, bytes | None) else msgspec.json.encode(body)
         sent = {**self._headers, "Content-Type": "application/json", **(headers or {})}
-        if method in ("POST", "PATCH"):
+        if method != "GET":
             sent[envelope.REQUEST_HEADER] = secrets.token_hex(_KEY_BYTES)
         reply = transport.request(method, target, content, sent)
         if reply.status >= 400 and not (target == "/mcp" and reply.is_json):

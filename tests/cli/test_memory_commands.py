@@ -90,7 +90,7 @@ def test_sessions_end_reopen_and_go(memory: MemoryClient, say: Say) -> None:
     assert data(say("sessions", "reopen", "1", "--json"))["changed"] is False
     status, _, err = say("sessions", "delete", "1")
     assert (status, "Give --yes" in err) == (1, True)
-    assert say("sessions", "delete", "1", "--yes")[0] == 0
+    assert data(say("sessions", "delete", "1", "--yes", "--json"))["id"] == 1
     status, out, err = say("sessions", "show", "1")
     assert (status, out) == (1, "")
     assert err == "pktui: no session has the id 1. List the sessions to see their ids\n"
@@ -133,7 +133,7 @@ def test_knowledge_is_kept_found_changed_and_removed(
     assert (changed["title"], changed["tags"]) == ("Ship", ["ops", "ci"])
     _, out, _ = say("knowledge", "stats")
     assert "ci (1), ops (1)" in out
-    assert say("knowledge", "delete", "1", "--yes")[0] == 0
+    assert data(say("knowledge", "delete", "1", "--yes", "--json"))["title"] == "Ship"
     assert memory.stats().total == 1
 
 

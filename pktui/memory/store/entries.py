@@ -11,6 +11,7 @@ from pktui.errors import InvalidRequest, NotFound
 from pktui.memory.records import Entry, EntryStats, Page, TagCount
 from pktui.memory.store import schema
 from pktui.memory.store.loading import entry_document
+from pktui.memory.store.requests import deletion_mark
 from pktui.memory.times import microseconds
 from pktui.text import one_line
 
@@ -95,18 +96,30 @@ class Entries:
                 state.knowledge.add([entry_document(entry)])
         return entry
 
-    def delete(self, entry_id: int) -> Entry:
-        """Remove an entry and its vectors, for good."""
+    def delete(self, entry_id: int, request: str) -> None:
+        """Remove an entry and its vectors, for good.
+
+        A request that was carried out already changes nothing.
+        """
         state = self._state
         with state.writing:
-            entry = self.get(entry_id)
-            state.keep_marks()
+            if self._deleted_by(request) == entry_id:
+                return
+            self.get(entry_id)
+            mark = deletion_mark("deleted entry", request, entry_id) if request else ""
+            state.keep_marks(mark)
             state.entries_table.delete(f"id = {entry_id}")
             with state.lock:
                 del state.entries[entry_id]
                 state.knowledge.remove(entry_id)
+                state.requests.remember("deleted entry", request, entry_id)
             state.vectors.delete(f"kind = 'entry' AND ref_id = {entry_id}")
-        return entry
+
+    def _deleted_by(self, request: str) -> int | None:
+        """Return the entry that the request removed; one that is there still it did not."""
+        with self._state.lock:
+            entry_id = self._state.requests.find("deleted entry", request)
+            return None if entry_id in self._state.entries else entry_id
 
     def page(self, tags: Sequence[str], cursor: str, offset: int, limit: int) -> Page[Entry]:
         """Return entries that bear one of the tags (all, without tags), the latest change first."""

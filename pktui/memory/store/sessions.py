@@ -11,6 +11,7 @@ from pktui.memory.records import Identity, Page, Session, SessionChange, Session
 from pktui.memory.search.filters import SESSION_KEYS, compile_filters, session_filter
 from pktui.memory.store import schema
 from pktui.memory.store.catalogue import Listed
+from pktui.memory.store.requests import deletion_mark
 from pktui.query import parse_query
 
 if TYPE_CHECKING:
@@ -122,24 +123,34 @@ class Sessions:
             self._commit([reopened])
         return SessionChange(session, changed=True)
 
-    def delete(self, session_id: int) -> Session:
+    def delete(self, session_id: int, request: str) -> None:
         """Remove a session, its messages and their vectors, for good.
 
         The session's row goes first: should the process die after that, the next start removes
-        the rest.
+        the rest. A request that was carried out already changes nothing.
         """
         state = self._state
         with state.writing:
-            listed = self._get(session_id)
+            if self._deleted_by(request) == session_id:
+                return
+            self._get(session_id)
             state.index.forget()
-            state.keep_marks()
+            mark = deletion_mark("deleted session", request, session_id) if request else ""
+            state.keep_marks(mark)
             state.sessions_table.delete(f"id = {session_id}")
             with state.lock:
                 state.catalogue.remove(session_id)
                 state.messages.remove_group(session_id)
+                state.requests.remember("deleted session", request, session_id)
             state.messages_table.delete(f"session_id = {session_id}")
             state.vectors.delete(f"kind = 'message' AND session_id = {session_id}")
-        return listed.session
+
+    def _deleted_by(self, request: str) -> int | None:
+        """Return the session that the request removed; one that is there still it did not."""
+        with self._state.lock:
+            session_id = self._state.requests.find("deleted session", request)
+            known = session_id is not None and self._state.catalogue.has(session_id)
+        return None if known else session_id
 
     def get(self, session_id: int) -> Session:
         """Return a session; raises `NotFound`."""

@@ -13,8 +13,9 @@ from pktui.errors import StoreError
 from pktui.memory.search.corpus import Corpus
 from pktui.memory.store import schema
 from pktui.memory.store.catalogue import Catalogue
-from pktui.memory.store.requests import Requests
+from pktui.memory.store.requests import DELETION_KEPT, DELETION_PREFIX, Requests
 from pktui.memory.store.vector_table import VectorTable
+from pktui.memory.times import microseconds
 
 if TYPE_CHECKING:
     from pktui.memory.records import Entry
@@ -61,15 +62,24 @@ class State:
         self.marks[kind] = self.marks.get(kind, 0) + 1
         return self.marks[kind]
 
-    def keep_marks(self) -> None:
-        """Commit the highest ids, before rows that bear them go; the caller holds `writing`."""
-        rows = {"kind": list(self.marks), "value": list(self.marks.values())}
+    def keep_marks(self, deletion: str = "") -> None:
+        """Commit the highest ids, before rows that bear them go; the caller holds `writing`.
+
+        `deletion` is the mark of the request that removes them, kept with the time.
+        """
+        kept = self.marks | ({deletion: microseconds(self.clock())} if deletion else {})
+        rows = {"kind": list(kept), "value": list(kept.values())}
         self.marks_table.upsert(pa.table(rows, schema=schema.MARKS), "kind")
 
     def check_format(self) -> None:
         """Read the marks; refuse a store that a newer pktui made, sign a new one."""
-        for row in self.marks_table.read().to_pylist():
-            self.marks[row["kind"]] = row["value"]
+        rows = self.marks_table.read().to_pylist()
+        for row in sorted(rows, key=lambda row: int(row["value"])):
+            if row["kind"].startswith(DELETION_PREFIX):
+                self.requests.fill_deletion(row["kind"])
+            else:
+                self.marks[row["kind"]] = row["value"]
+        self._forget_deletions([row["value"] for row in rows if row["kind"] not in self.marks])
         found = self.marks.setdefault("format", schema.FORMAT)
         if found > schema.FORMAT:
             raise StoreError(
@@ -79,6 +89,14 @@ class State:
             )
         if found < schema.FORMAT or self.marks_table.count() == 0:
             self._upgrade()
+
+    def _forget_deletions(self, times: list[int]) -> None:
+        """Remove the marks of requests that nobody sends again."""
+        if not times:
+            return
+        oldest = microseconds(self.clock() - DELETION_KEPT)
+        if any(time < oldest for time in times):
+            self.marks_table.delete(f"kind LIKE '{DELETION_PREFIX}%' AND value < {oldest}")
 
     def _upgrade(self) -> None:
         """Give older tables the columns they lack, then sign the store as of this layout."""

@@ -144,9 +144,9 @@ class Store:
         """Return the session that the request started, ended or reopened when it came before."""
         return self._sessions.made_by(request)
 
-    def delete_session(self, session_id: int) -> Session:
-        """Remove a session with its messages and vectors, for good; returns what it was."""
-        return self._sessions.delete(session_id)
+    def delete_session(self, session_id: int, *, request: str = "") -> None:
+        """Remove a session with its messages and vectors, for good."""
+        self._sessions.delete(session_id, request)
 
     def end_inactive(self, now: datetime | None = None) -> tuple[Session, ...]:
         """End the sessions that showed no life for as long as the time-out; call it regularly."""
@@ -242,9 +242,9 @@ class Store:
         """Change the fields that are given."""
         return self._entries.update(entry_id, title, content, source, tags)
 
-    def delete_entry(self, entry_id: int) -> Entry:
-        """Remove an entry for good; returns what it was."""
-        return self._entries.delete(entry_id)
+    def delete_entry(self, entry_id: int, *, request: str = "") -> None:
+        """Remove an entry for good."""
+        self._entries.delete(entry_id, request)
 
     def entries(
         self, *, tags: Sequence[str] = (), cursor: str = "", limit: int = 50, offset: int = 0

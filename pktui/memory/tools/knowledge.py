@@ -125,11 +125,12 @@ def update(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
 
 def delete(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
     """`delete_knowledge`."""
+    number = arguments.number("id")
     try:
-        entry = memory.delete_entry(arguments.number("id"))
+        memory.delete_entry(number, request=arguments.request)
     except NotFound:
         return _missing(arguments)
-    return ToolAnswer(f"✅ Deleted entry #{entry.id}", {"id": entry.id, "deleted": True})
+    return ToolAnswer(f"✅ Deleted entry #{number}", {"id": number, "deleted": True})
 
 
 def list_(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:

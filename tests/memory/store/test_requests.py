@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
+from pktui.errors import NotFound
 from pktui.memory.records import Message, NewMessage
 from pktui.memory.store import Store, requests, schema
 from pktui.memory.store.tables import Database
 from tests.memory.store.conftest import ADA, BEN, embed_all, log
+from tests.support.clock import Clock
 from tests.support.embedder import WordsEmbedder
 
 
@@ -98,6 +102,55 @@ def test_an_entry_that_is_stored_again_is_kept_once(store: Store, place: Path) -
         assert again.entries().total == 1
         again.delete_entry(entry.id)
         assert again.add_entry("t", "c", request="k").id == entry.id + 1
+
+
+def test_a_deletion_that_comes_again_is_the_one_that_was_carried_out(
+    store: Store, place: Path
+) -> None:
+    session, entry = store.start_session("s", ADA), store.add_entry("t", "c")
+    log(store, session.id, "gone too")
+    store.close()
+    with Store.open(place) as first:
+        for _ in range(2):
+            first.delete_session(session.id, request="a b")
+            first.delete_entry(entry.id, request="a b")
+    with Store.open(place) as again:
+        again.delete_session(session.id, request="a b")
+        again.delete_entry(entry.id, request="a b")
+        for other in ("", "another"):
+            with pytest.raises(NotFound):
+                again.delete_session(session.id, request=other)
+            with pytest.raises(NotFound):
+                again.delete_entry(entry.id, request=other)
+        with pytest.raises(NotFound):
+            again.delete_session(session.id + 1, request="a b")
+
+
+def test_a_deletion_that_a_crash_cut_short_is_carried_out_when_it_comes_again(
+    store: Store, place: Path
+) -> None:
+    session = store.start_session("s", ADA)
+    store._state.keep_marks(requests.deletion_mark("deleted session", "k", session.id))
+    store.close()
+    with Store.open(place) as again:
+        assert again.session(session.id) == session
+        again.delete_session(session.id, request="k")
+        with pytest.raises(NotFound):
+            again.session(session.id)
+
+
+def test_deletions_are_remembered_for_a_day(place: Path) -> None:
+    clock = Clock()
+    with Store.open(place, clock=clock) as store:
+        session = store.start_session("s", ADA)
+        store.delete_session(session.id, request="k")
+    for passed, marks in ((timedelta(hours=23), 1), (timedelta(hours=2), 0)):
+        clock.now += passed
+        with Store.open(place, clock=clock):
+            pass
+        rows = Database(place).table("marks", schema.MARKS).read().to_pylist()
+        assert sum(row["kind"].startswith("deleted ") for row in rows) == marks
+        assert {"kind": "session", "value": session.id} in rows
 
 
 def test_only_the_last_requests_are_remembered() -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from pktui.memory.store import Store
+
 
 def routes(context: Context) -> list[Route]:
     """Return the routes on knowledge."""
@@ -75,5 +77,10 @@ class _Entries:
         )
 
     async def delete(self, request: Request) -> Response:
-        number = number_of(request)
-        return await self._context.change(lambda store: store.delete_entry(number))
+        number, key = number_of(request), key_of(request)
+
+        def work(store: Store) -> bodies.Nothing:
+            store.delete_entry(number, request=key)
+            return bodies.Nothing()
+
+        return await self._context.change(work)

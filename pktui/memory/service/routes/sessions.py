@@ -74,8 +74,13 @@ class _Sessions:
         return await self._context.read(lambda store: store.session(number))
 
     async def delete(self, request: Request) -> Response:
-        number = number_of(request)
-        return await self._context.change(lambda store: store.delete_session(number))
+        number, key = number_of(request), key_of(request)
+
+        def work(store: Store) -> bodies.Nothing:
+            store.delete_session(number, request=key)
+            return bodies.Nothing()
+
+        return await self._context.change(work)
 
     async def messages(self, request: Request) -> Response:
         number = number_of(request)
