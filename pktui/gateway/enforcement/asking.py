@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from pktui.ledger.canonical import args_hash
 from pktui.ledger.records import Approval, NewApproval
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class Asking:
         was given for another definition of the tool is taken back. Where that is open, or there
         is none, a standing approval answers.
         """
-        digest = args_hash(call.arguments)
+        digest = call.digest
         found = self._found(call, digest)
         if found is not None and not self._given_for(found):
             self._approvals.void(found.id)
@@ -82,7 +81,7 @@ class Asking:
 
     def answer(self, call: ToolCall, verdict: Verdict) -> Approval | StandingApproval | None:
         """Return what `ask` would, but None where it would open a question; changes nothing."""
-        digest = args_hash(call.arguments)
+        digest = call.digest
         found = self._found(call, digest)
         if found is not None and not self._given_for(found):
             found = None

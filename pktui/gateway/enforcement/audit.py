@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pktui.ledger.canonical import args_hash
-
 if TYPE_CHECKING:
     from pktui.gateway.enforcement.calls import ToolCall
     from pktui.gateway.messages.jsonrpc import Refused
@@ -39,7 +37,7 @@ class Audit:
             effect=effect.value,
             rule=verdict.rule,
             reason=_stood(approval) or verdict.reason,
-            args_hash=args_hash(call.arguments),
+            args_hash=call.digest,
             arguments=call.arguments,
             approval_id=approval.id if approval is not None else "",
             detail={"continues": call.continues} if call.continues else None,

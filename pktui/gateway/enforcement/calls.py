@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pktui.ledger.canonical import args_hash
 from pktui.ledger.records import Approval, Caller
 
 Outcome = Literal["ok", "tool_error", "error", "lost", "cancelled"]
@@ -58,6 +59,16 @@ class ToolCall(msgspec.Struct, frozen=True):
     arguments: Mapping[str, Any]
     caller: Caller
     continues: str = ""
+    args_hash: str = ""
+    """That of the arguments; empty: it is worked out when it is needed.
+
+    Large arguments take a while, in which nobody should have to wait for the ledger.
+    """
+
+    @property
+    def digest(self) -> str:
+        """Return the hash of the arguments."""
+        return self.args_hash or args_hash(self.arguments)
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from pktui.gateway.relay.continuing import Continuations
 from pktui.gateway.relay.holding import Held, Holder, Pace
 from pktui.gateway.relay.inflight import InFlight, Waiting
 from pktui.gateway.relay.returns import Returns
+from pktui.ledger.canonical import args_hash
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -167,8 +168,10 @@ class Relay:
         if key in calls:
             raise _in_use(message)
         params = message.params
+        arguments = params.get("arguments", {})
         call = ToolCall(
-            self._wiring.new_id(), params["name"], params.get("arguments", {}), self._caller
+            *(self._wiring.new_id(), params["name"], arguments, self._caller),
+            args_hash=args_hash(arguments),
         )
         origin = self._continuations.origin(params.get("requestState"), call)
         call = msgspec.structs.replace(call, continues=origin) if origin else call

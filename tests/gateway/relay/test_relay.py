@@ -10,6 +10,7 @@ import pytest
 from pktui.gateway.messages.jsonrpc import Limits
 from pktui.gateway.pipes.lines import TooLong
 from pktui.gateway.relay.inflight import LATE_NS, InFlight, Waiting
+from pktui.ledger.canonical import args_hash
 from tests.gateway.wired import Wired
 
 if TYPE_CHECKING:
@@ -365,3 +366,13 @@ def test_a_stopped_relay_takes_no_more_requests(wired: Wired) -> None:
     wired.call("echo")
     assert wired.client.next()["error"]["message"] == "pktui is ending"
     assert wired.server.lines == []
+
+
+def test_arguments_are_hashed_before_others_wait_for_the_ledger(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = {"numbers": [0.5, 1e21]}
+    digest = args_hash(arguments)
+    monkeypatch.setattr("pktui.gateway.enforcement.calls.args_hash", None)
+    wired.call("echo", arguments)
+    assert wired.house.console.events.newest(1)[0].args_hash == digest
