@@ -36,7 +36,7 @@ _LOOK_SECONDS = 0.2
 """How often the log and its index are looked for."""
 
 Row = tuple[Any, ...]
-Values = Sequence[str | int | bytes | None]
+Values = Sequence[str | int | bytes | bytearray | None]
 
 _CAUSES = {
     sqlite3.SQLITE_FULL: ("the disk is full", "Free some space; nothing was half-written"),
@@ -72,6 +72,8 @@ class Database:
         self.path = path
         self.read_only = read_only
         self._connection = connection
+        self._writing = connection.cursor()
+        """One for everything that gives no rows: to make one takes as long as a small change."""
         self._lock = threading.RLock()
         self._writer = 0
         """The thread whose transaction is under way, 0 where none is."""
@@ -103,7 +105,7 @@ class Database:
         """Change something; return the number of rows it touched."""
         with self._lock:
             try:
-                return self._connection.execute(sql, values).rowcount
+                return self._writing.execute(sql, values).rowcount
             except (sqlite3.Error, UnicodeEncodeError) as error:
                 self._fail(error)
             return self.run(sql, _storable(values))
@@ -200,7 +202,7 @@ class Database:
         self.check_files()
         self._broken = False
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._writing.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise unavailable(error, self.path) from error
 
@@ -226,7 +228,7 @@ class Database:
     def _finish(self, *, commit: bool) -> None:
         try:
             if commit:
-                self._connection.execute("COMMIT")
+                self._writing.execute("COMMIT")
         except sqlite3.Error as error:
             raise unavailable(error, self.path) from error
         finally:

@@ -23,6 +23,8 @@ from pktui.ledger.secret_shapes import mask_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
 
     from pktui.ledger.database import Database, Row
     from pktui.settings import AuditSettings
@@ -53,7 +55,8 @@ CONTENT = (
 
 COLUMNS = ", ".join(CONTENT)
 """The same for SQL."""
-_INSERT = (
+_INSERT = f"INSERT INTO events ({COLUMNS}, hash) VALUES ({', '.join('?' * 21)})"  # noqa: S608
+_INSERT_CALL = (
     f"INSERT INTO events ({COLUMNS}, hash, call_us, call_tool)"  # noqa: S608
     f" VALUES ({', '.join('?' * 23)})"
 )
@@ -75,6 +78,10 @@ class Events:
         self._audit = audit
         self._head: Row | None = None
         """The chain's head as this process left it; others may have moved on since."""
+        self._several = False
+        """Whether the head is moved once for all events of the transaction under way."""
+        self._filed: Row | None = None
+        """Where that transaction has moved it to for now: nobody else can, until it ends."""
 
     def append(
         self,
@@ -118,11 +125,43 @@ class Events:
                 ]
             )
 
-    def _write(self, content: list[Any]) -> int:
-        """Add a row after the chain's head and move the head, both or none; return its `seq`.
+    def together(self) -> AbstractContextManager[object]:
+        """Use as `with events.together():`, a transaction that moves the head once for all.
 
-        The head is moved from where this process knows it to be; only where it is not there any
-        more is it read first.
+        Until its end the head in the file is behind what was appended: append, read no chain.
+        It is not to be used inside itself.
+        """
+        return _Together(self._database, self)
+
+    def begin_together(self) -> None:
+        """Note that a transaction has begun that moves the head once; `together` calls it."""
+        self._several = True
+
+    def end_together(self, *, commit: bool) -> None:
+        """Move the head to the last event before that transaction ends."""
+        filed, self._filed, self._several = self._filed, None, False
+        if commit and filed is not None and self._head is not None and self._head[0] != filed[0]:
+            self._database.run(_MOVE_HEAD, (*self._head, *filed))
+
+    def _write(self, content: list[Any]) -> int:
+        """Add a row after the chain's head and move the head, both or none; return its `seq`."""
+        if self._filed is not None and self._head is not None:
+            digest = _bind(content, self._head)
+        else:
+            digest = self._move_head(content)
+        self._head = content[0], digest
+        call_us, call_tool = call_keys(content)
+        if call_us is None:
+            self._database.run(_INSERT, (*content, digest))
+        else:
+            self._database.run(_INSERT_CALL, (*content, digest, call_us, call_tool))
+        return int(content[0])
+
+    def _move_head(self, content: list[Any]) -> bytearray:
+        """Bind a row to the head and move that; return the row's hash.
+
+        It is moved from where this process knows it to be; only where it is not there any more is
+        it read first.
         """
         head = self._head or self._read_head()
         digest = _bind(content, head)
@@ -130,9 +169,9 @@ class Events:
             head = self._read_head()
             digest = _bind(content, head)
             self._database.run(_MOVE_HEAD, (content[0], digest, *head))
-        self._head = content[0], digest
-        self._database.run(_INSERT, (*content, digest, *call_keys(content)))
-        return int(content[0])
+        if self._several:
+            self._filed = content[0], digest
+        return digest
 
     def _read_head(self) -> Row:
         head = self._database.row("SELECT seq, hash FROM chain")
@@ -216,23 +255,53 @@ def row_hash(previous: bytes, content: Sequence[str | int]) -> bytes:
     return hashlib.sha256(previous + _encode(content)).digest()
 
 
-def _bind(content: list[Any], head: Row) -> bytes:
-    """Number a row and return its hash; texts that cannot be stored as they are are changed."""
+def _bind(content: list[Any], head: Row) -> bytearray:
+    """Number a row and return its hash; texts that cannot be stored as they are are changed.
+
+    A `bytearray`, which `sqlite3` takes as it is; for `bytes` and None it looks for an adapter,
+    which takes longer than to write them.
+    """
     seq, previous = head
     content[0] = seq + 1
     try:
-        return row_hash(previous, content)
+        return bytearray(row_hash(previous, content))
     except UnicodeEncodeError:
         content[:] = [storable(part) if isinstance(part, str) else part for part in content]
-        return row_hash(previous, content)
+        return bytearray(row_hash(previous, content))
 
 
-def call_keys(content: Sequence[Any]) -> tuple[int | None, str | None]:
+def call_keys(content: Sequence[Any]) -> tuple[int, str] | tuple[None, None]:
     """Return the columns that the feed finds calls by; both null where the row is no call."""
-    _, at_us, kind, _, _, server, tool, *_ = content
-    if kind not in ("decision", "refused"):
+    if content[2] not in ("decision", "refused"):
         return None, None
-    return at_us, f"{server}{BETWEEN}{tool}"
+    return content[1], f"{content[5]}{BETWEEN}{content[6]}"
+
+
+class _Together:
+    """A transaction that moves the chain's head once."""
+
+    __slots__ = ("_events", "_transaction")
+
+    def __init__(self, database: Database, events: Events) -> None:
+        self._transaction = database.transaction()
+        self._events = events
+
+    def __enter__(self) -> None:
+        self._transaction.__enter__()
+        self._events.begin_together()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._events.end_together(commit=kind is None)
+        except BaseException as failure:
+            self._transaction.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._transaction.__exit__(kind, error, trace)
 
 
 def _event(row: Row) -> Event:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pktui.errors import LedgerUnavailable
 from pktui.ledger import Caller, Ledger
 from pktui.settings import AuditSettings
 from tests.ledger.conftest import CLAUDE, START_US, Clock
@@ -100,6 +101,56 @@ def test_a_transaction_that_fails_leaves_no_event(ledger: Ledger) -> None:
     with pytest.raises(RuntimeError):
         half()
     assert ledger.events.tail() == ()
+    assert ledger.events.verify().ok
+
+
+def test_events_together_are_a_chain_with_those_of_others(ledger: Ledger, file: Path) -> None:
+    with closing(Ledger.open(file)) as other:
+        for count in (1, 3, 2):
+            for writer in (ledger, other):
+                with writer.events.together():
+                    fill(writer, count)
+                assert writer.events.verify().ok
+        assert [event.seq for event in other.events.tail()] == list(range(1, 13))
+
+
+def test_events_together_that_fail_leave_none_and_the_next_follow_the_last_that_stand(
+    ledger: Ledger,
+) -> None:
+    def half(count: int) -> None:
+        with ledger.events.together():
+            fill(ledger, count)
+            raise RuntimeError
+
+    fill(ledger, 2)
+    for count in (1, 3):
+        with pytest.raises(RuntimeError):
+            half(count)
+        fill(ledger, 1)
+        assert ledger.events.verify().ok
+    assert ledger.events.last_seq() == 4
+
+
+def test_events_together_are_not_kept_where_the_head_cannot_follow(
+    ledger: Ledger, file: Path
+) -> None:
+    def append() -> None:
+        with ledger.events.together():
+            fill(ledger, 3)
+
+    with closing(sqlite3.connect(file)) as vandal:
+        vandal.execute(
+            "CREATE TRIGGER stuck BEFORE UPDATE ON chain WHEN NEW.seq > 1"
+            " BEGIN SELECT RAISE(ABORT, 'stuck'); END"
+        )
+        vandal.commit()
+        with pytest.raises(LedgerUnavailable):
+            append()
+        assert ledger.events.tail() == ()
+        vandal.execute("DROP TRIGGER stuck")
+        vandal.commit()
+    append()
+    assert ledger.events.last_seq() == 3
     assert ledger.events.verify().ok
 
 

@@ -89,7 +89,7 @@ class Enforcer:
         """
         decisions: list[Decision] = []
         try:
-            with self._ledger.transaction():
+            with self._ledger.events.together():
                 policy = self._refresh()
                 quota = LedgerQuota(self._ledger)
                 for call in calls:
@@ -131,7 +131,7 @@ class Enforcer:
             return
         late: list[Ended] = []
         try:
-            with self._ledger.transaction():
+            with self._ledger.events.together():
                 with self._late:
                     late, self._unrecorded = self._unrecorded, late
                 for end in (*late, *ended):
