@@ -320,7 +320,8 @@ def test_a_state_that_comes_again_is_a_new_call(wired: Wired) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "state"), [({"a": 1}, "forged"), ({"a": 2}, "s1"), ({"a": 1}, None)]
+    ("arguments", "state"),
+    [({"a": 1}, "forged"), ({"a": 2}, "s1"), ({"a": True}, "s1"), ({"a": 1}, None)],
 )
 def test_a_made_up_state_continues_nothing(wired: Wired, arguments: Any, state: Any) -> None:
     limit = {"counter": "c", "window": "minute", "max": 1, "scope": "grant"}
