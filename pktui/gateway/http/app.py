@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from pktui.gateway.http.backend import Backend
     from pktui.gateway.http.door import Door
     from pktui.gateway.http.hub import Hub
     from pktui.gateway.messages.jsonrpc import Message
@@ -103,19 +102,19 @@ class McpEndpoint:
         grant = self._door.admit(headers)
         check_session_headers(headers)
         entry = self._hub.entry(scope["path_params"]["server"], grant)
-        with self._hub.admitted(grant):
-            reply = Reply(send, self._hub.settings.http.body_seconds)
-            backend = self._hub.backend(entry)
-            floor = await self._hub.floor(entry, grant)
-            asked = Asked(headers, grant, floor, None, reply, self._hub.work, self._hub.new_scope())
+        hub = self._hub
+        with hub.admitted(grant, entry) as backend:
+            reply = Reply(send, hub.settings.http.body_seconds)
+            floor = await hub.floor(entry, grant)
+            asked = Asked(headers, grant, floor, None, backend, reply, hub.work, hub.new_scope())
             if scope["method"] == "POST":
-                await self._post(asked, backend, receive)
+                await self._post(asked, receive)
             elif scope["method"] in ("GET", "DELETE"):
-                await self._other(scope["method"], asked, backend, receive)
+                await self._other(scope["method"], asked, receive)
             else:
                 raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "use POST", {"Allow": _METHODS})
 
-    async def _post(self, asked: Asked, backend: Backend, receive: Receive) -> None:
+    async def _post(self, asked: Asked, receive: Receive) -> None:
         message = await self._message(asked, receive)
         if message is None:
             return
@@ -125,7 +124,8 @@ class McpEndpoint:
             self._hub.sessions.check_room()
         endless = message.method == _LISTEN
         try:
-            await self._until_gone(backend.post(asked, message), asked, receive, endless=endless)
+            work = asked.backend.post(asked, message)
+            await self._until_gone(work, asked, receive, endless=endless)
         except jsonrpc.Refused as refused:
             await self._refuse(asked, refused, message.raw)
         if message.method == "notifications/cancelled":
@@ -154,16 +154,16 @@ class McpEndpoint:
         line = jsonrpc.error_line(refused.code, refused.why, refused.request_id)
         await asked.reply.message(HTTPStatus.BAD_REQUEST, line)
 
-    async def _other(self, method: str, asked: Asked, backend: Backend, receive: Receive) -> None:
+    async def _other(self, method: str, asked: Asked, receive: Receive) -> None:
         if is_modern(asked.headers):
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "use POST", {"Allow": "POST"})
         asked = self._in_session(asked, modern=False)
         if method == "DELETE":
-            await backend.end_session(asked)
+            await asked.backend.end_session(asked)
         elif not accepts(asked.headers, EVENTS):
             raise Refusal(HTTPStatus.NOT_ACCEPTABLE, f"a stream is {EVENTS}; accept that")
         else:
-            await self._until_gone(backend.listen(asked), asked, receive, endless=True)
+            await self._until_gone(asked.backend.listen(asked), asked, receive, endless=True)
 
     def _in_session(self, asked: Asked, *, modern: bool) -> Asked:
         """Return the request with its session; the stateless era has none, whatever is sent."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
+    from pktui.gateway.http.backend import Backend
     from pktui.gateway.http.floor import Floor
     from pktui.gateway.http.reply import Reply
     from pktui.gateway.http.sessions import Session
@@ -23,6 +24,7 @@ class Asked:
     grant: Grant
     floor: Floor
     session: Session | None
+    backend: Backend
     reply: Reply
     work: Work
     scope: str
@@ -30,4 +32,4 @@ class Asked:
 
     def within(self, session: Session) -> Asked:
         """Return the same request in a session."""
-        return replace(self, session=session)
+        return replace(self, session=session, backend=session.server)

@@ -48,6 +48,8 @@ class Floor:
         self.answer_limit = settings.gateway.max_message_bytes * ANSWER_LINES
         self.desk = Desk(paths, settings, entry.name, grant="", policy_file=policy_file, log=log)
         self.desk.__enter__()
+        files = (paths.config_dir / "-", paths.data_dir / "-", policy_file or Path("-"))
+        self._places = sorted({f"{file.parent}/" for file in files} - {"./"}, key=len, reverse=True)
         approvals = settings.approvals
         pace = Pace(approvals.hold_seconds, approvals.progress_seconds)
         self._holder = Holder(self.desk.enforcer, pace, time.monotonic)
@@ -98,8 +100,15 @@ class Floor:
             new_id=self._new_id,
             now_us=now_us,
             ticks=time.monotonic_ns,
+            shown=self._shown,
         )
         return Relay(self.desk.enforcer, caller, wiring, self.limits, pending)
+
+    def _shown(self, reason: str) -> str:
+        """Return a reason as clients on other machines may read it: files without their folders."""
+        for place in self._places:
+            reason = reason.replace(place, "")
+        return reason
 
     def end_departed(self) -> None:
         """End what was allowed until they left."""

@@ -11,15 +11,17 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pktui.errors import LedgerError
+from pktui.gateway.http.behind import Behind
 from pktui.gateway.http.floor import ANSWER_LINES, Floor
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.sessions import Sessions
 from pktui.gateway.http.started import StartedServers
 from pktui.gateway.http.urls import UrlServer
 from pktui.gateway.http.work import Work
+from pktui.gateway.servers.live import LiveServers
 from pktui.gateway.servers.preparing import prepared
 from pktui.gateway.upstream.builtin import MemoryServer
 from pktui.gateway.upstream.process import ProcessServer
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 SWEEP_SECONDS: Final = 2.0
 _MINUTE: Final = 60
+_Key = TypeVar("_Key")
 
 
 class Hub:
@@ -51,7 +54,10 @@ class Hub:
         narrator: Narrator,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`ledger` is asked about grants; every server's policy opens its own."""
+        """`entries` are the servers to begin with; `ledger` is asked about grants.
+
+        Every server's policy opens its own ledger.
+        """
         self.settings = settings
         self.ledger = ledger
         self.work = Work()
@@ -59,11 +65,13 @@ class Hub:
         self.sessions = Sessions(http.max_sessions, http.idle_minutes * _MINUTE, clock)
         self._narrator = narrator
         self._paths = paths
-        self._entries = entries
+        self._behind = Behind(
+            LiveServers(paths, entries, narrator.say), self.sessions, self._make_backend
+        )
         self._floors: dict[tuple[str, str], asyncio.Future[Floor]] = {}
-        self._backends: dict[str, Backend] = {}
         self._under_way: dict[asyncio.Task[None], tuple[Grant, bool]] = {}
         self._counts: Counter[tuple[str, int]] = Counter()
+        self._used: Counter[Backend] = Counter()
         self._numbers = 0
         self._stopping = False
 
@@ -75,9 +83,10 @@ class Hub:
         """Return a server; raises `Refusal` where the grant does not open it, or there is none."""
         if not grant.opens(name):
             raise Refusal(HTTPStatus.FORBIDDEN, f"grant {grant.name} does not open this server")
-        if name not in self._entries or self._entries[name].disabled:
+        entry = self._behind.entry(name)
+        if entry is None:
             raise Refusal(HTTPStatus.NOT_FOUND, "no server of this name is configured")
-        return self._entries[name]
+        return entry
 
     async def floor(self, entry: ServerEntry, grant: Grant) -> Floor:
         """Return the server's policy and what waits there; raises `PktuiError`."""
@@ -92,12 +101,6 @@ class Hub:
         except Exception:
             self._floors.pop(key, None)
             raise
-
-    def backend(self, entry: ServerEntry) -> Backend:
-        """Return what stands behind a server; raises `PktuiError`."""
-        if entry.name not in self._backends:
-            self._backends[entry.name] = self._make_backend(entry)
-        return self._backends[entry.name]
 
     def _make_backend(self, entry: ServerEntry) -> Backend:
         if entry.url:
@@ -123,21 +126,20 @@ class Hub:
         return f"http-{self._numbers}"
 
     @contextmanager
-    def admitted(self, grant: Grant) -> Iterator[None]:
-        """Count a request of a grant while it is served; raises `Refusal` (429, 503)."""
+    def admitted(self, grant: Grant, entry: ServerEntry) -> Iterator[Backend]:
+        """Count a request of a grant while it is served, and yield what stands behind its server.
+
+        Raises `Refusal` (429, 503), and `PktuiError` where the entry cannot be used.
+        """
         key = grant.name, grant.created_us
         if self._stopping:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "pktui is ending", {"Retry-After": "5"})
         if self._counts[key] >= self.settings.http.max_requests:
             why = f"grant {grant.name} has too many requests under way; see http.max_requests"
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, why, {"Retry-After": "1"})
-        self._counts[key] += 1
-        try:
-            yield
-        finally:
-            self._counts[key] -= 1
-            if not self._counts[key]:
-                del self._counts[key]
+        backend = self._behind.backend(entry)
+        with _counted(self._counts, key), _counted(self._used, backend):
+            yield backend
 
     @contextmanager
     def serving(self, task: asyncio.Task[None], asked: Asked, *, endless: bool) -> Iterator[None]:
@@ -163,8 +165,7 @@ class Hub:
             for session in self.sessions.idle():
                 self.sessions.forget(session)
             await self._tell_left()
-            for backend in tuple(self._backends.values()):
-                await backend.sweep()
+            await self._behind.sweep(self._used.keys())
 
     async def _tell_left(self) -> None:
         """End what was allowed until sessions end that have ended."""
@@ -202,8 +203,7 @@ class Hub:
 
     async def close(self) -> None:
         """End every server that was started, and close every ledger."""
-        for backend in self._backends.values():
-            await backend.close()
+        await self._behind.close()
         for session in self.sessions.every():
             self.sessions.forget(session)
         await self._tell_left()
@@ -214,6 +214,18 @@ class Hub:
     def _opened(self) -> list[Floor]:
         done = [one for one in self._floors.values() if one.done() and not one.cancelled()]
         return [one.result() for one in done if one.exception() is None]
+
+
+@contextmanager
+def _counted(counts: Counter[_Key], key: _Key) -> Iterator[None]:
+    """Count the key while the context lasts."""
+    counts[key] += 1
+    try:
+        yield
+    finally:
+        counts[key] -= 1
+        if not counts[key]:
+            del counts[key]
 
 
 def _memory(paths: Paths, log: Callable[[str], None], caller: Callable[[], Caller]) -> MemoryServer:

@@ -170,7 +170,9 @@ class Posted(Carrying):
             return True
         if not _SESSION_ID.fullmatch(given):
             return False
-        session = Session(given, asked.grant, asked.floor, self._caller, self._pending)
+        session = Session(
+            given, asked.grant, asked.floor, self._caller, self._pending, asked.backend
+        )
         self._work.soon(asked.floor.desk.named, self._caller.agent)
         self._in_session = self._sessions.add(session)
         return self._in_session

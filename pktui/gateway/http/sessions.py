@@ -12,6 +12,7 @@ from pktui.gateway.messages import jsonrpc
 from pktui.gateway.messages.jsonrpc import Refused, same_id
 
 if TYPE_CHECKING:
+    from pktui.gateway.http.backend import Backend
     from pktui.gateway.http.floor import Floor
     from pktui.gateway.messages.jsonrpc import Id, Message
     from pktui.gateway.relay.relay import Pending
@@ -37,13 +38,16 @@ class Session:
         floor: Floor,
         caller: Caller,
         pending: Pending,
+        server: Backend,
         backing: Any = None,
     ) -> None:
+        """`server` is what it began with, whatever becomes of the server's entry."""
         self.id = session_id
         self.grant = grant
         self.floor = floor
         self.caller = caller
         self.pending = pending
+        self.server = server
         self.backing = backing
         self.under_way: dict[Id, Cancellable] = {}
         self.open = 0

@@ -128,11 +128,8 @@ class StartedServers:
 
     async def sweep(self) -> None:
         """End what nobody has used for too long, and what belongs to a session that has ended."""
-        before = self._clock() - self._idle_seconds
-        for link, session in tuple(self._links.items()):
-            idle = session is None and not link.busy and link.used < before
-            if idle or link.gone or (session is not None and session not in self._sessions):
-                await self._end(link)
+        left = [link for link, session in self._links.items() if self._is_left(link, session)]
+        await asyncio.gather(*map(self._end, left))
         for key, pool in tuple(self._pools.items()):
             pool.links = [link for link in pool.links if not link.gone]
             if not pool.links and not pool.lock.locked():
@@ -142,6 +139,12 @@ class StartedServers:
         """End everything that was started."""
         await asyncio.gather(*self._starting, return_exceptions=True)
         await asyncio.gather(*(self._end(link) for link in tuple(self._links)))
+
+    def _is_left(self, link: Link, session: Session | None) -> bool:
+        if session is not None:
+            return link.gone or session not in self._sessions
+        idle = not link.busy and link.used < self._clock() - self._idle_seconds
+        return link.gone or idle
 
     def _session(self, asked: Asked) -> Session:
         session = asked.session
@@ -159,7 +162,8 @@ class StartedServers:
         caller = Caller(agent, grant.name, os.urandom(16).hex(), "")
         link = await self._start_link(asked, lambda: session.caller, lambda _state, _link: None)
         pending = floor.pending(grant, asked.scope)
-        session = Session(os.urandom(16).hex(), grant, floor, caller, pending, Backing(link))
+        name = os.urandom(16).hex()
+        session = Session(name, grant, floor, caller, pending, asked.backend, Backing(link))
         unasked = Stream(asked.work.loop, "0", answers=False)
         relay = floor.relay(caller, pending, unasked.put, link.send, lambda _name: None)
         link.unasked = Channel(unasked, relay)

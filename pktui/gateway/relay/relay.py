@@ -45,7 +45,8 @@ class Wiring(msgspec.Struct, frozen=True):
     """What a relay is given besides its Enforcer.
 
     `ticks` is a monotonic clock in nanoseconds. `log` takes one sentence for the person who runs
-    the gateway. `named` is told the client's name once it is known.
+    the gateway. `named` is told the client's name once it is known. `shown` makes of a reason what
+    the client may read of it.
     """
 
     to_client: Send
@@ -55,6 +56,7 @@ class Wiring(msgspec.Struct, frozen=True):
     new_id: Callable[[], str]
     now_us: Callable[[], int]
     ticks: Callable[[], int]
+    shown: Callable[[str], str] = str
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -145,7 +147,8 @@ class Relay:
         if not self._is_admitted(message):
             return
         if why := self._methods.take(self._caller, message.method, message.params):
-            self._reply(jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, message.id_text))
+            shown = self._wiring.shown(why)
+            self._reply(jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, shown, message.id_text))
         else:
             self._send([(message, None, 0)])
 
@@ -197,7 +200,8 @@ class Relay:
         self._send(going)
 
     def _refuse_call(self, message: Message, decision: Decision) -> None:
-        now_us = self._wiring.now_us()
+        now_us, shown = self._wiring.now_us(), self._wiring.shown
+        decision = msgspec.structs.replace(decision, reason=shown(decision.reason))
         self._reply(
             answers.refusal_line(decision, message.id_text, modern=message.modern, now_us=now_us)
         )

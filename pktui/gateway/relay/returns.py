@@ -87,7 +87,7 @@ class Returns:
         """Record what the server asks of the client; return why it may not, if it may not."""
         caller = self._caller()
         denied = [self._methods.take(caller, ask.method, ask.params) for ask in asks]
-        return next(filter(None, denied), "")
+        return self._wiring.shown(next(filter(None, denied), ""))
 
     def _withhold(self, why: str, answer: Answer, ended: list[Ended]) -> Lines:
         """Answer what the server may not ask, or whom it would have answered with it."""
@@ -190,7 +190,8 @@ class Returns:
         saw = self._enforcer.saw
         why = saw(listing.definitions, cursor=cursor, next_cursor=listing.next_cursor)
         if why:
-            return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
+            shown = self._wiring.shown(why)
+            return jsonrpc.error_line(jsonrpc.SERVER_ERROR, shown, request_id)
         modern = waiting is not None and waiting.modern
         return listing.without(self._enforcer.hidden, modern=modern) or line
 

@@ -14,6 +14,7 @@ from pktui.gateway.messages.jsonrpc import INVALID_REQUEST, Limits, Refused, par
 from pktui.ledger.records import Caller, Grant
 
 if TYPE_CHECKING:
+    from pktui.gateway.http.backend import Backend
     from pktui.gateway.http.floor import Floor
     from pktui.gateway.relay.relay import Pending
 
@@ -45,7 +46,8 @@ class Request:
 
 def session(session_id: str, grant: Grant = ADA, server: str = "plain") -> Session:
     floor = cast("Floor", SimpleNamespace(entry=SimpleNamespace(name=server)))
-    return Session(session_id, grant, floor, Caller(), cast("Pending", None))
+    pending, behind = cast("Pending", None), cast("Backend", None)
+    return Session(session_id, grant, floor, Caller(), pending, behind)
 
 
 def status(wanted: Any) -> HTTPStatus:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import select
+import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
@@ -215,5 +217,12 @@ def _cause(error: Exception) -> str:
         return "it took too long"
     if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
         return "the connection was closed"
-    reason = getattr(error, "verify_message", "") or getattr(error, "strerror", "")
-    return str(reason) or str(error) or type(error).__name__
+    if isinstance(error, ConnectionRefusedError):
+        return "the connection was refused"
+    if isinstance(error, ssl.SSLError):
+        return getattr(error, "verify_message", "") or str(error.reason)
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror)
+    if isinstance(error, OSError):  # what asyncio says of it names the address
+        return os.strerror(error.errno).lower() if error.errno else "no address of it answers"
+    return str(error) or type(error).__name__
