@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pktui.memory.records import Mark
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 LENGTH = 240
 """Characters of a snippet, ellipses not counted."""
+MOST_MATCHES = 2_000
+"""The best window is found among so many; a text of megabytes may hold a million."""
 
 
 class Wanted(dict[str, bool]):
@@ -44,7 +47,11 @@ def snippet(
     `exact` are texts to find as they stand. `passage` is where the meaning lies;
     words that match within it decide, else its beginning.
     """
-    found = _matches(text, wanted, exact)
+    first, last = 0, len(text)
+    if passage is not None:
+        reach = LENGTH + max(map(len, exact), default=0)
+        first, last = max(0, passage.start - reach), passage.end + reach
+    found = _matches(text, first, last, wanted, exact)
     if passage is not None:
         within = [span for span in found if passage.start <= span[0] and span[1] <= passage.end]
         start = _window(within) if within else passage.start
@@ -55,13 +62,15 @@ def snippet(
     return _cut(text, start, end, marks)
 
 
-def _matches(text: str, wanted: Wanted, exact: Sequence[str]) -> list[tuple[int, int]]:
-    found = [
-        match.span() for match in (marked_words(text) if wanted.terms else ()) if wanted[match[0]]
-    ]
+def _matches(
+    text: str, first: int, last: int, wanted: Wanted, exact: Sequence[str]
+) -> list[tuple[int, int]]:
+    """Return where the text from `first` to `last` matches, without overlaps."""
+    words = marked_words(text, first, last) if wanted.terms else iter(())
+    found = [one.span() for one in islice((one for one in words if wanted[one[0]]), MOST_MATCHES)]
     for phrase in exact:
-        pattern = re.escape(phrase)
-        found += [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)]
+        pattern = re.compile(re.escape(phrase), re.IGNORECASE)
+        found += [one.span() for one in islice(pattern.finditer(text, first, last), MOST_MATCHES)]
     return _merged(sorted(found))
 
 

@@ -176,9 +176,9 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text if text.isascii() else unicodedata.normalize("NFC", text))
 
 
-def marked_words(text: str) -> Iterator[re.Match[str]]:
-    """Yield where each word of the text is; scripts without spaces by character."""
-    return _MARKED.finditer(text)
+def marked_words(text: str, first: int, last: int) -> Iterator[re.Match[str]]:
+    """Yield where each word of that part of the text is; scripts without spaces by character."""
+    return _MARKED.finditer(text, first, last)
 
 
 def spans(text: str) -> list[tuple[int, int]]:

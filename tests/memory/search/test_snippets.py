@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pktui.memory.embed import Passage
 from pktui.memory.search.bm25 import query_terms
-from pktui.memory.search.snippets import LENGTH, Wanted, snippet
+from pktui.memory.search.snippets import LENGTH, MOST_MATCHES, Wanted, snippet
 
 FILLER = "nothing to see here " * 40
 
@@ -36,6 +36,17 @@ def test_the_passage_decides_where_the_meaning_lies() -> None:
     part, marks = shown(text, "deadlock", Passage(start, start + 200))
     assert "the machine stood still" in part
     assert marks == []
+
+
+def test_a_text_of_nothing_but_matches_is_not_read_to_its_end() -> None:
+    text = "deadlock " * 3 * MOST_MATCHES
+    part, marks = shown(text, "deadlock")
+    assert text.startswith(part.rstrip("…"))
+    assert set(marks) == {"deadlock"}
+    far = Passage(len(text) - 90, len(text))
+    part, marks = shown(text, "deadlock", far)
+    assert part.startswith("…")
+    assert set(marks) == {"deadlock"}
 
 
 def test_a_phrase_is_marked_as_one() -> None:
