@@ -27,6 +27,9 @@ from pktui.memory.service.requests import MAX_BODY_BYTES
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_OWN_MACHINE = frozenset({"/v1/stop"})
+"""What only those may ask for who are on the service's own machine."""
+
 
 class Door:
     """The application behind a check of every request. `names` are further ones to be known by.
@@ -46,7 +49,7 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(Headers(scope=scope))
+        refusal = self._refusal(Headers(scope=scope), scope["path"])
         if refusal is None:
             try:
                 async with asyncio.timeout(self._body_seconds):
@@ -59,7 +62,7 @@ class Door:
                 return
         await refusal(scope, receive, send)
 
-    def _refusal(self, headers: Headers) -> Response | None:
+    def _refusal(self, headers: Headers, path: str) -> Response | None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._known(f"//{hosts[0]}"):
             return _refused(
@@ -75,6 +78,9 @@ class Door:
                 "the memory service does not know this token",
                 "Take the one that pktui memory token prints where the service runs",
             )
+        if path in _OWN_MACHINE:
+            what = "the memory service is others' too"
+            return _refused(HTTPStatus.FORBIDDEN, what, "End it where it runs")
         return None
 
     def _has_token(self, given: list[str]) -> bool:

@@ -53,11 +53,13 @@ def here(paths: Paths, entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> I
     assert not paths.memory_lock.exists()
 
 
-def status_of(entrance: Entrance, headers: dict[str, str]) -> int:
+def status_of(
+    entrance: Entrance, headers: dict[str, str], *, method: str = "GET", path: str = "/v1/status"
+) -> int:
     host, port = entrance.listener.getsockname()
     connection = http.client.HTTPConnection(host, port, timeout=60)
     sent = {"Host": f"{host}:{port}", "Authorization": f"Bearer {TOKEN}", **headers}
-    connection.putrequest("GET", "/v1/status", skip_host=True)
+    connection.putrequest(method, path, skip_host=True)
     for name, value in sent.items():
         if value:
             connection.putheader(name, value)
@@ -96,6 +98,12 @@ def test_only_the_token_under_a_known_name_lets_in(
     entrance: Entrance, headers: dict[str, str], status: int
 ) -> None:
     assert status_of(entrance, headers) == status
+
+
+@pytest.mark.parametrize("path", ["/v1/stop", "/v1/%73top", "/v1/stop?x=1"])
+def test_nobody_elsewhere_ends_the_service(entrance: Entrance, path: str) -> None:
+    assert status_of(entrance, {"Content-Length": "0"}, method="POST", path=path) == 403
+    assert status_of(entrance, {}) == 200
 
 
 def test_a_client_elsewhere_does_all_it_can_do_here(here: Paths) -> None:
