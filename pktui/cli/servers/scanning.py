@@ -53,6 +53,8 @@ def scan(
                 show(one)
         if accept:
             _accept(found, tool or [], ledger, yes=yes)
+        else:
+            _offer(found)
     if any(one.error for one in found):
         raise typer.Exit(1)
 
@@ -82,6 +84,15 @@ def _scan(entry: ServerEntry, ledger: Ledger, seconds: float) -> Scanned:
     names = {tool.name for tool in seen}
     tools = tuple(scanned_tool(tool, known=bool(before)) for tool in seen)
     return Scanned(entry.name, tools, tuple(name for name in before if name not in names))
+
+
+def _offer(found: Sequence[Scanned]) -> None:
+    """Say how what is new or changed comes to be trusted."""
+    names = [
+        one.server for one in found if any(tool.state in ("new", "changed") for tool in one.tools)
+    ]
+    if names:
+        output.note(f"Trust them as shown: pktui servers scan {' '.join(names)} --accept")
 
 
 def _accept(found: Sequence[Scanned], only: Sequence[str], ledger: Ledger, *, yes: bool) -> None:

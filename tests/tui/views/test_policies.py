@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -284,6 +285,8 @@ async def test_a_changed_definition_is_marked(house: House) -> None:
         await at_tool(at, "files", "read")
         text = at.screen_text()
         assert "≠ changed" in text
+        assert re.search(r"files +≠1 +\d+ *│", text)
+        assert text.index("A accepts the definition below") < text.index("because ")
         assert "≠ new" in text
 
 

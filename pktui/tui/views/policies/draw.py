@@ -59,13 +59,16 @@ def draw_server(server: ServerState, pen: Pen) -> Sequence[Sequence[Run]]:
     """Draw a server on one line."""
     ink = pen.ink
     count = f"{server.tools}"
-    room = max(0, pen.width - len(count) - 2)
+    mark = f" {pen.glyphs.changed}{server.changed}" if server.changed else ""
+    room = max(0, pen.width - len(count) - len(mark) - 2)
     if server.origin == "broken":
         count, style = pen.glyphs.denied, ink.bad
     else:
         style = ink.dim
     name = ink.bold if pen.under_cursor else ink.text
-    return [[(fit(one_line(server.name, 80), room), name), (fit_right(count, 2), style)]]
+    shown = fit(one_line(server.name, 80), room)
+    marked: list[Run] = [(mark, ink.wait)] if mark else []
+    return [[(shown, name), *marked, (fit_right(count, 2), style)]]
 
 
 def draw_tool(tool: ToolState, pen: Pen) -> Sequence[Sequence[Run]]:
@@ -133,6 +136,7 @@ def tool_lines(page: Page, tool: ToolState) -> tuple[Line, ...]:
     """Say what a tool may do, because of what, and how often."""
     return (
         _labelled(WORDS[tool.action], _MEANING[tool.action], _TONES[tool.action], strong=True),
+        *_mark(tool),
         *_rule(tool),
         *(_labelled("limit", f"{limit.words}; {limit.shown}") for limit in tool.limits),
         *(_labelled("and", one_line(text, 300)) for text in tool.conditions),
@@ -155,6 +159,9 @@ def _risk(tool: ToolState) -> Iterator[Line]:
         yield _labelled(
             "risk", f"{tool.risk.category}, {tool.risk.severity}: {one_line(tool.risk.why, 200)}"
         )
+
+
+def _mark(tool: ToolState) -> Iterator[Line]:
     if tool.mark == "new":
         yield _labelled("new", "it came after the server was first seen; A accepts it", "warning")
     if tool.mark == "changed":

@@ -67,6 +67,8 @@ class ServerState:
     name: str
     tools: int
     origin: Origin
+    changed: int = 0
+    """Tools that are defined otherwise than they were accepted."""
 
 
 @dataclass(frozen=True, slots=True)

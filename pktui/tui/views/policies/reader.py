@@ -103,14 +103,17 @@ class PoliciesReader:
 
     def _server(self, name: str, page: Page) -> ServerState:
         if name == page.server:
-            return ServerState(name, len(page.tools), page.origin)
+            changed = sum(tool.mark == "changed" for tool in page.tools)
+            return ServerState(name, len(page.tools), page.origin, changed)
         path = self._path(name)
         try:
             raw, origin = read_policy(path, name)
             parse_policy(raw, path)
         except PolicyError:
             origin = "broken"
-        return ServerState(name, len(self._seen(name)), origin)
+        seen = self._seen(name)
+        changed = sum(tool is not None and tool.changed for tool in seen.values())
+        return ServerState(name, len(seen), origin, changed)
 
     def _seen(self, server: str) -> Mapping[str, ToolSeen | None]:
         found: dict[str, ToolSeen | None] = {}
