@@ -451,6 +451,16 @@ async def test_a_call_is_read_and_allowed_in_a_tiny_terminal(
         assert house.status(other) == "denied"
 
 
+async def test_the_ascii_set_draws_no_other_borders(paths: Paths) -> None:
+    house = House(paths, Settings(console=ConsoleSettings(glyphs="ascii")))
+    house.ask()
+    async with desk(house, "approvals") as at:
+        for keys in (("4",), ("2",), ("3",), ("4", "K"), ("escape", "question_mark")):
+            await at.press(*keys)
+            assert not set("╭╮╰╯─") & set(at.screen_text()), keys
+    house.close()
+
+
 async def test_who_comes_to_the_queue_comes_to_what_waits(house: House) -> None:
     done = house.ask()
     house.other.approvals.decide(done.id, False, by="x", args_hash=done.args_hash)
