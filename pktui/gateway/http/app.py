@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -103,19 +103,19 @@ class McpEndpoint:
         check_session_headers(headers)
         entry = self._hub.entry(scope["path_params"]["server"], grant)
         hub = self._hub
-        with hub.admitted(grant, entry) as backend:
+        with hub.admitted(grant, entry) as (backend, take):
             reply = Reply(send, hub.settings.http.body_seconds)
             floor = await hub.floor(entry, grant)
             asked = Asked(headers, grant, floor, None, backend, reply, hub.work, hub.new_scope())
             if scope["method"] == "POST":
-                await self._post(asked, receive)
+                await self._post(asked, receive, take)
             elif scope["method"] in ("GET", "DELETE"):
                 await self._other(scope["method"], asked, receive)
             else:
                 raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "use POST", {"Allow": _METHODS})
 
-    async def _post(self, asked: Asked, receive: Receive) -> None:
-        message = await self._message(asked, receive)
+    async def _post(self, asked: Asked, receive: Receive, take: Callable[[int], None]) -> None:
+        message = await self._message(asked, receive, take)
         if message is None:
             return
         modern = is_modern(asked.headers, message)
@@ -131,11 +131,14 @@ class McpEndpoint:
         if message.method == "notifications/cancelled":
             _tell_cancelled(asked, message)
 
-    async def _message(self, asked: Asked, receive: Receive) -> Message | None:
+    async def _message(
+        self, asked: Asked, receive: Receive, take: Callable[[int], None]
+    ) -> Message | None:
         """Read and parse what was posted; None where it was refused, recorded and answered."""
         limits = asked.floor.limits
         check_body_headers(asked.headers, limits.size)
-        body = await read_body(receive, limits.size, self._hub.settings.http.body_seconds)
+        seconds = self._hub.settings.http.body_seconds
+        body = await read_body(receive, limits.size, seconds, take)
         try:
             if len(body) > LARGE:
                 message = await self._hub.work.run(jsonrpc.parse, body, limits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -31,8 +32,13 @@ def check_body_headers(headers: Headers, limit: int) -> None:
         raise _too_large(limit)
 
 
-async def read_body(receive: Receive, limit: int, seconds: float) -> bytes:
-    """Return the whole body; raises `Refusal` (413, 408) and `ClientGone`."""
+async def read_body(
+    receive: Receive, limit: int, seconds: float, take: Callable[[int], None]
+) -> bytes:
+    """Return the whole body; raises `Refusal` (413, 408) and `ClientGone`.
+
+    `take` is told how many bytes came, and may raise `Refusal`.
+    """
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
@@ -41,7 +47,9 @@ async def read_body(receive: Receive, limit: int, seconds: float) -> bytes:
                 event = await receive()
                 if event["type"] != "http.request":
                     raise ClientGone
-                body += event.get("body", b"")
+                part = event.get("body", b"")
+                take(len(part))
+                body += part
                 more = event.get("more_body", False)
                 if len(body) > limit:
                     raise _too_large(limit)

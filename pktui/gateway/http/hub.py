@@ -11,9 +11,10 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from pktui.errors import LedgerError
+from pktui.gateway.http.admission import Admission
 from pktui.gateway.http.behind import Behind
 from pktui.gateway.http.floor import ANSWER_LINES, Floor
 from pktui.gateway.http.refusal import Refusal
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
 SWEEP_SECONDS: Final = 2.0
 _MINUTE: Final = 60
-_Key = TypeVar("_Key")
+MESSAGES: Final = 16
+"""Messages of the largest size that one grant may have under way."""
 
 
 class Hub:
@@ -70,7 +72,8 @@ class Hub:
         )
         self._floors: dict[tuple[str, str], asyncio.Future[Floor]] = {}
         self._under_way: dict[asyncio.Task[None], tuple[Grant, bool]] = {}
-        self._counts: Counter[tuple[str, int]] = Counter()
+        most_bytes = MESSAGES * settings.gateway.max_message_bytes
+        self._admission = Admission(http.max_requests, most_bytes)
         self._used: Counter[Backend] = Counter()
         self._numbers = 0
         self._stopping = False
@@ -126,20 +129,23 @@ class Hub:
         return f"http-{self._numbers}"
 
     @contextmanager
-    def admitted(self, grant: Grant, entry: ServerEntry) -> Iterator[Backend]:
-        """Count a request of a grant while it is served, and yield what stands behind its server.
+    def admitted(
+        self, grant: Grant, entry: ServerEntry
+    ) -> Iterator[tuple[Backend, Callable[[int], None]]]:
+        """Count a request of a grant while it is served.
 
-        Raises `Refusal` (429, 503), and `PktuiError` where the entry cannot be used.
+        Yields what stands behind its server, and what is told of each part of its message. Raises
+        `Refusal` (429, 503), and `PktuiError` where the entry cannot be used.
         """
-        key = grant.name, grant.created_us
         if self._stopping:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "pktui is ending", {"Retry-After": "5"})
-        if self._counts[key] >= self.settings.http.max_requests:
-            why = f"grant {grant.name} has too many requests under way; see http.max_requests"
-            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, why, {"Retry-After": "1"})
-        backend = self._behind.backend(entry)
-        with _counted(self._counts, key), _counted(self._used, backend):
-            yield backend
+        with self._admission.request(grant) as take:
+            backend = self._behind.backend(entry)
+            self._used[backend] += 1
+            try:
+                yield backend, take
+            finally:
+                self._used[backend] -= 1
 
     @contextmanager
     def serving(self, task: asyncio.Task[None], asked: Asked, *, endless: bool) -> Iterator[None]:
@@ -165,6 +171,7 @@ class Hub:
             for session in self.sessions.idle():
                 self.sessions.forget(session)
             await self._tell_left()
+            self._used = +self._used  # without those that nobody uses
             await self._behind.sweep(self._used.keys())
 
     async def _tell_left(self) -> None:
@@ -214,18 +221,6 @@ class Hub:
     def _opened(self) -> list[Floor]:
         done = [one for one in self._floors.values() if one.done() and not one.cancelled()]
         return [one.result() for one in done if one.exception() is None]
-
-
-@contextmanager
-def _counted(counts: Counter[_Key], key: _Key) -> Iterator[None]:
-    """Count the key while the context lasts."""
-    counts[key] += 1
-    try:
-        yield
-    finally:
-        counts[key] -= 1
-        if not counts[key]:
-            del counts[key]
 
 
 def _memory(paths: Paths, log: Callable[[str], None], caller: Callable[[], Caller]) -> MemoryServer:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pktui.gateway.messages.jsonrpc import Id
 
 CAPACITY: Final = 16_384
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of requests above which no further one is forwarded, however few they are."""
 LATE_NS: Final = 600 * 1_000_000_000
 """How long the answer to a request that was given up is reckoned with."""
 
@@ -23,7 +25,7 @@ class Waiting(msgspec.Struct, frozen=True):
     """One forwarded request; `call` is None for everything but a tool call.
 
     `seq` is the row of the call's decision in the ledger; `cursor` is the page of a list of tools
-    that was asked for, empty for the first.
+    that was asked for, empty for the first; `size` is the request's bytes.
     """
 
     id_text: bytes
@@ -33,6 +35,7 @@ class Waiting(msgspec.Struct, frozen=True):
     started_ns: int
     seq: int = 0
     cursor: str = ""
+    size: int = 0
 
     def end(self, call: ToolCall, outcome: Outcome, now_ns: int) -> Ended:
         """Return how its call ended now."""
@@ -53,6 +56,7 @@ class InFlight:
         self._emptied = threading.Condition(self._lock)
         self._waiting: dict[Id, Waiting] = {}
         self._given_up: dict[Id, int] = {}
+        self._size = 0
 
     def __contains__(self, request_id: Id) -> bool:
         key = same_id(request_id)
@@ -65,12 +69,14 @@ class InFlight:
     @property
     def full(self) -> bool:
         """Tell whether no further request may be forwarded now."""
-        return len(self._waiting) + len(self._given_up) >= CAPACITY
+        many = len(self._waiting) + len(self._given_up) >= CAPACITY
+        return many or self._size >= MOST_BYTES
 
     def add(self, request_id: Id, waiting: Waiting) -> None:
         """Remember a request before it is sent."""
         with self._lock:
             self._waiting[same_id(request_id)] = waiting
+            self._size += waiting.size
 
     def take(self, request_id: Id | None) -> Waiting | None:
         """Return and forget the request of that id: it was answered."""
@@ -78,7 +84,7 @@ class InFlight:
             return None
         with self._lock:
             key = same_id(request_id)
-            waiting = self._waiting.pop(key, None)
+            waiting = self._pop(key)
             if waiting is None:
                 self._given_up.pop(key, None)
             if not self._waiting:
@@ -89,7 +95,7 @@ class InFlight:
         """Return the request of that id, which nobody waits for any more."""
         with self._lock:
             key = same_id(request_id)
-            waiting = self._waiting.pop(key, None)
+            waiting = self._pop(key)
             if waiting is not None:
                 self._given_up[key] = self._ticks()
             if not self._waiting:
@@ -101,8 +107,15 @@ class InFlight:
         with self._lock:
             waiting = tuple(self._waiting.values())
             self._waiting.clear()
+            self._size = 0
             self._emptied.notify_all()
             return waiting
+
+    def _pop(self, key: Id) -> Waiting | None:
+        waiting = self._waiting.pop(key, None)
+        if waiting is not None:
+            self._size -= waiting.size
+        return waiting
 
     def _is_given_up(self, key: Id) -> bool:
         """Tell whether the answer of that id may still come; forget those that never came."""

@@ -158,7 +158,7 @@ class Relay:
         if message.id in self._in_flight or self._key(message.id) in self._holder:
             raise _in_use(message)
         if self._ended or self._in_flight.full:
-            why = self._ended or "too many requests wait for the server"
+            why = self._ended or "too many requests, or too large ones, wait for the server"
             self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, message.id_text))
             return False
         return True
@@ -215,6 +215,7 @@ class Relay:
             waiting = Waiting(
                 *(message.id_text, message.method, message.modern, call, started, seq),
                 _page(message) if message.method == "tools/list" else "",
+                len(message.raw),
             )
             self._in_flight.add(message.id, waiting)
             sent.append(message)

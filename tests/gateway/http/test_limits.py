@@ -6,6 +6,7 @@ import gzip
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.gateway.http.served import (
     INITIALIZE,
     PATIENCE,
     Served,
+    eventually,
     plain,
     request,
     served,
@@ -162,6 +164,27 @@ def test_no_more_requests_of_a_grant_at_once_than_allowed(strict: Served) -> Non
         reply = strict.send("plain", PING, token=token)
         assert (reply.status_code, reply.headers["retry-after"]) == (429, "1")
         assert strict.send("plain", PING).status_code == 400
+
+
+def test_no_more_bytes_of_a_grant_at_once_than_allowed(paths: Paths) -> None:
+    write_servers(paths, plain=plain())
+    write_policy(paths, "plain")
+    large = {**PING, "params": {"padding": "x" * 900}}
+    begun = b"x" * 900
+    with served(paths, Settings(gateway=GatewaySettings(max_message_bytes=1000))) as gateway:
+        _, other = gateway.grants("other", "plain")
+        address = ("127.0.0.1", gateway.port)
+        with ExitStack() as open_ones:
+            for _ in range(17):
+                one = open_ones.enter_context(socket.create_connection(address, timeout=PATIENCE))
+                one.sendall(head(gateway, "Content-Length: 1000") + begun)
+            assert eventually(lambda: gateway.send("plain", large).status_code == 429)
+            refused = gateway.send("plain", large)
+            assert (refused.headers["retry-after"], refused.headers["connection"]) == ("1", "close")
+            assert "larger than 16000 bytes together" in refused.json()["error"]["message"]
+            assert gateway.send("plain", PING).status_code == 400
+            assert gateway.send("plain", large, token=other).status_code == 400
+        assert eventually(lambda: gateway.send("plain", large).status_code == 400)
 
 
 def test_a_server_that_takes_nothing_holds_up_nobody_else(

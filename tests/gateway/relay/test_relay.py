@@ -9,6 +9,7 @@ import pytest
 
 from pktui.gateway.messages.jsonrpc import Limits
 from pktui.gateway.pipes.lines import TooLong
+from pktui.gateway.relay import inflight
 from pktui.gateway.relay.inflight import LATE_NS, InFlight, Waiting
 from pktui.ledger.canonical import args_hash
 from tests.gateway.wired import Wired
@@ -272,6 +273,34 @@ def test_an_id_is_free_again_when_the_answer_never_came() -> None:
     assert requests.wait_empty(0)
     now = LATE_NS + 1
     assert 1 not in requests
+
+
+def test_large_requests_that_wait_leave_no_room_for_more(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inflight, "MOST_BYTES", 1000)
+    for request_id in (1, 2):
+        wired.call("echo", {"text": "x" * 500}, request_id=request_id)
+    wired.call("echo", request_id=3)
+    refused = wired.client.next()
+    assert (refused["id"], refused["error"]["code"]) == (3, -32000)
+    assert "too large ones, wait for the server" in refused["error"]["message"]
+    wired.answer(1, result=OK)
+    wired.call("echo", request_id=4)
+    assert [json.loads(line)["id"] for line in wired.server.lines] == [1, 2, 4]
+
+
+def test_the_size_of_what_waits_is_that_of_what_nobody_has_taken_back() -> None:
+    requests = InFlight(lambda: 0)
+    half = Waiting(b"1", "ping", False, None, 0, size=inflight.MOST_BYTES // 2)
+    for take_back in (requests.take, requests.give_up, lambda _id: requests.take_all()):
+        requests.add(1, half)
+        assert not requests.full
+        requests.add(2, half)
+        assert requests.full
+        take_back(2)
+        assert not requests.full
+        requests.take_all()
 
 
 @pytest.mark.parametrize("params", [{"requestId": 99}, {"requestId": [1]}, {}, []])

@@ -1,0 +1,64 @@
+"""How much one grant may have under way at once: requests, and bytes of messages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from pktui.gateway.http.refusal import Refusal
+
+if TYPE_CHECKING:
+    from pktui.ledger.records import Grant
+
+_AGAIN: Final = {"Retry-After": "1"}
+
+
+class Admission:
+    """Counts what is under way, for one thread."""
+
+    def __init__(self, most_requests: int, most_bytes: int) -> None:
+        """Both are for each grant; one message alone may be larger than `most_bytes`."""
+        self._most_requests = most_requests
+        self._most_bytes = most_bytes
+        self._requests: Counter[tuple[str, int]] = Counter()
+        self._bytes: Counter[tuple[str, int]] = Counter()
+
+    @contextmanager
+    def request(self, grant: Grant) -> Iterator[Callable[[int], None]]:
+        """Count a request while the context lasts; raises `Refusal` (429).
+
+        Yields what is told of each part of its message as it comes, and raises that too.
+        """
+        key = grant.name, grant.created_us
+        if self._requests[key] >= self._most_requests:
+            why = f"grant {grant.name} has too many requests under way; see http.max_requests"
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, why, _AGAIN)
+        self._requests[key] += 1
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            if self._bytes[key] > taken and self._bytes[key] + size > self._most_bytes:
+                why = (
+                    f"the messages that grant {grant.name} has under way are larger than"
+                    f" {self._most_bytes} bytes together; send it again when some are answered"
+                )
+                close = {**_AGAIN, "Connection": "close"}
+                raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, why, close)
+            self._bytes[key] += size
+            taken += size
+
+        try:
+            yield take
+        finally:
+            _lower(self._requests, key, 1)
+            _lower(self._bytes, key, taken)
+
+
+def _lower(counts: Counter[tuple[str, int]], key: tuple[str, int], by: int) -> None:
+    counts[key] -= by
+    if not counts[key]:
+        del counts[key]
