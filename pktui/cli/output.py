@@ -25,6 +25,8 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on standard o
 CELL_LIMIT = 120
 """Characters of one table cell."""
 _UNBOUNDED = 100_000
+_GAP, _LEAST = 2, 9
+"""Between two columns; what a column that gives way keeps while another has more."""
 
 
 def note(text: str) -> None:
@@ -64,8 +66,8 @@ def json_line(value: object) -> None:
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "") -> None:
     """Print rows under their headers; without rows say `empty` on standard error.
 
-    Cells are cut to one line. On a terminal the last columns give way where it is narrow; in a
-    pipe nothing is cut to a width.
+    Cells are cut to one line. On a terminal the last columns give way where it is narrow, and the
+    first, which names the row, is never cut; in a pipe nothing is cut to a width.
     """
     cells = [[one_line(cell, CELL_LIMIT) for cell in row] for row in rows]
     if not cells:
@@ -79,11 +81,25 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str =
     width = None if sys.stdout.isatty() else _UNBOUNDED
     console = Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for header in headers:
-        shown.add_column(header, no_wrap=True, overflow="ellipsis")
+    for header, room in zip(headers, _room(headers, cells, console.width), strict=True):
+        shown.add_column(header, no_wrap=True, overflow="ellipsis", width=room)
     for row in cells:
         shown.add_row(*(Text(cell) for cell in row))
     console.print(shown)
+
+
+def _room(headers: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return the cells that each column takes of a line of that width, the last cut first."""
+    from rich.cells import cell_len
+
+    room = [max(map(cell_len, column)) for column in zip(headers, *cells, strict=True)]
+    over = sum(room) + _GAP * (len(room) - 1) - width
+    for least in (_LEAST, 1):
+        for index in range(len(room) - 1, 0, -1):
+            cut = max(0, min(over, room[index] - least))
+            room[index] -= cut
+            over -= cut
+    return room
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> None:

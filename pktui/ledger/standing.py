@@ -119,7 +119,7 @@ class Standing:
         with self._database.transaction():
             asked = self._approvals.get(approval_id)
             if asked is not None:
-                _check_may_stand(asked, wider)
+                check_may_stand(asked, wider)
             allowed = self._approvals.answer(approval_id, True, by=by, args_hash=args_hash)
             return allowed, self._make(allowed, wider, by)
 
@@ -273,7 +273,8 @@ class Standing:
         return found
 
 
-def _check_may_stand(asked: Approval, wider: Wider) -> None:
+def check_may_stand(asked: Approval, wider: Wider) -> None:
+    """Raise `ApprovalError` where no answer to this question may stand, or not so."""
     if asked.once:
         raise ApprovalError(
             f"{asked.tool} destroys, moves money or was redefined: each call of it is asked about",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -40,6 +41,23 @@ def test_a_table_keeps_whole_cells_in_a_pipe(capsys: pytest.CaptureFixture[str])
     output.table(["id", "title"], [["1", wide], ["22", "short"]])
     lines = capsys.readouterr().out.splitlines()
     assert [line.rstrip() for line in lines] == ["id  title", f"1   {wide}", "22  short"]
+
+
+@pytest.mark.parametrize("width", [120, 80, 60, 40])
+def test_on_a_narrow_terminal_the_last_columns_give_way_and_the_first_never(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    row = ["s-moni-51", "claude-code", "memory.end_session", "x" * 50, "command line", "0"]
+    output.table(["id", "agent", "tool", "arguments", "by", "used"], [row])
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    header, cells = (line.rstrip() for line in plain.splitlines())
+    assert header.startswith("id         ")
+    assert cells.startswith("s-moni-51  ")
+    assert len(cells) <= width
+    assert ("memory.end_session" in cells) == (width >= 80)
 
 
 def test_a_table_without_rows_says_why_on_standard_error(

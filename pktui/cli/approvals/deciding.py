@@ -48,10 +48,14 @@ def approve(
     json: output.JsonFlag = False,
 ) -> None:
     """Allow one waiting call, once, or more. It is shown first, and what is shown is what runs."""
+    from pktui.ledger.standing import check_may_stand
+
     wider = _wider(for_, until_disconnect=until_disconnect, exact=exact, always=always)
     check_person()
     with reach.ledger(write=True) as ledger:
         found = queue.get(ledger, approval)
+        if wider is not None and found.status == "pending":
+            check_may_stand(found, wider)
         rule = _Rule(ledger, found) if always and found.status == "pending" else None
         if shown_hash:
             _check_hash(found, shown_hash)

@@ -78,8 +78,11 @@ def test_a_tool_that_destroys_is_allowed_call_by_call(
     ledger: Ledger, waiting: Approval, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     grave = ask(ledger, once=True)
-    assert run(["approvals", "approve", grave.id, *words, "--yes"]) == 1
-    assert "each call of it is asked about" in capsys.readouterr().err
+    for sure in (["--yes"], []):
+        assert run(["approvals", "approve", grave.id, *words, *sure]) == 1
+        out, err = capsys.readouterr()
+        assert "each call of it is asked about" in err
+        assert not out
     assert ledger.standing.live() == ()
     assert grave in ledger.approvals.pending()
 
