@@ -11,6 +11,7 @@ meanwhile and after; an import's records a second; the service's resident memory
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 import threading
@@ -27,6 +28,7 @@ from pktui.settings import Paths
 TOPICS = """deploy token cache index retry queue schema invoice parser socket timeout rollback
 metric banner upload session gateway policy ledger vector search embed chunk commit merge branch"""
 WORDS = TOPICS.split()
+ASKED = itertools.count()
 
 
 def main(messages: int) -> None:
@@ -84,7 +86,7 @@ def measure_log(paths: Paths, client: MemoryClient, messages: int) -> None:
     def search() -> None:
         own = MemoryClient(paths, Identity("bench", "searcher"))
         while not stop.is_set():
-            searches.append(timed(own.search, "invoice parser timeout"))
+            searches.append(timed(own.search, question()))
             time.sleep(0.05)
         own.close()
 
@@ -109,8 +111,14 @@ def measure_search(client: MemoryClient, what: str) -> None:
     for mode in ("hybrid", "words", "exact", "meaning"):
         percentiles(
             f"{what}, {mode}",
-            [timed(client.search, f"{WORDS[n % 26]} {WORDS[n % 7]}", mode) for n in range(50)],
+            [timed(client.search, question(), mode) for _ in range(50)],
         )
+
+
+def question() -> str:
+    """Return two words that were not asked for before: what was asked again would be remembered."""
+    first, second = divmod(next(ASKED), len(WORDS))
+    return f"{WORDS[first % len(WORDS)]} {WORDS[second]}"
 
 
 def measure_import(client: MemoryClient) -> None:

@@ -132,13 +132,12 @@ class Finding:
         """Add what the question means, or fall back to words and say why."""
         if search.mode not in ("hybrid", "meaning"):
             return search
-        embedder = self._meaning.embedder
-        if embedder is None or self._meaning.model_state != "ready":
-            return replace(search, mode="words", note=f"By words only: {self._meaning.note}")
         try:
-            vector = embedder.embed([search.question.text])[0]
+            vector = self._meaning.of_question(search.question.text)
         except StoreError as error:
             return replace(search, mode="words", note=f"By words only: {error}")
+        if vector is None:
+            return replace(search, mode="words", note=f"By words only: {self._meaning.note}")
         return replace(search, vector=vector)
 
     def _rank(self, search: _Search, allowed: Bools) -> Ranked:

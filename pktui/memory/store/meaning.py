@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,15 +14,16 @@ from pktui.memory.store.loading import entry_text
 from pktui.memory.store.vector_table import Kind, VectorRows, sequence_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from pktui.memory.embed import Embedder, Passage
+    from pktui.memory.embed import Embedder, Passage, Vectors
     from pktui.memory.records import Entry, ModelState
     from pktui.memory.search.corpus import Corpus
     from pktui.memory.store.messages import Messages
     from pktui.memory.store.state import State
 
 _NONE = 2**62
+_RECENT_QUESTIONS = 128
 _REINDEX = "Run pktui memory reindex to make them anew"
 
 
@@ -42,6 +44,7 @@ class Meaning:
         self.embedder: Embedder | None = None
         self.model_state: ModelState = "absent"
         self.note = "no model is loaded"
+        self._meant: Callable[[str], Vectors] | None = None
 
     def load(self) -> None:
         """Read the vectors that are there; remove those whose text is gone."""
@@ -93,6 +96,7 @@ class Meaning:
         vectors = self._state.vectors
         with vectors.lock:
             self.embedder = embedder
+            self._meant = _remembering(embedder)
             if not vectors.prepare(embedder.name, embedder.dimension):
                 other = f"the vectors are of the model {vectors.model}, not of {embedder.name}"
                 self.waiting("mismatch", f"{vectors.damage or other}: {_REINDEX}")
@@ -102,6 +106,15 @@ class Meaning:
                     if corpus.passages.dimension != embedder.dimension:
                         corpus.forget_vectors(embedder.dimension)
             self.waiting("ready", "")
+
+    def of_question(self, text: str) -> Vectors | None:
+        """Return the vector of a question, or None while there is no model that can be used.
+
+        Recent ones are remembered: the next page or another filter asks the same again. Raises
+        `StoreError` where the model fails.
+        """
+        meant = self._meant
+        return meant(text) if meant is not None and self.model_state == "ready" else None
 
     def reindex(self) -> int:
         """Drop all vectors, so that `embed_pending` makes them anew; returns how many wait."""
@@ -182,6 +195,14 @@ class Meaning:
 
     def _corpus(self, kind: Kind) -> Corpus:
         return self._state.messages if kind == "message" else self._state.knowledge
+
+
+def _remembering(embedder: Embedder) -> Callable[[str], Vectors]:
+    @lru_cache(_RECENT_QUESTIONS)
+    def meant(text: str) -> Vectors:
+        return np.asarray(embedder.embed([text])[0], np.float32)
+
+    return meant
 
 
 def _first(corpus: Corpus, limit: int) -> list[int]:

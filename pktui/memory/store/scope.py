@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Bools = npt.NDArray[np.bool_]
 
+_SEARCHED = 32
+"""So many positions are marked in the time that one is searched for among them."""
+
 
 def messages_in_scope(state: State, filters: Filters, project: str | None) -> Bools:
     """Return which messages the filters leave; the caller holds the state's lock."""
@@ -78,8 +81,18 @@ def without_words(corpus: Corpus, allowed: Bools, unwanted: tuple[str, ...]) -> 
 def holding_all(corpus: Corpus, allowed: Bools, terms: tuple[str, ...]) -> Bools:
     """Return which allowed documents hold every one of the terms."""
     for term in terms:
-        held = np.zeros(len(allowed), np.bool_)
         positions, _ = corpus.words.find(term)
-        held[positions[positions < len(allowed)]] = True
-        allowed = allowed & held
+        allowed = allowed & _among(positions, allowed)
     return allowed
+
+
+def _among(positions: npt.NDArray[np.int32], allowed: Bools) -> Bools:
+    """Return which of the allowed are among the positions, which ascend."""
+    held = np.zeros(len(allowed), np.bool_)
+    few = np.flatnonzero(allowed).astype(np.int32)
+    if len(few) * _SEARCHED < len(positions):
+        at = positions.searchsorted(few)
+        held[few] = positions.take(at, mode="clip") == few
+    else:
+        held[positions[positions < len(allowed)]] = True
+    return held

@@ -145,3 +145,52 @@ def test_an_entry_changed_while_its_vector_is_made_waits_for_a_new_one(place: Pa
         store.attach(Changing())
         store.embed_pending()
         assert (store.status().vectors, store.pending_vectors()) == (0, 1)
+
+
+def test_a_question_that_comes_again_is_embedded_once_by_each_model(place: Path) -> None:
+    class Counting(WordsEmbedder):
+        def __init__(self, name: str) -> None:
+            self.name = name
+            self.asked: list[str] = []
+
+        def embed(self, texts: Sequence[str]) -> Vectors:
+            self.asked += texts
+            return super().embed(texts)
+
+    first, second = Counting("first"), Counting("second")
+    with Store.open(place, first) as store:
+        session = store.start_session("s", ADA)
+        log(store, session.id, "the deploy token")
+        embed_all(store)
+        del first.asked[:]
+        for query in ("deploy token", "deploy token role:user", "other", "deploy token"):
+            assert store.search(query).mode == "hybrid"
+        assert first.asked == ["deploy token", "other"]
+        store.attach(second)
+        store.reindex()
+        embed_all(store)
+        del second.asked[:]
+        assert len(store.search("deploy token").hits) == 1
+        assert second.asked == ["deploy token"]
+
+
+def test_a_question_that_failed_is_asked_of_the_model_again(place: Path) -> None:
+    class Wavering(WordsEmbedder):
+        works = True
+
+        def embed(self, texts: Sequence[str]) -> Vectors:
+            if not self.works:
+                raise StoreError("the model stumbled", "Ask again")
+            return super().embed(texts)
+
+    embedder = Wavering()
+    with Store.open(place, embedder) as store:
+        session = store.start_session("s", ADA)
+        log(store, session.id, "the deploy token")
+        embed_all(store)
+        embedder.works = False
+        failed = store.search("deploy token")
+        assert (failed.mode, len(failed.hits)) == ("words", 1)
+        assert "the model stumbled" in failed.note
+        embedder.works = True
+        assert store.search("deploy token").mode == "hybrid"
