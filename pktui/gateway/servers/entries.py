@@ -21,6 +21,16 @@ from pktui.settings import Paths, check_server_name
 MEMORY: Final = "memory"
 _SPOKEN: Final = ("", "http", "streamable-http", "streamablehttp", "streamable_http", "stdio")
 
+_LAUNCHER: Final = re.compile(
+    r"python[0-9.]*|node|deno|bun|bunx|npx|pnpm|pnpx|yarn|tsx|uv|uvx|pipx|docker|podman|java|ruby"
+)
+_VERBS: Final = frozenset({"run", "exec", "dlx", "x", "tool"})
+_STARTED: Final = re.compile(
+    r"(?:[\w@.~+:-]*/)*@?(\w[\w.+-]{0,60}?)(?:\.(?:py|js|mjs|cjs|ts|jar|rb))?(?:[@:=]+[\w.+-]*)?",
+    re.ASCII,
+)
+"""A path, or a package or an image with its version; what it is called comes first."""
+
 
 class ServerEntry(msgspec.Struct, frozen=True):
     """How to reach one server: a command, a URL, or pktui's own memory.
@@ -179,8 +189,12 @@ def _problem(entry: _Entry) -> tuple[str, str]:
 
 
 def server_of_command(name: str, command: Sequence[str]) -> ServerEntry:
-    """Return the entry for a command given by hand, named after its program where not named."""
-    return ServerEntry(_chosen(name, Path(command[0]).stem), command[0], tuple(command[1:]))
+    """Return the entry for a command given by hand, named after its program where not named.
+
+    Where the program only starts others, the name is that of what it starts: two servers of one
+    name would share a policy, pins and approvals.
+    """
+    return ServerEntry(_chosen(name, _started(command)), command[0], tuple(command[1:]))
 
 
 def server_of_url(name: str, url: str, headers: Mapping[str, str]) -> ServerEntry:
@@ -200,6 +214,21 @@ def read_headers(given: Sequence[str]) -> dict[str, str]:
             )
         headers[name.strip()] = value.strip()
     return headers
+
+
+def _started(command: Sequence[str]) -> str:
+    """Return the name of what a command starts: its program, or a launcher's package or script."""
+    program = Path(command[0]).stem
+    if _LAUNCHER.fullmatch(program) is None:
+        return program
+    image = program in ("docker", "podman")
+    for word in command[1:]:
+        if word[:1] == "-" or word in _VERBS or (image and word.find("/") < 1):
+            continue
+        found = _STARTED.fullmatch(word)
+        if found is not None:
+            return found[1]
+    return program
 
 
 def _chosen(name: str, suggested: str) -> str:

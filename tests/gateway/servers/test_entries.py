@@ -126,9 +126,23 @@ def test_an_unknown_server_names_the_nearest(paths: Paths) -> None:
         ("", ["node"], "node"),
         ("given", ["node"], "given"),
         ("", ["…"], "server"),
+        (
+            "",
+            ["npx", "-y", "@modelcontextprotocol/server-filesystem", "~/work"],
+            "server-filesystem",
+        ),
+        ("", ["npx", "-y", "@scope/server-git@1.2.3-rc.1"], "server-git"),
+        ("", ["uvx", "--from", "mcp-server-time==2.0", "serve"], "mcp-server-time"),
+        ("", ["/usr/bin/python3.11", "-u", "/opt/a b/my_server.py"], "python3"),
+        ("", ["python", "-u", "/opt/ab/my_server.v2.py"], "my_server.v2"),
+        ("", ["python", "-m", "mcp_server_git"], "mcp_server_git"),
+        ("", ["python", "-c", "import x; x.run()"], "python"),
+        ("", ["deno", "run", "-A", "jsr:@a/b@1"], "b"),
+        ("", ["docker", "run", "-i", "-e", "KEY", "-v", "/a:/b", "ghcr.io/x/y-mcp:1.0"], "y-mcp"),
+        ("given", ["npx", "-y", "other"], "given"),
     ],
 )
-def test_a_command_by_hand_is_named_after_its_program(
+def test_a_command_by_hand_is_named_after_what_it_starts(
     name: str, command: list[str], expected: str
 ) -> None:
     server = server_of_command(name, command)
