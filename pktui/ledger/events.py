@@ -110,7 +110,7 @@ class Events:
         `LedgerUnavailable`.
         """
         effect = effect or ("refused" if kind == "refused" else "")
-        masked = self.masked(arguments)
+        masked = self.masked(arguments) if arguments is not None else ""
         if reason and self._audit.arguments != "full":
             reason = _mask_reason(reason)
         extra = json_text(detail) if detail else ""

@@ -34,7 +34,7 @@ class Audit:
             call_id=call.call_id,
             server=self._server,
             tool=call.tool,
-            effect=effect.value,
+            effect=str(effect),
             rule=verdict.rule,
             reason=_stood(approval) or verdict.reason,
             args_hash=call.digest,

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from pktui.settings import ApprovalSettings
 
 _NO_RULES = ServerSettings()
+_ALLOW, _APPROVE = Effect.ALLOW, Effect.APPROVE
+_FORWARD, _HOLD = Ruling.FORWARD, Ruling.HOLD
+"""What every call needs; to take a member from its enum is a search each time."""
+
 _STOPPED = Verdict(Effect.DENY, "(stopped)", "A person has stopped all tool calls.")
 
 _CROWDED = Verdict(
@@ -94,7 +98,7 @@ class Enforcer:
                 quota = LedgerQuota(self._ledger)
                 for call in calls:
                     decision = self._decide(call, policy, quota, hold=room > 0)
-                    room -= decision.ruling is Ruling.HOLD
+                    room -= decision.ruling is _HOLD
                     decisions.append(decision)
         except LedgerError as error:
             return [self._broken(call, error) for call in calls]
@@ -246,9 +250,9 @@ class Enforcer:
         self, call: ToolCall, policy: Policy | None, quota: LedgerQuota, *, hold: bool
     ) -> Decision:
         verdict = self._evaluate(call, policy, quota)
-        if verdict.effect is Effect.APPROVE and not call.continues:
+        if verdict.effect is _APPROVE and not call.continues:
             return self._ask(call, verdict, quota, hold=hold)
-        if verdict.effect in (Effect.ALLOW, Effect.APPROVE):
+        if verdict.effect is _ALLOW or verdict.effect is _APPROVE:
             return self._let_through(call, verdict, quota, None)
         return _refusal(call, verdict, self._audit.decided(call, verdict.effect, verdict))
 
@@ -288,9 +292,9 @@ class Enforcer:
         if held_seq:
             self._audit.released(call, verdict, approval)
         else:
-            held_seq = self._audit.decided(call, Effect.ALLOW, verdict, approval)
+            held_seq = self._audit.decided(call, _ALLOW, verdict, approval)
         single = approval if isinstance(approval, Approval) else None
-        return _answered(call, verdict, Ruling.FORWARD, held_seq, single)
+        return _answered(call, verdict, _FORWARD, held_seq, single)
 
     def _deny(self, call: ToolCall, verdict: Verdict, held_seq: int) -> Decision:
         if held_seq:

@@ -78,9 +78,9 @@ class Methods:
         letters and slashes included, and one that cannot be read counts as asking for it.
         """
         if not (
-            _SAMPLING in line
-            or _ELICITATION in line
-            or _ELICITATIONS in line
+            line.find(_SAMPLING) >= 0  # `in` tries each as a number first
+            or line.find(_ELICITATION) >= 0
+            or line.find(_ELICITATIONS) >= 0
             or (self._guarded and (b"\\u00" in line or b"\\/" in line))
         ):
             return ()

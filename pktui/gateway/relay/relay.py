@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Caller
 
 _NAME_LIMIT: Final = 100
+_FORWARD: Final = Ruling.FORWARD
+"""Kept, as to take a member from its enum is a search each time."""
 
 _Calls = dict["Id | None", tuple[Message, ToolCall]]
 """Tool calls that follow each other, by the ids of their requests."""
@@ -189,7 +191,7 @@ class Relay:
         decisions = self._enforcer.decide_all([call for _, call in asked], room=self._holder.room)
         going: list[tuple[Message, ToolCall | None, int]] = []
         for (message, call), decision in zip(asked, decisions, strict=True):
-            if decision.ruling is Ruling.FORWARD:
+            if decision.ruling is _FORWARD:
                 going.append((message, call, decision.seq))
             elif decision.ruling is Ruling.HOLD:
                 key = self._key(message.id)
