@@ -42,6 +42,8 @@ INDEX_NAME = "memory.index"
 """In the data directory, where the store itself is no directory."""
 SWITCH_S = 0.0005
 """How long a thread keeps the interpreter from the others; a request is passed on five times."""
+NOBODY_ELSE = 0o077
+"""What the files of the store are not for."""
 RELEASE_S = 5
 """What giving the lease back may take."""
 
@@ -49,8 +51,17 @@ RELEASE_S = 5
 def main(paths: Paths, settings: Settings, entrance: Entrance | None = None) -> int:
     """Serve until there is reason to end; returns the exit status, 0 or 1.
 
-    With an entrance also for other machines, and then also while nobody asks.
+    With an entrance also for other machines, and then also while nobody asks. What it makes, the
+    library's files too, is for this user alone.
     """
+    before = os.umask(NOBODY_ELSE)
+    try:
+        return _main(paths, settings, entrance)
+    finally:
+        os.umask(before)
+
+
+def _main(paths: Paths, settings: Settings, entrance: Entrance | None) -> int:
     try:
         ownership = Ownership.take(paths)
     except PktuiError as error:

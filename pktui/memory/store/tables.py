@@ -32,6 +32,8 @@ _QUIET_LIMITS = 1, 25_000
 """Commits that call for a compaction: at the least, and one for so many rows of the table."""
 _SOURCE_LINE = re.compile(r", /\S+\.rs:\d+:\d+|^lance error: ")
 """What the library adds for its own developers."""
+_STRUCTURES = re.compile(r'path: Some\("([^"]+)"\).*?message: "([^"]+)"')
+"""An error of the system as the library prints its own structures."""
 
 
 class Table:
@@ -245,6 +247,9 @@ def _unguarded() -> None:
 
 def _reason(error: Exception, place: Place) -> str:
     first = place.without_secrets(str(error)).strip().splitlines()
+    found = _STRUCTURES.search(first[0]) if first else None
+    if found is not None:
+        return f"{found[1]}: {found[2]}"
     return _SOURCE_LINE.sub("", first[0])[:300] if first else type(error).__name__
 
 
@@ -253,5 +258,5 @@ def _cure(error: Exception) -> str:
     if "no space left" in text or getattr(error, "errno", None) == errno.ENOSPC:
         return "The disk is full: free some space, then try again"
     if "permission denied" in text or "read-only file system" in text:
-        return "Make the directory writable for you"
+        return "Make the directory readable and writable for you"
     return "Look at the disk and the directory; a damaged one is replaced by a backup or an export"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pktui.errors import NotFound
 from pktui.memory.tools.answer import ToolAnswer, refusal
-from pktui.memory.tools.wording import closing, given, more, percent, plain_query, time
+from pktui.memory.tools.wording import closing, given, more, percent, plain_query, preview, time
 
 if TYPE_CHECKING:
     from pktui.memory.records import Entry, Hit, Identity, Mode, SearchAnswer
@@ -29,11 +29,11 @@ def store(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
         request=arguments.request,
     )
     return ToolAnswer(
-        f'✅ Stored knowledge entry #{entry.id}: "{entry.title}"\n'
+        f'✅ Stored knowledge entry #{entry.id}: "{preview(entry.title)}"\n'
         "📊 Indexed for semantic search in a moment",
         {
             "id": entry.id,
-            "title": entry.title,
+            "title": preview(entry.title),
             "createdAt": time(entry.created_at),
             "indexed": _INDEXED,
         },
@@ -47,7 +47,7 @@ def search(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
     left = more(len(answer.hits), answer.total, "raise limit or ask more precisely")
     parts = [f"## Found {len(answer.hits)} similar entries:\n\n"]
     for place, (hit, entry) in enumerate(_found(answer), 1):
-        parts.append(f"### {place}. {entry.title} ({percent(hit.score)}% similar)\n")
+        parts.append(f"### {place}. {preview(entry.title)} ({percent(hit.score)}% similar)\n")
         parts.append(f"**ID:** {entry.id}\n")
         if entry.tags:
             parts.append(f"**Tags:** {', '.join(entry.tags)}\n")
@@ -64,14 +64,14 @@ def search_text(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnsw
     answer = _by_words(memory, query, limit)
     left = more(len(answer.hits), answer.total, "raise limit or ask more precisely")
     blocks = [
-        f"**{entry.title}** (ID: {entry.id})\n{hit.snippet}"
+        f"**{preview(entry.title)}** (ID: {entry.id})\n{hit.snippet}"
         + (f"\nTags: {', '.join(entry.tags)}" if entry.tags else "")
         for hit, entry in _found(answer)
     ]
     heading = (
-        f'Found {len(blocks)} result(s) for "{query}":\n\n'
+        f'Found {len(blocks)} result(s) for "{preview(query)}":\n\n'
         if blocks
-        else f'No results found for: "{query}"'
+        else f'No results found for: "{preview(query)}"'
     )
     body = "\n\n---\n\n".join(blocks)
     text = f"{heading}{body}\n\n{closing(answer, left)}"
@@ -116,7 +116,7 @@ def update(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
         f"✅ Updated entry #{entry.id}\n📊 Re-indexed for semantic search in a moment",
         {
             "id": entry.id,
-            "title": entry.title,
+            "title": preview(entry.title),
             "updatedAt": time(entry.updated_at),
             "indexed": _INDEXED,
         },
@@ -144,7 +144,7 @@ def list_(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
     shown = offset + len(page.items)
     left = more(shown, page.total, f"call again with offset {shown}") if page.items else ""
     lines = [
-        f"- **{entry.title}** (ID: {entry.id})"
+        f"- **{preview(entry.title)}** (ID: {entry.id})"
         + (f" [{', '.join(entry.tags)}]" if entry.tags else "")
         for entry in page.items
     ]
@@ -154,7 +154,7 @@ def list_(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
     entries = [
         {
             "id": entry.id,
-            "title": entry.title,
+            "title": preview(entry.title),
             "tags": list(entry.tags),
             "updatedAt": time(entry.updated_at),
         }
@@ -204,7 +204,12 @@ def _found(answer: SearchAnswer) -> list[tuple[Hit, Entry]]:
 
 def _results(answer: SearchAnswer, left: str) -> dict[str, Any]:
     results = [
-        {**_entry(entry), "score": round(hit.score, 4), "snippet": hit.snippet}
+        {
+            **_entry(entry),
+            "title": preview(entry.title),
+            "score": round(hit.score, 4),
+            "snippet": hit.snippet,
+        }
         for hit, entry in _found(answer)
     ]
     return {

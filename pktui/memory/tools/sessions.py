@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MOST_RESULTS = 100
 MOST_LISTED = 1000
 RECENT = 10
+SUMMARY = 2_000
+"""Characters of a summary where its session is asked for."""
 _LAST = 2**62
 _HOW_TO_LOG = (
     "**IMPORTANT:** You must now call `log_message` for each exchange:\n"
@@ -49,7 +51,7 @@ def start(memory: Store, who: Identity, arguments: Arguments) -> ToolAnswer:
     name = arguments.optional_text("name") or ""
     earlier = memory.current_session(who)
     session = memory.start_session(name, who, request=arguments.request)
-    heading = f"✅ Started session #{session.id}" + (f': "{name}"' if name else "")
+    heading = f"✅ Started session #{session.id}" + (f': "{preview(name)}"' if name else "")
     note = "" if who.key else _NAMELESS.format(session.id)
     if earlier is not None and earlier.id != session.id:
         note = (
@@ -59,7 +61,7 @@ def start(memory: Store, who: Identity, arguments: Arguments) -> ToolAnswer:
     text = "\n\n".join(part for part in (heading, _HOW_TO_LOG, note) if part)
     structured = {
         "sessionId": session.id,
-        "name": session.name,
+        "name": preview(session.name),
         "startedAt": time(session.started_at),
         "instructions": "\n\n".join(part for part in (_HOW_TO_LOG, note) if part),
     }
@@ -159,13 +161,14 @@ def get(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
     left = more(
         len(recent), session.message_count, f"find them with search_session(sessionId={number})"
     )
-    parts = [f"## Session #{number}" + (f': "{session.name}"' if session.name else "") + "\n"]
+    name = f': "{preview(session.name)}"' if session.name else ""
+    parts = [f"## Session #{number}{name}\n"]
     parts.append(f"**Status:** {_status(session)}")
     parts.append(f"**Started:** {time(session.started_at)}")
     if session.ended_at:
         parts.append(f"**Ended:** {time(session.ended_at)}")
     if session.summary:
-        parts.append(f"**Summary:** {session.summary}")
+        parts.append(f"**Summary:** {preview(session.summary, SUMMARY)}")
     parts.append(f"**Messages:** {session.message_count}\n")
     if recent:
         parts.append("### Recent Messages:\n")
@@ -228,7 +231,7 @@ def _searched(answer: SearchAnswer, heading: str, parts: list[str], none: str) -
             "score": round(hit.score, 4),
             "snippet": hit.snippet,
             "createdAt": time(message.created_at),
-            **given(sessionName=hit.session.title if hit.session else None),
+            **given(sessionName=preview(hit.session.title) if hit.session else None),
         }
         for hit, message in _found(answer)
     ]
@@ -261,13 +264,13 @@ def _status(session: Session) -> str:
 
 
 def _name(session: Session) -> str:
-    return f'"{session.name}"' if session.name else "(unnamed)"
+    return f'"{preview(session.name)}"' if session.name else "(unnamed)"
 
 
 def _session(session: Session) -> dict[str, Any]:
     return {
         "sessionId": session.id,
-        "name": session.name,
+        "name": preview(session.name),
         "status": session.status,
         "startedAt": time(session.started_at),
         "messageCount": session.message_count,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -231,6 +232,25 @@ def test_a_store_that_cannot_be_opened_is_told_to_every_request(
         client.close()
     assert str(paths.memory_dir) in capsys.readouterr().err
     assert run.main(paths, Settings()) == 1
+
+
+def test_what_the_service_makes_is_for_this_user_alone(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks: list[int] = []
+
+    def look(_paths: Paths) -> Ownership:
+        masks.append(os.umask(0o022))
+        os.umask(masks[-1])
+        raise MemoryUnavailable("seen enough", "")
+
+    monkeypatch.setattr(Ownership, "take", look)
+    before = os.umask(0o022)
+    try:
+        assert run.main(paths, Settings()) == 1
+        assert (masks, os.umask(before)) == ([0o077], 0o022)
+    finally:
+        os.umask(before)
 
 
 def test_what_is_not_there_is_said_in_the_shape_of_every_failure(

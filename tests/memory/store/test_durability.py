@@ -12,6 +12,7 @@ import pytest
 
 from pktui.errors import StoreError
 from pktui.memory.store import Store, schema
+from pktui.memory.store.lance import lancedb
 from pktui.memory.store.tables import Database, Table
 from tests.memory.store.conftest import ADA, embed_all, log
 from tests.support.embedder import WordsEmbedder
@@ -226,3 +227,23 @@ def test_a_read_that_loses_its_files_to_a_compaction_is_repeated(place: Path) ->
             return "rows"
 
     assert Table(Vanishing(), "here", Database(place)).read() == "rows"
+
+
+def test_a_directory_that_may_not_be_read_is_told_in_plain_words(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    structures = (
+        'Invalid input, Failed to connect: IO { source: Generic { source: Io { path: Some("/far/'
+        'memory"), err: Os { code: 13, kind: PermissionDenied, message: "Permission denied" } } } }'
+    )
+
+    def refuse(*_given: object, **_named: object) -> None:
+        raise ValueError(structures)
+
+    monkeypatch.setattr(lancedb, "connect", refuse)
+    with pytest.raises(StoreError) as caught:
+        Database(place)
+    assert str(caught.value) == (
+        f"the memory at {place} cannot be used: /far/memory: Permission denied. "
+        "Make the directory readable and writable for you"
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema  # type: ignore[import-untyped]
+import msgspec
 import pytest
 
 from pktui.errors import StoreError
@@ -209,6 +210,27 @@ def test_an_agents_query_is_only_words(store: Store, query: str) -> None:
     use(store, "log_message", role="user", content="alpha omega role status before 100 https")
     found = use(store, "search_all_sessions", query=query)
     assert [hit["messageId"] for hit in data(found)["results"]] == [1]
+
+
+def test_a_name_without_end_makes_no_answer_long(store: Store) -> None:
+    endless = "stoat " * 20_000
+    answers = [
+        use(store, "start_logging_session", name=endless),
+        use(store, "log_message", role="user", content="a stoat"),
+        use(store, "list_sessions"),
+        use(store, "get_session", sessionId=1),
+        use(store, "search_all_sessions", query="stoat"),
+        use(store, "store_knowledge", title=endless, content="of winters"),
+        use(store, "list_knowledge"),
+        use(store, "search_knowledge", query="stoat"),
+        use(store, "search_knowledge_text", query="stoat"),
+    ]
+    for answer in answers:
+        assert not answer.is_error
+        assert len(answer.text) < 2_000, answer.text
+        assert len(msgspec.json.encode(data(answer))) < 2_000
+    assert data(use(store, "get_knowledge", id=1))["title"] == endless
+    assert store.session(1).name == endless
 
 
 def test_knowledge_is_stored_found_changed_and_deleted(store: Store) -> None:
