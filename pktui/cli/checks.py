@@ -17,7 +17,14 @@ import msgspec
 
 from pktui import __version__
 from pktui.errors import MemoryUnavailable, PktuiError
-from pktui.settings import PRIVATE_DIRECTORY, PRIVATE_FILE, Paths, Settings, load_settings
+from pktui.settings import (
+    PRIVATE_DIRECTORY,
+    PRIVATE_FILE,
+    ConsoleSettings,
+    Paths,
+    Settings,
+    load_settings,
+)
 
 if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
@@ -54,12 +61,30 @@ def examine(paths: Paths) -> Iterator[Check]:
     else:
         there = paths.settings_file.exists()
         yield Check("settings", "ok", f"{paths.settings_file}{'' if there else ' (all defaults)'}")
+        yield from console(settings.console, paths)
     yield from servers(paths)
     yield from policies(paths)
     yield from ledger(paths, settings.audit)
     yield from model(settings)
     yield from memory(paths)
     yield disk(paths)
+
+
+def console(wanted: ConsoleSettings, paths: Paths) -> Iterator[Check]:
+    """Check that the console can use the keys and the theme that are set for it."""
+    if wanted == ConsoleSettings():
+        return
+    from pktui.tui.actions import read_keymap
+    from pktui.tui.theme import THEMES
+
+    themes = [theme.name for theme in THEMES]
+    problems = list(read_keymap(wanted.keys).problems)
+    if wanted.theme not in themes:
+        problems.append(f"console.theme: no theme {wanted.theme}; known: {', '.join(themes)}")
+    for problem in problems:
+        yield Check("console", "warn", problem, f"Mend it in {paths.settings_file}")
+    if not problems:
+        yield Check("console", "ok", f"theme {wanted.theme}, {len(wanted.keys)} keys changed")
 
 
 def program() -> Iterator[Check]:

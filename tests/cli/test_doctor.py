@@ -54,6 +54,23 @@ def test_every_part_is_named_after_some_use(used: Paths) -> None:
     assert "not running" in after["memory"].found
 
 
+@pytest.mark.parametrize(
+    ("written", "state", "said"),
+    [
+        ('theme = "pktui-light"\nkeys = { "approvals.allow" = "y" }', "ok", "1 keys changed"),
+        ('theme = "pktui-lite"', "warn", "no theme pktui-lite; known: pktui-dark"),
+        ('keys = { "approvals.alow" = "y" }', "warn", "did you mean approvals.allow?"),
+    ],
+)
+def test_what_the_console_cannot_use_is_told(
+    used: Paths, written: str, state: str, said: str
+) -> None:
+    used.settings_file.write_text(f"[console]\n{written}\n")
+    check = found(used)["console"]
+    assert check.state == state
+    assert said in check.found
+
+
 def test_json_has_every_check(used: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
