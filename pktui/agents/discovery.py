@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -90,7 +91,10 @@ def _parse(file: Path) -> Any:
             raise
     import json5
 
-    return json5.loads(text)
+    try:
+        return json5.loads(text)
+    except ValueError as error:
+        raise ValueError(re.sub(r"^<string>:(\d+) ", r"line \1: ", str(error))) from error
 
 
 def _servers(document: Mapping[str, Any], client: ClientKind) -> Iterator[ConfiguredServer]:

@@ -83,7 +83,8 @@ def verify(
     elif found.ok:
         some = "1 anchor agrees" if found.anchors == 1 else f"{found.anchors:,} anchors agree"
         agreed = f", and {some}" if found.anchors else ""
-        output.line(f"The chain holds: {found.rows:,} rows{agreed}.")
+        rows = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
+        output.line(f"The chain holds: {rows}{agreed}.")
         if file is not None:
             output.line(f"It ends with row {found.head_seq}, {found.head_hash}.")
     elif found.seq:

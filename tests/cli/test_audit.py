@@ -40,6 +40,13 @@ def ledger(paths: Paths) -> Iterator[Ledger]:
     opened.close()
 
 
+def test_a_chain_of_one_is_told_as_one(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(Ledger.open(paths.ledger_file)) as opened:
+        opened.events.append("note")
+    assert run(["audit", "verify"]) == 0
+    assert capsys.readouterr().out == "The chain holds: 1 row.\n"
+
+
 def test_a_query_that_no_call_matches_says_so(
     ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
