@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from pktui.settings import Paths
+
+# what a terminal, a CI or a proxy around the tests says is not for what is tested; typer reads some
+# of it as soon as it is imported
+for name in tuple(os.environ):
+    if name.startswith(("PKTUI_", "TEXTUAL", "TYPER_", "CLICOLOR", "TTY_")) and (
+        name != "TEXTUAL_SNAPSHOT_TEMPDIR"
+    ):
+        del os.environ[name]
+for name in (
+    *("NO_COLOR", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "COLUMNS", "LINES"),
+    *("TERMINAL_WIDTH", "SSH_CONNECTION", "XDG_RUNTIME_DIR"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
+):
+    os.environ.pop(name, None)
 
 # the same examples in every run, and none judged by how long a busy machine took for it
 settings.register_profile(
@@ -20,7 +35,6 @@ settings.load_profile("pktui")
 def _own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PKTUI_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("PKTUI_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
 
 
 @pytest.fixture

@@ -209,11 +209,16 @@ def test_stop_ends_the_service_and_returns_when_it_is_gone(paths: Paths) -> None
 def test_the_service_ends_when_its_data_directory_goes_away(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with running_service(paths) as service:
+    def gone() -> bool:
+        shutil.rmtree(paths.data_dir, ignore_errors=True)
+        return not paths.data_dir.exists()
+
+    with running_service(paths, monotonic=Clock()) as service:
         client = MemoryClient(paths, ADA, start=False)
         client.start_session("lost")
+        until(lambda: not service.activity.busy and client.status().model_state == "ready")
         client.close()
-        shutil.rmtree(paths.data_dir, ignore_errors=True)
+        until(gone)
         until(lambda: service.stopping)
     assert "is gone" in capsys.readouterr().err
     assert not paths.data_dir.exists()
