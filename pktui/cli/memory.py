@@ -51,14 +51,19 @@ def token(
     new: Annotated[
         bool, typer.Option("--new", help="Make another; who has the old one is locked out.")
     ] = False,
+    json: output.JsonFlag = False,
 ) -> None:
     """Print the token that other machines need, and make one where there is none yet."""
     from pktui.memory.tokens import make_token, token_file
 
     paths = Paths.from_environment()
     settings = load_settings(paths)
-    output.line(make_token(paths, settings, anew=new))
-    output.note(f"It is kept in {token_file(paths, settings)}.")
+    made, file = make_token(paths, settings, anew=new), token_file(paths, settings)
+    if json:
+        output.json({"token": made, "file": file})
+    else:
+        output.line(made)
+    output.note(f"It is kept in {file}.")
     if new:
         output.note("A service that runs takes it when it is started again.")
 

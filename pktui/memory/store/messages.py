@@ -52,6 +52,13 @@ class Messages:
             _check(message)
         return self._group.run(_Batch(tuple(messages), allow_ended, request)) if messages else ()
 
+    def made_by(self, request: str) -> Message | None:
+        """Return the last message that the request appended when it came before."""
+        with self._state.lock:
+            message_id = self._state.requests.find("message", request)
+        found = [] if message_id is None else self.get_many([message_id])
+        return found[0] if found else None
+
     def _commit(self, batches: Sequence[_Batch]) -> Sequence[tuple[Message, ...] | Exception]:
         """Commit several threads' messages at once; one that is refused does not hold the rest."""
         state = self._state

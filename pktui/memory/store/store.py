@@ -188,6 +188,10 @@ class Store:
         """
         return self._messages.append(messages, allow_ended, request)
 
+    def message_of_request(self, request: str) -> Message | None:
+        """Return the message that the request appended when it came before."""
+        return self._messages.made_by(request)
+
     def messages(
         self,
         session_id: int,

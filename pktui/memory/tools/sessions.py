@@ -73,6 +73,9 @@ def log(memory: Store, who: Identity, arguments: Arguments) -> ToolAnswer:
     role = cast("Role", arguments.text("role"))
     content = arguments.text("content")
     number = arguments.optional_number("sessionId")
+    made = memory.message_of_request(arguments.request)
+    if made is not None:
+        return _logged(made)
     session = memory.current_session(who) if number is None else _find(memory, number)
     if session is None:
         why = (
@@ -86,14 +89,18 @@ def log(memory: Store, who: Identity, arguments: Arguments) -> ToolAnswer:
             f"❌ Failed to log message: Session {session.id} is already closed. "
             "Call start_logging_session to start a new one."
         )
-    message = memory.append([NewMessage(session.id, role, content)], request=arguments.request)[0]
+    new = NewMessage(session.id, role, content)
+    return _logged(memory.append([new], request=arguments.request)[0])
+
+
+def _logged(message: Message) -> ToolAnswer:
     return ToolAnswer(
-        f"📝 Logged [{role}] message (indexed for search)\n"
-        f"Message #{message.id} in session #{session.id}",
+        f"📝 Logged [{message.role}] message (indexed for search)\n"
+        f"Message #{message.id} in session #{message.session_id}",
         {
-            "sessionId": session.id,
+            "sessionId": message.session_id,
             "messageId": message.id,
-            "role": role,
+            "role": message.role,
             "createdAt": time(message.created_at),
         },
     )

@@ -249,6 +249,11 @@ def test_the_token_is_printed_for_whoever_sets_up_another_machine(
     first = capsys.readouterr()
     assert first.out.strip() == (paths.config_dir / "memory.token").read_text().strip()
     assert str(paths.config_dir / "memory.token") in first.err
+    assert app.run(["memory", "token", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "token": first.out.strip(),
+        "file": str(paths.config_dir / "memory.token"),
+    }
     assert app.run(["memory", "token", "--new"]) == 0
     assert capsys.readouterr().out != first.out
 

@@ -212,6 +212,16 @@ def test_an_agents_query_is_only_words(store: Store, query: str) -> None:
     assert [hit["messageId"] for hit in data(found)["results"]] == [1]
 
 
+def test_a_message_that_is_sent_again_after_its_session_ended_was_logged(store: Store) -> None:
+    session = data(use(store, "start_logging_session"))["sessionId"]
+    arguments = {"role": "user", "content": "a stoat"}
+    first = call(store, "log_message", arguments, ADA, "key")
+    store.end_session(session)
+    assert call(store, "log_message", arguments, ADA, "key") == first
+    assert call(store, "log_message", arguments, ADA, "other").is_error
+    assert store.messages(session).total == 1
+
+
 def test_a_name_without_end_makes_no_answer_long(store: Store) -> None:
     endless = "stoat " * 20_000
     answers = [

@@ -112,6 +112,9 @@ class _Sessions:
         who, key = identity_of(request), key_of(request)
 
         def work(store: Store) -> Message:
+            made = store.message_of_request(key)
+            if made is not None:
+                return made
             number = asked.session_id or _current(store, who)
             message = NewMessage(number, asked.role, asked.content, source_id=asked.source_id)
             return store.append([message], request=key)[0]
