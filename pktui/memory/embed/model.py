@@ -17,7 +17,7 @@ from pktui.memory.embed.threads import half_the_processors
 from pktui.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pktui.memory.embed.protocol import Passage, Vectors
 
@@ -28,6 +28,7 @@ PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 
 _BATCH_TEXTS, _BATCH_TEXTS_CPU = 64, 8
 """On a processor small batches are quicker: less is padded to the length of the longest text."""
+_SINGLE_BYTES = 4
 _PASSAGE_TOKENS = 128
 """About what a screen can show of a passage, and what such models are trained on."""
 _CURE = "Set memory.model in settings.toml to a model's directory, or leave it out"
@@ -46,7 +47,8 @@ def load_embedder(model: str = "") -> SentenceEmbedder:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_freed_memory()
     try:
-        return SentenceEmbedder(name, _load(source, known=name == PACKAGED))
+        loaded = _load(source)
+        return SentenceEmbedder(name, loaded, _quickest(loaded) if name == PACKAGED else loaded)
     except (OSError, RuntimeError, ValueError, ImportError, KeyError) as error:
         raise StoreError(
             f"the model {one_line(name, 80)} cannot be loaded: {one_line(str(error))}", _CURE
@@ -54,11 +56,12 @@ def load_embedder(model: str = "") -> SentenceEmbedder:
 
 
 class SentenceEmbedder:
-    """A loaded sentence-transformers model."""
+    """A loaded sentence-transformers model; `forward` does for one text what it does."""
 
-    def __init__(self, name: str, model: Any) -> None:
+    def __init__(self, name: str, model: Any, forward: Callable[[Any], Any]) -> None:
         self._name = name
         self._model = model
+        self._forward = forward
         self._dimension = int(model.get_embedding_dimension())
         on_cpu = model.device.type == "cpu"
         self._batch_texts = _BATCH_TEXTS_CPU if on_cpu else _BATCH_TEXTS
@@ -122,28 +125,33 @@ class SentenceEmbedder:
         import torch
 
         with torch.inference_mode():
-            made = self._model(self._model.preprocess(list(texts)))["sentence_embedding"].float()
+            features = self._model.preprocess(list(texts))
+            made = self._forward(features)["sentence_embedding"].float()
             return torch.nn.functional.normalize(made, dim=1).numpy()
 
 
-def _load(source: str, *, known: bool) -> Any:
-    """Load a model in the precision that is quickest here; `known` is one that was tried in all."""
+def _load(source: str) -> Any:
     import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
-
-    from pktui.memory.embed.halves import halve, halves_pay
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     torch.set_num_threads(half_the_processors())
     model = SentenceTransformer(source, device=_device(torch), local_files_only=True)
     model.eval()
-    if _bfloat16_pays(torch):
-        return model.bfloat16()
-    if known and model.device.type == "cpu" and halves_pay():
-        halve(model)
-    return model
+    return model.bfloat16() if _bfloat16_pays(torch) else model
+
+
+def _quickest(model: Any) -> Callable[[Any], Any]:
+    """Make the packaged model quicker on a processor; returns what does for one text as it does."""
+    from pktui.memory.embed.halves import halve, halves_pay
+    from pktui.memory.embed.recorded import recorded
+
+    if model.device.type != "cpu" or model.dtype.itemsize < _SINGLE_BYTES or not halves_pay():
+        return model  # type: ignore[no-any-return]  # a module is called like a function
+    halve(model)
+    return recorded(model)
 
 
 def _device(torch: Any) -> str:

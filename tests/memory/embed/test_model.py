@@ -33,6 +33,14 @@ def test_vectors_have_length_one_and_the_order_of_their_texts(embedder: Embedder
     assert embedder.embed([]).shape == (0, embedder.dimension)
 
 
+@pytest.mark.parametrize("words", [1, 2, 7, 40, 400])
+def test_one_text_has_the_vector_it_has_among_others(embedder: Embedder, words: int) -> None:
+    text = "How did we deploy the token service? " * words
+    alone, among = embedder.embed([text])[0], embedder.embed([text, text])[0]
+    assert np.allclose(alone, among, atol=1e-4)
+    assert np.array_equal(alone, embedder.embed([text])[0])
+
+
 def test_a_long_text_is_cut_by_tokens(embedder: Embedder) -> None:
     long = "".join(f"sentence number {number} says nothing. " for number in range(200))
     short, parts = embedder.passages(["short", long])
