@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 _METHODS: Final = "GET, POST, DELETE"
 _LISTEN: Final = "subscriptions/listen"
+_AT_ONCE: Final = 0.05
+"""Seconds before anyone looks whether a client still waits: most have their answer by then."""
 
 
 def build_app(hub: Hub, door: Door) -> ASGIApp:
@@ -186,14 +188,13 @@ class McpEndpoint:
     ) -> None:
         """Serve a request until it is answered, its client leaves, or its grant ends."""
         task = asyncio.ensure_future(work)
-        gone = asyncio.ensure_future(_disconnected(receive))
         left = False
         try:
             with self._hub.serving(task, asked, endless=endless):
-                await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-                left = gone.done()
+                await asyncio.wait((task,), timeout=_AT_ONCE)
+                if not task.done():
+                    left = await _is_left(task, receive)
         finally:
-            gone.cancel()
             task.cancel()
             with contextlib.suppress(ClientGone, asyncio.CancelledError):
                 await task
@@ -201,6 +202,16 @@ class McpEndpoint:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the request was ended by pktui")
         with contextlib.suppress(ClientGone):
             await asked.reply.end()
+
+
+async def _is_left(task: asyncio.Task[None], receive: Receive) -> bool:
+    """Wait until the task is done or its client has left; tell whether that came first."""
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        return gone.done()
+    finally:
+        gone.cancel()
 
 
 async def _disconnected(receive: Receive) -> None:
