@@ -27,6 +27,7 @@ class StoreHolder:
         self._open_store = open_store
         self._opened: Future[Store] = Future()
         self._opened.set_running_or_notify_cancel()  # who stops waiting must not cancel it for all
+        self._given_up = ending()
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="memory")
         self._opener = threading.Thread(target=self._open, name="memory-opener", daemon=True)
 
@@ -44,7 +45,8 @@ class StoreHolder:
     @property
     def failure(self) -> BaseException | None:
         """Return why the store could not be opened."""
-        return self._opened.exception() if self._opened.done() else None
+        error = self._opened.exception() if self._opened.done() else None
+        return None if error is self._given_up else error
 
     def wait(self) -> Store:
         """Return the store once it is open; raises what kept it from being opened."""
@@ -65,9 +67,9 @@ class StoreHolder:
         return await asyncio.get_running_loop().run_in_executor(self._workers, work, store)
 
     def give_up(self) -> None:
-        """Let nobody wait for a store that is not open yet."""
+        """Let nobody wait for a store that is not open yet; that is no `failure`."""
         with suppress(InvalidStateError):
-            self._opened.set_exception(ending())
+            self._opened.set_exception(self._given_up)
 
     def close(self) -> None:
         """Wait for the work under way and close the store; do not wait for one that opens yet."""

@@ -159,6 +159,7 @@ class Service:
             watch = loop.create_task(self._watch(context))
             await self._server.serve(sockets=[self._ownership.listener])
             watch.cancel()
+        self._failed(context)
         if self._tenure is not None and not self.lingering:
             await asyncio.to_thread(self._tenure.end, RELEASE_S)
 
@@ -205,20 +206,26 @@ class Service:
         """Look for reasons to end until there is one."""
         while True:
             await asyncio.sleep(self._check_s)
-            if self.stopping:
+            if self._is_over(context):
+                self.stop()
                 return
-            if context.holder.state == "failed":
-                self.failure = context.holder.failure
-                say(f"pktui: {self.failure}")
-            elif self._tenure is not None and self._tenure.failure is not None:
-                self.failure = self._tenure.failure
-                say(f"pktui: {self.failure}")
-            elif self._ownership.lost:
-                say(f"The data directory {self._paths.data_dir} is gone: ending.")
-            elif not (self._idle() and context.background.done):
-                continue
-            self.stop()
-            return
+
+    def _is_over(self, context: Context) -> bool:
+        if self._failed(context):
+            return True
+        if self._ownership.lost:
+            say(f"The data directory {self._paths.data_dir} is gone: ending.")
+            return True
+        return self._idle() and context.background.done
+
+    def _failed(self, context: Context) -> bool:
+        """Tell whether the store could not be opened, or is not ours any more; say why, once."""
+        lost = self._tenure.failure if self._tenure is not None else None
+        failure = context.holder.failure or lost
+        if failure is not None and self.failure is None:
+            self.failure = failure
+            say(f"pktui: {failure}")
+        return failure is not None
 
     def _idle(self) -> bool:
         idle = self.activity.idle_seconds() >= self._settings.idle_minutes * 60
