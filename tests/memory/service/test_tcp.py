@@ -167,7 +167,7 @@ def limited(directory: Path, limits: Limits) -> Iterator[Callable[[], socket.soc
     with running_service(paths_in(directory), entrance=entrance), ExitStack() as opened:
 
         def connect() -> socket.socket:
-            made = socket.create_connection(entrance.listener.getsockname(), timeout=30)
+            made = socket.create_connection(entrance.listener.getsockname(), timeout=60)
             return opened.enter_context(made)
 
         yield connect
