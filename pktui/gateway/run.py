@@ -33,7 +33,10 @@ def main(argv: list[str]) -> int:
     except UsageError as error:
         return _complain(error, 2)
     except PktuiError as error:
-        return _complain(error, 1)
+        _complain(error, 1)
+        if not asked.listen:
+            _refuse_all(error)
+        return 1
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -102,6 +105,12 @@ def _listen(paths: Paths, settings: Settings, asked: argparse.Namespace, command
     from pktui.gateway.http.listening import run_http
 
     return run_http(paths, settings, asked.listen)
+
+
+def _refuse_all(error: PktuiError) -> None:
+    from pktui.gateway.stdio.refusing import refuse_all
+
+    refuse_all(error)
 
 
 def _complain(error: PktuiError, status: int) -> int:

@@ -294,7 +294,7 @@ def test_a_data_directory_that_cannot_be_written_is_one_clear_sentence(paths: Pa
     paths.data_dir.parent.mkdir(parents=True, exist_ok=True)
     paths.data_dir.write_text("a file where a directory should be")
     with demo() as gateway:
-        assert gateway.process.wait(PATIENCE) == 1
+        assert gateway.hang_up() == 1
         assert gateway.all_words().count("\n") == 1
 
 
