@@ -19,7 +19,7 @@ from pktui.gateway.messages.jsonrpc import Limits
 from pktui.gateway.pipes.outlet import Outlet
 from pktui.gateway.relay.holding import Pace
 from pktui.gateway.relay.relay import Pending, Relay, Wiring
-from pktui.gateway.stdio.ends import End, Ends
+from pktui.gateway.stdio.ends import End, Ends, next_end
 from pktui.ledger.records import now_us
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _relay(
 
 def _finish(ends: Ends, relay: Relay, upstream: Upstream, name: str, grace: float) -> int:
     """Wait for an end, answer everything that waits, end the server, and return the status."""
-    end = ends.get()
+    end = next_end(ends)
     if end.cause == "server":
         status = upstream.end(0)
         relay.server_lost(f"server {name} ended with status {status} and can't answer")
