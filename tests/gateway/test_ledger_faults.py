@@ -158,17 +158,18 @@ def foreign(file: Path) -> None:
         (lambda file: (file.unlink(), file.mkdir()), "it cannot be opened"),
     ],
 )
-def test_a_gateway_does_not_start_on_what_is_no_ledger_of_its_own(
+def test_a_gateway_does_not_begin_on_what_is_no_ledger_of_its_own(
     paths: Paths, received: Path, fault: Callable[[Path], None], reason: str
 ) -> None:
     Ledger.open(paths.ledger_file).close()
     fault(paths.ledger_file)
     with RunningGateway("demo", "--", *plain_server("--received", str(received))) as gateway:
-        assert gateway.reply() is None
-        assert gateway.process.wait(60) == 1
+        told = gateway.ask("initialize")["error"]["message"]
+        assert gateway.hang_up() == 1
         words = gateway.all_words()
-    assert reason in words
-    assert str(paths.ledger_file) in words
+    for text in (told, words):
+        assert reason in text
+        assert str(paths.ledger_file) in text
     assert not received.exists() or calls(received) == []
 
 

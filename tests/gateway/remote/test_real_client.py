@@ -136,7 +136,7 @@ def test_a_url_from_the_list_of_servers_is_reached_too(
     entry = {"type": "http", "url": far.url, "headers": {"X-Key": "${KEY}"}}
     paths.servers_file.write_text(json.dumps({"mcpServers": {"far": entry}}))
     with RunningGateway("far") as gateway:
-        assert gateway.process.wait(PATIENCE) == 1
+        assert gateway.hang_up() == 1
         assert "headers.X-Key refers to KEY, which is not set" in gateway.all_words()
     monkeypatch.setenv("KEY", "s3cret")
     with RunningGateway("far") as gateway:

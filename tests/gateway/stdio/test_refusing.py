@@ -53,19 +53,13 @@ def no_directory(paths: Paths) -> str:
     return str(paths.data_dir)
 
 
-def no_ledger(paths: Paths) -> str:
-    paths.data_dir.mkdir(parents=True)
-    paths.ledger_file.write_bytes(b"this is no database, whatever its name says" * 100)
-    return str(paths.ledger_file)
-
-
 def no_settings(paths: Paths) -> str:
     paths.config_dir.mkdir(parents=True)
     (paths.config_dir / "settings.toml").write_text("[gateway]\nhold = 1\n")
     return "settings.toml"
 
 
-@pytest.mark.parametrize("spoil", [no_directory, no_ledger, no_settings])
+@pytest.mark.parametrize("spoil", [no_directory, no_settings])
 def test_the_client_is_told_and_the_server_gets_nothing(
     spoil: Any, paths: Paths, tmp_path: Path
 ) -> None:
