@@ -18,6 +18,7 @@ from pktui.tui.screens.ask import AskScreen
 from pktui.tui.screens.confirm import ConfirmScreen
 from pktui.tui.views.policies.draw import tool_lines
 from pktui.tui.views.policies.view import PoliciesView
+from pktui.tui.widgets.rows import Rows
 from tests.tui.house import AGENT, HOSTILE, LARGE, SMALL, Desk, House, desk
 
 if TYPE_CHECKING:
@@ -301,6 +302,18 @@ async def test_p_in_the_feed_comes_to_the_tool(house: House) -> None:
             lambda: view.tools.current is not None and view.tools.current.name == "write"
         )
         assert at.app.front == "policies"
+
+
+async def test_a_list_that_is_shown_late_does_not_lead_away_from_a_tool(house: House) -> None:
+    async with desk(house, "policies") as at:
+        view = at.app.query_one(PoliciesView)
+        assert view.servers.current is not None
+        assert view.servers.current.name == "memory"
+        view.go_to("files", "write")
+        view.servers.post_message(Rows.Moved(view.servers))
+        await at.until(
+            lambda: view.tools.current is not None and view.tools.current.name == "write"
+        )
 
 
 @BOTH

@@ -211,6 +211,8 @@ class PoliciesView(Accepting):
     def _server_chosen(self, message: Rows.Moved) -> None:
         message.stop()
         server = self.servers.current
+        if self._go_to:  # the cursor was put there before somebody asked for a tool elsewhere
+            return
         if server is not None and server.name != self._server:
             self._server, self._last = server.name, None
             self._turns.ask()
