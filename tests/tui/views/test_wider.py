@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 from textual.widgets import Input
 
 from pktui.ledger.records import Approval, Caller
@@ -83,6 +84,18 @@ async def test_a_tool_is_allowed_for_as_long_as_is_typed(
         await at.press("u")
         assert house.other.standing.live() == ()
         assert house.status(asked) == "allowed"
+
+
+@pytest.mark.parametrize("size", [(60, 15), (40, 24)], ids=["60x15", "40x24"])
+async def test_every_answer_shows_its_key_however_narrow(
+    house: House, size: tuple[int, int]
+) -> None:
+    house.ask(caller=structs.replace(AGENT, agent="an agent whose name is long " * 3))
+    async with desk(house, "approvals", size) as at:
+        await widen(at)
+        lines = [line.strip("│║ ") for line in at.screen_text().splitlines()]
+        words = ("c  until an agent", "m  for 30 minutes", "p  as a rule", "x  arguments: any")
+        assert [any(word in line for line in lines) for word in words] == [True] * 4
 
 
 async def test_steps_change_the_minutes_and_exact_keeps_the_arguments(house: House) -> None:

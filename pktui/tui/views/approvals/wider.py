@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.containers import Vertical
 from textual.reactive import reactive
@@ -14,10 +15,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from pktui.tui.actions import BY_ID, bindings
+from pktui.tui.cells import fit
 from pktui.tui.theme import ink_of
 from pktui.tui.views.approvals.draw import agent_name, client_name, tool_name
 from pktui.tui.views.approvals.guard import QUIET_SECONDS, Guard
-from pktui.tui.widgets.bar import Bar, Part
+from pktui.tui.widgets.bar import GAP, Bar, Part
 
 if TYPE_CHECKING:
     from textual import events
@@ -53,9 +55,10 @@ class Option(Bar):
         """Return the key and what it allows."""
         ink, keys = ink_of(self.app), cast("Console", self.app).keymap.shown(self._action)
         run = f"screen.{self._action.command}"
+        room = self.size.width - GAP - cell_len(keys) - 2
         return (
             Part(f"{keys}  ", ink.accent, run),
-            Part(self._words(), ink.text, run),
+            Part(fit(self._words(), room).rstrip(), ink.text, run),
             Part(f"  {self._note}", ink.dim),
         )
 
@@ -86,7 +89,7 @@ class WiderScreen(ModalScreen[Choice | None]):
             yield Static(Text(about, style=ink.dim), classes="about", markup=False)
             yield Option("wider.connection", lambda: f"until {agent} disconnects, a day at most")
             yield Option("wider.time", self._time_words, "digits or + - change it")
-            yield Option("wider.rule", lambda: "as a rule, whoever calls; shows the change first")
+            yield Option("wider.rule", lambda: "as a rule, for all who call", "shows it first")
             yield Option("wider.exact", self._exact_words, "counts for the first two")
             yield Static(classes="foot", id="wider-foot", markup=False)
 
