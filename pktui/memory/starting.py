@@ -56,7 +56,7 @@ def ensure_service(paths: Paths, *, timeout_s: float = START_TIMEOUT_S) -> None:
                 return
             over = bool(started) and started[-1].process.poll() is not None and not _owned(paths)
             if _may_start(started, over=over) and _locked(turn, fcntl.LOCK_EX):
-                started.append(_spawn(paths))
+                started.append(_spawn(paths, turn))
             elif over or time.monotonic() > deadline:
                 raise _did_not_start(paths, started, ended=over)
             time.sleep(pause)
@@ -113,7 +113,11 @@ def _locked(file: int, kind: int) -> bool:
     return True
 
 
-def _spawn(paths: Paths) -> _Child:
+def _spawn(paths: Paths, turn: int) -> _Child:
+    """Start a service, which keeps the turn for as long as it runs, whoever started it ends or not.
+
+    Else the next client would start another one, to take over when the first is told to end.
+    """
     make_private_directory(paths.logs_dir)
     log = os.open(memory_log(paths), os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
     try:
@@ -128,6 +132,7 @@ def _spawn(paths: Paths) -> _Child:
             cwd=paths.data_dir,
             env=child_environment(paths),
             start_new_session=True,
+            pass_fds=(turn,),
         )
     except OSError as error:
         raise MemoryUnavailable(

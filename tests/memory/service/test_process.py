@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.errors import MemoryUnavailable
+from pktui.memory import starting
 from pktui.memory.client import MemoryClient, ensure_service
 from pktui.memory.records import Identity
 from pktui.memory.starting import listens, memory_log
@@ -125,6 +126,18 @@ def test_a_service_that_cannot_start_is_reported_with_its_last_words(paths: Path
         ensure_service(paths)
     assert str(memory_log(paths)) in str(caught.value)
     assert memory_log(paths).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_service_whose_starter_went_is_waited_for_not_started_twice(
+    paths: Paths, client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(starting, "_pauses", lambda: iter((0.0,)))
+        ensure_service(paths)  # goes before anything listens
+    with monkeypatch.context() as patch:
+        patch.delattr(starting, "_spawn")
+        client.ensure()
+    assert client.status().pid == pid_of(paths)
 
 
 def test_nothing_in_the_working_directory_stands_in_for_a_module(
