@@ -29,7 +29,7 @@ def refuse_all(problem: PktuiError) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     limits = Limits()
-    with suppress(BrokenPipeError):
+    with suppress(OSError):  # nobody takes the answers any more
         for lines in read_lines(STDIN, limits.size):
             for line in lines:
                 if answer := answer_of(line, f"pktui lets no call through: {problem}", limits):
