@@ -145,6 +145,11 @@ class _Reader:
         self.problems.append(Problem(item.start, item.end, why))
 
 
+def exactly(column: str, name: str) -> Match:
+    """Return the match of one name, whatever is in it; as everywhere in any case of letters."""
+    return Match(column, like(name, part=False, globs=False))
+
+
 def like(value: str, *, part: bool, globs: bool = True) -> str:
     """Return the LIKE pattern of a value: `*` and `?` if `globs`, found anywhere if `part`."""
     escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

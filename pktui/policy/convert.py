@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pktui.errors import PolicyError
 from pktui.policy.arguments import number
+from pktui.policy.globs import is_pattern
 from pktui.policy.intercept import EVERY_SCOPE, EVERY_TOOL
 from pktui.policy.layout import write_document
-from pktui.policy.limits import plain, window_words
+from pktui.policy.limits import plain, window_name
 from pktui.policy.problems import quote
 from pktui.policy.rules import Action, Check, Condition, LimitRule, ToolRule
 
@@ -74,7 +75,7 @@ class _Writer:
         return tools
 
     def _can_be_named(self, name: str) -> bool:
-        if name.strip() and not set("*?[]") & set(name):
+        if name.strip() and not is_pattern(name):
             return True
         raise PolicyError(
             f"the tool name {quote(name)} cannot be written in pktui's own form",
@@ -151,7 +152,7 @@ class _Writer:
             maximum = maximum // limit.increment
         written: dict[str, Any] = {
             "counter": counter,
-            "window": window_words(limit.window_us),
+            "window": window_name(limit.window_us),
             "max": int(plain(maximum)),
             "scope": "server",
             "align": "calendar",

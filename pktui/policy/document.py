@@ -44,6 +44,7 @@ class Policy(msgspec.Struct, frozen=True):
     tools: Mapping[str, ToolRule]
     all_limits: tuple[LimitRule, ...]
     unlisted: ToolRule
+    _exact: Mapping[str, ToolRule]
     _hidden: frozenset[str]
     _hidden_globs: tuple[Glob, ...]
     _globs: tuple[tuple[Glob, ToolRule], ...]
@@ -53,8 +54,12 @@ class Policy(msgspec.Struct, frozen=True):
         return tool in self._hidden or any(glob.matches(tool) for glob in self._hidden_globs)
 
     def rule_for(self, tool: str) -> ToolRule:
-        """Return the rule of a tool: by its name, else by the best glob, else `unlisted`."""
-        rule = self.tools.get(tool)
+        """Return the rule of a tool: by its name, else by the best glob, else `unlisted`.
+
+        A glob that denies is better than any other, then the one with more text before its star.
+        A tool whose name reads like a glob of the policy is not that glob's own entry.
+        """
+        rule = self._exact.get(tool)
         if rule is not None:
             return rule
         for glob, rule in self._globs:
@@ -100,7 +105,7 @@ def parse_policy(
         dialect = "intercept"
     document = _read(value, dialect or "native", faults)
     if faults.found:
-        raise PolicyInvalid(_located(text, faults.found, root), source)
+        raise PolicyInvalid(locate(text, faults.found, root), source)
     return _compile(document, hashlib.sha256(raw).hexdigest(), source)
 
 
@@ -168,8 +173,8 @@ def _placed(text: str, slips: list[Slip]) -> list[Problem]:
     return [Problem(*line_column(text, slip.offset), "", slip.what, slip.cure) for slip in slips]
 
 
-def _located(text: str, faults: list[Fault], root: Node | None) -> list[Problem]:
-    """Give each fault its line and column."""
+def locate(text: str, faults: list[Fault], root: Node | None = None) -> list[Problem]:
+    """Give each fault its line and column; `root` is the scanned text, where it is at hand."""
     from pktui.policy.jsonscan import line_column, scan
 
     if root is None:
@@ -190,7 +195,7 @@ def _compile(document: Document, digest: str, source: Path | None) -> Policy:
     tools = {name: _with_limits(rule, shared) for name, rule in document.tools.items()}
     native = document.dialect == "native"
     globs = [(Glob.of(name), rule) for name, rule in tools.items() if native and is_glob(name)]
-    globs.sort(key=lambda pair: len(pair[0].prefix), reverse=True)
+    globs.sort(key=lambda pair: (pair[1].action is not Action.DENY, -len(pair[0].prefix)))
     return Policy(
         source=source,
         digest=digest,
@@ -201,6 +206,7 @@ def _compile(document: Document, digest: str, source: Path | None) -> Policy:
         tools=dict(tools.items()),
         all_limits=shared,
         unlisted=document.unlisted or _unlisted(document.default, shared),
+        _exact={name: rule for name, rule in tools.items() if not (native and is_glob(name))},
         _hidden=frozenset(document.hide),
         _hidden_globs=tuple(
             Glob.of(name) for name in document.hide if name == "*" or (native and is_glob(name))

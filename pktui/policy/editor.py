@@ -1,9 +1,11 @@
-"""Changes one rule in a policy file and leaves everything else as its author wrote it.
+"""Changes rules in a policy file and leaves everything else as its author wrote it.
 
-The console's toggles and `policy set` both come through here. An edit is made on the bytes that
-were read; it is written under a lock, through a temporary file and a rename, and only if the
-file still holds those bytes. The last ten edits can be undone: in memory, and across processes
-where a `history` directory is given.
+The console's drafts and `policy set` both come through here. An edit is made on the bytes that
+were read, of as many changes as are wanted; it is written as a whole, under a lock, through a
+temporary file and a rename, and only if the file still holds those bytes. The last ten edits can
+be undone: in memory, and across processes where a `history` directory is given.
+
+The names of tools come from servers and agents. One that would be a pattern gets no rule.
 """
 
 from __future__ import annotations
@@ -17,17 +19,43 @@ from pktui.errors import PolicyConflict, PolicyError
 from pktui.policy import jsonedit
 from pktui.policy.document import Policy, parse_policy
 from pktui.policy.files import read_or_none, replace_file
-from pktui.policy.globs import Glob, is_glob
+from pktui.policy.globs import Glob, is_glob, is_pattern
 from pktui.policy.history import History
 from pktui.policy.jsonscan import Node, scan
-from pktui.policy.limits import WINDOWS, window_us
+from pktui.policy.limits import WINDOWS, read_rate, window_name
 from pktui.policy.problems import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pktui.policy.effective import EffectiveAction
 
+# What a file that does not exist yet is taken to hold.
 START = b'{\n  "version": "1",\n  "default": "approve",\n  "tools": {}\n}\n'
-"""What a file that does not exist yet is taken to hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of one tool's rule; what is None stays as it is.
+
+    `limit` is how often each client may call the tool, as `30/minute`; an empty one takes the
+    tool's own limit away, an empty `reason` the reason.
+    """
+
+    tool: str
+    action: EffectiveAction | None = None
+    limit: str | None = None
+    reason: str | None = None
+
+    @property
+    def summary(self) -> str:
+        """The change in a few words."""
+        said: list[str] = [self.action or ""]
+        if self.limit is not None:
+            said.append(self.limit.replace("/", " per ", 1) or "no limit")
+        if self.reason is not None and not any(said):
+            said.append("reason")
+        return f"{self.tool}: {', '.join(filter(None, said))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +88,7 @@ class Edit:
 
 
 class PolicyEditor:
-    """Edits one policy file, one rule at a time.
+    """Edits one policy file.
 
     It remembers the file as it was read (`reload` reads it again). Every method raises
     `PolicyConflict` where the file changed meanwhile, `PolicyInvalid` where it is or would
@@ -94,56 +122,31 @@ class PolicyEditor:
 
     def set_action(self, tool: str, action: EffectiveAction, *, reason: str | None = None) -> Edit:
         """Allow, deny, hide a tool or let a person approve it; `reason` None keeps the old."""
-        return self.save(self.preview_action(tool, action, reason=reason))
+        return self.save(self.preview([Change(tool, action, reason=reason)]))
 
     def set_limit(self, tool: str, maximum: int | None, window: str | int = "minute") -> Edit:
         """Let a tool be called at most so often for each client; None takes the limit away."""
-        return self.save(self.preview_limit(tool, maximum, window))
+        limit = "" if maximum is None else f"{maximum}/{window}"
+        return self.save(self.preview([Change(tool, limit=limit)]))
 
     def set_reason(self, tool: str, text: str) -> Edit:
         """Say why a tool is denied or asks; empty text takes the reason away."""
-        return self.save(self.preview_reason(tool, text))
+        return self.save(self.preview([Change(tool, reason=text)]))
 
-    def preview_action(
-        self, tool: str, action: EffectiveAction, *, reason: str | None = None
-    ) -> Edit:
-        """Return the edit without writing it."""
-        draft = self._draft()
-        if action == "hide":
-            draft.hide(tool)
-        else:
-            draft.show(tool)
-            draft.act(tool, action)
-        if reason is not None:
-            draft.put(tool, "reason", reason or None)
-        return self._edit(draft, f"{tool}: {action}")
-
-    def preview_limit(
-        self,
-        tool: str,
-        maximum: int | None,
-        window: str | int = "minute",
-        *,
-        reason: str | None = None,
-    ) -> Edit:
-        """Return the edit without writing it."""
-        if maximum is not None and (maximum < 0 or window_us(window) is None):
+    def preview(self, changes: Sequence[Change]) -> Edit:
+        """Return the one edit that makes these changes, one after another; nothing is written."""
+        if self.policy.dialect != "native":
             raise PolicyError(
-                f"a limit of {maximum} in {window!r} cannot be written",
-                f"Use a number of 0 or more and one of {', '.join(WINDOWS)} or whole seconds",
+                f"{self.path} is an Intercept policy, which is only read",
+                f"Write it in pktui's own form first: pktui policy convert {self.path}",
             )
-        draft = self._draft()
-        draft.limit(tool, maximum, window)
-        if reason is not None:
-            draft.put(tool, "reason", reason or None)
-        told = "no limit" if maximum is None else f"{maximum} per {window}"
-        return self._edit(draft, f"{tool}: {told}")
-
-    def preview_reason(self, tool: str, text: str) -> Edit:
-        """Return the edit without writing it."""
-        draft = self._draft()
-        draft.put(tool, "reason", text or None)
-        return self._edit(draft, f"{tool}: reason")
+        text, policy = self.raw.decode(), self.policy
+        for change in changes:
+            if change.tool not in policy.tools:
+                check_name(change.tool, self.path)
+            text = changed_text(text, policy, change)
+            policy = parse_policy(text.encode(), self.path)
+        return Edit(self.path, _summary(changes), self.raw, text.encode())
 
     def undo(self) -> Edit:
         """Take the last edit back.
@@ -165,19 +168,6 @@ class PolicyEditor:
         self._on_disk, self._policy = last.before, None
         return Edit(self.path, f"undone: {last.summary}", last.after, last.before)
 
-    def _draft(self) -> Draft:
-        if self.policy.dialect != "native":
-            raise PolicyError(
-                f"{self.path} is an Intercept policy, which is only read",
-                f"Write it in pktui's own form first: pktui policy convert {self.path}",
-            )
-        return Draft(self.raw.decode(), self.policy)
-
-    def _edit(self, draft: Draft, summary: str) -> Edit:
-        after = draft.text.encode()
-        parse_policy(after, self.path)
-        return Edit(self.path, summary, self.raw, after)
-
     def save(self, edit: Edit) -> Edit:
         """Write a previewed edit; raises `PolicyConflict` where another was written since."""
         if edit.before != self.raw:
@@ -192,8 +182,53 @@ class PolicyEditor:
         return edit
 
 
-class Draft:
-    """A policy's text while it is edited; every step finds its place anew."""
+def check_name(tool: str, path: Path) -> None:
+    """Raise `PolicyError` where a rule for the tool would be one for other tools as well."""
+    if is_pattern(tool):
+        raise PolicyError(
+            f"no rule is made for {quote(tool)}: with that name it would be one for other tools",
+            f"Decide about its calls one by one, or write the pattern into {path} by hand if it is"
+            " meant for many tools",
+        )
+
+
+def changed_text(text: str, policy: Policy, change: Change) -> str:
+    """Return the text of a policy with one change made in it; `policy` is that text, parsed."""
+    document = PolicyText(text, policy)
+    tool = change.tool
+    if change.action == "hide":
+        document.hide(tool)
+    elif change.action is not None:
+        document.show(tool)
+        document.act(tool, change.action)
+    if change.limit is not None:
+        document.limit(tool, *_read_limit(change.limit))
+    if change.reason is not None:
+        document.put(tool, "reason", change.reason or None)
+    return document.text
+
+
+def _read_limit(limit: str) -> tuple[int | None, str | int]:
+    """Return how many calls in which window as a policy writes it; None for no limit."""
+    if not limit:
+        return None, "minute"
+    rate = read_rate(limit)
+    if rate is None:
+        raise PolicyError(
+            f"a limit of {quote(limit)} cannot be written",
+            f"Write a number of 0 or more, a slash, and {', '.join(WINDOWS)} or whole seconds",
+        )
+    return rate[0], window_name(rate[1])
+
+
+def _summary(changes: Sequence[Change]) -> str:
+    if len(changes) == 1:
+        return changes[0].summary
+    return f"{len(changes)} changes: {'; '.join(change.summary for change in changes)}"
+
+
+class PolicyText:
+    """A policy's text while one rule in it is edited; every step finds its place anew."""
 
     def __init__(self, text: str, policy: Policy) -> None:
         self.text = text
@@ -327,4 +362,4 @@ def _own_limit(limits: Node, counter: str) -> int | None:
     return None
 
 
-__all__ = ["Edit", "PolicyEditor"]
+__all__ = ["Change", "Edit", "PolicyEditor"]

@@ -32,10 +32,11 @@ class EffectiveRule:
 
 
 def effective(policy: Policy, tool: str) -> EffectiveRule:
-    """Return what the policy comes to for a tool."""
+    """Return what the policy comes to for a tool; for one of its own globs what that says."""
     if policy.hides(tool):
         return EffectiveRule("hide", f"it is hidden by {_hider(policy, tool)}", "(hidden)", ())
-    rule = policy.rule_for(tool)
+    own = policy.tools.get(tool) if is_glob(tool) else None
+    rule = own or policy.rule_for(tool)
     always = _always(rule)
     if always is not None:
         action, check = always

@@ -1,8 +1,15 @@
-"""Names with `*`, which stands for any run of characters; nothing else is special."""
+"""Names with `*`, which stands for any run of characters; nothing else is special.
+
+What an author writes into a policy may be a pattern. A name that comes from outside, from an agent
+or a server, is never one: where a rule is made from such a name, `is_pattern` refuses it first.
+"""
 
 from __future__ import annotations
 
 import msgspec
+
+# No rule can hold a name with one of these.
+PATTERN_MARKS = frozenset("*?[]")
 
 
 class Glob(msgspec.Struct, frozen=True):
@@ -35,6 +42,19 @@ class Glob(msgspec.Struct, frozen=True):
 def is_glob(name: str) -> bool:
     """Tell whether the name stands for several."""
     return "*" in name
+
+
+def is_pattern(name: str) -> bool:
+    """Tell whether the name would be, or would look like, a pattern in a policy."""
+    return not PATTERN_MARKS.isdisjoint(name)
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Tell whether every name that fits `narrow`, a name or a pattern, fits the pattern `wide`.
+
+    Only a star of `wide` takes a star of `narrow`, so matching the pattern itself is enough.
+    """
+    return Glob.of(wide).matches(narrow)
 
 
 def overlap(left: str, right: str) -> bool:

@@ -15,6 +15,11 @@ WINDOWS = {
     "hour": 3600 * SECOND_US,
     "day": 86_400 * SECOND_US,
 }
+# What else a window may be called where a rate is typed in one word, as `5/min`.
+RATE_WORDS = {
+    "s": "second", "sec": "second", "m": "minute", "min": "minute", "h": "hour", "hr": "hour",
+    "d": "day",
+}  # fmt: skip
 MAX_WINDOW_SECONDS = 366 * 86_400
 MAX_UNITS = Decimal(9_000_000_000_000)
 """The largest `max`: in millionths it still fits a 64-bit integer."""
@@ -31,20 +36,25 @@ def window_us(value: Any) -> int | None:
     return None
 
 
+def window_name(microseconds: int) -> str | int:
+    """Return how a policy writes the window: by its name, else in whole seconds."""
+    names = (name for name, length in WINDOWS.items() if length == microseconds)
+    return next(names, microseconds // SECOND_US)
+
+
 def window_words(microseconds: int) -> str:
     """Return how a person says the window: `minute`, `90 seconds`."""
-    for name, length in WINDOWS.items():
-        if length == microseconds:
-            return name
-    return f"{microseconds // SECOND_US} seconds"
+    name = window_name(microseconds)
+    return name if isinstance(name, str) else f"{name} seconds"
 
 
 def read_rate(text: str) -> tuple[int, int] | None:
-    """Return (max, window in microseconds) of `10/minute` or `10/60`; None for other text."""
+    """Return (max, window in microseconds) of `10/minute`, `10/min` or `10/60`; else None."""
     match = _RATE.fullmatch(text)
     if not match:
         return None
-    window = window_us(int(match[2]) if match[2].isdigit() else match[2])
+    word = match[2]
+    window = window_us(int(word) if word.isdigit() else RATE_WORDS.get(word, word))
     return None if window is None else (int(match[1]), window)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pktui.policy.arguments import lookup, split_path
-from pktui.policy.globs import is_glob, overlap
+from pktui.policy.globs import is_glob, is_pattern, overlap
 from pktui.policy.limits import MAX_UNITS, WINDOWS, read_rate, window_us
 from pktui.policy.operators import OPERATORS, BadOperand, compile_test
 from pktui.policy.problems import Faults, Steps, dotted, nearest, pointer, quote
@@ -129,7 +129,7 @@ class _Reader:
         elif len(name) > MAX_NAME:
             what = f"this name has {len(name)} characters"
             self.faults.add(at, what, f"Use at most {MAX_NAME} characters", on_key=on_key)
-        elif any(c in name for c in "?[]"):
+        elif is_pattern(name.replace("*", "")):
             cure = "Only * is a wildcard; write the name out or use *"
             self.faults.add(at, f"{quote(name)} holds ?, [ or ]", cure, on_key=on_key)
         else:
@@ -152,11 +152,11 @@ class _Reader:
         for name, entry in self._object(value, ("tools",), None).items():
             self._name(name, ("tools", name), on_key=True)
             rules[name] = self._tool(name, entry)
-        self._ties([name for name in rules if is_glob(name)])
+        self._ties([name for name, rule in rules.items() if _can_tie(name, rule)])
         return rules
 
     def _ties(self, globs: list[str]) -> None:
-        """Note globs of equal rank that could both claim one tool."""
+        """Note globs of equal rank that could both claim one tool; those that deny come first."""
         for index, glob in enumerate(globs):
             prefix = glob.partition("*")[0]
             for earlier in globs[:index]:
@@ -321,6 +321,10 @@ class _Reader:
                         f"the counter {quote(limit.counter)} also counts in all_tools",
                         "Give this limit another counter, or one call would count twice",
                     )
+
+
+def _can_tie(name: str, rule: ToolRule) -> bool:
+    return is_glob(name) and rule.action is not Action.DENY
 
 
 def rate_limit_rule(name: str, maximum: int, window: int) -> LimitRule:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pktui.errors import PolicyError
 from pktui.policy.document import parse_policy
+from pktui.policy.editor import Change, check_name
 from pktui.policy.evaluate import Effect, evaluate
 from pktui.policy.problems import quote
 from pktui.policy.windows import MemoryQuota
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 def preview_permit(editor: PolicyEditor, call: Call) -> Edit:
     """Return the edit after which such calls run without being asked about; nothing is written.
 
-    The rule is for the tool, whoever calls it. Raises `PolicyError` where the call would be asked
-    about, or refused, all the same: by a condition.
+    The rule is for the tool, whoever calls it. Raises `PolicyError` where the tool's name would
+    make it a rule for others, and where the call would be asked about, or refused, all the same:
+    by a condition.
     """
-    edit = editor.preview_action(call.tool, "allow")
+    check_name(call.tool, editor.path)
+    edit = editor.preview([Change(call.tool, "allow")])
     verdict = evaluate(parse_policy(edit.after, editor.path), call, MemoryQuota(lambda: 0))
     if verdict.effect is not Effect.ALLOW:
         raise PolicyError(

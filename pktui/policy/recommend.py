@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pktui.policy.evaluate import MAX_TOOL_NAME
+from pktui.policy.globs import is_pattern
 from pktui.policy.layout import write_document
 from pktui.policy.problems import quote
 from pktui.policy.risk import Risk, classify
@@ -65,7 +66,7 @@ def recommended_rule(tool: str, risk: Risk) -> dict[str, Any]:
 
 
 def _can_be_listed(name: str) -> bool:
-    return bool(name.strip()) and len(name) <= MAX_TOOL_NAME and not set("*?[]") & set(name)
+    return bool(name.strip()) and len(name) <= MAX_TOOL_NAME and not is_pattern(name)
 
 
 def _describe(server: str, risks: Mapping[str, Risk]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pktui.policy.limits import MAX_UNITS, MAX_WINDOW_SECONDS, WINDOWS
+from pktui.policy.limits import MAX_UNITS, MAX_WINDOW_SECONDS, RATE_WORDS, WINDOWS
 from pktui.policy.native import ACTIONS, ALIGNS, MAX_COUNTER, MAX_NAME, SCOPES
 from pktui.policy.operators import MAX_PATTERN, OPERATORS
 
@@ -34,8 +34,8 @@ def policy_schema() -> dict[str, Any]:
                 },
                 "all_tools": _object({"limits": _list("limit")}),
                 "tools": {
-                    "description": "Rules by tool name or glob. A name beats a glob, a longer "
-                    "text before * beats a shorter one.",
+                    "description": "Rules by tool name or glob. A name beats a glob, a glob that "
+                    "denies beats any other, else a longer text before * beats a shorter one.",
                     "type": "object",
                     "propertyNames": _name(),
                     "additionalProperties": {"$ref": "#/$defs/tool"},
@@ -125,7 +125,7 @@ def _rate_limit() -> dict[str, Any]:
     return {
         "description": 'Shorthand for one limit for each connection, like "10/minute".',
         "anyOf": [
-            {"type": "string", "pattern": f"^[0-9]+/({'|'.join(WINDOWS)}|[0-9]+)$"},
+            {"type": "string", "pattern": f"^[0-9]+/({'|'.join((*WINDOWS, *RATE_WORDS))}|[0-9]+)$"},
             _object(
                 {"max": {"type": "integer", "minimum": 0}, "window": {"$ref": "#/$defs/window"}},
                 required=("max", "window"),

@@ -95,6 +95,18 @@ def test_validate_tells_every_problem_with_its_place(tmp_path: Path, say: Say) -
     assert [problem["path"] for problem in record["problems"]] == ["defalt", "tools.t.action"]
 
 
+def test_validate_warns_of_names_that_get_past_a_glob_that_denies(tmp_path: Path, say: Say) -> None:
+    file = write(tmp_path / "p.json", tools={"rm_*": {"action": "deny"}, "rm_tmp": {}})
+    status, out, _ = say("validate", str(file))
+    assert status == 0
+    assert "valid" in out
+    assert "warning: line 1" in out
+    assert '"rm_tmp" gets past the glob "rm_*"' in out
+    status, out, _ = say("validate", str(file), "--json")
+    record = json.loads(out)
+    assert (status, record["valid"], len(record["warnings"])) == (0, True, 1)
+
+
 def test_show_tells_what_each_tool_comes_to(memory: Path, say: Say) -> None:
     status, out, _ = say("show", "memory", "--json")
     assert status == 0
@@ -123,7 +135,7 @@ def test_set_changes_one_rule_and_undo_takes_it_back(memory: Path, say: Say) -> 
         (("limit",), "limit needs one"),
         (("deny", "5/minute"), "a rate goes with limit"),
         (("limit", "often"), "10/minute"),
-        (("limit", "5/fortnight"), "cannot be written"),
+        (("limit", "5/fortnight"), "10/minute"),
     ],
 )
 def test_set_says_what_it_cannot_take(
@@ -134,6 +146,26 @@ def test_set_says_what_it_cannot_take(
     assert status in (1, 2)
     assert says in err
     assert memory.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["*", "get_*", "a?", "[b]"])
+@pytest.mark.parametrize("words", [("allow",), ("hide",), ("limit", "5/min")])
+def test_set_makes_no_pattern_of_a_tools_name(
+    memory: Path, say: Say, name: str, words: tuple[str, ...]
+) -> None:
+    before = memory.read_bytes()
+    status, _, err = say("set", "memory", name, *words)
+    assert status == 1
+    assert "would be one for other tools" in err
+    assert "write the pattern into" in err
+    assert memory.read_bytes() == before
+
+
+def test_set_takes_a_short_word_for_a_window(memory: Path, say: Say) -> None:
+    assert say("set", "memory", "log_message", "limit", "5/min")[0] == 0
+    limit = load_policy(memory).rule_for("log_message").limits[0]
+    assert (int(limit.max), limit.window_us) == (5, 60_000_000)
+    assert '"window": "minute"' in memory.read_text()
 
 
 def test_set_with_dry_run_writes_nothing(memory: Path, say: Say) -> None:

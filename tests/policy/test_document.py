@@ -167,6 +167,38 @@ def test_the_most_specific_entry_wins(globs: list[str], name: str, winner: str) 
     assert rules.rule_for(name) is rules.tools[winner]
 
 
+@pytest.mark.parametrize("first", ["allow", "deny"])
+@pytest.mark.parametrize(
+    ("denying", "other"),
+    [("a*", "abc*"), ("*", "a*"), ("*c", "a*"), ("a*c", "a*b*"), ("a*", "a*b*")],
+)
+def test_a_glob_that_denies_beats_every_other_glob(denying: str, other: str, first: str) -> None:
+    entries = [(denying, {"action": "deny"}), (other, {"action": first})]
+    for tools in (dict(entries), dict(reversed(entries))):
+        rules = policy(tools=tools)
+        assert rules.rule_for("abcbc").action == "deny"
+        if first == "allow":
+            assert rules.rule_for("abcbc") is rules.tools[denying]
+
+
+def test_of_two_globs_that_deny_the_longer_prefix_gives_the_reason() -> None:
+    deny = {"action": "deny"}
+    rules = policy(tools={"*": deny, "ab*": deny, "a*": deny, "a*c": deny})
+    assert rules.rule_for("abc") is rules.tools["ab*"]
+    assert rules.rule_for("ac") is rules.tools["a*"]
+
+
+def test_a_name_beats_a_glob_that_denies() -> None:
+    rules = policy(tools={"a*": {"action": "deny"}, "ab": {}})
+    assert rules.rule_for("ab").action == "allow"
+
+
+@pytest.mark.parametrize("name", ["a*", "*"])
+def test_a_tool_named_like_a_glob_is_not_its_entry(name: str) -> None:
+    rules = policy(tools={"a*": {}, "*": {"action": "deny"}})
+    assert rules.rule_for(name).action == "deny"
+
+
 def test_a_shorthand_becomes_a_session_limit() -> None:
     rules = policy(tools={"a": {"rate_limit": "10/minute"},
                           "b": {"rate_limit": {"max": 10, "window": 60}}})  # fmt: skip
@@ -175,6 +207,15 @@ def test_a_shorthand_becomes_a_session_limit() -> None:
         assert (found.counter, found.scope) == (f"{name}_rate", "session")
         assert found.max == 10
         assert found.window_us == 60_000_000
+
+
+@pytest.mark.parametrize(
+    ("rate", "window_us"),
+    [("5/min", 60), ("5/m", 60), ("5/s", 1), ("5/sec", 1), ("5/h", 3600), ("5/d", 86_400)],
+)
+def test_the_window_of_a_shorthand_may_be_short(rate: str, window_us: int) -> None:
+    (found,) = policy(tools={"a": {"rate_limit": rate}}).rule_for("a").limits
+    assert (int(found.max), found.window_us) == (5, window_us * 1_000_000)
 
 
 def test_the_digest_is_that_of_the_bytes() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pktui.errors import PolicyConflict, PolicyError
 from pktui.policy import files
 from pktui.policy.document import PolicyInvalid, parse_policy
-from pktui.policy.editor import START, Draft, PolicyEditor
+from pktui.policy.editor import START, Change, PolicyEditor, PolicyText
 from pktui.policy.effective import effective
 
 ODD = """{ "version":"1",
@@ -131,7 +131,7 @@ def test_a_reason_is_set_and_taken_away(path: Path) -> None:
 
 
 def test_a_preview_writes_nothing_and_shows_the_difference(path: Path) -> None:
-    edit = PolicyEditor(path).preview_action("a", "deny")
+    edit = PolicyEditor(path).preview([Change("a", "deny")])
     assert path.read_text() == ODD
     assert '-      "a": {"reason":   "kept" , "action":"approve"},' in edit.diff
     assert '+      "a": {"reason":   "kept" , "action":"deny"},' in edit.diff
@@ -207,7 +207,7 @@ def test_a_lock_kept_by_another_is_told(path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_preview_of_an_older_file_is_not_saved(path: Path) -> None:
     editor = PolicyEditor(path)
-    preview = editor.preview_action("a", "deny")
+    preview = editor.preview([Change("a", "deny")])
     editor.set_action("b", "deny")
     with pytest.raises(PolicyConflict, match="changed since that preview"):
         editor.save(preview)
@@ -229,8 +229,52 @@ def test_no_file_is_left_lying_about(path: Path) -> None:
 
 
 def test_an_edit_that_would_break_the_policy_is_refused(path: Path) -> None:
-    with pytest.raises(PolicyInvalid, match="equal rank"):
-        PolicyEditor(path).set_action("db_*x", "deny")
+    with pytest.raises(PolicyInvalid, match="counter"):
+        PolicyEditor(path).set_limit("n" * 300, 5)
+    assert path.read_text() == ODD
+
+
+@pytest.mark.parametrize("name", ["*", "db_*x", "a?", "b[0]", "c]"])
+@pytest.mark.parametrize(
+    "change", [{"action": "allow"}, {"action": "hide"}, {"limit": "5/minute"}, {"reason": "Why."}]
+)
+def test_no_pattern_is_made_of_a_tools_name(path: Path, name: str, change: dict[str, Any]) -> None:
+    with pytest.raises(PolicyError, match="would be one for other tools") as caught:
+        PolicyEditor(path).preview([Change(name, **change)])
+    assert "one by one" in caught.value.cure
+
+
+def test_a_pattern_that_the_author_wrote_is_changed(path: Path) -> None:
+    PolicyEditor(path).set_action("db_*", "deny")
+    assert edited(path)["tools"]["db_*"]["action"] == "deny"
+
+
+def test_several_changes_are_one_edit_and_one_step_back(path: Path) -> None:
+    editor = PolicyEditor(path)
+    edit = editor.preview(
+        [
+            Change("a", "deny", reason="Not now."),
+            Change("b", "hide"),
+            Change("r", limit="9/min"),
+            Change("new", "allow", limit="5/90"),
+        ]
+    )
+    assert path.read_text() == ODD
+    assert edit.summary == "4 changes: a: deny; b: hide; r: 9 per min; new: allow, 5 per 90"
+    editor.save(edit)
+    after = edited(path)
+    assert after["tools"]["a"] == {"reason": "Not now.", "action": "deny"}
+    assert after["hide"] == ["h1", "h2", "b"]
+    assert after["tools"]["r"] == {"rate_limit": "9/minute"}
+    (limit,) = after["tools"]["new"]["limits"]
+    assert (limit["max"], limit["window"]) == (5, 90)
+    editor.undo()
+    assert path.read_text() == ODD
+
+
+def test_where_one_of_several_changes_is_refused_none_is_made(path: Path) -> None:
+    with pytest.raises(PolicyError, match="cannot be written"):
+        PolicyEditor(path).preview([Change("a", "deny"), Change("b", limit="often")])
     assert path.read_text() == ODD
 
 
@@ -263,7 +307,7 @@ def test_editing_one_tool_changes_no_other_meaning(
     document: dict[str, Any], indent: int | str | None, tool: str, action: Any
 ) -> None:
     text = json.dumps(document, indent=indent)
-    draft = Draft(text, parse_policy(text.encode()))
+    draft = PolicyText(text, parse_policy(text.encode()))
     if action == "hide":
         draft.hide(tool)
     else:

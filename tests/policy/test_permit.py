@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from pktui.errors import PolicyError
 from pktui.policy.editor import PolicyEditor
@@ -42,6 +43,13 @@ def test_the_rule_lets_the_call_through(tmp_path: Path, document: dict[str, Any]
     assert edits.policy.rule_for("write").action == "allow"
     edits.undo()
     assert edits.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["*", "write_*", "w[r]ite"])
+def test_a_name_that_would_be_a_pattern_becomes_no_rule(tmp_path: Path, name: str) -> None:
+    edits = editor(tmp_path, tools={"write_*": {"action": "approve"}})
+    with pytest.raises(PolicyError, match="would be one for other tools"):
+        preview_permit(edits, replace(CALL, tool=name))
 
 
 BIG = [{"conditions": [{"path": "args.size", "op": "gt", "value": 1}]}]

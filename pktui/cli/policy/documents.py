@@ -14,7 +14,10 @@ from pktui.errors import PktuiError, PolicyConflict, PolicyError, UsageError
 from pktui.settings import Paths, bundled, check_server_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pktui.policy.document import Policy
+    from pktui.policy.problems import Problem
 
 Preset = Literal["observe", "read-only", "balanced", "strict", "memory"]
 
@@ -57,19 +60,24 @@ def validate(
     ],
     json: output.JsonFlag = False,
 ) -> None:
-    """Check policies: every problem with its line, what is wrong, and how to mend it."""
-    from pktui.policy.document import PolicyInvalid, load_policy
+    """Check policies: every problem with its line, what is wrong, and how to mend it.
+
+    Warnings name what is valid and probably not meant; they do not change the exit status.
+    """
+    from pktui.policy.document import PolicyInvalid, parse_policy, read_bytes
+    from pktui.policy.lint import lint
 
     broken = False
     for each in place:
         path = places.existing_file(each)
         try:
-            policy = load_policy(path)
+            raw = read_bytes(path)
+            policy = parse_policy(raw, path)
         except PolicyInvalid as error:
             broken = True
             _tell_problems(path, error, json=json)
         else:
-            _tell_good(path, policy, json=json)
+            _tell_good(path, policy, lint(policy, raw), json=json)
     raise typer.Exit(1 if broken else 0)
 
 
@@ -129,15 +137,19 @@ def _write(target: Path, raw: bytes) -> None:
         raise PktuiError(f"{target} was written by somebody else just now", "Try again") from error
 
 
-def _tell_good(path: Path, policy: Policy, *, json: bool) -> None:
+def _tell_good(path: Path, policy: Policy, warnings: Sequence[Problem], *, json: bool) -> None:
     if json:
-        output.json_line({"file": str(path), "valid": True, "problems": []})
+        output.json_line(
+            {"file": str(path), "valid": True, "problems": [], "warnings": list(warnings)}
+        )
         return
     kind = "" if policy.dialect == "native" else ", Intercept's dialect"
     output.line(
         f"{path}: valid{kind}, {len(policy.tools)} rules, default {policy.default}, "
         f"{len(policy.hide)} hidden"
     )
+    for warning in warnings:
+        output.line(f"{path}: warning: {warning}")
 
 
 def _tell_problems(path: Path, error: PktuiError, *, json: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from pktui.policy.editor import Edit, PolicyEditor
 
 Verb = Literal["allow", "deny", "hide", "approve", "limit"]
-_RATE = re.compile(r"([0-9]{1,12})/([a-z]+|[0-9]{1,8})")
 
 
 def show(place: places.Place, json: output.JsonFlag = False) -> None:
@@ -71,12 +69,14 @@ def show(place: places.Place, json: output.JsonFlag = False) -> None:
 
 def set_(
     server: places.ServerName,
-    tool: Annotated[str, typer.Argument(metavar="TOOL", help="A tool's name, or a glob.")],
+    tool: Annotated[
+        str, typer.Argument(metavar="TOOL", help="A tool's name, or a glob that the policy has.")
+    ],
     action: Annotated[
         Verb, typer.Argument(metavar="ACTION", help="allow, deny, hide, approve or limit.")
     ],
     rate: Annotated[
-        str, typer.Argument(metavar="N/WINDOW", help="For limit: 10/minute, 5/90, or none.")
+        str, typer.Argument(metavar="N/WINDOW", help="For limit: 10/minute, 10/min, 5/90, or none.")
     ] = "",
     reason: Annotated[
         str | None, typer.Option(help="Told to the agent or the person; empty takes it away.")
@@ -91,13 +91,16 @@ def set_(
             "a rate goes with limit, and limit needs one",
             f"Write: pktui policy set {server} {tool} limit 10/minute",
         )
+    from pktui.policy.editor import Change
+
     begun = not places.policy_file(server).exists()
     editor = _trial_editor(server) if dry_run and begun else editor_of(server)
     _warn_unknown(server, tool)
     if action != "limit":
-        edit = editor.preview_action(tool, action, reason=reason)
+        change = Change(tool, action, reason=reason)
     else:
-        edit = editor.preview_limit(tool, *_read_rate(rate), reason=reason)
+        change = Change(tool, limit=_read_rate(rate), reason=reason)
+    edit = editor.preview([change])
     if not dry_run:
         editor.save(edit)
     _tell(replace(edit, path=places.policy_file(server)), written=not dry_run)
@@ -151,13 +154,15 @@ def undo_directory(paths: Paths) -> Path:
     return paths.data_dir / "undo"
 
 
-def _read_rate(rate: str) -> tuple[int | None, str | int]:
+def _read_rate(rate: str) -> str:
+    """Return the limit of a rate as it was typed, empty for none."""
+    from pktui.policy.limits import read_rate
+
     if rate == "none":
-        return None, "minute"
-    match = _RATE.fullmatch(rate)
-    if not match:
+        return ""
+    if read_rate(rate) is None:
         raise UsageError(f"{rate} is no rate", "Write it like 10/minute, 5/90 (seconds) or none")
-    return int(match[1]), int(match[2]) if match[2].isdigit() else match[2]
+    return rate
 
 
 def _listed(server: str) -> tuple[str, ...]:

@@ -246,17 +246,19 @@ def _replay_audit(policy: Policy, server: str, since: str, *, json: bool) -> Non
 
 def _recorded(server: str, since: str) -> Iterator[CallRow]:
     """Give the recorded calls of a server, oldest first."""
-    from pktui.ledger.feed_filter import FeedFilter
+    import msgspec
+
+    from pktui.ledger.feed_filter import FeedFilter, exactly
     from pktui.ledger.records import now_us
 
-    text = f'server:"{server}" since:{since}'
-    wanted, problems = FeedFilter.parse(text, now_us=now_us())
+    wanted, problems = FeedFilter.parse(f"since:{since}", now_us=now_us())
     if problems:
         raise UsageError(f"--since {since}: {problems[0].why}", "Write it like 7d or 2026-01-31")
+    wanted = msgspec.structs.replace(wanted, matches=(exactly("server", server),))
     last = 0
     with reach.ledger() as ledger:
         while rows := ledger.feed.page(wanted, after_seq=last, limit=_PAGE):
-            yield from rows
+            yield from (row for row in rows if row.server == server)
             last = rows[-1].seq
 
 

@@ -173,6 +173,28 @@ async def test_a_rule_is_shown_before_it_is_written_and_can_be_undone(
         assert file.read_text() == before
 
 
+@pytest.mark.parametrize("name", ["*", "store_*", "store[s]"])
+async def test_no_rule_is_offered_for_a_name_that_would_be_a_pattern(
+    house: House, name: str
+) -> None:
+    house.other.catalogue.saw("memory", [{"name": name}])
+    asked = house.ask(name)
+    file = house.paths.policy_file("memory")
+    async with desk(house, "approvals") as at:
+        await widen(at)
+        assert "as a rule" not in at.screen_text()
+        await at.press("p")
+        assert isinstance(at.app.screen, WiderScreen)
+        assert "a rule for other tools" in at.notices()
+        assert house.status(asked) == "pending"
+        assert not file.exists()
+        await at.press("m")
+        assert house.status(asked) == "allowed"
+        [made] = house.other.standing.live()
+        assert made.tool == name
+        assert not made.answers(AGENT, "store_knowledge", "", house.now_us)
+
+
 async def test_leaving_the_rule_writes_and_decides_nothing(house: House) -> None:
     asked = house.ask()
     async with desk(house, "approvals") as at:

@@ -14,6 +14,7 @@ from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from pktui.policy.globs import is_pattern
 from pktui.tui.actions import BY_ID, bindings
 from pktui.tui.cells import fit
 from pktui.tui.theme import ink_of
@@ -89,7 +90,8 @@ class WiderScreen(ModalScreen[Choice | None]):
             yield Static(Text(about, style=ink.dim), classes="about", markup=False)
             yield Option("wider.connection", lambda: f"until {agent} disconnects, a day at most")
             yield Option("wider.time", self._time_words, "digits or + - change it")
-            yield Option("wider.rule", lambda: "as a rule, for all who call", "shows it first")
+            if not is_pattern(approval.tool):
+                yield Option("wider.rule", lambda: "as a rule, for all who call", "shows it first")
             yield Option("wider.exact", self._exact_words, "counts for the first two")
             yield Static(classes="foot", id="wider-foot", markup=False)
 
@@ -127,6 +129,9 @@ class WiderScreen(ModalScreen[Choice | None]):
 
     def action_rule(self) -> None:
         """Go on to the rule, which is shown before it is written."""
+        if is_pattern(self._approval.tool):
+            cast("Console", self.app).say("this name would make it a rule for other tools as well")
+            return
         self._choose("rule")
 
     def action_exact(self) -> None:

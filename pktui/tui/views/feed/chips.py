@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from pktui.ledger.feed_filter import KEYS, FeedFilter, Match, like
+from pktui.ledger.feed_filter import KEYS, FeedFilter, exactly
 from pktui.query import Problem, parse_query
 from pktui.text import one_line
 
@@ -38,7 +38,7 @@ def read_filter(text: str, now_us: int, project: str | None = None) -> Wanted:
     """
     wanted, problems = FeedFilter.parse(text, now_us=now_us)
     if project is not None:
-        here = Match("project", like(project, part=False, globs=False))
+        here = exactly("project", project)
         wanted = replace(wanted, matches=(*wanted.matches, here))
     return Wanted(text, wanted, tuple(_chips(text, problems)))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pktui.errors import PktuiError, PolicyError
-from pktui.ledger.feed_filter import FeedFilter, Match, like
+from pktui.ledger.feed_filter import FeedFilter, exactly
 from pktui.memory.tools.catalogue import definitions
 from pktui.policy.document import parse_policy, read_bytes
 from pktui.policy.effective import effective
@@ -168,7 +168,7 @@ class PoliciesReader:
     def _clients(self, server: str) -> tuple[_Client, ...]:
         """Return who called lately; without any, one that has used nothing."""
         wanted = FeedFilter(
-            (Match("server", like(server, part=False, globs=False)),),
+            (exactly("server", server),),
             since_us=self._clock() - DAY,
         )
         rows = self._ledger.feed.page(wanted, limit=CALLERS)

@@ -96,7 +96,7 @@ class Reader:
 
     def _calls(self, since: datetime, until: datetime | None) -> tuple[CallRow, ...]:
         """Read what this session's agent called in this project in that time."""
-        from pktui.ledger.feed_filter import FeedFilter, Match, like
+        from pktui.ledger.feed_filter import FeedFilter, exactly
 
         session = self._session
         until = until or session.ended_at
@@ -104,8 +104,8 @@ class Reader:
             return ()
         wanted = FeedFilter(
             (
-                Match("agent", like(session.agent, part=False, globs=False)),
-                Match("project", like(session.project, part=False, globs=False)),
+                exactly("agent", session.agent),
+                exactly("project", session.project),
             ),
             since_us=microseconds(since),
             before_us=microseconds(until) if until else 0,

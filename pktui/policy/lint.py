@@ -1,0 +1,63 @@
+"""What in a valid policy probably does not do what its author meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pktui.policy.document import locate
+from pktui.policy.effective import effective
+from pktui.policy.globs import covers, is_glob, overlap
+from pktui.policy.problems import Fault, Problem, quote
+from pktui.policy.rules import Action
+
+if TYPE_CHECKING:
+    from pktui.policy.document import Policy
+
+
+def lint(policy: Policy, raw: bytes) -> tuple[Problem, ...]:
+    """Return what to look at in a policy that was read from `raw`, in the order of the text."""
+    if policy.dialect != "native":
+        return ()
+    found = locate(raw.decode(), [*_globs_that_deny(policy)])
+    return tuple(sorted(found, key=lambda problem: (problem.line, problem.column)))
+
+
+def _globs_that_deny(policy: Policy) -> Iterator[Fault]:
+    """Note names that get past a glob that denies, and globs that lose to one."""
+    for wide in (name for name, rule in policy.tools.items() if _denies(name, rule.action)):
+        for name, rule in policy.tools.items():
+            if rule.action is Action.DENY:
+                continue
+            if is_glob(name) and overlap(wide, name):
+                yield _loses(name, wide)
+            elif not is_glob(name) and covers(wide, name) and _runs(policy, name):
+                yield _loosens(name, wide)
+
+
+def _denies(name: str, action: Action) -> bool:
+    return is_glob(name) and action is Action.DENY
+
+
+def _runs(policy: Policy, name: str) -> bool:
+    return effective(policy, name).action in ("allow", "approve")
+
+
+def _loosens(name: str, wide: str) -> Fault:
+    return Fault(
+        ("tools", name),
+        f"{quote(name)} gets past the glob {quote(wide)}, which denies: a name beats a glob",
+        "Set its action to deny, unless that is meant",
+        on_key=True,
+    )
+
+
+def _loses(name: str, wide: str) -> Fault:
+    never = covers(wide, name)
+    which = "never decides" if never else "does not decide about tools that both match"
+    return Fault(
+        ("tools", name),
+        f"{quote(name)} {which}: the glob {quote(wide)} denies, which beats every other glob",
+        "Remove it, or list by name what may run" if never else "List by name what may run",
+        on_key=True,
+    )
