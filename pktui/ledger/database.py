@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from pktui.errors import LedgerUnavailable, SettingsError
 from pktui.ledger.canonical import storable
-from pktui.ledger.schema import APPLICATION_ID, MIGRATIONS, VERSION
+from pktui.ledger.schema import APPLICATION_ID, MOVED_ON, VERSION, migration_from
 from pktui.settings import PRIVATE_FILE, make_private_directory
 
 if TYPE_CHECKING:
@@ -58,11 +58,21 @@ def unavailable(error: Exception, path: Path) -> LedgerUnavailable:
     """Return the error of the ledger that a failure of SQLite or of the system stands for."""
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", None) or 0
+        if str(error) == MOVED_ON:
+            return moved_on(path)
         cause, cure = _CAUSES.get(code & 0xFF, (str(error), "Run pktui doctor"))
     else:
         cause = (error.strerror if isinstance(error, OSError) else None) or str(error)
         cure = "Check its owner and mode, and those of its directory"
     return LedgerUnavailable(f"the ledger {path} cannot be used: {cause}", cure)
+
+
+def moved_on(path: Path) -> LedgerUnavailable:
+    """Return the error of a program that is older than the file it has open."""
+    return LedgerUnavailable(
+        f"a newer pktui has moved the ledger {path} on",
+        "Update this one, here and where the agents start it, then start it again",
+    )
 
 
 class Database:
@@ -81,6 +91,8 @@ class Database:
         self._claimed = False
         self._files = tuple((file, _file_identity(file)) for file in _parts(path))
         self._looked = 0.0
+        self._data_version = 0
+        """What SQLite said last; another number: other connections have written since."""
 
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """Return all rows of a query."""
@@ -185,6 +197,19 @@ class Database:
         finally:
             self._lock.release()
 
+    def data_version(self) -> int:
+        """Return a number that differs from the last one once another connection has written.
+
+        Raises `LedgerUnavailable` where one of those was a newer pktui that changed the schema.
+        """
+        with self._lock:
+            if self._writer == threading.get_ident():
+                return self._data_version  # nobody else writes, and `_begin` has just looked
+            try:
+                return self._see_others()
+            except sqlite3.Error as error:
+                raise unavailable(error, self.path) from error
+
     def close(self) -> None:
         """Close the connection; a transaction left open is rolled back."""
         with self._lock:
@@ -203,8 +228,24 @@ class Database:
         self._broken = False
         try:
             self._writing.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
+            self._see_others()
+        except (sqlite3.Error, LedgerUnavailable) as error:
+            self._roll_back()
+            if isinstance(error, LedgerUnavailable):
+                raise
             raise unavailable(error, self.path) from error
+
+    def _see_others(self) -> int:
+        """Look whether others have written, and whether the file is still of this schema then.
+
+        SQLite keeps the number at hand, while the schema is a look into the file.
+        """
+        seen: int = self._writing.execute("PRAGMA data_version").fetchone()[0]
+        if seen != self._data_version:
+            if _version(self._connection) > VERSION:
+                raise moved_on(self.path)
+            self._data_version = seen
+        return seen
 
     def check_files(self) -> None:
         """Raise `LedgerUnavailable` where the files are not those that were opened.
@@ -232,9 +273,12 @@ class Database:
         except sqlite3.Error as error:
             raise unavailable(error, self.path) from error
         finally:
-            if self._connection.in_transaction:
-                with contextlib.suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
 
     def _fail(self, error: sqlite3.Error | UnicodeEncodeError) -> None:
         """Raise what SQLite's failure stands for; text it cannot carry the caller mends."""
@@ -328,11 +372,11 @@ def _migrate(connection: sqlite3.Connection) -> None:
     """Bring the file to this version; of two processes at once, the second finds it done."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for step in MIGRATIONS[_version(connection) :]:
-            for statement in step:
+        if (version := _version(connection)) < VERSION:
+            for statement in migration_from(version):
                 connection.execute(statement)
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={max(_version(connection), VERSION)}")
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:

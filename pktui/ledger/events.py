@@ -18,7 +18,7 @@ from pktui.errors import LedgerUnavailable
 from pktui.ledger.canonical import json_text, storable
 from pktui.ledger.masking import mask_arguments, mask_line
 from pktui.ledger.records import NOBODY, Caller, Event, EventKind, Verification
-from pktui.ledger.schema import BETWEEN
+from pktui.ledger.schema import BETWEEN, VERSION
 from pktui.ledger.secret_shapes import mask_text
 
 if TYPE_CHECKING:
@@ -55,10 +55,13 @@ CONTENT = (
 
 COLUMNS = ", ".join(CONTENT)
 """The same for SQL."""
-_INSERT = f"INSERT INTO events ({COLUMNS}, hash) VALUES ({', '.join('?' * 21)})"  # noqa: S608
+_INSERT = (
+    f"INSERT INTO events (schema, {COLUMNS}, hash)"  # noqa: S608
+    f" VALUES ({VERSION}, {', '.join('?' * 21)})"
+)
 _INSERT_CALL = (
-    f"INSERT INTO events ({COLUMNS}, hash, call_us, call_tool)"  # noqa: S608
-    f" VALUES ({', '.join('?' * 23)})"
+    f"INSERT INTO events (schema, {COLUMNS}, hash, call_us, call_tool)"  # noqa: S608
+    f" VALUES ({VERSION}, {', '.join('?' * 23)})"
 )
 _WITH_PREV = f"""SELECT {COLUMNS},
     coalesce((SELECT hash FROM events before WHERE before.seq = events.seq - 1),

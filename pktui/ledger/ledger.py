@@ -158,16 +158,20 @@ class Ledger:
                 self._database.let_go()
 
     def data_version(self) -> int:
-        """Return a number that differs from the last one once another connection has written."""
-        row = self._database.row("PRAGMA data_version")
-        return int(row[0]) if row else 0
+        """Return a number that differs from the last one once another connection has written.
+
+        Raises `LedgerUnavailable` where one of those was a newer pktui that changed the schema.
+        """
+        return self._database.data_version()
 
     def check_files(self) -> None:
-        """Raise `LedgerUnavailable` where the file was removed or replaced since it was opened.
+        """Raise `LedgerUnavailable` where the file is not the one that was opened.
 
-        Writing raises that by itself; one that only reads goes on reading what is no more.
+        Removed, replaced, or changed by a newer pktui. Writing raises that by itself; one that
+        only reads goes on reading what is no more.
         """
         self._database.check_files()
+        self._database.data_version()
 
     def damage(self) -> str:
         """Return what SQLite finds broken in the file (`quick_check`); empty where it is whole."""

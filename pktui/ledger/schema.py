@@ -194,6 +194,33 @@ _GRANTS = (
     "CREATE UNIQUE INDEX grants_name ON grants (name) WHERE revoked_us = 0",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _REQUESTS_AND_FLAGS, _STANDING_AND_PIN, _GRANTS)
+# The schema of the pktui that wrote a row: what the guard below asks for. In no hash.
+_WRITERS = ("ALTER TABLE events ADD COLUMN schema INTEGER NOT NULL DEFAULT 0",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    _FIRST,
+    _REQUESTS_AND_FLAGS,
+    _STANDING_AND_PIN,
+    _GRANTS,
+    _WRITERS,
+)
 VERSION = len(MIGRATIONS)
 """The schema this pktui writes, kept in the file as `user_version`."""
+
+MOVED_ON = "a newer pktui has moved this ledger on; update this one"
+"""What an older program is told; one that knows no better shows SQLite's words, which are these."""
+
+# Made anew by every migration: a program that was started before one, and would write rows as it
+# knows them, is refused by the file itself. Whatever changes the ledger for good has an event in
+# its transaction, so that goes, too.
+_GUARD = (
+    "DROP TRIGGER IF EXISTS events_are_of_this_schema",
+    f"""CREATE TRIGGER events_are_of_this_schema BEFORE INSERT ON events
+        WHEN NEW.schema <> {VERSION}
+        BEGIN SELECT RAISE(ABORT, '{MOVED_ON}'); END""",
+)
+
+
+def migration_from(version: int) -> tuple[str, ...]:
+    """Return the statements that take a file of that version to this one, its guard included."""
+    return (*(statement for step in MIGRATIONS[version:] for statement in step), *_GUARD)

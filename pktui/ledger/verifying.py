@@ -16,7 +16,7 @@ from pktui.errors import LedgerUnavailable
 from pktui.ledger.crosscheck import Recorded, read_kept
 from pktui.ledger.events import COLUMNS, call_keys, row_hash
 from pktui.ledger.records import Verification
-from pktui.ledger.schema import MIGRATIONS
+from pktui.ledger.schema import migration_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -195,9 +195,8 @@ class _Walk:
 def _guards_fault(database: Database) -> str:
     """Return which table, index or trigger around the chain is not as pktui makes it."""
     with closing(sqlite3.connect(":memory:")) as fresh:
-        for step in MIGRATIONS:
-            for statement in step:
-                fresh.execute(statement)
+        for statement in migration_from(0):
+            fresh.execute(statement)
         made: dict[str, Any] = dict(fresh.execute(_GUARDS).fetchall())
     found: dict[str, Any] = dict(database.rows(_GUARDS))
     for name in made:

@@ -48,12 +48,11 @@ def attacker(ledger: Ledger, file: Path) -> Iterator[sqlite3.Connection]:
 
 
 def put_triggers_back(ledger: Ledger, raw: sqlite3.Connection) -> None:
-    from pktui.ledger.schema import MIGRATIONS
+    from pktui.ledger.schema import migration_from
 
-    for step in MIGRATIONS:
-        for statement in step:
-            if statement.startswith("CREATE TRIGGER"):
-                raw.execute(statement)
+    for statement in migration_from(0):
+        if statement.startswith("CREATE TRIGGER"):
+            raw.execute(statement)
 
 
 def found(ledger: Ledger) -> tuple[int, str]:
