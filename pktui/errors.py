@@ -83,6 +83,10 @@ class MemoryUnavailable(StoreError):
     """The memory service cannot be reached or started."""
 
 
+class MemoryUnreached(MemoryUnavailable):
+    """There was no connection, so that nothing was asked of the memory service."""
+
+
 class NotFound(StoreError):
     """No session, message or entry has that id."""
 

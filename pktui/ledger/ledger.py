@@ -188,7 +188,6 @@ class Ledger:
             self._database,
             self.presence,
             self.events,
-            self.counters,
             self.approvals,
             self.standing,
         ).settle()

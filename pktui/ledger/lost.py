@@ -1,4 +1,4 @@
-"""Calls whose gateway died without a word get their end on record, and their quota back.
+"""Calls whose gateway died without a word get their end on record.
 
 A gateway's calls are known by their ids, which begin with the token it announced itself with.
 Whoever looks first settles them, a few at a time; what one process began, another ends.
@@ -14,7 +14,6 @@ from pktui.ledger.schema import CALLS
 
 if TYPE_CHECKING:
     from pktui.ledger.approvals import Approvals
-    from pktui.ledger.counters import Counters
     from pktui.ledger.database import Database, Row
     from pktui.ledger.events import Events
     from pktui.ledger.presence import Presence
@@ -50,22 +49,20 @@ class Lost:
         database: Database,
         presence: Presence,
         events: Events,
-        counters: Counters,
         approvals: Approvals,
         standing: Standing,
     ) -> None:
         self._database = database
         self._presence = presence
         self._events = events
-        self._counters = counters
         self._approvals = approvals
         self._standing = standing
 
     def settle(self) -> int:
         """Settle all that gateways left that are no more; return how many calls that were.
 
-        A call that went out is `lost`: nobody knows whether it ran, and its quota is given back.
-        One that waited for a person is `cancelled`, and its question withdrawn. Raises
+        A call that went out is `lost`: nobody knows whether it ran, so it keeps its quota. One
+        that waited for a person is `cancelled`, and its question withdrawn. Raises
         `LedgerUnavailable`.
         """
         return sum(self._settle(dead) for dead in self._presence.dead("gateway"))
@@ -91,9 +88,7 @@ class Lost:
         if self._database.row(_ENDED, (call_id,)):
             return 0
         went_out = effect == "allow" or self._database.row(_RELEASED, (call_id,)) is not None
-        if went_out:
-            self._counters.release(call_id)
-        elif approval_id:
+        if approval_id and not went_out:
             self._withdraw(approval_id, call_id, seq)
         self._events.append(
             "outcome",

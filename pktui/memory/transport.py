@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
 
-from pktui.errors import MemoryUnavailable
+from pktui.errors import MemoryUnavailable, MemoryUnreached
 
 if TYPE_CHECKING:
     from pktui.memory.addresses import Address
@@ -64,13 +64,20 @@ class Transport:
         body: bytes | None,
         headers: Mapping[str, str],
     ) -> Reply:
-        """Send a request and return the answer; raises `MemoryUnavailable`."""
+        """Send a request and return the answer; raises `MemoryUnavailable`.
+
+        That is `MemoryUnreached` where nothing was sent.
+        """
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._once(method, target, body, headers)
             except _Lost as error:
                 if attempt == ATTEMPTS:
                     raise self._gone() from error
+            except MemoryUnreached as error:
+                if attempt == 1:
+                    raise
+                raise MemoryUnavailable(error.what, error.cure) from error
         raise AssertionError("unreachable")
 
     def close(self) -> None:
@@ -81,7 +88,10 @@ class Transport:
     def _once(
         self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Reply:
-        connection = self._connection()
+        try:
+            connection = self._connection()
+        except MemoryUnavailable as error:
+            raise MemoryUnreached(error.what, error.cure) from error
         try:
             try:
                 connection.request(method, target, body=body, headers=dict(headers))

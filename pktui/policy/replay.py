@@ -1,7 +1,7 @@
 """Decides a list of calls against a policy, with a clock and counters of its own.
 
-A call that needs approval counts as approved. A call whose outcome is `error` gives its quota
-back; a result that only says the tool failed (`tool_error`) keeps it.
+A call that needs approval counts as approved. A call whose outcome is `error` (the server refused
+it, or never got it) gives its quota back; every other keeps it, a failed tool's too.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from pktui.policy.replay import Outcome, PastCall, Replayed, Replayer
 if TYPE_CHECKING:
     from pktui.policy.document import Policy
 
-_FAILED = frozenset({"error", "lost"})
 _MARKS = ("[masked]", "… [cut]")
 """What the record puts in the place of a secret and of what was too long to keep."""
 
@@ -61,6 +60,10 @@ class RecordedCall(Protocol):
     def outcome(self) -> str:
         """How it ended."""
 
+    @property
+    def outcome_detail(self) -> str:
+        """JSON text of what else is on record of its end, empty where nothing is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tried:
@@ -97,7 +100,7 @@ def try_on(policy: Policy, calls: Iterable[RecordedCall]) -> Iterator[Tried]:
                 call.at_us,
                 call.grant or f"{call.agent}@{call.project}",
                 call.session,
-                _outcome(call.outcome),
+                _outcome(call),
             )
         )
         was = Effect.APPROVE.value if call.approval_id else call.effect
@@ -114,5 +117,9 @@ def _arguments(text: str) -> tuple[dict[str, Any], bool]:
     return value, any(mark in text for mark in _MARKS)
 
 
-def _outcome(word: str) -> Outcome:
-    return "error" if word in _FAILED else "ok"
+def _outcome(call: RecordedCall) -> Outcome:
+    """Return `error` where the call gave its quota back: refused by the server, or never sent."""
+    if call.outcome == "error":
+        return "error"
+    detail = decode(call.outcome_detail) if call.outcome_detail else None
+    return "error" if isinstance(detail, dict) and detail.get("sent") is False else "ok"

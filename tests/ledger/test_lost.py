@@ -1,4 +1,4 @@
-"""Calls of gateways that died: ended, their quota given back, once, whoever looks."""
+"""Calls of gateways that died: ended, once, whoever looks; what went out stays counted."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def outcomes(ledger: Ledger) -> dict[str, str]:
     return {row.call_id[-2:]: row.outcome for row in ledger.feed.page()}
 
 
-def test_calls_that_had_gone_out_are_lost_and_not_counted(ledger: Ledger, token: str) -> None:
+def test_calls_that_had_gone_out_are_lost_and_stay_counted(ledger: Ledger, token: str) -> None:
     first = call(ledger, f"{token}01")
     call(ledger, f"{token}02")
     ledger.events.append("outcome", call_id=f"{token}02", outcome="ok")
@@ -82,7 +82,7 @@ def test_calls_that_had_gone_out_are_lost_and_not_counted(ledger: Ledger, token:
     assert used(ledger) == 3
     assert ledger.settle_lost() == 1
     assert outcomes(ledger) == {"01": "lost", "02": "ok", "03": "", "04": ""}
-    assert used(ledger) == 2
+    assert used(ledger) == 3
     end = next(event for event in ledger.events.tail() if event.outcome == "lost")
     assert (end.ref_seq, end.agent) == (first, "claude-code")
     assert ledger.events.verify().ok
@@ -146,7 +146,7 @@ def test_a_held_call_that_was_released_is_lost(ledger: Ledger, token: str) -> No
         ledger.events.append("approval", call_id=f"{token}01", effect="allow")
     ledger.settle_lost()
     assert outcomes(ledger) == {"01": "lost"}
-    assert used(ledger) == 0
+    assert used(ledger) == 1
 
 
 def test_what_was_allowed_until_it_disconnects_ends(ledger: Ledger, token: str) -> None:

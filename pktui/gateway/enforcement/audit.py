@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pktui.gateway.enforcement.calls import ToolCall
+    from collections.abc import Mapping
+
+    from pktui.gateway.enforcement.calls import Ended, ToolCall
     from pktui.gateway.messages.jsonrpc import Refused
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Approval, Caller
@@ -70,6 +72,7 @@ class Audit:
         reason: str = "",
         approval: Approval | None = None,
         seq: int = 0,
+        detail: Mapping[str, object] | None = None,
     ) -> None:
         """Record how a call ended; `seq` is its decision's, looked up where not given."""
         self._events.append(
@@ -83,8 +86,14 @@ class Audit:
             outcome=outcome,
             duration_us=duration_us,
             approval_id=approval.id if approval is not None else "",
+            detail=detail,
             ref_seq=seq or None,
         )
+
+    def settled(self, end: Ended) -> None:
+        """Record how a forwarded call ended, and that it never went out where that is so."""
+        detail = None if end.sent else {"sent": False}
+        self.ended(end.call, end.outcome, end.duration_us, seq=end.seq, detail=detail)
 
     def refused(self, caller: Caller, refused: Refused, line: bytes) -> None:
         """Record a client line that was answered with an error instead of being forwarded."""

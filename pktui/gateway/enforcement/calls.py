@@ -13,7 +13,8 @@ from pktui.ledger.canonical import args_hash
 from pktui.ledger.records import Approval, Caller
 
 Outcome = Literal["ok", "tool_error", "error", "lost", "cancelled"]
-"""How a forwarded call ended; `error` and `lost` give its quota back."""
+"""How a forwarded call ended: with a result, a result that says the tool failed, a JSON-RPC error
+of the server, without an answer that can be read, or given up by its client."""
 
 
 class Ruling(StrEnum):
@@ -89,9 +90,21 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """How a forwarded call ended; `seq` is its decision's row, 0 where that is to be looked up."""
+    """How a forwarded call ended; `seq` is its decision's row, 0 where that is to be looked up.
+
+    `sent`: it may have reached the server; false only where it provably was never written.
+    """
 
     call: ToolCall
     outcome: Outcome
     duration_us: int
     seq: int = 0
+    sent: bool = True
+
+    @property
+    def gives_back(self) -> bool:
+        """Tell whether its quota goes back: the server refused it, or never got it.
+
+        A call whose end nobody knows may have run, so it keeps its charge.
+        """
+        return self.outcome == "error" or not self.sent

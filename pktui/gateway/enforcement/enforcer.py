@@ -123,7 +123,7 @@ class Enforcer:
         return Decision(call.call_id, call.tool, Ruling.WITHDRAWN, approval=held.approval)
 
     def settle(self, call: ToolCall, outcome: Outcome, duration_us: int) -> None:
-        """Record how a forwarded call ended; a call that failed gives its quota back."""
+        """Record how a forwarded call ended; one that provably did not run gives its quota back."""
         self.settle_all((Ended(call, outcome, duration_us),))
 
     def settle_all(self, ended: Sequence[Ended]) -> None:
@@ -139,9 +139,9 @@ class Enforcer:
                 with self._late:
                     late, self._unrecorded = self._unrecorded, late
                 for end in (*late, *ended):
-                    if end.outcome in ("error", "lost"):
+                    if end.gives_back:
                         self._ledger.counters.release(end.call.call_id)
-                    self._audit.ended(end.call, end.outcome, end.duration_us, seq=end.seq)
+                    self._audit.settled(end)
         except LedgerError as error:
             tools = ", ".join(sorted({end.call.tool for end in ended}))
             self._log(f"the end of {len(ended)} calls ({tools}) is not on record yet: {error}")

@@ -15,6 +15,7 @@ import msgspec
 
 from pktui.gateway.messages import jsonrpc
 from pktui.gateway.messages.jsonrpc import same_id
+from pktui.gateway.messages.responses import Unanswered
 from pktui.gateway.pipes.lines import TooLong
 from pktui.gateway.upstream.process import Upstream
 
@@ -146,7 +147,7 @@ class Link:
                 self._tokens[channel.token] = channel
             gone = self.gone
         if gone:
-            self._lose(message.id, channel)
+            self._lose(message.id, channel, sent=False)
         else:
             self.send(message.raw)
 
@@ -180,13 +181,13 @@ class Link:
         if first:
             self._upstream.end(0)
 
-    def _lose(self, request_id: Id, channel: Channel) -> None:
-        channel.relay.close(request_id, "lost")
+    def _lose(self, request_id: Id, channel: Channel, *, sent: bool = True) -> None:
+        channel.relay.close(request_id, "lost", sent=sent)
         why = f"server {self._name} ended and can't answer"
         channel.stream.put(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, channel.id_text))
         channel.stream.finish()
 
-    def _take(self, *lines: bytes | TooLong) -> None:
+    def _take(self, *lines: bytes | TooLong | Unanswered) -> None:
         """Take lines of the server, those of a batch one by one."""
         for line in lines:
             if isinstance(line, bytes) and line.lstrip().startswith(b"["):
@@ -195,9 +196,9 @@ class Link:
             else:
                 self._take_one(line)
 
-    def _take_one(self, line: bytes | TooLong) -> None:
+    def _take_one(self, line: bytes | TooLong | Unanswered) -> None:
         self.used = self._clock()
-        said = _Said() if isinstance(line, TooLong) else _read(line)
+        said = _said(line)
         channel = self._channel(said)
         if channel is None:
             if said.method or said.id is not None:
@@ -205,7 +206,7 @@ class Link:
             return
         if said.method == "notifications/cancelled" and self._ends(said, channel):
             return
-        if not said.method and not isinstance(line, TooLong) and _STATE in line:
+        if not said.method and isinstance(line, bytes) and _STATE in line:
             self._note_state(said)
         channel.relay.from_server(line)
 
@@ -261,7 +262,11 @@ class Link:
             self._state_given(state, self)
 
 
-def _read(line: bytes) -> _Said:
+def _said(line: bytes | TooLong | Unanswered) -> _Said:
+    if isinstance(line, TooLong):
+        return _Said()
+    if isinstance(line, Unanswered):
+        return _Said(line.request_id)
     try:
         return _SAID.decode(line)
     except (msgspec.MsgspecError, RecursionError):

@@ -27,8 +27,10 @@ from pktui.gateway.http.protocol import (
 from pktui.gateway.http.sessions import Session
 from pktui.gateway.messages import headers as names
 from pktui.gateway.messages import jsonrpc
+from pktui.gateway.remote.replies import error_in
 
 if TYPE_CHECKING:
+    from pktui.gateway.enforcement.calls import Outcome
     from pktui.gateway.http.asked import Asked
     from pktui.gateway.http.far import Far
     from pktui.gateway.http.outbox import Item
@@ -77,7 +79,7 @@ class Posted(Carrying):
             if session is not None and key is not None:
                 session.leave(key, self)
             if key is not None and not self._reply.ended and not self._resumable:
-                self._work.soon(self._relay.cancel, key)
+                self._work.soon(self._relay.cancel, key, sent=self._carried)
 
     async def _take(self, message: Message) -> None:
         if not writes(message):
@@ -135,7 +137,7 @@ class Posted(Carrying):
             async with self._far.open("POST", headers, line) as answer:
                 await self._receive(answer)
         except ExchangeFailed as error:
-            await self._fail(HTTPStatus.BAD_GATEWAY, self._far.lost(error))
+            await self._fail(HTTPStatus.BAD_GATEWAY, self._far.lost(error), sent=error.sent)
 
     async def _receive(self, answer: Answer) -> None:
         status, kind = answer.status, media_type(answer)
@@ -187,7 +189,9 @@ class Posted(Carrying):
             return
         lines = await self._police(body)
         if self._message.id is not None and self._pending.in_flight.waits_for(self._message.id):
-            await self._work.write(self._relay.close, self._message.id, "error")
+            refused = answer.status >= HTTPStatus.BAD_REQUEST and error_in(body) is not None
+            outcome: Outcome = "error" if refused else "lost"
+            await self._work.write(self._relay.close, self._message.id, outcome)
         if lines:
             await self._reply.message(answer.status, lines[-1], passed_back(answer))
         elif self._message.kind == "request":
@@ -207,13 +211,13 @@ class Posted(Carrying):
         else:
             await self._reply.end()
 
-    async def _fail(self, status: int, why: str) -> None:
+    async def _fail(self, status: int, why: str, *, sent: bool = True) -> None:
         """Answer in the place of a server that does not."""
         message = self._message
         request_id = jsonrpc.NULL
         if message.kind == "request" and message.id is not None:
             request_id = message.id_text
-            await self._work.write(self._relay.close, message.id, "lost")
+            await self._work.write(self._relay.close, message.id, "lost", sent=sent)
         line = jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
         await self._reply.message(status, line)
 

@@ -35,6 +35,17 @@ class Answer(msgspec.Struct):
         return self.asks and (answers or not bytes(self.method).startswith(b'"'))
 
 
+class Unanswered(msgspec.Struct, frozen=True):
+    """Stands for the answer that a server did not give, and says why to whoever waits for it.
+
+    `sent`: the server may have seen the request; false where it provably was never written.
+    """
+
+    request_id: Any
+    why: str
+    sent: bool
+
+
 class Result(msgspec.Struct, rename="camel"):
     """The result of a tool call."""
 

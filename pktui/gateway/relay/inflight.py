@@ -37,9 +37,9 @@ class Waiting(msgspec.Struct, frozen=True):
     cursor: str = ""
     size: int = 0
 
-    def end(self, call: ToolCall, outcome: Outcome, now_ns: int) -> Ended:
-        """Return how its call ended now."""
-        return Ended(call, outcome, (now_ns - self.started_ns) // 1000, self.seq)
+    def end(self, call: ToolCall, outcome: Outcome, now_ns: int, *, sent: bool = True) -> Ended:
+        """Return how its call ended now; `sent`: its server may have seen it."""
+        return Ended(call, outcome, (now_ns - self.started_ns) // 1000, self.seq, sent)
 
 
 class InFlight:

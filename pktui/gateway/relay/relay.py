@@ -26,6 +26,7 @@ from pktui.text import one_line
 if TYPE_CHECKING:
     from pktui.gateway.enforcement.enforcer import Enforcer
     from pktui.gateway.messages.jsonrpc import Id
+    from pktui.gateway.messages.responses import Unanswered
     from pktui.ledger.records import Caller
 
 _NAME_LIMIT: Final = 100
@@ -211,6 +212,7 @@ class Relay:
     def _send(self, going: Iterable[tuple[Message, ToolCall | None, int]]) -> None:
         """Forward requests, each with its call, if it is one, and the `seq` of its decision."""
         started = self._wiring.ticks()
+        lost = bool(self._ended)
         sent: list[Message] = []
         for message, call, seq in going:
             assert message.id is not None
@@ -221,10 +223,10 @@ class Relay:
             )
             self._in_flight.add(message.id, waiting)
             sent.append(message)
-        if sent:
+        if sent and not lost:
             self._wiring.to_server(*(message.raw for message in sent))
         if self._ended:
-            self._fail([self._in_flight.take(message.id) for message in sent])
+            self._fail([self._in_flight.take(message.id) for message in sent], sent=not lost)
 
     def _learn_name(self, message: Message) -> None:
         """Take the first name that the client gives itself.
@@ -245,24 +247,24 @@ class Relay:
             return False
         return self.cancel(request_id)
 
-    def cancel(self, request_id: Id) -> bool:
+    def cancel(self, request_id: Id, *, sent: bool = True) -> bool:
         """Take back a held call, which its server never saw, or note that a call was cancelled.
 
-        Tells whether it was held.
+        Tells whether it was held. `sent`: a call that was not held may have reached its server.
         """
         if self._holder.withdraw(self._key(request_id)):
             return True
-        self.close(request_id, "cancelled")
+        self.close(request_id, "cancelled", sent=sent)
         return False
 
-    def close(self, request_id: Id, outcome: Outcome) -> bool:
+    def close(self, request_id: Id, outcome: Outcome, *, sent: bool = True) -> bool:
         """Record how a forwarded request ended that gets no answer; tell whether it waited."""
         in_flight = self._in_flight
         given_up = outcome == "cancelled"
         waiting = in_flight.give_up(request_id) if given_up else in_flight.take(request_id)
         if waiting is None:
             return False
-        self._settle([waiting], outcome)
+        self._settle([waiting], outcome, sent=sent)
         return True
 
     def close_all(self, outcome: Outcome) -> None:
@@ -274,7 +276,7 @@ class Relay:
 
     # from the server
 
-    def from_server(self, *lines: bytes | TooLong) -> None:
+    def from_server(self, *lines: bytes | TooLong | Unanswered) -> None:
         """Take lines of the server that came together, without their newlines.
 
         How calls ended is on record before their answers go out.
@@ -332,16 +334,18 @@ class Relay:
         self.stop(why)
         self._fail(self._in_flight.take_all())
 
-    def _fail(self, lost: Iterable[Waiting | None]) -> None:
+    def _fail(self, lost: Iterable[Waiting | None], *, sent: bool = True) -> None:
         """Record and answer requests that the server will not answer."""
         waiting = [one for one in lost if one is not None]
-        self._settle(waiting, "lost")
+        self._settle(waiting, "lost", sent=sent)
         for one in waiting:
             self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, self._ended, one.id_text))
 
-    def _settle(self, waiting: Iterable[Waiting], outcome: Outcome) -> None:
+    def _settle(self, waiting: Iterable[Waiting], outcome: Outcome, *, sent: bool = True) -> None:
         now = self._wiring.ticks()
-        self._enforcer.settle_all([one.end(one.call, outcome, now) for one in waiting if one.call])
+        self._enforcer.settle_all(
+            [one.end(one.call, outcome, now, sent=sent) for one in waiting if one.call]
+        )
 
     def _reply(self, line: bytes) -> None:
         self._wiring.to_client(line)

@@ -14,7 +14,14 @@ from pktui.gateway.enforcement import answers
 from pktui.gateway.messages import jsonrpc
 from pktui.gateway.messages.listing import Doubtful, read_listing
 from pktui.gateway.messages.mending import mended
-from pktui.gateway.messages.responses import Answer, id_in, read_answer, read_batch, read_result
+from pktui.gateway.messages.responses import (
+    Answer,
+    Unanswered,
+    id_in,
+    read_answer,
+    read_batch,
+    read_result,
+)
 from pktui.gateway.pipes.lines import HEAD, TooLong
 from pktui.gateway.relay import redaction
 from pktui.text import one_line
@@ -46,14 +53,19 @@ class Returns:
         self._continuations: Continuations = pending.continuations
         self._caller = caller
 
-    def read(self, lines: Iterable[bytes | TooLong]) -> tuple[list[bytes], list[Ended]]:
+    def read(
+        self, lines: Iterable[bytes | TooLong | Unanswered]
+    ) -> tuple[list[bytes], list[Ended]]:
         """Return what the client gets for these lines, and the calls that ended with them."""
         ended: list[Ended] = []
         return [out for line in lines for out in self._read(line, ended)], ended
 
-    def _read(self, line: bytes | TooLong, ended: list[Ended]) -> Lines:
+    def _read(self, line: bytes | TooLong | Unanswered, ended: list[Ended]) -> Lines:
         if isinstance(line, TooLong):
             return self._drop(line, ended)
+        if isinstance(line, Unanswered):
+            waiting = self._in_flight.take(line.request_id)
+            return self._fail(waiting, line.why, ended, sent=line.sent)
         if line.find(b"\r", 0, len(line) - 1) >= 0:
             line = line[:-1].replace(b"\r", b" ") + line[-1:]  # some readers end a line there
         try:
@@ -112,22 +124,24 @@ class Returns:
         A client that takes it for an answer must not see what was not looked at.
         """
         self._wiring.log(f"neither a request nor a response: {_shown(line)}")
-        waiting = self._waiting_for(answer)
-        if waiting is None:
-            return ()
-        self._end(waiting, "error", ended)
-        why = "the server's answer is no response"
-        return (jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text),)
+        return self._fail(self._waiting_for(answer), "the server's answer is no response", ended)
 
     def _drop(self, line: TooLong, ended: list[Ended]) -> Lines:
         """Tell the request that the message seems to answer that its answer was too much."""
         self._wiring.log(f"dropped a message too large or too deep: {_shown(line.head)}")
         request_id = id_in(line.head)
         waiting = self._in_flight.take(request_id) if request_id is not None else None
+        why = "the server's answer is too large or too deep to be looked at"
+        return self._fail(waiting, why, ended)
+
+    def _fail(
+        self, waiting: Waiting | None, why: str, ended: list[Ended], *, sent: bool = True
+    ) -> Lines:
+        """Answer a request in the place of its server: what became of it, nobody knows."""
         if waiting is None:
             return ()
-        self._end(waiting, "error", ended)
-        why = "the server's answer is too large or too deep to be looked at"
+        if waiting.call is not None:
+            ended.append(waiting.end(waiting.call, "lost", self._wiring.ticks(), sent=sent))
         return (jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text),)
 
     def _batch(self, line: bytes, ended: list[Ended]) -> Lines:

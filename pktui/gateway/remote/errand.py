@@ -88,6 +88,8 @@ class Errand:
         self.message = message
         self.silent = False
         """True: nobody waits for the answer any more."""
+        self.sent = False
+        """Whether the server may have seen the message."""
         self._desk = desk
         self._written: Callable[[], None] | None = written
         self._exchange = Exchange(desk.link)
@@ -142,7 +144,7 @@ class Errand:
         for _ in range(REDIRECTS + 1):
             self._renew()
             headers_now = self._desk.headers(self.message)
-            self._exchange.send("POST", headers_now, self.message.line, seconds=CONNECT_SECONDS)
+            self._send(headers_now)
             self._note_written()
             self._exchange.receive(seconds)
             if self._exchange.status not in _REDIRECT:
@@ -152,6 +154,14 @@ class Errand:
                 break
             self._desk.link.endpoint = there
         self._read_error()
+
+    def _send(self, own: Mapping[str, str]) -> None:
+        try:
+            self._exchange.send("POST", own, self.message.line, seconds=CONNECT_SECONDS)
+        except LinkFailed as failure:
+            self.sent = self.sent or failure.sent
+            raise
+        self.sent = True
 
     def _renew(self) -> None:
         """Begin a new exchange, on the connection of the last one where it can be used again."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from pktui import __version__
-from pktui.gateway.messages import jsonrpc
+from pktui.gateway.messages.responses import Unanswered
 from pktui.gateway.remote.errand import Desk, Errand, Expired, Refused
 from pktui.gateway.remote.link import Aborted, Exchange, Link, LinkFailed
 from pktui.gateway.remote.listening import Listener
@@ -82,7 +82,7 @@ class RemoteServer:
         if self._cancelled_here(message):
             return
         if not self._outbox.put(message) and self._status is None:
-            self._fail(message, self._words.overloaded())
+            self._fail(message, self._words.overloaded(), sent=False)
 
     def end(self, patience: float) -> int:
         """Wait `patience` seconds for what is under way, end the session, let go of everything."""
@@ -107,10 +107,6 @@ class RemoteServer:
 
     # on the way out
 
-    def _turn_away(self, message: Outgoing) -> None:
-        if self._status is None:
-            self._crew.do(lambda: self._fail(message, self._words.overloaded()))
-
     def _carry(self) -> None:
         while (message := self._outbox.take(self._launch)) is not None:
             if message.kind != "request":
@@ -131,10 +127,10 @@ class RemoteServer:
             errand.run()
         except Aborted:
             if not errand.silent:
-                self._fail(message, self._words.ended())
+                self._fail(message, self._words.ended(), sent=errand.sent)
         except Refused as refused:
             if not errand.silent:
-                self._fail(message, str(refused))
+                self._fail(message, str(refused), sent=errand.sent)
         except Expired:
             self._lose_session(errand)
         finally:
@@ -222,11 +218,11 @@ class RemoteServer:
             self._lost = True
             waiting = [other for other in self._running.values() if other is not errand]
         if not errand.silent:
-            self._fail(errand.message, why)
+            self._fail(errand.message, why, sent=errand.sent)
         for other in waiting:
             if not other.silent:
                 other.silent = True
-                self._fail(other.message, why)
+                self._fail(other.message, why, sent=other.sent)
             other.abort()
         if first:
             self._ended()
@@ -244,7 +240,7 @@ class RemoteServer:
 
     # on the way back
 
-    def _hand_on(self, line: bytes) -> None:
+    def _hand_on(self, line: bytes | Unanswered) -> None:
         """Deliver from any thread, one line at a time; a relay that fails is at its end."""
         with self._handing_on:
             if self._status is not None:
@@ -256,12 +252,12 @@ class RemoteServer:
                 self._ended()
                 raise
 
-    def _fail(self, message: Outgoing, why: str) -> None:
+    def _fail(self, message: Outgoing, why: str, *, sent: bool) -> None:
         if self._status is not None:
             return
         self._say(why)
         if message.kind == "request":
-            self._hand_on(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, message.id_text))
+            self._hand_on(Unanswered(message.id, why, sent))
 
     def _busy(self) -> bool:
         with self._lock:

@@ -19,6 +19,7 @@ from pktui import __version__
 from pktui.errors import UpstreamFailed
 from pktui.gateway.messages.jsonrpc import CLIENT_INFO_KEY, PROTOCOL_VERSION_KEY
 from pktui.gateway.messages.listing import Doubtful, Listing, read_listing
+from pktui.gateway.messages.responses import Unanswered
 from pktui.gateway.pipes.lines import TooLong
 from pktui.text import one_line
 
@@ -82,10 +83,10 @@ class _Heard:
     """What came from the server: its lines, None at its end; and the last it said on stderr."""
 
     def __init__(self) -> None:
-        self.lines: queue.Queue[bytes | TooLong | None] = queue.Queue(_MOST_LINES)
+        self.lines: queue.Queue[bytes | TooLong | Unanswered | None] = queue.Queue(_MOST_LINES)
         self.words: deque[str] = deque(maxlen=3)
 
-    def take(self, *lines: bytes | TooLong) -> None:
+    def take(self, *lines: bytes | TooLong | Unanswered) -> None:
         for line in lines:
             self.lines.put(line)
 
@@ -194,6 +195,8 @@ class _Visit:
             raise self._failed("it ended before it listed its tools")
         if isinstance(line, TooLong):
             raise self._failed("a message of it is too large")
+        if isinstance(line, Unanswered):
+            raise self._failed(one_line(line.why, _WORDS).rstrip("."))
         return line
 
     def _read(self, line: bytes) -> _Line | None:

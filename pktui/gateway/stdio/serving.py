@@ -23,6 +23,7 @@ from pktui.gateway.stdio.ends import End, Ends, next_end
 from pktui.ledger.records import now_us
 
 if TYPE_CHECKING:
+    from pktui.gateway.messages.responses import Unanswered
     from pktui.gateway.pipes.lines import TooLong
     from pktui.gateway.pipes.loop import Loop
     from pktui.gateway.pipes.narrator import Narrator
@@ -98,7 +99,7 @@ def _relay(
         Pending.of(desk.enforcer, pace, time.monotonic_ns),
     )
 
-    def deliver(*lines: bytes | TooLong) -> None:
+    def deliver(*lines: bytes | TooLong | Unanswered) -> None:
         relay.from_server(*lines)
         to_client.wait()
 

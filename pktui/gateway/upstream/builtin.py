@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pktui.errors import PktuiError
-from pktui.gateway.messages import jsonrpc
+from pktui.errors import MemoryUnreached, PktuiError
+from pktui.gateway.messages.responses import Unanswered
 from pktui.memory import static
 from pktui.memory.client import MemoryClient
 
@@ -87,7 +87,7 @@ class MemoryServer:
         try:
             self._waiting.put_nowait(line)
         except Full:
-            self._fail(line, "too many calls wait for the memory service")
+            self._fail(line, "too many calls wait for the memory service", sent=False)
 
     def _warm_up(self) -> None:
         try:
@@ -101,7 +101,7 @@ class MemoryServer:
             try:
                 answer = self._ask(line)
             except PktuiError as error:
-                self._fail(line, str(error))
+                self._fail(line, str(error), sent=not isinstance(error, MemoryUnreached))
             else:
                 if answer:
                     self._deliver(answer.replace(b"\n", b" "))
@@ -121,11 +121,11 @@ class MemoryServer:
             self._client = (identity, MemoryClient(self._paths, identity))
         return self._client[1]
 
-    def _fail(self, line: bytes, why: str) -> None:
+    def _fail(self, line: bytes, why: str, *, sent: bool) -> None:
         self._log(why)
         message = msgspec.json.decode(line, type=_Head)
-        if message.method and message.id:
-            self._deliver(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, bytes(message.id)))
+        if message.method and message.id is not None:
+            self._deliver(Unanswered(message.id, why, sent))
 
 
 def _nowhere(*_lines: object) -> None:
@@ -133,5 +133,5 @@ def _nowhere(*_lines: object) -> None:
 
 
 class _Head(msgspec.Struct):
-    id: msgspec.Raw = msgspec.Raw()
+    id: str | int | float | None = None
     method: msgspec.Raw = msgspec.Raw()

@@ -8,19 +8,24 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pktui.gateway.pipes.lines import TooLong, read_lines
-from pktui.gateway.pipes.loop import Loop, Take
+from pktui.gateway.pipes.loop import Loop
 from pktui.gateway.pipes.outlet import Outlet
 from pktui.gateway.upstream.child import Child
 
 if TYPE_CHECKING:
+    from pktui.gateway.messages.responses import Unanswered
     from pktui.gateway.servers.entries import ServerEntry
 
 _LOG_LINE: Final = 16 * 1024
 _DRAIN: Final = 0.5
 """Seconds for the last lines of a server that has ended."""
 
-Deliver = Take
-"""What the lines of a server are handed to."""
+
+class Deliver(Protocol):
+    """Takes what came from a server together, in its order; of lines, without their newlines."""
+
+    def __call__(self, *lines: bytes | TooLong | Unanswered) -> None:
+        """Take them."""
 
 
 class Upstream(Protocol):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from pktui.gateway.enforcement.calls import Outcome, Ruling
+from pktui.gateway.enforcement.calls import Ended, Outcome, Ruling
 from pktui.ledger.records import Caller
 from tests.gateway.conftest import CALLER, House
 
@@ -60,10 +62,10 @@ def test_a_policy_that_cannot_be_read_denies_and_says_why(house: House) -> None:
         ("tool_error", Ruling.OVER_QUOTA),
         ("cancelled", Ruling.OVER_QUOTA),
         ("error", Ruling.FORWARD),
-        ("lost", Ruling.FORWARD),
+        ("lost", Ruling.OVER_QUOTA),
     ],
 )
-def test_only_a_call_that_failed_gives_its_quota_back(
+def test_only_a_call_that_the_server_refused_gives_its_quota_back(
     house: House, outcome: Outcome, next_ruling: Ruling
 ) -> None:
     house.policy(tools={"echo": {"limits": [ONE_A_MINUTE]}})
@@ -72,6 +74,19 @@ def test_only_a_call_that_failed_gives_its_quota_back(
     house.enforcer.settle(call, outcome, 5)
     assert house.row(call.call_id).outcome == outcome
     assert house.decide().ruling is next_ruling
+
+
+@pytest.mark.parametrize("outcome", ["lost", "cancelled"])
+def test_a_call_that_never_left_gives_its_quota_back_and_says_so(
+    house: House, outcome: Outcome
+) -> None:
+    house.policy(tools={"echo": {"limits": [ONE_A_MINUTE]}})
+    call = house.call()
+    house.enforcer.decide(call)
+    house.enforcer.settle_all([Ended(call, outcome, 5, sent=False)])
+    row = house.row(call.call_id)
+    assert (row.outcome, json.loads(row.outcome_detail)) == (outcome, {"sent": False})
+    assert house.decide().ruling is Ruling.FORWARD
 
 
 def test_an_exhausted_quota_says_when_to_try_again(house: House) -> None:

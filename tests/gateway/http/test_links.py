@@ -43,7 +43,7 @@ class Client:
 
     @property
     def channel(self) -> Channel:
-        relay = SimpleNamespace(from_server=self.heard.append, close=lambda *_given: True)
+        relay = SimpleNamespace(from_server=self.heard.append, close=lambda *_given, **_named: True)
         stream = SimpleNamespace(put=self.heard.append, finish=lambda: None)
         return Channel(cast("Any", stream), cast("Any", relay), id_text=b'"7"')
 

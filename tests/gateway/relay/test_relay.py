@@ -388,7 +388,7 @@ def test_an_answer_too_much_to_look_at_becomes_an_error(
     wired.call("echo", request_id="big")
     wired.relay.from_server(line)
     assert wired.client.next()["id"] == "big"
-    assert outcomes(wired.house) == ["error"]
+    assert outcomes(wired.house) == ["lost"]
 
 
 def test_a_stopped_relay_takes_no_more_requests(wired: Wired) -> None:

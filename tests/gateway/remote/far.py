@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from pktui.gateway.messages.responses import Unanswered
 from pktui.gateway.remote.server import RemoteServer
 from pktui.gateway.servers.entries import ServerEntry
 
@@ -220,8 +221,10 @@ class Peer:
 
     server: RemoteServer
     said: list[str]
-    lines: queue.Queue[bytes | TooLong] = field(default_factory=queue.Queue)
+    lines: queue.Queue[bytes | TooLong | Unanswered] = field(default_factory=queue.Queue)
     ended: threading.Event = field(default_factory=threading.Event)
+    sent: bool | None = None
+    """Whether the last request without an answer may have reached the server."""
 
     @classmethod
     def to(cls, url: str, *, headers: Mapping[str, str] | None = None) -> Peer:
@@ -242,7 +245,7 @@ class Peer:
     ) -> None:
         self.server.end(0)
 
-    def take(self, *lines: bytes | TooLong) -> None:
+    def take(self, *lines: bytes | TooLong | Unanswered) -> None:
         for line in lines:
             self.lines.put(line)
 
@@ -254,6 +257,10 @@ class Peer:
 
     def receive(self) -> Any:
         line = self.lines.get(timeout=PATIENCE)
+        if isinstance(line, Unanswered):
+            self.sent = line.sent
+            error = {"code": -32000, "message": line.why}
+            return {"jsonrpc": "2.0", "id": line.request_id, "error": error}
         assert isinstance(line, bytes)
         assert b"\n" not in line
         return json.loads(line)

@@ -30,6 +30,7 @@ def test_a_server_that_is_not_there_is_named_at_once() -> None:
             assert "Connection refused. Check that it runs" in words
             assert "s3cret" not in words
             assert peer.said == [words]
+            assert peer.sent is False
 
 
 def test_a_server_that_dies_in_the_middle_of_calls_fails_each_at_once(never: Any) -> None:
@@ -44,7 +45,9 @@ def test_a_server_that_dies_in_the_middle_of_calls_fails_each_at_once(never: Any
         for answer in answers:
             assert "answer" in answer["error"]["message"]
             assert "may have been done all the same" in answer["error"]["message"]
+        assert peer.sent is True
         assert "can't be reached" in peer.failure("tools/list", 9)
+        assert peer.sent is False
 
 
 @pytest.mark.parametrize(
@@ -74,6 +77,7 @@ def test_an_answer_without_a_message_is_explained(
         with Peer.to(far.url, headers={"Authorization": "Bearer s3cret"}) as peer:
             told = peer.failure()
         assert words in told
+        assert peer.sent is True
         assert "s3cret" not in told + "".join(peer.said)
         assert len(far.asked) == 1
 

@@ -126,7 +126,7 @@ def test_a_server_killed_in_the_middle_of_a_call_is_an_error_at_once(ledger: Led
             assert gateway.hang_up() == 0
     finally:
         doomed.close()
-    assert [row.outcome for row in ledger.feed.page()] == ["error", "error"]
+    assert [row.outcome for row in ledger.feed.page()] == ["lost", "lost"]
     assert ledger.events.verify().ok
 
 

@@ -4,4 +4,11 @@ from __future__ import annotations
 
 
 class ExchangeFailed(Exception):
-    """There is no answer, or none to its end; the text is the system's word for it."""
+    """There is no answer, or none to its end; the text is the system's word for it.
+
+    `sent`: the server may have seen the request.
+    """
+
+    def __init__(self, why: str, *, sent: bool = True) -> None:
+        super().__init__(why)
+        self.sent = sent

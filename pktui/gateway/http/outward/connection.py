@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
                 parts.append(self._http.send(h11.Data(data=body)))
             parts.append(self._http.send(h11.EndOfMessage()))
         except h11.LocalProtocolError as error:
-            raise ExchangeFailed(str(error)) from error
+            raise ExchangeFailed(str(error), sent=False) from error
         self._open.write(b"".join(part for part in parts if part))
         if not self._writable.is_set():
             await self._drain()
@@ -208,7 +208,7 @@ async def connect(host: str, port: int, context: ssl.SSLContext | None) -> Conne
                 Connection, host, port, ssl=context, happy_eyeballs_delay=_EYEBALLS
             )
     except (OSError, ValueError) as error:
-        raise ExchangeFailed(_cause(error)) from error
+        raise ExchangeFailed(_cause(error), sent=False) from error
     return connection
 
 
