@@ -37,6 +37,12 @@ def _own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PKTUI_DATA_DIR", str(tmp_path / "data"))
 
 
+@pytest.fixture(autouse=True)
+def _nobody_started_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests decide and widen also where an agent runs them."""
+    monkeypatch.setattr("pktui.person.ancestors", lambda: ())
+
+
 @pytest.fixture
 def _patient_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the SDK's client wait for a slow server before it takes it for one of the older era."""

@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from pktui import __version__
 from pktui.cli import output
+from pktui.cli.doors import guard_all
 from pktui.cli.group import Group
 from pktui.errors import PktuiError, UsageError
 
@@ -63,7 +64,9 @@ def load(room: Room) -> Any:
         )(made)
     group = typer.main.get_command(host)
     assert isinstance(group, TyperGroup)
-    return group.commands[room.name]
+    command = group.commands[room.name]
+    guard_all(command, room.name)
+    return command
 
 
 class LazyRooms(TyperGroup):

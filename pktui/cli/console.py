@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pktui.errors import PktuiError
+from pktui.errors import ApprovalError, PktuiError
 from pktui.text import one_line
 
 
@@ -23,14 +23,30 @@ def main() -> int:
 def open_console(*, read_only: bool) -> int:
     """Open the console on the person's own data; return its exit status.
 
-    Raises `PktuiError` where there is no terminal to draw on, or the settings cannot be used.
+    Raises `PktuiError` where there is no terminal to draw on, the settings cannot be used, or an
+    agent started it; with `read_only` it may.
     """
     require_terminal()
+    if not read_only:
+        _require_person()
     from pktui.settings import Paths, load_settings
     from pktui.tui.app import run_console
 
     paths = Paths.from_environment()
     return run_console(paths, load_settings(paths), read_only=read_only)
+
+
+def _require_person() -> None:
+    """Raise `ApprovalError` where an agent started the console: it can press keys as well."""
+    from pktui.person import check_person
+
+    try:
+        check_person()
+    except ApprovalError as error:
+        raise ApprovalError(
+            error.what,
+            "Open it in a terminal of your own; to look without deciding: pktui --read-only",
+        ) from error
 
 
 def require_terminal() -> None:

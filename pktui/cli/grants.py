@@ -10,15 +10,13 @@ import msgspec
 import typer
 
 from pktui.cli import output, reach
+from pktui.cli.doors import BY
 from pktui.errors import UsageError
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Grant
 
 grants_app = typer.Typer()
-
-BY = "the command line"
-"""Who made or revoked it, as the record names it."""
 
 
 class GrantShown(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pktui.cli import output, reach
+from pktui.cli.doors import BY, guard
 
 if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.retention import Prune, Retention
     from pktui.settings import AuditSettings
-
-_BY = "the command line"
 
 
 class Pruned(msgspec.Struct, frozen=True):
@@ -36,6 +35,9 @@ def run_prune(
 ) -> None:
     """Prune as the settings say, or as the values given instead; ask before anything goes."""
 
+    if not dry_run:
+        guard()
+
     def asked(audit: AuditSettings) -> AuditSettings:
         days = audit.keep_days if keep_days is None else keep_days
         size = audit.max_megabytes if max_megabytes is None else max_megabytes
@@ -46,7 +48,7 @@ def run_prune(
         rows = due.rows if due is not None else 0
         if due is not None and not dry_run:
             _confirm(due, yes=yes)
-            ledger.retention.announce(slack_us=0, by=_BY)
+            ledger.retention.announce(slack_us=0, by=BY)
         if not dry_run:
             _remove(ledger.retention)
             _compact(ledger)

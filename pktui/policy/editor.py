@@ -20,7 +20,7 @@ from pktui.policy import jsonedit
 from pktui.policy.document import Policy, parse_policy
 from pktui.policy.files import read_or_none, replace_file
 from pktui.policy.globs import Glob, is_glob, is_pattern
-from pktui.policy.history import History
+from pktui.policy.history import History, Past
 from pktui.policy.jsonscan import Node, scan
 from pktui.policy.limits import WINDOWS, read_rate, window_name
 from pktui.policy.problems import quote
@@ -148,25 +148,34 @@ class PolicyEditor:
             policy = parse_policy(text.encode(), self.path)
         return Edit(self.path, _summary(changes), self.raw, text.encode())
 
+    def preview_undo(self) -> Edit:
+        """Return what `undo` would do; raises as it does."""
+        last = self._last()
+        return Edit(self.path, f"undone: {last.summary}", last.after, last.before)
+
     def undo(self) -> Edit:
         """Take the last edit back.
 
         Raises `PolicyConflict` where the file is no longer as that edit left it, `PolicyError`
         where there is nothing to undo.
         """
-        last = self._history.last()
-        if last is None:
-            raise PolicyError(f"no edit of {self.path} is left to undo", "Edit the file by hand")
-        current = read_or_none(self.path)
-        if current != last.after:
-            raise PolicyConflict(
-                f"{self.path} changed since that edit; nothing was undone",
-                "Edit the file by hand",
-            )
+        last = self._last()
         replace_file(self.path, last.after, last.before)
         self._history.drop()
         self._on_disk, self._policy = last.before, None
         return Edit(self.path, f"undone: {last.summary}", last.after, last.before)
+
+    def _last(self) -> Past:
+        """Return the edit that can be taken back."""
+        last = self._history.last()
+        if last is None:
+            raise PolicyError(f"no edit of {self.path} is left to undo", "Edit the file by hand")
+        if read_or_none(self.path) != last.after:
+            raise PolicyConflict(
+                f"{self.path} changed since that edit; nothing was undone",
+                "Edit the file by hand",
+            )
+        return last
 
     def save(self, edit: Edit) -> Edit:
         """Write a previewed edit; raises `PolicyConflict` where another was written since."""

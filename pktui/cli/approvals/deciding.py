@@ -9,7 +9,7 @@ import typer
 
 from pktui.cli import output, reach
 from pktui.cli.approvals import queue
-from pktui.cli.approvals.person import BY, ask_pin, check_person
+from pktui.cli.doors import BY, ask_pin
 from pktui.errors import ApprovalError, PolicyError, UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def approve(
     from pktui.ledger.standing import check_may_stand
 
     wider = _wider(for_, until_disconnect=until_disconnect, exact=exact, always=always)
-    check_person()
     with reach.ledger(write=True) as ledger:
         found = queue.get(ledger, approval)
         if wider is not None and found.status == "pending":
@@ -78,7 +77,6 @@ def deny(
     json: output.JsonFlag = False,
 ) -> None:
     """Deny one waiting call."""
-    check_person()
     with reach.ledger(write=True) as ledger:
         found = queue.get(ledger, approval)
         decided = ledger.approvals.decide(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from pktui.cli import output, reach
-from pktui.cli.approvals.person import BY, ask_pin, check_person, typed_pin
+from pktui.cli.doors import BY, ask_pin, typed_pin
 from pktui.errors import PinError
 
 pin_app = typer.Typer()
@@ -14,20 +14,21 @@ pin_app = typer.Typer()
 @pin_app.command("set")
 def set_() -> None:
     """Set a PIN, or another one; it is typed, never given as an option."""
-    check_person()
     with reach.ledger(write=True) as ledger:
         old = ask_pin(ledger, what="Old PIN")
         new = typed_pin("New PIN")
         if typed_pin("New PIN again") != new:
             raise PinError("the two are not the same", "Nothing was changed; try again")
         ledger.pin.set(new, by=BY, old=old)
-    output.note("From now on deciding asks for the PIN. Stopping and revoking do not.")
+    output.note(
+        "From now on deciding, and what lets agents do more, asks for the PIN."
+        " Stopping and revoking do not."
+    )
 
 
 @pin_app.command()
 def clear() -> None:
     """Take the PIN away; the old one is asked for."""
-    check_person()
     with reach.ledger(write=True) as ledger:
         cleared = ledger.pin.clear(ask_pin(ledger, what="Old PIN"), by=BY)
     output.note("Deciding asks for no PIN any more." if cleared else "There is no PIN.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pktui.cli import output, reach
-from pktui.cli.approvals.person import BY, check_person
+from pktui.cli.doors import BY
 
 if TYPE_CHECKING:
     from pktui.ledger.standing import StandingApproval
@@ -50,7 +50,6 @@ def revoke(
     json: output.JsonFlag = False,
 ) -> None:
     """End a standing approval: the next such call asks a person again. It needs no PIN."""
-    check_person()
     with reach.ledger(write=True) as ledger:
         names = [one.id for one in ledger.standing.live()] if standing == "all" else [standing]
         ended = [ledger.standing.revoke(name, by=BY) for name in names]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pktui.cli import output
+from pktui.cli.doors import guard_edit
 from pktui.cli.policy import places
 from pktui.errors import PktuiError, PolicyConflict, PolicyError, UsageError
 from pktui.settings import Paths, bundled, check_server_name
@@ -36,6 +37,8 @@ def init(
     show: Annotated[bool, typer.Option("--print", help="Print it and write no file.")] = False,
 ) -> None:
     """Ask a server for its tools and write their policy: reading goes through, the rest asks."""
+    from pktui.policy.files import read_or_none
+
     paths = Paths.from_environment()
     target = places.policy_file(check_server_name(server))
     if not (show or force) and target.exists():
@@ -47,6 +50,7 @@ def init(
     if show:
         output.line(raw.decode().rstrip("\n"))
         return
+    guard_edit(read_or_none(target), raw, target)
     _write(target, raw)
     output.note(f"Written: {target}")
     started = f" -- {shlex.join(command)}" if command else f" --url {url}" if url else ""
@@ -99,6 +103,7 @@ def convert(
         return
     if target.exists():
         raise PolicyError(f"{target} exists already", "Name another file")
+    guard_edit(None, converted.document, target)
     _write(target, converted.document)
     output.note(f"Written: {target}")
 

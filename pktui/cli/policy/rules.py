@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pktui.cli import output, reach
+from pktui.cli.doors import guard_edit
 from pktui.cli.policy import places
 from pktui.errors import UsageError
 from pktui.settings import Paths
@@ -102,6 +103,7 @@ def set_(
         change = Change(tool, limit=_read_rate(rate), reason=reason)
     edit = editor.preview([change])
     if not dry_run:
+        guard_edit(edit.before, edit.after, edit.path)
         editor.save(edit)
     _tell(replace(edit, path=places.policy_file(server)), written=not dry_run)
     if begun and not dry_run and server != places.MEMORY and not places.is_file(server):
@@ -113,7 +115,10 @@ def set_(
 
 def undo(server: places.ServerName) -> None:
     """Take back the last change that `policy set` made, ten at most."""
-    _tell(editor_of(server).undo(), written=True)
+    editor = editor_of(server)
+    edit = editor.preview_undo()
+    guard_edit(edit.before, edit.after, edit.path)
+    _tell(editor.undo(), written=True)
 
 
 def _tell(edit: Edit, *, written: bool) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pktui.cli import output, reach
-from pktui.cli.approvals import person
+from pktui.cli.doors import BY, ask_pin
 from pktui.errors import PktuiError, UsageError
+from pktui.person import check_person
 from pktui.settings import Paths
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def scan(
     if tool and not accept:
         raise UsageError("--tool goes with --accept", "Add --accept to trust that tool")
     if accept:
-        person.check_person()
+        check_person()
     from pktui.cli.servers.report import show
 
     entries = _entries(names or [])
@@ -110,7 +111,7 @@ def _accept(found: Sequence[Scanned], only: Sequence[str], ledger: Ledger, *, ye
         output.note("There is nothing to accept.")
         return
     output.confirm(f"Trust {len(wanted)} definitions as shown?", yes=yes)
-    pin = person.ask_pin(ledger)
+    pin = ask_pin(ledger)
     for server, tool in wanted:
-        ledger.catalogue.accept(server, tool.name, by=person.BY, shown_hash=tool.hash, pin=pin)
+        ledger.catalogue.accept(server, tool.name, by=BY, shown_hash=tool.hash, pin=pin)
         output.note(f"Accepted {server}.{tool.name}")

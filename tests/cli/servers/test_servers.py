@@ -185,7 +185,7 @@ def test_a_server_that_cannot_be_asked_leaves_the_others_and_fails(
 def test_an_agent_does_not_accept_definitions(
     say: Say, tools: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pktui.cli.approvals import person
+    from pktui import person
 
     def claude() -> Any:
         return (person.Process(1, 0, ("claude",)),)
