@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import App, ComposeResult
+from textual.errors import NoWidget
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -25,6 +27,7 @@ from pktui.errors import PktuiError
 from pktui.text import one_line, visible
 from pktui.tui.actions import bindings, read_keymap, scopes_of
 from pktui.tui.glyphs import ASCII, glyphs_of
+from pktui.tui.keyboard import TYPED, Keyboard
 from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
 from pktui.tui.threads import DaemonThreads
 from pktui.tui.tray import Tray
@@ -42,7 +45,9 @@ from pktui.tui.widgets.key_line import KeyLine
 from pktui.tui.widgets.top_bar import Counts, TopBar
 
 if TYPE_CHECKING:
+    from textual.actions import ActionParseResult
     from textual.binding import BindingType
+    from textual.dom import DOMNode
 
     from pktui.tui.services import Services
 
@@ -105,6 +110,7 @@ class Console(App[int], inherit_bindings=False):
         self.services = services
         self.glyphs = glyphs_of(services.settings.console.glyphs)
         self.keymap = read_keymap(services.settings.console.keys)
+        self.keyboard = Keyboard(self)
         self.undo_stack = UndoStack(self.refresh_bindings)
         self.memory = MemoryVitals()
         self.ledger = LedgerVitals()
@@ -153,12 +159,13 @@ class Console(App[int], inherit_bindings=False):
             self._look_at_memory()
 
     async def _open_first(self) -> None:
-        """Bring the first view to the front, unless a key was quicker and named another."""
-        if not self.front:
-            await self.action_view(self._first_view)
+        """Bring the first view to the front; keys that were typed before go to it."""
+        await self.action_view(self._first_view)
+        self.keyboard.open()
 
     def on_unmount(self) -> None:
         """Let the watching thread go."""
+        self.keyboard.close()
         if self._watch is not None:
             self._watch.stop()
 
@@ -169,6 +176,41 @@ class Console(App[int], inherit_bindings=False):
         self.theme = THEMES[0].name
         known = ", ".join(theme.name for theme in THEMES)
         self.say(f"console.theme: no theme {name}; known: {known}", severity="warning")
+
+    # Keys and clicks
+
+    async def on_event(self, event: events.Event) -> None:
+        """Hand on what is typed, each only once all before it had its effect."""
+        if not isinstance(event, TYPED) or event.is_forwarded:
+            await super().on_event(event)
+        elif self.keyboard.takes_turn(event):
+            target = self._target_of(event)
+            await super().on_event(event)
+            self.keyboard.handed_on(target)
+
+    def _target_of(self, event: events.Event) -> Widget:
+        """Return the widget that Textual will hand the event to."""
+        if isinstance(event, events.MouseEvent):
+            with suppress(NoWidget):
+                return self.get_widget_at(event.x, event.y)[0]
+            return self.screen
+        return self.focused or self.screen
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Run an action, unless it belongs to a view or screen that is not in front."""
+        if default_namespace is not None and not self._is_in_front(default_namespace):
+            return False
+        return await super().run_action(action, default_namespace, namespaces)
+
+    def _is_in_front(self, node: DOMNode) -> bool:
+        around = node.ancestors_with_self
+        view = next((one for one in around if isinstance(one, View)), None)
+        return (node is self or self.screen in around) and (view is None or view.id == self.front)
 
     # What views use
 

@@ -16,6 +16,7 @@ from pktui.memory.client import MemoryClient
 from pktui.memory.records import Identity
 from pktui.settings import ConsoleSettings, Paths, Settings, make_private_directory
 from pktui.tui.console import Console
+from pktui.tui.screens.question import Question
 from pktui.tui.services import Services
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ class Desk:
         for _ in range(60):
             await self.app.workers.wait_for_complete()
             await self.pilot.pause()
+            if not self.app.keyboard.at_rest:
+                continue
             seen.append(self.screen_text())
             if len(seen) > STILL and len(set(seen[-STILL:])) == 1:
                 return
@@ -132,6 +135,13 @@ class Desk:
         for key in keys:
             await self.pilot.press(key)
         await self.settle()
+
+    async def answer(self, *keys: str) -> None:
+        """Answer the question on the screen, once its quiet time is over."""
+        screen = self.app.screen
+        assert isinstance(screen, Question)
+        await self.until(lambda: not screen.quiet)
+        await self.press(*keys)
 
     def screen_text(self) -> str:
         """Return what is on the screen, row by row."""

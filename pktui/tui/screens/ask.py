@@ -9,10 +9,11 @@ from rich.text import Text
 from textual import on
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from pktui.text import visible
+from pktui.tui.focus import focus_now
+from pktui.tui.screens.question import Question
 from pktui.tui.theme import ink_of
 from pktui.tui.widgets.line_input import LineInput
 
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 
-class AskScreen(ModalScreen[str | None]):
+EARLY = "enter came before this was on the screen; press it again"
+
+
+class AskScreen(Question[str | None]):
     """Gives the text at enter, `None` at escape.
 
     `check` returns why a text cannot be used, or "" where it can; it is asked as the person
-    types and must not block. `password` shows dots for what is typed.
+    types and must not block. `password` shows dots for what is typed. Letters typed ahead reach
+    the box; enter typed before the box was on the screen does not answer.
     """
+
+    QUIET = 0.0
 
     BINDINGS = [Binding("escape", "leave", "leave")]  # noqa: RUF012
 
@@ -62,7 +69,7 @@ class AskScreen(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         """Type into the box at once."""
-        self.query_one(Input).focus()
+        focus_now(self.query_one(Input))
 
     @on(Input.Changed)
     def _show_problem(self, event: Input.Changed) -> None:
@@ -75,7 +82,7 @@ class AskScreen(ModalScreen[str | None]):
 
     @on(Input.Submitted)
     def _finish(self, event: Input.Submitted) -> None:
-        problem = self._check(event.value)
+        problem = self._check(event.value) or ("" if self.counts() else EARLY)
         if problem:
             self.query_one("#ask-foot", Static).update(self._foot(problem))
             return

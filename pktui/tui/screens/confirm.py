@@ -8,17 +8,18 @@ from rich.text import Text
 from textual import on
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from pktui.text import visible
+from pktui.tui.focus import focus_now
+from pktui.tui.screens.question import Question
 from pktui.tui.theme import ink_of
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 
-class ConfirmScreen(ModalScreen[bool]):
+class ConfirmScreen(Question[bool]):
     """Gives true where the person moved to the other button and pressed it."""
 
     BINDINGS = [  # noqa: RUF012
@@ -42,16 +43,18 @@ class ConfirmScreen(ModalScreen[bool]):
 
     def on_mount(self) -> None:
         """Start where enter does no harm."""
-        self.query_one("#confirm-cancel", Button).focus()
+        focus_now(self.query_one("#confirm-cancel", Button))
 
     @on(Button.Pressed)
     def _answer(self, event: Button.Pressed) -> None:
         event.stop()
-        self.dismiss(event.button.id == "confirm-yes")
+        if self.counts():
+            self.dismiss(event.button.id == "confirm-yes")
 
     def action_leave(self) -> None:
         """Leave everything as it is."""
-        self.dismiss(False)
+        if self.counts():
+            self.dismiss(False)
 
     def action_other(self) -> None:
         """Go to the other answer."""

@@ -376,7 +376,7 @@ async def test_a_changed_definition_is_accepted_after_its_diff_was_shown(house: 
         await at.press("enter")
         assert house.other.catalogue.tool("files", "read").changed  # type: ignore[union-attr]
         await at.press("A")
-        await at.press("right", "enter")
+        await at.answer("right", "enter")
         await at.until(lambda: not house.other.catalogue.tool("files", "read").changed)  # type: ignore[union-attr]
         await at.until(lambda: "≠ flagged" in at.screen_text())
         assert "accepted: read" in at.notices()
@@ -389,7 +389,7 @@ async def test_another_definition_than_shown_is_not_accepted(house: House) -> No
         await changed(house, at)
         await at.press("A")
         house.other.catalogue.saw("files", [{"name": "read", "description": "Again."}])
-        await at.press("right", "enter")
+        await at.answer("right", "enter")
         await at.until(lambda: "has changed again" in at.notices())
         assert house.other.catalogue.tool("files", "read").changed  # type: ignore[union-attr]
 
@@ -399,7 +399,7 @@ async def test_accepting_asks_for_the_pin_where_one_is_set(house: House) -> None
     async with desk(house, "policies", (120, 50)) as at:
         await changed(house, at)
         await at.press("A")
-        await at.press("right", "enter")
+        await at.answer("right", "enter")
         await at.until(lambda: isinstance(at.app.screen, AskScreen))
         await at.press(*"2468", "enter")
         await at.until(lambda: not house.other.catalogue.tool("files", "read").changed)  # type: ignore[union-attr]

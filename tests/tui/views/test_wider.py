@@ -164,7 +164,7 @@ async def test_a_rule_is_shown_before_it_is_written_and_can_be_undone(
         assert '"action": "allow"' in at.screen_text()
         await at.press("enter")
         assert (file.read_text(), house.status(asked)) == (before, "pending")
-        await at.press("w")
+        await at.answer("w")
         assert house.status(asked) == "allowed"
         assert json.loads(file.read_text())["tools"]["store_knowledge"]["action"] == "allow"
         edits = [event for event in house.other.events.tail() if event.kind == "policy"]
@@ -261,7 +261,8 @@ async def test_everything_is_stopped_and_released_only_on_purpose(house: House) 
         assert "Stop everything?" in at.screen_text()
         await at.press("enter")
         assert not house.other.approvals.stopped()
-        await at.press("K", "right", "enter")
+        await at.press("K")
+        await at.answer("right", "enter")
         stop = house.other.approvals.stop_in_force()
         assert stop is not None
         assert stop.by == "console"
@@ -269,7 +270,8 @@ async def test_everything_is_stopped_and_released_only_on_purpose(house: House) 
         assert "stopped by console" in at.screen_text()
         await at.press("K", "enter")
         assert house.other.approvals.stopped()
-        await at.press("K", "right", "enter")
+        await at.press("K")
+        await at.answer("right", "enter")
         assert not house.other.approvals.stopped()
 
 
@@ -313,11 +315,16 @@ class TestPin:
             assert house.other.standing.live() == ()
             await at.press(*"2468", "enter")
             assert len(house.other.standing.live()) == 1
-            await at.press("K", "right", "enter")
+            await at.press("K")
+            await at.answer("right", "enter")
             assert house.other.approvals.stopped()
-            await at.press("K", "right", "enter", *"1111", "enter")
+            await at.press("K")
+            await at.answer("right", "enter")
+            await at.press(*"1111", "enter")
             assert house.other.approvals.stopped()
-            await at.press("K", "right", "enter", *"2468", "enter")
+            await at.press("K")
+            await at.answer("right", "enter")
+            await at.press(*"2468", "enter")
             assert not house.other.approvals.stopped()
 
     async def test_one_set_meanwhile_is_told_and_asked_for_then(self, house: House) -> None:

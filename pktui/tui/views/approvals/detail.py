@@ -12,9 +12,9 @@ from textual.message import Message
 
 from pktui.tui.arguments import argument_lines, raw_lines
 from pktui.tui.document import Line
+from pktui.tui.guard import Guard
 from pktui.tui.views.approvals.definition import redefinition_lines
 from pktui.tui.views.approvals.draw import header
-from pktui.tui.views.approvals.guard import Guard
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.lines import Lines
 
@@ -123,8 +123,14 @@ class Detail(Vertical):
             self._prepare()
 
     def _wait_out(self) -> None:
+        """Let the quiet time run from the moment the approval is painted."""
         self.post_message(self.Changed())
+        self.call_after_refresh(self._painted, self.guard.approval_id)
         self.set_timer(self.guard.waiting(self.clock()) + 0.01, self._quiet_is_over)
+
+    def _painted(self, approval_id: str) -> None:
+        if approval_id == self.guard.approval_id:
+            self.guard.restart(self.clock())
 
     def _quiet_is_over(self) -> None:
         left = self.guard.waiting(self.clock())

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from pktui.errors import PolicyError
@@ -23,6 +22,8 @@ from pktui.settings import make_private_directory
 from pktui.text import one_line
 from pktui.tui.actions import BY_ID, bindings
 from pktui.tui.document import Line
+from pktui.tui.focus import focus_now
+from pktui.tui.screens.question import Question
 from pktui.tui.theme import ink_of
 from pktui.tui.views.policies.draw import change_lines
 from pktui.tui.views.policies.reader import MEMORY, shipped_memory_policy
@@ -99,7 +100,7 @@ def _record(services: Services, draft: Draft, edit: Edit) -> None:
     )
 
 
-class RuleScreen(ModalScreen[bool]):
+class RuleScreen(Question[bool]):
     """Shows what would be written; true where the person wants it. Enter does nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("rule")]
@@ -125,11 +126,12 @@ class RuleScreen(ModalScreen[bool]):
         same = (Line("the policy says so already; the call is allowed, once", "note"),)
         document = self.query_one(DocumentView)
         document.show(str(edit.path), tuple(change_lines(edit)) if edit.changed else same)
-        document.focus()
+        focus_now(document)
 
     def action_write(self) -> None:
         """Write it, and allow the call."""
-        self.dismiss(True)
+        if self.counts():
+            self.dismiss(True)
 
     def action_leave(self) -> None:
         """Write nothing, decide nothing."""

@@ -13,6 +13,7 @@ from textual.message import Message
 from pktui.errors import PktuiError
 from pktui.text import one_line
 from pktui.tui.actions import bindings
+from pktui.tui.focus import focus_now
 from pktui.tui.moments import age
 from pktui.tui.turns import Turns
 from pktui.tui.views.approvals.deciding import Deciding
@@ -115,7 +116,7 @@ class ApprovalsView(Deciding):
 
     def focus_default(self) -> None:
         """Focus the queue, or the detail where it covers the queue."""
-        (self.detail.document if self._covered else self.rows).focus()
+        focus_now(self.detail.document if self._covered else self.rows)
 
     def _draw(self, approval: Approval, pen: Pen) -> Sequence[Sequence[Run]]:
         return draw_row(approval, pen, self.services.clock())
@@ -164,6 +165,7 @@ class ApprovalsView(Deciding):
     def shown(self) -> None:
         """Load what changed while another view was in front, and go to what waits."""
         self._came = True
+        self.detail.wake()
         self._turns.ask()
 
     def ledger_moved(self) -> None:
@@ -247,7 +249,7 @@ class ApprovalsView(Deciding):
             return
         rows = self.standing_rows
         if not standing and rows.has_focus:
-            self.rows.focus()
+            focus_now(self.rows)
         rows.show(ListSource(standing), cursor=max(0, min(rows.cursor, len(standing) - 1)))
         self.query_one("#approvals-standing").border_title = f"{len(standing)} standing"
 
@@ -319,7 +321,8 @@ class ApprovalsView(Deciding):
             return None
         if approval is None or self.console.refuse_read_only():
             return None
-        refusal = self.detail.guard.press(self.detail.clock(), allow=allow)
+        typed = self.detail.clock() - self.console.keyboard.age()
+        refusal = self.detail.guard.press(typed, allow=allow)
         if refusal is not None:
             hint = "" if self.detail.display or not allow else "; enter opens it"
             self._offer("" if refusal.wait else refusal.why + hint)
@@ -364,14 +367,14 @@ class ApprovalsView(Deciding):
         message.stop()
         self._open = True
         self._arrange()
-        self.detail.document.focus()
+        focus_now(self.detail.document)
         self._offer()
 
     def action_later(self) -> None:
         """Leave it waiting: back to the queue."""
         self._open = False
         self._arrange()
-        self.rows.focus()
+        focus_now(self.rows)
 
     def action_standing(self) -> None:
         """To the answers that stand, and back."""
@@ -382,7 +385,7 @@ class ApprovalsView(Deciding):
             return
         self._open = False
         self._arrange()
-        self.standing_rows.focus()
+        focus_now(self.standing_rows)
 
     def action_raw(self) -> None:
         """Show the arguments as they came, or laid out."""

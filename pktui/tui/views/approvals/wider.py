@@ -11,15 +11,14 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.containers import Vertical
 from textual.reactive import reactive
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from pktui.policy.globs import is_pattern
 from pktui.tui.actions import BY_ID, bindings
 from pktui.tui.cells import fit
+from pktui.tui.screens.question import Question
 from pktui.tui.theme import ink_of
 from pktui.tui.views.approvals.draw import agent_name, client_name, tool_name
-from pktui.tui.views.approvals.guard import QUIET_SECONDS, Guard
 from pktui.tui.widgets.bar import GAP, Bar, Part
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class Option(Bar):
         )
 
 
-class WiderScreen(ModalScreen[Choice | None]):
+class WiderScreen(Question[Choice | None]):
     """Gives the choice, `None` at escape. Enter chooses nothing, and no key in the first moment."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("wider")]
@@ -73,10 +72,8 @@ class WiderScreen(ModalScreen[Choice | None]):
     exact: reactive[bool] = reactive(False)
 
     def __init__(self, approval: Approval, *, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
+        super().__init__(clock)
         self._approval = approval
-        self._clock = clock
-        self._guard = Guard()
         self._typing = False
 
     def compose(self) -> ComposeResult:
@@ -96,11 +93,8 @@ class WiderScreen(ModalScreen[Choice | None]):
             yield Static(classes="foot", id="wider-foot", markup=False)
 
     def on_mount(self) -> None:
-        """Begin the moment in which keys do nothing."""
-        self._guard.focus(self._approval.id, self._clock())
-        self._guard.saw_last(self._approval.id)
-        self._show_foot()
-        self.set_timer(QUIET_SECONDS + 0.01, self._show_foot)
+        """Say that keys do nothing yet."""
+        self.quiet_changed()
 
     def watch_minutes(self) -> None:
         """Draw the time anew."""
@@ -153,9 +147,8 @@ class WiderScreen(ModalScreen[Choice | None]):
         self.dismiss(None)
 
     def _choose(self, kind: Kind) -> None:
-        if self._guard.press(self._clock(), allow=True) is not None:
-            self._show_foot()
-            self.set_timer(QUIET_SECONDS + 0.01, self._show_foot)
+        if not self.counts():
+            self.wait_out()
             return
         self.dismiss(Choice(kind, self.minutes, self.exact))
 
@@ -170,9 +163,10 @@ class WiderScreen(ModalScreen[Choice | None]):
         for option in self.query(Option):
             option.refresh()
 
-    def _show_foot(self) -> None:
+    def quiet_changed(self) -> None:
+        """Say whether keys count."""
         ink, foot = ink_of(self.app), Text()
-        if self._guard.waiting(self._clock()) > 0:
+        if self.quiet:
             foot.append("a moment, read first   ", style=ink.wait)
         keys = cast("Console", self.app).keymap.shown(BY_ID["wider.leave"])
         foot.append(f"{keys} ", style=ink.accent).append("leave", style=ink.dim)

@@ -13,6 +13,7 @@ from textual.widgets import Input
 from pktui.errors import PktuiError
 from pktui.text import visible
 from pktui.tui.actions import bindings
+from pktui.tui.focus import focus_now
 from pktui.tui.views.base import View
 from pktui.tui.views.feed.bar import FeedBar
 from pktui.tui.views.feed.chips import Wanted, read_filter
@@ -129,7 +130,7 @@ class FeedView(View):
 
     def focus_default(self) -> None:
         """Focus the list, or the call where it covers the list."""
-        (self.document if self._covered else self.rows).focus()
+        focus_now(self.document if self._covered else self.rows)
 
     @property
     def _covered(self) -> bool:
@@ -265,7 +266,7 @@ class FeedView(View):
         """Type a filter."""
         box = self.query_one(Input)
         box.display = True
-        box.focus()
+        focus_now(box)
 
     @on(Input.Changed)
     def _typed(self, message: Input.Changed) -> None:
@@ -287,7 +288,7 @@ class FeedView(View):
 
     def _leave_filter(self) -> None:
         self.query_one(Input).display = False
-        self.rows.focus()
+        focus_now(self.rows)
 
     def _want(self, text: str) -> None:
         self._wanted = read_filter(text, self.services.clock(), self.console.project)
@@ -304,7 +305,7 @@ class FeedView(View):
         self._arrange()
         self._show_current()
         if self._covered:
-            self.document.focus()
+            focus_now(self.document)
 
     @on(Rows.Moved)
     def _moved(self, message: Rows.Moved) -> None:
@@ -342,7 +343,7 @@ class FeedView(View):
         elif self._open:
             self._open = False
             self._arrange()
-            self.rows.focus()
+            focus_now(self.rows)
         elif self._wanted.text:
             box.value = ""
             self._want("")

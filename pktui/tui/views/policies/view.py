@@ -13,6 +13,7 @@ from pktui.errors import PktuiError
 from pktui.policy.limits import read_rate
 from pktui.text import one_line
 from pktui.tui.actions import bindings
+from pktui.tui.focus import focus_now
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.turns import Turns
 from pktui.tui.undo import UndoStep
@@ -118,7 +119,7 @@ class PoliciesView(Accepting):
 
     def focus_default(self) -> None:
         """Focus the tools."""
-        self.tools.focus()
+        focus_now(self.tools)
 
     def on_resize(self, event: events.Resize) -> None:
         """Give the tools most of a low screen."""
@@ -229,18 +230,18 @@ class PoliciesView(Accepting):
     def _entered(self, message: Rows.Chosen) -> None:
         message.stop()
         if message.rows is self.servers:
-            self.tools.focus()
+            focus_now(self.tools)
         else:
             self._last = None
             self._show_rule()
 
     def action_back(self) -> None:
         """Back to the servers."""
-        self.servers.focus()
+        focus_now(self.servers)
 
     def action_tools(self) -> None:
         """On to the tools."""
-        self.tools.focus()
+        focus_now(self.tools)
 
     # Changes
 

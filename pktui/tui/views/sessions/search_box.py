@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from pktui.memory.records import MODES, Mode
 from pktui.tui.actions import bindings
+from pktui.tui.focus import focus_now
 from pktui.tui.theme import ink_of
 from pktui.tui.widgets.line_input import LineInput
 
@@ -91,7 +92,7 @@ class SearchBox(Horizontal):
 
     def type_here(self) -> None:
         """Give the box the focus."""
-        self.query_one(_Box).focus()
+        focus_now(self.query_one(_Box))
 
     def search_for(self, text: str) -> None:
         """Put a text into the box and search for it at once."""

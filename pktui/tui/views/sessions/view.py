@@ -20,6 +20,7 @@ from textual.message import Message
 from pktui.errors import MemoryUnavailable, PktuiError
 from pktui.text import one_line
 from pktui.tui.actions import bindings
+from pktui.tui.focus import focus_now
 from pktui.tui.theme import ink_of
 from pktui.tui.turns import Turns
 from pktui.tui.views.sessions import empty
@@ -137,7 +138,7 @@ class SessionsView(ChangingView):
     def focus_default(self) -> None:
         """Focus the list, or the transcript where that is all there is to see."""
         reading = self.has_class("-reading")
-        (self._preview.transcript if reading else self._rows).focus()
+        focus_now(self._preview.transcript if reading else self._rows)
 
     def search(self, text: str) -> None:
         """Search for this text."""
@@ -320,13 +321,13 @@ class SessionsView(ChangingView):
 
     @on(SearchBox.Left)
     def _leave_box(self) -> None:
-        self._rows.focus()
+        focus_now(self._rows)
 
     @on(Rows.Chosen)
     def _open(self) -> None:
         if self.has_class("-single"):
             self.add_class("-reading")
-        self._preview.transcript.focus()
+        focus_now(self._preview.transcript)
 
     def action_search(self) -> None:
         """Type a search."""
@@ -337,7 +338,7 @@ class SessionsView(ChangingView):
         """Go from the transcript to the list, from results to all sessions."""
         if isinstance(self.app.focused, Transcript):
             self.remove_class("-reading")
-            self._rows.focus()
+            focus_now(self._rows)
         elif self._box.text:
             self._box.search_for("")
 

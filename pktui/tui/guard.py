@@ -24,12 +24,13 @@ class Refusal:
 class Guard:
     """Holds back decisions about the approval under the cursor.
 
-    Keys count from `QUIET_SECONDS` after it came there; a key pressed earlier is dropped and
+    Keys count from `quiet` seconds after it came there; a key pressed earlier is dropped and
     starts the time anew, so that a held key or a run of typing never reaches the next approval.
     Allow needs, besides, that the last row of the arguments was on screen.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: float = QUIET_SECONDS) -> None:
+        self._quiet = quiet
         self._id = ""
         self._open_at = 0.0
         self._last_row_seen = False
@@ -49,12 +50,12 @@ class Guard:
         if approval_id == self._id:
             return
         self._id = approval_id
-        self._open_at = now + QUIET_SECONDS
+        self._open_at = now + self._quiet
         self._last_row_seen = False
 
     def restart(self, now: float) -> None:
         """Begin the quiet time again: the approval left the screen and came back."""
-        self._open_at = now + QUIET_SECONDS
+        self._open_at = now + self._quiet
 
     def saw_last(self, approval_id: str) -> None:
         """Note that the last row of this approval's arguments was on screen."""
@@ -66,12 +67,12 @@ class Guard:
         return max(0.0, self._open_at - now) if self._id else 0.0
 
     def press(self, now: float, *, allow: bool) -> Refusal | None:
-        """Tell whether a decision may be made now; `None` means yes."""
+        """Tell whether a key typed at `now` may decide; `None` means yes."""
         if not self._id:
             return Refusal("nothing is selected")
         if now < self._open_at:
-            self._open_at = now + QUIET_SECONDS
-            return Refusal("a moment: keys count once you could read it", QUIET_SECONDS)
+            self._open_at = max(self._open_at, now + self._quiet)
+            return Refusal("a moment: keys count once you could read it", self._quiet)
         if allow and not self._last_row_seen:
             return Refusal("read to its last line first")
         return None

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pktui.tui.views.approvals.guard import QUIET_SECONDS, Guard
+from pktui.tui.guard import QUIET_SECONDS, Guard
 
 
 def ready() -> Guard:

@@ -1,0 +1,20 @@
+"""Moving the focus in the turn of the key that asks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pktui.tui.views.base import View
+
+if TYPE_CHECKING:
+    from textual.widget import Widget
+
+
+def focus_now(widget: Widget) -> None:
+    """Give a mounted widget the focus at once, where its view is in front.
+
+    `Widget.focus` only queues: keys that follow would go to what had the focus before.
+    """
+    view = next((node for node in widget.ancestors if isinstance(node, View)), None)
+    if view is None or view.display:
+        widget.screen.set_focus(widget)
