@@ -47,6 +47,21 @@ def escaped(json_text: str) -> str:
     return _SUSPECT.sub(_json_escape, json_text)
 
 
+def storable(text: str) -> str:
+    """Return the text as UTF-8 can carry it: a half surrogate becomes a visible escape.
+
+    For everything that the system gives and that goes into JSON, SQLite or a header: names of files
+    and directories, arguments, the environment. A name that is not UTF-8 reaches Python with a half
+    surrogate for each odd byte.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        return whole.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
 def has_hidden(text: str) -> bool:
     """Tell whether the text holds anything that `visible` would replace."""
     return bool(_SUSPECT.search(text.replace("\r\n", "\n")))

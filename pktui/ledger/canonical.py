@@ -62,11 +62,6 @@ def json_text(value: object) -> str:
         raise ValueError("nested too deep for JSON text") from error
 
 
-def storable(text: str) -> str:
-    """Return the text with lone surrogates, which UTF-8 cannot carry, as visible escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def _is_plain(value: object) -> bool:
     """Tell whether msgspec writes the value as the standard wants: no floats, names in ASCII."""
     if isinstance(value, dict):

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pktui.errors import LedgerError
-from pktui.ledger.canonical import canonical_json, json_text, storable
+from pktui.ledger.canonical import canonical_json, json_text
 from pktui.ledger.records import Flag, ToolSeen
+from pktui.text import storable
 
 if TYPE_CHECKING:
     from pktui.ledger.database import Database, Row

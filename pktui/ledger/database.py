@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pktui.errors import LedgerUnavailable, SettingsError
-from pktui.ledger.canonical import storable
 from pktui.ledger.schema import APPLICATION_ID, MOVED_ON, VERSION, migration_from
 from pktui.settings import PRIVATE_FILE, make_private_directory
+from pktui.text import storable
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pktui.errors import LedgerUnavailable
-from pktui.ledger.canonical import json_text, storable
+from pktui.ledger.canonical import json_text
 from pktui.ledger.masking import mask_arguments, mask_line
 from pktui.ledger.records import NOBODY, Caller, Event, EventKind, Verification
 from pktui.ledger.schema import BETWEEN, VERSION
 from pktui.ledger.secret_shapes import mask_text
+from pktui.text import storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

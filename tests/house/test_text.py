@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pktui.text import escaped, has_hidden, one_line, visible
+from pktui.text import escaped, has_hidden, one_line, storable, visible
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,16 @@ def test_escaped_json_keeps_its_value_and_hides_nothing(text: str) -> None:
     shown = escaped(json.dumps({"text": text}, ensure_ascii=False))
     assert json.loads(shown) == {"text": text}
     assert not has_hidden(shown)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("plain ünïcode 漢字 😀", "plain ünïcode 漢字 😀"),
+        (b"caf\xe9".decode("utf-8", "surrogateescape"), "caf\\udce9"),
+        ("\ud83d\ude00", "😀"),
+        ("a\ud83d\ud83d\ude00\udc00", "a\\ud83d😀\\udc00"),
+    ],
+)
+def test_what_the_system_names_can_be_kept_whatever_its_bytes(given: str, kept: str) -> None:
+    assert storable(given) == kept

@@ -16,12 +16,15 @@ from typing import Any, Final, Literal, NoReturn
 
 import msgspec
 
+from pktui.gateway.messages.ids import ids_in
 from pktui.settings import SWITCHABLE
+from pktui.text import storable
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
+INTERNAL_ERROR: Final = -32603
 SERVER_ERROR: Final = -32000
 NULL: Final = b"null"
 PROTOCOL_VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
@@ -110,7 +113,7 @@ def same_id(request_id: Id) -> Id:
 def parse(line: bytes, limits: Limits) -> Message:
     """Parse one client line, without its newline, or raise `Refused`."""
     if len(line) > limits.size:
-        raise too_large(limits.size)
+        raise too_large(limits.size, ids_in(line).single)
     members = _read_object(line, limits)
     try:
         return _classify(line, members)
@@ -118,9 +121,9 @@ def parse(line: bytes, limits: Limits) -> Message:
         raise Refused(refused.code, refused.why, _echo(members, line)) from None
 
 
-def too_large(size: int) -> Refused:
-    """Return the refusal of a line beyond the limit; its id was not read."""
-    return Refused(INVALID_REQUEST, f"the message is larger than {size} bytes")
+def too_large(size: int, request_id: bytes) -> Refused:
+    """Return the refusal of a line beyond the limit; `request_id` as in `Refused`."""
+    return Refused(INVALID_REQUEST, f"the message is larger than {size} bytes", request_id)
 
 
 def _read_object(line: bytes, limits: Limits) -> dict[str, Any]:
@@ -129,21 +132,22 @@ def _read_object(line: bytes, limits: Limits) -> dict[str, Any]:
         if value is None:
             value = _decode(line)
     except UnicodeDecodeError:
-        raise Refused(PARSE_ERROR, "the message is not UTF-8") from None
+        raise Refused(PARSE_ERROR, "the message is not UTF-8", ids_in(line).single) from None
     except _Doubt as doubt:
-        raise Refused(PARSE_ERROR, str(doubt), _salvaged_id(line)) from None
+        raise Refused(PARSE_ERROR, str(doubt), ids_in(line).single) from None
     except RecursionError:
-        raise _too_deep(limits) from None
+        raise _too_deep(line, limits) from None
     except ValueError as error:
         why = error.msg if isinstance(error, json.JSONDecodeError) else "a number is too long"
-        raise Refused(PARSE_ERROR, f"the message is not JSON: {why}", _salvaged_id(line)) from None
+        why = f"the message is not JSON: {why}"
+        raise Refused(PARSE_ERROR, why, ids_in(line).single) from None
     if isinstance(value, list):
-        raise Refused(INVALID_REQUEST, "batches are not accepted; send one message a line")
+        why = "batches are not accepted; send one message a line"
+        raise Refused(INVALID_REQUEST, why, ids_in(line).single)
     if not isinstance(value, dict):
         raise Refused(INVALID_REQUEST, "the message is not a JSON object")
     if line.count(b"{") + line.count(b"[") > limits.depth and depth_of(value) > limits.depth:
-        refused = _too_deep(limits)
-        raise Refused(refused.code, refused.why, _echo(value, line))
+        raise _too_deep(line, limits)
     return value
 
 
@@ -165,6 +169,8 @@ def _decode(line: bytes) -> Any:
     if line.find(b"\r", 0, len(line) - 1) >= 0:
         raise _Doubt("a carriage return stands inside the message")
     text = line.decode("utf-8")
+    if text.startswith("\ufeff"):
+        raise _Doubt("the message begins with a byte order mark; send plain UTF-8")
     value = _DECODER.decode(text)
     if "\\ud" in text or "\\uD" in text:
         _refuse_lone_surrogates(value)
@@ -220,8 +226,9 @@ def depth_of(value: Any) -> int:
     return depth
 
 
-def _too_deep(limits: Limits) -> Refused:
-    return Refused(INVALID_REQUEST, f"the message is nested deeper than {limits.depth} levels")
+def _too_deep(line: bytes, limits: Limits) -> Refused:
+    why = f"the message is nested deeper than {limits.depth} levels"
+    return Refused(INVALID_REQUEST, why, ids_in(line).single)
 
 
 def _classify(line: bytes, members: dict[str, Any]) -> Message:
@@ -241,8 +248,8 @@ def _classify(line: bytes, members: dict[str, Any]) -> Message:
         raise Refused(INVALID_REQUEST, "the method must be printable text")
     if method not in _POLICED and (meant := _FOLDED.get(method.casefold())) is not None:
         raise Refused(INVALID_REQUEST, f"the method differs from {meant} in case only")
-    if "id" in members and request_id is None:
-        raise Refused(INVALID_REQUEST, "the id of a request must be text or a number")
+    if "id" in members and (request_id is None or isinstance(request_id, float)):
+        raise Refused(INVALID_REQUEST, "the id of a request must be text or a whole number")
     params = _checked_params(method, members)
     kind: Kind = "notification" if request_id is None else "request"
     return Message(line, kind, method, request_id, params, params.get("_meta", _NOTHING))
@@ -262,7 +269,7 @@ def _checked_id(members: Mapping[str, Any]) -> Id | None:
     if request_id is None:
         return None
     if isinstance(request_id, bool) or not isinstance(request_id, str | int | float):
-        raise Refused(INVALID_REQUEST, "the id must be text or a number")
+        raise Refused(INVALID_REQUEST, "the id must be text or a whole number")
     return request_id
 
 
@@ -278,6 +285,8 @@ def _checked_params(method: str, members: Mapping[str, Any]) -> Mapping[str, Any
         raise Refused(INVALID_PARAMS, "_meta must be an object")
     if called:
         _check_call(params)
+        if params.get("arguments", _NOTHING) is None:  # some clients write null for none
+            return {**params, "arguments": {}}
     return params
 
 
@@ -287,7 +296,7 @@ def _check_call(params: Mapping[str, Any]) -> None:
         raise Refused(INVALID_PARAMS, "tools/call needs the name of a tool, as printable text")
     if len(name) > _LONGEST_NAME:
         raise Refused(INVALID_PARAMS, f"a tool's name has at most {_LONGEST_NAME} characters")
-    if not isinstance(params.get("arguments", {}), dict):
+    if not isinstance(params.get("arguments", {}), dict | None):
         raise Refused(INVALID_PARAMS, "the arguments of tools/call must be an object")
 
 
@@ -302,27 +311,13 @@ def _echo(members: Mapping[str, Any], line: bytes) -> bytes:
 def _written_id(line: bytes) -> bytes:
     try:
         return bytes(_read_id.decode(line).id)
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        return NULL
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """An object whose names may repeat."""
-
-
-def _salvaged_id(line: bytes) -> bytes:
-    """Return the id of a line that is refused as JSON, where it can be told without doubt."""
-    try:
-        value = json.loads(line.decode("utf-8"), object_pairs_hook=_Pairs)
-    except (ValueError, RecursionError):
-        return NULL
-    ids = [inner for name, inner in value if name == "id"] if isinstance(value, _Pairs) else []
-    return _echo({"id": ids[0]}, line) if len(ids) == 1 else NULL
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return ids_in(line).single
 
 
 def error_line(code: int, message: str, request_id: bytes) -> bytes:
     """Return a JSON-RPC error as one line without newline; `request_id` is JSON text."""
-    text = msgspec.json.encode({"code": code, "message": message})
+    text = msgspec.json.encode({"code": code, "message": storable(message)})
     return b'{"jsonrpc":"2.0","id":' + request_id + b',"error":' + text + b"}"
 
 

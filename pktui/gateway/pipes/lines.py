@@ -6,18 +6,26 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+from pktui.gateway.messages.ids import NO_IDS, Ids, IdScan, ids_in
+
 CHUNK: Final = 64 * 1024
 HEAD: Final = 4 * 1024
 """Bytes kept of a line that is too long, so that what it was can still be told."""
 
 
 class TooLong:
-    """A line beyond the limit; `head` is its beginning."""
+    """A line beyond the limit; `head` is its beginning, `ids` who may wait for it."""
 
-    __slots__ = ("head",)
+    __slots__ = ("head", "ids")
 
-    def __init__(self, head: bytes) -> None:
+    def __init__(self, head: bytes, ids: Ids = NO_IDS) -> None:
         self.head = head
+        self.ids = ids
+
+    @classmethod
+    def of(cls, line: bytes) -> TooLong:
+        """Return what is left of a line that came whole and is not looked at."""
+        return cls(line[:HEAD], ids_in(line))
 
 
 def read_lines(descriptor: int, limit: int) -> Iterator[list[bytes | TooLong]]:
@@ -51,6 +59,7 @@ class LineCutter:
         self._limit = limit
         self._kept = bytearray()
         self._size = 0
+        self._scan: IdScan | None = None
 
     def feed(self, chunk: bytes) -> list[bytes | TooLong]:
         """Return the lines that this chunk completes."""
@@ -62,7 +71,7 @@ class LineCutter:
             return []
         lines = [self._take()]
         *whole, last = rest
-        lines += [line if len(line) <= self._limit else TooLong(line[:HEAD]) for line in whole]
+        lines += [line if len(line) <= self._limit else TooLong.of(line) for line in whole]
         self._keep(last)
         return lines
 
@@ -76,13 +85,23 @@ class LineCutter:
         if before <= self._limit:
             self._kept += part
         if self._size > self._limit:
-            del self._kept[HEAD:]
+            self._pass_over(part)
+
+    def _pass_over(self, part: bytes) -> None:
+        """Keep only the beginning of a line that is too long, and look for its id."""
+        if self._scan is None:
+            self._scan = IdScan()
+            self._scan.feed(self._kept)
+        else:
+            self._scan.feed(part)
+        del self._kept[HEAD:]
 
     def _take(self) -> bytes | TooLong:
-        line, size = bytes(self._kept), self._size
+        line, scan = bytes(self._kept), self._scan
         self._kept.clear()
         self._size = 0
-        return TooLong(line) if size > self._limit else line
+        self._scan = None
+        return line if scan is None else TooLong(line, scan.found)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -108,7 +108,7 @@ class Relay:
         for line in lines:
             try:
                 if isinstance(line, TooLong):
-                    raise jsonrpc.too_large(self._limits.size)
+                    raise jsonrpc.too_large(self._limits.size, line.ids.single)
                 if line.strip():
                     self._take(jsonrpc.parse(line, self._limits), calls)
             except Refused as refused:

@@ -40,7 +40,7 @@ def answer_of(line: bytes | TooLong, why: str, limits: Limits) -> bytes:
     """Return the answer to one line of the client; empty for what expects none."""
     try:
         if isinstance(line, TooLong):
-            raise jsonrpc.too_large(limits.size)
+            raise jsonrpc.too_large(limits.size, line.ids.single)
         if not line.strip():
             return b""
         message = jsonrpc.parse(line, limits)
