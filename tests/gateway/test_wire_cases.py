@@ -39,7 +39,7 @@ CASES = {
     ),
     "denied-float-id": (
         '{"jsonrpc":"2.0","id":1.5,"method":"tools/call","params":{"name":"danger"}}',
-        DENIED,
+        -32600,
     ),
     "extra-whitespace": (
         '  {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "danger"}}  ',
@@ -50,7 +50,7 @@ CASES = {
         '{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"danger"}}',
         -32600,
     ),
-    "arguments-null": (HEAD + '"params":{"name":"danger","arguments":null}}', -32602),
+    "arguments-null": (HEAD + '"params":{"name":"danger","arguments":null}}', DENIED),
     "no-jsonrpc-member": ('{"id":1,"method":"tools/call","params":{"name":"danger"}}', -32600),
     "upper-case-members": (
         '{"jsonrpc":"2.0","id":1,"METHOD":"tools/call","PARAMS":{"NAME":"danger"}}',

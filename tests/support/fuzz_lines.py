@@ -217,6 +217,12 @@ _LINE_TRICKS: tuple[Callable[[Random, str], bytes], ...] = (
     lambda random, line: _bytes(line).replace(b"o", bytes([random.randrange(128, 256)]), 1),
     lambda random, line: _bytes("data: " + line),
     lambda random, line: b"Content-Length: 99\r\r" + _bytes(line),
+    lambda random, line: _bytes(line[:-1] + random.choice((',"id":2}', ',"\\u0069d":2}'))),
+    lambda random, line: _bytes(line[:-1] + random.choice((',"x":NaN}', ',"x":-Infinity}', ",}"))),
+    lambda random, line: _bytes(line[:-1] + ',"x":"cut \\ud83d"}'),
+    lambda random, line: _bytes(line[:-1] + ',"x":"caf').replace(b"caf", b"caf\xe9") + b'"}',
+    lambda random, line: _bytes(line) + _bytes(line).replace(b"1", b"2"),
+    lambda random, line: b'{"x":"' + b"x" * 70_000 + b'",' + _bytes(line)[1:],
 )  # fmt: skip
 
 

@@ -164,6 +164,7 @@ def _of_call(call: ToolCall) -> tuple[str, bytes]:
 
 def _of_params(params: dict[str, Any]) -> tuple[str, bytes]:
     arguments = params.get("arguments", {})
+    arguments = {} if arguments is None else arguments  # null is none
     try:
         return str(params.get("name")), canonical_json(arguments)
     except ValueError:

@@ -14,10 +14,21 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
 import msgspec
 
 from pktui.gateway.messages import jsonrpc
+from pktui.gateway.messages.ids import Ids, ids_in
 from pktui.gateway.messages.jsonrpc import same_id
-from pktui.gateway.messages.responses import Unanswered
+from pktui.gateway.messages.mending import mended
+from pktui.gateway.messages.responses import (
+    NOT_JSON,
+    SEVERAL_IDS,
+    TOO_MUCH,
+    Unanswered,
+    ids_doubted,
+    ids_waited_for,
+    not_passed_on,
+)
 from pktui.gateway.pipes.lines import TooLong
 from pktui.gateway.upstream.process import Upstream
+from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.gateway.http.streams import Stream
@@ -28,6 +39,7 @@ _SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
 _STATE: Final = b'"requestState"'
 _LATE_SECONDS: Final = 600
 """How long the answer to a request that was given up is reckoned with."""
+_SHOWN: Final = 500
 _UNASKED: Final = ("list_changed", "resources/updated")
 """How the methods end that belong to no request."""
 
@@ -44,9 +56,21 @@ class _Result(msgspec.Struct, rename="camel"):
 
 class _Said(msgspec.Struct):
     id: Any = None
-    method: str = ""
+    method: Any = None
     params: msgspec.Raw = msgspec.Raw(b"{}")
-    result: msgspec.Raw = msgspec.Raw(b"{}")
+    result: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def carried(self) -> bytes:
+        """Return what a response carries, empty for what is none."""
+        return bytes(self.result) or bytes(self.error)
+
+    @property
+    def asks(self) -> str:
+        """Return the method of a request or notification, empty for what may be a response."""
+        answers = self.carried not in (b"", b"null")
+        return self.method if isinstance(self.method, str) and not answers else ""
 
 
 _SAID: Final = msgspec.json.Decoder(_Said)
@@ -189,40 +213,74 @@ class Link:
 
     def _take(self, *lines: bytes | TooLong | Unanswered) -> None:
         """Take lines of the server, those of a batch one by one."""
+        self.used = self._clock()
         for line in lines:
-            if isinstance(line, bytes) and line.lstrip().startswith(b"["):
-                for one in _batch(line):
-                    self._take_one(one)
+            if isinstance(line, TooLong):
+                self._fail(line.ids, TOO_MUCH, line.head)
+            elif isinstance(line, Unanswered):
+                self._pass_on(line)
+            elif line.lstrip().startswith(b"["):
+                self._take_batch(line)
             else:
                 self._take_one(line)
 
-    def _take_one(self, line: bytes | TooLong | Unanswered) -> None:
-        self.used = self._clock()
-        said = _said(line)
+    def _take_batch(self, line: bytes) -> None:
+        batch = _batch(line)
+        if batch is None:
+            self._fail(ids_in(line), NOT_JSON, line)
+        for one in batch or ():
+            self._take_one(one)
+
+    def _take_one(self, line: bytes) -> None:
+        said = _read(line)
+        if said is None:
+            whole = mended(line)
+            if whole is not None:
+                self._take_one(whole)
+            elif line.strip():
+                self._fail(ids_in(line), NOT_JSON, line)
+            return
+        if (several := ids_doubted(line, said.carried)) is not None:
+            self._fail(several, SEVERAL_IDS, line)
+            return
         channel = self._channel(said)
         if channel is None:
             if said.method or said.id is not None:
-                self._log(f"server {self._name} said what nobody waits for: {said.method}")
+                self._log(f"server {self._name} said what nobody waits for: {said.asks}")
             return
-        if said.method == "notifications/cancelled" and self._ends(said, channel):
+        if said.asks == "notifications/cancelled" and self._ends(said, channel):
             return
-        if not said.method and isinstance(line, bytes) and _STATE in line:
+        if not said.asks and _STATE in line:
             self._note_state(said)
         channel.relay.from_server(line)
 
-    def _channel(self, said: _Said) -> Channel | None:
+    def _pass_on(self, line: Unanswered) -> None:
         with self._lock:
-            if not said.method:
+            channel = self._answered(line.request_id)
+        if channel is not None:
+            channel.relay.from_server(line)
+
+    def _fail(self, ids: Ids, why: str, line: bytes) -> None:
+        """Tell whoever waits for a message that is not passed on; without an answer they hang."""
+        shown = one_line(line.decode(errors="replace"), _SHOWN)
+        self._log(f"server {self._name} said what is {why}: {shown}")
+        for request_id in ids_waited_for(ids):
+            self._pass_on(Unanswered(request_id, not_passed_on(why), sent=True))
+
+    def _channel(self, said: _Said) -> Channel | None:
+        method = said.asks
+        with self._lock:
+            if not method:
                 return self._answered(said.id) if _hashable(said.id) else None
             params = _params(said)
             for named in (params.meta.get(_SUBSCRIPTION), params.request_id):
                 key = same_id(named) if _hashable(named) else None
                 if key is not None and key in self._channels:
                     return self._channels[key]
-            if said.method == "notifications/progress":
+            if method == "notifications/progress":
                 token = params.progress_token
                 return self._tokens.get(token) if _hashable(token) else None
-            if said.method.endswith(_UNASKED) or not self._channels:
+            if method.endswith(_UNASKED) or not self._channels:
                 return self.unasked
             return next(reversed(self._channels.values()))
 
@@ -255,29 +313,26 @@ class Link:
 
     def _note_state(self, said: _Said) -> None:
         try:
-            state = _RESULT.decode(said.result).request_state
+            state = _RESULT.decode(said.result or b"{}").request_state
         except msgspec.MsgspecError:
             return
         if state:
             self._state_given(state, self)
 
 
-def _said(line: bytes | TooLong | Unanswered) -> _Said:
-    if isinstance(line, TooLong):
-        return _Said()
-    if isinstance(line, Unanswered):
-        return _Said(line.request_id)
+def _read(line: bytes) -> _Said | None:
     try:
+        line.decode()
         return _SAID.decode(line)
-    except (msgspec.MsgspecError, RecursionError):
-        return _Said()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
-def _batch(line: bytes) -> list[bytes]:
+def _batch(line: bytes) -> list[bytes] | None:
     try:
         return [bytes(one) for one in _BATCH.decode(line)]
-    except msgspec.MsgspecError:
-        return []
+    except (msgspec.MsgspecError, RecursionError):
+        return None
 
 
 def _params(said: _Said) -> _Params:

@@ -20,13 +20,14 @@ _PLAIN: Final = rb'(?:[^"{}\[\]]++|' + _STRING + rb")"
 _PASSED: Final = re.compile(rb"(?:" + _PLAIN + rb"|[{\[]" + _PLAIN + rb"*+[}\]])*+", re.DOTALL)
 """What can be passed over whole below the members: values, and what holds nothing but values."""
 _BRACKETS: Final = re.compile(rb"[{\[]+|[}\]]+")
-_NUMBER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_TELLING: Final = frozenset({"method", "result", "error"})
 _LONGEST_NAME: Final = 64
 _LONGEST_ID: Final = 4096
 _MOST_IDS: Final = 256
 _MOST_STEPS: Final = 250_000
 """Strings and brackets that are looked at: a hostile line must not keep a thread for seconds."""
 _read_text: Final = msgspec.json.Decoder(str).decode
+_read_id: Final = msgspec.json.Decoder(str | int | float).decode
 
 
 class Ids(msgspec.Struct, frozen=True):
@@ -169,7 +170,7 @@ class IdScan:
             if self._depth == self._level:
                 self._next_member()
         elif mark == b":":
-            self._valued = self._name is not None
+            self._begin_value()
         elif self._depth == self._level:
             self._end_member()
             self._depth -= mark != b","
@@ -180,20 +181,28 @@ class IdScan:
         self._name, self._valued = None, False
         self._scalar.clear()
 
+    def _begin_value(self) -> None:
+        if self._name is not None and not self._valued:
+            self._valued = True
+            self._names |= {self._name} & _TELLING
+
     def _end_member(self) -> None:
-        if self._valued and self._name is not None:
-            self._names.add(self._name)
-            if self._name == "id":
-                self._members += 1
-                self._note_id(bytes(self._scalar.strip(_SPACE)))
+        if self._valued and self._name == "id":
+            self._members += 1
+            self._note_id(bytes(self._scalar.strip(_SPACE)))
         self._next_member()
 
     def _note_id(self, written: bytes) -> None:
-        usable = _NUMBER.fullmatch(written) or (
-            written[:1] == b'"' and _decoded(written) is not None
-        )
-        if usable and len(written) <= _LONGEST_ID and written not in self._written:
+        if len(written) <= _LONGEST_ID and written not in self._written and _usable(written):
             self._written.append(written)
+
+
+def _usable(written: bytes) -> bool:
+    try:
+        _read_id(written)
+    except (msgspec.MsgspecError, UnicodeError):
+        return False
+    return True
 
 
 def _decoded(text: bytes) -> str | None:

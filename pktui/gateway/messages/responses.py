@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import msgspec
+
+from pktui.gateway.messages.ids import Ids, ids_in
 
 _NONE: Final = (b"", b"null")
 
@@ -22,6 +23,11 @@ class Answer(msgspec.Struct):
     def asks(self) -> bool:
         """Tell whether it is a request or a notification."""
         return bool(self.method) and bytes(self.method) != b"null"
+
+    @property
+    def carried(self) -> bytes:
+        """Return what a response carries, empty for what is none."""
+        return bytes(self.result) or bytes(self.error)
 
     @property
     def failed(self) -> bool:
@@ -57,10 +63,31 @@ class Result(msgspec.Struct, rename="camel"):
 read_answer: Final = msgspec.json.Decoder(Answer).decode
 read_result: Final = msgspec.json.Decoder(Result).decode
 read_batch: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_HEAD_ID: Final = re.compile(rb'"id" ?: ?(-?[1-9][0-9]{0,15}|0|"[ !#-\[\]-~]*")')
+_read_id: Final = msgspec.json.Decoder(str | int | float).decode
 
 
-def id_in(head: bytes) -> str | int | None:
-    """Return the id that the beginning of a message shows, None where it shows none."""
-    found = _HEAD_ID.search(head)
-    return msgspec.json.decode(found[1], type=str | int) if found else None
+NOT_JSON: Final = "not JSON"
+TOO_MUCH: Final = "too large or too deep to be looked at"
+SEVERAL_IDS: Final = "of several ids, so that whose it is cannot be told"
+
+
+def not_passed_on(why: str) -> str:
+    """Return what a request is told whose answer the client does not get."""
+    return f"the server answered, but its answer is {why}; what was asked for may have been done"
+
+
+def ids_waited_for(ids: Ids) -> list[str | int | float]:
+    """Return the ids of the requests that a message can only be the answer to."""
+    return [_read_id(written) for written in ids.written] if ids.answers else []
+
+
+def ids_doubted(line: bytes, carried: bytes) -> Ids | None:
+    """Return the ids of a message that names several; None for every usual one.
+
+    Readers take the first of them or the last. What the message carries, its result or error, is
+    passed over, for the ids of records in it are none of its own.
+    """
+    if line.count(b'"id"') < 2 and b"\\u006" not in line:
+        return None
+    ids = ids_in(line.replace(carried, b"0", 1) if carried else line)
+    return ids if ids.members > 1 else None

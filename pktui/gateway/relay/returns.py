@@ -12,17 +12,23 @@ import msgspec
 
 from pktui.gateway.enforcement import answers
 from pktui.gateway.messages import jsonrpc
+from pktui.gateway.messages.ids import ids_in
 from pktui.gateway.messages.listing import Doubtful, read_listing
 from pktui.gateway.messages.mending import mended
 from pktui.gateway.messages.responses import (
+    NOT_JSON,
+    SEVERAL_IDS,
+    TOO_MUCH,
     Answer,
     Unanswered,
-    id_in,
+    ids_doubted,
+    ids_waited_for,
+    not_passed_on,
     read_answer,
     read_batch,
     read_result,
 )
-from pktui.gateway.pipes.lines import HEAD, TooLong
+from pktui.gateway.pipes.lines import TooLong
 from pktui.gateway.relay import redaction
 from pktui.text import one_line
 
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from pktui.gateway.enforcement.calls import Ended, Outcome, ToolCall
     from pktui.gateway.enforcement.enforcer import Enforcer
     from pktui.gateway.enforcement.methods import Ask
+    from pktui.gateway.messages.ids import Ids
     from pktui.gateway.relay.continuing import Continuations
     from pktui.gateway.relay.inflight import InFlight, Waiting
     from pktui.gateway.relay.relay import Pending, Wiring
@@ -37,6 +44,9 @@ if TYPE_CHECKING:
 
 
 Lines = Sequence[bytes]
+
+_NO_RESPONSE = "a request and a response at once"
+_EMPTY = "neither a request nor a response"
 
 
 class Returns:
@@ -65,7 +75,7 @@ class Returns:
             return self._drop(line, ended)
         if isinstance(line, Unanswered):
             waiting = self._in_flight.take(line.request_id)
-            return self._fail(waiting, line.why, ended, sent=line.sent)
+            return () if waiting is None else (self._lost(waiting, line.why, ended, line.sent),)
         if line.find(b"\r", 0, len(line) - 1) >= 0:
             line = line[:-1].replace(b"\r", b" ") + line[-1:]  # some readers end a line there
         try:
@@ -74,26 +84,23 @@ class Returns:
         except msgspec.ValidationError:
             return self._batch(line, ended)
         except RecursionError:
-            return self._drop(TooLong(line[:HEAD]), ended)
+            return self._drop(TooLong.of(line), ended)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._mend(line, ended)
+        if (several := ids_doubted(line, answer.carried)) is not None:
+            return self._fail(several, SEVERAL_IDS, line, ended)
         if answer.method and answer.doubtful:
-            return self._refuse(answer, line, ended)
+            return self._refuse(answer, line, _NO_RESPONSE, ended)
         asks = self._methods.asked_of_client(line)
         if asks and (why := self._denied(asks)):
             return self._withhold(why, answer, ended)
         return (line if answer.asks else self._answer(answer, line, ended),)
 
     def _mend(self, line: bytes, ended: list[Ended]) -> Lines:
-        try:
-            whole = mended(line)
-        except RecursionError:
-            return self._drop(TooLong(line[:HEAD]), ended)
+        whole = mended(line)
         if whole is not None:
             return self._read(whole, ended)
-        if line.strip():
-            self._wiring.log(f"not JSON: {_shown(line)}")
-        return ()
+        return self._fail(ids_in(line), NOT_JSON, line, ended) if line.strip() else ()
 
     def _denied(self, asks: Sequence[Ask]) -> str:
         """Record what the server asks of the client; return why it may not, if it may not."""
@@ -118,31 +125,30 @@ class Returns:
             return (answers.withheld_line(why, waiting.id_text, modern=waiting.modern),)
         return (jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, waiting.id_text),)
 
-    def _refuse(self, answer: Answer, line: bytes, ended: list[Ended]) -> Lines:
+    def _refuse(self, answer: Answer, line: bytes, why: str, ended: list[Ended]) -> Lines:
         """Tell the request that may be answered so that its answer cannot be told from a question.
 
         A client that takes it for an answer must not see what was not looked at.
         """
-        self._wiring.log(f"neither a request nor a response: {_shown(line)}")
-        return self._fail(self._waiting_for(answer), "the server's answer is no response", ended)
+        self._wiring.log(f"{why}: {_shown(line)}")
+        waiting = self._waiting_for(answer)
+        return () if waiting is None else (self._lost(waiting, not_passed_on(why), ended),)
 
     def _drop(self, line: TooLong, ended: list[Ended]) -> Lines:
-        """Tell the request that the message seems to answer that its answer was too much."""
-        self._wiring.log(f"dropped a message too large or too deep: {_shown(line.head)}")
-        request_id = id_in(line.head)
-        waiting = self._in_flight.take(request_id) if request_id is not None else None
-        why = "the server's answer is too large or too deep to be looked at"
-        return self._fail(waiting, why, ended)
+        return self._fail(line.ids, TOO_MUCH, line.head, ended)
 
-    def _fail(
-        self, waiting: Waiting | None, why: str, ended: list[Ended], *, sent: bool = True
-    ) -> Lines:
+    def _fail(self, ids: Ids, why: str, line: bytes, ended: list[Ended]) -> Lines:
+        """Tell whoever waits for a message that is not passed on; without an answer they hang."""
+        found = [self._in_flight.take(request_id) for request_id in ids_waited_for(ids)]
+        waiting = [one for one in found if one is not None]
+        self._wiring.log(f"{why}: {_shown(line)}")
+        return [self._lost(one, not_passed_on(why), ended) for one in waiting]
+
+    def _lost(self, waiting: Waiting, why: str, ended: list[Ended], sent: bool = True) -> bytes:
         """Answer a request in the place of its server: what became of it, nobody knows."""
-        if waiting is None:
-            return ()
         if waiting.call is not None:
             ended.append(waiting.end(waiting.call, "lost", self._wiring.ticks(), sent=sent))
-        return (jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text),)
+        return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text)
 
     def _batch(self, line: bytes, ended: list[Ended]) -> Lines:
         """Take the messages of a batch one by one; anything else that is no object goes to the log.
@@ -152,15 +158,17 @@ class Returns:
         try:
             messages = read_batch(line)
         except RecursionError:
-            return self._drop(TooLong(line[:HEAD]), ended)
+            return self._drop(TooLong.of(line), ended)
         except msgspec.MsgspecError:
-            self._wiring.log(f"not a message: {_shown(line)}")
-            return ()
+            return self._fail(ids_in(line), NOT_JSON, line, ended)
         objects = [message for message in map(bytes, messages) if message.startswith(b"{")]
         return [out for message in objects for out in self._read(message, ended)]
 
     def _answer(self, answer: Answer, line: bytes, ended: list[Ended]) -> bytes:
         waiting = self._waiting_for(answer)
+        if waiting is not None and waiting.method != "tools/list" and not answer.carried:
+            self._wiring.log(f"{_EMPTY}: {_shown(line)}")
+            return self._lost(waiting, not_passed_on(_EMPTY), ended)
         if self._enforcer.redacts and (waiting is None or waiting.method in redaction.METHODS):
             line = redaction.redacted(line) or _unreadable(waiting)
         if waiting is not None and waiting.call is not None:

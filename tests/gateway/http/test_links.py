@@ -11,6 +11,8 @@ import pytest
 
 from pktui.gateway.http.links import Channel, Link
 from pktui.gateway.messages.jsonrpc import Limits, Message, parse
+from pktui.gateway.messages.responses import Unanswered
+from pktui.gateway.pipes.lines import TooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +93,7 @@ def given_up(link: Link, request_id: Any) -> None:
     link.forget(message)  # the client's leaving is told apart from the end of its request
 
 
-@pytest.mark.parametrize("again", [7, 7.0, "7"])
+@pytest.mark.parametrize("again", [7, "7"])
 def test_the_id_of_a_request_that_was_given_up_waits_for_its_answer(
     link: Link, server: Server, again: Any
 ) -> None:
@@ -108,7 +110,7 @@ def test_an_answer_that_never_comes_is_not_waited_for_for_ever(link: Link, clock
     assert link.reserve(asked(7))
 
 
-@pytest.mark.parametrize(("given", "other"), [(2**53 + 1, 2**53), (7, "7"), (1.5, 1)])
+@pytest.mark.parametrize(("given", "other"), [(2**53 + 1, 2**53), (7, "7")])
 def test_ids_that_some_server_takes_for_one_are_not_under_way_together(
     link: Link, server: Server, given: Any, other: Any
 ) -> None:
@@ -118,6 +120,45 @@ def test_ids_that_some_server_takes_for_one_are_not_under_way_together(
     link.forward(asked(given), client.channel)
     server.say(answered(other))
     assert client.heard == [answered(other)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","id":7,"result":{"x":NaN}}',
+        b'{"result":{"x":NaN},"jsonrpc":"2.0","id":7}',
+        b'[{"jsonrpc":"2.0","id":7,"result":{"x":NaN}}]',
+        b'{"jsonrpc":"2.0","id":7,"id":8,"result":{}}',
+        TooLong.of(b'{"jsonrpc":"2.0","id":7,"result":{}}'),
+        TooLong.of(b'{"result":{},"id":7}'),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_an_error_at_once(
+    link: Link, server: Server, line: bytes | TooLong
+) -> None:
+    client = Client()
+    link.forward(asked(7), client.channel)
+    server.say(line)
+    [told] = client.heard
+    assert isinstance(told, Unanswered)
+    assert "may have been done" in told.why
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'\xef\xbb\xbf{"jsonrpc":"2.0","id":7,"result":{}}',
+        b'{"jsonrpc":"2.0","id":7,"result":{"x":"caf\xe9"}}',
+        b'{"jsonrpc":"2.0","id":7,"method":null,"result":{}}',
+        b'{"jsonrpc":"2.0","id":7,"method":5,"result":{}}',
+        b'{"jsonrpc":"2.0","id":7,"method":"ping","result":{}}',
+    ],
+)
+def test_an_answer_that_is_odd_finds_its_request(link: Link, server: Server, line: bytes) -> None:
+    client = Client()
+    link.forward(asked(7), client.channel)
+    server.say(line)
+    assert len(client.heard) == 1
 
 
 def test_a_lost_request_is_answered_by_its_id_as_it_was_written(link: Link, server: Server) -> None:

@@ -112,7 +112,6 @@ UNREADABLE = {
     "name with a zero-width space": call('{"name":"danger\\u200b"}'),
     "arguments a list": call('{"name":"t","arguments":[1]}'),
     "arguments text": call('{"name":"t","arguments":"x"}'),
-    "arguments null": call('{"name":"t","arguments":null}'),
     "_meta a list": call('{"name":"t","_meta":[]}'),
 }
 
@@ -138,11 +137,42 @@ def test_a_refusal_echoes_the_id_as_it_was_written(written: bytes) -> None:
         (b"hello", b"null"),
         (b'{"jsonrpc":"2.0","id":7,"method":"a","method":"b"}', b"7"),
         (b'{"jsonrpc":"2.0","id":7,"id":8,"method":"a"}', b"null"),
+        (b'{"method":"a","params":{"t":"cut \\ud83d","id":8},"jsonrpc":"2.0","id":7}', b"7"),
+        (b'{"method":"a","params":{"t":"caf\xe9"},"jsonrpc":"2.0","id":"x"}', b'"x"'),
+        (b'{"jsonrpc":"2.0","id":7,"method":"a","params":{"a":NaN,},}', b"7"),
+        (b'{"jsonrpc":"2.0","id":7,"method":"a","params":{"a":[', b"7"),
+        (b'\xef\xbb\xbf{"jsonrpc":"2.0","id":7,"method":"a"}', b"7"),
+        (b'{"method":"a","params":{"t":"' + b"x" * 5_000_000 + b'"},"id":7}', b"7"),
+        (b'{"method":"a","params":' + b'{"a":' * 70 + b"1" + b"}" * 71 + b',"id":7}', b"null"),
+        (b'{"method":"a","params":' + b'{"a":' * 70 + b"1" + b"}" * 70 + b',"id":7}', b"7"),
+        (b'[{"jsonrpc":"2.0","id":7,"method":"a"}]', b"7"),
+        (b'[{"jsonrpc":"2.0","id":7,"method":"a"},{"id":8}]', b"null"),
+        (b'{"id":7}{"id":8}', b"null"),
         (b'{"jsonrpc":"2.0","id":{"a":1},"method":"a"}', b"null"),
     ],
 )
 def test_a_refusal_names_an_id_only_where_there_is_one(line: bytes, request_id: bytes) -> None:
     assert refusal(line).request_id == request_id
+
+
+@pytest.mark.parametrize("written", [b"1.5", b"1.0", b"1e0", b"null", b"true", b"{}", b"[1]"])
+def test_the_id_of_a_request_is_text_or_a_whole_number(written: bytes) -> None:
+    refused = refusal(b'{"jsonrpc":"2.0","id":' + written + b',"method":"ping"}')
+    assert refused.code == jsonrpc.INVALID_REQUEST
+    assert "text or a whole number" in refused.why
+    echoed = written if written[:1] == b"1" else b"null"
+    assert refused.request_id == echoed
+
+
+def test_an_answer_may_have_whatever_number_its_server_asked_with() -> None:
+    line = b'{"jsonrpc":"2.0","id":1.5,"result":{}}'
+    assert parse(line, Limits()).id == 1.5
+
+
+def test_arguments_that_are_null_are_none() -> None:
+    message = parse(call('{"name":"t","arguments":null}'), Limits())
+    assert message.params == {"name": "t", "arguments": {}}
+    assert message.raw == call('{"name":"t","arguments":null}')
 
 
 PASSES = {

@@ -51,7 +51,7 @@ def test_a_list_with_nothing_to_hide_is_the_very_same_bytes(wired: Wired) -> Non
 
 
 def test_a_list_is_found_when_the_server_writes_the_id_otherwise(wired: Wired) -> None:
-    wired.request("tools/list", request_id=1.0)
+    wired.request("tools/list", request_id="1")
     wired.relay.from_server(LISTED)
     assert len(wired.client.next()["result"]["tools"]) == 1
 

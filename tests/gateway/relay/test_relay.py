@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pktui.gateway.messages.ids import ids_in
 from pktui.gateway.messages.jsonrpc import Limits
 from pktui.gateway.pipes.lines import TooLong
 from pktui.gateway.relay import inflight
@@ -40,7 +41,7 @@ def text(reply: Any) -> str:
     [
         b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}',
         b'  {"jsonrpc" : "2.0", "method":"notifications/initialized"}\r',
-        b'{"jsonrpc":"2.0","id":1.50,"method":"x/unknown","params":{"\\u0061":1e2}}',
+        b'{"jsonrpc":"2.0","id":"1.50","method":"x/unknown","params":{"\\u0061":1e2}}',
         b'{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"echo","x":[1.0]}}',
         b'{"jsonrpc":"2.0","id":9,"result":{"action":"cancel"}}',
         b'{"jsonrpc":"2.0","id":9,"error":{"code":-1,"message":"no"}}',
@@ -117,7 +118,7 @@ def test_a_hidden_tool_gets_the_answer_of_an_unknown_one(wired: Wired) -> None:
 def test_a_refused_line_is_answered_and_on_record(wired: Wired) -> None:
     wired.relay.from_client(b'[{"jsonrpc":"2.0","id":1,"method":"tools/call"}]')
     reply = wired.client.next()
-    assert (reply["id"], reply["error"]["code"]) == (None, -32600)
+    assert (reply["id"], reply["error"]["code"]) == (1, -32600)
     [row] = wired.house.console.feed.page()
     assert row.effect == "refused"
     assert "batches" in row.reason
@@ -132,13 +133,14 @@ def test_a_call_sent_as_a_notification_is_dropped_and_on_record(wired: Wired) ->
 
 def test_a_line_that_is_too_long_is_refused(house: House) -> None:
     wired = Wired(house, limits=Limits(size=10))
-    wired.relay.from_client(TooLong(b'{"jsonrpc'))
-    assert wired.client.next()["error"]["code"] == -32600
+    wired.relay.from_client(TooLong(b'{"jsonrpc', ids_in(b'{"method":"ping","id":"x"}')))
+    reply = wired.client.next()
+    assert (reply["id"], reply["error"]["code"]) == ("x", -32600)
 
 
 def test_an_id_that_still_waits_cannot_be_used_again(wired: Wired) -> None:
     wired.request("ping", request_id=1)
-    wired.call("echo", request_id=1.0)
+    wired.call("echo", request_id="1")
     reply = wired.client.next()
     assert reply["error"]["code"] == -32600
     assert len(wired.server.lines) == 1
@@ -191,7 +193,7 @@ def test_a_question_with_empty_answers_beside_it_passes(wired: Wired) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "answered"), [(1.0, 1), (7, "7"), ("7", 7), (2**53 + 1, 2**53), (1.5, 1)]
+    ("asked", "answered"), [(1, 1.0), (7, "7"), ("7", 7), (2**53 + 1, 2**53), (1, 1.5)]
 )
 def test_an_answer_finds_its_call_however_its_number_is_written(
     wired: Wired, asked: Any, answered: Any
@@ -209,7 +211,7 @@ def test_an_answer_to_another_id_is_none(wired: Wired, asked: Any, answered: Any
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [(1, 1.0), (7, "7"), (2**53, 2**53 + 1), (1, 1.5), ("07", 7)]
+    ("one", "other"), [(1, 1), (7, "7"), (2**53, 2**53 + 1), ("1.5", 1), ("07", 7)]
 )
 def test_ids_that_some_server_takes_for_one_are_not_in_use_together(
     wired: Wired, one: Any, other: Any
@@ -379,7 +381,7 @@ DEEP = b'{"jsonrpc":"2.0","id":"big","result":' + b"[" * 5000 + b"]" * 5000 + b"
 
 @pytest.mark.parametrize(
     "line",
-    [TooLong(DEEP[:100]), DEEP, b"[" + DEEP + b"]", DEEP.replace(b"[[", b'["\\ud800",[', 1)],
+    [TooLong.of(DEEP), DEEP, b"[" + DEEP + b"]", DEEP.replace(b"[[", b'["\\ud800",[', 1)],
     ids=["too large", "too deep", "too deep in a batch", "too deep to be mended"],
 )
 def test_an_answer_too_much_to_look_at_becomes_an_error(
@@ -389,6 +391,83 @@ def test_an_answer_too_much_to_look_at_becomes_an_error(
     wired.relay.from_server(line)
     assert wired.client.next()["id"] == "big"
     assert outcomes(wired.house) == ["lost"]
+
+
+ANSWER = b'{"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{"mean":NaN}}}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ANSWER,
+        ANSWER.replace(b"NaN", b"-Infinity"),
+        ANSWER.replace(b"NaN", b"1,}"),
+        ANSWER.replace(b"NaN", b"0x10"),
+        b'{"result":{"a":NaN},"jsonrpc":"2.0","id":1}',
+        b"[" + ANSWER + b"]",
+        b"\xef\xbb\xbf" + ANSWER,
+        b'{"jsonrpc":"2.0","id":1,"result":{"content":[]}',
+        b'{"jsonrpc":"2.0","id":1,"result":{},"id":2}',
+        b'{"jsonrpc":"2.0","id":2,"result":{},"\\u0069d":1}',
+        b'{"jsonrpc":"2.0","id":1}',
+        b'{"jsonrpc":"2.0","id":1,"result":{}}{"jsonrpc":"2.0","id":2,"result":{}}',
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_an_error_at_once(wired: Wired, line: bytes) -> None:
+    wired.call("echo")
+    wired.relay.from_server(line)
+    reply = wired.client.next()
+    assert (reply["id"], reply["error"]["code"]) == (1, -32000)
+    assert "may have been done" in reply["error"]["message"]
+    assert outcomes(wired.house) == ["lost"]
+    assert wired.house.said
+
+
+def test_an_answer_of_two_ids_is_none_to_either(wired: Wired) -> None:
+    wired.call("echo", request_id=1)
+    wired.call("echo", request_id="b")
+    wired.relay.from_server(b'{"id":1,"result":{"a":{"id":9}},"id":"b"}')
+    assert {wired.client.next()["id"], wired.client.next()["id"]} == {1, "b"}
+    assert all("error" in json.loads(line) for line in wired.client.lines)
+
+
+def test_the_ids_of_records_in_an_answer_are_none_of_its_own(wired: Wired) -> None:
+    wired.call("echo")
+    line = b'{"result":{"content":[{"id":7}],"rows":[{"id":8},{"id":9}]},"jsonrpc":"2.0","id":1}'
+    wired.relay.from_server(line)
+    assert wired.client.lines == [line]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'got {"jsonrpc":"2.0","id":1,"result":NaN}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"x":NaN}}',
+        b"{'id': 1, 'result': {}}",
+        b'{"result":{"id":1,"x":NaN}}',
+    ],
+)
+def test_a_line_of_a_log_answers_nobody(wired: Wired, line: bytes) -> None:
+    wired.call("echo")
+    wired.relay.from_server(line)
+    assert wired.client.lines == []
+    assert wired.answer(1, result=OK) in wired.client.lines
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (b'\xef\xbb\xbf{"jsonrpc":"2.0","id":1,"result":{"text":"x"}}', "x"),
+        (b'{"jsonrpc":"2.0","id":1,"result":{"text":"caf\xe9 \xa3"}}', "caf\ufffd \ufffd"),
+    ],
+)
+def test_an_answer_whose_bytes_are_odd_reaches_the_client_mended(
+    wired: Wired, line: bytes, text: str
+) -> None:
+    wired.call("echo")
+    wired.relay.from_server(line)
+    assert wired.client.next()["result"] == {"text": text}
+    assert outcomes(wired.house) == ["ok"]
 
 
 def test_a_stopped_relay_takes_no_more_requests(wired: Wired) -> None:

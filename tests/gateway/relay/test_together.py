@@ -56,9 +56,9 @@ def test_each_goes_its_own_way_in_its_order(wired: Wired, house: House) -> None:
 
 
 def test_an_id_counts_once_among_them(wired: Wired) -> None:
-    wired.relay.from_client(call(1), call(1.0), call("1"), call("one"))
+    wired.relay.from_client(call(1), call(1), call("1"), call("one"))
     assert ids(wired.server.lines) == [1, "one"]
-    assert ids(wired.client.lines) == [1.0, "1"]
+    assert ids(wired.client.lines) == [1, "1"]
 
 
 def test_a_quota_counts_every_one_of_them(wired: Wired, house: House) -> None:
