@@ -21,7 +21,7 @@ def run_export(to: Path | None, since: str, until: str) -> None:
     """Write the events of that time to a file, which is whole or not there, or to stdout."""
     since_us, until_us = _moment("--since", since), _moment("--until", until)
     with reach.ledger() as ledger:
-        lines = ledger.exported(since_us=since_us, until_us=until_us)
+        lines = ledger.framed(since_us=since_us, until_us=until_us)
         if to is None:
             for line in lines:
                 sys.stdout.buffer.write(line)
@@ -33,7 +33,7 @@ def run_export(to: Path | None, since: str, until: str) -> None:
             for line in lines:
                 file.write(line)
                 written += 1
-    output.note(f"{written:,} events are in {to}.")
+    output.note(f"{written - 2:,} events are in {to}.")
 
 
 def verify_export(file: Path, anchors: Path | None) -> Verification:

@@ -19,12 +19,14 @@ from pktui.errors import LedgerError
 from pktui.settings import PRIVATE_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pktui.ledger.database import Database
     from pktui.settings import AuditSettings
 
 _TAIL: Final = 4096
+_WRITTEN: Final = """INSERT INTO anchored VALUES (?, 1, ?)
+    ON CONFLICT (file) DO UPDATE SET lines = lines + 1, seq = max(seq, excluded.seq)"""
 
 
 class Anchor(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -94,7 +96,24 @@ class Anchors:
             _append(self.file, head)
         except OSError as error:
             raise _unusable(self.file, error) from error
+        with self._database.transaction():
+            self._database.run(_WRITTEN, (str(self.file), head.seq))
         return head
+
+    def missing(self, found: Sequence[Anchor]) -> str:
+        """Return which anchors should be in the file and are not; empty: none."""
+        if self.file is None:
+            return ""
+        row = self._database.row(
+            "SELECT lines, seq FROM anchored WHERE file = ?", (str(self.file),)
+        )
+        lines, last = row or (0, 0)
+        if not found and (lines or self.head().seq >= self._rows):
+            return f"the file of anchors {self.file} was emptied"
+        if len(found) < lines or max((anchor.seq for anchor in found), default=0) < last:
+            had = f"{lines:,} anchors were written to {self.file}, the last of row {last}"
+            return f"{had}, and {len(found):,} are left"
+        return ""
 
 
 def read_anchors(file: Path) -> tuple[Anchor, ...]:

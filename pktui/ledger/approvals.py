@@ -18,6 +18,7 @@ import msgspec
 
 from pktui.errors import ApprovalError, LedgerUnavailable
 from pktui.ledger.canonical import args_hash, json_text
+from pktui.ledger.decided import row_detail
 from pktui.ledger.records import Approval, ApprovalStatus, Caller, NewApproval
 from pktui.ledger.speakable import Below, speakable_id
 
@@ -238,7 +239,7 @@ class Approvals:
             self._database.run(
                 "INSERT OR REPLACE INTO switches VALUES ('stopped', ?, ?)", (by, now)
             )
-            self._events.append("note", detail={"stopped": True, "by": by})
+            self._note_stop({"stopped": True, "by": by})
             for row in self._database.rows(f"{_SELECT} WHERE status = 'allowed' ORDER BY n"):
                 self._move(row[0], "allowed", "withdrawn")
             return tuple(
@@ -261,7 +262,7 @@ class Approvals:
         with self._database.transaction():
             released = self._database.run("DELETE FROM switches WHERE name = 'stopped'") > 0
             if released:
-                self._events.append("note", detail={"stopped": False, "by": by})
+                self._note_stop({"stopped": False, "by": by})
         return released
 
     def stopped(self) -> bool:
@@ -272,6 +273,10 @@ class Approvals:
         """Return who stopped everything and when, or None."""
         row = self._database.row("SELECT by_whom, at_us FROM switches WHERE name = 'stopped'")
         return Stop(*row) if row else None
+
+    def _note_stop(self, detail: dict[str, object]) -> None:
+        row = row_detail(self._database, "switches", "stopped")
+        self._events.append("note", detail=detail | row)
 
     def _move(self, approval_id: str, old: ApprovalStatus, new: ApprovalStatus) -> bool:
         with self._database.transaction():
@@ -328,9 +333,10 @@ class Approvals:
             raise ApprovalError(f"approval {approval_id} was {approval.status}", _LIST)
 
     def _record(self, approval: Approval, status: ApprovalStatus) -> None:
-        detail = {"approval": approval.id, "status": status}
+        detail: dict[str, object] = {"approval": approval.id, "status": status}
         if status in ("allowed", "denied"):
             detail |= {"by": approval.decided_by, "words": approval.words}
+        detail |= row_detail(self._database, "approvals", approval.id)
         self._events.append(
             "approval",
             caller=approval.caller,

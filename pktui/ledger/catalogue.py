@@ -8,6 +8,8 @@ What is kept is bounded: a server's tools by number, a definition by size.
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ import msgspec
 
 from pktui.errors import LedgerError
 from pktui.ledger.canonical import canonical_json, json_text
+from pktui.ledger.decided import row_detail
 from pktui.ledger.records import Flag, ToolSeen
 from pktui.text import storable
 
@@ -33,6 +36,8 @@ MOST_TOOLS = 10_000
 """Tools that are kept of a server; what a server lists beyond is not on record."""
 MOST_TEXT = 256 * 1024
 """Characters of a definition that are kept; the hash of a longer one counts all the same."""
+
+_NOT_KEPT = re.compile(r"[0-9]+ characters, not kept")
 
 _read_flags = msgspec.json.Decoder(tuple[Flag, ...]).decode
 
@@ -164,7 +169,8 @@ class Catalogue:
                 server=server,
                 tool=tool,
                 effect="accepted",
-                detail={"by": by, "old": current.pinned_hash, "new": current.hash},
+                detail={"by": by, "old": current.pinned_hash, "new": current.hash}
+                | row_detail(self._database, "tools", server, tool),
             )
             accepted = self.tool(server, tool)
             assert accepted is not None
@@ -230,8 +236,10 @@ class Catalogue:
                 *(old.server, old.name),
             ),
         )
-        if old.hash != one.hash:
+        if old.hash != one.hash or old.flags != flags:
             effect = "changed" if one.hash != old.pinned_hash else "restored"
+            if old.hash == one.hash:
+                effect = "flagged"
             self._note(old.server, old.name, effect, one.hash, flags)
 
     def _note(
@@ -240,6 +248,7 @@ class Catalogue:
         detail: dict[str, object] = {"hash": digest}
         if flags:
             detail["flags"] = sorted({flag.kind for flag in flags})
+        detail |= row_detail(self._database, "tools", server, tool)
         self._events.append("pin", server=server, tool=tool, effect=effect, detail=detail)
 
 
@@ -260,6 +269,20 @@ def _seen(found: Mapping[bytes, Mapping[str, object]]) -> _Seen:
         text = json_text({"name": several[0]["name"], "…": f"{len(text)} characters, not kept"})
     whole = next(iter(found)) if len(found) == 1 else b"[" + b",".join(found) + b"]"
     return _Seen(several, text, hashlib.sha256(whole).hexdigest())
+
+
+def is_hash_of(digest: str, text: str) -> bool:
+    """Tell whether a kept definition is the one that the hash is of.
+
+    One that was too long to keep cannot be told from another, so it counts as it.
+    """
+    try:
+        value = json.loads(text)
+        if isinstance(value, dict) and _NOT_KEPT.fullmatch(str(value.get("…", ""))):
+            return True
+        return hashlib.sha256(canonical_json(value)).hexdigest() == digest
+    except (ValueError, RecursionError):
+        return False
 
 
 def _flags_text(flags: tuple[Flag, ...]) -> str:

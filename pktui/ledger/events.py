@@ -243,8 +243,9 @@ class Events:
         from pktui.ledger.anchors import Anchors
         from pktui.ledger.verifying import verify
 
-        anchors = Anchors(self._database, self._audit, self._clock).read()
-        return verify(self._database, anchors, progress)
+        anchors = Anchors(self._database, self._audit, self._clock)
+        found = anchors.read()
+        return verify(self._database, found, progress, anchors.missing(found))
 
     def _decision_of(self, call_id: str) -> int:
         row = self._database.row(

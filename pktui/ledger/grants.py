@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pktui.errors import GrantError
+from pktui.ledger.decided import row_detail
 from pktui.ledger.records import Caller, Grant
 from pktui.settings import check_server_name
 
@@ -161,7 +162,8 @@ class Grants:
                 "policy": grant.policy,
                 "expires_us": grant.expires_us,
                 "by": by,
-            },
+            }
+            | row_detail(self._database, "grants", digest),
         )
 
 

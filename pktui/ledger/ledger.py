@@ -192,6 +192,12 @@ class Ledger:
             self.standing,
         ).settle()
 
+    def framed(self, *, since_us: int = 0, until_us: int = 0) -> Iterator[bytes]:
+        """Give what `exported` does, between lines that say which rows there are."""
+        from pktui.ledger.export import framed
+
+        return framed(self._database, self.events, since_us=since_us, until_us=until_us)
+
     def exported(self, *, since_us: int = 0, until_us: int = 0) -> Iterator[bytes]:
         """Give the events of a time as lines that anyone can verify; see `pktui.ledger.export`."""
         from pktui.ledger.export import exported

@@ -14,6 +14,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from pktui.errors import PinError
+from pktui.ledger.decided import row_detail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +97,7 @@ class Pin:
                 "INSERT OR REPLACE INTO pin VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0)",
                 (salt, digest, COST, _BLOCK, _LANES, self._clock()),
             )
-            self._events.append("note", detail={"pin": "set", "by": by})
+            self._note("set", by)
 
     def clear(self, old: str, *, by: str) -> bool:
         """Take the PIN away; False where there is none. Raises `PinError` where `old` is not it."""
@@ -105,8 +106,12 @@ class Pin:
         self.check(old, by=by)
         with self._database.transaction():
             self._database.run("DELETE FROM pin")
-            self._events.append("note", detail={"pin": "cleared", "by": by})
+            self._note("cleared", by)
         return True
+
+    def _note(self, what: str, by: str) -> None:
+        detail = {"pin": what, "by": by} | row_detail(self._database, "pin", 1)
+        self._events.append("note", detail=detail)
 
     def _begin_try(self) -> tuple[bytes, bytes, int, int, int, int]:
         """Count a try and return what it is to be compared with; raises where it must wait."""

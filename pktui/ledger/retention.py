@@ -1,10 +1,11 @@
 """Pruning the log by age and size, in small pieces, so that the chain stays verifiable.
 
-A prune is announced by an event of its own that names the last row to go and its hash. Then the
-rows go, oldest first and a few at a time, and with each piece the chain's base moves to the last
-row that went. Before they go they are checked: a log that was tampered with is not pruned, so that
-the evidence stays. Counters, pins, grants and open approvals are not touched; approvals that were
-answered go with the rows of their time.
+A prune is announced by an event of its own that names the last row to go and its hash, and that
+carries on what the log says of the rows that decide and are older. Then the rows go, oldest first
+and a few at a time, and with each piece the chain's base moves to the last row that went. Before
+they go they are checked: a log that was tampered with is not pruned, so that the evidence stays.
+Counters, pins, grants and open approvals are not touched; approvals that were answered go with the
+rows of their time.
 
 The space of what went is used again by new rows. `compact` gives it back to the disk; SQLite's
 own way of doing so at once (auto_vacuum) makes every call 8 % dearer.
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from pktui.errors import LedgerError
+from pktui.ledger.crosscheck import Recorded, read_recorded
 from pktui.ledger.verifying import ROWS, row_fault
 
 if TYPE_CHECKING:
@@ -96,10 +98,16 @@ class Retention:
         """Put on record what is due to go and return it; `step` removes it."""
         if self.due(slack_us=slack_us) is None:
             return None
+        base, head = self._base()[0], self._events.last_seq()
+        recorded = Recorded(base)
+        read_recorded(self._database, base, head, recorded)
         with self._database.transaction():
             prune = self.due(slack_us=slack_us)
             if prune is not None:
-                self._events.append("prune", detail=msgspec.structs.asdict(prune) | {"by": by})
+                read_recorded(self._database, head, self._events.last_seq(), recorded)
+                carried = msgspec.to_builtins(recorded.carried(prune.base_seq))
+                detail = msgspec.structs.asdict(prune) | {"by": by} | carried
+                self._events.append("prune", detail=detail)
         return prune
 
     def step(self) -> bool:

@@ -197,12 +197,21 @@ _GRANTS = (
 # The schema of the pktui that wrote a row: what the guard below asks for. In no hash.
 _WRITERS = ("ALTER TABLE events ADD COLUMN schema INTEGER NOT NULL DEFAULT 0",)
 
+_ANCHORED = (
+    """CREATE TABLE anchored (
+        file TEXT PRIMARY KEY,
+        lines INTEGER NOT NULL,
+        seq INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _REQUESTS_AND_FLAGS,
     _STANDING_AND_PIN,
     _GRANTS,
     _WRITERS,
+    _ANCHORED,
 )
 VERSION = len(MIGRATIONS)
 """The schema this pktui writes, kept in the file as `user_version`."""

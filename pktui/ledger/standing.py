@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from pktui.errors import ApprovalError, LedgerUnavailable
+from pktui.ledger.decided import row_detail
 from pktui.ledger.records import Caller
 from pktui.ledger.speakable import Below, speakable_id
 
@@ -245,6 +246,7 @@ class Standing:
         detail |= {"exact": bool(one.args_hash), "connection": bool(one.session)}
         if by:
             detail["by"] = by
+        detail |= row_detail(self._database, "standing", one.id)
         self._events.append(
             "approval",
             caller=Caller(one.agent, one.grant, one.session, one.project),

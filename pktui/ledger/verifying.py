@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from pktui.errors import LedgerUnavailable
-from pktui.ledger.crosscheck import Recorded, read_kept
+from pktui.ledger.crosscheck import Recorded, Standing, read_standing
 from pktui.ledger.events import COLUMNS, call_keys, row_hash
 from pktui.ledger.records import Verification
 from pktui.ledger.schema import migration_from
@@ -47,16 +47,19 @@ def verify(
     database: Database,
     anchors: Sequence[Anchor] = (),
     progress: Callable[[int, int], None] | None = None,
+    beside: str = "",
 ) -> Verification:
     """Check the log as it stood when called; rows written meanwhile are left for the next time.
 
-    `progress` is called with the rows done and the rows in all, every few thousand. Raises
+    `beside` is what is wrong beside the log, said where nothing is wrong with it. `progress` is
+    called with the rows done and the rows in all, every few thousand. Raises
     `LedgerUnavailable` where the file cannot be used at all.
     """
     walk = _Walk(database, anchors)
     problem, at = "", 0
     try:
         walk.run(progress)
+        problem = beside
     except _Fault as fault:
         problem, at = fault.problem, fault.seq
     return Verification(
@@ -100,12 +103,13 @@ class _Walk:
 
     def run(self, progress: Callable[[int, int], None] | None) -> None:
         with self._database.snapshot():
-            kept = read_kept(self._database)
+            standing = read_standing(self._database)
             state = self._database.row(_STATE)
         if state is None:
             raise _Fault(0, "the record of the chain's head was removed")
         base, base_hash, head, head_hash, oldest, newest = state
         self._begin(base, base_hash)
+        self._recorded = Recorded(base)
         if oldest is not None and oldest <= base:
             raise _Fault(oldest, f"row {oldest} was added from outside, before the chain's first")
         while self.seq < head:
@@ -116,7 +120,7 @@ class _Walk:
             raise _Fault(head, f"row {head} is not the one that was written last")
         if (newest or 0) > head:
             raise _Fault(head + 1, f"row {newest} was added from outside")
-        self._check_around(head, kept)
+        self._check_around(head, standing)
 
     def _begin(self, base: int, base_hash: bytes) -> None:
         self.base = self.seq = base
@@ -174,7 +178,7 @@ class _Walk:
         self._begin(*state)
         return True
 
-    def _check_around(self, head: int, kept: Sequence[Row]) -> None:
+    def _check_around(self, head: int, standing: Standing) -> None:
         beyond = [anchor for seq in self._anchors if seq > head for anchor in self._anchors[seq]]
         if beyond:
             last = max(beyond, key=lambda anchor: anchor.seq)
@@ -185,7 +189,7 @@ class _Walk:
             )
         problem = (
             self._recorded.unannounced(self.base, self._base_hash)
-            or self._recorded.differs(kept, whole=self.base == 0)
+            or self._recorded.differs(standing, whole=self.base == 0)
             or _guards_fault(self._database)
         )
         if problem:

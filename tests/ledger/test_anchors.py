@@ -200,6 +200,45 @@ def test_anchors_that_cannot_be_read_are_no_proof(
     assert caught.value.cure
 
 
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (0, "was emptied"),
+        (1, "3 anchors were written to"),
+        (2, ", the last of row 15, and 2 are left"),
+    ],
+)
+def test_anchors_that_were_taken_away_are_missed(
+    ledger: Ledger, anchors: Path, left: int, words: str
+) -> None:
+    for _ in range(3):
+        fill(ledger, 5)
+        ledger.anchors.write()
+    anchors.write_text("".join(anchors.read_text().splitlines(keepends=True)[:left]))
+    verification = ledger.events.verify()
+    assert not verification.ok
+    assert words in verification.problem
+    assert verification.rows == 15
+
+
+def test_an_old_anchor_in_a_new_ones_place_is_missed(ledger: Ledger, anchors: Path) -> None:
+    for _ in range(3):
+        fill(ledger, 5)
+        ledger.anchors.write()
+    anchors.write_text(anchors.read_text().splitlines(keepends=True)[0] * 3)
+    assert "the last of row 15, and 3 are left" in ledger.events.verify().problem
+
+
+def test_a_file_of_anchors_that_is_empty_is_named_once_one_was_due(
+    ledger: Ledger, anchors: Path
+) -> None:
+    anchors.touch()
+    fill(ledger, 4)
+    assert ledger.events.verify().ok
+    fill(ledger, 1)
+    assert "was emptied" in ledger.events.verify().problem
+
+
 def test_a_line_torn_by_a_crash_does_not_spoil_the_next(ledger: Ledger, anchors: Path) -> None:
     anchors.write_text('{"at_us":1,"se')
     fill(ledger, 1)

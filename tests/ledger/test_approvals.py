@@ -90,7 +90,10 @@ def test_a_denied_call_never_runs_and_carries_the_words(ledger: Ledger, waiting:
     assert (denied.status, denied.words) == ("denied", "Use the staging shop.")
     assert not ledger.approvals.spend(waiting.id)
     event = ledger.events.newest(1)[0]
-    assert json.loads(event.detail) == {
+    detail = json.loads(event.detail)
+    table, key, row = detail.pop("row")
+    assert (table, key, row["status"]) == ("approvals", [denied.id], "denied")
+    assert detail == {
         "approval": waiting.id,
         "status": "denied",
         "by": "ada",

@@ -194,3 +194,50 @@ def test_an_export_is_compared_with_anchors(ledger: Ledger) -> None:
     assert verify_lines(lines(ledger), [right]).anchors == 1
     wrong = verify_lines(lines(ledger), [Anchor(1, 4, "00" * 32, 7)])
     assert wrong.problem == "row 4 is not the one that line 7 anchors"
+
+
+def whole(ledger: Ledger) -> list[bytes]:
+    return list(ledger.framed())
+
+
+@pytest.mark.parametrize("gone", range(1, 12))
+def test_an_end_that_was_cut_off_is_named(ledger: Ledger, gone: int) -> None:
+    fill(ledger)
+    found = verify_lines(whole(ledger)[:-gone])
+    assert not found.ok
+    assert found.problem == "its end is missing: it was written up to row 10"
+    assert found.rows == 11 - gone
+
+
+@pytest.mark.parametrize("gone", range(1, 11))
+def test_a_beginning_that_was_cut_off_is_named(ledger: Ledger, gone: int) -> None:
+    fill(ledger)
+    found = verify_lines(whole(ledger)[gone:])
+    assert not found.ok
+    assert "its beginning is missing: it was written from row 1" in found.problem
+
+
+def test_a_row_cut_off_inside_either_end_is_named(ledger: Ledger) -> None:
+    fill(ledger)
+    begin, *rows, end = whole(ledger)
+    assert verify_lines([begin, *rows[1:], end]).problem.startswith("its beginning is missing")
+    assert verify_lines([begin, *rows[:-1], end]).problem.startswith("its end is missing")
+    assert verify_lines([begin, *rows[:4], *rows[5:], end]).problem.startswith("row 6 follows")
+    assert verify_lines([begin, *rows[:4], b'{"export":5}\n']).problem == "line 6 is no event"
+
+
+def test_exports_that_follow_each_other_verify_as_one(ledger: Ledger, clock: Clock) -> None:
+    fill(ledger)
+    clock.forward(60)
+    first = list(ledger.framed(until_us=clock()))
+    fill(ledger)
+    second = list(ledger.framed(since_us=clock()))
+    found = verify_lines([*first, *second])
+    assert (found.ok, found.rows, found.head_seq) == (True, 20, 20)
+    assert not verify_lines([*first[:-1], *second]).ok
+    assert verify_lines(second).ok
+
+
+def test_an_export_without_its_ends_verifies_as_ever(ledger: Ledger) -> None:
+    fill(ledger)
+    assert verify_lines(whole(ledger)[1:-1]).ok

@@ -12,6 +12,7 @@ import pytest
 
 from pktui.errors import LedgerError
 from pktui.ledger import Ledger, NewApproval, args_hash
+from pktui.ledger.standing import Wider
 from pktui.settings import AuditSettings
 from tests.ledger.conftest import CLAUDE, MINUTE, Clock, Limit
 
@@ -84,6 +85,8 @@ def test_a_prune_is_on_record_with_what_went(keeping: Callable[..., Ledger], clo
         "rows": 10,
         "why": "age",
         "by": "ada",
+        "carried": [],
+        "complete": True,
     }
 
 
@@ -310,3 +313,60 @@ def test_what_went_leaves_space_that_is_given_back(
     assert ledger.retention.space().free == 0
     assert ledger.events.verify().ok
     fill(ledger, 1)
+
+
+def deciding(ledger: Ledger, clock: Clock) -> None:
+    """Make one row of each kind that decides and is to outlive its events."""
+    ledger.catalogue.saw("memory", [{"name": "store"}])
+    ledger.pin.set("1234", by="ada")
+    ledger.grants.create("ci", ["memory"])
+    arguments = {"a": 1}
+    for wider in (True, False):
+        one = ledger.approvals.open(
+            NewApproval(
+                caller=CLAUDE,
+                server="memory",
+                tool="store",
+                arguments=arguments,
+                args_hash=args_hash(arguments),
+                expires_us=clock() + 90 * DAY * 1_000_000,
+            )
+        )
+        if wider:
+            digest = one.args_hash
+            for_us = 7 * DAY * 1_000_000
+            ledger.standing.allow(
+                one.id, Wider(for_us=for_us), by="ada", args_hash=digest, pin="1234"
+            )
+    ledger._database.run("INSERT INTO switches VALUES ('stopped', 'ada', 5)")
+    ledger.approvals.stop(by="ada")
+    ledger.approvals.release(by="ada", pin="1234")
+
+
+EDITS = (
+    "UPDATE grants SET servers = '[\"*\"]'",
+    "UPDATE standing SET identity = 'mallory@/'",
+    "UPDATE tools SET pinned_hash = 'x'",
+    "UPDATE pin SET hash = zeroblob(32)",
+    "DELETE FROM pin",
+    "DELETE FROM grants",
+    "INSERT INTO switches VALUES ('stopped', 'eve', 5)",
+)
+
+
+@pytest.mark.parametrize("statement", EDITS)
+def test_what_decides_is_still_vouched_for_when_its_events_are_gone(
+    keeping: Callable[..., Ledger], clock: Clock, file: Path, statement: str
+) -> None:
+    ledger = keeping(keep_days=1)
+    deciding(ledger, clock)
+    for _ in range(3):
+        clock.forward(2 * DAY)
+        fill(ledger, 10)
+        prune(ledger)
+        verification = ledger.events.verify()
+        assert verification.ok, verification.problem
+    assert not [event for event in ledger.events.tail() if event.kind in ("grant", "pin")]
+    with closing(sqlite3.connect(file, isolation_level=None)) as raw:
+        raw.execute(statement)
+    assert not ledger.events.verify().ok

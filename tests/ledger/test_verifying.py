@@ -285,6 +285,11 @@ def raw(file: Path) -> Iterator[sqlite3.Connection]:
             """UPDATE approvals SET arguments = '{"title":"Shop","amount":6}'""",
             "its arguments are not those that were asked about",
         ),
+        ("UPDATE approvals SET identity = 'mallory@/'", "its identity is 'mallory@/'"),
+        ("UPDATE approvals SET definition_hash = 'x'", "its definition's hash is 'x'"),
+        ("UPDATE approvals SET once = 1 - once", "its once is 1, and 0 in the log"),
+        ("UPDATE approvals SET expires_us = expires_us * 2", "its scope is"),
+        ("UPDATE approvals SET masked = '{}'", "its masked are not those on record"),
         ("DELETE FROM approvals", "was removed"),
         ("UPDATE approvals SET id = 'other-10'", "approval other-10 is not in the log"),
     ],
@@ -327,6 +332,10 @@ def test_every_way_an_approval_goes_agrees_with_the_log(
     ("statement", "words"),
     [
         ("UPDATE standing SET expires_us = expires_us * 2", "its scope is"),
+        ("UPDATE standing SET identity = 'mallory@/'", "its identity is 'mallory@/'"),
+        ("UPDATE standing SET definition_hash = 'x'", "its definition's hash is 'x'"),
+        ("UPDATE standing SET args_hash = 'x'", "its arguments' hash is 'x'"),
+        ("UPDATE standing SET made_by = 'eve'", "its maker is 'eve', and 'ada' in the log"),
         ("UPDATE standing SET tool = 'delete'", "its tool is 'delete', and 'store' in the log"),
         ("UPDATE standing SET session = ''", "its session is ''"),
         ("UPDATE standing SET ended = 'revoked'", "its state is 'revoked'"),
@@ -352,6 +361,7 @@ def test_a_standing_approval_that_was_widened_is_named(
         ("""UPDATE grants SET servers = '["*"]' WHERE name = 'ci'""", "grant ci: its scope is"),
         ("UPDATE grants SET expires_us = 5 WHERE name = 'ci'", "grant ci: its scope is"),
         ("UPDATE grants SET policy = ''", "grant ci: its scope is"),
+        ("UPDATE grants SET key = zeroblob(8) WHERE name = 'ci'", "grant ci: its key is"),
         ("UPDATE grants SET digest = zeroblob(32) WHERE name = 'ci'", "grant ci is not in the log"),
         ("UPDATE grants SET revoked_us = 0", "grant old: its state is 'created', and 'revoked'"),
         ("DELETE FROM grants WHERE name = 'ci'", "grant ci was removed"),
@@ -372,4 +382,75 @@ def test_a_grant_that_was_not_made_here_is_named(
 def test_a_detail_nobody_can_read_does_not_stop_the_way(ledger: Ledger) -> None:
     ledger.events.append("grant", detail={"servers": 5})
     ledger.events.append("approval", detail={"status": {"a": 1}})
+    assert found(ledger) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE pin SET hash = zeroblob(32)", "the PIN: its hash are not those on record"),
+        ("UPDATE pin SET salt = zeroblob(16)", "the PIN: its salt are not those on record"),
+        ("UPDATE pin SET n = 2", "the PIN: its n is 2"),
+        ("DELETE FROM pin", "PIN 1 was removed"),
+    ],
+)
+def test_a_pin_that_was_not_set_here_is_named(
+    ledger: Ledger, raw: sqlite3.Connection, statement: str, words: str
+) -> None:
+    ledger.pin.set("1234", by="ada")
+    assert found(ledger) == (0, "")
+    raw.execute(statement)
+    assert found(ledger)[1].startswith(words)
+
+
+def test_a_pin_that_was_put_there_or_brought_back_is_named(
+    ledger: Ledger, raw: sqlite3.Connection
+) -> None:
+    raw.execute("INSERT INTO pin VALUES (1, x'00', x'00', 2, 8, 1, 5, 0, 0)")
+    assert found(ledger) == (0, "the PIN is not in the log")
+    raw.execute("DELETE FROM pin")
+    ledger.pin.set("1234", by="ada")
+    (row,) = raw.execute("SELECT * FROM pin").fetchall()
+    ledger.pin.clear("1234", by="ada")
+    assert found(ledger) == (0, "")
+    raw.execute(f"INSERT INTO pin VALUES ({', '.join('?' * len(row))})", row)
+    assert found(ledger) == (0, "the PIN is not in the log")
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE tools SET pinned_hash = hash", "pinned tool s.get: its pinned hash is"),
+        ("UPDATE tools SET hash = pinned_hash WHERE name = 'get'", "pinned tool s.get: its hash"),
+        (
+            "UPDATE tools SET definition = pinned_definition WHERE name = 'get'",
+            "pinned tool s.get: its definition is not the one its hash is of",
+        ),
+        (
+            "UPDATE tools SET pinned_definition = '{}' WHERE name = 'get'",
+            "pinned tool s.get: the definition it is pinned at is another one",
+        ),
+        ("UPDATE tools SET is_new = 0", "pinned tool s.pay: its state is 0"),
+        ("UPDATE tools SET flags = '[1]'", "pinned tool s.get: its flags are not those on record"),
+        ("DELETE FROM tools WHERE name = 'pay'", "pinned tool s.pay was removed"),
+        ("UPDATE tools SET name = 'x' WHERE name = 'pay'", "pinned tool s.x is not in the log"),
+    ],
+)
+def test_a_pin_of_a_tool_that_was_moved_is_named(
+    ledger: Ledger, raw: sqlite3.Connection, statement: str, words: str
+) -> None:
+    ledger.catalogue.saw("s", [{"name": "get"}, {"name": "old", "n": 1.5, "\u00e4": [2**70]}])
+    ledger.catalogue.saw("s", [{"name": "get", "description": "Gets more."}, {"name": "pay"}])
+    ledger.catalogue.saw("s", [{"name": "long", "text": "x" * 300_000}, {"name": "long"}])
+    assert found(ledger) == (0, "")
+    raw.execute(statement)
+    assert found(ledger)[1].startswith(words)
+
+
+def test_a_tool_that_changed_and_was_accepted_agrees_with_the_log(ledger: Ledger) -> None:
+    ledger.catalogue.saw("s", [{"name": "get"}])
+    for description in ("a", "b", None):
+        ledger.catalogue.saw("s", [{"name": "get", "description": description}])
+        assert found(ledger) == (0, "")
+    ledger.catalogue.accept("s", "get", by="ada")
     assert found(ledger) == (0, "")

@@ -1,0 +1,198 @@
+"""What decides besides the log: for each table, which of its columns the log vouches for.
+
+Every change of such a row has an event in the same transaction whose detail holds the row as it
+stands then (`row_detail`). `audit verify` compares the two. A column is either compared, plain or
+by its SHA-256, or free for a reason that is given here: a test holds this page against the schema,
+so that a new column is not forgotten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pktui.ledger.database import Database
+
+Key = tuple[str, ...]
+Facts = dict[str, str | int]
+"""Columns by name; blobs and digests in hex."""
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """A table whose rows decide. `what` is what a person calls a row, `name` the column they know.
+
+    `open`: the column and its values with which a row still decides, so that it may not be missing;
+    None: every row does. `since`: the column that says when a row was made.
+    """
+
+    table: str
+    what: str
+    key: tuple[str, ...]
+    name: str
+    since: str
+    open: tuple[str, tuple[str | int, ...]] | None
+    plain: tuple[str, ...]
+    digested: tuple[str, ...] = ()
+    """Compared by their SHA-256: they are long, or a secret."""
+    free: Mapping[str, str] = {}
+    """Columns that no event vouches for, each with the reason."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All that is compared, the key first."""
+        return (*self.key, *self.plain, *self.digested)
+
+    def decides(self, facts: Facts) -> bool:
+        """Tell whether a row that stands so still decides."""
+        return self.open is None or facts.get(self.open[0]) in self.open[1]
+
+
+_CALLER: Final = ("identity", "agent", "grant_name", "session", "project")
+_ORDER: Final = {"n": "the order rows were made in"}
+
+DECIDED: Final = (
+    Decided(
+        table="approvals",
+        what="approval",
+        key=("id",),
+        name="id",
+        since="created_us",
+        open=("status", ("pending", "allowed")),
+        plain=(
+            *("status", "created_us", "expires_us", "server", "tool", "args_hash"),
+            *("definition_hash", "rule", "once", *_CALLER, "call_id"),
+            *("decided_by", "decided_us", "words"),
+        ),
+        digested=("arguments", "masked", "reason"),
+        free=_ORDER,
+    ),
+    Decided(
+        table="standing",
+        what="standing approval",
+        key=("id",),
+        name="id",
+        since="created_us",
+        open=("ended", ("",)),
+        plain=(
+            *("created_us", "expires_us", "server", "tool", "args_hash", "definition_hash"),
+            *(*_CALLER, "approval_id", "made_by", "ended", "ended_by", "ended_us"),
+        ),
+        digested=("arguments",),
+        free=_ORDER
+        | dict.fromkeys(("uses", "used_us"), "counts the calls it let through; each has an event"),
+    ),
+    Decided(
+        table="grants",
+        what="grant",
+        key=("digest",),
+        name="name",
+        since="created_us",
+        open=("revoked_us", (0,)),
+        plain=("key", "name", "servers", "policy", "created_us", "expires_us", "revoked_us"),
+        free=_ORDER,
+    ),
+    Decided(
+        table="tools",
+        what="pinned tool",
+        key=("server", "name"),
+        name="name",
+        since="first_seen_us",
+        open=None,
+        plain=("hash", "pinned_hash", "is_new"),
+        digested=("flags",),
+        free={
+            "definition": "is compared with `hash`",
+            "pinned_definition": "is compared with `pinned_hash`",
+            "position": "the order of the server's list",
+            "first_seen_us": "is shown",
+            "last_seen_us": "is shown",
+        },
+    ),
+    Decided(
+        table="pin",
+        what="PIN",
+        key=("one",),
+        name="one",
+        since="set_us",
+        open=None,
+        plain=("n", "r", "p", "set_us"),
+        digested=("salt", "hash"),
+        free=dict.fromkeys(
+            ("tries", "locked_until_us"), "counts tries; each wrong one is an event"
+        ),
+    ),
+    Decided(
+        table="switches",
+        what="stop",
+        key=("name",),
+        name="name",
+        since="at_us",
+        open=None,
+        plain=("by_whom", "at_us"),
+    ),
+)
+"""The tables that decide."""
+
+NOT_DECIDED: Final = {
+    "events": "the log itself: each row is bound by its hash",
+    "chain": "where the log begins and ends: compared with its rows",
+    "charges": "what is used of limits; decisions are in the log, sums are not",
+    "presence": "which processes run; they are looked for",
+    "requests": "counts that are shown",
+    "anchored": "how many anchors there are to be: compared with their file",
+}
+"""The other tables, and why no event vouches for their rows."""
+
+BY_TABLE: Final = {one.table: one for one in DECIDED}
+
+
+def row_detail(database: Database, table: str, *key: str | int | bytes) -> dict[str, object]:
+    """Return what an event's detail says of a row as it stands now; `null` where it is gone."""
+    known = BY_TABLE[table]
+    row = database.row(
+        f"SELECT {', '.join(known.columns)} FROM {table}"  # noqa: S608
+        f" WHERE {' AND '.join(f'{column} = ?' for column in known.key)}",
+        key,
+    )
+    shown = [part.hex() if isinstance(part, bytes) else str(part) for part in key]
+    return {"row": (table, shown, _facts(known, row) if row is not None else None)}
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A row that decides, as its table has it."""
+
+    known: Decided
+    key: Key
+    name: str
+    since_us: int
+    facts: Facts
+
+
+def kept_rows(database: Database) -> list[Kept]:
+    """Return every row of the tables that decide; raises `LedgerUnavailable`."""
+    return [
+        Kept(known, tuple(str(facts[column]) for column in known.key), str(name), since_us, facts)
+        for known in DECIDED
+        for name, since_us, *values in database.rows(
+            f"SELECT {known.name}, {known.since}, {', '.join(known.columns)} FROM {known.table}"  # noqa: S608
+        )
+        for facts in (_facts(known, values),)
+    ]
+
+
+def _facts(known: Decided, row: Sequence[Any]) -> Facts:
+    compared = len(known.key) + len(known.plain)
+    facts: Facts = {}
+    for at, (column, value) in enumerate(zip(known.columns, row, strict=True)):
+        if at >= compared:
+            data = value if isinstance(value, bytes) else str(value).encode()
+            facts[column] = hashlib.sha256(data).hexdigest()
+        else:
+            facts[column] = value.hex() if isinstance(value, bytes) else value
+    return facts
