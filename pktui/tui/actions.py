@@ -21,6 +21,7 @@ Scope = Literal[
     "list",
     "sessions",
     "search",
+    "filter",
     "transcript",
     "detail",
     "feed",
@@ -36,6 +37,7 @@ SCOPE_TITLES: Mapping[Scope, str] = {
     "list": "In every list",
     "sessions": "Sessions",
     "search": "In the search box",
+    "filter": "In the filter box",
     "transcript": "Transcript",
     "detail": "In a detail",
     "feed": "Feed",
@@ -107,6 +109,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("search.mode_before", ("shift+tab",), "mode before", "The mode before", False),
     Action("search.list", ("down",), "list", "Down into the results", False),
     Action("search.leave", ("escape",), "list", "Back to the list; the results stay"),
+    Action("filter.list", ("down",), "list", "Down into the list", False),
+    Action("filter.leave", ("escape",), "list", "Back to the list; the filter stays"),
     Action("transcript.down", ("j", "down"), "down", "Scroll down", False),
     Action("transcript.up", ("k", "up"), "up", "Scroll up", False),
     Action("transcript.half_down", ("ctrl+d",), "half page down", "Half a page down", False),
@@ -132,6 +136,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("feed.rule", ("p",), "policy", "Go to this call's tool in Policies"),
     Action("feed.more", ("space",), "more", "Scroll the open call a page", False),
     Action("feed.back", ("escape",), "back", "Close the call, then drop the filter", False),
+    Action("policies.filter", ("slash",), "filter", "Show only tools whose name has these words"),
     Action("policies.cycle", ("space",), "change", "Allow, ask, deny, hide, in turn"),
     Action("policies.limit", ("l",), "limit", "Cap how often this tool may be called"),
     Action("policies.reason", ("r",), "reason", "Say why, to the agent and to the person asked"),
@@ -139,6 +144,7 @@ ACTIONS: tuple[Action, ...] = (
            False),
     Action("policies.back", ("escape", "left"), "servers", "Back to the servers", False),
     Action("policies.tools", ("right",), "tools", "On to the tools", False),
+    Action("approvals.filter", ("slash",), "filter", "Show only calls that have these words"),
     Action("approvals.allow", ("a",), "allow once", "Let this one call run", False),
     Action("approvals.wider", ("A",), "wider", "Let this call run, and such calls after it",
            False),
@@ -169,6 +175,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "list": frozenset({"app", "list", "sessions", "feed", "policies", "approvals"}),
     "sessions": frozenset({"app", "list", "sessions", "transcript"}),
     "search": frozenset({"app", "search"}),
+    "filter": frozenset({"app", "filter"}),
     "transcript": frozenset({"app", "sessions", "transcript"}),
     "detail": frozenset({"app", "detail", "feed", "approvals", "rule"}),
     "feed": frozenset({"app", "list", "detail", "feed"}),
@@ -182,13 +189,13 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
 
 VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
     "sessions": ("sessions", "search", "list", "transcript", "tray", "app"),
-    "feed": ("feed", "list", "detail", "tray", "app"),
-    "policies": ("policies", "list", "tray", "app"),
-    "approvals": ("approvals", "list", "detail", "app"),
+    "feed": ("feed", "filter", "list", "detail", "tray", "app"),
+    "policies": ("policies", "filter", "list", "tray", "app"),
+    "approvals": ("approvals", "filter", "list", "detail", "app"),
 }
 """What can be done while a view is in front, the nearest first."""
 
-ONLY_KEYS: frozenset[Scope] = frozenset({"list", "search", "transcript", "detail"})
+ONLY_KEYS: frozenset[Scope] = frozenset({"list", "search", "filter", "transcript", "detail"})
 """Scopes for moving about, which the palette leaves out."""
 NOT_IN_PALETTE = frozenset({"app.interrupt", "approvals.allow", "approvals.wider"})
 """Enter runs what the palette offers, and enter never allows a call."""

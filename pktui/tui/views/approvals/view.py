@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events, on, work
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
+from textual.widgets import Input
 
 from pktui.errors import PktuiError
 from pktui.text import one_line
@@ -23,6 +24,7 @@ from pktui.tui.views.approvals.guard_bar import GuardBar, Offer
 from pktui.tui.views.approvals.queue import Queue, arrange, state_of
 from pktui.tui.views.approvals.reader import Loaded, load
 from pktui.tui.widgets.empty import Empty
+from pktui.tui.widgets.filter_box import FilterBox
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class ApprovalsView(Deciding):
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
         self._loaded = Loaded()
+        self._queue = Queue()
+        """What is shown of the queue that is loaded."""
         self._turns = Turns(self._load)
         self._go_to = ""
         self._open = False
@@ -74,6 +78,7 @@ class ApprovalsView(Deciding):
         with Horizontal(id="approvals-panes"):
             with Vertical(id="approvals-left"):
                 with Vertical(id="approvals-queue", classes="pane"):
+                    yield FilterBox(placeholder="words of a call", id="approvals-filter")
                     yield Empty(
                         "Nothing waits for you.",
                         "Calls that a policy marks with ask come here; the line at the bottom, "
@@ -146,9 +151,9 @@ class ApprovalsView(Deciding):
         self.detail.rest()
 
     def _arrange(self) -> None:
-        has_any = bool(self._loaded.queue.items)
-        self.query_one(Empty).display = self._ready and not has_any
-        self.rows.display = has_any
+        has_any = bool(self._queue.items)
+        self.query_one(Empty).display = self._ready and not self._loaded.queue.items
+        self.rows.display = bool(self._loaded.queue.items)
         self.query_one("#approvals-left").display = not self._covered
         self.query_one("#approvals-standing").display = bool(self._loaded.standing)
         self.detail.display = has_any and (self._wide or self._open)
@@ -159,6 +164,7 @@ class ApprovalsView(Deciding):
 
     def go_to(self, *names: str) -> None:
         """Put the cursor on an approval."""
+        self.query_one(FilterBox).drop()
         self._go_to = names[0]
         self._turns.ask()
 
@@ -214,14 +220,15 @@ class ApprovalsView(Deciding):
     def _take(self, loaded: Loaded) -> None:
         """Show the queue; the approval under the cursor stays under it, wherever it moved."""
         current = self.rows.current
-        queue = loaded.queue
+        queue = loaded.queue.having(self.query_one(FilterBox).value)
         wanted = self._wanted(queue)
         self._go_to, self._came = "", False
         before, self._loaded = self._loaded, loaded
+        shown, self._queue = self._queue, queue
         first, self._ready = not self._ready, True
         self.pin_set = loaded.pin_set
         index = queue.index(wanted)
-        if first or queue != before.queue or (current and current.id != wanted):
+        if first or queue != shown or (current and current.id != wanted):
             cursor = index if index is not None else min(self.rows.cursor, len(queue.items) - 1)
             self.rows.show(ListSource(queue.items), cursor=max(0, cursor))
         self._show_standing(before)
@@ -255,8 +262,10 @@ class ApprovalsView(Deciding):
 
     def _title(self) -> str:
         now, stop = self.services.clock(), self._loaded.stop
-        waiting = self._loaded.queue.waiting(now)
-        title = f"{waiting} waiting, {len(self._loaded.queue.items) - waiting} decided"
+        waiting, items = self._loaded.queue.waiting(now), self._loaded.queue.items
+        title = f"{waiting} waiting, {len(items) - waiting} decided"
+        if self.query_one(FilterBox).value:
+            title += f", {len(self._queue.items)} shown"
         if stop is None:
             return title
         return f"all calls stopped by {one_line(stop.by, 30)}, {age(now - stop.at_us)}; K goes on"
@@ -334,7 +343,7 @@ class ApprovalsView(Deciding):
 
     def answered(self, approval: Approval) -> None:
         """Go on to what waits next."""
-        self._go_to = self._loaded.queue.next_waiting(approval.id, self.services.clock())
+        self._go_to = self._queue.next_waiting(approval.id, self.services.clock())
         self._go_to = self._go_to or approval.id
         if self._covered:
             self.action_later()
@@ -358,6 +367,23 @@ class ApprovalsView(Deciding):
 
     # Moving about
 
+    def action_filter(self) -> None:
+        """Type words of a call."""
+        self._open = False
+        self._arrange()
+        self.query_one(FilterBox).type_here()
+
+    @on(Input.Changed, "#approvals-filter")
+    def _filter(self, message: Input.Changed) -> None:
+        message.stop()
+        if self._ready and not self._go_to:
+            self._take(self._loaded)
+
+    @on(FilterBox.Left)
+    def _leave_filter(self, message: FilterBox.Left) -> None:
+        message.stop()
+        focus_now(self.rows)
+
     def on_descendant_focus(self) -> None:
         """Say what the keys do where the focus is now."""
         self._offer()
@@ -371,7 +397,9 @@ class ApprovalsView(Deciding):
         self._offer()
 
     def action_later(self) -> None:
-        """Leave it waiting: back to the queue."""
+        """Leave it waiting: back to the queue; there, drop the filter."""
+        if not self._covered and self.rows.has_focus:
+            self.query_one(FilterBox).drop()
         self._open = False
         self._arrange()
         focus_now(self.rows)

@@ -11,7 +11,6 @@ from textual.message import Message
 from textual.widgets import Input
 
 from pktui.errors import PktuiError
-from pktui.text import visible
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
 from pktui.tui.views.base import View
@@ -24,7 +23,7 @@ from pktui.tui.views.feed.rows import FeedRows, FeedSource
 from pktui.tui.views.feed.window import Window
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.empty import Empty
-from pktui.tui.widgets.line_input import LineInput
+from pktui.tui.widgets.filter_box import FilterBox
 from pktui.tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class FeedView(View):
         """Lay out the list under its bar, the detail beside it."""
         with Horizontal(id="feed-panes"):
             with Vertical(id="feed-list", classes="pane"):
-                yield LineInput(
+                yield FilterBox(
                     id="feed-filter",
                     placeholder='agent:claude tool:fs_* effect:denied since:2h "words" -not',
                 )
@@ -104,7 +103,6 @@ class FeedView(View):
 
     def on_mount(self) -> None:
         """Begin at the newest calls."""
-        self.query_one(Input).display = False
         self._arrange()
         self._ask("newest")
 
@@ -122,6 +120,11 @@ class FeedView(View):
     def bar(self) -> FeedBar:
         """The line over the list."""
         return self.query_one(FeedBar)
+
+    @property
+    def box(self) -> FilterBox:
+        """The box of the filter."""
+        return self.query_one(FilterBox)
 
     @property
     def document(self) -> DocumentView:
@@ -163,7 +166,7 @@ class FeedView(View):
 
     def search(self, text: str) -> None:
         """Filter by this text."""
-        self.query_one(Input).value = text
+        self.box.value = text
         self._want(text)
 
     def _near_start(self) -> None:
@@ -264,30 +267,23 @@ class FeedView(View):
 
     def action_filter(self) -> None:
         """Type a filter."""
-        box = self.query_one(Input)
-        box.display = True
-        focus_now(box)
+        self.box.type_here()
 
     @on(Input.Changed)
     def _typed(self, message: Input.Changed) -> None:
         message.stop()
         if self._typing is not None:
             self._typing.stop()
-        text = visible(message.value)
-        if text != message.value:
-            message.input.value = text
-            return
+        text = message.value
         self.bar.chips = read_filter(text, self.services.clock(), self.console.project).chips
         self._typing = self.set_timer(TYPING_SECONDS, lambda: self._want(text))
 
-    @on(Input.Submitted)
-    def _chosen(self, message: Input.Submitted) -> None:
+    @on(FilterBox.Left)
+    def _leave_filter(self, message: FilterBox.Left) -> None:
         message.stop()
-        self._want(message.value)
-        self._leave_filter()
-
-    def _leave_filter(self) -> None:
-        self.query_one(Input).display = False
+        self.box.display = False  # the chips say what holds
+        if self.box.value != self._wanted.text:
+            self._want(self.box.value)
         focus_now(self.rows)
 
     def _want(self, text: str) -> None:
@@ -336,16 +332,13 @@ class FeedView(View):
             self._show_whole(message.key, message.whole)
 
     def action_back(self) -> None:
-        """Leave the box, close the call, or drop the filter: one at a time."""
-        box = self.query_one(Input)
-        if box.display:
-            self._leave_filter()
-        elif self._open:
+        """Close the call, then drop the filter."""
+        if self._open:
             self._open = False
             self._arrange()
             focus_now(self.rows)
         elif self._wanted.text:
-            box.value = ""
+            self.box.drop()
             self._want("")
 
     def action_more(self) -> None:

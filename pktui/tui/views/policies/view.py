@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events, on, work
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
+from textual.widgets import Input
 
 from pktui.errors import PktuiError
 from pktui.policy.limits import read_rate
@@ -30,6 +31,7 @@ from pktui.tui.views.policies.edits import Change, Done, Edits
 from pktui.tui.views.policies.model import CYCLE, Page, ServerState, Shown, ToolState
 from pktui.tui.views.policies.reader import PoliciesReader
 from pktui.tui.widgets.document import DocumentView
+from pktui.tui.widgets.filter_box import FilterBox, has_words
 from pktui.tui.widgets.rows import ListSource, Rows
 
 if TYPE_CHECKING:
@@ -89,6 +91,7 @@ class PoliciesView(Accepting):
                 )
             with Vertical(id="policies-right"):
                 with Vertical(id="policies-tools", classes="pane"):
+                    yield FilterBox(placeholder="words of a tool's name", id="policies-filter")
                     yield Rows[ToolState](
                         ListSource(), draw_tool, glyphs=glyphs, id="policies-tool-rows"
                     )
@@ -142,6 +145,7 @@ class PoliciesView(Accepting):
 
     def go_to(self, *names: str) -> None:
         """Show a server's tool."""
+        self.query_one(FilterBox).drop()
         self._server, self._go_to = names[0], names[1]
         self._last = None
         self._turns.ask()
@@ -183,12 +187,15 @@ class PoliciesView(Accepting):
         self._show_rule()
 
     def _show_tools(self, tools: Sequence[ToolState], *, same: bool) -> None:
+        known, words = len(tools), self.query_one(FilterBox).value
+        tools = [tool for tool in tools if has_words(words, tool.name)]
         names = [tool.name for tool in tools]
         current = self.tools.current
         wanted = self._go_to or (current.name if current and same else "")
         self._go_to = ""
         self.tools.show(ListSource(tools), cursor=names.index(wanted) if wanted in names else 0)
-        title = f"{one_line(self._server, 40)}: {len(tools)} tools"
+        shown = f"{len(tools)} of {known}" if words else f"{known}"
+        title = f"{one_line(self._server, 40)}: {shown} tools"
         page = self.page
         if page is not None and page.default:
             title += f", any other: {WORDS[page.default]}"
@@ -235,9 +242,26 @@ class PoliciesView(Accepting):
             self._last = None
             self._show_rule()
 
+    def action_filter(self) -> None:
+        """Type words of a tool's name."""
+        self.query_one(FilterBox).type_here()
+
+    @on(Input.Changed, "#policies-filter")
+    def _filter(self, message: Input.Changed) -> None:
+        message.stop()
+        if not self._go_to:
+            self._show_tools(self.page.tools if self.page else (), same=True)
+            self._show_rule()
+
+    @on(FilterBox.Left)
+    def _leave_filter(self, message: FilterBox.Left) -> None:
+        message.stop()
+        focus_now(self.tools)
+
     def action_back(self) -> None:
-        """Back to the servers."""
-        focus_now(self.servers)
+        """Drop the filter, then back to the servers."""
+        if not self.query_one(FilterBox).drop():
+            focus_now(self.servers)
 
     def action_tools(self) -> None:
         """On to the tools."""
