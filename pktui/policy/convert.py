@@ -11,13 +11,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pktui.errors import PolicyError
-from pktui.policy.arguments import number
 from pktui.policy.globs import is_pattern
 from pktui.policy.intercept import EVERY_SCOPE, EVERY_TOOL
 from pktui.policy.layout import write_document
 from pktui.policy.limits import plain, window_name
 from pktui.policy.problems import quote
 from pktui.policy.rules import Action, Check, Condition, LimitRule, ToolRule
+from pktui.policy.values import number
 
 if TYPE_CHECKING:
     from pktui.policy.document import Policy
@@ -130,10 +130,15 @@ class _Writer:
         return False
 
     def _condition(self, tool: str, condition: Condition) -> dict[str, Any]:
-        path = condition.path.replace("\\", "\\\\")
+        path = _escaped(condition.path)
         if any(step.isdigit() for step in path.split(".")):
             self.notes.append(f"{tool}: {path} also indexes lists here")
         op, value = condition.op, condition.value
+        if op in ("neq", "not_in") or (op == "exists" and not value and "." in path[5:]):
+            self.notes.append(
+                f"{tool}: {path} {op} no longer lets a value of another type through, which "
+                "can't be judged here"
+            )
         if op in ("eq", "neq") and len(variants := _variants(value)) > 1:
             op, value = {"eq": "in", "neq": "not_in"}[op], variants
         elif op in ("in", "not_in"):
@@ -158,7 +163,7 @@ class _Writer:
             "align": "calendar",
         }
         if limit.increment_from:
-            written["increment_from"] = limit.increment_from.replace("\\", "\\\\")
+            written["increment_from"] = _escaped(limit.increment_from)
         return written | {"on_deny": limit.on_deny}
 
     def _note_hidden(self) -> None:
@@ -167,6 +172,11 @@ class _Writer:
                 "A hidden tool is unknown to the agent here; Intercept told it that the tool is "
                 "hidden"
             )
+
+
+def _escaped(path: str) -> str:
+    """Write a path so that brackets, stars and backslashes belong to names."""
+    return "".join(f"\\{character}" if character in "\\[]*" else character for character in path)
 
 
 def _variants(value: Any) -> list[Any]:

@@ -18,7 +18,8 @@ from pktui.policy.globs import Glob, is_glob
 from pktui.policy.jsontext import MAX_BYTES, decode
 from pktui.policy.native import Document, read_native
 from pktui.policy.problems import Fault, Faults, PolicyInvalid, Problem, dotted
-from pktui.policy.rules import Action, Dialect, LimitRule, ToolRule
+from pktui.policy.rules import Action, Dialect, LimitRule, Listed, ToolRule
+from pktui.policy.shape import Shape
 
 if TYPE_CHECKING:
     from pktui.policy.jsonscan import Node, Slip
@@ -33,6 +34,7 @@ class Policy(msgspec.Struct, frozen=True):
 
     `tools` maps each authored name or glob to its rule (limits of `all_tools` included);
     `unlisted` is what happens to any other tool. `digest` is the SHA-256 of the bytes, in hex.
+    `list` tells whether tools that can't be called at all are left out of lists (`callable`).
     """
 
     source: Path | None
@@ -44,6 +46,7 @@ class Policy(msgspec.Struct, frozen=True):
     tools: Mapping[str, ToolRule]
     all_limits: tuple[LimitRule, ...]
     unlisted: ToolRule
+    list: Listed
     _exact: Mapping[str, ToolRule]
     _hidden: frozenset[str]
     _hidden_globs: tuple[Glob, ...]
@@ -51,7 +54,20 @@ class Policy(msgspec.Struct, frozen=True):
 
     def hides(self, tool: str) -> bool:
         """Tell whether the tool is left out of lists and unknown when called."""
-        return tool in self._hidden or any(glob.matches(tool) for glob in self._hidden_globs)
+        if tool in self._hidden:
+            return True
+        for glob in self._hidden_globs:  # noqa: SIM110  every call pays for a generator
+            if glob.matches(tool):
+                return True
+        return False
+
+    def never_allows(self, tool: str) -> bool:
+        """Tell whether the tool's rule denies every call, whatever the arguments are."""
+        return not self.hides(tool) and denies_always(self.rule_for(tool))
+
+    def lists(self, tool: str) -> bool:
+        """Tell whether the tool belongs into the list that a client is shown."""
+        return not self.hides(tool) and (self.list == "all" or not self.never_allows(tool))
 
     def rule_for(self, tool: str) -> ToolRule:
         """Return the rule of a tool: by its name, else by the best glob, else `unlisted`.
@@ -192,8 +208,10 @@ def locate(text: str, faults: list[Fault], root: Node | None = None) -> list[Pro
 
 def _compile(document: Document, digest: str, source: Path | None) -> Policy:
     shared = document.all_limits
-    tools = {name: _with_limits(rule, shared) for name, rule in document.tools.items()}
     native = document.dialect == "native"
+    tools = {name: _with_limits(rule, shared) for name, rule in document.tools.items()}
+    if native:
+        tools = {name: _shaped(rule) for name, rule in tools.items()}
     globs = [(Glob.of(name), rule) for name, rule in tools.items() if native and is_glob(name)]
     globs.sort(key=lambda pair: (pair[1].action is not Action.DENY, -len(pair[0].prefix)))
     return Policy(
@@ -205,7 +223,8 @@ def _compile(document: Document, digest: str, source: Path | None) -> Policy:
         hide=document.hide,
         tools=dict(tools.items()),
         all_limits=shared,
-        unlisted=document.unlisted or _unlisted(document.default, shared),
+        unlisted=document.unlisted or _shaped(_unlisted(document.default, shared)),
+        list=document.list,
         _exact={name: rule for name, rule in tools.items() if not (native and is_glob(name))},
         _hidden=frozenset(document.hide),
         _hidden_globs=tuple(
@@ -219,6 +238,32 @@ def _with_limits(rule: ToolRule, shared: tuple[LimitRule, ...]) -> ToolRule:
     if not shared:
         return rule
     return msgspec.structs.replace(rule, limits=(*rule.limits, *shared))
+
+
+def _shaped(rule: ToolRule) -> ToolRule:
+    """Add what the arguments must look like that the rule looks at."""
+    paths = used_paths(rule)
+    return msgspec.structs.replace(rule, shape=Shape(paths)) if paths else rule
+
+
+def used_paths(rule: ToolRule) -> tuple[str, ...]:
+    """Return every path that a tool's rule looks at, as written."""
+    checks = (*rule.checks, *rule.approvals, *rule.allowances)
+    paths = [condition.path for check in checks for condition in check.conditions]
+    paths += [limit.increment_from for limit in rule.limits if limit.increment_from]
+    return tuple(dict.fromkeys(paths))
+
+
+def denies_always(rule: ToolRule) -> bool:
+    """Tell whether a rule denies every call: by action, without a condition, or by a quota of 0."""
+    return (
+        rule.action is Action.DENY
+        or any(
+            check.denies_when and not check.conditions and not check.readings
+            for check in rule.checks
+        )
+        or any(limit.amount_of is None and limit.increment > limit.max for limit in rule.limits)
+    )
 
 
 def _unlisted(default: Action, shared: tuple[LimitRule, ...]) -> ToolRule:

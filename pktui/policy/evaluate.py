@@ -1,8 +1,9 @@
 """The one decision: may this call happen? Pure; counters are only looked at.
 
-The order: no policy, hidden, not listed, denied, `require`, `deny_if`, limits, approval. A deny
-beats an approval beats an allow, also where the tool's definition changed: that makes an allow
-an approval, and never makes a deny anything else.
+The order: no policy, hidden, not listed, denied, types and names of the arguments, `require`,
+`deny_if`, limits, approval. A deny beats an approval beats an allow, also where the tool's
+definition changed: that makes an allow an approval, and never makes a deny anything else. Where it
+can't be told whether a predicate holds, the answer is the safer one, and the reason says so.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ import msgspec
 from pktui.policy.document import Action, Policy
 from pktui.policy.limits import plain, read_amount
 from pktui.policy.operators import Undecidable
+from pktui.policy.place import NOWHERE, Place
 from pktui.policy.problems import quote
 from pktui.policy.rules import Arguments
+from pktui.policy.shape import UNKNOWN, Definition
 from pktui.policy.wording import describe_limit, say_time, sentence
 
 if TYPE_CHECKING:
     from pktui.policy.rules import Check, LimitRule, Reading, ToolRule
+    from pktui.policy.values import Truth
 
 MAX_TOOL_NAME = 256
 """Characters; no rule can name a longer one, so a longer one is denied."""
@@ -48,13 +52,18 @@ A search takes as long as ten comparisons.
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A tool call to decide; `grant` is the client identity that scope "grant" counts by."""
+    """A tool call to decide; `grant` is the client identity that scope "grant" counts by.
+
+    `definition` is the tool as it was pinned, `place` where the call is made.
+    """
 
     server: str
     tool: str
     arguments: Arguments
     grant: str
     session: str
+    definition: Definition = UNKNOWN
+    place: Place = NOWHERE
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -112,6 +121,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     `charges` are to be reserved, all or none, before the call goes out. `once` tells that only
     this one call may be approved, never the tool for longer. `over_limit`: a quota refused.
+    `standing` tells whether a standing approval may answer the question (`once` or not).
     """
 
     effect: Effect
@@ -123,6 +133,7 @@ class Verdict(msgspec.Struct, frozen=True):
     once: bool = False
     over_limit: bool = False
     steps: tuple[Step, ...] = ()
+    standing: bool = False
 
 
 def evaluate(
@@ -161,13 +172,27 @@ def _decide(
         steps.append(Step(rule.rule or "(rules)", f"action {rule.action}"))
     if rule.action is _DENIED:
         return Verdict(Effect.DENY, rule.rule, rule.reason or _not_permitted(tool))
+    denial = _misfit(rule, call, steps) or _denial(rule, call, quota, steps)
+    return denial or _within_limits(rule, call, quota, changed, steps)
+
+
+def _misfit(rule: ToolRule, call: Call, steps: list[Step] | None) -> Verdict | None:
+    """Deny arguments of another type than declared, or with names in another case."""
+    if rule.shape is None:
+        return None
+    found = rule.shape.misfit(call.arguments, call.definition)
+    if steps is not None and (found or call.definition.hash):
+        steps.append(Step("(arguments)", found.reason if found else "of the declared types"))
+    return Verdict(Effect.DENY, found.rule, found.reason) if found else None
+
+
+def _denial(rule: ToolRule, call: Call, quota: Quota, steps: list[Step] | None) -> Verdict | None:
     for check in rule.checks:
-        fulfilled = _fulfilled(check, call, quota)
-        if steps is not None:
-            steps.append(Step(check.rule, "fulfilled" if fulfilled else "not fulfilled"))
-        if fulfilled is check.denies_when:
-            return Verdict(Effect.DENY, check.rule, check.reason)
-    return _within_limits(rule, call, quota, changed, steps)
+        holds = _holds(check, call, quota, steps)
+        passes = not check.denies_when
+        if holds is not passes:
+            return Verdict(Effect.DENY, check.rule, _reason(check, holds, call))
+    return None
 
 
 def _within_limits(
@@ -194,6 +219,7 @@ def _within_limits(
         charges=tuple(usage.charge for usage in usages),
         usages=tuple(usages),
         once=effect is not _ALLOW and (changed or is_grave(call.tool)),
+        standing=effect is not _ALLOW and not changed,
     )
 
 
@@ -214,36 +240,84 @@ def is_grave(tool: str) -> bool:
 def _approval(
     rule: ToolRule, call: Call, changed: bool, steps: list[Step] | None
 ) -> tuple[Effect, str, str]:
-    """Tell whether a person must be asked, by which rule and why."""
+    """Tell whether a person must be asked, by which rule first, and why: every reason there is."""
+    if not (changed or rule.approvals or rule.action is _APPROVED):
+        return _ALLOW, rule.rule, rule.reason
+    reasons: list[tuple[str, str]] = []
     if changed:
         if steps is not None:
             steps.append(Step("(definition changed)", "the tool is not the one that was pinned"))
-        return (
-            Effect.APPROVE,
-            "(definition changed)",
-            (f"The definition of tool {quote(call.tool)} changed since it was accepted."),
-        )
-    if rule.action is _APPROVED:
-        return Effect.APPROVE, rule.rule, rule.reason
+        why = f"The definition of tool {quote(call.tool)} changed since it was accepted."
+        reasons.append(("(definition changed)", why))
     for check in rule.approvals:
-        fulfilled = _fulfilled(check, call, None)
-        if steps is not None:
-            steps.append(Step(check.rule, "fulfilled" if fulfilled else "not fulfilled"))
-        if fulfilled:
-            return Effect.APPROVE, check.rule, check.reason
-    return _ALLOW, rule.rule, rule.reason
+        holds = _holds(check, call, None, steps)
+        if holds is not False:
+            reasons.append((check.rule, _reason(check, holds, call)))
+    if rule.action is _APPROVED:
+        allowed = _allowance(rule, call, steps)
+        if allowed is None:
+            reasons.append((rule.rule, rule.reason))
+        elif not reasons:
+            return _ALLOW, allowed.rule, allowed.reason
+    if not reasons:
+        return _ALLOW, rule.rule, rule.reason
+    return Effect.APPROVE, reasons[0][0], _joined([reason for _, reason in reasons])
 
 
-def _fulfilled(check: Check, call: Call, quota: Quota | None) -> bool:
-    arguments = call.arguments
+def _allowance(rule: ToolRule, call: Call, steps: list[Step] | None) -> Check | None:
+    """Return the `allow_if` that certainly holds, None where none does."""
+    for check in rule.allowances:
+        if _holds(check, call, None, steps):
+            return check
+    return None
+
+
+def _joined(reasons: list[str]) -> str:
+    """Write reasons one after the other; what one says at its end is not said again."""
+    told = ""
+    for reason in reasons:
+        if not told.endswith(reason):
+            told = f"{sentence(told)} {reason}" if told else reason
+    return told
+
+
+def _holds(check: Check, call: Call, quota: Quota | None, steps: list[Step] | None) -> Truth:
+    """Tell whether a call fulfils a predicate; None where that can't be told."""
+    truth: Truth = True
     for condition in check.conditions:
-        if not condition.test(arguments):
-            return False
-    if not check.readings:
-        return True
-    return quota is not None and all(
-        reading.test(_read(reading, call, quota)) for reading in check.readings
-    )
+        holds = condition.test(call.arguments, call.place)
+        if holds is False:
+            truth = False
+            break
+        if holds is None:
+            truth = None
+    if truth and check.readings:
+        truth = quota is not None and all(
+            reading.test(_read(reading, call, quota)) for reading in check.readings
+        )
+    if steps is not None:
+        steps.append(Step(check.rule, _TOLD[truth] + _why_unknown(check, truth, call)))
+    return truth
+
+
+_TOLD: Final = {True: "fulfilled", False: "not fulfilled", None: "can't be judged"}
+
+
+def _reason(check: Check, holds: Truth, call: Call) -> str:
+    """Return the predicate's reason, or why it can't be judged and what its author says of it."""
+    doubt = _doubt(check, call) if holds is None else ""
+    return f"{doubt} {check.words}".rstrip() if doubt else check.reason
+
+
+def _why_unknown(check: Check, holds: Truth, call: Call) -> str:
+    return f": {_doubt(check, call)}" if holds is None else ""
+
+
+def _doubt(check: Check, call: Call) -> str:
+    for condition in check.conditions:
+        if condition.doubt and condition.test(call.arguments, call.place) is None:
+            return condition.doubt(call.arguments, call.place)
+    return ""
 
 
 def _read(reading: Reading, call: Call, quota: Quota) -> Decimal:

@@ -6,6 +6,8 @@ or a server, is never one: where a rule is made from such a name, `is_pattern` r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 # No rule can hold a name with one of these.
@@ -89,3 +91,41 @@ def _through_stars(right: str, row: set[int]) -> set[int]:
             place += 1
             reached.add(place)
     return reached
+
+
+def matches_run(
+    words: Sequence[str], pattern: Sequence[Glob | str], *, run: str, prefix: bool = False
+) -> bool:
+    """Tell whether words fit a pattern of words, globs, and `run`, which is any number of words.
+
+    `prefix`: it is enough that the first words do. Takes time linear to words times pattern.
+    """
+    reached = {0}
+    for word in words:
+        reached = _through_runs(pattern, reached, run)
+        if prefix and len(pattern) in reached:
+            return True
+        onward = {at for at in reached if at < len(pattern) and pattern[at] == run}
+        onward |= {
+            at + 1
+            for at in reached
+            if at < len(pattern) and pattern[at] != run and _fits(word, pattern[at])
+        }
+        if not onward:
+            return False
+        reached = onward
+    return len(pattern) in _through_runs(pattern, reached, run)
+
+
+def _through_runs(pattern: Sequence[Glob | str], reached: set[int], run: str) -> set[int]:
+    """Add the places reached by letting runs stand for nothing."""
+    passed = set(reached)
+    for place in sorted(reached):
+        while place < len(pattern) and pattern[place] == run:
+            place += 1
+            passed.add(place)
+    return passed
+
+
+def _fits(word: str, part: Glob | str) -> bool:
+    return part.matches(word) if isinstance(part, Glob) else word == part

@@ -8,16 +8,18 @@ clients. Where Intercept ignores a mistake (an unknown key, a negative step) it 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from pktui.policy.arguments import lookup, number, same
+from pktui.policy.intercept_operators import compile_test
 from pktui.policy.limits import MAX_UNITS, WINDOWS
 from pktui.policy.native import MAX_NAME, Document
-from pktui.policy.operators import OPERATORS, BadOperand, compile_test
+from pktui.policy.operators import OPERATORS, BadOperand
 from pktui.policy.problems import Faults, Steps, nearest, quote
-from pktui.policy.rules import Action, Check, Condition, LimitRule, Reading, ToolRule
+from pktui.policy.rules import Action, Arguments, Check, Condition, LimitRule, Reading, ToolRule
+from pktui.policy.values import MISSING, number
 
 TOP_KEYS = ("version", "description", "default", "hide", "tools")
 RULE_KEYS = ("name", "action", "rate_limit", "conditions", "on_deny", "state")
@@ -26,9 +28,6 @@ STATE_KEYS = ("counter", "window", "increment", "increment_from")
 STATE_WINDOWS = ("minute", "hour", "day")
 EVERY_TOOL = "*"
 EVERY_SCOPE = "_global"
-
-_TOO_LONG = Decimal("1e400")
-"""Numbers from here on are not worth writing out."""
 
 _Counter = tuple[str, str]
 """A tool's name or `_global`, and the counter's name."""
@@ -229,14 +228,14 @@ class _Reader:
             return None
         operand = table.get("value")
         try:
-            test = compile_test(op, operand, loosely_same)
+            test = compile_test(op, operand)
         except BadOperand as error:
             self.faults.add((*at, "value"), str(error), error.cure)
             return None
         if path.startswith("state."):
             return self._reading(path, test, at)
-        find = lookup(tuple(path.removeprefix("args.").split(".")), indexes=False)
-        return Condition(path, op, operand, lambda arguments: test(find(arguments)))
+        find = _lookup(path)
+        return Condition(path, op, operand, lambda arguments, _place: test(find(arguments)))
 
     def _reading(self, path: str, test: Any, at: Steps) -> Reading | None:
         tool, _, counter = path.removeprefix("state.").partition(".")
@@ -273,12 +272,11 @@ class _Reader:
         maximum = _bound(table.get("conditions"), scope, counter)
         if maximum is None:
             return None
-        steps = tuple(source.removeprefix("args.").split("."))
         return _limit(
             name, f"{scope}.{counter}", WINDOWS.get(window, 1), maximum,
             on_deny or f"Rate limit exceeded for {name}",
             increment=increment, increment_from=source,
-            amount_of=lookup(steps, indexes=False) if source else None,
+            amount_of=_lookup(source) if source else None,
         )  # fmt: skip
 
     def _increment(self, state: dict[str, Any], at: Steps) -> Decimal:
@@ -318,30 +316,17 @@ class _Reader:
         return _Rule((), (_limit(name, counter, length, Decimal(maximum), on_deny),))
 
 
-def loosely_same(left: Any, right: Any) -> bool:
-    """Compare the way Intercept does: by number, else by text, so that "42" equals 42."""
-    if isinstance(left, (dict, list)) or isinstance(right, (dict, list)):
-        if isinstance(left, list) and isinstance(right, list):
-            pairs = zip(left, right, strict=False)
-            return len(left) == len(right) and all(loosely_same(a, b) for a, b in pairs)
-        return same(left, right)
-    first, second = number(left), number(right)
-    if first is not None and second is not None:
-        return first == second
-    if left is None or right is None:
-        return left is right
-    return _scalar_text(left) == _scalar_text(right)
+def _lookup(path: str) -> Callable[[Arguments], Any]:
+    """Return a function that follows a path through objects; Intercept indexes no lists."""
+    steps = path.removeprefix("args.").split(".")
 
-
-def _scalar_text(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
+    def follow(arguments: Arguments) -> Any:
+        value: Any = arguments
+        for step in steps:
+            value = value.get(step, MISSING) if isinstance(value, Mapping) else MISSING
         return value
-    exact = number(value)
-    if exact is None or abs(Decimal(exact)) >= _TOO_LONG:
-        return None
-    return f"{Decimal(exact).normalize():f}" if isinstance(exact, Decimal) else str(exact)
+
+    return follow
 
 
 def _bound(conditions: Any, scope: str, counter: str) -> Decimal | None:

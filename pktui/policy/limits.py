@@ -6,7 +6,7 @@ import re
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from pktui.policy.arguments import number
+from pktui.policy.values import number
 
 SECOND_US = 1_000_000
 WINDOWS = {

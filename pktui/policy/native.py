@@ -8,22 +8,30 @@ from typing import Any
 
 import msgspec
 
-from pktui.policy.arguments import lookup, split_path
+from pktui.policy.conditions import CONDITION_OPERATORS, compile_condition
 from pktui.policy.globs import is_glob, is_pattern, overlap
 from pktui.policy.limits import MAX_UNITS, WINDOWS, read_rate, window_us
-from pktui.policy.operators import OPERATORS, BadOperand, compile_test
+from pktui.policy.operators import BadOperand
+from pktui.policy.paths import EACH, Path, lookup, split_path
 from pktui.policy.problems import Faults, Steps, dotted, nearest, pointer, quote
-from pktui.policy.rules import Action, Check, Condition, Dialect, LimitRule, ToolRule
+from pktui.policy.rules import Action, Check, Condition, Dialect, LimitRule, Listed, ToolRule
 from pktui.policy.wording import describe
 
-TOP_KEYS = ("version", "description", "default", "hide", "all_tools", "tools", "$schema")
-TOOL_KEYS = ("action", "reason", "require", "deny_if", "approve_if", "limits", "rate_limit")
+TOP_KEYS = ("version", "description", "default", "hide", "list", "all_tools", "tools", "$schema")
+TOOL_KEYS = (
+    "action", "reason", "require", "deny_if", "approve_if", "allow_if", "limits", "rate_limit",
+)  # fmt: skip
 LIMIT_KEYS = ("counter", "window", "max", "scope", "align", "increment_from", "on_deny")
 PREDICATE_KEYS = ("conditions", "on_deny")
 CONDITION_KEYS = ("path", "op", "value")
 RATE_KEYS = ("max", "window")
 ACTIONS = tuple(action.value for action in Action)
+# Other words for `approve`, which other policies use.
+ASKING = ("approve", "require_approval", "ask")
+LISTS = ("callable", "all")
 SCOPES = ("grant", "session", "server")
+# Predicates that hold where they can't be judged; the others fail there.
+HOLD_IN_DOUBT = ("deny_if", "approve_if")
 ALIGNS = ("sliding", "calendar")
 MAX_NAME = 256
 MAX_COUNTER = 300
@@ -42,6 +50,7 @@ class Document(msgspec.Struct, frozen=True):
     dialect: Dialect = "native"
     unlisted: ToolRule | None = None
     """What happens to other tools, where the default alone does not say it."""
+    list: Listed = "all"
 
 
 def read_native(value: Any, faults: Faults) -> Document:
@@ -68,6 +77,7 @@ class _Reader:
             description=self._text(table, (), "description"),
             default=Action(default or "deny"),
             hide=self._hide(table.get("hide", [])),
+            list=self._choice(table, (), "list", LISTS) or "callable",  # type: ignore[arg-type]
             tools=tools,
             all_limits=all_limits,
         )
@@ -171,12 +181,17 @@ class _Reader:
     def _tool(self, name: str, value: Any) -> ToolRule:
         at: Steps = ("tools", name)
         table = self._object(value, at, TOOL_KEYS)
-        action = Action(self._choice(table, at, "action", ACTIONS) or "allow")
+        word = self._choice(table, at, "action", (*ACTIONS, *ASKING[1:])) or "allow"
+        action = Action.APPROVE if word in ASKING else Action(word)
         reason = self._text(table, at, "reason")
         limits = self._limits(table, at, at)
         if "rate_limit" in table:
             limits = (*limits, *self._rate_limit(name, table["rate_limit"], (*at, "rate_limit")))
         self._same_counter(limits, at)
+        if "allow_if" in table and action is not Action.APPROVE:
+            what = f"allow_if says nothing where action is {action}"
+            self.faults.add((*at, "allow_if"), what, 'Write "action": "approve", or remove it',
+                            on_key=True)  # fmt: skip
         return ToolRule(
             rule=pointer(*at),
             action=action,
@@ -186,6 +201,7 @@ class _Reader:
                 *self._predicates(table, at, "deny_if", reason),
             ),
             approvals=self._predicates(table, at, "approve_if", reason),
+            allowances=self._predicates(table, at, "allow_if", reason),
             limits=limits,
             words=reason,
         )
@@ -203,41 +219,43 @@ class _Reader:
         conditions = tuple(
             condition
             for index, item in enumerate(self._list(table, at, "conditions"))
-            if (condition := self._condition(item, (*at, "conditions", index)))
+            if (condition := self._condition(item, (*at, "conditions", index), key))
         )
         if key == "require" and not conditions:
             self.faults.add(at, "this requires nothing", "Add a condition or remove the entry")
         one = len(conditions) == 1
         last = f"{conditions[0].path}-{conditions[0].op}" if one else at[-1]
+        words = self._text(table, at, "on_deny")
         return Check(
             rule=pointer(*at[:-1], last),
-            reason=self._text(table, at, "on_deny") or _say_check(key, conditions, reason),
+            reason=words or _say_check(key, conditions, reason),
             conditions=conditions,
-            denies_when=key != "require",
+            denies_when=key in HOLD_IN_DOUBT,
+            words=words or reason,
         )
 
-    def _condition(self, value: Any, at: Steps) -> Condition | None:
+    def _condition(self, value: Any, at: Steps, key: str) -> Condition | None:
         table = self._object(value, at, CONDITION_KEYS)
         path = self._text(table, at, "path")
         steps = self._path(path, (*at, "path"), given="path" in table)
-        op = self._choice(table, at, "op", OPERATORS, required=True)
+        op = self._choice(table, at, "op", CONDITION_OPERATORS, required=True)
         if "value" not in table:
             self.faults.add((*at, "value"), "value is missing", "Add what to compare with")
         if not (steps and op and "value" in table):
             return None
         try:
-            test = compile_test(op, table["value"])
+            return compile_condition(
+                path, steps, op, table["value"], every=key not in HOLD_IN_DOUBT
+            )
         except BadOperand as error:
             self.faults.add((*at, "value"), str(error), error.cure)
             return None
-        find = lookup(steps)
-        return Condition(path, op, table["value"], lambda arguments: test(find(arguments)))
 
-    def _path(self, path: str, at: Steps, *, given: bool = True) -> tuple[str, ...]:
+    def _path(self, path: str, at: Steps, *, given: bool = True) -> Path:
         try:
             return split_path(path)
         except ValueError as error:
-            what = f"path {quote(path)} names no argument" if given else "path is missing"
+            what = f"path {quote(path)} is not one that is followed" if given else "path is missing"
             self.faults.add(at, what, str(error))
             return ()
 
@@ -257,6 +275,9 @@ class _Reader:
             self.faults.add((*at, "counter"), "counter has no usable name", "Name it, like calls")
         source = self._text(table, at, "increment_from")
         steps = self._path(source, (*at, "increment_from")) if "increment_from" in table else ()
+        if EACH in steps:
+            what = f"increment_from {quote(source)} names several arguments"
+            self.faults.add((*at, "increment_from"), what, "Name the one whose number counts")
         return LimitRule(
             rule=pointer(*rule, "limits", counter),
             counter=counter,
@@ -369,6 +390,7 @@ def _say_check(key: str, conditions: tuple[Condition, ...], reason: str) -> str:
         "require": lambda told: f"Only allowed when {told}.",
         "deny_if": lambda told: f"Denied because {told}.",
         "approve_if": lambda told: f"A person must approve this because {told}.",
+        "allow_if": lambda told: f"Allowed without asking because {told}.",
     }
     told = describe(conditions) or "the policy says so for every call"
     return f"{opening[key](told)} {reason}".rstrip()

@@ -12,8 +12,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from pktui.policy.place import Place
+from pktui.policy.shape import Shape
+from pktui.policy.values import Truth
+
 Dialect = Literal["native", "intercept"]
 Scope = Literal["grant", "session", "server"]
+Listed = Literal["callable", "all"]
 Align = Literal["sliding", "calendar"]
 Arguments = Mapping[str, Any]
 
@@ -48,12 +53,16 @@ class LimitRule(msgspec.Struct, frozen=True):
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """One test of the arguments, as written and as compiled."""
+    """One test of the arguments, as written and as compiled.
+
+    `test` answers None where it can't tell; `doubt` then says why, in a sentence.
+    """
 
     path: str
     op: str
     value: Any
-    test: Callable[[Arguments], bool]
+    test: Callable[[Arguments, Place], Truth]
+    doubt: Callable[[Arguments, Place], str] | None = None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -68,7 +77,8 @@ class Check(msgspec.Struct, frozen=True):
     """A predicate: its conditions and readings are ANDed.
 
     `denies_when` True denies a call that fulfils it (`deny_if`), False one that does not
-    (`require`). For `approve_if` it is True: a call that fulfils it is asked about.
+    (`require`). For `approve_if` it is True: a call that fulfils it is asked about; for `allow_if`
+    False. Where it can't be told whether a call fulfils it, it holds if `denies_when`, else not.
     """
 
     rule: str
@@ -76,10 +86,15 @@ class Check(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...]
     denies_when: bool
     readings: tuple[Reading, ...] = ()
+    words: str = ""
+    """The author's own words, told also where the predicate can't be judged."""
 
 
 class ToolRule(msgspec.Struct, frozen=True):
-    """Everything that is asked about one tool, in order: action, checks, limits, approvals."""
+    """Everything that is asked about one tool.
+
+    In order: action, the arguments' shape, checks, limits, approvals, allowances (`allow_if`).
+    """
 
     rule: str
     action: Action
@@ -90,3 +105,6 @@ class ToolRule(msgspec.Struct, frozen=True):
     listed: bool = True
     words: str = ""
     """The author's own reason; `reason` is never empty where a sentence is needed."""
+    allowances: tuple[Check, ...] = ()
+    shape: Shape | None = None
+    """What the arguments that the rules look at must be; None where nothing is asked of them."""

@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pktui.policy.conditions import CONDITION_OPERATORS
 from pktui.policy.limits import MAX_UNITS, MAX_WINDOW_SECONDS, RATE_WORDS, WINDOWS
-from pktui.policy.native import ACTIONS, ALIGNS, MAX_COUNTER, MAX_NAME, SCOPES
-from pktui.policy.operators import MAX_PATTERN, OPERATORS
+from pktui.policy.native import ACTIONS, ALIGNS, ASKING, LISTS, MAX_COUNTER, MAX_NAME, SCOPES
+from pktui.policy.operators import MAX_PATTERN
 
 _NAME = r"^[^?\[\]]*[^?\[\]\s][^?\[\]]*$"
-_PATH = r"^args\.(?:[^.\\]|\\.)+(?:\.(?:[^.\\]|\\.)+)*$"
+# A name that is no bare star, brackets and dots in it escaped, and any number of [*] behind it.
+_STEP = r"(?!\*(?:\.|\[|$))(?:[^.\\\[\]]|\\.)+(?:\[\*\])*"
+_PATH = rf"^args\.{_STEP}(?:\.{_STEP})*$"
+_ONE_STEP = r"(?!\*(?:\.|\[|$))(?:[^.\\\[\]]|\\.)+"
+_ONE_PATH = rf"^args\.{_ONE_STEP}(?:\.{_ONE_STEP})*$"
+# A directory, a file, or a pattern; `${project}` and `~` stand at the beginning alone.
+_PLACE = r"^(?=.*\S)(?!~[^/])(?!.*\*.*/\.\.(?:/|$))(?:\$\{project\}(?=$|/))?(?:(?!\$\{).)*$"
+_COMMAND = r"^[\w@%+:,./=*\s-]*[\w@%+:,./=*-][\w@%+:,./=*\s-]*$"
 
 
 def policy_schema() -> dict[str, Any]:
@@ -32,6 +40,11 @@ def policy_schema() -> dict[str, Any]:
                     "items": _name(),
                     "uniqueItems": True,
                 },
+                "list": _choice(
+                    LISTS,
+                    "Whether tools that no call can reach are left out of lists "
+                    "(callable, where it is left out) or shown (all).",
+                ),
                 "all_tools": _object({"limits": _list("limit")}),
                 "tools": {
                     "description": "Rules by tool name or glob. A name beats a glob, a glob that "
@@ -54,17 +67,33 @@ def schema_text() -> str:
 
 def _definitions() -> dict[str, Any]:
     return {
-        "tool": _object(
-            {
-                "action": _choice(ACTIONS, "What happens to a call; allow where it is left out."),
-                "reason": _text("Told to the agent on a denial, to the person on an approval."),
-                "require": _list("requirement", "All must hold, else the call is denied."),
-                "deny_if": _list("predicate", "Any that holds denies the call."),
-                "approve_if": _list("predicate", "Any that holds asks a person."),
-                "limits": _list("limit", "Quotas of this tool."),
-                "rate_limit": _rate_limit(),
-            }
-        ),
+        "tool": {
+            **_object(
+                {
+                    "action": _choice(
+                        (*ACTIONS, *ASKING[1:]),
+                        "What happens to a call; allow where it is left out.",
+                    ),
+                    "reason": _text("Told to the agent on a denial, to the person on an approval."),
+                    "require": _list("requirement", "All must hold, else the call is denied."),
+                    "deny_if": _list("predicate", "Any that holds denies the call."),
+                    "approve_if": _list("predicate", "Any that holds asks a person."),
+                    "allow_if": _list(
+                        "predicate",
+                        "Where action is approve: any that holds allows "
+                        "without asking, unless an approve_if holds.",
+                    ),
+                    "limits": _list("limit", "Quotas of this tool."),
+                    "rate_limit": _rate_limit(),
+                }
+            ),
+            "dependentSchemas": {
+                "allow_if": {
+                    "properties": {"action": {"enum": list(ASKING)}},
+                    "required": ["action"],
+                }
+            },
+        },
         "predicate": _predicate(),
         "requirement": {**_predicate(minimum=1), "required": ["conditions"]},
         "condition": _condition(),
@@ -87,8 +116,8 @@ def _condition() -> dict[str, Any]:
 
     return {
         **_object(
-            {"path": _path("An argument, like args.amount."),
-             "op": _choice(OPERATORS, "How it is compared."), "value": True},
+            {"path": _path("An argument, like args.amount or args.items[*].qty."),
+             "op": _choice(CONDITION_OPERATORS, "How it is compared."), "value": True},
             required=("path", "op", "value"),
         ),
         "allOf": [
@@ -96,6 +125,9 @@ def _condition() -> dict[str, Any]:
             when(("in", "not_in"), {"type": "array"}),
             when(("regex",), {"type": "string", "maxLength": MAX_PATTERN}),
             when(("exists",), {"type": "boolean"}),
+            when(("within",), {"type": "array", "minItems": 1,
+                               "items": {"type": "string", "pattern": _PLACE}}),
+            when(("command",), {"type": "string", "pattern": _COMMAND}),
         ],
     }  # fmt: skip
 
@@ -112,7 +144,7 @@ def _limit() -> dict[str, Any]:
                 "scope": _choice(SCOPES, "Whose quota: each client's identity (grant, where it "
                                          "is left out), each connection's, or everyone's."),
                 "align": _choice(ALIGNS, "Sliding (where it is left out) or UTC calendar."),
-                "increment_from": _path("The argument whose number counts instead of 1."),
+                "increment_from": _path("The argument whose number counts, not 1.", _ONE_PATH),
                 "on_deny": _text("Told when the quota is used up."),
             },
             required=("counter", "window", "max"),
@@ -165,8 +197,8 @@ def _text(description: str, maximum: int = 0) -> dict[str, Any]:
     return {"description": description, "type": "string", **bounds}
 
 
-def _path(description: str) -> dict[str, Any]:
-    return {"description": description, "type": "string", "pattern": _PATH}
+def _path(description: str, pattern: str = _PATH) -> dict[str, Any]:
+    return {"description": description, "type": "string", "pattern": pattern}
 
 
 def _name() -> dict[str, Any]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _RANK = {Action.DENY: 0, Action.APPROVE: 1, Action.ALLOW: 2}
 # What a rule is called and what it says to people.
 _WORDS = frozenset({"rule", "reason", "words", "on_deny", "exact_words", "listed"})
+# What follows from the rest of a rule.
+_DERIVED = frozenset({"action", "shape"})
 _OTHERS = "tools that are not listed"
 _NOTHING_YET = b'{"version": "1", "default": "approve"}'
 
@@ -100,7 +102,7 @@ def _looser(what: str, old: ToolRule | None, new: ToolRule | None) -> Iterator[s
     for field in msgspec.structs.fields(ToolRule):
         name = field.name
         before, after = getattr(old, name), getattr(new, name)
-        if name in _WORDS or name == "action":
+        if name in _WORDS or name in _DERIVED:
             continue
         if name == "limits":
             if not _limits_hold(before, after):
@@ -108,6 +110,9 @@ def _looser(what: str, old: ToolRule | None, new: ToolRule | None) -> Iterator[s
         elif name in ("checks", "approvals"):
             if not {*map(_key, before)} <= {*map(_key, after)}:
                 yield f"{what}: a condition is other or gone"
+        elif name == "allowances":
+            if not {*map(_key, after)} <= {*map(_key, before)}:
+                yield f"{what}: more is allowed without asking"
         elif _key(before) != _key(after):
             yield f"{what}: {name} is other"
 

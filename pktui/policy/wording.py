@@ -26,6 +26,8 @@ _PHRASES = {
     "gte": "is at least",
     "regex": "matches",
     "contains": "contains",
+    "within": "is within",
+    "command": "is one command like",
 }
 
 

@@ -22,7 +22,9 @@ from pktui.policy.document import parse_policy
 from pktui.policy.evaluate import Charge, Effect, evaluate
 from pktui.policy.jsontext import decode
 from pktui.policy.layout import write_document
+from pktui.policy.place import NOWHERE
 from pktui.policy.replay import PastCall, Replayer
+from pktui.policy.values import every
 from pktui.policy.windows import MemoryQuota
 from pktui.settings import ApprovalSettings
 from tests.policy.build import Clock, call
@@ -135,9 +137,10 @@ def test_deny_always_wins(
     quota = MemoryQuota(Clock())
     verdict = evaluate(policy, call(name, arguments), quota, definition_changed=changed)
     rule = policy.rule_for(name)
-    held = [all(c.test(arguments) for c in check.conditions) for check in rule.checks]
+    held = [every([c.test(arguments, NOWHERE) for c in check.conditions]) for check in rule.checks]
     denies = rule.action == "deny" or any(
-        fulfilled is check.denies_when for fulfilled, check in zip(held, rule.checks, strict=True)
+        fulfilled is not (not check.denies_when)
+        for fulfilled, check in zip(held, rule.checks, strict=True)
     )
     if denies:
         assert verdict.effect in (Effect.DENY, Effect.HIDE)

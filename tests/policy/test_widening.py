@@ -27,6 +27,10 @@ def limit(most: int, counter: str = "c", window: str = "minute") -> list[dict[st
     return [{"counter": counter, "window": window, "max": most}]
 
 
+def asking(allow_if: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"action": "approve", "allow_if": allow_if}
+
+
 TIGHTER = [
     ("allow", {}, "deny", {}),
     ("allow", {}, "allow", {"tools": {"x": {"action": "deny"}}}),
@@ -39,6 +43,7 @@ TIGHTER = [
     ("allow", {"tools": {"x": {"limits": limit(5)}}}, "allow", {"tools": {"x": {"limits": limit(4)}}}),
     ("allow", {"all_tools": {"limits": limit(5)}}, "allow", {"all_tools": {"limits": limit(5)}, "tools": {"x": {}}}),
     ("deny", {"tools": {"x": {}}}, "deny", {"tools": {}}),
+    ("deny", {"tools": {"x": asking(when("gt", 3))}}, "deny", {"tools": {"x": asking([])}}),
     ("deny", {"hide": ["x"]}, "deny", {}),
     ("approve", {"tools": {"x": {"action": "approve", "reason": "a"}}}, "approve", {"tools": {"x": {"action": "approve", "reason": "b"}}}),
     ("approve", {"description": "a"}, "approve", {"description": "b"}),
@@ -60,6 +65,7 @@ LOOSER = [
     ("allow", {"tools": {"x": {"deny_if": when("gt", 3)}}}, "allow", {"tools": {"x": {}}}),
     ("allow", {"tools": {"x": {"approve_if": when("gt", 3)}}}, "allow", {}),
     ("allow", {"tools": {"x": {"require": when("gt", 3)}}}, "allow", {"tools": {"x": {}}}),
+    ("deny", {"tools": {"x": asking([])}}, "deny", {"tools": {"x": asking(when("gt", 3))}}),
     ("allow", {"tools": {"x": {"limits": limit(5)}}}, "allow", {"tools": {"x": {"limits": limit(6)}}}),
     ("allow", {"tools": {"x": {"limits": limit(5)}}}, "allow", {"tools": {"x": {"limits": limit(5, "d")}}}),
     ("allow", {"tools": {"x": {"limits": limit(5)}}}, "allow", {"tools": {"x": {"limits": limit(5, "c", "second")}}}),

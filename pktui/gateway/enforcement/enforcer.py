@@ -19,6 +19,7 @@ from pktui.gateway.enforcement.audit import Audit
 from pktui.gateway.enforcement.calls import Decision, Ended, Outcome, Ruling, ToolCall
 from pktui.gateway.enforcement.methods import Methods
 from pktui.gateway.enforcement.pins import Pins
+from pktui.gateway.enforcement.places import place_of
 from pktui.gateway.enforcement.quota import LedgerQuota, Uncounted
 from pktui.ledger.records import Approval
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
@@ -226,8 +227,15 @@ class Enforcer:
     ) -> Verdict:
         if self._stopped:
             return _STOPPED
+        caller = call.caller
         subject = Call(
-            self._server, call.tool, call.arguments, call.caller.identity, call.caller.session
+            self._server,
+            call.tool,
+            call.arguments,
+            caller.identity,
+            caller.session,
+            self._pins.definition(call.tool),
+            place_of(caller.project),
         )
         changed = self._pins.changed(call.tool)
         counted = Uncounted() if call.continues else quota

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pktui.ledger.catalogue import MOST_TOOLS
+from pktui.policy.shape import UNKNOWN, Definition
 
 if TYPE_CHECKING:
     from pktui.gateway.scans.flags import Flagger
@@ -103,6 +104,11 @@ class Pins:
         """Return the hash of the definition as last listed, empty where it never was."""
         seen = self._tool(tool)
         return seen.hash if seen is not None else ""
+
+    def definition(self, tool: str) -> Definition:
+        """Return the tool as it is pinned, `UNKNOWN` where it never was."""
+        seen = self._tool(tool)
+        return UNKNOWN if seen is None else Definition(seen.pinned_hash, seen.pinned_definition)
 
     def is_grave(self, tool: str) -> bool:
         """Tell whether its definition says that it destroys or moves money, or hides something."""
