@@ -100,21 +100,23 @@ def _looser(what: str, old: ToolRule | None, new: ToolRule | None) -> Iterator[s
         yield f"{what}: {'hide' if old is None else was.value} → {new.action.value}"
         return
     for field in msgspec.structs.fields(ToolRule):
-        name = field.name
-        before, after = getattr(old, name), getattr(new, name)
-        if name in _WORDS or name in _DERIVED:
-            continue
-        if name == "limits":
-            if not _limits_hold(before, after):
-                yield f"{what}: a limit is higher or gone"
-        elif name in ("checks", "approvals"):
-            if not {*map(_key, before)} <= {*map(_key, after)}:
-                yield f"{what}: a condition is other or gone"
-        elif name == "allowances":
-            if not {*map(_key, after)} <= {*map(_key, before)}:
-                yield f"{what}: more is allowed without asking"
-        elif _key(before) != _key(after):
-            yield f"{what}: {name} is other"
+        if field.name not in _WORDS and field.name not in _DERIVED:
+            said = _part(field.name, getattr(old, field.name), getattr(new, field.name))
+            if said:
+                yield f"{what}: {said}"
+
+
+def _part(name: str, before: Any, after: Any) -> str:
+    """Say how one part of a rule is looser, empty where it is not."""
+    if name == "limits":
+        return "" if _limits_hold(before, after) else "a limit is higher or gone"
+    if name in ("checks", "approvals"):
+        kept = {*map(_key, before)} <= {*map(_key, after)}
+        return "" if kept else "a condition is other or gone"
+    if name == "allowances":
+        kept = {*map(_key, after)} <= {*map(_key, before)}
+        return "" if kept else "more is allowed without asking"
+    return "" if _key(before) == _key(after) else f"{name} is other"
 
 
 def _limits_hold(old: tuple[LimitRule, ...], new: tuple[LimitRule, ...]) -> bool:
