@@ -276,8 +276,8 @@ class Database:
             self._roll_back()
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error):
+            if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
 
     def _fail(self, error: sqlite3.Error | UnicodeEncodeError) -> None:

@@ -6,13 +6,13 @@ is kept, however large the arguments are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Literal
 
 from pktui.ledger.canonical import json_text
-from pktui.ledger.secret_shapes import MASK, mask_text, names_secret, shows_secret
+from pktui.ledger.secret_shapes import mask_text, mask_value, masked, names_secret, shows_secret
 
 ArgumentsMode = Literal["masked", "full", "keys", "hash"]
 
@@ -45,9 +45,9 @@ def mask_arguments(
 ) -> str:
     """Return the JSON text of a call's arguments as the ledger keeps it, at most `max_bytes`.
 
-    `masked`: secrets replaced by `[masked]`; `full`: as they are; `keys`: each value replaced by
-    its type; `hash`: empty, the arguments' hash stands for them. What is cut says so, and the
-    whole stays valid JSON. None gives an empty text.
+    `masked`: secrets replaced by `[masked 12 characters]`; `full`: as they are; `keys`: each value
+    replaced by its type; `hash`: empty, the arguments' hash stands for them. What is cut says so,
+    and the whole stays valid JSON. None gives an empty text.
     """
     if arguments is None or mode == "hash":
         return ""
@@ -151,16 +151,38 @@ class _Shape:
         return copy
 
     def _member(self, key: str, value: object, depth: int) -> object:
-        if self._mask and value not in ("", None, True, False) and names_secret(key):
-            return MASK
+        if self._mask and names_secret(key):
+            return self._secret(value, depth)
         return self.of(value, depth)
 
-    def _text(self, text: str) -> str:
+    def _secret(self, value: object, depth: int) -> object:
+        """Mask a value whose name says it is secret; lists and objects keep their shape."""
+        self._room -= 2
+        if isinstance(value, str):
+            return self._text(value, mask_value)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int | float):
+            return masked(len(json_text(value)))
+        if depth >= MAX_DEPTH or self.full:
+            return CUT
+        if isinstance(value, Mapping):
+            copy = {
+                self._text(key): self._secret(value[key], depth + 1)
+                for key in islice(value, self._cut)
+            }
+            return copy if len(copy) == len(value) else copy | {"…": CUT}
+        if isinstance(value, Sequence):
+            items = [self._secret(item, depth + 1) for item in value[: self._cut]]
+            return [*items, CUT] if len(value) > self._cut else items
+        return f"[{type(value).__name__}]"
+
+    def _text(self, text: str, mask: Callable[[str], str] = mask_text) -> str:
         """Mask with what follows the cut in sight, so that half a secret is known for one."""
         if self.full:
             return CUT
         seen = text[: self._cut + _SIGHT]
-        kept = mask_text(seen) if self._mask else seen
+        kept = mask(seen) if self._mask else seen
         self._room -= min(len(kept), self._cut)
         return kept if len(kept) <= self._cut else kept[: self._cut] + CUT
 

@@ -13,7 +13,7 @@ from pktui.policy.replay import Outcome, PastCall, Replayed, Replayer
 if TYPE_CHECKING:
     from pktui.policy.document import Policy
 
-_MARKS = ("[masked]", "… [cut]")
+_MARKS = ("[masked", "… [cut]")
 """What the record puts in the place of a secret and of what was too long to keep."""
 
 

@@ -56,7 +56,7 @@ async def test_methods_are_switched_and_results_masked(paths: Paths, era: str, r
     parameters = StdioServerParameters(command=sys.executable, args=command, env=environment())
     async with Client(parameters, mode=era, sampling_callback=sample) as client:
         told = await client.call_tool("token", {})
-        assert "use [masked]" in str(told.content)
+        assert "use [masked " in str(told.content)
         assert "ghp_" not in str(told.structured_content)
         if rule == "deny":
             assert "switched off for server asking" in await refusal(client)

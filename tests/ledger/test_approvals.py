@@ -215,7 +215,7 @@ def test_secrets_in_the_arguments_go_once_the_call_cannot_run(
         clock.forward(600)
         ledger.approvals.expire()
     final = now(ledger, waiting)
-    assert json.loads(final.arguments) == {"title": "Shop", "api_key": "[masked]"}
+    assert json.loads(final.arguments) == {"title": "Shop", "api_key": "[masked 23 characters]"}
     assert final.args_hash == HASH
     assert all("sk-" not in event.arguments + event.detail for event in ledger.events.tail())
 

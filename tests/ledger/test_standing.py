@@ -79,7 +79,7 @@ def test_it_can_be_for_the_exact_arguments_alone(listed: Ledger) -> None:
     made = allow(listed, ask(listed), replace(HALF_AN_HOUR, exact=True))
     assert made.answers(CLAUDE, "store", HASH, START_US)
     assert not made.answers(CLAUDE, "store", args_hash({}), START_US)
-    assert json.loads(made.arguments) == {"title": "Shop", "api_key": "[masked]"}
+    assert json.loads(made.arguments) == {"title": "Shop", "api_key": "[masked 23 characters]"}
 
 
 def test_it_ends_with_its_time(listed: Ledger, clock: Clock) -> None:

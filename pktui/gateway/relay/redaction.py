@@ -1,27 +1,60 @@
 """Secrets taken out of what tools return, for servers that are set to be redacted.
 
 Text and structured content are masked alike, because some clients show a model the one and some
-the other. Bytes of images, sound and files stay as they are. Everything else in the message keeps
-its bytes, and so does a result that holds no secret.
+the other, and what would act on a terminal is made visible in both. Only the texts, names and
+numbers that are changed are written anew; every other byte of the message stays as it came: digits
+of numbers, white space, members that are there twice. Bytes of images, sound and files stay, too.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Final
+import re
+from enum import Enum, auto
+from typing import Final
 
 import msgspec
 
 from pktui.ledger.canonical import json_text
-from pktui.ledger.secret_shapes import MASK, mask_text, names_secret
+from pktui.ledger.secret_shapes import mask_text, masked, names_secret
+from pktui.text import visible
 
 METHODS: Final = frozenset({"tools/call", "tasks/result", "tasks/get"})
 """Requests whose answers may hold what a tool returned."""
 _BYTES: Final = frozenset({"data", "blob"})
 _SECRETIVE: Final = frozenset({"content", "structuredContent", "statusMessage", "message", "data"})
+_DEEPEST: Final = 256
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_encode = msgspec.json.Encoder().encode
+_TOKEN: Final = re.compile(
+    r'[ \t\r\n]*(?:("(?:[^"\\]++|\\.)*+")|([{}\[\],:])|([^\s{}\[\],:"]++))', re.DOTALL
+)
+_ACTIVE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
+"""What moves a cursor, colours, clears or answers for the person at a terminal."""
+
+
+class _Part(Enum):
+    """What of a message a value is."""
+
+    MESSAGE = auto()
+    RESULT = auto()
+    OTHER = auto()
+    SHOWN = auto()
+    """What the model is shown."""
+    SECRET = auto()
+    """Named like a secret: all of it is hidden; its types stay, as schemas want."""
+
+    def member(self, name: str) -> _Part:
+        """Return what its member of that name is."""
+        if self is _Part.MESSAGE:
+            return _Part.RESULT if name in ("result", "error") else _Part.OTHER
+        if self is _Part.RESULT:
+            shown = _Part.SHOWN if name in _SECRETIVE else _Part.OTHER
+            return _Part.RESULT if name == "result" else shown
+        return _Part.SECRET if self is _Part.SHOWN and names_secret(name) else self
+
+    def item(self) -> _Part:
+        """Return what each item of it is."""
+        return self if self in (_Part.SHOWN, _Part.SECRET) else _Part.OTHER
 
 
 def redacted(line: bytes) -> bytes | None:
@@ -30,71 +63,120 @@ def redacted(line: bytes) -> bytes | None:
     None where it cannot be looked into.
     """
     try:
-        members = _MEMBERS.decode(line)
-        changed = {part: _part(members[part]) for part in ("result", "error") if part in members}
+        _MEMBERS.decode(line)
+        return _Walk(line.decode(), _Part.MESSAGE).text.encode()
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
-    if all(changed[part] is members[part] for part in changed):
-        return line
-    return _encode({**members, **changed})
 
 
-def _part(raw: msgspec.Raw) -> msgspec.Raw:
-    """Return a result or an error with its secrets masked, as it was where it holds none."""
-    try:
-        members = _MEMBERS.decode(raw)
-    except msgspec.ValidationError:
-        return raw
-    changed = {}
-    for name in _SECRETIVE & members.keys():
-        value = json.loads(bytes(members[name]))
-        masked = _masked(value)
-        if masked != value:
-            changed[name] = msgspec.Raw(json_text(masked).encode())
-    if "result" in members and (inner := _part(members["result"])) is not members["result"]:
-        changed["result"] = inner
-    return msgspec.Raw(_encode({**members, **changed})) if changed else raw
+class _Walk:
+    """One way along a JSON text that is known to be valid; `text` is what comes of it."""
+
+    def __init__(self, text: str, part: _Part) -> None:
+        self._source = text
+        self._edits: list[tuple[int, int, str]] = []
+        self._at = 0
+        self._value(part, 0)
+        self.text = self._written()
+
+    def _written(self) -> str:
+        parts: list[str] = []
+        done = 0
+        for start, end, new in sorted(self._edits):
+            parts += (self._source[done:start], new)
+            done = end
+        return "".join((*parts, self._source[done:]))
+
+    def _next(self) -> re.Match[str]:
+        found = _TOKEN.match(self._source, self._at)
+        if found is None:
+            raise ValueError(f"no JSON at {self._at}")
+        self._at = found.end()
+        return found
+
+    def _value(self, part: _Part, depth: int) -> None:
+        token = self._next()
+        if token[1] is not None:
+            self._string(token, part)
+        elif token[2] is None:
+            if part is _Part.SECRET and token[3][0] in "-0123456789":
+                self._edits.append((*token.span(3), "0"))
+        elif depth >= _DEEPEST:
+            raise RecursionError
+        elif token[2] == "{":
+            self._object(part, depth + 1)
+        else:
+            self._array(part.item(), depth + 1)
+
+    def _array(self, part: _Part, depth: int) -> None:
+        if not self._is_empty("]"):
+            self._value(part, depth)
+            while self._next()[2] == ",":
+                self._value(part, depth)
+
+    def _object(self, part: _Part, depth: int) -> None:
+        """Look at the members; whether some are a file's bytes its `mimeType` tells."""
+        if self._is_empty("}"):
+            return
+        of_file: list[re.Match[str]] = []
+        is_file = False
+        while True:
+            token = self._next()
+            name = _decoded(token[1])
+            inner = part.member(name)
+            if inner in (_Part.SHOWN, _Part.SECRET) and part is not _Part.RESULT:
+                self._rename(token, name)
+            is_file = is_file or name == "mimeType"
+            self._next()
+            ahead = _TOKEN.match(self._source, self._at)
+            if name in _BYTES and part is _Part.SHOWN and ahead and ahead[1] is not None:
+                of_file.append(self._next())
+            else:
+                self._value(inner, depth)
+            if self._next()[2] != ",":
+                break
+        for bytes_or_text in () if is_file else of_file:
+            self._string(bytes_or_text, part)
+
+    def _is_empty(self, end: str) -> bool:
+        ahead = _TOKEN.match(self._source, self._at)
+        if ahead is None or ahead[2] != end:
+            return False
+        self._at = ahead.end()
+        return True
+
+    def _string(self, token: re.Match[str], part: _Part) -> None:
+        if part not in (_Part.SHOWN, _Part.SECRET):
+            return
+        text = _decoded(token[1])
+        hidden = part is _Part.SECRET
+        self._write(token, text, (masked(len(text)) if text else "") if hidden else _safe(text))
+
+    def _rename(self, token: re.Match[str], name: str) -> None:
+        self._write(token, name, _harmless(mask_text(name)))
+
+    def _write(self, token: re.Match[str], old: str, new: str) -> None:
+        if new != old:
+            self._edits.append((*token.span(1), json_text(new)))
 
 
-def _masked(value: Any) -> Any:
-    if isinstance(value, str):
-        return _masked_text(value)
-    if isinstance(value, list):
-        return [_masked(item) for item in value]
-    if isinstance(value, dict):
-        return {mask_text(name): _masked_member(name, item, value) for name, item in value.items()}
-    return value
+def _decoded(token: str) -> str:
+    return str(json.loads(token, strict=False)) if "\\" in token else token[1:-1]
 
 
-def _masked_member(name: str, value: Any, holder: Mapping[str, Any]) -> Any:
-    if name in _BYTES and isinstance(value, str) and "mimeType" in holder:
-        return value
-    return _hidden(value) if names_secret(name) else _masked(value)
+def _safe(text: str) -> str:
+    """Mask a text; one that is JSON is masked like structured content, and stays as it is laid out.
 
-
-def _hidden(value: Any) -> Any:
-    """Hide all of a value whose name says it is secret; its type stays, as schemas want."""
-    if isinstance(value, str):
-        return MASK if value else value
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, list):
-        return [_hidden(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _hidden(item) for name, item in value.items()}
-    return 0
-
-
-def _masked_text(text: str) -> str:
-    """Mask a text; one that is JSON stays JSON and is masked like structured content."""
-    if text[:1] in ("{", "["):
+    White space apart, the two are the same, however a client shows them.
+    """
+    if text.lstrip()[:1] in ("{", "["):
         try:
-            value = json.loads(text)
+            json.loads(text)
+            return _harmless(_Walk(text, _Part.SHOWN).text)
         except (ValueError, RecursionError):
-            return mask_text(text)
-        masked = _masked(value)
-        if masked == value:
-            return text
-        written = json_text(masked)
-        return msgspec.json.format(written) if "\n" in text else written
-    return mask_text(text)
+            pass
+    return _harmless(mask_text(text))
+
+
+def _harmless(text: str) -> str:
+    return _ACTIVE.sub(lambda found: visible(found[0]), text)

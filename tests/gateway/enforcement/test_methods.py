@@ -58,7 +58,7 @@ def test_what_is_not_switched_off_passes_and_is_on_record(house: House, method: 
     assert relay.server.lines == [sent]
     assert requests(house) == [(method, "allow")]
     [event] = [event for event in house.console.events.tail() if event.kind == "request"]
-    assert json.loads(event.arguments) == {"name": "x", "token": "[masked]"}
+    assert json.loads(event.arguments) == {"name": "x", "token": "[masked 12 characters]"}
     assert house.console.feed.page() == ()
 
 
