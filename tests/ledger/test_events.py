@@ -57,7 +57,10 @@ def test_an_event_is_read_as_it_was_appended(ledger: Ledger, clock: Clock) -> No
         "deny",
     )
     assert (event.agent, event.session, event.project) == ("claude-code", "s1", "/home/ada/shop")
-    assert json.loads(event.arguments) == {"title": "Grüße \N{SNOWMAN}", "token": "[masked 12 characters]"}
+    assert json.loads(event.arguments) == {
+        "title": "Grüße \N{SNOWMAN}",
+        "token": "[masked 12 characters]",
+    }
     assert json.loads(event.detail) == {"era": "2026-07-28"}
     assert event.prev == "00" * 32
     assert len(event.hash) == 64
