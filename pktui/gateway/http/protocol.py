@@ -117,30 +117,42 @@ def check_headers(headers: Headers, message: Message) -> None:
     _compare(headers, names.METHOD, message.method, message, needed=needed)
     named = _name(message)
     _compare(headers, names.NAME, named, message, needed=needed and named is not None)
+    given = parameters_in(headers) if message.method != "tools/call" else ()
+    if given and is_modern(headers, message):
+        raise _mismatch(message, f"the header {given[0]} stands for no argument")
 
 
-def check_parameters(headers: Headers, message: Message, schema: object) -> None:
+def parameters_in(headers: Headers) -> list[str]:
+    """Return the names of the headers that repeat arguments, in lower case."""
+    return [name for name in headers if name.startswith(_PARAM)]
+
+
+def check_parameters(headers: Headers, message: Message, schema: object, *, all_of: bool) -> None:
     """Raise `Refused` (-32020) where a header says other than the argument it stands for.
 
-    `schema` is the tool's input schema; the arguments it does not mark have no headers.
+    `schema` is the tool's input schema: a header for anything but what it marks is refused, for
+    whoever routes by headers would act on what no policy saw. `all_of`: none may be missing
+    either, which is the server's to say (MCP, Streamable HTTP, "Server Validation").
     """
     marked = names.marked_parameters(schema)
     wanted = names.parameter_headers(marked, message.params.get("arguments", {}))
-    for name in marked.values():
+    expected = {name.lower(): value for name, value in wanted.items()}
+    for name in parameters_in(headers):
+        if name not in expected:
+            why = f"the header {name} stands for no argument of this call that its tool marks"
+            raise _mismatch(message, f"{why}; list the tools again")
+    for name, value in wanted.items():
         given = headers.getlist(name)
-        expected = wanted.get(name)
-        if len(given) > 1 or (given and expected is None):
+        if not given and all_of:
+            raise _mismatch(message, f"the header {name} is missing")
+        if len(given) > 1 or (given and not _same_value(given[0], value)):
             raise _mismatch(message, f"the header {name} is not what the message says")
-        if expected is not None:
-            if not given:
-                raise _mismatch(message, f"the header {name} is missing")
-            if not _same_value(given[0], expected):
-                raise _mismatch(message, f"the header {name} is not what the message says")
 
 
 def _same_value(given: str, expected: str) -> bool:
     """Compare as text, or as numbers, which may be written as 42 and 42.0."""
-    if names.decode_value(given) == names.decode_value(expected):
+    text = names.decode_value(given)
+    if text is not None and text == names.decode_value(expected):
         return True
     return bool(_NUMBER.fullmatch(given) and _NUMBER.fullmatch(expected)) and (
         Decimal(given) == Decimal(expected)
@@ -172,11 +184,12 @@ def _mismatch(message: Message, why: str) -> Refused:
 def passed_on(headers: Headers, *, modern: bool) -> Iterator[tuple[str, str]]:
     """Yield the headers that go to a server behind a URL; credentials and cookies never do.
 
-    The stateless era knows no sessions and no resuming, whatever a client sends.
+    The stateless era knows no sessions and no resuming, whatever a client sends, and only it has
+    arguments in headers, which `check_parameters` has compared by then.
     """
     for name, value in headers.items():
         of_session = name in _OF_SESSIONS and not modern
-        if name in _PASSED_ON or name.startswith(_PARAM) or of_session:
+        if name in _PASSED_ON or of_session or (modern and name.startswith(_PARAM)):
             yield name, value
 
 

@@ -14,8 +14,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from pktui.errors import PktuiError
+from pktui.gateway.http.arguments import check_arguments
 from pktui.gateway.http.links import Channel, Link
-from pktui.gateway.http.protocol import check_parameters, is_modern
+from pktui.gateway.http.protocol import is_modern
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.sessions import Session
 from pktui.gateway.http.streams import Stream
@@ -183,8 +184,7 @@ class StartedServers:
             await asked.reply.bare(HTTPStatus.ACCEPTED)
         else:
             if message.method == "tools/call":
-                tool = await asked.work.write(asked.floor.desk.definition, message.params["name"])
-                check_parameters(asked.headers, message, tool.get("inputSchema"))
+                await check_arguments(asked, message, all_of=True)
             link = await self._lend(asked, message)
             try:
                 await Telling(asked, link, message).post()

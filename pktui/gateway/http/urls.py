@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pktui.gateway.http.arguments import check_arguments
 from pktui.gateway.http.far import Far
 from pktui.gateway.http.posted import Posted
+from pktui.gateway.http.protocol import is_modern, parameters_in
 from pktui.gateway.http.unasked import Unasked
 
 if TYPE_CHECKING:
@@ -28,7 +30,13 @@ class UrlServer:
         self._sessions = sessions
 
     async def post(self, asked: Asked, message: Message) -> None:
-        """Take one message of a client, and answer it where it is a request."""
+        """Take one message of a client, and answer it where it is a request.
+
+        Raises `Refused` for a header that says other than the message.
+        """
+        called = message.method == "tools/call" and is_modern(asked.headers, message)
+        if called and parameters_in(asked.headers):
+            await check_arguments(asked, message, all_of=False)
         await Posted(self._far, asked, self._sessions, message).post()
 
     async def listen(self, asked: Asked) -> None:

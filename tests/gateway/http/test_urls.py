@@ -77,13 +77,114 @@ def call(running: Served, **headers: str) -> Any:
 def test_credentials_of_the_client_never_go_on_and_those_of_the_entry_do(
     running: Served, far: FarServer
 ) -> None:
-    reply = call(running, cookie="a=b", x_secret="x", mcp_param_region="west", mcp_session_id="z")
+    reply = call(running, cookie="a=b", x_secret="x", mcp_session_id="z")
     assert reply.status_code == 200
     sent = {name.lower(): value for name, value in far.asked[-1].headers.items()}
     assert sent["authorization"] == "Bearer upstream-secret"
     assert running.token not in str(sent)
     assert not {"cookie", "x-secret", "origin", "mcp-session-id"} & set(sent)
-    assert (sent["mcp-param-region"], sent["mcp-name"]) == ("west", "echo")
+    assert sent["mcp-name"] == "echo"
+
+
+MARKED = {
+    "name": "mark",
+    "inputSchema": {
+        "type": "object",
+        "properties": {
+            "n": {"type": "integer", "x-mcp-header": "Count"},
+            "who": {"type": "string", "x-mcp-header": "Who"},
+            "plain": {"type": "string"},
+        },
+    },
+}
+
+
+MARK = {"name": "mark", "arguments": {"n": 1}}
+
+
+def mark(running: Served, **headers: str) -> Any:
+    """Call the tool whose arguments go into headers."""
+    asked = stateless("tools/call", 1, MARK)
+    return running.send("far", asked, **routed("tools/call", MARK), **headers)
+
+
+def listed(running: Served, far: FarServer) -> None:
+    """Have the tool listed with arguments that go into headers."""
+    far.script = lambda asked: asked.result({"tools": [MARKED]})
+    assert running.modern("far", "tools/list")["result"]["tools"] == [MARKED]
+    far.script = usual
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"mcp_param_count": "1"},
+        {"mcp_param_count": "1.0"},
+        {"mcp_param_count": "=?base64?MQ==?="},
+        {},
+    ],
+)
+def test_an_argument_in_a_header_goes_on_as_it_is(
+    running: Served, far: FarServer, headers: dict[str, str]
+) -> None:
+    listed(running, far)
+    assert mark(running, **headers).status_code == 200
+    sent = {name.lower(): value for name, value in far.asked[-1].headers.items()}
+    assert sent.get("mcp-param-count") == headers.get("mcp_param_count")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"mcp_param_count": "50000"},
+        {"mcp_param_count": ""},
+        {"mcp_param_count": "=?base64?NTAwMDA=?="},
+        {"mcp_param_count": "=?base64?!?="},
+        {"mcp_param_count": "true"},
+        {"mcp_param_who": "nobody"},
+        {"mcp_param_plain": "x"},
+        {"mcp_param_other": "1"},
+    ],
+)
+def test_a_header_that_says_other_than_the_arguments_is_refused(
+    running: Served, far: FarServer, headers: dict[str, str]
+) -> None:
+    listed(running, far)
+    before = len(far.asked)
+    reply = mark(running, **headers)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, -32020)
+    assert reply.json()["id"] == 1
+    assert len(far.asked) == before
+    assert running.ledger.feed.page()[-1].effect == "refused"
+
+
+def test_an_argument_whose_header_is_given_twice_is_refused(
+    running: Served, far: FarServer
+) -> None:
+    listed(running, far)
+    before = len(far.asked)
+    known = {name.replace("_", "-"): value for name, value in routed("tools/call", MARK).items()}
+    pairs = [*(running.headers() | known).items(), *[("mcp-param-count", "1")] * 2]
+    body = json.dumps(stateless("tools/call", 1, MARK)).encode()
+    reply = running.client.post(running.url("/mcp/far"), content=body, headers=pairs)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, -32020)
+    assert len(far.asked) == before
+
+
+def test_an_argument_in_a_header_of_anything_but_a_call_is_refused(
+    running: Served, far: FarServer
+) -> None:
+    headers = {**routed("ping", {}), "mcp_param_count": "1"}
+    reply = running.send("far", stateless("ping", 1, {}), **headers)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, -32020)
+
+
+def test_the_older_era_has_no_arguments_in_headers(running: Served, far: FarServer) -> None:
+    session = running.begin("far")
+    asked = request("tools/call", 1, MARK)
+    reply = running.send("far", asked, mcp_session_id=session, mcp_param_count="50000")
+    assert reply.status_code == 200
+    assert "mcp-param-count" not in {name.lower() for name in far.asked[-1].headers}
 
 
 def test_a_message_goes_on_byte_for_byte(running: Served, far: FarServer) -> None:
