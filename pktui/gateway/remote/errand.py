@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from pktui.gateway.messages import headers
+from pktui.gateway.messages.unpacking import Unreadable
 from pktui.gateway.remote.link import CONNECT_SECONDS, Aborted, Exchange, Link, LinkFailed
 from pktui.gateway.remote.outgoing import read_outgoing
+from pktui.gateway.remote.pace import Pace
 from pktui.gateway.remote.replies import (
     EVENTS,
     JSON,
@@ -33,9 +35,9 @@ REDIRECTS: Final = 3
 _REDIRECT: Final = (307, 308)
 _CREDENTIALS: Final = (401, 403, 407)
 _ATTEMPTS: Final = 3
-_FIRST_WAIT: Final = 0.25
-_LONGEST_WAIT: Final = 30.0
 _PAGES: Final = 100
+_REASON_BYTES: Final = 4096
+"""Of a refusal, to see whether it speaks of the session."""
 
 
 class Refused(Exception):
@@ -43,7 +45,15 @@ class Refused(Exception):
 
 
 class Expired(Exception):
-    """The server does not know the session any more."""
+    """The server does not know the session any more.
+
+    `accepted`: it may have taken the message before it forgot the session.
+    """
+
+    def __init__(self, session: str, *, accepted: bool) -> None:
+        super().__init__(session)
+        self.session = session
+        self.accepted = accepted
 
 
 class Desk:
@@ -96,13 +106,17 @@ class Errand:
         self._error: tuple[int, bytes] | None = None
         self._lister: Errand | None = None
         self._ended = threading.Event()
-        self._in_session = not message.version and bool(desk.session.id)
+        self._session = ""
+        self._reason = b""
+        self._again = False
 
-    def run(self) -> None:
+    def run(self, *, again: bool = False) -> None:
         """Post the request and deliver everything that comes back, its answer last.
 
-        Raises `Refused`, `Expired`, and `Aborted` where `abort` was called.
+        `again`: in a new session, after the server knew the one before no more. Raises `Refused`,
+        `Expired` unless it is `again`, and `Aborted` where `abort` was called.
         """
+        self._again = again
         try:
             self._post()
             if self._misses_headers():
@@ -111,17 +125,22 @@ class Errand:
             self._read_answer()
         except TooLarge as error:
             raise Refused(self._desk.words.too_large(self._desk.limit)) from error
+        except Unreadable as error:
+            raise Refused(self._desk.words.unreadable(str(error))) from error
         except LinkFailed as failure:
             raise self._told(failure) from failure
         finally:
             self._note_written()
 
-    def tell(self, seconds: float) -> None:
+    def tell(self, seconds: float, *, again: bool = False) -> None:
         """Post what has no answer; raises as `run` does, also where it takes too long."""
+        self._again = again
         try:
             self._post(seconds)
             if not 200 <= self._exchange.status < 300:
                 raise self._refusal()
+        except Unreadable as error:
+            raise Refused(self._desk.words.unreadable(str(error))) from error
         except LinkFailed as failure:
             raise self._told(failure) from failure
         finally:
@@ -144,6 +163,7 @@ class Errand:
         for _ in range(REDIRECTS + 1):
             self._renew()
             headers_now = self._desk.headers(self.message)
+            self._session = headers_now.get(headers.SESSION, "")
             self._send(headers_now)
             self._note_written()
             self._exchange.receive(seconds)
@@ -206,8 +226,6 @@ class Errand:
 
     def _read_answer(self) -> None:
         exchange = self._exchange
-        if exchange.header("content-encoding").lower() not in ("", "identity"):
-            raise Refused(self._desk.words.refused(exchange.status, content_type="compressed data"))
         if exchange.status != 200:
             self._hand_error_on()
         elif exchange.content_type == EVENTS:
@@ -232,12 +250,12 @@ class Errand:
 
         The stateless era has no such thing: there a stream that ends is lost.
         """
-        place = Place()
+        place, pace = Place(), Pace()
         failures = 0
         while True:
             before = place.last_id
             try:
-                if self._exchange.content_type == EVENTS and self._read_stream(place):
+                if self._exchange.content_type == EVENTS and self._read_stream(place, pace):
                     return
                 failures = 0
             except Aborted:
@@ -248,11 +266,12 @@ class Errand:
                     raise
             if not self._resumable(place):
                 raise Refused(self._desk.words.broken_off())
-            self._resume(place, failures)
+            self._resume(place, pace)
 
-    def _read_stream(self, place: Place) -> bool:
+    def _read_stream(self, place: Place, pace: Pace) -> bool:
         """Deliver the messages of the stream; tell whether the answer was among them."""
         for line in messages(self._exchange, self._desk.limit, place):
+            pace.succeeded()
             self._hand_over(line)
             if answers(line, self.message.id):
                 return True
@@ -261,10 +280,9 @@ class Errand:
     def _resumable(self, place: Place) -> bool:
         return bool(place.last_id) and not self.message.version
 
-    def _resume(self, place: Place, failures: int) -> None:
+    def _resume(self, place: Place, pace: Pace) -> None:
         """Wait, then ask for what follows the last event that came."""
-        seconds = _FIRST_WAIT * 2**failures if place.retry_ms is None else place.retry_ms / 1000
-        if self._ended.wait(min(seconds, _LONGEST_WAIT)):
+        if self._ended.wait(pace.next_wait(place.retry_ms)):
             raise Aborted("ended", sent=True)
         self._renew()
         desk = self._desk
@@ -272,6 +290,8 @@ class Errand:
         own = {**desk.own, **desk.session.headers(), **asked}
         self._exchange.send("GET", own, None, seconds=CONNECT_SECONDS)
         self._exchange.receive(None)
+        if self._exchange.status == 404 and self._session:
+            raise Expired(self._session, accepted=True)
         if self._exchange.status != 200 or self._exchange.content_type != EVENTS:
             raise self._refusal()
 
@@ -290,10 +310,17 @@ class Errand:
 
     def _read_error(self) -> None:
         """Keep the JSON-RPC error that came instead of an answer, if one did."""
-        refused = self._exchange.status >= 400
         self._error = None
-        if refused and self.message.kind == "request" and self._exchange.content_type == JSON:
-            self._error = error_in(self._body())
+        self._reason = b""
+        if self._exchange.status < 400:
+            return
+        asked = self.message.kind == "request"
+        if asked and self._exchange.content_type == JSON:
+            body = self._body()
+            self._error = error_in(body)
+            self._reason = body[:_REASON_BYTES]
+        elif self._exchange.status == 400:
+            self._reason = self._exchange.read(_REASON_BYTES)
 
     def _hand_error_on(self) -> None:
         """Deliver that error as the answer to this request; raises where there is none."""
@@ -304,20 +331,28 @@ class Errand:
 
     @property
     def _expired(self) -> bool:
-        return self._exchange.status == 404 and self._in_session
+        return not self._again and self._speaks_of_session
+
+    @property
+    def _speaks_of_session(self) -> bool:
+        """Tell whether the server refused the message because it knows no such session.
+
+        The specification wants 404; some servers say 400, with "session" in their words.
+        """
+        status = self._exchange.status
+        unknown = status == 404 or (status == 400 and b"session" in self._reason.lower())
+        return bool(self._session) and unknown
 
     def _refusal(self) -> Refused | Expired:
         """Return what an answer that holds no message means."""
-        exchange = self._exchange
+        exchange, words = self._exchange, self._desk.words
         if self._expired:
-            return Expired()
-        return Refused(
-            self._desk.words.refused(
-                exchange.status,
-                content_type=exchange.content_type,
-                location=exchange.header("location"),
-            )
-        )
+            return Expired(self._session, accepted=False)
+        if self._speaks_of_session:
+            return Refused(words.forgetful())
+        location = exchange.header("location")
+        there = self._desk.link.endpoint.resolved(location)
+        return Refused(words.refused(exchange.status, exchange.content_type, location, there))
 
     def _told(self, failure: LinkFailed) -> Exception:
         if isinstance(failure, Aborted):

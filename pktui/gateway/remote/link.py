@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from pktui.gateway.messages.unpacking import Unpacked
+
 if TYPE_CHECKING:
     import ssl
 
@@ -27,6 +29,7 @@ _IDLE_SECONDS: Final = 2.0
 """Servers close idle connections after five seconds or more."""
 _WARM_SECONDS: Final = 3.0
 """How long a request waits for the connection that is being made beforehand."""
+_MOST_INTERIM: Final = 16
 _CHUNK: Final = 64 * 1024
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 """A peer that is gone without a word is noticed after a minute, however long an answer takes."""
@@ -113,6 +116,7 @@ class Link:
             )
         else:
             connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=seconds)
+        connection.response_class = _Response
         try:
             connection.connect()
         except BaseException:
@@ -184,7 +188,17 @@ class Exchange:
         return self.header("content-type").partition(";")[0].strip().lower()
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the body as it comes."""
+        """Yield the body as it comes, decoded where it is compressed.
+
+        Raises `LinkFailed`, and `Unreadable` for a compressed body that cannot be decoded.
+        """
+        unpacked = Unpacked.of(self.header("content-encoding"))
+        for chunk in self._raw():
+            yield from (chunk,) if unpacked is None else unpacked.feed(chunk)
+        if unpacked is not None:
+            unpacked.close()
+
+    def _raw(self) -> Iterator[bytes]:
         try:
             while chunk := self._answer.read1(_CHUNK):
                 yield chunk
@@ -253,6 +267,18 @@ class Exchange:
     def _failure(self, error: Exception, *, sent: bool) -> LinkFailed:
         kind = Aborted if self._aborted else LinkFailed
         return kind(_cause(error), sent=sent)
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer, after a bounded number of those that only say that it is to come (1xx)."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_MOST_INTERIM + 1):
+            line: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            if not 100 <= line[1] < 200 or line[1] == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                return line
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException
 
 
 def _is_quiet(connection: http.client.HTTPConnection) -> bool:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pktui.gateway.messages import headers
+from pktui.gateway.messages.unpacking import Unreadable
 from pktui.gateway.remote.link import CONNECT_SECONDS, Exchange, Link, LinkFailed
+from pktui.gateway.remote.pace import Pace
 from pktui.gateway.remote.replies import EVENTS, Place, TooLarge, messages
 
 if TYPE_CHECKING:
     from pktui.gateway.remote.outgoing import Session
-
-FIRST_WAIT: Final = 1.0
-LONGEST_WAIT: Final = 30.0
 
 
 class Listener:
@@ -28,19 +27,26 @@ class Listener:
         limit: int,
         *,
         deliver: Callable[[bytes], None],
+        forgotten: Callable[[str], bool],
         log: Callable[[str], None],
     ) -> None:
-        """`own` are the headers of every request to this server."""
+        """`own` are the headers of every request to this server.
+
+        `forgotten` is told of a session that the server knows no more; it tells whether there is
+        another one now, which has a listener of its own.
+        """
         self._link = link
         self._session = session
         self._own = own
         self._limit = limit
         self._deliver = deliver
+        self._forgotten = forgotten
         self._log = log
         self._stopped = threading.Event()
         self._exchange = Exchange(link)
         self._place = Place()
-        self._heard = 0
+        self._pace = Pace()
+        self._offered = False
 
     def start(self) -> None:
         """Begin to listen."""
@@ -52,19 +58,15 @@ class Listener:
         self._exchange.abort()
 
     def _listen(self) -> None:
-        wait = FIRST_WAIT
         while not self._stopped.is_set():
-            heard = self._heard
             try:
                 if not self._read():
                     return
             except TooLarge:
                 self._log("a message of the server is too large and was dropped")
-            except LinkFailed:
+            except (LinkFailed, Unreadable):
                 pass  # the next round tells whether it is still so
-            wait = FIRST_WAIT if self._heard != heard else wait * 2
-            asked = self._place.retry_ms
-            self._stopped.wait(min(wait if asked is None else asked / 1000, LONGEST_WAIT))
+            self._stopped.wait(self._pace.next_wait(self._place.retry_ms))
             self._exchange = Exchange(self._link)
 
     def _read(self) -> bool:
@@ -73,12 +75,16 @@ class Listener:
         try:
             if self._stopped.is_set():
                 return False
-            exchange.send("GET", self._headers(), None, seconds=CONNECT_SECONDS)
+            asked = self._headers()
+            exchange.send("GET", asked, None, seconds=CONNECT_SECONDS)
             exchange.receive(None)
+            if exchange.status == 404 and self._offered:
+                return not self._forgotten(asked.get(headers.SESSION, ""))
             if exchange.status != 200 or exchange.content_type != EVENTS:
                 return exchange.status >= 500
+            self._offered = True
             for line in messages(exchange, self._limit, self._place):
-                self._heard += 1
+                self._pace.succeeded()
                 self._deliver(line)
         finally:
             exchange.finish(0)

@@ -18,6 +18,10 @@ from pktui.gateway.messages.jsonrpc import PROTOCOL_VERSION_KEY, Id
 
 Kind = Literal["request", "notification", "response"]
 CANCELLED: Final = "notifications/cancelled"
+INITIALIZE: Final = "initialize"
+INITIALIZED: Final = "notifications/initialized"
+_MOST_TOOLS: Final = 10_000
+"""Tools whose marks are remembered: a server could name new ones on every list."""
 _PLAIN: Final = re.compile(r"[\x21-\x7e]{1,1024}")
 
 
@@ -125,7 +129,7 @@ class ToolMarks:
             return
         for tool in listed.result.tools:
             marked = headers.marked_parameters(tool.input_schema)
-            if marked:
+            if marked and (tool.name in self._marked or len(self._marked) < _MOST_TOOLS):
                 self._marked[tool.name] = marked
             else:
                 self._marked.pop(tool.name, None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pktui.gateway.messages.sse import EventCutter
+from pktui.gateway.messages.sse import Event, EventCutter
 
 if TYPE_CHECKING:
     from pktui.gateway.messages.jsonrpc import Id
@@ -64,19 +64,23 @@ def as_line(data: bytes) -> bytes:
 def messages(exchange: Exchange, limit: int, place: Place) -> Iterator[bytes]:
     """Yield the messages of a stream as they come, and note in `place` how far it was read.
 
-    Raises `TooLarge` at a message of more than `limit` bytes, and `LinkFailed`.
+    Raises `TooLarge` at a message of more than `limit` bytes, `LinkFailed` and `Unreadable`.
     """
-    cutter = EventCutter(limit)
+    for event in _events(exchange, EventCutter(limit)):
+        if event.retry_ms is not None:
+            place.retry_ms = event.retry_ms
+        if event.is_message and not event.too_large:
+            yield as_line(event.data)
+        if event.id is not None:
+            place.last_id = event.id if event.id.isascii() and event.id.isprintable() else ""
+        if event.too_large:
+            raise TooLarge
+
+
+def _events(exchange: Exchange, cutter: EventCutter) -> Iterator[Event]:
     for chunk in exchange.chunks():
-        for event in cutter.feed(chunk):
-            if event.retry_ms is not None:
-                place.retry_ms = event.retry_ms
-            if event.is_message and not event.too_large:
-                yield as_line(event.data)
-            if event.id is not None:
-                place.last_id = event.id if event.id.isascii() and event.id.isprintable() else ""
-            if event.too_large:
-                raise TooLarge
+        yield from cutter.feed(chunk)
+    yield from cutter.end()
 
 
 def answers(line: bytes, request_id: Id | None) -> bool:

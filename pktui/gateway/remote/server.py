@@ -14,7 +14,16 @@ from pktui.gateway.remote.errand import Desk, Errand, Expired, Refused
 from pktui.gateway.remote.link import Aborted, Exchange, Link, LinkFailed
 from pktui.gateway.remote.listening import Listener
 from pktui.gateway.remote.outbox import Crew, Outbox
-from pktui.gateway.remote.outgoing import Outgoing, Session, ToolMarks, read_outgoing
+from pktui.gateway.remote.outgoing import (
+    CANCELLED,
+    INITIALIZE,
+    INITIALIZED,
+    Outgoing,
+    Session,
+    ToolMarks,
+    read_outgoing,
+)
+from pktui.gateway.remote.renewal import Renewal
 from pktui.gateway.remote.words import Words
 from pktui.gateway.servers.endpoint import checked_headers, parse_endpoint
 from pktui.gateway.servers.preparing import prepared
@@ -53,6 +62,7 @@ class RemoteServer:
         self._desk = Desk(
             *(self._link, self._own, self._words, self._session, ToolMarks(), limit), self._hand_on
         )
+        self._renewal = Renewal(self._desk, self._listen)
         self._limit = limit
         self._outbox = Outbox()
         self._crew = Crew("server-request")
@@ -95,6 +105,7 @@ class RemoteServer:
             self._status = LOST if self._lost else 0
             running = list(self._running.values())
         self._outbox.close()
+        self._renewal.end()
         if self._listener is not None:
             self._listener.stop()
         for errand in running:
@@ -113,8 +124,9 @@ class RemoteServer:
                 self._tell(message)
 
     def _launch(self, message: Outgoing) -> None:
-        if message.method == "initialize" and not message.version:
+        if message.method == INITIALIZE and not message.version:
             self._forget_session()
+            self._renewal.note(message)
         errand = Errand(self._desk, message, self._outbox.written)
         with self._lock:
             if message.id is not None:
@@ -124,15 +136,13 @@ class RemoteServer:
     def _run(self, errand: Errand) -> None:
         message = errand.message
         try:
-            errand.run()
+            self._carry_out(errand)
         except Aborted:
             if not errand.silent:
                 self._fail(message, self._words.ended(), sent=errand.sent)
         except Refused as refused:
             if not errand.silent:
                 self._fail(message, str(refused), sent=errand.sent)
-        except Expired:
-            self._lose_session(errand)
         finally:
             with self._lock:
                 if message.id is not None and self._running.get(message.id) is errand:
@@ -140,23 +150,44 @@ class RemoteServer:
             self._outbox.finished(message)
             errand.close()
 
+    def _carry_out(self, errand: Errand) -> None:
+        """Have a request answered; in a new session where the server refused it for want of one."""
+        try:
+            errand.run()
+        except Expired as expired:
+            self._renewal.renew(expired.session)
+            if expired.accepted:
+                raise Refused(self._words.forgotten_midway()) from expired
+            errand.run(again=True)
+        self._renewal.succeeded()
+
     def _tell(self, message: Outgoing) -> None:
         """Post a notification or an answer; the next message goes when the server has it."""
+        self._renewal.note(message)
         errand = Errand(self._desk, message, lambda: None)
         try:
-            errand.tell(TELL_SECONDS)
+            self._post(errand)
         except Aborted:
             return
         except Refused as refused:
             self._say(str(refused))
-        except Expired:
-            self._lose_session(errand)
-        else:
-            if message.method == "notifications/initialized" and not message.version:
-                self._listen()
         finally:
             errand.close()
             self._drop_cancelled(message)
+
+    def _post(self, errand: Errand) -> None:
+        """Have a message taken; where the session is forgotten, what belongs to it is let go."""
+        message = errand.message
+        began = message.method == INITIALIZED and not message.version
+        try:
+            errand.tell(TELL_SECONDS)
+        except Expired as expired:
+            self._renewal.renew(expired.session)
+            if message.kind == "notification" and message.method != CANCELLED and not began:
+                errand.tell(TELL_SECONDS, again=True)
+        else:
+            if began:
+                self._listen()
 
     # cancelling
 
@@ -192,6 +223,7 @@ class RemoteServer:
         listener = Listener(
             *(self._link, self._session, self._own, self._limit),
             deliver=self._hand_on,
+            forgotten=self._renewed,
             log=self._say,
         )
         with self._lock:
@@ -209,23 +241,14 @@ class RemoteServer:
             before.stop()
         self._session.forget()
 
-    def _lose_session(self, errand: Errand) -> None:
-        """Answer everything that waits, and end: only a new connection has a new session."""
-        why = self._words.expired()
-        self._say(why)
-        with self._lock:
-            first = not self._lost
-            self._lost = True
-            waiting = [other for other in self._running.values() if other is not errand]
-        if not errand.silent:
-            self._fail(errand.message, why, sent=errand.sent)
-        for other in waiting:
-            if not other.silent:
-                other.silent = True
-                self._fail(other.message, why, sent=other.sent)
-            other.abort()
-        if first:
-            self._ended()
+    def _renewed(self, lost: str) -> bool:
+        """Begin a session anew; tell whether there is one."""
+        try:
+            self._renewal.renew(lost)
+        except Refused as refused:
+            self._say(str(refused))
+            return False
+        return True
 
     def _say_goodbye(self) -> None:
         exchange = Exchange(self._link)

@@ -16,6 +16,7 @@ _CREDENTIALS: Final = (
 )
 _ADDRESS: Final = "Check the URL: it must be that of its streamable HTTP endpoint"
 _LONGEST: Final = 300
+_KEEP_METHOD: Final = (307, 308)
 
 
 class Words:
@@ -24,6 +25,7 @@ class Words:
     def __init__(self, server: str, endpoint: Endpoint) -> None:
         self._named = f"server {server} at {endpoint.shown}"
         self._server = server
+        self._endpoint = endpoint
 
     def failed(self, failure: LinkFailed, endpoint: Endpoint) -> str:
         """Say that no answer came."""
@@ -42,15 +44,39 @@ class Words:
             " for may have been done all the same; look before you ask again."
         )
 
-    def refused(self, status: int, *, content_type: str = "", location: str = "") -> str:
-        """Say what an answer that holds no message means."""
-        return f"{self._named} {self._meaning(status, content_type, location)}."
+    def refused(self, status: int, content_type: str, location: str, there: Endpoint | None) -> str:
+        """Say what an answer that holds no message means; `there` is what `location` names."""
+        if 300 <= status < 400:
+            return f"{self._named} {self._redirected(status, location, there)}."
+        return f"{self._named} {self._meaning(status, content_type)}."
 
-    def expired(self) -> str:
-        """Say that the server has forgotten the session."""
+    def unreadable(self, why: str) -> str:
+        """Say that an answer came that cannot be decoded."""
         return (
-            f"{self._named} has ended the session (404). Connect again for a new one: restart"
-            f" {self._server} in the agent."
+            f"{self._named} answered, but {why}, so it is not passed on. What was asked for may"
+            " have been done all the same; look before you ask again."
+        )
+
+    def forgetful(self) -> str:
+        """Say that the server knows not even the session that it has just begun."""
+        return (
+            f"{self._named} forgets each session as soon as it has begun it. Call again in a"
+            " while; if it stays so, ask those who run it."
+        )
+
+    def forgotten_midway(self) -> str:
+        """Say that the session was forgotten while an answer was on its way."""
+        return (
+            f"{self._named} forgot the session before its answer was here. A new one is begun."
+            " What was asked for may have been done all the same; look before you ask again."
+        )
+
+    def not_begun_again(self, why: str) -> str:
+        """Say that the server has forgotten the session and begins no new one."""
+        return (
+            f"{self._named} has forgotten the session and did not begin a new one:"
+            f" {one_line(why, _LONGEST).rstrip('.')}. What was asked for was not done; call again"
+            " in a while."
         )
 
     def too_large(self, limit: int) -> str:
@@ -79,15 +105,26 @@ class Words:
         """Say that the connection is being ended from this side."""
         return f"the connection to {self._named} was ended."
 
-    def _meaning(self, status: int, content_type: str, location: str) -> str:
+    def _redirected(self, status: int, location: str, there: Endpoint | None) -> str:
+        named = one_line(location.partition("?")[0], _LONGEST) or "nowhere"
+        if there is None:
+            return f"sends requests on to {named} ({status}). {_ADDRESS}"
+        if not self._endpoint.same_origin(there):
+            return (
+                f"sends requests on to {named} ({status}), where your credentials do not belong,"
+                " so pktui does not follow. If that is its new address, make it the server's URL"
+            )
+        shown = one_line(there.shown, _LONGEST)
+        if status in _KEEP_METHOD:
+            return f"sends requests on to {shown} ({status}), again and again. {_ADDRESS}"
+        return (
+            f"sends requests on to {shown} ({status}), and a redirect of that kind turns a call"
+            f" into a mere look at a page, so pktui does not follow. Make {shown} the server's URL"
+        )
+
+    def _meaning(self, status: int, content_type: str) -> str:
         if status in (401, 403, 407):
             return f"does not let pktui in ({status}). {_CREDENTIALS}"
-        if 300 <= status < 400:
-            where = one_line(location.partition("?")[0], _LONGEST) or "nowhere"
-            return (
-                f"sends requests on to {where} ({status}), where your credentials do not belong."
-                " If that is its new address, make it the server's URL"
-            )
         if status in (404, 405, 410):
             return (
                 f"has no MCP endpoint there ({status}). {_ADDRESS}, not of the older HTTP+SSE"

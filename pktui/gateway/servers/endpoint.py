@@ -56,14 +56,21 @@ class Endpoint(msgspec.Struct, frozen=True):
 
         Credentials were given for this origin (scheme, host and port) and for no other.
         """
+        there = self.resolved(location)
+        return there if there is not None and self.same_origin(there) else None
+
+    def resolved(self, location: str) -> Endpoint | None:
+        """Return the address that a redirect names; None where it names none."""
         if not location:
             return None
         try:
-            there = parse_endpoint(urljoin(self._url, location), "")
+            return parse_endpoint(urljoin(self._url, location), "")
         except (SettingsError, ValueError):
             return None
-        same = (there.scheme, there.host, there.port) == (self.scheme, self.host, self.port)
-        return there if same else None
+
+    def same_origin(self, there: Endpoint) -> bool:
+        """Tell whether scheme, host and port are the same."""
+        return (there.scheme, there.host, there.port) == (self.scheme, self.host, self.port)
 
     @property
     def _url(self) -> str:

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pktui.gateway.remote import pace
+
 if TYPE_CHECKING:
     from tests.gateway.remote.far import Asked
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test wait the second that a server is given; the pace has tests of its own."""
+    monkeypatch.setattr(pace, "LEAST_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 from typing import Any
@@ -11,10 +12,10 @@ import pytest
 from tests.gateway.remote.far import (
     LIMIT,
     MODERN,
-    PATIENCE,
     Asked,
     FarServer,
     Peer,
+    Script,
     event,
     session,
 )
@@ -124,13 +125,74 @@ def test_an_answer_beyond_the_limit_is_not_kept(script: Any) -> None:
         assert f"of more than {LIMIT} bytes" in peer.failure()
 
 
-def test_a_compressed_answer_is_not_looked_at() -> None:
+def compressed(body: bytes, encoding: str = "gzip") -> Script:
     def script(asked: Asked) -> None:
         assert asked.headers["Accept-Encoding"] == "identity"
-        asked.answer(body=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
+        asked.answer(body=body, headers={"Content-Encoding": encoding})
+
+    return script
+
+
+def test_a_compressed_answer_is_looked_into() -> None:
+    body = gzip.compress(b'{"jsonrpc":"2.0","id":1,"result":{"a":1}}')
+    with FarServer(compressed(body)) as far, Peer.to(far.url) as peer:
+        assert peer.ask("tools/list")["result"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (compressed(b"\x1f\x8b"), "its compressed answer breaks off"),
+        (compressed(b"no gzip"), "its compressed answer is damaged"),
+        (compressed(b"x", "br"), "its answer is compressed (br), which was not asked for"),
+        (compressed(gzip.compress(b" " * 10 * LIMIT)), f"of more than {LIMIT} bytes"),
+    ],
+)
+def test_a_compressed_answer_that_cannot_be_looked_into_is_an_error(
+    script: Script, words: str
+) -> None:
+    with FarServer(script) as far, Peer.to(far.url) as peer:
+        assert words in peer.failure()
+
+
+@pytest.mark.parametrize("end", [True, False])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_json_body_under_the_type_of_a_stream_is_the_answer(parts: int, *, end: bool) -> None:
+    body = b'\n {"jsonrpc":"2.0",\n\n"id":1,"result":{"a":"data: x"}}'
+    size = -(-len(body) // parts)
+
+    def script(asked: Asked) -> None:
+        asked.stream(*(body[at : at + size] for at in range(0, len(body), size)), end=end)
 
     with FarServer(script) as far, Peer.to(far.url) as peer:
-        assert "compressed data" in peer.failure()
+        assert peer.ask("tools/list")["result"] == {"a": "data: x"}
+
+
+def test_answers_that_only_announce_the_answer_are_passed_over_within_bounds() -> None:
+    count = 3
+
+    def script(asked: Asked) -> None:
+        asked.handler.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * count)
+        asked.handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * count)
+        asked.result({"a": 1})
+
+    with FarServer(script) as far, Peer.to(far.url) as peer:
+        assert peer.ask("tools/list")["result"] == {"a": 1}
+        count = 1000
+        assert "not HTTP as it should be" in peer.failure("tools/list", 2)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_redirect_that_loses_the_call_says_where_to(status: int) -> None:
+    def script(asked: Asked) -> None:
+        asked.answer(status, headers={"Location": f"{asked.path}/?key=s3cret"})
+
+    with FarServer(script) as far, Peer.to(far.url) as peer:
+        told = peer.failure()
+        assert f"sends requests on to {far.url}/?… ({status})" in told
+        assert f"Make {far.url}/?… the server's URL" in told
+        assert "credentials" not in told
+        assert "s3cret" not in told
 
 
 @pytest.mark.parametrize("meta", [{}, {"_meta": MODERN}])
@@ -154,25 +216,3 @@ def test_an_answer_that_breaks_off_is_an_error() -> None:
 
     with FarServer(script) as far, Peer.to(far.url) as peer:
         assert "the answer broke off" in peer.failure()
-
-
-def test_a_session_that_the_server_ended_answers_everything_and_ends_the_relay(never: Any) -> None:
-    def script(asked: Asked) -> None:
-        if asked.message["method"] == "tools/list":
-            error = {"code": -32600, "message": "Session not found"}
-            body = {"jsonrpc": "2.0", "id": 1, "error": error}
-            asked.answer(404, json.dumps(body).encode())
-        else:
-            never(asked)
-
-    with FarServer(session(script)) as far, Peer.to(far.url) as peer:
-        peer.initialize()
-        peer.send("tools/call", 7, name="x")
-        far.wait_for(lambda asked: len(asked) == 2)
-        peer.send("tools/list", 1)
-        answers = {(answer := peer.receive())["id"]: answer for _ in range(2)}
-        for answer in answers.values():
-            assert "has ended the session (404). Connect again" in answer["error"]["message"]
-        assert peer.ended.wait(PATIENCE)
-        assert peer.server.end(0) == 1
-        assert "DELETE" not in far.methods()

@@ -18,10 +18,12 @@ from typing import Final
 import h11
 
 from pktui.gateway.http.outward.broken import ExchangeFailed
-from pktui.gateway.http.outward.unpacking import Unpacked
+from pktui.gateway.messages.unpacking import Unpacked, Unreadable
 
 CONNECT_SECONDS: Final = 10.0
 WRITE_SECONDS: Final = 30.0
+_MOST_INTERIM: Final = 16
+"""Answers (1xx) before the answer."""
 _HEAD_BYTES: Final = 100 * 1024
 """Of an answer's head."""
 _AHEAD: Final = 256 * 1024
@@ -95,10 +97,13 @@ class Connection(asyncio.Protocol):
         self._open.write(b"".join(part for part in parts if part))
         if not self._writable.is_set():
             await self._drain()
-        while not isinstance(event := await self.event(), h11.Response):
+        for _ in range(_MOST_INTERIM + 1):
+            event = await self.event()
+            if isinstance(event, h11.Response):
+                return Answer(self, event)
             if not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
                 raise ExchangeFailed("the answer is not HTTP as it should be")
-        return Answer(self, event)
+        raise ExchangeFailed("it said without end that its answer is to come")
 
     async def event(self) -> object:
         """Return the next part of the answer; raises `ExchangeFailed`."""
@@ -185,15 +190,18 @@ class Answer:
 
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes, decoded where it is compressed; raises `ExchangeFailed`."""
-        unpacked = Unpacked.of(self.header("content-encoding"))
-        while isinstance(event := await self._connection.event(), h11.Data):
-            if unpacked is None:
-                yield bytes(event.data)
-                continue
-            for part in unpacked.feed(bytes(event.data)):
-                yield part
-        if unpacked is not None:
-            unpacked.close()
+        try:
+            unpacked = Unpacked.of(self.header("content-encoding"))
+            while isinstance(event := await self._connection.event(), h11.Data):
+                if unpacked is None:
+                    yield bytes(event.data)
+                    continue
+                for part in unpacked.feed(bytes(event.data)):
+                    yield part
+            if unpacked is not None:
+                unpacked.close()
+        except Unreadable as error:
+            raise ExchangeFailed(str(error)) from error
 
 
 async def connect(host: str, port: int, context: ssl.SSLContext | None) -> Connection:

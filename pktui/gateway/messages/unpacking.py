@@ -6,12 +6,17 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from pktui.gateway.http.outward.broken import ExchangeFailed
+from pktui.text import one_line
 
 _KNOWN: Final = ("gzip", "x-gzip", "deflate")
 _EITHER: Final = 32
 """Added to the size of the window: gzip or zlib, whichever the data begins like."""
+_LONGEST_NAME: Final = 40
 _PART: Final = 64 * 1024
+
+
+class Unreadable(Exception):
+    """A body that is compressed as nobody asked for, damaged, or cut off; the text says which."""
 
 
 class Unpacked:
@@ -24,22 +29,23 @@ class Unpacked:
     def of(cls, encoding: str) -> Unpacked | None:
         """Return what decodes a `Content-Encoding`; None where nothing has to be.
 
-        Raises `ExchangeFailed` for one that is not known.
+        Raises `Unreadable` for one that is not known.
         """
         wanted = encoding.strip().lower()
         if wanted in ("", "identity"):
             return None
         if wanted not in _KNOWN:
-            raise ExchangeFailed("its answer is compressed in a way that was not asked for")
+            named = one_line(wanted, _LONGEST_NAME)
+            raise Unreadable(f"its answer is compressed ({named}), which was not asked for")
         return cls()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what the data stands for; raises `ExchangeFailed`."""
+        """Yield what the data stands for; raises `Unreadable`."""
         while data:
             try:
                 part = self._stream.decompress(data, _PART)
             except zlib.error as error:
-                raise ExchangeFailed("its compressed answer is damaged") from error
+                raise Unreadable("its compressed answer is damaged") from error
             data = self._stream.unconsumed_tail
             if part:
                 yield part
@@ -47,6 +53,6 @@ class Unpacked:
                 return
 
     def close(self) -> None:
-        """Raise `ExchangeFailed` where the end is missing."""
+        """Raise `Unreadable` where the end is missing."""
         if not self._stream.eof:
-            raise ExchangeFailed("its compressed answer breaks off")
+            raise Unreadable("its compressed answer breaks off")
