@@ -7,11 +7,11 @@ the name says.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
+import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,8 +21,7 @@ from pktui.errors import SettingsError
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
-SOCKET_PATH_LIMIT = 100
-"""Bytes; the kernel takes 103 (macOS) to 107 (Linux) in a Unix socket's address."""
+_OTHERS = 0o077
 
 SWITCHABLE = (
     *("resources/read", "prompts/get", "completion/complete"),
@@ -38,7 +37,6 @@ class Paths(msgspec.Struct, frozen=True):
 
     config_dir: Path
     data_dir: Path
-    runtime_dir: Path
 
     @classmethod
     def from_environment(cls) -> Paths:
@@ -54,10 +52,13 @@ class Paths(msgspec.Struct, frozen=True):
 
     @classmethod
     def at(cls, config_dir: Path, data_dir: Path) -> Paths:
-        """Use these two directories; sockets and locks go where their address is short enough."""
-        config_dir = config_dir.expanduser().absolute()
-        data_dir = data_dir.expanduser().absolute()
-        return cls(config_dir, data_dir, _runtime_dir(data_dir))
+        """Use these two directories."""
+        return cls(config_dir.expanduser().absolute(), data_dir.expanduser().absolute())
+
+    @classmethod
+    def below(cls, home: Path) -> Paths:
+        """Use `config` and `data` in this directory."""
+        return cls.at(home / "config", home / "data")
 
     @property
     def settings_file(self) -> Path:
@@ -99,34 +100,19 @@ class Paths(msgspec.Struct, frozen=True):
         return self.data_dir / "logs"
 
     @property
-    def memory_socket(self) -> Path:
-        """The Unix socket of the memory service."""
-        return self.runtime_dir / "memory.sock"
-
-    @property
     def memory_lock(self) -> Path:
         """The lock that the one owner of the memory store holds; its text is the owner's pid."""
         return self.data_dir / "memory.lock"
 
+    @property
+    def memory_address(self) -> Path:
+        """Where that owner is met, in its own words."""
+        return self.data_dir / "memory.address"
 
-def _runtime_dir(data_dir: Path) -> Path:
-    """Choose a directory for sockets: one per data directory, short enough for an address."""
-    key = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
-    for candidate in _runtime_dirs(data_dir, key):
-        if len(os.fsencode(candidate / "memory.sock")) <= SOCKET_PATH_LIMIT:
-            return candidate
-    return Path("/tmp") / f"pktui-{os.getuid()}" / key  # noqa: S108  owner and mode are checked
-
-
-def _runtime_dirs(data_dir: Path, key: str) -> Iterator[Path]:
-    """Yield where sockets would best go; few need the temporary directory, slow to be found."""
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    if base and Path(base).is_dir():
-        yield Path(base) / "pktui" / key
-    yield data_dir / "run"
-    import tempfile
-
-    yield Path(tempfile.gettempdir()) / f"pktui-{os.getuid()}" / key
+    @property
+    def memory_start(self) -> Path:
+        """The lock of who starts the memory service, and then of the service."""
+        return self.data_dir / "memory.start"
 
 
 def check_server_name(name: str) -> str:
@@ -160,21 +146,26 @@ def make_private_directory(path: Path) -> Path:
 
 
 def check_own_directory(path: Path) -> None:
-    """Raise `SettingsError` where others could have put the directory there, or could replace it.
+    """Raise `SettingsError` where others could have put the directory there, or could change it.
 
-    It must be the user's, and the one around it the user's or the system's; what is missing is
-    nobody's.
+    It must be the user's alone, and the one around it the user's or the system's; what is missing
+    is nobody's.
     """
     user = os.getuid()
-    for directory, owners in ((path, {user}), (path.parent, {user, 0})):
+    for directory, owners in ((path.parent, {user, 0}), (path, {user})):
         try:
-            owner = directory.stat().st_uid
+            found = directory.stat()
         except OSError:
             continue
-        if owner not in owners:
+        if found.st_uid not in owners:
             raise SettingsError(
-                f"directory {directory} belongs to another user (uid {owner})",
+                f"directory {directory} belongs to another user (uid {found.st_uid})",
                 "Remove it, or set PKTUI_DATA_DIR to a directory of your own with a shorter path",
+            )
+        if directory is path and found.st_mode & _OTHERS:
+            raise SettingsError(
+                f"directory {path} is open to others (mode {stat.S_IMODE(found.st_mode):04o})",
+                f"Run chmod {PRIVATE_DIRECTORY:o} {path}",
             )
 
 

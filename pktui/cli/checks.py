@@ -38,6 +38,7 @@ GIB = 1024**3
 WARN_FREE_BYTES = GIB
 FAIL_FREE_BYTES = 100 * 1024**2
 _OTHERS = 0o077
+CHOOSE_DIRECTORIES = ("PKTUI_CONFIG_DIR", "PKTUI_DATA_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -109,13 +110,18 @@ def program() -> Iterator[Check]:
 
 
 def directories(paths: Paths) -> Iterator[Check]:
-    """Check that each directory is there or can be made, is private and can be written."""
-    for what, path in (
-        ("config directory", paths.config_dir),
-        ("data directory", paths.data_dir),
-        ("socket directory", paths.runtime_dir),
-    ):
-        yield _directory(what, path)
+    """Check that each directory is there or can be made, is private and can be written.
+
+    Two processes meet where both have the same two directories, so what chose them is told.
+    """
+    yield _directory("config directory", paths.config_dir)
+    yield _directory("data directory", paths.data_dir)
+    chosen = [name for name in CHOOSE_DIRECTORIES if os.environ.get(name)]
+    if chosen:
+        names = " and ".join(chosen)
+        cure = "Name them in the env of the agent's entry, or give its gateway --home DIR"
+        found = f"{names} chose these directories; an agent that does not hand them on uses others"
+        yield Check("environment", "warn", found, cure)
 
 
 def _directory(what: str, path: Path) -> Check:
@@ -271,15 +277,21 @@ def memory(paths: Paths) -> Iterator[Check]:
     """Check the memory service, without starting it."""
     from pktui.memory.addresses import remote_of
     from pktui.memory.client import MemoryClient
-    from pktui.memory.starting import listens
+    from pktui.memory.meeting import listens
+    from pktui.memory.starting import find_owner
 
     try:
         remote = remote_of(paths)
+        silent = remote is None and not listens(paths)
+        owner = find_owner(paths) if silent else None
     except PktuiError as error:
         yield _failed("memory", error)
         return
-    if remote is None and not listens(paths.memory_socket):
-        yield Check("memory", "ok", f"not running; starts when needed at {paths.memory_socket}")
+    if owner is not None:
+        yield _failed("memory", owner.silent(paths))
+        return
+    if silent:
+        yield Check("memory", "ok", f"not running for {paths.data_dir}; starts when needed")
         return
     client = MemoryClient(paths, start=False, timeout=10)
     try:

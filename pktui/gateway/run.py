@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _USAGE: Final = (
     "pktui gateway [NAME] [--policy FILE] [--grant LABEL]"
-    " [--url URL [--header NAME:VALUE]… | -- COMMAND ARG…]"
-    "\n       pktui gateway --listen HOST:PORT"
+    " [--home DIR] [--url URL [--header NAME:VALUE]… | -- COMMAND ARG…]"
+    "\n       pktui gateway --listen HOST:PORT [--home DIR]"
 )
 
 
@@ -60,6 +60,13 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         help="sent to the URL; ${VAR} in it is read from the environment, which keeps it from `ps`",
     )
     parser.add_argument(
+        "--home",
+        type=Path,
+        metavar="DIR",
+        help="settings and policies in DIR/config, ledger and memory in DIR/data, whatever the"
+        " environment says: agents hand little of it on",
+    )
+    parser.add_argument(
         "--listen", metavar="HOST:PORT", help="serve every configured server over HTTP"
     )
     return parser.parse_args(argv[:split]), argv[split + 1 :]
@@ -76,7 +83,7 @@ def _run(asked: argparse.Namespace, command: list[str]) -> int:
     from pktui.gateway.stdio.stdio import run_stdio
     from pktui.settings import Paths, load_settings
 
-    paths = Paths.from_environment()
+    paths = Paths.below(asked.home) if asked.home else Paths.from_environment()
     settings = load_settings(paths)
     if asked.listen:
         return _listen(paths, settings, asked, command)

@@ -1,17 +1,16 @@
-"""Where a memory service listens: a Unix socket of this machine, or a URL of another one."""
+"""Where a memory service listens: on this machine, or at a URL of another one."""
 
 from __future__ import annotations
 
 import http.client
-import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from pktui.errors import SettingsError
+from pktui.errors import MemoryUnavailable, SettingsError
+from pktui.memory import meeting
+from pktui.memory.starting import find_owner
 from pktui.memory.tokens import read_token
-from pktui.settings import check_own_directory
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -25,36 +24,37 @@ class Address(Protocol):
     def connection(self, timeout: float) -> http.client.HTTPConnection:
         """Return a connection that is not open yet."""
 
+    def silence(self) -> MemoryUnavailable:
+        """Return what to say where nothing listens."""
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
+
+class _LocalConnection(http.client.HTTPConnection):
+    def __init__(self, paths: Paths, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
-        self._path = path
+        self._paths = paths
 
     def connect(self) -> None:
-        """Connect to the Unix socket instead of a host; raises `SettingsError` for another's."""
-        check_own_directory(self._path.parent)
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        try:
-            self.sock.connect(str(self._path))
-        except BaseException:
-            self.close()
-            raise
+        """Connect to the socket that the data directory names; raises `SettingsError`."""
+        self.sock = meeting.connect(self._paths, self.timeout or 0)
 
 
 @dataclass(frozen=True, slots=True)
-class UnixAddress:
-    """A Unix socket."""
+class LocalAddress:
+    """The Unix socket of the service that has the data directory, whichever that is by then."""
 
-    path: Path
+    paths: Paths
 
     def __str__(self) -> str:
-        return str(self.path)
+        return str(self.paths.data_dir)
 
     def connection(self, timeout: float) -> http.client.HTTPConnection:
         """Return a connection that is not open yet."""
-        return _UnixConnection(self.path, timeout)
+        return _LocalConnection(self.paths, timeout)
+
+    def silence(self) -> MemoryUnavailable:
+        """Return what to say where nothing listens."""
+        owner = find_owner(self.paths)
+        return _nobody(f"for {self}") if owner is None else owner.silent(self.paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,10 @@ class UrlAddress:
             return http.client.HTTPSConnection(self.host, self.port, timeout=timeout)
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
 
+    def silence(self) -> MemoryUnavailable:
+        """Return what to say where nothing listens."""
+        return _nobody(f"on {self}")
+
 
 @dataclass(frozen=True, slots=True)
 class Remote:
@@ -110,6 +114,13 @@ def remote_of(paths: Paths) -> Remote | None:
     if not settings.memory.service:
         return None
     return Remote(UrlAddress.parse(settings.memory.service), read_token(paths, settings))
+
+
+def _nobody(where: str) -> MemoryUnavailable:
+    return MemoryUnavailable(
+        f"no memory service listens {where}",
+        "It starts when it is needed; pktui memory serve starts it by hand",
+    )
 
 
 def _unusable(url: str) -> SettingsError:

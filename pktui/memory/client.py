@@ -16,7 +16,7 @@ import msgspec
 
 from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError, StoreError
 from pktui.memory import envelope, exporting, static
-from pktui.memory.addresses import UnixAddress, remote_of
+from pktui.memory.addresses import LocalAddress, remote_of
 from pktui.memory.exchange import ImportReport, Record
 from pktui.memory.records import (
     Entry,
@@ -32,7 +32,7 @@ from pktui.memory.records import (
     SessionStatus,
     Status,
 )
-from pktui.memory.starting import ensure_service, wait_until_gone
+from pktui.memory.starting import end_owner, ensure_service, wait_until_gone
 from pktui.memory.tools.answer import ToolAnswer
 from pktui.memory.transport import Reply, Transport
 
@@ -75,7 +75,7 @@ class MemoryClient:
         self._remote = remote_of(paths)
         starter = functools.partial(ensure_service, paths) if start else None
         if self._remote is None:
-            address: Address = UnixAddress(paths.memory_socket)
+            address: Address = LocalAddress(paths)
         else:
             address, starter = self._remote.address, None
             self._headers |= self._remote.headers
@@ -106,14 +106,19 @@ class MemoryClient:
     def stop(self) -> None:
         """End the service and return when it is gone; raises `MemoryUnavailable` if none runs.
 
-        One on another machine is others' too, and is ended there.
+        One that does not answer, such as another version's, is sent a signal instead. One on
+        another machine is others' too, and is ended there.
         """
         if self._remote is not None:
             raise InvalidRequest(
                 f"the memory service at {self._remote.address} is not this machine's",
                 "End it where it runs",
             )
-        self._send(self._quiet, "POST", "/v1/stop", {})
+        try:
+            self._send(self._quiet, "POST", "/v1/stop", {})
+        except MemoryUnavailable:
+            if not end_owner(self._paths):
+                raise
         self._quiet.close()
         self._transport.close()
         wait_until_gone(self._paths)

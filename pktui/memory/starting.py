@@ -2,13 +2,16 @@
 
 Any number of clients may ask at once: one of them starts the service, the others wait with it.
 The service outlives who started it; its words go to `logs/memory.log`.
+
+An owner that says of itself that it starts or ends is waited for. One that holds the lock, says
+nothing of the kind and takes no connections will not: that is an error, soon.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import socket
+import signal
 import subprocess
 import sys
 import threading
@@ -18,11 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pktui.errors import MemoryUnavailable
-from pktui.settings import PRIVATE_FILE, Paths, check_own_directory, make_private_directory
+from pktui.memory import meeting
+from pktui.memory.meeting import Meeting, listens
+from pktui.settings import PRIVATE_FILE, Paths, make_private_directory
 
 START_TIMEOUT_S = 30.0
+# The first may meet the service before it, which took the lock a moment earlier.
 ATTEMPTS = 2
-"""The first may meet the service before it, which has stopped listening and is about to end."""
+# What an owner that does not answer gets: it may have taken the lock this very moment, or be about
+# to notice that its socket is gone.
+SILENCE_S = 2.0
 _FIRST_PAUSE_S = 0.01
 _LONGEST_PAUSE_S = 0.2
 _LONGEST_LOG_BYTES = 1024 * 1024
@@ -39,23 +47,26 @@ class _Child:
 def ensure_service(paths: Paths, *, timeout_s: float = START_TIMEOUT_S) -> None:
     """Return once the memory service listens, starting it where none does.
 
-    Raises `MemoryUnavailable` with the log's last line where it does not come up in time,
-    `SettingsError` where its directories are another user's.
+    Raises `MemoryUnavailable` where what holds the data directory does not answer, or with the
+    log's last line where the service does not come up in time; `SettingsError` where its
+    directories are another user's.
     """
-    check_own_directory(paths.runtime_dir)
-    if listens(paths.memory_socket):
+    if listens(paths):
         return
     make_private_directory(paths.data_dir)
-    make_private_directory(paths.runtime_dir)
     deadline = time.monotonic() + timeout_s
-    turn = os.open(paths.runtime_dir / "memory.start", os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    silence = _Silence(paths)
+    turn = os.open(paths.memory_start, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     started: list[_Child] = []
     try:
         for pause in _pauses():
-            if listens(paths.memory_socket):
+            if listens(paths):
                 return
-            over = bool(started) and started[-1].process.poll() is not None and not _owned(paths)
-            if _may_start(started, over=over) and _locked(turn, fcntl.LOCK_EX):
+            owner = find_owner(paths)
+            silence.check(owner)
+            over = bool(started) and started[-1].process.poll() is not None and owner is None
+            free = owner is None and _may_start(started, over=over)
+            if free and _locked(turn, fcntl.LOCK_EX):
                 started.append(_spawn(paths, turn))
             elif over or time.monotonic() > deadline:
                 raise _did_not_start(paths, started, ended=over)
@@ -64,15 +75,95 @@ def ensure_service(paths: Paths, *, timeout_s: float = START_TIMEOUT_S) -> None:
         os.close(turn)
 
 
-def listens(path: Path) -> bool:
-    """Tell whether anything accepts connections on the Unix socket."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What holds the lock of a data directory: the process id in it, 0 where it tells none."""
+
+    pid: int
+    meeting: Meeting | None
+
+    @property
+    def changing(self) -> bool:
+        """Tell whether it says that it listens in a moment, or no more."""
+        return self.meeting is not None and self.meeting.state != "listening"
+
+    def silent(self, paths: Paths) -> MemoryUnavailable:
+        """Return what is told to those who want something of it and get no answer."""
+        who = f"process {self.pid}" if self.pid else "a process that is not known"
+        if self.meeting is None:
+            return MemoryUnavailable(
+                f"a memory service of another version of pktui ({who}) has {paths.data_dir}",
+                "End it with pktui memory stop, nothing is lost; then try again",
+            )
+        if self.changing:
+            return MemoryUnavailable(
+                f"the memory service ({who}) is {self.meeting.state}", "Try again in a moment"
+            )
+        return MemoryUnavailable(
+            f"the memory service ({who}) has {paths.data_dir}, but does not answer at "
+            f"{meeting.socket_of(paths, self.meeting)}",
+            f"End it with pktui memory stop, then try again; its log is {memory_log(paths)}",
+        )
+
+
+def find_owner(paths: Paths) -> Owner | None:
+    """Return what holds the data directory, None where nothing does."""
+    try:
+        lock = os.open(paths.memory_lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if _locked(lock, fcntl.LOCK_SH):
+            return None
+        text = os.pread(lock, 20, 0).strip()
+    finally:
+        os.close(lock)
+    pid = int(text) if text.isdigit() else 0
+    said = meeting.read(paths)
+    return Owner(pid, said if said is not None and (said.pid == pid or not pid) else None)
+
+
+def end_owner(paths: Paths) -> bool:
+    """Ask the process that holds the data directory to end where it cannot be asked by its socket.
+
+    Returns whether there is one that is known for certain: its number may be of another machine's
+    or container's process.
+    """
+    owner = find_owner(paths)
+    if owner is None or not owner.pid or not _has_open(owner.pid, paths.memory_lock):
+        return False
+    os.kill(owner.pid, signal.SIGTERM)
     return True
+
+
+def _has_open(pid: int, file: Path) -> bool:
+    """Tell whether the process has the file open; false where the system does not tell."""
+    try:
+        wanted = file.stat()
+        return any(
+            os.path.samestat(wanted, descriptor.stat())
+            for descriptor in Path(f"/proc/{pid}/fd").iterdir()
+            if descriptor.exists()
+        )
+    except OSError:
+        return False
+
+
+class _Silence:
+    """How long the same owner has neither answered nor said that it will."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._owner: Owner | None = None
+        self._since = 0.0
+
+    def check(self, owner: Owner | None) -> None:
+        """Raise `MemoryUnavailable` where that is long enough."""
+        now = time.monotonic()
+        if owner is None or owner.changing or owner != self._owner:
+            self._owner, self._since = owner, now
+        elif now - self._since >= SILENCE_S:
+            raise owner.silent(self._paths)
 
 
 def _may_start(started: list[_Child], *, over: bool) -> bool:
@@ -83,7 +174,7 @@ def wait_until_gone(paths: Paths, *, timeout_s: float = START_TIMEOUT_S) -> None
     """Return once no service holds the data directory; raises `MemoryUnavailable` in the end."""
     deadline = time.monotonic() + timeout_s
     for pause in _pauses():
-        if not _owned(paths):
+        if find_owner(paths) is None:
             return
         if time.monotonic() > deadline:
             raise MemoryUnavailable(
@@ -160,18 +251,6 @@ def child_environment(paths: Paths) -> dict[str, str]:
         known = [home, environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(part for part in known if part)
     return environment
-
-
-def _owned(paths: Paths) -> bool:
-    """Tell whether a service holds the data directory, listening or not yet."""
-    try:
-        file = os.open(paths.memory_lock, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        return not _locked(file, fcntl.LOCK_SH)
-    finally:
-        os.close(file)
 
 
 def _did_not_start(paths: Paths, started: list[_Child], *, ended: bool) -> MemoryUnavailable:

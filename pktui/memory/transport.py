@@ -124,7 +124,7 @@ class Transport:
                 connection.connect()
             except (FileNotFoundError, ConnectionRefusedError) as error:
                 if start is None:
-                    raise self._silent() from error
+                    raise self._address.silence() from error
                 start()
             except OSError as error:
                 raise MemoryUnavailable(
@@ -142,12 +142,6 @@ class Transport:
                 self._idle.append(connection)
                 return
         connection.close()
-
-    def _silent(self) -> MemoryUnavailable:
-        return MemoryUnavailable(
-            f"no memory service listens on {self._address}",
-            "It starts when it is needed; pktui memory serve starts it by hand",
-        )
 
     def _gone(self) -> MemoryUnavailable:
         return MemoryUnavailable(

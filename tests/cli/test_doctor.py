@@ -170,10 +170,11 @@ def test_a_directory_that_cannot_be_written_fails(
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr("pktui.cli.checks.tempfile.TemporaryFile", refuse)
+    shutil.rmtree(used.config_dir)
     after = found(used)
     assert after["data directory"].state == "fail"
     assert after["data directory"].found.endswith("cannot be written: Read-only file system")
-    assert "cannot be made in" in after["socket directory"].found
+    assert "cannot be made in" in after["config directory"].found
 
 
 def test_who_runs_is_named(used: Paths) -> None:

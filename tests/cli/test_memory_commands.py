@@ -243,4 +243,4 @@ def test_the_service_is_looked_at_reindexed_and_stopped(
     assert say("memory", "stop") == (0, "", "No memory service was running.\n")
     status, out, err = say("memory", "status")
     assert (status, out) == (1, "")
-    assert err.startswith("pktui: no memory service listens on ")
+    assert err.startswith("pktui: no memory service listens for ")

@@ -83,14 +83,14 @@ def test_a_server_name_cannot_leave_the_policy_directory(paths: Paths, name: str
         paths.policy_file(name)
 
 
-def test_the_socket_address_stays_short_under_a_deep_directory(tmp_path: Path) -> None:
-    deep = tmp_path / ("d" * 90)
-    assert len(str(Paths.at(tmp_path, deep).memory_socket)) <= 100
-
-
-def test_two_data_directories_have_two_sockets(tmp_path: Path) -> None:
-    one, two = (Paths.at(tmp_path, tmp_path / name) for name in ("one", "two"))
-    assert one.memory_socket != two.memory_socket
+def test_the_places_follow_from_the_two_directories_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Paths.at(tmp_path / "c", tmp_path / "d")
+    for name in ("XDG_RUNTIME_DIR", "TMPDIR", "HOME", "USER"):
+        monkeypatch.setenv(name, str(tmp_path / "other"))
+    assert Paths.at(tmp_path / "c", tmp_path / "d") == before
+    assert Paths.below(tmp_path) == Paths.at(tmp_path / "config", tmp_path / "data")
 
 
 def test_bundled_files_are_found() -> None:

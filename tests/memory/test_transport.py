@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from pktui.errors import MemoryUnavailable, SettingsError
-from pktui.memory.addresses import UnixAddress
+from pktui.memory import meeting
+from pktui.memory.addresses import LocalAddress
 from pktui.memory.transport import Transport
+from pktui.settings import Paths
 
 PATIENCE = 60.0
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -68,8 +70,16 @@ def socket_path() -> Iterator[Path]:
 
 
 @pytest.fixture
-def transport(socket_path: Path) -> Iterator[Transport]:
-    made = Transport(UnixAddress(socket_path), timeout=PATIENCE, start=None)
+def address(socket_path: Path) -> LocalAddress:
+    """The address of a service that says that it listens there."""
+    paths = Paths.at(socket_path.parent, socket_path.parent)
+    meeting.write(paths, meeting.Meeting(os.getpid(), "listening", socket_path.name))
+    return LocalAddress(paths)
+
+
+@pytest.fixture
+def transport(address: LocalAddress) -> Iterator[Transport]:
+    made = Transport(address, timeout=PATIENCE, start=None)
     yield made
     made.close()
 
@@ -112,24 +122,24 @@ def test_a_third_loss_is_told(socket_path: Path, transport: Transport) -> None:
     server.close()
 
 
-def test_a_service_that_is_silent_is_started_once(socket_path: Path) -> None:
+def test_a_service_that_is_silent_is_started_once(socket_path: Path, address: LocalAddress) -> None:
     started: list[ScriptedServer] = []
 
     def start() -> None:
         started.append(ScriptedServer(socket_path, [[ANSWER]]))
 
-    transport = Transport(UnixAddress(socket_path), timeout=PATIENCE, start=start)
+    transport = Transport(address, timeout=PATIENCE, start=start)
     assert ask(transport) == b"{}"
     assert len(started) == 1
     transport.close()
     started[0].close()
 
 
-def test_a_slow_answer_is_a_time_out(socket_path: Path) -> None:
+def test_a_slow_answer_is_a_time_out(socket_path: Path, address: LocalAddress) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(socket_path))
     listener.listen()
-    transport = Transport(UnixAddress(socket_path), timeout=0.05, start=None)
+    transport = Transport(address, timeout=0.05, start=None)
     with pytest.raises(MemoryUnavailable, match=r"did not answer within 0\.05 seconds"):
         ask(transport)
     listener.close()
@@ -142,7 +152,7 @@ def test_nothing_is_said_to_a_socket_that_another_user_made(
     other = os.getuid() + 1
     with monkeypatch.context() as patch:
         patch.setattr(os, "getuid", lambda: other)
-        with pytest.raises(SettingsError, match="belongs to another user"):
+        with pytest.raises(SettingsError, match="another user"):
             ask(transport)
     ask(transport)
     transport.close()

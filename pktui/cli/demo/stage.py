@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from pktui.errors import PktuiError
+from pktui.memory import meeting
 from pktui.settings import Paths, bundled, make_private_directory
 
 PROJECT = "storefront"
@@ -115,18 +116,16 @@ def clear(stage: Stage) -> tuple[int, ...]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, sign)
             gone = wait_for(lambda: not processes_on(stage), END_SECONDS)
+    meeting.clear(stage.paths)  # the socket may lie elsewhere
     shutil.rmtree(stage.root, ignore_errors=True)
-    if not stage.paths.runtime_dir.is_relative_to(stage.root):
-        shutil.rmtree(stage.paths.runtime_dir, ignore_errors=True)
     return processes_on(stage)
 
 
 def end_memory(paths: Paths) -> None:
     """Ask the memory service to end, where one listens."""
     from pktui.memory.client import MemoryClient
-    from pktui.memory.starting import listens
 
-    if not listens(paths.memory_socket):
+    if not meeting.listens(paths):
         return
     client = MemoryClient(paths, start=False, timeout=END_SECONDS)
     with contextlib.suppress(PktuiError):

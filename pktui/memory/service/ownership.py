@@ -1,7 +1,8 @@
-"""One owner a data directory: a lock with the owner's pid, and the socket that goes with it.
+"""One owner a data directory: a lock with the owner's pid, and the address that it is met at.
 
 The lock is the kernel's (`flock`), so it ends with the process however that ends. What a killed
-owner left behind, its pid and its socket, is replaced by the next one, which alone holds the lock.
+owner left behind, its pid, its address and its socket, is replaced by the next one, which alone
+holds the lock.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import os
 import socket
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pktui.errors import MemoryUnavailable
+from pktui.errors import MemoryUnavailable, SettingsError
+from pktui.memory import meeting
+from pktui.memory.meeting import Meeting, State
 from pktui.settings import PRIVATE_FILE, check_own_directory, make_private_directory
 
 if TYPE_CHECKING:
@@ -27,26 +31,32 @@ _PAUSE_S = 0.05
 class Ownership:
     """The lock and the listening socket of a data directory, held until `release`."""
 
-    def __init__(self, paths: Paths, lock: int, listener: socket.socket) -> None:
+    def __init__(self, paths: Paths, lock: int) -> None:
         self._paths = paths
         self._lock = lock
-        self.listener = listener
+        meeting.clear(paths)
+        self._say("starting")
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        self.listener, self.socket = _listen(paths)
+        self._socket_stat = self.socket.lstat()
+        self._say("listening")
 
     @classmethod
     def take(cls, paths: Paths) -> Ownership:
         """Become the owner and listen; raises `MemoryUnavailable` naming the owner there is."""
         make_private_directory(paths.data_dir)
-        check_own_directory(make_private_directory(paths.runtime_dir))
         lock = _take_lock(paths)
         try:
-            listener = _listen(paths)
+            return cls(paths, lock)
         except OSError as error:
             os.close(lock)
             raise MemoryUnavailable(
-                f"the socket {paths.memory_socket} cannot be made: {error.strerror or error}",
+                f"the address {paths.memory_address} cannot be written: {error.strerror or error}",
                 "Make its directory writable",
             ) from error
-        return cls(paths, lock, listener)
+        except BaseException:
+            os.close(lock)
+            raise
 
     @property
     def lost(self) -> bool:
@@ -56,17 +66,35 @@ class Ownership:
         except OSError:
             return True
 
+    @property
+    def unreachable(self) -> bool:
+        """Tell whether its socket was removed or replaced, so that no new client comes in."""
+        try:
+            return not os.path.samestat(self.socket.lstat(), self._socket_stat)
+        except OSError:
+            return True
+
+    def end(self) -> None:
+        """Say that no more requests are taken: clients wait for the next owner, and start one."""
+        if not self.lost:
+            with suppress(OSError):  # who cannot be told waits a moment in vain
+                self._say("ending")
+
     def retire(self) -> None:
         """Stop listening, but keep the next owner out; a lost directory is left as it is."""
         self.listener.close()
         if not self.lost:
-            self._paths.memory_socket.unlink(missing_ok=True)
+            meeting.clear(self._paths)
             os.ftruncate(self._lock, 0)
 
     def release(self) -> None:
         """Stop listening and let the next owner in."""
         self.retire()
         os.close(self._lock)
+
+    def _say(self, state: State) -> None:
+        name = "" if state == "starting" else meeting.socket_name(self._paths, self.socket)
+        meeting.write(self._paths, Meeting(os.getpid(), state, name))
 
 
 def _take_lock(paths: Paths) -> int:
@@ -81,7 +109,6 @@ def _take_lock(paths: Paths) -> int:
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(lock, 0)
-            os.pwrite(lock, str(os.getpid()).encode(), 0)
             return lock
         time.sleep(_PAUSE_S)  # a client that looks for an owner holds it for a moment
     owner = os.pread(lock, 20, 0).decode(errors="replace").strip()
@@ -92,12 +119,31 @@ def _take_lock(paths: Paths) -> int:
     )
 
 
-def _listen(paths: Paths) -> socket.socket:
-    paths.memory_socket.unlink(missing_ok=True)
+def _listen(paths: Paths) -> tuple[socket.socket, Path]:
+    """Listen in the first directory that will do; raises `MemoryUnavailable` where none does."""
+    refusals = []
+    for directory in meeting.socket_directories(paths):
+        path = directory / meeting.SOCKET
+        if len(os.fsencode(path)) > meeting.SOCKET_PATH_LIMIT:
+            refusals.append(f"{directory}: its path is too long")
+            continue
+        try:
+            check_own_directory(make_private_directory(directory))
+            return _bound(path), path
+        except (SettingsError, OSError) as error:
+            refusals.append(f"{directory}: {error}")
+    raise MemoryUnavailable(
+        f"no directory takes the memory's socket: {'; '.join(refusals)}",
+        "Make one of them writable, and yours alone",
+    )
+
+
+def _bound(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        listener.bind(str(paths.memory_socket))
-        paths.memory_socket.chmod(PRIVATE_FILE)
+        listener.bind(os.fsencode(path))
+        path.chmod(PRIVATE_FILE)
         listener.listen(BACKLOG)
     except BaseException:
         listener.close()

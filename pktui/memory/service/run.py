@@ -9,6 +9,7 @@ when its data directory goes away.
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import os
 import signal
@@ -153,7 +154,7 @@ class Service:
         others = None
         if self._entrance is not None:
             others = TcpServer(app, self._entrance, self._settings.allowed_hosts)
-        self._server = LocalServer(app, others, mcp.give_up)
+        self._server = LocalServer(app, others, functools.partial(self._ending, mcp))
         loop = asyncio.get_running_loop()
         with _signals(loop, self.stop):
             watch = loop.create_task(self._watch(context))
@@ -162,6 +163,10 @@ class Service:
         self._failed(context)
         if self._tenure is not None and not self.lingering:
             await asyncio.to_thread(self._tenure.end, RELEASE_S)
+
+    def _ending(self, mcp: McpEndpoint) -> None:
+        self._ownership.end()
+        mcp.give_up()
 
     def _context(self) -> Context:
         from pktui.memory.service.background import Background
@@ -215,6 +220,9 @@ class Service:
             return True
         if self._ownership.lost:
             say(f"The data directory {self._paths.data_dir} is gone: ending.")
+            return True
+        if self._ownership.unreachable:
+            say(f"The socket {self._ownership.socket} is gone: ending, so that another one starts.")
             return True
         return self._idle() and context.background.done
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
 from pktui.cli.demo.stage import processes_on, set_stage, wait_for
+from pktui.memory import meeting
 from pktui.policy.document import load_policy
 from pktui.settings import Paths, load_settings, make_private_directory
 
@@ -39,17 +42,18 @@ def test_the_stage_is_private_complete_and_removed() -> None:
             load_policy(stage.paths.policy_file(server))
         assert (stage.project / "shop" / "tokens.py").is_file()
     assert not stage.root.exists()
-    assert not stage.paths.runtime_dir.exists()
 
 
-def test_sockets_outside_of_the_stage_are_removed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_outside_of_the_stage_is_removed_too() -> None:
     with tempfile.TemporaryDirectory() as short:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        elsewhere = Path(short) / "own" / "memory.sock"
         with set_stage() as stage:
-            assert stage.paths.runtime_dir.is_relative_to(short)
-            make_private_directory(stage.paths.runtime_dir)
-            (stage.paths.runtime_dir / "memory.start").touch()
-        assert not stage.paths.runtime_dir.exists()
+            make_private_directory(elsewhere.parent)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
+                dead.bind(str(elsewhere))
+            name = meeting.socket_name(stage.paths, elsewhere)
+            meeting.write(stage.paths, meeting.Meeting(0, "listening", name))
+        assert not elsewhere.parent.exists()
 
 
 def test_nothing_of_the_user_is_touched(paths: Paths) -> None:

@@ -14,10 +14,10 @@ import pytest
 
 from pktui.errors import MemoryUnavailable, StoreError
 from pktui.memory.client import MemoryClient
+from pktui.memory.meeting import listens
 from pktui.memory.records import Identity
 from pktui.memory.service import run
 from pktui.memory.service.ownership import Ownership
-from pktui.memory.starting import listens
 from pktui.memory.store import Store
 from pktui.settings import MemorySettings, Paths, Settings
 from tests.support.embedder import WordsEmbedder
@@ -58,7 +58,7 @@ def test_the_service_ends_when_idle_for_long_enough(paths: Paths) -> None:
         clock.now += 30 * 60 - 1
         assert client.status().sessions == 1  # looking does not count as use
         clock.now += 2
-        until(lambda: not listens(paths.memory_socket))
+        until(lambda: not listens(paths))
         client.close()
 
 
@@ -94,7 +94,7 @@ def test_the_service_does_not_end_before_every_vector_is_made(paths: Paths) -> N
         status = client.status()
         assert (status.model_state, status.pending_vectors) == ("loading", 1)
         loaded.set()
-        until(lambda: not listens(paths.memory_socket))
+        until(lambda: not listens(paths))
         client.close()
     with running_service(paths):
         client = MemoryClient(paths, ADA, start=False)
@@ -187,7 +187,7 @@ def test_who_waits_for_a_store_that_opens_is_told_when_the_service_ends(
         with pytest.raises(MemoryUnavailable, match="told to end before it was ready"):
             listed.result(PATIENCE)
         assert b"told to end before it was ready" in (called.result(PATIENCE) or b"")
-        until(lambda: not listens(paths.memory_socket))
+        until(lambda: not listens(paths))
         assert service.lingering
         assert service.failure is None
         opened.set()

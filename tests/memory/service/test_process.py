@@ -17,8 +17,9 @@ import pytest
 from pktui.errors import MemoryUnavailable
 from pktui.memory import starting
 from pktui.memory.client import MemoryClient, ensure_service
+from pktui.memory.meeting import listens
 from pktui.memory.records import Identity
-from pktui.memory.starting import listens, memory_log
+from pktui.memory.starting import memory_log
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -35,7 +36,7 @@ def client(paths: Paths) -> Iterator[MemoryClient]:
     try:
         made.stop()
     except MemoryUnavailable:
-        assert not listens(paths.memory_socket)
+        assert not listens(paths)
     made.close()
 
 
@@ -100,7 +101,7 @@ def test_a_second_service_is_refused_and_sigterm_ends_the_first_in_good_order(pa
     first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     client = MemoryClient(paths, ADA, start=False)
     until = time.monotonic() + PATIENCE
-    while not listens(paths.memory_socket):
+    while not listens(paths):
         assert time.monotonic() < until, "the service does not listen"
         threading.Event().wait(0.02)
     assert client.status().pid == first.pid
@@ -114,7 +115,7 @@ def test_a_second_service_is_refused_and_sigterm_ends_the_first_in_good_order(pa
     first.send_signal(signal.SIGTERM)
     _, words = first.communicate(timeout=PATIENCE)
     assert (first.returncode, words) == (0, "")
-    assert not paths.memory_socket.exists()
+    assert not paths.memory_address.exists()
     assert paths.memory_lock.read_text() == ""
     client.close()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.memory.client import MemoryClient
-from pktui.memory.starting import listens
+from pktui.memory.meeting import listens
 from tests.bench import memory_soak
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class SmallServices:
         with self._lock:
             command = [sys.executable, "-m", "tests.support.small_service"]
             until = time.monotonic() + PATIENCE
-            while not listens(self._paths.memory_socket):
+            while not listens(self._paths):
                 assert time.monotonic() < until, "the service did not start"
                 if all(process.poll() is not None for process in self._started):
                     self._started.append(subprocess.Popen(command))

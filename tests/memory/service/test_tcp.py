@@ -17,9 +17,9 @@ import pytest
 from pktui.cli import app
 from pktui.errors import InvalidRequest, MemoryUnavailable
 from pktui.memory.client import MemoryClient
+from pktui.memory.meeting import listens
 from pktui.memory.records import Identity
 from pktui.memory.service.listening import Entrance, Limits, open_entrance
-from pktui.memory.starting import listens
 from pktui.memory.tokens import VARIABLE
 from pktui.settings import MemorySettings
 from tests.support.gateway import RunningGateway
@@ -49,7 +49,7 @@ def here(paths: Paths, entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> I
     paths.settings_file.write_text(f'[memory]\nservice = "{entrance.url}"\n')
     monkeypatch.setenv(VARIABLE, TOKEN)
     yield paths
-    assert not listens(paths.memory_socket)
+    assert not listens(paths)
     assert not paths.memory_lock.exists()
 
 

@@ -10,7 +10,7 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from pktui.memory import static
+from pktui.memory import meeting, static
 from pktui.memory.client import MemoryClient
 from pktui.memory.envelope import identity_headers, mcp_headers
 from pktui.memory.records import Identity
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(("mode", "version"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
 async def test_a_client_lists_and_calls_the_tools(served: Paths, mode: str, version: str) -> None:
     who = Identity("mcp client", f"grant ü {mode}", "/home/ada")
-    transport = httpx2.AsyncHTTPTransport(uds=str(served.memory_socket))
+    met = meeting.read(served)
+    assert met is not None
+    transport = httpx2.AsyncHTTPTransport(uds=str(meeting.socket_of(served, met)))
     headers = identity_headers(who)
     async with httpx2.AsyncClient(transport=transport, headers=headers, timeout=60) as http:
         streams = streamable_http_client("http://localhost/mcp", http_client=http)
