@@ -1,5 +1,9 @@
 """The embedding model: a sentence-transformers model, read from this machine only.
 
+Everything is done in single precision: a text has the same vector (to 1e-5) alone and among others,
+and on every processor, so that what one machine keeps another one finds. Half precision is no
+quicker for batches, and its sums depend on the processor and on what else is in the batch.
+
 Importing this module is cheap; loading the model takes seconds and some 400 MB.
 """
 
@@ -28,7 +32,6 @@ PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 
 _BATCH_TEXTS, _BATCH_TEXTS_CPU = 64, 8
 """On a processor small batches are quicker: less is padded to the length of the longest text."""
-_SINGLE_BYTES = 4
 _PASSAGE_TOKENS = 128
 """About what a screen can show of a passage, and what such models are trained on."""
 _CURE = "Set memory.model in settings.toml to a model's directory, or leave it out"
@@ -45,10 +48,12 @@ def load_embedder(model: str = "") -> SentenceEmbedder:
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
     # Threads that spin while they wait for each other starve everything else on a small machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Else the environment, or a build for a processor that has it, may ask for bfloat16 inside.
+    os.environ["ONEDNN_DEFAULT_FPMATH_MODE"] = "STRICT"
     keep_freed_memory()
     try:
         loaded = _load(source)
-        return SentenceEmbedder(name, loaded, _quickest(loaded) if name == PACKAGED else loaded)
+        return SentenceEmbedder(name, loaded, _recorded(loaded) if name == PACKAGED else loaded)
     except (OSError, RuntimeError, ValueError, ImportError, KeyError) as error:
         raise StoreError(
             f"the model {one_line(name, 80)} cannot be loaded: {one_line(str(error))}", _CURE
@@ -138,34 +143,22 @@ def _load(source: str) -> Any:
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     torch.set_num_threads(half_the_processors())
+    torch.set_float32_matmul_precision("highest")
     model = SentenceTransformer(source, device=_device(torch), local_files_only=True)
-    model.eval()
-    return model.bfloat16() if _bfloat16_pays(torch) else model
+    return model.eval().float()
 
 
-def _quickest(model: Any) -> Callable[[Any], Any]:
-    """Make the packaged model quicker on a processor; returns what does for one text as it does."""
-    from pktui.memory.embed.halves import halve, halves_pay
+def _recorded(model: Any) -> Callable[[Any], Any]:
+    """Return what does for one text on a processor as the model does, with less between layers."""
     from pktui.memory.embed.recorded import recorded
 
-    if model.device.type != "cpu" or model.dtype.itemsize < _SINGLE_BYTES or not halves_pay():
-        return model  # type: ignore[no-any-return]  # a module is called like a function
-    halve(model)
-    return recorded(model)
+    return recorded(model) if model.device.type == "cpu" else model
 
 
 def _device(torch: Any) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _bfloat16_pays(torch: Any) -> bool:
-    """Tell whether bfloat16 is done in hardware; emulated it takes twice as long as float32."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def packaged_directory() -> Path:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+pytestmark = pytest.mark.timeout(180)
+
+EXACT = 1e-5
+OTHERS = range(1, 20)
+SENTENCES = ["How did we deploy the token service?", "word " * 100, "a kitten"]
+_ELSEWHERE = """
+import sys
+import numpy as np
+from pktui.memory.embed import load_embedder
+embedder = load_embedder()
+np.save(sys.argv[1], embedder.embed(sys.argv[2:]))
+"""
+
+
 @pytest.fixture(scope="module")
 def embedder() -> Embedder:
     return load_embedder()
@@ -26,9 +43,9 @@ def test_vectors_have_length_one_and_the_order_of_their_texts(embedder: Embedder
     texts = ["a cat", "word " * 300, "a kitten", ""]
     vectors = embedder.embed(texts)
     assert vectors.shape == (4, embedder.dimension)
-    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=0.01)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=EXACT)
     alone = np.concatenate([embedder.embed([text]) for text in texts])
-    assert np.allclose((vectors * alone).sum(axis=1), 1, atol=0.001)
+    assert np.allclose(vectors, alone, atol=EXACT)
     assert vectors[0] @ vectors[2] > 0.5
     assert embedder.embed([]).shape == (0, embedder.dimension)
 
@@ -36,9 +53,46 @@ def test_vectors_have_length_one_and_the_order_of_their_texts(embedder: Embedder
 @pytest.mark.parametrize("words", [1, 2, 7, 40, 400])
 def test_one_text_has_the_vector_it_has_among_others(embedder: Embedder, words: int) -> None:
     text = "How did we deploy the token service? " * words
-    alone, among = embedder.embed([text])[0], embedder.embed([text, text])[0]
-    assert np.allclose(alone, among, atol=1e-4)
+    alone = embedder.embed([text])[0]
     assert np.array_equal(alone, embedder.embed([text])[0])
+    for others in (
+        [text],
+        ["short"],
+        ["word " * 300] * 9,
+        ["", *("some more words " * n for n in OTHERS)],
+    ):
+        assert np.allclose(embedder.embed([text, *others])[0], alone, atol=EXACT)
+        assert np.allclose(embedder.embed([*others, text])[-1], alone, atol=EXACT)
+
+
+@pytest.mark.parametrize("processor", ["default", "avx2"])
+def test_a_text_has_the_same_vector_on_a_processor_that_has_less(
+    embedder: Embedder, tmp_path: Path, processor: str
+) -> None:
+    torch = pytest.importorskip("torch")
+    if processor == "avx2" and torch.backends.cpu.get_cpu_capability() != "AVX512":
+        pytest.skip("this processor has no more than that")
+    kept = tmp_path / "vectors.npy"
+    environment = {
+        **os.environ,
+        "ATEN_CPU_CAPABILITY": processor,
+        "ONEDNN_MAX_CPU_ISA": "SSE41" if processor == "default" else "AVX2",
+        "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+    }
+    command = [sys.executable, "-c", _ELSEWHERE, str(kept), *SENTENCES]
+    subprocess.run(command, env=environment, check=True)
+    assert np.allclose(np.load(kept), embedder.embed(SENTENCES), atol=EXACT)
+
+
+def test_weights_that_were_saved_in_half_precision_are_used_in_single(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    saved = SentenceTransformer(str(model_module.packaged_directory()), device="cpu")
+    saved.bfloat16().save(str(tmp_path))
+    other = load_embedder(str(tmp_path))
+    among = other.embed([*SENTENCES, "word " * 300])
+    for text, vector in zip(SENTENCES, among, strict=False):
+        assert np.allclose(other.embed([text])[0], vector, atol=EXACT)
 
 
 def test_a_long_text_is_cut_by_tokens(embedder: Embedder) -> None:
