@@ -90,6 +90,11 @@ def _run(asked: argparse.Namespace, command: list[str]) -> int:
     server: ServerEntry
     if command and asked.url:
         raise UsageError("a server is a command or a URL, not both", f"Use: {_USAGE}")
+    if "#" in asked.grant:
+        raise UsageError(
+            f"--grant {asked.grant!r}: a label has no #",
+            "It stands between the name and the key of a grant; take another label",
+        )
     if asked.header and not asked.url:
         raise UsageError("--header goes with --url", f"Use: {_USAGE}")
     if command:

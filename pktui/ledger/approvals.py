@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pktui.errors import ApprovalError, LedgerUnavailable
-from pktui.ledger.canonical import args_hash, json_text
+from pktui.ledger.canonical import call_hash, json_text
 from pktui.ledger.decided import row_detail
 from pktui.ledger.records import Approval, ApprovalStatus, Caller, NewApproval
 from pktui.ledger.speakable import Below, speakable_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pktui.ledger.database import Database, Row
     from pktui.ledger.events import Events
@@ -49,12 +49,13 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 def hash_of_shown(approval: Approval) -> str:
-    """Return the hash of the very arguments that are shown; a decision carries it.
+    """Return the hash of the very call that is shown; a decision carries it.
 
     Raises `ApprovalError` where they cannot be read.
     """
     try:
-        return args_hash(json.loads(approval.arguments))
+        beside = json.loads(approval.beside) if approval.beside else {}
+        return call_hash(json.loads(approval.arguments), beside)
     except (ValueError, RecursionError) as error:
         raise ApprovalError(
             f"the arguments of approval {approval.id} cannot be read, so nothing was decided",
@@ -104,13 +105,16 @@ class Approvals:
                 decided_by="",
                 decided_us=0,
                 words="",
+                beside=json_text(new.beside) if new.beside else "",
+                meta=self._kept(new.meta),
             )
             self._database.run(
-                f"INSERT INTO approvals ({_COLUMNS}, masked, identity)"  # noqa: S608
-                f" VALUES ({', '.join('?' * (len(_FIELDS) + 2))})",
+                f"INSERT INTO approvals ({_COLUMNS}, masked, masked_beside, identity)"  # noqa: S608
+                f" VALUES ({', '.join('?' * (len(_FIELDS) + 3))})",
                 [
                     *(getattr(approval, name) for name in _FIELDS),
-                    *(self._events.masked(new.arguments) or NOT_KEPT, new.caller.identity),
+                    *(self._events.masked(new.arguments) or NOT_KEPT, self._kept(new.beside)),
+                    new.caller.identity,
                 ],
             )
             self._record(approval, "pending")
@@ -214,10 +218,29 @@ class Approvals:
         """Take back a question, or a permission that was not used, that cannot hold any more."""
         return self.withdraw(approval_id) or self._move(approval_id, "allowed", "withdrawn")
 
+    def grant_ended(self, identity: str) -> None:
+        """Take back all that clients of a grant have asked and were allowed and did not use."""
+        rows = self._database.rows(
+            f"{_SELECT} WHERE status IN ('pending', 'allowed') AND identity = ? ORDER BY n",
+            (identity,),
+        )
+        for row in rows:
+            self.void(row[0])
+
     def masked(self, approval_id: str) -> str:
-        """Return the arguments with their secrets masked, empty where the id is unknown."""
-        row = self._database.row("SELECT masked FROM approvals WHERE id = ?", (approval_id,))
-        return str(row[0]) if row else ""
+        """Return the call with its secrets masked, empty where the id is unknown.
+
+        That is its arguments, as JSON text; where something went out beside them, a list of both.
+        """
+        row = self._database.row(
+            "SELECT masked, masked_beside FROM approvals WHERE id = ?", (approval_id,)
+        )
+        arguments, beside = row or ("", "")
+        return f"[{arguments},{beside}]" if beside else arguments
+
+    def _kept(self, members: Mapping[str, object]) -> str:
+        """Return what is kept for good of members beside the arguments, empty of none."""
+        return (self._events.masked(members) or NOT_KEPT) if members else ""
 
     def expire(self) -> tuple[Approval, ...]:
         """Write down what has expired and return it."""
@@ -291,11 +314,12 @@ class Approvals:
         final = approval.status != "allowed"
         changed = self._database.run(
             "UPDATE approvals SET status = ?, decided_by = ?, decided_us = ?, words = ?,"
-            " expires_us = ?, arguments = CASE WHEN ? THEN masked ELSE arguments END"
+            " expires_us = ?, arguments = CASE WHEN ? THEN masked ELSE arguments END,"
+            " beside = CASE WHEN ? THEN masked_beside ELSE beside END"
             " WHERE id = ? AND status = ?",
             (
                 *(approval.status, approval.decided_by, approval.decided_us, approval.words),
-                *(approval.expires_us, final, approval.id, old),
+                *(approval.expires_us, final, final, approval.id, old),
             ),
         )
         if not changed:
@@ -375,4 +399,5 @@ def _caller_fields(caller: Caller) -> dict[str, str]:
         "grant": caller.grant,
         "session": caller.session,
         "project": caller.project,
+        "grant_key": caller.key,
     }

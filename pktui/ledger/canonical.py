@@ -50,6 +50,14 @@ def args_hash(value: object) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
+def call_hash(arguments: Mapping[str, object], beside: Mapping[str, object]) -> str:
+    """Return what an approval of a call is bound to: its arguments, and what goes out beside them.
+
+    Without anything beside them it is the hash of the arguments; a list is never one of those.
+    """
+    return args_hash([arguments, beside] if beside else arguments)
+
+
 def json_text(value: object) -> str:
     """Return compact JSON text with members in their own order; raises like `canonical_json`."""
     try:

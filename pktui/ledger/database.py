@@ -276,7 +276,7 @@ class Database:
             self._roll_back()
 
     def _roll_back(self) -> None:
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error):  # also where it was closed meanwhile
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
 

@@ -53,7 +53,7 @@ class Decided(msgspec.Struct, frozen=True):
         return self.open is None or facts.get(self.open[0]) in self.open[1]
 
 
-_CALLER: Final = ("identity", "agent", "grant_name", "session", "project")
+_CALLER: Final = ("identity", "agent", "grant_name", "grant_key", "session", "project")
 _ORDER: Final = {"n": "the order rows were made in"}
 
 DECIDED: Final = (
@@ -69,7 +69,7 @@ DECIDED: Final = (
             *("definition_hash", "rule", "once", *_CALLER, "call_id"),
             *("decided_by", "decided_us", "words"),
         ),
-        digested=("arguments", "masked", "reason"),
+        digested=("arguments", "masked", "beside", "masked_beside", "meta", "reason"),
         free=_ORDER,
     ),
     Decided(

@@ -33,15 +33,16 @@ EVERY_SERVER: Final = "*"
 _TOKEN_BYTES: Final = 32
 _KEY_BYTES: Final = 8
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-_COLUMNS: Final = "name, servers, policy, created_us, expires_us, revoked_us"
+_STORED: Final = "name, servers, policy, created_us, expires_us, revoked_us"
+_COLUMNS: Final = f"{_STORED}, lower(hex(key))"
 _LIST: Final = "List them with: pktui grants list"
 
 
 class Grants:
     """Makes, finds and revokes grants.
 
-    `ended` is told the name of a grant that has ended, in the same transaction; `random_bytes`
-    draws a token's bytes.
+    `ended` is told the identity of a grant that has ended, in the same transaction;
+    `random_bytes` draws a token's bytes.
     """
 
     def __init__(
@@ -83,11 +84,13 @@ class Grants:
             if expires_us and expires_us <= now:
                 raise GrantError(f"grant {name} would have expired already", "Give a later time")
             self._make_room(name, now)
-            grant = Grant(name, tuple(dict.fromkeys(servers)), policy, now, expires_us)
+            key = digest[:_KEY_BYTES]
+            opened = tuple(dict.fromkeys(servers))
+            grant = Grant(name, opened, policy, now, expires_us, key=key.hex())
             self._database.run(
-                f"INSERT INTO grants (key, digest, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                f"INSERT INTO grants (key, digest, {_STORED}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 (
-                    *(digest[:_KEY_BYTES], digest, name, _encoded(grant.servers)),
+                    *(key, digest, name, _encoded(grant.servers)),
                     *(policy, now, expires_us, 0),
                 ),
             )
@@ -121,6 +124,30 @@ class Grants:
                 raise GrantError(what, _LIST)
             return self._revoke(*held, by)
 
+    def end_expired(self) -> None:
+        """Take back what clients of grants were given whose time has passed."""
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM grants"  # noqa: S608
+            " WHERE revoked_us = 0 AND expires_us > 0 AND expires_us <= ?",
+            (self._clock(),),
+        )
+        for grant in map(_grant, rows):
+            with self._database.transaction():
+                self._ended(grant.identity)
+
+    def stands(self, key: str) -> bool:
+        """Tell whether the grant of that key counts now."""
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM grants WHERE key = ?",  # noqa: S608
+            (bytes.fromhex(key),),
+        )
+        return any(_grant(row).standing(self._clock()) == "valid" for row in rows)
+
+    def identified(self, caller: Caller) -> Caller:
+        """Return a caller of a grant's name with the key of the grant that has the name now."""
+        held = self._held(caller.grant)
+        return caller if held is None else msgspec.structs.replace(caller, key=held[0].key)
+
     def _make_room(self, name: str, now: int) -> None:
         """Retire an expired grant of the name; raise where one that stands has it."""
         held = self._held(name)
@@ -148,7 +175,7 @@ class Grants:
         )
         revoked = msgspec.structs.replace(grant, revoked_us=now)
         self._record(revoked, digest, "revoked", by)
-        self._ended(grant.name)
+        self._ended(grant.identity)
         return revoked
 
     def _record(self, grant: Grant, digest: bytes, effect: str, by: str) -> None:

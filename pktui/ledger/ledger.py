@@ -96,7 +96,7 @@ class Ledger:
         """The bearer tokens' grants; loaded for those who listen or hand them out alone."""
         from pktui.ledger.grants import Grants
 
-        return Grants(self._database, self.events, self._clock, self.standing.grant_ended)
+        return Grants(self._database, self.events, self._clock, self._grant_ended)
 
     @cached_property
     def anchors(self) -> Anchors:
@@ -211,6 +211,10 @@ class Ledger:
             if self._reader is not None:
                 self._reader.close()
         self._database.close()
+
+    def _grant_ended(self, identity: str) -> None:
+        self.standing.grant_ended(identity)
+        self.approvals.grant_ended(identity)
 
     def _check_pin(self, pin: str, by: str) -> None:
         self.pin.check(pin, by=by)

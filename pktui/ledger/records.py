@@ -36,6 +36,15 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+KEY_MARK = "#"
+"""Stands between a grant's name and its key, and in no label."""
+
+
+def grant_identity(name: str, key: str) -> str:
+    """Return what a grant is counted and answered by; a label, which has no key, is itself."""
+    return f"{name}{KEY_MARK}{key}" if key else name
+
+
 class Caller(msgspec.Struct, frozen=True):
     """Who calls: the client's name, its grant's label, its connection and working directory."""
 
@@ -43,11 +52,13 @@ class Caller(msgspec.Struct, frozen=True):
     grant: str = ""
     session: str = ""
     project: str = ""
+    key: str = ""
+    """The grant's key, which no other grant of its name has; empty where the grant is a label."""
 
     @property
     def identity(self) -> str:
         """What outlives a connection: the grant, else the client in its directory."""
-        return self.grant or f"{self.agent}@{self.project}"
+        return grant_identity(self.grant, self.key) or f"{self.agent}@{self.project}"
 
 
 NOBODY = Caller()
@@ -142,13 +153,17 @@ class NewApproval(msgspec.Struct, frozen=True):
     reason: str = ""
     once: bool = False
     call_id: str = ""
+    beside: Mapping[str, object] = msgspec.field(default_factory=dict)
+    """What goes out beside the arguments; `args_hash` covers it."""
+    meta: Mapping[str, object] = msgspec.field(default_factory=dict)
+    """Its `_meta`, which no hash covers."""
 
 
 class Approval(msgspec.Struct, frozen=True):
     """A question to a person and its answer; `status` counts the time it was read at.
 
-    `expires_us` of an allowed one is when the permission lapses unused. `arguments` is the full
-    JSON text while the call can still run, and masked from then on.
+    `expires_us` of an allowed one is when the permission lapses unused. `arguments` and `beside`
+    are the full JSON text while the call can still run, and masked from then on.
     """
 
     id: str
@@ -171,11 +186,16 @@ class Approval(msgspec.Struct, frozen=True):
     decided_by: str
     decided_us: int
     words: str
+    beside: str = ""
+    """What goes out beside the arguments, a JSON object; empty where nothing does."""
+    meta: str = ""
+    """The call's `_meta` as it came, masked; empty where it has none."""
+    grant_key: str = ""
 
     @property
     def caller(self) -> Caller:
         """Who asks."""
-        return Caller(self.agent, self.grant, self.session, self.project)
+        return Caller(self.agent, self.grant, self.session, self.project, self.grant_key)
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -191,6 +211,13 @@ class Grant(msgspec.Struct, frozen=True):
     """0: never."""
     revoked_us: int = 0
     """0: not revoked."""
+    key: str = ""
+    """What tells it from every other grant that has had its name: the head of its token's hash."""
+
+    @property
+    def identity(self) -> str:
+        """What its calls are counted and answered by."""
+        return grant_identity(self.name, self.key)
 
     def standing(self, now_us: int) -> GrantStanding:
         """Tell whether its token counts at that time, and why not."""

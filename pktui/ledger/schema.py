@@ -205,6 +205,29 @@ _ANCHORED = (
     ) STRICT, WITHOUT ROWID""",
 )
 
+# What stands beside a call's arguments, and the key of the grant that asks. Grants of the first
+# schemas were known by their names: what their clients were allowed and have used stays theirs.
+_BESIDE_AND_GRANT_KEYS = (
+    *(
+        f"ALTER TABLE approvals ADD COLUMN {name} TEXT NOT NULL DEFAULT ''"
+        for name in ("beside", "masked_beside", "meta", "grant_key")
+    ),
+    "ALTER TABLE standing ADD COLUMN grant_key TEXT NOT NULL DEFAULT ''",
+    *(
+        f"""UPDATE {table} SET grant_key = lower(hex(g.key)),
+                identity = g.name || '#' || lower(hex(g.key))
+            FROM grants g WHERE g.name = {table}.grant_name AND g.revoked_us = 0
+            AND g.created_us <= {table}.created_us AND {table}.project = ''"""  # noqa: S608
+        for table in ("approvals", "standing")
+    ),
+    """INSERT INTO charges
+        SELECT replace(c.key, '"grant:' || g.name || '"',
+                '"grant:' || g.name || '#' || lower(hex(g.key)) || '"'),
+            c.at_us, c.n, c.amount, c.total, c.call_id, c.expires_us
+        FROM charges c JOIN grants g
+            ON g.revoked_us = 0 AND instr(c.key, '"grant:' || g.name || '"') > 0""",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _REQUESTS_AND_FLAGS,
@@ -212,6 +235,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _GRANTS,
     _WRITERS,
     _ANCHORED,
+    _BESIDE_AND_GRANT_KEYS,
 )
 VERSION = len(MIGRATIONS)
 """The schema this pktui writes, kept in the file as `user_version`."""

@@ -74,6 +74,7 @@ class StandingApproval(msgspec.Struct, frozen=True):
     """`live` ones have an empty one; counts the time it was read at."""
     ended_by: str
     ended_us: int
+    grant_key: str = ""
 
     def answers(self, caller: Caller, tool: str, args_hash: str, now_us: int) -> bool:
         """Tell whether it is for such a call; its tool's definition is another question."""
@@ -165,9 +166,9 @@ class Standing:
         """End those that were to hold until this connection ends."""
         return self._end_all("session = ?", (session,), "disconnected")
 
-    def grant_ended(self, grant: str) -> tuple[StandingApproval, ...]:
+    def grant_ended(self, identity: str) -> tuple[StandingApproval, ...]:
         """End those that were given to a grant: who is given its name later was not meant."""
-        return self._end_all("grant_name = ?", (grant,), "revoked")
+        return self._end_all("identity = ?", (identity,), "revoked")
 
     def redefined(self, server: str) -> tuple[StandingApproval, ...]:
         """End those whose tool the server now defines otherwise than when they were made."""
@@ -211,6 +212,7 @@ class Standing:
             ended="",
             ended_by="",
             ended_us=0,
+            grant_key=asked.grant_key,
         )
         self._database.run(
             f"INSERT INTO standing ({_COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))})",  # noqa: S608

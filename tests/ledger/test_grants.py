@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.errors import GrantError, PktuiError
-from pktui.ledger import Grant, Ledger
+from pktui.ledger import Approval, Caller, Grant, Ledger, NewApproval, args_hash
 from tests.ledger.conftest import START_US, Clock
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ DAY = 24 * 60 * 60
 def test_a_token_finds_its_grant_and_no_other_does(ledger: Ledger) -> None:
     mine, token = ledger.grants.create("ci", ["files", "memory"], policy="/p.json")
     other, other_token = ledger.grants.create("laptop", ["*"])
-    assert mine == Grant("ci", ("files", "memory"), "/p.json", START_US)
+    assert mine == Grant("ci", ("files", "memory"), "/p.json", START_US, key=mine.key)
     assert ledger.grants.find(token) == mine
     assert ledger.grants.find(other_token) == other
     for wrong in ("", "pktui_", token[:-1], f"{token} ", token.upper(), token + "=", "\ud800"):
@@ -167,3 +167,50 @@ def test_making_and_revoking_is_on_record(ledger: Ledger) -> None:
     assert json.loads(revoked.detail)["by"] == "ada"
     assert token not in f"{made}{revoked}"
     assert ledger.events.verify().ok
+
+
+def test_all_that_a_grant_was_given_ends_with_it(ledger: Ledger, clock: Clock) -> None:
+    old, _ = ledger.grants.create("ci", ["memory"])
+    caller = Caller("agent", "ci", "s1", "", old.key)
+    asked = [ledger.approvals.open(question(caller, n)) for n in range(3)]
+    label = ledger.approvals.open(question(Caller("agent", "ci", "s2", "/work"), 3))
+    ledger.approvals.decide(asked[0].id, True, by="ada", args_hash=asked[0].args_hash)
+    ledger.grants.revoke("ci", by="ada")
+    assert {status_of(ledger, one) for one in asked} == {"withdrawn"}
+    assert ledger.approvals.pending() == (label,)
+    new, _ = ledger.grants.create("ci", ["memory"])
+    again = Caller("agent", "ci", "s1", "", new.key)
+    assert ledger.approvals.find(again.identity, "memory", "store", asked[0].args_hash) is None
+    assert not ledger.grants.stands(old.key)
+    assert ledger.grants.stands(new.key)
+    assert ledger.events.verify().ok
+
+
+def test_what_an_expired_grant_was_given_ends_too(ledger: Ledger, clock: Clock) -> None:
+    grant, _ = ledger.grants.create("ci", ["memory"], expires_us=START_US + 1_000_000)
+    asked = ledger.approvals.open(question(Caller("agent", "ci", "s1", "", grant.key), 1))
+    ledger.grants.end_expired()
+    assert status_of(ledger, asked) == "pending"
+    clock.forward(1)
+    assert not ledger.grants.stands(grant.key)
+    ledger.grants.end_expired()
+    assert status_of(ledger, asked) == "withdrawn"
+    assert ledger.events.verify().ok
+
+
+def question(caller: Caller, number: int) -> NewApproval:
+    arguments = {"n": number}
+    return NewApproval(
+        caller=caller,
+        server="memory",
+        tool="store",
+        arguments=arguments,
+        args_hash=args_hash(arguments),
+        expires_us=START_US + 60_000_000,
+    )
+
+
+def status_of(ledger: Ledger, approval: Approval) -> str:
+    found = ledger.approvals.get(approval.id)
+    assert found is not None
+    return found.status

@@ -127,3 +127,27 @@ def test_whoever_writes_meanwhile_is_no_reason_to_stop(ledger: Ledger, file: Pat
         ledger.events.append("note")
     assert ledger.events.last_seq() == 6
     other.close()
+
+
+def test_what_a_grant_known_by_its_name_was_given_stays_its_own(file: Path) -> None:
+    at_version(file, FIRST_EDITION)
+    with raw(file) as old:
+        old.execute("INSERT INTO grants VALUES (1, x'0102', x'01', 'ci', '[\"*\"]', '', 5, 0, 0)")
+        for n, (name, project) in enumerate((("ci", ""), ("ci", "/work"), ("", "/work"))):
+            identity = name or f"agent@{project}"
+            old.execute(
+                "INSERT INTO approvals VALUES (?, ?, 7, 9, 'denied', 's', 't', '{}', '{}', 'h', '',"
+                " '', '', 0, ?, 'agent', ?, '', ?, '', '', 0, '')",
+                (n, str(n), identity, name, project),
+            )
+        key = '["s","grant:ci","n",60,"sliding"]'
+        old.execute("INSERT INTO charges VALUES (?, 1, 1, 1, 1, 'c', 99)", (key,))
+    ledger = Ledger.open(file)
+    identities = [
+        row[0] for row in ledger._database.rows("SELECT identity FROM approvals ORDER BY n")
+    ]
+    counted = {row[0] for row in ledger._database.rows("SELECT key FROM charges")}
+    grant = ledger.grants.list()[0]
+    ledger.close()
+    assert identities == [grant.identity, "ci", "agent@/work"] == ["ci#0102", "ci", "agent@/work"]
+    assert counted == {key, key.replace("grant:ci", "grant:ci#0102")}

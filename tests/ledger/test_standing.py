@@ -216,12 +216,14 @@ def test_all_processes_see_it_at_once(listed: Ledger, file: Path, clock: Clock) 
 
 
 def test_what_a_grant_was_allowed_ends_with_it(listed: Ledger) -> None:
-    listed.grants.create("lab", ["memory"])
-    lab = allow(listed, ask(listed, caller=replace(CLAUDE, grant="lab")), HALF_AN_HOUR)
+    grant, _ = listed.grants.create("lab", ["memory"])
+    caller = replace(CLAUDE, grant="lab", key=grant.key)
+    lab = allow(listed, ask(listed, caller=caller), HALF_AN_HOUR)
+    labelled = allow(listed, ask(listed, caller=replace(CLAUDE, grant="lab")), HALF_AN_HOUR)
     own = allow(listed, ask(listed), HALF_AN_HOUR)
     listed.grants.revoke("lab", by="ada")
     listed.grants.create("lab", ["memory"])
-    assert listed.standing.live() == (own,)
+    assert listed.standing.live() == (labelled, own)
     found = listed.standing.get(lab.id)
     assert found is not None
     assert found.ended == "revoked"

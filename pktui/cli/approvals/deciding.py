@@ -139,8 +139,8 @@ def _editor(ledger: Ledger, asked: Approval) -> PolicyEditor:
     """Return the editor of the policy that asked: the grant's own, else the server's."""
     from pktui.cli.policy.rules import editor_of
 
-    grants = ledger.grants.list() if asked.grant else ()
-    own = next((grant.policy for grant in grants if grant.name == asked.grant), "")
+    grants = ledger.grants.list() if asked.grant_key else ()
+    own = next((grant.policy for grant in grants if grant.key == asked.grant_key), "")
     return editor_of(own or asked.server)
 
 

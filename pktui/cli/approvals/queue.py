@@ -39,7 +39,8 @@ def list_(
     rows = [
         (
             *(one.id, one.status, who(one), f"{one.server}.{one.tool}"),
-            *(output.moment(one.created_us), output.moment(one.expires_us), one.arguments),
+            *(output.moment(one.created_us), output.moment(one.expires_us)),
+            f"{one.beside} {one.arguments}" if one.beside else one.arguments,
         )
         for one in found
     ]
@@ -87,7 +88,9 @@ def tell(ledger: Ledger, approval: Approval) -> None:
             ("decided by", answer if approval.decided_by else ""),
             ("words", approval.words),
             ("hash", approval.args_hash),
+            ("beside", escaped(_pretty(approval.beside)) if approval.beside else ""),
             ("arguments", escaped(_pretty(approval.arguments))),
+            ("_meta", escaped(_pretty(approval.meta)) if approval.meta else ""),
             ("definition", _redefined(ledger, approval)),
         )
     )

@@ -53,6 +53,9 @@ def explain(
     from pktui.ledger.records import Caller
 
     caller = Caller(agent, grant, session, str((project or Path.cwd()).absolute()))
+    if grant and reach.used_before():
+        with reach.ledger() as ledger:
+            caller = ledger.grants.identified(caller)
     call = ToolCall("", tool, _read_arguments(arguments), caller)
     path = policy or places.file_in_force(server)
     needed = policy is not None or server == places.MEMORY

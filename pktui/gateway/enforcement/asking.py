@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pktui.gateway.enforcement.calls import ToolCall
     from pktui.gateway.enforcement.pins import Pins
     from pktui.ledger.ledger import Ledger
+    from pktui.ledger.records import Caller
     from pktui.ledger.standing import StandingApproval
     from pktui.policy.evaluate import Verdict
     from pktui.settings import ApprovalSettings
@@ -45,6 +46,10 @@ class Asking:
     def attended(self) -> bool:
         """Tell whether a console is open, so that waiting makes sense."""
         return bool(self._presence.alive("console"))
+
+    def has_no_grant(self, caller: Caller) -> bool:
+        """Tell whether the grant that the caller came with has ended, so that nobody is asked."""
+        return bool(caller.key) and not self._ledger.grants.stands(caller.key)
 
     def forget(self) -> None:
         """Read the standing approvals again: the ledger changed."""
@@ -137,6 +142,8 @@ class Asking:
                 reason=verdict.reason,
                 once=self._once(call, verdict),
                 call_id=call.call_id,
+                beside=call.beside,
+                meta=call.meta,
             )
         )
 

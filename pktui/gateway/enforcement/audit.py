@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -42,8 +44,18 @@ class Audit:
             args_hash=call.digest,
             arguments=call.arguments,
             approval_id=approval.id if approval is not None else "",
-            detail={"continues": call.continues} if call.continues else None,
+            detail=self._detail(call),
         )
+
+    def _detail(self, call: ToolCall) -> dict[str, object] | None:
+        """Return what else is kept of a call, masked like its arguments; most have nothing else."""
+        if not (call.continues or call.beside or call.meta):
+            return None
+        detail: dict[str, object] = {"continues": call.continues} if call.continues else {}
+        for name, members in (("beside", call.beside), ("_meta", call.meta)):
+            if members and (kept := self._events.masked(members)):
+                detail[name] = msgspec.Raw(kept.encode())
+        return detail
 
     def released(
         self, call: ToolCall, verdict: Verdict, approval: Approval | StandingApproval | None

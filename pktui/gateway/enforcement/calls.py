@@ -5,16 +5,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
 
-from pktui.ledger.canonical import args_hash
+from pktui.ledger.canonical import call_hash
 from pktui.ledger.records import Approval, Caller
 
 Outcome = Literal["ok", "tool_error", "error", "lost", "cancelled"]
 """How a forwarded call ended: with a result, a result that says the tool failed, a JSON-RPC error
 of the server, without an answer that can be read, or given up by its client."""
+
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Ruling(StrEnum):
@@ -51,8 +55,9 @@ def call_ids(token: str) -> Callable[[], str]:
 class ToolCall(msgspec.Struct, frozen=True):
     """One tool call on its way, arguments decoded.
 
-    `continues` is the id of an earlier call that this one answers questions of (`requestState`);
-    such a call is judged again, but neither charged nor asked about again.
+    `beside` is what goes out beside the arguments, `meta` the call's `_meta`. `continues` is the
+    id of an earlier call that this one goes on with (`requestState`); such a call is judged again,
+    but not charged again.
     """
 
     call_id: str
@@ -60,16 +65,18 @@ class ToolCall(msgspec.Struct, frozen=True):
     arguments: Mapping[str, Any]
     caller: Caller
     continues: str = ""
-    args_hash: str = ""
-    """That of the arguments; empty: it is worked out when it is needed.
+    bound_hash: str = ""
+    """What an approval of it is bound to; empty: it is worked out when it is needed.
 
     Large arguments take a while, in which nobody should have to wait for the ledger.
     """
+    beside: Mapping[str, Any] = NOTHING
+    meta: Mapping[str, Any] = NOTHING
 
     @property
     def digest(self) -> str:
-        """Return the hash of the arguments."""
-        return self.args_hash or args_hash(self.arguments)
+        """Return the hash of what goes out: the arguments, and what stands beside them."""
+        return self.bound_hash or call_hash(self.arguments, self.beside)
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -45,6 +45,10 @@ _CROWDED = Verdict(
     Effect.DENY, "(too many)", "Too many calls of this client wait for a person already."
 )
 
+_GRANT_ENDED = Verdict(
+    Effect.DENY, "(grant ended)", "The grant of this client was revoked, or has expired."
+)
+
 _MOST_LATE = 16_384
 """Ends of calls that are kept while they cannot be recorded."""
 
@@ -258,13 +262,15 @@ class Enforcer:
         self, call: ToolCall, policy: Policy | None, quota: LedgerQuota, *, hold: bool
     ) -> Decision:
         verdict = self._evaluate(call, policy, quota)
-        if verdict.effect is _APPROVE and not call.continues:
+        if verdict.effect is _APPROVE:
             return self._ask(call, verdict, quota, hold=hold)
-        if verdict.effect is _ALLOW or verdict.effect is _APPROVE:
+        if verdict.effect is _ALLOW:
             return self._let_through(call, verdict, quota, None)
         return _refusal(call, verdict, self._audit.decided(call, verdict.effect, verdict))
 
     def _ask(self, call: ToolCall, verdict: Verdict, quota: LedgerQuota, *, hold: bool) -> Decision:
+        if self._asking.has_no_grant(call.caller):
+            return self._deny(call, _GRANT_ENDED, 0)
         approval = self._asking.ask(call, verdict)
         if approval is None:
             return self._deny(call, _CROWDED, 0)
@@ -316,6 +322,8 @@ class Enforcer:
         """Judge anew: a deny set meanwhile beats the person's answer, an allow needs none."""
         quota = LedgerQuota(self._ledger)
         verdict = self._evaluate(call, self._refresh(), quota)
+        if self._asking.has_no_grant(call.caller):
+            verdict = _GRANT_ENDED
         if verdict.effect is Effect.ALLOW:
             self._asking.withdraw(held.approval)
             return self._let_through(call, verdict, quota, None, held.seq)

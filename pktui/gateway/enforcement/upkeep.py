@@ -82,6 +82,7 @@ class Upkeep:
 
     def _look(self, ledger: Ledger) -> None:
         ledger.settle_lost()
+        ledger.grants.end_expired()
         if ledger.anchors.due():
             ledger.anchors.write()
         retention = ledger.retention

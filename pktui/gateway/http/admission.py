@@ -23,8 +23,8 @@ class Admission:
         """Both are for each grant; one message alone may be larger than `most_bytes`."""
         self._most_requests = most_requests
         self._most_bytes = most_bytes
-        self._requests: Counter[tuple[str, int]] = Counter()
-        self._bytes: Counter[tuple[str, int]] = Counter()
+        self._requests: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
 
     @contextmanager
     def request(self, grant: Grant) -> Iterator[Callable[[int], None]]:
@@ -32,7 +32,7 @@ class Admission:
 
         Yields what is told of each part of its message as it comes, and raises that too.
         """
-        key = grant.name, grant.created_us
+        key = grant.key
         if self._requests[key] >= self._most_requests:
             why = f"grant {grant.name} has too many requests under way; see http.max_requests"
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, why, _AGAIN)
@@ -58,7 +58,7 @@ class Admission:
             _lower(self._bytes, key, taken)
 
 
-def _lower(counts: Counter[tuple[str, int]], key: tuple[str, int], by: int) -> None:
+def _lower(counts: Counter[str], key: str, by: int) -> None:
     counts[key] -= by
     if not counts[key]:
         del counts[key]

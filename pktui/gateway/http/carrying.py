@@ -51,7 +51,8 @@ class Carrying:
             self._pending = asked.floor.pending(asked.grant, asked.scope)
             self._caller = asked.floor.caller(asked.grant, client_name(message) if message else "")
         if message is not None and message.method == "initialize" and session is None:
-            self._caller = Caller("", asked.grant.name, os.urandom(16).hex(), "")
+            grant = asked.grant
+            self._caller = Caller("", grant.name, os.urandom(16).hex(), "", grant.key)
         self._relay = asked.floor.relay(
             self._caller,
             self._pending,

@@ -65,15 +65,15 @@ class Floor:
 
         Calls that go on are known for the whole grant: each step may come on another connection.
         """
-        continuations = self._continuations.setdefault(grant.name, Continuations())
+        continuations = self._continuations.setdefault(grant.key, Continuations())
         return Pending(self._holder, InFlight(time.monotonic_ns), continuations, scope)
 
     def caller(self, grant: Grant, agent: str) -> Caller:
         """Return the caller of stateless requests: the same one for each agent of a grant."""
-        who = f"{grant.name}\n{grant.created_us}\n{agent}".encode()
+        who = f"{grant.key}\n{agent}".encode()
         session = hashlib.blake2b(who, key=self._salt, digest_size=16).hexdigest()
         return self._stateless.get(session) or self._remember(
-            Caller(agent, grant.name, session, "")
+            Caller(agent, grant.name, session, "", grant.key)
         )
 
     def _remember(self, caller: Caller) -> Caller:

@@ -84,7 +84,7 @@ class Session:
 
     def belongs_to(self, grant: Grant) -> bool:
         """Tell whether the grant made it; a later grant of the same name did not."""
-        return (grant.name, grant.created_us) == (self.grant.name, self.grant.created_us)
+        return grant.key == self.grant.key
 
 
 class Sessions:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from pktui.gateway.enforcement import answers
-from pktui.gateway.enforcement.calls import Decision, Outcome, Ruling, ToolCall
+from pktui.gateway.enforcement.calls import NOTHING, Decision, Outcome, Ruling, ToolCall
 from pktui.gateway.messages import jsonrpc
 from pktui.gateway.messages.jsonrpc import Limits, Message, Refused
 from pktui.gateway.pipes.lines import TooLong
@@ -20,7 +20,7 @@ from pktui.gateway.relay.continuing import Continuations
 from pktui.gateway.relay.holding import Held, Holder, Pace
 from pktui.gateway.relay.inflight import InFlight, Waiting
 from pktui.gateway.relay.returns import Returns
-from pktui.ledger.canonical import args_hash
+from pktui.ledger.canonical import call_hash
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _NAME_LIMIT: Final = 100
 _FORWARD: Final = Ruling.FORWARD
 """Kept, as to take a member from its enum is a search each time."""
+
+_PLAIN: Final = frozenset({"name", "arguments", "_meta"})
+"""The members of a call that have their own place; all others stand beside the arguments."""
 
 _Calls = dict["Id | None", tuple[Message, ToolCall]]
 """Tool calls that follow each other, by the ids of their requests."""
@@ -173,15 +176,22 @@ class Relay:
         key = jsonrpc.same_id(message.id)
         if key in calls:
             raise _in_use(message)
+        calls[key] = message, self._read_call(message)
+
+    def _read_call(self, message: Message) -> ToolCall:
+        """Return the call that a request asks for; one that goes on with another uses its state."""
         params = message.params
-        arguments = params.get("arguments", {})
+        arguments = params.get("arguments") or {}
+        plain = params.keys() <= _PLAIN
+        beside = NOTHING if plain else {k: v for k, v in params.items() if k not in _PLAIN}
         call = ToolCall(
             *(self._wiring.new_id(), params["name"], arguments, self._caller),
-            args_hash=args_hash(arguments),
+            bound_hash=call_hash(arguments, beside),
+            beside=beside,
+            meta=message.meta,
         )
-        origin = self._continuations.origin(params.get("requestState"), call)
-        call = msgspec.structs.replace(call, continues=origin) if origin else call
-        calls[key] = message, call
+        origin = "" if plain else self._continuations.claim(call)
+        return msgspec.structs.replace(call, continues=origin) if origin else call
 
     def _decide(self, calls: _Calls) -> None:
         """Decide calls in one transaction, and carry out what was decided."""
@@ -199,10 +209,13 @@ class Relay:
                 held = Held(key, message, call, decision, self._release, self._tell_progress)
                 self._holder.hold(held)
             else:
-                self._refuse_call(message, decision)
+                self._refuse_call(message, call, decision)
         self._send(going)
 
-    def _refuse_call(self, message: Message, decision: Decision) -> None:
+    def _refuse_call(self, message: Message, call: ToolCall, decision: Decision) -> None:
+        """Answer a call that does not go out now; the state that it came with still counts."""
+        if call.continues:
+            self._continuations.restore(call)
         now_us, shown = self._wiring.now_us(), self._wiring.shown
         decision = msgspec.structs.replace(decision, reason=shown(decision.reason))
         self._reply(
@@ -292,7 +305,7 @@ class Relay:
         if decision.ruling is Ruling.FORWARD:
             self._send([(held.message, held.call, decision.seq)])
         else:
-            self._refuse_call(held.message, decision)
+            self._refuse_call(held.message, held.call, decision)
 
     def _tell_progress(self, held: Held) -> None:
         """Keep the client waiting; the steps are small so that the server's progress exceeds them.

@@ -144,10 +144,13 @@ def test_an_end_that_cannot_be_recorded_is_recorded_with_the_next(house: House) 
     assert len([event for event in house.console.events.tail(0, 100) if event.outcome]) == 3
 
 
-def test_a_continued_call_is_judged_but_neither_charged_nor_asked_again(house: House) -> None:
-    house.policy(tools={"echo": {"limits": [ONE_A_MINUTE]}, "ask": {"action": "approve"}})
+def test_a_continued_call_is_judged_but_not_charged_again(house: House) -> None:
+    house.policy(tools={"ask": {"limits": [ONE_A_MINUTE]}})
+    assert house.decide("ask").ruling is Ruling.FORWARD
     continued = house.call("ask", continues="call-0")
     assert house.enforcer.decide(continued).ruling is Ruling.FORWARD
+    house.policy(tools={"ask": {"action": "approve"}})
+    assert house.enforcer.decide(continued).ruling is Ruling.WAITING
     house.policy(tools={"ask": {"action": "deny"}})
     assert house.enforcer.decide(continued).ruling is Ruling.DENIED_BY_RULE
 

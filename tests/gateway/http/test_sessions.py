@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pktui.gateway.http.floor import Floor
     from pktui.gateway.relay.relay import Pending
 
-ADA = Grant("ada", ("*",), "", 1)
-BOB = Grant("bob", ("*",), "", 1)
+ADA = Grant("ada", ("*",), "", 1, key="a1")
+BOB = Grant("bob", ("*",), "", 1, key="b1")
 
 
 class Clock:
@@ -62,7 +62,7 @@ def test_only_its_grant_finds_a_session_and_only_at_its_server(sessions: Session
     assert sessions.find("plain", "s", ADA) is one
     assert status(lambda: sessions.find("plain", "s", BOB)) is HTTPStatus.NOT_FOUND
     assert status(lambda: sessions.find("other", "s", ADA)) is HTTPStatus.NOT_FOUND
-    later = Grant("ada", ("*",), "", 2)
+    later = Grant("ada", ("*",), "", 2, key="a2")
     assert status(lambda: sessions.find("plain", "s", later)) is HTTPStatus.NOT_FOUND
 
 

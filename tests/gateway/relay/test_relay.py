@@ -482,6 +482,6 @@ def test_arguments_are_hashed_before_others_wait_for_the_ledger(
 ) -> None:
     arguments = {"numbers": [0.5, 1e21]}
     digest = args_hash(arguments)
-    monkeypatch.setattr("pktui.gateway.enforcement.calls.args_hash", None)
+    monkeypatch.setattr("pktui.gateway.enforcement.calls.call_hash", None)
     wired.call("echo", arguments)
     assert wired.house.console.events.newest(1)[0].args_hash == digest

@@ -85,8 +85,8 @@ class Detail(Vertical):
             self.raw = False
             self.guard.focus(approval.id, self.clock())
             self._wait_out()
-        same = before is not None and (before.id, before.arguments, known) == (
-            approval.id, approval.arguments, redefined,
+        same = before is not None and (before.id, before.arguments, before.beside, known) == (
+            approval.id, approval.arguments, approval.beside, redefined,
         )  # fmt: skip
         if not same:
             self._prepare()
@@ -143,7 +143,8 @@ class Detail(Vertical):
         assert approval is not None
         seen = self.redefined
         more = len(seen.definition) + len(seen.pinned_definition) if seen else 0
-        if len(approval.arguments) + more <= AT_ONCE:
+        shown = len(approval.beside) + len(approval.arguments) + len(approval.meta)
+        if shown + more <= AT_ONCE:
             self._show_lines(_lines(approval, seen, raw=self.raw))
             return
         self.document.show(approval.id, (Line("laying out…", "note"),), whole=False)
@@ -180,5 +181,16 @@ class Detail(Vertical):
 
 
 def _lines(approval: Approval, seen: ToolSeen | None, *, raw: bool) -> tuple[Line, ...]:
-    lines = raw_lines(approval.arguments) if raw else argument_lines(approval.arguments)
+    """Lay out all that would go out: first what the agent adds, beside the arguments."""
+    lay_out = raw_lines if raw else argument_lines
+    lines = lay_out(approval.arguments)
+    if approval.beside:
+        lines = (
+            Line("beside the arguments", "heading"),
+            *lay_out(approval.beside),
+            Line("arguments", "heading"),
+            *lines,
+        )
+    if approval.meta:
+        lines = (*lines, Line("_meta, which may change", "heading"), *lay_out(approval.meta))
     return lines if seen is None else (*lines, *redefinition_lines(approval, seen))

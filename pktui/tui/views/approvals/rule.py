@@ -83,8 +83,8 @@ def take_back(services: Services, draft: Draft) -> str:
 
 def _policy_file(services: Services, approval: Approval) -> Path:
     """Return the policy that asked: the grant's own, else the server's."""
-    grants = services.ledger.grants.list() if approval.grant else ()
-    own = next((grant.policy for grant in grants if grant.name == approval.grant), "")
+    grants = services.ledger.grants.list() if approval.grant_key else ()
+    own = next((grant.policy for grant in grants if grant.key == approval.grant_key), "")
     return Path(own) if own else services.settings.policy_file(services.paths, approval.server)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pktui.errors import PktuiError, PolicyError
 from pktui.ledger.feed_filter import FeedFilter, exactly
+from pktui.ledger.records import grant_identity
 from pktui.memory.tools.catalogue import definitions
 from pktui.policy.document import parse_policy, read_bytes
 from pktui.policy.effective import effective
@@ -172,9 +173,14 @@ class PoliciesReader:
             since_us=self._clock() - DAY,
         )
         rows = self._ledger.feed.page(wanted, limit=CALLERS)
-        found = {
-            _Client(row.grant or f"{row.agent}@{row.project}", row.session): None for row in rows
-        }
+        keys = {one.name: one.key for one in self._ledger.grants.list() if not one.revoked_us}
+        found = dict.fromkeys(
+            _Client(
+                grant_identity(row.grant, keys.get(row.grant, "")) or f"{row.agent}@{row.project}",
+                row.session,
+            )
+            for row in rows
+        )
         return (*found, _Client("", ""))
 
     def _calls(self, server: str) -> Mapping[str, int]:
