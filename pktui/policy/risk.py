@@ -13,11 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
+
 from pktui.policy import verbs
 
 Category = Literal["Read", "Write", "Execute", "Financial", "Destructive"]
 Severity = Literal["low", "medium", "high", "critical"]
 
+_SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 _STRENGTH: tuple[Category, ...] = ("Read", "Write", "Execute", "Destructive", "Financial")
 _SEVERITY: dict[Category, Severity] = {
     "Read": "low",
@@ -64,12 +67,37 @@ def classify(tool: Mapping[str, Any], flagged: Sequence[str] = ()) -> Risk:
     of what hides in it; where anything does, the severity is critical, whatever it says it does.
     """
     words = split_words(_text(tool, "name"))
-    base = _by_name(words) or _by_noun(words, tool) or _by_hints(tool) or _unknown(tool)
+    base = (
+        _by_picking(words, tool)
+        or _by_name(words)
+        or _by_noun(words, tool)
+        or _by_hints(tool)
+        or _unknown(tool)
+    )
     strongest = _strongest((base, *_raises(tool, base))) or base
     if flagged:
         why = f"{strongest.why}; its definition is flagged ({', '.join(flagged)})"
         return Risk(strongest.category, "critical", f"{why}.")
     return Risk(strongest.category, _SEVERITY[strongest.category], f"{strongest.why}.")
+
+
+def definitions(text: str) -> list[Mapping[str, Any]]:
+    """Return a catalogued definition, or the several that share its name, from their JSON text.
+
+    One empty definition where the text holds none.
+    """
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return [{}]
+    several = value if isinstance(value, list) else [value]
+    return [one for one in several if isinstance(one, dict)] or [{}]
+
+
+def classify_all(tools: Iterable[Mapping[str, Any]], flagged: Sequence[str] = ()) -> Risk:
+    """Judge definitions that share one name: the worst of them counts. At least one is needed."""
+    risks = (classify(tool, flagged) for tool in tools)
+    return max(risks, key=lambda risk: _SEVERITIES.index(risk.severity))
 
 
 def split_words(name: str) -> list[str]:
@@ -125,7 +153,28 @@ def _by_object(word: str, objects: set[str]) -> Category | None:
         return "Read" if objects & verbs.NAMED else "Write"
     if word in verbs.CONTROLS:
         return "Execute" if objects & verbs.RUNNABLE else "Write"
+    if word == "open" and objects & verbs.CASES and not objects & (verbs.RUNNABLE | verbs.PLACES):
+        return "Write"
+    if word == "start" and objects & verbs.RECORDS:
+        return "Write"
     return None
+
+
+def _by_picking(words: list[str], tool: Mapping[str, Any]) -> _Sign | None:
+    """Take `open` for a reading verb where it only picks out what is there.
+
+    Its object neither runs nor is a place, all it takes are names or ids, and its description does
+    not say that it changes or runs anything: `open_nodes` with a list of names.
+    """
+    taken = {name.lower() for name in properties(tool)}
+    objects = {_singular(word) for word in words[1:]}
+    if words[:1] != ["open"] or not objects or not taken or taken - verbs.SELECTING_INPUTS:
+        return None
+    if objects & (verbs.RUNNABLE | verbs.PLACES | verbs.CASES):
+        return None
+    said = _strongest(_by_texts(tool))
+    reads = said is None or said.category == "Read" or '"open' in said.why
+    return _Sign("Read", f'It opens what its "{min(taken)}" picks out') if reads else None
 
 
 def _unclear_verb(words: list[str]) -> _Sign | None:
@@ -210,7 +259,7 @@ def _by_hints(tool: Mapping[str, Any]) -> _Sign | None:
 
 
 def _unknown(tool: Mapping[str, Any]) -> _Sign:
-    code = verbs.CODE_INPUTS & set(_properties(tool))
+    code = verbs.CODE_INPUTS & set(properties(tool))
     if code:
         return _Sign("Execute", f'It takes "{min(code)}", which it may run')
     return _Sign("Write", "Nothing says what it does, so it may change something")
@@ -218,13 +267,16 @@ def _unknown(tool: Mapping[str, Any]) -> _Sign:
 
 def _raises(tool: Mapping[str, Any], base: _Sign) -> Iterator[_Sign]:
     """Yield what makes the tool more dangerous than its name says."""
+    words = split_words(_text(tool, "name"))
     read_only = _annotation(tool, "readOnlyHint")
-    if _annotation(tool, "destructiveHint") is True and read_only is not True:
+    replaces = base.category == "Write" and set(words) & verbs.REPLACING
+    # MCP calls each update destructive that is not only additive: of such a verb that is no news.
+    if _annotation(tool, "destructiveHint") is True and read_only is not True and not replaces:
         yield _Sign("Destructive", "Its annotations say that it destroys")
     if read_only is False and base.category == "Read":
         yield _Sign("Write", "Its annotations say that it does not only read")
-    if base.category == "Read" and "query" in split_words(_text(tool, "name")):
-        taken = verbs.CODE_INPUTS & set(_properties(tool))
+    if base.category == "Read" and "query" in words:
+        taken = verbs.CODE_INPUTS & set(properties(tool))
         if taken:
             yield _Sign("Execute", f'It takes "{min(taken)}", which may do more than read')
     for choice in _choices(tool):
@@ -235,7 +287,7 @@ def _raises(tool: Mapping[str, Any], base: _Sign) -> Iterator[_Sign]:
 
 def _choices(tool: Mapping[str, Any]) -> Iterator[str]:
     """Yield the verbs that a parameter like `action` lets an agent choose from."""
-    for name, schema in _properties(tool).items():
+    for name, schema in properties(tool).items():
         options = schema.get("enum") if isinstance(schema, Mapping) else None
         if name.lower() in _CHOICE_KEYS and isinstance(options, list):
             for option in options[:_MAX_WORDS]:
@@ -243,7 +295,8 @@ def _choices(tool: Mapping[str, Any]) -> Iterator[str]:
                     yield from split_words(option)[:1]
 
 
-def _properties(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+def properties(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parameters of a tool's input schema by name, none where it is not readable."""
     schema = tool.get("inputSchema")
     found = schema.get("properties") if isinstance(schema, Mapping) else None
     return found if isinstance(found, Mapping) else {}

@@ -141,6 +141,26 @@ RUNNABLE = _words("""
 CONTROLS = _words("cancel close new select switch")
 """Verbs that are Execute on something that runs, else Write."""
 
+PLACES = _words("""
+    bookmark browser chrome door editor file folder link page port shell site terminal tunnel url
+    website
+""")
+"""What `open` acts on where it is Execute, beside things that run."""
+
+CASES = _words(
+    "account case discussion position incident issue merge pr pull request thread ticket"
+)
+"""What `open` adds or brings back."""
+
+RECORDS = _words("chat conversation diary journal log logging note record timer transcript")
+"""What `start` begins to write, whatever noun follows (`start_logging_session`)."""
+
+REPLACING = _words("change edit modify patch rename set update")
+"""Verbs that say themselves that something else is there afterwards."""
+
+SELECTING_INPUTS = _words("id ids key keys name names node nodes title titles uri uris")
+"""Parameters that only pick out what is there."""
+
 LOST_WHEN_RESET = _words("""
     account all branch cluster data database db device disk git history index repo repository
     schema state table volume workspace

@@ -6,7 +6,7 @@ import pytest
 
 from pktui.policy.document import Action, parse_policy
 from pktui.policy.recommend import recommend
-from pktui.policy.risk import classify, split_words
+from pktui.policy.risk import classify, classify_all, definitions, split_words
 from tests.policy.build import decide, effect
 
 
@@ -33,6 +33,8 @@ def category(name: str, description: str = "", **members: Any) -> str:
         ("run_query", "Execute"), ("executeCommand", "Execute"), ("bash", "Execute"),
         ("close_tab", "Execute"), ("cancel_workflow_run", "Execute"), ("deploy", "Execute"),
         ("wait_for_run_to_complete", "Execute"), ("browser_tab_close", "Execute"),
+        ("open_url", "Execute"), ("open_nodes", "Execute"), ("start_session", "Execute"),
+        ("open_pull_request", "Write"), ("start_logging_session", "Write"),
         ("delete_file", "Destructive"), ("drop-collection", "Destructive"),
         ("get_and_delete", "Destructive"), ("reset_database", "Destructive"),
         ("create_refund", "Financial"), ("place_order", "Financial"), ("transfer", "Financial"),
@@ -75,6 +77,9 @@ def test_a_description_fills_in_for_a_name_and_never_lowers_it(
         ("delete_x", {"readOnlyHint": True}, "Destructive"),
         ("acme", {"readOnlyHint": True}, "Read"),
         ("create_x", {"destructiveHint": False}, "Write"),
+        ("create_x", {"destructiveHint": True}, "Destructive"),
+        ("update_x", {"destructiveHint": True}, "Write"),
+        ("update_and_run_x", {"destructiveHint": True}, "Destructive"),
     ],
 )
 def test_annotations_raise_the_risk_and_never_lower_it(
@@ -148,3 +153,35 @@ def test_what_hides_in_a_definition_makes_any_tool_critical() -> None:
         Action.APPROVE,
         Action.ALLOW,
     )
+
+
+def takes(*names: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: {"type": "string"} for name in names}}
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "inputs", "expected"),
+    [
+        (
+            "open_nodes",
+            "Open specific nodes in the knowledge graph by their names",
+            "names",
+            "Read",
+        ),
+        ("open_records", "", "ids", "Read"),
+        ("open_nodes", "Opens and deletes nodes", "names", "Execute"),
+        ("open_nodes", "", "names script", "Execute"),
+        ("open_app", "", "name", "Execute"),
+        ("open_position", "", "id", "Write"),
+    ],
+)
+def test_what_a_tool_takes_tells_whether_open_only_picks_out(
+    name: str, description: str, inputs: str, expected: str
+) -> None:
+    assert category(name, description, inputSchema=takes(*inputs.split())) == expected
+
+
+def test_definitions_that_share_a_name_count_with_the_worst() -> None:
+    several = definitions('[{"name": "get_x"}, {"name": "delete_x"}, 3]')
+    assert classify_all(several).severity == "critical"
+    assert classify_all(definitions("no JSON")).category == "Write"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from pktui.cli import output, reach
+from pktui.cli.risk import tool_risk_in
 from pktui.errors import ApprovalError
 from pktui.text import escaped
 
@@ -53,7 +55,8 @@ def show(approval: ApprovalId, json: output.JsonFlag = False) -> None:
     with reach.ledger() as ledger:
         found = get(ledger, approval)
         if json:
-            output.json(found)
+            risk = tool_risk_in(ledger, found.server, found.tool)
+            output.json(msgspec.structs.asdict(found) | {"risk": risk})
         else:
             tell(ledger, found)
 
@@ -83,6 +86,7 @@ def tell(ledger: Ledger, approval: Approval) -> None:
             ("tool", approval.tool),
             ("why", approval.reason),
             ("rule", approval.rule),
+            *tool_risk_in(ledger, approval.server, approval.tool).facts,
             ("asked", output.moment(approval.created_us)),
             ("expires", output.moment(approval.expires_us)),
             ("decided by", answer if approval.decided_by else ""),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import typer
 
 from pktui.cli.policy import documents, rules, trials
+from pktui.cli.policy.show import show
 
 policy_app = typer.Typer()
 policy_app.command("init")(documents.init)
 policy_app.command("validate")(documents.validate)
-policy_app.command("show")(rules.show)
+policy_app.command("show")(show)
 policy_app.command("set")(rules.set_)
 policy_app.command("undo")(rules.undo)
 policy_app.command("explain")(trials.explain)

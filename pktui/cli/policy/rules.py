@@ -1,4 +1,4 @@
-"""One tool's rule: shown as what it comes to, changed in place, and changed back."""
+"""One tool's rule: changed in place, and changed back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pktui.cli import output, reach
+from pktui.cli import output
 from pktui.cli.doors import guard_edit
 from pktui.cli.policy import places
+from pktui.cli.policy.show import listed
 from pktui.errors import UsageError
 from pktui.settings import Paths
 from pktui.text import one_line
@@ -17,55 +18,9 @@ from pktui.text import one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pktui.policy.document import Policy
     from pktui.policy.editor import Edit, PolicyEditor
 
 Verb = Literal["allow", "deny", "hide", "approve", "limit"]
-
-
-def show(place: places.Place, json: output.JsonFlag = False) -> None:
-    """Show what a policy comes to for each tool, those the server was seen to list included."""
-    from pktui.policy.document import load_policy
-    from pktui.policy.effective import effective
-
-    path = places.existing_file(place)
-    policy = load_policy(path)
-    names = _names(policy, _listed(places.server_of(place)))
-    found = {name: effective(policy, name) for name in names}
-    if json:
-        output.json(
-            {
-                "file": path,
-                "description": policy.description,
-                "default": policy.default,
-                "tools": [
-                    {
-                        "tool": name,
-                        "action": rule.action,
-                        "because": rule.because,
-                        "rule": rule.rule,
-                        "conditions": rule.conditions,
-                        "limits": [_limit_words(limit) for limit in rule.limits],
-                    }
-                    for name, rule in found.items()
-                ],
-            }
-        )
-        return
-    output.facts(
-        (("file", str(path)), ("for", policy.description), ("default", policy.default.value))
-    )
-    output.line()
-    rows = [
-        (
-            name,
-            rule.action,
-            "; ".join((*(_limit_words(limit) for limit in rule.limits), *rule.conditions)),
-            rule.because,
-        )
-        for name, rule in found.items()
-    ]
-    output.table(("tool", "action", "limits and conditions", "because"), rows, empty="No tools.")
 
 
 def set_(
@@ -170,31 +125,11 @@ def _read_rate(rate: str) -> str:
     return rate
 
 
-def _listed(server: str) -> tuple[str, ...]:
-    """Return the tools that a gateway has seen the server list."""
-    if not reach.used_before():
-        return ()
-    with reach.ledger() as ledger:
-        return tuple(seen.name for seen in ledger.catalogue.tools(server))
-
-
-def _names(policy: Policy, listed: tuple[str, ...]) -> list[str]:
-    return sorted({*policy.tools, *policy.hide, *listed})
-
-
 def _warn_unknown(server: str, tool: str) -> None:
-    listed = _listed(places.server_of(server))
-    if listed and tool not in listed and "*" not in tool:
+    known = listed(places.server_of(server))
+    if known and tool not in known and "*" not in tool:
         import difflib
 
-        near = difflib.get_close_matches(tool, listed, n=1)
+        near = difflib.get_close_matches(tool, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         output.note(one_line(f"note: {server} was never seen to list a tool {tool}{hint}"))
-
-
-def _limit_words(limit: object) -> str:
-    from pktui.policy.rules import LimitRule
-    from pktui.policy.wording import describe_limit
-
-    assert isinstance(limit, LimitRule)
-    return f"at most {describe_limit(limit)}"

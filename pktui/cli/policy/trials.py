@@ -15,6 +15,7 @@ import typer
 from pktui.cli import output, reach
 from pktui.cli.policy import places
 from pktui.cli.policy.answers import answer_record, answer_words
+from pktui.cli.risk import ToolRisk, tool_risk, tool_risk_in
 from pktui.errors import PolicyError, UsageError
 from pktui.settings import Paths, load_settings
 
@@ -60,8 +61,10 @@ def explain(
     path = policy or places.file_in_force(server)
     needed = policy is not None or server == places.MEMORY
     verdict, answer = _preview(server, path, call, needed=needed)
+    risk = _risk(server, tool)
     if json:
-        output.json(_as_record(tool, caller.identity, verdict) | {"answer": answer_record(answer)})
+        record = _as_record(tool, caller.identity, verdict)
+        output.json(record | {"answer": answer_record(answer), "risk": risk})
         return
     output.facts(
         (
@@ -72,6 +75,7 @@ def explain(
             ("retry at", output.moment(verdict.retry_at_us) if verdict.retry_at_us else ""),
             ("counted as", caller.identity),
             ("policy", str(path)),
+            *risk.facts,
         )
     )
     if not path.exists():
@@ -142,6 +146,13 @@ def _preview(
         raise followed.problem
     subject = Call(server, call.tool, call.arguments, call.caller.identity, call.caller.session)
     return evaluate(followed.current(), subject, MemoryQuota(lambda: 0), trace=True), None
+
+
+def _risk(server: str, tool: str) -> ToolRisk:
+    if not reach.used_before():
+        return tool_risk(server, tool, None)
+    with reach.ledger() as ledger:
+        return tool_risk_in(ledger, server, tool)
 
 
 def _read_arguments(text: str) -> dict[str, Any]:

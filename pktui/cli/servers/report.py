@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from pktui.cli import output
 from pktui.ledger.records import Flag, ToolSeen
-from pktui.policy.risk import classify
+from pktui.policy.risk import classify_all, definitions
 from pktui.text import escaped, one_line
 
 State = Literal["pinned", "same", "new", "changed"]
-_SEVERITIES = ("low", "medium", "high", "critical")
 
 
 class ScannedTool(msgspec.Struct, frozen=True, rename="camel"):
@@ -43,8 +42,7 @@ class Scanned(msgspec.Struct, frozen=True):
 def scanned_tool(tool: ToolSeen, *, known: bool) -> ScannedTool:
     """Judge a tool as it is on record now; `known`: its server was seen before this scan."""
     state: State = "changed" if tool.changed else "new" if tool.is_new else "same"
-    risks = [classify(definition) for definition in _definitions(tool.definition)]
-    worst = max(risks, key=lambda risk: _SEVERITIES.index(risk.severity))
+    worst = classify_all(definitions(tool.definition))
     return ScannedTool(
         tool.name,
         state if known else "pinned",
@@ -56,16 +54,6 @@ def scanned_tool(tool: ToolSeen, *, known: bool) -> ScannedTool:
         msgspec.Raw(tool.definition.encode()),
         msgspec.Raw(tool.pinned_definition.encode()) if tool.changed else None,
     )
-
-
-def _definitions(text: str) -> list[dict[str, Any]]:
-    """Return a tool's definition, or the several that share its name."""
-    try:
-        value = msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return [{}]
-    values = value if isinstance(value, list) else [value]
-    return [one for one in values if isinstance(one, dict)] or [{}]
 
 
 def show(one: Scanned) -> None:

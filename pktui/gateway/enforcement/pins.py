@@ -147,10 +147,6 @@ def _with_earlier(
 @lru_cache(maxsize=256)
 def _is_grave(definition: str) -> bool:
     """Judge a definition; where a name was listed more than once, all of them count."""
-    import json
+    from pktui.policy.risk import classify_all, definitions
 
-    from pktui.policy.risk import classify
-
-    found = json.loads(definition)
-    several = found if isinstance(found, list) else [found]
-    return any(classify(one).severity == "critical" for one in several)
+    return classify_all(definitions(definition)).severity == "critical"

@@ -52,6 +52,7 @@ def test_json_carries_the_whole_approval(
     assert run(["approvals", "show", waiting.id, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert json.loads(found["arguments"]) == ARGUMENTS
+    assert found.pop("risk")["category"] == "Write"
     assert run(["approvals", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [found]
 

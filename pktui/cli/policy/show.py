@@ -1,0 +1,108 @@
+"""What a policy comes to: all tools in a table, or one tool with its risk in full."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pktui.cli import output, reach
+from pktui.cli.policy import places
+from pktui.cli.risk import ToolRisk, tool_risk
+
+if TYPE_CHECKING:
+    from pktui.ledger.records import ToolSeen
+    from pktui.policy.document import Policy
+    from pktui.policy.effective import EffectiveRule
+
+
+def show(
+    place: places.Place,
+    tool: Annotated[
+        str, typer.Argument(metavar="[TOOL]", help="Only this tool, with its risk in full.")
+    ] = "",
+    json: output.JsonFlag = False,
+) -> None:
+    """Show what a policy comes to for each tool, those the server was seen to list included."""
+    from pktui.policy.document import load_policy
+    from pktui.policy.effective import effective
+
+    path = places.existing_file(place)
+    server = places.server_of(place)
+    policy = load_policy(path)
+    seen = _seen(server)
+    names = [tool] if tool else sorted({*policy.tools, *policy.hide, *seen})
+    found = {name: effective(policy, name) for name in names}
+    risks = {name: tool_risk(server, name, seen.get(name)) for name in names if "*" not in name}
+    if json:
+        tools = [_record(name, rule, risks.get(name)) for name, rule in found.items()]
+        _tell_json(path, policy, tools)
+        return
+    heads = (("file", str(path)), ("for", policy.description), ("default", policy.default.value))
+    if tool:
+        rule, risk = found[tool], risks.get(tool)
+        told = (("tool", tool), ("action", rule.action), ("because", rule.because))
+        holds = (("limits and conditions", _bounds(rule)),)
+        output.facts((*heads, *told, *holds, *(risk.facts if risk else ())))
+        return
+    output.facts(heads)
+    output.line()
+    rows = [
+        (name, rule.action, _short(risks.get(name)), _bounds(rule), rule.because)
+        for name, rule in found.items()
+    ]
+    columns = ("tool", "action", "risk", "limits and conditions", "because")
+    output.table(columns, rows, empty="No tools.")
+
+
+def listed(server: str) -> tuple[str, ...]:
+    """Return the tools that a gateway has seen the server list."""
+    return tuple(_seen(server))
+
+
+def limit_words(limit: object) -> str:
+    """Say a limit in words."""
+    from pktui.policy.rules import LimitRule
+    from pktui.policy.wording import describe_limit
+
+    assert isinstance(limit, LimitRule)
+    return f"at most {describe_limit(limit)}"
+
+
+def _seen(server: str) -> Mapping[str, ToolSeen]:
+    if not reach.used_before():
+        return {}
+    with reach.ledger() as ledger:
+        return {seen.name: seen for seen in ledger.catalogue.tools(server)}
+
+
+def _bounds(rule: EffectiveRule) -> str:
+    return "; ".join((*(limit_words(limit) for limit in rule.limits), *rule.conditions))
+
+
+def _short(risk: ToolRisk | None) -> str:
+    return f"{risk.category}, {risk.severity}" if risk is not None else ""
+
+
+def _record(name: str, rule: EffectiveRule, risk: ToolRisk | None) -> dict[str, Any]:
+    return {
+        "tool": name,
+        "action": rule.action,
+        "because": rule.because,
+        "rule": rule.rule,
+        "conditions": rule.conditions,
+        "limits": [limit_words(limit) for limit in rule.limits],
+        "risk": risk,
+    }
+
+
+def _tell_json(path: object, policy: Policy, tools: list[dict[str, Any]]) -> None:
+    output.json(
+        {
+            "file": path,
+            "description": policy.description,
+            "default": policy.default,
+            "tools": tools,
+        }
+    )
