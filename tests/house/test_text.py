@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pktui.text import escaped, has_hidden, one_line, storable, visible
+from pktui.text import escaped, has_hidden, hidden, one_line, storable, visible, without_hidden
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,73 @@ def test_escaped_json_keeps_its_value_and_hides_nothing(text: str) -> None:
 )
 def test_what_the_system_names_can_be_kept_whatever_its_bytes(given: str, kept: str) -> None:
     assert storable(given) == kept
+
+
+MORE = "\u202f\u205f\u2800\ufffc\ufffd\U00013440\U00013441\U00013442\U00016fe4\U0001d159"
+"""Blanks that have no property, spaces nobody types, and what stands for something lost."""
+
+
+def test_what_shows_nothing_is_found_by_its_property() -> None:
+    """Held against a library that has the whole Unicode database; the one of Python has a part."""
+    regex = pytest.importorskip("regex")
+    nothing = regex.compile(
+        r"\p{Default_Ignorable_Code_Point}|\p{Cc}|\p{Zl}|\p{Zp}|\p{Cs}|\p{Co}"
+        r"|\p{Noncharacter_Code_Point}|(?=\p{Cf})\P{Prepended_Concatenation_Mark}"
+    )
+    every = "\n".join(map(chr, range(0x110000)))
+    wanted = {*nothing.findall(every), *MORE} - {"\t", "\n"}
+    assert {every[at] for at in hidden(every)} == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",  # Persian: two parts of a word
+        "\u0915\u094d\u200d\u0937",  # Devanagari: a half form
+        "\u0d28\u0d4d\u200d",  # Malayalam: a chillu at the end of a word
+        "\u1828\u180b\u182d\u180e\u1820",  # Mongolian: a variant of a letter
+        "\U0001f469\u200d\U0001f4bb",  # woman, joined to a laptop
+        "\U0001f468\U0001f3fd\u200d\u2764\ufe0f\u200d\U0001f468",  # with a skin tone, in style
+        "1\ufe0f\u20e3 \u2139\ufe0f \u00a9\ufe0f",
+        "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",  # Scotland
+    ],
+)
+def test_what_shapes_a_letter_or_an_emoji_stays(text: str) -> None:
+    assert visible(text) == text
+    assert not has_hidden(text)
+    assert without_hidden(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\u200db",  # Latin does not join
+        "pass\u200cword",
+        "\u200d\u0645",
+        "\u0645\u200d",
+        "\u0645\u200d\u200d\u0645",
+        "\U0001f469\u200dx",
+        "x\u200d\U0001f469",
+        "\u2800\u200d\u2800",
+        "a\ufe0f",
+        "1\ufe0fx",
+        "\u2764\ufe0f\ufe0f",
+        "a\u180e\u180b",
+        "\U0001f3f4\U000e0068\U000e0069\U000e007f",
+        "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074x",
+        "\U000e0067",
+        "a\U000e0100",
+        "\ufe00",
+    ],
+)
+def test_the_same_characters_elsewhere_are_shown(text: str) -> None:
+    assert has_hidden(text)
+    assert "⟨U+" in visible(text)
+    assert not has_hidden(without_hidden(text))
+    assert not has_hidden(visible(text))
+
+
+def test_what_is_shown_is_all_but_what_was_hidden() -> None:
+    text = "a\u200bb\x1b[0m\U0001d173c\N{BRAILLE PATTERN BLANK}d\r\n"
+    assert without_hidden(text) == "ab[0mcd\n"
+    assert visible(text).count("⟨") == 3

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pktui.gateway.scans import wordings
 from pktui.gateway.scans.lookalikes import Names, is_disguised, latin
 from pktui.ledger.records import Flag, FlagKind
-from pktui.text import has_hidden, one_line, visible
+from pktui.text import hidden, one_line, visible
 
 MOST_FLAGS: Final = 20
 """Flags of one tool; more say nothing more."""
@@ -25,16 +25,12 @@ _SHORTEST_NAME: Final = 6
 """Characters of a name that is looked for in texts; shorter ones are words."""
 
 _HIDDEN: Final[tuple[tuple[FlagKind, re.Pattern[str]], ...]] = (
-    ("tag", re.compile("[\U000e0000-\U000e007f]+")),
+    ("tag", re.compile("[\U000e0000-\U000e007f]")),
     ("bidi", re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")),
-    ("control", re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb]")),
+    ("control", re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb]")),
+    ("invisible", re.compile("")),
 )
-_SEEN: Final = re.compile(
-    "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f"
-    "|(?<=[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])\u200d(?=[\u2190-\u2bff\U0001f000-\U0001faff])"
-    "|\r(?=\n)|^\ufeff"
-)
-"""Marks that belong to what is seen: flags of regions, joined emoji, line ends, a file's mark."""
+"""What kind a hidden character is of: the first that it matches."""
 _PADDING: Final = re.compile(r"[ \t\u00a0\u2000-\u200a\u3000]{200}|(?:[ \t\r]{0,4}\n){30}")
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
 _NAME: Final = re.compile(r"[A-Za-z0-9]+[_-][A-Za-z0-9]|[a-z][A-Z]")
@@ -89,7 +85,7 @@ class Flagger:
 
     def _in_text(self, where: str, text: str) -> Iterator[Flag]:
         yield from _hidden(where, text)
-        seen = wordings.folded(latin(_without_hidden(text)))
+        seen = wordings.folded(latin(text))
         for words in wordings.instructions(seen):
             yield Flag("instruction", where, one_line(words, _SHOWN))
         if words := wordings.secret_files(seen):
@@ -140,43 +136,27 @@ def _step(key: str) -> str:
 
 
 def _hidden(where: str, text: str) -> Iterator[Flag]:
-    rest = _SEEN.sub("", text).rstrip()
-    if has_hidden(rest):
-        kinds = [kind for kind, pattern in _HIDDEN if pattern.search(rest)]
-        if has_hidden(_without_known(rest)):
-            kinds.append("invisible")
-        for kind in kinds:
-            yield Flag(kind, where, _shown(kind, rest))
+    """Flag what shows nothing; a file's mark at the head and line ends are nobody's doing."""
+    rest = text.removeprefix("\ufeff").rstrip().replace("\r\n", "\n")
+    first: dict[FlagKind, int] = {}
+    tags = ""
+    for at in hidden(rest):
+        kind = next(kind for kind, pattern in _HIDDEN if pattern.match(rest, at))
+        first.setdefault(kind, at)
+        if kind == "tag":
+            tags += chr(ord(rest[at]) - 0xE0000)
+    for kind, _ in _HIDDEN:
+        if kind == "tag" and tags:
+            yield Flag(kind, where, f"in tag characters: {one_line(tags, _SHOWN)}")
+        elif kind in first:
+            yield Flag(kind, where, _near(rest, first[kind]))
     if found := _PADDING.search(rest):
         below = one_line(rest[found.end() :].strip(), _SHOWN)
         yield Flag("padding", where, f"after much empty space: {below}")
 
 
-def _shown(kind: FlagKind, text: str) -> str:
-    if kind == "tag":
-        tags = "".join(chr(ord(letter) - 0xE0000) for letter in text if letter >= "\U000e0000")
-        return f"in tag characters: {one_line(tags, _SHOWN)}"
-    pattern = dict(_HIDDEN).get(kind)
-    found = pattern.search(text) if pattern else None
-    at = found.start() if found else _first_hidden(text)
+def _near(text: str, at: int) -> str:
     return one_line(visible(text[max(0, at - 40) : at + 60]), 2 * _SHOWN)
-
-
-def _first_hidden(text: str) -> int:
-    plain = _without_known(text, " ")
-    return next((at for at, letter in enumerate(plain) if has_hidden(letter)), 0)
-
-
-def _without_known(text: str, instead: str = "") -> str:
-    for _, pattern in _HIDDEN:
-        text = pattern.sub(lambda found: instead * len(found[0]), text)
-    return text
-
-
-def _without_hidden(text: str) -> str:
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(letter for letter in text if letter in "\t\n" or not has_hidden(letter))
 
 
 def _around(text: str, found: re.Match[str]) -> str:

@@ -13,6 +13,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from pktui.text import without_hidden
+
 _LATIN: Final = str.maketrans(
     "аеорсухѕіјԁɡһӏԛԝѵɩıοαυνικρτхβεηγωѡոսօցеАВЕКМНОРСТХІЈЅΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
     "aeopcyxsijdghlqwviioauvikptxbenywwnuogeABEKMHOPCTXIJSABEZHIKMNOPTYX",
@@ -27,8 +29,9 @@ MOST: Final = 10_000
 
 
 def latin(text: str) -> str:
-    """Return the text in compatibility form, with Latin letters for those that look like them."""
-    return unicodedata.normalize("NFKC", text).translate(_LATIN)
+    """Return the text as it looks: without what shows nothing, in compatibility form, with Latin
+    letters for those that look like them."""
+    return unicodedata.normalize("NFKC", without_hidden(text)).translate(_LATIN)
 
 
 def is_disguised(name: str) -> bool:
