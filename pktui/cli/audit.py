@@ -112,7 +112,7 @@ def export(
 @audit_app.command()
 def anchor(json: output.JsonFlag = False) -> None:
     """Print the head of the chain, and add it to the file that `audit.anchor` names, if any."""
-    with reach.ledger() as ledger:
+    with reach.ledger(write=reach.used_before()) as ledger:
         written = ledger.anchors.write()
         head = written or ledger.anchors.head()
         file = ledger.anchors.file
