@@ -21,6 +21,9 @@ class Backend(Protocol):
     async def end_session(self, asked: Asked) -> None:
         """End the session that the request names."""
 
+    async def end_grant(self, key: str) -> None:
+        """End what was started for the clients of a grant that has ended."""
+
     async def sweep(self) -> None:
         """End what nobody has used for too long."""
 

@@ -52,6 +52,10 @@ class Behind:
         await asyncio.gather(*(backend.close() for backend in left))
         await asyncio.gather(*(backend.sweep() for backend in self._all()))
 
+    async def end_grant(self, key: str) -> None:
+        """End what was started for a grant, whose sessions have ended."""
+        await asyncio.gather(*(backend.end_grant(key) for backend in self._all()))
+
     async def close(self) -> None:
         """End everything."""
         await asyncio.gather(*(backend.close() for backend in self._all()))

@@ -17,6 +17,7 @@ from pktui.errors import LedgerError
 from pktui.gateway.http.admission import Admission
 from pktui.gateway.http.behind import Behind
 from pktui.gateway.http.floor import ANSWER_LINES, Floor
+from pktui.gateway.http.grant_watch import GrantWatch
 from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.sessions import Sessions
 from pktui.gateway.http.started import StartedServers
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from pktui.settings import Paths, Settings
 
 SWEEP_SECONDS: Final = 2.0
+WATCH_SECONDS: Final = 0.25
+"""How long a grant that has ended may still be served."""
 _MINUTE: Final = 60
 MESSAGES: Final = 16
 """Messages of the largest size that one grant may have under way."""
@@ -75,6 +78,7 @@ class Hub:
         most_bytes = MESSAGES * settings.gateway.max_message_bytes
         self._admission = Admission(http.max_requests, most_bytes)
         self._used: Counter[Backend] = Counter()
+        self._grants = GrantWatch(ledger)
         self._numbers = 0
         self._stopping = False
 
@@ -139,6 +143,7 @@ class Hub:
         """
         if self._stopping:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "pktui is ending", {"Retry-After": "5"})
+        self._grants.serve(grant)
         with self._admission.request(grant) as take:
             backend = self._behind.backend(entry)
             self._used[backend] += 1
@@ -151,8 +156,12 @@ class Hub:
     def serving(self, task: asyncio.Task[None], asked: Asked, *, endless: bool) -> Iterator[None]:
         """Keep a request's task in sight, so that it ends when its grant or the gateway does.
 
-        `endless`: it waits for whatever the server may say, not for an answer.
+        `endless`: it waits for whatever the server may say, not for an answer. Raises `Refusal`
+        (401) where its grant has ended while its message was read.
         """
+        if not self._grants.serve(asked.grant):
+            task.cancel()
+            raise Refusal(HTTPStatus.UNAUTHORIZED, f"grant {asked.grant.name} has ended")
         self._under_way[task] = asked.grant, endless
         try:
             with asked.session.in_use() if asked.session is not None else nullcontext():
@@ -161,13 +170,9 @@ class Hub:
             del self._under_way[task]
 
     async def sweep(self) -> None:
-        """End now and then what nobody uses, and the streams of grants that have ended."""
+        """End now and then what nobody uses."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            try:
-                await self._end_revoked()
-            except LedgerError as error:
-                self.log(f"grants cannot be looked up: {error}")
             for session in self.sessions.idle():
                 self.sessions.forget(session)
             await self._tell_left()
@@ -183,17 +188,26 @@ class Hub:
             if floor.departed:
                 await self.work.write(floor.end_departed)
 
-    async def _end_revoked(self) -> None:
-        if not self._under_way:
-            return
-        standing = {
-            (grant.name, grant.created_us)
-            for grant in await self.work.run(self.ledger.grants.list)
-            if grant.standing(time.time_ns() // 1000) == "valid"
-        }
+    async def watch_grants(self) -> None:
+        """End what a grant was given as soon as it was revoked, or its time has passed."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                for key in await self.work.run(self._grants.ended):
+                    await self._end_grant(key)
+            except LedgerError as error:
+                self.log(f"grants cannot be looked up: {error}")
+
+    async def _end_grant(self, key: str) -> None:
+        """End the requests, streams, sessions and servers of a grant."""
         for task, (grant, _) in tuple(self._under_way.items()):
-            if (grant.name, grant.created_us) not in standing:
+            if grant.key == key:
                 task.cancel()
+        for session in self.sessions.every():
+            if session.grant.key == key:
+                self.sessions.forget(session)
+        await self._behind.end_grant(key)
+        await self._tell_left()
 
     async def stop(self) -> None:
         """Take nothing more; answer held calls, end streams, give the other requests their time."""

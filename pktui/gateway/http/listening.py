@@ -139,11 +139,12 @@ class HttpGateway:
         hub = Hub(self._paths, self._settings, self._entries, ledger, self._narrator)
         door = self._door(host, listener.getsockname()[1])
         self._server = _Server(_config(build_app(hub, door), self._settings), hub)
-        sweeping = asyncio.ensure_future(hub.sweep())
+        watching = [asyncio.ensure_future(hub.sweep()), asyncio.ensure_future(hub.watch_grants())]
         try:
             await self._server.serve(sockets=[listener])
         finally:
-            sweeping.cancel()
+            for task in watching:
+                task.cancel()
             await hub.close()
             ledger.close()
 

@@ -95,7 +95,11 @@ class StartedServers:
         self._idle_seconds = idle_seconds
         self._clock = clock
         self._links: dict[Link, Session | None] = {}
-        self._pools: dict[tuple[str, int, str], _Pool] = {}
+        self._owners: dict[Link, str] = {}
+        """The key of the grant that each was started for."""
+        self._over: set[str] = set()
+        """The keys of grants that have ended."""
+        self._pools: dict[tuple[str, str], _Pool] = {}
         self._starting: set[asyncio.Task[Link]] = set()
 
     async def post(self, asked: Asked, message: Message) -> None:
@@ -126,6 +130,14 @@ class StartedServers:
         self._sessions.forget(session)
         await self._end(session.backing.link)
         await asked.reply.bare(HTTPStatus.OK)
+
+    async def end_grant(self, key: str) -> None:
+        """End what was started for a grant, and what is being started for it now."""
+        self._over.add(key)
+        owned = [link for link, owner in self._owners.items() if owner == key]
+        await asyncio.gather(*map(self._end, owned))
+        for pool in [pool for pool in self._pools if pool[0] == key]:
+            del self._pools[pool]
 
     async def sweep(self) -> None:
         """End what nobody has used for too long, and what belongs to a session that has ended."""
@@ -193,7 +205,7 @@ class StartedServers:
 
     async def _lend(self, asked: Asked, message: Message) -> Link:
         agent = client_name(message)
-        key = asked.grant.name, asked.grant.created_us, agent
+        key = asked.grant.key, agent
         pool = self._pools.setdefault(key, _Pool())
         async with pool.lock:
             link = pool.lend(message)
@@ -223,7 +235,9 @@ class StartedServers:
         async def start() -> Link:
             upstream = await asked.work.run(self._start, caller)
             link = Link(upstream, self._name, asked.floor.log, state_given, self._clock)
-            self._links[link] = None
+            self._links[link], self._owners[link] = None, asked.grant.key
+            if asked.grant.key in self._over:
+                await self._end(link)
             return link
 
         task = asyncio.ensure_future(start())
@@ -238,4 +252,5 @@ class StartedServers:
 
     async def _end(self, link: Link) -> None:
         self._links.pop(link, None)
+        self._owners.pop(link, None)
         await asyncio.to_thread(link.end, _END_PATIENCE)

@@ -47,6 +47,9 @@ class UrlServer:
         """Pass on that the client ends its session."""
         await Unasked(self._far, asked).end_session(self._sessions)
 
+    async def end_grant(self, key: str) -> None:
+        """Do nothing: all grants share the connections, and their sessions have ended here."""
+
     async def sweep(self) -> None:
         """Do nothing: the connections look after themselves."""
 
