@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,9 @@ class Terminal:
         self._tmux = ["tmux", "-f", str(settings), "-S", str(socket)]
         width, height = size
         place = ["-d", "-x", str(width), "-y", str(height)]
-        self._run("new-session", *place, *command)
+        self._status = socket.with_suffix(".status")
+        told = f"trap : INT; {shlex.join(command)}; echo $? > {self._status}"
+        self._run("new-session", *place, "sh", "-c", told)
 
     def keys(self, *keys: str) -> None:
         """Type keys by their tmux names, all in one write."""
@@ -56,11 +59,8 @@ class Terminal:
         return self._run("capture-pane", "-p")
 
     def status(self) -> int | None:
-        """Return the command's exit status, `None` while it runs."""
-        dead, _, status = self._run(
-            "display-message", "-p", "#{pane_dead} #{pane_dead_status}"
-        ).strip().partition(" ")  # fmt: skip
-        return int(status or -1) if dead == "1" else None
+        """Return the command's exit status as a shell tells it, `None` while it runs."""
+        return int(self._status.read_text() or -1) if self._status.exists() else None
 
     def until(self, holds: Callable[[str], object], seconds: float = PATIENCE) -> str:
         """Wait until it holds for the screen; return the screen."""
