@@ -210,6 +210,20 @@ class Database:
             except sqlite3.Error as error:
                 raise unavailable(error, self.path) from error
 
+    def reopen(self, *, fsync: bool) -> None:
+        """Take the file that is at the path now in place of the one that was opened.
+
+        Raises `LedgerUnavailable`, and keeps the old one, where there is none or it cannot be used.
+        """
+        if not self.path.exists():
+            raise LedgerUnavailable(f"there is no ledger {self.path}", "Put it back")
+        connection = _open(self.path, fsync=fsync, read_only=self.read_only)
+        with self._lock:
+            self._connection.close()
+            self._connection, self._writing = connection, connection.cursor()
+            self._files = tuple((file, _file_identity(file)) for file in _parts(self.path))
+            self._looked, self._data_version = 0.0, 0
+
     def close(self) -> None:
         """Close the connection; a transaction left open is rolled back."""
         with self._lock:
@@ -289,6 +303,10 @@ class Database:
 
 def open_database(path: Path, *, fsync: bool, read_only: bool) -> Database:
     """Open the file, made and migrated where it must be; raises `LedgerUnavailable`."""
+    return Database(_open(path, fsync=fsync, read_only=read_only), path, read_only=read_only)
+
+
+def _open(path: Path, *, fsync: bool, read_only: bool) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
         connection = _connect_read_only(path) if read_only else _connect(path, fsync=fsync)
@@ -298,7 +316,6 @@ def open_database(path: Path, *, fsync: bool, read_only: bool) -> Database:
             _migrate(connection)
             version = _version(connection)
         _check_version(version, path)
-        return Database(connection, path, read_only=read_only)
     except BaseException as error:
         if connection is not None:
             connection.close()
@@ -307,6 +324,7 @@ def open_database(path: Path, *, fsync: bool, read_only: bool) -> Database:
         if isinstance(error, SettingsError):
             raise LedgerUnavailable(error.what, error.cure) from error
         raise
+    return connection
 
 
 def _connect(path: Path, *, fsync: bool) -> sqlite3.Connection:

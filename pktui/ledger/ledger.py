@@ -173,6 +173,17 @@ class Ledger:
         self._database.check_files()
         self._database.data_version()
 
+    def reopen(self) -> None:
+        """Go on with the file that is at the path now: what was opened was removed or replaced.
+
+        Raises `LedgerUnavailable` where there is none or it cannot be used.
+        """
+        with self._opening:
+            self._database.reopen(fsync=self._audit.fsync)
+            reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
+
     def damage(self) -> str:
         """Return what SQLite finds broken in the file (`quick_check`); empty where it is whole."""
         found = [str(row[0]) for row in self._database.rows("PRAGMA quick_check(3)")]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pktui.errors import LedgerError, UsageError
-from pktui.settings import Paths, Settings, make_private_directory
+from pktui.settings import PRIVATE_FILE, Paths, Settings, make_private_directory
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from pktui.ledger.ledger import Ledger
 
 ANSWER_SECONDS = 20.0
 """What one answer of the memory may take; a search on a cold model takes some seconds."""
@@ -44,15 +52,59 @@ def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) ->
     memory = MemoryClient(
         paths, Identity(agent="console", project=project), timeout=ANSWER_SECONDS, start=False
     )
-    services = Services(paths, settings, ledger, memory, now_us, project, read_only)
-    token = "" if read_only else ledger.presence.announce("console", project=project)
+    presence = _Presence(ledger, project, read_only=read_only)
+    services = Services(
+        paths, settings, ledger, memory, now_us, project, read_only, presence.announce
+    )
+    presence.announce()
+    console = Console(services)
     try:
-        return Console(services).run() or 0
+        console.run()
+    except Exception as error:  # noqa: BLE001  a driver that fails: told as any other crash
+        console.crash = console.crash or error
     finally:
-        try:
-            if token:
-                ledger.presence.leave(token)
-        except LedgerError as error:
-            sys.stderr.write(f"pktui: the console could not sign off: {error}\n")
+        presence.leave()
         ledger.close()
         memory.close()
+    if console.crash is not None:
+        return _tell_crash(paths, console.crash)
+    return console.return_code or 0
+
+
+class _Presence:
+    """Tells gateways that somebody can answer; a read-only console is not announced."""
+
+    def __init__(self, ledger: Ledger, project: str, *, read_only: bool) -> None:
+        self._ledger, self._project, self._read_only = ledger, project, read_only
+        self._token = ""
+
+    def announce(self) -> None:
+        """Sign on in the ledger that is open now."""
+        if not self._read_only:
+            self._token = self._ledger.presence.announce("console", project=self._project)
+
+    def leave(self) -> None:
+        """Sign off."""
+        try:
+            if self._token:
+                self._ledger.presence.leave(self._token)
+        except LedgerError as error:
+            sys.stderr.write(f"pktui: the console could not sign off: {error}\n")
+
+
+def _tell_crash(paths: Paths, error: BaseException) -> int:
+    """Keep the traceback, without the values in it, and say where it is."""
+    log = paths.logs_dir / "console.log"
+    told = "".join(traceback.format_exception(error))
+    try:
+        make_private_directory(paths.logs_dir)
+        kept = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
+        with os.fdopen(kept, "a") as file:
+            file.write(f"{datetime.now(UTC).isoformat()} the console crashed\n{told}\n")
+    except OSError as failure:
+        where = f"it could not be written to {log}: {failure.strerror}\n{told}"
+    else:
+        where = f"what happened is in {log}"
+    what = one_line(f"{type(error).__name__}: {error}", 300)
+    sys.stderr.write(f"pktui: the console crashed ({what}); {where}\n")
+    return 1

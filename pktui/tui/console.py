@@ -111,6 +111,8 @@ class Console(App[int], inherit_bindings=False):
         self.glyphs = glyphs_of(services.settings.console.glyphs)
         self.keymap = read_keymap(services.settings.console.keys)
         self.keyboard = Keyboard(self)
+        self.crash: BaseException | None = None
+        """What the console ended with, where it was not told to end."""
         self.undo_stack = UndoStack(self.refresh_bindings)
         self.memory = MemoryVitals()
         self.ledger = LedgerVitals()
@@ -176,6 +178,17 @@ class Console(App[int], inherit_bindings=False):
         self.theme = THEMES[0].name
         known = ", ".join(theme.name for theme in THEMES)
         self.say(f"console.theme: no theme {name}; known: {known}", severity="warning")
+
+    # Crashes
+
+    def _handle_exception(self, error: Exception) -> None:
+        self.crash = self.crash or error
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """Leave without Textual's traceback: it shows the values of variables."""
+        self.bell()
+        self._close_messages_no_wait()
 
     # Keys and clicks
 
@@ -325,6 +338,10 @@ class Console(App[int], inherit_bindings=False):
         if seen == before:
             return
         self.ledger = seen
+        if seen.problem and not before.problem:
+            self.say(seen.problem, severity="error", seconds=8)
+        elif before.problem and not seen.problem:
+            self.say("the ledger is back")
         self.query_one(KeyLine).ledger = seen
         self._count()
         self.query_one(Tray).ledger_moved(seen.waiting)

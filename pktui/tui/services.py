@@ -84,6 +84,8 @@ class Services:
     project: str = ""
     """The directory the console was opened in: what "this project" means."""
     read_only: bool = False
+    reopened: Callable[[], object] = lambda: None
+    """Called, in a thread, once the ledger is another file than it was: the console signs on."""
     background: bool = True
     """False: nothing runs by itself; a test calls `Console.beat` and waits for the workers."""
 

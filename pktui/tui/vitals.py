@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pktui.errors import PktuiError
+from pktui.errors import LedgerUnavailable, PktuiError
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Approval
@@ -64,10 +64,9 @@ def read_ledger(
     """
     ledger = services.ledger
     try:
-        if known is None:
-            ledger.check_files()
-            if not ledger.read_only:
-                ledger.settle_lost()
+        _look_by_path(services)
+        if known is None and not ledger.read_only:
+            ledger.settle_lost()
         version = ledger.data_version()
         if known is not None and known.version == version and not known.problem:
             return known
@@ -86,6 +85,21 @@ def read_ledger(
     except PktuiError as error:
         policies, policy_problem = files.read()
         return LedgerVitals(policies=policies, policy_problem=policy_problem, problem=str(error))
+
+
+def _look_by_path(services: Services) -> None:
+    """Go on with another ledger where the one in use was replaced; raise where it was removed.
+
+    What is open can be read long after it has gone from its path.
+    """
+    try:
+        services.ledger.check_files()
+    except LedgerUnavailable as error:
+        try:
+            services.ledger.reopen()
+        except LedgerUnavailable:
+            raise error from None
+        services.reopened()
 
 
 class PolicyFiles:

@@ -165,6 +165,22 @@ def test_a_file_that_is_gone_is_noticed(
     assert f"{gone}, part of" in caught.value.what
 
 
+def test_a_ledger_goes_on_with_the_file_that_is_there_now(ledger: Ledger, file: Path) -> None:
+    ledger.events.append("note")
+    for part in ("", "-wal", "-shm"):
+        Path(f"{file}{part}").unlink()
+    with pytest.raises(LedgerUnavailable, match="there is no ledger"):
+        ledger.reopen()
+    other = Ledger.open(file)
+    other.events.append("policy", server="files")
+    other.close()
+    ledger.reopen()
+    ledger.check_files()
+    ledger.events.append("note")
+    assert [event.kind for event in ledger.events.tail()] == ["policy", "note"]
+    assert ledger.events.verify().ok
+
+
 def test_its_parts_stay_what_they_are_whoever_comes_and_goes(
     ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,99 @@
+"""The console in a real terminal, where keys come as bytes and many at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pktui.ledger.ledger import Ledger
+from tests.support.terminal import HAS_TMUX, console, gateway
+from tests.tui.house import LARGE, SMALL
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
+
+pytestmark = [
+    pytest.mark.skipif(not HAS_TMUX, reason="tmux is not there"),
+    pytest.mark.timeout(240),
+]
+BROKEN_VIEW = (
+    "from pktui.tui import console; console.VIEWS['feed'] = ('nowhere', 'X');"
+    " from pktui.cli.console import main; raise SystemExit(main())"
+)
+
+
+def started(screen: str) -> bool:
+    return "memory down" in screen
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
+def test_a_burst_reaches_the_box_it_opens_and_decides_nothing(
+    paths: Paths, size: tuple[int, int]
+) -> None:
+    with gateway(paths) as agent, console(paths, size) as terminal:
+        terminal.until(started)
+        agent.call("write", 7, path="src/auth.py", text="TTL = 3600")
+        terminal.until(lambda screen: "waiting: " in screen)
+        policies = {file: file.read_bytes() for file in paths.policies_dir.iterdir()}
+        words = iter(("auth", "dad", "ended", "lay", "read", "kdxe", "Aware", "wad"))
+        for view, other in ("41", "14", "43", "34", "42", "24", "44", "31"):
+            word = next(words)
+            terminal.text(view)
+            terminal.until(lambda screen, view=view: _front(screen) == view)  # type: ignore[misc]
+            terminal.text(other, "/", word)
+            terminal.until(lambda screen, word=word: word in screen)  # type: ignore[misc]
+            terminal.keys("Escape")
+            terminal.until(started)
+            terminal.keys("Escape")
+            terminal.until(lambda screen, word=word: word not in screen)  # type: ignore[misc]
+        ledger = Ledger.open(paths.ledger_file, read_only=True)
+        assert [one.status for one in ledger.approvals.pending()] == ["pending"]
+        ledger.close()
+        assert {file: file.read_bytes() for file in paths.policies_dir.iterdir()} == policies
+
+
+def _front(screen: str) -> str:
+    """Return the number of the view whose content is on the screen."""
+    marks = {"1": "search sessions", "2": "live", "3": "servers", "4": "1 waiting, "}
+    return next((number for number, mark in marks.items() if mark in screen), "")
+
+
+@pytest.mark.parametrize("keys", [("q",), ("1", "2", "q"), ("C-c", "C-c")])
+def test_a_key_before_the_first_paint_leaves_without_a_traceback(
+    paths: Paths, keys: tuple[str, ...]
+) -> None:
+    with console(paths) as terminal:
+        terminal.keys(*keys)
+        terminal.until(lambda _: terminal.status() is not None)
+        assert terminal.status() in ({130} if "C-c" in keys else {0})
+        assert "Traceback" not in terminal.screen()
+
+
+def test_a_console_that_crashes_says_where_its_log_is(paths: Paths) -> None:
+    with console(paths, program=(sys.executable, "-c", BROKEN_VIEW)) as terminal:
+        terminal.until(started)
+        terminal.keys("2")
+        terminal.until(lambda _: terminal.status() is not None)
+        assert terminal.status() == 1
+        assert "Traceback" not in terminal.screen()
+        log = paths.logs_dir / "console.log"
+        assert "ModuleNotFoundError: No module named 'nowhere'" in log.read_text()
+        assert log.stat().st_mode & 0o077 == 0
+
+
+def test_a_ledger_that_is_removed_or_replaced_is_noticed(paths: Paths) -> None:
+    with console(paths) as terminal:
+        terminal.until(lambda screen: "policy ok" in screen and started(screen))
+        aside = paths.data_dir / "aside"
+        aside.mkdir()
+        parts = [file for file in paths.data_dir.iterdir() if file.name.startswith("ledger.db")]
+        for file in parts:
+            file.rename(aside / file.name)
+        terminal.until(lambda screen: "ledger lost" in screen)
+        Ledger.open(paths.ledger_file).close()
+        terminal.until(lambda screen: "ledger is back" in screen)
+        ledger = Ledger.open(paths.ledger_file, read_only=True)
+        assert ledger.presence.alive("console")
+        ledger.close()
