@@ -6,19 +6,16 @@ Reads only. A file that cannot be read or understood is reported, never guessed 
 from __future__ import annotations
 
 import itertools
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from pktui import jsonc
 from pktui.agents.clients import KNOWN_CLIENTS, ClientKind, Level
 
 MAX_CONFIG_BYTES = 64 * 1024 * 1024
 """Claude Code keeps its history in the same file as its servers, so the limit is generous."""
-MAX_COMMENTED_BYTES = 1024 * 1024
-"""JSON with comments is read by a slow parser; no hand-written config comes near this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +76,11 @@ def _parse(file: Path) -> Any:
     size = file.stat().st_size
     if size > MAX_CONFIG_BYTES:
         raise ValueError(f"{size} bytes is more than a config can be")
-    text = file.read_bytes().decode("utf-8-sig")
     if file.suffix == ".toml":
         import tomllib
 
-        return tomllib.loads(text)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        if len(text) > MAX_COMMENTED_BYTES:
-            raise
-    import json5
-
-    try:
-        return json5.loads(text)
-    except ValueError as error:
-        raise ValueError(re.sub(r"^<string>:(\d+) ", r"line \1: ", str(error))) from error
+        return tomllib.loads(jsonc.decoded(file.read_bytes()))
+    return jsonc.plain(file.read_bytes())
 
 
 def _servers(document: Mapping[str, Any], client: ClientKind) -> Iterator[ConfiguredServer]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pktui.policy.jsonscan import Node
 
 _INDENT = re.compile(r"[ \t]*")
+_COMMENT = re.compile(r"//[^\r\n]*|/\*(?s:.*?)\*/")
+_COMMA = re.compile(rf"(?:\s|{_COMMENT.pattern})*,")
 
 
 def write(value: Any) -> str:
@@ -67,6 +69,10 @@ def _append(
         last_start, last_end = spans[-1]
         before = text[node.start + 1 if len(spans) == 1 else spans[-2][1] : last_start]
         gap = f"{newline}{_indent_at(text, last_start)}" if "\n" in before else " "
+        own, comma = _rest_of_line(text[last_end : node.end - 1])
+        if own:
+            rest = text[last_end + len(own) :]
+            return f"{text[:last_end]}{comma}{own}{gap}{entry}{'' if comma else ','}{rest}"
         return f"{text[:last_end]},{gap}{entry}{text[last_end:]}"
     if not lines:
         brace = text[node.start]
@@ -79,6 +85,12 @@ def _append(
 
 def _remove(text: str, node: Node, spans: Sequence[tuple[int, int]], index: int) -> str:
     start, end = spans[index]
+    opened, closed = node.start + 1, node.end - 1
+    around = text[spans[index - 1][1] if index else opened : start]
+    around += text[end : spans[index + 1][0] if index + 1 < len(spans) else closed]
+    if "/" in around:  # a comment, which may be about a neighbour
+        comma = _COMMA.match(text, end, closed)
+        return text[:start] + text[comma.end() if comma else end :]
     if len(spans) == 1:
         start, end = node.start + 1, node.end - 1
     elif index == len(spans) - 1:
@@ -86,6 +98,18 @@ def _remove(text: str, node: Node, spans: Sequence[tuple[int, int]], index: int)
     else:
         end = spans[index + 1][0]
     return text[:start] + text[end:]
+
+
+def _rest_of_line(tail: str) -> tuple[str, str]:
+    """Return the comment behind the last entry on its line, and the comma that it wants.
+
+    Empty where there is none, or a comma follows on another line.
+    """
+    end = len(tail.split("\n", 1)[0].rstrip("\r")) if "\n" in tail else 0
+    own, rest = tail[:end].rstrip(), tail[end:]
+    if "/" not in own or "," in _COMMENT.sub("", rest):
+        return "", ","
+    return own, "" if "," in _COMMENT.sub("", own) else ","
 
 
 def _indent_at(text: str, offset: int) -> str:

@@ -17,6 +17,7 @@ _WORDS: dict[str, tuple[Kind, Any]] = {
     "null": ("null", None),
 }
 _SPACE = re.compile(r"[ \t\r\n]*")
+_COMMENTS = re.compile(r"(?:[ \t\r\n\f\v\ufeff]|//[^\r\n]*|/\*(?s:.*?)\*/)*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
 _WORD = re.compile(r"[A-Za-z_+\-.0-9]+")
@@ -93,9 +94,12 @@ class NotJson(ValueError):
         self.slip = slip
 
 
-def scan(text: str) -> tuple[Node | None, list[Slip]]:
-    """Return the root with positions, and every slip; no root where the text breaks off."""
-    scanner = _Scanner(text)
+def scan(text: str, *, comments: bool = False) -> tuple[Node | None, list[Slip]]:
+    """Return the root with positions, and every slip; no root where the text breaks off.
+
+    `comments`: comments and commas before a closing bracket are taken, as editors write them.
+    """
+    scanner = _Scanner(text, comments=comments)
     try:
         root = scanner.document()
     except NotJson as error:
@@ -110,8 +114,9 @@ def line_column(text: str, offset: int) -> tuple[int, int]:
 
 
 class _Scanner:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, comments: bool) -> None:
         self.text = text
+        self.comments = comments
         self.at = 0
         self.slips: list[Slip] = []
 
@@ -126,9 +131,11 @@ class _Scanner:
         return root
 
     def _space(self) -> str:
-        match = _SPACE.match(self.text, self.at)
+        match = (_COMMENTS if self.comments else _SPACE).match(self.text, self.at)
         assert match is not None
         self.at = match.end()
+        if self.comments and self.text.startswith("/*", self.at):
+            self._stop("a comment is never closed", "End it with */")
         return self.text[self.at : self.at + 1]
 
     def _stop(self, what: str, cure: str, at: int | None = None) -> NoReturn:
@@ -176,6 +183,8 @@ class _Scanner:
         while self._space() != "}":
             if members:
                 self._comma("}")
+                if self._space() == "}":
+                    break
             if self.at >= len(self.text):
                 self._stop("the text ends too early: } is missing", "Add }")
             if self.text[self.at] != '"':
@@ -202,6 +211,8 @@ class _Scanner:
         while self._space() != "]":
             if items:
                 self._comma("]")
+                if self._space() == "]":
+                    break
             items.append(self._value(depth + 1))
         self.at += 1
         return Node("array", start, self.at, None, [], items)
@@ -213,7 +224,7 @@ class _Scanner:
             self._stop(f"a comma or {close} is missing here", "Separate entries with a comma")
         comma = self.at
         self.at += 1
-        if self._space() == close:
+        if self._space() == close and not self.comments:
             self._stop(f"a comma before {close}", "Remove the comma", comma)
 
     def _string(self) -> str:

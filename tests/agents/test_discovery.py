@@ -83,7 +83,7 @@ def test_a_server_is_behind_pktui_when_its_command_is_the_gateway(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{oops", "cannot be understood: line 1: Unexpected"),
+        ("{oops", "cannot be understood: line 1, column 2: a key is missing"),
         ("[1, 2]", "not an object"),
         (b"\xff\xfe\x00", "cannot be understood"),
         ("[" * 200_000, "cannot be understood"),
