@@ -328,7 +328,7 @@ def _parse(raw: bytes, file: Path) -> Settings:
     import tomllib
 
     try:
-        table = tomllib.loads(raw.decode())
+        table = tomllib.loads(raw.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} is not valid TOML: {error}", "Mend that line") from error
     _refuse_unknown(table, Settings, file, "")

@@ -167,12 +167,12 @@ def servers(paths: Paths) -> Iterator[Check]:
     from pktui.gateway.servers.entries import load_servers
     from pktui.gateway.servers.preparing import prepared
 
-    try:
-        entries = load_servers(paths)
-    except PktuiError as error:
-        yield _failed("servers", error)
-        return
-    yield Check("servers", "ok", f"{len(entries)} configured: {', '.join(entries)}")
+    entries = load_servers(paths)
+    if entries.whole:
+        yield Check("servers", "ok", f"{len(entries)} configured: {', '.join(entries)}")
+    for fault in entries.faults:
+        what = f"server {fault.name}" if fault.name else "servers"
+        yield Check(what, "warn" if entries.whole else "fail", fault.error().what, fault.cure)
     for written in entries.values():
         if written.disabled:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,7 +58,10 @@ def verify_export(file: Path, anchors: Path | None) -> Verification:
 def _lines(opened: BinaryIO) -> Iterator[bytes]:
     from pktui.ledger.export import LONGEST_LINE
 
-    return iter(lambda: opened.readline(LONGEST_LINE), b"")
+    mark = BOM_UTF8
+    while line := opened.readline(LONGEST_LINE):
+        yield line.removeprefix(mark)
+        mark = b""
 
 
 def _moment(option: str, text: str) -> int:

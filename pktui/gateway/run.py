@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pktui.errors import PktuiError, UsageError
 
 if TYPE_CHECKING:
+    from pktui.gateway.servers.reading import ServerEntry
     from pktui.settings import Paths, Settings
 
 _USAGE: Final = (
@@ -73,13 +74,6 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def _run(asked: argparse.Namespace, command: list[str]) -> int:
-    from pktui.gateway.servers.entries import (
-        ServerEntry,
-        find_server,
-        read_headers,
-        server_of_command,
-        server_of_url,
-    )
     from pktui.gateway.stdio.stdio import run_stdio
     from pktui.settings import Paths, load_settings
 
@@ -87,7 +81,6 @@ def _run(asked: argparse.Namespace, command: list[str]) -> int:
     settings = load_settings(paths)
     if asked.listen:
         return _listen(paths, settings, asked, command)
-    server: ServerEntry
     if command and asked.url:
         raise UsageError("a server is a command or a URL, not both", f"Use: {_USAGE}")
     if "#" in asked.grant:
@@ -97,15 +90,56 @@ def _run(asked: argparse.Namespace, command: list[str]) -> int:
         )
     if asked.header and not asked.url:
         raise UsageError("--header goes with --url", f"Use: {_USAGE}")
-    if command:
-        server = server_of_command(asked.name, command)
-    elif asked.url:
-        server = server_of_url(asked.name, asked.url, read_headers(asked.header))
+    if command or asked.url:
+        server = _by_hand(paths, settings, asked, command)
     elif asked.name:
-        server = find_server(paths, asked.name)
+        server = _configured(paths, asked.name)
     else:
         raise UsageError("no server was named", f"Use: {_USAGE}")
     return run_stdio(paths, settings, server, grant=asked.grant, policy_file=asked.policy)
+
+
+def _by_hand(
+    paths: Paths, settings: Settings, asked: argparse.Namespace, command: list[str]
+) -> ServerEntry:
+    """Return the server of a command or a URL, and say what it is called where no NAME was given.
+
+    Raises `SettingsError`, `UsageError`.
+    """
+    from pktui.gateway.servers.endpoint import read_headers
+    from pktui.gateway.servers.naming import server_of_command, server_of_url
+
+    if command:
+        server = server_of_command(asked.name, command)
+    else:
+        server = server_of_url(asked.name, asked.url, read_headers(asked.header))
+    if not asked.name:
+        from pktui.gateway.servers.former import hold
+
+        _say(f"this server is called {server.name}; to choose: pktui gateway NAME …")
+        for sentence in hold(paths, settings, server) if asked.policy is None else ():
+            _say(sentence)
+    return server
+
+
+def _configured(paths: Paths, name: str) -> ServerEntry:
+    """Return a server of servers.json, or the memory; say what is wrong with other entries.
+
+    Raises `SettingsError`, `UnknownServer`.
+    """
+    from pktui.gateway.servers.entries import load_servers
+
+    servers = load_servers(paths)
+    server = servers.find(name, paths.servers_file)
+    for fault in servers.faults:
+        _say(str(fault))
+    return server
+
+
+def _say(sentence: str) -> None:
+    from pktui.text import one_line
+
+    print(f"pktui: {one_line(sentence, 2_000)}", file=sys.stderr)
 
 
 def _listen(paths: Paths, settings: Settings, asked: argparse.Namespace, command: list[str]) -> int:

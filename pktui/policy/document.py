@@ -19,6 +19,7 @@ from pktui.policy.jsontext import MAX_BYTES, decode
 from pktui.policy.native import Document, read_native
 from pktui.policy.problems import Fault, Faults, PolicyInvalid, Problem, dotted
 from pktui.policy.rules import Action, Dialect, LimitRule, Listed, ToolRule
+from pktui.policy.selection import EVERYTHING, Selection
 from pktui.policy.shape import Shape
 
 if TYPE_CHECKING:
@@ -51,10 +52,18 @@ class Policy(msgspec.Struct, frozen=True):
     _hidden: frozenset[str]
     _hidden_globs: tuple[Glob, ...]
     _globs: tuple[tuple[Glob, ToolRule], ...]
+    selection: Selection = EVERYTHING
+    """What the server's entry leaves in; it stands beside the document."""
+
+    def selecting(self, selection: Selection) -> Policy:
+        """Return the policy for a server whose entry leaves in so many of its tools."""
+        return msgspec.structs.replace(self, selection=selection)
 
     def hides(self, tool: str) -> bool:
         """Tell whether the tool is left out of lists and unknown when called."""
-        if tool in self._hidden:
+        if tool in self._hidden or (
+            self.selection is not EVERYTHING and self.selection.leaves_out(tool)
+        ):
             return True
         for glob in self._hidden_globs:  # noqa: SIM110  every call pays for a generator
             if glob.matches(tool):

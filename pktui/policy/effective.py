@@ -72,6 +72,8 @@ def _conditions(rule: ToolRule) -> tuple[str, ...]:
 
 
 def _hider(policy: Policy, tool: str) -> str:
+    if policy.selection.leaves_out(tool):
+        return "the server's entry in servers.json, which leaves it out"
     if tool in policy.hide:
         return "its name"
     for name in policy.hide:

@@ -166,7 +166,8 @@ def _decide(
         steps.append(Step("(hidden)", "yes" if hidden else "no"))
     if hidden:
         effect = Effect.HIDE if policy.dialect == "native" else Effect.DENY
-        return Verdict(effect, "(hidden)", f"Tool {quote(tool, MAX_TOOL_NAME)} is hidden by policy")
+        by = "its server's entry" if policy.selection.leaves_out(tool) else "policy"
+        return Verdict(effect, "(hidden)", f"Tool {quote(tool, MAX_TOOL_NAME)} is hidden by {by}")
     rule = policy.rule_for(tool)
     if steps is not None:
         steps.append(Step(rule.rule or "(rules)", f"action {rule.action}"))

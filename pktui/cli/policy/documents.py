@@ -117,7 +117,8 @@ def schema() -> None:
 
 def _scanned(paths: Paths, server: str, command: list[str], url: str) -> bytes:
     from pktui.gateway.scans.scanning import scan
-    from pktui.gateway.servers.entries import find_server, server_of_command, server_of_url
+    from pktui.gateway.servers.entries import find_server
+    from pktui.gateway.servers.naming import server_of_command, server_of_url
     from pktui.policy.recommend import recommend
 
     if command and url:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pktui.errors import PolicyError
 from pktui.settings import Paths, bundled, check_server_name, load_settings
+
+if TYPE_CHECKING:
+    from pktui.policy.selection import Selection
 
 Place = Annotated[str, typer.Argument(metavar="SERVER|FILE", help="A server, or a policy file.")]
 ServerName = Annotated[str, typer.Argument(metavar="SERVER", help="The server's name.")]
@@ -56,6 +59,15 @@ def file_in_force(server: str) -> Path:
 
     find_server(Paths.from_environment(), server)
     return path
+
+
+def selection_of(server: str) -> Selection:
+    """Return which tools the server's entry leaves in; every one where there is no such entry."""
+    from pktui.gateway.servers.entries import load_servers
+    from pktui.policy.selection import EVERYTHING
+
+    entry = load_servers(Paths.from_environment()).get(server)
+    return EVERYTHING if entry is None else entry.tools
 
 
 def server_of(place: str) -> str:

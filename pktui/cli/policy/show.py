@@ -31,8 +31,12 @@ def show(
     path = places.existing_file(place)
     server = places.server_of(place)
     policy = load_policy(path)
+    if not places.is_file(place):
+        policy = policy.selecting(places.selection_of(server))
     seen = _seen(server)
-    names = [tool] if tool else sorted({*policy.tools, *policy.hide, *seen})
+    names = (
+        [tool] if tool else sorted({*policy.tools, *policy.hide, *policy.selection.without, *seen})
+    )
     found = {name: effective(policy, name) for name in names}
     risks = {name: tool_risk(server, name, seen.get(name)) for name in names if "*" not in name}
     if json:

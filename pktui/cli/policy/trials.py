@@ -129,7 +129,13 @@ def _preview(
     """Ask the Enforcer itself; without a ledger nothing was counted, pinned or answered yet."""
     from pktui.gateway.enforcement.policies import ServerPolicy
 
-    followed = ServerPolicy(server, path, needed=needed, changed=lambda _digest, _problem: None)
+    followed = ServerPolicy(
+        server,
+        path,
+        needed=needed,
+        changed=lambda _digest, _problem: None,
+        selection=places.selection_of(server),
+    )
     if reach.used_before():
         from pktui.gateway.enforcement.enforcer import Enforcer
         from pktui.ledger.records import now_us
@@ -220,7 +226,7 @@ def _read_calls(source: str) -> Iterator[PastCall]:
         yield from read_calls(sys.stdin, "standard input")
         return
     try:
-        with Path(source).open(encoding="utf-8") as file:
+        with Path(source).open(encoding="utf-8-sig") as file:
             yield from read_calls(file, source)
     except OSError as error:
         raise PolicyError(

@@ -39,7 +39,7 @@ def add(
     ] = False,
 ) -> None:
     """Add a server. ${NAME} in any text is read from the environment when the server starts."""
-    from pktui.gateway.servers.entries import read_headers
+    from pktui.gateway.servers.endpoint import read_headers
     from pktui.gateway.servers.server_file import NewEntry, ServerFile
 
     _check(command, url, header, env, cwd)
@@ -62,14 +62,18 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove a server. Its policy and its record stay."""
-    from pktui.gateway.servers.entries import find_server
+    from pktui.gateway.servers.entries import load_servers
     from pktui.gateway.servers.server_file import ServerFile
 
     paths = Paths.from_environment()
-    find_server(paths, name)
+    servers = load_servers(paths)
+    if all(fault.name != name for fault in servers.faults):
+        servers.find(name, paths.servers_file)
     output.confirm(f"Remove server {name} from {paths.servers_file}?", yes=yes)
     ServerFile(paths.servers_file).remove(name)
     output.note(f"Removed from {paths.servers_file}")
+    if name not in servers:
+        return
     policy = load_settings(paths).policy_file(paths, name)
     if policy.exists():
         output.note(f"Its policy stays at {policy}")

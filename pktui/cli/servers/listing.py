@@ -12,7 +12,7 @@ from pktui.cli import output, reach
 from pktui.settings import Paths, Settings, load_settings
 
 if TYPE_CHECKING:
-    from pktui.gateway.servers.entries import ServerEntry
+    from pktui.gateway.servers.entries import Fault, ServerEntry
     from pktui.ledger.records import ToolSeen
 
 
@@ -30,6 +30,7 @@ class Listed(msgspec.Struct, frozen=True, rename="camel"):
     policy_exists: bool
     disabled: bool
     problem: str
+    line: int
     tools: int
     new: int
     changed: int
@@ -46,14 +47,18 @@ def list_(json: output.JsonFlag = False) -> None:
     entries = load_servers(paths)
     known = _known(list(entries))
     listed = [_listed(entry, known[name], paths, settings) for name, entry in entries.items()]
+    listed += [_fault(fault) for fault in entries.faults]
     if json:
         output.json(listed)
         return
     rows = [
         (one.name, one.transport, *_state(one), _policy(one, paths), masked.runs(entries[one.name]))
         for one in listed
+        if one.transport
     ]
     output.table(("name", "transport", "tools", "state", "policy", "runs"), rows)
+    for fault in entries.faults:
+        output.note(f"! {fault}")
     output.note(f"Kept in {paths.servers_file}; scan them with: pktui servers scan")
 
 
@@ -82,11 +87,22 @@ def _listed(
         policy_exists=policy.exists(),
         disabled=entry.disabled,
         problem=entry.problem,
+        line=0,
         tools=len(tools),
         new=sum(tool.is_new for tool in tools),
         changed=sum(tool.changed for tool in tools),
         flagged=sum(bool(tool.flags) for tool in tools),
     )
+
+
+def _fault(fault: Fault) -> Listed:
+    """Return an entry that no server can be made of; it has no transport, and no name where the
+    whole file is meant."""
+    return Listed(
+        name=fault.name, transport="", command=[], url="", env={}, headers={}, directory="",
+        policy="", policy_exists=False, disabled=False, problem=f"{fault.what}. {fault.cure}",
+        line=fault.line, tools=0, new=0, changed=0, flagged=0,
+    )  # fmt: skip
 
 
 def _policy(one: Listed, paths: Paths) -> str:

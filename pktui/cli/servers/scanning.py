@@ -67,7 +67,10 @@ def _entries(names: Sequence[str]) -> list[ServerEntry]:
     paths = Paths.from_environment()
     if names:
         return [find_server(paths, name) for name in dict.fromkeys(names)]
-    return [entry for entry in load_servers(paths).values() if not entry.disabled]
+    servers = load_servers(paths)
+    for fault in servers.faults:
+        output.note(f"! {fault}")
+    return [entry for entry in servers.values() if not entry.disabled]
 
 
 def _scan(entry: ServerEntry, ledger: Ledger, seconds: float) -> Scanned:

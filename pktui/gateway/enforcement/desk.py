@@ -16,6 +16,7 @@ from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.policies import open_policy
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller, now_us
+from pktui.policy.selection import EVERYTHING, Selection
 
 if TYPE_CHECKING:
     from pktui.settings import Paths, Settings
@@ -36,6 +37,7 @@ class Desk:
         grant: str,
         policy_file: Path | None,
         log: Callable[[str], None],
+        selection: Selection = EVERYTHING,
     ) -> None:
         self._server = server
         self._log = log
@@ -43,7 +45,10 @@ class Desk:
         self.caller = Caller("", grant, os.urandom(16).hex(), os.getcwd())  # noqa: PTH109
         rules = settings.server(server)
         named = policy_file or (settings.policy_file(paths, server) if rules.policy else None)
-        policy = open_policy(paths, server, named, changed=self._policy_changed)
+        policy = open_policy(
+            paths, server, named, changed=self._policy_changed, selection=selection
+        )
+        self.policy = policy
         self.enforcer = Enforcer(
             self._ledger, policy, settings.approvals, server, clock=now_us, log=log, rules=rules
         )

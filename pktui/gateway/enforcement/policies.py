@@ -12,6 +12,7 @@ from pktui.ledger.catalogue import MOST_TOOLS
 from pktui.policy.document import Policy, parse_policy
 from pktui.policy.files import replace_file
 from pktui.policy.live import LivePolicy
+from pktui.policy.selection import EVERYTHING, Selection
 from pktui.settings import Paths, bundled, make_private_directory
 
 if TYPE_CHECKING:
@@ -32,13 +33,24 @@ class ServerPolicy:
     tools; then the file is written, with the rules that are recommended for them.
     """
 
-    def __init__(self, server: str, path: Path, *, needed: bool, changed: Changed) -> None:
+    def __init__(
+        self,
+        server: str,
+        path: Path,
+        *,
+        needed: bool,
+        changed: Changed,
+        selection: Selection = EVERYTHING,
+    ) -> None:
         """`needed`: a missing file is a problem, and nothing is allowed.
 
         `changed` is called when the policy in force is another one, or its file was broken or
         mended; a broken edit leaves the last good policy in force.
         """
+        self.selection = selection
+        """Which tools the server's entry leaves in; an edit of it may set another."""
         self._server = server
+        self._selected: tuple[Policy, Policy] | None = None
         self._live = LivePolicy(path)
         self._changed = changed
         self._unruled: dict[str, Mapping[str, Any]] = {}
@@ -53,6 +65,15 @@ class ServerPolicy:
 
     def current(self) -> Policy | None:
         """Return the policy in force; None where there never was a good one."""
+        policy = self._written()
+        if policy is None or self.selection == EVERYTHING:
+            return policy
+        kept = self._selected
+        if kept is None or kept[0] is not policy or kept[1].selection != self.selection:
+            kept = self._selected = policy, policy.selecting(self.selection)
+        return kept[1]
+
+    def _written(self) -> Policy | None:
         policy = self._live.current()
         if self._interim is not None:
             if policy is None and not self._live.path.exists():
@@ -80,7 +101,7 @@ class ServerPolicy:
             self._flagged |= {
                 name: sorted({flag.kind for flag in flags}) for name, flags in flagged.items()
             }
-        if not complete or self.current() is not self._interim:
+        if not complete or self._written() is not self._interim:
             return None
         from pktui.policy.recommend import recommend  # judging tools is needed this once
 
@@ -101,7 +122,12 @@ class ServerPolicy:
 
 
 def open_policy(
-    paths: Paths, server: str, explicit: Path | None, *, changed: Changed
+    paths: Paths,
+    server: str,
+    explicit: Path | None,
+    *,
+    changed: Changed,
+    selection: Selection = EVERYTHING,
 ) -> ServerPolicy:
     """Return the policy of a server: the file given, else its own in the configuration.
 
@@ -109,11 +135,11 @@ def open_policy(
     `PolicyError` where that cannot be done.
     """
     if explicit is not None:
-        return ServerPolicy(server, explicit, needed=True, changed=changed)
+        return ServerPolicy(server, explicit, needed=True, changed=changed, selection=selection)
     path = paths.policy_file(server)
     if server == MEMORY and not path.exists():
         _copy(bundled("config", "policies", "memory.json"), path)
-    return ServerPolicy(server, path, needed=server == MEMORY, changed=changed)
+    return ServerPolicy(server, path, needed=server == MEMORY, changed=changed, selection=selection)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -46,7 +46,15 @@ class Floor:
         self.log = log
         self.limits = Limits(settings.gateway.max_message_bytes, settings.gateway.max_depth)
         self.answer_limit = settings.gateway.max_message_bytes * ANSWER_LINES
-        self.desk = Desk(paths, settings, entry.name, grant="", policy_file=policy_file, log=log)
+        self.desk = Desk(
+            paths,
+            settings,
+            entry.name,
+            grant="",
+            policy_file=policy_file,
+            log=log,
+            selection=entry.tools,
+        )
         self.desk.__enter__()
         files = (paths.config_dir / "-", paths.data_dir / "-", policy_file or Path("-"))
         self._places = sorted({f"{file.parent}/" for file in files} - {"./"}, key=len, reverse=True)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from http import HTTPStatus
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pktui.gateway.http.backend import Backend
     from pktui.gateway.http.started import Start
     from pktui.gateway.pipes.narrator import Narrator
-    from pktui.gateway.servers.entries import ServerEntry
+    from pktui.gateway.servers.entries import ServerEntry, Servers
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Caller, Grant
     from pktui.settings import Paths, Settings
@@ -54,7 +54,7 @@ class Hub:
         self,
         paths: Paths,
         settings: Settings,
-        entries: Mapping[str, ServerEntry],
+        entries: Servers,
         ledger: Ledger,
         narrator: Narrator,
         clock: Callable[[], float] = time.monotonic,
@@ -104,10 +104,12 @@ class Hub:
                 self.work.run(Floor, self._paths, self.settings, entry, policy, self._narrator.say)
             )
         try:
-            return await asyncio.shield(self._floors[key])
+            floor = await asyncio.shield(self._floors[key])
         except Exception:
             self._floors.pop(key, None)
             raise
+        floor.desk.policy.selection = entry.tools
+        return floor
 
     def _make_backend(self, entry: ServerEntry) -> Backend:
         if entry.url:

@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +28,7 @@ from pktui.wire import protocol
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from pktui.gateway.servers.entries import ServerEntry
+    from pktui.gateway.servers.entries import Servers
     from pktui.settings import Paths, Settings
 
 KEEP_ALIVE_SECONDS: Final = 75
@@ -118,7 +118,7 @@ class HttpGateway:
         self,
         paths: Paths,
         settings: Settings,
-        entries: Mapping[str, ServerEntry],
+        entries: Servers,
         tokens: Ledger,
         narrator: Narrator,
     ) -> None:

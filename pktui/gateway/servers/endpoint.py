@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
-from pktui.errors import SettingsError
+from pktui.errors import SettingsError, UsageError
 
 _PORTS: Final = {"http": 80, "https": 443}
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -97,6 +97,19 @@ def parse_endpoint(url: str, server: str) -> Endpoint:
         )
     kind: Literal["http", "https"] = "https" if scheme == "https" else "http"
     return Endpoint(kind, host, port or _PORTS[kind], _target(parts))
+
+
+def read_headers(given: Sequence[str]) -> dict[str, str]:
+    """Read headers given as `NAME: VALUE`; raises `UsageError`, without the value."""
+    headers = {}
+    for text in given:
+        name, colon, value = text.partition(":")
+        if not colon or not name.strip():
+            raise UsageError(
+                "a header needs a name and a value", "Write --header 'Authorization: Bearer …'"
+            )
+        headers[name.strip()] = value.strip()
+    return headers
 
 
 def checked_headers(headers: Mapping[str, str], server: str) -> dict[str, str]:

@@ -1,110 +1,144 @@
-"""The servers a person has configured, in the `mcpServers` layout that every MCP client uses.
+"""The servers a person has configured: `servers.json`, in the layout of any MCP client.
 
-`memory` is built in. An entry can be moved here as another client has it: the names that clients
-give the same member (`url`, `httpUrl`, `serverUrl`) are all read, members that pktui has no use for
-are left alone, and what it cannot do (`"type": "sse"`, `headersHelper`) is said where the server is
-started.
+`memory` is built in. A list can be moved here as another client has it: under `mcpServers`,
+`servers` (VS Code), `mcp` (opencode), `mcp_servers` (Codex) or `context_servers` (Zed), with
+comments, trailing commas and a byte order mark. An entry that no server can be made of harms
+nothing but itself: it is a `Fault`, with its line and what to do.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pktui.errors import SettingsError, UnknownServer, UsageError
+from pktui.errors import SettingsError, UnknownServer
+from pktui.gateway.servers.reading import BadEntry, ServerEntry, read_entry
+from pktui.jsonc import Document, NotReadable, read
 from pktui.settings import Paths, check_server_name
 
+if TYPE_CHECKING:
+    from pktui.policy.jsonscan import Member, Node
+
+__all__ = [
+    "KEYS", "MEMORY", "Fault", "ServerEntry", "Servers", "check_entry", "check_name",
+    "find_server", "load_servers", "server_tables",
+]  # fmt: skip
+
 MEMORY: Final = "memory"
-_SPOKEN: Final = ("", "http", "streamable-http", "streamablehttp", "streamable_http", "stdio")
-
-_LAUNCHER: Final = re.compile(
-    r"python[0-9.]*|node|deno|bun|bunx|npx|pnpm|pnpx|yarn|tsx|uv|uvx|pipx|docker|podman|java|ruby"
-)
-_VERBS: Final = frozenset({"run", "exec", "dlx", "x", "tool"})
-_STARTED: Final = re.compile(
-    r"(?:[\w@.~+:-]*/)*@?(\w[\w.+-]{0,60}?)(?:\.(?:py|js|mjs|cjs|ts|jar|rb))?(?:[@:=]+[\w.+-]*)?",
-    re.ASCII,
-)
-"""A path, or a package or an image with its version; what it is called comes first."""
+KEYS: Final = ("mcpServers", "servers", "mcp", "mcp_servers", "context_servers")
+_SHAPE: Final = 'It should read {"mcpServers": {"NAME": {"command": "…", "args": ["…"]}}}'
+_ANOTHER: Final = "Give that server another name"
 
 
-class ServerEntry(msgspec.Struct, frozen=True):
-    """How to reach one server: a command, a URL, or pktui's own memory.
+class Fault(msgspec.Struct, frozen=True):
+    """What is wrong with an entry, or with the whole file: then `name` is empty.
 
-    Texts are as written: `preparing.prepared` fills in what they refer to. `problem` says why the
-    server cannot be used as its entry has it, and `cure` what to do; empty where nothing is wrong.
+    `line` counts from 1; 0 where there is no place.
     """
 
+    file: Path
     name: str
-    command: str = ""
-    args: tuple[str, ...] = ()
-    env: Mapping[str, str] = {}
-    cwd: Path | None = None
-    url: str = ""
-    headers: Mapping[str, str] = {}
-    builtin: bool = False
-    env_file: Path | None = None
-    disabled: bool = False
-    problem: str = ""
-    cure: str = ""
+    line: int
+    what: str
+    cure: str
 
-    @property
-    def transport(self) -> Literal["builtin", "stdio", "http"]:
-        """How it is reached."""
-        return "builtin" if self.builtin else "http" if self.url else "stdio"
+    def error(self) -> SettingsError:
+        """Return it as the error for whoever needs that server."""
+        where = f"{self.file}, line {self.line}" if self.line else str(self.file)
+        who = f"server {self.name!r}: " if self.name else ""
+        return SettingsError(f"{where}: {who}{self.what}", self.cure)
+
+    def __str__(self) -> str:
+        """Return place, name, what and cure in one sentence or two."""
+        return str(self.error())
 
 
-class _Entry(msgspec.Struct, rename="camel"):
-    command: str = ""
-    args: list[str] = []
-    env: dict[str, str] = {}
-    cwd: str = ""
-    env_file: str = ""
-    url: str = ""
-    http_url: str = ""
-    server_url: str = ""
-    headers: dict[str, str] = {}
-    disabled: bool = False
-    type: str = ""
-    transport: Any = None
-    headers_helper: Any = None
+class Servers(Mapping[str, ServerEntry]):
+    """What `servers.json` comes to: every server by name, the built-in memory first, and `faults`.
 
-    def address(self) -> str:
-        """Return the URL, under whichever name it was given."""
-        return self.url or self.http_url or self.server_url
-
-    def kind(self) -> str:
-        """Return the transport as the entry names it, empty where it does not."""
-        named = self.transport if isinstance(self.transport, str) else ""
-        return (self.type or named).lower()
-
-
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    servers: dict[str, _Entry] = msgspec.field(name="mcpServers")
-
-
-def load_servers(paths: Paths) -> dict[str, ServerEntry]:
-    """Return every server by name, the built-in memory first.
-
-    Raises `SettingsError` with the file and the place where `servers.json` cannot be used.
+    `whole` False: nothing of the file could be read.
     """
-    servers = {MEMORY: ServerEntry(MEMORY, builtin=True)}
-    for name, entry in _read(paths.servers_file).items():
-        servers[name] = _checked(name, entry, paths.servers_file)
-    return servers
+
+    def __init__(
+        self,
+        entries: Mapping[str, ServerEntry],
+        faults: Sequence[Fault] = (),
+        *,
+        whole: bool = True,
+    ) -> None:
+        self._entries = entries
+        self.faults = tuple(faults)
+        self.whole = whole
+
+    def __getitem__(self, name: str) -> ServerEntry:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, name: str, file: Path) -> ServerEntry:
+        """Return the server of that name; raises `SettingsError` or `UnknownServer`.
+
+        `file` is named where there is none, with the nearest name.
+        """
+        if name in self._entries:
+            return self._entries[name]
+        for fault in self.faults:
+            if not self.whole or fault.name == name:
+                raise fault.error()
+        import difflib
+
+        near = difflib.get_close_matches(name, self._entries, n=1)
+        raise UnknownServer(
+            f"no server {name!r} in {file}",
+            f"Did you mean {near[0]}?" if near else f"Known: {', '.join(self._entries)}",
+        )
 
 
-def check_entry(name: str, entry: msgspec.Struct, file: Path = Path("servers.json")) -> ServerEntry:
+def load_servers(paths: Paths) -> Servers:
+    """Read the list of servers. It never fails: what is wrong is among the faults."""
+    file = paths.servers_file
+    entries = {MEMORY: ServerEntry(MEMORY, builtin=True)}
+    try:
+        document = read(file.read_bytes())
+    except FileNotFoundError:
+        return Servers(entries)
+    except OSError as error:
+        why = f"it cannot be read: {error.strerror or error}"
+        return Servers(entries, (Fault(file, "", 0, why, "Check its owner and mode"),), whole=False)
+    except NotReadable as error:
+        fault = Fault(file, "", error.line, error.what, error.cure)
+        return Servers(entries, (fault,), whole=False)
+    found, faults = _read(document, file)
+    whole = bool(found) or all(fault.name for fault in faults)
+    return Servers(entries | found, faults, whole=whole)
+
+
+def find_server(paths: Paths, name: str) -> ServerEntry:
+    """Return the server of that name, or raise `UnknownServer` with the nearest one.
+
+    Raises `SettingsError` with file, line and cure where its entry or the file cannot be used.
+    """
+    return load_servers(paths).find(name, paths.servers_file)
+
+
+def check_entry(name: str, entry: msgspec.Struct) -> ServerEntry:
     """Return what an entry that is about to be written will be read as.
 
     Raises `SettingsError` where it could not be used; what `${NAME}` stands for is not known yet.
     """
-    read = msgspec.convert(msgspec.to_builtins(entry), _Entry)
-    server = _checked(name, read, file)
+    check_name(name)
+    try:
+        server = read_entry(name, msgspec.json.decode(msgspec.json.encode(entry)))
+    except BadEntry as error:
+        raise SettingsError(f"server {name}: {error.what}", error.cure) from error
     if server.problem:
         raise SettingsError(f"server {name}: {server.problem}", server.cure)
     if server.url:
@@ -116,126 +150,89 @@ def check_entry(name: str, entry: msgspec.Struct, file: Path = Path("servers.jso
     return server
 
 
-def find_server(paths: Paths, name: str) -> ServerEntry:
-    """Return the server of that name, or raise `UnknownServer` with the nearest one."""
-    servers = load_servers(paths)
-    if name in servers:
-        return servers[name]
-    import difflib
-
-    near = difflib.get_close_matches(name, servers, n=1)
-    raise UnknownServer(
-        f"no server {name!r} in {paths.servers_file}",
-        f"Did you mean {near[0]}?" if near else f"Known: {', '.join(servers)}",
-    )
-
-
-def _read(file: Path) -> dict[str, _Entry]:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=_File).servers
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise SettingsError(
-            f"{file} cannot be read: {error.strerror or error}", "Check its owner and mode"
-        ) from error
-    except msgspec.MsgspecError as error:
-        raise SettingsError(
-            f"{file}: {error}",
-            'It should read {"mcpServers": {"NAME": {"command": "…", "args": ["…"]}}}',
-        ) from error
-
-
-def _checked(name: str, entry: _Entry, file: Path) -> ServerEntry:
+def check_name(name: str) -> str:
+    """Return the name, or raise `SettingsError`: it is no file's name, or the memory's."""
     check_server_name(name)
-    if name == MEMORY:
-        raise SettingsError(
-            f"{file}: the name {MEMORY} belongs to pktui's own memory", "Give that server another"
-        )
-    if bool(entry.command) == bool(entry.address()):
-        raise SettingsError(
-            f"{file}: server {name} needs a command or a url, and not both",
-            f'Write "command": "…" or "url": "…" for {name}',
-        )
-    problem, cure = _problem(entry)
-    return ServerEntry(
-        name,
-        entry.command,
-        tuple(entry.args),
-        entry.env,
-        Path(entry.cwd).expanduser() if entry.cwd else None,
-        entry.address(),
-        entry.headers,
-        env_file=Path(entry.env_file) if entry.env_file else None,
-        disabled=entry.disabled,
-        problem=problem,
-        cure=cure,
-    )
+    if name.lower() == MEMORY:
+        raise SettingsError(f"the name {name} belongs to pktui's own memory", _ANOTHER)
+    return name
 
 
-def _problem(entry: _Entry) -> tuple[str, str]:
-    """Return what keeps an entry from being used and what to do; empty where nothing does."""
-    if entry.address() and entry.kind() not in _SPOKEN:
-        return (
-            f"its type is {entry.kind()}, and with a URL pktui speaks streamable HTTP only",
-            'Give it the URL of the server\'s streamable HTTP endpoint and "type": "http"',
-        )
-    if entry.headers_helper:
-        return (
-            "headersHelper is a command of Claude Code, which pktui does not run",
-            'Write the header into "headers"; ${NAME} there is read from the environment',
-        )
-    return "", ""
-
-
-def server_of_command(name: str, command: Sequence[str]) -> ServerEntry:
-    """Return the entry for a command given by hand, named after its program where not named.
-
-    Where the program only starts others, the name is that of what it starts: two servers of one
-    name would share a policy, pins and approvals.
-    """
-    return ServerEntry(_chosen(name, _started(command)), command[0], tuple(command[1:]))
-
-
-def server_of_url(name: str, url: str, headers: Mapping[str, str]) -> ServerEntry:
-    """Return the entry for a URL given by hand, named after its host where not named."""
-    host = re.search(r"//(?:[^/@]*@)?([^/:?#]+)", url)
-    return ServerEntry(_chosen(name, host[1] if host else ""), url=url, headers=headers)
-
-
-def read_headers(given: Sequence[str]) -> dict[str, str]:
-    """Read headers given as `NAME: VALUE`; raises `UsageError`, without the value."""
-    headers = {}
-    for text in given:
-        name, colon, value = text.partition(":")
-        if not colon or not name.strip():
-            raise UsageError(
-                "a header needs a name and a value", "Write --header 'Authorization: Bearer …'"
-            )
-        headers[name.strip()] = value.strip()
-    return headers
-
-
-def _started(command: Sequence[str]) -> str:
-    """Return the name of what a command starts: its program, or a launcher's package or script."""
-    program = Path(command[0]).stem
-    if _LAUNCHER.fullmatch(program) is None:
-        return program
-    image = program in ("docker", "podman")
-    for word in command[1:]:
-        if word[:1] == "-" or word in _VERBS or (image and word.find("/") < 1):
+def server_tables(root: Node) -> Iterator[tuple[str, Node]]:
+    """Yield each object of the document that holds servers, with its key."""
+    for member in root.members:
+        if member.key not in KEYS:
             continue
-        found = _STARTED.fullmatch(word)
-        if found is not None:
-            return found[1]
-    return program
+        inner = member.value.member("servers") if member.key == "mcp" else None
+        if inner is not None and _holds_servers(inner.value):
+            yield inner.key, inner.value
+        else:
+            yield member.key, member.value
 
 
-def _chosen(name: str, suggested: str) -> str:
-    usable = re.sub(r"[^A-Za-z0-9._-]+", "-", suggested).strip("._-")
-    chosen = check_server_name(name or usable or "server")
-    if chosen == MEMORY:
-        raise SettingsError(
-            f"the name {MEMORY} belongs to pktui's own memory", "Name this server otherwise"
-        )
-    return chosen
+def _holds_servers(node: Node) -> bool:
+    """Tell VS Code's `mcp.servers` from a server of opencode's that is called servers."""
+    return node.kind == "object" and all(one.value.kind == "object" for one in node.members)
+
+
+def _read(document: Document, file: Path) -> tuple[dict[str, ServerEntry], list[Fault]]:
+    root = document.root
+    if root.kind != "object":
+        return {}, [Fault(file, "", 1, "it is no object", _SHAPE)]
+    tables = list(server_tables(root))
+    if not tables:
+        return {}, [Fault(file, "", 1, 'it has no "mcpServers"', _SHAPE)]
+    reader = _Reader(document, file)
+    for key, node in tables:
+        if node.kind == "object":
+            reader.table(node.members)
+        else:
+            line = document.line(node.start)
+            reader.faults.append(Fault(file, "", line, f"{key} is no object", _SHAPE))
+    return reader.entries, reader.faults
+
+
+class _Reader:
+    """Reads the entries of one file, and finds the lines of those that are at fault."""
+
+    def __init__(self, document: Document, file: Path) -> None:
+        self._document = document
+        self._file = file
+        self._taken: dict[str, str] = {}
+        self.entries: dict[str, ServerEntry] = {}
+        self.faults: list[Fault] = []
+
+    def table(self, members: list[Member]) -> None:
+        times = Counter(member.key for member in members)
+        for member in members:
+            try:
+                self.entries[member.key] = self._entry(member, times[member.key])
+            except BadEntry as error:
+                at = member.value.find(error.steps) if error.steps else member.start
+                self._fault(member.key, at, error.what, error.cure)
+
+    def _entry(self, member: Member, times: int) -> ServerEntry:
+        self._check_name(member.key, times)
+        for slip in self._document.slips:
+            if member.value.start <= slip.offset < member.value.end:
+                line = self._document.line(slip.offset)
+                raise BadEntry(f"{slip.what} (line {line})", slip.cure)
+        return read_entry(member.key, member.value.plain())
+
+    def _check_name(self, name: str, times: int) -> None:
+        if times > 1:
+            raise BadEntry(f"there are {times} entries of this name", "Keep one of them")
+        try:
+            check_server_name(name)
+        except SettingsError as error:
+            raise BadEntry("this name cannot be that of a file", error.cure) from error
+        if name.lower() == MEMORY:
+            raise BadEntry("this name belongs to pktui's own memory", _ANOTHER)
+        if name in self.entries:
+            raise BadEntry("there is an entry of this name above", "Keep one of them")
+        other = self._taken.setdefault(name.lower(), name)
+        if other != name:
+            raise BadEntry(f"only case tells its name from {other!r}", _ANOTHER)
+
+    def _fault(self, name: str, offset: int, what: str, cure: str) -> None:
+        self.faults.append(Fault(self._file, name, self._document.line(offset), what, cure))

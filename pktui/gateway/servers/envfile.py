@@ -36,7 +36,7 @@ def read_env_file(file: Path, server: str) -> dict[str, str]:
             f"server {server}: envFile {file} is larger than {_LARGEST} bytes",
             "Name a file of NAME=value lines",
         )
-    return dict(_variables(raw.decode(errors="replace"), file, server))
+    return dict(_variables(raw.decode("utf-8-sig", errors="replace"), file, server))
 
 
 def _variables(text: str, file: Path, server: str) -> Iterator[tuple[str, str]]:

@@ -34,7 +34,8 @@ def prepared(entry: ServerEntry, environ: Mapping[str, str]) -> ServerEntry:
     """
     if entry.disabled:
         raise SettingsError(
-            f"server {entry.name} is disabled", 'Remove its "disabled" in servers.json to use it'
+            f"server {entry.name} is disabled",
+            'Remove its "disabled" or "enabled": false in servers.json to use it',
         )
     if entry.problem:
         raise SettingsError(f"server {entry.name}: {entry.problem}", entry.cure)

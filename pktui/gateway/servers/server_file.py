@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pktui.errors import PolicyConflict, PolicyError, SettingsError
-from pktui.gateway.servers.entries import MEMORY, check_entry
+from pktui.gateway.servers.entries import KEYS, MEMORY, check_entry, server_tables
 from pktui.policy.files import read_or_none, replace_file
 from pktui.policy.jsonedit import add_member, remove_member, replace_value, write
 from pktui.policy.jsonscan import line_column, scan
@@ -18,7 +18,6 @@ from pktui.settings import make_private_directory
 if TYPE_CHECKING:
     from pktui.policy.jsonscan import Node
 
-_KEY: Final = "mcpServers"
 _EMPTY: Final = '{\n  "mcpServers": {}\n}\n'
 _ATTEMPTS: Final = 3
 
@@ -47,13 +46,13 @@ class ServerFile:
         text = write(msgspec.to_builtins(entry))
 
         def edited(before: str) -> str:
-            document, servers = self._read(before)
-            if servers is None:
+            document, tables = self._read(before)
+            if not tables:
                 whole = write({name: msgspec.to_builtins(entry)})
-                return add_member(before, document, _KEY, whole, lines=True)
-            member = servers.member(name)
+                return add_member(before, document, KEYS[0], whole, lines=True)
+            member = next((found for table in tables if (found := table.member(name))), None)
             if member is None:
-                return add_member(before, servers, name, text, lines=True)
+                return add_member(before, tables[0], name, text, lines=True)
             if not replace:
                 raise SettingsError(
                     f"{self._path} has a server {name} already",
@@ -67,16 +66,19 @@ class ServerFile:
         """Take an entry out."""
 
         def edited(before: str) -> str:
-            _, servers = self._read(before)
-            if servers is None or servers.member(name) is None:
-                raise SettingsError(
-                    f"{self._path} has no server {name}", "List them with: pktui servers list"
-                )
-            return remove_member(before, servers, name)
+            for table in self._read(before)[1]:
+                if table.member(name) is not None:
+                    return remove_member(before, table, name)
+            raise self._missing(name)
 
-        if name == MEMORY:
-            raise SettingsError(f"{MEMORY} is built in and cannot be removed", "")
         self._edit(edited)
+
+    def _missing(self, name: str) -> SettingsError:
+        if name == MEMORY:
+            return SettingsError(f"{MEMORY} is built in and cannot be removed", "")
+        return SettingsError(
+            f"{self._path} has no server {name}", "List them with: pktui servers list"
+        )
 
     def _edit(self, edited: Callable[[str], str]) -> None:
         """Write the edited text; begin again where somebody else wrote meanwhile."""
@@ -100,20 +102,19 @@ class ServerFile:
             else:
                 return
 
-    def _read(self, text: str) -> tuple[Node, Node | None]:
-        """Return the document and its object of servers, None where it has none."""
-        document, slips = scan(text)
+    def _read(self, text: str) -> tuple[Node, list[Node]]:
+        """Return the document and its objects of servers."""
+        document, slips = scan(text, comments=True)
         if document is None or slips:
             line, _ = line_column(text, slips[0].offset)
             raise self._unusable(f"line {line}: {slips[0].what}")
         if document.kind != "object":
             raise self._unusable("it is no object")
-        member = document.member(_KEY)
-        if member is None:
-            return document, None
-        if member.value.kind != "object":
-            raise self._unusable(f"{_KEY} is no object")
-        return document, member.value
+        tables = list(server_tables(document))
+        for key, table in tables:
+            if table.kind != "object":
+                raise self._unusable(f"{key} is no object")
+        return document, [table for _, table in tables]
 
     def _unusable(self, why: str) -> SettingsError:
         return SettingsError(f"{self._path} cannot be edited: {why}", "Mend it by hand")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pktui.gateway.pipes.lines import TooLong
     from pktui.gateway.pipes.loop import Loop
     from pktui.gateway.pipes.narrator import Narrator
+    from pktui.gateway.servers.entries import ServerEntry
     from pktui.gateway.upstream.process import Upstream
     from pktui.settings import Paths, Settings
 
@@ -38,7 +39,7 @@ _LOOK: Final = 0.05
 def serve(
     paths: Paths,
     settings: Settings,
-    name: str,
+    server: ServerEntry,
     process: Upstream | None,
     narrator: Narrator,
     loop: Loop,
@@ -53,10 +54,18 @@ def serve(
     """
     with (
         Upkeep(paths, settings.audit, narrator.say),
-        Desk(paths, settings, name, grant=grant, policy_file=policy_file, log=narrator.say) as desk,
+        Desk(
+            paths,
+            settings,
+            server.name,
+            grant=grant,
+            policy_file=policy_file,
+            log=narrator.say,
+            selection=server.tools,
+        ) as desk,
     ):
         upstream = process or _memory(paths, desk, narrator)
-        return _relay(settings, name, desk, upstream, narrator, loop, ends)
+        return _relay(settings, server.name, desk, upstream, narrator, loop, ends)
 
 
 def _memory(paths: Paths, desk: Desk, narrator: Narrator) -> Upstream:

@@ -49,7 +49,7 @@ def run_stdio(
         return serve(
             paths,
             settings,
-            server.name,
+            server,
             process,
             narrator,
             loop,

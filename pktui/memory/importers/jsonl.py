@@ -7,6 +7,7 @@ number, and the others are taken in.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -52,6 +53,7 @@ class JsonlSource:
         while line := file.readline(MAX_LINE_BYTES + 1):
             number += 1
             self._read += len(line)
+            line = line.removeprefix(BOM_UTF8) if number == 1 else line
             if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
                 self._skip_line(file)
                 self.rejects.add(f"line {number}", f"is longer than {MAX_LINE_BYTES} bytes")

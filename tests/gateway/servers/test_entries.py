@@ -1,31 +1,32 @@
-"""The configured servers, and what is said where the list cannot be used."""
+# ruff: noqa: E501  an entry a line
+"""The configured servers, and what is said where an entry or the list cannot be used."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pktui.errors import PktuiError, SettingsError, UnknownServer, UsageError
-from pktui.gateway.servers.entries import (
-    find_server,
-    load_servers,
-    read_headers,
-    server_of_command,
-    server_of_url,
-)
+from pktui.errors import SettingsError, UnknownServer, UsageError
+from pktui.gateway.servers.endpoint import read_headers
+from pktui.gateway.servers.entries import ServerEntry, find_server, load_servers
 from pktui.gateway.servers.preparing import prepared
-from pktui.settings import bundled
+from pktui.policy.selection import Selection
+from pktui.settings import Paths, bundled
 
-if TYPE_CHECKING:
-    from pktui.settings import Paths
+
+def put(paths: Paths, text: str) -> None:
+    paths.config_dir.mkdir(parents=True, exist_ok=True)
+    paths.servers_file.write_text(text, encoding="utf-8")
 
 
 def configure(paths: Paths, servers: dict[str, Any]) -> None:
-    paths.config_dir.mkdir(parents=True, exist_ok=True)
-    paths.servers_file.write_text(json.dumps({"mcpServers": servers}))
+    put(paths, json.dumps({"mcpServers": servers}))
 
 
 def test_without_a_list_there_is_the_memory(paths: Paths) -> None:
@@ -83,30 +84,224 @@ def test_what_only_another_client_can_do_is_said_where_it_is_used(
 
 
 @pytest.mark.parametrize(
-    ("servers", "words"),
+    ("entry", "words"),
     [
-        ({"files": {}}, "files needs a command or a url"),
-        ({"files": {"command": "x", "url": "http://y"}}, "files needs a command or a url"),
-        ({"../x": {"command": "x"}}, "'../x' cannot be used"),
-        ({"memory": {"command": "x"}}, "the name memory belongs to"),
-        ({"files": {"command": ["x"]}}, "command"),
-        ({"files": {"command": "x", "args": "y"}}, "args"),
+        ({}, "it needs a command or a url"),
+        ({"command": "x", "url": "http://y"}, "it needs a command or a url"),
+        ({"command": 7}, "command is a number, not text"),
+        ({"command": "x", "args": "y"}, "args is text, not a list"),
+        ({"command": "x", "args": ["y", None]}, r"args\[1\] is null, not text"),
+        ({"command": "x", "env": []}, "env is a list, not an object"),
+        ({"command": "x", "env": {"A": {}}}, r"env\.A is an object, not text"),
+        ({"command": "x", "disabled": "true"}, "disabled is text, not true or false"),
+        ({"command": "x", "excludeTools": "rm"}, "excludeTools is text, not a list"),
+        ({"command": "x", "tools": {"rm": 0}}, "rm is a number, not true or false"),
+        ({"command": []}, "it needs a command"),
+        ({"url": ["http://y"]}, "url is a list, not text"),
+        ({"args": ["y"], "url": "http://y"}, "it has args and no command"),
+        ("npx", "it is text, not an object"),
+        (None, "it is null, not an object"),
     ],
 )
-def test_an_entry_that_cannot_be_used_is_named(
-    paths: Paths, servers: dict[str, Any], words: str
+def test_an_entry_no_server_can_be_made_of_harms_nothing_but_itself(
+    paths: Paths, entry: Any, words: str
 ) -> None:
-    configure(paths, servers)
-    with pytest.raises(SettingsError, match=words):
-        load_servers(paths)
+    configure(paths, {"good": {"command": "x"}, "bad": entry, "better": {"command": "y"}})
+    servers = load_servers(paths)
+    assert list(servers) == ["memory", "good", "better"]
+    (fault,) = servers.faults
+    assert (fault.name, fault.line) == ("bad", 1)
+    assert fault.cure
+    with pytest.raises(SettingsError, match=f"line 1: server 'bad': .*{words}"):
+        find_server(paths, "bad")
+    assert find_server(paths, "memory").builtin
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"servers": {}}', '{"mcpServers": []}'])
-def test_a_file_of_another_shape_is_named(paths: Paths, text: str) -> None:
-    paths.config_dir.mkdir(parents=True)
-    paths.servers_file.write_text(text)
-    with pytest.raises(SettingsError, match=r"servers\.json"):
-        load_servers(paths)
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("My Notes", "cannot be that of a file"),
+        ("@scope/notes", "cannot be that of a file"),
+        ("../x", "cannot be that of a file"),
+        ("n" * 65, "cannot be that of a file"),
+        ("\u0430bc", "cannot be that of a file"),
+        ("", "cannot be that of a file"),
+        ("memory", "belongs to pktui's own memory"),
+        ("Memory", "belongs to pktui's own memory"),
+        ("GOOD", "only case tells its name from 'good'"),
+    ],
+)
+def test_a_name_no_server_can_have_harms_nothing_but_itself(
+    paths: Paths, name: str, words: str
+) -> None:
+    configure(paths, {"good": {"command": "x"}, name: {"command": "evil"}})
+    servers = load_servers(paths)
+    assert list(servers) == ["memory", "good"]
+    assert servers["memory"].builtin
+    assert words in servers.faults[0].what
+
+
+def test_each_fault_has_the_line_of_the_member_at_fault(paths: Paths) -> None:
+    put(
+        paths,
+        """{
+      "mcpServers": {
+        "good": {"command": "x"},
+        "port": {
+          "command": "x",
+          "env": {
+            "PORT": ["5432"]
+          }
+        },
+        "My Notes": {"command": "x"},
+        "twice": {"command": "x"},
+        "twice": {"command": "y"},
+        "inner": {
+          "command": "x",
+          "command": "y"
+        }
+      }
+    }""",
+    )
+    servers = load_servers(paths)
+    assert list(servers) == ["memory", "good"]
+    assert [(fault.name, fault.line) for fault in servers.faults] == [
+        ("port", 7), ("My Notes", 10), ("twice", 11), ("twice", 12), ("inner", 13),
+    ]  # fmt: skip
+    assert "occurs twice (line 15)" in servers.faults[-1].what
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("", 1), ("{", 1), ("[]", 1), ("{}", 1), ('{"mcpServers": []}', 1), ("{\n  nonsense\n}", 2),
+     ('{"mcpServers": {} /* open', 1), ('{"files": {"command": "x"}}', 1)],
+)  # fmt: skip
+def test_a_file_no_list_can_be_made_of_leaves_the_memory(
+    paths: Paths, text: str, line: int
+) -> None:
+    put(paths, text)
+    servers = load_servers(paths)
+    assert (list(servers), servers.whole) == (["memory"], False)
+    assert servers.faults[0].line == line
+    with pytest.raises(SettingsError, match=r"servers\.json, line"):
+        find_server(paths, "files")
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xfe{\x00", b'{"mcpServers": {"\xe9": 1}}'])
+def test_a_file_that_is_not_utf8_says_so(paths: Paths, raw: bytes) -> None:
+    put(paths, "")
+    paths.servers_file.write_bytes(raw)
+    (fault,) = load_servers(paths).faults
+    assert "UTF-" in fault.what
+    assert "UTF-8" in fault.cure
+
+
+@pytest.mark.parametrize("key", ["mcpServers", "servers", "mcp", "mcp_servers", "context_servers"])
+def test_a_list_is_read_under_the_name_each_client_gives_it(paths: Paths, key: str) -> None:
+    put(paths, json.dumps({"$schema": "x", "inputs": [], key: {"servers": {"command": "x"}}}))
+    assert list(load_servers(paths)) == ["memory", "servers"]
+    assert not load_servers(paths).faults
+
+
+def test_the_servers_of_vs_codes_settings_are_read(paths: Paths) -> None:
+    put(paths, json.dumps({"editor": 1, "mcp": {"inputs": [], "servers": {"a": {"command": "x"}}}}))
+    assert list(load_servers(paths)) == ["memory", "a"]
+
+
+def test_comments_commas_and_a_byte_order_mark_are_taken(paths: Paths) -> None:
+    put(
+        paths,
+        """\ufeff{
+      // mine
+      "mcpServers": {
+        "a": {"command": "x", "args": ["http://y", "/* no */", ], }, // the first
+        /* "b": {"command": "x"}, */
+      },
+    }""",
+    )
+    servers = load_servers(paths)
+    assert list(servers) == ["memory", "a"]
+    assert servers["a"].args == ("http://y", "/* no */")
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (  # opencode
+            {"type": "local", "command": ["npx", "-y", "x"], "environment": {"A": "1"}, "enabled": True},
+            ServerEntry("s", "npx", ("-y", "x"), {"A": "1"}),
+        ),
+        (
+            {"type": "remote", "url": "https://h/mcp", "enabled": False},
+            ServerEntry("s", url="https://h/mcp", disabled=True),
+        ),
+        (  # null for what it has not, numbers for text
+            {"command": "x", "args": ["--port", 8080], "env": {"PORT": 5432, "F": 1.50, "N": None,
+             "B": True}, "cwd": None, "url": None, "headers": None, "disabled": None, "type": None},
+            ServerEntry("s", "x", ("--port", "8080"), {"PORT": "5432", "F": "1.5", "B": "true"}),
+        ),
+        (  # Codex
+            {"url": "https://h/mcp", "bearer_token_env_var": "TOKEN", "http_headers": {"X-A": "b"},
+             "env_http_headers": {"X-K": "KEY"}, "disabled_tools": ["rm"]},
+            ServerEntry("s", url="https://h/mcp", tools=Selection(frozenset({"rm"})), headers={
+                "X-A": "b", "X-K": "${KEY}", "Authorization": "Bearer ${TOKEN}"}),
+        ),
+        (  # Gemini CLI
+            {"httpUrl": "https://h/mcp", "trust": True, "includeTools": ["a", "b(ls)"],
+             "excludeTools": ["b"]},
+            ServerEntry("s", url="https://h/mcp",
+                        tools=Selection(frozenset({"b"}), frozenset({"a", "b"}))),
+        ),
+        (  # Copilot
+            {"type": "local", "command": "x", "tools": ["*"]},
+            ServerEntry("s", "x"),
+        ),
+        ({"command": "x", "tools": []}, ServerEntry("s", "x", tools=Selection(only=frozenset()))),
+        (
+            {"command": "x", "tools": {"a": True, "b": False}},
+            ServerEntry("s", "x", tools=Selection(frozenset({"b"}))),
+        ),
+        (  # Zed
+            {"source": "custom", "command": {"path": "x", "args": ["y"], "env": {"A": "b"}}},
+            ServerEntry("s", "x", ("y",), {"A": "b"}),
+        ),
+    ],
+)  # fmt: skip
+def test_an_entry_of_any_client_is_read(
+    paths: Paths, entry: dict[str, Any], expected: ServerEntry
+) -> None:
+    configure(paths, {"s": entry})
+    assert load_servers(paths).faults == ()
+    assert find_server(paths, "s") == expected
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+MEMBERS = st.sampled_from(
+    ["command", "args", "env", "environment", "url", "headers", "disabled", "enabled", "tools",
+     "excludeTools", "type", "transport", "cwd", "envFile", "headersHelper", "anything"]
+)  # fmt: skip
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=6), ODD | st.dictionaries(MEMBERS, ODD, max_size=5), max_size=4
+    )
+)
+def test_whatever_stands_beside_it_a_good_entry_is_there(entries: dict[str, Any]) -> None:
+    with TemporaryDirectory() as place:
+        paths = Paths.at(Path(place), Path(place))
+        configure(paths, {**entries, "good": {"command": "x"}})
+        servers = load_servers(paths)
+        assert servers["good"] == ServerEntry("good", "x")
+        assert servers["memory"].builtin
+        named = {fault.name for fault in servers.faults} | set(servers)
+        assert set(entries) <= named
 
 
 def test_an_unknown_server_names_the_nearest(paths: Paths) -> None:
@@ -117,50 +312,6 @@ def test_an_unknown_server_names_the_nearest(paths: Paths) -> None:
     with pytest.raises(UnknownServer) as caught:
         find_server(paths, "zzz")
     assert "memory, github" in caught.value.cure
-
-
-@pytest.mark.parametrize(
-    ("name", "command", "expected"),
-    [
-        ("", ["/usr/bin/my server.py", "x"], "my-server"),
-        ("", ["node"], "node"),
-        ("given", ["node"], "given"),
-        ("", ["…"], "server"),
-        (
-            "",
-            ["npx", "-y", "@modelcontextprotocol/server-filesystem", "~/work"],
-            "server-filesystem",
-        ),
-        ("", ["npx", "-y", "@scope/server-git@1.2.3-rc.1"], "server-git"),
-        ("", ["uvx", "--from", "mcp-server-time==2.0", "serve"], "mcp-server-time"),
-        ("", ["/usr/bin/python3.11", "-u", "/opt/a b/my_server.py"], "python3"),
-        ("", ["python", "-u", "/opt/ab/my_server.v2.py"], "my_server.v2"),
-        ("", ["python", "-m", "mcp_server_git"], "mcp_server_git"),
-        ("", ["python", "-c", "import x; x.run()"], "python"),
-        ("", ["deno", "run", "-A", "jsr:@a/b@1"], "b"),
-        ("", ["docker", "run", "-i", "-e", "KEY", "-v", "/a:/b", "ghcr.io/x/y-mcp:1.0"], "y-mcp"),
-        ("given", ["npx", "-y", "other"], "given"),
-    ],
-)
-def test_a_command_by_hand_is_named_after_what_it_starts(
-    name: str, command: list[str], expected: str
-) -> None:
-    server = server_of_command(name, command)
-    assert (server.name, server.command, server.args) == (expected, command[0], tuple(command[1:]))
-
-
-@pytest.mark.parametrize(
-    ("name", "url", "expected"),
-    [
-        ("", "https://mcp.example.com/x?y", "mcp.example.com"),
-        ("", "http://[::1]:80/", "server"),
-        ("given", "https://h/", "given"),
-        ("", "nonsense", "server"),
-    ],
-)
-def test_a_url_by_hand_is_named_after_its_host(name: str, url: str, expected: str) -> None:
-    server = server_of_url(name, url, {"A": "b"})
-    assert (server.name, server.url, server.headers) == (expected, url, {"A": "b"})
 
 
 def test_headers_by_hand_are_read_and_a_slip_is_named_without_the_value() -> None:
@@ -182,8 +333,3 @@ def test_the_sample_is_read_and_can_be_started(
     assert prepared(servers["git"], {"HOME": "/home/ada"}).cwd == Path("/home/ada/work")
     assert servers["far"].disabled
     assert not any(server.problem for server in servers.values())
-
-
-def test_a_command_by_hand_cannot_pass_for_the_memory() -> None:
-    with pytest.raises(PktuiError, match="belongs to"):
-        server_of_command("", ["/opt/memory"])

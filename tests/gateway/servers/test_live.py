@@ -56,3 +56,32 @@ def test_a_broken_edit_keeps_the_last_good_list_and_is_told_once(paths: Paths) -
     assert "stay as they were" in said[0]
     write(paths, "two")
     assert list(servers.current()) == ["memory", "two"]
+
+
+def test_a_broken_edit_of_one_entry_keeps_that_one_and_takes_the_others(paths: Paths) -> None:
+    said: list[str] = []
+    write(paths, "one", "two")
+    servers = LiveServers(paths, load_servers(paths), said.append)
+    one = {"command": "false", "args": "no list"}
+    paths.servers_file.write_text(
+        json.dumps({"mcpServers": {"one": one, "two": {"command": "false"}, "odd one": {}}})
+    )
+    for _ in range(3):
+        now = servers.current()
+    assert {name: entry.command for name, entry in now.items()} == {
+        "memory": "", "one": "true", "two": "false",
+    }  # fmt: skip
+    assert len(said) == 2
+    assert any("server 'one': args is text" in line and "stays as it was" in line for line in said)
+    assert any("server 'odd one'" in line and "stays" not in line for line in said)
+    write(paths, "two")
+    assert list(servers.current()) == ["memory", "two"]
+
+
+def test_what_is_wrong_at_the_start_is_told(paths: Paths) -> None:
+    said: list[str] = []
+    paths.servers_file.write_text('{"mcpServers": {"memory": {}, "one": {"command": "true"}}}')
+    servers = LiveServers(paths, load_servers(paths), said.append)
+    assert list(servers.current()) == ["memory", "one"]
+    assert len(said) == 1
+    assert "line 1: server 'memory'" in said[0]

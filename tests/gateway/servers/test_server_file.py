@@ -101,7 +101,7 @@ def test_what_is_not_there_cannot_be_removed(paths: Paths, name: str) -> None:
         ("", "line 1"),
         ("[]", "no object"),
         ('{"mcpServers": []}', "mcpServers is no object"),
-        ('{\n  "mcpServers": {} // mine\n}', "line 2"),
+        ('{\n  "mcpServers": {} /* mine\n}', "line 2"),
         ('{"mcpServers": {"a": {}, "a": {}}}', "line 1"),
     ],
 )
@@ -110,3 +110,34 @@ def test_a_file_that_is_not_understood_is_left_alone(paths: Paths, text: str, wo
     with pytest.raises(SettingsError, match=words):
         file.add("x", NewEntry(command="x"))
     assert paths.servers_file.read_text() == text
+
+
+COMMENTED = """\ufeff{
+  // mine
+  "servers": {
+    "a": {"command": "x"}, // the first
+    // the second
+    "b": {"command": "y"}, /* for now */
+  },
+}
+"""
+
+
+def test_comments_and_a_byte_order_mark_stay_where_they_are(paths: Paths) -> None:
+    file = write(paths, COMMENTED)
+    file.add("c", NewEntry(command="z"))
+    written = paths.servers_file.read_bytes().decode()
+    assert written == COMMENTED.replace(
+        "/* for now */", '/* for now */\n    "c": { "command": "z" },'
+    )
+    assert list(load_servers(paths)) == ["memory", "a", "b", "c"]
+    file.remove("a")
+    assert "// the second" in paths.servers_file.read_text(encoding="utf-8")
+    assert list(load_servers(paths)) == ["memory", "b", "c"]
+
+
+def test_an_entry_no_server_can_be_made_of_is_removed(paths: Paths) -> None:
+    file = write(paths, '{"mcpServers": {"My Notes": {"command": "x"}, "memory": {}, "a": 1}}')
+    for name in ("My Notes", "memory", "a"):
+        file.remove(name)
+    assert paths.servers_file.read_text() == '{"mcpServers": {}}'

@@ -1,0 +1,108 @@
+"""What a server is called that was given by hand, so that two never share a name.
+
+Policy, pins and answers are kept by name. A server is named by what distinguishes it: a script by
+its path, a package by its registry and scope, an image by its registry, a URL by host, port and
+path. Addresses among the arguments count, for they are what a bridge reaches; so do all arguments
+of a program that pktui does not know, for it may be one that starts others. A name that was given
+is the identity.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from pktui.gateway.servers.entries import check_name
+from pktui.gateway.servers.launchers import Parts, program_of, started
+from pktui.gateway.servers.reading import ServerEntry
+
+_LOSSLESS: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+_UNSHOWN: Final = re.compile(r"[^a-z0-9.-]+")
+_LONGEST: Final = 64
+_MARK: Final = "__"
+# Base 32 digits, 60 bits: who wants the name of another server has to try for a long time.
+_DIGITS: Final = 12
+# Heads a group that stands in the hash and not in the name: arguments may hold secrets.
+_TOLD: Final = ""
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def server_of_command(name: str, command: Sequence[str], cwd: Path | None = None) -> ServerEntry:
+    """Return the entry for a command given by hand; relative paths begin at `cwd`, else here."""
+    chosen = name or name_of(identity(command, cwd or Path.cwd()))
+    return ServerEntry(check_name(chosen), command[0], tuple(command[1:]))
+
+
+def server_of_url(name: str, url: str, headers: Mapping[str, str]) -> ServerEntry:
+    """Return the entry for a URL given by hand."""
+    chosen = name or name_of([address(url)])
+    return ServerEntry(check_name(chosen), url=url, headers=headers)
+
+
+def identity(command: Sequence[str], cwd: Path) -> list[Parts]:
+    """Return what distinguishes a command: what it starts, and which addresses it is told."""
+    found = started(command, cwd)
+    if found is None:
+        return _unknown(command, cwd)
+    return found + [address(word) for word in command[1:] if "://" in word]
+
+
+def name_of(groups: Sequence[Parts]) -> str:
+    """Return the one name of what these parts identify: safe as a file's name.
+
+    Where there is one group and a name can hold its parts, they stand in it, joined by `_`; else it
+    is what can be read of them, `__`, and a hash of all. No two identities have one name.
+    """
+    plain = "_".join(groups[0])
+    simple = len(groups) == 1 and all(map(_LOSSLESS.fullmatch, groups[0]))
+    if simple and len(plain) <= _LONGEST:
+        return plain
+    exact = json.dumps(groups).encode()
+    digits = base64.b32encode(hashlib.sha256(exact).digest()).decode().lower()[:_DIGITS]
+    shown = [
+        _UNSHOWN.sub("-", part.lower()).strip("-.")
+        for group in groups
+        for part in group
+        if group[0] != _TOLD and not part.startswith("?")
+    ]
+    kind, *words = [part for part in shown if part] or ["server"]
+    room = _LONGEST - _DIGITS - len(_MARK) - len(kind) - 1
+    said = "_".join(words)[-room:].strip("_-.") if room > 0 else ""
+    return "_".join(filter(None, (kind[:_DIGITS], said))) + _MARK + digits
+
+
+def address(url: str) -> Parts:
+    """Return what tells a URL from others: its scheme, host, port, path and query."""
+    try:
+        found = urlsplit(url)
+        host, port = found.hostname, found.port
+    except ValueError:
+        return ["url", url]
+    if not host:
+        return ["url", url]
+    at = host if port in (None, _PORTS.get(found.scheme)) else f"{host}:{port}"
+    path = found.path.split("/")[1:] if found.path not in ("", "/") else []
+    return [found.scheme, at, *path, *([f"?{found.query}"] if found.query else [])]
+
+
+def _unknown(command: Sequence[str], cwd: Path) -> list[Parts]:
+    """Return the identity of a program that may start anything: all that it is told counts.
+
+    Words that are paths from here count as where they lead.
+    """
+    program, *words = command
+    if "/" in program:
+        groups = [["program", *(cwd / Path(program).expanduser()).parts[1:]]]
+    else:
+        groups = [["program", program_of(program)]]
+    if words:
+        groups.append([_TOLD, *words])
+    if any(not word.startswith(("-", "/")) and (cwd / word).exists() for word in words if word):
+        groups.append(["in", *cwd.parts[1:]])
+    return groups
