@@ -140,9 +140,15 @@ def _unknown_if(doubt: bool) -> Truth:
 
 
 def _equal_lists(found: list[Any], wanted: list[Any]) -> Truth:
-    if len(found) != len(wanted):
-        return False
-    return every([equal(a, b) for a, b in zip(found, wanted, strict=True)])
+    """Compare elements in their order; a server that keeps a set knows no order and no doubles."""
+    if len(found) == len(wanted):
+        alike = every([equal(a, b) for a, b in zip(found, wanted, strict=True)])
+        if alike is not False:
+            return alike
+    return _unknown_if(
+        all(any(equal(a, b) is not False for b in wanted) for a in found)
+        and all(any(equal(a, b) is not False for a in found) for b in wanted)
+    )
 
 
 def _equal_objects(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Truth:
