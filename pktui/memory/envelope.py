@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from pktui.memory.records import Identity
+from pktui.text import storable
 
 AGENT_HEADER = "Pktui-Agent"
 GRANT_HEADER = "Pktui-Grant"
@@ -50,7 +51,7 @@ def identity_headers(identity: Identity) -> dict[str, str]:
         GRANT_HEADER: identity.grant,
         PROJECT_HEADER: identity.project,
     }
-    return {name: quote(value, safe="/ @:") for name, value in values.items() if value}
+    return {name: quote(storable(value), safe="/ @:") for name, value in values.items() if value}
 
 
 def read_identity(agent: str | None, grant: str | None, project: str | None) -> Identity:

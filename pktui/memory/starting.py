@@ -14,12 +14,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pktui import lasting
 from pktui.errors import MemoryUnavailable
 from pktui.memory import meeting
 from pktui.memory.meeting import Meeting, listens
@@ -232,7 +232,7 @@ def _spawn(paths: Paths, turn: int) -> _Child:
         ) from error
     finally:
         os.close(log)
-    threading.Thread(target=process.wait, name="memory-service-reaper", daemon=True).start()
+    lasting.start("memory-service-reaper", process.wait)
     return _Child(process, start)
 
 

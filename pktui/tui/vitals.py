@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pktui import lasting
 from pktui.errors import LedgerUnavailable, PktuiError
 
 if TYPE_CHECKING:
@@ -158,22 +159,32 @@ class MemoryWatch(threading.Thread):
         super().__init__(name="memory-watch", daemon=True)
         self._memory = memory
         self._tell = tell
+        self._failing = False
         self._stop_asked = threading.Event()
 
     def run(self) -> None:
         """Look, start where needed, tell; until asked to stop."""
-        failing = False
         while not self._stop_asked.is_set():
-            seen = look_at_memory(self._memory)
-            if seen.state == "down":
-                if not failing:
-                    self._tell(MemoryVitals("starting"))
-                failing = not self._start_service()
-                self._stop_asked.wait(RETRY_SECONDS if failing else OPENING_SECONDS)
-                continue
-            failing = False
+            pause = RETRY_SECONDS
+            with lasting.Survived("looking at the memory service", self._say_down):
+                pause = self._look()
+            self._stop_asked.wait(pause)
+
+    def _look(self) -> float:
+        """Look once; return the seconds until the next look."""
+        seen = look_at_memory(self._memory)
+        if seen.state != "down":
+            self._failing = False
             self._tell(seen)
-            self._stop_asked.wait(STEADY_SECONDS if seen.state == "ok" else OPENING_SECONDS)
+            return STEADY_SECONDS if seen.state == "ok" else OPENING_SECONDS
+        if not self._failing:
+            self._tell(MemoryVitals("starting"))
+        self._failing = not self._start_service()
+        return RETRY_SECONDS if self._failing else OPENING_SECONDS
+
+    def _say_down(self, why: str) -> None:
+        self._failing = True
+        self._tell(MemoryVitals("down", problem=why))
 
     def stop(self) -> None:
         """Ask the thread to end; it does so within a moment, or with the process."""

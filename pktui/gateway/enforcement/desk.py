@@ -17,6 +17,7 @@ from pktui.gateway.enforcement.policies import open_policy
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller, now_us
 from pktui.policy.selection import EVERYTHING, Selection
+from pktui.text import storable
 
 if TYPE_CHECKING:
     from pktui.settings import Paths, Settings
@@ -42,7 +43,7 @@ class Desk:
         self._server = server
         self._log = log
         self._ledger = Ledger.open(paths.ledger_file, audit=settings.audit)
-        self.caller = Caller("", grant, os.urandom(16).hex(), os.getcwd())  # noqa: PTH109
+        self.caller = Caller("", storable(grant), os.urandom(16).hex(), _here())
         rules = settings.server(server)
         named = policy_file or (settings.policy_file(paths, server) if rules.policy else None)
         policy = open_policy(
@@ -110,3 +111,11 @@ class Desk:
             self._ledger.events.append("policy", server=self._server, detail=detail)
         except LedgerError as trouble:
             self._log(f"a change of the policy is not on record: {trouble}")
+
+
+def _here() -> str:
+    """Return the working directory, which may have gone, and whose name may be no UTF-8."""
+    try:
+        return storable(os.getcwd())  # noqa: PTH109
+    except OSError:
+        return ""

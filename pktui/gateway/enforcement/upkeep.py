@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from pktui.errors import LedgerError
+from pktui.lasting import words
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import now_us
 
@@ -70,10 +71,11 @@ class Upkeep:
             if self._ledger is None:
                 self._ledger = Ledger.open(self._paths.ledger_file, audit=self._audit)
             act(self._ledger)
-        except LedgerError as error:
-            if str(error) != self._said:
-                self._said = str(error)
-                self._log(f"the record is not being looked after: {error}")
+        except Exception as error:  # noqa: BLE001  the next look finds the record as it is then
+            said = str(error) if isinstance(error, LedgerError) else words("upkeep", error)
+            if said != self._said:
+                self._said = said
+                self._log(f"the record is not being looked after: {said}")
             if self._ledger is not None:
                 self._ledger.close()
                 self._ledger = None

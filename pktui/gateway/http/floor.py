@@ -60,7 +60,7 @@ class Floor:
         self._places = sorted({f"{file.parent}/" for file in files} - {"./"}, key=len, reverse=True)
         approvals = settings.approvals
         pace = Pace(approvals.hold_seconds, approvals.progress_seconds)
-        self._holder = Holder(self.desk.enforcer, pace, time.monotonic)
+        self._holder = Holder(self.desk.enforcer, pace, time.monotonic, log)
         self._continuations: dict[str, Continuations] = {}
         self._new_id = call_ids(self.desk.token)
         self._salt = os.urandom(16)

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pktui.errors import LedgerError
+from pktui import lasting
 from pktui.gateway.http.admission import Admission
 from pktui.gateway.http.behind import Behind
 from pktui.gateway.http.floor import ANSWER_LINES, Floor
@@ -65,7 +65,7 @@ class Hub:
         """
         self.settings = settings
         self.ledger = ledger
-        self.work = Work()
+        self.work = Work(narrator.say)
         http = settings.http
         self.sessions = Sessions(http.max_sessions, http.idle_minutes * _MINUTE, clock)
         self._narrator = narrator
@@ -175,11 +175,13 @@ class Hub:
         """End now and then what nobody uses."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            for session in self.sessions.idle():
-                self.sessions.forget(session)
-            await self._tell_left()
-            self._used = +self._used  # without those that nobody uses
-            await self._behind.sweep(self._used.keys())
+            with lasting.Survived("ending sessions", self.log):
+                for session in self.sessions.idle():
+                    self.sessions.forget(session)
+                await self._tell_left()
+            with lasting.Survived("ending servers", self.log):
+                self._used = +self._used  # without those that nobody uses
+                await self._behind.sweep(self._used.keys())
 
     async def _tell_left(self) -> None:
         """End what was allowed until sessions end that have ended."""
@@ -194,11 +196,9 @@ class Hub:
         """End what a grant was given as soon as it was revoked, or its time has passed."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            try:
+            with lasting.Survived("looking up grants", self.log):
                 for key in await self.work.run(self._grants.ended):
                     await self._end_grant(key)
-            except LedgerError as error:
-                self.log(f"grants cannot be looked up: {error}")
 
     async def _end_grant(self, key: str) -> None:
         """End the requests, streams, sessions and servers of a grant."""

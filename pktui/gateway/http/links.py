@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
 
 import msgspec
 
+from pktui import lasting
 from pktui.gateway.messages import jsonrpc
 from pktui.gateway.messages.ids import Ids, ids_in
 from pktui.gateway.messages.jsonrpc import same_id
@@ -215,14 +216,18 @@ class Link:
         """Take lines of the server, those of a batch one by one."""
         self.used = self._clock()
         for line in lines:
-            if isinstance(line, TooLong):
-                self._fail(line.ids, TOO_MUCH, line.head)
-            elif isinstance(line, Unanswered):
-                self._pass_on(line)
-            elif line.lstrip().startswith(b"["):
-                self._take_batch(line)
-            else:
-                self._take_one(line)
+            with lasting.Survived(f"a message of server {self._name}", self._log):
+                self._take_any(line)
+
+    def _take_any(self, line: bytes | TooLong | Unanswered) -> None:
+        if isinstance(line, TooLong):
+            self._fail(line.ids, TOO_MUCH, line.head)
+        elif isinstance(line, Unanswered):
+            self._pass_on(line)
+        elif line.lstrip().startswith(b"["):
+            self._take_batch(line)
+        else:
+            self._take_one(line)
 
     def _take_batch(self, line: bytes) -> None:
         batch = _batch(line)

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import ParamSpec, Protocol, TypeVar
 
+from pktui import lasting
+
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 _Taken = TypeVar("_Taken")
@@ -30,7 +32,8 @@ class Work:
     for seconds, everything else goes on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: lasting.Log = lasting.to_stderr) -> None:
+        self._log = log
         self.loop = asyncio.get_running_loop()
         self._writers = ThreadPoolExecutor(_THREADS, thread_name_prefix="police")
         self._others = ThreadPoolExecutor(_THREADS, thread_name_prefix="work")
@@ -75,7 +78,12 @@ class Work:
         self, function: Callable[_Given, object], *given: _Given.args, **named: _Given.kwargs
     ) -> None:
         """Run a function that nobody waits for, and that may wait for a ledger."""
-        self._writers.submit(function, *given, **named)
+
+        def do() -> None:
+            with lasting.Survived("what nobody waits for", self._log):
+                function(*given, **named)
+
+        self._writers.submit(do)
 
     def end(self) -> None:
         """Wait for what runs, and take nothing more."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from pktui import lasting
 from pktui.gateway.pipes.lines import LineCutter, read_some
 from pktui.gateway.pipes.outlet import Outlet
 
@@ -48,12 +49,17 @@ class Loop:
     Sources are added before `start`; any thread may send to an outlet.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, log: lasting.Log = lasting.to_stderr, fatal: Callable[[], object] | None = None
+    ) -> None:
+        """`log` is told of what goes wrong, `fatal` where the loop itself cannot go on."""
+        self._log = log
+        self._fatal = fatal
         self._poll = select.poll()
         self._sources: dict[int, _Source] = {}
         self._slow: set[Outlet] = set()
         self._watched: dict[int, Outlet] = {}
-        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread: threading.Thread | None = None
         self._going = True
         self._bell = threading.Lock()
         self._bell_out, self._bell_in = os.pipe()
@@ -84,7 +90,7 @@ class Loop:
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
-        self._thread.start()
+        self._thread = lasting.start("relay", self._run, log=self._log)
 
     @property
     def here(self) -> bool:
@@ -101,7 +107,7 @@ class Loop:
         """Stop, and let go of everything that is its own."""
         self._going = False
         self._ring()
-        if not self._thread.ident:
+        if self._thread is None:
             self._still_the_bell()
         elif not self.here:
             self._thread.join()
@@ -126,6 +132,10 @@ class Loop:
         try:
             while self._going:
                 self._turn()
+        except BaseException:
+            if self._fatal is not None:
+                self._fatal()
+            raise
         finally:
             for source in self._sources.values():
                 source.ended()
@@ -149,7 +159,8 @@ class Loop:
         if chunk is None:
             return
         if lines := source.cutter.feed(chunk) if chunk else source.cutter.end():
-            source.take(*lines)
+            with lasting.Survived("taking lines", self._log):
+                source.take(*lines)
         if not chunk:
             self._poll.unregister(source.descriptor)
             del self._sources[source.descriptor]

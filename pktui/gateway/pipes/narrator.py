@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 from queue import Full, Queue
 from typing import Final
 
+from pktui import lasting
 from pktui.gateway.pipes.lines import write_all
 from pktui.text import one_line, visible
 
@@ -21,8 +21,7 @@ class Narrator:
     def __init__(self, descriptor: int = _STDERR) -> None:
         self._descriptor = descriptor
         self._lines: Queue[bytes | None] = Queue(_CAPACITY)
-        self._thread = threading.Thread(target=self._write, name="stderr", daemon=True)
-        self._thread.start()
+        self._thread = lasting.start("stderr", self._write)
 
     def say(self, sentence: str) -> None:
         """Say one sentence of the gateway itself."""

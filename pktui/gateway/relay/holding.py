@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pktui import lasting
 from pktui.gateway.enforcement.calls import Decision, Ruling, ToolCall
 from pktui.gateway.messages.jsonrpc import Message
 
@@ -50,7 +52,14 @@ class Held(msgspec.Struct):
 class Holder:
     """The held calls to one server; `clock` is monotonic, in seconds."""
 
-    def __init__(self, enforcer: Enforcer, pace: Pace, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        enforcer: Enforcer,
+        pace: Pace,
+        clock: Callable[[], float],
+        log: lasting.Log = lasting.to_stderr,
+    ) -> None:
+        self._log = log
         self._enforcer = enforcer
         self._pace = pace
         self._clock = clock
@@ -74,8 +83,7 @@ class Holder:
         with self._changed:
             self._held[held.key] = held
             if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="approvals", daemon=True)
-                self._thread.start()
+                self._thread = lasting.start("approvals", self._watch, log=self._log)
             self._changed.notify()
 
     def withdraw(self, key: object) -> bool:
@@ -102,20 +110,34 @@ class Holder:
                     seen = None
                     self._changed.wait()
                 self._changed.wait(_LOOK_SECONDS)
-            state = self._enforcer.state()
-            self._look(changed=state != seen)
+            state = object()
+            with lasting.Survived("looking at held calls", self._log):
+                state = self._enforcer.state()
+                self._look(changed=state != seen)
             seen = state
 
     def _look(self, *, changed: bool) -> None:
         now = self._clock()
         for held in tuple(self._held.values()):
-            decision = self._answer(held, now, changed=changed)
-            if decision is not None:
-                held.release(held, decision)
-            elif now >= held.next_progress:
-                held.steps += 1
-                held.next_progress = now + self._pace.progress
-                held.progress(held)
+            with lasting.Survived("a held call", self._log, partial(self._give_up, held)):
+                self._look_at(held, now, changed=changed)
+
+    def _look_at(self, held: Held, now: float, *, changed: bool) -> None:
+        decision = self._answer(held, now, changed=changed)
+        if decision is not None:
+            held.release(held, decision)
+        elif now >= held.next_progress:
+            held.steps += 1
+            held.next_progress = now + self._pace.progress
+            held.progress(held)
+
+    def _give_up(self, held: Held, why: str) -> None:
+        """Deny a call that cannot be looked at; one that was let go of has had its answer."""
+        with self._changed:
+            if self._held.pop(held.key, None) is not held:
+                return
+        call = held.call
+        held.release(held, Decision(call.call_id, call.tool, Ruling.BROKEN, "(failed)", why))
 
     def _answer(self, held: Held, now: float, *, changed: bool) -> Decision | None:
         """Return the call's answer and let go of it; None where it goes on waiting."""

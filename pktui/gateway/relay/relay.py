@@ -6,14 +6,17 @@ through two functions. Held calls are released by a thread of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from pktui import lasting
 from pktui.gateway.enforcement import answers
 from pktui.gateway.enforcement.calls import NOTHING, Decision, Outcome, Ruling, ToolCall
 from pktui.gateway.messages import jsonrpc
+from pktui.gateway.messages.ids import ids_in
 from pktui.gateway.messages.jsonrpc import Limits, Message, Refused
 from pktui.gateway.pipes.lines import TooLong
 from pktui.gateway.relay.continuing import Continuations
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Caller
 
 _NAME_LIMIT: Final = 100
+_CLIENT: Final = "a message of the client"
+_FAILED: Final = "pktui failed on this message, so it was not passed on; its log says why"
 _FORWARD: Final = Ruling.FORWARD
 """Kept, as to take a member from its enum is a search each time."""
 
@@ -78,9 +83,15 @@ class Pending(msgspec.Struct, frozen=True):
     scope: str = ""
 
     @classmethod
-    def of(cls, enforcer: Enforcer, pace: Pace, ticks: Callable[[], int]) -> Pending:
+    def of(
+        cls,
+        enforcer: Enforcer,
+        pace: Pace,
+        ticks: Callable[[], int],
+        log: lasting.Log = lasting.to_stderr,
+    ) -> Pending:
         """Return that of a connection of its own; `ticks` is monotonic, in nanoseconds."""
-        holder = Holder(enforcer, pace, lambda: ticks() / 1e9)
+        holder = Holder(enforcer, pace, lambda: ticks() / 1e9, log)
         return cls(holder, InFlight(ticks), Continuations())
 
 
@@ -109,24 +120,46 @@ class Relay:
         """Take lines of the client that came together, without their newlines."""
         calls: _Calls = {}
         for line in lines:
-            try:
-                if isinstance(line, TooLong):
-                    raise jsonrpc.too_large(self._limits.size, line.ids.single)
-                if line.strip():
-                    self._take(jsonrpc.parse(line, self._limits), calls)
-            except Refused as refused:
-                self._decide(calls)
-                self.refuse(refused, line.head if isinstance(line, TooLong) else line)
+            with lasting.Survived(_CLIENT, self._wiring.log, partial(self._answer_for, (line,))):
+                self._take_line(line, calls)
         self._decide(calls)
 
     def take(self, message: Message) -> None:
         """Take one message of the client, parsed before."""
         calls: _Calls = {}
-        try:
-            self._take(message, calls)
-        except Refused as refused:
-            self.refuse(refused, message.raw)
+        failed = partial(self._answer_for, (message.raw,))
+        with lasting.Survived(_CLIENT, self._wiring.log, failed):
+            try:
+                self._take(message, calls)
+            except Refused as refused:
+                self.refuse(refused, message.raw)
         self._decide(calls)
+
+    def _take_line(self, line: bytes | TooLong, calls: _Calls) -> None:
+        if isinstance(line, TooLong):
+            self._decide(calls)
+            self.refuse(jsonrpc.too_large(self._limits.size, line.ids.single), line.head)
+            return
+        try:
+            if line.strip():
+                self._take(jsonrpc.parse(line, self._limits), calls)
+        except Refused as refused:
+            self._decide(calls)
+            self.refuse(refused, line)
+
+    def _answer_for(self, lines: Iterable[bytes | TooLong], _why: str) -> None:
+        """Answer requests that pktui itself failed on, unless they wait for their server or held.
+
+        Why it failed is for the log alone.
+        """
+        for line in lines:
+            written = (line.ids if isinstance(line, TooLong) else ids_in(line)).single
+            if written == jsonrpc.NULL:
+                continue
+            request_id: Id = msgspec.json.decode(written)
+            if request_id in self._in_flight or self._key(request_id) in self._holder:
+                continue
+            self._reply(jsonrpc.error_line(jsonrpc.INTERNAL_ERROR, _FAILED, written))
 
     def refuse(self, refused: Refused, line: bytes) -> None:
         """Record a client line that was not understood, and answer it."""
@@ -199,6 +232,11 @@ class Relay:
             return
         asked = list(calls.values())
         calls.clear()
+        failed = partial(self._answer_for, [message.raw for message, _ in asked])
+        with lasting.Survived(_CLIENT, self._wiring.log, failed):
+            self._carry_out(asked)
+
+    def _carry_out(self, asked: Sequence[tuple[Message, ToolCall]]) -> None:
         decisions = self._enforcer.decide_all([call for _, call in asked], room=self._holder.room)
         going: list[tuple[Message, ToolCall | None, int]] = []
         for (message, call), decision in zip(asked, decisions, strict=True):
@@ -295,7 +333,8 @@ class Relay:
         How calls ended is on record before their answers go out.
         """
         replies, ended = self._returns.read(lines)
-        self._enforcer.settle_all(ended)
+        with lasting.Survived("recording how calls ended", self._wiring.log):
+            self._enforcer.settle_all(ended)
         if replies:
             self._wiring.to_client(*replies)
 

@@ -6,10 +6,12 @@ Calls that ended are handed back with the lines, so that those of one read share
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from pktui import lasting
 from pktui.gateway.enforcement import answers
 from pktui.gateway.messages import jsonrpc
 from pktui.gateway.messages.ids import ids_in
@@ -62,13 +64,26 @@ class Returns:
         self._in_flight: InFlight = pending.in_flight
         self._continuations: Continuations = pending.continuations
         self._caller = caller
+        self._taken: Waiting | None = None
 
     def read(
         self, lines: Iterable[bytes | TooLong | Unanswered]
     ) -> tuple[list[bytes], list[Ended]]:
         """Return what the client gets for these lines, and the calls that ended with them."""
         ended: list[Ended] = []
-        return [out for line in lines for out in self._read(line, ended)], ended
+        replies: list[bytes] = []
+        failed = partial(self._answer_for, replies, ended)
+        for line in lines:
+            self._taken = None
+            with lasting.Survived("a message of the server", self._wiring.log, failed):
+                replies += self._read(line, ended)
+        return replies, ended
+
+    def _answer_for(self, replies: list[bytes], ended: list[Ended], _why: str) -> None:
+        """Tell whoever waits for an answer that pktui itself failed on; why is for the log."""
+        if self._taken is not None:
+            why = not_passed_on("one that pktui failed on")
+            replies.append(self._lost(self._taken, why, ended))
 
     def _read(self, line: bytes | TooLong | Unanswered, ended: list[Ended]) -> Lines:
         if isinstance(line, TooLong):
@@ -180,7 +195,8 @@ class Returns:
 
     def _waiting_for(self, answer: Answer) -> Waiting | None:
         known = isinstance(answer.id, str | int | float) and not isinstance(answer.id, bool)
-        return self._in_flight.take(answer.id) if known else None
+        self._taken = self._in_flight.take(answer.id) if known else None
+        return self._taken
 
     def _outcome(self, answer: Answer, call: ToolCall) -> Outcome:
         if answer.failed:

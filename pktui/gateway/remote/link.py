@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from pktui import lasting
 from pktui.gateway.messages.unpacking import Unpacked
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Link:
     def warm(self) -> None:
         """Do in the background what takes time before a request: certificates, a connection."""
         self._warmed.clear()
-        threading.Thread(target=self._warm, name="server-connect", daemon=True).start()
+        lasting.start("server-connect", self._warm)
 
     def take(self, seconds: float) -> http.client.HTTPConnection:
         """Return an open connection that nobody else uses; raises `OSError`."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from pktui import lasting
 from pktui.gateway.messages import headers
 from pktui.gateway.messages.unpacking import Unreadable
 from pktui.gateway.remote.link import CONNECT_SECONDS, Exchange, Link, LinkFailed
@@ -50,7 +51,7 @@ class Listener:
 
     def start(self) -> None:
         """Begin to listen."""
-        threading.Thread(target=self._listen, name="server-stream", daemon=True).start()
+        lasting.start("server-stream", self._listen, log=self._log)
 
     def stop(self) -> None:
         """End the stream."""
@@ -59,15 +60,21 @@ class Listener:
 
     def _listen(self) -> None:
         while not self._stopped.is_set():
-            try:
-                if not self._read():
+            with lasting.Survived("what the server says by itself", self._log):
+                if not self._hear():
                     return
-            except TooLarge:
-                self._log("a message of the server is too large and was dropped")
-            except (LinkFailed, Unreadable):
-                pass  # the next round tells whether it is still so
             self._stopped.wait(self._pace.next_wait(self._place.retry_ms))
             self._exchange = Exchange(self._link)
+
+    def _hear(self) -> bool:
+        """Read the stream to its end; False where there will be no other."""
+        try:
+            return self._read()
+        except TooLarge:
+            self._log("a message of the server is too large and was dropped")
+        except (LinkFailed, Unreadable):
+            pass  # the next round tells whether it is still so
+        return True
 
     def _read(self) -> bool:
         """Read the stream to its end; False where the server offers none."""

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
+from pktui import lasting
+
 if TYPE_CHECKING:
     from pktui.gateway.messages.jsonrpc import Id
     from pktui.gateway.remote.outgoing import Outgoing
@@ -131,8 +133,9 @@ class Outbox:
 class Crew:
     """Threads that do one job after the other; as many as there were jobs at the same time."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, log: lasting.Log) -> None:
         self._name = name
+        self._log = log
         self._lock = threading.Lock()
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._idle = 0
@@ -146,7 +149,7 @@ class Crew:
             self._threads += not free
         self._jobs.put(job)
         if not free:
-            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            lasting.start(self._name, self._work, log=self._log)
 
     def dismiss(self) -> None:
         """Let every thread go when it has done its job."""
@@ -155,7 +158,8 @@ class Crew:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            job()
+            with lasting.Survived("a request", self._log):
+                job()
             del job
             with self._lock:
                 self._idle += 1

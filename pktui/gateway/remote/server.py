@@ -6,9 +6,10 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pktui import __version__
+from pktui import __version__, lasting
 from pktui.gateway.messages.responses import Unanswered
 from pktui.gateway.remote.errand import Desk, Errand, Expired, Refused
 from pktui.gateway.remote.link import Aborted, Exchange, Link, LinkFailed
@@ -65,7 +66,7 @@ class RemoteServer:
         self._renewal = Renewal(self._desk, self._listen)
         self._limit = limit
         self._outbox = Outbox()
-        self._crew = Crew("server-request")
+        self._crew = Crew("server-request", say)
         self._lock = threading.Lock()
         self._handing_on = threading.Lock()
         self._running: dict[Id, Errand] = {}
@@ -80,7 +81,7 @@ class RemoteServer:
         """Begin to carry messages."""
         self._deliver = deliver
         self._ended = ended
-        threading.Thread(target=self._carry, name="server-messages", daemon=True).start()
+        lasting.start("server-messages", self._carry, log=self._say, fatal=ended)
 
     def send(self, *lines: bytes) -> None:
         """Take lines of the client."""
@@ -121,7 +122,8 @@ class RemoteServer:
     def _carry(self) -> None:
         while (message := self._outbox.take(self._launch)) is not None:
             if message.kind != "request":
-                self._tell(message)
+                with lasting.Survived("a message to the server", self._say):
+                    self._tell(message)
 
     def _launch(self, message: Outgoing) -> None:
         if message.method == INITIALIZE and not message.version:
@@ -136,19 +138,27 @@ class RemoteServer:
     def _run(self, errand: Errand) -> None:
         message = errand.message
         try:
-            self._carry_out(errand)
-        except Aborted:
-            if not errand.silent:
-                self._fail(message, self._words.ended(), sent=errand.sent)
-        except Refused as refused:
-            if not errand.silent:
-                self._fail(message, str(refused), sent=errand.sent)
+            with lasting.Survived("a request", self._say, partial(self._answer_for, errand)):
+                self._attempt(errand)
         finally:
             with self._lock:
                 if message.id is not None and self._running.get(message.id) is errand:
                     del self._running[message.id]
             self._outbox.finished(message)
             errand.close()
+
+    def _attempt(self, errand: Errand) -> None:
+        try:
+            self._carry_out(errand)
+        except Aborted:
+            self._answer_for(errand, self._words.ended())
+        except Refused as refused:
+            self._answer_for(errand, str(refused))
+
+    def _answer_for(self, errand: Errand, why: str) -> None:
+        """Answer a request in the server's place, where anybody still waits."""
+        if not errand.silent:
+            self._fail(errand.message, why, sent=errand.sent)
 
     def _carry_out(self, errand: Errand) -> None:
         """Have a request answered; in a new session where the server refused it for want of one."""

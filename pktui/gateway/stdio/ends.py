@@ -9,9 +9,9 @@ import msgspec
 
 
 class End(msgspec.Struct, frozen=True):
-    """Why a relay ends; `number` is the signal's."""
+    """Why a relay ends; `number` is the signal's. `fault`: a thread of pktui's own has failed."""
 
-    cause: Literal["client", "server", "signal"]
+    cause: Literal["client", "server", "signal", "fault"]
     number: int = 0
 
 

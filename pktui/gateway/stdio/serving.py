@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 STDIN: Final = 0
 STDOUT: Final = 1
+FAULT: Final = 70
+"""The status of a gateway that failed by its own fault (sysexits: EX_SOFTWARE)."""
 _LOOK: Final = 0.05
 
 
@@ -105,7 +107,7 @@ def _relay(
         desk.caller,
         wiring,
         Limits(gateway.max_message_bytes, gateway.max_depth),
-        Pending.of(desk.enforcer, pace, time.monotonic_ns),
+        Pending.of(desk.enforcer, pace, time.monotonic_ns, narrator.say),
     )
 
     def deliver(*lines: bytes | TooLong | Unanswered) -> None:
@@ -130,6 +132,12 @@ def _finish(ends: Ends, relay: Relay, upstream: Upstream, name: str, grace: floa
         status = upstream.end(0)
         relay.server_lost(f"server {name} ended with status {status} and can't answer")
         return status
+    if end.cause == "fault":
+        why = "pktui failed and ends; its log says why"
+        relay.stop(why)
+        upstream.end(0)
+        relay.server_lost(why)
+        return FAULT
     if end.cause == "client":
         relay.stop("the client has ended the connection")
         upstream.end(grace if relay.busy else grace / 2)

@@ -41,7 +41,7 @@ def run_stdio(
     for number in _SIGNALS:
         signal.signal(number, lambda caught, _frame: ends.put(End("signal", caught)))
     narrator = Narrator()
-    loop = Loop()
+    loop = Loop(log=narrator.say, fatal=lambda: ends.put(End("fault")))
     process = None if server.builtin else _start(server, settings, narrator, loop)
     try:
         from pktui.gateway.stdio.serving import serve

@@ -7,14 +7,15 @@ is carried to the service by one thread, in the order it came.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from queue import Full, Queue
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pktui import lasting
 from pktui.errors import MemoryUnreached, PktuiError
 from pktui.gateway.messages.responses import Unanswered
 from pktui.memory import static
@@ -52,10 +53,9 @@ class MemoryServer:
 
         It never ends by itself: a service that went away is started again.
         """
-        del ended
         self._deliver = deliver
-        threading.Thread(target=self._warm_up, name="memory-start", daemon=True).start()
-        threading.Thread(target=self._carry, name="memory-calls", daemon=True).start()
+        lasting.start("memory-start", self._warm_up, log=self._log)
+        lasting.start("memory-calls", self._carry, log=self._log, fatal=ended)
 
     @property
     def full(self) -> bool:
@@ -98,15 +98,20 @@ class MemoryServer:
 
     def _carry(self) -> None:
         while (line := self._waiting.get()) is not None:
-            try:
-                answer = self._ask(line)
-            except PktuiError as error:
-                self._fail(line, str(error), sent=not isinstance(error, MemoryUnreached))
-            else:
-                if answer:
-                    self._deliver(answer.replace(b"\n", b" "))
+            failed = partial(self._answer_for_it, line, sent=True)
+            with lasting.Survived("a message to the memory", self._log, failed):
+                self._carry_one(line)
         if self._client is not None:
             self._client[1].close()
+
+    def _carry_one(self, line: bytes) -> None:
+        try:
+            answer = self._ask(line)
+        except PktuiError as error:
+            self._fail(line, str(error), sent=not isinstance(error, MemoryUnreached))
+        else:
+            if answer:
+                self._deliver(answer.replace(b"\n", b" "))
 
     def _ask(self, line: bytes) -> bytes | None:
         client = self._client_for(self._identity())
@@ -123,6 +128,10 @@ class MemoryServer:
 
     def _fail(self, line: bytes, why: str, *, sent: bool) -> None:
         self._log(why)
+        self._answer_for_it(line, why, sent=sent)
+
+    def _answer_for_it(self, line: bytes, why: str, *, sent: bool) -> None:
+        """Answer a request in the service's place."""
         message = msgspec.json.decode(line, type=_Head)
         if message.method and message.id is not None:
             self._deliver(Unanswered(message.id, why, sent))

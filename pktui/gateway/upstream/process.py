@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from pktui import lasting
 from pktui.gateway.pipes.lines import TooLong, read_lines
 from pktui.gateway.pipes.loop import Loop
 from pktui.gateway.pipes.outlet import Outlet
@@ -84,8 +85,8 @@ class ProcessServer:
         self._loop.read(stdout, self._line_limit, deliver, read_out, regardless=self._inlet)
         if not self._shared:
             self._loop.start()
-        _thread("server-words", self._pass_words_on)
-        _thread("server-end", lambda: self._watch(ended))
+        lasting.start("server-words", self._pass_words_on)
+        lasting.start("server-end", lambda: self._watch(ended), fatal=ended)
 
     def send(self, *lines: bytes) -> None:
         """Write lines to its stdin.
@@ -119,12 +120,9 @@ class ProcessServer:
     def _pass_words_on(self) -> None:
         for lines in read_lines(self._child.stderr, _LOG_LINE):
             for line in lines:
-                words = line.head if isinstance(line, TooLong) else line
-                self._narrator.quote(self._name, words)
+                with lasting.Survived("passing on what a server said", lasting.to_stderr):
+                    self._hear(line.head if isinstance(line, TooLong) else line)
         os.close(self._child.stderr)
 
-
-def _thread(name: str, target: Callable[[], None]) -> threading.Thread:
-    thread = threading.Thread(target=target, name=name, daemon=True)
-    thread.start()
-    return thread
+    def _hear(self, words: bytes) -> None:
+        self._narrator.quote(self._name, words)

@@ -181,3 +181,45 @@ def test_the_end_of_a_source_is_told_after_its_last_line(loop: Loop, pipes: list
     loop.start()
     assert over.wait(PATIENCE)
     assert said == [b"one", b"two", b"last", "ended"]
+
+
+def test_lines_that_their_taker_fails_on_do_not_end_the_loop(pipes: list[Pipe]) -> None:
+    source, said, came = pipes[0], list[str](), threading.Event()
+    loop = Loop(log=said.append)
+
+    def take(*lines: bytes | TooLong) -> None:
+        if lines[0] == b"bad":
+            raise RuntimeError("nobody thought of this")
+        came.set()
+
+    loop.read(source.out, LIMIT, take, lambda: None)
+    loop.start()
+    os.write(source.into, b"bad\n")
+    while not said:
+        came.wait(0.01)
+    os.write(source.into, b"good\n")
+    assert came.wait(PATIENCE)
+    assert "nobody thought of this" in said[0]
+    loop.end()
+
+
+def test_a_loop_that_cannot_go_on_tells_its_owner_before_its_sources_end(
+    pipes: list[Pipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, ended, said = list[str](), threading.Event(), list[str]()
+    loop = Loop(log=said.append, fatal=lambda: told.append("fatal"))
+
+    def end() -> None:
+        told.append("end")
+        ended.set()
+
+    def broken() -> None:
+        raise RuntimeError("nobody thought of this")
+
+    loop.read(pipes[0].out, LIMIT, lambda *_: None, end)
+    monkeypatch.setattr(loop, "_turn", broken)
+    loop.start()
+    assert ended.wait(PATIENCE)
+    loop.end()
+    assert told == ["fatal", "end"]
+    assert "the thread relay failed" in said[0]

@@ -115,7 +115,7 @@ def test_after_the_end_nothing_is_taken_and_nothing_waits() -> None:
 
 @pytest.mark.parametrize("jobs", [1, 5])
 def test_a_crew_has_a_thread_for_each_job_at_a_time_and_lets_them_go(jobs: int) -> None:
-    crew = Crew("crew-test")
+    crew = Crew("crew-test", lambda _why: None)
     for _ in range(3):
         together, done = threading.Barrier(jobs + 1), threading.Barrier(jobs + 1)
 
