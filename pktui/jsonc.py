@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from pktui.policy.jsonscan import line_column, scan
+from pktui.policy.jsontext import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,30 +32,54 @@ class NotReadable(ValueError):
 
 
 class Document:
-    """A text that was read, and where in it what stands; numbers are exact.
+    """A text that was read: its plain value, and where in the text what stands. Numbers are exact.
 
-    `slips`: keys that occur twice in an object (`root` has both), numbers out of range and the
-    like, which make what they stand in doubtful.
+    `slips`: keys that occur twice in an object, numbers out of range and the like, which make what
+    they stand in doubtful; of the keys, `value` has the last and `root` has both.
     """
 
-    def __init__(self, text: str, root: Node, slips: Sequence[Slip]) -> None:
+    def __init__(self, text: str, value: Any, slips: Sequence[Slip] = (), root: Any = None) -> None:
         self._text = text
-        self.root = root
+        self._root: Node | None = root
+        self.value = value
         self.slips = slips
+
+    @property
+    def root(self) -> Node:
+        """The value with its positions, which are looked for once they are asked for."""
+        if self._root is None:
+            from pktui.policy.jsonscan import scan  # few texts are asked for it
+
+            self._root = scan(self._text, comments=True)[0]
+        assert self._root is not None
+        return self._root
+
+    def nodes(self, path: Sequence[str]) -> list[Node]:
+        """Return what stands at a path of keys: more than one where a key occurs twice."""
+        nodes = [self.root]
+        for key in path:
+            nodes = [one.value for node in nodes for one in node.members if one.key == key]
+        return nodes
 
     def line(self, offset: int) -> int:
         """Return the line of an offset, from 1."""
-        return line_column(self._text, offset)[0]
+        return self._text.count("\n", 0, offset) + 1
 
 
 def read(raw: bytes) -> Document:
     """Read a document; raises `NotReadable` with the place where it is no JSON at all."""
     text = decoded(raw)
+    try:
+        return Document(text, decode(text))
+    except ValueError:
+        pass
+    from pktui.policy.jsonscan import line_column, scan
+
     root, slips = scan(text, comments=True)
     if root is None:
         last = slips[-1]
         raise NotReadable(last.what, last.cure, *line_column(text, last.offset))
-    return Document(text, root, slips)
+    return Document(text, root.plain(), slips, root)
 
 
 def plain(raw: bytes) -> Any:
@@ -71,7 +95,7 @@ def plain(raw: bytes) -> Any:
             raise NotReadable(
                 "it is no JSON, and too large to be read with comments", "Mend it"
             ) from None
-    return read(raw).root.plain()
+    return read(raw).value
 
 
 def decoded(raw: bytes) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
+
+import msgspec
 
 from pktui.policy.jsontext import MAX_DEPTH, read_number
 
@@ -24,8 +25,7 @@ _WORD = re.compile(r"[A-Za-z_+\-.0-9]+")
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """A key of an object with its value; offsets count characters from the start of the text."""
 
     key: str
@@ -34,16 +34,15 @@ class Member:
     value: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """A value with its place: `text[start:end]`."""
 
     kind: Kind
     start: int
     end: int
     value: Any = None
-    members: list[Member] = field(default_factory=list)
-    items: list[Node] = field(default_factory=list)
+    members: list[Member] = []
+    items: list[Node] = []
 
     def member(self, key: str) -> Member | None:
         """Return the member with this key."""
@@ -77,8 +76,7 @@ class Node:
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
-class Slip:
+class Slip(msgspec.Struct, frozen=True):
     """A mistake in the text itself, at an offset in characters."""
 
     offset: int

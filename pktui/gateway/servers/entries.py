@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEYS", "MEMORY", "Fault", "ServerEntry", "Servers", "check_entry", "check_name",
-    "find_server", "load_servers", "server_tables",
+    "find_server", "load_servers", "table_paths",
 ]  # fmt: skip
 
 MEMORY: Final = "memory"
@@ -158,37 +158,30 @@ def check_name(name: str) -> str:
     return name
 
 
-def server_tables(root: Node) -> Iterator[tuple[str, Node]]:
-    """Yield each object of the document that holds servers, with its key."""
-    for member in root.members:
-        if member.key not in KEYS:
-            continue
-        inner = member.value.member("servers") if member.key == "mcp" else None
-        if inner is not None and _holds_servers(inner.value):
-            yield inner.key, inner.value
-        else:
-            yield member.key, member.value
+def table_paths(document: Any) -> list[tuple[str, ...]]:
+    """Return the paths of the objects in a document that hold servers."""
+    return [
+        (key, "servers") if key == "mcp" and _is_vs_codes(document[key]) else (key,)
+        for key in document
+        if key in KEYS
+    ]
 
 
-def _holds_servers(node: Node) -> bool:
+def _is_vs_codes(table: Any) -> bool:
     """Tell VS Code's `mcp.servers` from a server of opencode's that is called servers."""
-    return node.kind == "object" and all(one.value.kind == "object" for one in node.members)
+    inner = table.get("servers") if isinstance(table, dict) else None
+    return isinstance(inner, dict) and all(isinstance(one, dict) for one in inner.values())
 
 
 def _read(document: Document, file: Path) -> tuple[dict[str, ServerEntry], list[Fault]]:
-    root = document.root
-    if root.kind != "object":
+    if not isinstance(document.value, dict):
         return {}, [Fault(file, "", 1, "it is no object", _SHAPE)]
-    tables = list(server_tables(root))
-    if not tables:
+    paths = table_paths(document.value)
+    if not paths:
         return {}, [Fault(file, "", 1, 'it has no "mcpServers"', _SHAPE)]
     reader = _Reader(document, file)
-    for key, node in tables:
-        if node.kind == "object":
-            reader.table(node.members)
-        else:
-            line = document.line(node.start)
-            reader.faults.append(Fault(file, "", line, f"{key} is no object", _SHAPE))
+    for path in paths:
+        reader.read(path)
     return reader.entries, reader.faults
 
 
@@ -202,24 +195,47 @@ class _Reader:
         self.entries: dict[str, ServerEntry] = {}
         self.faults: list[Fault] = []
 
-    def table(self, members: list[Member]) -> None:
-        times = Counter(member.key for member in members)
-        for member in members:
+    def read(self, path: tuple[str, ...]) -> None:
+        if self._document.slips:
+            for node in self._document.nodes(path):
+                self._read_node(path, node)
+            return
+        table = self._document.value
+        for key in path:
+            table = table[key]
+        if not isinstance(table, dict):
+            self._no_table(path, self._document.root.find(path))
+            return
+        for name, value in table.items():
             try:
-                self.entries[member.key] = self._entry(member, times[member.key])
+                self._check_name(name)
+                self.entries[name] = read_entry(name, value)
+            except BadEntry as error:
+                steps = (*path, name, *error.steps)
+                at = self._document.root.find(steps, on_key=not error.steps)
+                self._fault(name, at, error.what, error.cure)
+
+    def _read_node(self, path: tuple[str, ...], node: Node) -> None:
+        """Read a table of a document in which something is doubtful."""
+        if node.kind != "object":
+            self._no_table(path, node.start)
+        times = Counter(member.key for member in node.members)
+        for member in node.members:
+            try:
+                self._check_name(member.key, times[member.key])
+                self._check_slips(member)
+                self.entries[member.key] = read_entry(member.key, member.value.plain())
             except BadEntry as error:
                 at = member.value.find(error.steps) if error.steps else member.start
                 self._fault(member.key, at, error.what, error.cure)
 
-    def _entry(self, member: Member, times: int) -> ServerEntry:
-        self._check_name(member.key, times)
+    def _check_slips(self, member: Member) -> None:
         for slip in self._document.slips:
             if member.value.start <= slip.offset < member.value.end:
                 line = self._document.line(slip.offset)
                 raise BadEntry(f"{slip.what} (line {line})", slip.cure)
-        return read_entry(member.key, member.value.plain())
 
-    def _check_name(self, name: str, times: int) -> None:
+    def _check_name(self, name: str, times: int = 1) -> None:
         if times > 1:
             raise BadEntry(f"there are {times} entries of this name", "Keep one of them")
         try:
@@ -233,6 +249,9 @@ class _Reader:
         other = self._taken.setdefault(name.lower(), name)
         if other != name:
             raise BadEntry(f"only case tells its name from {other!r}", _ANOTHER)
+
+    def _no_table(self, path: tuple[str, ...], offset: int) -> None:
+        self._fault("", offset, f"{path[-1]} is no object", _SHAPE)
 
     def _fault(self, name: str, offset: int, what: str, cure: str) -> None:
         self.faults.append(Fault(self._file, name, self._document.line(offset), what, cure))

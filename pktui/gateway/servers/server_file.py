@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pktui.errors import PolicyConflict, PolicyError, SettingsError
-from pktui.gateway.servers.entries import KEYS, MEMORY, check_entry, server_tables
+from pktui.gateway.servers.entries import KEYS, MEMORY, check_entry, table_paths
 from pktui.policy.files import read_or_none, replace_file
 from pktui.policy.jsonedit import add_member, remove_member, replace_value, write
 from pktui.policy.jsonscan import line_column, scan
@@ -110,11 +110,17 @@ class ServerFile:
             raise self._unusable(f"line {line}: {slips[0].what}")
         if document.kind != "object":
             raise self._unusable("it is no object")
-        tables = list(server_tables(document))
-        for key, table in tables:
+        tables = []
+        for path in table_paths(document.plain()):
+            table = document
+            for key in path:
+                member = table.member(key)
+                assert member is not None
+                table = member.value
             if table.kind != "object":
-                raise self._unusable(f"{key} is no object")
-        return document, [table for _, table in tables]
+                raise self._unusable(f"{path[-1]} is no object")
+            tables.append(table)
+        return document, tables
 
     def _unusable(self, why: str) -> SettingsError:
         return SettingsError(f"{self._path} cannot be edited: {why}", "Mend it by hand")
