@@ -68,7 +68,8 @@ def _conditions(rule: ToolRule) -> tuple[str, ...]:
         f"{'not' if check.denies_when else 'only'} when {_say(check)}" for check in rule.checks
     )
     questions = (f"asks when {_say(check)}" for check in rule.approvals)
-    return (*denials, *questions)
+    exceptions = (f"runs unasked when {_say(check)}" for check in rule.allowances)
+    return (*denials, *questions, *exceptions)
 
 
 def _hider(policy: Policy, tool: str) -> str:

@@ -7,7 +7,7 @@ it, or never got it) gives its quota back; every other keeps it, a failed tool's
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,9 @@ from pktui.errors import PolicyError
 from pktui.policy.document import Policy, parse_policy, read_bytes, read_text
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
 from pktui.policy.jsontext import decode
+from pktui.policy.place import NOWHERE, Place
 from pktui.policy.problems import quote
+from pktui.policy.shape import UNKNOWN, Definition
 from pktui.policy.windows import MemoryQuota
 
 Outcome = Literal["ok", "error", "tool_error"]
@@ -37,6 +39,8 @@ class PastCall:
     grant: str = "replay"
     session: str = "replay"
     outcome: Outcome = "ok"
+    project: str = ""
+    """The client's directory, empty where none is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,26 @@ class Replayed:
         return json.dumps(row, ensure_ascii=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a gateway knows besides the policy: each tool as it is pinned, and each place."""
+
+    definition_of: Callable[[str], Definition] = lambda _tool: UNKNOWN
+    place_of: Callable[[str], Place] = lambda _project: NOWHERE
+
+
 class Replayer:
     """Decides calls one after the other; `start_us` is the time of those that name none."""
 
-    def __init__(self, policy: Policy, *, start_us: int, server: str = "replay") -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        start_us: int,
+        server: str = "replay",
+        surroundings: Surroundings = Surroundings(),
+    ) -> None:
+        self._surroundings = surroundings
         self._policy = policy
         self._server = server
         self._now_us = start_us
@@ -80,7 +100,15 @@ class Replayer:
         """Return what the policy says to the call, and count it."""
         if past.at_us is not None:
             self._now_us = past.at_us
-        call = Call(self._server, past.tool, past.arguments, past.grant, past.session)
+        call = Call(
+            self._server,
+            past.tool,
+            past.arguments,
+            past.grant,
+            past.session,
+            self._surroundings.definition_of(past.tool),
+            self._surroundings.place_of(past.project),
+        )
         verdict = evaluate(self._policy, call, self._quota)
         if verdict.effect in (Effect.ALLOW, Effect.APPROVE):
             self._settle(verdict, past.outcome)
@@ -94,9 +122,15 @@ class Replayer:
             self._quota.release(call_id)
 
 
-def replay(policy: Policy, calls: Iterable[PastCall], *, start_us: int) -> Iterator[Replayed]:
+def replay(
+    policy: Policy,
+    calls: Iterable[PastCall],
+    *,
+    start_us: int,
+    surroundings: Surroundings = Surroundings(),
+) -> Iterator[Replayed]:
     """Decide the calls in their order."""
-    replayer = Replayer(policy, start_us=start_us)
+    replayer = Replayer(policy, start_us=start_us, surroundings=surroundings)
     for past in calls:
         yield replayer.decide(past)
 

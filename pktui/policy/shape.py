@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from unicodedata import normalize
 
 import msgspec
@@ -33,6 +33,23 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 UNKNOWN: Final = Definition()
+
+
+class Pinned(Protocol):
+    """A tool as the catalogue has it."""
+
+    @property
+    def pinned_hash(self) -> str:
+        """The SHA-256 of the definition that was accepted, in hex."""
+
+    @property
+    def pinned_definition(self) -> str:
+        """That definition, JSON text."""
+
+
+def pinned(tool: Pinned | None) -> Definition:
+    """Return the definition a tool is pinned at, `UNKNOWN` where it was never seen."""
+    return UNKNOWN if tool is None else Definition(tool.pinned_hash, tool.pinned_definition)
 
 
 class Misfit(msgspec.Struct, frozen=True):

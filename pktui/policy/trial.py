@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pktui.policy.evaluate import Effect
 from pktui.policy.jsontext import decode
-from pktui.policy.replay import Outcome, PastCall, Replayed, Replayer
+from pktui.policy.replay import Outcome, PastCall, Replayed, Replayer, Surroundings
 
 if TYPE_CHECKING:
     from pktui.policy.document import Policy
@@ -83,12 +83,16 @@ class Tried:
         return self.was != self.now.decision
 
 
-def try_on(policy: Policy, calls: Iterable[RecordedCall]) -> Iterator[Tried]:
+def try_on(
+    policy: Policy,
+    calls: Iterable[RecordedCall],
+    surroundings: Surroundings = Surroundings(),  # noqa: B008  frozen
+) -> Iterator[Tried]:
     """Decide recorded calls again, oldest first; messages that were refused unread are left out.
 
     Calls are counted as the policy admits them, with counters that start empty.
     """
-    replayer = Replayer(policy, start_us=0)
+    replayer = Replayer(policy, start_us=0, surroundings=surroundings)
     for call in calls:
         if call.effect not in tuple(Effect):
             continue
@@ -101,6 +105,7 @@ def try_on(policy: Policy, calls: Iterable[RecordedCall]) -> Iterator[Tried]:
                 call.grant or f"{call.agent}@{call.project}",
                 call.session,
                 _outcome(call),
+                call.project,
             )
         )
         was = Effect.APPROVE.value if call.approval_id else call.effect

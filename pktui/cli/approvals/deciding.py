@@ -91,6 +91,9 @@ class _Rule:
     def __init__(self, ledger: Ledger, asked: Approval) -> None:
         from pktui.policy.evaluate import Call
         from pktui.policy.permit import preview_permit
+        from pktui.policy.place import Place
+        from pktui.policy.shape import pinned
+        from pktui.real_path import home_directory, real_path
 
         if asked.once:
             raise ApprovalError(
@@ -107,10 +110,13 @@ class _Rule:
         hash_of_shown(asked)  # raises where they cannot be read
         arguments = json.loads(asked.arguments)
         caller = asked.caller
-        self.edit: Edit = preview_permit(
-            self._editor,
-            Call(asked.server, asked.tool, arguments, caller.identity, caller.session),
+        definition = pinned(ledger.catalogue.tool(asked.server, asked.tool))
+        place = Place(caller.project, home_directory(), real_path)
+        call = Call(
+            *(asked.server, asked.tool, arguments, caller.identity, caller.session),
+            *(definition, place),
         )
+        self.edit: Edit = preview_permit(self._editor, call)
 
     def write(self, ledger: Ledger) -> None:
         """Write the rule and put that on record."""

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pktui.ledger.records import CallRow
     from pktui.policy.document import Policy
     from pktui.policy.evaluate import Verdict
-    from pktui.policy.replay import PastCall
+    from pktui.policy.replay import PastCall, Surroundings
+    from pktui.policy.shape import Definition
     from pktui.policy.trial import Tried
 
 _PAGE = 500
@@ -100,7 +101,7 @@ def replay(
     ] = False,
     since: Annotated[str, typer.Option(help="With --audit: from when on, like 7d.")] = "7d",
     server: Annotated[
-        str, typer.Option(help="With --audit: whose calls; else the policy file's name.")
+        str, typer.Option(help="Whose tools and recorded calls; else the policy file's name.")
     ] = "",
     json: output.JsonFlag = False,
 ) -> None:
@@ -120,7 +121,7 @@ def replay(
     if audit:
         _replay_audit(loaded, server or places.server_of(policy), since, json=json)
     else:
-        _replay_calls(loaded, calls)
+        _replay_calls(loaded, calls, server or places.server_of(policy))
 
 
 def _preview(
@@ -145,12 +146,17 @@ def _preview(
             enforcer = Enforcer(ledger, followed, settings, server, clock=now_us, log=output.note)
             verdict = enforcer.preview(call)
             return verdict, enforcer.answer(call, verdict)
+    from pktui.gateway.enforcement.places import place_of
     from pktui.policy.evaluate import Call, evaluate
     from pktui.policy.windows import MemoryQuota
 
     if followed.current() is None and followed.problem is not None:
         raise followed.problem
-    subject = Call(server, call.tool, call.arguments, call.caller.identity, call.caller.session)
+    caller = call.caller
+    subject = Call(
+        *(server, call.tool, call.arguments, caller.identity, caller.session),
+        place=place_of(caller.project),
+    )
     return evaluate(followed.current(), subject, MemoryQuota(lambda: 0), trace=True), None
 
 
@@ -208,11 +214,29 @@ def _quota_rows(verdict: Verdict) -> list[tuple[str, str]]:
     ]
 
 
-def _replay_calls(policy: Policy, source: str) -> None:
+def _surroundings(server: str, *, here: bool) -> Surroundings:
+    """Return the tools as pinned, and where calls are made: here, or where each was."""
+    from pktui.gateway.enforcement.places import place_of
+    from pktui.policy.replay import Surroundings
+    from pktui.policy.shape import pinned
+
+    known: dict[str, Definition] = {}
+    if reach.used_before():
+        with reach.ledger() as ledger:
+            known = {tool.name: pinned(tool) for tool in ledger.catalogue.tools(server)}
+    this = str(Path.cwd())
+    return Surroundings(
+        lambda tool: known.get(tool, pinned(None)),
+        lambda project: place_of(this if here else project),
+    )
+
+
+def _replay_calls(policy: Policy, source: str, server: str) -> None:
     from pktui.policy.replay import replay as replay_calls
 
     counts: Counter[str] = Counter()
-    for told in replay_calls(policy, _read_calls(source), start_us=time.time_ns() // 1000):
+    now_us, around = time.time_ns() // 1000, _surroundings(server, here=True)
+    for told in replay_calls(policy, _read_calls(source), start_us=now_us, surroundings=around):
         counts[told.decision.value] += 1
         output.json_line(json_text.loads(told.json()))
     summary = ", ".join(f"{count} {decision}" for decision, count in sorted(counts.items()))
@@ -241,7 +265,8 @@ def _replay_audit(policy: Policy, server: str, since: str, *, json: bool) -> Non
 
     counts: Counter[str] = Counter()
     changed: list[Tried] = []
-    for tried in try_on(policy, _recorded(server, since)):
+    around = _surroundings(server, here=False)
+    for tried in try_on(policy, _recorded(server, since), around):
         counts["calls"] += 1
         counts["partial"] += tried.partial
         if tried.changed:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pktui.ledger.catalogue import MOST_TOOLS
-from pktui.policy.shape import UNKNOWN, Definition
+from pktui.policy.shape import Definition, pinned
 
 if TYPE_CHECKING:
     from pktui.gateway.scans.flags import Flagger
@@ -107,8 +107,7 @@ class Pins:
 
     def definition(self, tool: str) -> Definition:
         """Return the tool as it is pinned, `UNKNOWN` where it never was."""
-        seen = self._tool(tool)
-        return UNKNOWN if seen is None else Definition(seen.pinned_hash, seen.pinned_definition)
+        return pinned(self._tool(tool))
 
     def is_grave(self, tool: str) -> bool:
         """Tell whether its definition says that it destroys or moves money, or hides something."""

@@ -18,6 +18,9 @@ from pktui.policy.editor import PolicyEditor
 from pktui.policy.evaluate import Call
 from pktui.policy.files import replace_file
 from pktui.policy.permit import preview_permit
+from pktui.policy.place import Place
+from pktui.policy.shape import pinned
+from pktui.real_path import home_directory, real_path
 from pktui.settings import make_private_directory
 from pktui.text import one_line
 from pktui.tui.actions import BY_ID, bindings
@@ -59,7 +62,11 @@ def preview(services: Services, approval: Approval) -> Draft:
     editor, caller = PolicyEditor(path), approval.caller
     hash_of_shown(approval)  # raises where they cannot be read
     arguments = json.loads(approval.arguments)
-    call = Call(approval.server, approval.tool, arguments, caller.identity, caller.session)
+    definition = pinned(services.ledger.catalogue.tool(approval.server, approval.tool))
+    call = Call(
+        *(approval.server, approval.tool, arguments, caller.identity, caller.session),
+        *(definition, Place(caller.project, home_directory(), real_path)),
+    )
     return Draft(approval, editor, preview_permit(editor, call))
 
 
