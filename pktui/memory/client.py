@@ -201,9 +201,14 @@ class MemoryClient:
         *,
         limit: int = 20,
         project: str | None = None,
+        wait: bool = True,
     ) -> SearchAnswer:
-        """Search all messages; `query` has words, phrases and filters."""
-        asked = {"query": query, "mode": mode, "project": project}
+        """Search all messages; `query` has words, phrases and filters.
+
+        Where words find nothing and the model is being loaded, the answer waits for it, seconds, or
+        with `wait=False` it `awaits_meaning`.
+        """
+        asked = {"query": query, "mode": mode, "project": project, "wait": _flag(wait)}
         return self._get("/v1/search", SearchAnswer, asked, limit=limit)
 
     def neighbours(self, message_id: int, n: int = 2) -> tuple[Message, ...]:
@@ -253,9 +258,11 @@ class MemoryClient:
             "/v1/entries", Page[Entry], {"tag": list(tags)}, cursor=cursor, limit=limit
         )
 
-    def search_entries(self, query: str, mode: Mode = "hybrid", *, limit: int = 20) -> SearchAnswer:
-        """Search the knowledge."""
-        asked = {"query": query, "mode": mode}
+    def search_entries(
+        self, query: str, mode: Mode = "hybrid", *, limit: int = 20, wait: bool = True
+    ) -> SearchAnswer:
+        """Search the knowledge; `wait` as in `search`."""
+        asked = {"query": query, "mode": mode, "wait": _flag(wait)}
         return self._get("/v1/entries/search", SearchAnswer, asked, limit=limit)
 
     def stats(self) -> EntryStats:
@@ -360,6 +367,11 @@ class MemoryClient:
                 f"the memory service answered something else than was asked for: {error}",
                 "It may be of another version: run pktui memory stop and try again",
             ) from error
+
+
+def _flag(value: bool) -> str:
+    """Return a flag as a query has it; "" for what is so anyhow."""
+    return "" if value else "false"
 
 
 def _decoded(body: bytes) -> object:

@@ -150,6 +150,7 @@ class SearchAnswer(msgspec.Struct, frozen=True):
     """The best hits. `total` counts everything that matched (at least, for meaning).
 
     `mode` is what was used and `asked_mode` what was asked for; where they differ `note` says why.
+    `awaits_meaning`: nothing was found, and what finds by meaning is about to be there.
     """
 
     hits: tuple[Hit, ...]
@@ -157,6 +158,7 @@ class SearchAnswer(msgspec.Struct, frozen=True):
     mode: Mode
     asked_mode: Mode
     note: str = ""
+    awaits_meaning: bool = False
 
 
 class Status(msgspec.Struct, frozen=True):

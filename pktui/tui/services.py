@@ -58,9 +58,15 @@ class Memory(Protocol):
         """Return the newest messages, or those next to a sequence number; oldest first."""
 
     def search(
-        self, query: str, mode: Mode = "hybrid", *, limit: int = 20, project: str | None = None
+        self,
+        query: str,
+        mode: Mode = "hybrid",
+        *,
+        limit: int = 20,
+        project: str | None = None,
+        wait: bool = True,
     ) -> SearchAnswer:
-        """Return the messages that match best."""
+        """Return the messages that match best; with `wait` by meaning where words find none."""
 
     def end_session(self, session_id: int, summary: str | None = None) -> SessionChange:
         """End a session."""

@@ -32,6 +32,7 @@ class MemoryInProcess:
         self.written: dict[int, list[Message]] = {}
         self.down = False
         self.calls: list[str] = []
+        self.loading = False
 
     def add(
         self,
@@ -118,8 +119,15 @@ class MemoryInProcess:
         return Page(tuple(part), len(rows))
 
     def search(
-        self, query: str, mode: Mode = "hybrid", *, limit: int = 20, project: str | None = None
+        self,
+        query: str,
+        mode: Mode = "hybrid",
+        *,
+        limit: int = 20,
+        project: str | None = None,
+        wait: bool = True,
     ) -> SearchAnswer:
+        assert not wait, "the console does not hold an answer back"
         self._answer(f"search {query!r} {mode}")
         hits = [
             self._hit(session, message, query)
@@ -127,7 +135,9 @@ class MemoryInProcess:
             for message in self.written[session.id]
             if query.lower() in message.content.lower() and project in (None, session.project)
         ]
-        return SearchAnswer(tuple(hits[:limit]), len(hits), mode, mode)
+        awaits = self.loading and not hits
+        used = "words" if self.loading else mode
+        return SearchAnswer(tuple(hits[:limit]), len(hits), used, mode, awaits_meaning=awaits)
 
     def end_session(self, session_id: int, summary: str | None = None) -> SessionChange:
         self._answer(f"end {session_id} {summary!r}")

@@ -69,15 +69,24 @@ class Background:
         self._untidy = True
         self._woken.set()
 
+    def ask_to_stop(self) -> None:
+        """End after the piece of work under way."""
+        self._stopping.set()
+        self._woken.set()
+
     def stop(self, timeout_s: float) -> None:
         """End after the piece of work under way, and wait for that, though not for ever.
 
         There is no waiting for a model that is loading: that cannot be ended, and leaves nothing.
         """
-        self._stopping.set()
-        self._woken.set()
+        self.ask_to_stop()
         if not self._loading:
             self._thread.join(timeout_s)
+
+    @property
+    def stopping(self) -> bool:
+        """Tell whether it was told to end."""
+        return self._stopping.is_set()
 
     @property
     def running(self) -> bool:
@@ -101,7 +110,6 @@ class Background:
                 self._stopping.wait(GATHER_S)
 
     def _load_model(self, store: Store) -> None:
-        store.model_waiting("loading", "the model is being loaded")
         try:
             store.attach(self._loaded())
         except Exception as error:  # noqa: BLE001  without a model the search by words goes on

@@ -33,12 +33,13 @@ class ListMessages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`GET /v1/search`."""
+    """`GET /v1/search`; with `wait` one that finds nothing waits for a model that is loading."""
 
     query: str = ""
     mode: Mode = "hybrid"
     project: str | None = None
     limit: int = 20
+    wait: bool = True
 
 
 class SearchEntries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +48,7 @@ class SearchEntries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     query: str = ""
     mode: Mode = "hybrid"
     limit: int = 20
+    wait: bool = True
 
 
 class Neighbours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -28,7 +30,18 @@ if TYPE_CHECKING:
     from pktui.memory.store import Store
     from pktui.memory.tools.answer import ToolAnswer
 
+# What a search that found nothing may wait for the model: agents give a tool a minute at least.
+MOST_WAIT_S = 20.0
+_LOOK_S = 0.05
+
+
+class _Found(Protocol):
+    @property
+    def awaits_meaning(self) -> bool: ...
+
+
 T = TypeVar("T")
+Found = TypeVar("Found", bound=_Found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +53,7 @@ class Context:
     background: Background
     activity: Activity
     stop: Callable[[], None]
+    monotonic: Callable[[], float] = time.monotonic
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     async def read(self, work: Callable[[Store], object]) -> Response:
@@ -52,6 +66,25 @@ class Context:
         self.background.wake()
         return answer(result)
 
+    async def search(self, work: Callable[[Store, float], Found], *, wait: bool = True) -> Found:
+        """Return what the work finds; it gets the seconds it was held back, 0 at first.
+
+        Where nothing is found and the model, or the last vectors, will be there within seconds,
+        wait for them, for at most `MOST_WAIT_S`, and do the work again.
+        """
+        found = await self.holder.run(lambda store: work(store, 0.0))
+        if not (wait and found.awaits_meaning):
+            return found
+        store, begun = self.holder.wait(), self.monotonic()
+        while (  # noqa: ASYNC110  for some seconds after a start
+            store.meaning_due
+            and not self.background.stopping
+            and self.monotonic() - begun < MOST_WAIT_S
+        ):
+            await asyncio.sleep(_LOOK_S)
+        waited = max(1.0, self.monotonic() - begun)
+        return await self.holder.run(lambda store: work(store, waited))
+
     async def tool(
         self, name: str, arguments: dict[str, Any], who: Identity, key: str
     ) -> ToolAnswer:
@@ -60,8 +93,8 @@ class Context:
         from pktui.memory.tools.call import call
 
         try:
-            answer = await self.holder.run(
-                lambda store: call(store, name, arguments, who, request=key)
+            answer = await self.search(
+                lambda store, waited: call(store, name, arguments, who, request=key, waited=waited)
             )
         except PktuiError as error:
             return failed("The memory cannot be used", error)

@@ -154,7 +154,7 @@ class Service:
         others = None
         if self._entrance is not None:
             others = TcpServer(app, self._entrance, self._settings.allowed_hosts)
-        self._server = LocalServer(app, others, functools.partial(self._ending, mcp))
+        self._server = LocalServer(app, others, functools.partial(self._ending, context, mcp))
         loop = asyncio.get_running_loop()
         with _signals(loop, self.stop):
             watch = loop.create_task(self._watch(context))
@@ -164,7 +164,9 @@ class Service:
         if self._tenure is not None and not self.lingering:
             await asyncio.to_thread(self._tenure.end, RELEASE_S)
 
-    def _ending(self, mcp: McpEndpoint) -> None:
+    def _ending(self, context: Context, mcp: McpEndpoint) -> None:
+        """Let those who wait for something wait no more, before the answers under way are due."""
+        context.background.ask_to_stop()
         self._ownership.end()
         mcp.give_up()
 
@@ -188,7 +190,9 @@ class Service:
             self._take_lease(database)
         timeout = timedelta(minutes=self._settings.session_timeout_minutes)
         index = None if self._place.directory is not None else self._paths.data_dir / INDEX_NAME
-        return Store.open(database, session_timeout=timeout, index=index)
+        store = Store.open(database, session_timeout=timeout, index=index)
+        store.model_waiting("loading", "the model is being loaded")
+        return store
 
     def _take_lease(self, database: Database) -> None:
         from pktui.memory.service.tenure import Tenure, holder_of

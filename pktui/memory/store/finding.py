@@ -52,6 +52,7 @@ class _Search:
     mode: Mode
     limit: int
     note: str = ""
+    waited: float = 0.0
     vector: Vectors | None = None
     wanted: Wanted = field(default_factory=lambda: Wanted(()))
 
@@ -63,7 +64,9 @@ class Finding:
         self._state = state
         self._meaning = meaning
 
-    def messages(self, query: str, mode: str, limit: int, project: str | None) -> SearchAnswer:
+    def messages(
+        self, query: str, mode: str, limit: int, project: str | None, waited: float
+    ) -> SearchAnswer:
         """Find messages; `project` is an exact directory."""
         state, asked = self._state, read_mode(mode)
         question = read_question(query, MESSAGE_KEYS, state.clock())
@@ -75,6 +78,7 @@ class Finding:
             asked,
             asked,
             limit,
+            waited=waited,
         )
         search, ranked = self._run(search)
         corpus = state.messages
@@ -88,9 +92,9 @@ class Finding:
                 session = state.catalogue.get(message.session_id).session
             shown, marks = _shown(search, message.content, passages.get(position))
             hits.append(Hit(float(score), shown, marks, session, message))
-        return _answer(search, ranked, hits)
+        return self._answer(search, ranked, hits)
 
-    def entries(self, query: str, mode: str, limit: int) -> SearchAnswer:
+    def entries(self, query: str, mode: str, limit: int, waited: float) -> SearchAnswer:
         """Find entries."""
         state, asked = self._state, read_mode(mode)
         question = read_question(query, ENTRY_KEYS, state.clock())
@@ -102,6 +106,7 @@ class Finding:
             asked,
             asked,
             limit,
+            waited=waited,
         )
         search, ranked = self._run(search)
         passages = self._passages(search, ranked)
@@ -112,7 +117,7 @@ class Finding:
             if entry is not None:
                 shown, marks = _shown(search, entry_text(entry), passages.get(position))
                 hits.append(Hit(float(score), shown, marks, entry=entry))
-        return _answer(search, ranked, hits)
+        return self._answer(search, ranked, hits)
 
     def _run(self, search: _Search) -> tuple[_Search, Ranked]:
         search = self._with_vector(_with_possible_mode(search))
@@ -136,9 +141,19 @@ class Finding:
             vector = self._meaning.of_question(search.question.text)
         except StoreError as error:
             return replace(search, mode="words", note=f"By words only: {error}")
+        waited = f"waited {search.waited:.0f} s for it" if search.waited else ""
         if vector is None:
-            return replace(search, mode="words", note=f"By words only: {self._meaning.note}")
-        return replace(search, vector=vector)
+            why = "; ".join(part for part in (self._meaning.note, waited) if part)
+            return replace(search, mode="words", note=f"By words only: {why}")
+        note = f"Words found nothing and the model was not ready: {waited}" if waited else ""
+        return replace(search, vector=vector, note=note)
+
+    def _answer(self, search: _Search, ranked: Ranked, hits: list[Hit]) -> SearchAnswer:
+        due = search.asked_mode in ("hybrid", "meaning") and search.mode != "exact"
+        awaits = due and not hits and self._meaning.due
+        return SearchAnswer(
+            tuple(hits), ranked.total, search.mode, search.asked_mode, search.note, awaits
+        )
 
     def _rank(self, search: _Search, allowed: Bools) -> Ranked:
         """Rank what is allowed; what holds the query as it was typed comes before the rest."""
@@ -220,7 +235,3 @@ def _grown(allowed: Bools, corpus: Corpus) -> Bools:
     """Return the truth values for all positions there are now: new and removed ones are out."""
     new = np.zeros(len(corpus) - len(allowed), np.bool_)
     return np.concatenate([allowed, new]) & corpus.alive
-
-
-def _answer(search: _Search, ranked: Ranked, hits: list[Hit]) -> SearchAnswer:
-    return SearchAnswer(tuple(hits), ranked.total, search.mode, search.asked_mode, search.note)

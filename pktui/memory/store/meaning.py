@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _NONE = 2**62
 _RECENT_QUESTIONS = 128
+# So many vectors are made while somebody waits; a longer backlog is not waited for.
+_SOON = 64
 _REINDEX = "Run pktui memory reindex to make them anew"
 
 
@@ -133,6 +135,13 @@ class Meaning:
         """Return the number of messages and entries without vectors."""
         with self._state.lock:
             return len(self._state.messages.pending) + len(self._state.knowledge.pending)
+
+    @property
+    def due(self) -> bool:
+        """Tell whether the model, or the last vectors, will be there within seconds."""
+        if self.model_state == "ready":
+            return 0 < self.pending() <= _SOON
+        return self.model_state == "loading"
 
     def embed_pending(self, limit: int) -> int:
         """Make vectors for up to `limit` texts; returns how many, 0 when there is nothing to do.

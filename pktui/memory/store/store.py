@@ -265,14 +265,31 @@ class Store:
         return self._entries.stats()
 
     def search(
-        self, query: str, mode: str = "hybrid", *, limit: int = 20, project: str | None = None
+        self,
+        query: str,
+        mode: str = "hybrid",
+        *,
+        limit: int = 20,
+        project: str | None = None,
+        waited: float = 0.0,
     ) -> SearchAnswer:
-        """Find messages; `project` is an exact directory. See `pktui.memory.search.question`."""
-        return self._finding.messages(query, mode, _limit(limit), project)
+        """Find messages; `project` is an exact directory. See `pktui.memory.search.question`.
 
-    def search_entries(self, query: str, mode: str = "hybrid", *, limit: int = 10) -> SearchAnswer:
+        `waited`, here and below, is for how many seconds the same was held back for the model since
+        words found nothing; the answer says so.
+        """
+        return self._finding.messages(query, mode, _limit(limit), project, waited)
+
+    def search_entries(
+        self, query: str, mode: str = "hybrid", *, limit: int = 10, waited: float = 0.0
+    ) -> SearchAnswer:
         """Find entries; the filters are `tag:`, `source:`, `after:`, `before:` and `since:`."""
-        return self._finding.entries(query, mode, _limit(limit))
+        return self._finding.entries(query, mode, _limit(limit), waited)
+
+    @property
+    def meaning_due(self) -> bool:
+        """Tell whether a search that found nothing may find something within seconds."""
+        return self._meaning.due
 
     def attach(self, embedder: Embedder) -> None:
         """Use the model from now on: searches join meaning, `embed_pending` makes vectors."""

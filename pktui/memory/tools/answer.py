@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 class ToolAnswer:
     """The result of a tool call; a failure is text alone, because that is what every client shows.
 
-    `structured` follows the tool's output schema, or is None for a failure.
+    `structured` follows the tool's output schema, or is None for a failure. `awaits_meaning`: as
+    that of a `SearchAnswer`.
     """
 
     text: str
     structured: dict[str, Any] | None = None
     is_error: bool = False
+    awaits_meaning: bool = False
 
 
 def refusal(text: str) -> ToolAnswer:

@@ -23,10 +23,18 @@ class Arguments:
     """What was given, by name and kind; a default of the definition stands in for what was not."""
 
     def __init__(
-        self, definition: Mapping[str, Any], given: Mapping[str, Any], request: str = ""
+        self,
+        definition: Mapping[str, Any],
+        given: Mapping[str, Any],
+        request: str = "",
+        waited: float = 0.0,
     ) -> None:
-        """`request` is the key by which the same call is known when it comes again."""
+        """`request` is the key by which the same call is known when it comes again.
+
+        `waited` is for how many seconds it was held back for the model.
+        """
         self.request = request
+        self.waited = waited
         schema = definition["inputSchema"]
         self._tool = definition["name"]
         self._properties: Mapping[str, Mapping[str, Any]] = schema["properties"]

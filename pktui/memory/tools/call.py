@@ -39,11 +39,17 @@ _TOOLS: Mapping[str, tuple[Tool, str]] = {
 
 
 def call(
-    memory: Store, name: str, given: Mapping[str, Any], who: Identity, request: str = ""
+    memory: Store,
+    name: str,
+    given: Mapping[str, Any],
+    who: Identity,
+    request: str = "",
+    waited: float = 0.0,
 ) -> ToolAnswer:
     """Carry out a tool call; every failure that has a reason for the agent is an answer.
 
-    A call that comes again with the key of its `request` is carried out once.
+    A call that comes again with the key of its `request` is carried out once. `waited` is for how
+    many seconds a search was held back for the model.
     """
     if name not in _TOOLS:
         near = difflib.get_close_matches(name, _TOOLS, n=1)
@@ -52,7 +58,7 @@ def call(
     tool, what = _TOOLS[name]
     definition = next(one for one in definitions() if one["name"] == name)
     try:
-        return tool(memory, who, Arguments(definition, given, request))
+        return tool(memory, who, Arguments(definition, given, request, waited))
     except InvalidRequest as error:
         return refusal(f"❌ {error}")
     except PktuiError as error:

@@ -43,7 +43,9 @@ def store(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
 def search(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
     """`search_knowledge`."""
     limit = min(arguments.number("limit"), MOST_RESULTS)
-    answer = memory.search_entries(plain_query(arguments.text("query")), "hybrid", limit=limit)
+    answer = memory.search_entries(
+        plain_query(arguments.text("query")), "hybrid", limit=limit, waited=arguments.waited
+    )
     left = more(len(answer.hits), answer.total, "raise limit or ask more precisely")
     parts = [f"## Found {len(answer.hits)} similar entries:\n\n"]
     for place, (hit, entry) in enumerate(_found(answer), 1):
@@ -54,7 +56,11 @@ def search(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
         parts.append(f"\n{hit.snippet}\n\n---\n\n")
     if not answer.hits:
         parts = ["No similar knowledge entries found.\n\n"]
-    return ToolAnswer("".join(parts) + closing(answer, left), _results(answer, left))
+    return ToolAnswer(
+        "".join(parts) + closing(answer, left),
+        _results(answer, left),
+        awaits_meaning=answer.awaits_meaning,
+    )
 
 
 def search_text(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:

@@ -113,7 +113,9 @@ def search(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
         return _missing(number)
     limit = min(arguments.number("limit"), MOST_RESULTS)
     words = plain_query(arguments.text("query"))
-    answer = memory.search(f"session:{number} {words}", "hybrid", limit=limit)
+    answer = memory.search(
+        f"session:{number} {words}", "hybrid", limit=limit, waited=arguments.waited
+    )
     heading = f"## Found {len(answer.hits)} matches in session #{number}:\n\n"
     parts = [
         f"### {place}. [{message.role}] ({percent(hit.score)}% match)\n"
@@ -126,7 +128,8 @@ def search(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
 def search_all(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
     """`search_all_sessions`."""
     limit = min(arguments.number("limit"), MOST_RESULTS)
-    answer = memory.search(plain_query(arguments.text("query")), "hybrid", limit=limit)
+    query = plain_query(arguments.text("query"))
+    answer = memory.search(query, "hybrid", limit=limit, waited=arguments.waited)
     heading = f"## Found {len(answer.hits)} matches across sessions:\n\n"
     parts = [
         f"### {place}. Session #{message.session_id} [{message.role}] "
@@ -248,7 +251,9 @@ def _searched(answer: SearchAnswer, heading: str, parts: list[str], none: str) -
         "mode": answer.mode,
         **given(note=answer.note, more=left),
     }
-    return ToolAnswer(body + closing(answer, left), structured)
+    return ToolAnswer(
+        body + closing(answer, left), structured, awaits_meaning=answer.awaits_meaning
+    )
 
 
 def _found(answer: SearchAnswer) -> list[tuple[Hit, Message]]:

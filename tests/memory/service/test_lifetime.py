@@ -6,17 +6,19 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from pktui.errors import MemoryUnavailable, StoreError
 from pktui.memory.client import MemoryClient
 from pktui.memory.meeting import listens
 from pktui.memory.records import Identity
-from pktui.memory.service import run
+from pktui.memory.service import context, run
 from pktui.memory.service.ownership import Ownership
 from pktui.memory.store import Store
 from pktui.settings import MemorySettings, Paths, Settings
@@ -24,7 +26,8 @@ from tests.support.embedder import WordsEmbedder
 from tests.support.memory_service import running_service
 
 if TYPE_CHECKING:
-    from pktui.memory.embed import Embedder
+    from pktui.memory.embed import Embedder, Vectors
+    from pktui.memory.service.run import Service
 
 ADA = Identity("claude-code", "", "/home/ada")
 HALF_HOUR = MemorySettings(idle_minutes=30)
@@ -122,6 +125,111 @@ def test_words_are_found_while_the_model_is_loading(paths: Paths) -> None:
         until(lambda: client.status().model_state == "ready")
         assert client.search("stoat").mode == "hybrid"
         client.close()
+
+
+class LateModel:
+    """A model that is loaded when the test says so."""
+
+    def __init__(self) -> None:
+        self.loaded = threading.Event()
+
+    def __call__(self) -> Embedder:
+        self.loaded.wait(PATIENCE)
+        return MeaningEmbedder()
+
+
+class MeaningEmbedder(WordsEmbedder):
+    """Knows that a stoat in winter is an ermine."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        return super().embed([text.replace("ermine", "stoat") for text in texts])
+
+
+@contextmanager
+def loading(paths: Paths) -> Iterator[tuple[MemoryClient, LateModel, Service]]:
+    """A service whose model is being loaded, with something to be found."""
+    model = LateModel()
+    with running_service(paths, load_embedder=model) as service:
+        client = MemoryClient(paths, ADA, start=False)
+        client.start_session("s")
+        client.log("user", "a stoat in winter")
+        client.add_entry("animals", "a stoat in winter")
+        try:
+            yield client, model, service
+        finally:
+            model.loaded.set()
+            client.close()
+
+
+SEARCHES = [
+    ("search_all_sessions", {"query": "ermine"}),
+    ("search_session", {"query": "ermine", "sessionId": 1}),
+    ("search_knowledge", {"query": "ermine"}),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), SEARCHES, ids=[tool for tool, _ in SEARCHES])
+def test_a_tool_whose_words_find_nothing_waits_for_the_model(
+    paths: Paths, tool: str, arguments: dict[str, object]
+) -> None:
+    params = {"name": tool, "arguments": arguments}
+    call = msgspec.json.encode(
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    )
+    with loading(paths) as (client, model, _), ThreadPoolExecutor(1) as other:
+        asked = other.submit(client.mcp, call)
+        assert not asked.done()
+        model.loaded.set()
+        answer = msgspec.json.decode(asked.result(PATIENCE) or b"")["result"]
+    assert answer["structuredContent"]["mode"] == "hybrid"
+    assert answer["structuredContent"]["total"] == 1
+    assert "the model was not ready: waited" in answer["structuredContent"]["note"]
+    assert "the model was not ready: waited" in answer["content"][0]["text"]
+
+
+def test_what_words_find_is_answered_at_once_and_said(paths: Paths) -> None:
+    with loading(paths) as (client, model, _):
+        for found in (client.search("stoat"), client.search_entries("stoat")):
+            assert (found.mode, len(found.hits), found.awaits_meaning) == ("words", 1, False)
+            assert found.note == "By words only: the model is being loaded"
+        assert not model.loaded.is_set()
+
+
+def test_the_wait_for_the_model_is_bounded_and_said(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context, "MOST_WAIT_S", 0.0)
+    with loading(paths) as (client, _, _):
+        for found in (client.search("ermine"), client.search_entries("ermine", "meaning")):
+            assert (found.mode, len(found.hits)) == ("words", 0)
+            assert "the model is being loaded; waited 1 s for it" in found.note
+
+
+def test_who_does_not_want_to_wait_is_told_that_more_will_come(paths: Paths) -> None:
+    with loading(paths) as (client, model, _):
+        assert client.search("ermine", wait=False).awaits_meaning
+        assert not client.search("ermine", "words").awaits_meaning
+        assert not client.search("ermine", "exact").awaits_meaning
+        model.loaded.set()
+        until(lambda: not client.search("ermine", wait=False).awaits_meaning)
+        assert len(client.search("ermine", wait=False).hits) == 1
+
+
+def test_those_who_wait_for_the_model_hold_nobody_up(paths: Paths) -> None:
+    with loading(paths) as (client, model, _), ThreadPoolExecutor(40) as others:
+        asked = [others.submit(client.search, "ermine") for _ in range(40)]
+        for number in range(5):
+            client.log("user", f"message {number}")
+        model.loaded.set()
+        assert {len(one.result(PATIENCE).hits) for one in asked} == {1}
+
+
+def test_the_service_ends_though_a_search_waits_for_the_model(paths: Paths) -> None:
+    with loading(paths) as (client, _, service), ThreadPoolExecutor(1) as other:
+        asked = other.submit(client.search, "ermine")
+        until(lambda: service.activity.running == 1)
+        client.stop()
+        assert asked.result(PATIENCE).mode == "words"
 
 
 def test_a_model_that_cannot_be_loaded_leaves_the_search_by_words(

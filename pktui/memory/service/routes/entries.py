@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from pktui.memory.service import bodies
 from pktui.memory.service.context import Context, number_of
-from pktui.memory.service.requests import body_of, key_of, query_of
+from pktui.memory.service.requests import answer, body_of, key_of, query_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -52,9 +52,13 @@ class _Entries:
 
     async def search(self, request: Request) -> Response:
         asked = query_of(request, bodies.SearchEntries)
-        return await self._context.read(
-            lambda store: store.search_entries(asked.query, asked.mode, limit=asked.limit)
+        found = await self._context.search(
+            lambda store, waited: store.search_entries(
+                asked.query, asked.mode, limit=asked.limit, waited=waited
+            ),
+            wait=asked.wait,
         )
+        return answer(found)
 
     async def stats(self, _request: Request) -> Response:
         return await self._context.read(lambda store: store.entry_stats())

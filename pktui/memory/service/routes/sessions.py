@@ -10,7 +10,7 @@ from pktui.errors import NotFound
 from pktui.memory.records import Identity, NewMessage
 from pktui.memory.service import bodies
 from pktui.memory.service.context import Context, number_of
-from pktui.memory.service.requests import body_of, identity_of, key_of, query_of
+from pktui.memory.service.requests import answer, body_of, identity_of, key_of, query_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -128,11 +128,13 @@ class _Sessions:
 
     async def search(self, request: Request) -> Response:
         asked = query_of(request, bodies.Search)
-        return await self._context.read(
-            lambda store: store.search(
-                asked.query, asked.mode, limit=asked.limit, project=asked.project
-            )
+        found = await self._context.search(
+            lambda store, waited: store.search(
+                asked.query, asked.mode, limit=asked.limit, project=asked.project, waited=waited
+            ),
+            wait=asked.wait,
         )
+        return answer(found)
 
 
 def _current(store: Store, who: Identity) -> int:

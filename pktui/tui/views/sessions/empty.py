@@ -52,6 +52,15 @@ def no_hits(text: str, mode: Mode, project: str | None) -> Lines:
     )
 
 
+def not_yet(text: str) -> Lines:
+    """Nothing matches by words, and the model is not there yet."""
+    return (
+        (f"No words match “{one_line(text, 80)}”.", "text"),
+        ("", "dim"),
+        ("The model that finds by meaning is being loaded; its hits appear by themselves.", "wait"),
+    )
+
+
 def no_sessions(project: str | None) -> Lines:
     """There is nothing yet."""
     if project is not None:

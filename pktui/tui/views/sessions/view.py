@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pktui.memory.records import Mode, Page, SearchAnswer, Session
     from pktui.tui.services import Services
 
+# How long the console waits for the model before it asks for the same by meaning.
+MEANING_SECONDS = 1.0
 HITS = 100
 """Hits asked for in one search."""
 MOST_KEPT = 500
@@ -179,7 +181,9 @@ class SessionsView(ChangingView):
     @work(thread=True, group="sessions-read")
     def _search(self, turn: int, text: str, mode: Mode, project: str | None) -> None:
         try:
-            answer = self.services.memory.search(text, mode, limit=HITS, project=project)
+            answer = self.services.memory.search(
+                text, mode, limit=HITS, project=project, wait=False
+            )
         except PktuiError as error:
             self.post_message(_Failed(turn, error))
             return
@@ -214,7 +218,14 @@ class SessionsView(ChangingView):
             self._error, self._source = None, None
             self._answer = message.answer
             self._put(ListSource(rows_of(message.answer)), two_lines=True)
+            if message.answer.awaits_meaning:
+                self.set_timer(MEANING_SECONDS, lambda: self._search_again(message.turn))
         self._reload.done()
+
+    def _search_again(self, turn: int) -> None:
+        """Ask the same again, as the model may be there by now."""
+        if turn == self._turn:
+            self._reload.ask()
 
     @on(_Failed)
     def _show_failure(self, message: _Failed) -> None:
@@ -298,6 +309,8 @@ class SessionsView(ChangingView):
         if self._error is not None:
             return empty.failed(self._error)
         if self._answer is not None:
+            if self._answer.awaits_meaning:
+                return empty.not_yet(self._box.text)
             return empty.no_hits(self._box.text, self._box.mode, self.console.project)
         if self._source is None:
             return empty.READING

@@ -35,6 +35,20 @@ async def test_the_old_rows_stay_until_the_new_ones_come(
         assert "Nothing matches “xy” by hybrid." in room.text()
 
 
+async def test_hits_by_meaning_come_by_themselves_once_the_model_is_there(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.tui.views.sessions.view.MEANING_SECONDS", 0.01)
+    async with sessions(paths) as room:
+        room.memory.loading = True
+        await room.search("quokka")
+        assert "No words match “quokka”." in room.text()
+        assert "the model" in room.text().lower()
+        room.memory.add("Animals", ("user", "a quokka"))
+        room.memory.loading = False
+        await room.desk.until(lambda: len(room.titles()) == 1)
+
+
 async def test_what_is_pasted_is_searched_for_as_one_visible_line(paths: Paths) -> None:
     async with sessions(paths) as room:
         await room.press("slash")
