@@ -82,6 +82,7 @@ DECIDED: Final = (
         plain=(
             *("created_us", "expires_us", "server", "tool", "args_hash", "definition_hash"),
             *(*_CALLER, "approval_id", "made_by", "ended", "ended_by", "ended_us"),
+            "conditions",
         ),
         digested=("arguments",),
         free=_ORDER

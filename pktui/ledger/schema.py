@@ -228,6 +228,8 @@ _BESIDE_AND_GRANT_KEYS = (
             ON g.revoked_us = 0 AND instr(c.key, '"grant:' || g.name || '"') > 0""",
 )
 
+_CONDITIONS = ("ALTER TABLE standing ADD COLUMN conditions TEXT NOT NULL DEFAULT ''",)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _REQUESTS_AND_FLAGS,
@@ -236,6 +238,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _WRITERS,
     _ANCHORED,
     _BESIDE_AND_GRANT_KEYS,
+    _CONDITIONS,
 )
 VERSION = len(MIGRATIONS)
 """The schema this pktui writes, kept in the file as `user_version`."""

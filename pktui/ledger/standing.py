@@ -39,10 +39,12 @@ class Wider(msgspec.Struct, frozen=True):
     """How far an answer reaches beyond its call; microseconds.
 
     `for_us` 0: until the client disconnects. `exact`: only calls with these very arguments.
+    `conditions`: only calls that fulfil these, a JSON list as a policy's `allow_if` writes them.
     """
 
     for_us: int = 0
     exact: bool = False
+    conditions: str = ""
 
 
 class StandingApproval(msgspec.Struct, frozen=True):
@@ -75,6 +77,11 @@ class StandingApproval(msgspec.Struct, frozen=True):
     ended_by: str
     ended_us: int
     grant_key: str = ""
+    conditions: str = ""
+    """What such a call must fulfil, a JSON list of a policy's conditions; empty: nothing.
+
+    Who asks for an answer judges them: this room knows no policy.
+    """
 
     def answers(self, caller: Caller, tool: str, args_hash: str, now_us: int) -> bool:
         """Tell whether it is for such a call; its tool's definition is another question."""
@@ -213,6 +220,7 @@ class Standing:
             ended_by="",
             ended_us=0,
             grant_key=asked.grant_key,
+            conditions=wider.conditions,
         )
         self._database.run(
             f"INSERT INTO standing ({_COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))})",  # noqa: S608

@@ -58,6 +58,16 @@ def read_native(value: Any, faults: Faults) -> Document:
     return _Reader(faults).document(value)
 
 
+def read_conditions(value: Any, faults: Faults) -> tuple[Condition, ...]:
+    """Return conditions that allow something; where `faults` holds anything use none of them."""
+    if not isinstance(value, list):
+        faults.add((), "the conditions are not a list", "Write [ … ]")
+        return ()
+    reader = _Reader(faults)
+    found = (reader.condition(item, (index,), "allow_if") for index, item in enumerate(value))
+    return tuple(condition for condition in found if condition is not None)
+
+
 class _Reader:
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
@@ -219,7 +229,7 @@ class _Reader:
         conditions = tuple(
             condition
             for index, item in enumerate(self._list(table, at, "conditions"))
-            if (condition := self._condition(item, (*at, "conditions", index), key))
+            if (condition := self.condition(item, (*at, "conditions", index), key))
         )
         if key == "require" and not conditions:
             self.faults.add(at, "this requires nothing", "Add a condition or remove the entry")
@@ -234,7 +244,7 @@ class _Reader:
             words=words or reason,
         )
 
-    def _condition(self, value: Any, at: Steps, key: str) -> Condition | None:
+    def condition(self, value: Any, at: Steps, key: str) -> Condition | None:
         table = self._object(value, at, CONDITION_KEYS)
         path = self._text(table, at, "path")
         steps = self._path(path, (*at, "path"), given="path" in table)

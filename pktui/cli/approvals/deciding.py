@@ -13,6 +13,8 @@ from pktui.cli.doors import BY, ask_pin
 from pktui.errors import ApprovalError, PolicyError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Approval
     from pktui.ledger.standing import StandingApproval, Wider
@@ -35,6 +37,14 @@ def approve(
     exact: Annotated[
         bool, typer.Option("--exact", help="With one of the two above: only these arguments.")
     ] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--if",
+            metavar="CONDITION",
+            help="With one of the two above: only calls like 'args.command command \"pytest *\"'.",
+        ),
+    ] = None,
     always: Annotated[
         bool, typer.Option("--always", help="Save as a rule: this tool, for every client.")
     ] = False,
@@ -50,11 +60,12 @@ def approve(
     """Allow one waiting call, once, or more. It is shown first, and what is shown is what runs."""
     from pktui.ledger.standing import check_may_stand
 
-    wider = _wider(for_, until_disconnect=until_disconnect, exact=exact, always=always)
+    wider = _wider(for_, where or (), until_disconnect=until_disconnect, exact=exact, always=always)
     with reach.ledger(write=True) as ledger:
         found = queue.get(ledger, approval)
         if wider is not None and found.status == "pending":
             check_may_stand(found, wider)
+            _check_fulfils(ledger, found, wider)
         rule = _Rule(ledger, found) if always and found.status == "pending" else None
         if shown_hash:
             _check_hash(found, shown_hash)
@@ -150,22 +161,50 @@ def _editor(ledger: Ledger, asked: Approval) -> PolicyEditor:
     return editor_of(own or asked.server)
 
 
-def _wider(for_: str, *, until_disconnect: bool, exact: bool, always: bool) -> Wider | None:
+def _wider(
+    for_: str, where: Sequence[str], *, until_disconnect: bool, exact: bool, always: bool
+) -> Wider | None:
     """Return how far the answer reaches beyond the call, None where it does not."""
     if sum((bool(for_), until_disconnect, always)) > 1:
         raise UsageError(
             "--for, --until-disconnect and --always are three different answers", "Give one"
         )
-    if exact and not (for_ or until_disconnect):
+    if (exact or where) and not (for_ or until_disconnect):
         raise UsageError(
-            "--exact says which calls a standing answer is for",
+            f"{'--exact' if exact else '--if'} says which calls a standing answer is for",
             "Give it with --for or --until-disconnect",
         )
+    if exact and where:
+        raise UsageError("--exact leaves nothing for --if to say", "Give one of them")
     if not (for_ or until_disconnect):
         return None
     from pktui.ledger.standing import Wider
+    from pktui.policy.predicate import write_conditions
 
-    return Wider(_span_us(for_) if for_ else 0, exact)
+    conditions = write_conditions(where) if where else ""
+    return Wider(_span_us(for_) if for_ else 0, exact, conditions)
+
+
+def _check_fulfils(ledger: Ledger, asked: Approval, wider: Wider) -> None:
+    """Raise `UsageError` where the call that asks is none of those the answer is limited to."""
+    if not wider.conditions:
+        return
+    import json
+
+    from pktui.gateway.enforcement.places import place_of
+    from pktui.ledger.approvals import hash_of_shown
+    from pktui.policy.predicate import read_predicate
+    from pktui.policy.shape import Definition
+
+    hash_of_shown(asked)  # raises where they cannot be read
+    seen = ledger.catalogue.tool(asked.server, asked.tool)
+    definition = Definition(seen.hash, seen.definition) if seen is not None else Definition()
+    predicate = read_predicate(wider.conditions)
+    if not predicate.holds(json.loads(asked.arguments), definition, place_of(asked.project)):
+        raise UsageError(
+            f"{asked.id} itself is none of the calls where {predicate}",
+            "Mend the condition, or allow this one call by itself",
+        )
 
 
 def _span_us(text: str) -> int:
@@ -204,7 +243,11 @@ def _reach(asked: Approval, wider: Wider | None, *, always: bool) -> str:
         return f"and write this rule for {asked.server}.{asked.tool}, whoever calls it"
     if wider is None:
         return "once"
+    from pktui.policy.predicate import say_conditions
+
     which = "with these arguments" if wider.exact else "whatever the arguments"
+    if wider.conditions:
+        which = say_conditions(wider.conditions)
     until = f"for {_minutes(wider.for_us)}" if wider.for_us else "until it disconnects"
     return f"and {asked.tool} for {queue.who(asked)} {until}, {which}"
 

@@ -33,7 +33,7 @@ def list_(
     rows = [
         (
             *(one.id, _state(one), one.grant or one.agent or "an unnamed agent"),
-            *(f"{one.server}.{one.tool}", one.arguments or "any"),
+            *(f"{one.server}.{one.tool}", _which(one)),
             *(output.moment(one.created_us), one.made_by, str(one.uses)),
         )
         for one in found
@@ -60,6 +60,15 @@ def revoke(
         output.line(f"{one.id} revoked: {one.server}.{one.tool}, used {one.uses} times")
     if not ended:
         output.note("No approval stands.")
+
+
+def _which(one: StandingApproval) -> str:
+    """Say which calls it answers."""
+    if not one.conditions:
+        return one.arguments or "any"
+    from pktui.policy.predicate import say_conditions
+
+    return say_conditions(one.conditions)
 
 
 def _state(one: StandingApproval) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from pktui.errors import PolicyError
+from pktui.gateway.enforcement.places import place_of
 from pktui.ledger.records import Approval, NewApproval
 
 if TYPE_CHECKING:
@@ -155,15 +157,28 @@ class Asking:
         """Return the standing approval that answers the call, the oldest where several do."""
         if self._live is None:
             self._live = self._ledger.standing.live(self._server)
-        if not self._live or self._once(call, verdict):
+        if not (self._live and verdict.standing) or self._once(call, verdict):
             return None
-        now, definition = self._clock(), self._pins.definition_hash(call.tool)
+        now, defined = self._clock(), self._pins.definition_hash(call.tool)
         for one in self._live:
-            if one.definition_hash == definition and one.answers(
-                call.caller, call.tool, digest, now
+            if (
+                one.definition_hash == defined
+                and one.answers(call.caller, call.tool, digest, now)
+                and (not one.conditions or self._fulfils(call, one.conditions))
             ):
                 return one
         return None
+
+    def _fulfils(self, call: ToolCall, conditions: str) -> bool:
+        """Tell whether a call certainly is one that a standing approval is limited to."""
+        from pktui.policy.predicate import read_predicate  # few standing approvals have conditions
+
+        try:
+            predicate = read_predicate(conditions)
+        except PolicyError:
+            return False
+        definition = self._pins.definition(call.tool)
+        return predicate.holds(call.arguments, definition, place_of(call.caller.project))
 
     def _stands(self, found: Approval) -> bool:
         """Tell whether the answer, or the question, is still good; a denial ends in time too."""

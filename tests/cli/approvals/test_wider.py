@@ -43,6 +43,42 @@ def test_a_tool_is_allowed_until_its_client_disconnects_for_exact_arguments(
     assert (made.session, made.args_hash) == ("s1", waiting.args_hash)
 
 
+def test_a_tool_is_allowed_where_conditions_hold(
+    ledger: Ledger, waiting: Approval, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--if", 'args.title contains "Shop"', "--if", "args.n gt 10"]
+    assert run(["approvals", "approve", waiting.id, "--for", "30m", *words, "--yes"]) == 0
+    [made] = ledger.standing.live()
+    assert json.loads(made.conditions) == [
+        {"path": "args.title", "op": "contains", "value": "Shop"},
+        {"path": "args.n", "op": "gt", "value": 10},
+    ]
+    capsys.readouterr()
+    assert run(["approvals", "standing", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert 'where args.title contains "Shop" and args.n is over 10' in listed
+    assert ledger.events.verify().ok
+
+
+@pytest.mark.parametrize(
+    ("condition", "why"),
+    [
+        ("args.n gt", "Write PATH OP VALUE"),
+        ("args.n like 5", "OP is one of"),
+        ("n gt 5", "path"),
+        ("args.n gt many", "number"),
+        ("args.n lt 5", "itself is none of the calls where args.n is under 5"),
+    ],
+)
+def test_a_condition_that_makes_no_sense_decides_nothing(
+    ledger: Ledger, waiting: Approval, condition: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--for", "30m", "--if", condition, "--yes"]
+    assert run(["approvals", "approve", waiting.id, *words]) != 0
+    assert why in capsys.readouterr().err
+    assert ledger.approvals.pending() == (waiting,)
+
+
 def test_a_rule_is_shown_written_and_can_be_taken_back(
     ledger: Ledger, waiting: Approval, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +129,8 @@ def test_a_tool_that_destroys_is_allowed_call_by_call(
         ["--for", "30m", "--always"],
         ["--for", "30m", "--until-disconnect"],
         ["--exact"],
+        ["--if", "args.n gt 5"],
+        ["--for", "30m", "--exact", "--if", "args.n gt 5"],
         ["--always", "--exact"],
         ["--for", "soon"],
         ["--for", "0m"],

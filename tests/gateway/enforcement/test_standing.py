@@ -95,6 +95,34 @@ def test_exact_means_these_arguments(asking: House) -> None:
     assert asking.decide("write", n=1).ruling is Ruling.WAITING
 
 
+def when(*conditions: tuple[str, str, object]) -> Wider:
+    return Wider(
+        HALF_AN_HOUR.for_us,
+        conditions=json.dumps(
+            [dict(zip(("path", "op", "value"), one, strict=True)) for one in conditions]
+        ),
+    )
+
+
+def test_conditions_say_which_calls_it_is_for(asking: House) -> None:
+    stand(asking, when(("args.command", "command", "pytest *"), ("args.n", "lt", 5)))
+    assert asking.decide("write", command="pytest -q", n=1).ruling is Ruling.FORWARD
+    for arguments in (
+        {"command": "pytest -q; rm x", "n": 1},  # not one simple command: can't be judged
+        {"command": "pytest -q", "n": "1"},  # text where a number is wanted
+        {"command": "pytest -q", "n": 5},
+        {"command": "pytest -q"},
+        {"command": "pytest -q", "n": 1, "Command": "rm x"},  # a name in another case
+    ):
+        decision = asking.enforcer.decide(asking.call("write", arguments))
+        assert decision.ruling is Ruling.WAITING, arguments
+
+
+def test_conditions_that_cannot_be_read_answer_nothing(asking: House) -> None:
+    stand(asking, Wider(HALF_AN_HOUR.for_us, conditions='[{"path": "args.n", "op": "like"}]'))
+    assert asking.decide("write", n=1).ruling is Ruling.WAITING
+
+
 def test_it_ends_with_its_time(asking: House) -> None:
     stand(asking)
     asking.clock.pass_seconds(30 * 60)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from pktui.policy.predicate import say_conditions
 from pktui.text import one_line
 from pktui.tui.arguments import summary
 from pktui.tui.cells import fit
@@ -81,6 +82,8 @@ def draw_standing(one: StandingApproval, pen: Pen, now_us: int) -> Sequence[Sequ
         (f" {until} ", ink.dim),
     ]
     which = summary(one.arguments, 80) if one.args_hash else "any arguments"
+    if one.conditions:
+        which = one_line(say_conditions(one.conditions), 120)
     ends = ", until it disconnects" if one.session else ""
     used = f"used {one.uses:,} times" if one.uses else "not used yet"
     used = "used once" if one.uses == 1 else used
