@@ -13,6 +13,8 @@ from concurrent.futures import wait as wait_for
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
+from pktui import lasting
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -39,7 +41,7 @@ class DaemonThreads(ThreadPoolExecutor):
         future.add_done_callback(self._open.discard)
         self._jobs.put((future, lambda: fn(*args, **kwargs)))
         if not self._idle.acquire(blocking=False):
-            threading.Thread(target=self._serve, name="console-worker", daemon=True).start()
+            lasting.start("console-worker", self._serve)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
+from pktui import lasting
 from pktui.errors import LedgerError
-from pktui.lasting import words
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import now_us
 
@@ -40,10 +40,10 @@ class Upkeep:
         self._said = ""
         self._ledger: Ledger | None = None
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Upkeep:
-        self._thread.start()
+        self._thread = lasting.start("upkeep", self._run, log=self._log)
         return self
 
     def __exit__(
@@ -53,7 +53,8 @@ class Upkeep:
         trace: TracebackType | None,
     ) -> None:
         self._ending.set()
-        self._thread.join(_END_SECONDS)
+        if self._thread is not None:
+            self._thread.join(_END_SECONDS)
 
     def _run(self) -> None:
         pause = _FIRST_SECONDS
@@ -72,7 +73,7 @@ class Upkeep:
                 self._ledger = Ledger.open(self._paths.ledger_file, audit=self._audit)
             act(self._ledger)
         except Exception as error:  # noqa: BLE001  the next look finds the record as it is then
-            said = str(error) if isinstance(error, LedgerError) else words("upkeep", error)
+            said = str(error) if isinstance(error, LedgerError) else lasting.words("upkeep", error)
             if said != self._said:
                 self._said = said
                 self._log(f"the record is not being looked after: {said}")

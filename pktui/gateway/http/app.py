@@ -17,6 +17,7 @@ from pktui.errors import PktuiError
 from pktui.gateway.http import watching
 from pktui.gateway.http.asked import Asked
 from pktui.gateway.http.body import check_body_headers, read_body
+from pktui.gateway.http.cors import METHODS, Cors
 from pktui.gateway.http.protocol import (
     EVENTS,
     accepts,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from pktui.gateway.http.hub import Hub
     from pktui.gateway.messages.jsonrpc import Message
 
-_METHODS: Final = "GET, POST, DELETE"
 _LISTEN: Final = "subscriptions/listen"
 _AT_ONCE: Final = 0.05
 """Seconds before anyone looks whether a client still waits: most have their answer by then."""
@@ -60,27 +60,34 @@ def build_app(hub: Hub, door: Door) -> ASGIApp:
         ],
         exception_handlers={Refusal: _refused, PktuiError: failed, HTTPException: _unknown},
     )
-    return _Names(app, door, hub.settings.http.max_header_bytes)
+    http = hub.settings.http
+    return _Names(app, door, Cors(http.allowed_origins), http.max_header_bytes)
 
 
 class _Names:
     """Looks at every request's head before anything else does."""
 
-    def __init__(self, app: ASGIApp, door: Door, header_limit: int) -> None:
+    def __init__(self, app: ASGIApp, door: Door, cors: Cors, header_limit: int) -> None:
         self._app = app
         self._door = door
+        self._cors = cors
         self._header_limit = header_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            try:
-                self._check(scope)
-            except Refusal as refusal:
-                await refusal.response()(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        send = self._cors.shown(send, headers)
+        try:
+            self._check(scope, headers)
+        except Refusal as refusal:
+            await refusal.response()(scope, receive, send)
+            return
+        app = self._cors.preflight(scope, headers) or self._app
+        await app(scope, receive, send)
 
-    def _check(self, scope: Scope) -> None:
+    def _check(self, scope: Scope, headers: Headers) -> None:
         size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
         if size + len(scope["raw_path"]) + len(scope["query_string"]) > self._header_limit:
             raise Refusal(
@@ -88,7 +95,7 @@ class _Names:
                 f"the request's head is larger than {self._header_limit} bytes",
                 {"Connection": "close"},
             )
-        self._door.check_names(Headers(scope=scope))
+        self._door.check_names(headers)
 
 
 class McpEndpoint:
@@ -114,7 +121,7 @@ class McpEndpoint:
             elif scope["method"] in ("GET", "DELETE"):
                 await self._other(scope["method"], asked, receive)
             else:
-                raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "use POST", {"Allow": _METHODS})
+                raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "use POST", {"Allow": METHODS})
 
     async def _post(self, asked: Asked, receive: Receive, take: Callable[[int], None]) -> None:
         message = await self._message(asked, receive, take)

@@ -28,6 +28,7 @@ from pktui.gateway.messages.responses import (
     not_passed_on,
 )
 from pktui.gateway.pipes.lines import TooLong
+from pktui.gateway.upstream.last_words import quoted
 from pktui.gateway.upstream.process import Upstream
 from pktui.text import one_line
 
@@ -208,7 +209,7 @@ class Link:
 
     def _lose(self, request_id: Id, channel: Channel, *, sent: bool = True) -> None:
         channel.relay.close(request_id, "lost", sent=sent)
-        why = f"server {self._name} ended and can't answer"
+        why = f"server {self._name} ended and can't answer{quoted(self._upstream.said)}"
         channel.stream.put(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, channel.id_text))
         channel.stream.finish()
 

@@ -117,6 +117,11 @@ class RemoteServer:
         self._crew.dismiss()
         return self._status
 
+    @property
+    def said(self) -> str:
+        """Nothing: a server behind a URL says no more than its answers."""
+        return ""
+
     # on the way out
 
     def _carry(self) -> None:

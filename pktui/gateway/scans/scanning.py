@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import queue
 import time
-from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +20,7 @@ from pktui.gateway.messages.jsonrpc import CLIENT_INFO_KEY, PROTOCOL_VERSION_KEY
 from pktui.gateway.messages.listing import Doubtful, Listing, read_listing
 from pktui.gateway.messages.responses import Unanswered
 from pktui.gateway.pipes.lines import TooLong
+from pktui.gateway.upstream.last_words import LastWords, quoted
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _Heard:
 
     def __init__(self) -> None:
         self.lines: queue.Queue[bytes | TooLong | Unanswered | None] = queue.Queue(_MOST_LINES)
-        self.words: deque[str] = deque(maxlen=3)
+        self.words = LastWords()
 
     def take(self, *lines: bytes | TooLong | Unanswered) -> None:
         for line in lines:
@@ -95,7 +95,7 @@ class _Heard:
 
     def quote(self, _server: str, words: bytes) -> None:
         """Remember a line of stderr."""
-        self.words.append(one_line(words.decode(errors="replace"), _WORDS))
+        self.words.hear(words)
 
 
 class _Error(msgspec.Struct):
@@ -219,10 +219,10 @@ class _Visit:
         self._server.send(msgspec.json.encode({"jsonrpc": "2.0", **members}))
 
     def _failed(self, why: str) -> UpstreamFailed:
-        said = f' It said: "{self._heard.words[-1]}"' if self._heard.words else ""
+        said = quoted(self._heard.words.text)
         return UpstreamFailed(
             f"server {self._name} did not list its tools: {why}",
-            f"Start it by hand to see what keeps it.{said}",
+            f"Start it by hand to see what keeps it{said}",
         )
 
 

@@ -20,6 +20,7 @@ from pktui.gateway.pipes.outlet import Outlet
 from pktui.gateway.relay.holding import Pace
 from pktui.gateway.relay.relay import Pending, Relay, Wiring
 from pktui.gateway.stdio.ends import End, Ends, next_end
+from pktui.gateway.upstream.last_words import quoted
 from pktui.ledger.records import now_us
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ def _finish(ends: Ends, relay: Relay, upstream: Upstream, name: str, grace: floa
     end = next_end(ends)
     if end.cause == "server":
         status = upstream.end(0)
-        relay.server_lost(f"server {name} ended with status {status} and can't answer")
+        said = quoted(upstream.said)
+        relay.server_lost(f"server {name} ended with status {status} and can't answer{said}")
         return status
     if end.cause == "fault":
         why = "pktui failed and ends; its log says why"

@@ -83,6 +83,11 @@ class MemoryServer:
             self._waiting.put(None, timeout=patience)
         return 0
 
+    @property
+    def said(self) -> str:
+        """Nothing: the service's words are in its own log."""
+        return ""
+
     def _queue(self, line: bytes) -> None:
         try:
             self._waiting.put_nowait(line)

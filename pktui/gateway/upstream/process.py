@@ -12,12 +12,15 @@ from pktui.gateway.pipes.lines import TooLong, read_lines
 from pktui.gateway.pipes.loop import Loop
 from pktui.gateway.pipes.outlet import Outlet
 from pktui.gateway.upstream.child import Child
+from pktui.gateway.upstream.last_words import LastWords
 
 if TYPE_CHECKING:
     from pktui.gateway.messages.responses import Unanswered
     from pktui.gateway.servers.entries import ServerEntry
 
 _LOG_LINE: Final = 16 * 1024
+_LAST_WORDS: Final = 0.3
+"""Seconds for what a server that has ended said on its stderr."""
 _DRAIN: Final = 0.5
 """Seconds for the last lines of a server that has ended."""
 
@@ -44,6 +47,10 @@ class Upstream(Protocol):
         Returns its status as a shell gives it, after its last lines were delivered.
         """
 
+    @property
+    def said(self) -> str:
+        """What it said last besides its messages, for who is told that it ended."""
+
 
 class Quoting(Protocol):
     """Takes what a server says on its stderr; the gateway's narrator does."""
@@ -69,6 +76,8 @@ class ProcessServer:
         self._loop = Loop() if loop is None else loop
         self._child = Child(entry)
         self._inlet = Outlet(self._child.stdin, self._loop, broken=lambda: None)
+        self._last_words = LastWords()
+        self._heard_out = threading.Event()
         self._silent = threading.Event()
         self._silent.set()
 
@@ -122,7 +131,15 @@ class ProcessServer:
             for line in lines:
                 with lasting.Survived("passing on what a server said", lasting.to_stderr):
                     self._hear(line.head if isinstance(line, TooLong) else line)
+        self._heard_out.set()
         os.close(self._child.stderr)
 
+    @property
+    def said(self) -> str:
+        """The line of its stderr that tells most of why it ended; waits a moment for the last."""
+        self._heard_out.wait(_LAST_WORDS)
+        return self._last_words.text
+
     def _hear(self, words: bytes) -> None:
+        self._last_words.hear(words)
         self._narrator.quote(self._name, words)

@@ -26,6 +26,7 @@ class Server:
 
     sent: list[bytes] = field(default_factory=list)
     full: bool = False
+    said: str = ""
 
     def start(self, take: Callable[..., None], ended: Callable[[], None]) -> None:
         self.say, self.ended = take, ended
@@ -166,3 +167,12 @@ def test_a_lost_request_is_answered_by_its_id_as_it_was_written(link: Link, serv
     link.forward(asked("7"), client.channel)
     server.ended()
     assert json.loads(client.heard[0])["id"] == "7"
+
+
+def test_a_lost_request_is_told_what_the_server_said_last(link: Link, server: Server) -> None:
+    client = Client()
+    link.forward(asked(7), client.channel)
+    server.said = "Error: no such port"
+    server.ended()
+    why = json.loads(client.heard[0])["error"]["message"]
+    assert why == 'server demo ended and can\'t answer. It said: "Error: no such port"'
