@@ -30,6 +30,7 @@ class GrantShown(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_us: int
     revoked_us: int
     token: str = ""
+    project: str = ""
 
 
 @grants_app.command()
@@ -43,6 +44,10 @@ def create(
         Path | None,
         typer.Option("--policy", metavar="FILE", help="A policy in place of the servers' own."),
     ] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option("--project", metavar="DIR", help="Where its agent works: rules' ${project}."),
+    ] = None,
     expires: Annotated[
         str,
         typer.Option("--expires", metavar="WHEN", help="30d, 12h or a date; never if not given."),
@@ -55,8 +60,11 @@ def create(
     now = now_us()
     expires_us = _expiry(expires, now) if expires else 0
     file = _policy_file(policy) if policy is not None else ""
+    directory = _directory(project) if project is not None else ""
     with reach.ledger(write=True) as ledger:
-        grant, token = ledger.grants.create(name, server, file, expires_us, by=BY)
+        grant, token = ledger.grants.create(
+            name, server, file, expires_us, project=directory, by=BY
+        )
     if json:
         output.json(_shown(grant, now, token))
     else:
@@ -84,11 +92,11 @@ def list_(json: output.JsonFlag = False) -> None:
         (
             *(grant.name, grant.standing(now), ", ".join(grant.servers)),
             *(output.moment(grant.created_us), output.moment(grant.expires_us or None)),
-            grant.policy,
+            *(grant.policy, grant.project),
         )
         for grant in found
     ]
-    headers = ("name", "standing", "servers", "made", "expires", "policy")
+    headers = ("name", "standing", "servers", "made", "expires", "policy", "project")
     output.table(headers, rows, empty="There is no grant. Make one with: pktui grants create")
 
 
@@ -126,6 +134,13 @@ def _policy_file(policy: Path) -> str:
     return str(policy.absolute())
 
 
+def _directory(project: Path) -> str:
+    """Return where the project is, once it is known to be a directory."""
+    if not project.is_dir():
+        raise UsageError(f"--project {project} is no directory", "Name the one the agent works in")
+    return str(project.absolute())
+
+
 def _warn_unknown(grant: Grant) -> None:
     from pktui.gateway.servers.entries import load_servers
     from pktui.settings import Paths
@@ -146,4 +161,5 @@ def _shown(grant: Grant, now_us: int, token: str = "") -> GrantShown:
         expires_us=grant.expires_us,
         revoked_us=grant.revoked_us,
         token=token,
+        project=grant.project,
     )

@@ -95,7 +95,10 @@ DECIDED: Final = (
         name="name",
         since="created_us",
         open=("revoked_us", (0,)),
-        plain=("key", "name", "servers", "policy", "created_us", "expires_us", "revoked_us"),
+        plain=(
+            *("key", "name", "servers", "policy", "project"),
+            *("created_us", "expires_us", "revoked_us"),
+        ),
         free=_ORDER,
     ),
     Decided(

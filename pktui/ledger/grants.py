@@ -34,7 +34,7 @@ _TOKEN_BYTES: Final = 32
 _KEY_BYTES: Final = 8
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _STORED: Final = "name, servers, policy, created_us, expires_us, revoked_us"
-_COLUMNS: Final = f"{_STORED}, lower(hex(key))"
+_COLUMNS: Final = f"{_STORED}, lower(hex(key)), project"
 _LIST: Final = "List them with: pktui grants list"
 
 
@@ -66,14 +66,15 @@ class Grants:
         policy: str = "",
         expires_us: int = 0,
         *,
+        project: str = "",
         by: str = "",
     ) -> tuple[Grant, str]:
         """Make a grant and return it with its token, which nothing can tell again.
 
         `servers` are names, or `*` for all; `policy` is a file used instead of the servers' own;
-        `expires_us` 0 means never. Raises `GrantError` where the name cannot be used or a grant
-        that stands has it, or the time has passed; `SettingsError` for a server's name;
-        `LedgerUnavailable`.
+        `expires_us` 0 means never; `project` is the directory its clients work in. Raises
+        `GrantError` where the name cannot be used or a grant that stands has it, or the time has
+        passed; `SettingsError` for a server's name; `LedgerUnavailable`.
         """
         _check(name, servers)
         secret = self._random_bytes(_TOKEN_BYTES)
@@ -86,12 +87,13 @@ class Grants:
             self._make_room(name, now)
             key = digest[:_KEY_BYTES]
             opened = tuple(dict.fromkeys(servers))
-            grant = Grant(name, opened, policy, now, expires_us, key=key.hex())
+            grant = Grant(name, opened, policy, now, expires_us, key=key.hex(), project=project)
             self._database.run(
-                f"INSERT INTO grants (key, digest, {_STORED}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                f"INSERT INTO grants (key, digest, {_STORED}, project)"  # noqa: S608
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(key, digest, name, _encoded(grant.servers)),
-                    *(policy, now, expires_us, 0),
+                    *(policy, now, expires_us, 0, project),
                 ),
             )
             self._record(grant, digest, "created", by)
@@ -187,6 +189,7 @@ class Grants:
                 "sha256": digest.hex(),
                 "servers": grant.servers,
                 "policy": grant.policy,
+                "project": grant.project,
                 "expires_us": grant.expires_us,
                 "by": by,
             }

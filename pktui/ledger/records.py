@@ -213,6 +213,8 @@ class Grant(msgspec.Struct, frozen=True):
     """0: not revoked."""
     key: str = ""
     """What tells it from every other grant that has had its name: the head of its token's hash."""
+    project: str = ""
+    """The directory its clients work in, absolute; empty: none is known."""
 
     @property
     def identity(self) -> str:

@@ -230,6 +230,9 @@ _BESIDE_AND_GRANT_KEYS = (
 
 _CONDITIONS = ("ALTER TABLE standing ADD COLUMN conditions TEXT NOT NULL DEFAULT ''",)
 
+# The directory that relative paths and `${project}` mean for the clients of a grant.
+_GRANT_PROJECTS = ("ALTER TABLE grants ADD COLUMN project TEXT NOT NULL DEFAULT ''",)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _REQUESTS_AND_FLAGS,
@@ -239,6 +242,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _ANCHORED,
     _BESIDE_AND_GRANT_KEYS,
     _CONDITIONS,
+    _GRANT_PROJECTS,
 )
 VERSION = len(MIGRATIONS)
 """The schema this pktui writes, kept in the file as `user_version`."""

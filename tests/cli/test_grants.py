@@ -100,3 +100,19 @@ def test_only_a_grant_that_stands_can_be_revoked(capsys: pytest.CaptureFixture[s
     assert '"revoked"' in capsys.readouterr().out
     assert run(["grants", "revoke", "ci"]) == 1
     assert "was revoked before" in capsys.readouterr().err
+
+
+def test_a_grant_says_where_its_agent_works(
+    paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["grants", "create", "ci", "-s", "*", "--project"]
+    assert run([*argv, str(tmp_path / "missing")]) == 2
+    assert "is no directory" in capsys.readouterr().err
+    assert run([*argv, str(tmp_path), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["project"] == str(tmp_path)
+    ledger = Ledger.open(paths.ledger_file)
+    grant = ledger.grants.find(shown["token"])
+    assert grant is not None
+    assert grant.project == str(tmp_path)
+    ledger.close()

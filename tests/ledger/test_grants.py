@@ -161,6 +161,7 @@ def test_making_and_revoking_is_on_record(ledger: Ledger) -> None:
         "sha256": hashlib.sha256(token.encode()).hexdigest(),
         "servers": ["files"],
         "policy": "",
+        "project": "",
         "expires_us": 0,
         "by": "the command line",
     }

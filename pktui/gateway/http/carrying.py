@@ -52,7 +52,7 @@ class Carrying:
             self._caller = asked.floor.caller(asked.grant, client_name(message) if message else "")
         if message is not None and message.method == "initialize" and session is None:
             grant = asked.grant
-            self._caller = Caller("", grant.name, os.urandom(16).hex(), "", grant.key)
+            self._caller = Caller("", grant.name, os.urandom(16).hex(), grant.project, grant.key)
         self._relay = asked.floor.relay(
             self._caller,
             self._pending,

@@ -81,7 +81,7 @@ class Floor:
         who = f"{grant.key}\n{agent}".encode()
         session = hashlib.blake2b(who, key=self._salt, digest_size=16).hexdigest()
         return self._stateless.get(session) or self._remember(
-            Caller(agent, grant.name, session, "", grant.key)
+            Caller(agent, grant.name, session, grant.project, grant.key)
         )
 
     def _remember(self, caller: Caller) -> Caller:

@@ -172,7 +172,7 @@ class StartedServers:
 
     async def _begin_session(self, asked: Asked, agent: str) -> Session:
         floor, grant = asked.floor, asked.grant
-        caller = Caller(agent, grant.name, os.urandom(16).hex(), "", grant.key)
+        caller = Caller(agent, grant.name, os.urandom(16).hex(), grant.project, grant.key)
         link = await self._start_link(asked, lambda: session.caller, lambda _state, _link: None)
         pending = floor.pending(grant, asked.scope)
         name = os.urandom(16).hex()
