@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
@@ -23,8 +24,9 @@ _LONGEST: Final = 300
 
 
 def to_stderr(sentence: str) -> None:
-    """Say a sentence where nobody else takes it."""
-    print(f"pktui: {one_line(storable(sentence), _LONGEST)}", file=sys.stderr)
+    """Say a sentence where nobody else takes it; to say it where it cannot be heard is no error."""
+    with suppress(OSError, ValueError):
+        print(f"pktui: {one_line(storable(sentence), _LONGEST)}", file=sys.stderr)
 
 
 def words(doing: str, error: BaseException) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 _ESCAPED = {0x1B: "␛", 0x7F: "␡"} | {code: chr(0x2400 + code) for code in range(0x20)}
 # Default_Ignorable_Code_Point, DerivedCoreProperties.txt of Unicode 17.0: a font shows nothing for
@@ -97,6 +97,17 @@ def storable(text: str) -> str:
         whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
         return whole.encode("utf-8", "backslashreplace").decode()
     return text
+
+
+def storable_parts(value: object) -> object:
+    """Return JSON data in which every text, names too, is `storable`."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {storable_parts(name): storable_parts(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable_parts(part) for part in value]
+    return value
 
 
 def has_hidden(text: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from pktui.errors import PktuiError
-from pktui.text import escaped, one_line, visible
+from pktui.text import escaped, one_line, storable_parts, visible
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 """The `--json` option of every command that prints data: `json: JsonFlag = False`."""
@@ -52,15 +52,12 @@ def json(value: object) -> None:
     """
     import msgspec
 
-    raw = msgspec.json.encode(value, enc_hook=_plain)
-    print(escaped(msgspec.json.format(raw, indent=2).decode()))
+    print(escaped(msgspec.json.format(_encoded(value), indent=2).decode()))
 
 
 def json_line(value: object) -> None:
     """Print one JSON document on one line, as JSON Lines want it."""
-    import msgspec
-
-    print(escaped(msgspec.json.encode(value, enc_hook=_plain).decode()))
+    print(escaped(_encoded(value).decode()))
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "") -> None:
@@ -153,6 +150,16 @@ def abandon_output() -> None:
     """Send what is still to be printed nowhere: the reader of our standard output has left."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
+
+
+def _encoded(value: object) -> bytes:
+    import msgspec
+
+    try:
+        return msgspec.json.encode(value, enc_hook=_plain)
+    except UnicodeEncodeError:  # a path that is not UTF-8
+        plain = msgspec.to_builtins(value, enc_hook=_plain)
+        return msgspec.json.encode(storable_parts(plain))
 
 
 def _plain(value: Any) -> str:

@@ -35,6 +35,7 @@ from pktui.memory.records import (
 from pktui.memory.starting import end_owner, ensure_service, wait_until_gone
 from pktui.memory.tools.answer import ToolAnswer
 from pktui.memory.transport import Reply, Transport
+from pktui.text import storable_parts
 
 if TYPE_CHECKING:
     from pktui.memory.addresses import Address
@@ -324,7 +325,7 @@ class MemoryClient:
     ) -> T:
         given = {**(asked or {}), "cursor": cursor, "limit": limit}
         query = urlencode(
-            {key: value for key, value in given.items() if value not in (None, "")},
+            {key: storable_parts(value) for key, value in given.items() if value not in (None, "")},
             doseq=True,
             quote_via=quote,
         )
@@ -350,7 +351,7 @@ class MemoryClient:
         *,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        content = body if isinstance(body, bytes | None) else msgspec.json.encode(body)
+        content = body if isinstance(body, bytes | None) else _encoded(body)
         sent = {**self._headers, "Content-Type": "application/json", **(headers or {})}
         if method != "GET":
             sent[envelope.REQUEST_HEADER] = secrets.token_hex(_KEY_BYTES)
@@ -372,6 +373,14 @@ class MemoryClient:
 def _flag(value: bool) -> str:
     """Return a flag as a query has it; "" for what is so anyhow."""
     return "" if value else "false"
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """Return JSON; what a command line or a file name brings need not be UTF-8."""
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(storable_parts(body))
 
 
 def _decoded(body: bytes) -> object:

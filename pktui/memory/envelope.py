@@ -67,16 +67,16 @@ def mcp_headers(body: bytes, protocol_version: str) -> dict[str, str]:
     headers = {"Accept": "application/json, text/event-stream"}
     try:
         shape = msgspec.json.decode(body, type=_Shape)
-    except msgspec.MsgspecError:
+    except (ValueError, RecursionError):  # the service says what is wrong with it
         return headers
     params = shape.params if isinstance(shape.params, dict) else {}
     meta = params.get("_meta")
     version = meta.get(PROTOCOL_VERSION_KEY) if isinstance(meta, dict) else None
     if not isinstance(version, str):
         return {**headers, "Mcp-Protocol-Version": protocol_version}
-    headers["Mcp-Protocol-Version"] = version
+    headers["Mcp-Protocol-Version"] = _header_value(version)
     if isinstance(shape.method, str):
-        headers["Mcp-Method"] = shape.method
+        headers["Mcp-Method"] = _header_value(shape.method)
         name = params.get(_NAME_MEMBER.get(shape.method, ""))
         if isinstance(name, str):
             headers["Mcp-Name"] = _header_value(name)

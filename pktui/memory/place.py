@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pktui.errors import SettingsError
+from pktui.text import one_line, storable
 
 if TYPE_CHECKING:
     from pktui.settings import Paths, Settings
@@ -60,7 +61,7 @@ def place_of(paths: Paths, settings: Settings) -> Place:
     """Return the place that the settings name; raises `SettingsError`."""
     memory = settings.memory
     if not memory.uri:
-        return Place(str(paths.memory_dir))
+        return Place(_utf8(str(paths.memory_dir)))
     scheme = _SCHEME.match(memory.uri)
     uri = memory.uri if scheme else str(Path(memory.uri).expanduser())
     if not scheme and not Path(uri).is_absolute():
@@ -70,6 +71,15 @@ def place_of(paths: Paths, settings: Settings) -> Place:
         )
     options = {name: _filled_in(name, value) for name, value in memory.storage.items()}
     return Place(uri, options, shared=True)
+
+
+def _utf8(path: str) -> str:
+    if storable(path) != path:
+        raise SettingsError(
+            f"the directory {one_line(path)} has a name that is not UTF-8, which the memory needs",
+            "Set PKTUI_DATA_DIR to another directory, or memory.uri to one for the memory alone",
+        )
+    return path
 
 
 def _filled_in(name: str, value: str) -> str:

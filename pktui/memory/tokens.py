@@ -38,7 +38,7 @@ def read_token(paths: Paths, settings: Settings) -> str:
     file = token_file(paths, settings)
     try:
         mode = file.stat().st_mode
-        text = file.read_text()
+        text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise SettingsError(

@@ -10,6 +10,7 @@ import pytest
 from pktui.cli import checks
 from pktui.cli.app import run
 from pktui.ledger.ledger import Ledger
+from pktui.memory.service.ownership import Ownership
 from pktui.settings import Paths, Settings, make_private_directory
 
 POLICY = '{"version": "1", "default": "deny", "tools": {"read": {}}}'
@@ -102,6 +103,33 @@ def test_a_broken_file_fails_with_its_cure(
     shown = capsys.readouterr().out
     assert f"✗ fail  {what}: " in shown
     assert f"→ {check.cure}" in shown
+
+
+def test_what_chose_the_directories_is_told(used: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = found(used)["environment"]
+    assert told.state == "warn"
+    assert told.found.startswith("PKTUI_CONFIG_DIR and PKTUI_DATA_DIR chose")
+    for name in checks.CHOOSE_DIRECTORIES:
+        monkeypatch.delenv(name, raising=False)
+    assert "environment" not in found(used)
+
+
+def test_a_memory_that_does_not_answer_fails(used: Paths) -> None:
+    owner = Ownership.take(used)
+    owner.listener.close()
+    after = found(used)["memory"]
+    owner.release()
+    assert after.state == "fail"
+    assert "does not answer" in after.found
+    assert "pktui memory stop" in after.cure
+
+
+def test_a_directory_whose_name_is_not_utf8_can_be_told_as_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PKTUI_DATA_DIR", str(tmp_path / "caf\udce9"))
+    run(["doctor", "--json"])
+    assert "caf\\udce9" in json.loads(capsys.readouterr().out)[-1]["found"]
 
 
 def test_a_command_that_is_not_there_is_a_warning(used: Paths) -> None:

@@ -4,7 +4,16 @@ import json
 
 import pytest
 
-from pktui.text import escaped, has_hidden, hidden, one_line, storable, visible, without_hidden
+from pktui.text import (
+    escaped,
+    has_hidden,
+    hidden,
+    one_line,
+    storable,
+    storable_parts,
+    visible,
+    without_hidden,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +69,11 @@ def test_escaped_json_keeps_its_value_and_hides_nothing(text: str) -> None:
 )
 def test_what_the_system_names_can_be_kept_whatever_its_bytes(given: str, kept: str) -> None:
     assert storable(given) == kept
+
+
+def test_every_text_of_a_document_is_made_storable() -> None:
+    given = {"caf\udce9": ["x", 1, ("caf\udce9", None)], "b": {"c": True}}
+    assert storable_parts(given) == {"caf\\udce9": ["x", 1, ["caf\\udce9", None]], "b": {"c": True}}
 
 
 MORE = "\u202f\u205f\u2800\ufffc\ufffd\U00013440\U00013441\U00013442\U00016fe4\U0001d159"

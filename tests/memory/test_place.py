@@ -24,6 +24,13 @@ def test_without_a_uri_it_is_the_directory_of_the_data(paths: Paths) -> None:
     assert found.connection() == {}
 
 
+def test_a_name_that_is_not_utf8_is_said_before_the_store_fails_on_it(paths: Paths) -> None:
+    odd = Paths.at(paths.config_dir, paths.data_dir / "caf\udce9")
+    with pytest.raises(SettingsError, match="not UTF-8") as caught:
+        place_of(odd, Settings())
+    assert "PKTUI_DATA_DIR" in caught.value.cure
+
+
 def test_a_directory_may_be_anywhere(paths: Paths) -> None:
     assert place(paths, "/mnt/team").directory == Path("/mnt/team")
     assert place(paths, "~/team").directory == Path.home() / "team"

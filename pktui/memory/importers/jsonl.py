@@ -7,7 +7,7 @@ number, and the others are taken in.
 
 from __future__ import annotations
 
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -53,12 +53,18 @@ class JsonlSource:
         while line := file.readline(MAX_LINE_BYTES + 1):
             number += 1
             self._read += len(line)
-            line = line.removeprefix(BOM_UTF8) if number == 1 else line
+            line = self._without_mark(line) if number == 1 else line
             if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
                 self._skip_line(file)
                 self.rejects.add(f"line {number}", f"is longer than {MAX_LINE_BYTES} bytes")
             elif line.strip():
                 yield from self._record(line, number)
+
+    def _without_mark(self, line: bytes) -> bytes:
+        """Return the first line without a byte order mark; raises `StoreError` for UTF-16."""
+        if line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise StoreError(f"{self._path} is UTF-16 text", "Save it as UTF-8")
+        return line.removeprefix(BOM_UTF8)
 
     def _record(self, line: bytes, number: int) -> Iterator[Record]:
         try:

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from pktui import lasting
 from pktui.errors import InvalidRequest, NotFound, PktuiError, StoreError
 from pktui.memory.service.holder import ending
 from pktui.memory.service.requests import failure
@@ -48,7 +49,7 @@ def build_app(context: Context, mcp: McpEndpoint, say: Say) -> Starlette:
         await asyncio.to_thread(context.holder.close)
 
     async def crashed(request: Request, error: Exception) -> Response:
-        say(f"{request.method} {request.url.path}: {type(error).__name__}: {error}")
+        say(lasting.words(f"{request.method} {request.url.path}", error))
         return failure(
             StoreError(
                 f"the memory service failed: {type(error).__name__}", "Its log has the details"
@@ -72,8 +73,9 @@ def build_app(context: Context, mcp: McpEndpoint, say: Say) -> Starlette:
 class McpEndpoint:
     """`/mcp`. Its library takes a second to import: when it is asked for, else after the store."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, say: Say = lasting.to_stderr) -> None:
         self._context = context
+        self._say = say
         self._handle: asyncio.Future[ASGIApp] | None = None
         self._due = asyncio.Event()
         self._importer: threading.Thread | None = None
@@ -118,15 +120,16 @@ class McpEndpoint:
         await self._due.wait()
         try:
             make = await asyncio.wrap_future(self._import())
+            manager = make(self._context.tool)
+            async with manager.run():
+                if not handle.done():
+                    handle.set_result(manager.handle_request)
+                await ended.wait()
         except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
             if not handle.done():
                 handle.set_exception(error)
-            return
-        manager = make(self._context.tool)
-        async with manager.run():
-            if not handle.done():
-                handle.set_result(manager.handle_request)
-            await ended.wait()
+            else:
+                self._say(lasting.words("serving /mcp", error))
 
     def _import(self) -> Future[Callable[..., Any]]:
         """Import the library in a thread that nobody has to wait for."""

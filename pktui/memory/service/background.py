@@ -6,13 +6,17 @@ waits for a gap, though never for long, so that searches do not stall and the ba
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from pktui import lasting
 from pktui.errors import PktuiError
+from pktui.memory.service.holder import panics_told
 from pktui.memory.service.residue import give_back
 
 if TYPE_CHECKING:
@@ -58,11 +62,11 @@ class Background:
         self._loading = False
         self.done = False
         """Nothing is left to do until somebody asks for something."""
-        self._thread = threading.Thread(target=self._run, name="memory-background", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin; the store may still be opening."""
-        self._thread.start()
+        self._thread = lasting.start("memory-background", self._run, log=self._say)
 
     def wake(self) -> None:
         """Say that something was committed."""
@@ -80,7 +84,7 @@ class Background:
         There is no waiting for a model that is loading: that cannot be ended, and leaves nothing.
         """
         self.ask_to_stop()
-        if not self._loading:
+        if not self._loading and self._thread is not None:
             self._thread.join(timeout_s)
 
     @property
@@ -91,7 +95,7 @@ class Background:
     @property
     def running(self) -> bool:
         """Tell whether the thread is still at work."""
-        return self._thread.is_alive()
+        return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
         _stand_back()
@@ -110,12 +114,9 @@ class Background:
                 self._stopping.wait(GATHER_S)
 
     def _load_model(self, store: Store) -> None:
-        try:
+        failed = functools.partial(store.model_waiting, "failed")
+        with lasting.Survived("loading the model", self._say, failed), panics_told():
             store.attach(self._loaded())
-        except Exception as error:  # noqa: BLE001  without a model the search by words goes on
-            why = f"the model cannot be loaded: {_described(error)}"
-            self._say(why)
-            store.model_waiting("failed", why)
 
     def _loaded(self) -> Embedder:
         self._loading = True
@@ -126,7 +127,7 @@ class Background:
 
     def _round(self, store: Store) -> float:
         """Do what there is to do; returns for how many seconds there is nothing more."""
-        try:
+        with lasting.Survived("upkeep, which is tried again,", self._say), panics_told():
             while not self._stopping.is_set() and store.embed_pending(BATCH_TEXTS):
                 self._untidy = True
                 self._tidy(store)
@@ -135,11 +136,9 @@ class Background:
                 self._give_way()
             self._tidy(store)
             store.end_inactive()
-        except Exception as error:  # noqa: BLE001  the backlog stays and is tried again
-            self._say(f"Upkeep failed and is tried again: {_described(error)}")
-            self._untidy = False
-            return RETRY_S
-        return QUIET_S if self._untidy else ROUND_S
+            return QUIET_S if self._untidy else ROUND_S
+        self._untidy = False
+        return RETRY_S
 
     def _tidy(self, store: Store) -> None:
         quiet = self._untidy and self._activity.idle_seconds() >= QUIET_S
@@ -162,9 +161,7 @@ class Background:
 
 def _stand_back() -> None:
     """Let requests go before this thread, and before those that the model starts from it."""
-    if sys.platform == "linux":  # elsewhere the number of a thread is that of no process
+    if sys.platform != "linux":  # elsewhere the number of a thread is that of no process
+        return
+    with suppress(OSError):  # a sandbox may not let it
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-
-
-def _described(error: Exception) -> str:
-    return str(error) if isinstance(error, PktuiError) else f"{type(error).__name__}: {error}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from pktui.errors import MemoryUnavailable, PktuiError, StoreError
+from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.memory.records import StoreState
@@ -64,7 +65,12 @@ class StoreHolder:
     async def run(self, work: Callable[[Store], T]) -> T:
         """Do the work with the open store, in a thread; raises what it raises."""
         store = await asyncio.wrap_future(self._opened)
-        return await asyncio.get_running_loop().run_in_executor(self._workers, work, store)
+
+        def told() -> T:
+            with panics_told():
+                return work(store)
+
+        return await asyncio.get_running_loop().run_in_executor(self._workers, told)
 
     def give_up(self) -> None:
         """Let nobody wait for a store that is not open yet; that is no `failure`."""
@@ -85,7 +91,8 @@ class StoreHolder:
     def _open(self) -> None:
         with suppress(InvalidStateError):  # given up meanwhile
             try:
-                store = self._open_store()
+                with panics_told():
+                    store = self._open_store()
             except PktuiError as error:
                 self._opened.set_exception(error)
             except Exception as error:  # noqa: BLE001  whatever it is, those who wait must hear of it
@@ -97,6 +104,20 @@ class StoreHolder:
                 self._opened.set_exception(failure)
             else:
                 self._opened.set_result(store)
+
+
+@contextmanager
+def panics_told() -> Iterator[None]:
+    """Raise `StoreError` for a panic of the store's library, which is no `Exception`."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as panic:
+        raise StoreError(
+            f"the memory's library failed: {type(panic).__name__}: {one_line(str(panic))}",
+            "Try again; if it comes back, please report it",
+        ) from panic
 
 
 def ending() -> MemoryUnavailable:

@@ -16,10 +16,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pktui import lasting
 from pktui.errors import PktuiError
 from pktui.memory.place import place_of
 from pktui.memory.service.activity import Activity
@@ -86,7 +87,8 @@ def _main(paths: Paths, settings: Settings, entrance: Entrance | None) -> int:
 
 def say(words: str) -> None:
     """Write a line to standard error, which is the log where the service was started on demand."""
-    print(one_line(words, 2_000), file=sys.stderr, flush=True)
+    with suppress(OSError, ValueError):  # on a full disk the service goes on without a log
+        print(one_line(words, 2_000), file=sys.stderr, flush=True)
 
 
 class Service:
@@ -149,7 +151,7 @@ class Service:
         from pktui.memory.service.serving import LocalServer, TcpServer
 
         context = self._running = self._context()
-        mcp = self._mcp = McpEndpoint(context)
+        mcp = self._mcp = McpEndpoint(context, say)
         app = build_app(context, mcp, say)
         others = None
         if self._entrance is not None:
@@ -215,9 +217,10 @@ class Service:
         """Look for reasons to end until there is one."""
         while True:
             await asyncio.sleep(self._check_s)
-            if self._is_over(context):
-                self.stop()
-                return
+            with lasting.Survived("looking after the service", say):
+                if self._is_over(context):
+                    self.stop()
+                    return
 
     def _is_over(self, context: Context) -> bool:
         if self._failed(context):

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pktui import lasting
 from pktui.errors import StoreError
 from pktui.memory.store.lease import SECONDS, Holder, Lease, LeaseLost
 from pktui.settings import PRIVATE_FILE
@@ -27,18 +28,19 @@ class Tenure:
         self._say = say
         self._pause_s = seconds / RENEWALS_A_LEASE
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="memory-lease", daemon=True)
+        self._thread: threading.Thread | None = None
         self.failure: StoreError | None = None
 
     def start(self) -> None:
         """Begin to renew."""
-        self._thread.start()
+        self._thread = lasting.start("memory-lease", self._run, log=self._say, fatal=self._fail)
 
     def end(self, timeout_s: float) -> None:
         """Let the next owner in; call it when the store is closed."""
         self._stopping.set()
-        self._thread.join(timeout_s)
-        if self.failure is None and not self._thread.is_alive():
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        if self.failure is None and (self._thread is None or not self._thread.is_alive()):
             try:
                 self._lease.release()
             except StoreError as error:
@@ -46,13 +48,15 @@ class Tenure:
 
     def _run(self) -> None:
         while not self._stopping.wait(self._pause_s):
-            try:
-                self._lease.renew()
-            except LeaseLost as error:
-                self.failure = error
-                return
-            except StoreError as error:
-                self._say(f"The lease was not renewed and is tried again: {error}")
+            with lasting.Survived("renewing the lease, which is tried again,", self._say):
+                try:
+                    self._lease.renew()
+                except LeaseLost as error:
+                    self.failure = error
+                    return
+
+    def _fail(self) -> None:
+        self.failure = StoreError("the lease is not renewed any more", "See the service's log")
 
 
 def holder_of(key_file: Path) -> Holder:

@@ -13,7 +13,7 @@ from pktui.memory.store import schema
 from pktui.memory.store.loading import entry_document
 from pktui.memory.store.requests import deletion_mark
 from pktui.memory.times import microseconds
-from pktui.text import one_line
+from pktui.text import one_line, storable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -166,10 +166,10 @@ def _storable(entry: Entry, entry_id: int) -> Entry:
     return msgspec.structs.replace(
         entry,
         id=entry_id,
-        title=schema.storable(entry.title),
-        content=schema.storable(entry.content),
-        source=schema.storable(entry.source),
-        tags=tuple(dict.fromkeys(schema.storable(tag) for tag in entry.tags)),
+        title=storable(entry.title),
+        content=storable(entry.content),
+        source=storable(entry.source),
+        tags=tuple(dict.fromkeys(storable(tag) for tag in entry.tags)),
     )
 
 

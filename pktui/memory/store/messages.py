@@ -11,7 +11,7 @@ from pktui.memory.store import schema
 from pktui.memory.store.catalogue import grown
 from pktui.memory.store.commits import GroupCommit
 from pktui.memory.store.loading import document, message_at
-from pktui.text import one_line
+from pktui.text import one_line, storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -112,9 +112,9 @@ class Messages:
                     session_id=message.session_id,
                     seq=last + 1,
                     role=message.role,
-                    content=schema.storable(message.content),
+                    content=storable(message.content),
                     created_at=message.created_at or now,
-                    source_id=schema.storable(message.source_id),
+                    source_id=storable(message.source_id),
                 )
             )
         return tuple(made)

@@ -87,15 +87,6 @@ def vectors_schema(dimension: int) -> pa.Schema:
     )
 
 
-def storable(text: str) -> str:
-    """Return the text without the lone surrogates that no UTF-8 can hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 def session_rows(rows: Iterable[tuple[Session, str, datetime, str]]) -> pa.Table:
     """Return rows for sessions with their owner, the time they were (re)opened, the request."""
     values = [

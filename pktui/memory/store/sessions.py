@@ -13,6 +13,7 @@ from pktui.memory.store import schema
 from pktui.memory.store.catalogue import Listed
 from pktui.memory.store.requests import deletion_mark
 from pktui.query import parse_query
+from pktui.text import storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,17 +51,17 @@ class Sessions:
                 return made
             session = Session(
                 id=state.next_id("session"),
-                name=schema.storable(name),
+                name=storable(name),
                 status="active",
                 started_at=started_at or now,
-                agent=schema.storable(identity.agent),
-                project=schema.storable(identity.project),
+                agent=storable(identity.agent),
+                project=storable(identity.project),
                 source=source,
                 source_id=source_id,
                 last_activity=started_at or now,
-                title=schema.storable(name),
+                title=storable(name),
             )
-            owner = schema.storable(identity.key) if current else ""
+            owner = storable(identity.key) if current else ""
             listed = Listed(session, owner, session.started_at, request)
             self._commit([*self._disowned(owner), listed])
         return session
@@ -159,7 +160,7 @@ class Sessions:
     def current(self, identity: Identity) -> Session | None:
         """Return the identity's current session: the active one it started last."""
         with self._state.lock:
-            return self._state.catalogue.current(schema.storable(identity.key))
+            return self._state.catalogue.current(storable(identity.key))
 
     def made_by(self, request: str) -> Session | None:
         """Return the session that the request started, ended or reopened."""
@@ -225,15 +226,15 @@ class Sessions:
 
 
 def _storable(session: Session, session_id: int) -> Session:
-    name = schema.storable(session.name)
+    name = storable(session.name)
     return msgspec.structs.replace(
         session,
         id=session_id,
         name=name,
         title=name,
-        summary=schema.storable(session.summary),
-        agent=schema.storable(session.agent),
-        project=schema.storable(session.project),
+        summary=storable(session.summary),
+        agent=storable(session.agent),
+        project=storable(session.project),
         message_count=0,
         last_activity=session.started_at,
     )
@@ -249,7 +250,7 @@ def _ended(listed: Listed, when: datetime, summary: str | None, request: str) ->
         listed.session,
         status="ended",
         ended_at=when,
-        summary=listed.session.summary if summary is None else schema.storable(summary),
+        summary=listed.session.summary if summary is None else storable(summary),
     )
     return Listed(session, listed.owner, listed.touched_at, request)
 

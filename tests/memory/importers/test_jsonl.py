@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import itertools
 from datetime import UTC, datetime, timedelta, timezone
@@ -33,6 +34,27 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert list(source) == RECORDS
     assert source.progress == (path.stat().st_size, path.stat().st_size)
     assert source.rejects.report().rejected == 0
+
+
+def test_a_byte_order_mark_loses_nothing(tmp_path: Path) -> None:
+    file = io.BytesIO(codecs.BOM_UTF8)
+    file.seek(0, io.SEEK_END)
+    for record in RECORDS:
+        write_record(record, file)
+    path = tmp_path / "sessions.jsonl"
+    path.write_bytes(file.getvalue())
+    source = JsonlSource(path)
+    assert list(source) == RECORDS
+    assert source.progress == (path.stat().st_size, path.stat().st_size)
+    assert source.rejects.report().rejected == 0
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-be"])
+def test_what_is_no_utf8_at_all_is_said(tmp_path: Path, coding: str) -> None:
+    path = tmp_path / "sessions.jsonl"
+    path.write_bytes("\ufeff{}".encode(coding))
+    with pytest.raises(StoreError, match="is UTF-16 text"):
+        list(JsonlSource(path))
 
 
 def test_what_is_written_does_nothing_to_a_terminal() -> None:
