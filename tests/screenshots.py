@@ -17,9 +17,9 @@ from pktui.cli.demo.puppet import AgentProcess
 from pktui.cli.demo.samples import sample_file, samples
 from pktui.cli.demo.stage import Stage, set_stage
 from pktui.ledger.ledger import Ledger
-from pktui.ledger.records import now_us
 from pktui.memory.client import MemoryClient
 from pktui.settings import load_settings
+from pktui.times import now_us
 from pktui.tui.console import Console
 from pktui.tui.services import Services
 

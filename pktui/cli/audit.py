@@ -173,7 +173,7 @@ def _verified_file(file: Path, anchors: Path | None) -> Verification:
 def _filter(text: str) -> FeedFilter | None:
     """Return the filter of a query, None where there is no query."""
     from pktui.ledger.feed_filter import FeedFilter
-    from pktui.ledger.records import now_us
+    from pktui.times import now_us
 
     wanted, problems = FeedFilter.parse(text, now_us=now_us())
     if problems:

@@ -55,7 +55,7 @@ def create(
     json: output.JsonFlag = False,
 ) -> None:
     """Make a grant and print its token, which is shown this once."""
-    from pktui.ledger.records import now_us
+    from pktui.times import now_us
 
     now = now_us()
     expires_us = _expiry(expires, now) if expires else 0
@@ -78,7 +78,7 @@ def create(
 @grants_app.command("list")
 def list_(json: output.JsonFlag = False) -> None:
     """List every grant there ever was, oldest first."""
-    from pktui.ledger.records import now_us
+    from pktui.times import now_us
 
     found: tuple[Grant, ...] = ()
     if reach.used_before():
@@ -106,7 +106,7 @@ def revoke(
     json: output.JsonFlag = False,
 ) -> None:
     """End a grant: its token is refused from the next request on."""
-    from pktui.ledger.records import now_us
+    from pktui.times import now_us
 
     with reach.ledger(write=True) as ledger:
         grant = ledger.grants.revoke(name, by=BY)

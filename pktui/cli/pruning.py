@@ -9,11 +9,15 @@ import msgspec
 
 from pktui.cli import output, reach
 from pktui.cli.doors import BY, guard
+from pktui.errors import LedgerError
 
 if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.retention import Prune, Retention
     from pktui.settings import AuditSettings
+
+
+_DAY_US = 86_400_000_000
 
 
 class Pruned(msgspec.Struct, frozen=True):
@@ -47,7 +51,8 @@ def run_prune(
         due = ledger.retention.due(slack_us=0)
         rows = due.rows if due is not None else 0
         if due is not None and not dry_run:
-            _confirm(due, yes=yes)
+            _confirm(due, ledger.retention.witness(), yes=yes)
+            ledger.retention.believe()
             ledger.retention.announce(slack_us=0, by=BY)
         if not dry_run:
             _remove(ledger.retention)
@@ -61,7 +66,16 @@ def run_prune(
     output.line(f"{rows:,} rows {went}; the ledger takes {size}.")
 
 
-def _confirm(due: Prune, *, yes: bool) -> None:
+def _confirm(due: Prune, leap_us: int, *, yes: bool) -> None:
+    """Ask a person; where the clock has leapt, nobody else can tell that it is right."""
+    if leap_us and due.why == "age":
+        days = f"{leap_us / _DAY_US:,.0f} days ahead of what the record has seen"
+        if yes:
+            raise LedgerError(
+                f"the clock is {days}, so nothing is removed for its age",
+                "If it is right, run this again without --yes, in a terminal",
+            )
+        output.note(f"The clock is {days}: go on only if it is right.")
     output.confirm(f"Remove the {due.rows:,} oldest rows of the record, for good?", yes=yes)
 
 

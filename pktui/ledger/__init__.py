@@ -14,8 +14,8 @@ from pktui.ledger.records import (
     Present,
     ToolSeen,
     Verification,
-    now_us,
 )
+from pktui.times import now_us
 
 __all__ = [
     "NOBODY",

@@ -21,6 +21,7 @@ from pktui.ledger.canonical import call_hash, json_text
 from pktui.ledger.decided import row_detail
 from pktui.ledger.records import Approval, ApprovalStatus, Caller, NewApproval
 from pktui.ledger.speakable import Below, speakable_id
+from pktui.times import SKEW_US
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -138,8 +139,8 @@ class Approvals:
         """Return what waits now, oldest first."""
         rows = self._database.rows(
             f"{_SELECT} WHERE status IN ('pending', 'allowed') AND status = 'pending'"
-            " AND expires_us > ? ORDER BY n",
-            (self._clock(),),
+            " AND expires_us > ? AND created_us <= ? ORDER BY n",
+            self._bounds(),
         )
         return tuple(map(self._approval, rows))
 
@@ -244,11 +245,14 @@ class Approvals:
 
     def expire(self) -> tuple[Approval, ...]:
         """Write down what has expired and return it."""
-        overdue = f"{_SELECT} WHERE status IN ('pending', 'allowed') AND expires_us <= ? ORDER BY n"
-        if not self._database.rows(overdue, (self._clock(),)):
+        overdue = (
+            f"{_SELECT} WHERE status IN ('pending', 'allowed')"
+            " AND (expires_us <= ? OR created_us > ?) ORDER BY n"
+        )
+        if not self._database.rows(overdue, self._bounds()):
             return ()
         with self._database.transaction():
-            rows = self._database.rows(overdue, (self._clock(),))
+            rows = self._database.rows(overdue, self._bounds())
             return tuple(self._settle(self._approval(row), row[_STATUS]) for row in rows)
 
     def stop(self, *, by: str) -> tuple[Approval, ...]:
@@ -384,12 +388,22 @@ class Approvals:
             f"no free approval id was found in {_ATTEMPTS} attempts", "Remove old approvals"
         )
 
+    def _bounds(self) -> tuple[int, int]:
+        """Return up to when an approval has expired, and from when it was asked in the future.
+
+        That was by a clock that was wrong then: until when it was meant to hold nobody knows.
+        """
+        now = self._clock()
+        return now, now + SKEW_US
+
     def _approval(self, row: Row) -> Approval:
         values = list(row)
         values[_ONCE] = bool(values[_ONCE])
         found = Approval(*values)
-        if found.status in ("pending", "allowed") and found.expires_us <= self._clock():
-            return msgspec.structs.replace(found, status="expired")
+        if found.status in ("pending", "allowed"):
+            now, ahead = self._bounds()
+            if found.expires_us <= now or found.created_us > ahead:
+                return msgspec.structs.replace(found, status="expired")
         return found
 
 

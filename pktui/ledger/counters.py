@@ -147,6 +147,8 @@ class Counters:
             seen = sight or self.sight()
             refused = self._take(charges, seen)
             if refused is not None:
+                for window in seen.windows.values():
+                    self._bring_back(window, seen.now_us)
                 seen.forget()
                 return refused
             for window in seen.windows.values():
@@ -210,16 +212,9 @@ class Counters:
         return window
 
     def _write(self, window: _Window, now: int, call_id: str) -> None:
-        """Add the charges after the counter's last row, in time as in number.
-
-        Rows from the future are left by a clock that was set back; they count as made now.
-        """
+        """Add the charges after the counter's last row, in time as in number."""
         run = self._database.run
-        if window.last_us > now:
-            run(
-                "UPDATE charges SET at_us = ?, expires_us = ? WHERE key = ? AND at_us > ?",
-                (now, window.expires_us, window.key, now),
-            )
+        self._bring_back(window, now)
         if window.total > _REBASE_AT:
             self._rebase(window)
         for amount in window.added:
@@ -234,6 +229,17 @@ class Counters:
                 self._tidy(window)
         window.last_us = now
         window.added.clear()
+
+    def _bring_back(self, window: _Window, now: int) -> None:
+        """Let charges from the future, left by a clock that was set back, count as made now.
+
+        Else they would be in the window until that time comes.
+        """
+        if window.last_us > now:
+            self._database.run(
+                "UPDATE charges SET at_us = ?, expires_us = ? WHERE key = ? AND at_us > ?",
+                (now, window.expires_us, window.key, now),
+            )
 
     def _tidy(self, window: _Window) -> None:
         """Remove what the counter's window has left behind."""

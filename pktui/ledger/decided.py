@@ -149,6 +149,7 @@ NOT_DECIDED: Final = {
     "charges": "what is used of limits; decisions are in the log, sums are not",
     "presence": "which processes run; they are looked for",
     "requests": "counts that are shown",
+    "clock": "the time as the processes share it; a wrong one lets rows go later, never earlier",
     "anchored": "how many anchors there are to be: compared with their file",
 }
 """The other tables, and why no event vouches for their rows."""

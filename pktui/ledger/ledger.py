@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from pktui.ledger.approvals import Approvals
 from pktui.ledger.catalogue import Catalogue
+from pktui.ledger.clock import SharedClock
 from pktui.ledger.counters import Counters
 from pktui.ledger.database import Database, open_database
 from pktui.ledger.events import Events
 from pktui.ledger.feed import Feed
 from pktui.ledger.presence import Presence
-from pktui.ledger.records import now_us
 from pktui.ledger.requests import Requests
 from pktui.ledger.speakable import Below, random_below
 from pktui.settings import AuditSettings
+from pktui.times import SteadyClock, now_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,6 +85,8 @@ class Ledger:
         database = open_database(path, fsync=audit.fsync, read_only=read_only)
         ledger = cls(database, audit, clock, below, require_pin)
         try:
+            if isinstance(clock, SteadyClock):
+                SharedClock(database, clock).join()
             if not read_only:
                 ledger.approvals.expire()
         except BaseException:
@@ -208,6 +211,11 @@ class Ledger:
         from pktui.ledger.export import framed
 
         return framed(self._database, self.events, since_us=since_us, until_us=until_us)
+
+    def tell_time(self) -> None:
+        """Let other processes know where this one came to believe in another time."""
+        if isinstance(self._clock, SteadyClock):
+            SharedClock(self._database, self._clock).tell()
 
     def exported(self, *, since_us: int = 0, until_us: int = 0) -> Iterator[bytes]:
         """Give the events of a time as lines that anyone can verify; see `pktui.ledger.export`."""

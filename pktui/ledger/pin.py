@@ -121,15 +121,19 @@ class Pin:
                 raise PinError("the PIN was taken away this moment", "Try again")
             *kept, tries, locked_until = row
             now = self._clock()
-            if now < locked_until:
-                raise PinError(
-                    f"PINs are not looked at for {_seconds(locked_until - now)} s,"
-                    f" after {tries} wrong ones",
-                    "Wait, then try again",
-                )
-            tries += 1
-            self._database.run(
-                "UPDATE pin SET tries = ?, locked_until_us = ?", (tries, now + _wait_us(tries))
+            wait = locked_until - now
+            if wait <= 0:
+                tries += 1
+                until = now + _wait_us(tries)
+            else:
+                # a clock that was ahead when that was written locks for no longer than any other
+                wait = min(wait, _wait_us(tries))
+                until = now + wait
+            self._database.run("UPDATE pin SET tries = ?, locked_until_us = ?", (tries, until))
+        if wait > 0:
+            raise PinError(
+                f"PINs are not looked at for {_seconds(wait)} s, after {tries} wrong ones",
+                "Wait, then try again",
             )
         salt, digest, cost, block, lanes = kept
         return salt, digest, cost, block, lanes, tries

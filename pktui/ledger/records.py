@@ -6,11 +6,13 @@ Texts are as agents and servers sent them: make them visible before a person see
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
+
+from pktui.times import SKEW_US
+from pktui.times import now_us as now_us
 
 EventKind = Literal[
     "decision",
@@ -29,11 +31,6 @@ EventKind = Literal[
 ApprovalStatus = Literal["pending", "allowed", "denied", "expired", "withdrawn", "spent"]
 PresenceKind = Literal["console", "gateway"]
 GrantStanding = Literal["valid", "expired", "revoked"]
-
-
-def now_us() -> int:
-    """Return the wall-clock time in microseconds since the epoch."""
-    return time.time_ns() // 1000
 
 
 KEY_MARK = "#"
@@ -222,10 +219,15 @@ class Grant(msgspec.Struct, frozen=True):
         return grant_identity(self.name, self.key)
 
     def standing(self, now_us: int) -> GrantStanding:
-        """Tell whether its token counts at that time, and why not."""
+        """Tell whether its token counts at that time, and why not.
+
+        One that ends, and was made later than now, was made by a clock that was wrong: when it
+        was to end nobody knows.
+        """
         if self.revoked_us:
             return "revoked"
-        return "expired" if 0 < self.expires_us <= now_us else "valid"
+        over = self.expires_us <= now_us or self.created_us > now_us + SKEW_US
+        return "expired" if self.expires_us > 0 and over else "valid"
 
     def opens(self, server: str) -> bool:
         """Tell whether it is for that server."""

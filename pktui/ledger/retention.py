@@ -13,6 +13,7 @@ own way of doing so at once (auto_vacuum) makes every call 8 % dearer.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -20,6 +21,7 @@ import msgspec
 from pktui.errors import LedgerError
 from pktui.ledger.crosscheck import Recorded, read_recorded
 from pktui.ledger.verifying import ROWS, row_fault
+from pktui.times import boot_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +32,17 @@ if TYPE_CHECKING:
 
 _DAY_US: Final = 86_400_000_000
 _MEGABYTE: Final = 1_000_000
-_SLACK_US: Final = 3_600_000_000
+_HOUR_US: Final = 3_600_000_000
+_LEAP_US: Final = 7 * _DAY_US
+"""A record that nobody wrote to for longer is looked at twice before rows go for their age."""
+_WITNESSED_US: Final = _DAY_US
+"""For so long the clock has to go on from where it leapt to."""
+_BELIEF: Final = 4
+"""Both are at most this part of the time that rows are kept."""
+_NOTED_US: Final = 60_000_000
+_TRUSTED: Final = "SELECT trusted_us, witnessed_us FROM clock"
+_TRUST: Final = "UPDATE clock SET trusted_us = ?, witnessed_us = ?"
+_SLACK_US: Final = _HOUR_US
 """Rows are this much too old before they go, so that few prunes go on record."""
 _SHRINK_TO: Final = 0.9
 """What a log that is too large is cut down to, of its limit."""
@@ -56,6 +68,18 @@ class Prune(msgspec.Struct, frozen=True):
     base_hash: str
     rows: int
     why: Why
+    until_us: int = 0
+    """When the last of them was written."""
+
+    def __str__(self) -> str:
+        until = datetime.fromtimestamp(self.until_us / 1_000_000, UTC)
+        which = f"the {self.rows:,} oldest rows of the record, up to {until:%Y-%m-%d %H:%M} UTC,"
+        if self.why == "age":
+            return f"{which} are removed: they are older than audit.keep_days"
+        return (
+            f"{which} are removed, whatever their age: the record is larger than"
+            " audit.max_megabytes. Raise that, or export what should stay"
+        )
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -69,40 +93,89 @@ class Retention:
     """Keeps the log within the age and size that the settings give."""
 
     def __init__(
-        self, database: Database, events: Events, audit: AuditSettings, clock: Callable[[], int]
+        self,
+        database: Database,
+        events: Events,
+        audit: AuditSettings,
+        clock: Callable[[], int],
+        ticks: Callable[[], int] = lambda: boot_ns() // 1000,
     ) -> None:
+        """`ticks`: microseconds that pass whatever the clock says."""
         self._database = database
         self._events = events
         self._clock = clock
+        self._ticks = ticks
+        self._ticked = 0
         self._keep_us = round(audit.keep_days * _DAY_US)
         self._max_bytes = round(audit.max_megabytes * _MEGABYTE)
 
-    def due(self, *, slack_us: int = _SLACK_US) -> Prune | None:
+    def witness(self) -> int:
+        """Look at the clock; return by how many microseconds it leapt, 0 where it is believed.
+
+        The clock is believed as far as the record has seen it go on: a leap, in this process or
+        since the one before, counts once the clock has gone on from there for as long as
+        `_BELIEF` says. To be called now and then where rows go for their age.
+        """
+        if self._keep_us <= 0:
+            return 0
+        now, ticks = self._clock(), self._ticks()
+        passed, self._ticked = max(0, ticks - (self._ticked or ticks)), ticks
+        trusted, witnessed = self._database.row(_TRUSTED) or (0, 0)
+        trusted = trusted or self._seen_before(now)
+        leap = now - trusted
+        if leap > min(_LEAP_US, self._keep_us // _BELIEF):
+            witnessed += passed
+            if witnessed < min(_WITNESSED_US, self._keep_us // _BELIEF):
+                self._trust(trusted, witnessed)
+                return leap
+        if leap > _NOTED_US or witnessed:
+            self._trust(max(now, trusted), 0)
+        return 0
+
+    def believe(self) -> None:
+        """Take the clock for right: a person has looked at it."""
+        self._trust(self._clock(), 0)
+
+    def _trust(self, trusted: int, witnessed: int) -> None:
+        with self._database.transaction():
+            self._database.run(_TRUST, (trusted, witnessed))
+
+    def _seen_before(self, now: int) -> int:
+        """Return the last time on record that is not of this hour, else now: nothing is old."""
+        row = self._database.row(
+            "SELECT at_us FROM events WHERE at_us <= ? ORDER BY seq DESC LIMIT 1", (now - _HOUR_US,)
+        )
+        return int(row[0]) if row else now
+
+    def due(self, *, slack_us: int = _SLACK_US, by_age: bool = True) -> Prune | None:
         """Return what the settings want gone and was not announced yet, None where all may stay.
 
-        `slack_us`: how much too old the oldest row may be.
+        `slack_us`: how much too old the oldest row may be. By the clock as it is: see `witness`.
         """
         row = self._database.row("SELECT base_seq, seq FROM chain")
         if row is None:
             return None
         base, head = row
-        old, much = self._too_old(base, slack_us), self._too_much(base, head)
+        old = self._too_old(base, slack_us) if by_age else 0
+        much = self._too_much(base, head)
         last = max(old, much)
         if last <= max(base, self._announced()):
             return None
-        found = self._database.row("SELECT hash FROM events WHERE seq = ?", (last,))
-        digest = found[0].hex() if found else ""
-        return Prune(last, digest, last - base, "age" if old >= much else "size")
+        found = self._database.row("SELECT hash, at_us FROM events WHERE seq = ?", (last,))
+        digest, until_us = (found[0].hex(), found[1]) if found else ("", 0)
+        return Prune(last, digest, last - base, "age" if old >= much else "size", until_us)
 
-    def announce(self, *, slack_us: int = _SLACK_US, by: str = "") -> Prune | None:
+    def announce(
+        self, *, slack_us: int = _SLACK_US, by: str = "", by_age: bool = True
+    ) -> Prune | None:
         """Put on record what is due to go and return it; `step` removes it."""
-        if self.due(slack_us=slack_us) is None:
+        if self.due(slack_us=slack_us, by_age=by_age) is None:
             return None
         base, head = self._base()[0], self._events.last_seq()
         recorded = Recorded(base)
         read_recorded(self._database, base, head, recorded)
         with self._database.transaction():
-            prune = self.due(slack_us=slack_us)
+            prune = self.due(slack_us=slack_us, by_age=by_age)
             if prune is not None:
                 read_recorded(self._database, head, self._events.last_seq(), recorded)
                 carried = msgspec.to_builtins(recorded.carried(prune.base_seq))

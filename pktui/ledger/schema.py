@@ -233,6 +233,20 @@ _CONDITIONS = ("ALTER TABLE standing ADD COLUMN conditions TEXT NOT NULL DEFAULT
 # The directory that relative paths and `${project}` mean for the clients of a grant.
 _GRANT_PROJECTS = ("ALTER TABLE grants ADD COLUMN project TEXT NOT NULL DEFAULT ''",)
 
+# One row: the clock of the processes at this ledger, and up to when its age is believed.
+_CLOCK = (
+    """CREATE TABLE clock (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        boot TEXT NOT NULL,
+        offset_us INTEGER NOT NULL,
+        astray_us INTEGER NOT NULL,
+        astray_since_us INTEGER NOT NULL,
+        trusted_us INTEGER NOT NULL,
+        witnessed_us INTEGER NOT NULL
+    ) STRICT""",
+    "INSERT INTO clock VALUES (1, '', 0, 0, 0, 0, 0)",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _REQUESTS_AND_FLAGS,
@@ -243,6 +257,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _BESIDE_AND_GRANT_KEYS,
     _CONDITIONS,
     _GRANT_PROJECTS,
+    _CLOCK,
 )
 VERSION = len(MIGRATIONS)
 """The schema this pktui writes, kept in the file as `user_version`."""

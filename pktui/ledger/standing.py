@@ -16,6 +16,7 @@ from pktui.errors import ApprovalError, LedgerUnavailable
 from pktui.ledger.decided import row_detail
 from pktui.ledger.records import Caller
 from pktui.ledger.speakable import Below, speakable_id
+from pktui.times import SKEW_US
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,11 +84,19 @@ class StandingApproval(msgspec.Struct, frozen=True):
     Who asks for an answer judges them: this room knows no policy.
     """
 
+    def holds(self, now_us: int) -> bool:
+        """Tell whether its time has not passed.
+
+        One made later than now was made by a clock that was wrong: how long it was to hold nobody
+        knows.
+        """
+        return self.created_us - SKEW_US <= now_us < self.expires_us
+
     def answers(self, caller: Caller, tool: str, args_hash: str, now_us: int) -> bool:
         """Tell whether it is for such a call; its tool's definition is another question."""
         return (
             not self.ended
-            and now_us < self.expires_us
+            and self.holds(now_us)
             and (self.tool, self.identity) == (tool, caller.identity)
             and self.args_hash in ("", args_hash)
             and self.session in ("", caller.session)
@@ -144,7 +153,7 @@ class Standing:
             " ORDER BY n",
             (server, self._clock()),
         )
-        return tuple(map(self._read, rows))
+        return tuple(one for one in map(self._read, rows) if not one.ended)
 
     def recent(self, limit: int = 100) -> tuple[StandingApproval, ...]:
         """Return the newest, those that have ended too, newest first."""
@@ -280,7 +289,7 @@ class Standing:
 
     def _read(self, row: Row) -> StandingApproval:
         found = StandingApproval(*row)
-        if not found.ended and found.expires_us <= self._clock():
+        if not found.ended and not found.holds(self._clock()):
             return msgspec.structs.replace(found, ended="expired", ended_us=found.expires_us)
         return found
 

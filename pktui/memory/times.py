@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from pktui.times import now_us
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -19,5 +21,5 @@ def from_microseconds(time_us: int) -> datetime:
 
 
 def utc_now() -> datetime:
-    """Return the time by the system's clock."""
-    return datetime.now(UTC)
+    """Return the time, which does not leap while the process runs."""
+    return from_microseconds(now_us())

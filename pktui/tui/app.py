@@ -35,9 +35,9 @@ def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) ->
             "Use the commands instead: pktui sessions, approvals, audit, policy (all take --json)",
         )
     from pktui.ledger.ledger import Ledger
-    from pktui.ledger.records import now_us
     from pktui.memory.client import MemoryClient
     from pktui.memory.records import Identity
+    from pktui.times import now_us
     from pktui.tui.console import Console
     from pktui.tui.services import Services
 

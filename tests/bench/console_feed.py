@@ -29,9 +29,10 @@ from pathlib import Path
 
 from pktui.errors import PktuiError
 from pktui.ledger.ledger import Ledger
-from pktui.ledger.records import Caller, now_us
+from pktui.ledger.records import Caller
 from pktui.memory.client import MemoryClient
 from pktui.settings import Paths, make_private_directory
+from pktui.times import now_us
 
 BUDGET_MS = 50
 CURSOR = "▌".encode()

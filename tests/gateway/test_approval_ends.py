@@ -137,7 +137,8 @@ for asked in ledger.approvals.recent():
 
 def test_of_two_that_decide_at_once_one_wins_and_the_other_is_told_who(ledger: Ledger) -> None:
     from pktui.ledger.canonical import args_hash
-    from pktui.ledger.records import Caller, NewApproval, now_us
+    from pktui.ledger.records import Caller, NewApproval
+    from pktui.times import now_us
 
     for number in range(40):
         arguments = {"number": number}

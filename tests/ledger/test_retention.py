@@ -85,6 +85,7 @@ def test_a_prune_is_on_record_with_what_went(keeping: Callable[..., Ledger], clo
         "rows": 10,
         "why": "age",
         "by": "ada",
+        "until_us": event.at_us - 31 * DAY * 1_000_000,
         "carried": [],
         "complete": True,
     }
@@ -370,3 +371,94 @@ def test_what_decides_is_still_vouched_for_when_its_events_are_gone(
     with closing(sqlite3.connect(file, isolation_level=None)) as raw:
         raw.execute(statement)
     assert not ledger.events.verify().ok
+
+
+TICKS = 1_000_000_000
+
+
+@pytest.fixture
+def ticks(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What passes whatever the clock says."""
+    clock = Clock(TICKS)
+    monkeypatch.setattr("pktui.ledger.retention.boot_ns", lambda: clock.now * 1000)
+    return clock
+
+
+@pytest.mark.parametrize("days", [8, 31, 400, 40_000])
+def test_a_clock_that_leaps_ages_nothing_until_it_has_gone_on_for_a_day(
+    keeping: Callable[..., Ledger], clock: Clock, ticks: Clock, days: int
+) -> None:
+    ledger = keeping(keep_days=30)
+    fill(ledger, 10)
+    assert ledger.retention.witness() == 0
+    clock.forward(days * DAY)
+    fill(ledger, 10)
+    for _ in range(25):
+        assert ledger.retention.witness() > 7 * DAY * 1_000_000
+        for one in (clock, ticks):
+            one.forward(3500)
+    for one in (clock, ticks):
+        one.forward(3500)
+    assert ledger.retention.witness() == 0
+
+
+def test_what_one_process_witnessed_counts_for_the_next(
+    keeping: Callable[..., Ledger], clock: Clock, ticks: Clock
+) -> None:
+    fill(keeping(keep_days=30), 1)
+    clock.forward(400 * DAY)
+    for hour in range(30):
+        ledger = keeping(keep_days=30)
+        leaps = [ledger.retention.witness()]
+        for one in (clock, ticks):
+            one.forward(3600)
+        leaps.append(ledger.retention.witness())
+        if hour < 23:
+            assert all(leaps)
+    assert not any(leaps)
+
+
+def test_a_clock_that_leaps_and_comes_back_has_done_nothing(
+    keeping: Callable[..., Ledger], clock: Clock, ticks: Clock
+) -> None:
+    ledger = keeping(keep_days=30)
+    fill(ledger, 10)
+    for _ in range(5):
+        clock.forward(400 * DAY)
+        assert ledger.retention.witness()
+        clock.forward(-400 * DAY)
+        assert not ledger.retention.witness()
+        assert ledger.retention.due() is None
+
+
+def test_days_of_use_with_pauses_are_no_leap(
+    keeping: Callable[..., Ledger], clock: Clock, ticks: Clock
+) -> None:
+    for days in (0, 1, 3, 6, 1, 7, 20):
+        clock.forward(days * DAY)
+        ledger = keeping(keep_days=30)
+        fill(ledger, 1)
+        assert bool(ledger.retention.witness()) is (days == 20)
+
+
+def test_a_person_can_say_that_the_clock_is_right(
+    keeping: Callable[..., Ledger], clock: Clock, ticks: Clock
+) -> None:
+    ledger = keeping(keep_days=30)
+    fill(ledger, 1)
+    clock.forward(400 * DAY)
+    assert ledger.retention.witness()
+    ledger.retention.believe()
+    assert not ledger.retention.witness()
+
+
+def test_a_leap_keeps_nothing_from_being_pruned_for_its_size(
+    keeping: Callable[..., Ledger], clock: Clock
+) -> None:
+    ledger = keeping(keep_days=1, max_megabytes=1)
+    fill(ledger, 3000, 1000)
+    clock.forward(400 * DAY)
+    prune = ledger.retention.announce(by_age=False)
+    assert prune is not None
+    assert (prune.why, prune.rows <= 2000) == ("size", True)
+    assert "whatever their age: the record is larger than audit.max_megabytes" in str(prune)

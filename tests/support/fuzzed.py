@@ -19,8 +19,9 @@ from pktui.gateway.relay.holding import Pace
 from pktui.gateway.relay.relay import Pending, Relay, Wiring
 from pktui.ledger.canonical import canonical_json
 from pktui.ledger.ledger import Ledger
-from pktui.ledger.records import Caller, now_us
+from pktui.ledger.records import Caller
 from pktui.settings import ApprovalSettings, Paths, ServerSettings
+from pktui.times import now_us
 from tests.support.fuzz_lines import client_line, server_line
 from tests.support.lax_readers import methods, readings
 

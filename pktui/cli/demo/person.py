@@ -10,9 +10,9 @@ from pktui.cli.demo.stage import wait_for
 from pktui.errors import PktuiError
 from pktui.ledger.feed_filter import FeedFilter
 from pktui.ledger.ledger import Ledger
-from pktui.ledger.records import now_us
 from pktui.memory.client import MemoryClient
 from pktui.policy.editor import PolicyEditor
+from pktui.times import now_us
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Approval, CallRow

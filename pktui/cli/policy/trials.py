@@ -139,7 +139,7 @@ def _preview(
     )
     if reach.used_before():
         from pktui.gateway.enforcement.enforcer import Enforcer
-        from pktui.ledger.records import now_us
+        from pktui.times import now_us
 
         settings = load_settings(Paths.from_environment()).approvals
         with reach.ledger() as ledger:
@@ -294,7 +294,7 @@ def _recorded(server: str, since: str) -> Iterator[CallRow]:
     import msgspec
 
     from pktui.ledger.feed_filter import FeedFilter, exactly
-    from pktui.ledger.records import now_us
+    from pktui.times import now_us
 
     wanted, problems = FeedFilter.parse(f"since:{since}", now_us=now_us())
     if problems:

@@ -15,9 +15,10 @@ from pktui.errors import LedgerError, PolicyError
 from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.policies import open_policy
 from pktui.ledger.ledger import Ledger
-from pktui.ledger.records import Caller, now_us
+from pktui.ledger.records import Caller
 from pktui.policy.selection import EVERYTHING, Selection
 from pktui.text import storable
+from pktui.times import now_us
 
 if TYPE_CHECKING:
     from pktui.settings import Paths, Settings

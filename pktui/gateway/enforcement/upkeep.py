@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pktui import lasting
 from pktui.errors import LedgerError
 from pktui.ledger.ledger import Ledger
-from pktui.ledger.records import now_us
+from pktui.times import now_us
 
 if TYPE_CHECKING:
     from pktui.settings import AuditSettings, Paths
@@ -25,6 +25,7 @@ _END_SECONDS: Final = 2.0
 """How long the end of a gateway waits for what is being done."""
 _BETWEEN_SECONDS: Final = 0.02
 """Between two pieces of a prune, so that decisions come in between."""
+_DAY_US: Final = 86_400_000_000
 _IDLE_US: Final = 60_000_000
 _COMPACT_BYTES: Final = 64_000_000
 """What is larger takes longer to compact than a call that comes in between may wait."""
@@ -38,6 +39,7 @@ class Upkeep:
         self._audit = audit
         self._log = log
         self._said = ""
+        self._leapt = False
         self._ledger: Ledger | None = None
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
@@ -88,8 +90,18 @@ class Upkeep:
         ledger.grants.end_expired()
         if ledger.anchors.due():
             ledger.anchors.write()
+        ledger.tell_time()
         retention = ledger.retention
-        retention.announce()
+        leap = retention.witness()
+        if leap and not self._leapt:
+            self._log(
+                f"the clock is {leap / _DAY_US:,.0f} days ahead of what the record has seen:"
+                " nothing goes for its age until it has gone on for a day, or you run"
+                " pktui audit prune"
+            )
+        self._leapt = leap > 0
+        if prune := retention.announce(by_age=not leap):
+            self._log(str(prune))
         while retention.step():
             if self._ending.wait(_BETWEEN_SECONDS):
                 return

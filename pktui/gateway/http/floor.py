@@ -16,7 +16,8 @@ from pktui.gateway.relay.continuing import Continuations
 from pktui.gateway.relay.holding import Holder, Pace
 from pktui.gateway.relay.inflight import InFlight
 from pktui.gateway.relay.relay import Pending, Relay, Wiring
-from pktui.ledger.records import Caller, now_us
+from pktui.ledger.records import Caller
+from pktui.times import now_us
 
 if TYPE_CHECKING:
     from pktui.gateway.relay.relay import Send

@@ -22,7 +22,7 @@ from pktui.gateway.http.hub import Hub
 from pktui.gateway.pipes.narrator import Narrator
 from pktui.gateway.servers.entries import load_servers
 from pktui.ledger.ledger import Ledger
-from pktui.ledger.records import now_us
+from pktui.times import now_us
 from pktui.wire import protocol
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from pktui.gateway.relay.relay import Pending, Relay, Wiring
 from pktui.gateway.stdio.ends import End, Ends, next_end
 from pktui.gateway.upstream.last_words import quoted
 from pktui.ledger.records import now_us
+from pktui.times import now_us
 
 if TYPE_CHECKING:
     from pktui.gateway.messages.responses import Unanswered

@@ -85,12 +85,36 @@ def test_gateways_prune_what_is_too_old(paths: Paths, monkeypatch: pytest.Monkey
     ledger = Ledger.open(paths.ledger_file, clock=lambda: 1)
     for _ in range(500):
         ledger.events.append("note")
-    with Upkeep(paths, AuditSettings(keep_days=1), pytest.fail):
+    own = Ledger.open(paths.ledger_file)
+    own.retention.believe()
+    own.close()
+    said: list[str] = []
+    with Upkeep(paths, AuditSettings(keep_days=1), said.append):
         while len(ledger.events.tail(0, 1000)) > 1:
             pass
     verification = ledger.events.verify()
     ledger.close()
     assert (verification.ok, verification.base_seq) == (True, 500)
+    assert [line.partition(",")[0] for line in said] == ["the 500 oldest rows of the record"]
+
+
+def test_a_clock_that_leapt_prunes_nothing_and_is_named_once(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger.open(paths.ledger_file, clock=lambda: 1)
+    for _ in range(50):
+        ledger.events.append("note")
+    said: list[str] = []
+    audit = AuditSettings(keep_days=1)
+    upkeep = Upkeep(paths, audit, said.append)
+    own = Ledger.open(paths.ledger_file, audit=audit)
+    for _ in range(3):
+        upkeep._look(own)
+    own.close()
+    assert len(ledger.events.tail(0, 1000)) == 50
+    ledger.close()
+    assert len(said) == 1
+    assert "days ahead of what the record has seen: nothing goes for its age" in said[0]
 
 
 @pytest.mark.parametrize("others", [1, 2])
@@ -104,8 +128,9 @@ def test_space_is_given_back_where_nobody_else_serves(
         ledger.events.append("note", reason="x" * 2000)
     for _ in range(others):
         ledger.presence.announce("gateway")
-    upkeep = Upkeep(paths, AuditSettings(keep_days=1), pytest.fail)
+    upkeep = Upkeep(paths, AuditSettings(keep_days=1), lambda _sentence: None)
     own = Ledger.open(paths.ledger_file, audit=AuditSettings(keep_days=1))
+    own.retention.believe()
     upkeep._look(own)
     free = own.retention.space().free
     assert ledger.events.verify().ok

@@ -6,7 +6,7 @@ import pytest
 
 from pktui.gateway.http.door import is_loopback, own_hosts
 from pktui.ledger.ledger import Ledger
-from pktui.ledger.records import now_us
+from pktui.times import now_us
 from tests.gateway.http.served import INITIALIZE, Served, request
 
 PING = request("ping", 1, {})
