@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from pktui.ledger.records import now_us
+from pktui.times import now_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable
