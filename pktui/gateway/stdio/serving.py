@@ -21,7 +21,6 @@ from pktui.gateway.relay.holding import Pace
 from pktui.gateway.relay.relay import Pending, Relay, Wiring
 from pktui.gateway.stdio.ends import End, Ends, next_end
 from pktui.gateway.upstream.last_words import quoted
-from pktui.ledger.records import now_us
 from pktui.times import now_us
 
 if TYPE_CHECKING:
