@@ -79,9 +79,9 @@ def test_any_text_comes_back_as_it_was(store: Store, text: str) -> None:
     assert store.messages(session.id).items[0].content == text
 
 
-def test_half_a_character_is_replaced_and_not_refused(store: Store) -> None:
+def test_half_a_character_is_kept_as_an_escape_and_not_refused(store: Store) -> None:
     session = store.start_session("texts", ADA)
-    assert log(store, session.id, "a\ud800b")[0].content == "a�b"
+    assert log(store, session.id, "a\ud800b")[0].content == "a\\ud800b"
 
 
 def test_a_page_reads_what_it_shows_from_either_end(store: Store) -> None:
