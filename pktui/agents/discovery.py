@@ -13,6 +13,7 @@ from typing import Any
 
 from pktui import jsonc
 from pktui.agents.clients import KNOWN_CLIENTS, ClientKind, Level
+from pktui.server_entry import BadEntry, read_entry
 
 MAX_CONFIG_BYTES = 64 * 1024 * 1024
 """Claude Code keeps its history in the same file as its servers, so the limit is generous."""
@@ -20,13 +21,18 @@ MAX_CONFIG_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredServer:
-    """One MCP server in one agent's config; `command` is empty for a remote one."""
+    """One MCP server in one agent's config; `command` is empty for a remote one.
+
+    `problem` says why no server can be made of the entry; then the name is all that is known.
+    """
 
     name: str
     command: tuple[str, ...]
     url: str
     directory: str
     """The project an entry of the user's own file is for; empty: all."""
+    disabled: bool = False
+    problem: str = ""
 
     @property
     def behind_pktui(self) -> bool:
@@ -96,13 +102,13 @@ def _entries(servers: Any, directory: str) -> Iterator[ConfiguredServer]:
     if not isinstance(servers, Mapping):
         return
     for name, entry in servers.items():
-        if isinstance(entry, Mapping):
-            url = entry.get("url") or entry.get("httpUrl") or ""
-            yield ConfiguredServer(str(name), _command(entry), str(url), directory)
+        yield _server(str(name), entry, directory)
 
 
-def _command(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the command line, written as one list (opencode) or as command and args."""
-    command, args = entry.get("command"), entry.get("args")
-    words = command if isinstance(command, list) else [command] if command else []
-    return tuple(str(word) for word in [*words, *(args if isinstance(args, list) else [])])
+def _server(name: str, entry: Any, directory: str) -> ConfiguredServer:
+    try:
+        found = read_entry(name, entry)
+    except BadEntry as error:
+        return ConfiguredServer(name, (), "", directory, problem=error.what)
+    command = (found.command, *found.args) if found.command else ()
+    return ConfiguredServer(name, command, found.url, directory, disabled=found.disabled)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import io
 import os
 import platform
 import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +29,7 @@ from pktui.settings import (
 )
 
 if TYPE_CHECKING:
+    from pktui.gateway.servers.entries import ServerEntry
     from pktui.ledger.ledger import Ledger
     from pktui.settings import AuditSettings
 
@@ -64,6 +67,7 @@ def examine(paths: Paths) -> Iterator[Check]:
         yield Check("settings", "ok", f"{paths.settings_file}{'' if there else ' (all defaults)'}")
         yield from console(settings.console, paths)
     yield from servers(paths)
+    yield from by_hand(paths, settings)
     yield from policies(paths)
     yield from ledger(paths, settings.audit)
     yield from model(settings)
@@ -185,6 +189,38 @@ def servers(paths: Paths) -> Iterator[Check]:
         if entry.command and shutil.which(entry.command, path=entry.env.get("PATH")) is None:
             cure = f"Install it, or mend its entry in {paths.servers_file}"
             yield Check(f"server {entry.name}", "warn", f"no command {entry.command!r}", cure)
+
+
+def by_hand(paths: Paths, settings: Settings) -> Iterator[Check]:
+    """Check the servers that agents start through pktui without a NAME: what a former one holds."""
+    from pktui.agents.discovery import find_configs
+    from pktui.gateway.servers.former import left_behind
+
+    for finding in find_configs(Path.home(), Path.cwd()):
+        for server in finding.servers:
+            entry = _given_by_hand(server.command, server.directory)
+            for said in left_behind(paths, settings, entry) if entry is not None else ():
+                what, _, cure = said.partition(". ")
+                yield Check(f"server {entry.name}" if entry else "", "warn", what, cure)
+
+
+def _given_by_hand(words: Sequence[str], directory: str) -> ServerEntry | None:
+    """Return the server of a command line `pktui gateway -- …` or `--url …` without a NAME."""
+    from pktui.gateway.run import parse
+    from pktui.gateway.servers.naming import server_of_command, server_of_url
+
+    if "gateway" not in words:
+        return None
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            asked, command = parse(list(words[words.index("gateway") + 1 :]))
+        if asked.name or not (command or asked.url):
+            return None
+        if command:
+            return server_of_command("", command, Path(directory or Path.cwd()))
+        return server_of_url("", asked.url, {})
+    except (PktuiError, SystemExit):
+        return None
 
 
 def policies(paths: Paths) -> Iterator[Check]:

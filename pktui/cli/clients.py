@@ -28,6 +28,8 @@ class ClientServer(msgspec.Struct, frozen=True, rename="camel"):
     url: str
     directory: str
     behind_pktui: bool
+    disabled: bool
+    problem: str
 
 
 @clients_app.callback()
@@ -44,13 +46,19 @@ def list_clients(json: output.JsonFlag = False) -> None:
     for finding in findings:
         if finding.problem:
             output.note(f"{finding.client.title}: {finding.file} {finding.problem}; left out")
+        for server in finding.servers:
+            if server.problem:
+                output.note(
+                    f"{finding.client.title}: {finding.file}: server {server.name!r}:"
+                    f" {server.problem}; left out"
+                )
     pairs = [(finding, server) for finding in findings for server in finding.servers]
     if json:
         output.json([_record(finding, server) for finding, server in pairs])
         return
     output.table(
         ["client", "server", "through pktui", "runs", "file"],
-        [_row(finding, server) for finding, server in pairs],
+        [_row(finding, server) for finding, server in pairs if not server.problem],
         empty="No agent with MCP servers was found for this user and directory. "
         "config/clients holds samples to copy.",
     )
@@ -58,8 +66,9 @@ def list_clients(json: output.JsonFlag = False) -> None:
 
 def _row(finding: Finding, server: ConfiguredServer) -> list[str]:
     runs = shlex.join(server.command) or server.url
+    through = "disabled" if server.disabled else "yes" if server.behind_pktui else "no"
     where = f"{finding.file} ({server.directory})" if server.directory else str(finding.file)
-    return [finding.client.id, server.name, "yes" if server.behind_pktui else "no", runs, where]
+    return [finding.client.id, server.name, through, runs, where]
 
 
 def _record(finding: Finding, server: ConfiguredServer) -> ClientServer:
@@ -72,4 +81,6 @@ def _record(finding: Finding, server: ConfiguredServer) -> ClientServer:
         url=server.url,
         directory=server.directory,
         behind_pktui=server.behind_pktui,
+        disabled=server.disabled,
+        problem=server.problem,
     )

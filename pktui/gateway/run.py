@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pktui.errors import PktuiError, UsageError
 
 if TYPE_CHECKING:
-    from pktui.gateway.servers.reading import ServerEntry
+    from pktui.server_entry import ServerEntry
     from pktui.settings import Paths, Settings
 
 _USAGE: Final = (

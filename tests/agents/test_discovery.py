@@ -101,4 +101,32 @@ def test_a_file_that_makes_no_sense_is_reported(
 @pytest.mark.parametrize("entry", ["3", '"x"', "[]", "null", '{"command": 7, "args": "no"}'])
 def test_odd_entries_do_not_hide_the_others(home: Path, project: Path, entry: str) -> None:
     put(project, ".mcp.json", f'{{"mcpServers": {{"odd": {entry}, "s": {{"command": "x"}}}}}}')
-    assert only(home, project).servers[-1] == ConfiguredServer("s", ("x",), "", "")
+    odd, good = only(home, project).servers
+    assert good == ConfiguredServer("s", ("x",), "", "")
+    assert (odd.name, odd.command) == ("odd", ())
+    assert odd.problem
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".claude.json", '{"mcpServers": {"s": {"command": "x", "disabled": true}}}'),
+        (".config/opencode/opencode.json", '{"mcp": {"s": {"command": ["x"], "enabled": false}}}'),
+        (".codex/config.toml", '[mcp_servers.s]\ncommand = "x"\nenabled = false\n'),
+        (".cursor/mcp.json", '{"mcpServers": {"s": {"command": "x", "disabled": true}}, // it\n}'),
+    ],
+)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_server_that_is_switched_off_says_so(
+    home: Path, project: Path, name: str, text: str, mark: str
+) -> None:
+    put(home, name, mark + text)
+    assert only(home, project).servers == (ConfiguredServer("s", ("x",), "", "", disabled=True),)
+
+
+def test_numbers_and_every_name_of_a_url_are_read(home: Path, project: Path) -> None:
+    put(home, ".codex/config.toml", '[mcp_servers.s]\ncommand = "x"\nargs = [8080, 1.5]\n')
+    put(home, ".cursor/mcp.json", '{"mcpServers": {"s": {"serverUrl": "http://h"}}}')
+    codex, cursor = find_configs(home, project)
+    assert codex.servers == (ConfiguredServer("s", ("x", "8080", "1.5"), "", ""),)
+    assert cursor.servers == (ConfiguredServer("s", (), "http://h", ""),)

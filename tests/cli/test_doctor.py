@@ -253,3 +253,37 @@ def test_a_server_that_could_not_be_started_is_named(
     if check is not None:
         assert found_there is not None
         assert (check.state, found_there in check.found) == ("warn", True)
+
+
+def test_each_entry_that_cannot_be_used_is_named_with_line_and_cure(used: Paths) -> None:
+    used.servers_file.write_text(
+        '{"mcpServers": {"files": {"command": "sh"},\n"My Notes": {"command": "sh"},\n'
+        '"memory": {"command": "sh"}}}'
+    )
+    after = found(used)
+    assert after["servers"].found == "2 configured: memory, files"
+    for name, line in (("My Notes", 2), ("memory", 3)):
+        check = after[f"server {name}"]
+        assert check.state == "warn"
+        assert f"servers.json, line {line}: server {name!r}" in check.found
+        assert check.cure
+    used.servers_file.write_text("nonsense")
+    assert found(used)["servers"].state == "fail"
+
+
+def test_a_policy_of_the_former_name_of_a_server_given_by_hand_is_named(
+    used: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    (home / ".cursor").mkdir(parents=True)
+    monkeypatch.setattr(Path, "home", lambda: home)
+    servers = {
+        "a": {"command": "pktui", "args": ["gateway", "--", "node", "/opt/bank/files.js"]},
+        "b": {"command": "pktui", "args": ["gateway", "named", "--", "node", "/opt/b/files.js"]},
+        "c": {"command": "pktui", "args": ["gateway", "--unknown"]},
+    }
+    (home / ".cursor" / "mcp.json").write_text(json.dumps({"mcpServers": servers}))
+    used.servers_file.unlink()
+    check = found(used)["server script_opt_bank_files.js"]
+    assert check.state == "warn"
+    assert f"mv {used.policy_file('files')}" in check.cure

@@ -65,6 +65,13 @@ def test_an_edited_export_is_found_out(tmp_path: Path, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out)["seq"] == 42
 
 
+def test_an_export_with_a_byte_order_mark_verifies(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    run(["audit", "export", "-o", str(file)])
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert run(["audit", "verify", str(file)]) == 0
+
+
 def test_an_export_is_piped_into_its_verification() -> None:
     export = subprocess.Popen([*PKTUI, "export"], cwd=ROOT, stdout=subprocess.PIPE)
     verify = subprocess.run(

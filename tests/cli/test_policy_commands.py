@@ -328,3 +328,27 @@ def test_an_intercept_policy_is_converted(tmp_path: Path, say: Say) -> None:
 def test_the_schema_is_printed_as_it_is_shipped(say: Say) -> None:
     shipped = Path(__file__).parents[2] / "config" / "policy.schema.json"
     assert say("schema")[1] == shipped.read_text(encoding="utf-8")
+
+
+def test_what_the_servers_entry_leaves_out_is_shown_as_hidden(paths: Paths, say: Say) -> None:
+    add_server(paths, "s")
+    servers = {"s": {"command": "true", "excludeTools": ["rm"], "includeTools": ["ls", "rm"]}}
+    paths.servers_file.write_text(json.dumps({"mcpServers": servers}))
+    write(paths.policy_file("s"), default="allow", tools={"ls": {}, "cp": {}})
+    shown = {tool["tool"]: tool for tool in json.loads(say("show", "s", "--json")[1])["tools"]}
+    assert {name: tool["action"] for name, tool in shown.items()} == {
+        "ls": "allow", "cp": "hide", "rm": "hide",
+    }  # fmt: skip
+    assert "servers.json" in shown["rm"]["because"]
+    for tool, decision in (("ls", "allow"), ("rm", "hide"), ("cp", "hide"), ("mv", "hide")):
+        assert json.loads(say("explain", "s", tool, "--json")[1])["decision"] == decision
+    assert "is hidden by its server's entry" in say("explain", "s", "rm")[1]
+
+
+def test_calls_to_replay_may_begin_with_a_byte_order_mark(
+    memory: Path, tmp_path: Path, say: Say
+) -> None:
+    calls = tmp_path / "calls.jsonl"
+    calls.write_bytes(b'\xef\xbb\xbf{"tool": "get_session", "args": {}}\n')
+    status, out, err = say("replay", str(memory), str(calls))
+    assert (status, json.loads(out)["decision"]) == (0, "allow"), err

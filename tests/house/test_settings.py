@@ -77,6 +77,12 @@ def test_what_is_set_for_one_server_holds_for_it_alone(paths: Paths) -> None:
     assert settings.policy_file(paths, "y") == paths.policies_dir / "y.json"
 
 
+def test_a_byte_order_mark_is_no_mistake(paths: Paths) -> None:
+    paths.config_dir.mkdir(parents=True)
+    paths.settings_file.write_bytes(b"\xef\xbb\xbf[console]\nbell = false\n")
+    assert load_settings(paths).console.bell is False
+
+
 @pytest.mark.parametrize("name", ["../evil", "", ".hidden", "a/b", "x" * 65, "a\nb"])
 def test_a_server_name_cannot_leave_the_policy_directory(paths: Paths, name: str) -> None:
     with pytest.raises(SettingsError, match="cannot be used"):

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from pktui.errors import SettingsError, UnknownServer
-from pktui.gateway.servers.reading import BadEntry, ServerEntry, read_entry
 from pktui.jsonc import Document, NotReadable, read
+from pktui.server_entry import BadEntry, ServerEntry, read_entry
 from pktui.settings import Paths, check_server_name
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pktui.settings import make_private_directory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pktui.gateway.servers.reading import ServerEntry
+    from pktui.server_entry import ServerEntry
     from pktui.settings import Paths, Settings
 
 _LAUNCHER: Final = re.compile(

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from pktui.gateway.servers.entries import check_name
 from pktui.gateway.servers.launchers import Parts, program_of, started
-from pktui.gateway.servers.reading import ServerEntry
+from pktui.server_entry import ServerEntry
 
 _LOSSLESS: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 _UNSHOWN: Final = re.compile(r"[^a-z0-9.-]+")

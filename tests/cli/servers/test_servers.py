@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pktui.cli.app import run
-from pktui.gateway.servers.entries import find_server
+from pktui.gateway.servers.entries import find_server, load_servers
 from pktui.ledger.ledger import Ledger
 from pktui.settings import make_private_directory
 
@@ -206,3 +206,35 @@ def test_disabled_servers_are_listed_and_not_asked(paths: Paths, say: Say) -> No
     assert status == 1
     assert "off" not in out
     assert "old: server old: its type is sse" in out
+
+
+def test_an_entry_that_cannot_be_used_is_listed_with_its_line_and_can_be_removed(
+    paths: Paths, say: Say
+) -> None:
+    paths.config_dir.mkdir(parents=True)
+    paths.servers_file.write_text(
+        '{"mcpServers": {"good": {"command": "x"},\n"My Notes": {"command": "x"},\n'
+        '"port": {"command": "x", "args": "y"}}}'
+    )
+    status, out, err = say("list")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["memory", "good"]
+    assert "line 2: server 'My Notes': this name cannot be that of a file. Use at most" in err
+    assert "line 3: server 'port': args is text, not a list. Write" in err
+    odd = json.loads(say("list", "--json")[1])[2]
+    assert (odd["name"], odd["transport"], odd["line"]) == ("My Notes", "", 2)
+    assert "cannot be that of a file" in odd["problem"]
+    assert say("remove", "My Notes", "--yes")[0] == 0
+    assert say("remove", "port", "--yes")[0] == 0
+    assert list(load_servers(paths)) == ["memory", "good"]
+    assert load_servers(paths).faults == ()
+
+
+def test_a_list_that_cannot_be_read_leaves_the_memory(paths: Paths, say: Say) -> None:
+    paths.config_dir.mkdir(parents=True)
+    paths.servers_file.write_text("{\n  nonsense")
+    status, out, err = say("list")
+    assert (status, out.splitlines()[1].split()[0]) == (0, "memory")
+    assert "servers.json, line 2" in err
+    assert say("add", "x", "--", "true")[0] == 1
+    assert paths.servers_file.read_text() == "{\n  nonsense"

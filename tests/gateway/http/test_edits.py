@@ -113,6 +113,23 @@ def test_a_broken_list_changes_nothing(running: Served) -> None:
     assert tools(running, "one", running.begin("one")) == ["first"]
 
 
+def test_a_broken_entry_stays_as_it_was_and_harms_no_other(running: Served) -> None:
+    broken = {**has("second"), "env": "none"}
+    write_servers(running.paths, one=broken, two=has("other"))
+    assert tools(running, "one", running.begin("one")) == ["first"]
+    assert tools(running, "two", running.begin("two")) == ["other"]
+    write_servers(running.paths, one=has("second"))
+    assert tools(running, "one", running.begin("one")) == ["second"]
+
+
+def test_a_tool_that_an_entry_leaves_out_from_now_on_is_hidden_at_once(running: Served) -> None:
+    session = running.begin("one")
+    assert tools(running, "one", session) == ["first"]
+    write_servers(running.paths, one={**has("first"), "excludeTools": ["first"]})
+    assert tools(running, "one", session) == []
+    assert tools(running, "one", running.begin("one")) == []
+
+
 class _Lingering:
     """A server that takes until all others end to end."""
 

@@ -115,3 +115,9 @@ def test_a_server_that_may_not_or_cannot_be_used_is_not_started(
 ) -> None:
     with pytest.raises(SettingsError, match=words):
         prepared(entry, {})
+
+
+def test_a_byte_order_mark_belongs_to_no_variable(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"\xef\xbb\xbfTOKEN=x\r\nOTHER=y\r\n")
+    assert prepared(ServerEntry("s", "x", env_file=file), {}).env == {"TOKEN": "x", "OTHER": "y"}

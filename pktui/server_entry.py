@@ -1,4 +1,4 @@
-"""One entry of the list of servers, read as every client writes its own.
+"""One entry of a list of MCP servers, read as every client writes its own.
 
 The same member has many names (`url`, `httpUrl`, `serverUrl`), and one entry may come from any of
 them: Claude Code, Codex, Gemini CLI, opencode, Cursor, VS Code, Zed, Copilot. `null` counts as
@@ -27,7 +27,7 @@ Step = str | int
 class ServerEntry(msgspec.Struct, frozen=True):
     """How to reach one server: a command, a URL, or pktui's own memory.
 
-    Texts are as written: `preparing.prepared` fills in what they refer to. `problem` says why the
+    Texts are as written: the gateway fills in what they refer to. `problem` says why the
     server cannot be used as its entry has it, and `cure` what to do; empty where nothing is wrong.
     """
 
@@ -214,7 +214,7 @@ def _as_text(value: Any) -> str | None:
     """Return text as it is, a number as its digits, None for what is neither."""
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value) if isinstance(value, str | int | Decimal) else None
+    return str(value) if isinstance(value, str | int | float | Decimal) else None
 
 
 def _kind(value: Any) -> str:
