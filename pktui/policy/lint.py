@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pktui.policy.document import locate
 from pktui.policy.effective import effective
 from pktui.policy.globs import covers, is_glob, overlap
+from pktui.policy.never import contradicted, never_asked
 from pktui.policy.problems import Fault, Problem, quote
 from pktui.policy.rules import Action
 
 if TYPE_CHECKING:
     from pktui.policy.document import Policy
+    from pktui.policy.shape import Definition
 
 
-def lint(policy: Policy, raw: bytes) -> tuple[Problem, ...]:
-    """Return what to look at in a policy that was read from `raw`, in the order of the text."""
+def lint(
+    policy: Policy, raw: bytes, definitions: Mapping[str, Definition] = MappingProxyType({})
+) -> tuple[Problem, ...]:
+    """Return what to look at in a policy that was read from `raw`, in the order of the text.
+
+    `definitions` are the server's tools by name, as far as they are known.
+    """
     if policy.dialect != "native":
         return ()
-    found = locate(raw.decode(), [*_globs_that_deny(policy)])
+    faults = [
+        *_globs_that_deny(policy),
+        *never_asked(policy),
+        *contradicted(policy, definitions),
+    ]
+    found = dict.fromkeys(locate(raw.decode(), faults))
     return tuple(sorted(found, key=lambda problem: (problem.line, problem.column)))
 
 

@@ -11,6 +11,7 @@ import typer
 from pktui.cli import output
 from pktui.cli.doors import guard_edit
 from pktui.cli.policy import places
+from pktui.cli.policy.pinned import pinned_tools
 from pktui.errors import PktuiError, PolicyConflict, PolicyError, UsageError
 from pktui.settings import Paths, bundled, check_server_name
 
@@ -81,7 +82,8 @@ def validate(
             broken = True
             _tell_problems(path, error, json=json)
         else:
-            _tell_good(path, policy, lint(policy, raw), json=json)
+            known = pinned_tools(places.server_of(each))
+            _tell_good(path, policy, lint(policy, raw, known), json=json)
     raise typer.Exit(1 if broken else 0)
 
 

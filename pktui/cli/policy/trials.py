@@ -15,6 +15,7 @@ import typer
 from pktui.cli import output, reach
 from pktui.cli.policy import places
 from pktui.cli.policy.answers import answer_record, answer_words
+from pktui.cli.policy.pinned import pinned_tools
 from pktui.cli.risk import ToolRisk, tool_risk, tool_risk_in
 from pktui.errors import PolicyError, UsageError
 from pktui.settings import Paths, load_settings
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from pktui.policy.document import Policy
     from pktui.policy.evaluate import Verdict
     from pktui.policy.replay import PastCall, Surroundings
-    from pktui.policy.shape import Definition
     from pktui.policy.trial import Tried
 
 _PAGE = 500
@@ -218,15 +218,11 @@ def _surroundings(server: str, *, here: bool) -> Surroundings:
     """Return the tools as pinned, and where calls are made: here, or where each was."""
     from pktui.gateway.enforcement.places import place_of
     from pktui.policy.replay import Surroundings
-    from pktui.policy.shape import pinned
+    from pktui.policy.shape import UNKNOWN
 
-    known: dict[str, Definition] = {}
-    if reach.used_before():
-        with reach.ledger() as ledger:
-            known = {tool.name: pinned(tool) for tool in ledger.catalogue.tools(server)}
-    this = str(Path.cwd())
+    known, this = pinned_tools(server), str(Path.cwd())
     return Surroundings(
-        lambda tool: known.get(tool, pinned(None)),
+        lambda tool: known.get(tool, UNKNOWN),
         lambda project: place_of(this if here else project),
     )
 
