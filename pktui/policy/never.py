@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from pktui.policy.shape import Definition
 
 _OF_TEXT = ("regex", "within", "command")
+# Arguments of a tool that are told, and the characters of one.
+_MOST = 20
+_LONGEST = 60
 _CURE = "Change the condition, or remove it"
 
 
@@ -163,9 +166,8 @@ def _unnamed(root: Any, path: Path) -> tuple[str, str] | None:
         return None
     if isinstance(root.get("additionalProperties"), dict):
         return None
-    return f"the tool has no argument {quote(str(path[0]))}", nearest(
-        str(path[0]), list(named)[:20]
-    )
+    shown = [name for name in named if name.isprintable() and len(name) <= _LONGEST][:_MOST]
+    return f"the tool has no argument {quote(str(path[0]))}", nearest(str(path[0]), shown)
 
 
 def _kinds_of(condition: Condition) -> int:

@@ -139,7 +139,7 @@ def test_a_condition_that_the_schema_contradicts_is_named(
     pinned = {"pay": Definition("h", json.dumps({"name": "pay", "inputSchema": schema}))}
     found = lint(parse_policy(raw), raw, pinned)
     assert [problem.path for problem in found] == (
-        ['tools["pa*"].deny_if[0].conditions[0]'] if why else []
+        ["tools.pa*.deny_if[0].conditions[0]"] if why else []
     )
     assert not why or why in found[0].what
     if "amuont" in condition[0]:
