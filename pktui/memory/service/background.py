@@ -98,12 +98,12 @@ class Background:
         return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
-        _stand_back()
         try:
             store = self._holder.wait()
         except PktuiError:
             return  # every request says why
-        self._load_model(store)
+        self._load_model(store)  # somebody may wait for it
+        _stand_back()
         while not self._stopping.is_set():
             pause = self._round(store)
             self.done = not self._untidy
@@ -160,7 +160,7 @@ class Background:
 
 
 def _stand_back() -> None:
-    """Let requests go before this thread, and before those that the model starts from it."""
+    """Let requests go before the upkeep, and before the threads that the model starts for it."""
     if sys.platform != "linux":  # elsewhere the number of a thread is that of no process
         return
     with suppress(OSError):  # a sandbox may not let it

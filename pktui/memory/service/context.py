@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pktui.memory.tools.answer import ToolAnswer
 
 # What a search that found nothing may wait for the model: agents give a tool a minute at least.
-MOST_WAIT_S = 20.0
+MOST_WAIT_S = 30.0
 _LOOK_S = 0.05
 
 
