@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from pktui.gateway.http.far import passed_back
 from pktui.gateway.http.outbox import Outbox
 from pktui.gateway.http.outward.broken import ExchangeFailed
-from pktui.gateway.http.protocol import JSON
+from pktui.gateway.http.protocol import JSON, passed_on
 from pktui.gateway.messages import headers as names
 from pktui.gateway.messages.sse import Event, EventCutter
 from pktui.gateway.pipes.lines import HEAD, TooLong
@@ -18,9 +19,16 @@ from pktui.ledger.records import Caller
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
+    from pktui.gateway.http.begun import Begun
     from pktui.gateway.http.far import Far
     from pktui.gateway.http.outward.connection import Answer
+    from pktui.gateway.http.reply import Header
+    from pktui.gateway.http.sessions import Sessions
     from pktui.gateway.messages.jsonrpc import Message
+
+
+LEAST_RETRY_MS: Final = 1000
+"""What a server may ask a client to wait at least: its client's requests go through here."""
 
 
 class _Head(msgspec.Struct):
@@ -34,8 +42,9 @@ _HEAD: Final = msgspec.json.Decoder(_Head)
 class Carrying:
     """One HTTP request of a client; `message` is what was posted, None where nothing was."""
 
-    def __init__(self, far: Far, asked: Asked, message: Message | None) -> None:
+    def __init__(self, far: Far, asked: Asked, sessions: Sessions, message: Message | None) -> None:
         self._far = far
+        self._sessions = sessions
         self._asked = asked
         self._reply = asked.reply
         self._work = asked.work
@@ -61,6 +70,44 @@ class Carrying:
             self._named,
         )
 
+    @property
+    def _begun(self) -> Begun | None:
+        """How the request's session was begun."""
+        session = self._asked.session
+        return session.backing if session is not None else None
+
+    def _outward(self, *, modern: bool, streams: bool = False) -> dict[str, str]:
+        """Return the headers that go on to the server."""
+        headers = dict(passed_on(self._asked.headers, modern=modern))
+        if modern or self._begun is None:
+            return headers
+        return self._begun.outward(headers, streams=streams)
+
+    def _back(self, answer: Answer) -> list[Header]:
+        """Return the headers of an answer that its client gets; its session keeps its id."""
+        session = self._asked.session
+        if session is None:
+            return passed_back(answer)
+        own = names.SESSION.lower()
+        return [(name, session.id if name == own else value) for name, value in passed_back(answer)]
+
+    async def _renewed(self, lost: str) -> bool:
+        """Begin the session again that the server forgot; where it cannot be, it has ended."""
+        session, begun = self._asked.session, self._begun
+        assert session is not None
+        assert begun is not None
+        floor, sessions = self._asked.floor, self._sessions
+        floor.log(f"server {self._far.name} has forgotten a session; it is begun again")
+        try:
+            if await begun.renew(
+                self._far, lost, floor.answer_limit, lambda new: sessions.rename(session, new)
+            ):
+                return True
+        except ExchangeFailed as error:
+            floor.log(self._far.lost(error))
+        sessions.forget(session)
+        return False
+
     def _named(self, agent: str) -> None:
         self._caller = msgspec.structs.replace(self._caller, agent=agent)
 
@@ -69,6 +116,8 @@ class Carrying:
         async for chunk in answer.body():
             for event in cutter.feed(chunk):
                 await self._pass(event)
+        for event in cutter.end():
+            await self._pass(event)
 
     async def _pass(self, event: Event) -> None:
         """Pass on an event; what carries no message, or none for the client, keeps its id.
@@ -81,13 +130,14 @@ class Carrying:
         )
         lines: list[bytes] = []
         if event.too_large:
-            lines = await self._police(TooLong(event.data[:HEAD]))
+            lines = await self._police(TooLong(event.data[:HEAD], event.ids))
         elif event.is_message:
             lines = await self._police(event.data)
         for line in lines[:-1]:
             await self._reply.event(line)
-        if lines or event_id is not None or event.retry_ms is not None:
-            await self._reply.event(lines[-1] if lines else b"", event_id, event.retry_ms)
+        retry_ms = None if event.retry_ms is None else max(event.retry_ms, LEAST_RETRY_MS)
+        if lines or event_id is not None or retry_ms is not None:
+            await self._reply.event(lines[-1] if lines else b"", event_id, retry_ms)
 
     async def _police(self, line: bytes | TooLong) -> list[bytes]:
         """Give the relay a message of the server; return what the client gets of it."""
@@ -112,8 +162,10 @@ class Carrying:
 
     async def _send_back(self, line: bytes) -> None:
         """Send the server an answer that the relay gave in the client's place."""
-        wanted = (names.SESSION, names.VERSION, "accept")
+        wanted = (names.SESSION.lower(), names.VERSION.lower(), "accept")
         headers = {name: value for name in wanted if (value := self._asked.headers.get(name))}
+        if self._begun is not None:
+            headers = self._begun.outward(headers)
         try:
             async with self._far.open("POST", headers | {"content-type": JSON}, line):
                 return

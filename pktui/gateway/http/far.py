@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pktui.gateway.http.outward.connection import Answer, Connection, connect
 from pktui.gateway.messages import headers as names
+from pktui.gateway.remote.words import Words
 from pktui.gateway.servers.endpoint import checked_headers, parse_endpoint
 from pktui.gateway.servers.preparing import prepared
 from pktui.text import one_line
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 KEPT_BACK: Final = frozenset({401, 403, 407})
 """Statuses that speak of pktui's credentials, not of the client's."""
 
+_REDIRECT: Final = (307, 308)
+_REDIRECTS: Final = 3
 _KEPT: Final = 64
 """Connections that wait for their next request."""
 _IDLE_SECONDS: Final = 4.0
@@ -40,6 +43,7 @@ class Far:
         entry = prepared(entry, os.environ)
         self.name = entry.name
         self._endpoint = parse_endpoint(entry.url, entry.name)
+        self._words = Words(entry.name, self._endpoint)
         self._clock = clock
         own = {"user-agent": "pktui", "accept-encoding": "identity"}
         for name, value in checked_headers(entry.headers, entry.name).items():
@@ -65,12 +69,39 @@ class Far:
             written.append((b"content-length", b"%d" % len(body)))
         connection = await self._connection()
         try:
-            yield await connection.ask(method, self._endpoint.target, written, body)
+            answer = await connection.ask(method, self._endpoint.target, written, body)
+            for _ in range(_REDIRECTS):
+                if not self._is_redirected(answer):
+                    break
+                self._let_go(connection)
+                connection = await self._connection()
+                answer = await connection.ask(method, self._endpoint.target, written, body)
+            yield answer
         finally:
-            if connection.rest() and len(self._idle) < _KEPT:
-                self._idle.append((self._clock(), connection))
-            else:
-                connection.end()
+            self._let_go(connection)
+
+    def _is_redirected(self, answer: Answer) -> bool:
+        """Tell whether the same request is to be made elsewhere on this server, from now on."""
+        if answer.status not in _REDIRECT:
+            return False
+        there = self._endpoint.redirected(answer.header("location"))
+        if there is None:
+            return False
+        self._endpoint = there
+        return True
+
+    def _let_go(self, connection: Connection) -> None:
+        """Keep a connection for the next request, where it is good for one."""
+        if connection.rest() and len(self._idle) < _KEPT:
+            self._idle.append((self._clock(), connection))
+        else:
+            connection.end()
+
+    def refused(self, answer: Answer) -> str:
+        """Return what an answer that cannot be passed on means, for the log."""
+        location = answer.header("location")
+        there = self._endpoint.resolved(location)
+        return self._words.refused(answer.status, media_type(answer), location, there)
 
     async def close(self) -> None:
         """Close every connection."""

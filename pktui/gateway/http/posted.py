@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pktui.gateway.http.begun import Begun
 from pktui.gateway.http.carrying import Carrying
-from pktui.gateway.http.far import KEPT_BACK, media_type, passed_back, read_whole
+from pktui.gateway.http.far import KEPT_BACK, media_type, read_whole
 from pktui.gateway.http.outward.broken import ExchangeFailed
 from pktui.gateway.http.protocol import (
     EVENTS,
     JSON,
     KEEP_ALIVE,
     REQUEST_CANCELLED,
+    SESSION_ID,
     accepts,
     is_modern,
-    passed_on,
     prompt,
     status_of,
     writes,
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from pktui.gateway.http.sessions import Sessions
     from pktui.gateway.messages.jsonrpc import Message
 
-_SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,512}")
+_REASON_BYTES: Final = 4096
+"""Of a refusal, to see whether it speaks of the session."""
 
 
 class _Head(msgspec.Struct):
@@ -52,8 +53,7 @@ class Posted(Carrying):
     """One posted message."""
 
     def __init__(self, far: Far, asked: Asked, sessions: Sessions, message: Message) -> None:
-        super().__init__(far, asked, message)
-        self._sessions = sessions
+        super().__init__(far, asked, sessions, message)
         self._message = message
         self._carried = False
 
@@ -132,33 +132,64 @@ class Posted(Carrying):
         return accepts(self._asked.headers, EVENTS)
 
     async def _carry(self, line: bytes) -> None:
-        headers = dict(passed_on(self._asked.headers, modern=self._modern)) | {"content-type": JSON}
         try:
-            async with self._far.open("POST", headers, line) as answer:
-                await self._receive(answer)
+            lost = await self._carry_once(line, again=False)
+            if lost and await self._renewed(lost):
+                await self._carry_once(line, again=True)
+            elif lost:
+                why = f"server {self._far.name} has forgotten the session; initialize a new one"
+                await self._fail(HTTPStatus.NOT_FOUND, why)
         except ExchangeFailed as error:
             await self._fail(HTTPStatus.BAD_GATEWAY, self._far.lost(error), sent=error.sent)
 
-    async def _receive(self, answer: Answer) -> None:
+    async def _carry_once(self, line: bytes, *, again: bool) -> str:
+        """Send the message and pass its answer on; return the session that the server refused.
+
+        What it refused for want of a session it did not carry out. `again`: in another one.
+        """
+        headers = self._outward(modern=self._modern) | {"content-type": JSON}
+        begun = None if self._modern else self._begun
+        used = begun.id if begun is not None else ""
+        async with self._far.open("POST", headers, line) as answer:
+            if begun is None or again:
+                await self._receive(answer)
+                return ""
+            if answer.status == HTTPStatus.NOT_FOUND:
+                return used
+            if answer.status == HTTPStatus.BAD_REQUEST:
+                body = await read_whole(answer, self._asked.floor.answer_limit)
+                if b"session" in (body or b"")[:_REASON_BYTES].lower():
+                    return used
+                await self._receive(answer, body)
+                return ""
+            begun.succeeded()
+            if self._message.method == "notifications/initialized":
+                begun.initialized = line
+            await self._receive(answer)
+        return ""
+
+    async def _receive(self, answer: Answer, body: bytes | None = None) -> None:
+        """Pass an answer on; `body` is given where it was read already."""
         status, kind = answer.status, media_type(answer)
         request = self._message.kind == "request"
         if status in KEPT_BACK or 300 <= status < 400:
+            self._asked.floor.log(self._far.refused(answer))
             await self._fail(HTTPStatus.BAD_GATEWAY, self._unusable(status))
         elif not self._note_session(answer):
             await self._fail(HTTPStatus.BAD_GATEWAY, f"server {self._far.name} mixes sessions up")
         elif not request and status < 300:
-            await self._reply.bare(status, passed_back(answer))
+            await self._reply.bare(status, self._back(answer))
         elif kind == EVENTS and status < 300:
-            await self._reply.stream(passed_back(answer))
+            await self._reply.stream(self._back(answer))
             await self._pump(answer)
             await self._end_stream()
         elif kind == JSON:
-            await self._single(answer)
+            await self._single(answer, body)
         elif request:
             why = f"server {self._far.name} answered HTTP {status} without a message"
             await self._fail(status if status >= 400 else HTTPStatus.BAD_GATEWAY, why)
         else:
-            await self._reply.bare(status, passed_back(answer))
+            await self._reply.bare(status, self._back(answer))
 
     def _note_session(self, answer: Answer) -> bool:
         """Keep the session that begins, forget one that has ended; False for an id of another's."""
@@ -170,18 +201,20 @@ class Posted(Carrying):
         given = answer.header(names.SESSION.lower())
         if self._message.method != "initialize" or not given or status >= 300:
             return True
-        if not _SESSION_ID.fullmatch(given):
+        if not SESSION_ID.fullmatch(given):
             return False
+        begun = Begun(self._message.raw, given)
         session = Session(
-            given, asked.grant, asked.floor, self._caller, self._pending, asked.backend
+            given, asked.grant, asked.floor, self._caller, self._pending, asked.backend, begun
         )
         self._work.soon(asked.floor.desk.named, self._caller.agent)
         self._in_session = self._sessions.add(session)
         return self._in_session
 
-    async def _single(self, answer: Answer) -> None:
+    async def _single(self, answer: Answer, body: bytes | None) -> None:
         """Pass on an answer that came as one JSON message."""
-        body = await read_whole(answer, self._asked.floor.answer_limit)
+        if body is None:
+            body = await read_whole(answer, self._asked.floor.answer_limit)
         if body is None:
             await self._fail(
                 HTTPStatus.BAD_GATEWAY, "the server's answer is too large to be looked at"
@@ -193,12 +226,12 @@ class Posted(Carrying):
             outcome: Outcome = "error" if refused else "lost"
             await self._work.write(self._relay.close, self._message.id, outcome)
         if lines:
-            await self._reply.message(answer.status, lines[-1], passed_back(answer))
+            await self._reply.message(answer.status, lines[-1], self._back(answer))
         elif self._message.kind == "request":
             why = f"server {self._far.name} answered with no message"
             await self._fail(HTTPStatus.BAD_GATEWAY, why)
         else:
-            await self._reply.bare(answer.status, passed_back(answer))
+            await self._reply.bare(answer.status, self._back(answer))
 
     async def _end_stream(self) -> None:
         """End the stream; a request whose answer can no longer come is answered."""
@@ -225,4 +258,4 @@ class Posted(Carrying):
         name = self._far.name
         if status in KEPT_BACK:
             return f"server {name} refused pktui's credentials (HTTP {status}); check its headers"
-        return f"server {name} answered with a redirect (HTTP {status}); check its url"
+        return f"server {name} answered with a redirect (HTTP {status}); pktui's log says where to"

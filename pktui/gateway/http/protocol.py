@@ -32,6 +32,7 @@ KEEP_ALIVE: Final = 15.0
 REQUEST_CANCELLED: Final = -32800
 """The code of a request that was cancelled, as the Language Server Protocol has it."""
 
+SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,512}")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 _ROUTING: Final = (names.VERSION, names.METHOD, names.NAME)
 _PASSED_ON: Final = frozenset(

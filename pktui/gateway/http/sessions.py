@@ -95,6 +95,7 @@ class Sessions:
         self._idle_seconds = idle_seconds
         self._clock = clock
         self._open: dict[tuple[str, str], Session] = {}
+        self._renamed: dict[tuple[str, str], Session] = {}
         self._ended: list[Session] = []
 
     def __len__(self) -> int:
@@ -107,7 +108,9 @@ class Sessions:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, _RETRY)
 
     def add(self, session: Session) -> bool:
-        """Keep a new session; False where another grant's has that id."""
+        """Keep a new session; False where another grant's has that id, or has it by now."""
+        if self._renamed.get(session.key, session) is not session:
+            return False
         other = self._open.get(session.key)
         if other is not None and not other.belongs_to(session.grant):
             return False
@@ -116,6 +119,20 @@ class Sessions:
         session.used = self._clock()
         self._open[session.key] = session
         return True
+
+    def rename(self, session: Session, server_id: str) -> bool:
+        """Note the id that its server has for a session now; False where another has that id."""
+        key = session.key[0], server_id
+        for known in (self._open, self._renamed):
+            if known.get(key, session) is not session:
+                return False
+        self._forget_names(session)
+        self._renamed[key] = session
+        return True
+
+    def _forget_names(self, session: Session) -> None:
+        for key in [key for key, one in self._renamed.items() if one is session]:
+            del self._renamed[key]
 
     def find(self, server: str, session_id: str, grant: Grant) -> Session:
         """Return the session; raises `Refusal` (404) where the grant has none of that id there."""
@@ -132,6 +149,7 @@ class Sessions:
         """End a session: its id means nothing from now on."""
         if self._open.get(session.key) is session:
             del self._open[session.key]
+            self._forget_names(session)
             self._ended.append(session)
 
     def ended(self) -> list[Session]:

@@ -41,11 +41,11 @@ class UrlServer:
 
     async def listen(self, asked: Asked) -> None:
         """Open the stream for what the server says unasked, or go on with a broken one."""
-        await Unasked(self._far, asked).listen()
+        await Unasked(self._far, asked, self._sessions).listen()
 
     async def end_session(self, asked: Asked) -> None:
         """Pass on that the client ends its session."""
-        await Unasked(self._far, asked).end_session(self._sessions)
+        await Unasked(self._far, asked, self._sessions).end_session()
 
     async def end_grant(self, key: str) -> None:
         """Do nothing: all grants share the connections, and their sessions have ended here."""

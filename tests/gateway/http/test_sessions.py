@@ -72,6 +72,23 @@ def test_a_server_cannot_give_one_grant_anothers_session(sessions: Sessions) -> 
     assert sessions.add(session("s"))
 
 
+def test_the_id_that_a_server_gives_anew_is_no_other_grants(sessions: Sessions) -> None:
+    one, other = session("s-1"), session("s-2", BOB)
+    assert sessions.add(one)
+    assert sessions.add(other)
+    assert not sessions.rename(one, "s-2")
+    assert sessions.rename(one, "s-3")
+    assert not sessions.rename(other, "s-3")
+    assert sessions.rename(one, "s-4")
+    assert sessions.rename(other, "s-3")
+    assert sessions.find("plain", "s-1", ADA) is one
+    assert status(lambda: sessions.find("plain", "s-4", ADA)) is HTTPStatus.NOT_FOUND
+    sessions.forget(other)
+    assert not sessions.add(session("s-4", BOB))
+    sessions.forget(one)
+    assert sessions.add(session("s-4", BOB))
+
+
 def test_a_session_ends_where_its_id_is_given_again(sessions: Sessions) -> None:
     before = session("s")
     sessions.add(before)

@@ -269,7 +269,53 @@ def test_events_keep_their_ids_and_the_time_to_wait(running: Served, far: FarSer
     far.script = script
     reply = running.send("far", request("tools/call", 1, CALL), mcp_session_id=session)
     assert [event_id for event_id, _ in events(reply)] == ["7", "8"]
-    assert "retry: 50" in reply.text
+    assert "retry: 1000" in reply.text  # the client asks through the gateway
+
+
+def test_a_redirect_within_the_origin_is_followed(running: Served, far: FarServer) -> None:
+    def script(asked: Asked) -> None:
+        if asked.path == "/mcp":
+            asked.answer(307, b"{}", headers={"Location": "/mcp/"})
+        else:
+            usual(asked)
+
+    far.script = script
+    assert call(running).status_code == 200
+    assert far.asked[-1].path == "/mcp/"
+    assert far.asked[-1].body == far.asked[-2].body
+
+
+def test_redirects_without_end_are_given_up(running: Served, far: FarServer) -> None:
+    before = len(far.asked)
+    far.script = lambda asked: asked.answer(308, headers={"Location": asked.path})
+    assert call(running).status_code == 502
+    assert len(far.asked) - before == 4
+
+
+def test_a_json_body_under_the_type_of_a_stream_is_the_answer(
+    running: Served, far: FarServer
+) -> None:
+    far.script = lambda asked: asked.answer(
+        body=answer_to(asked.message, OK), kind="text/event-stream"
+    )
+    assert answer(call(running))["result"] == OK
+
+
+def test_an_answer_that_cannot_be_read_is_an_error(running: Served, far: FarServer) -> None:
+    far.script = lambda asked: asked.answer(body=b'{"jsonrpc":"2.0","result":{"mean":NaN},"id":1}')
+    message = answer(call(running))
+    assert message["id"] == 1
+    assert "may have been done" in message["error"]["message"]
+    assert running.ledger.feed.page()[-1].outcome == "lost"
+
+
+def test_an_answer_on_a_stream_beyond_the_limit_is_an_error_though_its_id_is_last(
+    running: Served, far: FarServer
+) -> None:
+    large = b'{"result":{"a":"' + b"x" * (65 * 1024 * 1024) + b'"},"jsonrpc":"2.0","id":1}'
+    far.script = lambda asked: asked.stream(event(large), end=True)
+    message = answer(call(running))
+    assert (message["id"], message["error"]["code"]) == (1, -32000)
 
 
 def test_a_stream_of_no_session_cannot_be_gone_on_from(running: Served, far: FarServer) -> None:
