@@ -380,7 +380,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
             "It is made when an agent first starts through pktui gateway",
         )
     at_rest = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
-    address = f"file:{quote(str(path))}?mode=ro{'&immutable=1' if at_rest else ''}"
+    address = f"file:{quote(os.fsencode(path))}?mode=ro{'&immutable=1' if at_rest else ''}"
     return sqlite3.connect(
         address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )

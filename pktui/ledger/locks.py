@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ def check_writable(path: Path) -> None:
 
     Raises `LedgerUnavailable` with the cause, and with the process that holds it where known.
     """
-    address = f"file:{quote(str(path))}?mode=rw"
+    address = f"file:{quote(os.fsencode(path))}?mode=rw"
     try:
         with closing(
             sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)

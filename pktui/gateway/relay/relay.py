@@ -24,7 +24,7 @@ from pktui.gateway.relay.holding import Held, Holder, Pace
 from pktui.gateway.relay.inflight import InFlight, Waiting
 from pktui.gateway.relay.returns import Returns
 from pktui.ledger.canonical import call_hash
-from pktui.text import one_line
+from pktui.text import one_line, storable
 
 if TYPE_CHECKING:
     from pktui.gateway.enforcement.enforcer import Enforcer
@@ -255,7 +255,7 @@ class Relay:
         if call.continues:
             self._continuations.restore(call)
         now_us, shown = self._wiring.now_us(), self._wiring.shown
-        decision = msgspec.structs.replace(decision, reason=shown(decision.reason))
+        decision = msgspec.structs.replace(decision, reason=storable(shown(decision.reason)))
         self._reply(
             answers.refusal_line(decision, message.id_text, modern=message.modern, now_us=now_us)
         )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS: Final = 60.0
 _GRACE_SECONDS: Final = 1.0
 _MOST_PAGES: Final = 1000
+_MOST_TOOLS: Final = 20_000
 _MOST_LINES: Final = 10_000
 _LINE_LIMIT: Final = 64 * 1024 * 1024
 _OLDER: Final = "2025-11-25"
@@ -158,6 +159,8 @@ class _Visit:
             if listing is None:
                 raise self._failed("its list of tools cannot be read")
             found += listing.definitions
+            if len(found) > _MOST_TOOLS:
+                raise self._failed(f"it lists more than {_MOST_TOOLS} tools")
             cursor = listing.next_cursor
             if not cursor or cursor in cursors:
                 break

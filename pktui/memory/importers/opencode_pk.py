@@ -72,7 +72,7 @@ class OpencodePkSource:
             ) from error
 
     def _open(self) -> sqlite3.Connection:
-        address = f"file:{quote(str(self._path.absolute()))}?mode=ro"
+        address = f"file:{quote(os.fsencode(self._path.absolute()))}?mode=ro"
         database = sqlite3.connect(address, uri=True)
         database.row_factory = sqlite3.Row
         database.text_factory = _lenient

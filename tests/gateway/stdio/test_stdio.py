@@ -143,6 +143,16 @@ def test_what_was_piped_in_is_answered_after_the_end_of_input(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("policy")
+def test_a_server_that_dies_at_its_start_tells_the_client_why() -> None:
+    words = "echo 'Error: Cannot find module ./x' >&2; echo 'Node.js v22' >&2; exit 3"
+    with RunningGateway("demo", "--", "sh", "-c", f"read -r _; {words}") as gateway:
+        reply = gateway.ask("initialize", 0)
+        assert "ended with status 3" in reply["error"]["message"]
+        assert 'It said: "Error: Cannot find module ./x"' in reply["error"]["message"]
+        assert gateway.process.wait(PATIENCE) == 3
+
+
+@pytest.mark.usefixtures("policy")
 def test_a_server_that_dies_answers_who_waits_and_lends_its_status(ledger: Ledger) -> None:
     with demo("--die-on", "echo") as gateway:
         gateway.call("silent", 1)
