@@ -20,7 +20,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 import msgspec
 
 from pktui import __version__
-from pktui.errors import SettingsError
+from pktui.errors import MemoryUnreached, SettingsError
 from pktui.settings import PRIVATE_FILE, Paths, check_own_directory
 
 # Bytes; the kernel takes 103 (macOS) to 107 (Linux) in the address of a Unix socket.
@@ -102,8 +102,8 @@ def socket_name(paths: Paths, path: Path) -> str:
 def connect(paths: Paths, timeout: float) -> socket.socket:
     """Return a connection to the service that listens.
 
-    Raises `FileNotFoundError` or `ConnectionRefusedError` where none does, `SettingsError` where
-    the way there leads through what others made.
+    Raises `FileNotFoundError` or `ConnectionRefusedError` where none does, `MemoryUnreached` where
+    it was stopped, `SettingsError` where the way there leads through what others made.
     """
     meeting = read(paths)
     if meeting is None or not meeting.socket:
@@ -117,11 +117,25 @@ def connect(paths: Paths, timeout: float) -> socket.socket:
     except BaseException:
         connection.close()
         raise
+    if _is_stopped(meeting.pid):
+        connection.close()
+        raise MemoryUnreached(
+            f"the memory service (process {meeting.pid}) was stopped (ctrl+z, SIGSTOP)",
+            f"Let it go on with kill -CONT {meeting.pid}, or end it with pktui memory stop",
+        )
     return connection
 
 
+def _is_stopped(pid: int) -> bool:
+    """Tell whether the process is: the system takes connections for it all the same."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2][1:2] == b"T"
+    except OSError:
+        return False
+
+
 def listens(paths: Paths) -> bool:
-    """Tell whether a service takes connections; raises `SettingsError`."""
+    """Tell whether a service takes connections; raises `SettingsError`, `MemoryUnreached`."""
     try:
         connect(paths, timeout=1).close()
     except OSError:

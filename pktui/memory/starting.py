@@ -133,6 +133,7 @@ def end_owner(paths: Paths) -> bool:
     if owner is None or not owner.pid or not _has_open(owner.pid, paths.memory_lock):
         return False
     os.kill(owner.pid, signal.SIGTERM)
+    os.kill(owner.pid, signal.SIGCONT)  # one that was stopped hears nothing
     return True
 
 

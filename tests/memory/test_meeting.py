@@ -277,6 +277,22 @@ def test_stop_ends_a_service_that_cannot_be_asked(paths: Paths) -> None:
     client.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_service_that_was_stopped_is_told_at_once_and_can_be_ended(paths: Paths) -> None:
+    command = [sys.executable, "-m", "tests.support.small_service"]
+    with subprocess.Popen(command) as service:
+        until(lambda: listens(paths))
+        os.kill(service.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, service.pid, os.WSTOPPED | os.WNOWAIT)
+        client = MemoryClient(paths, ADA)
+        with pytest.raises(MemoryUnavailable, match=r"was stopped .ctrl\+z") as caught:
+            client.sessions()
+        assert f"kill -CONT {service.pid}" in caught.value.cure
+        client.stop()
+        assert service.wait(PATIENCE) in (0, -signal.SIGTERM)  # before it listens to it
+        client.close()
+
+
 def test_stop_signals_no_process_that_does_not_hold_the_lock(paths: Paths) -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as innocent:
         lock = held(paths, str(innocent.pid))

@@ -125,8 +125,9 @@ def end_memory(paths: Paths) -> None:
     """Ask the memory service to end, where one listens."""
     from pktui.memory.client import MemoryClient
 
-    if not meeting.listens(paths):
-        return
+    with contextlib.suppress(PktuiError):
+        if not meeting.listens(paths):
+            return
     client = MemoryClient(paths, start=False, timeout=END_SECONDS)
     with contextlib.suppress(PktuiError):
         client.stop()
