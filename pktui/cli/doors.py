@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BY: Final = "the command line"
 
 # open: looks, tightens, or does what policies do not govern.
-# decides: answers for a person, and asks for the PIN itself.
+# decides: a person does it and no agent; where a PIN goes with it the command asks for that.
 # widens: the guard stands before it.
 # depends: the command calls the guard where what it was told widens.
 Door = Literal["open", "decides", "widens", "depends"]
@@ -38,12 +38,12 @@ DOORS: Final[Mapping[str, Door]] = {
     "sessions end": "open",
     "sessions reopen": "open",
     "sessions export": "open",
-    "sessions delete": "open",
+    "sessions delete": "decides",  # for good, and no tool of the memory does it
     "knowledge add": "open",
     "knowledge search": "open",
     "knowledge get": "open",
     "knowledge update": "open",
-    "knowledge delete": "open",
+    "knowledge delete": "decides",  # the tool that does it is hidden from agents
     "knowledge list": "open",
     "knowledge stats": "open",
     "import jsonl": "open",

@@ -85,6 +85,14 @@ def test_there_are_words_for_every_command_that_may_widen() -> None:
     )
 
 
+def test_a_test_names_every_command_that_a_person_decides_with() -> None:
+    decides = {path for path, door in DOORS.items() if door == "decides"}
+    assert decides == {
+        "approvals approve", "approvals deny", "approvals release", "approvals pin set",
+        "approvals pin clear", "approvals standing revoke", "sessions delete", "knowledge delete",
+    }  # fmt: skip
+
+
 @pytest.fixture
 def setting(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """A server with a policy whose last edit tightened it, a grant, and a ledger."""
@@ -196,17 +204,18 @@ def test_an_agent_may_tighten_and_look_without_a_pin(
 @pytest.mark.parametrize(
     "words",
     [
-        ["approve", "{}", "--yes"], ["deny", "{}"], ["release"], ["pin", "set"], ["pin", "clear"],
-        ["standing", "revoke", "all"],
+        "approvals approve tavo-93 --yes", "approvals deny tavo-93", "approvals release",
+        "approvals pin set", "approvals pin clear", "approvals standing revoke all",
+        "sessions delete 1 --yes", "knowledge delete 1 --yes",
     ],
 )  # fmt: skip
 def test_an_agent_decides_nothing(
-    setting: Ledger, words: list[str], monkeypatch: pytest.MonkeyPatch,
+    setting: Ledger, words: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     chain = [Process(20, 10, ("bash",)), Process(10, 1, ("claude",))]
     monkeypatch.setattr("pktui.person.ancestors", lambda: iter(chain))
-    assert run(["approvals", *(word.format("tavo-93") for word in words)]) == 1
+    assert run(words.split()) == 1
     said = capsys.readouterr().err
     assert "Claude Code (process 10) started this command" in said
     assert "not intent" in said

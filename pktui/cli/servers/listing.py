@@ -31,6 +31,7 @@ class Listed(msgspec.Struct, frozen=True, rename="camel"):
     disabled: bool
     problem: str
     line: int
+    leaves_out: bool
     tools: int
     new: int
     changed: int
@@ -73,6 +74,7 @@ def _listed(
     entry: ServerEntry, tools: Sequence[ToolSeen], paths: Paths, settings: Settings
 ) -> Listed:
     from pktui.cli.servers import masked
+    from pktui.policy.selection import EVERYTHING
 
     policy = settings.policy_file(paths, entry.name)
     return Listed(
@@ -88,6 +90,7 @@ def _listed(
         disabled=entry.disabled,
         problem=entry.problem,
         line=0,
+        leaves_out=entry.tools != EVERYTHING,
         tools=len(tools),
         new=sum(tool.is_new for tool in tools),
         changed=sum(tool.changed for tool in tools),
@@ -101,7 +104,7 @@ def _fault(fault: Fault) -> Listed:
     return Listed(
         name=fault.name, transport="", command=[], url="", env={}, headers={}, directory="",
         policy="", policy_exists=False, disabled=False, problem=f"{fault.what}. {fault.cure}",
-        line=fault.line, tools=0, new=0, changed=0, flagged=0,
+        line=fault.line, leaves_out=False, tools=0, new=0, changed=0, flagged=0,
     )  # fmt: skip
 
 
@@ -116,5 +119,6 @@ def _state(one: Listed) -> tuple[str, str]:
     counts = (("new", one.new), ("changed", one.changed), ("flagged", one.flagged))
     said = [f"{count} {word}" for word, count in counts if count]
     said += ["disabled"] if one.disabled else []
+    said += ["leaves tools out"] if one.leaves_out else []
     said += [one.problem] if one.problem else []
     return str(one.tools or ""), ", ".join(said)
