@@ -156,10 +156,15 @@ def read_text(text: str, source: Path | None = None) -> tuple[Any, Node | None]:
 
 
 def _has_rules(value: Any) -> bool:
-    """Tell whether any tool has a `rules` list, without loading that dialect's reader."""
+    """Tell whether any tool has `rules`, without loading that dialect's reader.
+
+    A tool without anything (null) has none to Intercept, and is a mistake in pktui's own form.
+    """
     tools = value.get("tools") if isinstance(value, dict) else None
-    entries = tools.values() if isinstance(tools, dict) else ()
-    return any(isinstance(entry, dict) and "rules" in entry for entry in entries)
+    entries = list(tools.values()) if isinstance(tools, dict) else []
+    if any(isinstance(entry, dict) and "rules" in entry for entry in entries):
+        return True
+    return None in entries and not any(entries)
 
 
 def _read(value: Any, dialect: Dialect, faults: Faults) -> Document:

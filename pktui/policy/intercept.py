@@ -141,13 +141,22 @@ class _Reader:
         return tuple(names)
 
     def _declare(self, tool: str, entry: Any) -> None:
-        """Note the window of every counter a tool's rules keep."""
+        """Note the window of every counter a tool's rules keep, and each that two of them do."""
         rules = entry.get("rules") if isinstance(entry, dict) else None
-        for rule in rules if isinstance(rules, list) else ():
-            state = rule.get("state") if isinstance(rule, dict) else None
-            if isinstance(state, dict) and isinstance(state.get("counter"), str):
-                window = WINDOWS.get(str(state.get("window")), WINDOWS["day"])
-                self.windows.setdefault((_scope(tool), state["counter"]), window)
+        seen: dict[str, int] = {}
+        for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+            counter, window = _kept(rule)
+            if not counter:
+                continue
+            self.windows.setdefault((_scope(tool), counter), window)
+            if counter in seen:
+                first = f"(also used by rules[{seen[counter]}])"
+                self.faults.add(
+                    ("tools", tool, "rules", index),
+                    f"duplicate state counter {quote(counter)} {first}",
+                    "Give each rule of a tool its own counter",
+                )
+            seen.setdefault(counter, index)
 
     def _tool(self, tool: str, value: Any) -> _Rule:
         at: Steps = ("tools", tool)
@@ -160,20 +169,7 @@ class _Reader:
             for index, item in enumerate(self._list(table, at, "rules"))
         ]
         limits = tuple(limit for rule in read for limit in rule.limits)
-        self._duplicates(limits, at)
         return _Rule(tuple(check for rule in read for check in rule.checks), limits)
-
-    def _duplicates(self, limits: tuple[LimitRule, ...], at: Steps) -> None:
-        seen: set[str] = set()
-        for limit in limits:
-            if limit.counter in seen:
-                name = quote(limit.counter.partition(".")[2])
-                self.faults.add(
-                    (*at, "rules"),
-                    f"duplicate state counter {name} in rule {quote(limit.rule)}",
-                    "Give each rule of a tool its own counter",
-                )
-            seen.add(limit.counter)
 
     def _rule(self, tool: str, value: Any, at: Steps) -> _Rule:
         table = self._object(value, at, RULE_KEYS)
@@ -191,6 +187,8 @@ class _Reader:
             if table.get("conditions"):
                 what = "deny rules must not have conditions"
                 self.faults.add((*at, "conditions"), what, "Remove them, or the action")
+            if table.get("state") is not None:
+                self._state(tool, name, on_deny, table, (*at, "state"))
             return _Rule((Check(name, on_deny or _denied_by(name), (), denies_when=True),))
         if not table.get("conditions") and action == "evaluate":
             what = "evaluate rules must have at least one condition"
@@ -238,15 +236,13 @@ class _Reader:
         return Condition(path, op, operand, lambda arguments, _place: test(find(arguments)))
 
     def _reading(self, path: str, test: Any, at: Steps) -> Reading | None:
-        tool, _, counter = path.removeprefix("state.").partition(".")
-        scope = _scope(tool)
+        scope, counter = _counter_of(path)
         window = self.windows.get((scope, counter))
         if window is None:
-            self.faults.add(
-                (*at, "path"),
-                f"condition references {path} but no matching state block found",
-                f"Add state: {{counter: {counter or 'name'}, window: day}} to a rule of that tool",
+            cure = (
+                f"Add state: {{counter: {counter or 'name'}, window: day}} to a rule of that tool"
             )
+            self.faults.add((*at, "path"), _unkept(path), cure)
             return None
         return Reading(f"{scope}.{counter}", window, test)
 
@@ -313,7 +309,31 @@ class _Reader:
         on_deny = self._text(table, at, "on_deny") or told
         counter = f"{_scope(tool)}._rate_{window}"
         length = WINDOWS.get(window, 1)
+        if window in STATE_WINDOWS and _counter_of(f"state.{counter}") not in self.windows:
+            cure = "Only a tool without a dot in its name can have one; use pktui's own form"
+            self.faults.add(here, _unkept(f"state.{counter}"), cure)
         return _Rule((), (_limit(name, counter, length, Decimal(maximum), on_deny),))
+
+
+def _kept(rule: Any) -> tuple[str, int]:
+    """Return the counter a rule keeps and its window, empty where it keeps none."""
+    if not isinstance(rule, dict):
+        return "", 0
+    state, rate = rule.get("state"), rule.get("rate_limit")
+    if isinstance(state, dict) and isinstance(state.get("counter"), str):
+        return state["counter"], WINDOWS.get(str(state.get("window")), WINDOWS["day"])
+    window = str(rate or "").partition("/")[2]
+    return (f"_rate_{window}", WINDOWS[window]) if window in STATE_WINDOWS else ("", 0)
+
+
+def _counter_of(path: str) -> _Counter:
+    """Return the counter a `state.` path names: what follows the first dot behind the tool."""
+    tool, _, counter = path.removeprefix("state.").partition(".")
+    return _scope(tool), counter
+
+
+def _unkept(path: str) -> str:
+    return f"condition references {path} but no matching state block found"
 
 
 def _lookup(path: str) -> Callable[[Arguments], Any]:
@@ -335,8 +355,7 @@ def _bound(conditions: Any, scope: str, counter: str) -> Decimal | None:
         if not isinstance(item, dict) or item.get("op") not in ("lt", "lte"):
             continue
         path, exact = str(item.get("path")), number(item.get("value"))
-        tool, _, name = path.removeprefix("state.").partition(".")
-        if path.startswith("state.") and (_scope(tool), name) == (scope, counter):
+        if path.startswith("state.") and _counter_of(path) == (scope, counter):
             if exact is None:
                 continue
             whole = Decimal(exact).to_integral_value(ROUND_DOWN)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pktui.policy.operators import (
     ORDER,
+    BadOperand,
     check_bound,
     check_choice,
     check_list,
@@ -20,6 +21,9 @@ from pktui.policy.values import MISSING, number, same
 
 Test = Callable[[Any], bool]
 
+# Whole numbers between the two are none to Intercept, whose reader takes them for unsigned.
+_SIGNED: Final = 2**63
+_UNSIGNED: Final = 2**64
 # Numbers from here on are not worth writing out.
 _TOO_LONG: Final = Decimal("1e400")
 
@@ -66,6 +70,10 @@ def loosely_same(left: Any, right: Any) -> bool:
 
 def _ordered(op: str, value: Any) -> Test:
     bound, compare = check_bound(op, value), ORDER[op]
+    if type(bound) is int and _SIGNED <= bound < _UNSIGNED:
+        raise BadOperand(
+            f'operator "{op}" wants a numeric value under 2**63', "Write a smaller number"
+        )
 
     def test(found: Any) -> bool:
         exact = number(found)

@@ -54,7 +54,17 @@ def test_policies_that_intercept_refuses_are_refused(
              '"on_deny"'),
         (rules({"name": "r", "action": "deny"}, extra=1), "extra", "unknown key"),
         (rules({"name": "a", "rate_limit": "1/day"}, {"name": "b", "rate_limit": "2/day"}),
-         "tools.t.rules", "duplicate state counter"),
+         "tools.t.rules[1]", 'duplicate state counter "_rate_day" (also used by rules[0])'),
+        (rules({"name": "a", "rate_limit": "1/day"}, {"name": "no", "action": "deny"},
+               {"name": "b", "action": "deny", "state": {"counter": "_rate_day", "window": "day"}}),
+         "tools.t.rules[2]", 'duplicate state counter "_rate_day" (also used by rules[0])'),
+        (rules({"name": "r", "action": "deny", "state": {"counter": "n", "window": "week"}}),
+         "tools.t.rules[0].state.window", '"week"'),
+        (rules({"name": "r", "rate_limit": "1/day"}, tool="a.b"),
+         'tools["a.b"].rules[0].rate_limit',
+         "condition references state.a.b._rate_day but no matching state block found"),
+        (rules({"name": "r", "conditions": [{"path": "args.n", "op": "lt", "value": 2**63}]}),
+         "tools.t.rules[0].conditions[0].value", 'operator "lt" wants a numeric value'),
         (rules({"name": "r", "conditions": [{"path": "args.x", "op": "eq", "value": 1}],
                 "state": {"counter": "n", "window": "week"}}),
          "tools.t.rules[0].state.window", '"week"'),
@@ -144,6 +154,40 @@ def test_a_document_without_tools_and_default_is_only_tried_out(tmp_path: Path) 
     assert effect(load_draft(path), "y") == "allow"
     with pytest.raises(PolicyInvalid, match="default is missing"):
         load_policy(path)
+
+
+@pytest.mark.parametrize("entry", [None, {"rules": None}, {"rules": []}])
+@pytest.mark.parametrize("suffix", [".json", ".yaml"])
+def test_a_tool_without_rules_is_listed(entry: Any, suffix: str) -> None:
+    document = {"version": "1", "default": "deny", "tools": {"t": entry}}
+    policy = parse_policy(json.dumps(document).encode(), Path("p").with_suffix(suffix))
+    assert policy.dialect == "intercept"
+    assert effect(policy, "t") == "allow"
+    assert effect(policy, "u") == "deny"
+
+
+def test_a_tool_without_anything_is_a_mistake_beside_pktuis_own_rules() -> None:
+    document = {"version": "1", "default": "deny", "tools": {"t": None, "u": {"action": "deny"}}}
+    with pytest.raises(PolicyInvalid, match=r"tools\.t is not an object"):
+        parse_policy(json.dumps(document).encode())
+
+
+def test_a_rule_reads_the_counter_of_a_rate_limit() -> None:
+    first = {"path": "state.t._rate_hour", "op": "lt", "value": 1}
+    policy = parse_policy(
+        rules({"name": "once", "conditions": [first]}, {"name": "cap", "rate_limit": "5/hour"})
+    )
+    calls = read_calls(['{"tool": "t"}'] * 2, "calls")
+    told = [one.decision for one in replay(policy, calls, start_us=START_US)]
+    assert told == ["allow", "deny"]
+
+
+@pytest.mark.parametrize("bound", [2**63 - 1, 2**64, -(2**63) - 1])
+def test_other_large_numbers_are_numbers(bound: int) -> None:
+    condition = {"path": "args.n", "op": "gt", "value": bound}
+    assert effect(parse_policy(rules({"name": "r", "conditions": [condition]})), n=0) in (
+        "allow", "deny",
+    )  # fmt: skip
 
 
 def test_a_glob_is_a_plain_name_there() -> None:

@@ -268,6 +268,10 @@ def _server(types: Mapping[str, Drawn], received: list[dict[str, Any]]) -> MCPSe
     return server
 
 
+class Unordered(list[Any]):
+    """A set that a tool got: it has no first element."""
+
+
 def plain(value: Any) -> Any:
     """Return what a tool got as JSON values."""
     if isinstance(value, BaseModel):
@@ -277,7 +281,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, (set, frozenset)):
-        return [plain(inner) for inner in sorted(value, key=repr)]
+        return Unordered(plain(inner) for inner in sorted(value, key=repr))
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [plain(inner) for inner in value]
     return value
@@ -301,6 +305,8 @@ def _holds_at(value: Any, steps: list[str], op: str, operand: Any) -> bool:
             return any(_holds_at(inner, rest, op, operand) for inner in value)
     elif isinstance(value, dict) and step in value:
         return _holds_at(value[step], rest, op, operand)
+    elif isinstance(value, Unordered):
+        return False
     elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
         return _holds_at(value[int(step)], rest, op, operand)
     missing = value is None or isinstance(value, (dict, list))
@@ -321,11 +327,16 @@ def _test(op: str, operand: Any, value: Any) -> bool:
             return isinstance(operand, str) and operand in value
         return isinstance(value, list) and any(_same(inner, operand) for inner in value)
     if op in ("in", "not_in"):
-        among = any(_same(value, one) for one in operand)
-        of_its_kind = any(_kind(value) == _kind(one) for one in operand) or not operand
-        return among if op == "in" else not among and of_its_kind
-    alike = _same(value, operand)
-    return alike if op == "eq" else not alike and _kind(value) == _kind(operand)
+        if op == "in":
+            return any(_same(value, one) for one in operand)
+        return all(_differs(value, one) for one in operand)
+    return _same(value, operand) if op == "eq" else _differs(value, operand)
+
+
+def _differs(value: Any, operand: Any) -> bool:
+    """Tell whether a value is surely another: of another type it is the same in other words."""
+    comparable = value is None or operand is None or _kind(value) is _kind(operand)
+    return comparable and not _same(value, operand)
 
 
 def _ordered(op: str, left: Decimal, right: Decimal) -> bool:
