@@ -284,6 +284,9 @@ def _chain(opened: Ledger) -> Iterator[Check]:
     else:
         cure = "See pktui audit verify; someone or something changed the file"
         yield Check("ledger", "fail", verified.problem, cure)
+    if lately := opened.retention.pruned_for_size():
+        cure = "Raise audit.max_megabytes, or export what should stay: pktui audit export"
+        yield Check("record", "warn", lately, cure)
     if opened.approvals.stopped():
         yield Check("calls", "warn", "everything is stopped", "Release it in the console with K")
     waiting = len(opened.approvals.pending())

@@ -150,6 +150,7 @@ NOT_DECIDED: Final = {
     "presence": "which processes run; they are looked for",
     "requests": "counts that are shown",
     "clock": "the time as the processes share it; a wrong one lets rows go later, never earlier",
+    "refusals": "how much of what was refused is kept in full; the rest is counted in the log",
     "anchored": "how many anchors there are to be: compared with their file",
 }
 """The other tables, and why no event vouches for their rows."""

@@ -18,6 +18,7 @@ from pktui.errors import LedgerUnavailable
 from pktui.ledger.canonical import json_text
 from pktui.ledger.masking import mask_arguments, mask_line
 from pktui.ledger.records import NOBODY, Caller, Event, EventKind, Verification
+from pktui.ledger.refusals import Counted, Refusals, is_beside, is_rationed, weight_of
 from pktui.ledger.schema import BETWEEN, VERSION
 from pktui.ledger.secret_shapes import mask_text
 from pktui.text import storable
@@ -68,7 +69,10 @@ _WITH_PREV = f"""SELECT {COLUMNS},
     coalesce((SELECT hash FROM events before WHERE before.seq = events.seq - 1),
              (SELECT base_hash FROM chain)), hash
     FROM events"""  # noqa: S608
-_MOVE_HEAD = "UPDATE chain SET seq = ?, hash = ? WHERE seq = ? AND hash = ?"
+_MOVE_HEAD = """UPDATE chain SET seq = ?, hash = ?, bytes = bytes + ?,
+    beside_bytes = beside_bytes + ? WHERE seq = ? AND hash = ?"""
+_ASKED = 2
+"""A question takes rows of its own, and of its end, beside that of its decision."""
 _encode = msgspec.json.Encoder().encode
 _mask_reason = lru_cache(maxsize=256)(mask_text)
 
@@ -86,6 +90,9 @@ class Events:
         """Whether the head is moved once for all events of the transaction under way."""
         self._filed: Row | None = None
         """Where that transaction has moved it to for now: nobody else can, until it ends."""
+        self._bytes = self._beside = 0
+        """What its events take, of those that the head was not moved for."""
+        self._refusals = Refusals(database, clock, round(audit.max_megabytes * 1_000_000))
 
     def append(
         self,
@@ -110,8 +117,8 @@ class Events:
 
         Arguments are masked and cut here, as the audit settings say, and the reason is masked;
         `detail` is kept as it is. An outcome names its decision by `ref_seq`, or finds it by
-        `call_id`, which takes longer. Joins a transaction that is under way. Raises
-        `LedgerUnavailable`.
+        `call_id`, which takes longer. Refusals and requests beyond their client's allowance are
+        only counted: 0 then. Joins a transaction that is under way. Raises `LedgerUnavailable`.
         """
         effect = effect or ("refused" if kind == "refused" else "")
         masked = self.masked(arguments) if arguments is not None else ""
@@ -120,14 +127,60 @@ class Events:
         extra = json_text(detail) if detail else ""
         with self._database.transaction():
             ref = ref_seq or (self._decision_of(call_id) if kind == "outcome" else 0)
-            return self._write(
-                [
-                    *(0, self._clock(), kind, call_id, ref, server, tool),
-                    *(caller.agent, caller.grant, caller.session, caller.project),
-                    *(effect, rule, reason, args_hash, masked, outcome, duration_us),
-                    *(approval_id, extra),
-                ]
-            )
+            content = [
+                *(0, self._clock(), kind, call_id, ref, server, tool),
+                *(caller.agent, caller.grant, caller.session, caller.project),
+                *(effect, rule, reason, args_hash, masked, outcome, duration_us),
+                *(approval_id, extra),
+            ]
+            if is_beside(kind, effect, outcome) and not self._rationed(caller, server, content):
+                return 0
+            return self._write(content)
+
+    def may_ask(self, caller: Caller, server: str, size: int) -> bool:
+        """Tell whether another question of this client, of so many bytes, may be kept in full."""
+        kept = min(size, self._audit.max_argument_bytes)
+        return self._refusals.allows(caller, server, kept * _ASKED)
+
+    def tell_counted(self, *, all_of_them: bool = False) -> None:
+        """Put on record what was only counted and not said for long, or `all_of_them`."""
+        if all_of_them or self._refusals.is_due():
+            with self._database.transaction():
+                for counted in self._refusals.left(all_of_them=all_of_them):
+                    self._tell(counted)
+
+    def _rationed(self, caller: Caller, server: str, content: list[Any]) -> bool:
+        """Take a row that is not about what happened off its client's allowance.
+
+        False: it was only counted, for the allowance is used up.
+        """
+        kind, effect = content[2], content[11]
+        asked = kind == "decision" and effect == "approve"
+        if not asked and not is_rationed(kind, effect):
+            return True
+        size = sum(len(part.encode(errors="replace")) for part in content if type(part) is str)
+        if asked:
+            self._refusals.take(caller, server, size * _ASKED)
+        elif self._refusals.allows(caller, server, size):
+            self._refusals.take(caller, server, size)
+        else:
+            counted = self._refusals.count(caller, server, content)
+            if counted is not None:
+                self._tell(counted)
+            return False
+        return True
+
+    def _tell(self, counted: Counted) -> None:
+        detail = {"more": counted.more, "sha256": counted.sha256, "since_us": counted.since_us}
+        whose = counted.identity or "several clients"
+        few = "call or request was" if counted.more == 1 else "calls and requests were"
+        reason = f"{counted.more:,} more {few} refused or passed on, kept as number and hash"
+        self._write(
+            [
+                *(0, self._clock(), "refused", "", 0, counted.server, "", whose, "", "", ""),
+                *("refused", "(counted)", reason, "", "", "", 0, "", json_text(detail)),
+            ]
+        )
 
     def together(self) -> AbstractContextManager[object]:
         """Use as `with events.together():`, a transaction that moves the head once for all.
@@ -144,13 +197,19 @@ class Events:
     def end_together(self, *, commit: bool) -> None:
         """Move the head to the last event before that transaction ends."""
         filed, self._filed, self._several = self._filed, None, False
+        added = self._bytes, self._beside
+        self._bytes = self._beside = 0
         if commit and filed is not None and self._head is not None and self._head[0] != filed[0]:
-            self._database.run(_MOVE_HEAD, (*self._head, *filed))
+            self._database.run(_MOVE_HEAD, (*self._head, *added, *filed))
 
     def _write(self, content: list[Any]) -> int:
         """Add a row after the chain's head and move the head, both or none; return its `seq`."""
         if self._filed is not None and self._head is not None:
-            digest = _bind(content, self._head)
+            digest, size = _bind(content, self._head)
+            if is_beside(content[2], content[11], content[16]):
+                self._beside += weight_of(size)
+            else:
+                self._bytes += weight_of(size)
         else:
             digest = self._move_head(content)
         self._head = content[0], digest
@@ -168,11 +227,13 @@ class Events:
         it read first.
         """
         head = self._head or self._read_head()
-        digest = _bind(content, head)
-        if not self._database.run(_MOVE_HEAD, (content[0], digest, *head)):
+        beside = is_beside(content[2], content[11], content[16])
+        digest, size = _bind(content, head)
+        added = (0, weight_of(size)) if beside else (weight_of(size), 0)
+        if not self._database.run(_MOVE_HEAD, (content[0], digest, *added, *head)):
             head = self._read_head()
-            digest = _bind(content, head)
-            self._database.run(_MOVE_HEAD, (content[0], digest, *head))
+            digest, _ = _bind(content, head)
+            self._database.run(_MOVE_HEAD, (content[0], digest, *added, *head))
         if self._several:
             self._filed = content[0], digest
         return digest
@@ -260,8 +321,8 @@ def row_hash(previous: bytes, content: Sequence[str | int]) -> bytes:
     return hashlib.sha256(previous + _encode(content)).digest()
 
 
-def _bind(content: list[Any], head: Row) -> bytearray:
-    """Number a row and return its hash; texts that cannot be stored as they are are changed.
+def _bind(content: list[Any], head: Row) -> tuple[bytearray, int]:
+    """Number a row, return its hash and size; texts that cannot be stored as they are are changed.
 
     A `bytearray`, which `sqlite3` takes as it is; for `bytes` and None it looks for an adapter,
     which takes longer than to write them.
@@ -269,10 +330,17 @@ def _bind(content: list[Any], head: Row) -> bytearray:
     seq, previous = head
     content[0] = seq + 1
     try:
-        return bytearray(row_hash(previous, content))
+        encoded = _encode(content)
     except UnicodeEncodeError:
         content[:] = [storable(part) if isinstance(part, str) else part for part in content]
-        return bytearray(row_hash(previous, content))
+        encoded = _encode(content)
+    return bytearray(hashlib.sha256(previous + encoded).digest()), len(encoded)
+
+
+def row_weight(content: Sequence[Any]) -> tuple[int, int]:
+    """Return what a row takes of the file, as what happened and as what is beside it."""
+    weight = weight_of(len(_encode(content)))
+    return (0, weight) if is_beside(content[2], content[11], content[16]) else (weight, 0)
 
 
 def call_keys(content: Sequence[Any]) -> tuple[int, str] | tuple[None, None]:

@@ -20,6 +20,7 @@ import msgspec
 
 from pktui.errors import LedgerError
 from pktui.ledger.crosscheck import Recorded, read_recorded
+from pktui.ledger.events import COLUMNS, row_weight
 from pktui.ledger.verifying import ROWS, row_fault
 from pktui.times import boot_ns
 
@@ -39,6 +40,7 @@ _WITNESSED_US: Final = _DAY_US
 """For so long the clock has to go on from where it leapt to."""
 _BELIEF: Final = 4
 """Both are at most this part of the time that rows are kept."""
+_LATELY_US: Final = 30 * _DAY_US
 _NOTED_US: Final = 60_000_000
 _TRUSTED: Final = "SELECT trusted_us, witnessed_us FROM clock"
 _TRUST: Final = "UPDATE clock SET trusted_us = ?, witnessed_us = ?"
@@ -50,6 +52,8 @@ _FEWEST: Final = 1000
 """Rows that stay, however large they are."""
 _PIECE: Final = 200
 """Rows that go at once: some milliseconds in which a decision may have to wait."""
+_CONTENT: Final = f"SELECT {COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+_AT_ONCE: Final = 1000
 _COMPACT_PAGES: Final = 4096
 _COMPACT_SHARE: Final = 0.25
 _ANNOUNCED: Final = """SELECT detail FROM events
@@ -76,10 +80,8 @@ class Prune(msgspec.Struct, frozen=True):
         which = f"the {self.rows:,} oldest rows of the record, up to {until:%Y-%m-%d %H:%M} UTC,"
         if self.why == "age":
             return f"{which} are removed: they are older than audit.keep_days"
-        return (
-            f"{which} are removed, whatever their age: the record is larger than"
-            " audit.max_megabytes. Raise that, or export what should stay"
-        )
+        why = "the record is larger than audit.max_megabytes"
+        return f"{which} are removed, whatever their age: {why}"
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -165,22 +167,31 @@ class Retention:
         digest, until_us = (found[0].hex(), found[1]) if found else ("", 0)
         return Prune(last, digest, last - base, "age" if old >= much else "size", until_us)
 
+    def pruned_for_size(self) -> str:
+        """Return a sentence about the last prune, where it was for size and within 30 days."""
+        row = self._database.row(_ANNOUNCED.replace("detail", "detail, at_us", 1))
+        if row is None or self._clock() - row[1] > _LATELY_US:
+            return ""
+        last = msgspec.json.decode(row[0], type=Prune)
+        return str(last) if last.why == "size" else ""
+
     def announce(
         self, *, slack_us: int = _SLACK_US, by: str = "", by_age: bool = True
     ) -> Prune | None:
         """Put on record what is due to go and return it; `step` removes it."""
-        if self.due(slack_us=slack_us, by_age=by_age) is None:
+        prune = self.due(slack_us=slack_us, by_age=by_age)
+        if prune is None:
             return None
         base, head = self._base()[0], self._events.last_seq()
         recorded = Recorded(base)
         read_recorded(self._database, base, head, recorded)
         with self._database.transaction():
-            prune = self.due(slack_us=slack_us, by_age=by_age)
-            if prune is not None:
-                read_recorded(self._database, head, self._events.last_seq(), recorded)
-                carried = msgspec.to_builtins(recorded.carried(prune.base_seq))
-                detail = msgspec.structs.asdict(prune) | {"by": by} | carried
-                self._events.append("prune", detail=detail)
+            if self._announced() >= prune.base_seq:
+                return None  # another was quicker
+            read_recorded(self._database, head, self._events.last_seq(), recorded)
+            carried = msgspec.to_builtins(recorded.carried(prune.base_seq))
+            detail = msgspec.structs.asdict(prune) | {"by": by} | carried
+            self._events.append("prune", detail=detail)
         return prune
 
     def step(self) -> bool:
@@ -243,13 +254,26 @@ class Retention:
         return young[0] - 1 if young else self._events.last_seq()
 
     def _too_much(self, base: int, head: int) -> int:
-        """Return the last row to go so that the rest is small enough, 0 where it is."""
-        used = self.space().used
+        """Return the last row to go so that what happened is small enough, 0 where it is.
+
+        What was refused or asked does not count, so that it never makes the rest go.
+        """
+        row = self._database.row("SELECT bytes FROM chain")
+        held = row[0] if row else 0
         rows = head - base
-        if self._max_bytes <= 0 or used <= self._max_bytes or rows <= _FEWEST:
+        if self._max_bytes <= 0 or held <= self._max_bytes or rows <= _FEWEST:
             return 0
-        going = round(rows * (used - self._max_bytes * _SHRINK_TO) / used)
-        return base + min(going, rows - _FEWEST)
+        return min(self._after(base, held - round(self._max_bytes * _SHRINK_TO)), head - _FEWEST)
+
+    def _after(self, seq: int, going: int) -> int:
+        """Return the row up to which so many bytes of what happened were written."""
+        while going > 0 and (rows := self._database.rows(_CONTENT, (seq, _AT_ONCE))):
+            for row in rows:
+                seq = row[0]
+                going -= row_weight(row)[0]
+                if going <= 0:
+                    break
+        return seq
 
     def _remove(self, base: int, base_hash: bytes, last: int) -> None:
         rows = self._database.rows(ROWS, (base, last, _PIECE))
@@ -267,6 +291,11 @@ class Retention:
                 f"nothing is pruned from {self._database.path}: rows are missing",
                 "Keep a copy of the file, and see pktui audit verify",
             )
-        self._database.run("UPDATE chain SET base_seq = ?, base_hash = ?", (last, previous))
+        weights = [row_weight(row[:-3]) for row in rows]
+        self._database.run(
+            "UPDATE chain SET base_seq = ?, base_hash = ?, bytes = max(0, bytes - ?),"
+            " beside_bytes = max(0, beside_bytes - ?)",
+            (last, previous, *(sum(part) for part in zip(*weights, strict=True))),
+        )
         self._database.run("DELETE FROM events WHERE seq <= ?", (last,))
         self._database.run(_ANSWERED, (rows[-1][1], _PIECE))

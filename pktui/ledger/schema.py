@@ -247,6 +247,26 @@ _CLOCK = (
     "INSERT INTO clock VALUES (1, '', 0, 0, 0, 0, 0)",
 )
 
+# What is kept of refusals, and how much of the log is what happened and how much is beside it; of
+# older rows only the whole is known.
+_REFUSALS = (
+    """CREATE TABLE refusals (
+        who TEXT PRIMARY KEY,
+        hour INTEGER NOT NULL,
+        rows INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        more INTEGER NOT NULL DEFAULT 0,
+        digest BLOB NOT NULL DEFAULT x'',
+        since_us INTEGER NOT NULL DEFAULT 0,
+        said_us INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID""",
+    "ALTER TABLE chain ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE chain ADD COLUMN beside_bytes INTEGER NOT NULL DEFAULT 0",
+    """UPDATE chain SET bytes = CASE seq WHEN base_seq THEN 0 ELSE
+        (SELECT page_count FROM pragma_page_count()) * (SELECT page_size FROM pragma_page_size())
+        END""",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _REQUESTS_AND_FLAGS,
@@ -258,6 +278,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _CONDITIONS,
     _GRANT_PROJECTS,
     _CLOCK,
+    _REFUSALS,
 )
 VERSION = len(MIGRATIONS)
 """The schema this pktui writes, kept in the file as `user_version`."""

@@ -461,4 +461,8 @@ def test_a_leap_keeps_nothing_from_being_pruned_for_its_size(
     prune = ledger.retention.announce(by_age=False)
     assert prune is not None
     assert (prune.why, prune.rows <= 2000) == ("size", True)
-    assert "whatever their age: the record is larger than audit.max_megabytes" in str(prune)
+    words = "whatever their age: the record is larger than audit.max_megabytes"
+    assert words in str(prune)
+    assert words in ledger.retention.pruned_for_size()
+    clock.forward(31 * DAY)
+    assert ledger.retention.pruned_for_size() == ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pktui.errors import PolicyError
 from pktui.gateway.enforcement.places import place_of
+from pktui.ledger.canonical import json_text
 from pktui.ledger.records import Approval, NewApproval
 
 if TYPE_CHECKING:
@@ -52,6 +53,17 @@ class Asking:
     def has_no_grant(self, caller: Caller) -> bool:
         """Tell whether the grant that the caller came with has ended, so that nobody is asked."""
         return bool(caller.key) and not self._ledger.grants.stands(caller.key)
+
+    def is_too_much(self, call: ToolCall, verdict: Verdict) -> bool:
+        """Tell whether no more questions of this client can be kept; answers count all the same.
+
+        Whoever asks without end would fill the record with it.
+        """
+        size = len(json_text(call.arguments)) + len(json_text(call.beside))
+        if self._ledger.events.may_ask(call.caller, self._server, size):
+            return False
+        met = self.answer(call, verdict)
+        return met is None or (isinstance(met, Approval) and met.status == "pending")
 
     def forget(self) -> None:
         """Read the standing approvals again: the ledger changed."""

@@ -45,6 +45,10 @@ _CROWDED = Verdict(
     Effect.DENY, "(too many)", "Too many calls of this client wait for a person already."
 )
 
+_ASKED_TOO_MUCH = Verdict(
+    Effect.DENY, "(too many)", "This client has asked a person for too much within the hour."
+)
+
 _GRANT_ENDED = Verdict(
     Effect.DENY, "(grant ended)", "The grant of this client was revoked, or has expired."
 )
@@ -271,6 +275,8 @@ class Enforcer:
     def _ask(self, call: ToolCall, verdict: Verdict, quota: LedgerQuota, *, hold: bool) -> Decision:
         if self._asking.has_no_grant(call.caller):
             return self._deny(call, _GRANT_ENDED, 0)
+        if self._asking.is_too_much(call, verdict):
+            return self._deny(call, _ASKED_TOO_MUCH, 0)
         approval = self._asking.ask(call, verdict)
         if approval is None:
             return self._deny(call, _CROWDED, 0)

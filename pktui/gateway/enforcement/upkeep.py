@@ -63,6 +63,8 @@ class Upkeep:
         while not self._ending.wait(pause):
             pause = _EVERY_SECONDS
             self._try(self._look)
+        if self._ledger is not None:
+            self._try(_tell_counted)
         if self._audit.anchor:
             self._try(_end)
         if self._ledger is not None:
@@ -91,6 +93,7 @@ class Upkeep:
         if ledger.anchors.due():
             ledger.anchors.write()
         ledger.tell_time()
+        ledger.events.tell_counted()
         retention = ledger.retention
         leap = retention.witness()
         if leap and not self._leapt:
@@ -114,6 +117,10 @@ def _idle(ledger: Ledger) -> bool:
     newest = ledger.events.newest(1)
     quiet = not newest or now_us() - newest[0].at_us > _IDLE_US
     return quiet and len(ledger.presence.alive("gateway")) <= 1
+
+
+def _tell_counted(ledger: Ledger) -> None:
+    ledger.events.tell_counted(all_of_them=True)
 
 
 def _end(ledger: Ledger) -> None:

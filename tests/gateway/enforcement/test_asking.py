@@ -261,6 +261,24 @@ def test_a_tool_whose_definition_says_that_it_destroys_is_asked_about_each_time(
     assert approval.once
 
 
+def test_who_asks_for_more_than_can_be_kept_is_denied_but_keeps_its_answers(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.ledger.refusals._ROWS", 5)
+    house.policy(tools=ASK)
+    first = house.decide("write", path="0")
+    assert first.approval is not None
+    house.answer(allow=True)
+    for number in range(1, 5):
+        house.decide("write", path=str(number))
+    for path in ("4", "5"):
+        refused = house.decide("write", path=path)
+        assert (refused.ruling, refused.rule) == (Ruling.DENIED_BY_RULE, "(too many)")
+    assert house.decide("write", path="0").ruling is Ruling.FORWARD
+    house.clock.pass_seconds(3600)
+    assert house.decide("write", path="5").ruling is Ruling.WAITING
+
+
 def test_a_client_that_asks_too_much_is_denied_until_its_questions_are_answered(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
