@@ -16,6 +16,8 @@ from typing import Literal
 from textual.binding import Binding, BindingType
 from textual.keys import _character_to_key
 
+from pktui.tui.terminal_keys import EATEN, arrives, right_name
+
 Scope = Literal[
     "app",
     "list",
@@ -29,7 +31,6 @@ Scope = Literal[
     "approvals",
     "wider",
     "rule",
-    "tray",
 ]
 
 SCOPE_TITLES: Mapping[Scope, str] = {
@@ -45,7 +46,6 @@ SCOPE_TITLES: Mapping[Scope, str] = {
     "approvals": "Approvals",
     "wider": "While a wider answer is chosen",
     "rule": "While a rule is shown before it is written",
-    "tray": "While something waits",
 }
 
 
@@ -167,7 +167,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("wider.leave", ("escape",), "leave", "Leave the call undecided"),
     Action("rule.write", ("w",), "write it and allow", "Write the rule and let the call run"),
     Action("rule.leave", ("escape",), "leave", "Write nothing, decide nothing"),
-    Action("tray.open", ("a",), "waiting", "Open what waits for you", False, "view('approvals')"),
 )  # fmt: skip
 
 OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
@@ -177,20 +176,19 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "search": frozenset({"app", "search"}),
     "filter": frozenset({"app", "filter"}),
     "transcript": frozenset({"app", "sessions", "transcript"}),
-    "detail": frozenset({"app", "detail", "feed", "approvals", "rule"}),
+    "detail": frozenset({"app", "detail", "feed", "policies", "approvals", "rule"}),
     "feed": frozenset({"app", "list", "detail", "feed"}),
-    "policies": frozenset({"app", "list", "policies"}),
+    "policies": frozenset({"app", "list", "detail", "policies"}),
     "approvals": frozenset({"app", "list", "detail", "approvals"}),
     "wider": frozenset({"wider"}),
     "rule": frozenset({"rule", "detail"}),
-    "tray": frozenset({"app", "list", "sessions", "transcript", "feed", "policies"}),
 }
 """Scopes whose keys can hold at the same moment."""
 
 VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
-    "sessions": ("sessions", "search", "list", "transcript", "tray", "app"),
-    "feed": ("feed", "filter", "list", "detail", "tray", "app"),
-    "policies": ("policies", "filter", "list", "tray", "app"),
+    "sessions": ("sessions", "search", "list", "transcript", "app"),
+    "feed": ("feed", "filter", "list", "detail", "app"),
+    "policies": ("policies", "filter", "list", "app"),
     "approvals": ("approvals", "filter", "list", "detail", "app"),
 }
 """What can be done while a view is in front, the nearest first."""
@@ -199,8 +197,6 @@ ONLY_KEYS: frozenset[Scope] = frozenset({"list", "search", "filter", "transcript
 """Scopes for moving about, which the palette leaves out."""
 NOT_IN_PALETTE = frozenset({"app.interrupt", "approvals.allow", "approvals.wider"})
 """Enter runs what the palette offers, and enter never allows a call."""
-EATEN = frozenset(f"ctrl+{letter}" for letter in "abhijmqs")
-"""Keys that terminals and multiplexers keep for themselves."""
 
 BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
 
@@ -287,8 +283,17 @@ def _problem(name: str, keys: tuple[str, ...]) -> str:
         return f"{name} is reached through the palette only"
     if not keys:
         return f"{name} has no key"
-    eaten = EATEN.intersection(keys)
-    return f"{name} = {min(eaten)} never arrives: terminals keep that key" if eaten else ""
+    return next((f"{name} = {key} {why}" for key in keys if (why := _never(key))), "")
+
+
+def _never(key: str) -> str:
+    """Return why a key never reaches the console, "" where it does."""
+    if key in EATEN:
+        return "never arrives: terminals keep that key"
+    if arrives(key):
+        return ""
+    right = right_name(key)
+    return "never arrives in a terminal" + (f"; write {right}" if right else "")
 
 
 def _clash(action: Action, remapped: Mapping[str, tuple[str, ...]]) -> str:

@@ -25,7 +25,7 @@ from textual.widgets import Input
 
 from pktui.errors import PktuiError
 from pktui.text import one_line, visible
-from pktui.tui.actions import bindings, read_keymap, scopes_of
+from pktui.tui.actions import BY_ID, bindings, display_key, read_keymap, scopes_of
 from pktui.tui.glyphs import ASCII, glyphs_of
 from pktui.tui.keyboard import TYPED, Keyboard
 from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
@@ -56,6 +56,8 @@ GLANCE_SECONDS = 0.1
 BEAT_SECONDS = 1.0
 """How often everything is read even so: time passes, gateways end without a word."""
 SECOND_PRESS_SECONDS = 2.0
+MISSING_SECONDS = 0.5
+"""Between keys that do nothing, for each to be told."""
 VIEWS: dict[str, tuple[str, str]] = {
     "sessions": ("pktui.tui.views.sessions.view", "SessionsView"),
     "feed": ("pktui.tui.views.feed.view", "FeedView"),
@@ -97,7 +99,7 @@ class Console(App[int], inherit_bindings=False):
         "styles/feed.tcss",
         "styles/policies.tcss",
     ]
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app"), *bindings("tray")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
     ENABLE_COMMAND_PALETTE = False
     AUTO_FOCUS = None
 
@@ -123,6 +125,7 @@ class Console(App[int], inherit_bindings=False):
         self._policies = PolicyFiles(services.paths.policies_dir)
         self._stale: dict[str, set[str]] = {}
         self._pressed_at = float("-inf")
+        self._said_missing_at = float("-inf")
         self._watch: MemoryWatch | None = None
         self.set_class(self.glyphs is ASCII, "-ascii")
 
@@ -197,9 +200,16 @@ class Console(App[int], inherit_bindings=False):
         if not isinstance(event, TYPED) or event.is_forwarded:
             await super().on_event(event)
         elif self.keyboard.takes_turn(event):
+            self._focus_something()
             target = self._target_of(event)
             await super().on_event(event)
             self.keyboard.handed_on(target)
+
+    def _focus_something(self) -> None:
+        """Give the view in front the focus where a list that had it was hidden for being empty."""
+        view = self.view_in_front()
+        if self.focused is None and view is not None and not self.screen.is_modal:
+            view.focus_default()
 
     def _target_of(self, event: events.Event) -> Widget:
         """Return the widget that Textual will hand the event to."""
@@ -219,6 +229,38 @@ class Console(App[int], inherit_bindings=False):
         if default_namespace is not None and not self._is_in_front(default_namespace):
             return False
         return await super().run_action(action, default_namespace, namespaces)
+
+    async def _check_bindings(self, key: str, priority: bool = False) -> bool:
+        """Run what is bound to a key; a key that does nothing here says so."""
+        handled = await super()._check_bindings(key, priority)
+        if not handled and not priority:
+            self._say_what_is_missing(key)
+        return handled
+
+    def _say_what_is_missing(self, key: str) -> None:
+        if self.screen.is_modal or isinstance(self.focused, Input) or key == "escape":
+            return
+        chain = self.screen._modal_binding_chain  # noqa: SLF001  what the key was looked up in
+        bound = (one.id for _, keys in chain for one in keys.key_to_bindings.get(key, ()))
+        action = next((BY_ID[name] for name in bound if name and name in BY_ID), None)
+        shown, view = display_key(key), self.view_in_front()
+        if action is None:
+            self._say_missing(f"no action on {shown} here; {self._help_key} lists the keys")
+            return
+        why = view.why_not(action.command) if view is not None and action.scope != "app" else ""
+        why = why or ("there is nothing to undo" if action.id == "app.undo" else "not now")
+        self._say_missing(f"{shown} {action.label}: {why}")
+
+    @property
+    def _help_key(self) -> str:
+        return self.keymap.shown(BY_ID["app.help"])
+
+    def _say_missing(self, sentence: str) -> None:
+        """Say it once for a run of such keys: text may have been pasted as keys."""
+        now = time.monotonic()
+        if now - self._said_missing_at >= MISSING_SECONDS:
+            self.say(sentence, seconds=3)
+        self._said_missing_at = now
 
     def _is_in_front(self, node: DOMNode) -> bool:
         around = node.ancestors_with_self

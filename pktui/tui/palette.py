@@ -47,7 +47,6 @@ class ActionProvider(Provider):
 
 async def run_offered(console: Console, action: Action) -> None:
     """Run an action from the palette, on the view in front or the app."""
-    here = action.scope in {"app", "tray"}
-    target = console if here else console.view_in_front()
+    target = console if action.scope == "app" else console.view_in_front()
     if target is not None:
         await console.run_action(action.command, default_namespace=target)

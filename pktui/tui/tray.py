@@ -85,7 +85,7 @@ class Tray(Bar):
         console, ink = cast("Console", self.app), ink_of(self.app)
         if console.front == "approvals":
             return ()
-        keys = console.keymap.shown(BY_ID["tray.open"])
+        keys = console.keymap.shown(BY_ID["app.approvals"])
         return (Part(f" {keys} ", ink.accent, OPEN), Part("open ", ink.dim, OPEN))
 
 

@@ -106,7 +106,7 @@ def test_bundled_files_are_found() -> None:
 def test_the_sample_settings_name_every_option_with_its_default(paths: Paths) -> None:
     sample = bundled("config", "settings.toml").read_text()
     set_all = "\n".join(
-        line[1:] if line[:1] == "#" and (line[1:2] != " " and "session.end" not in line) else line
+        line[1:] if line[:1] == "#" and (line[1:2] != " " and "sessions.end" not in line) else line
         for line in sample.splitlines()
     )
     write(paths, set_all)

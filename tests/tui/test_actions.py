@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 
-from pktui.tui.actions import ACTIONS, BY_ID, EATEN, OVERLAPS, display_key, read_keymap
+from pktui.settings import bundled
+from pktui.tui.actions import ACTIONS, BY_ID, OVERLAPS, display_key, read_keymap
+from pktui.tui.terminal_keys import EATEN, arrives, right_name
 
 
 def test_every_action_has_its_own_id() -> None:
@@ -13,13 +17,57 @@ def test_no_action_sits_on_a_key_that_terminals_keep() -> None:
     assert not [action.id for action in ACTIONS if EATEN.intersection(action.keys)]
 
 
+def test_every_key_of_the_registry_can_be_sent_by_a_terminal() -> None:
+    assert not [(one.id, key) for one in ACTIONS for key in one.keys if not arrives(key)]
+
+
+@pytest.mark.parametrize(
+    ("key", "right"),
+    [
+        ("ctrl+/", "ctrl+underscore"),
+        ("ctrl+space", "ctrl+@"),
+        ("shift+d", "D"),
+        ("alt+X", "alt+shift+x"),
+        ("F1", "f1"),
+        ("PgDn", "pagedown"),
+        ("return", "enter"),
+        ("Ctrl+G", "ctrl+g"),
+        ("escpe", "escape"),
+        ("banana", ""),
+        ("ctrl+shift+a", ""),
+        ("f25", ""),
+        ("cmd+k", ""),
+    ],
+)
+def test_a_key_that_never_arrives_is_named_with_its_right_spelling(key: str, right: str) -> None:
+    assert not arrives(key)
+    assert right_name(key) == right
+    assert not right or arrives(right)
+    problem = read_keymap({"sessions.end": key}).problems[0]
+    assert f"sessions.end = {key} never arrives in a terminal" in problem
+    assert f"write {right}" in problem if right else "write" not in problem
+
+
+@pytest.mark.parametrize("key", ["E", "é", "slash", "minus", "f1", "ctrl+g", "ctrl+@", "alt+x"])
+def test_a_key_that_arrives_is_taken(key: str) -> None:
+    assert arrives(key)
+
+
+def test_every_id_in_the_sample_settings_is_real() -> None:
+    sample = bundled("config", "settings.toml").read_text().partition("[console.keys]")[2]
+    lines = [line.removeprefix("#") for line in sample.splitlines() if " = " in line]
+    keys = tomllib.loads("\n".join(lines))
+    assert keys
+    assert read_keymap(keys).problems == ()
+
+
 def test_no_key_means_two_things_at_once() -> None:
     clashes = [
         (one.id, other.id)
         for one in ACTIONS
         for other in ACTIONS
         if one.id < other.id
-        and other.scope in OVERLAPS[one.scope]
+        and (other.scope in OVERLAPS[one.scope] or one.scope in OVERLAPS[other.scope])
         and set(one.keys) & set(other.keys)
     ]
     assert clashes == []

@@ -37,20 +37,24 @@ class HelpScreen(ModalScreen[None]):
             for scope in self._scopes:
                 yield Static(Text(SCOPE_TITLES[scope], style=ink.accent), classes="scope")
                 yield Static(self._table(scope, ink))
-            yield Static(Text("esc closes · ctrl+p finds any action by name", style=ink.dim))
+            foot = "esc closes · ctrl+p finds any action by name · ids are for console.keys"
+            yield Static(Text(foot, style=ink.dim))
 
     def action_close(self) -> None:
         """Close the help."""
         self.dismiss()
 
     def _table(self, scope: Scope, ink: Ink) -> Table:
-        table = Table.grid(padding=(0, 2))
+        table = Table.grid(padding=(0, 2), expand=True)
         table.add_column(width=14, justify="right")
-        table.add_column()
+        table.add_column(ratio=1)
+        table.add_column(justify="right", no_wrap=True)
         for action in actions_in(scope):
             keys = " ".join(display_key(key) for key in self._keymap.keys(action))
             if keys:
                 table.add_row(
-                    Text(keys, style=ink.accent), Text(action.tooltip, style=ink.text + Style())
+                    Text(keys, style=ink.accent),
+                    Text(action.tooltip, style=ink.text + Style()),
+                    Text(action.id, style=ink.faint),
                 )
         return table

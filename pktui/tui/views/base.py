@@ -41,6 +41,10 @@ class View(Widget):
             self._told_failure = ""
             self.console.say(f"{self.id} can be read again")
 
+    def why_not(self, command: str) -> str:
+        """Return why an action cannot be taken now, for the person who pressed its key."""
+        return ""
+
     def focus_default(self) -> None:
         """Give the focus to the view's main list."""
 

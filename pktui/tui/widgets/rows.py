@@ -347,6 +347,8 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         item = self.current
         if item is not None:
             self.post_message(self.Chosen(self, item))
+        else:
+            self.app.notify("there is nothing here to open", timeout=3)
 
     # Inside
 

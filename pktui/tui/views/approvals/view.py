@@ -328,7 +328,10 @@ class ApprovalsView(Deciding):
         approval = self.detail.approval
         if self.standing_rows.has_focus or self.busy:
             return None
-        if approval is None or self.console.refuse_read_only():
+        if approval is None:
+            self.console.say("nothing is under the cursor")
+            return None
+        if self.console.refuse_read_only():
             return None
         typed = self.detail.clock() - self.console.keyboard.age()
         refusal = self.detail.guard.press(typed, allow=allow)

@@ -345,11 +345,14 @@ class FeedView(View):
         """Scroll the open call a page."""
         if self._open:
             self.document.action_page_down()
+        else:
+            self.console.say("no call is open; enter opens one")
 
     async def action_rule(self) -> None:
         """Go to this call's tool in Policies."""
         call = self.rows.current
         if call is None or not call.row.tool:
+            self.console.say("no call of a tool is under the cursor")
             return
         await self.console.action_view("policies")
         policies = self.console.view_in_front()

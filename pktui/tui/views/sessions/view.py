@@ -332,6 +332,14 @@ class SessionsView(ChangingView):
             return row is not None
         return True
 
+    def why_not(self, command: str) -> str:
+        """Say why what `check_action` does not offer is not there."""
+        if command in {"next_hit", "previous_hit"}:
+            return "there are no hits; / searches"
+        if self._rows.current is None:
+            return "no session is under the cursor"
+        return {"end": "it has ended", "reopen": "it has not ended"}.get(command, "")
+
     @on(SearchBox.Left)
     def _leave_box(self) -> None:
         focus_now(self._rows)
