@@ -22,6 +22,10 @@ IndexState = Literal["kept", "due"]
 ModelState = Literal["absent", "loading", "ready", "failed", "mismatch"]
 
 ROLES: tuple[Role, ...] = ("user", "agent", "tool", "system")
+QUERY_KEYS = (
+    "session", "role", "agent", "project", "source", "status", "after", "before", "since",
+)  # fmt: skip
+"""What a query for messages may filter by."""
 MODES: tuple[Mode, ...] = ("hybrid", "meaning", "words", "exact")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pktui.errors import InvalidRequest
-from pktui.memory.records import ROLES, Session
+from pktui.memory.records import QUERY_KEYS, ROLES, Session
 from pktui.memory.times import microseconds
 from pktui.query import Filter, Query, parse_when
 from pktui.text import one_line
@@ -23,9 +23,7 @@ from pktui.text import one_line
 if TYPE_CHECKING:
     from datetime import datetime
 
-MESSAGE_KEYS = (
-    "session", "role", "agent", "project", "source", "status", "after", "before", "since",
-)  # fmt: skip
+MESSAGE_KEYS = QUERY_KEYS
 SESSION_KEYS = tuple(key for key in MESSAGE_KEYS if key != "role")
 ENTRY_KEYS = ("tag", "source", "after", "before", "since")
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from rich.style import Style
 from textual.reactive import reactive
 
 from pktui.tui.actions import BY_ID
+from pktui.tui.chips import chip_parts
 from pktui.tui.theme import ink_of
 from pktui.tui.views.feed.rate import sparkline
 from pktui.tui.widgets.bar import Bar, Part
 
 if TYPE_CHECKING:
+    from pktui.tui.chips import Chip
     from pktui.tui.console import Console
-    from pktui.tui.views.feed.chips import Chip
 
 
 class FeedBar(Bar):
@@ -31,16 +31,7 @@ class FeedBar(Bar):
         ink = ink_of(self.app)
         if not self.chips:
             return (Part(" all calls", ink.dim),)
-        parts: list[Part] = []
-        chip_style = ink.accent + ink.cursor
-        for chip in self.chips:
-            parts.append(Part(" ", ink.dim))
-            if chip.why:
-                parts.append(Part(f" {chip.text} ", ink.bad + Style(underline=True)))
-                parts.append(Part(f" {chip.why}", ink.wait))
-            else:
-                parts.append(Part(f" {chip.text} ", chip_style))
-        return parts
+        return chip_parts(self.chips, ink)
 
     def right(self) -> Sequence[Part]:
         """Return the sparkline, the rate, and the state of following."""
@@ -48,7 +39,7 @@ class FeedBar(Bar):
         spark = sparkline(self.counts, console.services.settings.console.glyphs)
         rate = max(self.counts[-2:], default=0)
         if any(chip.why for chip in self.chips):
-            return self._state()
+            return (Part("not filtered by it  ", ink.wait), *self._state())
         return (
             Part(f"{spark} ", ink.accent),
             Part(f"{rate}/min  ", ink.dim),

@@ -289,6 +289,7 @@ class FeedView(View):
     def _want(self, text: str) -> None:
         self._wanted = read_filter(text, self.services.clock(), self.console.project)
         self.bar.chips = self._wanted.chips
+        self.rows.set_class(any(chip.why for chip in self._wanted.chips), "-not-filtered")
         self._ask("newest")
 
     # One call

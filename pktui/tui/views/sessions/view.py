@@ -27,6 +27,7 @@ from pktui.tui.views.sessions import empty
 from pktui.tui.views.sessions.changing import ChangingView
 from pktui.tui.views.sessions.draw import draw_hit, draw_session
 from pktui.tui.views.sessions.preview import Preview
+from pktui.tui.views.sessions.query_bar import QueryBar, unanswered_chips
 from pktui.tui.views.sessions.search_box import SearchBox
 from pktui.tui.views.sessions.source import PAGE, Row, SessionSource, rows_of
 from pktui.tui.views.sessions.transcript import Transcript
@@ -91,6 +92,7 @@ class SessionsView(ChangingView):
         """Lay out the list with its search box, and the preview."""
         with Vertical(id="session-list"):
             yield SearchBox(id="session-search")
+            yield QueryBar(id="session-unanswered")
             yield Rows[Row](
                 ListSource(), draw_session(self.services.clock), glyphs=self.console.glyphs
             )
@@ -286,19 +288,41 @@ class SessionsView(ChangingView):
         else:
             self._box.note("")
         self._rows.say_empty(self._why_empty())
+        self._say_unanswered()
+
+    @property
+    def _unanswered(self) -> bool:
+        """Whether the list is not what the box asks for: the search failed."""
+        return self._error is not None and bool(self._box.text)
+
+    def _say_unanswered(self) -> None:
+        """Never let the old list stand as if it were the answer."""
+        bar, unanswered = self.query_one(QueryBar), self._unanswered
+        bar.display = unanswered
+        self._rows.set_class(unanswered, "-not-filtered")
+        if unanswered and self._error is not None:
+            bar.chips = unanswered_chips(self._box.text, self._error)
 
     def _counted(self) -> str:
         """Return count and scope, and more where the border has room for it."""
         dot = f" {self.console.glyphs.dot} "
         scope = self.console.scope_name
+        if self._unanswered:
+            return dot.join(("not filtered", scope))
         if self._answer is None:
             plural = "" if self._known_total == 1 else "s"
             return f"{self._known_total:,} session{plural}{dot}{scope}"
         status = self.console.memory.status
         total = f"{status.sessions:,}" if status else "?"
+        room = self.query_one("#session-list").size.width - 4
+        if len(self._answer.hits) >= HITS:
+            found = f"the first {HITS} hits"
+            where = f"in {self._rows.source.total} of {total} sessions"
+            whole = dot.join((self._answer.mode, f"{found} {where}", scope))
+            tries = (whole, f"{found} {where}", found)
+            return next((text for text in tries if cell_len(text) <= room), found)
         found = f"{self._rows.source.total} of {total}"
         hits = f"{len(self._answer.hits)} of {self._answer.total:,} hits"
-        room = self.query_one("#session-list").size.width - 4
         whole = dot.join((self._answer.mode, f"{found} sessions", hits, scope))
         return whole if cell_len(whole) <= room else dot.join((found, scope))
 

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from textual.events import Paste
 from textual.widgets import Input
 
+from pktui.memory.search.filters import MESSAGE_KEYS, compile_filters
+from pktui.query import parse_query
 from pktui.text import has_hidden
+from pktui.tui.views.sessions.query_bar import QueryBar
+from tests.support.memory import MemoryInProcess
 from tests.tui.house import SMALL
 from tests.tui.views.sessions.room import sessions
 
 if TYPE_CHECKING:
-    import pytest
-
+    from pktui.memory.records import SearchAnswer
     from pktui.settings import Paths
+
+NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
 
 async def test_results_come_while_typing(paths: Paths) -> None:
@@ -62,6 +69,54 @@ async def test_mode_count_and_scope_are_named(paths: Paths) -> None:
     async with sessions(paths, size=SMALL) as room:
         await room.search("login")
         assert "hybrid · 2 of 3 sessions · 3 of 3 hits · all projects" in room.text()
+
+
+@pytest.mark.parametrize(
+    ("query", "bad", "why"),
+    [
+        ("login rol:user", "rol:user", "did you mean role:"),
+        ("login agent:", "agent:", "value"),
+        ("login since:soon", "since:soon", "soon"),
+        ("login role:boss", "role:boss", "is not known"),
+    ],
+)
+async def test_a_query_that_cannot_be_read_leaves_no_answer_standing(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, query: str, bad: str, why: str
+) -> None:
+    async with sessions(paths) as room:
+        search = room.memory.search
+
+        def strict(text: str, *given: Any, **more: Any) -> SearchAnswer:
+            compile_filters(parse_query(text, MESSAGE_KEYS), MESSAGE_KEYS, NOON)
+            return search(text, *given, **more)
+
+        monkeypatch.setattr(room.memory, "search", strict)
+        await room.search("login")
+        bar = room.app.query_one(QueryBar)
+        assert not bar.display
+        await room.press("slash")
+        await room.type_text(query.removeprefix("login"))
+        await room.press("enter")
+        assert bar.display
+        [problem] = [chip for chip in bar.chips if chip.why]
+        assert problem.text == bad
+        assert why in problem.why
+        assert [chip.text for chip in bar.chips] == query.split()
+        assert room.rows.has_class("-not-filtered")
+        assert "not filtered · all projects" in room.text()
+        await room.press("escape")
+        assert not bar.display
+        assert not room.rows.has_class("-not-filtered")
+        assert "3 sessions · all projects" in room.text()
+
+
+async def test_only_the_first_hundred_hits_are_said_to_be_shown(paths: Paths) -> None:
+    memory = MemoryInProcess()
+    for number in range(60):
+        memory.add(f"Session {number}", ("user", "the rounding"), ("agent", "rounding again"))
+    async with sessions(paths, memory) as room:
+        await room.search("rounding")
+        assert "the first 100 hits in 50 of 60 sessions" in room.text()
 
 
 async def test_tab_goes_through_the_modes_and_searches_again(paths: Paths) -> None:
