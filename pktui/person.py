@@ -56,6 +56,8 @@ AGENTS: Final = {
 }
 _SHELLS: Final = ("sh", "bash", "dash", "zsh", "ksh", "ash", "fish")
 _INTERPRETERS: Final = ("node", "bun", "deno", "python", "ruby", "electron", "tsx")
+# Options of interpreters that take the next word.
+_VALUED: Final = ("-r", "--require", "--import", "--loader", "-C", "--conditions", "-W", "-X")
 # Words before the program in the text of `sh -c`.
 _BEFORE_PROGRAM: Final = ("exec", "env", "nohup", "command", "time")
 # Longer chains are those of a program that wants to hide what stands above it.
@@ -133,7 +135,12 @@ def _agent_of_script(words: tuple[str, ...]) -> str:
     if "-m" in words and words.index("-m") + 1 < len(words):
         module = words[words.index("-m") + 1].partition(".")[0]
         return AGENTS.get(module.lower().replace("_", "-"), "")
-    return _known(next((word for word in words if not word.startswith("-")), ""))
+    before = ""
+    for word in words:
+        if not word.startswith("-") and before not in _VALUED:
+            return _known(word)
+        before = word
+    return ""
 
 
 def _known(path: str) -> str:

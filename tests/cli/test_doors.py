@@ -30,7 +30,8 @@ POLICY = {
 }  # fmt: skip
 
 WIDENS: dict[str, list[list[str]]] = {
-    "policy init": [["s", "--preset", "observe", "--force"], ["new", "--preset", "balanced"]],
+    "policy init": [["s", "--preset", "observe", "--force"], ["new", "--preset", "balanced"],
+                    ["memory", "--preset", "observe"]],
     "policy set": [["s", "write", "allow"],
                    ["s", "write", "approve"], ["s", "pay", "limit", "none"],
                    ["s", "pay", "limit", "4/minute"], ["new", "x", "allow"]],
@@ -45,6 +46,7 @@ WIDENS: dict[str, list[list[str]]] = {
 """Words for every command of the table that widens, or may."""
 
 TIGHTENS = [
+    ["policy", "init", "memory"],
     ["policy", "set", "s", "read", "deny"],
     ["policy", "set", "s", "read", "hide"],
     ["policy", "set", "s", "read", "approve"],

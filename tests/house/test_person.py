@@ -30,6 +30,8 @@ from pktui.person import Process, agent_of, check_person
         (("/bin/bash", "-lc", "FOO=1 env BAR=2 opencode run"), "opencode"),
         (("-zsh", "-c", "codex exec 'it"), "Codex"),
         (("python3", "-m", "aider"), "aider"),
+        (("node", "-r", "dotenv/config", "/opt/opencode"), "opencode"),
+        (("node", "-r", "/opt/opencode", "server.js"), ""),
         (("python3", "-um", "aider.main"), "aider"),
         (("python3", "/usr/bin/pktui", "gateway", "files"), "an MCP server or agent behind"),
         (("/opt/venv/bin/pktui", "hook", "codex"), "an MCP server or agent behind"),

@@ -38,8 +38,6 @@ def init(
     show: Annotated[bool, typer.Option("--print", help="Print it and write no file.")] = False,
 ) -> None:
     """Ask a server for its tools and write their policy: reading goes through, the rest asks."""
-    from pktui.policy.files import read_or_none
-
     paths = Paths.from_environment()
     target = places.policy_file(check_server_name(server))
     if not (show or force) and target.exists():
@@ -51,7 +49,7 @@ def init(
     if show:
         output.line(raw.decode().rstrip("\n"))
         return
-    guard_edit(read_or_none(target), raw, target)
+    guard_edit(_in_force(server, target), raw, target)
     _write(target, raw)
     output.note(f"Written: {target}")
     started = f" -- {shlex.join(command)}" if command else f" --url {url}" if url else ""
@@ -115,6 +113,16 @@ def schema() -> None:
     from pktui.policy.schema import schema_text
 
     output.line(schema_text().rstrip("\n"))
+
+
+def _in_force(server: str, target: Path) -> bytes | None:
+    """Return the policy there is, of the memory the shipped one until it is copied."""
+    from pktui.policy.files import read_or_none
+
+    there = read_or_none(target)
+    if there is None and server == places.MEMORY:
+        return places.existing_file(server).read_bytes()
+    return there
 
 
 def _scanned(paths: Paths, server: str, command: list[str], url: str) -> bytes:

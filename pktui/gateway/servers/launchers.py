@@ -146,6 +146,13 @@ _DOCKER: Final = Options(
 _ENV: Final = Options(("-", "--ignore-environment"), ("-u", "--unset", "-C", "--chdir"), "i")
 _PLACES: Final = ("--registry", "--index", "--index-url", "--default-index", "-i")
 
+# Heads a group that stands in the hash and not in the name: arguments may hold secrets.
+TOLD: Final = ""
+_SECRET: Final = re.compile(
+    r"token|key|secret|passw|auth|header|bearer|credential|cookie|^-H$", re.IGNORECASE
+)
+_RUN: Final = (["run"], ("run",))
+
 _SUFFIX: Final = re.compile(r"\.(?:exe|cmd|bat)$", re.IGNORECASE)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _NPM: Final = re.compile(r"(?:@([\w.~-]+)/)?([\w.~-]+)(?:@[\w.^~<>=*|-]*)?")
@@ -184,7 +191,7 @@ def _bun(program: str, words: Words, cwd: Path) -> list[Parts] | None:
 
 
 def _deno(program: str, words: Words, cwd: Path) -> list[Parts] | None:
-    if words[:1] not in (["run"], ("run",)):
+    if words[:1] not in _RUN:
         return None
     found = read(words[1:], _DENO)
     if found is None or not found.rest:
@@ -192,7 +199,9 @@ def _deno(program: str, words: Words, cwd: Path) -> list[Parts] | None:
     registry, colon, package = found.rest[0].partition(":")
     if colon and registry in ("npm", "jsr"):
         named = _NPM.fullmatch(package)
-        return [[registry, *filter(None, named.groups())]] if named else None
+        if named is None:
+            return None
+        return [[registry, *filter(None, named.groups())], *told(found.rest[1:], cwd)]
     return _script(found, cwd)
 
 
@@ -206,7 +215,9 @@ def _python(program: str, words: Words, cwd: Path) -> list[Parts] | None:
     own = [["interpreter", *_steps(program, cwd)]] if "/" in program else []
     first = module[0].partition(".")[0]
     here = (cwd / first).exists() or (cwd / f"{first}.py").exists()
-    return [["python", module[0]], *own, *([["in", *_steps(".", cwd)]] if here else [])]
+    place = [["in", *_steps(".", cwd)]] if here else []
+    after = words[list(words).index(module[0]) + 1 :]
+    return [["python", module[0]], *own, *place, *told(after, cwd)]
 
 
 def _before_module(words: Words) -> Words:
@@ -233,13 +244,15 @@ def _plain(program: str, words: Words, cwd: Path) -> list[Parts] | None:
 def _java(program: str, words: Words, cwd: Path) -> list[Parts] | None:
     found = read(words, _JAVA)
     jars = found.values("-jar") if found is not None else []
-    return [["script", *_steps(jars[0], cwd)]] if len(jars) == 1 else None
+    if found is None or len(jars) != 1:
+        return None
+    return [["script", *_steps(jars[0], cwd)], *told(found.rest, cwd)]
 
 
 def _script(found: Read | None, cwd: Path) -> list[Parts] | None:
     if found is None or not found.rest or found.rest[0] == "-" or "://" in found.rest[0]:
         return None
-    return [["script", *_steps(found.rest[0], cwd)]]
+    return [["script", *_steps(found.rest[0], cwd)], *told(found.rest[1:], cwd)]
 
 
 def _npm(program: str, words: Words, cwd: Path) -> list[Parts] | None:
@@ -260,7 +273,7 @@ def _npx(program: str, words: Words, cwd: Path) -> list[Parts] | None:
     named = [group for group in groups if group is not None]
     own = [["runs", command]] if command and command != named[0][-1] else []
     here = [["in", *_steps(".", cwd)]] if _installed(named[0], command, cwd) else []
-    return [*named, *own, *here, *_places(found)]
+    return [*named, *own, *here, *_places(found), *told(found.rest[1:], cwd)]
 
 
 def _npm_package(spec: str, cwd: Path) -> Parts | None:
@@ -276,14 +289,14 @@ def _installed(package: Parts, command: str, cwd: Path) -> bool:
 
 
 def _uvx(program: str, words: Words, cwd: Path) -> list[Parts] | None:
-    return _pypi(read(words, _UV), "--from")
+    return _pypi(read(words, _UV), "--from", cwd)
 
 
 def _pipx(program: str, words: Words, cwd: Path) -> list[Parts] | None:
-    return _pypi(read(words[1:], _PIPX), "--spec") if words and words[0] == "run" else None
+    return _pypi(read(words[1:], _PIPX), "--spec", cwd) if words[:1] in _RUN else None
 
 
-def _pypi(found: Read | None, origin: str) -> list[Parts] | None:
+def _pypi(found: Read | None, origin: str, cwd: Path) -> list[Parts] | None:
     if found is None or not found.rest or found.values("--directory", "--project"):
         return None
     command = found.rest[0]
@@ -293,7 +306,7 @@ def _pypi(found: Read | None, origin: str) -> list[Parts] | None:
         return None
     package = _normal(named[1])
     own = [command] if given and _normal(command) != package else []
-    return [["pypi", package, *own], *_places(found)]
+    return [["pypi", package, *own], *_places(found), *told(found.rest[1:], cwd)]
 
 
 def _normal(name: str) -> str:
@@ -306,7 +319,7 @@ def _uv(program: str, words: Words, cwd: Path) -> list[Parts] | None:
     if first is None or not first.rest:
         return None
     if first.rest[:2] == ("tool", "run"):
-        return _pypi(_joined(first, read(first.rest[2:], _UV)), "--from")
+        return _pypi(_joined(first, read(first.rest[2:], _UV)), "--from", cwd)
     found = _joined(first, read(first.rest[1:], _UV)) if first.rest[0] == "run" else None
     if found is None:
         return None
@@ -316,15 +329,15 @@ def _uv(program: str, words: Words, cwd: Path) -> list[Parts] | None:
     project = ["in", *_steps(at[-1] if at else ".", base)]
     modules = found.values("-m", "--module")
     if modules:
-        return [["python", modules[-1]], project]
+        return [["python", modules[-1]], project, *told(found.rest, base)]
     if not found.rest:
         return None
     if found.rest[0].endswith(".py") or "/" in found.rest[0]:
-        return [["script", *_steps(found.rest[0], base)]]
+        return [["script", *_steps(found.rest[0], base)], *told(found.rest[1:], base)]
     inner = started(found.rest, base)
     if inner is not None:
         return [*inner, project]
-    return [["uv", found.rest[0]], project]
+    return [["uv", found.rest[0]], project, *told(found.rest[1:], base)]
 
 
 def _joined(first: Read, second: Read | None) -> Read | None:
@@ -344,7 +357,8 @@ def _docker(program: str, words: Words, cwd: Path) -> list[Parts] | None:
     entry = found.values("--entrypoint")
     inner = started(found.rest[1:], Path("/")) if found.rest[1:] else None
     own = [["runs", *entry]] if entry else []
-    return [["image", *image.split("/")], *own, *(inner or [])]
+    rest = inner if inner is not None else told(found.rest[1:], Path("/"))
+    return [["image", *image.split("/")], *own, *rest]
 
 
 def _env(program: str, words: Words, cwd: Path) -> list[Parts] | None:
@@ -360,6 +374,34 @@ def _env(program: str, words: Words, cwd: Path) -> list[Parts] | None:
 def _cmd(program: str, words: Words, cwd: Path) -> list[Parts] | None:
     slash_c = bool(words) and words[0].lower() == "/c"
     return started(words[1:], cwd) if slash_c and len(words) > 1 else None
+
+
+def told(words: Words, cwd: Path) -> list[Parts]:
+    """Return the group of what a program is told: secrets left out, paths from here made whole.
+
+    Which words are secrets may not change from one pktui to the next: the name changes with it.
+    """
+    kept: Parts = []
+    secret = False
+    for word in words:
+        option, equals, _ = word.partition("=")
+        if secret and not word.startswith("-"):
+            secret = False
+            continue
+        named = word.startswith("-") and bool(_SECRET.search(option))
+        secret = named and not equals
+        kept.append(option if named else _whole(word, cwd))
+    return [[TOLD, *kept]] if kept else []
+
+
+def _whole(word: str, cwd: Path) -> str:
+    if word.startswith(("-", "/")) or "://" in word or "\0" in word or not word:
+        return word
+    try:
+        here = (cwd / word).exists()
+    except OSError:  # too long for a path
+        return word
+    return os.path.normpath(cwd / word) if here else word
 
 
 def _places(found: Read) -> Iterator[Parts]:

@@ -2,9 +2,9 @@
 
 Policy, pins and answers are kept by name. A server is named by what distinguishes it: a script by
 its path, a package by its registry and scope, an image by its registry, a URL by host, port and
-path. Addresses among the arguments count, for they are what a bridge reaches; so do all arguments
-of a program that pktui does not know, for it may be one that starts others. A name that was given
-is the identity.
+path. All that it is told counts as well, since it may be what it starts or reaches: secrets,
+versions and the options of `npx`, `docker run` and the like apart. A name that was given is the
+identity.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pktui.gateway.servers.entries import check_name
-from pktui.gateway.servers.launchers import Parts, program_of, started
+from pktui.gateway.servers.launchers import TOLD, Parts, program_of, started, told
 from pktui.server_entry import ServerEntry
 
 _LOSSLESS: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
@@ -28,8 +28,6 @@ _LONGEST: Final = 64
 _MARK: Final = "__"
 # Base 32 digits, 60 bits: who wants the name of another server has to try for a long time.
 _DIGITS: Final = 12
-# Heads a group that stands in the hash and not in the name: arguments may hold secrets.
-_TOLD: Final = ""
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -69,7 +67,7 @@ def name_of(groups: Sequence[Parts]) -> str:
         _UNSHOWN.sub("-", part.lower()).strip("-.")
         for group in groups
         for part in group
-        if group[0] != _TOLD and not part.startswith("?")
+        if group[0] != TOLD and not part.startswith("?")
     ]
     kind, *words = [part for part in shown if part] or ["server"]
     room = _LONGEST - _DIGITS - len(_MARK) - len(kind) - 1
@@ -92,17 +90,8 @@ def address(url: str) -> Parts:
 
 
 def _unknown(command: Sequence[str], cwd: Path) -> list[Parts]:
-    """Return the identity of a program that may start anything: all that it is told counts.
-
-    Words that are paths from here count as where they lead.
-    """
-    program, *words = command
+    """Return the identity of a program of which nothing is known but its name."""
+    program = command[0]
     if "/" in program:
-        groups = [["program", *(cwd / Path(program).expanduser()).parts[1:]]]
-    else:
-        groups = [["program", program_of(program)]]
-    if words:
-        groups.append([_TOLD, *words])
-    if any(not word.startswith(("-", "/")) and (cwd / word).exists() for word in words if word):
-        groups.append(["in", *cwd.parts[1:]])
-    return groups
+        return [["program", *(cwd / Path(program).expanduser()).parts[1:]], *told(command[1:], cwd)]
+    return [["program", program_of(program)], *told(command[1:], cwd)]

@@ -18,7 +18,7 @@ from pktui.settings import check_server_name
 HERE = Path("/work")
 
 NAMED = [
-    ("npx -y @modelcontextprotocol/server-filesystem ~/work", "npm_modelcontextprotocol_server-filesystem"),
+    ("npx -y @modelcontextprotocol/server-filesystem", "npm_modelcontextprotocol_server-filesystem"),
     ("npx -y @scope/server-git@1.2.3-rc.1", "npm_scope_server-git"),
     ("npm exec --yes -- server-git", "npm_server-git"),
     ("bunx server-git", "npm_server-git"),
@@ -28,7 +28,7 @@ NAMED = [
     ("uvx --from mcp-server-time==2.0 serve", "pypi_mcp-server-time_serve"),
     ("uvx MCP_server.time@latest", "pypi_mcp-server-time"),
     ("pipx run mcp-server-time", "pypi_mcp-server-time"),
-    ("node /opt/bank/dist/index.js --account a", "script_opt_bank_dist_index.js"),
+    ("node /opt/bank/dist/index.js", "script_opt_bank_dist_index.js"),
     ("node --no-warnings -r ./hook.js index.js", "script_work_index.js"),
     ("/usr/bin/python3.11 -u server.py", "script_work_server.py"),
     ("uv run --directory /srv/time server.py", "script_srv_time_server.py"),
@@ -41,7 +41,7 @@ NAMED = [
     ("podman run --name a -i docker.io/library/fetch@sha256:ab", "image_fetch"),
     ("mcp-server-git", "program_mcp-server-git"),
     ("/opt/memory", "program_opt_memory"),
-    ("python -um mcp.server.git -c x", "python_mcp.server.git"),
+    ("python -um mcp.server.git", "python_mcp.server.git"),
 ]  # fmt: skip
 
 APART = [
@@ -59,6 +59,12 @@ APART = [
     ("uv run --directory /a tool", "uv run --directory /b tool", "uvx tool", "uv run --directory /a -m tool"),
     ("ssh a serve", "ssh b serve", "socat - TCP:a:1", "socat - TCP:b:1", "runner a", "runner b", "runner"),
     ("./serve", "/opt/serve", "serve"),
+    ("npx -y @smithery/cli run @a/x", "npx -y @smithery/cli run @b/x", "npx -y @smithery/cli"),
+    ("npx -y @smithery/cli run --verbose @a/x", "npx -y @smithery/cli run --verbose @b/x"),
+    ("uv run --with mcp mcp run /a.py", "uv run --with mcp mcp run /b.py", "uvx mcp run /a.py"),
+    ("npx files /home/a", "npx files /home/b", "npx files /"),
+    ("node /usr/lib/npx-cli.js a", "node /usr/lib/npx-cli.js b", "python -m pipx run a", "python -m pipx run b"),
+    ("docker run img a", "docker run img b", "java -jar a.jar x", "java -jar a.jar y"),
     ("docker run --unheard-of a/b c", "docker run --unheard-of d/b c"),
     ("npx --unheard-of a b", "npx --unheard-of c b"),
 ]  # fmt: skip
@@ -97,6 +103,37 @@ def test_a_url_by_hand_is_named_by_scheme_host_port_and_path() -> None:
     ]  # fmt: skip
     assert server_of_url("", "https://mcp.example.com:443/x", {}).name == names[1]
     assert server_of_url("", "https://ada:pw@mcp.example.com/x", {}).name == names[1]
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        ("npx -y pkg@1 /a", "npx -y pkg@2 /a", "npx --yes pkg /a"),
+        ("uvx pkg==1 --token a", "uvx pkg==2 --token b", "uvx pkg --token c"),
+        (
+            "npx mcp-remote https://h/x --header 'A: a'",
+            "npx mcp-remote@1 https://h/x --header 'A: b'",
+        ),
+        ("run --api-key=a x", "run --api-key=b x"),
+        (
+            "docker run -e TOKEN=a img:1",
+            "docker run -e TOKEN=b --rm img:2",
+            "docker run img@sha256:ab",
+        ),
+    ],
+    ids=lambda commands: commands[0],
+)
+def test_versions_and_secrets_change_no_name(commands: tuple[str, ...]) -> None:
+    assert len({named(command) for command in commands}) == 1
+
+
+def test_a_path_from_here_is_where_it_leads(tmp_path: Path) -> None:
+    names = set()
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "serve.ts").touch()
+        names.add(server_of_command("", ["npx", "tsx", "serve.ts"], tmp_path / place).name)
+    assert len(names) == 2
 
 
 def test_a_module_of_this_directory_is_another_than_an_installed_one(tmp_path: Path) -> None:
