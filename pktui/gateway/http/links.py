@@ -25,6 +25,7 @@ from pktui.gateway.messages.responses import (
     Unanswered,
     ids_doubted,
     ids_waited_for,
+    names_several,
     not_passed_on,
 )
 from pktui.gateway.pipes.lines import TooLong
@@ -71,8 +72,9 @@ class _Said(msgspec.Struct):
     @property
     def asks(self) -> str:
         """Return the method of a request or notification, empty for what may be a response."""
-        answers = self.carried not in (b"", b"null")
-        return self.method if isinstance(self.method, str) and not answers else ""
+        if not isinstance(self.method, str):
+            return ""
+        return self.method if self.carried in (b"", b"null") else ""
 
 
 _SAID: Final = msgspec.json.Decoder(_Said)
@@ -246,7 +248,7 @@ class Link:
             elif line.strip():
                 self._fail(ids_in(line), NOT_JSON, line)
             return
-        if (several := ids_doubted(line, said.carried)) is not None:
+        if names_several(line) and (several := ids_doubted(line, said.carried)) is not None:
             self._fail(several, SEVERAL_IDS, line)
             return
         channel = self._channel(said)

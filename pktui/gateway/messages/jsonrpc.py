@@ -285,8 +285,8 @@ def _checked_params(method: str, members: Mapping[str, Any]) -> Mapping[str, Any
         raise Refused(INVALID_PARAMS, "_meta must be an object")
     if called:
         _check_call(params)
-        if params.get("arguments", _NOTHING) is None:  # some clients write null for none
-            return {**params, "arguments": {}}
+        if "arguments" in params and params["arguments"] is None:
+            return {**params, "arguments": {}}  # some clients write null for none
     return params
 
 
@@ -296,7 +296,8 @@ def _check_call(params: Mapping[str, Any]) -> None:
         raise Refused(INVALID_PARAMS, "tools/call needs the name of a tool, as printable text")
     if len(name) > _LONGEST_NAME:
         raise Refused(INVALID_PARAMS, f"a tool's name has at most {_LONGEST_NAME} characters")
-    if not isinstance(params.get("arguments", {}), dict | None):
+    arguments = params.get("arguments")
+    if arguments is not None and not isinstance(arguments, dict):
         raise Refused(INVALID_PARAMS, "the arguments of tools/call must be an object")
 
 

@@ -25,6 +25,11 @@ class Answer(msgspec.Struct):
         return bool(self.method) and bytes(self.method) != b"null"
 
     @property
+    def empty(self) -> bool:
+        """Tell whether it carries nothing, as a response must."""
+        return not (self.result or self.error)
+
+    @property
     def carried(self) -> bytes:
         """Return what a response carries, empty for what is none."""
         return bytes(self.result) or bytes(self.error)
@@ -81,13 +86,16 @@ def ids_waited_for(ids: Ids) -> list[str | int | float]:
     return [_read_id(written) for written in ids.written] if ids.answers else []
 
 
+def names_several(line: bytes) -> bool:
+    """Tell at a glance whether a message may name several ids."""
+    return line.count(b'"id"') > 1 or b"\\u006" in line
+
+
 def ids_doubted(line: bytes, carried: bytes) -> Ids | None:
-    """Return the ids of a message that names several; None for every usual one.
+    """Return the ids of a message that names several; None for one that only seemed to.
 
     Readers take the first of them or the last. What the message carries, its result or error, is
     passed over, for the ids of records in it are none of its own.
     """
-    if line.count(b'"id"') < 2 and b"\\u006" not in line:
-        return None
     ids = ids_in(line.replace(carried, b"0", 1) if carried else line)
     return ids if ids.members > 1 else None

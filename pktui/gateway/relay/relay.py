@@ -7,7 +7,6 @@ through two functions. Held calls are released by a thread of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Caller
 
 _NAME_LIMIT: Final = 100
-_CLIENT: Final = "a message of the client"
 _FAILED: Final = "pktui failed on this message, so it was not passed on; its log says why"
 _FORWARD: Final = Ruling.FORWARD
 """Kept, as to take a member from its enum is a search each time."""
@@ -120,26 +118,28 @@ class Relay:
         """Take lines of the client that came together, without their newlines."""
         calls: _Calls = {}
         for line in lines:
-            with lasting.Survived(_CLIENT, self._wiring.log, partial(self._answer_for, (line,))):
-                self._take_line(line, calls)
+            try:
+                if isinstance(line, bytes):
+                    self._take_line(line, calls)
+                else:
+                    self._decide(calls)
+                    self.refuse(jsonrpc.too_large(self._limits.size, line.ids.single), line.head)
+            except Exception as error:  # noqa: BLE001  it is said, and the request is answered
+                self._survive(error, (line,))
         self._decide(calls)
 
     def take(self, message: Message) -> None:
         """Take one message of the client, parsed before."""
         calls: _Calls = {}
-        failed = partial(self._answer_for, (message.raw,))
-        with lasting.Survived(_CLIENT, self._wiring.log, failed):
-            try:
-                self._take(message, calls)
-            except Refused as refused:
-                self.refuse(refused, message.raw)
+        try:
+            self._take(message, calls)
+        except Refused as refused:
+            self.refuse(refused, message.raw)
+        except Exception as error:  # noqa: BLE001  it is said, and the request is answered
+            self._survive(error, (message.raw,))
         self._decide(calls)
 
-    def _take_line(self, line: bytes | TooLong, calls: _Calls) -> None:
-        if isinstance(line, TooLong):
-            self._decide(calls)
-            self.refuse(jsonrpc.too_large(self._limits.size, line.ids.single), line.head)
-            return
+    def _take_line(self, line: bytes, calls: _Calls) -> None:
         try:
             if line.strip():
                 self._take(jsonrpc.parse(line, self._limits), calls)
@@ -147,11 +147,12 @@ class Relay:
             self._decide(calls)
             self.refuse(refused, line)
 
-    def _answer_for(self, lines: Iterable[bytes | TooLong], _why: str) -> None:
-        """Answer requests that pktui itself failed on, unless they wait for their server or held.
+    def _survive(self, error: Exception, lines: Iterable[bytes | TooLong]) -> None:
+        """Answer requests that pktui itself failed on, unless they wait for server or person.
 
         Why it failed is for the log alone.
         """
+        self._wiring.log(lasting.words("a message of the client", error))
         for line in lines:
             written = (line.ids if isinstance(line, TooLong) else ids_in(line)).single
             if written == jsonrpc.NULL:
@@ -232,9 +233,10 @@ class Relay:
             return
         asked = list(calls.values())
         calls.clear()
-        failed = partial(self._answer_for, [message.raw for message, _ in asked])
-        with lasting.Survived(_CLIENT, self._wiring.log, failed):
+        try:
             self._carry_out(asked)
+        except Exception as error:  # noqa: BLE001  it is said, and the requests are answered
+            self._survive(error, [message.raw for message, _ in asked])
 
     def _carry_out(self, asked: Sequence[tuple[Message, ToolCall]]) -> None:
         decisions = self._enforcer.decide_all([call for _, call in asked], room=self._holder.room)
@@ -333,8 +335,10 @@ class Relay:
         How calls ended is on record before their answers go out.
         """
         replies, ended = self._returns.read(lines)
-        with lasting.Survived("recording how calls ended", self._wiring.log):
+        try:
             self._enforcer.settle_all(ended)
+        except Exception as error:  # noqa: BLE001  the answers go out all the same
+            self._wiring.log(lasting.words("recording how calls ended", error))
         if replies:
             self._wiring.to_client(*replies)
 

@@ -6,7 +6,6 @@ Calls that ended are handed back with the lines, so that those of one read share
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +24,7 @@ from pktui.gateway.messages.responses import (
     Unanswered,
     ids_doubted,
     ids_waited_for,
+    names_several,
     not_passed_on,
     read_answer,
     read_batch,
@@ -72,18 +72,20 @@ class Returns:
         """Return what the client gets for these lines, and the calls that ended with them."""
         ended: list[Ended] = []
         replies: list[bytes] = []
-        failed = partial(self._answer_for, replies, ended)
         for line in lines:
             self._taken = None
-            with lasting.Survived("a message of the server", self._wiring.log, failed):
+            try:
                 replies += self._read(line, ended)
+            except Exception as error:  # noqa: BLE001  it is said, and who waits is told
+                replies += self._survive(error, ended)
         return replies, ended
 
-    def _answer_for(self, replies: list[bytes], ended: list[Ended], _why: str) -> None:
+    def _survive(self, error: Exception, ended: list[Ended]) -> Lines:
         """Tell whoever waits for an answer that pktui itself failed on; why is for the log."""
-        if self._taken is not None:
-            why = not_passed_on("one that pktui failed on")
-            replies.append(self._lost(self._taken, why, ended))
+        self._wiring.log(lasting.words("a message of the server", error))
+        if self._taken is None:
+            return ()
+        return (self._lost(self._taken, not_passed_on("one that pktui failed on"), ended),)
 
     def _read(self, line: bytes | TooLong | Unanswered, ended: list[Ended]) -> Lines:
         if isinstance(line, TooLong):
@@ -102,7 +104,7 @@ class Returns:
             return self._drop(TooLong.of(line), ended)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._mend(line, ended)
-        if (several := ids_doubted(line, answer.carried)) is not None:
+        if names_several(line) and (several := ids_doubted(line, answer.carried)) is not None:
             return self._fail(several, SEVERAL_IDS, line, ended)
         if answer.method and answer.doubtful:
             return self._refuse(answer, line, _NO_RESPONSE, ended)
@@ -181,7 +183,7 @@ class Returns:
 
     def _answer(self, answer: Answer, line: bytes, ended: list[Ended]) -> bytes:
         waiting = self._waiting_for(answer)
-        if waiting is not None and waiting.method != "tools/list" and not answer.carried:
+        if waiting is not None and waiting.method != "tools/list" and answer.empty:
             self._wiring.log(f"{_EMPTY}: {_shown(line)}")
             return self._lost(waiting, not_passed_on(_EMPTY), ended)
         if self._enforcer.redacts and (waiting is None or waiting.method in redaction.METHODS):
