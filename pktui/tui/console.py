@@ -68,7 +68,17 @@ VIEWS: dict[str, tuple[str, str]] = {
 
 
 class Views(Widget):
-    """The place of the views; one is in front, those not yet looked at are not there yet."""
+    """The place of the views; one is in front, those not yet looked at are not there yet.
+
+    Until there is one it is an empty pane: the first frame.
+    """
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id, classes="-opening")
+
+    def render(self) -> str:
+        """Draw nothing; Textual would draw the widget's own name."""
+        return ""
 
 
 class LedgerSeen(Message):
@@ -313,6 +323,13 @@ class Console(App[int], inherit_bindings=False):
             self.say("this console is read-only: it shows everything and changes nothing")
         return self.services.read_only
 
+    def refuse_a_run(self) -> bool:
+        """Tell the person where a key came with others as pasted text does; true if it is so."""
+        run = self.keyboard.in_a_run()
+        if run:
+            self.say("keys that come in a run, as a paste does, decide nothing; press it alone")
+        return run
+
     # Views
 
     async def action_view(self, name: str) -> None:
@@ -324,6 +341,7 @@ class Console(App[int], inherit_bindings=False):
         new = view is None
         if view is None:
             view = self._make_view(name)
+            place.remove_class("-opening")
             await place.mount(view)
         self.front = name
         self.query_one(TopBar).front = name
@@ -436,6 +454,8 @@ class Console(App[int], inherit_bindings=False):
 
     def action_undo(self) -> None:
         """Take back the last change."""
+        if self.refuse_a_run():
+            return
         step = self.undo_stack.pop()
         if step is None:
             self.say("nothing to undo")

@@ -30,6 +30,8 @@ ROUNDS = 8
 """A key's consequences are followed through so many changes of what is in front, at the most."""
 TURNS = 10
 """A widget that keeps getting messages is waited for so many times, at the most."""
+RUN_SECONDS = 0.015
+"""Keys that follow one another closer than this were read together: no hand types them."""
 LOOK_SECONDS = 0.1
 """How often a widget that does not answer is looked at: it may be gone."""
 TYPED = (events.Key, events.Paste, events.MouseDown, events.MouseUp)
@@ -48,6 +50,8 @@ class Keyboard:
         self._closed = True
         self._task: asyncio.Task[None] | None = None
         self._moved_at = 0.0
+        self._before = 0.0
+        """When the key before the one in hand was typed."""
         self._dropped_press = False
 
     @property
@@ -58,6 +62,15 @@ class Keyboard:
     def age(self) -> float:
         """Return how many seconds ago the key in hand was typed; 0 where there is none."""
         return 0.0 if self._in_hand is None else max(0.0, time.monotonic() - self._in_hand.time)
+
+    def in_a_run(self) -> bool:
+        """Tell whether the key in hand came with others, as text that is pasted as keys does."""
+        here = self._in_hand
+        if not isinstance(here, events.Key):
+            return False
+        after = next((one.time for one in self._line if isinstance(one, events.Key)), None)
+        close = here.time - self._before < RUN_SECONDS
+        return close or (after is not None and after - here.time < RUN_SECONDS)
 
     def open(self) -> None:
         """There is something in front: hand on what waits."""
@@ -104,6 +117,8 @@ class Keyboard:
             target = self._app.focused or self._app.screen
         if self._front() != first:
             self._moved_at = time.monotonic()
+        if isinstance(self._in_hand, events.Key):
+            self._before = self._in_hand.time
         self._in_hand = None
         self._next()
 

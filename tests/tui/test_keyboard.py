@@ -156,6 +156,21 @@ async def test_a_paste_is_text_in_a_box_and_nothing_elsewhere(house: House) -> N
         assert at.app.query_one("#approvals-filter", Input).value == "a dx"
 
 
+@pytest.mark.parametrize("text", ["a", "d"])
+async def test_text_pasted_as_keys_decides_nothing(house: House, text: str) -> None:
+    async with desk(house, "approvals") as at:
+        await in_front_of_a_write(at, house, "4")
+        type_at_once(at, text, *"zz")
+        await at.settle()
+        type_at_once(at, *"zz", text)
+        await at.settle()
+        assert len(at.app.screen_stack) == 1
+        assert [one.status for one in house.other.approvals.pending()] == ["pending"]
+        assert "press it alone" in at.notices()
+        await at.press("d")
+        assert house.other.approvals.pending() == ()
+
+
 async def test_actions_of_a_view_that_is_not_in_front_are_refused(house: House) -> None:
     async with desk(house, "approvals") as at:
         await in_front_of_a_write(at, house, "1")

@@ -111,13 +111,13 @@ class Deciding(View):
     def action_allow(self) -> None:
         """Let this one call run."""
         approval = self.decidable(allow=True)
-        if approval is not None:
+        if approval is not None and not self.console.refuse_a_run():
             self._answer(Answer(approval, True))
 
     def action_deny(self) -> None:
         """Refuse this call."""
         approval = self.decidable(allow=False)
-        if approval is not None:
+        if approval is not None and not self.console.refuse_a_run():
             self._answer(Answer(approval, False))
 
     def action_deny_saying(self) -> None:
