@@ -7,6 +7,7 @@ Budgets: 20 microseconds without quota, 150 with quota in the ledger.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import statistics
 import tempfile
@@ -19,6 +20,7 @@ from pktui.gateway.enforcement.quota import LedgerQuota
 from pktui.ledger.ledger import Ledger
 from pktui.policy.document import Policy, parse_policy
 from pktui.policy.evaluate import Call, evaluate
+from pktui.policy.shape import UNKNOWN, Definition
 from pktui.policy.windows import MemoryQuota
 
 TOOLS = 500
@@ -44,8 +46,23 @@ def make(*, limited: bool) -> Policy:
     return parse_policy(json.dumps(document).encode())
 
 
-def median_us(work: Callable[[Call], object]) -> float:
-    calls = [Call("s", f"tool_{number}", ARGUMENTS, "g", "c") for number in range(TOOLS)]
+def pinned(tool: str) -> Definition:
+    """Return what a server that declares every argument lists."""
+    kinds = {"reason": "string", "amount": "number", "path": "string", "to": "string"}
+    properties = {
+        name: {"anyOf": [{"type": kind}, {"type": "null"}]} for name, kind in kinds.items()
+    }
+    schema = {"type": "object", "properties": properties, "required": list(kinds)}
+    text = json.dumps({"name": tool, "inputSchema": schema})
+    return Definition(hashlib.sha256(text.encode()).hexdigest(), text)
+
+
+def median_us(work: Callable[[Call], object], *, declared: bool = False) -> float:
+    names = [f"tool_{number}" for number in range(TOOLS)]
+    calls = [
+        Call("s", name, ARGUMENTS, "g", "c", pinned(name) if declared else UNKNOWN)
+        for name in names
+    ]
     costs = []
     for _ in range(ROUNDS):
         started = time.process_time()
@@ -60,6 +77,8 @@ def main() -> None:
     memory = MemoryQuota(lambda: 0)
     cost = median_us(lambda call: evaluate(plain, call, memory))
     print(f"decision without quota               p50 {cost:8.1f} us  (budget 20)")
+    cost = median_us(lambda call: evaluate(plain, call, memory), declared=True)
+    print(f"decision with the tools' schemas     p50 {cost:8.1f} us  (budget 20)")
     with tempfile.TemporaryDirectory() as directory:
         ledger = Ledger.open(Path(directory) / "ledger.db")
 
