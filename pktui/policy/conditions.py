@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from pktui.policy.operators import OPERATORS, compile_test
+from pktui.policy.operators import OPERATORS, ORDER, compile_test
 from pktui.policy.paths import Path, first_unknown, judge, show_path
 from pktui.policy.rules import Condition
 from pktui.policy.values import MISSING, kind_of
@@ -78,26 +78,30 @@ def _say_doubt(op: str, value: Any, found: tuple[Path, Any] | None, path: str) -
     if found is None:
         return f"{path} can't be judged."
     steps, there = found
-    where = f"args.{show_path(steps)}"
-    return f"{where} can't be judged: it is {_what_it_is(op, there)}, and {_wanted(op, value)}."
+    told = _UNREADABLE.get(op) if isinstance(there, str) else None
+    if told is None:
+        told = f"it is {kind_of(there)}, and the rule is about {_wanted(op, value)}"
+    return f"args.{show_path(steps)} can't be judged: {told}."
 
 
-def _what_it_is(op: str, value: Any) -> str:
-    if isinstance(value, str) and op == "command":
-        return "not one simple command"
-    if isinstance(value, str) and op == "within":
-        return "not a path that can be followed"
-    return kind_of(value)
+# What a text is that these can't judge.
+_UNREADABLE: Final = {
+    "command": "it is not one simple command",
+    "within": "it is not a path that can be followed from here",
+}
 
 
 def _wanted(op: str, value: Any) -> str:
-    if op in ("lt", "lte", "gt", "gte"):
-        return "the rule is about a number"
-    if op in ("regex", "command", "within"):
-        return "the rule is about " + {"regex": "text", "command": "one", "within": "one"}[op]
     if op in ("in", "not_in"):
-        kinds = dict.fromkeys(map(kind_of, value))
-        return f"the rule is about {' or '.join(kinds) or 'nothing'}"
-    if op == "contains":
-        return "the rule is about what it contains"
-    return "the rule is about " + ("a value" if op == "exists" else kind_of(value))
+        return " or ".join(dict.fromkeys(map(kind_of, value))) or "nothing"
+    return _ABOUT.get(op) or kind_of(value)
+
+
+_ABOUT: Final = {
+    **dict.fromkeys(ORDER, "a number"),
+    "regex": "text",
+    "contains": "what text or a list contains",
+    "exists": "whether there is a value",
+    "within": "a path",
+    "command": "a command",
+}

@@ -50,6 +50,12 @@ _OF_CLASS: Final[dict[type, int]] = {
 }
 
 
+def classes(kinds: int) -> frozenset[type]:
+    """Return the classes all of whose values are of these kinds."""
+    whole = [one for one, kind_of_it in _OF_CLASS.items() if kinds & kind_of_it]
+    return frozenset([*whole, float] if kinds & NUMBER == NUMBER else whole)
+
+
 class Unreadable(Exception):
     """A schema that takes too many steps to read."""
 

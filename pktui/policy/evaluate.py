@@ -284,34 +284,30 @@ def _joined(reasons: list[str]) -> str:
 
 def _holds(check: Check, call: Call, quota: Quota | None, steps: list[Step] | None) -> Truth:
     """Tell whether a call fulfils a predicate; None where that can't be told."""
+    arguments, place = call.arguments, call.place
     truth: Truth = True
     for condition in check.conditions:
-        holds = condition.test(call.arguments, call.place)
-        if holds is False:
-            truth = False
-            break
-        if holds is None:
-            truth = None
+        holds = condition.test(arguments, place)
+        if not holds:
+            truth = holds
+            if holds is False:
+                break
     if truth and check.readings:
         truth = quota is not None and all(
             reading.test(_read(reading, call, quota)) for reading in check.readings
         )
     if steps is not None:
-        steps.append(Step(check.rule, _TOLD[truth] + _why_unknown(check, truth, call)))
+        steps.append(Step(check.rule, _TOLD[truth] if truth is not None else _doubt(check, call)))
     return truth
 
 
-_TOLD: Final = {True: "fulfilled", False: "not fulfilled", None: "can't be judged"}
+_TOLD: Final = {True: "fulfilled", False: "not fulfilled"}
 
 
 def _reason(check: Check, holds: Truth, call: Call) -> str:
     """Return the predicate's reason, or why it can't be judged and what its author says of it."""
     doubt = _doubt(check, call) if holds is None else ""
     return f"{doubt} {check.words}".rstrip() if doubt else check.reason
-
-
-def _why_unknown(check: Check, holds: Truth, call: Call) -> str:
-    return f": {_doubt(check, call)}" if holds is None else ""
 
 
 def _doubt(check: Check, call: Call) -> str:

@@ -402,5 +402,7 @@ def _say_check(key: str, conditions: tuple[Condition, ...], reason: str) -> str:
         "approve_if": lambda told: f"A person must approve this because {told}.",
         "allow_if": lambda told: f"Allowed without asking because {told}.",
     }
+    if key == "allow_if":
+        reason = ""
     told = describe(conditions) or "the policy says so for every call"
     return f"{opening[key](told)} {reason}".rstrip()

@@ -14,7 +14,7 @@ from unicodedata import normalize
 
 import msgspec
 
-from pktui.policy.declared import ANY, NUMBER, Schema, Unreadable, kind, say_kinds
+from pktui.policy.declared import ANY, NUMBER, Schema, Unreadable, classes, kind, say_kinds
 from pktui.policy.paths import EACH, Each, Path, split_path
 from pktui.policy.problems import quote
 from pktui.policy.values import MISSING, kind_of
@@ -74,6 +74,8 @@ class _Node(msgspec.Struct):
     """
 
     kinds: int
+    classes: frozenset[type]
+    """Those whose values are all of these kinds, which is quick to ask."""
     names: frozenset[str]
     folded: dict[str, str]
     members: tuple[tuple[str, _Node], ...]
@@ -101,17 +103,14 @@ class Shape:
 
     def misfit(self, arguments: Mapping[str, Any], definition: Definition) -> Misfit | None:
         """Return the first thing that does not fit, None where all does."""
-        return _walk_members(self._node(definition), arguments, "")
+        node = self._compiled.get(definition.hash)
+        return _walk_members(node or self._node(definition), arguments, "")
 
     def _node(self, definition: Definition) -> _Node:
-        if not definition.hash:
-            return self._plain
-        node = self._compiled.get(definition.hash)
-        if node is None:
-            node = self._with_schema(definition)
-            if len(self._compiled) >= _MOST_KEPT:
-                self._compiled.clear()
-            self._compiled[definition.hash] = node
+        node = self._with_schema(definition) if definition.hash else self._plain
+        if len(self._compiled) >= _MOST_KEPT:
+            self._compiled.clear()
+        self._compiled[definition.hash] = node
         return node
 
     def _with_schema(self, definition: Definition) -> _Node:
@@ -153,11 +152,13 @@ def _compile(place: Used, schema: Schema, here: Any) -> _Node:
         if name.isascii() and name.isdigit() and len(name) <= _LONGEST_INDEX
     ]
     each = _compile(place.each, schema, schema.inside(here, EACH)) if place.each else None
+    kinds = schema.kinds(here)
     each = each if each is not None and each.asks else None
     members = tuple(pair for pair in inside if pair[1].asks)
     elements = tuple(pair for pair in items if pair[1].asks)
     return _Node(
-        kinds=schema.kinds(here),
+        kinds=kinds,
+        classes=classes(kinds),
         names=frozenset(place.members),
         folded={fold(name): name for name in place.members},
         members=members,
@@ -177,13 +178,13 @@ def _walk(node: _Node, value: Any, path: str) -> Misfit | None:
 
 def _walk_members(node: _Node, value: Mapping[str, Any], path: str) -> Misfit | None:
     names = node.names
-    if names:
+    if names and not names.issuperset(value):
         for name in value:
             if name not in names and (meant := node.folded.get(fold(name))) is not None:
                 return Misfit("(name)", _say_name(name, meant, path))
     for name, inner in node.members:
         found = value.get(name, MISSING)
-        if found is MISSING or (inner.leaf and kind(found) & inner.kinds):
+        if found is MISSING or (inner.leaf and type(found) in inner.classes):
             continue
         if misfit := _walk(inner, found, f"{path}.{name}" if path else name):
             return misfit
