@@ -59,6 +59,10 @@ class LedgerError(PktuiError):
     """The ledger cannot do what was asked."""
 
 
+class DefinitionChanged(LedgerError):
+    """A tool is defined otherwise than it was shown to the person who accepts it."""
+
+
 class LedgerUnavailable(LedgerError):
     """The ledger cannot be opened or written; no call may go through."""
 

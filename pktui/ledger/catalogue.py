@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pktui.errors import LedgerError
+from pktui.errors import DefinitionChanged, LedgerError
 from pktui.ledger.canonical import canonical_json, json_text
 from pktui.ledger.decided import row_detail
-from pktui.ledger.records import Flag, ToolSeen
+from pktui.ledger.records import NOT_KEPT, Flag, ToolSeen
 from pktui.text import storable
 
 if TYPE_CHECKING:
@@ -144,9 +144,10 @@ class Catalogue:
     ) -> ToolSeen:
         """Pin the definition as it is now.
 
-        `shown_hash` is that of the definition the person was shown; another is refused. Raises
-        `LedgerError` where the tool is unknown or has changed again; `PinError` where a PIN is
-        set and `pin` is not it; `LedgerUnavailable`.
+        `shown_hash` is that of the definition the person was shown; another is refused with
+        `DefinitionChanged`. Raises `LedgerError` where the tool is unknown, or its definition is
+        too long to be shown; `PinError` where a PIN is set and `pin` is not it;
+        `LedgerUnavailable`.
         """
         self._check_pin(pin, by)
         with self._database.transaction():
@@ -156,8 +157,13 @@ class Catalogue:
                     f"server {server} has no tool {tool} on record", "List the tools first"
                 )
             if shown_hash and shown_hash != current.hash:
-                raise LedgerError(
+                raise DefinitionChanged(
                     f"the definition of {tool} has changed again", "Look at it, then accept it"
+                )
+            if not current.whole:
+                raise LedgerError(
+                    f"the definition of {tool} is too long to be shown, so nobody can accept it",
+                    "Allow its calls one by one, or shorten it at the server",
                 )
             self._database.run(
                 "UPDATE tools SET pinned_hash = hash, pinned_definition = definition, is_new = 0"
@@ -266,7 +272,9 @@ def _seen(found: Mapping[bytes, Mapping[str, object]]) -> _Seen:
     several = tuple(found.values())
     text = json_text(several[0] if len(several) == 1 else several)
     if len(text) > MOST_TEXT:
-        text = json_text({"name": several[0]["name"], "…": f"{len(text)} characters, not kept"})
+        text = json_text(
+            {"name": several[0]["name"], NOT_KEPT: f"{len(text)} characters, not kept"}
+        )
     whole = next(iter(found)) if len(found) == 1 else b"[" + b",".join(found) + b"]"
     return _Seen(several, text, hashlib.sha256(whole).hexdigest())
 

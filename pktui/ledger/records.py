@@ -274,6 +274,10 @@ class Flag(msgspec.Struct, frozen=True):
     shown: str
 
 
+# The key that stands in a definition instead of what was too long to keep.
+NOT_KEPT = "…"
+
+
 class ToolSeen(msgspec.Struct, frozen=True):
     """A tool as its server last defined it, and as it was pinned (SHA-256 of canonical JSON)."""
 
@@ -294,3 +298,8 @@ class ToolSeen(msgspec.Struct, frozen=True):
     def changed(self) -> bool:
         """Whether the server now defines it otherwise than it was pinned."""
         return self.hash != self.pinned_hash
+
+    @property
+    def whole(self) -> bool:
+        """Whether `definition` is all of it; one that is too long is not kept."""
+        return f'"{NOT_KEPT}":' not in self.definition

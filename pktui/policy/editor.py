@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from pktui.errors import PolicyConflict, PolicyError
 from pktui.policy import jsonedit
+from pktui.policy.change import Change
 from pktui.policy.document import Policy, parse_policy
 from pktui.policy.files import read_or_none, replace_file
 from pktui.policy.globs import Glob, is_glob, is_pattern
@@ -32,30 +33,6 @@ if TYPE_CHECKING:
 
 # What a file that does not exist yet is taken to hold.
 START = b'{\n  "version": "1",\n  "default": "approve",\n  "tools": {}\n}\n'
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What becomes of one tool's rule; what is None stays as it is.
-
-    `limit` is how often each client may call the tool, as `30/minute`; an empty one takes the
-    tool's own limit away, an empty `reason` the reason.
-    """
-
-    tool: str
-    action: EffectiveAction | None = None
-    limit: str | None = None
-    reason: str | None = None
-
-    @property
-    def summary(self) -> str:
-        """The change in a few words."""
-        said: list[str] = [self.action or ""]
-        if self.limit is not None:
-            said.append(self.limit.replace("/", " per ", 1) or "no limit")
-        if self.reason is not None and not any(said):
-            said.append("reason")
-        return f"{self.tool}: {', '.join(filter(None, said))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +65,7 @@ class Edit:
 
 
 class PolicyEditor:
-    """Edits one policy file.
+    """Edits one policy file; one that is missing is taken to hold `start`.
 
     It remembers the file as it was read (`reload` reads it again). Every method raises
     `PolicyConflict` where the file changed meanwhile, `PolicyInvalid` where it is or would
@@ -96,8 +73,9 @@ class PolicyEditor:
     then.
     """
 
-    def __init__(self, path: Path, *, history: Path | None = None) -> None:
+    def __init__(self, path: Path, *, history: Path | None = None, start: bytes = START) -> None:
         self.path = path
+        self._start = start
         self._history = History(path, history)
         self._on_disk: bytes | None = None
         self._policy: Policy | None = None
@@ -111,7 +89,7 @@ class PolicyEditor:
     @property
     def raw(self) -> bytes:
         """The bytes edits start from."""
-        return START if self._on_disk is None else self._on_disk
+        return self._start if self._on_disk is None else self._on_disk
 
     @property
     def policy(self) -> Policy:
@@ -371,4 +349,4 @@ def _own_limit(limits: Node, counter: str) -> int | None:
     return None
 
 
-__all__ = ["Change", "Edit", "PolicyEditor"]
+__all__ = ["Edit", "PolicyEditor"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pktui.policy.globs import Glob, is_glob
@@ -31,8 +31,22 @@ class EffectiveRule:
     conditions: tuple[str, ...] = ()
 
 
-def effective(policy: Policy, tool: str) -> EffectiveRule:
-    """Return what the policy comes to for a tool; for one of its own globs what that says."""
+def effective(policy: Policy, tool: str, *, changed: bool = False) -> EffectiveRule:
+    """Return what would happen to the tool's next call; for a glob of the policy what that says.
+
+    `changed`: its server defines the tool otherwise than it was accepted. Without it this is what
+    the policy says by itself.
+    """
+    found = _by_policy(policy, tool)
+    if not changed or found.action not in ("allow", "approve"):
+        return found
+    because = "its definition changed since it was accepted"
+    if found.action == "approve":
+        because = f"{because}, and {found.because}"
+    return replace(found, action="approve", because=because, rule="(definition changed)")
+
+
+def _by_policy(policy: Policy, tool: str) -> EffectiveRule:
     if policy.hides(tool):
         return EffectiveRule("hide", f"it is hidden by {_hider(policy, tool)}", "(hidden)", ())
     own = policy.tools.get(tool) if is_glob(tool) else None

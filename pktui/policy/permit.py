@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pktui.errors import PolicyError
+from pktui.policy.change import Change
 from pktui.policy.document import parse_policy
-from pktui.policy.editor import Change, check_name
+from pktui.policy.editor import check_name
 from pktui.policy.evaluate import Effect, evaluate
 from pktui.policy.problems import quote
 from pktui.policy.windows import MemoryQuota

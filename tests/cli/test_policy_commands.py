@@ -117,6 +117,17 @@ def test_show_tells_what_each_tool_comes_to(memory: Path, say: Say) -> None:
     assert "end_session" in say("show", str(memory))[1]
 
 
+def test_show_tells_that_a_changed_definition_is_asked_about(paths: Paths, say: Say) -> None:
+    write(paths.policy_file("files"), tools={"read": {}, "rm": {"action": "deny"}})
+    with closing(Ledger.open(paths.ledger_file)) as ledger:
+        for text in ("Reads.", "Reads, and sends it home."):
+            ledger.catalogue.saw("files", [{"name": "read", "description": text}])
+    shown = {tool["tool"]: tool for tool in json.loads(say("show", "files", "--json")[1])["tools"]}
+    assert (shown["read"]["action"], shown["read"]["rule"]) == ("approve", "(definition changed)")
+    assert shown["rm"]["action"] == "deny"
+    assert "its definition changed since it was accepted" in say("show", "files")[1]
+
+
 def test_set_changes_one_rule_and_undo_takes_it_back(memory: Path, say: Say) -> None:
     before = memory.read_text()
     status, out, _ = say("set", "memory", "get_session", "deny", "--reason", "Not now.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pktui.errors import LedgerError
+from pktui.errors import DefinitionChanged, LedgerError
 from pktui.ledger.catalogue import MOST_TEXT
 from pktui.ledger.records import Flag
 
@@ -66,8 +66,16 @@ def test_a_definition_that_changes_back_is_trusted_again(ledger: Ledger) -> None
 def test_accepting_another_definition_than_shown_is_refused(ledger: Ledger) -> None:
     (shown,) = ledger.catalogue.saw("files", [EVIL])
     ledger.catalogue.saw("files", [READ])
-    with pytest.raises(LedgerError, match="changed again"):
+    with pytest.raises(DefinitionChanged, match="changed again"):
         ledger.catalogue.accept("files", "read", shown_hash=shown.hash)
+
+
+def test_a_definition_too_long_to_be_shown_is_not_accepted(ledger: Ledger) -> None:
+    ledger.catalogue.saw("files", [READ])
+    (huge,) = ledger.catalogue.saw("files", [{**READ, "description": "x" * MOST_TEXT}])
+    with pytest.raises(LedgerError, match="too long to be shown"):
+        ledger.catalogue.accept("files", "read", shown_hash=huge.hash)
+    assert ledger.catalogue.saw("files", [READ])[0].whole
 
 
 def test_accepting_an_unknown_tool_is_refused(ledger: Ledger) -> None:

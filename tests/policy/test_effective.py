@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from pktui.policy.document import parse_policy
 from pktui.policy.effective import effective
 from tests.policy.build import policy, tool
@@ -22,6 +24,26 @@ def test_a_tool_has_one_state_and_a_reason_for_it() -> None:
         "x_1": ("hide", 'it is hidden by the glob "x_*"'),
         "other": ("deny", "the policy does not list it, and its default is deny"),
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "because"),
+    [
+        ("free", "approve", "its definition changed since it was accepted"),
+        ("asked", "approve",
+         "its definition changed since it was accepted, and the policy lists it"),
+        ("never", "deny", "the policy lists it"),
+        ("gone", "hide", "it is hidden by its name"),
+    ],
+)  # fmt: skip
+def test_a_changed_definition_makes_an_allow_an_ask(name: str, action: str, because: str) -> None:
+    rules = policy(
+        hide=["gone"],
+        tools={"free": {}, "asked": {"action": "approve"}, "never": {"action": "deny"}},
+    )
+    found = effective(rules, name, changed=True)
+    assert (found.action, found.because) == (action, because)
+    assert (found.rule == "(definition changed)") is (action == "approve")
 
 
 def test_conditions_are_told_in_words() -> None:

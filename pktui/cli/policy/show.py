@@ -37,7 +37,9 @@ def show(
     names = (
         [tool] if tool else sorted({*policy.tools, *policy.hide, *policy.selection.without, *seen})
     )
-    found = {name: effective(policy, name) for name in names}
+    found = {
+        name: effective(policy, name, changed=name in seen and seen[name].changed) for name in names
+    }
     risks = {name: tool_risk(server, name, seen.get(name)) for name in names if "*" not in name}
     if json:
         tools = [_record(name, rule, risks.get(name)) for name, rule in found.items()]

@@ -56,8 +56,11 @@ def scanned_tool(tool: ToolSeen, *, known: bool) -> ScannedTool:
     )
 
 
-def show(one: Scanned) -> None:
-    """Print what one server offers: a line for all of it, and what a person should look at."""
+def show(one: Scanned, *, to_accept: bool = False) -> None:
+    """Print what one server offers: a line for all of it, and what a person should look at.
+
+    `to_accept`: new definitions are shown whole, since they are accepted as shown.
+    """
     if one.error:
         output.line(f"{one.server}: {one_line(one.error, 1_000)}")
         return
@@ -73,18 +76,21 @@ def show(one: Scanned) -> None:
     output.line(f"{one.server}: {len(states)} tools{first}{said}")
     for tool in one.tools:
         if tool.state in ("new", "changed") or tool.flags or "pinned" in states:
-            _show_tool(tool)
+            _show_tool(tool, whole=to_accept and tool.state == "new")
     for name in one.gone:
         output.line(f"  gone      {one_line(name)}")
 
 
-def _show_tool(tool: ScannedTool) -> None:
+def _show_tool(tool: ScannedTool, *, whole: bool) -> None:
     output.line(f"  {tool.state:8}  {one_line(tool.name)}  {tool.category}: {tool.why}")
     for flag in tool.flags:
         output.line(f"            ! {flag.kind} at {flag.where or '/'}: {one_line(flag.shown)}")
     if tool.accepted is not None:
         for line in _difference(bytes(tool.accepted).decode(), bytes(tool.definition).decode()):
             output.line(f"            {line}")
+    if whole:
+        for line in _pretty(bytes(tool.definition).decode()):
+            output.line(f"            + {line}")
 
 
 def _difference(old: str, new: str) -> Iterator[str]:

@@ -51,7 +51,7 @@ def scan(
             output.json(found)
         else:
             for one in found:
-                show(one)
+                show(one, to_accept=accept)
         if accept:
             _accept(found, tool or [], ledger, yes=yes)
         else:

@@ -158,7 +158,9 @@ def test_what_is_new_changed_or_gone_is_shown_and_accepted_as_shown(
     }
     assert found["tools"][0]["accepted"]["description"] == "Reads."
     assert found["gone"] == ["write"]
-    assert say("scan", "files", "--accept")[0] == 1
+    status, out, _ = say("scan", "files", "--accept")
+    assert status == 1
+    assert '+   "description": "Deletes' in out
     status, _, err = say("scan", "files", "--accept", "--tool", "read", "--yes")
     assert (status, "Accepted files.read" in err) == (0, True)
     found = json.loads(say("scan", "files", "--json")[1])[0]
