@@ -28,6 +28,9 @@ Scope = Literal[
     "detail",
     "feed",
     "policies",
+    "chooser",
+    "drafts",
+    "accept",
     "approvals",
     "wider",
     "rule",
@@ -43,6 +46,9 @@ SCOPE_TITLES: Mapping[Scope, str] = {
     "detail": "In a detail",
     "feed": "Feed",
     "policies": "Policies",
+    "chooser": "While what a tool may do is chosen",
+    "drafts": "While drafts are shown before they are written",
+    "accept": "While a definition is read before it is accepted",
     "approvals": "Approvals",
     "wider": "While a wider answer is chosen",
     "rule": "While a rule is shown before it is written",
@@ -137,13 +143,27 @@ ACTIONS: tuple[Action, ...] = (
     Action("feed.more", ("space",), "more", "Scroll the open call a page", False),
     Action("feed.back", ("escape",), "back", "Close the call, then drop the filter", False),
     Action("policies.filter", ("slash",), "filter", "Show only tools whose name has these words"),
-    Action("policies.cycle", ("space",), "change", "Allow, ask, deny, hide, in turn"),
-    Action("policies.limit", ("l",), "limit", "Cap how often this tool may be called"),
-    Action("policies.reason", ("r",), "reason", "Say why, to the agent and to the person asked"),
-    Action("policies.accept", ("A",), "accept", "Accept the definition of a new or changed tool",
+    Action("policies.change", ("space",), "change", "Choose what this tool may do, as a draft"),
+    Action("policies.write", ("w",), "write", "Show what the drafts change, and write them"),
+    Action("policies.limit", ("l",), "limit", "Draft how often this tool may be called"),
+    Action("policies.reason", ("r",), "reason",
+           "Draft why, for the agent and for the person asked"),
+    Action("policies.drop", ("escape",), "drop", "Drop the drafts of this server, else back",
            False),
-    Action("policies.back", ("escape", "left"), "servers", "Back to the servers", False),
+    Action("policies.accept", ("A",), "accept",
+           "Read the definition of a new or changed tool, and accept it", False),
+    Action("policies.back", ("left",), "servers", "Back to the servers", False),
     Action("policies.tools", ("right",), "tools", "On to the tools", False),
+    Action("chooser.allow", ("a",), "allow", "Draft that its calls run at once"),
+    Action("chooser.ask", ("s",), "ask", "Draft that a person decides each call"),
+    Action("chooser.deny", ("d",), "deny", "Draft that its calls are refused"),
+    Action("chooser.hide", ("h",), "hide", "Draft that agents do not see it"),
+    Action("chooser.leave", ("escape", "space"), "leave", "Choose nothing"),
+    Action("drafts.write", ("w",), "write", "Write all drafts of this server as one edit"),
+    Action("drafts.leave", ("escape",), "leave", "Write nothing; the drafts stay"),
+    Action("accept.accept", ("A",), "accept", "Accept the definition that was read to its end"),
+    Action("accept.more", ("space",), "more", "Scroll the definition a page"),
+    Action("accept.leave", ("escape",), "leave", "Accept nothing"),
     Action("approvals.filter", ("slash",), "filter", "Show only calls that have these words"),
     Action("approvals.allow", ("a",), "allow once", "Let this one call run", False),
     Action("approvals.wider", ("A",), "wider", "Let this call run, and such calls after it",
@@ -176,9 +196,14 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "search": frozenset({"app", "search"}),
     "filter": frozenset({"app", "filter"}),
     "transcript": frozenset({"app", "sessions", "transcript"}),
-    "detail": frozenset({"app", "detail", "feed", "policies", "approvals", "rule"}),
+    "detail": frozenset(
+        {"app", "detail", "feed", "policies", "approvals", "rule", "drafts", "accept"}
+    ),
     "feed": frozenset({"app", "list", "detail", "feed"}),
     "policies": frozenset({"app", "list", "detail", "policies"}),
+    "chooser": frozenset({"chooser"}),
+    "drafts": frozenset({"drafts", "detail"}),
+    "accept": frozenset({"accept", "detail"}),
     "approvals": frozenset({"app", "list", "detail", "approvals"}),
     "wider": frozenset({"wider"}),
     "rule": frozenset({"rule", "detail"}),
@@ -188,13 +213,15 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
 VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
     "sessions": ("sessions", "search", "list", "transcript", "app"),
     "feed": ("feed", "filter", "list", "detail", "app"),
-    "policies": ("policies", "filter", "list", "app"),
+    "policies": ("policies", "filter", "chooser", "drafts", "accept", "list", "app"),
     "approvals": ("approvals", "filter", "list", "detail", "app"),
 }
 """What can be done while a view is in front, the nearest first."""
 
-ONLY_KEYS: frozenset[Scope] = frozenset({"list", "search", "filter", "transcript", "detail"})
-"""Scopes for moving about, which the palette leaves out."""
+ONLY_KEYS: frozenset[Scope] = frozenset(
+    {"list", "search", "filter", "transcript", "detail", "chooser", "drafts", "accept"}
+)
+"""Scopes for moving about and for open questions, which the palette leaves out."""
 NOT_IN_PALETTE = frozenset({"app.interrupt", "approvals.allow", "approvals.wider"})
 """Enter runs what the palette offers, and enter never allows a call."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -26,12 +26,13 @@ from textual.widgets import Input
 from pktui.errors import PktuiError
 from pktui.text import one_line, visible
 from pktui.tui.actions import BY_ID, bindings, display_key, read_keymap, scopes_of
+from pktui.tui.drafts import Drafts
 from pktui.tui.glyphs import ASCII, glyphs_of
 from pktui.tui.keyboard import TYPED, Keyboard
 from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
 from pktui.tui.threads import DaemonThreads
 from pktui.tui.tray import Tray
-from pktui.tui.undo import UndoStack
+from pktui.tui.undo import UndoStack, UndoStep
 from pktui.tui.views.base import View
 from pktui.tui.vitals import (
     LedgerVitals,
@@ -97,6 +98,14 @@ class MemorySeen(Message):
         self.vitals = vitals
 
 
+class Undone(Message):
+    """A change was taken back, or could not be."""
+
+    def __init__(self, step: UndoStep, sentence: str, error: PktuiError | None = None) -> None:
+        super().__init__()
+        self.step, self.sentence, self.error = step, sentence, error
+
+
 class Console(App[int], inherit_bindings=False):
     """The program. `services` is all it knows of the rest of pktui."""
 
@@ -126,6 +135,7 @@ class Console(App[int], inherit_bindings=False):
         self.crash: BaseException | None = None
         """What the console ended with, where it was not told to end."""
         self.undo_stack = UndoStack(self.refresh_bindings)
+        self.drafts = Drafts(self._count_drafts)
         self.memory = MemoryVitals()
         self.ledger = LedgerVitals()
         self._first_view = view
@@ -431,6 +441,9 @@ class Console(App[int], inherit_bindings=False):
             pending=self.ledger.pending,
         )
 
+    def _count_drafts(self) -> None:
+        self.query_one(KeyLine).drafts = self.drafts.total
+
     def watch_title(self, title: str) -> None:
         """Put the title on the terminal."""
         driver = self._driver
@@ -450,28 +463,37 @@ class Console(App[int], inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer undo only where there is something to undo."""
-        return action != "undo" or len(self.undo_stack) > 0
+        return action != "undo" or self.undo_stack.can_undo
 
     def action_undo(self) -> None:
-        """Take back the last change."""
-        if self.refuse_a_run():
-            return
+        """Take back the last change; one that is under way is waited for."""
+        if not self.refuse_a_run():
+            self.undo_stack.when_settled(self._undo)
+
+    def _undo(self) -> None:
         step = self.undo_stack.pop()
         if step is None:
             self.say("nothing to undo")
             return
-        self._run_undo(step.label, step.revert, step.done)
+        self.undo_stack.begin()
+        self._run_undo(step)
 
     @work(thread=True, group="undo")
-    def _run_undo(self, label: str, revert: Callable[[], str], done: Callable[[], None]) -> None:
+    def _run_undo(self, step: UndoStep) -> None:
         try:
-            sentence = revert()
+            self.post_message(Undone(step, step.revert()))
         except PktuiError as error:
-            self.call_from_thread(self.say, f"{label} could not be undone: {error}",
-                                  severity="error")  # fmt: skip
-            return
-        self.call_from_thread(self.say, sentence)
-        self.call_from_thread(done)
+            self.post_message(Undone(step, "", error))
+
+    @on(Undone)
+    def _show_undone(self, message: Undone) -> None:
+        step = message.step
+        self.undo_stack.end()
+        if message.error is None:
+            self.say(message.sentence)
+            step.done()
+        else:
+            self.say(f"{step.label} could not be undone: {message.error}", severity="error")
 
     def action_press(self, key: str) -> None:
         """Do what a key does; for clicks on the key line."""
@@ -499,8 +521,31 @@ class Console(App[int], inherit_bindings=False):
         self.push_screen(CommandPalette([ActionProvider], placeholder="Find an action…"))
 
     async def action_quit(self) -> None:
-        """Leave the console."""
-        self.exit(0)
+        """Leave the console; drafts that would be lost are asked about first."""
+        if not self.drafts.total:
+            self.exit(0)
+            return
+        from pktui.tui.screens.confirm import ConfirmScreen
+
+        def answer(yes: bool | None) -> None:
+            if yes:
+                self.exit(0)
+
+        title = f"Leave, and lose {self._unwritten()}?"
+        about = f"They are in no file: w in Policies writes them. {self._drafted()}"
+        self.push_screen(ConfirmScreen(title, about, yes="Leave"), answer)
+
+    def _unwritten(self) -> str:
+        total = self.drafts.total
+        return f"{total} {'draft' if total == 1 else 'drafts'}"
+
+    def _drafted(self) -> str:
+        summaries = (
+            f"{one_line(server, 40)}.{one_line(draft.summary, 60)}"
+            for server in self.drafts.servers
+            for draft in self.drafts.of(server)
+        )
+        return "; ".join(summaries)
 
     async def action_interrupt(self) -> None:
         """Copy what is selected; else quit at the second press."""
@@ -515,4 +560,5 @@ class Console(App[int], inherit_bindings=False):
             self.exit(0)
             return
         self._pressed_at = now
-        self.say("press ctrl+c once more to leave", seconds=SECOND_PRESS_SECONDS)
+        lost = f"; {self._unwritten()} would be lost" if self.drafts.total else ""
+        self.say(f"press ctrl+c once more to leave{lost}", seconds=SECOND_PRESS_SECONDS)

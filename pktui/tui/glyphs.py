@@ -18,6 +18,7 @@ class Glyphs:
     hidden: str
     limited: str
     changed: str
+    draft: str
     live: str
     cursor: str
     bar: str
@@ -36,6 +37,7 @@ UNICODE = Glyphs(
     hidden="◌",
     limited="◔",
     changed="≠",
+    draft="→",
     live="●",
     cursor="▌",
     bar="│",
@@ -53,6 +55,7 @@ ASCII = Glyphs(
     hidden="-",
     limited="%",
     changed="#",
+    draft=">",
     live="*",
     cursor=">",
     bar="|",

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from textual import events
+
 from pktui.ledger.canonical import args_hash
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Approval, Caller, NewApproval
@@ -135,6 +137,17 @@ class Desk:
         for key in keys:
             await self.pilot.press(key)
         await self.settle()
+
+    async def burst(self, *keys: str) -> None:
+        """Type all keys before the console looks at the first of them."""
+        self.type(*keys)
+        await self.settle()
+
+    def type(self, *keys: str) -> None:
+        """Type keys and wait for nothing: a worker may be held up."""
+        for key in keys:
+            character = {"space": " ", "slash": "/"}.get(key, key if len(key) == 1 else None)
+            self.app.post_message(events.Key(key, character))
 
     async def answer(self, *keys: str) -> None:
         """Answer the question on the screen, once its quiet time is over."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ROOMY = 100
 """Cells from which the line has room for everything."""
 ARROWS = "↑↓←→"
+# What comes first while there are drafts.
+_WRITES = "policies.write"
 _LAST = ("app.undo", "app.help")
 
 
@@ -28,6 +30,8 @@ class KeyLine(Bar):
 
     ledger: reactive[LedgerVitals | None] = reactive(None, repaint=False)
     memory: reactive[MemoryVitals] = reactive(MemoryVitals())
+    drafts: reactive[int] = reactive(0)
+    """How many changes of policies are drafted and not written."""
 
     def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -61,7 +65,12 @@ class KeyLine(Bar):
         dot = Part(f" {self._glyphs.dot} ", ink.faint)
         policy = self._policy(ink)
         gateways = (*self._gateways(ink), dot) if self.size.width >= ROOMY else ()
-        return (*policy, dot, *gateways, *self._memory(ink), Part(" ", ink.dim))
+        drafts = (*self._drafts(ink), dot) if self.drafts else ()
+        return (*drafts, *policy, dot, *gateways, *self._memory(ink), Part(" ", ink.dim))
+
+    def _drafts(self, ink: Ink) -> list[Part]:
+        word = "draft" if self.drafts == 1 else "drafts"
+        return [Part(f"{self.drafts} {word}", ink.wait, "app.view('policies')")]
 
     def _in_force(self) -> list[tuple[Action, str]]:
         """Return the actions that hold now, each with the key that runs it."""
@@ -72,6 +81,8 @@ class KeyLine(Bar):
                 keys.setdefault(name, key)
         shown = [action for action in ACTIONS if action.shown and action.id in keys]
         shown.sort(key=lambda action: _LAST.index(action.id) if action.id in _LAST else -1)
+        if self.drafts:
+            shown.sort(key=lambda action: action.id != _WRITES)
         return [(action, keys[action.id]) for action in shown]
 
     def _typed(self, key: str) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from textual.widgets import Input
 
 from pktui.ledger.canonical import args_hash
-from pktui.ledger.records import Caller
+from pktui.ledger.records import Approval, Caller
 from pktui.settings import ConsoleSettings, Paths, Settings
 from pktui.text import has_hidden
 from pktui.tui.actions import offered_in
@@ -104,6 +105,42 @@ async def test_an_approval_is_allowed_once_after_a_moment(
         found = house.other.approvals.get(asked.id)
         assert found is not None
         assert found.decided_by == "console"
+
+
+async def test_another_call_is_decided_while_an_answer_is_on_its_way(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = house.ask(), house.ask("end_session")
+    reached, go = threading.Event(), threading.Event()
+    decide = house.ledger.approvals.decide
+
+    def slowly(approval_id: str, *args: Any, **kwargs: Any) -> Approval:
+        if approval_id == first.id:
+            reached.set()
+            assert go.wait(120)
+        return decide(approval_id, *args, **kwargs)
+
+    monkeypatch.setattr(house.ledger.approvals, "decide", slowly)
+    async with desk(house, "approvals") as at:
+        view = view_of(at)
+        view.go_to(first.id)
+        await at.settle()
+        clock = await still(at)
+        clock.now += 1
+        at.type("d")
+        await at.until(reached.is_set)
+        at.type("a")
+        await at.until(lambda: "your answer to this call is on its way" in at.notices())
+        view.go_to(second.id)
+        await at.until(lambda: view.detail.approval is not None
+                       and view.detail.approval.id == second.id)  # fmt: skip
+        while house.status(second) != "denied":
+            clock.now += 1  # the quiet time runs from when it was painted
+            at.type("d")
+            await at.pilot.pause(0.05)
+        assert house.status(first) == "pending"
+        go.set()
+        await at.until(lambda: house.status(first) == "denied")
 
 
 @pytest.mark.parametrize("key", ["a", "d", "r"])

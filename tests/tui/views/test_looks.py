@@ -139,9 +139,18 @@ def test_feed(snap_compare: Compare, house: House, size: tuple[int, int]) -> Non
     assert snap_compare(app, terminal_size=size, run_before=_press(*keys))
 
 
-def test_policies(snap_compare: Compare, house: House) -> None:
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
+def test_policies(
+    snap_compare: Compare,
+    house: House,
+    size: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The directory of the test has another name each time.
+    monkeypatch.setattr("pktui.tui.views.policies.draw._file", lambda _page: ())
     app = _console(house, "policies")
-    assert snap_compare(app, terminal_size=LARGE, run_before=_press("left", "j", "right", "space"))
+    keys = ("left", "j", "right", "space", "d", "j", "space")
+    assert snap_compare(app, terminal_size=size, run_before=_press(*keys))
 
 
 def test_approvals_in_high_contrast(snap_compare: Compare, house: House) -> None:

@@ -12,10 +12,9 @@ from pktui.ledger.records import Caller, Flag
 from pktui.policy.document import load_policy
 from pktui.policy.effective import effective
 from pktui.policy.evaluate import Call, charge_for
-from pktui.policy.live import LivePolicy
 from pktui.text import has_hidden
 from pktui.tui.screens.ask import AskScreen
-from pktui.tui.screens.confirm import ConfirmScreen
+from pktui.tui.views.policies.accepting import AcceptScreen
 from pktui.tui.views.policies.draw import tool_lines
 from pktui.tui.views.policies.view import PoliciesView
 from pktui.tui.widgets.rows import Rows
@@ -114,68 +113,6 @@ async def test_what_is_left_of_a_limit_is_shown(house: House) -> None:
         assert "30 calls a minute for each client" in at.screen_text()
 
 
-@BOTH
-async def test_space_cycles_and_writes_the_file(house: House, size: tuple[int, int]) -> None:
-    async with desk(house, "policies", size) as at:
-        await at_tool(at, "files", "read")
-        for action in ("approve", "deny", "hide", "allow"):
-            await at.press("space")
-            assert action_of(house, "read") == action
-            assert "written" in at.screen_text()
-        assert load_policy(house.paths.policy_file("files")).rule_for("read").limits
-
-
-async def test_a_change_is_shown_as_a_diff(house: House) -> None:
-    async with desk(house, "policies") as at:
-        await at_tool(at, "files", "write")
-        await at.press("space")
-        text = at.screen_text()
-        assert '-       "action": "approve",' in text
-        assert '+       "action": "deny",' in text
-        await at.press("j")
-        assert '"action": "deny"' not in at.screen_text()
-
-
-async def test_a_gateway_that_is_running_obeys_at_the_next_call(house: House) -> None:
-    gateway = LivePolicy(house.paths.policy_file("files"))
-    policy = gateway.current()
-    assert policy is not None
-    assert effective(policy, "write").action == "approve"
-    async with desk(house, "policies") as at:
-        await at_tool(at, "files", "write")
-        await at.press("space")
-        policy = gateway.current()
-        assert policy is not None
-        assert effective(policy, "write").action == "deny"
-
-
-async def test_undo_takes_changes_back_one_by_one(house: House) -> None:
-    before = house.paths.policy_file("files").read_bytes()
-    async with desk(house, "policies") as at:
-        await at_tool(at, "files", "write")
-        await at.press("space")
-        await at.press("space")
-        assert action_of(house, "write") == "hide"
-        await at.press("u")
-        assert action_of(house, "write") == "deny"
-        assert "✗ deny    write" in at.screen_text()
-        await at.press("u")
-        assert house.paths.policy_file("files").read_bytes() == before
-        assert "▲ ask     write" in at.screen_text()
-
-
-async def test_a_limit_is_set_and_taken_away(house: House) -> None:
-    async with desk(house, "policies") as at:
-        await at_tool(at, "files", "other")
-        await at.press("l", *"12/hour", "enter")
-        assert "12/12 left" in at.screen_text()
-        await at.press("l")
-        for _ in range(7):
-            await at.pilot.press("backspace")
-        await at.press("enter")
-        assert "12/12 left" not in at.screen_text()
-
-
 @pytest.mark.parametrize("text", ["often", "5", "5/", "-1/minute", "1/fortnight"])
 async def test_a_limit_that_is_none_is_refused_with_an_example(house: House, text: str) -> None:
     before = house.paths.policy_file("files").read_bytes()
@@ -188,34 +125,6 @@ async def test_a_limit_that_is_none_is_refused_with_an_example(house: House, tex
         assert house.paths.policy_file("files").read_bytes() == before
 
 
-async def test_a_reason_is_written(house: House) -> None:
-    async with desk(house, "policies") as at:
-        await at_tool(at, "files", "delete_*")
-        await at.press("r", "end", *" Ask me.", "enter")
-        rule = load_policy(house.paths.policy_file("files")).rule_for("delete_all")
-        assert rule.words == "Nothing is deleted. Ask me."
-
-
-async def test_the_first_change_of_the_memory_starts_from_its_shipped_policy(
-    house: House,
-) -> None:
-    async with desk(house, "policies") as at:
-        await at_tool(at, "memory", "store_knowledge")
-        await at.press("space")
-        assert action_of(house, "store_knowledge", "memory") == "deny"
-        assert action_of(house, "delete_knowledge", "memory") == "hide"
-
-
-async def test_the_first_change_of_a_server_without_a_policy_writes_one(house: House) -> None:
-    house.other.catalogue.saw("mail", [{"name": "send"}, {"name": "list"}])
-    async with desk(house, "policies") as at:
-        await at_tool(at, "mail", "send")
-        assert "no file yet" in at.screen_text()
-        await at.press("space")
-        assert action_of(house, "send", "mail") == "deny"
-        assert action_of(house, "list", "mail") == "approve"
-
-
 async def test_a_broken_file_is_shown_with_its_problems_and_not_changed(house: House) -> None:
     file = write(house, "files", '{"version": "1", "default": "deny", "tolls": {}}')
     before = file.read_bytes()
@@ -226,9 +135,9 @@ async def test_a_broken_file_is_shown_with_its_problems_and_not_changed(house: H
         text = at.screen_text()
         assert "cannot be used" in text
         assert 'unknown key "tolls"' in text
-        await at.press("space", "l", "r")
+        await at.press("space", "l", "r", "w")
         assert "mend the file first" in at.notices()
-        assert not isinstance(at.app.screen, AskScreen)
+        assert at.app.screen is at.app.screen_stack[0]
         assert file.read_bytes() == before
 
 
@@ -244,35 +153,14 @@ async def test_a_file_mended_outside_is_seen(house: House) -> None:
         assert "✓ allow   read" in at.screen_text()
 
 
-async def test_a_file_changed_meanwhile_is_not_overwritten(house: House) -> None:
-    async with desk(house, "policies") as at:
-        await at_tool(at, "files", "read")
-        other = {**POLICY, "default": "deny"}
-        file = write(house, "files", other)
-        await at.press("space")
-        assert json.loads(file.read_text()) == other
-        assert "changed since it was shown" in at.notices()
-        await at.press("space")
-        assert action_of(house, "read") == "approve"
-
-
-async def test_an_edit_elsewhere_is_not_undone(house: House) -> None:
-    async with desk(house, "policies") as at:
-        await at_tool(at, "files", "read")
-        await at.press("space")
-        file = write(house, "files", {**POLICY, "default": "deny"})
-        before = file.read_bytes()
-        await at.press("u")
-        assert file.read_bytes() == before
-        assert "nothing was undone" in at.notices()
-
-
 async def test_read_only_shows_all_and_changes_nothing(house: House) -> None:
     house.read_only = True
     before = house.paths.policy_file("files").read_bytes()
     async with desk(house, "policies") as at:
         await at_tool(at, "files", "write")
-        await at.press("space", "l", "r")
+        await at.press("space", "l", "r", "w")
+        assert at.app.screen is at.app.screen_stack[0]
+        assert at.app.drafts.total == 0
         assert house.paths.policy_file("files").read_bytes() == before
         assert "read-only" in at.notices()
 
@@ -287,7 +175,7 @@ async def test_a_changed_definition_is_marked(house: House) -> None:
         text = at.screen_text()
         assert "≠ changed" in text
         assert re.search(r"files +≠1 +\d+ *│", text)
-        assert text.index("A accepts the definition below") < text.index("because ")
+        assert text.index("A shows the change and accepts it") < text.index("because ")
         assert "≠ new" in text
 
 
@@ -331,7 +219,11 @@ async def test_hostile_names_are_shown_as_text(house: House, size: tuple[int, in
         shown = at.screen_text()
         await at.press("space")
         shown += at.screen_text()
-        await at.press("l")
+        await at.press("d")
+        shown += at.screen_text()
+        await at.press("w")
+        shown += at.screen_text()
+        await at.press("escape", "l")
         shown += at.screen_text()
         await at.press("escape")
         write(house, "evil", f'{{"version": "1", "{"[red]"}": 1}}')
@@ -364,34 +256,106 @@ def flags_of_all(definitions: Sequence[Mapping[str, object]]) -> list[Flag]:
     return [flag for definition in definitions for flag in flags_of(definition)]
 
 
-async def test_a_changed_definition_is_accepted_after_its_diff_was_shown(house: House) -> None:
-    async with desk(house, "policies", (120, 50)) as at:
+def is_changed(house: House, tool: str = "read") -> bool:
+    seen = house.other.catalogue.tool("files", tool)
+    assert seen is not None
+    return seen.changed
+
+
+@BOTH
+async def test_a_changed_definition_is_asked_about_whatever_the_rule_says(
+    house: House, size: tuple[int, int]
+) -> None:
+    async with desk(house, "policies", size) as at:
         view = await changed(house, at)
-        await at.until(lambda: "≠ changed" in at.screen_text())
-        lines = [line.text for line in tool_lines(*shown_in(view))]
+        await at.until(lambda: "▲ ask     read" in at.screen_text())
+        lines = [f"{line.lead}{line.text}" for line in tool_lines(*shown_in(view))]
+        assert lines[0] == "ask       a person decides each call"
+        assert "because   its definition changed since it was accepted" in lines
+        assert "rule      (definition changed)" in lines
         assert any("instruction: <important>" in line for line in lines)
         assert any("Reads.␛[8m <IMPORTANT>" in line for line in lines)
         assert any("critical" in line for line in lines)
+        await at.press("space")
+        assert "✓ allow now: runs at once" in " ".join(at.screen_text().split())
+
+
+@BOTH
+async def test_a_changed_definition_is_accepted_once_it_was_read(
+    house: House, size: tuple[int, int]
+) -> None:
+    async with desk(house, "policies", size) as at:
+        await changed(house, at)
+        await at.until(lambda: "changed" in at.screen_text())
         await at.press("A")
-        await at.press("enter")
-        assert house.other.catalogue.tool("files", "read").changed  # type: ignore[union-attr]
-        await at.press("A")
-        await at.answer("right", "enter")
-        await at.until(lambda: not house.other.catalogue.tool("files", "read").changed)  # type: ignore[union-attr]
-        await at.until(lambda: "≠ flagged" in at.screen_text())
+        assert isinstance(at.app.screen, AcceptScreen)
+        text = at.screen_text()
+        assert "as accepted → as it is now" in text
+        assert "<IMPORTANT>Send all." in text
+        await at.press("enter", "y")
+        assert isinstance(at.app.screen, AcceptScreen)
+        await at.answer("A")
+        await at.until(lambda: not is_changed(house))
+        await at.until(lambda: "✓ allow   read" in at.screen_text())
         assert "accepted: read" in at.notices()
         await at.press("A")
         assert "defined as it was accepted" in at.notices()
 
 
-async def test_another_definition_than_shown_is_not_accepted(house: House) -> None:
+LONG = "".join(f"Line {number} of what it does.\n" for number in range(60))
+
+
+@BOTH
+async def test_a_change_that_does_not_fit_is_scrolled_to_its_end_first(
+    house: House, size: tuple[int, int]
+) -> None:
+    house.other.catalogue.saw("files", [{"name": "read", "description": LONG}])
+    async with desk(house, "policies", size) as at:
+        await at_tool(at, "files", "read")
+        await at.press("A")
+        await at.answer("A", "A")
+        assert is_changed(house)
+        assert "read to its last line" in at.screen_text()
+        await at.press(*["space"] * 6)
+        assert "Line 59 of what it does." in at.screen_text()
+        await at.answer("A")
+        await at.until(lambda: not is_changed(house))
+
+
+async def test_an_a_typed_ahead_accepts_nothing(house: House) -> None:
+    async with desk(house, "policies", (120, 50)) as at:
+        await changed(house, at)
+        await at.burst("A", "A", "A")
+        assert is_changed(house)
+        assert isinstance(at.app.screen, AcceptScreen)
+
+
+async def test_another_definition_than_shown_is_not_accepted_but_shown_anew(
+    house: House,
+) -> None:
     async with desk(house, "policies", (120, 50)) as at:
         await changed(house, at)
         await at.press("A")
         house.other.catalogue.saw("files", [{"name": "read", "description": "Again."}])
-        await at.answer("right", "enter")
+        await at.answer("A")
         await at.until(lambda: "has changed again" in at.notices())
-        assert house.other.catalogue.tool("files", "read").changed  # type: ignore[union-attr]
+        await at.settle()
+        assert is_changed(house)
+        assert isinstance(at.app.screen, AcceptScreen)
+        assert '+ description  "Again."' in at.screen_text()
+        await at.answer("A")
+        await at.until(lambda: not is_changed(house))
+
+
+async def test_a_new_tool_is_read_whole_before_it_is_accepted(house: House) -> None:
+    house.now_us += 100_000_000
+    house.other.catalogue.saw("files", [{"name": "fresh", "description": "Fresh."}])
+    async with desk(house, "policies") as at:
+        await at_tool(at, "files", "fresh")
+        await at.press("A")
+        assert '"Fresh."' in at.screen_text()
+        await at.answer("A")
+        await at.until(lambda: "accepted: fresh" in at.notices())
 
 
 async def test_accepting_asks_for_the_pin_where_one_is_set(house: House) -> None:
@@ -399,10 +363,10 @@ async def test_accepting_asks_for_the_pin_where_one_is_set(house: House) -> None
     async with desk(house, "policies", (120, 50)) as at:
         await changed(house, at)
         await at.press("A")
-        await at.answer("right", "enter")
+        await at.answer("A")
         await at.until(lambda: isinstance(at.app.screen, AskScreen))
         await at.press(*"2468", "enter")
-        await at.until(lambda: not house.other.catalogue.tool("files", "read").changed)  # type: ignore[union-attr]
+        await at.until(lambda: not is_changed(house))
 
 
 async def test_a_read_only_console_accepts_nothing(house: House) -> None:
@@ -411,4 +375,4 @@ async def test_a_read_only_console_accepts_nothing(house: House) -> None:
         await changed(house, at)
         await at.press("A")
         assert "read-only" in at.notices()
-        assert not isinstance(at.app.screen, ConfirmScreen)
+        assert not isinstance(at.app.screen, AcceptScreen)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pktui.tui.services import Services
 
 BY = rule.BY
+ON_ITS_WAY = "your answer to this call is on its way"
 MINUTE_US = 60_000_000
 ONCE = "each call of this tool is asked about: it destroys, moves money or was redefined"
 
@@ -63,6 +64,11 @@ class Deciding(View):
             super().__init__()
             self.error = error
 
+    class _Undecided(Message):
+        def __init__(self, answer: Answer, error: PktuiError) -> None:
+            super().__init__()
+            self.answer, self.error = answer, error
+
     class _Done(Message):
         def __init__(self, answer: Answer, standing_id: str) -> None:
             super().__init__()
@@ -80,8 +86,8 @@ class Deciding(View):
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
-        self.busy = False
-        """A decision is on its way."""
+        self.deciding: set[str] = set()
+        """The approvals whose answer is on its way."""
         self.pin_set = False
 
     # What the view gives
@@ -259,7 +265,11 @@ class Deciding(View):
         verb = "Allow" if answer.allow else "Deny"
 
         def decide(pin: str) -> None:
-            self.busy = True
+            if answer.approval.id in self.deciding:
+                self.console.say(ON_ITS_WAY)
+                return
+            self.deciding.add(answer.approval.id)
+            self.console.undo_stack.begin()
             self._decide(replace(answer, pin=pin))
 
         self._with_pin(f"{verb} {tool_name(answer.approval)}", decide)
@@ -282,7 +292,7 @@ class Deciding(View):
             if answer.draft is not None:
                 rule.write(self.services, answer.draft)
         except PktuiError as error:
-            self.post_message(self._Failed(error))
+            self.post_message(self._Undecided(answer, error))
             return
         self.post_message(self._Done(answer, standing_id))
 
@@ -298,9 +308,11 @@ class Deciding(View):
     @on(_Done)
     def _tell_done(self, message: _Done) -> None:
         message.stop()
-        answer, self.busy = message.answer, False
+        answer = message.answer
+        self.deciding.discard(answer.approval.id)
         self.console.say(answer.sentence, seconds=3)
         self._remember(answer, message.standing_id)
+        self.console.undo_stack.end()
         self.answered(answer.approval)
         self.console.beat()
 
@@ -329,6 +341,13 @@ class Deciding(View):
     @on(_Failed)
     def _tell_failed(self, message: _Failed) -> None:
         message.stop()
-        self.busy = False
+        self.read_again()
+        self.console.say_error(message.error)
+
+    @on(_Undecided)
+    def _tell_undecided(self, message: _Undecided) -> None:
+        message.stop()
+        self.deciding.discard(message.answer.approval.id)
+        self.console.undo_stack.end()
         self.read_again()
         self.console.say_error(message.error)

@@ -6,39 +6,27 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
-
-from rich.text import Text
-from textual.containers import Vertical
-from textual.widgets import Static
+from typing import TYPE_CHECKING, ClassVar
 
 from pktui.errors import PolicyError
 from pktui.ledger.approvals import hash_of_shown
-from pktui.policy.editor import PolicyEditor
 from pktui.policy.evaluate import Call
-from pktui.policy.files import replace_file
 from pktui.policy.permit import preview_permit
 from pktui.policy.place import Place
 from pktui.policy.shape import pinned
 from pktui.real_path import home_directory, real_path
-from pktui.settings import make_private_directory
 from pktui.text import one_line
-from pktui.tui.actions import BY_ID, bindings
+from pktui.tui.actions import bindings
 from pktui.tui.document import Line
-from pktui.tui.focus import focus_now
-from pktui.tui.screens.question import Question
-from pktui.tui.theme import ink_of
+from pktui.tui.screens.edit import EditScreen
 from pktui.tui.views.policies.draw import change_lines
-from pktui.tui.views.policies.reader import MEMORY, shipped_memory_policy
-from pktui.tui.widgets.document import DocumentView
+from pktui.tui.views.policies.edits import open_editor
 
 if TYPE_CHECKING:
-    from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from pktui.ledger.records import Approval
-    from pktui.policy.editor import Edit
-    from pktui.tui.console import Console
+    from pktui.policy.editor import Edit, PolicyEditor
     from pktui.tui.services import Services
 
 BY = "console"
@@ -56,10 +44,7 @@ class Draft:
 def preview(services: Services, approval: Approval) -> Draft:
     """Return the rule that lets such calls through. Raises `PktuiError` where none would."""
     path = _policy_file(services, approval)
-    if approval.server == MEMORY and not path.exists():
-        make_private_directory(path.parent)
-        replace_file(path, None, shipped_memory_policy())
-    editor, caller = PolicyEditor(path), approval.caller
+    editor, caller = open_editor(path, approval.server), approval.caller
     hash_of_shown(approval)  # raises where they cannot be read
     arguments = json.loads(approval.arguments)
     definition = pinned(services.ledger.catalogue.tool(approval.server, approval.tool))
@@ -107,33 +92,22 @@ def _record(services: Services, draft: Draft, edit: Edit) -> None:
     )
 
 
-class RuleScreen(Question[bool]):
-    """Shows what would be written; true where the person wants it. Enter does nothing."""
+class RuleScreen(EditScreen[bool]):
+    """Shows what would be written; true where the person wants it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("rule")]
 
     def __init__(self, draft: Draft) -> None:
-        super().__init__()
+        title = f"Save as a rule: {one_line(draft.edit.summary, 200)}"
+        about = f"{one_line(str(draft.edit.path), 400)}, for every client. u takes it back."
+        super().__init__(title, about, ("rule.write", "rule.leave"))
         self._draft = draft
-
-    def compose(self) -> ComposeResult:
-        """Lay out the change between its file and its keys."""
-        ink, edit = ink_of(self.app), self._draft.edit
-        with Vertical(id="rule"):
-            title = f"Save as a rule: {one_line(edit.summary, 200)}"
-            yield Static(Text(title, style=ink.bold), classes="title", markup=False)
-            about = f"{one_line(str(edit.path), 400)}, for every client. u takes it back."
-            yield Static(Text(about, style=ink.dim), classes="about", markup=False)
-            yield DocumentView(id="rule-change")
-            yield Static(self._foot(), classes="foot", markup=False)
 
     def on_mount(self) -> None:
         """Show the change."""
         edit = self._draft.edit
         same = (Line("the policy says so already; the call is allowed, once", "note"),)
-        document = self.query_one(DocumentView)
-        document.show(str(edit.path), tuple(change_lines(edit)) if edit.changed else same)
-        focus_now(document)
+        self.show_change(tuple(change_lines(edit)) if edit.changed else same)
 
     def action_write(self) -> None:
         """Write it, and allow the call."""
@@ -143,12 +117,3 @@ class RuleScreen(Question[bool]):
     def action_leave(self) -> None:
         """Write nothing, decide nothing."""
         self.dismiss(False)
-
-    def _foot(self) -> Text:
-        ink, keymap = ink_of(self.app), cast("Console", self.app).keymap
-        foot = Text()
-        for name in ("rule.write", "rule.leave"):
-            action = BY_ID[name]
-            foot.append(f"{keymap.shown(action)} ", style=ink.accent)
-            foot.append(f"{action.label}   ", style=ink.dim)
-        return foot

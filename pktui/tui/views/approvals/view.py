@@ -17,7 +17,7 @@ from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
 from pktui.tui.moments import age
 from pktui.tui.turns import Turns
-from pktui.tui.views.approvals.deciding import Deciding
+from pktui.tui.views.approvals.deciding import ON_ITS_WAY, Deciding
 from pktui.tui.views.approvals.detail import Detail
 from pktui.tui.views.approvals.draw import draw_row, draw_standing, state_word
 from pktui.tui.views.approvals.guard_bar import GuardBar, Offer
@@ -326,12 +326,15 @@ class ApprovalsView(Deciding):
     def decidable(self, *, allow: bool) -> Approval | None:
         """Return the approval under the cursor if a key may decide it now, else say why not."""
         approval = self.detail.approval
-        if self.standing_rows.has_focus or self.busy:
+        if self.standing_rows.has_focus:
             return None
         if approval is None:
             self.console.say("nothing is under the cursor")
             return None
         if self.console.refuse_read_only():
+            return None
+        if approval.id in self.deciding:
+            self.console.say(ON_ITS_WAY)
             return None
         typed = self.detail.clock() - self.console.keyboard.age()
         refusal = self.detail.guard.press(typed, allow=allow)

@@ -15,6 +15,7 @@ from pktui.tui.views.policies.definition import definition_lines, flag_lines
 if TYPE_CHECKING:
     from rich.style import Style
 
+    from pktui.policy.change import Change
     from pktui.policy.editor import Edit
     from pktui.policy.effective import EffectiveAction
     from pktui.tui.glyphs import Glyphs
@@ -29,7 +30,7 @@ WORDS: dict[EffectiveAction | None, str] = {
     "hide": "hide",
     None: "broken",
 }
-_MEANING: dict[EffectiveAction | None, str] = {
+MEANING: dict[EffectiveAction | None, str] = {
     "allow": "runs at once",
     "approve": "a person decides each call",
     "deny": "is refused, and the agent is told why",
@@ -49,17 +50,18 @@ _ORIGINS = {
     "none": "no file yet: a person decides every call; the first change writes one",
     "broken": "broken: gateways keep the last good one and nothing can be changed here",
 }
-_STATE, _CALLS, _LIMIT, _RISK, _NAME, _LABEL = 8, 8, 12, 11, 24, 10
+_STATE, _DRAFTED, _CALLS, _LIMIT, _RISK, _NAME, _LABEL = 8, 15, 8, 12, 11, 24, 10
 _GAP = "  "
 _CONTEXT = 46
 """Characters of a line around a change."""
 
 
-def draw_server(server: ServerState, pen: Pen) -> Sequence[Sequence[Run]]:
-    """Draw a server on one line."""
+def draw_server(server: ServerState, pen: Pen, drafts: int = 0) -> Sequence[Sequence[Run]]:
+    """Draw a server on one line, with how many drafts of it are not written."""
     ink = pen.ink
     count = f"{server.tools}"
     mark = f" {pen.glyphs.changed}{server.changed}" if server.changed else ""
+    mark += f" {pen.glyphs.draft}{drafts}" if drafts else ""
     room = max(0, pen.width - len(count) - len(mark) - 2)
     if server.origin == "broken":
         count, style = pen.glyphs.denied, ink.bad
@@ -71,26 +73,41 @@ def draw_server(server: ServerState, pen: Pen) -> Sequence[Sequence[Run]]:
     return [[(shown, name), *marked, (fit_right(count, 2), style)]]
 
 
-def draw_tool(tool: ToolState, pen: Pen) -> Sequence[Sequence[Run]]:
-    """Draw a tool on one line; the risk and then the limit give way where it is narrow."""
+def draw_tool(
+    tool: ToolState, pen: Pen, draft: Change | None = None, *, drafted: bool = False
+) -> Sequence[Sequence[Run]]:
+    """Draw a tool on one line; the risk and then the limit give way where it is narrow.
+
+    `draft`: what a person wants changed of it. `drafted`: such changes stand in other rows, too.
+    """
     ink, width = pen.ink, pen.width
-    sign, style = sign_of(tool.action, pen.glyphs, ink)
+    state = _DRAFTED if drafted else _STATE
     risk = _RISK if width >= 76 else 0
     limit = _LIMIT if width >= 44 else 0
-    taken = _STATE + len(_GAP) + sum(part + len(_GAP) for part in (risk, limit, _CALLS) if part)
+    taken = state + len(_GAP) + sum(part + len(_GAP) for part in (risk, limit, _CALLS) if part)
     room = max(8, width - taken)
     because = room - _NAME - len(_GAP) if room >= _NAME + 16 else 0
-    runs: list[Run] = [(fit(f"{sign} {WORDS[tool.action]}", _STATE) + _GAP, style)]
-    runs += _name(tool, _NAME if because else room, pen)
+    runs: list[Run] = [_state(tool, draft, state, pen)]
+    runs += _name(tool, draft, _NAME if because else room, pen)
     if because:
         runs.append((_GAP + fit(_short(tool), because), ink.dim))
     if risk:
         runs.append((_GAP + fit(tool.risk.category if tool.risk else "", risk), ink.dim))
     if limit:
-        runs.append(_limit(tool, limit, pen))
+        runs.append(_limit(tool, draft, limit, pen))
     calls = f"{tool.calls:,}/day" if tool.calls else ""
     runs.append((_GAP + fit_right(calls, _CALLS), ink.dim))
     return [runs]
+
+
+def _state(tool: ToolState, draft: Change | None, width: int, pen: Pen) -> Run:
+    """Draw what would happen to the next call, and what the draft would make of the rule."""
+    sign, style = sign_of(tool.action, pen.glyphs, pen.ink)
+    words = f"{sign} {WORDS[tool.action]}"
+    if draft is not None and draft.action is not None:
+        words = f"{sign} {WORDS[tool.ruled]} {pen.glyphs.draft} {WORDS[draft.action]}"
+        style = pen.ink.wait
+    return fit(words, width) + _GAP, style
 
 
 def _short(tool: ToolState) -> str:
@@ -102,17 +119,21 @@ def _short(tool: ToolState) -> str:
     return "" if tool.because == "the policy lists it" else one_line(tool.because, 200)
 
 
-def _name(tool: ToolState, width: int, pen: Pen) -> list[Run]:
-    """Draw the name, and whether the tool is new, changed or flagged."""
+def _name(tool: ToolState, draft: Change | None, width: int, pen: Pen) -> list[Run]:
+    """Draw the name, whether the tool is new, changed or flagged, and a drafted reason."""
     name = one_line(tool.name, 120)
-    if tool.mark in {"", "pattern"}:
-        return [(fit(name, width), pen.ink.quiet if tool.mark else pen.ink.text)]
-    mark = f" {pen.glyphs.changed} {tool.mark}"
-    return [(fit(name, width - len(mark)), pen.ink.text), (mark, pen.ink.wait)]
+    marked = tool.mark not in {"", "pattern"}
+    mark = f" {pen.glyphs.changed} {tool.mark}" if marked else ""
+    if draft is not None and draft.reason is not None:
+        mark += f" {pen.glyphs.draft} reason" if width >= _NAME else f" {pen.glyphs.draft}"
+    style = pen.ink.quiet if tool.mark == "pattern" else pen.ink.text
+    return [(fit(name, width - len(mark)), style), (mark, pen.ink.wait)]
 
 
-def _limit(tool: ToolState, width: int, pen: Pen) -> Run:
+def _limit(tool: ToolState, draft: Change | None, width: int, pen: Pen) -> Run:
     ink = pen.ink
+    if draft is not None and draft.limit is not None:
+        return _GAP + fit(f"{pen.glyphs.draft} {draft.limit or 'none'}", width), ink.wait
     if tool.action in {"deny", "hide", None}:
         return _GAP + " " * width, ink.dim
     if tool.limits:
@@ -132,10 +153,11 @@ def sign_of(action: EffectiveAction | None, glyphs: Glyphs, ink: Ink) -> tuple[s
     }[action]
 
 
-def tool_lines(page: Page, tool: ToolState) -> tuple[Line, ...]:
-    """Say what a tool may do, because of what, and how often."""
+def tool_lines(page: Page, tool: ToolState, draft: Change | None = None) -> tuple[Line, ...]:
+    """Say what is drafted for a tool, what it may do, because of what, and how often."""
     return (
-        _labelled(WORDS[tool.action], _MEANING[tool.action], _TONES[tool.action], strong=True),
+        *_draft(tool, draft),
+        _labelled(WORDS[tool.action], MEANING[tool.action], _TONES[tool.action], strong=True),
         *_mark(tool),
         *_rule(tool),
         *(_labelled("limit", f"{limit.words}; {limit.shown}") for limit in tool.limits),
@@ -146,6 +168,24 @@ def tool_lines(page: Page, tool: ToolState) -> tuple[Line, ...]:
         *_file(page),
         *(definition_lines(tool.seen) if tool.seen else ()),
     )
+
+
+def draft_words(tool: ToolState, draft: Change) -> str:
+    """Say what a draft changes: `allow → ask, limit none → 5/minute`."""
+    parts = [
+        f"{WORDS[tool.ruled]} → {WORDS[draft.action]}" if draft.action else "",
+        f"limit {tool.own_limit or 'none'} → {draft.limit or 'none'}"
+        if draft.limit is not None
+        else "",
+        f"reason → {one_line(draft.reason, 200) or 'none'}" if draft.reason is not None else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _draft(tool: ToolState, draft: Change | None) -> Iterator[Line]:
+    if draft is not None:
+        words = f"{draft_words(tool, draft)}; not written yet"
+        yield _labelled("draft", words, "warning", strong=True)
 
 
 def _rule(tool: ToolState) -> Iterator[Line]:
@@ -165,7 +205,7 @@ def _mark(tool: ToolState) -> Iterator[Line]:
     if tool.mark == "new":
         yield _labelled("new", "it came after the server was first seen; A accepts it", "warning")
     if tool.mark == "changed":
-        words = "every call waits for a person; A accepts the definition below"
+        words = "every call waits for a person; A shows the change and accepts it"
         yield _labelled("changed", words, "warning")
 
 

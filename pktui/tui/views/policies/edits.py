@@ -1,34 +1,45 @@
-"""Writes one rule at a time through the policy editor, and takes it back; blocks."""
+"""Writes drafts through the policy editor, all of a server in one edit, and takes it back; blocks.
+
+One thing is done after another, whichever threads ask.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pktui.errors import PolicyConflict
-from pktui.policy.editor import PolicyEditor
-from pktui.policy.files import replace_file
-from pktui.settings import make_private_directory
+from pktui.errors import LedgerError, PktuiError, PolicyConflict
+from pktui.policy.editor import START, PolicyEditor
 from pktui.tui.views.policies.reader import MEMORY, shipped_memory_policy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pktui.ledger.events import Events
+    from pktui.policy.change import Change
     from pktui.policy.editor import Edit
     from pktui.settings import Paths, Settings
     from pktui.tui.views.policies.model import Page
 
-Change = Callable[[PolicyEditor], "Edit"]
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What would be written for these drafts of a server."""
+
+    server: str
+    changes: tuple[Change, ...]
+    edit: Edit
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An edit that was written."""
+    """What was written. `problem`: it is in the file, and not on record."""
 
-    server: str
-    tool: str
-    edit: Edit
+    proposal: Proposal
+    problem: PktuiError | None = None
 
 
 class Edits:
@@ -39,56 +50,67 @@ class Edits:
         self._settings = settings
         self._events = events
         self._editors: dict[str, PolicyEditor] = {}
+        self._left: dict[str, str] = {}
+        """The digest of each file as it was left here: a person knows of that."""
+        self._turn = threading.Lock()
 
-    def make(self, page: Page, tool: str, change: Change) -> Done:
-        """Write a change of the policy that was shown; refuses where the file is another now.
+    def propose(self, page: Page, changes: Sequence[Change]) -> Proposal:
+        """Return what would be written; raises `PolicyConflict` where another file was shown."""
+        with self._turn:
+            editor = open_editor(self._path(page.server), page.server)
+            here = hashlib.sha256(editor.raw).hexdigest() if editor.path.exists() else ""
+            if here not in (page.digest, self._left.get(page.server)):
+                raise PolicyConflict(
+                    f"{editor.path} changed since it was shown, so nothing was written and your"
+                    " drafts are kept",
+                    "Look at it again, then write them",
+                )
+            return Proposal(page.server, tuple(changes), editor.preview(changes))
 
-        Raises `PolicyConflict`, `PolicyError`, `LedgerUnavailable` where it is written and not on
-        record.
-        """
-        editor = self._editor(page.server)
-        editor.reload()
-        here = hashlib.sha256(editor.raw).hexdigest() if editor.path.exists() else ""
-        if here != page.digest:
-            raise PolicyConflict(
-                f"{editor.path} changed since it was shown, so nothing was written",
-                "Look at it again, then change it",
-            )
-        if not here:
-            self._begin(page.server, editor)
-        edit = change(editor)
-        if edit.changed:
-            self._record(page.server, tool, edit)
-        return Done(page.server, tool, edit)
+    def write(self, proposal: Proposal) -> Done:
+        """Write what was shown; raises `PolicyConflict`, `PolicyError` where it is not written."""
+        with self._turn:
+            editor = self._editor(proposal.server)
+            editor.reload()
+            editor.save(proposal.edit)
+            if not proposal.edit.changed:
+                return Done(proposal)
+            names = tuple(change.tool for change in proposal.changes)
+            return Done(proposal, self._record(proposal.server, names, proposal.edit))
 
     def undo(self, server: str) -> str:
         """Take the last edit of a server's policy back and say so."""
-        edit = self._editor(server).undo()
-        self._record(server, "", edit)
+        with self._turn:
+            edit = self._editor(server).undo()
+            problem = self._record(server, (), edit)
+        if problem is not None:
+            raise problem
         return edit.summary
 
-    def _record(self, server: str, tool: str, edit: Edit) -> None:
-        self._events.append(
-            "policy",
-            server=server,
-            tool=tool,
-            effect="edited",
-            detail={
-                "by": "console",
-                "edit": edit.summary,
-                "digest": hashlib.sha256(edit.after).hexdigest(),
-            },
-        )
+    def _record(self, server: str, tools: tuple[str, ...], edit: Edit) -> LedgerError | None:
+        digest = self._left[server] = hashlib.sha256(edit.after).hexdigest()
+        detail = {"by": "console", "edit": edit.summary, "digest": digest}
+        try:
+            self._events.append(
+                "policy",
+                server=server,
+                tool=tools[0] if len(tools) == 1 else "",
+                effect="edited",
+                detail=detail,
+            )
+        except LedgerError as error:
+            return error
+        return None
 
     def _editor(self, server: str) -> PolicyEditor:
         if server not in self._editors:
-            path = self._settings.policy_file(self._paths, server)
-            self._editors[server] = PolicyEditor(path)
+            self._editors[server] = open_editor(self._path(server), server)
         return self._editors[server]
 
-    def _begin(self, server: str, editor: PolicyEditor) -> None:
-        """Start from the memory's shipped policy, where that is what is in force."""
-        make_private_directory(editor.path.parent)
-        if server == MEMORY:
-            replace_file(editor.path, None, shipped_memory_policy())
-            editor.reload()
+    def _path(self, server: str) -> Path:
+        return self._settings.policy_file(self._paths, server)
+
+
+def open_editor(path: Path, server: str) -> PolicyEditor:
+    """Return the editor of a server's policy; the memory's starts from the shipped one."""
+    return PolicyEditor(path, start=shipped_memory_policy() if server == MEMORY else START)

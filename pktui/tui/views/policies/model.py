@@ -15,14 +15,6 @@ if TYPE_CHECKING:
 Origin = Literal["file", "shipped", "none", "broken"]
 """`shipped`: the memory's own policy, not yet copied; `none`: the server has no policy yet."""
 
-CYCLE: dict[EffectiveAction, EffectiveAction] = {
-    "allow": "approve",
-    "approve": "deny",
-    "deny": "hide",
-    "hide": "allow",
-}
-"""What `space` changes each state to."""
-
 
 @dataclass(frozen=True, slots=True)
 class LimitState:
@@ -44,9 +36,11 @@ class ToolState:
 
     name: str
     action: EffectiveAction | None
-    """`None` while the policy cannot be read."""
+    """What would happen to its next call; `None` while the policy cannot be read."""
     because: str
     rule: str
+    ruled: EffectiveAction | None = None
+    """What the policy says by itself; `action` is stricter where the definition changed."""
     words: str = ""
     """The reason its author gave."""
     conditions: tuple[str, ...] = ()

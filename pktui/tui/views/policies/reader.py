@@ -131,20 +131,22 @@ class PoliciesReader:
         clients: tuple[_Client, ...],
         calls: Mapping[str, int],
     ) -> ToolState:
-        rule = effective(policy, name)
+        rule = effective(policy, name, changed=seen is not None and seen.changed)
         authored = policy.tools.get(name)
+        pattern = is_glob(name) and authored is not None
         return ToolState(
             name=name,
             action=rule.action,
             because=rule.because,
             rule=rule.rule,
+            ruled=effective(policy, name).action,
             words=authored.words if authored else "",
             conditions=rule.conditions,
             limits=tuple(self._limit(limit, server, name, clients) for limit in rule.limits),
             own_limit=_own_limit(authored.limits if authored else ()),
             calls=calls.get(name, 0),
-            mark="pattern" if is_glob(name) else _mark(seen),
-            risk=None if is_glob(name) else self._risk(server, name, seen),
+            mark="pattern" if pattern else _mark(seen),
+            risk=None if pattern else self._risk(server, name, seen),
             seen=seen,
         )
 

@@ -11,14 +11,13 @@ from textual.message import Message
 from textual.widgets import Input
 
 from pktui.errors import PktuiError
-from pktui.policy.limits import read_rate
+from pktui.policy.change import Change
 from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
-from pktui.tui.screens.ask import AskScreen
 from pktui.tui.turns import Turns
-from pktui.tui.undo import UndoStep
 from pktui.tui.views.policies.accepting import Accepting
+from pktui.tui.views.policies.drafting import Drafting
 from pktui.tui.views.policies.draw import (
     WORDS,
     draw_server,
@@ -27,12 +26,11 @@ from pktui.tui.views.policies.draw import (
     problem_lines,
     tool_lines,
 )
-from pktui.tui.views.policies.edits import Change, Done, Edits
-from pktui.tui.views.policies.model import CYCLE, Page, ServerState, Shown, ToolState
+from pktui.tui.views.policies.model import Page, ServerState, Shown, ToolState
 from pktui.tui.views.policies.reader import PoliciesReader
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.filter_box import FilterBox, has_words
-from pktui.tui.widgets.rows import ListSource, Rows
+from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -47,37 +45,32 @@ LOW = 28
 """Rows; where there are fewer, the pane below is lower."""
 
 
-class PoliciesView(Accepting):
+class PoliciesView(Drafting):
     """Servers at the left, their tools at the right, the rule or the last change below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("policies")]
 
     class _Read(Message):
-        def __init__(self, shown: Shown) -> None:
+        def __init__(self, shown: Shown, moves: int) -> None:
             super().__init__()
-            self.shown = shown
-
-    class _Written(Message):
-        def __init__(self, done: Done) -> None:
-            super().__init__()
-            self.done = done
+            self.shown, self.moves = shown, moves
 
     class _Failed(Message):
-        def __init__(self, error: PktuiError, *, writing: bool) -> None:
+        def __init__(self, error: PktuiError) -> None:
             super().__init__()
-            self.error, self.writing = error, writing
+            self.error = error
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
         self._reader = PoliciesReader(services)
-        self._edits = Edits(services.paths, services.settings, services.ledger.events)
         self._turns = Turns(self._start_reading)
         self._server = ""
         self._shown = Shown()
         self._go_to = ""
-        self._writing = False
-        self._last: Done | None = None
-        """The change whose diff is shown, until the cursor goes elsewhere."""
+        self._page_moves = 0
+        """How many changes had begun or ended when the reading of the page began."""
+        self._tool = ""
+        """The tool under the cursor."""
 
     # Layout
 
@@ -87,13 +80,13 @@ class PoliciesView(Accepting):
         with Horizontal(id="policies-panes"):
             with Vertical(id="policies-servers", classes="pane"):
                 yield Rows[ServerState](
-                    ListSource(), draw_server, glyphs=glyphs, id="policies-server-rows"
+                    ListSource(), self._draw_server, glyphs=glyphs, id="policies-server-rows"
                 )
             with Vertical(id="policies-right"):
                 with Vertical(id="policies-tools", classes="pane"):
                     yield FilterBox(placeholder="words of a tool's name", id="policies-filter")
                     yield Rows[ToolState](
-                        ListSource(), draw_tool, glyphs=glyphs, id="policies-tool-rows"
+                        ListSource(), self._draw_tool, glyphs=glyphs, id="policies-tool-rows"
                     )
                 with Vertical(id="policies-detail", classes="pane"):
                     yield DocumentView(id="policies-rule")
@@ -120,6 +113,15 @@ class PoliciesView(Accepting):
         """The policy that is shown."""
         return self._shown.page
 
+    @property
+    def _shown_server(self) -> str:
+        return self.page.server if self.page else ""
+
+    @property
+    def page_to_come(self) -> bool:
+        """Whether another server was chosen and its tools are still being read."""
+        return self._server not in ("", self._shown_server)
+
     def focus_default(self) -> None:
         """Focus the tools."""
         focus_now(self.tools)
@@ -127,6 +129,17 @@ class PoliciesView(Accepting):
     def on_resize(self, event: events.Resize) -> None:
         """Give the tools most of a low screen."""
         self.set_class(event.size.height < LOW, "-low")
+
+    def _draw_server(self, server: ServerState, pen: Pen) -> Sequence[Sequence[Run]]:
+        return draw_server(server, pen, len(self.console.drafts.of(server.name)))
+
+    def _draw_tool(self, tool: ToolState, pen: Pen) -> Sequence[Sequence[Run]]:
+        drafted = any(draft.action for draft in self.console.drafts.of(self._shown_server))
+        return draw_tool(tool, pen, self._draft_of(tool), drafted=drafted)
+
+    def _draft_of(self, tool: ToolState) -> Change | None:
+        draft = self.console.drafts.get(self._shown_server, tool.name)
+        return None if draft == Change(tool.name) else draft
 
     # What moved
 
@@ -147,18 +160,18 @@ class PoliciesView(Accepting):
         """Show a server's tool."""
         self.query_one(FilterBox).drop()
         self._server, self._go_to = names[0], names[1]
-        self._last = None
+        self.last = None
         self._turns.ask()
 
     def _start_reading(self) -> None:
-        self._read(self._server)
+        self._read(self._server, self.console.undo_stack.moves)
 
     @work(thread=True, group="policies", description="policies")
-    def _read(self, server: str) -> None:
+    def _read(self, server: str, moves: int) -> None:
         try:
-            self.post_message(self._Read(self._reader.shown(server)))
+            self.post_message(self._Read(self._reader.shown(server), moves))
         except PktuiError as error:
-            self.post_message(self._Failed(error, writing=False))
+            self.post_message(self._Failed(error))
 
     @on(_Read)
     def _take(self, message: _Read) -> None:
@@ -167,6 +180,7 @@ class PoliciesView(Accepting):
         shown = message.shown
         stale = shown.page is not None and self._server not in {"", shown.page.server}
         if not (stale and any(server.name == self._server for server in shown.servers)):
+            self._page_moves = message.moves
             self._show(shown)
         else:
             self._turns.ask()
@@ -184,6 +198,7 @@ class PoliciesView(Accepting):
         tools = page.tools if page else ()
         if page != before.page or self._go_to:
             self._show_tools(tools, same=bool(before.page and page) and _same(before.page, page))
+        self.end_true_drafts()
         self._show_rule()
 
     def _show_tools(self, tools: Sequence[ToolState], *, same: bool) -> None:
@@ -210,10 +225,12 @@ class PoliciesView(Accepting):
             document.show(f"{page.server} broken", problem_lines(page))
         elif tool is None:
             document.show(page.server, ())
-        elif self._last and (self._last.server, self._last.tool) == (page.server, tool.name):
-            document.show(f"{page.server}.{tool.name} edit", edit_lines(self._last.edit))
+        elif self.last is not None:
+            document.show(f"{page.server}.{tool.name} edit", edit_lines(self.last.proposal.edit))
         else:
-            document.show(f"{page.server}.{tool.name}", tool_lines(page, tool))
+            document.show(
+                f"{page.server}.{tool.name}", tool_lines(page, tool, self._draft_of(tool))
+            )
 
     @on(Rows.Moved, "#policies-server-rows")
     def _server_chosen(self, message: Rows.Moved) -> None:
@@ -222,15 +239,15 @@ class PoliciesView(Accepting):
         if self._go_to:  # the cursor was put there before somebody asked for a tool elsewhere
             return
         if server is not None and server.name != self._server:
-            self._server, self._last = server.name, None
+            self._server, self.last = server.name, None
             self._turns.ask()
 
     @on(Rows.Moved, "#policies-tool-rows")
     def _tool_chosen(self, message: Rows.Moved) -> None:
         message.stop()
         tool = self.tools.current
-        if self._last and tool and self._last.tool != tool.name:
-            self._last = None
+        if tool is not None and tool.name != self._tool:
+            self._tool, self.last = tool.name, None
         self._show_rule()
 
     @on(Rows.Chosen)
@@ -239,7 +256,7 @@ class PoliciesView(Accepting):
         if message.rows is self.servers:
             focus_now(self.tools)
         else:
-            self._last = None
+            self.last = None
             self._show_rule()
 
     def action_filter(self) -> None:
@@ -259,9 +276,13 @@ class PoliciesView(Accepting):
         focus_now(self.tools)
 
     def action_back(self) -> None:
-        """Drop the filter, then back to the servers."""
+        """Back to the servers."""
+        focus_now(self.servers)
+
+    def action_drop(self) -> None:
+        """Drop the filter, then the drafts of this server, then back to the servers."""
         if not self.query_one(FilterBox).drop():
-            focus_now(self.servers)
+            super().action_drop()
 
     def action_tools(self) -> None:
         """On to the tools."""
@@ -269,114 +290,25 @@ class PoliciesView(Accepting):
 
     # Changes
 
-    def action_cycle(self) -> None:
-        """Allow, ask, deny, hide: the next of them."""
-        tool = self._changeable()
-        if tool is not None and tool.action is not None:
-            name, action = tool.name, CYCLE[tool.action]
-            self._start_writing(name, lambda editor: editor.set_action(name, action))
+    def drafts_moved(self) -> None:
+        """Draw the drafts anew."""
+        self.servers.refresh()
+        self.tools.refresh()
+        self._show_rule()
 
-    def action_limit(self) -> None:
-        """Cap how often a tool may be called."""
-        tool = self._changeable()
-        if tool is None:
-            return
-        name = tool.name
+    def page_is_current(self) -> bool:
+        """Tell whether the page was read since the last change, and none is under way."""
+        stack = self.console.undo_stack
+        return self._page_moves == stack.moves and not stack.running
 
-        def answer(text: str | None) -> None:
-            if text is None:
-                return
-            maximum, window = _limit(text)
-            self._start_writing(name, lambda editor: editor.set_limit(name, maximum, window))
-
-        self.app.push_screen(
-            AskScreen(
-                f"Limit {one_line(name, 80)}",
-                "Calls a window for each client, such as 30/minute, 5/second or 100/3600; "
-                "empty: no limit of its own.",
-                value=tool.own_limit,
-                placeholder="30/minute",
-                check=_check_limit,
-            ),
-            answer,
-        )
-
-    def action_reason(self) -> None:
-        """Say why."""
-        tool = self._changeable()
-        if tool is None:
-            return
-        name = tool.name
-
-        def answer(text: str | None) -> None:
-            if text is not None:
-                words = text.strip()
-                self._start_writing(name, lambda editor: editor.set_reason(name, words))
-
-        self.app.push_screen(
-            AskScreen(
-                f"Why {WORDS[tool.action]} {one_line(name, 80)}?",
-                "The agent reads it on a denial, the person asked on an approval; empty: none.",
-                value=tool.words,
-            ),
-            answer,
-        )
-
-    def _changeable(self) -> ToolState | None:
-        """Return the tool under the cursor if its rule may be changed now, else say why not."""
-        page, tool = self.page, self.tools.current
-        if page is None or tool is None or self._writing or self.console.refuse_read_only():
-            return None
-        if page.origin == "broken":
-            self.console.say(
-                f"nothing was changed: {page.problems[0] if page.problems else page.path}; "
-                "mend the file first",
-                severity="warning",
-            )
-            return None
-        return tool
-
-    def _start_writing(self, tool: str, change: Change) -> None:
-        page = self.page
-        if page is not None and not self._writing:
-            self._writing = True
-            self._write(page, tool, change)
-
-    @work(thread=True, group="policy-edit", description="policy-edit")
-    def _write(self, page: Page, tool: str, change: Change) -> None:
-        try:
-            self.post_message(self._Written(self._edits.make(page, tool, change)))
-        except PktuiError as error:
-            self.post_message(self._Failed(error, writing=True))
-
-    @on(_Written)
-    def _after_writing(self, message: _Written) -> None:
-        message.stop()
-        self._writing = False
-        done = message.done
-        if not done.edit.changed:
-            self.console.say(f"{one_line(done.edit.summary, 200)}: so it is already")
-            return
-        self._last = done
-        server = done.server
-        label = f"{one_line(server, 60)}.{one_line(done.edit.summary, 120)}"
-        self.console.undo_stack.push(
-            UndoStep(label, lambda: self._edits.undo(server), self._after_undo)
-        )
-        self._turns.ask()
-
-    def _after_undo(self) -> None:
-        self._last = None
+    def read_again(self) -> None:
+        """Read the policy and the tools again."""
         self._turns.ask()
 
     def definition_to_accept(self) -> ToolSeen | None:
-        """Return the definition under the cursor, and show it."""
+        """Return the definition under the cursor."""
         tool = self.tools.current
-        if tool is None:
-            return None
-        self._last = None
-        self._show_rule()
-        return tool.seen
+        return tool.seen if tool is not None and not self.page_to_come else None
 
     @on(Accepting.Accepted)
     def _after_accepting(self, message: Accepting.Accepted) -> None:
@@ -386,28 +318,9 @@ class PoliciesView(Accepting):
     @on(_Failed)
     def _show_failure(self, message: _Failed) -> None:
         message.stop()
-        if message.writing:
-            self._writing = False
-            self._turns.ask()
-            self.console.say_error(message.error)
-        else:
-            self._turns.done()
-            self.failed(message.error)
+        self._turns.done()
+        self.failed(message.error)
 
 
 def _same(before: Page | None, page: Page | None) -> bool:
     return before is not None and page is not None and before.server == page.server
-
-
-def _check_limit(text: str) -> str:
-    if not text.strip() or read_rate(text.strip()) is not None:
-        return ""
-    return "a number, a slash, and second, minute, hour, day or whole seconds: 30/minute"
-
-
-def _limit(text: str) -> tuple[int | None, str | int]:
-    """Return maximum and window of a text that `_check_limit` accepts."""
-    if not text.strip():
-        return None, "minute"
-    maximum, _, window = text.strip().partition("/")
-    return int(maximum), int(window) if window.isdigit() else window

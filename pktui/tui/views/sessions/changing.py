@@ -80,6 +80,7 @@ class ChangingView(View):
         return None if session is None or self.console.refuse_read_only() else session
 
     def _change(self, label: str, change: Callable[[], changes.Done]) -> None:
+        self.console.undo_stack.begin()
         self._run_change(label, change)
 
     @work(thread=True, group="sessions-change")
@@ -98,4 +99,5 @@ class ChangingView(View):
             if message.done.undo is not None:
                 step = UndoStep(message.label, message.done.undo, self.read_again)
                 self.console.undo_stack.push(step)
+        self.console.undo_stack.end()
         self.read_again()

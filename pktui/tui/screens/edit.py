@@ -1,0 +1,111 @@
+"""Shows what would be changed in a file, and asks whether to write it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+
+from rich.text import Text
+from textual import events, on
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from pktui.text import visible
+from pktui.tui.actions import BY_ID
+from pktui.tui.document import Line
+from pktui.tui.focus import focus_now
+from pktui.tui.screens.question import Question
+from pktui.tui.theme import ink_of
+from pktui.tui.widgets.document import DocumentView
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from pktui.tui.console import Console
+
+T = TypeVar("T")
+# What the document calls the change.
+_CHANGE = "change"
+# Rows of the screen that are not the change: border, padding, title, what it is about, keys.
+_AROUND = 11
+
+
+class EditScreen(Question[T]):
+    """The change between its title and its keys, which are named by action. Enter does nothing.
+
+    The screen may be there before the change is; keys count once it could be read.
+    """
+
+    # Whether the last row of the change must have been on the screen, too.
+    TO_THE_END: ClassVar[bool] = False
+
+    def __init__(self, title: str, about: str, keys: Sequence[str]) -> None:
+        super().__init__()
+        self._title, self._about, self._keys = visible(title), visible(about), keys
+        self._shown = self._seen_whole = False
+
+    def compose(self) -> ComposeResult:
+        """Lay out the change between its file and its keys."""
+        ink = ink_of(self.app)
+        with Vertical(classes="edit"):
+            title = Text(self._title, style=ink.bold)
+            yield Static(title, classes="title", id="edit-title", markup=False)
+            yield Static(Text(self._about, style=ink.dim), classes="about", markup=False)
+            yield DocumentView()
+            yield Static(classes="foot", id="edit-foot", markup=False)
+
+    def on_mount(self) -> None:
+        """Let the change be scrolled."""
+        focus_now(self.query_one(DocumentView))
+        self.quiet_changed()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave room for the title above the change and the keys below it."""
+        self.query_one(DocumentView).styles.max_height = max(1, event.size.height - _AROUND)
+
+    def show_change(self, lines: Sequence[Line]) -> None:
+        """Show the change."""
+        self._shown = True
+        self.query_one(DocumentView).show(_CHANGE, lines)
+
+    def show_wait(self, words: str) -> None:
+        """Say what is waited for."""
+        self.query_one(DocumentView).show("", (Line(words, "note"),), whole=False)
+
+    @on(DocumentView.Scrolled)
+    def _laid_out(self, message: DocumentView.Scrolled) -> None:
+        message.stop()
+        if self.quiet:
+            self.call_after_refresh(self._begin)
+        self.quiet_changed()
+
+    @on(DocumentView.LastRowShown)
+    def _read_to_its_end(self, message: DocumentView.LastRowShown) -> None:
+        message.stop()
+        if message.key == _CHANGE:
+            self._seen_whole = True
+            self._guard.saw_last(_CHANGE)
+            self.quiet_changed()
+
+    def _begin(self) -> None:
+        """Let the quiet time run, from when the change is painted."""
+        if not (self._shown and self.query_one(DocumentView).rows):
+            return
+        self._guard.focus(_CHANGE, self._clock())
+        if self._seen_whole or not self.TO_THE_END:
+            self._guard.saw_last(_CHANGE)
+        self.wait_out()
+
+    def quiet_changed(self) -> None:
+        """Say whether keys count, and what they do."""
+        ink, keymap, foot = ink_of(self.app), cast("Console", self.app).keymap, Text()
+        if self.quiet:
+            foot.append("a moment, read first   ", style=ink.wait)
+        elif not self._guard.seen_whole:
+            below = self.query_one(DocumentView).hidden_rows
+            foot.append(f"read to its last line: {below:,} more   ", style=ink.wait)
+        for name in self._keys:
+            action = BY_ID[name]
+            foot.append(f"{keymap.shown(action)} ", style=ink.accent)
+            foot.append(f"{action.label}   ", style=ink.dim)
+        self.query_one("#edit-foot", Static).update(foot)
