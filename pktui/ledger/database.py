@@ -93,6 +93,8 @@ class Database:
         self._looked = 0.0
         self._data_version = 0
         """What SQLite said last; another number: other connections have written since."""
+        self._looked_now = False
+        """Whether that was in the transaction under way."""
 
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """Return all rows of a query."""
@@ -172,14 +174,22 @@ class Database:
                 self.row("COMMIT")
 
     def __enter__(self) -> Database:
+        self.begin()
+        return self
+
+    def begin(self, *, look: bool = True) -> None:
+        """Begin the outermost transaction of this thread; `__exit__` ends it.
+
+        `look`: see at once whether the file is still of this schema; what writes events can leave
+        that to the file's own guard.
+        """
         self._lock.acquire()
         try:
-            self._begin()
+            self._begin(look=look)
         except BaseException:
             self._lock.release()
             raise
         self._writer = threading.get_ident()
-        return self
 
     def __exit__(
         self,
@@ -203,9 +213,10 @@ class Database:
         Raises `LedgerUnavailable` where one of those was a newer pktui that changed the schema.
         """
         with self._lock:
-            if self._writer == threading.get_ident():
-                return self._data_version  # nobody else writes, and `_begin` has just looked
+            if self._looked_now and self._writer == threading.get_ident():
+                return self._data_version  # nobody else writes
             try:
+                self._looked_now = self._writer != 0
                 return self._see_others()
             except sqlite3.Error as error:
                 raise unavailable(error, self.path) from error
@@ -229,7 +240,7 @@ class Database:
         with self._lock:
             self._connection.close()
 
-    def _begin(self) -> None:
+    def _begin(self, *, look: bool = True) -> None:
         if self._claimed:
             self._claimed = False
             return
@@ -242,7 +253,9 @@ class Database:
         self._broken = False
         try:
             self._writing.execute("BEGIN IMMEDIATE")
-            self._see_others()
+            self._looked_now = look
+            if look:
+                self._see_others()
         except (sqlite3.Error, LedgerUnavailable) as error:
             self._roll_back()
             if isinstance(error, LedgerUnavailable):

@@ -133,9 +133,10 @@ class Events:
                 *(effect, rule, reason, args_hash, masked, outcome, duration_us),
                 *(approval_id, extra),
             ]
-            if is_beside(kind, effect, outcome) and not self._rationed(caller, server, content):
+            beside = is_beside(kind, effect, outcome)
+            if beside and not self._rationed(caller, server, content):
                 return 0
-            return self._write(content)
+            return self._write(content, beside=beside)
 
     def may_ask(self, caller: Caller, server: str, size: int) -> bool:
         """Tell whether another question of this client, of so many bytes, may be kept in full."""
@@ -179,7 +180,8 @@ class Events:
             [
                 *(0, self._clock(), "refused", "", 0, counted.server, "", whose, "", "", ""),
                 *("refused", "(counted)", reason, "", "", "", 0, "", json_text(detail)),
-            ]
+            ],
+            beside=True,
         )
 
     def together(self) -> AbstractContextManager[object]:
@@ -202,16 +204,16 @@ class Events:
         if commit and filed is not None and self._head is not None and self._head[0] != filed[0]:
             self._database.run(_MOVE_HEAD, (*self._head, *added, *filed))
 
-    def _write(self, content: list[Any]) -> int:
+    def _write(self, content: list[Any], *, beside: bool) -> int:
         """Add a row after the chain's head and move the head, both or none; return its `seq`."""
         if self._filed is not None and self._head is not None:
             digest, size = _bind(content, self._head)
-            if is_beside(content[2], content[11], content[16]):
+            if beside:
                 self._beside += weight_of(size)
             else:
                 self._bytes += weight_of(size)
         else:
-            digest = self._move_head(content)
+            digest = self._move_head(content, beside=beside)
         self._head = content[0], digest
         call_us, call_tool = call_keys(content)
         if call_us is None:
@@ -220,14 +222,13 @@ class Events:
             self._database.run(_INSERT_CALL, (*content, digest, call_us, call_tool))
         return int(content[0])
 
-    def _move_head(self, content: list[Any]) -> bytearray:
+    def _move_head(self, content: list[Any], *, beside: bool) -> bytearray:
         """Bind a row to the head and move that; return the row's hash.
 
         It is moved from where this process knows it to be; only where it is not there any more is
         it read first.
         """
         head = self._head or self._read_head()
-        beside = is_beside(content[2], content[11], content[16])
         digest, size = _bind(content, head)
         added = (0, weight_of(size)) if beside else (weight_of(size), 0)
         if not self._database.run(_MOVE_HEAD, (content[0], digest, *added, *head)):
@@ -353,14 +354,18 @@ def call_keys(content: Sequence[Any]) -> tuple[int, str] | tuple[None, None]:
 class _Together:
     """A transaction that moves the chain's head once."""
 
-    __slots__ = ("_events", "_transaction")
+    __slots__ = ("_database", "_events", "_transaction")
 
     def __init__(self, database: Database, events: Events) -> None:
+        self._database = database
         self._transaction = database.transaction()
         self._events = events
 
     def __enter__(self) -> None:
-        self._transaction.__enter__()
+        if self._transaction is self._database:
+            self._database.begin(look=False)
+        else:
+            self._transaction.__enter__()
         self._events.begin_together()
 
     def __exit__(

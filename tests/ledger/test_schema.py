@@ -75,8 +75,15 @@ def test_a_program_of_the_first_edition_is_refused_once_the_file_has_moved_on(fi
         old.execute("ROLLBACK")
 
 
+def together(ledger: Ledger) -> None:
+    with ledger.events.together():
+        ledger.counters.prune()
+        ledger.events.append("note")
+
+
 CHANGES: dict[str, Callable[[Ledger], object]] = {
     "event": lambda ledger: ledger.events.append("note"),
+    "events": lambda ledger: together(ledger),
     "presence": lambda ledger: ledger.presence.announce("console"),
     "request": lambda ledger: ledger.requests.count("s", "ping"),
     "grant": lambda ledger: ledger.grants.create("ci", ["*"]),
