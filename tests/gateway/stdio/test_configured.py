@@ -10,6 +10,8 @@ import pytest
 from tests.support.gateway import RunningGateway, plain_server
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pktui.settings import Paths
 
 INITIALIZE = {
@@ -91,3 +93,17 @@ def test_a_server_by_hand_says_its_name_and_what_was_left_behind(paths: Paths) -
     assert f"{paths.policy_file('plain_server')} was written for whatever was called" in words
     (own,) = set(paths.policies_dir.glob("script_*.json"))
     assert json.loads(own.read_text())["default"] == "approve"
+
+
+def test_a_home_that_is_named_beats_the_environment(tmp_path: Path, paths: Paths) -> None:
+    home = tmp_path / "the home"
+    (home / "config").mkdir(parents=True)
+    command, *arguments = plain_server()
+    entries = {"demo": {"command": command, "args": arguments}}
+    (home / "config" / "servers.json").write_text(json.dumps({"mcpServers": entries}))
+    with RunningGateway("demo", "--home", "the home", cwd=tmp_path) as gateway:
+        assert gateway.ask("tools/list")["result"]["tools"]
+        assert gateway.hang_up() == 0
+    assert (home / "data" / "ledger.db").exists()
+    assert (home / "config" / "policies" / "demo.json").exists()
+    assert not paths.ledger_file.exists()
