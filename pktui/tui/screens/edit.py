@@ -96,6 +96,10 @@ class EditScreen(Question[T]):
             self._guard.saw_last(_CHANGE)
         self.wait_out()
 
+    def is_answered(self) -> bool:
+        """Tell whether the key in hand was meant as a yes to what is shown; says why where not."""
+        return not cast("Console", self.app).refuse_a_run() and self.counts()
+
     def quiet_changed(self) -> None:
         """Say whether keys count, and what they do."""
         ink, keymap, foot = ink_of(self.app), cast("Console", self.app).keymap, Text()

@@ -111,7 +111,7 @@ class RuleScreen(EditScreen[bool]):
 
     def action_write(self) -> None:
         """Write it, and allow the call."""
-        if self.counts():
+        if self.is_answered():
             self.dismiss(True)
 
     def action_leave(self) -> None:

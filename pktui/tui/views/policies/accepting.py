@@ -62,7 +62,7 @@ class AcceptScreen(EditScreen["ToolSeen | None"]):
 
     def action_accept(self) -> None:
         """Accept it, if it was read."""
-        if self.counts():
+        if self.is_answered():
             self.dismiss(self._seen)
 
     def action_more(self) -> None:

@@ -49,7 +49,7 @@ class WriteScreen(EditScreen["Proposal | None"]):
 
     def action_write(self) -> None:
         """Write it."""
-        if self.counts():
+        if self.is_answered():
             self.dismiss(self._proposal)
 
     def action_leave(self) -> None:
