@@ -248,11 +248,16 @@ class PolicyText:
                 return
 
     def act(self, tool: str, action: EffectiveAction) -> None:
-        """Set what happens to the tool; allowing is what an entry does by itself."""
+        """Set what happens to the tool; allowing is what an entry does by itself.
+
+        What runs unasked (`allow_if`) goes with the asking: nothing else takes it.
+        """
         listed = self._policy.rule_for(tool).listed
         entry = self._entry(tool, "{}" if not listed else "")
         if action != "allow" or entry.member("action"):
             self.put(tool, "action", action)
+        if action != "approve":
+            self.put(tool, "allow_if", None)
 
     def put(self, tool: str, key: str, value: str | None) -> None:
         """Set or, with None, remove one text of a tool's entry, which is made if need be."""

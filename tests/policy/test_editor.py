@@ -324,3 +324,16 @@ def test_editing_one_tool_changes_no_other_meaning(
         part["hide"] = [name for name in part.get("hide", []) if name != tool]
         part.setdefault("tools", {})
     assert after == document
+
+
+@pytest.mark.parametrize("action", ["allow", "deny"])
+def test_what_runs_unasked_goes_with_the_asking(tmp_path: Path, action: str) -> None:
+    path = tmp_path / "p.json"
+    entry = '{ "action": "ask", "allow_if": [{ "conditions": [] }], "reason": "Look." }'
+    path.write_text(f'{{"version": "1", "default": "deny", "tools": {{ "t": {entry} }}}}')
+    PolicyEditor(path).set_action("t", action)  # type: ignore[arg-type]
+    changed = f'{{ "action": "{action}", "reason": "Look." }}'
+    assert f'"t": {changed}' in path.read_text()
+    kept = PolicyEditor(path)
+    kept.set_action("t", "approve")
+    assert '"action": "approve"' in path.read_text()
