@@ -7,19 +7,15 @@ message in chunks, keeps a few bytes of it, and follows strings and brackets as 
 from __future__ import annotations
 
 import re
-from typing import Final
+from functools import cache
+from typing import Final, NamedTuple
 
 import msgspec
 
 _BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = b" \t\r\n"
-_INSIDE: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
-_AT_LEVEL: Final = re.compile(rb'["{}\[\]:,]')
 _STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _PLAIN: Final = rb'(?:[^"{}\[\]]++|' + _STRING + rb")"
-_PASSED: Final = re.compile(rb"(?:" + _PLAIN + rb"|[{\[]" + _PLAIN + rb"*+[}\]])*+", re.DOTALL)
-"""What can be passed over whole below the members: values, and what holds nothing but values."""
-_BRACKETS: Final = re.compile(rb"[{\[]+|[}\]]+")
 _TELLING: Final = frozenset({"method", "result", "error"})
 _LONGEST_NAME: Final = 64
 _LONGEST_ID: Final = 4096
@@ -28,6 +24,26 @@ _MOST_STEPS: Final = 250_000
 """Strings and brackets that are looked at: a hostile line must not keep a thread for seconds."""
 _read_text: Final = msgspec.json.Decoder(str).decode
 _read_id: Final = msgspec.json.Decoder(str | int | float).decode
+
+
+class _Patterns(NamedTuple):
+    """`inside`: the rest of a string. `passed`: values, and what holds nothing but values."""
+
+    inside: re.Pattern[bytes]
+    at_level: re.Pattern[bytes]
+    passed: re.Pattern[bytes]
+    brackets: re.Pattern[bytes]
+
+
+@cache
+def _patterns() -> _Patterns:
+    """Return the patterns, made when they are needed: a gateway starts without them."""
+    return _Patterns(
+        re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL),
+        re.compile(rb'["{}\[\]:,]'),
+        re.compile(rb"(?:" + _PLAIN + rb"|[{\[]" + _PLAIN + rb"*+[}\]])*+", re.DOTALL),
+        re.compile(rb"[{\[]+|[}\]]+"),
+    )
 
 
 class Ids(msgspec.Struct, frozen=True):
@@ -105,7 +121,7 @@ class IdScan:
             self._escaped = False
             self._note_text(chunk[at : at + 1])
             return at + 1
-        match = _INSIDE.match(chunk, at)
+        match = _patterns().inside.match(chunk, at)
         end = match.end() if match else at
         self._note_text(chunk[at:end])
         if end == len(chunk):
@@ -133,7 +149,7 @@ class IdScan:
     def _outside(self, chunk: bytes | bytearray, at: int) -> int:
         if self._depth > self._level:
             return self._deeper(chunk, at)
-        match = _AT_LEVEL.search(chunk, at)
+        match = _patterns().at_level.search(chunk, at)
         end = match.start() if match else len(chunk)
         if self._valued and self._depth == self._level and len(self._scalar) <= _LONGEST_ID:
             self._scalar += chunk[at:end][: _LONGEST_ID + 1]
@@ -143,9 +159,9 @@ class IdScan:
 
     def _deeper(self, chunk: bytes | bytearray, at: int) -> int:
         """Pass over what stands inside the members of the object."""
-        passed = _PASSED.match(chunk, at)
+        passed = _patterns().passed.match(chunk, at)
         at = passed.end() if passed else at
-        brackets = _BRACKETS.match(chunk, at)
+        brackets = _patterns().brackets.match(chunk, at)
         if brackets is None:
             if at < len(chunk):
                 self._quote()

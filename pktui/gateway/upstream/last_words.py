@@ -11,12 +11,11 @@ from pktui.text import one_line
 _LINES: Final = 30
 _LINE_BYTES: Final = 2000
 _LONGEST: Final = 300
-_TELLING: Final = re.compile(
-    r"error|exception|fatal|panic|can(?:no|')t|not found|no such|denied|failed|missing|invalid",
-    re.IGNORECASE,
+_TELLING: Final = (
+    r"error|exception|fatal|panic|can(?:no|')t|not found|no such|denied|failed|missing|invalid"
 )
-_REASON: Final = re.compile(r"\s*[\w.]*(?:error|exception|fatal|panic)\b", re.IGNORECASE)
-_FRAME: Final = re.compile(r"\s*(?:at |File \")|\s*\^+\s*$|Traceback ")
+_REASON: Final = r"\s*[\w.]*(?:error|exception|fatal|panic)\b"
+_FRAME: Final = r"\s*(?:at |File \")|\s*\^+\s*$|Traceback "
 
 
 class LastWords:
@@ -39,8 +38,12 @@ class LastWords:
         from pktui.ledger.secret_shapes import mask_text  # only where something failed
 
         lines = [line.decode(errors="replace") for line in self._lines]
-        telling = [one for one in lines if _TELLING.search(one) and not _FRAME.match(one)]
-        reasons = [one for one in telling if _REASON.match(one)]
+        telling = [
+            one
+            for one in lines
+            if re.search(_TELLING, one, re.IGNORECASE) and not re.match(_FRAME, one)
+        ]
+        reasons = [one for one in telling if re.match(_REASON, one, re.IGNORECASE)]
         last = (reasons or telling or lines or [""])[-1]
         return one_line(mask_text(last), _LONGEST)
 
