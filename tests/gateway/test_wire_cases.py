@@ -8,6 +8,7 @@ relay, one by one, and on a real gateway before a real server, with the policy a
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,12 @@ INTERCEPT_POLICY = {
     "tools": {"danger": {"rules": [{"name": "nope", "action": "deny", "on_deny": "No danger"}]}},
 }
 
+GATEWAYS = re.compile('"ping"|"tools/list"')
+"""What the test itself sends after each line, and what the gateway asks for itself."""
+
 HEAD = '{"jsonrpc":"2.0","id":1,"method":"tools/call",'
 DENIED = "denied"
-UNKNOWN = -32602
+UNKNOWN = "unknown"
 
 CASES = {
     "denied-call": (HEAD + '"params":{"name":"danger","arguments":{"a":1}}}', DENIED),
@@ -103,6 +107,8 @@ def test_the_line_is_answered_here_and_never_reaches_the_server(wired: Wired, na
         assert "No danger" in reply["result"]["content"][0]["text"]
         written = line.split('"id":')[1].split(",")[0].strip()
         assert f'"id":{written},'.encode() in wired.client.lines[0]
+    elif expected == UNKNOWN:
+        assert reply["result"]["content"][0]["text"] == "Unknown tool: secret"
     else:
         assert reply["error"]["code"] == expected
 
@@ -123,7 +129,8 @@ def test_a_real_gateway_decides_or_refuses_every_line(paths: Paths, tmp_path: Pa
     """After each line a ping comes back through the server, so that all it caused has happened."""
     policy, received = tmp_path / "policy.json", tmp_path / "received"
     policy.write_text(json.dumps(INTERCEPT_POLICY))
-    server = plain_server("--received", str(received))
+    tools = json.dumps([{"name": name} for name in ("danger", "fine", "secret")])
+    server = plain_server("--received", str(received), "--tools", tools)
     lines = {**{name: line for name, (line, _) in CASES.items()}, **PASSED, **DROPPED}
     replies: dict[str, list[Any]] = {}
     with RunningGateway("demo", "--policy", str(policy), "--", *server) as gateway:
@@ -131,7 +138,7 @@ def test_a_real_gateway_decides_or_refuses_every_line(paths: Paths, tmp_path: Pa
             gateway.send(line.encode())
             replies[name] = _until_ping(gateway, f"after {name}")
         assert gateway.hang_up() == 0
-    reached = [line for line in received.read_text().splitlines() if '"ping"' not in line]
+    reached = [line for line in received.read_text().splitlines() if not GATEWAYS.search(line)]
     assert reached == list(PASSED.values())
     for name, (_, expected) in CASES.items():
         [reply] = replies[name]

@@ -14,9 +14,10 @@ from pktui.gateway.relay.relay import Pending, Relay, Wiring
 from tests.gateway.conftest import CALLER, House
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 PATIENCE = 60.0
+TOOLS = ("echo", "write", "secret", "danger", "ask", "asked", "few", "docs", "fail", "pay", "fine")
 
 
 class Mailbox:
@@ -55,12 +56,17 @@ class Wired:
         pace: Pace | None = None,
         limits: Limits | None = None,
         client: Mailbox | None = None,
+        lists: Sequence[str] | None = TOOLS,
     ) -> None:
+        """`lists` are the tools that the server has listed on this connection; None: not yet."""
         self.house = house
         self.client = client or Mailbox()
         self.server = Mailbox()
         self.names: list[str] = []
         ids = itertools.count(1)
+        self.pending = Pending.of(house.enforcer, pace or Pace(), time.monotonic_ns)
+        if lists is not None:
+            self.pending.tools.page(lists, cursor="", next_cursor="")
         self.relay = Relay(
             house.enforcer,
             CALLER,
@@ -74,7 +80,7 @@ class Wired:
                 ticks=time.monotonic_ns,
             ),
             limits or Limits(),
-            Pending.of(house.enforcer, pace or Pace(), time.monotonic_ns),
+            self.pending,
         )
 
     def request(self, method: str, params: Any = None, *, request_id: Any = 1) -> bytes:

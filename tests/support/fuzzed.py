@@ -11,12 +11,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
+
 from pktui.gateway.enforcement.calls import Decision, Ruling, ToolCall
 from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.policies import ServerPolicy
 from pktui.gateway.messages.jsonrpc import Limits
 from pktui.gateway.relay.holding import Pace
 from pktui.gateway.relay.relay import Pending, Relay, Wiring
+from pktui.gateway.relay.tool_list import ToolList
 from pktui.ledger.canonical import canonical_json
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller
@@ -58,6 +61,17 @@ class Watched(Enforcer):
         return decisions
 
 
+class EveryTool(ToolList):
+    """The list of a server that has every tool, so that no call waits for it."""
+
+    def has(self, tool: str) -> bool:
+        return True
+
+    @property
+    def fresh(self) -> bool:
+        return True
+
+
 class Fuzzed:
     """One client's connection under fuzzed lines; counts what became of them."""
 
@@ -76,7 +90,8 @@ class Fuzzed:
             now_us=now_us,
             ticks=time.monotonic_ns,
         )
-        pending = Pending.of(enforcer, Pace(), time.monotonic_ns)
+        of_its_own = Pending.of(enforcer, Pace(), time.monotonic_ns)
+        pending = msgspec.structs.replace(of_its_own, tools=EveryTool(time.monotonic_ns))
         self._relay = Relay(enforcer, Caller("fuzz", session="s"), wiring, Limits(65536), pending)
 
     def client(self, line: bytes) -> None:

@@ -27,6 +27,7 @@ TOOLS: list[dict[str, Any]] = [
     {"name": "broken", "description": "Answer with a JSON-RPC error.", "inputSchema": SCHEMA},
     {"name": "silent", "description": "Never answer.", "inputSchema": SCHEMA},
     {"name": "ask", "description": "Ask for input first.", "inputSchema": SCHEMA},
+    {"name": "big", "description": "Answer with a megabyte.", "inputSchema": SCHEMA},
 ]
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 

@@ -28,7 +28,7 @@ CONNECT_SECONDS = 60.0
 MODEL_SECONDS = 120.0
 _TELL_SECONDS = 5.0
 
-OFFERED = {"workshop": 8, "memory": 14}
+OFFERED = {"workshop": 6, "memory": 14}
 HIDDEN = {"workshop": "rotate_keys", "memory": "delete_knowledge"}
 SEARCHES: tuple[tuple[Mode, str, str], ...] = (
     ("meaning", "people are logged out before they finish buying", "debugging auth"),

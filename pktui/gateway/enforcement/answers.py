@@ -1,7 +1,8 @@
 """What the agent reads when a call does not go through: why, by which rule, and what to do next.
 
 A refusal is a plain tool result with `isError`, because that is what reaches the model in every
-client; a hidden tool gets the very error that an unknown one gets.
+client. A hidden tool gets the very answer of one that the server does not have: the words in which
+the servers of the SDKs say so, and nothing else.
 """
 
 from __future__ import annotations
@@ -19,14 +20,13 @@ _EFFECTS: Final = {Ruling.WAITING: "approve", Ruling.HOLD: "approve"}
 
 def refusal_line(decision: Decision, request_id: bytes, *, modern: bool, now_us: int) -> bytes:
     """Return the answer to a call that is not forwarded, one line without newline."""
-    if decision.ruling is Ruling.UNKNOWN:
-        return jsonrpc.error_line(
-            jsonrpc.INVALID_PARAMS, f"Unknown tool: {decision.tool}", request_id
-        )
-    result: dict[str, Any] = {"content": [{"type": "text", "text": words(decision, now_us)}]}
-    result["isError"] = True
+    unknown = decision.ruling is Ruling.UNKNOWN
+    said = f"Unknown tool: {decision.tool}" if unknown else words(decision, now_us)
+    result: dict[str, Any] = {"content": [{"type": "text", "text": said}], "isError": True}
     if modern:
         result["resultType"] = "complete"
+    if unknown:
+        return jsonrpc.result_line(result, request_id)
     result["_meta"] = {"pktui/decision": _described(decision, now_us)}
     return jsonrpc.result_line(result, request_id)
 

@@ -49,12 +49,14 @@ class Audit:
 
     def _detail(self, call: ToolCall) -> dict[str, object] | None:
         """Return what else is kept of a call, masked like its arguments; most have nothing else."""
-        if not (call.continues or call.beside or call.meta):
+        if not (call.continues or call.beside or call.meta or call.unlisted):
             return None
         detail: dict[str, object] = {"continues": call.continues} if call.continues else {}
         for name, members in (("beside", call.beside), ("_meta", call.meta)):
             if members and (kept := self._events.masked(members)):
                 detail[name] = msgspec.Raw(kept.encode())
+        if call.unlisted:
+            detail["unlisted"] = call.unlisted
         return detail
 
     def released(

@@ -28,7 +28,7 @@ class Ruling(StrEnum):
     HOLD = "hold"
     """Keep the call and ask again: a person is looking at the console."""
     UNKNOWN = "unknown"
-    """Answer as an unknown tool is answered: the tool is hidden."""
+    """Answer as an unknown tool is answered: the server has none of the name, or it is hidden."""
     DENIED_BY_RULE = "rule"
     DENIED_BY_PERSON = "person"
     STOPPED = "stopped"
@@ -72,6 +72,12 @@ class ToolCall(msgspec.Struct, frozen=True):
     """
     beside: Mapping[str, Any] = NOTHING
     meta: Mapping[str, Any] = NOTHING
+    missing: bool = False
+    """The server's list, just read, does not hold the tool."""
+    unlisted: str = ""
+    """Why that list could not be had, where the tool is not known otherwise."""
+    shown: bool = False
+    """The tool was on a list that this connection was shown; only words depend on it."""
 
     @property
     def digest(self) -> str:

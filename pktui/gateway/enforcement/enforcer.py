@@ -23,6 +23,7 @@ from pktui.gateway.enforcement.places import place_of
 from pktui.gateway.enforcement.quota import LedgerQuota, Uncounted
 from pktui.ledger.records import Approval
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
+from pktui.policy.problems import quote
 from pktui.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ _FORWARD, _HOLD = Ruling.FORWARD, Ruling.HOLD
 """What every call needs; to take a member from its enum is a search each time."""
 
 _STOPPED = Verdict(Effect.DENY, "(stopped)", "A person has stopped all tool calls.")
+
+_UNKNOWN_TOOL = "(unknown tool)"
 
 _CROWDED = Verdict(
     Effect.DENY, "(too many)", "Too many calls of this client wait for a person already."
@@ -90,6 +93,7 @@ class Enforcer:
         self._unrecorded: list[Ended] = []
         self._version = -1
         self._stopped = False
+        self._in_force: Policy | None = None
 
     def decide(self, call: ToolCall, *, hold: bool = True) -> Decision:
         """Decide a call. `hold=False`: the caller cannot keep it waiting for a person."""
@@ -201,10 +205,25 @@ class Enforcer:
         except LedgerError as error:
             self._log(f"what was allowed until the client left is not ended: {error}")
 
-    def hidden(self, tool: str) -> bool:
+    def left_out(self, tool: str) -> bool:
         """Tell whether the tool is left out of lists."""
         policy = self._policy.current()
+        return policy is not None and not policy.lists(tool)
+
+    def hides(self, tool: str) -> bool:
+        """Tell whether the policy hides the tool, as far as it was read with the last call."""
+        policy = self._in_force or self._policy.current()
         return policy is not None and policy.hides(tool)
+
+    def knows(self, tool: str) -> bool:
+        """Tell whether the server was ever seen to list the tool.
+
+        Where that cannot be told, the call is decided, which tells why.
+        """
+        try:
+            return self._pins.knows(tool)
+        except LedgerError:
+            return True
 
     def preview(self, call: ToolCall) -> Verdict:
         """Return the verdict with every step that led to it; nothing is counted or recorded."""
@@ -233,7 +252,9 @@ class Enforcer:
     def _evaluate(
         self, call: ToolCall, policy: Policy | None, quota: LedgerQuota, *, trace: bool = False
     ) -> Verdict:
-        if self._stopped:
+        if call.missing:
+            return _unknown(self._server, call.tool)
+        if self._stopped and (policy is None or not policy.hides(call.tool)):
             return _STOPPED
         caller = call.caller
         subject = Call(
@@ -260,7 +281,8 @@ class Enforcer:
             self._stopped = self._ledger.approvals.stopped()
             self._pins.forget()
             self._asking.forget()
-        return self._policy.current()
+        self._in_force = policy = self._policy.current()
+        return policy
 
     def _decide(
         self, call: ToolCall, policy: Policy | None, quota: LedgerQuota, *, hold: bool
@@ -360,8 +382,13 @@ _ENDS = {
 }
 
 
+def _unknown(server: str, tool: str) -> Verdict:
+    reason = f"Server {server} has no tool {quote(tool)}."
+    return Verdict(Effect.DENY, _UNKNOWN_TOOL, reason)
+
+
 def _refusal(call: ToolCall, verdict: Verdict, seq: int) -> Decision:
-    if verdict.effect is Effect.HIDE:
+    if verdict.rule == _UNKNOWN_TOOL or (verdict.effect is Effect.HIDE and not call.shown):
         ruling = Ruling.UNKNOWN
     elif verdict is _STOPPED:
         ruling = Ruling.STOPPED

@@ -92,6 +92,13 @@ class Pins:
         self._known.clear()
         self._full = None
 
+    def knows(self, tool: str) -> bool:
+        """Tell whether the server was ever seen to list the tool.
+
+        So it is taken to be, where it lists more tools than are kept.
+        """
+        return self._tool(tool) is not None or self._is_full()
+
     def changed(self, tool: str) -> bool:
         """Tell whether the server now defines the tool otherwise than it was accepted.
 

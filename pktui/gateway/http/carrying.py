@@ -57,7 +57,8 @@ class Carrying:
         if session is not None:
             self._caller, self._pending = session.caller, session.pending
         else:
-            self._pending = asked.floor.pending(asked.grant, asked.scope)
+            begins = message is not None and message.method == "initialize"
+            self._pending = asked.floor.pending(asked.grant, asked.scope, connected=begins)
             self._caller = asked.floor.caller(asked.grant, client_name(message) if message else "")
         if message is not None and message.method == "initialize" and session is None:
             grant = asked.grant
@@ -68,6 +69,7 @@ class Carrying:
             self._outbox.to_client,
             self._outbox.to_server,
             self._named,
+            self._outbox.ask,
         )
 
     @property

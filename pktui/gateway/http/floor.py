@@ -16,6 +16,7 @@ from pktui.gateway.relay.continuing import Continuations
 from pktui.gateway.relay.holding import Holder, Pace
 from pktui.gateway.relay.inflight import InFlight
 from pktui.gateway.relay.relay import Pending, Relay, Wiring
+from pktui.gateway.relay.tool_list import ToolList
 from pktui.ledger.records import Caller
 from pktui.times import now_us
 
@@ -63,19 +64,21 @@ class Floor:
         pace = Pace(approvals.hold_seconds, approvals.progress_seconds)
         self._holder = Holder(self.desk.enforcer, pace, time.monotonic, log)
         self._continuations: dict[str, Continuations] = {}
+        self._tools = ToolList(time.monotonic_ns, connected=False)
         self._new_id = call_ids(self.desk.token)
         self._salt = os.urandom(16)
         self._stateless: dict[str, Caller] = {}
         self.departed: list[str] = []
         """The connections of stateless clients that are not remembered any more."""
 
-    def pending(self, grant: Grant, scope: str) -> Pending:
-        """Return what waits on a connection of its own, named `scope`.
+    def pending(self, grant: Grant, scope: str, *, connected: bool = False) -> Pending:
+        """Return what waits on a connection of its own, named `scope`; `connected`: a session's.
 
         Calls that go on are known for the whole grant: each step may come on another connection.
         """
         continuations = self._continuations.setdefault(grant.key, Continuations())
-        return Pending(self._holder, InFlight(time.monotonic_ns), continuations, scope)
+        tools = ToolList(time.monotonic_ns) if connected else self._tools
+        return Pending(self._holder, InFlight(time.monotonic_ns), continuations, tools, scope)
 
     def caller(self, grant: Grant, agent: str) -> Caller:
         """Return the caller of stateless requests: the same one for each agent of a grant."""
@@ -99,6 +102,8 @@ class Floor:
         to_client: Send,
         to_server: Send,
         named: Callable[[str], None],
+        ask: Callable[[str, bytes], None] | None = None,
+        forget: Callable[[str], None] = lambda _request_id: None,
     ) -> Relay:
         """Return a relay for one HTTP request, or for what a server says unasked."""
         wiring = Wiring(
@@ -110,6 +115,8 @@ class Floor:
             now_us=now_us,
             ticks=time.monotonic_ns,
             shown=self._shown,
+            ask=ask,
+            forget=forget,
         )
         return Relay(self.desk.enforcer, caller, wiring, self.limits, pending)
 

@@ -100,7 +100,7 @@ class Channel:
     token: str | int | None = None
     """The request's progress token."""
     id_text: bytes = jsonrpc.NULL
-    """The request's id as it was written."""
+    """The request's id as it was written; empty: it is one of the gateway's own."""
 
 
 class Link:
@@ -179,6 +179,21 @@ class Link:
         else:
             self.send(message.raw)
 
+    def ask(self, request_id: str, line: bytes, channel: Channel) -> None:
+        """Send a request of the gateway's own; its answer goes to the channel's relay alone."""
+        with self._lock:
+            self._channels[request_id] = channel
+            gone = self.gone
+        if gone:
+            self._lose(request_id, channel)
+        else:
+            self.send(line)
+
+    def unask(self, request_id: str) -> None:
+        """Wait no longer for the answer to a request of the gateway's own."""
+        with self._lock:
+            self._channels.pop(request_id, None)
+
     def send(self, *lines: bytes) -> None:
         """Send messages, one a line; text in JSON holds no line ends, so only spaces change."""
         self.used = self._clock()
@@ -211,6 +226,8 @@ class Link:
 
     def _lose(self, request_id: Id, channel: Channel, *, sent: bool = True) -> None:
         channel.relay.close(request_id, "lost", sent=sent)
+        if not channel.id_text:
+            return
         why = f"server {self._name} ended and can't answer{quoted(self._upstream.said)}"
         channel.stream.put(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, channel.id_text))
         channel.stream.finish()

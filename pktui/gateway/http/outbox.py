@@ -11,10 +11,11 @@ import msgspec
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One message on its way, and to whom."""
+    """One message on its way, and to whom; with `request_id` the gateway asks for itself."""
 
     to: Literal["client", "server"]
     line: bytes
+    request_id: str = ""
 
 
 class Outbox:
@@ -33,6 +34,10 @@ class Outbox:
     def to_server(self, *lines: bytes) -> None:
         """Leave messages for the server."""
         self._put(*(Item("server", line) for line in lines))
+
+    def ask(self, request_id: str, line: bytes) -> None:
+        """Leave a request of the gateway's own for the server."""
+        self._put(Item("server", line, request_id))
 
     def take(self) -> Item | None:
         """Return the next message, None where there is none yet."""

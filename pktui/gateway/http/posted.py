@@ -19,6 +19,7 @@ from pktui.gateway.http.protocol import (
     REQUEST_CANCELLED,
     SESSION_ID,
     accepts,
+    asked_by_gateway,
     is_modern,
     prompt,
     status_of,
@@ -27,6 +28,8 @@ from pktui.gateway.http.protocol import (
 from pktui.gateway.http.sessions import Session
 from pktui.gateway.messages import headers as names
 from pktui.gateway.messages import jsonrpc
+from pktui.gateway.messages.sse import EventCutter
+from pktui.gateway.relay import lookup
 from pktui.gateway.remote.replies import error_in
 
 if TYPE_CHECKING:
@@ -91,6 +94,12 @@ class Posted(Carrying):
     async def _answer(self) -> None:
         while True:
             item = await self._next()
+            if item.request_id:
+                await self._ask(item)
+                continue
+            if item.to == "server" and item.line != self._message.raw:
+                await self._send_back(item.line)
+                continue
             if item.to == "server":
                 self._carried = True
                 await self._carry(item.line)
@@ -100,6 +109,35 @@ class Posted(Carrying):
                 return
             if self._streams:
                 await self._reply.event(item.line)
+
+    async def _ask(self, item: Item) -> None:
+        """Ask the server what the gateway itself wants to know; the relay gets the answer."""
+        headers = asked_by_gateway(self._asked.headers, "tools/list", modern=self._modern)
+        try:
+            async with (
+                asyncio.timeout(lookup.SECONDS),
+                self._far.open("POST", headers, item.line) as answer,
+            ):
+                await self._hear(answer, item.request_id)
+        except (ExchangeFailed, TimeoutError) as error:
+            self._asked.floor.log(f"server {self._far.name} did not list its tools: {error}")
+        finally:
+            await self._work.write(self._relay.close, item.request_id, "lost")
+
+    async def _hear(self, answer: Answer, request_id: str) -> None:
+        """Hand over what comes until that request is answered."""
+        kind, limit = media_type(answer), self._asked.floor.answer_limit
+        if kind == JSON:
+            if body := await read_whole(answer, limit):
+                await self._work.write(self._relay.from_server, body)
+        elif kind == EVENTS:
+            cutter = EventCutter(limit)
+            async for chunk in answer.body():
+                for event in cutter.feed(chunk):
+                    if event.is_message and not event.too_large:
+                        await self._work.write(self._relay.from_server, event.data)
+                if not self._pending.in_flight.waits_for(request_id):
+                    return
 
     async def _next(self) -> Item:
         """Return the next message of the relay; a client that waits for it is shown so."""

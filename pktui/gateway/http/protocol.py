@@ -42,6 +42,7 @@ _OF_SESSIONS: Final = frozenset({names.SESSION.lower(), names.LAST_EVENT.lower()
 _RECORDED: Final = frozenset({"tools/call", "notifications/cancelled"})
 """Notifications that leave a trace: a call that is none, and the end of one."""
 _PARAM: Final = names.PARAM_PREFIX.lower()
+_OF_A_MESSAGE: Final = frozenset({names.METHOD.lower(), names.NAME.lower(), "last-event-id"})
 _STATUSES: Final[Mapping[int, HTTPStatus]] = {
     jsonrpc.PARSE_ERROR: HTTPStatus.BAD_REQUEST,
     jsonrpc.INVALID_REQUEST: HTTPStatus.BAD_REQUEST,
@@ -192,6 +193,17 @@ def passed_on(headers: Headers, *, modern: bool) -> Iterator[tuple[str, str]]:
         of_session = name in _OF_SESSIONS and not modern
         if name in _PASSED_ON or of_session or (modern and name.startswith(_PARAM)):
             yield name, value
+
+
+def asked_by_gateway(headers: Headers, method: str, *, modern: bool) -> dict[str, str]:
+    """Return the headers of a request that the gateway makes on a client's connection."""
+    own = {
+        name: value
+        for name, value in passed_on(headers, modern=modern)
+        if name not in _OF_A_MESSAGE and not name.startswith(_PARAM)
+    }
+    own |= {"accept": f"{JSON}, {EVENTS}", "content-type": JSON}
+    return own | {names.METHOD.lower(): method} if modern else own
 
 
 def status_of(line: bytes, *, modern: bool) -> HTTPStatus:

@@ -174,7 +174,7 @@ class StartedServers:
         floor, grant = asked.floor, asked.grant
         caller = Caller(agent, grant.name, os.urandom(16).hex(), grant.project, grant.key)
         link = await self._start_link(asked, lambda: session.caller, lambda _state, _link: None)
-        pending = floor.pending(grant, asked.scope)
+        pending = floor.pending(grant, asked.scope, connected=True)
         name = os.urandom(16).hex()
         session = Session(name, grant, floor, caller, pending, asked.backend, Backing(link))
         unasked = Stream(asked.work.loop, "0", answers=False)

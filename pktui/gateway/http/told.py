@@ -58,7 +58,13 @@ class Telling:
             caller = floor.caller(asked.grant, client_name(message))
             pending = floor.pending(asked.grant, asked.scope)
         self._relay = floor.relay(
-            caller, pending, self._stream.put, self._to_server, lambda _name: None
+            caller,
+            pending,
+            self._stream.put,
+            self._to_server,
+            lambda _name: None,
+            self._ask_server,
+            link.unask,
         )
 
     async def post(self) -> None:
@@ -111,6 +117,9 @@ class Telling:
             self._link.forward(message, channel)
         else:
             self._link.send(*lines)
+
+    def _ask_server(self, request_id: str, line: bytes) -> None:
+        self._link.ask(request_id, line, Channel(self._stream, self._relay, None, b""))
 
     async def _ask(self) -> None:
         session, request_id = self._asked.session, self._message.id

@@ -33,6 +33,11 @@ class Listing(msgspec.Struct, frozen=True):
     _result: Mapping[str, msgspec.Raw]
     _tools: tuple[msgspec.Raw, ...]
 
+    @property
+    def names(self) -> list[str]:
+        """The names of its tools."""
+        return [str(definition.get("name", "")) for definition in self.definitions]
+
     def without(self, hidden: Callable[[str], bool], *, modern: bool) -> bytes | None:
         """Return the line without the hidden tools; None where nothing is hidden.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -12,7 +13,8 @@ from pktui.gateway.enforcement.calls import Ended, Outcome, ToolCall
 from pktui.gateway.messages.jsonrpc import same_id
 
 if TYPE_CHECKING:
-    from pktui.gateway.messages.jsonrpc import Id
+    from pktui.gateway.messages.jsonrpc import Id, Message
+    from pktui.gateway.relay.lookup import Lookup
 
 CAPACITY: Final = 16_384
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -21,11 +23,20 @@ LATE_NS: Final = 600 * 1_000_000_000
 """How long the answer to a request that was given up is reckoned with."""
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Who gets the answer to a request of the gateway's own, and for which call it was asked."""
+
+    lookup: Lookup
+    message: Message
+
+
 class Waiting(msgspec.Struct, frozen=True):
     """One forwarded request; `call` is None for everything but a tool call.
 
     `seq` is the row of the call's decision in the ledger; `cursor` is the page of a list of tools
-    that was asked for, empty for the first; `size` is the request's bytes.
+    that was asked for, empty for the first; `size` is the request's bytes. `own`: the gateway asks
+    for itself, and the client sees nothing of it.
     """
 
     id_text: bytes
@@ -36,6 +47,7 @@ class Waiting(msgspec.Struct, frozen=True):
     seq: int = 0
     cursor: str = ""
     size: int = 0
+    own: Own | None = None
 
     def end(self, call: ToolCall, outcome: Outcome, now_ns: int, *, sent: bool = True) -> Ended:
         """Return how its call ended now; `sent`: its server may have seen it."""

@@ -20,8 +20,10 @@ from pktui.gateway.messages.jsonrpc import Limits, Message, Refused
 from pktui.gateway.pipes.lines import TooLong
 from pktui.gateway.relay.continuing import Continuations
 from pktui.gateway.relay.holding import Held, Holder, Pace
-from pktui.gateway.relay.inflight import InFlight, Waiting
+from pktui.gateway.relay.inflight import InFlight, Own, Waiting
+from pktui.gateway.relay.lookup import Lookup, Parked
 from pktui.gateway.relay.returns import Returns
+from pktui.gateway.relay.tool_list import ToolList
 from pktui.ledger.canonical import call_hash
 from pktui.text import one_line, storable
 
@@ -36,6 +38,7 @@ _FAILED: Final = "pktui failed on this message, so it was not passed on; its log
 _FORWARD: Final = Ruling.FORWARD
 """Kept, as to take a member from its enum is a search each time."""
 
+_MOST_PARKED: Final = 256
 _PLAIN: Final = frozenset({"name", "arguments", "_meta"})
 """The members of a call that have their own place; all others stand beside the arguments."""
 
@@ -66,19 +69,26 @@ class Wiring(msgspec.Struct, frozen=True):
     now_us: Callable[[], int]
     ticks: Callable[[], int]
     shown: Callable[[str], str] = str
+    ask: Callable[[str, bytes], None] | None = None
+    """Sends a request of the gateway's own, by its id; None: it goes as all others do."""
+    forget: Callable[[str], None] = lambda _request_id: None
+    """Is told the id of such a request when nobody waits for its answer any more."""
 
 
 class Pending(msgspec.Struct, frozen=True):
     """What waits: forwarded requests, held calls, and calls that the server asked more about.
 
     Relays of one client's connection share it, so that one can cancel what came through another.
-    `scope` tells their held calls from those of other connections in the same holder.
+    `scope` tells their held calls from those of other connections in the same holder. `tools` is
+    what is known of the server's list, `parked` the calls that wait for it, and where.
     """
 
     holder: Holder
     in_flight: InFlight
     continuations: Continuations
+    tools: ToolList
     scope: str = ""
+    parked: dict[object, Lookup] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(
@@ -90,7 +100,7 @@ class Pending(msgspec.Struct, frozen=True):
     ) -> Pending:
         """Return that of a connection of its own; `ticks` is monotonic, in nanoseconds."""
         holder = Holder(enforcer, pace, lambda: ticks() / 1e9, log)
-        return cls(holder, InFlight(ticks), Continuations())
+        return cls(holder, InFlight(ticks), Continuations(), ToolList(ticks))
 
 
 class Relay:
@@ -108,6 +118,9 @@ class Relay:
         self._in_flight = pending.in_flight
         self._continuations = pending.continuations
         self._scope = pending.scope
+        self._tools = pending.tools
+        self._parked = pending.parked
+        self._lookup = Lookup(self._tools, self._ask, self._forget, self._decide_parked)
         self._returns = Returns(enforcer, wiring, pending, lambda: self._caller)
         self._named = False
         self._ended = ""
@@ -158,7 +171,7 @@ class Relay:
             if written == jsonrpc.NULL:
                 continue
             request_id: Id = msgspec.json.decode(written)
-            if request_id in self._in_flight or self._key(request_id) in self._holder:
+            if self._is_under_way(request_id):
                 continue
             self._reply(jsonrpc.error_line(jsonrpc.INTERNAL_ERROR, _FAILED, written))
 
@@ -195,13 +208,18 @@ class Relay:
     def _is_admitted(self, message: Message) -> bool:
         """Tell whether a request may go on; raises `Refused` where its id is in use."""
         assert message.id is not None
-        if message.id in self._in_flight or self._key(message.id) in self._holder:
+        if self._is_under_way(message.id):
             raise _in_use(message)
-        if self._ended or self._in_flight.full:
+        if self._ended or self._in_flight.full or len(self._parked) >= _MOST_PARKED:
             why = self._ended or "too many requests, or too large ones, wait for the server"
             self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, message.id_text))
             return False
         return True
+
+    def _is_under_way(self, request_id: Id) -> bool:
+        """Tell whether a request of that id waits: for its server, a person, or a list of tools."""
+        key = self._key(request_id)
+        return request_id in self._in_flight or key in self._holder or key in self._parked
 
     def _take_call(self, message: Message, calls: _Calls) -> None:
         if not self._is_admitted(message):
@@ -228,17 +246,83 @@ class Relay:
         return msgspec.structs.replace(call, continues=origin) if origin else call
 
     def _decide(self, calls: _Calls) -> None:
-        """Decide calls in one transaction, and carry out what was decided."""
+        """Decide calls; those of tools that nobody knows wait until the server was asked for them.
+
+        A hidden tool goes the way of one that the server does not have, and takes as long.
+        """
         if not calls:
             return
         asked = list(calls.values())
         calls.clear()
         try:
-            self._carry_out(asked)
+            known = self._sorted(asked)
+            if known:
+                self._carry_out(known)
         except Exception as error:  # noqa: BLE001  it is said, and the requests are answered
             self._survive(error, [message.raw for message, _ in asked])
 
-    def _carry_out(self, asked: Sequence[tuple[Message, ToolCall]]) -> None:
+    def _sorted(self, asked: Sequence[Parked]) -> list[Parked]:
+        """Return the calls that can be decided now; the others wait for the server's list."""
+        known: list[Parked] = []
+        for message, call in asked:
+            if self._is_known(call.tool):
+                known.append((message, call))
+            elif self._tools.fresh:
+                known.append((message, self._looked_up(call)))
+            else:
+                key = self._key(message.id)
+                self._parked[key] = self._lookup
+                self._lookup.park(key, message, call)
+        return known
+
+    def _is_known(self, tool: str) -> bool:
+        """Tell whether the server has the tool, as far as is known, and it may be seen."""
+        listed = self._tools.has(tool)
+        if listed is None:
+            listed = self._enforcer.knows(tool)
+        return listed and not self._enforcer.hides(tool)
+
+    def _looked_up(self, call: ToolCall) -> ToolCall:
+        """Return the call with what the server's list says of its tool."""
+        listed, tool = self._tools.has(call.tool), call.tool
+        unlisted = self._tools.failure if listed is None and not self._enforcer.knows(tool) else ""
+        return msgspec.structs.replace(
+            call,
+            missing=listed is False,
+            unlisted=unlisted,
+            shown=self._tools.was_shown(tool),
+        )
+
+    def _decide_parked(self, parked: Sequence[Parked]) -> None:
+        for message, _ in parked:
+            self._parked.pop(self._key(message.id), None)
+        try:
+            self._carry_out([(message, self._looked_up(call)) for message, call in parked])
+        except Exception as error:  # noqa: BLE001  it is said, and the requests are answered
+            self._survive(error, [message.raw for message, _ in parked])
+
+    def _ask(self, request_id: str, line: bytes, cursor: str, message: Message) -> None:
+        """Ask the server for a page of its tools, in the era of the call that needs it."""
+        own = Own(self._lookup, message)
+        started, size = self._wiring.ticks(), len(line)
+        id_text = msgspec.json.encode(request_id)
+        waiting = Waiting(
+            id_text, "tools/list", message.modern, None, started, 0, cursor, size, own
+        )
+        self._in_flight.add(request_id, waiting)
+        if self._ended:
+            self._fail([self._in_flight.take(request_id)])
+        elif self._wiring.ask is not None:
+            self._wiring.ask(request_id, line)
+        else:
+            self._wiring.to_server(line)
+
+    def _forget(self, request_id: str) -> None:
+        self._in_flight.take(request_id)
+        self._wiring.forget(request_id)
+
+    def _carry_out(self, asked: Sequence[Parked]) -> None:
+        """Decide calls in one transaction, and carry out what was decided."""
         decisions = self._enforcer.decide_all([call for _, call in asked], room=self._holder.room)
         going: list[tuple[Message, ToolCall | None, int]] = []
         for (message, call), decision in zip(asked, decisions, strict=True):
@@ -305,10 +389,21 @@ class Relay:
 
         Tells whether it was held. `sent`: a call that was not held may have reached its server.
         """
-        if self._holder.withdraw(self._key(request_id)):
+        key = self._key(request_id)
+        if self._holder.withdraw(key) or self._unpark(key):
             return True
         self.close(request_id, "cancelled", sent=sent)
         return False
+
+    def _unpark(self, key: object) -> bool:
+        """Take back a call that was not decided yet; tell whether there was one."""
+        lookup = self._parked.pop(key, None)
+        parked = lookup.withdraw(key) if lookup is not None else None
+        if parked is not None:
+            why = "the call was cancelled before its server had listed its tools"
+            refused = Refused(jsonrpc.INVALID_REQUEST, why)
+            self._enforcer.refused(self._caller, refused, parked[0].raw)
+        return parked is not None
 
     def close(self, request_id: Id, outcome: Outcome, *, sent: bool = True) -> bool:
         """Record how a forwarded request ended that gets no answer; tell whether it waited."""
@@ -317,6 +412,8 @@ class Relay:
         waiting = in_flight.give_up(request_id) if given_up else in_flight.take(request_id)
         if waiting is None:
             return False
+        if waiting.own is not None:
+            waiting.own.lookup.fail("it did not answer")
         self._settle([waiting], outcome, sent=sent)
         return True
 
@@ -372,6 +469,9 @@ class Relay:
     def stop(self, why: str) -> None:
         """Take no further requests: answer them, and the held calls, with this reason."""
         self._ended = self._ended or why
+        for message, _ in self._lookup.end():
+            self._parked.pop(self._key(message.id), None)
+            self.refuse(Refused(jsonrpc.SERVER_ERROR, why, message.id_text), message.raw)
         for held, decision in self._holder.withdraw_all():
             held.release(held, decision)
 
@@ -395,7 +495,10 @@ class Relay:
         waiting = [one for one in lost if one is not None]
         self._settle(waiting, "lost", sent=sent)
         for one in waiting:
-            self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, self._ended, one.id_text))
+            if one.own is not None:
+                one.own.lookup.fail(self._ended)
+            else:
+                self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, self._ended, one.id_text))
 
     def _settle(self, waiting: Iterable[Waiting], outcome: Outcome, *, sent: bool = True) -> None:
         now = self._wiring.ticks()

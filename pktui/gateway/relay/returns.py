@@ -32,6 +32,7 @@ from pktui.gateway.messages.responses import (
 )
 from pktui.gateway.pipes.lines import TooLong
 from pktui.gateway.relay import redaction
+from pktui.gateway.relay.lookup import OWN, is_own
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
     from pktui.gateway.enforcement.enforcer import Enforcer
     from pktui.gateway.enforcement.methods import Ask
     from pktui.gateway.messages.ids import Ids
+    from pktui.gateway.messages.listing import Listing
     from pktui.gateway.relay.continuing import Continuations
-    from pktui.gateway.relay.inflight import InFlight, Waiting
+    from pktui.gateway.relay.inflight import InFlight, Own, Waiting
     from pktui.gateway.relay.relay import Pending, Wiring
     from pktui.ledger.records import Caller
 
@@ -49,6 +51,8 @@ Lines = Sequence[bytes]
 
 _NO_RESPONSE = "a request and a response at once"
 _EMPTY = "neither a request nor a response"
+_LIST_CHANGED = b'"notifications/tools/list_changed"'
+_OWN = OWN.encode()
 
 
 class Returns:
@@ -63,6 +67,7 @@ class Returns:
         self._wiring = wiring
         self._in_flight: InFlight = pending.in_flight
         self._continuations: Continuations = pending.continuations
+        self._tools = pending.tools
         self._caller = caller
         self._taken: Waiting | None = None
 
@@ -85,14 +90,14 @@ class Returns:
         self._wiring.log(lasting.words("a message of the server", error))
         if self._taken is None:
             return ()
-        return (self._lost(self._taken, not_passed_on("one that pktui failed on"), ended),)
+        return self._lost(self._taken, not_passed_on("one that pktui failed on"), ended)
 
     def _read(self, line: bytes | TooLong | Unanswered, ended: list[Ended]) -> Lines:
         if isinstance(line, TooLong):
             return self._drop(line, ended)
         if isinstance(line, Unanswered):
             waiting = self._in_flight.take(line.request_id)
-            return () if waiting is None else (self._lost(waiting, line.why, ended, line.sent),)
+            return () if waiting is None else self._lost(waiting, line.why, ended, line.sent)
         if line.find(b"\r", 0, len(line) - 1) >= 0:
             line = line[:-1].replace(b"\r", b" ") + line[-1:]  # some readers end a line there
         try:
@@ -111,7 +116,13 @@ class Returns:
         asks = self._methods.asked_of_client(line)
         if asks and (why := self._denied(asks)):
             return self._withhold(why, answer, ended)
-        return (line if answer.asks else self._answer(answer, line, ended),)
+        return self._said(answer, line) if answer.asks else self._answer(answer, line, ended)
+
+    def _said(self, answer: Answer, line: bytes) -> Lines:
+        """Pass on what the server asks or says, unless it speaks of the gateway's own requests."""
+        if bytes(answer.method) == _LIST_CHANGED:
+            self._tools.changed()
+        return () if line.find(_OWN) >= 0 else (line,)
 
     def _mend(self, line: bytes, ended: list[Ended]) -> Lines:
         whole = mended(line)
@@ -137,6 +148,8 @@ class Returns:
         waiting = self._waiting_for(answer)
         if waiting is None:
             return ()
+        if waiting.own is not None:
+            return self._lost(waiting, why, ended)
         if waiting.call is not None:
             self._end(waiting, "tool_error", ended)
             return (answers.withheld_line(why, waiting.id_text, modern=waiting.modern),)
@@ -149,7 +162,7 @@ class Returns:
         """
         self._wiring.log(f"{why}: {_shown(line)}")
         waiting = self._waiting_for(answer)
-        return () if waiting is None else (self._lost(waiting, not_passed_on(why), ended),)
+        return () if waiting is None else self._lost(waiting, not_passed_on(why), ended)
 
     def _drop(self, line: TooLong, ended: list[Ended]) -> Lines:
         return self._fail(line.ids, TOO_MUCH, line.head, ended)
@@ -159,13 +172,16 @@ class Returns:
         found = [self._in_flight.take(request_id) for request_id in ids_waited_for(ids)]
         waiting = [one for one in found if one is not None]
         self._wiring.log(f"{why}: {_shown(line)}")
-        return [self._lost(one, not_passed_on(why), ended) for one in waiting]
+        return [out for one in waiting for out in self._lost(one, not_passed_on(why), ended)]
 
-    def _lost(self, waiting: Waiting, why: str, ended: list[Ended], sent: bool = True) -> bytes:
+    def _lost(self, waiting: Waiting, why: str, ended: list[Ended], sent: bool = True) -> Lines:
         """Answer a request in the place of its server: what became of it, nobody knows."""
+        if waiting.own is not None:
+            waiting.own.lookup.fail(why)
+            return ()
         if waiting.call is not None:
             ended.append(waiting.end(waiting.call, "lost", self._wiring.ticks(), sent=sent))
-        return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text)
+        return (jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text),)
 
     def _batch(self, line: bytes, ended: list[Ended]) -> Lines:
         """Take the messages of a batch one by one; anything else that is no object goes to the log.
@@ -181,8 +197,13 @@ class Returns:
         objects = [message for message in map(bytes, messages) if message.startswith(b"{")]
         return [out for message in objects for out in self._read(message, ended)]
 
-    def _answer(self, answer: Answer, line: bytes, ended: list[Ended]) -> bytes:
+    def _answer(self, answer: Answer, line: bytes, ended: list[Ended]) -> Lines:
         waiting = self._waiting_for(answer)
+        if waiting is None and is_own(answer.id):
+            return ()  # it came too late
+        if waiting is not None and waiting.own is not None:
+            self._learn(waiting, waiting.own, answer, line)
+            return ()
         if waiting is not None and waiting.method != "tools/list" and answer.empty:
             self._wiring.log(f"{_EMPTY}: {_shown(line)}")
             return self._lost(waiting, not_passed_on(_EMPTY), ended)
@@ -190,10 +211,34 @@ class Returns:
             line = redaction.redacted(line) or _unreadable(waiting)
         if waiting is not None and waiting.call is not None:
             self._end(waiting, self._outcome(answer, waiting.call), ended)
-            return line
-        if waiting is None or waiting.method == "tools/list":
-            return self._filtered(line, waiting)
-        return line
+        elif waiting is None or waiting.method == "tools/list":
+            line = self._filtered(line, waiting)
+        return (line,)
+
+    def _learn(self, waiting: Waiting, own: Own, answer: Answer, line: bytes) -> None:
+        """Take the page of tools that the gateway asked for itself; nothing of it goes out."""
+        listing, why = None, ""
+        if answer.failed or not answer.carried:
+            why = f"it answered: {one_line(bytes(answer.error).decode(errors='replace'), 200)}"
+        else:
+            try:
+                listing = read_listing(line)
+            except Doubtful as doubt:
+                why = str(doubt)
+        if listing is None:
+            own.lookup.fail(f"its list of tools cannot be had: {why or 'it is none'}")
+        elif why := self._record(listing, waiting.cursor):
+            own.lookup.fail(why)
+        else:
+            own.lookup.page(own.message, listing.next_cursor)
+
+    def _record(self, listing: Listing, cursor: str) -> str:
+        """Pin and remember a page of tools; return why that cannot be, empty where it was."""
+        after = listing.next_cursor
+        why = self._enforcer.saw(listing.definitions, cursor=cursor, next_cursor=after)
+        if not why:
+            self._tools.page(listing.names, cursor=cursor, next_cursor=after)
+        return why
 
     def _waiting_for(self, answer: Answer) -> Waiting | None:
         known = isinstance(answer.id, str | int | float) and not isinstance(answer.id, bool)
@@ -226,14 +271,13 @@ class Returns:
             return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
         if listing is None:
             return line
-        cursor = waiting.cursor if waiting is not None else ""
-        saw = self._enforcer.saw
-        why = saw(listing.definitions, cursor=cursor, next_cursor=listing.next_cursor)
-        if why:
+        if why := self._record(listing, waiting.cursor if waiting is not None else ""):
             shown = self._wiring.shown(why)
             return jsonrpc.error_line(jsonrpc.SERVER_ERROR, shown, request_id)
         modern = waiting is not None and waiting.modern
-        return listing.without(self._enforcer.hidden, modern=modern) or line
+        left_out = self._enforcer.left_out
+        self._tools.show(name for name in listing.names if not left_out(name))
+        return listing.without(left_out, modern=modern) or line
 
 
 def _unreadable(waiting: Waiting | None) -> bytes:

@@ -33,8 +33,10 @@ def test_a_denied_call_carries_its_rule_and_reason(house: House) -> None:
 def test_a_hidden_tool_is_an_unknown_tool(house: House) -> None:
     house.policy(hide=["secret"])
     assert house.decide("secret").ruling is Ruling.UNKNOWN
-    assert house.enforcer.hidden("secret")
-    assert not house.enforcer.hidden("echo")
+    assert house.enforcer.left_out("secret")
+    assert not house.enforcer.left_out("echo")
+    assert house.enforcer.hides("secret")
+    assert not house.enforcer.hides("echo")
 
 
 def test_an_edit_counts_from_the_next_call(house: House) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CALL = {"name": "echo", "arguments": {"n": 1}}
 OK = {"content": [{"type": "text", "text": "ok"}]}
+LISTED = {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]}
 
 
 def usual(asked: Asked) -> None:
@@ -41,7 +42,7 @@ def usual(asked: Asked) -> None:
         asked.answer(202)
     else:
         session = {"Mcp-Session-Id": "s-1"} if message["method"] == "initialize" else {}
-        asked.result(OK, session)
+        asked.result(LISTED if message["method"] == "tools/list" else OK, session)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,9 @@ def running(tmp_path_factory: pytest.TempPathFactory, far: FarServer) -> Iterato
 
 
 @pytest.fixture(autouse=True)
-def _as_usual(far: FarServer) -> Iterator[None]:
+def _as_usual(far: FarServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test has a server of its own behind the one gateway: what it lists is never fresh."""
+    monkeypatch.setattr("pktui.gateway.relay.tool_list.FRESH_NS", 0)
     yield
     far.script = usual
 

@@ -23,7 +23,7 @@ def test_calls_are_counted_by_server_tool_and_effect(running: Served) -> None:
         return running.client.get(running.url("/metrics"), headers=running.headers()).text
 
     echoed = 'pktui_calls_total{server="plain",tool="echo",effect="allow"}'
-    made_up = 'pktui_calls_total{server="plain",tool="(others)",effect="allow"}'
+    made_up = 'pktui_calls_total{server="plain",tool="(others)",effect="deny"}'
     took = 'pktui_call_duration_seconds_count{server="plain"}'
     session = running.begin("plain")
     running.ask("plain", session, "tools/list")

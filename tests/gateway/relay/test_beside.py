@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ONCE = {"counter": "c", "window": "minute", "max": 1, "scope": "grant"}
 ASK = {"write": {"action": "approve", "limits": [ONCE]}}
 SECRET = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
+MASKED = f"[masked {len(SECRET)} characters]"
 MORE = {"resultType": "input_required", "requestState": "s1", "inputRequests": {}}
 ANSWERS = {"sure": {"action": "accept", "content": {"all": True}}}
 
@@ -64,7 +65,7 @@ def test_an_approval_is_for_what_stands_beside_the_arguments_too(
 def test_another_meta_is_the_same_call(wired: Wired) -> None:
     wired.call("write", {"a": 1}, _meta={"progressToken": 1, "note": SECRET})
     shown = json.loads(waiting(wired).meta)
-    assert shown == {"progressToken": 1, "note": "[masked]"}
+    assert shown == {"progressToken": 1, "note": MASKED}
     wired.house.answer(allow=True)
     wired.call("write", {"a": 1}, request_id=2, _meta={"progressToken": 2})
     assert len(wired.server.lines) == 1
@@ -74,8 +75,8 @@ def test_all_of_it_is_on_record_with_its_secrets_masked(wired: Wired) -> None:
     wired.call("echo", {"a": 1}, task={"key": SECRET}, _meta={"note": SECRET, "x": 1})
     [row] = wired.house.console.feed.page()
     assert json.loads(row.detail) == {
-        "beside": {"task": {"key": "[masked]"}},
-        "_meta": {"note": "[masked]", "x": 1},
+        "beside": {"task": {"key": MASKED}},
+        "_meta": {"note": MASKED, "x": 1},
     }
     assert wired.house.console.events.verify().ok
 

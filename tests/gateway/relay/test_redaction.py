@@ -172,7 +172,7 @@ def test_only_what_is_set_to_be_redacted_is(house: House) -> None:
         wired.call("echo")
         wired.answer(result={"content": [{"type": "text", "text": TOKEN}]})
         wired.request("tools/list")
-        wired.answer(result={"tools": [{"name": "a", "description": TOKEN}]})
+        wired.answer(result={"tools": [{"name": "echo", "description": TOKEN}]})
         assert TOKEN.encode() in wired.client.lines[-1]
     assert [TOKEN.encode() in line for line in wired.client.lines] == [True, True, False, True]
 

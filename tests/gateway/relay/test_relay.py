@@ -111,7 +111,10 @@ def test_a_hidden_tool_gets_the_answer_of_an_unknown_one(wired: Wired) -> None:
     assert wired.client.next() == {
         "jsonrpc": "2.0",
         "id": 1,
-        "error": {"code": -32602, "message": "Unknown tool: secret"},
+        "result": {
+            "content": [{"type": "text", "text": "Unknown tool: secret"}],
+            "isError": True,
+        },
     }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mcp import Client, MCPError, StdioServerParameters
+from mcp import Client, StdioServerParameters
 from mcp_types import ElicitResult
 
 from pktui.ledger.ledger import Ledger
@@ -87,8 +87,7 @@ async def test_a_whole_visit(far: Far, ledger: Ledger, era: str) -> None:
         assert "secret" not in names
         assert said(await client.call_tool("add", {"a": 2, "b": 3})) == "5"
         assert (await client.call_tool("remove", {"path": "x"})).is_error
-        with pytest.raises(MCPError, match="Unknown tool: secret"):
-            await client.call_tool("secret", {})
+        assert said(await client.call_tool("secret", {})) == "Unknown tool: secret"
         assert said(await client.call_tool("walk", {}, progress_callback=note)) == "arrived"
         assert steps == [1, 2, 3]
         many = await asyncio.gather(*(client.call_tool("add", {"a": n, "b": 0}) for n in range(30)))

@@ -88,7 +88,7 @@ def test_a_client_talks_to_a_server_and_the_policy_stands_between(ledger: Ledger
         gateway.call("fail", 3)
         assert "[DENIED by pktui] No." in gateway.reply()["result"]["content"][0]["text"]
         gateway.call("secret", 4)
-        assert gateway.reply()["error"]["code"] == -32602
+        assert gateway.reply()["result"]["content"][0]["text"] == "Unknown tool: secret"
         assert [present.agent for present in ledger.presence.alive("gateway")] == ["tester"]
         assert gateway.hang_up() == 0
     assert [(row.tool, row.effect, row.outcome) for row in ledger.feed.page()] == [
