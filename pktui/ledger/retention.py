@@ -40,7 +40,6 @@ _WITNESSED_US: Final = _DAY_US
 """For so long the clock has to go on from where it leapt to."""
 _BELIEF: Final = 4
 """Both are at most this part of the time that rows are kept."""
-_LATELY_US: Final = 30 * _DAY_US
 _NOTED_US: Final = 60_000_000
 _TRUSTED: Final = "SELECT trusted_us, witnessed_us FROM clock"
 _TRUST: Final = "UPDATE clock SET trusted_us = ?, witnessed_us = ?"
@@ -167,10 +166,10 @@ class Retention:
         digest, until_us = (found[0].hex(), found[1]) if found else ("", 0)
         return Prune(last, digest, last - base, "age" if old >= much else "size", until_us)
 
-    def pruned_for_size(self) -> str:
-        """Return a sentence about the last prune, where it was for size and within 30 days."""
+    def pruned_for_size(self, days: float = 30) -> str:
+        """Return a sentence about the last prune, where it was for size and so lately."""
         row = self._database.row(_ANNOUNCED.replace("detail", "detail, at_us", 1))
-        if row is None or self._clock() - row[1] > _LATELY_US:
+        if row is None or self._clock() - row[1] > days * _DAY_US:
             return ""
         last = msgspec.json.decode(row[0], type=Prune)
         return str(last) if last.why == "size" else ""

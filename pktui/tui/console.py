@@ -412,6 +412,8 @@ class Console(App[int], inherit_bindings=False):
             self.say(seen.problem, severity="error", seconds=8)
         elif before.problem and not seen.problem:
             self.say("the ledger is back")
+        if seen.loss and seen.loss != before.loss:
+            self.say(seen.loss, severity="warning", seconds=12)
         self.query_one(KeyLine).ledger = seen
         self._count()
         self.query_one(Tray).ledger_moved(seen.waiting)

@@ -39,6 +39,8 @@ class LedgerVitals:
     policies: int = 0
     policy_problem: str = ""
     problem: str = ""
+    loss: str = ""
+    """What of the record went for its size within the day."""
 
     @property
     def pending(self) -> int:
@@ -82,6 +84,7 @@ def read_ledger(
             stopped=ledger.approvals.stopped(),
             policies=policies,
             policy_problem=policy_problem,
+            loss=ledger.retention.pruned_for_size(days=1),
         )
     except PktuiError as error:
         policies, policy_problem = files.read()

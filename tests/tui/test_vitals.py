@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pktui.ledger import Ledger, now_us
-from pktui.settings import Settings
+from pktui.settings import AuditSettings, Settings
 from pktui.tui.services import Services
 from pktui.tui.vitals import (
     MemoryVitals,
@@ -145,3 +145,17 @@ def test_a_ledger_that_was_removed_is_told(paths: Paths, read_only: bool) -> Non
     problem = read_ledger(services, PolicyFiles(paths.policies_dir)).problem
     ledger.close()
     assert "was removed or replaced while in use" in problem
+
+
+def test_a_prune_for_size_is_told(paths: Paths) -> None:
+    ledger = Ledger.open(paths.ledger_file, audit=AuditSettings(max_megabytes=1))
+    with ledger.transaction():
+        for _ in range(1500):
+            ledger.events.append("note", reason="x" * 1000)
+    services = Services(paths, Settings(), ledger, MemoryInProcess(), now_us)
+    files = PolicyFiles(paths.policies_dir)
+    assert read_ledger(services, files).loss == ""
+    assert ledger.retention.announce() is not None
+    loss = read_ledger(services, files).loss
+    ledger.close()
+    assert "whatever their age: the record is larger than audit.max_megabytes" in loss
