@@ -23,7 +23,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input
 
-from pktui.errors import PktuiError
+from pktui.errors import PinError, PktuiError
 from pktui.text import one_line, visible
 from pktui.tui.actions import BY_ID, bindings, display_key, read_keymap, scopes_of
 from pktui.tui.drafts import Drafts
@@ -96,6 +96,14 @@ class MemorySeen(Message):
     def __init__(self, vitals: MemoryVitals) -> None:
         super().__init__()
         self.vitals = vitals
+
+
+class UndoNeedsPin(Message):
+    """A change lets agents do more if it is taken back, and a PIN stands before that."""
+
+    def __init__(self, step: UndoStep, error: PinError) -> None:
+        super().__init__()
+        self.step, self.error = step, error
 
 
 class Undone(Message):
@@ -481,11 +489,32 @@ class Console(App[int], inherit_bindings=False):
         self._run_undo(step)
 
     @work(thread=True, group="undo")
-    def _run_undo(self, step: UndoStep) -> None:
+    def _run_undo(self, step: UndoStep, pin: str = "") -> None:
         try:
-            self.post_message(Undone(step, step.revert()))
+            done = step.with_pin(pin) if pin and step.with_pin is not None else step.revert()
+            self.post_message(Undone(step, done))
+        except PinError as error:
+            self.post_message(
+                Undone(step, "", error) if step.with_pin is None else UndoNeedsPin(step, error)
+            )
         except PktuiError as error:
             self.post_message(Undone(step, "", error))
+
+    @on(UndoNeedsPin)
+    def _ask_undo_pin(self, message: UndoNeedsPin) -> None:
+        from pktui.tui.screens.ask import AskScreen
+
+        step, about = message.step, str(message.error)
+
+        def answer(pin: str | None) -> None:
+            if pin is not None:
+                self._run_undo(step, pin)
+                return
+            self.undo_stack.end()
+            self.undo_stack.push(step)
+
+        title = f"PIN to undo {step.label}"
+        self.push_screen(AskScreen(title, about, enter="undo", password=True), answer)
 
     @on(Undone)
     def _show_undone(self, message: Undone) -> None:

@@ -19,13 +19,15 @@ class UndoStep:
 
     `revert` runs in a thread and returns a sentence about what it did; it may raise `PktuiError`.
     `done` runs in the event loop after it, to show the new state. `owner` names what the step is a
-    part of, so that `forget` finds it.
+    part of, so that `forget` finds it. `with_pin` does what `revert` does where that raised
+    `PinError`, with the PIN that was typed.
     """
 
     label: str
     revert: Callable[[], str]
     done: Callable[[], None]
     owner: str = ""
+    with_pin: Callable[[str], str] | None = None
 
 
 class UndoStack:

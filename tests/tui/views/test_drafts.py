@@ -14,6 +14,7 @@ from pktui.policy.editor import PolicyEditor
 from pktui.policy.evaluate import Call, Effect, evaluate
 from pktui.policy.live import LivePolicy
 from pktui.policy.windows import MemoryQuota
+from pktui.tui.screens.ask import AskScreen
 from pktui.tui.screens.confirm import ConfirmScreen
 from pktui.tui.views.policies.chooser import ChooserScreen
 from pktui.tui.views.policies.edits import Edits
@@ -464,3 +465,67 @@ async def test_a_write_that_is_not_on_record_is_told_and_can_be_undone(
         assert at.app.drafts.total == 0
         await at.press("u")
         assert house.paths.policy_file("files").read_bytes() == before
+
+
+PIN = "quite secret"
+
+
+@pytest.fixture
+def behind_pin(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
+    """Put what lets agents do more behind a PIN."""
+    monkeypatch.setattr("pktui.ledger.pin.COST", 1 << 11)
+    house.other.pin.set(PIN, by="a person")
+    return house
+
+
+async def draft(at: Desk, key: str) -> None:
+    """Draft what `write` may do, and write it."""
+    await at_tool(at, "files", "write")
+    await at.press("space", key, "w")
+    await at.answer("w")
+
+
+async def test_drafts_that_let_agents_do_more_ask_for_the_pin(behind_pin: House) -> None:
+    file = behind_pin.paths.policy_file("files")
+    before = file.read_bytes()
+    async with desk(behind_pin, "policies") as at:
+        await draft(at, "a")
+        await at.until(lambda: isinstance(at.app.screen, AskScreen))
+        assert file.read_bytes() == before
+        await at.press(*"wrong one", "enter")
+        await at.until(lambda: "wrong" in at.screen_text() and isinstance(at.app.screen, AskScreen))
+        assert file.read_bytes() == before
+        await at.press(*"quite", "space", *"secret", "enter")
+        await at.until(lambda: file.read_bytes() != before)
+        assert load_policy(file).rule_for("write").action == "allow"
+
+
+async def test_without_the_pin_the_drafts_stay_and_nothing_is_written(behind_pin: House) -> None:
+    file = behind_pin.paths.policy_file("files")
+    before = file.read_bytes()
+    async with desk(behind_pin, "policies") as at:
+        await draft(at, "a")
+        await at.until(lambda: isinstance(at.app.screen, AskScreen))
+        await at.press("escape")
+        await at.until(lambda: not at.app.undo_stack.running)
+        assert file.read_bytes() == before
+        assert at.app.drafts.total == 1
+
+
+async def test_what_tightens_asks_for_no_pin_and_taking_it_back_does(behind_pin: House) -> None:
+    file = behind_pin.paths.policy_file("files")
+    before = file.read_bytes()
+    async with desk(behind_pin, "policies") as at:
+        await draft(at, "d")
+        await at.until(lambda: file.read_bytes() != before)
+        await at.until(lambda: not at.app.undo_stack.running)
+        denied = file.read_bytes()
+        await at.press("u")
+        await at.until(lambda: isinstance(at.app.screen, AskScreen))
+        await at.press("escape")
+        await at.until(lambda: not at.app.undo_stack.running)
+        assert file.read_bytes() == denied
+        await at.press("u")
+        await at.until(lambda: isinstance(at.app.screen, AskScreen))
+        await at.press(*"quite", "space", *"secret", "enter")
+        await at.until(lambda: file.read_bytes() == before)

@@ -13,7 +13,7 @@ from textual import on, work
 from textual.geometry import Offset, Region
 from textual.message import Message
 
-from pktui.errors import PktuiError
+from pktui.errors import PinError, PktuiError
 from pktui.policy.globs import is_pattern
 from pktui.policy.limits import read_rate, window_name
 from pktui.text import one_line
@@ -52,6 +52,11 @@ class Drafting(Accepting):
             super().__init__()
             self.done = done
 
+    class _WriteNeedsPin(Message):
+        def __init__(self, proposal: Proposal, error: PinError) -> None:
+            super().__init__()
+            self.proposal, self.error = proposal, error
+
     class _NotWritten(Message):
         def __init__(self, error: PktuiError) -> None:
             super().__init__()
@@ -59,7 +64,7 @@ class Drafting(Accepting):
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
-        self.edits = Edits(services.paths, services.settings, services.ledger.events)
+        self.edits = Edits(services.paths, services.settings, services.ledger)
         self.last: Done | None = None
         """What was written and is shown, until the cursor goes elsewhere."""
         self._writing = False
@@ -318,11 +323,27 @@ class Drafting(Accepting):
             self._write(proposal)
 
     @work(thread=True, group="policy-edit", description="policy-edit")
-    def _write(self, proposal: Proposal) -> None:
+    def _write(self, proposal: Proposal, pin: str = "") -> None:
         try:
-            self.post_message(self._Written(self.edits.write(proposal)))
+            self.post_message(self._Written(self.edits.write(proposal, pin)))
+        except PinError as error:
+            self.post_message(self._WriteNeedsPin(proposal, error))
         except PktuiError as error:
             self.post_message(self._NotWritten(error))
+
+    @on(_WriteNeedsPin)
+    def _ask_write_pin(self, message: _WriteNeedsPin) -> None:
+        message.stop()
+        proposal, error = message.proposal, message.error
+
+        def answer(pin: str | None) -> None:
+            if pin is None:
+                self.post_message(self._NotWritten(error))
+            else:
+                self._write(proposal, pin)
+
+        title = f"PIN to let agents do more on {one_line(proposal.server, 60)}"
+        self.app.push_screen(AskScreen(title, str(error), enter="write", password=True), answer)
 
     @on(_Written)
     def _after_writing(self, message: _Written) -> None:
@@ -335,7 +356,12 @@ class Drafting(Accepting):
             self.last = done
             label = f"{one_line(server, 60)}.{one_line(edit.summary, 120)}"
             self.console.undo_stack.push(
-                UndoStep(label, lambda: self.edits.undo(server), self._after_undo)
+                UndoStep(
+                    label,
+                    lambda: self.edits.undo(server),
+                    self._after_undo,
+                    with_pin=lambda pin: self.edits.undo(server, pin),
+                )
             )
         else:
             self.console.say(f"{one_line(edit.summary, 200)}: so it is already")

@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pktui.errors import LedgerError, PktuiError, PolicyConflict
+from pktui.guard import check_edit
 from pktui.policy.editor import START, PolicyEditor
 from pktui.tui.views.policies.reader import MEMORY, shipped_memory_policy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pktui.ledger.events import Events
+    from pktui.ledger.ledger import Ledger
     from pktui.policy.change import Change
     from pktui.policy.editor import Edit
     from pktui.settings import Paths, Settings
     from pktui.tui.views.policies.model import Page
+
+
+BY = "console"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,10 @@ class Done:
 class Edits:
     """Keeps an editor for each server, so that what it wrote can be undone."""
 
-    def __init__(self, paths: Paths, settings: Settings, events: Events) -> None:
+    def __init__(self, paths: Paths, settings: Settings, ledger: Ledger) -> None:
         self._paths = paths
         self._settings = settings
-        self._events = events
+        self._ledger = ledger
         self._editors: dict[str, PolicyEditor] = {}
         self._left: dict[str, str] = {}
         """The digest of each file as it was left here: a person knows of that."""
@@ -67,8 +71,12 @@ class Edits:
                 )
             return Proposal(page.server, tuple(changes), editor.preview(changes))
 
-    def write(self, proposal: Proposal) -> Done:
-        """Write what was shown; raises `PolicyConflict`, `PolicyError` where it is not written."""
+    def write(self, proposal: Proposal, pin: str = "") -> Done:
+        """Write what was shown; raises `PolicyConflict`, `PolicyError` where it is not written.
+
+        Raises `ApprovalError`, `PinError` where it lets agents do more, as `guard.check_edit` does.
+        """
+        check_edit(self._ledger, proposal.edit, by=BY, pin=pin)
         with self._turn:
             editor = self._editor(proposal.server)
             editor.reload()
@@ -78,10 +86,12 @@ class Edits:
             names = tuple(change.tool for change in proposal.changes)
             return Done(proposal, self._record(proposal.server, names, proposal.edit))
 
-    def undo(self, server: str) -> str:
-        """Take the last edit of a server's policy back and say so."""
+    def undo(self, server: str, pin: str = "") -> str:
+        """Take the last edit of a server's policy back and say so; guarded as `write` is."""
         with self._turn:
-            edit = self._editor(server).undo()
+            editor = self._editor(server)
+            check_edit(self._ledger, editor.preview_undo(), by=BY, pin=pin)
+            edit = editor.undo()
             problem = self._record(server, (), edit)
         if problem is not None:
             raise problem
@@ -89,9 +99,9 @@ class Edits:
 
     def _record(self, server: str, tools: tuple[str, ...], edit: Edit) -> LedgerError | None:
         digest = self._left[server] = hashlib.sha256(edit.after).hexdigest()
-        detail = {"by": "console", "edit": edit.summary, "digest": digest}
+        detail = {"by": BY, "edit": edit.summary, "digest": digest}
         try:
-            self._events.append(
+            self._ledger.events.append(
                 "policy",
                 server=server,
                 tool=tools[0] if len(tools) == 1 else "",
