@@ -469,7 +469,7 @@ async def test_a_call_is_read_and_allowed_in_a_tiny_terminal(
     async with desk(house, "feed", size) as at:
         assert "▲2" in at.screen_text()
         assert "2 waiting: store_k" in at.screen_text()
-        await at.press("a", "enter")
+        await at.press("4", "enter")
         clock = await still(at)
         clock.now += 1
         assert "memory.store_knowledge" in at.screen_text()
