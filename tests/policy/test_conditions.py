@@ -198,3 +198,12 @@ def test_a_requirement_to_differ_fails_on_a_value_of_another_type(op: str) -> No
     assert effect(rules, env="dev") == "allow"
     assert effect(rules, env=["prod"]) == "deny"
     assert effect(rules, env=1) == "deny"
+
+
+def test_lists_are_compared_in_bounded_time() -> None:
+    """A list that could be the same set as the rule's, and is too long to tell, can't be judged."""
+    assert truth("eq", [[n] for n in range(200)], [[n + 1] for n in range(200)]) == UNKNOWN
+    assert truth("eq", [1, 2], [2, 1]) == UNKNOWN
+    assert truth("eq", [1, 2], [1, 1, 2]) == UNKNOWN
+    assert truth("eq", [1, 2], [1, 3]) is False
+    assert truth("eq", [1], [2] * 10_001) == UNKNOWN
