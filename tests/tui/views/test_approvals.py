@@ -519,16 +519,16 @@ class TestTray:
             text = at.screen_text()
             assert f"▲ 2 waiting: claude-code {INTO} memory.store_knowledge 0:42" in text
             assert f"opencode {INTO} build.shell 10:00" in text
-            assert "a open" in text
+            assert "4 open" in text
 
     async def test_it_offers_to_open_the_queue_only_elsewhere(self, house: House) -> None:
         house.ask()
         async with desk(house, "sessions") as at:
-            assert "a open" in at.screen_text()
+            assert "4 open" in at.screen_text()
             await at.press("4")
-            assert "a open" not in at.screen_text()
+            assert "4 open" not in at.screen_text()
             await at.press("2")
-            assert "a open" in at.screen_text()
+            assert "4 open" in at.screen_text()
 
     async def test_it_is_not_there_while_nothing_waits(self, house: House) -> None:
         async with desk(house, "sessions") as at:
@@ -576,7 +576,7 @@ async def test_a_decision_is_for_the_arguments_that_were_shown(house: House) -> 
     async with desk(house, "approvals") as at:
         clock = await still(at)
         clock.now += 1
-        await at.press("a")
+        await at.press("4")
         assert house.status(asked) == "pending"
         assert "not for the arguments that were shown" in at.notices()
 
@@ -595,5 +595,5 @@ async def test_every_value_keeps_its_hash_from_question_to_answer(
     async with desk(house, "approvals") as at:
         clock = await still(at)
         clock.now += 1
-        await at.press("a")
+        await at.press("4")
         assert house.status(asked) == "allowed"
