@@ -539,7 +539,7 @@ class TestTray:
         async with desk(house, "approvals") as at:
             await still(at)
             await at.press("2")
-            await at.press("a", "a", "a")
+            await at.press("4", "a", "a")
             assert at.app.front == "approvals"
             assert house.status(asked) == "pending"
 
