@@ -1,0 +1,83 @@
+"""Counts which of pktui's functions a program enters: put before it on the command line.
+
+    python -m tests.support.counting FILE MODULE ARG…
+
+Runs MODULE as `python -m` does. At each SIGUSR1 what was counted since the one before is written to
+FILE as a line of JSON, `{"files": [...], "calls": n, "changes": n}`, and counting begins anew: the
+files entered, the function calls, and how often a function is in another file than the
+one entered before it, in its thread.
+"""
+
+from __future__ import annotations
+
+import json
+import runpy
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import pktui
+
+_PACKAGE = str(Path(pktui.__file__).parent) + "/"
+
+
+class Counter:
+    """Functions entered by any thread, since it was read last."""
+
+    def __init__(self) -> None:
+        self._inside: dict[CodeType, str] = {}
+        self._last: dict[int, str] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.files: set[str] = set()
+        self.calls = 0
+        self.changes = 0
+
+    def saw(self, frame: FrameType, event: str, _argument: Any) -> None:
+        """Take an event of `sys.setprofile`."""
+        if event != "call":
+            return
+        name = self._file(frame.f_code)
+        if not name:
+            return
+        self.calls += 1
+        self.files.add(name)
+        thread = threading.get_ident()
+        if self._last.get(thread) != name:
+            self._last[thread] = name
+            self.changes += 1
+
+    def _file(self, code: CodeType) -> str:
+        """Return the file below the package, empty for any other."""
+        name = self._inside.get(code)
+        if name is None:
+            path = code.co_filename
+            name = path.removeprefix(_PACKAGE) if path.startswith(_PACKAGE) else ""
+            self._inside[code] = name
+        return name
+
+
+def main(file: str, module: str, *arguments: str) -> None:
+    """Run the module with what it enters counted."""
+    counter = Counter()
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        told = {"files": sorted(counter.files), "calls": counter.calls, "changes": counter.changes}
+        with Path(file).open("a") as out:
+            out.write(json.dumps(told) + "\n")
+        counter.clear()
+
+    signal.signal(signal.SIGUSR1, tell)
+    threading.setprofile(counter.saw)
+    sys.setprofile(counter.saw)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
