@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from pktui.cli import output, reach
 
 if TYPE_CHECKING:
     from pktui.memory.exchange import ImportReport
+    from pktui.memory.importers.calls import Masks
     from pktui.memory.importers.source import Source
 
     Tell = Callable[[ImportReport], None]
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
 import_app = typer.Typer()
 
 LINE_EVERY_S = 10.0
+# What is kept of a tool call's arguments.
+ARGUMENTS_BYTES = 2000
+
+StorePath = Annotated[
+    Path | None,
+    typer.Argument(metavar="PATH", help="A store or one session's file; else where the agent is."),
+]
 
 
 @import_app.command()
@@ -46,6 +55,15 @@ def opencode_pk(
     from pktui.memory.importers import opencode_pk
 
     _take_in(opencode_pk.OpencodePkSource(path or opencode_pk.default_place()), json=json)
+
+
+def _masks() -> Masks:
+    """Return what takes secrets out of the tool calls of an agent's sessions."""
+    from pktui.ledger.masking import mask_arguments
+    from pktui.ledger.secret_shapes import mask_text
+    from pktui.memory.importers.calls import Masks
+
+    return Masks(partial(mask_arguments, max_bytes=ARGUMENTS_BYTES), mask_text)
 
 
 def _take_in(source: Source, *, json: bool) -> None:
@@ -100,6 +118,9 @@ def _say(report: ImportReport) -> None:
         f"{report.sessions} sessions, {report.messages} messages and {report.entries} entries "
         f"were added; {report.known} were known."
     )
+    if report.unknown:
+        kinds = ", ".join(f"{one.kind} ({one.records})" for one in report.unknown)
+        output.note(f"Passed over, being of kinds that are not known: {kinds}")
     if not report.rejected:
         return
     output.note(f"{report.rejected} could not be taken in:")

@@ -93,6 +93,13 @@ class Reject(msgspec.Struct, frozen=True):
     why: str
 
 
+class Unknown(msgspec.Struct, frozen=True):
+    """A kind of record that this version knows nothing of, and how many were passed over."""
+
+    kind: str
+    records: int
+
+
 class ImportReport(msgspec.Struct, frozen=True):
     """What an import did: numbers added, numbers known already, and what was refused.
 
@@ -105,6 +112,7 @@ class ImportReport(msgspec.Struct, frozen=True):
     known: int = 0
     rejected: int = 0
     rejects: tuple[Reject, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
 
     def plus(self, other: ImportReport) -> ImportReport:
         """Return the sum of both; at most 100 rejects are named."""
@@ -115,4 +123,5 @@ class ImportReport(msgspec.Struct, frozen=True):
             self.known + other.known,
             self.rejected + other.rejected,
             (self.rejects + other.rejects)[:100],
+            self.unknown + other.unknown,
         )

@@ -7,7 +7,6 @@ number, and the others are taken in.
 
 from __future__ import annotations
 
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +15,7 @@ import msgspec
 
 from pktui.errors import StoreError
 from pktui.memory.exchange import Record, check_times
+from pktui.memory.importers.lines import UNREADABLE, Line, lines
 from pktui.memory.importers.source import Rejects
 from pktui.text import escaped
 
@@ -42,44 +42,25 @@ class JsonlSource:
         try:
             with self._path.open("rb") as file:
                 self._size = self._path.stat().st_size
-                yield from self._records(file)
+                for line in lines(file, MAX_LINE_BYTES, self.rejects):
+                    self._read = line.offset + len(line.text)
+                    yield from self._record(line)
+                self._read = file.tell()
+        except UnicodeError as error:
+            raise StoreError(f"{self._path} {error}", "Save it as UTF-8") from error
         except OSError as error:
             raise StoreError(
                 f"{self._path} cannot be read: {error.strerror or error}", "Check its name and mode"
             ) from error
 
-    def _records(self, file: BinaryIO) -> Iterator[Record]:
-        number = 0
-        while line := file.readline(MAX_LINE_BYTES + 1):
-            number += 1
-            self._read += len(line)
-            line = self._without_mark(line) if number == 1 else line
-            if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-                self._skip_line(file)
-                self.rejects.add(f"line {number}", f"is longer than {MAX_LINE_BYTES} bytes")
-            elif line.strip():
-                yield from self._record(line, number)
-
-    def _without_mark(self, line: bytes) -> bytes:
-        """Return the first line without a byte order mark; raises `StoreError` for UTF-16."""
-        if line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-            raise StoreError(f"{self._path} is UTF-16 text", "Save it as UTF-8")
-        return line.removeprefix(BOM_UTF8)
-
-    def _record(self, line: bytes, number: int) -> Iterator[Record]:
+    def _record(self, line: Line) -> Iterator[Record]:
         try:
-            record = self._decoder.decode(line)
+            record = self._decoder.decode(line.text)
             check_times(record)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            self.rejects.add(f"line {number}", str(error))
+        except UNREADABLE as error:
+            self.rejects.add(f"line {line.number}", str(error))
             return
         yield record
-
-    def _skip_line(self, file: BinaryIO) -> None:
-        while rest := file.readline(MAX_LINE_BYTES):
-            self._read += len(rest)
-            if rest.endswith(b"\n"):
-                return
 
 
 def write_record(record: Record, to: BinaryIO) -> None:

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Protocol
 
-from pktui.memory.exchange import ImportReport, Record, Reject
-from pktui.text import one_line
+from pktui.memory.exchange import LONGEST_KEY, ImportReport, Record, Reject, Unknown
+from pktui.text import one_line, storable
 
 NAMED = 100
 """How many of the refused pieces are named; the others are counted."""
+_KINDS = 50
+"""How many kinds of unknown records are told apart."""
+_YEARS = range(2, 9999)
 
 
 class Rejects:
-    """What an importer could not read."""
+    """What an importer could not read, and what it passed over because nobody knows what it is."""
 
     def __init__(self) -> None:
         self._count = 0
         self._named: list[Reject] = []
+        self._unknown: Counter[str] = Counter()
 
     def add(self, at: str, why: str) -> None:
         """Count a piece that cannot be taken in; `at` says where it is."""
         self._count += 1
         if len(self._named) < NAMED:
-            self._named.append(Reject(one_line(at, 100), one_line(why, 200)))
+            self._named.append(Reject(one_line(at, 200), one_line(why, 200)))
+
+    def pass_over(self, kind: str) -> None:
+        """Count a whole record of a kind that is not known, as newer versions write them."""
+        name = one_line(kind, 60) or "no type"
+        room = name in self._unknown or len(self._unknown) < _KINDS
+        self._unknown[name if room else "others"] += 1
 
     def report(self) -> ImportReport:
         """Return what was counted so far as part of an import's report."""
-        return ImportReport(rejected=self._count, rejects=tuple(self._named))
+        unknown = tuple(Unknown(kind, number) for kind, number in self._unknown.most_common())
+        return ImportReport(rejected=self._count, rejects=tuple(self._named), unknown=unknown)
 
 
 class Source(Protocol):
@@ -43,3 +57,23 @@ class Source(Protocol):
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; raises `StoreError` where the place as a whole cannot be read."""
+
+
+def key(native_id: str) -> str:
+    """Return an agent's own id as a record bears it: UTF-8, and a hash where it is too long."""
+    text = storable(native_id)
+    if len(text) <= LONGEST_KEY:
+        return text
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def instant(text: object) -> datetime | None:
+    """Return the time that an ISO 8601 text names, UTC where it says no zone; None for no time."""
+    if not isinstance(text, str):
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return when if when.year in _YEARS else None
