@@ -56,13 +56,16 @@ class Finding:
 
 
 def find_configs(home: Path, project: Path) -> tuple[Finding, ...]:
-    """Look for every known agent's config files; those that do not exist are left out."""
-    return tuple(
-        _read(client, level, file)
-        for client in KNOWN_CLIENTS
-        for level, file in client.files(home, project)
-        if file.is_file()
-    )
+    """Look for every known agent's config files; those that do not exist are left out.
+
+    A file is told once, where `project` is the home directory as well.
+    """
+    found: dict[tuple[str, Path], tuple[ClientKind, Level, Path]] = {}
+    for client in KNOWN_CLIENTS:
+        for level, file in client.files(home, project):
+            if file.is_file():
+                found.setdefault((client.id, file.resolve()), (client, level, file))
+    return tuple(_read(*where) for where in found.values())
 
 
 def _read(client: ClientKind, level: Level, file: Path) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_text
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 audit_app = typer.Typer()
 
 _LOOK_SECONDS = 0.2
+_CALL_KINDS = frozenset({"decision", "outcome", "request"})
+# Digests, and what the line says already.
+_NOT_TOLD = frozenset({"digest", "hash", "sha256", "old", "new", "status"})
 _PAGE = 500
 
 
@@ -101,7 +105,7 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", help="A new file; else standard output."),
     ] = None,
     since: Annotated[str, typer.Option(metavar="WHEN", help="A date, a time, or 7d, 2h.")] = "",
-    until: Annotated[str, typer.Option(metavar="WHEN", help="The same; up to and not it.")] = "",
+    until: Annotated[str, typer.Option(metavar="WHEN", help="The same; events before it.")] = "",
 ) -> None:
     """Write the events as JSON Lines with their hashes, for anyone to verify."""
     from pktui.cli.exporting import run_export
@@ -132,15 +136,23 @@ def anchor(json: output.JsonFlag = False) -> None:
 def prune(
     keep_days: Annotated[
         float | None,
-        typer.Option(min=0, metavar="DAYS", help="What is older goes, 0: nothing; else as set."),
+        typer.Option(
+            min=0,
+            metavar="DAYS",
+            help="Remove events older than this; 0: none for their age. Default: audit.keep_days.",
+        ),
     ] = None,
     max_megabytes: Annotated[
         float | None,
         typer.Option(
-            min=0, metavar="MB", help="The oldest go above this size, 0: none; else as set."
+            min=0,
+            metavar="MB",
+            help="Remove the oldest beyond this size; 0: no limit. Default: audit.max_megabytes.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be removed.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: output.JsonFlag = False,
 ) -> None:
@@ -236,5 +248,23 @@ def _line(record: Event | CallRow) -> str:
         took,
         why,
         record.arguments,
+        _facts(record.detail) if kind not in _CALL_KINDS else "",
     )
     return one_line("  ".join(part for part in parts if part), 400)
+
+
+def _facts(detail: str) -> str:
+    """Return what an event that is no call says besides: who did it, what was edited, why."""
+    try:
+        members = json_text.loads(detail or "{}")
+    except ValueError:
+        return ""
+    told = (
+        f"{name}: {str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in members.items()
+        if isinstance(value, str | int)
+        and value != ""
+        and name not in _NOT_TOLD
+        and not name.endswith("_us")
+    )
+    return ", ".join(told)

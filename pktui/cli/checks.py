@@ -288,7 +288,8 @@ def _chain(opened: Ledger) -> Iterator[Check]:
         cure = "Raise audit.max_megabytes, or export what should stay: pktui audit export"
         yield Check("record", "warn", lately, cure)
     if opened.approvals.stopped():
-        yield Check("calls", "warn", "everything is stopped", "Release it in the console with K")
+        cure = "Release it with: pktui approvals release (in the console: K)"
+        yield Check("calls", "warn", "everything is stopped", cure)
     waiting = len(opened.approvals.pending())
     for kind in ("gateway", "console"):
         alive = opened.presence.alive(kind)

@@ -46,7 +46,11 @@ def create(
     ] = None,
     project: Annotated[
         Path | None,
-        typer.Option("--project", metavar="DIR", help="Where its agent works: rules' ${project}."),
+        typer.Option(
+            "--project",
+            metavar="DIR",
+            help="The directory its agent works in: ${project} in rules.",
+        ),
     ] = None,
     expires: Annotated[
         str,
@@ -77,7 +81,7 @@ def create(
 
 @grants_app.command("list")
 def list_(json: output.JsonFlag = False) -> None:
-    """List every grant there ever was, oldest first."""
+    """List all grants, expired and revoked ones included, oldest first."""
     from pktui.times import now_us
 
     found: tuple[Grant, ...] = ()
@@ -96,7 +100,7 @@ def list_(json: output.JsonFlag = False) -> None:
         )
         for grant in found
     ]
-    headers = ("name", "standing", "servers", "made", "expires", "policy", "project")
+    headers = ("name", "status", "servers", "made", "expires", "policy", "project")
     output.table(headers, rows, empty="There is no grant. Make one with: pktui grants create")
 
 

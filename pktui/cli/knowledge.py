@@ -108,7 +108,7 @@ def update(
 @knowledge_app.command()
 def delete(
     entry: EntryId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: output.JsonFlag = False,
 ) -> None:
     """Remove an entry, for good."""

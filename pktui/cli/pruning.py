@@ -21,7 +21,7 @@ _DAY_US = 86_400_000_000
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """What `--json` prints: rows that went (or would), up to which, and the file's bytes after."""
+    """What `--json` prints: rows removed (or to be), up to which, and the file's bytes after."""
 
     rows: int
     base_seq: int
@@ -61,9 +61,9 @@ def run_prune(
     if json:
         output.json(Pruned(rows, due.base_seq if due else 0, space.used, space.free))
         return
-    went = "would go" if dry_run else "went"
+    done = "would be removed" if dry_run else "removed"
     size = f"{(space.used + space.free) / 1_000_000:,.1f} MB"
-    output.line(f"{rows:,} rows {went}; the ledger takes {size}.")
+    output.line(f"{rows:,} rows {done}; the ledger takes {size}.")
 
 
 def _confirm(due: Prune, leap_us: int, *, yes: bool) -> None:

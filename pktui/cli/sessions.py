@@ -144,7 +144,7 @@ def reopen(session: SessionId, json: output.JsonFlag = False) -> None:
 @sessions_app.command()
 def delete(
     session: SessionId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: output.JsonFlag = False,
 ) -> None:
     """Remove a session with its messages, for good."""

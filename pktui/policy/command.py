@@ -38,7 +38,8 @@ def compile_command(value: Any) -> Test:
     """
     if not isinstance(value, str) or not value.split():
         raise BadOperand(
-            'operator "command" wants a pattern', 'Write the words of a command, like "pytest *"'
+            'operator "command" takes one text',
+            'Write the words of one command, like "pytest *", and another predicate for another',
         )
     pattern = [_pattern_word(word) for word in value.split()]
 
@@ -102,7 +103,7 @@ def _pattern_word(word: str) -> Glob | str:
     odd = sorted({c for c in word if not (c.isalnum() or c in _PLAIN or c == "*")})
     if odd:
         raise BadOperand(
-            f'"command" holds {odd[0]!r}, which no word of a simple command shows here',
-            "Write plain words; * stands for any",
+            f'"command" has {odd[0]!r} in its pattern, which a simple command never has unquoted',
+            "Write words without it; * stands for any",
         )
     return Glob.of(word) if is_glob(word) and word != "*" else word

@@ -130,3 +130,8 @@ def test_numbers_and_every_name_of_a_url_are_read(home: Path, project: Path) -> 
     codex, cursor = find_configs(home, project)
     assert codex.servers == (ConfiguredServer("s", ("x", "8080", "1.5"), "", ""),)
     assert cursor.servers == (ConfiguredServer("s", (), "http://h", ""),)
+
+
+def test_a_file_is_told_once_where_the_project_is_the_home_directory(home: Path) -> None:
+    put(home, ".codex/config.toml", '[mcp_servers.s]\ncommand = "x"\n')
+    assert only(home, home).level == "user"

@@ -74,6 +74,14 @@ def test_the_newest_events_are_printed_oldest_first(
     assert "\x1b" not in second
 
 
+def test_what_is_no_call_says_what_it_is(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger.approvals.stop(by="the command line")
+    assert run(["audit", "tail", "--number", "1"]) == 0
+    assert "stopped: true, by: the command line" in capsys.readouterr().out
+
+
 def test_json_lines_carry_the_whole_event(
     ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -141,6 +141,12 @@ def test_set_changes_one_rule_and_undo_takes_it_back(memory: Path, say: Say) -> 
     assert say("undo", "memory")[0] == 1
 
 
+@pytest.mark.parametrize("word", ["ask", "approve"])
+def test_set_takes_both_words_for_asking(memory: Path, say: Say, word: str) -> None:
+    assert say("set", "memory", "log_message", word)[0] == 0
+    assert load_policy(memory).rule_for("log_message").action == "approve"
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -233,6 +239,14 @@ def test_explain_tells_the_verdict_and_what_led_to_it(paths: Paths, say: Say, us
     assert told["quotas"][0]["remaining"] == "2"
     status, out, _ = say("explain", "memory", "u")
     assert "(default deny)" in out
+
+
+def test_explain_says_that_a_tool_is_unknown_to_the_server(paths: Paths, say: Say) -> None:
+    write(paths.policy_file("memory"), default="approve")
+    with closing(Ledger.open(paths.ledger_file)) as ledger:
+        ledger.catalogue.saw("memory", [{"name": "known", "description": "Do it."}])
+    assert "unknown tool" in say("explain", "memory", "other")[2]
+    assert "unknown tool" not in say("explain", "memory", "known")[2]
 
 
 def test_explain_names_the_answer_that_a_call_meets(paths: Paths, say: Say) -> None:

@@ -42,13 +42,13 @@ def test_nothing_goes_unless_the_settings_or_options_say_so(
     old: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["audit", "prune"]) == 0
-    assert "0 rows went" in capsys.readouterr().out
+    assert "0 rows removed" in capsys.readouterr().out
     assert rows(old) == 15
 
 
 def test_a_dry_run_says_what_would_go(old: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["audit", "prune", "--keep-days", "1", "--dry-run"]) == 0
-    assert "10 rows would go" in capsys.readouterr().out
+    assert "10 rows would be removed" in capsys.readouterr().out
     assert rows(old) == 15
 
 
@@ -72,7 +72,7 @@ def test_the_settings_say_what_goes(old: Paths, capsys: pytest.CaptureFixture[st
     old.config_dir.mkdir(parents=True)
     old.settings_file.write_text("[audit]\nkeep_days = 1\n")
     assert run(["audit", "prune", "--yes"]) == 0
-    assert "10 rows went" in capsys.readouterr().out
+    assert "10 rows removed" in capsys.readouterr().out
 
 
 def test_the_head_is_printed_and_kept_where_a_file_is_named(

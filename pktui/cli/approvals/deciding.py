@@ -278,4 +278,5 @@ def _report(
         word += " or until it disconnects" if made.session else ""
     output.line(f"{decided.id} {word}: {decided.server}.{decided.tool} for {queue.who(decided)}")
     if rule is not None:
-        output.note(f"Written: {rule.edit.path}. Take it back with: pktui policy undo")
+        back = f"pktui policy undo {decided.server}"
+        output.note(f"Written: {rule.edit.path}. Take it back with: {back}")

@@ -38,7 +38,7 @@ def play_headless() -> int:
     if failed:
         output.note(f"The story broke at: {failed} (after {took:.0f} s)")
         return 1
-    output.line(f"✓ All of it is true, and nothing is left of it ({took:.0f} s).")
+    output.line(f"✓ Every step passed, and nothing of the demo is left ({took:.0f} s).")
     return 0
 
 

@@ -28,7 +28,9 @@ def init(
     server: places.ServerName,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="-- COMMAND…", help="How to start it, where it is not configured."),
+        typer.Argument(
+            metavar="-- COMMAND ARG", help="How to start it, where it is not configured."
+        ),
     ] = None,
     url: Annotated[str, typer.Option(help="Where to reach it, where it is not configured.")] = "",
     preset: Annotated[
@@ -59,7 +61,7 @@ def init(
 
 def validate(
     place: Annotated[
-        list[str], typer.Argument(metavar="SERVER|FILE…", help="Servers, or policy files.")
+        list[str], typer.Argument(metavar="SERVER|FILE", help="Servers, or policy files.")
     ],
     json: output.JsonFlag = False,
 ) -> None:

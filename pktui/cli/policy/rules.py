@@ -10,17 +10,16 @@ import typer
 from pktui.cli import output
 from pktui.cli.doors import guard_edit
 from pktui.cli.policy import places
-from pktui.cli.policy.show import listed
+from pktui.cli.policy.show import warn_unknown
 from pktui.errors import UsageError
 from pktui.settings import Paths
-from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pktui.policy.editor import Edit, PolicyEditor
 
-Verb = Literal["allow", "deny", "hide", "approve", "limit"]
+Verb = Literal["allow", "ask", "approve", "deny", "hide", "limit"]
 
 
 def set_(
@@ -28,9 +27,7 @@ def set_(
     tool: Annotated[
         str, typer.Argument(metavar="TOOL", help="A tool's name, or a glob that the policy has.")
     ],
-    action: Annotated[
-        Verb, typer.Argument(metavar="ACTION", help="allow, deny, hide, approve or limit.")
-    ],
+    action: Annotated[Verb, typer.Argument(metavar="ACTION", help="ask is the same as approve.")],
     rate: Annotated[
         str, typer.Argument(metavar="N/WINDOW", help="For limit: 10/minute, 10/min, 5/90, or none.")
     ] = "",
@@ -51,9 +48,10 @@ def set_(
 
     begun = not places.policy_file(server).exists()
     editor = _trial_editor(server) if dry_run and begun else editor_of(server)
-    _warn_unknown(server, tool)
+    warn_unknown(places.server_of(server), tool)
     if action != "limit":
-        change = Change(tool, action, reason=reason)
+        verb = "approve" if action == "ask" else action
+        change = Change(tool, verb, reason=reason)
     else:
         change = Change(tool, limit=_read_rate(rate), reason=reason)
     edit = editor.preview([change])
@@ -121,15 +119,5 @@ def _read_rate(rate: str) -> str:
     if rate == "none":
         return ""
     if read_rate(rate) is None:
-        raise UsageError(f"{rate} is no rate", "Write it like 10/minute, 5/90 (seconds) or none")
+        raise UsageError(f"{rate} is not a rate", "Write it like 10/minute, 5/90 (seconds) or none")
     return rate
-
-
-def _warn_unknown(server: str, tool: str) -> None:
-    known = listed(places.server_of(server))
-    if known and tool not in known and "*" not in tool:
-        import difflib
-
-        near = difflib.get_close_matches(tool, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        output.note(one_line(f"note: {server} was never seen to list a tool {tool}{hint}"))

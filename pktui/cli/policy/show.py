@@ -10,6 +10,7 @@ import typer
 from pktui.cli import output, reach
 from pktui.cli.policy import places
 from pktui.cli.risk import ToolRisk, tool_risk
+from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.ledger.records import ToolSeen
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def show(
     place: places.Place,
     tool: Annotated[
-        str, typer.Argument(metavar="[TOOL]", help="Only this tool, with its risk in full.")
+        str, typer.Argument(metavar="TOOL", help="Only this tool, with its risk in full.")
     ] = "",
     json: output.JsonFlag = False,
 ) -> None:
@@ -65,6 +66,18 @@ def show(
 def listed(server: str) -> tuple[str, ...]:
     """Return the tools that a gateway has seen the server list."""
     return tuple(_seen(server))
+
+
+def warn_unknown(server: str, tool: str, then: str = "") -> None:
+    """Say that the server's list, as far as it is known, has no such tool, and what follows."""
+    known = listed(server)
+    if not known or tool in known or "*" in tool:
+        return
+    import difflib
+
+    near = difflib.get_close_matches(tool, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    output.note(one_line(f"note: {server} was never seen to list a tool {tool}{then}{hint}"))
 
 
 def limit_words(limit: object) -> str:

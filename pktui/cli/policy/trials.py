@@ -16,6 +16,7 @@ from pktui.cli import output, reach
 from pktui.cli.policy import places
 from pktui.cli.policy.answers import answer_record, answer_words
 from pktui.cli.policy.pinned import pinned_tools
+from pktui.cli.policy.show import warn_unknown
 from pktui.cli.risk import ToolRisk, tool_risk, tool_risk_in
 from pktui.errors import PolicyError, UsageError
 from pktui.settings import Paths, load_settings
@@ -63,6 +64,7 @@ def explain(
     needed = policy is not None or server == places.MEMORY
     verdict, answer = _preview(server, path, call, needed=needed)
     risk = _risk(server, tool)
+    warn_unknown(places.server_of(server), tool, ": the gateway answers it as an unknown tool")
     if json:
         record = _as_record(tool, caller.identity, verdict)
         output.json(record | {"answer": answer_record(answer), "risk": risk})

@@ -18,7 +18,7 @@ def add(
     name: Name,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- COMMAND ARG…]", help="What starts it, after `--`."),
+        typer.Argument(metavar="-- COMMAND ARG", help="What starts it, after `--`."),
     ] = None,
     url: Annotated[
         str, typer.Option("--url", help="Where it is reached instead: a streamable HTTP endpoint.")

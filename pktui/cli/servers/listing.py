@@ -60,7 +60,10 @@ def list_(json: output.JsonFlag = False) -> None:
     output.table(("name", "transport", "tools", "state", "policy", "runs"), rows)
     for fault in entries.faults:
         output.note(f"! {fault}")
-    output.note(f"Kept in {paths.servers_file}; scan them with: pktui servers scan")
+    if paths.servers_file.exists():
+        output.note(f"Kept in {paths.servers_file}; scan them with: pktui servers scan")
+    else:
+        output.note("Add a server with: pktui servers add NAME -- COMMAND")
 
 
 def _known(names: Sequence[str]) -> dict[str, tuple[ToolSeen, ...]]:

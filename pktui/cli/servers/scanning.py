@@ -23,7 +23,7 @@ PATIENCE = 60.0
 
 def scan(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME…]", help="Which servers; all, if none.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Which servers; all, if none.")
     ] = None,
     accept: Annotated[
         bool, typer.Option("--accept", help="Trust new and changed definitions as shown.")

@@ -56,6 +56,8 @@ class OpencodePkSource:
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records; raises `StoreError` where the file is no such database."""
+        if not self._path.exists():
+            raise StoreError(f"{self._path} does not exist", f"Give the path of its {FILE}")
         try:
             with closing(self._open()) as database:
                 self._rows = sum(
@@ -67,7 +69,7 @@ class OpencodePkSource:
                     yield from self._one(f"entry {row['id']}", row, _entry)
         except sqlite3.Error as error:
             raise StoreError(
-                f"{self._path} is no database of Opencode Personal Knowledge: {error}",
+                f"{self._path} is not a database of Opencode Personal Knowledge: {error}",
                 f"Give the path of its {FILE}",
             ) from error
 

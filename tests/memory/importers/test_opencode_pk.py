@@ -153,7 +153,7 @@ def test_what_is_no_such_database_is_said_so(tmp_path: Path, content: bytes | No
     path = tmp_path / "other # file.db"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(StoreError, match="is no database of Opencode Personal Knowledge"):
+    with pytest.raises(StoreError, match=r"is not a database of Opencode|does not exist"):
         list(OpencodePkSource(path))
     assert path.exists() is (content is not None)
 
