@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,9 +21,9 @@ DAY_US = 86_400_000_000
 
 @pytest.fixture
 def old(paths: Paths) -> Paths:
-    """A ledger of ten rows from the day before yesterday and five from now."""
+    """A ledger of ten rows from the day before yesterday and five from an hour ago."""
     now = now_us()
-    for count, at_us in ((10, now - 2 * DAY_US), (5, now)):
+    for count, at_us in ((10, now - 2 * DAY_US), (5, now - DAY_US // 20)):
         ledger = Ledger.open(paths.ledger_file, clock=lambda at_us=at_us: at_us)  # type: ignore[misc]
         for _ in range(count):
             ledger.events.append("note")
@@ -66,6 +67,17 @@ def test_what_is_too_old_goes_once_a_person_has_said_so(
     event = json.loads(capsys.readouterr().out)
     assert event["kind"] == "prune"
     assert json.loads(event["detail"])["by"] == "the command line"
+
+
+def test_after_a_leap_of_the_clock_yes_alone_removes_nothing(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = now_us()
+    with closing(Ledger.open(paths.ledger_file, clock=lambda: now - 2 * DAY_US)) as ledger:
+        ledger.events.append("note")
+    assert run(["audit", "prune", "--keep-days", "1", "--yes"]) == 1
+    assert "nothing is removed for its age" in capsys.readouterr().err
+    assert rows(paths) == 1
 
 
 def test_the_settings_say_what_goes(old: Paths, capsys: pytest.CaptureFixture[str]) -> None:
