@@ -57,6 +57,15 @@ def opencode_pk(
     _take_in(opencode_pk.OpencodePkSource(path or opencode_pk.default_place()), json=json)
 
 
+@import_app.command("claude-code")
+def claude_code(path: StorePath = None, json: output.JsonFlag = False) -> None:
+    """Take in the sessions of Claude Code, with their tool calls."""
+    from pktui.memory.importers import claude_code
+
+    place = path or claude_code.default_place()
+    _take_in(claude_code.ClaudeCodeSource(place, _masks()), json=json)
+
+
 def _masks() -> Masks:
     """Return what takes secrets out of the tool calls of an agent's sessions."""
     from pktui.ledger.masking import mask_arguments
