@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,10 +17,6 @@ from typing import Any, Literal
 import msgspec
 
 from pktui.errors import SettingsError
-
-PRIVATE_DIRECTORY = 0o700
-PRIVATE_FILE = 0o600
-_OTHERS = 0o077
 
 SWITCHABLE = (
     *("resources/read", "prompts/get", "completion/complete"),
@@ -123,50 +118,6 @@ def check_server_name(name: str) -> str:
             "Use at most 64 letters, digits, dots, dashes and underscores, a letter or digit first",
         )
     return name
-
-
-def make_private_directory(path: Path) -> Path:
-    """Make the directory with mode 0700, parents too; refuse one that another user owns."""
-    try:
-        for directory in reversed((path, *path.parents)):
-            if not directory.exists():
-                directory.mkdir(exist_ok=True, mode=PRIVATE_DIRECTORY)
-        owner = path.stat().st_uid
-    except OSError as error:
-        raise SettingsError(
-            f"directory {path} cannot be made: {error.strerror or error}",
-            "Make it writable, or set PKTUI_DATA_DIR and PKTUI_CONFIG_DIR to another place",
-        ) from error
-    if owner != os.getuid():
-        raise SettingsError(
-            f"directory {path} belongs to another user (uid {owner})",
-            "Remove it, or set PKTUI_DATA_DIR to a directory of your own",
-        )
-    return path
-
-
-def check_own_directory(path: Path) -> None:
-    """Raise `SettingsError` where others could have put the directory there, or could change it.
-
-    It must be the user's alone, and the one around it the user's or the system's; what is missing
-    is nobody's.
-    """
-    user = os.getuid()
-    for directory, owners in ((path.parent, {user, 0}), (path, {user})):
-        try:
-            found = directory.stat()
-        except OSError:
-            continue
-        if found.st_uid not in owners:
-            raise SettingsError(
-                f"directory {directory} belongs to another user (uid {found.st_uid})",
-                "Remove it, or set PKTUI_DATA_DIR to a directory of your own with a shorter path",
-            )
-        if directory is path and found.st_mode & _OTHERS:
-            raise SettingsError(
-                f"directory {path} is open to others (mode {stat.S_IMODE(found.st_mode):04o})",
-                f"Run chmod {PRIVATE_DIRECTORY:o} {path}",
-            )
 
 
 class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

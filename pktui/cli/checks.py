@@ -19,14 +19,8 @@ import msgspec
 
 from pktui import __version__
 from pktui.errors import MemoryUnavailable, PktuiError
-from pktui.settings import (
-    PRIVATE_DIRECTORY,
-    PRIVATE_FILE,
-    ConsoleSettings,
-    Paths,
-    Settings,
-    load_settings,
-)
+from pktui.files import PRIVATE_DIRECTORY, PRIVATE_FILE
+from pktui.settings import ConsoleSettings, Paths, Settings, load_settings
 
 if TYPE_CHECKING:
     from pktui.gateway.servers.entries import ServerEntry

@@ -27,10 +27,10 @@ def run_export(to: Path | None, since: str, until: str) -> None:
             for line in lines:
                 sys.stdout.buffer.write(line)
             return
-        from pktui.cli.files import whole_file
+        from pktui.files import new_file
 
         written = 0
-        with whole_file(to) as file:
+        with new_file(to) as file:
             for line in lines:
                 file.write(line)
                 written += 1

@@ -170,7 +170,7 @@ def export(
     to: Annotated[Path | None, typer.Option(help="A new file; else standard output.")] = None,
 ) -> None:
     """Write sessions with their messages, and all knowledge, as JSONL for `pktui import jsonl`."""
-    from pktui.cli.files import whole_file
+    from pktui.files import new_file
     from pktui.memory.importers.jsonl import write_record
 
     written = 0
@@ -180,7 +180,7 @@ def export(
             for record in records:
                 write_record(record, sys.stdout.buffer)
             return
-        with whole_file(to) as file:
+        with new_file(to) as file:
             for record in records:
                 write_record(record, file)
                 written += 1

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pktui.errors import LedgerError
-from pktui.settings import PRIVATE_FILE
+from pktui.files import open_private, sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -164,8 +164,7 @@ def _settle(log: Path) -> None:
 def _append(file: Path, anchor: Anchor) -> None:
     line = msgspec.json.encode(anchor)
     is_new = not file.exists()
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-    descriptor = os.open(file, flags, PRIVATE_FILE)
+    descriptor = open_private(file, os.O_RDWR | os.O_APPEND)
     try:
         size = os.fstat(descriptor).st_size
         torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
@@ -174,15 +173,7 @@ def _append(file: Path, anchor: Anchor) -> None:
     finally:
         os.close(descriptor)
     if is_new:
-        _sync_directory(file.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_directory(file.parent)
 
 
 def _unusable(file: Path, error: OSError) -> LedgerError:

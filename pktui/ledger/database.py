@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pktui.errors import LedgerUnavailable, SettingsError
+from pktui.files import PRIVATE_FILE, make_private_directory, open_private
 from pktui.ledger.schema import APPLICATION_ID, MOVED_ON, VERSION, migration_from
-from pktui.settings import PRIVATE_FILE, make_private_directory
 from pktui.text import storable
 
 if TYPE_CHECKING:
@@ -368,7 +368,7 @@ def _make_file(path: Path) -> None:
     last one and remove the log under them.
     """
     if not path.exists():
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
+        os.close(open_private(path, os.O_RDWR))
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

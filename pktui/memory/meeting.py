@@ -14,14 +14,17 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
 from pktui import __version__
 from pktui.errors import MemoryUnreached, SettingsError
-from pktui.settings import PRIVATE_FILE, Paths, check_own_directory
+from pktui.files import check_own_directory, replacing
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
 
 # Bytes; the kernel takes 103 (macOS) to 107 (Linux) in the address of a Unix socket.
 SOCKET_PATH_LIMIT = 100
@@ -48,14 +51,8 @@ class Meeting(msgspec.Struct, frozen=True):
 
 def write(paths: Paths, meeting: Meeting) -> None:
     """Say it in place of what was said before; raises `OSError`."""
-    file = paths.memory_address
-    new = file.with_name(f"{file.name}.new")
-    with suppress(FileNotFoundError):
-        new.unlink()
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-    with os.fdopen(descriptor, "wb") as writer:
+    with replacing(paths.memory_address, sync=False, one_writer=True) as writer:
         writer.write(msgspec.json.encode(meeting))
-    new.replace(file)
 
 
 def read(paths: Paths) -> Meeting | None:

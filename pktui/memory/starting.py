@@ -9,7 +9,6 @@ nothing of the kind and takes no connections will not: that is an error, soon.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -18,12 +17,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pktui import lasting
 from pktui.errors import MemoryUnavailable
+from pktui.files import lock, make_private_directory, open_private
 from pktui.memory import meeting
 from pktui.memory.meeting import Meeting, listens
-from pktui.settings import PRIVATE_FILE, Paths, make_private_directory
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
 
 START_TIMEOUT_S = 30.0
 # The first may meet the service before it, which took the lock a moment earlier.
@@ -56,7 +59,7 @@ def ensure_service(paths: Paths, *, timeout_s: float = START_TIMEOUT_S) -> None:
     make_private_directory(paths.data_dir)
     deadline = time.monotonic() + timeout_s
     silence = _Silence(paths)
-    turn = os.open(paths.memory_start, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    turn = open_private(paths.memory_start, os.O_RDWR)
     started: list[_Child] = []
     try:
         for pause in _pauses():
@@ -66,7 +69,7 @@ def ensure_service(paths: Paths, *, timeout_s: float = START_TIMEOUT_S) -> None:
             silence.check(owner)
             over = bool(started) and started[-1].process.poll() is not None and owner is None
             free = owner is None and _may_start(started, over=over)
-            if free and _locked(turn, fcntl.LOCK_EX):
+            if free and lock(turn):
                 started.append(_spawn(paths, turn))
             elif over or time.monotonic() > deadline:
                 raise _did_not_start(paths, started, ended=over)
@@ -109,15 +112,15 @@ class Owner:
 def find_owner(paths: Paths) -> Owner | None:
     """Return what holds the data directory, None where nothing does."""
     try:
-        lock = os.open(paths.memory_lock, os.O_RDONLY | os.O_CLOEXEC)
+        held = os.open(paths.memory_lock, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        if _locked(lock, fcntl.LOCK_SH):
+        if lock(held, shared=True):
             return None
-        text = os.pread(lock, 20, 0).strip()
+        text = os.pread(held, 20, 0).strip()
     finally:
-        os.close(lock)
+        os.close(held)
     pid = int(text) if text.isdigit() else 0
     said = meeting.read(paths)
     return Owner(pid, said if said is not None and (said.pid == pid or not pid) else None)
@@ -197,21 +200,13 @@ def _pauses() -> Iterator[float]:
         pause = min(pause * 1.5, _LONGEST_PAUSE_S)
 
 
-def _locked(file: int, kind: int) -> bool:
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _spawn(paths: Paths, turn: int) -> _Child:
     """Start a service, which keeps the turn for as long as it runs, whoever started it ends or not.
 
     Else the next client would start another one, to take over when the first is told to end.
     """
     make_private_directory(paths.logs_dir)
-    log = os.open(memory_log(paths), os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+    log = open_private(memory_log(paths), os.O_WRONLY | os.O_APPEND)
     try:
         if os.fstat(log).st_size > _LONGEST_LOG_BYTES:
             os.ftruncate(log, 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pktui.errors import SettingsError
-from pktui.settings import PRIVATE_FILE, make_private_directory
+from pktui.files import OTHERS, make_private_directory, write_whole
 
 if TYPE_CHECKING:
     from pktui.settings import Paths, Settings
@@ -18,7 +18,6 @@ VARIABLE = "PKTUI_MEMORY_TOKEN"
 _BYTES = 32
 _SHORTEST, _LONGEST = 16, 512
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-_OTHERS = 0o077
 
 
 def token_file(paths: Paths, settings: Settings) -> Path:
@@ -45,7 +44,7 @@ def read_token(paths: Paths, settings: Settings) -> str:
             f"the token of the memory service cannot be read from {file}: {why}",
             f"pktui memory token makes one where the service runs; put it there or in {VARIABLE}",
         ) from error
-    if mode & _OTHERS:
+    if mode & OTHERS:
         raise SettingsError(
             f"{file} holds a secret and others can read it", f"Run chmod 600 {file}"
         )
@@ -59,11 +58,7 @@ def make_token(paths: Paths, settings: Settings, *, anew: bool) -> str:
         return read_token(paths, settings)
     make_private_directory(file.parent)
     token = secrets.token_urlsafe(_BYTES)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
-    with os.fdopen(handle, "w") as writer:
-        writer.write(token + "\n")
-    draft.replace(file)
+    write_whole(file, f"{token}\n".encode())
     return token
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pktui.errors import PolicyError
-from pktui.policy.files import make_directory
+from pktui.files import make_directories, write_whole
 
 DEPTH = 10
 """Edits that are kept."""
@@ -67,11 +67,8 @@ class History:
             for item in past
         ]
         try:
-            make_directory(self._file.parent)
-            temporary = self._file.with_suffix(".tmp")
-            temporary.touch(mode=0o600)
-            temporary.write_text(json.dumps(rows), encoding="utf-8")
-            temporary.replace(self._file)
+            make_directories(self._file.parent)
+            write_whole(self._file, json.dumps(rows).encode(), sync=False)
         except OSError as error:
             raise PolicyError(
                 f"the edit was written, but cannot be undone: {error.strerror or error}",

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pktui.errors import LedgerError, UsageError
-from pktui.settings import PRIVATE_FILE, Paths, Settings, make_private_directory
+from pktui.files import make_private_directory, open_private
 from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
+    from pktui.settings import Paths, Settings
 
 ANSWER_SECONDS = 20.0
 """What one answer of the memory may take; a search on a cold model takes some seconds."""
@@ -98,7 +99,7 @@ def _tell_crash(paths: Paths, error: BaseException) -> int:
     told = "".join(traceback.format_exception(error))
     try:
         make_private_directory(paths.logs_dir)
-        kept = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
+        kept = open_private(log, os.O_WRONLY | os.O_APPEND)
         with os.fdopen(kept, "a") as file:
             file.write(f"{datetime.now(UTC).isoformat()} the console crashed\n{told}\n")
     except OSError as failure:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pktui.errors import SettingsError
-from pktui.settings import make_private_directory
+from pktui.files import make_private_directory, write_whole
 
 TERMINAL_BYTES = 74_000
 """More than this many terminals drop without a word."""
@@ -75,8 +75,7 @@ def _run(command: tuple[str, ...], data: bytes) -> bool:
 def _write(data: bytes, directory: Path) -> Path:
     file = make_private_directory(directory) / "copied.txt"
     try:
-        with open(file, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
-            out.write(data)
+        write_whole(file, data, sync=False)
     except OSError as error:
         raise SettingsError(
             f"{file} cannot be written: {error.strerror or error}", "Make the directory writable"

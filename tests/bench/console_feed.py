@@ -28,10 +28,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pktui.errors import PktuiError
+from pktui.files import make_private_directory
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller
 from pktui.memory.client import MemoryClient
-from pktui.settings import Paths, make_private_directory
+from pktui.settings import Paths
 from pktui.times import now_us
 
 BUDGET_MS = 50

@@ -9,9 +9,10 @@ import pytest
 
 from pktui.cli import checks
 from pktui.cli.app import run
+from pktui.files import make_private_directory
 from pktui.ledger.ledger import Ledger
 from pktui.memory.service.ownership import Ownership
-from pktui.settings import Paths, Settings, make_private_directory
+from pktui.settings import Paths, Settings
 
 POLICY = '{"version": "1", "default": "deny", "tools": {"read": {}}}'
 

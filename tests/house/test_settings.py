@@ -1,23 +1,12 @@
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from pktui.errors import SettingsError
-from pktui.settings import (
-    SWITCHABLE,
-    Paths,
-    ServerSettings,
-    Settings,
-    bundled,
-    check_own_directory,
-    load_settings,
-    make_private_directory,
-)
+from pktui.settings import SWITCHABLE, Paths, ServerSettings, Settings, bundled, load_settings
 
 
 def write(paths: Paths, text: str) -> None:
@@ -122,28 +111,3 @@ def test_the_sample_settings_name_every_option_with_its_default(paths: Paths) ->
             "storage",
         }
         assert all(f"{option} = " in sample for option in options)
-
-
-def test_every_directory_that_is_made_is_the_owners_alone(tmp_path: Path) -> None:
-    made = make_private_directory(tmp_path / "data" / "run")
-    assert [stat.S_IMODE(place.stat().st_mode) for place in (made, made.parent)] == [0o700, 0o700]
-
-
-def test_a_directory_of_another_user_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    check_own_directory(tmp_path / "missing")
-    check_own_directory(tmp_path)
-    other = os.getuid() + 1
-    monkeypatch.setattr(os, "getuid", lambda: other)
-    with pytest.raises(SettingsError, match="belongs to another user"):
-        check_own_directory(tmp_path)
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
-def test_a_directory_inside_that_of_another_user_is_refused(tmp_path: Path) -> None:
-    inner = tmp_path / "inner"
-    inner.mkdir()
-    os.chown(tmp_path, 12345, -1)
-    with pytest.raises(SettingsError, match="uid 12345"):
-        check_own_directory(inner)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from textual import events
 
+from pktui.files import make_private_directory
 from pktui.ledger.canonical import args_hash
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Approval, Caller, NewApproval
 from pktui.memory.client import MemoryClient
 from pktui.memory.records import Identity
-from pktui.settings import ConsoleSettings, Paths, Settings, make_private_directory
+from pktui.settings import ConsoleSettings, Paths, Settings
 from pktui.tui.console import Console
 from pktui.tui.screens.question import Question
 from pktui.tui.services import Services

@@ -17,8 +17,9 @@ from pathlib import Path
 import msgspec
 
 from pktui.errors import PktuiError
+from pktui.files import make_private_directory
 from pktui.memory import meeting
-from pktui.settings import Paths, bundled, make_private_directory
+from pktui.settings import Paths, bundled
 
 PROJECT = "storefront"
 ASSETS = ("assets", "demo")

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pktui.errors import PolicyConflict
+from pktui.files import make_private_directory
 from pktui.gateway.servers.entries import MEMORY
 from pktui.ledger.catalogue import MOST_TOOLS
 from pktui.policy.document import Policy, parse_policy
 from pktui.policy.files import replace_file
 from pktui.policy.live import LivePolicy
 from pktui.policy.selection import EVERYTHING, Selection
-from pktui.settings import Paths, bundled, make_private_directory
+from pktui.settings import Paths, bundled
 
 if TYPE_CHECKING:
     from pktui.errors import PolicyError

@@ -12,9 +12,9 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pktui.files import make_private_directory
 from pktui.gateway.servers.entries import load_servers
 from pktui.policy.files import replace_file
-from pktui.settings import make_private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

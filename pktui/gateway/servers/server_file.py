@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pktui.errors import PolicyConflict, PolicyError, SettingsError
+from pktui.files import make_private_directory
 from pktui.gateway.servers.entries import KEYS, MEMORY, check_entry, table_paths
 from pktui.policy.files import read_or_none, replace_file
 from pktui.policy.jsonedit import add_member, remove_member, replace_value, write
 from pktui.policy.jsonscan import line_column, scan
-from pktui.settings import make_private_directory
 
 if TYPE_CHECKING:
     from pktui.policy.jsonscan import Node

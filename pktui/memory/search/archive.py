@@ -8,7 +8,6 @@ be checked by the reader: it may be older than what it was derived from.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from pktui.files import replacing
+
 if TYPE_CHECKING:
     from typing import BinaryIO
 
@@ -27,7 +28,6 @@ Arrays = Mapping[str, Sequence[npt.NDArray[Any]]]
 
 _MAGIC = b"pktui archive 1\n"
 _ALIGNED = 64
-_PRIVATE = 0o600
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -74,23 +74,13 @@ def write_archive(path: Path, facts: bytes, arrays: Arrays) -> None:
         entries.append(_Entry(name, dtype.str, at, length))
         at = _aligned(at + length * dtype.itemsize)
     index = msgspec.json.encode(_Index(msgspec.Raw(facts), entries, at))
-    beside = path.with_name(f"{path.name}.new")
-    try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_MAGIC + len(index).to_bytes(8, "little") + index)
-            for parts in arrays.values():
-                _pad(file)
-                for part in parts:
-                    file.write(np.ascontiguousarray(part).data)
+    with replacing(path, one_writer=True) as file:
+        file.write(_MAGIC + len(index).to_bytes(8, "little") + index)
+        for parts in arrays.values():
             _pad(file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
+            for part in parts:
+                file.write(np.ascontiguousarray(part).data)
+        _pad(file)
 
 
 def read_archive(path: Path) -> Archive:

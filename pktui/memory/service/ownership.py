@@ -7,25 +7,24 @@ holds the lock.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pktui import files
 from pktui.errors import MemoryUnavailable, SettingsError
+from pktui.files import PRIVATE_FILE, check_own_directory, make_private_directory, open_private
 from pktui.memory import meeting
 from pktui.memory.meeting import Meeting, State
-from pktui.settings import PRIVATE_FILE, check_own_directory, make_private_directory
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
 
 BACKLOG = 128
-_ATTEMPTS = 10
-_PAUSE_S = 0.05
+# A client that looks for an owner holds the lock for a moment.
+_PATIENCE_S = 0.5
 
 
 class Ownership:
@@ -99,18 +98,15 @@ class Ownership:
 
 def _take_lock(paths: Paths) -> int:
     try:
-        lock = os.open(paths.memory_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+        lock = open_private(paths.memory_lock, os.O_RDWR)
     except OSError as error:
         raise MemoryUnavailable(
             f"the lock {paths.memory_lock} cannot be opened: {error.strerror or error}",
             "Make its directory writable, or set PKTUI_DATA_DIR to another place",
         ) from error
-    for _ in range(_ATTEMPTS):
-        with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(lock, 0)
-            return lock
-        time.sleep(_PAUSE_S)  # a client that looks for an owner holds it for a moment
+    if files.lock(lock, seconds=_PATIENCE_S):
+        os.ftruncate(lock, 0)
+        return lock
     owner = os.pread(lock, 20, 0).decode(errors="replace").strip()
     os.close(lock)
     raise MemoryUnavailable(

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 
 from pktui import lasting
 from pktui.errors import PktuiError
+from pktui.files import make_private_directory
 from pktui.memory.place import place_of
 from pktui.memory.service.activity import Activity
 from pktui.memory.service.ownership import Ownership
-from pktui.settings import make_private_directory
 from pktui.text import one_line
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pktui import lasting
 from pktui.errors import StoreError
+from pktui.files import write_whole
 from pktui.memory.store.lease import SECONDS, Holder, Lease, LeaseLost
-from pktui.settings import PRIVATE_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,5 @@ def holder_of(key_file: Path) -> Holder:
         key = key_file.read_text().strip()
     except FileNotFoundError:
         key = secrets.token_hex(16)
-        file = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
-        with os.fdopen(file, "w") as writer:
-            writer.write(key)
+        write_whole(key_file, key.encode())
     return Holder(f"{key}@{host}", f"process {os.getpid()} on {host}")

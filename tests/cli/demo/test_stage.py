@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from pktui.cli.demo.stage import processes_on, set_stage, wait_for
+from pktui.files import make_private_directory
 from pktui.memory import meeting
 from pktui.policy.document import load_policy
-from pktui.settings import Paths, load_settings, make_private_directory
+from pktui.settings import Paths, load_settings
 
 STUBBORN = (
     "import signal, time\n"

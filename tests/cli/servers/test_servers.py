@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pktui.cli.app import run
+from pktui.files import make_private_directory
 from pktui.gateway.servers.entries import find_server, load_servers
 from pktui.ledger.ledger import Ledger
-from pktui.settings import make_private_directory
 
 if TYPE_CHECKING:
     from pktui.settings import Paths

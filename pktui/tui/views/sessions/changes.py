@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pktui.errors import InvalidRequest, StoreError
+from pktui.files import new_file
 from pktui.tui.views.sessions.draw import session_title
 from pktui.tui.views.sessions.reader import AT_ONCE
 
@@ -72,10 +72,8 @@ def export(memory: Memory, session: Session, target: str) -> Done:
     if write is None:
         raise InvalidRequest(f"{path.name} has no known ending", f"Use {', '.join(FORMATS)}")
     try:
-        with open(path, "x", encoding="utf-8", opener=_private) as file:
-            file.writelines(write(session, _messages(memory, session.id)))
-    except FileExistsError as error:
-        raise InvalidRequest(f"{path} exists already", "Choose another name") from error
+        with new_file(path) as file:
+            file.writelines(text.encode() for text in write(session, _messages(memory, session.id)))
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written: {error.strerror or error}", "Choose another place"
@@ -87,10 +85,6 @@ def check_target(target: str) -> str:
     """Return why a file's name cannot be used, "" where it can."""
     suffix = Path(target).suffix.lower()
     return "" if suffix in FORMATS else f"the name must end in {', '.join(FORMATS)}"
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _messages(memory: Memory, session_id: int) -> Iterator[Message]:

@@ -116,5 +116,5 @@ async def test_export_never_overwrites(
     (tmp_path / "checkout-is-slow.md").write_text("mine")
     async with sessions(paths) as room:
         await room.press("x", "enter")
-        assert "exists already" in room.desk.notices()
+        assert "is there already" in room.desk.notices()
         assert (tmp_path / "checkout-is-slow.md").read_text() == "mine"
