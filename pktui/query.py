@@ -14,11 +14,12 @@ without a value and a quote that is never closed. Times are ISO dates or times (
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from pktui.suggest import nearest
 
 _ITEM = re.compile(
     r"""(?P<minus>-)?(?:(?P<key>[A-Za-z_]+):)?(?:"(?P<phrase>[^"]*)(?P<close>"|$)|(?P<word>[^\s"]*))"""
@@ -112,9 +113,9 @@ def _read_item(
             problems.append(Problem(start, end, f"{key}: needs a value"))
         return
     if key:
-        near = difflib.get_close_matches(key, keys, n=1, cutoff=0.8)
+        near = nearest(key, keys, cutoff=0.8)
         if near:
-            problems.append(Problem(start, end, f"no filter {key}: did you mean {near[0]}:?"))
+            problems.append(Problem(start, end, f"no filter {key}: did you mean {near}:?"))
             return
         value = text[match.start("key") : end]
         phrase = False

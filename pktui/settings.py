@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from pktui.errors import SettingsError
+from pktui.suggest import did_you_mean
 
 SWITCHABLE = (
     *("resources/read", "prompts/get", "completion/complete"),
@@ -297,7 +297,9 @@ def _refuse_unknown(table: dict[str, Any], kind: type[msgspec.Struct], file: Pat
     for key, value in table.items():
         where = f"{at}{key}"
         if key not in fields:
-            raise SettingsError(f"{file}: unknown key {where}", _nearest(key, fields, at))
+            raise SettingsError(
+                f"{file}: unknown key {where}", did_you_mean(key, fields, at + "{}")
+            )
         inner = fields[key]
         if (
             isinstance(inner, type)
@@ -320,15 +322,8 @@ def _check_servers(servers: object, file: Path) -> None:
             if method not in SWITCHABLE:
                 raise SettingsError(
                     f"{file}: {at}methods: {method} is no method that can be switched",
-                    _nearest(method, SWITCHABLE, ""),
+                    did_you_mean(method, SWITCHABLE),
                 )
-
-
-def _nearest(key: str, known: Iterable[str], at: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"Did you mean {at}{near[0]}?" if near else f"Known here: {', '.join(known)}"
 
 
 def bundled(*parts: str) -> Path:

@@ -17,9 +17,10 @@ from pktui.policy.intercept_operators import compile_test
 from pktui.policy.limits import MAX_UNITS, WINDOWS
 from pktui.policy.native import MAX_NAME, Document
 from pktui.policy.operators import OPERATORS, BadOperand
-from pktui.policy.problems import Faults, Steps, nearest, quote
+from pktui.policy.problems import QUOTED, Faults, Steps, quote
 from pktui.policy.rules import Action, Arguments, Check, Condition, LimitRule, Reading, ToolRule
 from pktui.policy.values import MISSING, number
+from pktui.suggest import did_you_mean
 
 TOP_KEYS = ("version", "description", "default", "hide", "tools")
 RULE_KEYS = ("name", "action", "rate_limit", "conditions", "on_deny", "state")
@@ -221,7 +222,7 @@ class _Reader:
             self.faults.add((*at, "path"), what, "Start it with args. or state.")
             path = ""
         if op not in OPERATORS:
-            cure = nearest(op, OPERATORS)
+            cure = did_you_mean(op, OPERATORS, QUOTED)
             self.faults.add((*at, "op"), f"unknown operator {quote(op)}", cure)
             return None
         operand = table.get("value")

@@ -13,9 +13,10 @@ from pktui.policy.globs import is_glob, is_pattern, overlap
 from pktui.policy.limits import MAX_UNITS, WINDOWS, read_rate, window_us
 from pktui.policy.operators import BadOperand
 from pktui.policy.paths import EACH, Path, lookup, split_path
-from pktui.policy.problems import Faults, Steps, dotted, nearest, pointer, quote
+from pktui.policy.problems import QUOTED, Faults, Steps, dotted, pointer, quote
 from pktui.policy.rules import Action, Check, Condition, Dialect, LimitRule, Listed, ToolRule
 from pktui.policy.wording import describe
+from pktui.suggest import did_you_mean
 
 TOP_KEYS = ("version", "description", "default", "hide", "list", "all_tools", "tools", "$schema")
 TOOL_KEYS = (
@@ -135,7 +136,7 @@ class _Reader:
         value = table[key]
         if isinstance(value, str) and value in known:
             return value
-        cure = nearest(value, known) if isinstance(value, str) else ""
+        cure = did_you_mean(value, known, QUOTED) if isinstance(value, str) else ""
         cure = cure if cure.startswith("Did") else f"Write one of {', '.join(known)}"
         self.faults.add((*at, key), f"{key} is {_shown(value)}", cure)
         return ""

@@ -22,10 +22,11 @@ from pktui.policy.declared import (
 )  # fmt: skip
 from pktui.policy.operators import ORDER
 from pktui.policy.paths import Each, Path, split_path
-from pktui.policy.problems import Fault, Steps, nearest, quote
+from pktui.policy.problems import QUOTED, Fault, Steps, quote
 from pktui.policy.rules import Action
 from pktui.policy.shape import input_schema
 from pktui.policy.values import number, same
+from pktui.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from pktui.policy.document import Policy
@@ -167,7 +168,9 @@ def _unnamed(root: Any, path: Path) -> tuple[str, str] | None:
     if isinstance(root.get("additionalProperties"), dict):
         return None
     shown = [name for name in named if name.isprintable() and len(name) <= _LONGEST][:_MOST]
-    return f"the tool has no argument {quote(str(path[0]))}", nearest(str(path[0]), shown)
+    return f"the tool has no argument {quote(str(path[0]))}", did_you_mean(
+        str(path[0]), shown, QUOTED
+    )
 
 
 def _kinds_of(condition: Condition) -> int:

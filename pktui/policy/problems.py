@@ -8,10 +8,13 @@ from pathlib import Path
 import msgspec
 
 from pktui.errors import PolicyError
+from pktui.suggest import did_you_mean
 
 Steps = tuple[str | int, ...]
 """A place in a document: keys and list indexes from the root."""
 
+# How a suggested word is written.
+QUOTED = '"{}"'
 _SHOWN = 10
 _QUOTE_LIMIT = 120
 
@@ -70,17 +73,7 @@ class Faults:
         for key in keys:
             if key not in known:
                 what = f"unknown key {quote(key)}"
-                self.add((*steps, key), what, nearest(key, known), on_key=True)
-
-
-def nearest(word: str, known: Collection[str]) -> str:
-    """Return a sentence that names the nearest known word, or all of them."""
-    import difflib
-
-    near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
-    if near:
-        return f'Did you mean "{near[0]}"?'
-    return f"Known here: {', '.join(known)}"
+                self.add((*steps, key), what, did_you_mean(key, known, QUOTED), on_key=True)
 
 
 def dotted(steps: Steps) -> str:

@@ -8,7 +8,6 @@ the part of the id after the dot (`sessions.end` runs `action_end` of the sessio
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +15,7 @@ from typing import Literal
 from textual.binding import Binding, BindingType
 from textual.keys import _character_to_key
 
+from pktui.suggest import nearest
 from pktui.tui.terminal_keys import EATEN, arrives, right_name
 
 Scope = Literal[
@@ -304,8 +304,8 @@ def read_keymap(wanted: Mapping[str, str]) -> Keymap:
 
 def _problem(name: str, keys: tuple[str, ...]) -> str:
     if name not in BY_ID:
-        near = difflib.get_close_matches(name, BY_ID, n=1)
-        return f"no action {name}" + (f", did you mean {near[0]}?" if near else "")
+        near = nearest(name, BY_ID)
+        return f"no action {name}" + (f", did you mean {near}?" if near else "")
     if not BY_ID[name].keys:
         return f"{name} is reached through the palette only"
     if not keys:

@@ -7,7 +7,6 @@ most terminals do not speak it.
 
 from __future__ import annotations
 
-import difflib
 import string
 import unicodedata
 from functools import lru_cache
@@ -15,6 +14,8 @@ from functools import lru_cache
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._xterm_parser import XTermParser
 from textual.keys import _character_to_key
+
+from pktui.suggest import nearest
 
 BEYOND_KEYBOARDS = "\u2100"
 """From here on characters have names (`banana`) but no keyboard has them."""
@@ -69,8 +70,7 @@ def right_name(key: str) -> str:
         if candidate and arrives(candidate) and candidate not in EATEN:
             return candidate
     words = [name for name in _named_keys() if "+" not in name and len(name) > LAST_F]
-    near = difflib.get_close_matches(low, words, n=1, cutoff=0.75) if len(low) > LAST_F else []
-    return near[0] if near else ""
+    return nearest(low, words, cutoff=0.75) if len(low) > LAST_F else ""
 
 
 @lru_cache(maxsize=1)

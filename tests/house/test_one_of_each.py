@@ -13,6 +13,7 @@ SOURCE = Path(pktui.__file__).parent
 # What only one module does, and the words that give another one away.
 MECHANISMS = {
     "files.py": r"\bflock\(|\bos\.replace\(|\bmkstemp\(|\bNamedTemporaryFile\(|\bO_CREAT\b",
+    "suggest.py": r"\bget_close_matches\(",
 }
 
 

@@ -10,6 +10,7 @@ import typer
 from pktui.cli import output, reach
 from pktui.cli.policy import places
 from pktui.cli.risk import ToolRisk, tool_risk
+from pktui.suggest import nearest
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -73,10 +74,8 @@ def warn_unknown(server: str, tool: str, then: str = "") -> None:
     known = listed(server)
     if not known or tool in known or "*" in tool:
         return
-    import difflib
-
-    near = difflib.get_close_matches(tool, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    near = nearest(tool, known)
+    hint = f"; did you mean {near}?" if near else ""
     output.note(one_line(f"note: {server} was never seen to list a tool {tool}{then}{hint}"))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -23,8 +22,7 @@ LATE_NS: Final = 600 * 1_000_000_000
 """How long the answer to a request that was given up is reckoned with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(msgspec.Struct, frozen=True):
     """Who gets the answer to a request of the gateway's own, and for which call it was asked."""
 
     lookup: Lookup

@@ -19,6 +19,7 @@ from pktui.errors import SettingsError, UnknownServer
 from pktui.jsonc import Document, NotReadable, read
 from pktui.server_entry import BadEntry, ServerEntry, read_entry
 from pktui.settings import Paths, check_server_name
+from pktui.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from pktui.policy.jsonscan import Member, Node
@@ -93,12 +94,8 @@ class Servers(Mapping[str, ServerEntry]):
         for fault in self.faults:
             if not self.whole or fault.name == name:
                 raise fault.error()
-        import difflib
-
-        near = difflib.get_close_matches(name, self._entries, n=1)
         raise UnknownServer(
-            f"no server {name!r} in {file}",
-            f"Did you mean {near[0]}?" if near else f"Known: {', '.join(self._entries)}",
+            f"no server {name!r} in {file}", did_you_mean(name, self._entries, none="Known: {}")
         )
 
 

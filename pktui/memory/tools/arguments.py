@@ -7,11 +7,11 @@ does, except where one is a slip away from a known name and so would change what
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from pktui.errors import InvalidRequest
+from pktui.suggest import nearest
 from pktui.text import one_line
 
 LARGEST = 2**53
@@ -105,19 +105,12 @@ class Arguments:
     def _refuse_slips(self) -> None:
         for name in self._given:
             if name not in self._properties:
-                near = difflib.get_close_matches(
-                    _folded(name), map(_folded, self._properties), n=1, cutoff=0.8
-                )
-                known = [one for one in self._properties if near and _folded(one) == near[0]]
-                if known:
-                    self._refuse(f"there is no {_shown(name)}", f"Did you mean {known[0]}?")
+                near = nearest(name, self._properties, cutoff=0.8)
+                if near:
+                    self._refuse(f"there is no {_shown(name)}", f"Did you mean {near}?")
 
     def _refuse(self, why: str, cure: str) -> NoReturn:
         raise InvalidRequest(f"{self._tool}: {why}", cure)
-
-
-def _folded(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")
 
 
 def _shown(value: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from pktui.memory.tools import knowledge, sessions
 from pktui.memory.tools.answer import ToolAnswer, failed, refusal
 from pktui.memory.tools.arguments import Arguments
 from pktui.memory.tools.catalogue import definitions
+from pktui.suggest import did_you_mean
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def call(
     many seconds a search was held back for the model.
     """
     if name not in _TOOLS:
-        near = difflib.get_close_matches(name, _TOOLS, n=1)
-        cure = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(_TOOLS)}."
+        cure = did_you_mean(name, _TOOLS, none="There are: {}.")
         return refusal(f"No tool is called {one_line(repr(name), 80)}. {cure}")
     tool, what = _TOOLS[name]
     definition = next(one for one in definitions() if one["name"] == name)
