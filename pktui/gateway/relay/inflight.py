@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pktui.gateway.enforcement.calls import Ended, Outcome, ToolCall
-from pktui.gateway.messages.jsonrpc import same_id
+from pktui.gateway.messages.jsonrpc import Message, same_id
+from pktui.gateway.relay.lookup import Lookup
 
 if TYPE_CHECKING:
-    from pktui.gateway.messages.jsonrpc import Id, Message
-    from pktui.gateway.relay.lookup import Lookup
+    from pktui.gateway.messages.jsonrpc import Id
 
 CAPACITY: Final = 16_384
 MOST_BYTES: Final = 64 * 1024 * 1024
