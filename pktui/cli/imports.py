@@ -66,6 +66,14 @@ def claude_code(path: StorePath = None, json: output.JsonFlag = False) -> None:
     _take_in(claude_code.ClaudeCodeSource(place, _masks()), json=json)
 
 
+@import_app.command()
+def gemini(path: StorePath = None, json: output.JsonFlag = False) -> None:
+    """Take in the sessions of Gemini CLI, with their tool calls."""
+    from pktui.memory.importers import gemini
+
+    _take_in(gemini.GeminiSource(path or gemini.default_place(), _masks()), json=json)
+
+
 def _masks() -> Masks:
     """Return what takes secrets out of the tool calls of an agent's sessions."""
     from pktui.ledger.masking import mask_arguments

@@ -15,7 +15,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,20 +23,31 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from pktui.memory.exchange import MessageRecord, Record, SessionRecord
-from pktui.memory.importers.calls import Call, Masks, Outcome, arguments_of, call_record
+from pktui.memory.importers.calls import (
+    SETTLED_S,
+    Call,
+    Masks,
+    Outcome,
+    PendingCalls,
+    arguments_of,
+    call_record,
+)
 from pktui.memory.importers.lines import UNREADABLE, decode
-from pktui.memory.importers.source import Rejects, instant, key
+from pktui.memory.importers.source import (
+    LONGEST_PATH,
+    LONGEST_TITLE,
+    Rejects,
+    instant,
+    kept,
+    key,
+)
 from pktui.memory.importers.transcripts import Transcripts
-from pktui.text import storable
 
 if TYPE_CHECKING:
     from pktui.memory.importers.files import Found
     from pktui.memory.records import Role
 
 SOURCE: Final = "claude-code"
-# A call without a result in a file that nobody has written to for so long has none.
-SETTLED_S = 3600.0
-_MOST_PENDING = 1000
 
 _SPOKEN = frozenset({"user", "assistant"})
 _QUEUED = b'"queued_command"'
@@ -158,10 +169,10 @@ class ClaudeCodeSource(Transcripts):
             source_id=source_id,
             started_at=head.first or written,
             ended_at=head.last or written,
-            name=storable(head.custom_title or head.ai_title),
+            name=kept(head.custom_title or head.ai_title, LONGEST_TITLE),
             summary=f"A subagent of session {parent}" if parent else "",
             agent=SOURCE,
-            project=storable(head.cwd),
+            project=kept(head.cwd, LONGEST_PATH),
         )
 
     def _messages(
@@ -213,7 +224,7 @@ class _Reading:
         self._session = session
         self._masks = masks
         self._now = session.started_at
-        self._pending: dict[str, Call] = {}
+        self._pending = PendingCalls(masks)
 
     def take(self, row: _Row, native_id: str) -> Iterator[MessageRecord]:
         """Yield what a line says, and the calls that it answers."""
@@ -232,9 +243,7 @@ class _Reading:
 
     def unanswered(self) -> Iterator[MessageRecord]:
         """Yield the calls that got no result."""
-        for call in self._pending.values():
-            yield self._call(call)
-        self._pending.clear()
+        return map(self._call, self._pending.give_up())
 
     def _answer(self, message: _Message, native_id: str) -> Iterator[MessageRecord]:
         role: Role = "system" if message.model == "<synthetic>" else "agent"
@@ -248,18 +257,13 @@ class _Reading:
                 yield from self._begin(block, f"{native_id}:{number}")
 
     def _begin(self, block: _Block, place: str) -> Iterator[MessageRecord]:
-        call_id = block.id or place
-        self._pending[call_id] = Call(
-            call_id, block.name or "", arguments_of(block.input), self._now
-        )
-        if len(self._pending) > _MOST_PENDING:
-            yield self._call(self._pending.pop(next(iter(self._pending))))
+        call_id, arguments = block.id or place, arguments_of(block.input)
+        call = Call(call_id, block.name or "", arguments, self._now)
+        return map(self._call, self._pending.begin(call))
 
     def _result(self, row: _Row, block: _Block) -> Iterator[MessageRecord]:
-        call = self._pending.pop(block.tool_use_id or "", None)
-        if call is not None:
-            text = _result_text(block.content)
-            yield self._call(replace(call, outcome=_outcome(row, block), result=text))
+        outcome, text = _outcome(row, block), _result_text(block.content)
+        return map(self._call, self._pending.end(block.tool_use_id, outcome, text))
 
     def _prompt(self, row: _Row, message: _Message, native_id: str) -> Iterator[MessageRecord]:
         if row.is_meta:
@@ -281,7 +285,7 @@ class _Reading:
                 session=self._session.source_id,
                 source_id=key(native_id),
                 role=role,
-                content=storable(text),
+                content=kept(text),
                 created_at=self._now,
             )
 

@@ -23,7 +23,7 @@ UNREADABLE = (ValueError, TypeError, OverflowError, RecursionError, msgspec.Msgs
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line, and where it stands; `whole` is false for a last one without its line end."""
+    """A line, and where its text stands; `whole` is false for a last one without its line end."""
 
     number: int
     offset: int
@@ -42,7 +42,9 @@ def lines(file: BinaryIO, most_bytes: int, rejects: Rejects, where: str = "") ->
         number += 1
         start, offset = offset, offset + len(text)
         whole = text.endswith(b"\n")
-        text = _without_mark(text) if number == 1 else text
+        if number == 1:
+            text = _without_mark(text)
+            start = offset - len(text)
         if len(text) > most_bytes and not whole:
             offset += _skip(file, most_bytes)
             rejects.add(f"{where}line {number}", f"is longer than {most_bytes} bytes")

@@ -15,6 +15,10 @@ NAMED = 100
 """How many of the refused pieces are named; the others are counted."""
 _KINDS = 50
 """How many kinds of unknown records are told apart."""
+LONGEST_TITLE = 200
+LONGEST_PATH = 4096
+# So that a record fits into one request to the service, whatever its characters are as JSON.
+LONGEST_TEXT = 1_000_000
 _YEARS = range(2, 9999)
 
 
@@ -65,6 +69,13 @@ def key(native_id: str) -> str:
     if len(text) <= LONGEST_KEY:
         return text
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def kept(text: str, longest: int = LONGEST_TEXT) -> str:
+    """Return a text as UTF-8 can carry it, at most so many characters and a word on the rest."""
+    if len(text) <= longest:
+        return storable(text)
+    return f"{storable(text[:longest])}… [{len(text) - longest} more characters were left out]"
 
 
 def instant(text: object) -> datetime | None:

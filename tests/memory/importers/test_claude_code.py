@@ -5,28 +5,25 @@ from __future__ import annotations
 import codecs
 import json
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pktui.ledger.masking import mask_arguments
-from pktui.ledger.secret_shapes import mask_text
-from pktui.memory.exchange import ImportReport, MessageRecord, Record, SessionRecord
+import msgspec
+
+from pktui.memory.exchange import ImportReport, MessageRecord, SessionRecord
 from pktui.memory.importers import files
-from pktui.memory.importers.calls import Masks
 from pktui.memory.importers.claude_code import ClaudeCodeSource, default_place
 from pktui.memory.service.intake import Intake
+from pktui.memory.service.requests import MAX_BODY_BYTES
 from pktui.memory.store import Store
+from tests.memory.importers.agents import LATER, MASKS, STORES, said, write
 
 if TYPE_CHECKING:
     import pytest
 
-STORE = Path(__file__).parent / "stores" / "claude"
-MASKS = Masks(partial(mask_arguments, max_bytes=2000), mask_text)
+STORE = STORES / "claude"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-LATER = NOON.timestamp() + 1e9
 
 
 def source(path: Path, wall: float = LATER) -> ClaudeCodeSource:
@@ -48,17 +45,6 @@ def call(number: int, call_id: str) -> dict[str, Any]:
 def result(number: int, call_id: str, **more: Any) -> dict[str, Any]:
     block = {"type": "tool_result", "tool_use_id": call_id, "content": f"out {call_id}"} | more
     return row("user", number, [block])
-
-
-def write(path: Path, *rows: dict[str, Any] | bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = [one if isinstance(one, bytes) else json.dumps(one).encode() + b"\n" for one in rows]
-    path.write_bytes(b"".join(text))
-    return path
-
-
-def said(records: Iterator[Record] | list[Record]) -> list[tuple[str, str]]:
-    return [(one.role, one.content) for one in records if isinstance(one, MessageRecord)]
 
 
 def test_a_store_is_read_with_titles_order_roles_times_and_calls() -> None:
@@ -238,6 +224,19 @@ def test_a_line_that_is_too_long_costs_only_itself(
     reading = source(path)
     assert said(list(reading)) == [("user", "short")]
     assert [one.at for one in reading.rejects.report().rejects] == ["s.jsonl line 1"]
+
+
+def test_what_is_too_large_for_a_request_is_cut(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "s.jsonl",
+        {"type": "ai-title", "aiTitle": "t" * 5_000},
+        row("user", 1, "\x01" * 3_000_000, cwd="/d" * 5_000),
+    )
+    session, message = source(path)
+    assert isinstance(session, SessionRecord)
+    assert (len(session.name), len(session.project)) < (300, 5_000)
+    assert said([message])[0][1].endswith("[2000000 more characters were left out]")
+    assert len(msgspec.json.encode(message)) < MAX_BODY_BYTES
 
 
 def test_a_store_is_never_written(tmp_path: Path) -> None:
