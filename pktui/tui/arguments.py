@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
+from pktui import strict_json
 from pktui.text import one_line, visible
 from pktui.tui.document import Line, Tone
 
@@ -42,10 +43,13 @@ class _Number:
     text: str
 
 
+_DECODER = strict_json.decoder(parse_int=_Number, parse_float=_Number, parse_constant=_Number)
+
+
 def argument_lines(text: str) -> tuple[Line, ...]:
     """Lay the arguments (JSON text) out by key; text that is no JSON is shown as it stands."""
     try:
-        value = _parse(text)
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError):
         return (Line("not readable as JSON, shown as it came", "warning"), *raw_lines(text))
     if isinstance(value, dict):
@@ -61,7 +65,7 @@ def raw_lines(text: str) -> tuple[Line, ...]:
 def summary(text: str, limit: int = 160) -> str:
     """Return the arguments on one line, such as `query="jwt" limit=5`."""
     try:
-        value = _parse(text) if len(text) < 1 << 17 else None
+        value = _DECODER.decode(text) if len(text) < 1 << 17 else None
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -75,23 +79,6 @@ def summary(text: str, limit: int = 160) -> str:
         if room <= 0:
             break
     return one_line(" ".join(parts), limit)
-
-
-def _parse(text: str) -> Any:
-    return json.loads(
-        text,
-        parse_int=_Number,
-        parse_float=_Number,
-        parse_constant=_Number,
-        object_pairs_hook=_unique,
-    )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return members
 
 
 def _members(members: dict[str, Any], indent: str) -> Iterator[Line]:

@@ -10,14 +10,15 @@ are JSON-RPC's: -32700 not acceptable JSON, -32600 not a request, -32602 unreada
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal
 
 import msgspec
 
+from pktui import strict_json
 from pktui.gateway.messages.ids import ids_in
 from pktui.settings import SWITCHABLE
+from pktui.strict_json import Doubt
 from pktui.text import storable
 
 PARSE_ERROR: Final = -32700
@@ -133,8 +134,8 @@ def _read_object(line: bytes, limits: Limits) -> dict[str, Any]:
             value = _decode(line)
     except UnicodeDecodeError:
         raise Refused(PARSE_ERROR, "the message is not UTF-8", ids_in(line).single) from None
-    except _Doubt as doubt:
-        raise Refused(PARSE_ERROR, str(doubt), ids_in(line).single) from None
+    except Doubt as doubt:
+        raise Refused(PARSE_ERROR, f"the message {doubt}", ids_in(line).single) from None
     except RecursionError:
         raise _too_deep(line, limits) from None
     except ValueError as error:
@@ -146,7 +147,7 @@ def _read_object(line: bytes, limits: Limits) -> dict[str, Any]:
         raise Refused(INVALID_REQUEST, why, ids_in(line).single)
     if not isinstance(value, dict):
         raise Refused(INVALID_REQUEST, "the message is not a JSON object")
-    if line.count(b"{") + line.count(b"[") > limits.depth and depth_of(value) > limits.depth:
+    if strict_json.is_deeper(value, line, limits.depth):
         raise _too_deep(line, limits)
     return value
 
@@ -167,63 +168,18 @@ def _plainly_written(line: bytes) -> Any:
 
 def _decode(line: bytes) -> Any:
     if line.find(b"\r", 0, len(line) - 1) >= 0:
-        raise _Doubt("a carriage return stands inside the message")
+        raise Doubt("holds a carriage return")
     text = line.decode("utf-8")
     if text.startswith("\ufeff"):
-        raise _Doubt("the message begins with a byte order mark; send plain UTF-8")
+        raise Doubt("begins with a byte order mark; send plain UTF-8")
     value = _DECODER.decode(text)
-    if "\\ud" in text or "\\uD" in text:
-        _refuse_lone_surrogates(value)
+    strict_json.refuse_halves(value, text)
     return value
-
-
-class _Doubt(ValueError):
-    """Text that JSON readers are known to disagree about."""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _Doubt("the message holds the same member name twice")
-    return members
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise _Doubt(f"{text} is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise _Doubt("the message holds a number that is out of range")
-    return number
 
 
 _quick_decode = msgspec.json.Decoder().decode
 _quick_encode = msgspec.json.Encoder().encode
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
-)
-
-
-def _refuse_lone_surrogates(value: Any) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise _Doubt("the message holds half a surrogate pair") from None
-
-
-def depth_of(value: Any) -> int:
-    """Return how many objects and lists are inside each other."""
-    depth, level = 0, [value]
-    while level:
-        depth += 1
-        inner: list[Any] = []
-        for node in level:
-            children = node.values() if isinstance(node, dict) else node
-            inner += [child for child in children if isinstance(child, dict | list)]
-        level = inner
-    return depth
+_DECODER = strict_json.decoder()
 
 
 def _too_deep(line: bytes, limits: Limits) -> Refused:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from pktui.gateway.messages.jsonrpc import depth_of
+from pktui.strict_json import Doubt, Reader
 
 DEEPEST: Final = 200
 """Objects and lists inside each other in a list of tools."""
@@ -19,6 +17,8 @@ _TOOL: Final = frozenset({"name", "title", "description", "inputSchema", "annota
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ENCODER: Final = msgspec.json.Encoder()
+# Half a surrogate pair is how JavaScript cuts a long description; it is mended on its way.
+_READER: Final = Reader(depth=DEEPEST, halves=True)
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -85,32 +85,14 @@ def read_listing(line: bytes) -> Listing | None:
 
 def _strictly(line: bytes) -> Any:
     try:
-        value = json.loads(
-            line, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite
-        )
-    except RecursionError:
-        raise Doubtful("it is nested too deep") from None
+        value = _READER.read(line.decode())
+    except Doubt as doubt:
+        raise Doubtful(f"it {doubt}") from None
     except ValueError:
         raise Doubtful("it holds a number that is too long") from None
     _refuse_case_variants(value, _MESSAGE)
     _refuse_case_variants(value.get("result") if isinstance(value, dict) else None, _RESULT)
-    if line.count(b"[") + line.count(b"{") > DEEPEST and depth_of(value) > DEEPEST:
-        raise Doubtful("it is nested too deep")
     return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise Doubtful("it holds the same member name twice")
-    return members
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise Doubtful(f"{text[:20]} is out of range")
-    return number
 
 
 def _refuse_case_variants(members: Any, known: frozenset[str]) -> None:
