@@ -44,6 +44,13 @@ def in_front(at: Desk) -> bool:
     return at.app.screen is at.app.screen_stack[0]
 
 
+async def test_the_number_of_drafts_stands_apart_from_the_number_of_tools(house: House) -> None:
+    async with desk(house, "policies") as at:
+        await at_tool(at, "memory", "end_session")
+        await at.press("space", "d")
+        assert "→1 15" in at.screen_text()
+
+
 @BOTH
 async def test_a_choice_is_a_draft_until_it_is_written(house: House, size: tuple[int, int]) -> None:
     file = house.paths.policy_file("files")
@@ -60,7 +67,7 @@ async def test_a_choice_is_a_draft_until_it_is_written(house: House, size: tuple
         assert in_front(at)
         assert "✓ allow → deny   read" in at.screen_text()
         assert "1 draft" in at.screen_text()
-        assert "files        →1 7" in at.screen_text()
+        assert "files       →1  7" in at.screen_text()
         assert file.read_bytes() == before
         await at.press("w")
         text = at.screen_text()

@@ -59,18 +59,16 @@ _CONTEXT = 46
 def draw_server(server: ServerState, pen: Pen, drafts: int = 0) -> Sequence[Sequence[Run]]:
     """Draw a server on one line, with how many drafts of it are not written."""
     ink = pen.ink
-    count = f"{server.tools}"
+    count, style = f"{server.tools:>2}", ink.dim
     mark = f" {pen.glyphs.changed}{server.changed}" if server.changed else ""
     mark += f" {pen.glyphs.draft}{drafts}" if drafts else ""
-    room = max(0, pen.width - len(count) - len(mark) - 2)
     if server.origin == "broken":
-        count, style = pen.glyphs.denied, ink.bad
-    else:
-        style = ink.dim
+        count, style = fit_right(pen.glyphs.denied, len(count)), ink.bad
+    room = max(0, pen.width - len(mark) - len(count) - 2)
     name = ink.bold if pen.under_cursor else ink.text
     shown = fit(one_line(server.name, 80), room)
     marked: list[Run] = [(mark, ink.wait)] if mark else []
-    return [[(shown, name), *marked, (fit_right(count, 2), style)]]
+    return [[(shown, name), *marked, (f" {count}", style)]]
 
 
 def draw_tool(
