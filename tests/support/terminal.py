@@ -82,17 +82,22 @@ class Terminal:
         return done.stdout
 
 
+def settle(paths: Paths, more: str = "") -> None:
+    """Write the settings under which no memory is started, and `more`, where there are none."""
+    paths.config_dir.mkdir(parents=True, exist_ok=True)
+    token = paths.config_dir / "memory.token"
+    if not paths.settings_file.exists():
+        for file, text in ((paths.settings_file, NO_MEMORY + more), (token, secrets.token_hex())):
+            file.write_text(text)
+            file.chmod(0o600)
+
+
 @contextmanager
 def console(
     paths: Paths, size: tuple[int, int] = (120, 36), *, program: tuple[str, ...] = ()
 ) -> Iterator[Terminal]:
     """Open the console in a terminal on these directories."""
-    paths.config_dir.mkdir(parents=True, exist_ok=True)
-    token = paths.config_dir / "memory.token"
-    if not paths.settings_file.exists():
-        for file, text in ((paths.settings_file, NO_MEMORY), (token, secrets.token_hex())):
-            file.write_text(text)
-            file.chmod(0o600)
+    settle(paths)
     words = (
         "env",
         "-u",
