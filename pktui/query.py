@@ -1,15 +1,16 @@
 """The words a person types to find things: one grammar for sessions, feed, console and CLI.
 
-    query   := item*
-    item    := ["-"] (phrase | filter | word)
+    query   := item, white space, item …
+    item    := ["-"] phrase | ["-"] filter | word
     phrase  := '"' any characters but '"' '"'        must occur as it stands
-    filter  := key ":" (phrase | word)               key from the caller's list, value not empty
-    word    := any characters but white space and '"'
+    filter  := key ":" (phrase | value)              key from the caller's list
+    value   := any characters but white space and '"'
+    word    := any characters but white space
 
-A leading "-" excludes. A colon after a word that is no known key is part of the word (URLs,
-times, code), unless the word is one slip away from a key: then it is a problem, as are a filter
-without a value and a quote that is never closed. Times are ISO dates or times (`2026-01-31`,
-`2026-01-31T08:00`, taken as UTC) or ages (`30m`, `2h`, `7d`, `4w`).
+A "-" before a phrase or a filter excludes. All else is text, as pasted commands and code have it:
+`--force`, `-x`, `5" disk`, `status: 500`, `std::vector`, URLs. Whether a value fits its key is the
+caller's to say. Times are ISO dates or times (`2026-01-31`, `2026-01-31T08:00`; local, unless `Z`
+or an offset follows) or ages (`30m`, `2h`, `7d`, `4w`).
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pktui.suggest import nearest
-
-_ITEM = re.compile(
-    r"""(?P<minus>-)?(?:(?P<key>[A-Za-z_]+):)?(?:"(?P<phrase>[^"]*)(?P<close>"|$)|(?P<word>[^\s"]*))"""
+_OPERATOR = re.compile(
+    r"""(?P<minus>-)?(?:(?P<key>[A-Za-z_]+):(?!:))?(?:"(?P<phrase>[^"]+)"|(?P<value>[^\s"]+))(?!\S)"""
 )
+_WORD = re.compile(r"\S+")
 _AGE = re.compile(r"(\d{1,6})([smhdw])")
+TIME_KEYS = ("after", "before", "since")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word or phrase to find, with its place in the text that was typed."""
+    """A word or phrase, with its place in the text that was typed; only a phrase is `negated`."""
 
     text: str
     phrase: bool
@@ -61,11 +62,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A parsed query; `problems` is empty where all of it was understood."""
+    """A parsed query."""
 
     terms: tuple[Term, ...] = ()
     filters: tuple[Filter, ...] = ()
-    problems: tuple[Problem, ...] = ()
 
     def values(self, key: str) -> tuple[str, ...]:
         """Return the values of a filter key that are not negated."""
@@ -76,51 +76,42 @@ def parse_query(text: str, keys: Collection[str]) -> Query:
     """Split the text into terms and filters; never raises."""
     terms: list[Term] = []
     filters: list[Filter] = []
-    problems: list[Problem] = []
     position = 0
-    while position < len(text):
-        if text[position].isspace():
-            position += 1
-            continue
-        match = _ITEM.match(text, position)
-        assert match is not None
-        end = max(match.end(), position + 1)
-        _read_item(match, text, keys, terms, filters, problems)
-        position = end
-    return Query(tuple(terms), tuple(filters), tuple(problems))
+    while found := _WORD.search(text, position):
+        start = found.start()
+        operator = _OPERATOR.match(text, start)
+        item = _operator(operator, keys) if operator is not None else None
+        if item is None:
+            item = Term(found[0], False, False, start, found.end())
+        if isinstance(item, Filter):
+            filters.append(item)
+        else:
+            terms.append(item)
+        position = item.end
+    return Query(tuple(terms), tuple(filters))
 
 
-def _read_item(
-    match: re.Match[str],
-    text: str,
-    keys: Collection[str],
-    terms: list[Term],
-    filters: list[Filter],
-    problems: list[Problem],
-) -> None:
-    start, end = match.span()
+def _operator(match: re.Match[str], keys: Collection[str]) -> Term | Filter | None:
+    """Return the phrase or filter, None for a word."""
     negated = match["minus"] is not None
-    phrase = match["phrase"] is not None
-    value = match["phrase"] if phrase else match["word"]
-    if phrase and not match["close"]:
-        problems.append(Problem(start, end, 'a quote is never closed: add "'))
-        return
+    phrase = match["phrase"]
     key = (match["key"] or "").lower()
     if key in keys:
-        if value:
-            filters.append(Filter(key, value, negated, start, end))
-        else:
-            problems.append(Problem(start, end, f"{key}: needs a value"))
-        return
-    if key:
-        near = nearest(key, keys, cutoff=0.8)
-        if near:
-            problems.append(Problem(start, end, f"no filter {key}: did you mean {near}:?"))
-            return
-        value = text[match.start("key") : end]
-        phrase = False
-    if value:
-        terms.append(Term(value, phrase, negated, start, end))
+        return Filter(key, phrase or match["value"], negated, *match.span())
+    if phrase is not None and not key:
+        return Term(phrase, True, negated, *match.span())
+    return None
+
+
+def as_words(text: str, keys: Collection[str]) -> str:
+    """Return the text as a query of nothing but words: no phrase, no exclusion, no filter.
+
+    For text that is not a person's own: what an agent passes on must not widen what it may see.
+    """
+    words = text.replace('"', " ").split()
+    return " ".join(
+        word.replace(":", ": ") if parse_query(word, keys).filters else word for word in words
+    )
 
 
 def parse_when(value: str, now: datetime) -> datetime:
@@ -141,15 +132,52 @@ def parse_until(value: str, now: datetime) -> datetime:
 
 def _moment(value: str, now: datetime, sign: int) -> datetime:
     span = _AGE.fullmatch(value)
-    if span:
-        try:
-            return now + sign * timedelta(**{_UNITS[span[2]]: int(span[1])})
-        except OverflowError as error:
-            raise ValueError(f"{value} is too far away") from error
     try:
-        when = datetime.fromisoformat(value)
+        if span:
+            return now + sign * timedelta(**{_UNITS[span[2]]: int(span[1])})
+        return read_time(value)
+    except OverflowError as error:
+        raise ValueError(f"{value} is too far away") from error
     except ValueError as error:
         raise ValueError(
-            f"{value} is no time: use 2026-01-31, 2026-01-31T08:00 or a span like 30m, 2h, 7d"
+            f"{value} is no time: use 2026-01-31, 2026-01-31T08:00 (local time; Z or +02:00 says"
+            " another zone) or a span like 30m, 2h, 7d"
         ) from error
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def read_time(value: str) -> datetime:
+    """Return the UTC time of an ISO date or time; one that says no zone is in the local one.
+
+    A local time that occurs twice is the first. Raises `ValueError` where the text is no time,
+    `OverflowError` where the local zone does not reach so far.
+    """
+    when = datetime.fromisoformat(value)
+    try:
+        return when.astimezone(UTC)
+    except (ValueError, OSError) as error:
+        raise OverflowError from error
+
+
+def with_zones(text: str, keys: Collection[str]) -> str:
+    """Return the query with the zone of this process added to each time that says none.
+
+    For a query that another process reads: it may have been started in another zone.
+    """
+    parts = []
+    at = 0
+    for item in parse_query(text, keys).filters:
+        zoned = _zoned(item.value) if item.key in TIME_KEYS else ""
+        if zoned:
+            sign = "-" if item.negated else ""
+            parts += [text[at : item.start], f"{sign}{item.key}:{zoned}"]
+            at = item.end
+    return "".join([*parts, text[at:]])
+
+
+def _zoned(value: str) -> str:
+    """Return a time that says no zone with the local one, "" for anything else."""
+    try:
+        when = datetime.fromisoformat(value)
+        return "" if when.tzinfo is not None else when.astimezone().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,16 @@ def _patient_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
 def paths() -> Paths:
     """Directories of this test alone, the ones the environment names."""
     return Paths.from_environment()
+
+
+@pytest.fixture
+def in_zone() -> Iterator[Callable[[str], None]]:
+    """Put this process in a time zone, such as Asia/Tokyo, until the test ends."""
+
+    def put(zone: str) -> None:
+        patch.setenv("TZ", zone)
+        time.tzset()
+
+    with pytest.MonkeyPatch.context() as patch:
+        yield put
+    time.tzset()

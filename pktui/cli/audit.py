@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pktui.cli import output, reach
+from pktui.cli.moments import WHEN_HELP
 from pktui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def tail(
         list[str] | None,
         typer.Argument(
             metavar="QUERY",
-            help="Only calls that match: words, tool:fs_*, effect:denied, agent:, since:2h, -not.",
+            help='Only calls that match: words, -"not this", tool:fs_*, effect:denied, since:2h.',
         ),
     ] = None,
     number: Annotated[
@@ -104,7 +105,7 @@ def export(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="A new file; else standard output."),
     ] = None,
-    since: Annotated[str, typer.Option(metavar="WHEN", help="A date, a time, or 7d, 2h.")] = "",
+    since: Annotated[str, typer.Option(metavar="WHEN", help=WHEN_HELP)] = "",
     until: Annotated[str, typer.Option(metavar="WHEN", help="The same; events before it.")] = "",
 ) -> None:
     """Write the events as JSON Lines with their hashes, for anyone to verify."""
@@ -190,7 +191,10 @@ def _filter(text: str) -> FeedFilter | None:
     wanted, problems = FeedFilter.parse(text, now_us=now_us())
     if problems:
         first = problems[0]
-        raise UsageError(f"{text[first.start : first.end]} cannot be used: {first.why}")
+        typed = text[first.start : first.end]
+        raise UsageError(
+            f"{typed} cannot be used: {first.why}", "Put it in quotes to find its text"
+        )
     return wanted or None
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from codecs import BOM_UTF8
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from pktui.cli import output, reach
-from pktui.errors import PktuiError, UsageError
+from pktui.cli.moments import typed_us
+from pktui.errors import PktuiError
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Verification
@@ -20,7 +20,10 @@ STDIN = Path("-")
 
 def run_export(to: Path | None, since: str, until: str) -> None:
     """Write the events of that time to a file, which is whole or not there, or to stdout."""
-    since_us, until_us = _moment("--since", since), _moment("--until", until)
+    since_us, until_us = (
+        typed_us(option, text) if text else 0
+        for option, text in (("--since", since), ("--until", until))
+    )
     with reach.ledger() as ledger:
         lines = ledger.framed(since_us=since_us, until_us=until_us)
         if to is None:
@@ -62,14 +65,3 @@ def _lines(opened: BinaryIO) -> Iterator[bytes]:
     while line := opened.readline(LONGEST_LINE):
         yield line.removeprefix(mark)
         mark = b""
-
-
-def _moment(option: str, text: str) -> int:
-    from pktui.query import parse_when
-
-    if not text:
-        return 0
-    try:
-        return int(parse_when(text, datetime.now(UTC)).timestamp() * 1_000_000)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from error

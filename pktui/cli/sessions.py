@@ -18,7 +18,9 @@ sessions_app = typer.Typer()
 
 Words = Annotated[
     list[str] | None,
-    typer.Argument(metavar="QUERY", help="Words, phrases, -not, and filters such as since:7d."),
+    typer.Argument(
+        metavar="QUERY", help='Words, "phrases", -"not this", and filters such as since:7d.'
+    ),
 ]
 SessionId = Annotated[int, typer.Argument(metavar="SESSION", min=1, help="The session's number.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]

@@ -9,7 +9,7 @@
     words and "phrases"                anywhere in arguments, names, rule, reason or answer
 
 Everything is compared without regard to case. Values of one key are alternatives, all else must
-hold together, and a leading "-" excludes.
+hold together, and a "-" before a filter or a phrase excludes.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class FeedFilter(msgspec.Struct, frozen=True):
         reader = _Reader(now_us)
         for item in query.filters:
             reader.read(item)
-        return reader.filter(query), (*query.problems, *reader.problems)
+        return reader.filter(query), tuple(reader.problems)
 
     def __bool__(self) -> bool:
         return self != FeedFilter()

@@ -140,7 +140,7 @@ class MemoryClient:
         limit: int = 50,
     ) -> Page[Session]:
         """List sessions, the latest activity first; `query` has words and filters."""
-        asked = {"query": query, "status": status, "project": project}
+        asked = {"query": _zoned(query), "status": status, "project": project}
         return self._get("/v1/sessions", Page[Session], asked, cursor=cursor, limit=limit)
 
     def session(self, session_id: int) -> Session:
@@ -209,7 +209,7 @@ class MemoryClient:
         Where words find nothing and the model is being loaded, the answer waits for it, seconds, or
         with `wait=False` it `awaits_meaning`.
         """
-        asked = {"query": query, "mode": mode, "project": project, "wait": _flag(wait)}
+        asked = {"query": _zoned(query), "mode": mode, "project": project, "wait": _flag(wait)}
         return self._get("/v1/search", SearchAnswer, asked, limit=limit)
 
     def neighbours(self, message_id: int, n: int = 2) -> tuple[Message, ...]:
@@ -263,7 +263,7 @@ class MemoryClient:
         self, query: str, mode: Mode = "hybrid", *, limit: int = 20, wait: bool = True
     ) -> SearchAnswer:
         """Search the knowledge; `wait` as in `search`."""
-        asked = {"query": query, "mode": mode, "wait": _flag(wait)}
+        asked = {"query": _zoned(query), "mode": mode, "wait": _flag(wait)}
         return self._get("/v1/entries/search", SearchAnswer, asked, limit=limit)
 
     def stats(self) -> EntryStats:
@@ -368,6 +368,15 @@ class MemoryClient:
                 f"the memory service answered something else than was asked for: {error}",
                 "It may be of another version: run pktui memory stop and try again",
             ) from error
+
+
+def _zoned(query: str) -> str:
+    """Return the query with our zone in its times: the service may have been started in another."""
+    if ":" not in query:
+        return query
+    from pktui.query import TIME_KEYS, with_zones
+
+    return with_zones(query, TIME_KEYS)
 
 
 def _flag(value: bool) -> str:

@@ -21,6 +21,7 @@ from pktui.policy.place import NOWHERE, Place
 from pktui.policy.problems import quote
 from pktui.policy.shape import UNKNOWN, Definition
 from pktui.policy.windows import MemoryQuota
+from pktui.query import read_time
 
 Outcome = Literal["ok", "error", "tool_error"]
 OUTCOMES = ("ok", "error", "tool_error")
@@ -203,11 +204,10 @@ def _moment(text: str) -> int | None:
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = read_time(text)
+    except (ValueError, OverflowError):
         raise ValueError(f"at {quote(text)} is no time like 2026-01-31T08:00:00Z") from None
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return (aware - _EPOCH) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _told(policy: Policy, tool: str, verdict: Verdict) -> Replayed:

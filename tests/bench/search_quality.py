@@ -20,9 +20,9 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from pktui.memory.embed import load_embedder
-from pktui.memory.records import MODES, Identity, NewMessage
+from pktui.memory.records import MODES, QUERY_KEYS, Identity, NewMessage
 from pktui.memory.store import Store
-from pktui.memory.tools.wording import plain_query
+from pktui.query import as_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +99,7 @@ def ask(
         evidence = [turns[turn] for turn in question["evidence"] if turn in turns]
         if not question["answerable"] or not evidence:
             continue
-        answer = store.search(plain_query(question["question"]), mode, limit=HITS[0])
+        answer = store.search(as_words(question["question"], QUERY_KEYS), mode, limit=HITS[0])
         found = [hit.message for hit in answer.hits if hit.message is not None]
         messages = {message.id for message in found[:10]}
         tens = [

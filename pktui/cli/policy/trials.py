@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pktui.cli import output, reach
+from pktui.cli.moments import typed_us
 from pktui.cli.policy import places
 from pktui.cli.policy.answers import answer_record, answer_words
 from pktui.cli.policy.pinned import pinned_tools
@@ -101,7 +102,9 @@ def replay(
     audit: Annotated[
         bool, typer.Option("--audit", help="Decide the recorded calls again instead.")
     ] = False,
-    since: Annotated[str, typer.Option(help="With --audit: from when on, like 7d.")] = "7d",
+    since: Annotated[
+        str, typer.Option(help="With --audit: from when on, a local time or 7d.")
+    ] = "7d",
     server: Annotated[
         str, typer.Option(help="Whose tools and recorded calls; else the policy file's name.")
     ] = "",
@@ -289,15 +292,10 @@ def _replay_audit(policy: Policy, server: str, since: str, *, json: bool) -> Non
 
 def _recorded(server: str, since: str) -> Iterator[CallRow]:
     """Give the recorded calls of a server, oldest first."""
-    import msgspec
-
     from pktui.ledger.feed_filter import FeedFilter, exactly
-    from pktui.times import now_us
 
-    wanted, problems = FeedFilter.parse(f"since:{since}", now_us=now_us())
-    if problems:
-        raise UsageError(f"--since {since}: {problems[0].why}", "Write it like 7d or 2026-01-31")
-    wanted = msgspec.structs.replace(wanted, matches=(exactly("server", server),))
+    since_us = typed_us("--since", since)
+    wanted = FeedFilter(matches=(exactly("server", server),), since_us=since_us)
     last = 0
     with reach.ledger() as ledger:
         while rows := ledger.feed.page(wanted, after_seq=last, limit=_PAGE):

@@ -48,14 +48,8 @@ class Filters:
         return bool(self.texts) or self.sessions is not None or bool(self.not_sessions)
 
 
-def compile_filters(query: Query, keys: tuple[str, ...], now: datetime) -> Filters:
-    """Check the query and read its filters; raises `InvalidRequest` with the part and its place."""
-    if query.problems:
-        problem = query.problems[0]
-        raise InvalidRequest(
-            f"the query cannot be read at character {problem.start + 1}: {problem.why}",
-            f"Filters are {', '.join(f'{key}:' for key in keys)}",
-        )
+def compile_filters(query: Query, now: datetime) -> Filters:
+    """Read the query's filters; raises `InvalidRequest` with the one whose value does not fit."""
     after, before = _times(query, now)
     ids = frozenset(_session_id(f) for f in query.filters if f.key == "session" and not f.negated)
     not_ids = frozenset(_session_id(f) for f in query.filters if f.key == "session" and f.negated)
@@ -130,7 +124,7 @@ def _times(query: Query, now: datetime) -> tuple[int | None, int | None]:
         try:
             time_us = microseconds(parse_when(one.value, now))
         except ValueError as error:
-            raise InvalidRequest(f"{one.key}:{one_line(one.value, 40)}: {error}") from error
+            raise _unfit(one, f": {error}") from error
         is_upper = (one.key == "before") is not one.negated
         (highest if is_upper else lowest).append(time_us)
     return max(lowest, default=None), min(highest, default=None)
@@ -138,9 +132,7 @@ def _times(query: Query, now: datetime) -> tuple[int | None, int | None]:
 
 def _session_id(one: Filter) -> int:
     if not (one.value.isascii() and one.value.isdigit() and len(one.value) < 18):
-        raise InvalidRequest(
-            f"session:{one_line(one.value, 40)} is no session's number", "Use session:12"
-        )
+        raise _unfit(one, " is no session's number", "session:12")
     return int(one.value)
 
 
@@ -155,8 +147,13 @@ def _roles(query: Query) -> frozenset[int] | None:
 def _choice(one: Filter, choices: tuple[str, ...]) -> int:
     value = one.value.lower()
     if value not in choices:
-        raise InvalidRequest(
-            f"{one.key}:{one_line(one.value, 40)} is not known",
-            f"Use {', '.join(f'{one.key}:{choice}' for choice in choices)}",
-        )
+        raise _unfit(one, " is not known", *(f"{one.key}:{choice}" for choice in choices))
     return choices.index(value)
+
+
+def _unfit(one: Filter, why: str, *uses: str) -> InvalidRequest:
+    """Return the error about a filter whose value does not fit, with what to use instead."""
+    typed = f"{one.key}:{one_line(one.value, 40)}"
+    as_text = f'put it in quotes to find the text "{typed}"'
+    cure = f"Use {', '.join(uses)}; or {as_text}" if uses else as_text.capitalize()
+    return InvalidRequest(f"{typed}{why}", cure)

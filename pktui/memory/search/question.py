@@ -2,7 +2,7 @@
 
     deploy token          words, in any order and form: "deployed" too; the more of them the better
     "token expired"       a phrase: must stand there as it is, in any case
-    -cache  -"no such"    must not be there
+    -"no such"            must not be there
     session:12            only there; likewise role:user, agent:claude, project:shop, source:mcp,
                           status:active, after:2026-01-31, before:2026-01-31T08:00, since:7d;
                           for knowledge tag:net, source:wiki, after:, before:, since:
@@ -13,9 +13,9 @@ anything is ranked. Filters alone list the newest. How a query is split is in `p
 each filter means in `pktui.memory.search.filters`.
 
 Modes: `hybrid` ranks by words, meaning and times that are mentioned; `meaning` by nothing but
-meaning, `words` by nothing but words; `exact` finds the words as they were typed, in any case, with
-all signs: also parts of words, code and punctuation. In `hybrid` and `words` what holds the query
-as it was typed comes before the rest. Equal hits come with the newest first.
+meaning, `words` by nothing but words; `exact` finds the text as it was typed, in any case, with all
+signs, quotes among them: also parts of words, code and punctuation. In `hybrid` and `words` what
+holds the query as it was typed comes before the rest. Equal hits come with the newest first.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class Question:
     exact: tuple[str, ...]
     words: tuple[str, ...]
     phrases: tuple[str, ...]
-    unwanted_words: tuple[str, ...]
-    unwanted_phrases: tuple[str, ...]
+    unwanted: tuple[str, ...]
+    """Phrases that must not occur."""
     filters: Filters
 
 
-def read_question(query: str, keys: tuple[str, ...], now: datetime) -> Question:
+def read_question(query: str, keys: tuple[str, ...], now: datetime, mode: Mode) -> Question:
     """Read a query; raises `InvalidRequest` with the part that cannot be used."""
     if len(query) > LONGEST:
         raise InvalidRequest(
@@ -61,26 +61,33 @@ def read_question(query: str, keys: tuple[str, ...], now: datetime) -> Question:
             "Ask for what is special about it",
         )
     parsed = parse_query(query, keys)
-    filters = compile_filters(parsed, keys, now)
     wanted = [term for term in parsed.terms if not term.negated]
-    unwanted = [term for term in parsed.terms if term.negated]
     text = " ".join(term.text for term in wanted)
     return Question(
         text=text,
-        exact=_as_typed(query, parsed),
+        exact=_as_typed(query, parsed, whole=mode == "exact"),
         words=tuple(words(text)),
-        phrases=tuple(term.text for term in wanted if term.phrase and term.text),
-        unwanted_words=tuple(term.text for term in unwanted if not term.phrase),
-        unwanted_phrases=tuple(term.text for term in unwanted if term.phrase and term.text),
-        filters=filters,
+        phrases=tuple(term.text for term in wanted if term.phrase),
+        unwanted=tuple(term.text for term in parsed.terms if term.negated),
+        filters=compile_filters(parsed, now),
     )
 
 
-def _as_typed(query: str, parsed: Query) -> tuple[str, ...]:
-    """Return the runs of wanted words that nothing else interrupts, and the phrases."""
+def _as_typed(query: str, parsed: Query, *, whole: bool) -> tuple[str, ...]:
+    """Return the runs of text that no operator interrupts, and the phrases.
+
+    Where the `whole` is meant as it stands, a phrase beside words is a part of them with its
+    quotes, as in `git commit -m "first try"`.
+    """
+    wanted = [term for term in parsed.terms if not term.negated]
+    if whole and not all(term.phrase for term in wanted):
+        apart = [term for term in parsed.terms if term.negated]
+        parts = []
+    else:
+        apart = [term for term in parsed.terms if term.phrase]
+        parts = [term.text for term in wanted if term.phrase]
     breaks = [(one.start, one.end) for one in parsed.filters]
-    breaks += [(one.start, one.end) for one in parsed.terms if one.phrase or one.negated]
-    parts = [one.text for one in parsed.terms if one.phrase and not one.negated and one.text]
+    breaks += [(one.start, one.end) for one in apart]
     at = 0
     for start, end in [*sorted(breaks), (len(query), len(query))]:
         parts.append(query[at:start].strip())

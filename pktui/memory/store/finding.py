@@ -20,7 +20,6 @@ from pktui.memory.store.scope import (
     Bools,
     entries_in_scope,
     messages_in_scope,
-    without_words,
 )
 from pktui.memory.store.substrings import EntryTexts, MessageTexts, Texts
 
@@ -69,7 +68,7 @@ class Finding:
     ) -> SearchAnswer:
         """Find messages; `project` is an exact directory."""
         state, asked = self._state, read_mode(mode)
-        question = read_question(query, MESSAGE_KEYS, state.clock())
+        question = read_question(query, MESSAGE_KEYS, state.clock(), asked)
         search = _Search(
             question,
             state.messages,
@@ -97,7 +96,7 @@ class Finding:
     def entries(self, query: str, mode: str, limit: int, waited: float) -> SearchAnswer:
         """Find entries."""
         state, asked = self._state, read_mode(mode)
-        question = read_question(query, ENTRY_KEYS, state.clock())
+        question = read_question(query, ENTRY_KEYS, state.clock(), asked)
         search = _Search(
             question,
             state.knowledge,
@@ -123,8 +122,7 @@ class Finding:
         search = self._with_vector(_with_possible_mode(search))
         with self._state.lock:
             allowed = search.scope()
-            allowed = without_words(search.corpus, allowed, search.question.unwanted_words)
-        for phrase in search.question.unwanted_phrases:
+        for phrase in search.question.unwanted:
             allowed &= ~search.texts.holding(phrase, allowed)
         required = search.question.exact if search.mode == "exact" else search.question.phrases
         for phrase in required:
@@ -200,7 +198,7 @@ def _with_possible_mode(search: _Search) -> _Search:
 
 def _has_filters(question: Question) -> bool:
     empty = type(question.filters)()
-    return question.filters != empty or bool(question.unwanted_words or question.unwanted_phrases)
+    return question.filters != empty or bool(question.unwanted)
 
 
 @dataclass(frozen=True, slots=True)

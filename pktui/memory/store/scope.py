@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pktui.memory.records import ROLES, Entry
-from pktui.memory.search.bm25 import query_terms
 from pktui.memory.search.filters import Filters, in_time, session_filter, texts_hold
 from pktui.memory.times import microseconds
 
@@ -68,14 +67,6 @@ def _entry_fits(entry: Entry, filters: Filters) -> bool:
         return value in entry.source.lower()
 
     return in_time(filters, microseconds(entry.updated_at)) and texts_hold(filters.texts, holds)
-
-
-def without_words(corpus: Corpus, allowed: Bools, unwanted: tuple[str, ...]) -> Bools:
-    """Return what is left without the documents that hold any of the words."""
-    for word in unwanted:
-        held = holding_all(corpus, allowed, tuple(query_terms([word])))
-        allowed = allowed & ~held
-    return allowed
 
 
 def holding_all(corpus: Corpus, allowed: Bools, terms: tuple[str, ...]) -> Bools:

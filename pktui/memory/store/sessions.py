@@ -186,7 +186,7 @@ class Sessions:
         """Return sessions that hold all words and filters, the latest activity first."""
         state = self._state
         parsed = parse_query(query, SESSION_KEYS)
-        filters = compile_filters(parsed, SESSION_KEYS, state.clock())
+        filters = compile_filters(parsed, state.clock())
         fits = session_filter(filters, project)
         terms = [(term.text.lower(), term.negated) for term in parsed.terms]
         with state.lock:

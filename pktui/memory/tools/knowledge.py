@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pktui.errors import NotFound
+from pktui.memory.search.filters import ENTRY_KEYS
 from pktui.memory.tools.answer import ToolAnswer, refusal
-from pktui.memory.tools.wording import closing, given, more, percent, plain_query, preview, time
+from pktui.memory.tools.wording import closing, given, more, percent, preview, time
+from pktui.query import as_words
 
 if TYPE_CHECKING:
     from pktui.memory.records import Entry, Hit, Identity, Mode, SearchAnswer
@@ -44,7 +46,10 @@ def search(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
     """`search_knowledge`."""
     limit = min(arguments.number("limit"), MOST_RESULTS)
     answer = memory.search_entries(
-        plain_query(arguments.text("query")), "hybrid", limit=limit, waited=arguments.waited
+        as_words(arguments.text("query"), ENTRY_KEYS),
+        "hybrid",
+        limit=limit,
+        waited=arguments.waited,
     )
     left = more(len(answer.hits), answer.total, "raise limit or ask more precisely")
     parts = [f"## Found {len(answer.hits)} similar entries:\n\n"]
@@ -197,7 +202,7 @@ def stats(memory: Store, _who: Identity, _arguments: Arguments) -> ToolAnswer:
 
 
 def _by_words(memory: Store, query: str, limit: int) -> SearchAnswer:
-    answer = memory.search_entries(plain_query(query), "words", limit=limit)
+    answer = memory.search_entries(as_words(query, ENTRY_KEYS), "words", limit=limit)
     if answer.hits or '"' in query:
         return answer
     exact: Mode = "exact"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from pktui.errors import NotFound
-from pktui.memory.records import NewMessage
+from pktui.memory.records import QUERY_KEYS, NewMessage
 from pktui.memory.tools.answer import ToolAnswer, refusal
 from pktui.memory.tools.wording import (
     PREVIEW,
@@ -17,10 +17,10 @@ from pktui.memory.tools.wording import (
     given,
     more,
     percent,
-    plain_query,
     preview,
     time,
 )
+from pktui.query import as_words
 
 if TYPE_CHECKING:
     from pktui.memory.records import Hit, Identity, Message, Role, SearchAnswer, Session
@@ -112,7 +112,7 @@ def search(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
     if _find(memory, number) is None:
         return _missing(number)
     limit = min(arguments.number("limit"), MOST_RESULTS)
-    words = plain_query(arguments.text("query"))
+    words = as_words(arguments.text("query"), QUERY_KEYS)
     answer = memory.search(
         f"session:{number} {words}", "hybrid", limit=limit, waited=arguments.waited
     )
@@ -128,7 +128,7 @@ def search(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
 def search_all(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
     """`search_all_sessions`."""
     limit = min(arguments.number("limit"), MOST_RESULTS)
-    query = plain_query(arguments.text("query"))
+    query = as_words(arguments.text("query"), QUERY_KEYS)
     answer = memory.search(query, "hybrid", limit=limit, waited=arguments.waited)
     heading = f"## Found {len(answer.hits)} matches across sessions:\n\n"
     parts = [

@@ -27,16 +27,6 @@ def percent(score: float) -> int:
     return round(score * 100)
 
 
-def plain_query(text: str) -> str:
-    """Return an agent's text as a query of nothing but words.
-
-    A quote, a leading "-" or a colon in what an agent passes on is part of its words: it must not
-    become a phrase, an exclusion or a filter.
-    """
-    words = (word.lstrip("-").replace(":", " ") for word in text.replace('"', " ").split())
-    return " ".join(words)
-
-
 def given(**values: Any) -> dict[str, Any]:
     """Return the values that say something: neither None nor an empty text."""
     return {name: value for name, value in values.items() if value not in (None, "")}

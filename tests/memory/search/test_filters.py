@@ -71,7 +71,7 @@ def test_a_session_is_searched_whole_however_many_others_match_better(
         ("-session:1", 196),
         ("since:7d", 28),
         ("-since:7d", 172),
-        ("after:2026-05-01T12:00", 28),
+        ("after:2026-05-01T12:00Z", 28),
         ("before:2026-05-01T12:00", 172),
         ("after:2026-04-30T12:00 before:2026-05-02T12:00", 8),
     ],

@@ -74,7 +74,7 @@ def test_words_are_found_in_every_script(
 
 def test_a_word_of_two_characters_is_more_than_both_of_them(filled: Store) -> None:
     assert contents(filled.search("東京", "words"))[0] == TEXTS[0]
-    assert contents(filled.search("天気 -東京", "words")) == []
+    assert contents(filled.search('天気 -"東京"', "words")) == []
     assert TEXTS[1] in contents(filled.search("京都 -東京", "words"))
 
 

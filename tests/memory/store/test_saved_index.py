@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pktui.memory.records import Role, SearchAnswer
     from pktui.memory.search.corpus import Document
 
-QUERIES = ("apple", "number 7", '"pear number 12"', "plum role:agent", "-apple pear", "ADA")
+QUERIES = ("apple", "number 7", '"pear number 12"', "plum role:agent", 'pear -"apple"', "ADA")
 WORDS = ("apple", "pear", "plum")
 
 

@@ -142,7 +142,7 @@ def test_sessions_are_listed_by_their_latest_activity_page_by_page(
     ("query", "names"),
     [
         ("PAYMENT", ["payment retries"]),
-        ("retries -payment", []),
+        ('retries -"payment"', []),
         ("status:ended", ["api limits"]),
         ("-status:ended", ["payment retries"]),
         ("agent:codex", ["api limits"]),

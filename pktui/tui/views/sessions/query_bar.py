@@ -31,8 +31,8 @@ class QueryBar(Bar):
 def unanswered_chips(text: str, error: PktuiError) -> tuple[Chip, ...]:
     """Return the words of a query that was not answered, with what is wrong with which."""
     query = parse_query(text, QUERY_KEYS)
-    problems = query.problems
-    if not problems and isinstance(error, InvalidRequest):
+    problems: tuple[Problem, ...] = ()
+    if isinstance(error, InvalidRequest):
         problems = tuple(
             Problem(item.start, item.end, _after(f"{item.key}:{item.value}", error))
             for item in query.filters
