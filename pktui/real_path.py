@@ -20,7 +20,8 @@ def real_path(path: str) -> str | None:
     """Follow every symbolic link of an absolute path; what does not exist yet is kept as it is.
 
     None where it can't be told: a directory that may not be read, links that go round, a `..`
-    behind something that does not exist or is no directory.
+    behind something that does not exist or is no directory, links in /proc, which lead every
+    process to another place.
     """
     todo = path.split("/")[::-1]
     done: list[str] = []
@@ -37,7 +38,7 @@ def real_path(path: str) -> str | None:
             mode = os.lstat(there).st_mode
             if stat.S_ISLNK(mode):
                 links += 1
-                if links > _MOST_LINKS:
+                if links > _MOST_LINKS or there.startswith("/proc/"):
                     return None
                 target = os.readlink(there)  # noqa: PTH115
                 done = [] if target.startswith("/") else done

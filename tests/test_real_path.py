@@ -38,3 +38,10 @@ def test_what_cannot_be_followed_is_told(tmp_path: Path) -> None:
 def test_a_directory_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o000)
     assert real_path(f"{tmp_path}/closed/x") is None
+
+
+def test_links_in_proc_lead_every_process_to_another_place(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/proc/self/cwd/x")
+    for path in ("/proc/self/root/etc", "/proc/thread-self/cwd", "/dev/fd/3", f"{tmp_path}/link"):
+        if Path("/proc/self").is_symlink():
+            assert real_path(path) is None

@@ -2,7 +2,9 @@
 
 The reader knows words, blanks and quotes that hold plain text, and nothing else. Whatever a shell
 may make more of (separators, pipes, substitutions, redirections, line breaks, escapes, wildcards,
-assignments, words that run what follows them) can't be judged.
+assignments, words that run what follows them) can't be judged. Nor can it be ruled out that a
+command is the pattern's where it runs another one (`env`, `sudo`, `sh`), or names the pattern's by
+its path or in another case.
 """
 
 from __future__ import annotations
@@ -29,6 +31,14 @@ _NOT_SIMPLE: Final = frozenset(
     | {"eval", "exec", "command", "builtin", "source", "."}
 )
 
+# Programs that run what follows them.
+_RUNNERS: Final = frozenset(
+    {"env", "sudo", "doas", "su", "runuser", "nohup", "setsid", "nice", "ionice", "chrt", "taskset"}
+    | {"timeout", "stdbuf", "unbuffer", "script", "flock", "chroot", "unshare", "nsenter", "time"}
+    | {"xargs", "parallel", "watch", "strace", "ltrace", "find", "busybox", "toybox", "caffeinate"}
+    | {"sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "csh", "tcsh", "pwsh", "powershell"}
+)
+
 
 def compile_command(value: Any) -> Test:
     """Return the test of a command against a pattern like `pytest *`.
@@ -42,14 +52,25 @@ def compile_command(value: Any) -> Test:
             'Write the words of one command, like "pytest *", and another predicate for another',
         )
     pattern = [_pattern_word(word) for word in value.split()]
+    loose = [_pattern_word(word) for word in _loosened(value.split())]
 
     def test(found: Any) -> Truth:
         if found is None:
             return False
         words = split_command(found) if isinstance(found, str) else None
-        return None if words is None else matches_run(words, pattern, run="*")
+        if words is None:
+            return None
+        if matches_run(words, pattern, run="*"):
+            return True
+        first, *rest = _loosened(words)
+        return None if first in _RUNNERS or matches_run([first, *rest], loose, run="*") else False
 
     return test
+
+
+def _loosened(words: list[str]) -> list[str]:
+    """Return a command with its program's name alone, without its directory, in one case."""
+    return [words[0].rpartition("/")[2].casefold(), *words[1:]]
 
 
 def split_command(text: str) -> list[str] | None:

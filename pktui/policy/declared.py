@@ -130,6 +130,30 @@ class Schema:
         parts = [part for part in parts if part is not True]
         return {"allOf": parts} if parts else True
 
+    def names(self, schema: Any) -> frozenset[str] | None:
+        """Return the names of members that a subschema declares, None where it leaves them open.
+
+        One that says nothing of further members counts as closed where it declares some. Raises
+        `Unreadable`.
+        """
+        if not isinstance(schema, dict) or self._is_foreign(schema):
+            return None
+        self._step()
+        if not _of_type(schema) & OBJECT:
+            return frozenset()
+        members = schema.get("properties")
+        others = schema.get("additionalProperties", False)
+        if others is not False or "patternProperties" in schema:
+            return None
+        parts = [frozenset(members) if isinstance(members, dict) else None]
+        parts += [self.names(part) for part in self._joined(schema)]
+        for branches in _unions(schema):
+            each = [self.names(branch) for branch in branches]
+            closed = [names for names in each if names is not None]
+            parts.append(frozenset().union(*closed) if len(closed) == len(each) else None)
+        declared = [names for names in parts if names is not None]
+        return frozenset().union(*declared) if declared else None
+
     def _joined(self, schema: dict[str, Any]) -> list[Any]:
         """Return the schemas that hold besides this one's own words."""
         parts = schema.get("allOf")

@@ -11,7 +11,7 @@ no other: it is not converted.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
@@ -185,7 +185,20 @@ def _regex(value: Any) -> Test:
 
     def test(found: Any) -> Truth:
         if isinstance(found, str):
-            return search(found)
+            return search(found) or (None if any(map(search, _texts(found))) else False)
         return False if found is None else None
 
     return test
+
+
+def _texts(text: str) -> Iterator[str]:
+    """Yield the texts in what a text is as JSON, where escapes no longer hide them."""
+    todo = [read_json(text)] if "\\" in text else []
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            todo += [*value, *value.values()]
+        elif isinstance(value, list):
+            todo += value

@@ -2,13 +2,17 @@
 
 Where a rule looks, a value must be of a kind that the tool's pinned schema declares, and no name
 may equal the rule's in all but case: a server that takes `Amount` for `amount` would get what the
-rule never saw. The schema is compiled once for each definition, for the paths that rules use.
+rule never saw. Nor may a name that the schema does not declare come where one is missing that it
+does and a rule looks at: servers know members by second names (aliases) that no schema tells. The
+schema is compiled once for each definition, for the paths that rules use.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Final, Protocol
 from unicodedata import normalize
 
@@ -21,6 +25,8 @@ from pktui.policy.values import MISSING, kind_of
 
 # Definitions one rule keeps compiled: a glob may stand for many tools.
 _MOST_KEPT: Final = 512
+# A name that a server which wants numbers for keys reads as one.
+_NUMBER: Final = re.compile(r"\s*[+-]?[0-9][0-9_]*(?:\.[0-9]*)?(?:e[+-]?[0-9]{1,9})?\s*")
 # Digits of a number that indexes a list.
 _LONGEST_INDEX: Final = 9
 
@@ -81,6 +87,8 @@ class _Node(msgspec.Struct):
     members: tuple[tuple[str, _Node], ...]
     elements: tuple[tuple[int, _Node], ...]
     each: _Node | None
+    declared: frozenset[str]
+    """All names that the schema declares; empty where it leaves them open."""
     leaf: bool
     """Nothing is asked of what is inside."""
 
@@ -164,6 +172,7 @@ def _compile(place: Used, schema: Schema, here: Any) -> _Node:
         members=members,
         elements=elements,
         each=each,
+        declared=schema.names(here) or frozenset() if place.members else frozenset(),
         leaf=not (place.members or members or elements or each),
     )
 
@@ -182,6 +191,11 @@ def _walk_members(node: _Node, value: Mapping[str, Any], path: str) -> Misfit | 
         for name in value:
             if name not in names and (meant := node.folded.get(fold(name))) is not None:
                 return Misfit("(name)", _say_name(name, meant, path))
+        if (declared := node.declared) and not declared.issuperset(value):
+            missing = min((name for name in names & declared if name not in value), default="")
+            if missing:
+                other = next(name for name in value if name not in declared)
+                return Misfit("(name)", _say_undeclared(other, missing, path))
     for name, inner in node.members:
         found = value.get(name, MISSING)
         if found is MISSING or (inner.leaf and type(found) in inner.classes):
@@ -203,10 +217,18 @@ def _walk_elements(node: _Node, value: list[Any], path: str) -> Misfit | None:
 
 
 def fold(name: str) -> str:
-    """Return what names have in common that differ in case or in form alone."""
+    """Return what names have in common that differ in case or in form alone, `00` and `0` too."""
     if name.isascii():
-        return name.lower()
-    return normalize("NFKC", normalize("NFKC", name).casefold())
+        folded = name.lower()
+    else:
+        folded = normalize("NFKC", normalize("NFKC", name).casefold())
+    return _whole(folded) if _NUMBER.fullmatch(folded) else folded
+
+
+def _whole(text: str) -> str:
+    """Return the whole number that a name is read as where keys are numbers, else the name."""
+    value = Decimal(text.strip().replace("_", ""))
+    return str(int(value)) if value.adjusted() < 32 and value == int(value) else text
 
 
 def _say_type(kinds: int, value: Any, path: str) -> str:
@@ -214,6 +236,14 @@ def _say_type(kinds: int, value: Any, path: str) -> str:
         return f"{path} must be left out: the tool's schema takes no value there."
     told = "a fraction" if kind_of(value) == "a number" and kinds & NUMBER else kind_of(value)
     return f"{path} must be {say_kinds(kinds)}, not {told}."
+
+
+def _say_undeclared(other: str, missing: str, path: str) -> str:
+    inside = f" in {path}" if path else ""
+    return (
+        f"{quote(other)}{inside} is no name that the tool's schema declares, and {quote(missing)},"
+        f" which a rule looks at, is missing. Write {quote(missing)}, or leave {quote(other)} out."
+    )
 
 
 def _say_name(name: str, meant: str, path: str) -> str:

@@ -46,6 +46,24 @@ def test_whatever_a_shell_makes_more_of_cannot_be_judged(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["/bin/rm -rf x", "RM x", "./rm x", "env rm x", "sudo -u me rm x", "sh -c 'rm x'",
+     "/bin/Bash x", "timeout 5 rm x", "find . -delete"],
+)  # fmt: skip
+def test_a_command_that_may_run_the_patterns_is_not_let_past_it(text: str) -> None:
+    rules = [{"conditions": [{"path": "args.c", "op": "command", "value": "rm *"}]}]
+    assert effect(tool(deny_if=rules), c=text) == "deny"
+    assert effect(tool(action="approve", allow_if=rules), c=text) == "approve"
+    assert effect(tool(deny_if=rules), c="ls rm") == "allow"
+
+
+def test_a_pattern_may_name_what_runs_another_command() -> None:
+    rules = [{"conditions": [{"path": "args.c", "op": "command", "value": "sh build.sh"}]}]
+    assert effect(tool(require=rules), c="sh build.sh") == "allow"
+    assert effect(tool(require=rules), c="sh other.sh") == "deny"
+
+
+@pytest.mark.parametrize(
     ("pattern", "text", "fits"),
     [
         ("pytest *", "pytest -q tests", True), ("pytest *", "pytest", True),

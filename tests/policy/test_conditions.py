@@ -61,6 +61,8 @@ def truth(op: str, value: Any, found: Any = MISSING, path: str = "args.v") -> bo
         ("regex", "^feat/", "feat/x", True), ("regex", "feat", "a feat b", True),
         ("regex", "^a.b$", "a\nb", False), ("regex", "\\d+", 42, UNKNOWN),
         ("regex", "a", ["a"], UNKNOWN), ("regex", "", None, False),
+        ("regex", "^rm", '["\\u0072m x"]', UNKNOWN), ("regex", "^k", '{"\\u006b": 1}', UNKNOWN),
+        ("regex", "^rm", '["\\u0073m x"]', False),
         ("regex", "", "", True), ("regex", "^\\pL+$", "café", True),
         ("regex", "x", "x\ud800", True), ("regex", "a", MISSING, False),
         ("contains", "b", "abc", True), ("contains", "B", "abc", False),

@@ -168,6 +168,54 @@ def test_other_names_and_those_that_rules_use_themselves_pass() -> None:
     assert verdict(policy(default="allow"), {"A": 1, "a": 2}).effect == "allow"
 
 
+@pytest.mark.parametrize("name", ["00", "+0", "-0", " 0", "0.0", "0_0", "0e5"])
+def test_a_name_that_is_a_rules_where_keys_are_numbers_is_denied(name: str) -> None:
+    found = verdict(asks_about("m.0"), {"m": {name: 500}})
+    assert (found.effect, found.rule) == ("deny", "(name)")
+    assert verdict(asks_about("m.0"), {"m": {"1": 5, "0x": 5, "1e999999999": 5}}).effect == "allow"
+
+
+ORDER = members(amount=INTEGER, note={"type": "string"})
+
+
+@pytest.mark.parametrize(
+    ("path", "schema", "arguments"),
+    [
+        ("amount", ORDER, {"amt": 500}),
+        ("o.amount", members(o=ORDER), {"o": {"note": "x", "amt": 500}}),
+        ("os[*].amount", members(os={"type": "array", "items": ORDER}), {"os": [{"amt": 5}]}),
+        ("o.amount", members(o={"anyOf": [ORDER, {"type": "null"}]}), {"o": {"amt": 5}}),
+        ("amount", {"allOf": [ORDER, members(b=INTEGER)]}, {"b": 1, "amt": 5}),
+        ("amount", ORDER | {"additionalProperties": False}, {"amt": 5}),
+        ("n", TREE, {"N_": 5}),
+    ],
+)
+def test_no_undeclared_name_stands_in_for_a_declared_one_that_a_rule_looks_at(
+    path: str, schema: Any, arguments: dict[str, Any]
+) -> None:
+    found = verdict(asks_about(path), arguments, schema)
+    assert (found.effect, found.rule) == ("deny", "(name)")
+    assert "is no name that the tool's schema declares" in found.reason
+    assert verdict(asks_about(path), arguments).effect == "allow"
+
+
+@pytest.mark.parametrize(
+    ("path", "schema", "arguments"),
+    [
+        ("note", ORDER, {"note": "x", "amt": 5}), ("amount", ORDER, {"note": "x"}),
+        ("amount", ORDER, {}), ("other", ORDER, {"amt": 5}), ("amount", members(), {"amt": 5}),
+        ("amount", ORDER | {"additionalProperties": True}, {"amt": 5}),
+        ("amount", ORDER | {"patternProperties": {"^x": INTEGER}}, {"amt": 5}),
+        ("o.amount", members(o={"anyOf": [ORDER, {"type": "object"}]}), {"o": {"amt": 5}}),
+        ("amount", {"anyOf": [ORDER, members(amt=INTEGER)]}, {"amt": 5}),
+    ],
+)  # fmt: skip
+def test_names_that_a_schema_leaves_open_pass(
+    path: str, schema: Any, arguments: dict[str, Any]
+) -> None:
+    assert verdict(asks_about(path), arguments, schema).effect == "allow"
+
+
 @pytest.mark.parametrize("value", [None, True, 1, 1.5, "x", [], {}])
 def test_every_value_has_one_kind(value: Any) -> None:
     one = kind(value)
