@@ -12,6 +12,7 @@ import typer
 from pktui.cli import output, reach
 from pktui.cli.doors import BY
 from pktui.errors import UsageError
+from pktui.text import storable
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Grant
@@ -142,7 +143,13 @@ def _directory(project: Path) -> str:
     """Return where the project is, once it is known to be a directory."""
     if not project.is_dir():
         raise UsageError(f"--project {project} is no directory", "Name the one the agent works in")
-    return str(project.absolute())
+    found = str(project.absolute())
+    if storable(found) != found:
+        raise UsageError(
+            f"--project {project} is not written in UTF-8, so no record can name it",
+            "Name another directory, or rename it",
+        )
+    return found
 
 
 def _warn_unknown(grant: Grant) -> None:

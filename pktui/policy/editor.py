@@ -25,6 +25,7 @@ from pktui.policy.history import History, Past
 from pktui.policy.jsonscan import Node, scan
 from pktui.policy.limits import WINDOWS, read_rate, window_name
 from pktui.policy.problems import quote
+from pktui.text import storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,7 +171,12 @@ class PolicyEditor:
 
 
 def check_name(tool: str, path: Path) -> None:
-    """Raise `PolicyError` where a rule for the tool would be one for other tools as well."""
+    """Raise `PolicyError` where a rule for the tool would be one for other tools, or for none."""
+    if storable(tool) != tool:
+        raise PolicyError(
+            f"no rule is made for {quote(tool)}: no tool can have half a character in its name",
+            "Write the name in UTF-8",
+        )
     if is_pattern(tool):
         raise PolicyError(
             f"no rule is made for {quote(tool)}: with that name it would be one for other tools",
@@ -191,7 +197,7 @@ def changed_text(text: str, policy: Policy, change: Change) -> str:
     if change.limit is not None:
         document.limit(tool, *_read_limit(change.limit))
     if change.reason is not None:
-        document.put(tool, "reason", change.reason or None)
+        document.put(tool, "reason", storable(change.reason) or None)
     return document.text
 
 

@@ -116,3 +116,12 @@ def test_a_grant_says_where_its_agent_works(
     assert grant is not None
     assert grant.project == str(tmp_path)
     ledger.close()
+
+
+def test_a_directory_that_no_record_can_name_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "d\udce9"
+    odd.mkdir()
+    assert run(["grants", "create", "ci", "-s", "*", "--project", str(odd)]) == 2
+    assert "not written in UTF-8" in capsys.readouterr().err

@@ -337,3 +337,12 @@ def test_what_runs_unasked_goes_with_the_asking(tmp_path: Path, action: str) -> 
     kept = PolicyEditor(path)
     kept.set_action("t", "approve")
     assert '"action": "approve"' in path.read_text()
+
+
+def test_half_a_character_is_no_name_of_a_tool_and_is_visible_in_a_reason(path: Path) -> None:
+    before = path.read_bytes()
+    with pytest.raises(PolicyError, match="half a character"):
+        PolicyEditor(path).preview([Change("t\udce9", "deny")])
+    assert path.read_bytes() == before
+    edit = PolicyEditor(path).preview([Change("a", reason="b\udce9")])
+    assert json.loads(edit.after)["tools"]["a"]["reason"] == "b\\udce9"

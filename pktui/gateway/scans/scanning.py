@@ -18,6 +18,7 @@ from pktui import __version__
 from pktui.errors import UpstreamFailed
 from pktui.gateway.messages.jsonrpc import CLIENT_INFO_KEY, PROTOCOL_VERSION_KEY
 from pktui.gateway.messages.listing import Doubtful, Listing, read_listing
+from pktui.gateway.messages.mending import mended
 from pktui.gateway.messages.responses import Unanswered
 from pktui.gateway.pipes.lines import TooLong
 from pktui.gateway.upstream.last_words import LastWords, quoted
@@ -180,6 +181,9 @@ class _Visit:
         while True:
             line = self._next()
             read = self._read(line)
+            if read is None:
+                line = mended(line) or b""
+                read = self._read(line)
             if read is None:
                 continue
             if read.method:

@@ -20,6 +20,7 @@ from pktui.jsonc import Document, NotReadable, read
 from pktui.server_entry import BadEntry, ServerEntry, read_entry
 from pktui.settings import Paths, check_server_name
 from pktui.suggest import did_you_mean
+from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.policy.jsonscan import Member, Node
@@ -133,7 +134,12 @@ def check_entry(name: str, entry: msgspec.Struct) -> ServerEntry:
     """
     check_name(name)
     try:
-        server = read_entry(name, msgspec.json.decode(msgspec.json.encode(entry)))
+        written = msgspec.json.encode(entry)
+    except UnicodeEncodeError as error:
+        what = f"server {name}: {one_line(error.object)} is not UTF-8, and JSON can't name it"
+        raise SettingsError(what, "Rename what it names, or start it by a script") from error
+    try:
+        server = read_entry(name, msgspec.json.decode(written))
     except BadEntry as error:
         raise SettingsError(f"server {name}: {error.what}", error.cure) from error
     if server.problem:

@@ -240,3 +240,8 @@ def test_a_list_that_cannot_be_read_leaves_the_memory(paths: Paths, say: Say) ->
     assert "servers.json, line 2" in err
     assert say("add", "x", "--", "true")[0] == 1
     assert paths.servers_file.read_text() == "{\n  nonsense"
+
+
+def test_a_command_that_json_cannot_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["servers", "add", "x", "--", "cmd\udce9"]) == 1
+    assert "is not UTF-8" in capsys.readouterr().err

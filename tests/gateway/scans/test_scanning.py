@@ -147,3 +147,17 @@ def test_definitions_hash_as_the_relay_hashes_them(tmp_path: Path) -> None:
     )
     [tool] = scan(script_server(tmp_path, body), PATIENCE)
     assert tool == json.loads(text)
+
+
+def test_half_a_character_in_an_answer_is_read_as_the_relay_reads_it(tmp_path: Path) -> None:
+    body = (
+        ANSWER
+        + r"""
+    if method == "tools/list":
+        tools = '[{"name":"t\\ud800"}]'
+        print('{"jsonrpc":"2.0","id":%d,"result":{"tools":%s}}' % (id, tools), flush=True)
+    elif id is not None:
+        say(id=id, result={"instructions": "\ud800"})
+"""
+    )
+    assert scan(script_server(tmp_path, body), PATIENCE) == ({"name": "t\ufffd"},)
