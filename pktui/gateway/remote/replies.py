@@ -29,6 +29,7 @@ class TooLarge(Exception):
 
 
 class _Head(msgspec.Struct):
+    jsonrpc: Any = None
     id: Any = None
     method: Any = None
     error: msgspec.Raw = msgspec.Raw()
@@ -93,9 +94,16 @@ def answers(line: bytes, request_id: Id | None) -> bool:
 
 
 def error_in(body: bytes) -> tuple[int, bytes] | None:
-    """Return the code and the JSON text of the JSON-RPC error that a body holds, None if none."""
+    """Return the code and the JSON text of the JSON-RPC error that a body holds, None if none.
+
+    What proxies answer with (`{"error": {"code": 504, …}}`) is none: the server may have done what
+    it was asked.
+    """
     try:
-        error = bytes(_HEAD.decode(body).error)
+        head = _HEAD.decode(body)
+        if head.jsonrpc != "2.0":
+            return None
+        error = bytes(head.error)
         return _ERROR.decode(error).code, as_line(error)
     except (msgspec.MsgspecError, RecursionError):
         return None

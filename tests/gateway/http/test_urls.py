@@ -232,6 +232,15 @@ def test_other_statuses_and_errors_pass(running: Served, far: FarServer, status:
     assert running.ledger.feed.page()[-1].outcome == "error"
 
 
+def test_what_a_proxy_says_on_its_way_is_not_the_servers_refusal(
+    running: Served, far: FarServer
+) -> None:
+    error = b'{"error":{"code":504,"message":"upstream timeout"}}'
+    far.script = lambda asked: asked.answer(504, error)
+    assert call(running).status_code == 504
+    assert running.ledger.feed.page()[-1].outcome == "lost"
+
+
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [

@@ -99,6 +99,12 @@ def test_an_answer_to_something_else_is_no_answer() -> None:
         assert "answered something else" in peer.receive()["error"]["message"]
 
 
+def test_what_a_proxy_says_on_its_way_is_not_the_servers_refusal() -> None:
+    error = b'{"error":{"code":504,"message":"upstream timeout"}}'
+    with FarServer(lambda asked: asked.answer(504, error)) as far, Peer.to(far.url) as peer:
+        assert "504" in peer.ask("tools/list", 1)["error"]["message"]
+
+
 @pytest.mark.parametrize("request_id", [None, 1, "server-error"])
 def test_an_error_in_the_body_of_a_refusal_answers_the_request(request_id: Any) -> None:
     error = {"code": -32022, "message": "no", "data": {"supported": ["2025-11-25"]}}
