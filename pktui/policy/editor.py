@@ -25,7 +25,6 @@ from pktui.policy.history import History, Past
 from pktui.policy.jsonscan import Node, scan
 from pktui.policy.limits import WINDOWS, read_rate, window_name
 from pktui.policy.problems import quote
-from pktui.text import storable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,17 +171,22 @@ class PolicyEditor:
 
 def check_name(tool: str, path: Path) -> None:
     """Raise `PolicyError` where a rule for the tool would be one for other tools, or for none."""
-    if storable(tool) != tool:
-        raise PolicyError(
-            f"no rule is made for {quote(tool)}: no tool can have half a character in its name",
-            "Write the name in UTF-8",
-        )
+    _check_whole(tool)
     if is_pattern(tool):
         raise PolicyError(
             f"no rule is made for {quote(tool)}: with that name it would be one for other tools",
             f"Decide about its calls one by one, or write the pattern into {path} by hand if it is"
             " meant for many tools",
         )
+
+
+def _check_whole(text: str) -> None:
+    """Raise `PolicyError` where a text holds half a character, which no file can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        what = f"{quote(text)} holds half a character, which no policy can"
+        raise PolicyError(what, "Write it in UTF-8") from None
 
 
 def changed_text(text: str, policy: Policy, change: Change) -> str:
@@ -197,7 +201,8 @@ def changed_text(text: str, policy: Policy, change: Change) -> str:
     if change.limit is not None:
         document.limit(tool, *_read_limit(change.limit))
     if change.reason is not None:
-        document.put(tool, "reason", storable(change.reason) or None)
+        _check_whole(change.reason)
+        document.put(tool, "reason", change.reason or None)
     return document.text
 
 

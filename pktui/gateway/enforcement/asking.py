@@ -182,7 +182,12 @@ class Asking:
         return None
 
     def _fulfils(self, call: ToolCall, conditions: str) -> bool:
-        """Tell whether a call certainly is one that a standing approval is limited to."""
+        """Tell whether a call certainly is one that a standing approval is limited to.
+
+        Conditions speak of arguments; what else a call carries, nobody has judged.
+        """
+        if call.beside:
+            return False
         from pktui.policy.predicate import read_predicate  # few standing approvals have conditions
 
         try:

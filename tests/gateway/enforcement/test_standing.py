@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from pktui.gateway.enforcement.calls import Ruling
@@ -116,6 +117,16 @@ def test_conditions_say_which_calls_it_is_for(asking: House) -> None:
     ):
         decision = asking.enforcer.decide(asking.call("write", arguments))
         assert decision.ruling is Ruling.WAITING, arguments
+
+
+def test_conditions_say_nothing_of_what_stands_beside_the_arguments(asking: House) -> None:
+    stand(asking, when(("args.n", "lt", 5)))
+    call = asking.call("write", {"n": 1})
+    assert asking.enforcer.decide(call).ruling is Ruling.FORWARD
+    more = msgspec.structs.replace(
+        asking.call("write", {"n": 1}), beside={"inputResponses": {"confirm": "rm -rf"}}
+    )
+    assert asking.enforcer.decide(more).ruling is Ruling.WAITING
 
 
 def test_conditions_that_cannot_be_read_answer_nothing(asking: House) -> None:

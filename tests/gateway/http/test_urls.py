@@ -59,6 +59,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, far: FarServer) -> Iterato
     write_servers(paths, far={"url": far.url, "headers": headers})
     write_policy(paths, "far")
     with served(paths) as gateway:
+        gateway.send("far", stateless("tools/list", 0, {}), **routed("tools/list", {}))
         yield gateway
 
 
