@@ -48,6 +48,8 @@ DOORS: Final[Mapping[str, Door]] = {
     "knowledge stats": "open",
     "import jsonl": "open",
     "import opencode-pk": "open",
+    "import claude-code": "open",
+    "import gemini": "open",
     "memory serve": "open",
     "memory token": "open",
     "memory status": "open",

@@ -17,6 +17,7 @@ import pytest
 from pktui.cli.app import run
 from pktui.memory.client import MemoryClient
 from pktui.memory.records import Identity
+from tests.memory.importers.agents import STORES
 from tests.memory.importers.test_opencode_pk import make
 from tests.support.memory_service import running_service
 
@@ -244,3 +245,35 @@ def test_the_service_is_looked_at_reindexed_and_stopped(
     status, out, err = say("memory", "status")
     assert (status, out) == (1, "")
     assert err.startswith("pktui: no memory service listens for ")
+
+
+@pytest.mark.parametrize(
+    ("agent", "sessions", "word"), [("claude-code", 2, "py_compile"), ("gemini", 1, "py_compile")]
+)
+def test_an_agents_store_is_taken_in_once_and_found(
+    memory: MemoryClient, say: Say, agent: str, sessions: int, word: str
+) -> None:
+    store = str(STORES / agent.partition("-")[0])
+    first = data(say("import", agent, store, "--json"))
+    assert (first["sessions"], first["rejected"], first["unknown"]) == (sessions, 0, [])
+    again = data(say("import", agent, store, "--json"))
+    assert (again["sessions"], again["messages"]) == (0, 0)
+    assert again["known"] == first["sessions"] + first["messages"]
+    found = data(say("sessions", "search", word, f"source:{agent}", "--mode", "exact", "--json"))
+    assert [hit["message"]["role"] for hit in found["hits"]] == ["tool"]
+
+
+def test_what_an_agents_store_has_that_nobody_knows_is_said(
+    memory: MemoryClient, say: Say, tmp_path: Path
+) -> None:
+    path = tmp_path / "s.jsonl"
+    path.write_text(
+        '{"type":"novelty\\u001b[2J"}\nno json\n{"type":"user","message":{"content":"x"}}\n'
+    )
+    status, _, err = say("import", "claude-code", str(path))
+    assert status == 0
+    assert "Passed over, being of kinds that are not known: novelty␛[2J (1)" in err
+    assert "s.jsonl line 2:" in err
+    status, _, err = say("import", "claude-code", str(tmp_path / "none"))
+    assert status == 1
+    assert "none cannot be read: No such file" in err
