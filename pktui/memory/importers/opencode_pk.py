@@ -9,12 +9,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote
 
 import msgspec
 
@@ -22,6 +20,7 @@ from pktui.errors import StoreError
 from pktui.memory.exchange import EntryRecord, MessageRecord, Record, SessionRecord, check_times
 from pktui.memory.exporting import native_key
 from pktui.memory.importers.source import Rejects
+from pktui.memory.importers.sqlite import read_only
 from pktui.memory.records import ROLES
 
 SOURCE = "opencode-pk"
@@ -59,7 +58,7 @@ class OpencodePkSource:
         if not self._path.exists():
             raise StoreError(f"{self._path} does not exist", f"Give the path of its {FILE}")
         try:
-            with closing(self._open()) as database:
+            with read_only(self._path) as database:
                 self._rows = sum(
                     database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
                     for table in _TABLES
@@ -72,13 +71,6 @@ class OpencodePkSource:
                 f"{self._path} is not a database of Opencode Personal Knowledge: {error}",
                 f"Give the path of its {FILE}",
             ) from error
-
-    def _open(self) -> sqlite3.Connection:
-        address = f"file:{quote(os.fsencode(self._path.absolute()))}?mode=ro"
-        database = sqlite3.connect(address, uri=True)
-        database.row_factory = sqlite3.Row
-        database.text_factory = _lenient
-        return database
 
     def _sessions(self, database: sqlite3.Connection) -> Iterator[Record]:
         for row in database.execute("SELECT * FROM sessions ORDER BY id"):
@@ -166,7 +158,3 @@ def _text(value: object) -> str:
 def _time(value: object) -> datetime:
     when = datetime.fromisoformat(_text(value))
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-
-
-def _lenient(raw: bytes) -> str:
-    return raw.decode(errors="replace")
