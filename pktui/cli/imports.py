@@ -74,6 +74,22 @@ def gemini(path: StorePath = None, json: output.JsonFlag = False) -> None:
     _take_in(gemini.GeminiSource(path or gemini.default_place(), _masks()), json=json)
 
 
+@import_app.command()
+def codex(path: StorePath = None, json: output.JsonFlag = False) -> None:
+    """Take in the sessions of Codex, with their tool calls."""
+    from pktui.memory.importers import codex
+
+    _take_in(codex.CodexSource(path or codex.default_place(), _masks()), json=json)
+
+
+@import_app.command()
+def opencode(path: StorePath = None, json: output.JsonFlag = False) -> None:
+    """Take in the sessions of opencode, with their tool calls."""
+    from pktui.memory.importers import opencode
+
+    _take_in(opencode.OpencodeSource(path or opencode.default_place(), _masks()), json=json)
+
+
 def _masks() -> Masks:
     """Return what takes secrets out of the tool calls of an agent's sessions."""
     from pktui.ledger.masking import mask_arguments

@@ -75,6 +75,11 @@ class PendingCalls:
         if call is not None:
             yield replace(call, outcome=outcome, result=result)
 
+    def tool(self, call_id: str) -> str:
+        """Return the tool of a call that is waited for, "" for one that is not."""
+        call = self._calls.get(call_id)
+        return call.tool if call else ""
+
     def give_up(self) -> Iterator[Call]:
         """Yield the calls that got no result."""
         calls, self._calls = self._calls, {}

@@ -34,13 +34,21 @@ class Found:
 class StoreFiles:
     """The files below a root whose path fits, the one that was written last at the end.
 
-    A root that is a file is the only one. `done` and `size` are bytes read and in all.
+    A root that is a file is the only one; a directory that `enters` does not name is passed by.
+    `done` and `size` are bytes read and in all.
     """
 
-    def __init__(self, root: Path, rejects: Rejects, fits: Callable[[Path], bool]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        rejects: Rejects,
+        fits: Callable[[Path], bool],
+        enters: Callable[[Path], bool] = lambda _: True,
+    ) -> None:
         self._root = root
         self._rejects = rejects
         self._fits = fits
+        self._enters = enters
         self.done = 0
         self.size = 0
 
@@ -93,9 +101,11 @@ class StoreFiles:
         path = Path(entry.path)
         try:
             if entry.is_symlink():
-                if self._fits(path) or path.is_dir():
+                if self._fits(path) or (path.is_dir() and self._enters(path)):
                     self._refuse(path, "is a link, and links are not followed")
             elif entry.is_dir():
+                if not self._enters(path):
+                    return
                 if depth < MAX_DEPTH:
                     yield from self._below(path, depth + 1)
                 else:

@@ -36,11 +36,13 @@ class Rejects:
         if len(self._named) < NAMED:
             self._named.append(Reject(one_line(at, 200), one_line(why, 200)))
 
-    def pass_over(self, kind: str) -> None:
-        """Count a whole record of a kind that is not known, as newer versions write them."""
+    def pass_over(self, kind: str, records: int = 1) -> None:
+        """Count whole records of a kind that is not known, as newer versions write them."""
+        if not records:
+            return
         name = one_line(kind, 60) or "no type"
         room = name in self._unknown or len(self._unknown) < _KINDS
-        self._unknown[name if room else "others"] += 1
+        self._unknown[name if room else "others"] += records
 
     def report(self) -> ImportReport:
         """Return what was counted so far as part of an import's report."""

@@ -21,9 +21,14 @@ class Transcripts(ABC):
     A file that cannot be read is named, and the others are read.
     """
 
-    def __init__(self, root: Path, fits: Callable[[Path], bool]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        fits: Callable[[Path], bool],
+        enters: Callable[[Path], bool] = lambda _: True,
+    ) -> None:
         self.rejects = Rejects()
-        self._files = StoreFiles(root, self.rejects, fits)
+        self._files = StoreFiles(root, self.rejects, fits, enters)
         self._done = 0
         self._at = 0
 
