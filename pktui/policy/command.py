@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from pktui.policy.globs import Glob, is_glob, matches_run
-from pktui.policy.operators import BadOperand, Test
+from pktui.policy.problems import BadOperand
 
 if TYPE_CHECKING:
+    from pktui.policy.operators import Test
     from pktui.policy.values import Truth
 
 # Characters of a command that is looked at.

@@ -13,8 +13,7 @@ from pktui.policy.values import MISSING, kind_of
 if TYPE_CHECKING:
     from pktui.policy.operators import Test
     from pktui.policy.place import Place
-    from pktui.policy.rules import Arguments
-    from pktui.policy.values import Truth
+    from pktui.policy.values import Arguments, Truth
 
 CONDITION_OPERATORS: Final = (*OPERATORS, "within", "command")
 

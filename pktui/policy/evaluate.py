@@ -18,11 +18,10 @@ import msgspec
 
 from pktui.policy.document import Action, Policy
 from pktui.policy.limits import plain, read_amount
-from pktui.policy.operators import Undecidable
 from pktui.policy.place import NOWHERE, Place
 from pktui.policy.problems import quote
-from pktui.policy.rules import Arguments
 from pktui.policy.shape import UNKNOWN, Definition
+from pktui.policy.values import Arguments, Undecidable
 from pktui.policy.wording import describe_limit, say_time, sentence
 
 if TYPE_CHECKING:

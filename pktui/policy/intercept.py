@@ -16,10 +16,10 @@ from typing import Any
 from pktui.policy.intercept_operators import compile_test
 from pktui.policy.limits import MAX_UNITS, WINDOWS
 from pktui.policy.native import MAX_NAME, Document
-from pktui.policy.operators import OPERATORS, BadOperand
-from pktui.policy.problems import QUOTED, Faults, Steps, quote
-from pktui.policy.rules import Action, Arguments, Check, Condition, LimitRule, Reading, ToolRule
-from pktui.policy.values import MISSING, number
+from pktui.policy.operators import OPERATORS
+from pktui.policy.problems import QUOTED, BadOperand, Faults, Steps, quote
+from pktui.policy.rules import Action, Check, Condition, LimitRule, Reading, ToolRule
+from pktui.policy.values import MISSING, Arguments, number
 from pktui.suggest import did_you_mean
 
 TOP_KEYS = ("version", "description", "default", "hide", "tools")

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from pktui.policy.operators import (
     ORDER,
-    BadOperand,
     check_bound,
     check_choice,
     check_list,
     compile_regex,
 )  # fmt: skip
+from pktui.policy.problems import BadOperand
 from pktui.policy.values import MISSING, number, same
 
 Test = Callable[[Any], bool]

@@ -11,9 +11,8 @@ import msgspec
 from pktui.policy.conditions import CONDITION_OPERATORS, compile_condition
 from pktui.policy.globs import is_glob, is_pattern, overlap
 from pktui.policy.limits import MAX_UNITS, WINDOWS, read_rate, window_us
-from pktui.policy.operators import BadOperand
 from pktui.policy.paths import EACH, Path, lookup, split_path
-from pktui.policy.problems import QUOTED, Faults, Steps, dotted, pointer, quote
+from pktui.policy.problems import QUOTED, BadOperand, Faults, Steps, dotted, pointer, quote
 from pktui.policy.rules import Action, Check, Condition, Dialect, LimitRule, Listed, ToolRule
 from pktui.policy.wording import describe
 from pktui.suggest import did_you_mean

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
+from pktui.policy.problems import BadOperand
 from pktui.policy.values import Truth, as_double, equal, number, read_json, reads_as_null
 
 Test = Callable[[Any], Truth]
@@ -31,18 +32,6 @@ ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "gt": operator.gt,
     "gte": operator.ge,
 }
-
-
-class Undecidable(Exception):
-    """A value that no test can be sure about in time; the call must not happen."""
-
-
-class BadOperand(ValueError):
-    """The value does not suit the operator; the message says what it wants, `cure` how."""
-
-    def __init__(self, what: str, cure: str) -> None:
-        super().__init__(what)
-        self.cure = cure
 
 
 def compile_test(op: str, value: Any) -> Test:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pktui.policy.values import MISSING, Truth
 
 if TYPE_CHECKING:
-    from pktui.policy.rules import Arguments
+    from pktui.policy.values import Arguments
 
 
 class Each:

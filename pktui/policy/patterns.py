@@ -10,8 +10,8 @@ from typing import Any
 
 import re2
 
-from pktui.policy.operators import BadOperand, Undecidable
-from pktui.policy.problems import quote
+from pktui.policy.problems import BadOperand, quote
+from pktui.policy.values import Undecidable
 
 MAX_PROGRAM = 4_000
 """Instructions of a compiled pattern: what a character may cost where RE2 must simulate it."""

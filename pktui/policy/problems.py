@@ -49,6 +49,14 @@ class PolicyInvalid(PolicyError):
         super().__init__(f"{name} has {count} {plural}: {shown}{rest}")
 
 
+class BadOperand(ValueError):
+    """The value does not suit the operator; the message says what it wants, `cure` how."""
+
+    def __init__(self, what: str, cure: str) -> None:
+        super().__init__(what)
+        self.cure = cure
+
+
 class Fault(msgspec.Struct, frozen=True):
     """A mistake at a place in the decoded document, before its line is known."""
 

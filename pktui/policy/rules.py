@@ -5,7 +5,7 @@ Both dialects compile to these. They are frozen; one loaded policy serves any nu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal
@@ -14,13 +14,12 @@ import msgspec
 
 from pktui.policy.place import Place
 from pktui.policy.shape import Shape
-from pktui.policy.values import Truth
+from pktui.policy.values import Arguments, Truth
 
 Dialect = Literal["native", "intercept"]
 Scope = Literal["grant", "session", "server"]
 Listed = Literal["callable", "all"]
 Align = Literal["sliding", "calendar"]
-Arguments = Mapping[str, Any]
 
 
 class Action(StrEnum):

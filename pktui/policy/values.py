@@ -27,6 +27,12 @@ class Missing:
 
 MISSING: Final = Missing()
 
+
+class Undecidable(Exception):
+    """A value that no test can be sure about in time; the call must not happen."""
+
+
+Arguments = Mapping[str, Any]
 # A truth value that may be unknown: None where the value is of a kind that can't be judged.
 Truth = bool | None
 
