@@ -34,7 +34,12 @@ ROOMS = (
     Room("demo", "pktui.cli.demo", "demo", "Play the whole story on throwaway data."),
     Room("gateway", "pktui.cli.app", "gateway", "Put a policy in front of an MCP server."),
     Room("sessions", "pktui.cli.sessions", "sessions_app", "List, search, end, export sessions."),
-    Room("knowledge", "pktui.cli.knowledge", "knowledge_app", "Keep and find what is known."),
+    Room(
+        "knowledge",
+        "pktui.cli.knowledge",
+        "knowledge_app",
+        "Add, find and change knowledge entries.",
+    ),
     Room("import", "pktui.cli.imports", "import_app", "Bring in the sessions of other tools."),
     Room("memory", "pktui.cli.memory", "memory_app", "Run and look after the memory service."),
     Room("policy", "pktui.cli.policy", "policy_app", "Say what each tool may do."),

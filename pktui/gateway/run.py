@@ -46,7 +46,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         prog="pktui gateway",
         usage=_USAGE,
-        description="Stand between an agent and an MCP server: every tool call meets the policy.",
+        description="Relay MCP between an agent and a server; the policy decides every tool call.",
         epilog="memory is built in; other names come from servers.json in the config directory.",
     )
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help="the server's name")

@@ -15,7 +15,7 @@ approvals_app.command("deny")(deciding.deny)
 approvals_app.add_typer(
     standing.standing_app,
     name="standing",
-    help="Answers that stand: list them, revoke them.",
+    help="List and revoke answers that hold for more than one call.",
     no_args_is_help=True,
     cls=Group,
 )

@@ -93,7 +93,7 @@ def convert(
         Path | None, typer.Option("--output", "-o", help="Write it here instead of printing it.")
     ] = None,
 ) -> None:
-    """Write an Intercept policy in pktui's own form; what it cannot say there is told."""
+    """Write an Intercept policy in pktui's own form, and report what cannot be expressed."""
     from pktui.policy.convert import convert as convert_policy
     from pktui.policy.replay import load_draft
 

@@ -67,7 +67,7 @@ def set_(
 
 
 def undo(server: places.ServerName) -> None:
-    """Take back the last change that `policy set` made, ten at most."""
+    """Take back the last change that a command made to the policy; the last ten are kept."""
     editor = editor_of(server)
     edit = editor.preview_undo()
     guard_edit(edit.before, edit.after, edit.path)
