@@ -37,6 +37,7 @@ DOORS: Final[Mapping[str, Door]] = {
     "sessions search": "open",
     "sessions end": "open",
     "sessions reopen": "open",
+    "sessions resume": "open",
     "sessions export": "open",
     "sessions delete": "decides",  # for good, and no tool of the memory does it
     "knowledge add": "open",

@@ -1,17 +1,21 @@
-"""`pktui sessions`: list, show, search, end, reopen, delete and export sessions."""
+"""`pktui sessions`: list, show, search, end, reopen, resume, delete and export sessions."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from pktui.cli import output, reach
+from pktui.errors import PktuiError
 from pktui.text import one_line
 
 if TYPE_CHECKING:
+    from pktui.agents.resuming import Resumption
     from pktui.memory.records import Hit, Message, Session
 
 sessions_app = typer.Typer()
@@ -144,6 +148,28 @@ def reopen(session: SessionId, json: output.JsonFlag = False) -> None:
 
 
 @sessions_app.command()
+def resume(
+    session: SessionId,
+    execute: Annotated[
+        bool, typer.Option("--exec", help="Run the command instead of printing it.")
+    ] = False,
+    json: output.JsonFlag = False,
+) -> None:
+    """Print, or run, the command with which the session's own agent goes on with it."""
+    from pktui.agents.resuming import resumption
+
+    with reach.memory() as memory:
+        found = memory.session(session)
+    way = resumption(found.source, found.source_id, found.project)
+    if execute:
+        _become(way)
+    elif json:
+        output.json(way)
+    else:
+        output.line(way.shell_line())
+
+
+@sessions_app.command()
 def delete(
     session: SessionId,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -187,6 +213,24 @@ def export(
                 write_record(record, file)
                 written += 1
     output.note(f"{written} records are in {to}.")
+
+
+def _become(way: Resumption) -> NoReturn:
+    """Run the command in our place; raises `PktuiError` where its program cannot be run."""
+    name = way.command[0]
+    # Looked for before the directory is entered, which may hold a program of that name.
+    program = shutil.which(name)
+    if program is None:
+        raise PktuiError(f"{name} is not on the PATH", "Install it, or add its directory to PATH")
+    program = str(Path(program).absolute())
+    try:
+        os.chdir(way.directory)
+        os.execve(program, way.command, {**os.environ, "PWD": way.directory})  # noqa: S606
+    except OSError as error:
+        raise PktuiError(
+            f"{program} cannot be run in {way.directory}: {error.strerror or error}",
+            "Check the modes of both",
+        ) from error
 
 
 def _facts(session: Session) -> list[tuple[str, str]]:
