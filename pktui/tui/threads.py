@@ -6,14 +6,12 @@ would keep the process, and the person's terminal, until that answer comes.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-from pktui import lasting
+from pktui.daemon_pool import DaemonPool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,15 +21,11 @@ GRACE_SECONDS = 1.0
 
 
 class DaemonThreads(ThreadPoolExecutor):
-    """Runs each job at once, in an idle daemon thread or a new one.
-
-    Threads are kept: starting one makes the event loop wait until it runs.
-    """
+    """The executor that asyncio asks for, over a `DaemonPool`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], object]]] = SimpleQueue()
-        self._idle = threading.Semaphore(0)
+        self._pool = DaemonPool("console-worker")
         self._open: set[Future[Any]] = set()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -39,20 +33,14 @@ class DaemonThreads(ThreadPoolExecutor):
         future: Future[T] = Future()
         self._open.add(future)
         future.add_done_callback(self._open.discard)
-        self._jobs.put((future, lambda: fn(*args, **kwargs)))
-        if not self._idle.acquire(blocking=False):
-            lasting.start("console-worker", self._serve)
+        self._pool.do(lambda: _fulfil(future, lambda: fn(*args, **kwargs)))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Wait for jobs under way, but not for long."""
         del wait, cancel_futures
         wait_for(tuple(self._open), timeout=GRACE_SECONDS)
-
-    def _serve(self) -> None:
-        while True:
-            _fulfil(*self._jobs.get())
-            self._idle.release()
+        self._pool.dismiss()
 
 
 def _fulfil(future: Future[Any], job: Callable[[], object]) -> None:

@@ -13,6 +13,7 @@ SOURCE = Path(pktui.__file__).parent
 # What only one module does, and the words that give another one away.
 MECHANISMS = {
     "files.py": r"\bflock\(|\bos\.replace\(|\bmkstemp\(|\bNamedTemporaryFile\(|\bO_CREAT\b",
+    "daemon_pool.py": r"\bSimpleQueue\[Callable\b",
     "strict_json.py": r"\bobject_pairs_hook\b",
     "suggest.py": r"\bget_close_matches\(",
 }

@@ -13,10 +13,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
-
-from pktui import lasting
 
 if TYPE_CHECKING:
     from pktui.gateway.messages.jsonrpc import Id
@@ -128,38 +125,3 @@ class Outbox:
             self._unwritten += 1
             self._opening = message.method == "initialize"
         return message
-
-
-class Crew:
-    """Threads that do one job after the other; as many as there were jobs at the same time."""
-
-    def __init__(self, name: str, log: lasting.Log) -> None:
-        self._name = name
-        self._log = log
-        self._lock = threading.Lock()
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._idle = 0
-        self._threads = 0
-
-    def do(self, job: Callable[[], None]) -> None:
-        """Have the job done at once, by a thread of its own."""
-        with self._lock:
-            free = self._idle > 0
-            self._idle -= free
-            self._threads += not free
-        self._jobs.put(job)
-        if not free:
-            lasting.start(self._name, self._work, log=self._log)
-
-    def dismiss(self) -> None:
-        """Let every thread go when it has done its job."""
-        for _ in range(self._threads):
-            self._jobs.put(None)
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            with lasting.Survived("a request", self._log):
-                job()
-            del job
-            with self._lock:
-                self._idle += 1

@@ -10,11 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pktui import __version__, lasting
+from pktui.daemon_pool import DaemonPool
 from pktui.gateway.messages.responses import Unanswered
 from pktui.gateway.remote.errand import Desk, Errand, Expired, Refused
 from pktui.gateway.remote.link import Aborted, Exchange, Link, LinkFailed
 from pktui.gateway.remote.listening import Listener
-from pktui.gateway.remote.outbox import Crew, Outbox
+from pktui.gateway.remote.outbox import Outbox
 from pktui.gateway.remote.outgoing import (
     CANCELLED,
     INITIALIZE,
@@ -66,7 +67,7 @@ class RemoteServer:
         self._renewal = Renewal(self._desk, self._listen)
         self._limit = limit
         self._outbox = Outbox()
-        self._crew = Crew("server-request", say)
+        self._pool = DaemonPool("server-request", say)
         self._lock = threading.Lock()
         self._handing_on = threading.Lock()
         self._running: dict[Id, Errand] = {}
@@ -114,7 +115,7 @@ class RemoteServer:
         if self._session.id and not self._lost:
             self._say_goodbye()
         self._link.close()
-        self._crew.dismiss()
+        self._pool.dismiss()
         return self._status
 
     @property
@@ -138,7 +139,7 @@ class RemoteServer:
         with self._lock:
             if message.id is not None:
                 self._running[message.id] = errand
-        self._crew.do(lambda: self._run(errand))
+        self._pool.do(lambda: self._run(errand))
 
     def _run(self, errand: Errand) -> None:
         message = errand.message

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
-import pytest
-
-from pktui.gateway.remote.outbox import Crew, Outbox
+from pktui.gateway.remote.outbox import Outbox
 from pktui.gateway.remote.outgoing import read_outgoing
-from tests.gateway.remote.far import PATIENCE
 
 if TYPE_CHECKING:
     from pktui.gateway.remote.outgoing import Outgoing
@@ -111,24 +107,3 @@ def test_after_the_end_nothing_is_taken_and_nothing_waits() -> None:
     assert outbox.take(lambda _message: None) is None
     assert not outbox.put(request(2))
     assert outbox.empty
-
-
-@pytest.mark.parametrize("jobs", [1, 5])
-def test_a_crew_has_a_thread_for_each_job_at_a_time_and_lets_them_go(jobs: int) -> None:
-    crew = Crew("crew-test", lambda _why: None)
-    for _ in range(3):
-        together, done = threading.Barrier(jobs + 1), threading.Barrier(jobs + 1)
-
-        def job(together: threading.Barrier = together, done: threading.Barrier = done) -> None:
-            together.wait(PATIENCE)
-            done.wait(PATIENCE)
-
-        for _ in range(jobs):
-            crew.do(job)
-        together.wait(PATIENCE)
-        done.wait(PATIENCE)
-    crew.dismiss()
-    for thread in threading.enumerate():
-        if thread.name == "crew-test":
-            thread.join(PATIENCE)
-            assert not thread.is_alive()
