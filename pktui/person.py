@@ -7,6 +7,7 @@ its parents behind is not seen any more.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -60,6 +61,12 @@ _INTERPRETERS: Final = ("node", "bun", "deno", "python", "ruby", "electron", "ts
 _VALUED: Final = ("-r", "--require", "--import", "--loader", "-C", "--conditions", "-W", "-X")
 # Words before the program in the text of `sh -c`.
 _BEFORE_PROGRAM: Final = ("exec", "env", "nohup", "command", "time")
+# What releases and packagers put around a program's name; the kernel cuts it to 15 bytes.
+_RELEASED: Final = re.compile(
+    r"\.?([a-z][a-z-]*?)"
+    r"(?:[-_.](?:x86_64|x86|x64|amd64|aarch64|arm64|linux|darwin|macos|windows)[-_.a-z0-9]*"
+    r"|[-.](?:bin|real|wrapped|unwrapped|orig|wrap|wra|wr))"
+)
 # Longer chains are those of a program that wants to hide what stands above it.
 _GENERATIONS: Final = 4096
 
@@ -97,13 +104,12 @@ def agent_of(words: tuple[str, ...], name: str = "") -> str:
 
     A script counts by its own name and by its package, whatever interpreter runs it.
     """
-    if name.lower() in AGENTS:
-        return AGENTS[name.lower()]
-    if not words:
-        return ""
+    found = AGENTS.get(name.lower()) or _released(name.lower())
+    if found or not words:
+        return found
     program = _base(words[0].split(" -")[0])
-    if program in AGENTS:
-        return AGENTS[program]
+    if found := AGENTS.get(program) or _released(program):
+        return found
     if _is_gateway(words):
         return "an MCP server or agent behind pktui gateway"
     if program.lstrip("-") in _SHELLS:
@@ -160,6 +166,15 @@ def _is_gateway(words: tuple[str, ...]) -> bool:
     return False
 
 
+def _released(program: str) -> str:
+    """Return the agent whose program is named as releases and packagers name it, if it is one.
+
+    `codex-x86_64-unknown-linux-musl`, `.claude-wrapped`, `opencode.bin`.
+    """
+    plain = _RELEASED.fullmatch(program)
+    return AGENTS.get(plain[1], "") if plain else ""
+
+
 def _base(path: str) -> str:
     return Path(path).name.lower().removesuffix(".exe")
 
@@ -214,6 +229,7 @@ def _from_ps(pid: int) -> Process | None:
             capture_output=True,
             timeout=5,
             check=False,
+            env={"PATH": "/bin:/usr/bin"},  # not what the caller calls ps
         )
     except (OSError, subprocess.SubprocessError):
         return None
