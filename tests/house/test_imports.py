@@ -17,6 +17,8 @@ FORBIDDEN = [
     ("pktui.gateway.stdio.serving", (*HEAVY, "mcp", "asyncio", "uvicorn", "pktui.gateway.http")),
     ("pktui.memory.client", (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette")),
     ("pktui.memory.static", (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette")),
+    ("pktui.memory.importers.claude_code", (*HEAVY, "mcp", "textual", "typer", "starlette")),
+    ("pktui.memory.importers.gemini", (*HEAVY, "mcp", "textual", "typer", "starlette")),
     ("pktui.policy", (*HEAVY, "mcp", "textual", "typer", "asyncio", "yaml", "re2")),
     ("pktui.ledger", (*HEAVY, "mcp", "textual", "typer", "asyncio")),
     ("pktui.tui.app", (*HEAVY, "mcp", "typer", "starlette")),
