@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -217,9 +216,11 @@ def export(
 
 def _become(way: Resumption) -> NoReturn:
     """Run the command in our place; raises `PktuiError` where its program cannot be run."""
+    from shutil import which
+
     name = way.command[0]
     # Looked for before the directory is entered, which may hold a program of that name.
-    program = shutil.which(name)
+    program = which(name)
     if program is None:
         raise PktuiError(f"{name} is not on the PATH", "Install it, or add its directory to PATH")
     program = str(Path(program).absolute())

@@ -17,7 +17,7 @@ import msgspec
 from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError, StoreError
 from pktui.memory import envelope, exporting, static
 from pktui.memory.addresses import LocalAddress, remote_of
-from pktui.memory.exchange import ImportReport, Record
+from pktui.memory.exchange import ImportReport, Record, Reject
 from pktui.memory.records import (
     Entry,
     EntryStats,
@@ -281,16 +281,19 @@ class MemoryClient:
         """Take records in, in batches; `progress` is told the sum so far after each.
 
         What is known already is counted and not added again, so an import that broke off can
-        simply be run again.
+        simply be run again. A record that is too large to be sent is counted and named.
         """
         total = ImportReport()
-        for batch in exporting.batches(records, IMPORT_BATCH_RECORDS, IMPORT_BATCH_BYTES):
+        refused: list[Reject] = []
+        for batch in exporting.batches(
+            records, IMPORT_BATCH_RECORDS, IMPORT_BATCH_BYTES, refused.append
+        ):
             body = b'{"records":[' + b",".join(batch) + b"]}"
             reply = self._send(self._transport, "POST", "/v1/import", body)
             total = total.plus(self._decode(reply, ImportReport))
             if progress is not None:
                 progress(total)
-        return total
+        return total.plus(ImportReport(rejected=len(refused), rejects=tuple(refused)))
 
     def export(self, session_id: int | None = None) -> Iterator[Record]:
         """Yield one session with its messages, or all sessions and all knowledge."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
-from pktui.memory.exchange import EntryRecord, MessageRecord, Record, SessionRecord
+from pktui.memory.exchange import EntryRecord, MessageRecord, Record, Reject, SessionRecord
+from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.memory.records import Entry, Message, Page, Session
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PAGE = 200
+# The service takes 16 MiB at once.
+MAX_RECORD_BYTES = 8 * 1024 * 1024
 
 
 class Readable(Protocol):
@@ -34,12 +37,23 @@ class Readable(Protocol):
         """List knowledge."""
 
 
-def batches(records: Iterable[Record], most_records: int, most_bytes: int) -> Iterator[list[bytes]]:
-    """Split records into lists of JSON objects, each list within both limits where it can be."""
+def batches(
+    records: Iterable[Record],
+    most_records: int,
+    most_bytes: int,
+    refuse: Callable[[Reject], None],
+) -> Iterator[list[bytes]]:
+    """Split records into lists of JSON objects, each list within both limits where it can be.
+
+    One that is larger than `MAX_RECORD_BYTES` is refused.
+    """
     batch: list[bytes] = []
     size = 0
     for record in records:
         line = msgspec.json.encode(record)
+        if len(line) > MAX_RECORD_BYTES:
+            refuse(Reject(_place(record), f"is larger than {MAX_RECORD_BYTES} bytes"))
+            continue
         if batch and (len(batch) >= most_records or size + len(line) > most_bytes):
             yield batch
             batch, size = [], 0
@@ -47,6 +61,17 @@ def batches(records: Iterable[Record], most_records: int, most_bytes: int) -> It
         size += len(line) + 1
     if batch:
         yield batch
+
+
+def _place(record: Record) -> str:
+    match record:
+        case SessionRecord(source=source, source_id=number):
+            text = f"session {number} of {source}"
+        case MessageRecord(source=source, session=session, source_id=number):
+            text = f"message {number} of {source} {session}"
+        case EntryRecord(title=title):
+            text = f"entry {title}"
+    return one_line(text, 100)
 
 
 def export(memory: Readable, session_id: int | None) -> Iterator[Record]:

@@ -9,22 +9,21 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pktui.errors import StoreError
-from pktui.ledger.masking import mask_arguments
-from pktui.ledger.secret_shapes import mask_text
-from pktui.memory.exchange import MessageRecord, SessionRecord
+from pktui.memory.exchange import ImportReport, MessageRecord, SessionRecord
 from pktui.memory.importers import files
-from pktui.memory.importers.calls import Masks
 from pktui.memory.importers.codex import CodexSource, default_place
+from pktui.memory.service.intake import Intake
+from pktui.memory.store import Store
+from tests.memory.importers import agents
+from tests.memory.importers.agents import MASKS, STORES, said
 
-STORE = Path(__file__).parent / "stores" / "codex"
-MASKS = Masks(partial(mask_arguments, max_bytes=2000), mask_text)
+STORE = STORES / "codex"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 THREAD = "01a227a9-a218-76d0-9207-d3d87a88a40b"
 STATE = "CREATE TABLE threads (id TEXT PRIMARY KEY, title TEXT NOT NULL, name TEXT)"
@@ -71,15 +70,7 @@ def output(number: int, name: str, text: object = "done") -> dict[str, Any]:
 
 
 def write(home: Path, *lines: Line, name: str = "rollout-2026-03-02T12-00-00-x.jsonl") -> Path:
-    path = home / "sessions" / "2026" / "03" / "02" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = (one if isinstance(one, bytes) else json.dumps(one).encode() + b"\n" for one in lines)
-    path.write_bytes(b"".join(text))
-    return path
-
-
-def said(place: CodexSource) -> list[tuple[str, str]]:
-    return [(one.role, one.content) for one in place if isinstance(one, MessageRecord)]
+    return agents.write(home / "sessions" / "2026" / "03" / "02" / name, *lines)
 
 
 def titled(home: Path, *rows: tuple[str, str, str | None], number: int = 5) -> None:
@@ -174,6 +165,21 @@ def test_what_codex_put_into_a_prompt_is_left_out_where_it_says_so(tmp_path: Pat
     prompt["payload"]["content"] = parts
     write(tmp_path, meta(), prompt, words(2, "assistant", "answer"))
     assert said(source(tmp_path)) == [("user", "typed"), ("agent", "answer")]
+
+
+def test_a_second_import_adds_only_what_is_new(tmp_path: Path) -> None:
+    (path,) = STORE.rglob("rollout-*.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    with Store.open(tmp_path / "memory") as store:
+        write(tmp_path, *lines[:18])
+        assert Intake().take(store, list(source(tmp_path))) == ImportReport(sessions=1, messages=4)
+        write(tmp_path, *lines)
+        grown = ImportReport(messages=5, known=5)
+        assert Intake().take(store, list(source(tmp_path))) == grown
+        assert Intake().take(store, list(source(tmp_path))) == ImportReport(known=10)
+        (session,) = store.sessions().items
+        kept = [(one.role, one.content) for one in store.messages(session.id).items]
+        assert kept == said(source(tmp_path))
 
 
 def test_a_growing_file_gives_each_piece_once(tmp_path: Path) -> None:

@@ -6,25 +6,22 @@ import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pktui.errors import StoreError
-from pktui.ledger.masking import mask_arguments
-from pktui.ledger.secret_shapes import mask_text
-from pktui.memory.exchange import MessageRecord, SessionRecord
+from pktui.memory.exchange import ImportReport, MessageRecord, SessionRecord
 from pktui.memory.importers import sqlite
-from pktui.memory.importers.calls import Masks
 from pktui.memory.importers.opencode import OpencodeSource, default_place
+from pktui.memory.service.intake import Intake
+from pktui.memory.store import Store
+from tests.memory.importers.agents import LATER, MASKS, STORES, said
 
-SCRIPT = (Path(__file__).parent / "stores" / "opencode.sql").read_text("utf-8")
+SCRIPT = (STORES / "opencode.sql").read_text("utf-8")
 SCHEMA = SCRIPT[: SCRIPT.index("INSERT")]
-MASKS = Masks(partial(mask_arguments, max_bytes=2000), mask_text)
 NOON_MS = 1_772_452_800_000
-LATER = 4e9
 
 
 def source(path: Path, wall: float = LATER) -> OpencodeSource:
@@ -39,7 +36,7 @@ def make(directory: Path, script: str = SCRIPT) -> Path:
     return path
 
 
-class Store:
+class Written:
     """A database with one session, to which messages and parts are added."""
 
     def __init__(self, directory: Path) -> None:
@@ -78,10 +75,6 @@ class Store:
                 tuple(values.values()),
             )
             database.commit()
-
-
-def said(place: OpencodeSource) -> list[tuple[str, str]]:
-    return [(one.role, one.content) for one in place if isinstance(one, MessageRecord)]
 
 
 def test_sessions_are_read_with_their_titles_roles_and_calls(tmp_path: Path) -> None:
@@ -129,6 +122,14 @@ def test_sessions_are_read_with_their_titles_roles_and_calls(tmp_path: Path) -> 
     assert place.progress[0] == place.progress[1] > 0
 
 
+def test_a_second_import_adds_nothing(tmp_path: Path) -> None:
+    records = list(source(make(tmp_path)))
+    with Store.open(tmp_path / "memory") as store:
+        assert Intake().take(store, records) == ImportReport(sessions=4, messages=len(records) - 4)
+        again = list(source(tmp_path))
+        assert Intake().take(store, again) == ImportReport(known=len(records))
+
+
 def test_ids_and_times_are_those_of_the_agent(tmp_path: Path) -> None:
     messages = [one for one in source(make(tmp_path)) if isinstance(one, MessageRecord)]
     assert messages[1].source_id == "prt_200fdf1d800172V55lbZ3k2aUy"
@@ -146,7 +147,7 @@ def test_a_call_that_was_killed_is_told_when_its_session_has_rested(tmp_path: Pa
 
 
 def test_what_is_being_written_is_left_for_the_next_time(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Written(tmp_path)
     store.message("m1", "user")
     store.part("m1", "p1", type="text", text="go")
     store.message("m2", done=False)
@@ -164,7 +165,7 @@ def test_what_is_being_written_is_left_for_the_next_time(tmp_path: Path) -> None
 
 
 def test_a_message_that_another_follows_is_not_written_any_more(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Written(tmp_path)
     store.message("m1", done=False)
     store.part("m1", "p1", type="tool", tool="t", state={"status": "running"})
     store.message("m2", "user")
@@ -184,7 +185,7 @@ def test_what_a_running_opencode_committed_is_read(tmp_path: Path) -> None:
 
 
 def test_what_opencode_says_to_the_model_is_left_out(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Written(tmp_path)
     store.message("m1", "user")
     store.part("m1", "p1", type="text", text="typed")
     store.part("m1", "p2", type="text", text="Called the Read tool", synthetic=True)
@@ -195,7 +196,7 @@ def test_what_opencode_says_to_the_model_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_session_without_a_title_or_words(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Written(tmp_path)
     store.session("ses_1", "New session - 2026-03-02T12:00:00.000Z")
     store.session("ses_2", "Empty")
     store.message("m1", "user")
@@ -205,7 +206,7 @@ def test_a_session_without_a_title_or_words(tmp_path: Path) -> None:
 
 
 def test_how_a_call_ended(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Written(tmp_path)
     store.message("m1")
     refused = "The user rejected permission to use this specific tool call."
     failed = {"status": "completed", "output": "x", "metadata": {"exit": 2}}
@@ -221,7 +222,7 @@ def test_how_a_call_ended(tmp_path: Path) -> None:
 
 def test_secrets_in_calls_are_masked(tmp_path: Path) -> None:
     key = "ghp_" + "a1B2" * 9
-    store = Store(tmp_path)
+    store = Written(tmp_path)
     store.message("m1")
     state = {"status": "completed", "input": {"token": key}, "output": f"token {key}"}
     store.part("m1", "p1", type="tool", tool="t", state=state)
@@ -233,7 +234,7 @@ def test_rows_that_cannot_be_read_are_named_and_the_others_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "MAX_VALUE_BYTES", 20_000)
-    store = Store(tmp_path)
+    store = Written(tmp_path)
     store.session("ses_time", time_created="noon")
     store.session(b"\xff", time_created=NOON_MS)
     store.session("ses_far", time_created=2**62)
@@ -259,7 +260,7 @@ def test_rows_that_cannot_be_read_are_named_and_the_others_are_read(
 
 
 def test_rows_of_a_newer_table_are_counted(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Written(tmp_path)
     with closing(sqlite3.connect(store.path)) as database:
         database.execute("INSERT INTO session_message VALUES ('a', 's', 'user', 1, 1, 1, '{}')")
         database.commit()

@@ -18,6 +18,7 @@ from pktui.memory.exchange import (
     Reject,
     SessionRecord,
 )
+from pktui.memory.exporting import MAX_RECORD_BYTES
 from pktui.memory.records import Identity
 from pktui.memory.service.intake import Intake
 from pktui.memory.store import Store
@@ -171,4 +172,15 @@ def test_an_import_goes_in_batches(tmp_path: Path) -> None:
         client.import_records(records, progress=lambda report: sums.append(report.messages))
         assert sums == [499, 999, 1_200]
         assert client.sessions().items[0].message_count == 1_200
+        client.close()
+
+
+def test_a_record_that_is_too_large_is_named_and_the_others_are_taken_in(tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+    with running_service(paths):
+        client = MemoryClient(paths, start=False)
+        huge = message("a", 2, "x" * (MAX_RECORD_BYTES + 1))
+        report = client.import_records([session("a"), message("a", 1), huge, message("a", 3)])
+        assert (report.messages, report.rejected) == (2, 1)
+        assert [one.at for one in report.rejects] == ["message m2 of codex a"]
         client.close()
