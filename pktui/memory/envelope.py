@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote, unquote
 
@@ -15,6 +16,8 @@ from pktui.text import storable
 AGENT_HEADER = "Pktui-Agent"
 GRANT_HEADER = "Pktui-Grant"
 PROJECT_HEADER = "Pktui-Project"
+CONNECTION_HEADER = "Pktui-Connection"
+IDENTITY_HEADERS = (AGENT_HEADER, GRANT_HEADER, PROJECT_HEADER, CONNECTION_HEADER)
 REQUEST_HEADER = "Pktui-Request"
 """A key that the same request bears when it is sent again, so that it is carried out once."""
 PROTOCOL_VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
@@ -46,17 +49,17 @@ class _Shape(msgspec.Struct):
 
 def identity_headers(identity: Identity) -> dict[str, str]:
     """Return the headers that say who asks; their values are percent-encoded UTF-8."""
-    values = {
-        AGENT_HEADER: identity.agent,
-        GRANT_HEADER: identity.grant,
-        PROJECT_HEADER: identity.project,
+    values = (identity.agent, identity.grant, identity.project, identity.connection)
+    return {
+        name: quote(storable(value), safe="/ @:")
+        for name, value in zip(IDENTITY_HEADERS, values, strict=True)
+        if value
     }
-    return {name: quote(storable(value), safe="/ @:") for name, value in values.items() if value}
 
 
-def read_identity(agent: str | None, grant: str | None, project: str | None) -> Identity:
-    """Return the identity that the values of the three headers name."""
-    return Identity(*(unquote(value or "") for value in (agent, grant, project)))
+def read_identity(headers: Mapping[str, str]) -> Identity:
+    """Return the identity that the headers name."""
+    return Identity(*(unquote(headers.get(name, "")) for name in IDENTITY_HEADERS))
 
 
 def mcp_headers(body: bytes, protocol_version: str) -> dict[str, str]:

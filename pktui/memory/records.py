@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -29,15 +30,20 @@ QUERY_KEYS = (
 MODES: tuple[Mode, ...] = ("hybrid", "meaning", "words", "exact")
 
 
+_CONNECTION = "connection "
+
+
 class Identity(msgspec.Struct, frozen=True):
     """Who asks. The current session belongs to `key`: the grant, else agent and directory.
 
     A grant is authenticated and an agent's name is not, so that no name can stand for a grant.
+    `connection` tells two windows of one agent apart: it is of one run, and never comes again.
     """
 
     agent: str = ""
     grant: str = ""
     project: str = ""
+    connection: str = ""
 
     @property
     def key(self) -> str:
@@ -45,6 +51,18 @@ class Identity(msgspec.Struct, frozen=True):
         if self.grant:
             return f"grant {self.grant}"
         return f"agent {self.agent}\n{self.project}" if self.agent or self.project else ""
+
+    @property
+    def owner(self) -> str:
+        """The key with the connection, if there is one: see `key_of_owner`."""
+        if not (self.key and self.connection):
+            return self.key
+        return f"{_CONNECTION}{quote(self.connection, safe='')}\n{self.key}"
+
+
+def key_of_owner(owner: str) -> str:
+    """Return the part of an `Identity.owner` that outlives a connection, its key."""
+    return owner.partition("\n")[2] if owner.startswith(_CONNECTION) else owner
 
 
 class Session(msgspec.Struct, frozen=True):

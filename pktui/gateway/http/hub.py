@@ -242,6 +242,6 @@ class Hub:
 def _memory(paths: Paths, log: Callable[[str], None], caller: Callable[[], Caller]) -> MemoryServer:
     def identity() -> Identity:
         who = caller()
-        return Identity(who.agent, who.grant, who.project)
+        return Identity(who.agent, who.grant, who.project, who.session)
 
     return MemoryServer(paths, identity, log)

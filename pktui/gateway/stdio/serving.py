@@ -77,7 +77,8 @@ def _memory(paths: Paths, desk: Desk, narrator: Narrator) -> Upstream:
     from pktui.memory.records import Identity
 
     def identity() -> Identity:
-        return Identity(desk.caller.agent, desk.caller.grant, desk.caller.project)
+        who = desk.caller
+        return Identity(who.agent, who.grant, who.project, who.session)
 
     return MemoryServer(paths, identity, narrator.say)
 

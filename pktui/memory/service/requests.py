@@ -9,9 +9,6 @@ from starlette.responses import Response
 
 from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError
 from pktui.memory.envelope import (
-    AGENT_HEADER,
-    GRANT_HEADER,
-    PROJECT_HEADER,
     REQUEST_HEADER,
     Failure,
     FailureDetail,
@@ -39,8 +36,7 @@ _KINDS: tuple[tuple[type[PktuiError], FailureKind, int], ...] = (
 
 def identity_of(request: Request) -> Identity:
     """Return who the headers of the request say asks."""
-    headers = request.headers
-    return read_identity(*(headers.get(n) for n in (AGENT_HEADER, GRANT_HEADER, PROJECT_HEADER)))
+    return read_identity(request.headers)
 
 
 def key_of(request: Request) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pktui.errors import InvalidRequest, NotFound
-from pktui.memory.records import Message, Page, Session
+from pktui.memory.records import Message, Page, Session, key_of_owner
 from pktui.memory.times import microseconds
 from pktui.text import one_line
 
@@ -24,7 +24,7 @@ TITLE_CHARACTERS = 80
 class Listed:
     """A session with what only the store needs to know of it.
 
-    `owner` is the identity whose current session it is while active ("" for nobody's),
+    `owner` is the `Identity.owner` whose current session it is while active ("" for nobody's),
     `touched_at` the time it was started or reopened, and `request` the key of the request that
     started, ended or reopened it last.
     """
@@ -36,12 +36,16 @@ class Listed:
 
 
 class Catalogue:
-    """Sessions by id, by activity, by owner and by source. The owner of it holds its lock."""
+    """Sessions by id, by activity, by owner and by source. Who uses it holds its lock."""
 
     def __init__(self) -> None:
         self._listed: dict[int, Listed] = {}
         self._order: list[tuple[int, int]] = []
-        self._current: dict[str, int] = {}
+        self._active_of: dict[str, set[int]] = {}
+        """Active sessions by owner, and by the owner's key."""
+        self._started: set[str] = set()
+        """Owners with a connection that ever had a session."""
+        self._resumed: dict[str, int] = {}
         self._by_source: dict[tuple[str, str], int] = {}
         self._haystacks: dict[int, str] = {}
         self._active: set[int] = set()
@@ -88,9 +92,31 @@ class Catalogue:
         return session_id in self._listed
 
     def current(self, owner: str) -> Session | None:
-        """Return the active session that is the owner's current one."""
-        session_id = self._current.get(owner)
-        return None if session_id is None else self._listed[session_id].session
+        """Return the session that the owner logs to.
+
+        A connection that started a session has its own or none. Another one has the newest of its
+        key, which earlier connections left or one beside it has, and stays with it.
+        """
+        own = self.own(owner)
+        if own is not None or owner in self._started:
+            return own
+        known = self._listed.get(self._resumed.get(owner, 0))
+        if known is not None and known.session.status == "active":
+            return known.session
+        stored = self.own(key_of_owner(owner))
+        if stored is not None:
+            self._resumed[owner] = stored.id
+        return stored
+
+    def own(self, owner: str) -> Session | None:
+        """Return the newest active session of just this owner or key."""
+        active = self._active_of.get(owner)
+        return self._listed[max(active)].session if active else None
+
+    def held(self, owner: str) -> list[Listed]:
+        """Return the active sessions of just this owner, not those of its connections."""
+        active = (self._listed[session_id] for session_id in self._active_of.get(owner, ()))
+        return [listed for listed in active if listed.owner == owner]
 
     def by_source(self, source: str, source_id: str) -> Session | None:
         """Return the session that was imported from there."""
@@ -144,16 +170,21 @@ class Catalogue:
             self._by_source[session.source, session.source_id] = session.id
         if session.status == "active":
             self._active.add(session.id)
-            if listed.owner:
-                self._current[listed.owner] = session.id
+            for owner in _owners(listed):
+                self._active_of.setdefault(owner, set()).add(session.id)
         else:
             self._active.discard(session.id)
+        if listed.owner != key_of_owner(listed.owner):
+            self._started.add(listed.owner)
 
     def _leave(self, listed: Listed) -> None:
         session = listed.session
         del self._order[bisect_left(self._order, _key(session))]
-        if self._current.get(listed.owner) == session.id:
-            del self._current[listed.owner]
+        for owner in _owners(listed):
+            active = self._active_of.get(owner, set())
+            active.discard(session.id)
+            if not active:
+                self._active_of.pop(owner, None)
         if self._by_source.get((session.source, session.source_id)) == session.id:
             del self._by_source[session.source, session.source_id]
         self._haystacks.pop(session.id, None)
@@ -197,3 +228,7 @@ def _key(session: Session) -> tuple[int, int]:
 def _cursor(session: Session) -> str:
     activity, session_id = _key(session)
     return f"{activity}.{session_id}"
+
+
+def _owners(listed: Listed) -> set[str]:
+    return {listed.owner, key_of_owner(listed.owner)} - {""}

@@ -61,7 +61,7 @@ class Sessions:
                 last_activity=started_at or now,
                 title=storable(name),
             )
-            owner = storable(identity.key) if current else ""
+            owner = storable(identity.owner) if current else ""
             listed = Listed(session, owner, session.started_at, request)
             self._commit([*self._disowned(owner), listed])
         return session
@@ -77,11 +77,7 @@ class Sessions:
 
     def _disowned(self, owner: str) -> list[Listed]:
         with self._state.lock:
-            earlier = self._state.catalogue.current(owner) if owner else None
-            if earlier is None:
-                return []
-            listed = self._state.catalogue.get(earlier.id)
-            return [replace(listed, owner="")]
+            return [replace(one, owner="") for one in self._state.catalogue.held(owner)]
 
     def end(
         self, session_id: int, summary: str | None, ended_at: datetime | None, request: str
@@ -119,7 +115,7 @@ class Sessions:
                 return SessionChange(listed.session, changed=_again(listed, request))
             session = msgspec.structs.replace(listed.session, status="active", ended_at=None)
             with state.lock:
-                taken = listed.owner and state.catalogue.current(listed.owner)
+                taken = listed.owner and state.catalogue.own(listed.owner)
             reopened = Listed(session, "" if taken else listed.owner, state.clock(), request)
             self._commit([reopened])
         return SessionChange(session, changed=True)
@@ -158,9 +154,9 @@ class Sessions:
         return self._get(session_id).session
 
     def current(self, identity: Identity) -> Session | None:
-        """Return the identity's current session: the active one it started last."""
+        """Return the identity's current session; see `Catalogue.current`."""
         with self._state.lock:
-            return self._state.catalogue.current(storable(identity.key))
+            return self._state.catalogue.current(storable(identity.owner))
 
     def made_by(self, request: str) -> Session | None:
         """Return the session that the request started, ended or reopened."""

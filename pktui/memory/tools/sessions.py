@@ -1,7 +1,8 @@
 """The seven tools on sessions. Headings and wording are those of the reference server.
 
-The current session belongs to who asks (a grant, else an agent in a directory), not to a
-connection: it is found again after every restart, and no other client ends or takes it.
+The current session belongs to who asks (a grant, else an agent in a directory) and, while it
+lives, to the connection that started it: it is found again after every restart, and no other client
+and no other window ends or takes it.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def start(memory: Store, who: Identity, arguments: Arguments) -> ToolAnswer:
     note = "" if who.key else _NAMELESS.format(session.id)
     if earlier is not None and earlier.id != session.id:
         note = (
-            f"Session #{earlier.id} is still active; "
+            f"Session #{earlier.id} is still active; unless another window logs to it, "
             f"end it with `end_session(sessionId={earlier.id})`."
         )
     text = "\n\n".join(part for part in (heading, _HOW_TO_LOG, note) if part)

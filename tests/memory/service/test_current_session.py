@@ -106,9 +106,61 @@ def test_a_client_that_says_nothing_is_told_to_name_its_session(served: Paths) -
     assert not use(served, Identity(), "end_session", sessionId=number)["isError"]
 
 
+def test_windows_keep_their_sessions_when_the_service_is_started_again(tmp_path: Path) -> None:
+    paths = paths_in(tmp_path)
+    first, second, third = (window("shop", number) for number in (1, 2, 3))
+    with running_service(paths):
+        sessions = started(paths, first), started(paths, second), started(paths, third)
+        use(paths, third, "end_session")
+    with running_service(paths):
+        assert (logged_to(paths, first), logged_to(paths, second)) == sessions[:2]
+        assert logged_to(paths, third) is None
+        assert logged_to(paths, window("shop", 4)) == sessions[1]
+
+
 def test_a_current_session_survives_the_service(tmp_path: Path) -> None:
     paths = paths_in(tmp_path)
     with running_service(paths):
         mine, theirs = started(paths, ADA), started(paths, OTHERS[0])
     with running_service(paths):
         assert (logged_to(paths, ADA), logged_to(paths, OTHERS[0])) == (mine, theirs)
+
+
+def window(place: str, number: int) -> Identity:
+    return Identity(ADA.agent, "", f"/home/ada/{place}", f"window {number}\n%" if number else "")
+
+
+def test_two_windows_of_one_agent_keep_their_own_sessions(served: Paths) -> None:
+    first, second = started(served, window("place 1", 1)), started(served, window("place 1", 2))
+    assert logged_to(served, window("place 1", 1)) == first
+    assert logged_to(served, window("place 1", 2)) == second
+    use(served, window("place 1", 2), "end_session")
+    assert logged_to(served, window("place 1", 2)) is None
+    assert logged_to(served, window("place 1", 1)) == first
+
+
+def test_a_later_window_goes_on_with_the_newest_session_and_stays_there(served: Paths) -> None:
+    started(served, window("place 2", 1))
+    newest = started(served, window("place 2", 2))
+    assert (
+        logged_to(served, window("place 2", 3)) == logged_to(served, window("place 2", 0)) == newest
+    )
+    started(served, window("place 2", 4))
+    assert logged_to(served, window("place 2", 3)) == newest
+
+
+def test_a_second_session_of_a_window_takes_the_place_of_its_first(served: Paths) -> None:
+    started(served, window("place 3", 1))
+    second = started(served, window("place 3", 1))
+    assert logged_to(served, window("place 3", 1)) == second
+    use(served, window("place 3", 1), "end_session")
+    assert logged_to(served, window("place 3", 1)) is None
+    assert logged_to(served, window("place 3", 3)) is None
+
+
+def test_a_client_without_a_connection_takes_no_window_its_session(served: Paths) -> None:
+    first = started(served, window("place 4", 1))
+    other = started(served, window("place 4", 0))
+    assert logged_to(served, window("place 4", 1)) == first
+    assert logged_to(served, window("place 4", 0)) == other
+    assert logged_to(served, Identity("codex", "", "/home/ada/place 4", "window 1\n%")) is None
