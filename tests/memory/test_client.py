@@ -190,7 +190,7 @@ def test_reindex_makes_every_vector_anew(memory: MemoryClient) -> None:
         (lambda m: m.sessions(cursor="nonsense"), InvalidRequest, "cursor"),
         (lambda m: m.sessions(status="lost"), InvalidRequest, "status"),
         (lambda m: m.log("robot", "x"), InvalidRequest, "role"),
-        (lambda m: m.search('"open quote'), InvalidRequest, "quote"),
+        (lambda m: m.search("role:robot"), InvalidRequest, "role:robot"),
         (lambda m: m.search("x", "psychic"), InvalidRequest, "mode"),
         (lambda m: m.add_entry(" ", "x"), InvalidRequest, "title"),
     ],

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from pktui.memory.search.columns import Column
 from pktui.memory.search.passages import Passages
-from pktui.memory.search.texts import Texts
+from pktui.memory.search.texts import SearchedTexts, Texts
 from pktui.memory.search.words import WordIndex
 
 if TYPE_CHECKING:
@@ -44,14 +44,14 @@ class Document:
 class Corpus:
     """Documents of one kind. Not thread-safe: the owner holds its lock around every call.
 
-    With `keep_texts` it holds the texts too, in `texts` and `origins`, and documents must come in
-    the order of their ids, each once; else one may come again after it was removed.
+    With `keep_texts` it holds the texts too, in `searched` and `origins`, and documents must come
+    in the order of their ids, each once; else one may come again after it was removed.
     """
 
     def __init__(self, dimension: int = 0, *, keep_texts: bool = False) -> None:
         self.words = WordIndex()
         self.passages = Passages(dimension)
-        self.texts = Texts()
+        self.searched = SearchedTexts(Texts(), Texts())
         self.origins = Texts()
         self.pending: dict[int, None] = {}
         """Ids that have no vectors yet, oldest first."""
@@ -77,6 +77,11 @@ class Corpus:
     def __len__(self) -> int:
         """Return the number of positions, those of removed documents among them."""
         return len(self._ids)
+
+    @property
+    def texts(self) -> Texts:
+        """The text of each position, as it came."""
+        return self.searched.texts
 
     @property
     def ids(self) -> npt.NDArray[np.int64]:
@@ -164,7 +169,7 @@ class Corpus:
         self._alive.extend([True] * len(documents))
         self.words.add(first, [d.text for d in documents])
         if self._keep_texts:
-            self.texts.add([d.text for d in documents])
+            self.searched.add([d.text for d in documents])
             self.origins.add([d.origin for d in documents])
         self.living += len(documents)
         np.add.at(self.group_lengths, self.slots[first:], self.words.lengths[first:])
@@ -231,7 +236,7 @@ class Corpus:
             if self._positions is not None:
                 self._positions.pop(document_id, None)
             if self._keep_texts:
-                self.texts.forget(position)
+                self.searched.forget(position)
                 self.origins.forget(position)
 
     def arrays(self) -> Arrays:
@@ -248,6 +253,7 @@ class Corpus:
             **{f"words.{name}": parts for name, parts in self.words.arrays().items()},
             **{f"passages.{name}": parts for name, parts in self.passages.arrays().items()},
             **{f"texts.{name}": parts for name, parts in self.texts.arrays().items()},
+            **{f"forms.{name}": parts for name, parts in self.searched.forms.arrays().items()},
             **{f"origins.{name}": parts for name, parts in self.origins.arrays().items()},
         }
 
@@ -274,7 +280,8 @@ class Corpus:
         """
         self.words.adopt(archive.part("words"))
         self.passages = Passages.of(archive.part("passages"), self.passages.dimension)
-        self.texts = Texts.of(archive.part("texts"))
+        texts, forms = Texts.of(archive.part("texts")), Texts.of(archive.part("forms"))
+        self.searched = SearchedTexts(texts, forms)
         self.origins = Texts.of(archive.part("origins"))
 
     def _gather_members(self) -> None:

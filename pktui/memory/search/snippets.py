@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from pktui.memory.records import Mark
+from pktui.memory.search.forms import one_form, placed
 from pktui.memory.search.tokens import marked_words, terms
 
 if TYPE_CHECKING:
@@ -66,11 +67,13 @@ def _matches(
     text: str, first: int, last: int, wanted: Wanted, exact: Sequence[str]
 ) -> list[tuple[int, int]]:
     """Return where the text from `first` to `last` matches, without overlaps."""
-    words = marked_words(text, first, last) if wanted.terms else iter(())
+    form = placed(text, first, last)
+    words = marked_words(form.text) if wanted.terms else iter(())
     found = [one.span() for one in islice((one for one in words if wanted[one[0]]), MOST_MATCHES)]
-    for phrase in exact:
+    for phrase in filter(None, map(one_form, exact)):
         pattern = re.compile(re.escape(phrase), re.IGNORECASE)
-        found += [one.span() for one in islice(pattern.finditer(text, first, last), MOST_MATCHES)]
+        found += [one.span() for one in islice(pattern.finditer(form.text), MOST_MATCHES)]
+    found = [form.span(start, end) for start, end in found]
     return _merged(sorted(found))
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pktui.memory.search.forms import folded, is_plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -69,18 +71,13 @@ class Texts:
         else:
             self._new[position - old] = b""
 
-    def holding(self, wanted: str, allowed: Bools) -> Bools:
-        """Return which of the allowed texts hold the wanted one, in any case."""
-        held = np.zeros(len(allowed), np.bool_)
-        positions = np.flatnonzero(allowed)
-        if not wanted.isascii() or len(positions) < _CHUNK_TEXTS // 8:
-            lowered = wanted.lower()
-            held[[at for at in positions.tolist() if lowered in self[at].lower()]] = True
-            return held
-        needle = wanted.lower().encode()
-        for part, first in self._parts(int(positions[0]), int(positions[-1]) + 1):
-            held[_found(needle, part) + first] = True
-        return held & allowed
+    def holding(self, needle: bytes, first: int, last: int, held: Bools) -> None:
+        """Mark which texts from position `first` to `last` hold the lower-case bytes.
+
+        Upper case counts in ASCII letters alone.
+        """
+        for part, at in self._parts(first, last):
+            held[_found(needle, part) + at] = True
 
     def _parts(self, first: int, last: int) -> Iterator[tuple[Packed, int]]:
         """Yield the texts from position `first` to `last` in parts, with the position of each."""
@@ -98,6 +95,13 @@ class Texts:
             yield _pack(self._new[at - old : end - old]), at
             at = end
 
+    def lengths(self, first: int, last: int) -> Offsets:
+        """Return the bytes of each text from position `first` to `last`."""
+        old = len(self._old)
+        kept = np.diff(self._old.starts[first : min(last, old) + 1])
+        new = self._new[max(0, first - old) : max(0, last - old)]
+        return np.concatenate([kept, np.fromiter(map(len, new), np.int64, len(new))])
+
     def arrays(self) -> Arrays:
         """Return what it is made of; see `of`."""
         new = _pack(self._new)
@@ -110,6 +114,48 @@ class Texts:
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Texts:
         """Return the texts that the arrays were made of; they are read when they are needed."""
         return cls(Packed(arrays["data"], arrays["starts"]))
+
+
+class SearchedTexts:
+    """Texts and, of those that are not plain, the folded form: what a search for a string reads.
+
+    `forms` is empty at the position of a plain text, whose bytes are searched themselves.
+    """
+
+    def __init__(self, texts: Texts, forms: Texts) -> None:
+        self.texts = texts
+        self.forms = forms
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Append texts; none holds a lone surrogate."""
+        self.texts.add(texts)
+        self.forms.add(["" if is_plain(text) else folded(text) for text in texts])
+
+    def forget(self, position: int) -> None:
+        """Blank a text that was removed."""
+        self.texts.forget(position)
+        self.forms.forget(position)
+
+    def holding(self, wanted: str, allowed: Bools) -> Bools:
+        """Return which of the allowed texts hold the wanted one, in any case and form."""
+        needle = folded(wanted)
+        if not needle:
+            return allowed.copy()
+        held = np.zeros(len(allowed), np.bool_)
+        positions = np.flatnonzero(allowed)
+        if len(positions) < _CHUNK_TEXTS // 8:
+            held[[at for at in positions.tolist() if needle in self._form(at)]] = True
+            return held
+        first, last = int(positions[0]), int(positions[-1]) + 1
+        raw = needle.encode()
+        if needle.isascii():
+            self.texts.holding(raw, first, last, held)
+            held[first:last] &= self.forms.lengths(first, last) == 0
+        self.forms.holding(raw, first, last, held)
+        return held & allowed
+
+    def _form(self, position: int) -> str:
+        return self.forms[position] or self.texts[position].lower()
 
 
 def _pack(texts: Sequence[bytes]) -> Packed:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from pktui.memory.search.forms import one_form
 from pktui.memory.search.stem import stem
 
 if TYPE_CHECKING:
@@ -172,13 +173,13 @@ STOP_WORDS = frozenset(
 
 
 def words(text: str) -> list[str]:
-    """Return the words of the text as they stand, in order; scripts without spaces in runs."""
-    return _WORD.findall(text if text.isascii() else unicodedata.normalize("NFC", text))
+    """Return the words of the text in one form, in order; scripts without spaces in runs."""
+    return _WORD.findall(one_form(text))
 
 
-def marked_words(text: str, first: int, last: int) -> Iterator[re.Match[str]]:
-    """Yield where each word of that part of the text is; scripts without spaces by character."""
-    return _MARKED.finditer(text, first, last)
+def marked_words(text: str) -> Iterator[re.Match[str]]:
+    """Yield where each word of the text is; scripts without spaces by character."""
+    return _MARKED.finditer(text)
 
 
 def spans(text: str) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ import msgspec
 
 from pktui.errors import InvalidRequest, NotFound
 from pktui.memory.records import Message, Page, Session, key_of_owner
+from pktui.memory.search.forms import folded
 from pktui.memory.times import microseconds
 from pktui.text import one_line
 
@@ -124,11 +125,11 @@ class Catalogue:
         return None if session_id is None else self._listed[session_id].session
 
     def haystack(self, session: Session) -> str:
-        """Return the words a session is listed by, in lower case."""
+        """Return the words a session is listed by, in the form that is searched."""
         text = self._haystacks.get(session.id)
         if text is None:
             parts = (session.title, session.name, session.summary, session.agent, session.project)
-            text = "\n".join(parts).lower()
+            text = folded("\n".join(parts))
             self._haystacks[session.id] = text
         return text
 

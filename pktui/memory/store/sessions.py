@@ -9,6 +9,7 @@ import msgspec
 
 from pktui.memory.records import Identity, Page, Session, SessionChange, SessionStatus
 from pktui.memory.search.filters import SESSION_KEYS, compile_filters, session_filter
+from pktui.memory.search.forms import folded
 from pktui.memory.store import schema
 from pktui.memory.store.catalogue import Listed
 from pktui.memory.store.requests import deletion_mark
@@ -184,7 +185,7 @@ class Sessions:
         parsed = parse_query(query, SESSION_KEYS)
         filters = compile_filters(parsed, state.clock())
         fits = session_filter(filters, project)
-        terms = [(term.text.lower(), term.negated) for term in parsed.terms]
+        terms = [(folded(term.text), term.negated) for term in parsed.terms]
         with state.lock:
             catalogue = state.catalogue
 

@@ -1,4 +1,4 @@
-"""Finding texts that hold a string as it stands: any case, any punctuation, no wildcards."""
+"""Finding texts that hold a string as it stands: any case, any form, no wildcards."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from pktui.memory.search.forms import folded, one_form
 from pktui.memory.search.tokens import spans, terms
 from pktui.memory.store.loading import entry_text
 from pktui.memory.store.scope import Bools, holding_all
@@ -33,7 +34,7 @@ class MessageTexts:
         with self._state.lock:
             corpus = self._state.messages
             candidates = holding_all(corpus, allowed, _certain_terms(text))
-            texts = corpus.texts
+            texts = corpus.searched
         return texts.holding(text, candidates)
 
 
@@ -45,12 +46,12 @@ class EntryTexts:
 
     def holding(self, text: str, allowed: Bools) -> Bools:
         """Return which allowed entries hold the text."""
-        wanted = text.lower()
+        wanted = folded(text)
         with self._state.lock:
             found = [
                 entry.id
                 for entry in self._state.entries.values()
-                if wanted in entry_text(entry).lower()
+                if wanted in folded(entry_text(entry))
             ]
             return allowed & _at_ids(self._state.knowledge, found, len(allowed))
 
@@ -60,6 +61,7 @@ def _certain_terms(text: str) -> tuple[str, ...]:
 
     A word at an edge of the text may be a part of a longer one, so it is none of them.
     """
+    text = one_form(text)
     inner = [text[start:end] for start, end in spans(text) if start > 0 and end < len(text)]
     return tuple({terms(word)[0] for word in inner})
 
