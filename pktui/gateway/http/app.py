@@ -229,8 +229,8 @@ async def _disconnected(receive: Receive) -> None:
 def _tell_cancelled(asked: Asked, message: Message) -> None:
     """Answer the request that this message cancels, where it was held and its server knows none."""
     request_id = message.params.get("requestId")
-    if isinstance(request_id, bool) or not isinstance(request_id, str | int | float):
-        return  # true is no id, though it equals 1
+    if not jsonrpc.is_id(request_id):
+        return
     if asked.session is not None:
         request = asked.session.under_way.get(jsonrpc.same_id(request_id))
         if request is not None:

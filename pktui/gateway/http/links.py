@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from pktui import lasting
 from pktui.gateway.messages import jsonrpc
 from pktui.gateway.messages.ids import Ids, ids_in
-from pktui.gateway.messages.jsonrpc import same_id
+from pktui.gateway.messages.jsonrpc import is_id, same_id
 from pktui.gateway.messages.mending import mended
 from pktui.gateway.messages.responses import (
     NOT_JSON,
@@ -296,15 +296,15 @@ class Link:
         method = said.asks
         with self._lock:
             if not method:
-                return self._answered(said.id) if _hashable(said.id) else None
+                return self._answered(said.id) if is_id(said.id) else None
             params = _params(said)
             for named in (params.meta.get(_SUBSCRIPTION), params.request_id):
-                key = same_id(named) if _hashable(named) else None
+                key = same_id(named) if is_id(named) else None
                 if key is not None and key in self._channels:
                     return self._channels[key]
             if method == "notifications/progress":
                 token = params.progress_token
-                return self._tokens.get(token) if _hashable(token) else None
+                return self._tokens.get(token) if is_id(token) else None
             if method.endswith(_UNASKED) or not self._channels:
                 return self.unasked
             return next(reversed(self._channels.values()))
@@ -330,7 +330,7 @@ class Link:
         """End the stream of a request that the server has given up; over HTTP, that says it."""
         request_id = _params(said).request_id
         with self._lock:
-            known = _hashable(request_id) and self._drop(request_id) is channel
+            known = is_id(request_id) and self._drop(request_id) is channel
         if known:
             channel.relay.close(request_id, "cancelled")
             channel.stream.finish()
@@ -367,19 +367,9 @@ def _params(said: _Said) -> _Params:
         return _Params()
 
 
-def _hashable(key: object) -> TypeGuard[Id]:
-    return isinstance(key, str | int | float) and not isinstance(key, bool)
-
-
-def token_of(message: Message) -> str | int | None:
-    """Return the token that progress of a request is told by, None where it gave none."""
-    token = message.meta.get("progressToken")
-    return token if isinstance(token, str | int) and not isinstance(token, bool) else None
-
-
 def _names(message: Message) -> set[tuple[str, object]]:
     names = set() if message.id is None else {_name(message.id)}
-    token = token_of(message)
+    token = jsonrpc.progress_token(message)
     return names if token is None else names | {("token", token)}
 
 

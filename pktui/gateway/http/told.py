@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pktui.gateway.http.links import Channel, Link, token_of
+from pktui.gateway.http.links import Channel, Link
 from pktui.gateway.http.protocol import (
     EVENTS,
     KEEP_ALIVE,
@@ -113,7 +113,9 @@ class Telling:
         if lines == (self._message.raw,) and self._message.kind == "request":
             self._carried = True
             message = self._message
-            channel = Channel(self._stream, self._relay, token_of(message), message.id_text)
+            channel = Channel(
+                self._stream, self._relay, jsonrpc.progress_token(message), message.id_text
+            )
             self._link.forward(message, channel)
         else:
             self._link.send(*lines)

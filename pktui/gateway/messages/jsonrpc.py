@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeGuard
 
 import msgspec
 
@@ -95,6 +95,17 @@ class _IdOnly(msgspec.Struct):
 
 
 _read_id = msgspec.json.Decoder(_IdOnly)
+
+
+def is_id(value: object) -> TypeGuard[Id]:
+    """Tell whether it is text or a number; true is neither, though it equals 1."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def progress_token(message: Message) -> str | int | None:
+    """Return the token that progress of a request is told by, None where it gave none."""
+    token = message.meta.get("progressToken")
+    return token if is_id(token) and not isinstance(token, float) else None
 
 
 def same_id(request_id: Id) -> Id:
@@ -224,7 +235,7 @@ def _checked_id(members: Mapping[str, Any]) -> Id | None:
     request_id = members.get("id")
     if request_id is None:
         return None
-    if isinstance(request_id, bool) or not isinstance(request_id, str | int | float):
+    if not is_id(request_id):
         raise Refused(INVALID_REQUEST, "the id must be text or a whole number")
     return request_id
 
@@ -259,10 +270,7 @@ def _check_call(params: Mapping[str, Any]) -> None:
 
 def _echo(members: Mapping[str, Any], line: bytes) -> bytes:
     """Return the id as written where it is text or a number, else `null`."""
-    request_id = members.get("id")
-    if isinstance(request_id, bool) or not isinstance(request_id, str | int | float):
-        return NULL
-    return _written_id(line)
+    return _written_id(line) if is_id(members.get("id")) else NULL
 
 
 def _written_id(line: bytes) -> bytes:

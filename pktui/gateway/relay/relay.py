@@ -380,9 +380,7 @@ class Relay:
 
     def _take_cancel(self, message: Message) -> bool:
         request_id = message.params.get("requestId")
-        if isinstance(request_id, bool) or not isinstance(request_id, str | int | float):
-            return False
-        return self.cancel(request_id)
+        return jsonrpc.is_id(request_id) and self.cancel(request_id)
 
     def cancel(self, request_id: Id, *, sent: bool = True) -> bool:
         """Take back a held call, which its server never saw, or note that a call was cancelled.
@@ -452,8 +450,8 @@ class Relay:
 
         Progress must grow with every notification (MCP, progress).
         """
-        token = held.message.meta.get("progressToken")
-        if isinstance(token, bool) or not isinstance(token, str | int):
+        token = jsonrpc.progress_token(held.message)
+        if token is None:
             return
         approval = held.decision.approval
         named = f" (approval {approval.id})" if approval is not None else ""

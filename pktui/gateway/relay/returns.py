@@ -241,8 +241,7 @@ class Returns:
         return why
 
     def _waiting_for(self, answer: Answer) -> Waiting | None:
-        known = isinstance(answer.id, str | int | float) and not isinstance(answer.id, bool)
-        self._taken = self._in_flight.take(answer.id) if known else None
+        self._taken = self._in_flight.take(answer.id) if jsonrpc.is_id(answer.id) else None
         return self._taken
 
     def _outcome(self, answer: Answer, call: ToolCall) -> Outcome:

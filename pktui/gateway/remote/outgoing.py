@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from pktui.gateway.messages import headers
-from pktui.gateway.messages.jsonrpc import PROTOCOL_VERSION_KEY, Id
+from pktui.gateway.messages.jsonrpc import PROTOCOL_VERSION_KEY, Id, is_id
 
 Kind = Literal["request", "notification", "response"]
 CANCELLED: Final = "notifications/cancelled"
@@ -56,7 +56,7 @@ class Outgoing(msgspec.Struct, frozen=True):
         if self.kind != "notification" or self.method != CANCELLED:
             return None
         named = self.params.get("requestId")
-        return named if isinstance(named, str | int | float) else None
+        return named if is_id(named) else None
 
 
 def read_outgoing(line: bytes) -> Outgoing:

@@ -244,3 +244,20 @@ def test_compact_and_spaced_lines_mean_the_same(
         return repr(parse(text.encode(), Limits()).params["arguments"])
 
     assert arguments_of(separators=(",", ":")) == arguments_of()
+
+
+@pytest.mark.parametrize(
+    ("value", "good"),
+    [("", True), (0, True), (1.5, True), (True, False), (None, False), ([], False)],
+)
+def test_an_id_is_text_or_a_number(value: object, good: bool) -> None:
+    assert jsonrpc.is_id(value) is good
+
+
+@pytest.mark.parametrize(
+    ("token", "read"), [('"t"', "t"), ("7", 7), ("7.5", None), ("true", None), ("null", None)]
+)
+def test_a_progress_token_is_text_or_a_whole_number(token: str, read: object) -> None:
+    params = f'{{"_meta":{{"progressToken":{token}}}}}'
+    line = f'{{"jsonrpc":"2.0","id":1,"method":"ping","params":{params}}}'
+    assert jsonrpc.progress_token(parse(line.encode(), Limits())) == read

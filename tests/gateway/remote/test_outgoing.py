@@ -71,3 +71,13 @@ def test_a_session_takes_only_ids_that_a_header_can_carry() -> None:
     for odd in ("", "a b", "a\r\nX: y", "é", "x" * 2000):
         session.open(odd, odd)
         assert session.headers() == {}
+
+
+def test_only_text_and_numbers_take_a_request_back() -> None:
+    def cancels(request_id: object) -> object:
+        message = {"method": "notifications/cancelled", "params": {"requestId": request_id}}
+        return read_outgoing(json.dumps({"jsonrpc": "2.0", **message}).encode()).cancels
+
+    none: list[object] = [True, None, [1], {}]
+    assert [cancels(one) for one in ("a", 7, 7.5)] == ["a", 7, 7.5]
+    assert [cancels(one) for one in none] == [None] * 4
