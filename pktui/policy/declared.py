@@ -136,6 +136,8 @@ class Schema:
         One that says nothing of further members counts as closed where it declares some. Raises
         `Unreadable`.
         """
+        if schema is False:
+            return frozenset()
         if not isinstance(schema, dict) or self._is_foreign(schema):
             return None
         self._step()
