@@ -303,9 +303,11 @@ class Database:
             self._roll_back()
 
     def _roll_back(self) -> None:
-        with contextlib.suppress(sqlite3.Error):  # also where it was closed meanwhile
+        try:  # noqa: SIM105  every call would pay for the context
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            pass  # it was closed meanwhile
 
     def _fail(self, error: sqlite3.Error | UnicodeEncodeError) -> None:
         """Raise what SQLite's failure stands for; text it cannot carry the caller mends."""

@@ -57,12 +57,13 @@ CONTENT = (
 
 COLUMNS = ", ".join(CONTENT)
 """The same for SQL."""
+# `OR FAIL`: one row is written whole or not at all, so there is nothing for ABORT to take back.
 _INSERT = (
-    f"INSERT INTO events (schema, {COLUMNS}, hash)"  # noqa: S608
+    f"INSERT OR FAIL INTO events (schema, {COLUMNS}, hash)"  # noqa: S608
     f" VALUES ({VERSION}, {', '.join('?' * 21)})"
 )
 _INSERT_CALL = (
-    f"INSERT INTO events (schema, {COLUMNS}, hash, call_us, call_tool)"  # noqa: S608
+    f"INSERT OR FAIL INTO events (schema, {COLUMNS}, hash, call_us, call_tool)"  # noqa: S608
     f" VALUES ({VERSION}, {', '.join('?' * 23)})"
 )
 _WITH_PREV = f"""SELECT {COLUMNS},

@@ -288,12 +288,13 @@ MOVED_ON = "a newer pktui has moved this ledger on; update this one"
 
 # Made anew by every migration: a program that was started before one, and would write rows as it
 # knows them, is refused by the file itself. Whatever changes the ledger for good has an event in
-# its transaction, so that goes, too.
+# its transaction, so that goes, too. It fails before anything of the row is written, so there is
+# nothing to take back: with ABORT, SQLite would keep a copy of every page that an insert changes.
 _GUARD = (
     "DROP TRIGGER IF EXISTS events_are_of_this_schema",
     f"""CREATE TRIGGER events_are_of_this_schema BEFORE INSERT ON events
         WHEN NEW.schema <> {VERSION}
-        BEGIN SELECT RAISE(ABORT, '{MOVED_ON}'); END""",
+        BEGIN SELECT RAISE(FAIL, '{MOVED_ON}'); END""",
 )
 
 
