@@ -294,20 +294,21 @@ class Database:
             self._looked = now
 
     def _finish(self, *, commit: bool) -> None:
-        try:
-            if commit:
-                self._writing.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise unavailable(error, self.path) from error
-        finally:
+        if not commit:
             self._roll_back()
+            return
+        try:
+            self._writing.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back()
+            if isinstance(error, sqlite3.Error):
+                raise unavailable(error, self.path) from error
+            raise
 
     def _roll_back(self) -> None:
-        try:  # noqa: SIM105  every call would pay for the context
+        with contextlib.suppress(sqlite3.Error):  # also where it was closed meanwhile
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            pass  # it was closed meanwhile
 
     def _fail(self, error: sqlite3.Error | UnicodeEncodeError) -> None:
         """Raise what SQLite's failure stands for; text it cannot carry the caller mends."""
