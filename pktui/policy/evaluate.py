@@ -216,7 +216,7 @@ def _within_limits(
         effect,
         name,
         reason,
-        charges=tuple(usage.charge for usage in usages),
+        charges=tuple([usage.charge for usage in usages]),
         usages=tuple(usages),
         once=effect is not _ALLOW and (changed or is_grave(call.tool)),
         standing=effect is not _ALLOW and not changed,

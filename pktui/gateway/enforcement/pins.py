@@ -37,6 +37,7 @@ class Pins:
         self._catalogue = ledger.catalogue
         self._server = server
         self._known: dict[str, ToolSeen | None] = {}
+        self._pinned: dict[str, Definition] = {}
         self._full: bool | None = None
         self._flagger: Flagger | None = None
         self._listings: dict[str, _Listing] = {}
@@ -90,6 +91,7 @@ class Pins:
     def forget(self) -> None:
         """Read everything again: the ledger changed."""
         self._known.clear()
+        self._pinned.clear()
         self._full = None
 
     def knows(self, tool: str) -> bool:
@@ -114,7 +116,10 @@ class Pins:
 
     def definition(self, tool: str) -> Definition:
         """Return the tool as it is pinned, `UNKNOWN` where it never was."""
-        return pinned(self._tool(tool))
+        found = self._pinned.get(tool)
+        if found is None:
+            found = self._pinned[tool] = pinned(self._tool(tool))
+        return found
 
     def is_grave(self, tool: str) -> bool:
         """Tell whether its definition says that it destroys or moves money, or hides something."""

@@ -88,7 +88,7 @@ def ids_waited_for(ids: Ids) -> list[str | int | float]:
 
 def names_several(line: bytes) -> bool:
     """Tell at a glance whether a message may name several ids."""
-    return line.count(b'"id"') > 1 or b"\\u006" in line
+    return line.count(b'"id"') > 1 or line.find(b"\\u006") >= 0  # `in` tries it as a number first
 
 
 def ids_doubted(line: bytes, carried: bytes) -> Ids | None:

@@ -54,6 +54,7 @@ class Loop:
     ) -> None:
         """`log` is told of what goes wrong, `fatal` where the loop itself cannot go on."""
         self._log = log
+        self._surviving = lasting.Survived("taking lines", log)
         self._fatal = fatal
         self._poll = select.poll()
         self._sources: dict[int, _Source] = {}
@@ -159,7 +160,7 @@ class Loop:
         if chunk is None:
             return
         if lines := source.cutter.feed(chunk) if chunk else source.cutter.end():
-            with lasting.Survived("taking lines", self._log):
+            with self._surviving:
                 source.take(*lines)
         if not chunk:
             self._poll.unregister(source.descriptor)

@@ -361,7 +361,7 @@ class Relay:
             self._in_flight.add(message.id, waiting)
             sent.append(message)
         if sent and not lost:
-            self._wiring.to_server(*(message.raw for message in sent))
+            self._wiring.to_server(*[message.raw for message in sent])
         if self._ended:
             self._fail([self._in_flight.take(message.id) for message in sent], sent=not lost)
 
