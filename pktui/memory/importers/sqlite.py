@@ -28,7 +28,7 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the database for reading, rows by name; raises `sqlite3.Error`, `OSError`."""
     path = path.resolve()
     if not path.is_file():  # SQLite would wait for a pipe's writer
-        raise FileNotFoundError(ENOENT, "there is no such file", str(path))
+        raise FileNotFoundError(ENOENT, "no plain file is there", str(path))
     log, shared = _beside(path, "-wal"), _beside(path, "-shm")
     if not _has_content(log):
         with closing(_open(path, "immutable=1")) as database:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -84,3 +86,18 @@ def test_a_name_with_question_marks_and_odd_bytes_is_opened(tmp_path: Path) -> N
     path = tmp_path / "a?mode=rwc#\udcff%.db"
     written(path).close()
     assert words(path) == ["first"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda _: None])
+def test_what_is_no_plain_file_is_not_opened(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "store.db")
+    with pytest.raises(OSError, match="no plain file is there"), read_only(tmp_path / "store.db"):
+        pass
+
+
+def test_a_link_to_a_database_is_read_with_the_log_beside_the_database(tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "store.db").symlink_to(tmp_path / "store.db")
+    with closing(written(tmp_path / "store.db")):
+        assert words(tmp_path / "links" / "store.db") == ["first"]
+    assert [path.name for path in (tmp_path / "links").iterdir()] == ["store.db"]
