@@ -106,6 +106,11 @@ def _by_hand(
 
     Raises `SettingsError`, `UsageError`.
     """
+    if asked.name and command:  # what a command starts is looked into where it has no name
+        from pktui.gateway.servers.entries import check_name
+        from pktui.server_entry import ServerEntry
+
+        return ServerEntry(check_name(asked.name), command[0], tuple(command[1:]))
     from pktui.gateway.servers.endpoint import read_headers
     from pktui.gateway.servers.naming import server_of_command, server_of_url
 
