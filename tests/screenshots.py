@@ -68,7 +68,7 @@ async def photograph(stage: Stage, ledger: Ledger, memory: MemoryClient) -> None
         await pilot.pause(STORY_SECONDS)
         await save(pilot, "feed", "2")
         await save(pilot, "approvals", "4")
-        await save(pilot, "policies", "3", "down", "enter", "down")
+        await save(pilot, "policies", "3", "escape", "down", "enter", "down", "space", "d")
         await save(pilot, "sessions", "1", "slash", *typed(SEARCH), "enter")
 
 
