@@ -83,6 +83,7 @@ def play_in_console() -> int:
     ):
         taken_in = behind.submit(_take_in_samples, stage)
         status = run_console(stage.paths, load_settings(stage.paths))
+        output.note("Ending the demo and removing its data …")
     taken_in.result()
     output.note(
         "The demo and its data are gone. Next: pktui clients list shows which agents are here, "
