@@ -309,8 +309,9 @@ def test_a_socket_bound_by_nobody_is_no_service(paths: Paths) -> None:
     owner = Ownership.take(paths)
     owner.listener.close()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
-        owner.socket.unlink()
-        other.bind(str(owner.socket))
+        beside = owner.socket.with_name("other")
+        other.bind(str(beside))
+        beside.replace(owner.socket)  # unlinked first, its inode might be the new one's
         assert not listens(paths)
     assert owner.unreachable
     owner.release()

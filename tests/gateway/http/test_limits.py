@@ -199,6 +199,7 @@ def test_a_server_that_takes_nothing_holds_up_nobody_else(
     write_policy(paths, "stuck")
     large = request("tools/call", 1, {"name": "echo", "arguments": {"text": "x" * 500_000}})
     with served(paths) as gateway:
+        gateway.ledger.catalogue.saw("stuck", [{"name": "echo"}])
         session = gateway.begin("stuck")
         headers = gateway.headers() | {"mcp-session-id": session}
         with gateway.client.stream(

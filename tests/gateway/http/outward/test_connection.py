@@ -153,7 +153,7 @@ def test_an_answer_that_ends_with_a_reset_is_not_taken_for_whole(far: FarServer)
 @pytest.mark.parametrize(
     ("encoding", "body", "said"),
     [
-        ("br", b"whatever", "compressed in a way that was not asked for"),
+        ("br", b"whatever", "compressed (br), which was not asked for"),
         ("gzip", b"not gzip at all", "its compressed answer is damaged"),
         ("gzip", GZIPPED[:-9], "its compressed answer breaks off"),
     ],
