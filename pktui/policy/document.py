@@ -78,6 +78,20 @@ class Policy(msgspec.Struct, frozen=True):
         """Tell whether the tool belongs into the list that a client is shown."""
         return not self.hides(tool) and (self.list == "all" or not self.never_allows(tool))
 
+    @property
+    def hides_nothing(self) -> bool:
+        """Tell whether no tool is left out of lists as hidden."""
+        return not (self.hide or self.selection is not EVERYTHING)
+
+    def leaves_to_server(self, tool: str) -> bool:
+        """Tell whether a name that the server does not list is the server's own affair.
+
+        So it is where no rule is about it, the default lets it run unasked, and nothing is hidden,
+        so that nothing has to look like a name that is missing.
+        """
+        open_default = self.unlisted.action is Action.ALLOW
+        return open_default and self.hides_nothing and self.rule_for(tool) is self.unlisted
+
     def rule_for(self, tool: str) -> ToolRule:
         """Return the rule of a tool: by its name, else by the best glob, else `unlisted`.
 

@@ -215,6 +215,11 @@ class Enforcer:
         policy = self._in_force or self._policy.current()
         return policy is not None and policy.hides(tool)
 
+    def leaves_to_server(self, tool: str) -> bool:
+        """Tell whether the server itself answers for a name that it does not list."""
+        policy = self._in_force or self._policy.current()
+        return policy is not None and policy.leaves_to_server(tool)
+
     def knows(self, tool: str) -> bool:
         """Tell whether the server was ever seen to list the tool.
 

@@ -276,11 +276,13 @@ class Relay:
         return known
 
     def _is_known(self, tool: str) -> bool:
-        """Tell whether the server has the tool, as far as is known, and it may be seen."""
+        """Tell whether a call can be decided without the server's list, its name being no secret."""
         listed = self._tools.has(tool)
         if listed is None:
             listed = self._enforcer.knows(tool)
-        return listed and not self._enforcer.hides(tool)
+        if not listed:
+            return self._enforcer.leaves_to_server(tool)
+        return not self._enforcer.hides(tool)
 
     def _looked_up(self, call: ToolCall) -> ToolCall:
         """Return the call with what the server's list says of its tool."""
@@ -288,7 +290,7 @@ class Relay:
         unlisted = self._tools.failure if listed is None and not self._enforcer.knows(tool) else ""
         return msgspec.structs.replace(
             call,
-            missing=listed is False,
+            missing=listed is False and not self._enforcer.leaves_to_server(tool),
             unlisted=unlisted,
             shown=self._tools.was_shown(tool),
         )

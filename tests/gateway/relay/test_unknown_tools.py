@@ -66,6 +66,18 @@ def test_an_invented_tool_asks_no_person_and_does_not_go_out(wired: Wired) -> No
     assert (row.tool, row.effect, row.rule) == ("invented", "deny", "(unknown tool)")
 
 
+def test_a_policy_that_lets_all_run_and_hides_nothing_leaves_names_to_the_server(
+    house: House,
+) -> None:
+    house.policy(tools={"danger": {"action": "deny"}, "db_*": {"action": "approve"}})
+    wired = Wired(house, lists=None)
+    wired.call("unlisted", request_id=1)
+    assert [json.loads(line)["method"] for line in wired.server.lines] == ["tools/call"]
+    wired.call("db_drop", request_id=2)  # a rule is about it: it must be on the list
+    listed(wired, "echo")
+    assert wired.client.next() == unknown("db_drop", 2)
+
+
 @pytest.mark.parametrize("meta", [{}, {"_meta": MODERN}])
 def test_hidden_and_missing_are_answered_alike_after_the_same_exchange(
     house: House, meta: dict[str, Any]
@@ -98,7 +110,7 @@ def test_the_list_is_asked_for_in_the_era_of_the_call(wired: Wired) -> None:
 
 
 def test_a_tool_that_the_fresh_list_holds_is_decided_as_any_other(wired: Wired) -> None:
-    wired.house.policy(default="allow")
+    wired.house.policy(default="allow", hide=["secret"])
     line = wired.call("echo")
     assert len(wired.server.lines) == 1
     listed(wired, "other", cursor="2")
@@ -111,7 +123,7 @@ def test_a_tool_that_the_fresh_list_holds_is_decided_as_any_other(wired: Wired) 
 
 
 def test_a_tool_of_the_catalogue_needs_no_list_on_this_connection(wired: Wired) -> None:
-    wired.house.policy(default="allow")
+    wired.house.policy(default="allow", hide=["secret"])
     wired.house.enforcer.saw([{"name": "echo"}])
     line = wired.call("echo")
     assert wired.server.lines == [line]
@@ -121,7 +133,7 @@ def test_a_name_that_is_not_on_the_list_that_was_read_is_looked_for_again(
     wired: Wired, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tool_list, "FRESH_NS", 0)
-    wired.house.policy(default="allow")
+    wired.house.policy(default="allow", hide=["secret"])
     wired.request("tools/list", request_id="l")
     wired.answer("l", result={"tools": [{"name": "echo"}]})
     line = wired.call("later", request_id=2)
@@ -142,7 +154,7 @@ def test_one_that_just_read_the_list_is_not_asked_again_unless_it_changed(wired:
 
 
 def test_calls_that_come_meanwhile_wait_for_the_same_list_and_others_do_not(wired: Wired) -> None:
-    wired.house.policy(default="allow")
+    wired.house.policy(default="allow", hide=["secret"])
     wired.house.enforcer.saw([{"name": "known"}])
     wired.call("one", request_id=1)
     wired.call("two", request_id=2)
