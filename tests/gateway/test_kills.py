@@ -93,7 +93,8 @@ class Scene:
         return json.loads(line) if line else None
 
     def outcomes(self) -> list[str]:
-        return [row.outcome for row in self.ledger.feed.page()]
+        """Return how the calls ended that were decided; a refused message was not."""
+        return [row.outcome for row in self.ledger.feed.page() if row.effect != "refused"]
 
     def used(self) -> int:
         """Return how many calls the quota has counted."""
