@@ -327,4 +327,9 @@ def check_end(scene: Scene, *, told: bool) -> None:
 
 def may_have_run(row: CallRow) -> bool:
     held = row.effect == "approve" and row.outcome == "cancelled"
-    return row.outcome != "error" and not held and '"sent":false' not in row.outcome_detail
+    return (
+        row.effect != "refused"
+        and row.outcome != "error"
+        and not held
+        and '"sent":false' not in row.outcome_detail
+    )

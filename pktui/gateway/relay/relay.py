@@ -276,7 +276,7 @@ class Relay:
         return known
 
     def _is_known(self, tool: str) -> bool:
-        """Tell whether a call can be decided without the server's list, its name being no secret."""
+        """Tell whether a call can be decided without a look at the server's list."""
         listed = self._tools.has(tool)
         if listed is None:
             listed = self._enforcer.knows(tool)
