@@ -103,6 +103,7 @@ def test_a_plain_call_is_answered_as_the_library_answers(
     if meta is not None:
         params["_meta"] = meta
     body = json.dumps({"jsonrpc": "2.0", "id": "x", "method": "tools/call", "params": params})
+    memory.mcp(body.encode())  # a first search may wait for the model, and says so
     mine = memory.mcp(body.encode())
     headers = mcp_headers(body.encode(), "2025-11-25")
     theirs = memory._send(memory._transport, "POST", "/mcp", body.encode(), headers=headers)
