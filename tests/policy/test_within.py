@@ -11,7 +11,7 @@ from pktui.policy.place import NOWHERE, Place
 from pktui.policy.windows import MemoryQuota
 from tests.policy.build import Clock, tool
 
-LINKS = {"/home/ada/shop/out": "/etc", "/work": "/home/ada/shop", "/home/ada/shop/in": "src"}
+LINKS = {"/home/ada/shop/out": "/etc", "/alias": "/home/ada/shop", "/home/ada/shop/in": "src"}
 
 
 def followed(path: str) -> str | None:
@@ -53,7 +53,7 @@ def truth(areas: Any, path: Any, place: Place = HERE) -> bool | None:
         (["${project}"], "/home/ada/shopping", False), (["${project}"], "../x", False),
         (["${project}"], "src/../../x", False), (["${project}"], "src/../a", True),
         (["${project}"], "out/passwd", False), (["/etc"], "out/passwd", True),
-        (["${project}"], "/work/a.py", True), (["/work"], "a.py", True),
+        (["${project}"], "/alias/a.py", True), (["/alias"], "a.py", True),
         (["${project}/src"], "in/a.py", True), (["${project}"], "out/../a", None),
         (["~"], "/home/ada/notes", True), (["~/notes"], "/home/ada/notes.txt", False),
         (["src"], "src/a.py", True), (["src"], "lib/a.py", False),
