@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from pktui.policy.jsontext import decode
+from pktui.policy.text.jsontext import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pktui.policy.jsonscan import Node, Slip
+    from pktui.policy.text.json import Node, Slip
 
 # Characters: text with comments is read by Python, and no config by hand comes near this.
 MAX_COMMENTED: Final = 1024 * 1024
@@ -48,7 +48,7 @@ class Document:
     def root(self) -> Node:
         """The value with its positions, which are looked for once they are asked for."""
         if self._root is None:
-            from pktui.policy.jsonscan import scan  # few texts are asked for it
+            from pktui.policy.text.json import scan  # few texts are asked for it
 
             self._root = scan(self._text, comments=True)[0]
         assert self._root is not None
@@ -73,7 +73,7 @@ def read(raw: bytes) -> Document:
         return Document(text, decode(text))
     except ValueError:
         pass
-    from pktui.policy.jsonscan import line_column, scan
+    from pktui.policy.text.json import line_column, scan
 
     root, slips = scan(text, comments=True)
     if root is None:

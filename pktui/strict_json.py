@@ -5,8 +5,8 @@ in it that readers are known to disagree about: a name twice in an object, NaN a
 out of range, half a surrogate pair, more nesting than the caller follows.
 
 This is the one strict reader. The relay asks msgspec first, which is quicker: what encodes to the
-very same bytes again needs no careful look (`pktui.gateway.messages.jsonrpc`).
-`pktui.policy.jsonscan` tells where in a text a mistake stands.
+very same bytes again needs no careful look (`pktui.gateway.protocol.jsonrpc`).
+`pktui.policy.text.json` tells where in a text a mistake stands.
 """
 
 from __future__ import annotations

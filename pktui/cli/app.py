@@ -121,7 +121,7 @@ def console(
 
 def gateway(context: typer.Context) -> None:
     """Put a policy in front of an MCP server."""
-    from pktui.gateway.run import main
+    from pktui.gateway.main import main
 
     raise typer.Exit(main(context.args))
 

@@ -16,7 +16,7 @@ from pktui.cli.moments import WHEN_HELP
 from pktui.errors import UsageError
 
 if TYPE_CHECKING:
-    from pktui.ledger.feed_filter import FeedFilter
+    from pktui.ledger.feed.filter import FeedFilter
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import CallRow, Event, Verification
 
@@ -185,7 +185,7 @@ def _verified_file(file: Path, anchors: Path | None) -> Verification:
 
 def _filter(text: str) -> FeedFilter | None:
     """Return the filter of a query, None where there is no query."""
-    from pktui.ledger.feed_filter import FeedFilter
+    from pktui.ledger.feed.filter import FeedFilter
     from pktui.times import now_us
 
     wanted, problems = FeedFilter.parse(text, now_us=now_us())

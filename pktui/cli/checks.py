@@ -163,7 +163,7 @@ def _refusal(directory: Path) -> str:
 def servers(paths: Paths) -> Iterator[Check]:
     """Check the list of servers, and that those in use have what they need to be started."""
     from pktui.gateway.servers.entries import load_servers
-    from pktui.gateway.servers.preparing import prepared
+    from pktui.gateway.servers.expand import prepared
 
     entries = load_servers(paths)
     if entries.whole:
@@ -200,7 +200,7 @@ def by_hand(paths: Paths, settings: Settings) -> Iterator[Check]:
 
 def _given_by_hand(words: Sequence[str], directory: str) -> ServerEntry | None:
     """Return the server of a command line `pktui gateway -- …` or `--url …` without a NAME."""
-    from pktui.gateway.run import parse
+    from pktui.gateway.main import parse
     from pktui.gateway.servers.naming import server_of_command, server_of_url
 
     if "gateway" not in words:
@@ -219,7 +219,7 @@ def _given_by_hand(words: Sequence[str], directory: str) -> ServerEntry | None:
 
 def policies(paths: Paths) -> Iterator[Check]:
     """Check that every policy file is one."""
-    from pktui.policy.document import load_policy
+    from pktui.policy.document.policy import load_policy
 
     files = sorted(paths.policies_dir.glob("*.json"))
     if not files:

@@ -11,7 +11,7 @@ import sys
 def main() -> None:
     """Run the command that `sys.argv` names and exit with its status."""
     if sys.argv[1:2] == ["gateway"]:
-        from pktui.gateway.run import main as run_gateway
+        from pktui.gateway.main import main as run_gateway
 
         sys.exit(run_gateway(sys.argv[2:]))
     if not sys.argv[1:]:

@@ -45,8 +45,8 @@ def verify_export(file: Path, anchors: Path | None) -> Verification:
 
     `anchors` is a file of anchors to compare with.
     """
-    from pktui.ledger.anchors import read_anchors
-    from pktui.ledger.export import verify_lines
+    from pktui.ledger.chain.anchors import read_anchors
+    from pktui.ledger.chain.export import verify_lines
 
     known = read_anchors(anchors) if anchors is not None else ()
     if file == STDIN:
@@ -59,7 +59,7 @@ def verify_export(file: Path, anchors: Path | None) -> Verification:
 
 
 def _lines(opened: BinaryIO) -> Iterator[bytes]:
-    from pktui.ledger.export import LONGEST_LINE
+    from pktui.ledger.chain.export import LONGEST_LINE
 
     mark = BOM_UTF8
     while line := opened.readline(LONGEST_LINE):

@@ -133,7 +133,7 @@ def _expiry(text: str, now_us: int) -> int:
 
 def _policy_file(policy: Path) -> str:
     """Return where the policy is, once it is known to be one."""
-    from pktui.policy.document import load_policy
+    from pktui.policy.document.policy import load_policy
 
     load_policy(policy)
     return str(policy.absolute())

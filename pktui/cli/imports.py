@@ -92,8 +92,8 @@ def opencode(path: StorePath = None, json: output.JsonFlag = False) -> None:
 
 def _masks() -> Masks:
     """Return what takes secrets out of the tool calls of an agent's sessions."""
-    from pktui.ledger.masking import mask_arguments
-    from pktui.ledger.secret_shapes import mask_text
+    from pktui.ledger.arguments.masking import mask_arguments
+    from pktui.ledger.arguments.secrets import mask_text
     from pktui.memory.importers.calls import Masks
 
     return Masks(partial(mask_arguments, max_bytes=ARGUMENTS_BYTES), mask_text)

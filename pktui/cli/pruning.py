@@ -12,8 +12,8 @@ from pktui.cli.doors import BY, guard
 from pktui.errors import LedgerError
 
 if TYPE_CHECKING:
+    from pktui.ledger.chain.retention import Prune, Retention
     from pktui.ledger.ledger import Ledger
-    from pktui.ledger.retention import Prune, Retention
     from pktui.settings import AuditSettings
 
 

@@ -1,7 +1,7 @@
 """What happened and what waits: events, approvals, counters, the tool catalogue, presence."""
 
-from pktui.ledger.canonical import args_hash, canonical_json
-from pktui.ledger.feed_filter import FeedFilter
+from pktui.ledger.arguments.canonical import args_hash, canonical_json
+from pktui.ledger.feed.filter import FeedFilter
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import (
     NOBODY,

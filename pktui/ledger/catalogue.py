@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pktui.errors import DefinitionChanged, LedgerError
-from pktui.ledger.canonical import canonical_json, json_text
-from pktui.ledger.decided import row_detail
+from pktui.ledger.approvals.decided import row_detail
+from pktui.ledger.arguments.canonical import canonical_json, json_text
 from pktui.ledger.records import NOT_KEPT, Flag, ToolSeen
 from pktui.text import storable
 
 if TYPE_CHECKING:
+    from pktui.ledger.chain.log import Events
     from pktui.ledger.database import Database, Row
-    from pktui.ledger.events import Events
 
 _COLUMNS = (
     "server, name, definition, hash, pinned_hash, pinned_definition, first_seen_us, last_seen_us,"

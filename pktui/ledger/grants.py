@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pktui.errors import GrantError
-from pktui.ledger.decided import row_detail
+from pktui.ledger.approvals.decided import row_detail
 from pktui.ledger.records import Caller, Grant
 from pktui.settings import check_server_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pktui.ledger.chain.log import Events
     from pktui.ledger.database import Database, Row
-    from pktui.ledger.events import Events
 
 PREFIX: Final = "pktui_"
 EVERY_SERVER: Final = "*"

@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pktui.ledger.approvals import Approvals
+from pktui.ledger.approvals.single import Approvals
+from pktui.ledger.approvals.speakable import Below, random_below
 from pktui.ledger.catalogue import Catalogue
+from pktui.ledger.chain.log import Events
 from pktui.ledger.clock import SharedClock
 from pktui.ledger.counters import Counters
 from pktui.ledger.database import Database, open_database
-from pktui.ledger.events import Events
-from pktui.ledger.feed import Feed
+from pktui.ledger.feed.pages import Feed
 from pktui.ledger.presence import Presence
 from pktui.ledger.requests import Requests
-from pktui.ledger.speakable import Below, random_below
 from pktui.settings import AuditSettings
 from pktui.times import SteadyClock, now_us
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from pktui.ledger.anchors import Anchors
+    from pktui.ledger.approvals.pin import Pin
+    from pktui.ledger.approvals.standing import Standing
+    from pktui.ledger.chain.anchors import Anchors
+    from pktui.ledger.chain.retention import Retention
     from pktui.ledger.grants import Grants
-    from pktui.ledger.pin import Pin
-    from pktui.ledger.retention import Retention
-    from pktui.ledger.standing import Standing
 
 _DEFAULTS = AuditSettings()
 
@@ -104,28 +104,28 @@ class Ledger:
     @cached_property
     def anchors(self) -> Anchors:
         """The heads of the chain in a second file; loaded by those who look after the ledger."""
-        from pktui.ledger.anchors import Anchors
+        from pktui.ledger.chain.anchors import Anchors
 
         return Anchors(self._database, self._audit, self._clock)
 
     @cached_property
     def retention(self) -> Retention:
         """What keeps the log within its age and size; loaded by those who look after it."""
-        from pktui.ledger.retention import Retention
+        from pktui.ledger.chain.retention import Retention
 
         return Retention(self._database, self.events, self._audit, self._clock)
 
     @cached_property
     def pin(self) -> Pin:
         """The PIN for decisions; loaded for those who decide."""
-        from pktui.ledger.pin import Pin
+        from pktui.ledger.approvals.pin import Pin
 
         return Pin(self._database, self.events, self._clock, required=self._require_pin)
 
     @cached_property
     def standing(self) -> Standing:
         """The standing approvals; loaded once a call needs an approval."""
-        from pktui.ledger.standing import Standing
+        from pktui.ledger.approvals.standing import Standing
 
         return Standing(self._database, self.events, self.approvals, self._clock, self._below)
 
@@ -208,7 +208,7 @@ class Ledger:
 
     def framed(self, *, since_us: int = 0, until_us: int = 0) -> Iterator[bytes]:
         """Give what `exported` does, between lines that say which rows there are."""
-        from pktui.ledger.export import framed
+        from pktui.ledger.chain.export import framed
 
         return framed(self._database, self.events, since_us=since_us, until_us=until_us)
 
@@ -218,8 +218,8 @@ class Ledger:
             SharedClock(self._database, self._clock).tell()
 
     def exported(self, *, since_us: int = 0, until_us: int = 0) -> Iterator[bytes]:
-        """Give the events of a time as lines that anyone can verify; see `pktui.ledger.export`."""
-        from pktui.ledger.export import exported
+        """Give the events of a time as lines; see `pktui.ledger.chain.export`."""
+        from pktui.ledger.chain.export import exported
 
         return exported(self._database, self.events, since_us=since_us, until_us=until_us)
 

@@ -13,12 +13,12 @@ from pktui.ledger.records import Caller
 from pktui.ledger.schema import CALLS
 
 if TYPE_CHECKING:
-    from pktui.ledger.approvals import Approvals
+    from pktui.ledger.approvals.single import Approvals
+    from pktui.ledger.approvals.standing import Standing
+    from pktui.ledger.chain.log import Events
     from pktui.ledger.database import Database, Row
-    from pktui.ledger.events import Events
     from pktui.ledger.presence import Presence
     from pktui.ledger.records import Present
-    from pktui.ledger.standing import Standing
 
 _PIECE: Final = 100
 """Calls that are settled in one transaction."""

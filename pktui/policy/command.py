@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from pktui.policy.globs import Glob, is_glob, matches_run
-from pktui.policy.problems import BadOperand
+from pktui.policy.text.problems import BadOperand
 
 if TYPE_CHECKING:
     from pktui.policy.operators import Test

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pktui.errors import PolicyConflict, PolicyError
-from pktui.policy import jsonedit
 from pktui.policy.change import Change
-from pktui.policy.document import Policy, parse_policy
+from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.files import read_or_none, replace_file
 from pktui.policy.globs import Glob, is_glob, is_pattern
 from pktui.policy.history import History, Past
-from pktui.policy.jsonscan import Node, scan
 from pktui.policy.limits import WINDOWS, read_rate, window_name
-from pktui.policy.problems import quote
+from pktui.policy.text import json_edit
+from pktui.policy.text.json import Node, scan
+from pktui.policy.text.problems import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -239,9 +239,9 @@ class PolicyText:
         root = self._root()
         member = root.member("hide")
         if member:
-            self.text = jsonedit.add_item(self.text, member.value, jsonedit.write(tool))
+            self.text = json_edit.add_item(self.text, member.value, json_edit.write(tool))
         else:
-            self.text = jsonedit.add_member(self.text, root, "hide", jsonedit.write([tool]))
+            self.text = json_edit.add_member(self.text, root, "hide", json_edit.write([tool]))
 
     def show(self, tool: str) -> None:
         """Take the name out of `hide`; refuse where a glob hides it."""
@@ -255,7 +255,7 @@ class PolicyText:
         items = member.value.items if member else []
         for index, item in enumerate(items):
             if member and item.value == tool:
-                self.text = jsonedit.remove_item(self.text, member.value, index)
+                self.text = json_edit.remove_item(self.text, member.value, index)
                 return
 
     def act(self, tool: str, action: EffectiveAction) -> None:
@@ -276,21 +276,21 @@ class PolicyText:
         member = entry.member(key)
         if value is None:
             if member:
-                self.text = jsonedit.remove_member(self.text, entry, key)
+                self.text = json_edit.remove_member(self.text, entry, key)
         elif member:
-            self.text = jsonedit.replace_value(self.text, member.value, jsonedit.write(value))
+            self.text = json_edit.replace_value(self.text, member.value, json_edit.write(value))
         else:
-            self.text = jsonedit.add_member(self.text, entry, key, jsonedit.write(value))
+            self.text = json_edit.add_member(self.text, entry, key, json_edit.write(value))
 
     def limit(self, tool: str, maximum: int | None, window: str | int) -> None:
         """Set or, with None, remove the tool's own rate limit."""
         entry = self._entry(tool)
         if shorthand := entry.member("rate_limit"):
             if maximum is None:
-                self.text = jsonedit.remove_member(self.text, entry, "rate_limit")
+                self.text = json_edit.remove_member(self.text, entry, "rate_limit")
             else:
-                value = jsonedit.write(f"{maximum}/{window}")
-                self.text = jsonedit.replace_value(self.text, shorthand.value, value)
+                value = json_edit.write(f"{maximum}/{window}")
+                self.text = json_edit.replace_value(self.text, shorthand.value, value)
             return
         limits = entry.member("limits")
         at = _own_limit(limits.value, f"{tool}_rate") if limits else None
@@ -303,9 +303,9 @@ class PolicyText:
         self, entry: Node, limits: Node, at: int, maximum: int | None, window: str | int
     ) -> None:
         if maximum is None and len(limits.items) == 1:
-            self.text = jsonedit.remove_member(self.text, entry, "limits")
+            self.text = json_edit.remove_member(self.text, entry, "limits")
         elif maximum is None:
-            self.text = jsonedit.remove_item(self.text, limits, at)
+            self.text = json_edit.remove_item(self.text, limits, at)
         else:
             members = {member.key: member.value for member in limits.items[at].members}
             new = sorted(
@@ -314,17 +314,17 @@ class PolicyText:
                 reverse=True,
             )
             for node, value in new:
-                self.text = jsonedit.replace_value(self.text, node, jsonedit.write(value))
+                self.text = json_edit.replace_value(self.text, node, json_edit.write(value))
 
     def _add_limit(
         self, entry: Node, limits: Node | None, tool: str, maximum: int, window: str | int
     ) -> None:
         limit = {"counter": f"{tool}_rate", "window": window, "max": maximum, "scope": "grant"}
-        text = jsonedit.write(limit)
+        text = json_edit.write(limit)
         if limits is None:
-            self.text = jsonedit.add_member(self.text, entry, "limits", f"[{text}]")
+            self.text = json_edit.add_member(self.text, entry, "limits", f"[{text}]")
         else:
-            self.text = jsonedit.add_item(self.text, limits, text)
+            self.text = json_edit.add_item(self.text, limits, text)
 
     def _root(self) -> Node:
         root, _ = scan(self.text)
@@ -336,12 +336,12 @@ class PolicyText:
         root = self._root()
         tools = root.member("tools")
         if tools is None:
-            self.text = jsonedit.add_member(self.text, root, "tools", "{}")
+            self.text = json_edit.add_member(self.text, root, "tools", "{}")
             return self._entry(tool, new)
         member = tools.value.member(tool)
         if member is None:
             text = new or self._inherited(tool, tools.value)
-            self.text = jsonedit.add_member(self.text, tools.value, tool, text, lines=True)
+            self.text = json_edit.add_member(self.text, tools.value, tool, text, lines=True)
             return self._entry(tool)
         return member.value
 
@@ -354,7 +354,7 @@ class PolicyText:
                 assert member is not None
                 return self.text[member.value.start : member.value.end]
         default = self._policy.default.value
-        return "{}" if default == "allow" else jsonedit.write({"action": default})
+        return "{}" if default == "allow" else json_edit.write({"action": default})
 
 
 def _own_limit(limits: Node, counter: str) -> int | None:

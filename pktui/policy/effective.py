@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pktui.policy.globs import Glob, is_glob
-from pktui.policy.problems import quote
 from pktui.policy.rules import Action
+from pktui.policy.text.problems import quote
 from pktui.policy.wording import describe
 
 if TYPE_CHECKING:
-    from pktui.policy.document import Policy
+    from pktui.policy.document.policy import Policy
     from pktui.policy.rules import Check, LimitRule, ToolRule
 
 EffectiveAction = Literal["allow", "deny", "approve", "hide"]

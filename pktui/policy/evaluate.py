@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
-from pktui.policy.document import Action, Policy
+from pktui.policy.document.policy import Action, Policy
 from pktui.policy.limits import plain, read_amount
 from pktui.policy.place import NOWHERE, Place
-from pktui.policy.problems import quote
 from pktui.policy.shape import UNKNOWN, Definition
+from pktui.policy.text.problems import quote
 from pktui.policy.values import Arguments, Undecidable
 from pktui.policy.wording import describe_limit, say_time, sentence
 

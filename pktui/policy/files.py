@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pktui.errors import PolicyConflict, PolicyError
 from pktui.files import PRIVATE_FILE, lock, make_directories, write_whole
-from pktui.policy.document import read_bytes
+from pktui.policy.document.policy import read_bytes
 
 _PATIENCE_SECONDS = 5.0
 

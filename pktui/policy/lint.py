@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pktui.policy.document import locate
+from pktui.policy.document.policy import locate
 from pktui.policy.effective import effective
 from pktui.policy.globs import covers, is_glob, overlap
 from pktui.policy.never import contradicted, never_asked
-from pktui.policy.problems import Fault, Problem, quote
 from pktui.policy.rules import Action
+from pktui.policy.text.problems import Fault, Problem, quote
 
 if TYPE_CHECKING:
-    from pktui.policy.document import Policy
+    from pktui.policy.document.policy import Policy
     from pktui.policy.shape import Definition
 
 

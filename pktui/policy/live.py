@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from pktui.errors import PolicyError
-from pktui.policy.document import Policy, parse_policy, read_bytes
+from pktui.policy.document.policy import Policy, parse_policy, read_bytes
 
 _SETTLED_NS = 50_000_000
 """A file younger than this when read is read again: its next edit may carry the same stamps."""

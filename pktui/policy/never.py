@@ -22,14 +22,14 @@ from pktui.policy.declared import (
 )  # fmt: skip
 from pktui.policy.operators import ORDER
 from pktui.policy.paths import Each, Path, split_path
-from pktui.policy.problems import QUOTED, Fault, Steps, quote
 from pktui.policy.rules import Action
 from pktui.policy.shape import input_schema
+from pktui.policy.text.problems import QUOTED, Fault, Steps, quote
 from pktui.policy.values import number, same
 from pktui.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from pktui.policy.document import Policy
+    from pktui.policy.document.policy import Policy
     from pktui.policy.rules import Check, Condition, ToolRule
     from pktui.policy.shape import Definition
 

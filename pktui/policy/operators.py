@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from pktui.policy.problems import BadOperand
+from pktui.policy.text.problems import BadOperand
 from pktui.policy.values import Truth, as_double, equal, number, read_json, reads_as_null
 
 Test = Callable[[Any], Truth]
@@ -89,7 +89,7 @@ def compile_regex(value: Any) -> Callable[[str], bool]:
         raise BadOperand(
             f"this regex has {len(value)} characters", f"Use at most {MAX_PATTERN} characters"
         )
-    from pktui.policy.patterns import compile_pattern
+    from pktui.policy.regex import compile_pattern
 
     return compile_pattern(value)
 

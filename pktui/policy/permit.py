@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pktui.errors import PolicyError
 from pktui.policy.change import Change
-from pktui.policy.document import parse_policy
+from pktui.policy.document.policy import parse_policy
 from pktui.policy.editor import check_name
 from pktui.policy.evaluate import Effect, evaluate
-from pktui.policy.problems import quote
+from pktui.policy.text.problems import quote
 from pktui.policy.windows import MemoryQuota
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ import msgspec
 
 from pktui.errors import PolicyError
 from pktui.policy.conditions import CONDITION_OPERATORS
-from pktui.policy.jsontext import decode
-from pktui.policy.native import read_conditions
-from pktui.policy.problems import Faults, dotted
+from pktui.policy.document.native import read_conditions
 from pktui.policy.rules import Condition
 from pktui.policy.shape import Shape
+from pktui.policy.text.jsontext import decode
+from pktui.policy.text.problems import Faults, dotted
 from pktui.policy.wording import describe
 
 if TYPE_CHECKING:

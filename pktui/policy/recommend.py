@@ -8,9 +8,9 @@ from typing import Any
 
 from pktui.policy.evaluate import MAX_TOOL_NAME
 from pktui.policy.globs import is_pattern
-from pktui.policy.layout import write_document
-from pktui.policy.problems import quote
 from pktui.policy.risk import Risk, classify
+from pktui.policy.text.layout import write_document
+from pktui.policy.text.problems import quote
 
 _RATES = {"Write": 30, "Execute": 10}
 """Calls a minute for each client."""

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from pktui.errors import PolicyError
-from pktui.policy.document import Policy, parse_policy, read_bytes, read_text
+from pktui.policy.document.policy import Policy, parse_policy, read_bytes, read_text
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
-from pktui.policy.jsontext import decode
 from pktui.policy.place import NOWHERE, Place
-from pktui.policy.problems import quote
 from pktui.policy.shape import UNKNOWN, Definition
+from pktui.policy.text.jsontext import decode
+from pktui.policy.text.problems import quote
 from pktui.policy.windows import MemoryQuota
 from pktui.query import read_time
 
@@ -147,7 +147,7 @@ def load_draft(path: Path) -> Policy:
         value, _ = read_text(raw.decode(), path)
     except UnicodeDecodeError:
         return parse_policy(raw, path)
-    from pktui.policy.intercept import could_be_intercept
+    from pktui.policy.document.intercept import could_be_intercept
 
     return parse_policy(raw, path, dialect="intercept" if could_be_intercept(value) else None)
 

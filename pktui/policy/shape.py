@@ -20,7 +20,7 @@ import msgspec
 
 from pktui.policy.declared import ANY, NUMBER, Schema, Unreadable, classes, kind, say_kinds
 from pktui.policy.paths import EACH, Each, Path, split_path
-from pktui.policy.problems import quote
+from pktui.policy.text.problems import quote
 from pktui.policy.values import MISSING, kind_of
 
 # Definitions one rule keeps compiled: a glob may stand for many tools.

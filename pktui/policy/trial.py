@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pktui.policy.evaluate import Effect
-from pktui.policy.jsontext import decode
 from pktui.policy.replay import Outcome, PastCall, Replayed, Replayer, Surroundings
+from pktui.policy.text.jsontext import decode
 
 if TYPE_CHECKING:
-    from pktui.policy.document import Policy
+    from pktui.policy.document.policy import Policy
 
 _MARKS = ("[masked", "… [cut]")
 """What the record puts in the place of a secret and of what was too long to keep."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pktui.errors import PolicyError
-from pktui.policy.document import Policy, parse_policy
+from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.globs import is_glob, overlap
-from pktui.policy.problems import quote
 from pktui.policy.rules import Action, LimitRule, ToolRule
+from pktui.policy.text.problems import quote
 
 if TYPE_CHECKING:
     from pathlib import Path

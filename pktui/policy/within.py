@@ -15,7 +15,7 @@ from unicodedata import normalize
 import msgspec
 
 from pktui.policy.globs import Glob, is_glob, matches_run
-from pktui.policy.problems import BadOperand
+from pktui.policy.text.problems import BadOperand
 from pktui.policy.values import MISSING, Truth, read_json
 
 if TYPE_CHECKING:

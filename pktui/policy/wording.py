@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pktui.policy.limits import plain, window_words
-from pktui.policy.problems import quote
+from pktui.policy.text.problems import quote
 
 if TYPE_CHECKING:
     from pktui.policy.rules import Condition, LimitRule

@@ -132,7 +132,7 @@ def _stamp(file: Path) -> tuple[str, int, int] | None:
 
 
 def _first_problem(files: Sequence[Path]) -> str:
-    from pktui.policy.document import load_policy
+    from pktui.policy.document.policy import load_policy
 
     for file in files:
         try:

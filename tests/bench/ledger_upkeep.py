@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pktui.ledger import Ledger
-from pktui.ledger.export import verify_lines
+from pktui.ledger.chain.export import verify_lines
 from pktui.settings import AuditSettings
 from tests.bench.ledger import decision, fill, timed
 from tests.ledger.conftest import START_US, Clock

@@ -18,7 +18,7 @@ from typing import Any
 
 from pktui.gateway.enforcement.quota import LedgerQuota
 from pktui.ledger.ledger import Ledger
-from pktui.policy.document import Policy, parse_policy
+from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.evaluate import Call, evaluate
 from pktui.policy.shape import UNKNOWN, Definition
 from pktui.policy.windows import MemoryQuota

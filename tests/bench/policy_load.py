@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from pktui.policy.document import PolicyInvalid, parse_policy
+from pktui.policy.document.policy import PolicyInvalid, parse_policy
 from pktui.policy.recommend import recommend
 
 ROUNDS = 21

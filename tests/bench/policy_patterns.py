@@ -8,8 +8,8 @@ from __future__ import annotations
 import statistics
 import time
 
-from pktui.policy.patterns import compile_pattern
-from pktui.policy.problems import BadOperand
+from pktui.policy.regex import compile_pattern
+from pktui.policy.text.problems import BadOperand
 
 SIZES = (50_000, 100_000, 200_000)
 HOSTILE = {

@@ -98,7 +98,7 @@ def test_a_test_names_every_command_that_a_person_decides_with() -> None:
 @pytest.fixture
 def setting(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """A server with a policy whose last edit tightened it, a grant, and a ledger."""
-    monkeypatch.setattr("pktui.ledger.pin.COST", 1 << 11)
+    monkeypatch.setattr("pktui.ledger.approvals.pin.COST", 1 << 11)
     monkeypatch.chdir(tmp_path)
     paths.policies_dir.mkdir(parents=True, mode=0o700)
     servers = {"s": {"command": "true"}, "new": {"command": "true"}}

@@ -13,12 +13,12 @@ import pytest
 
 from pktui.cli.app import run
 from pktui.files import make_private_directory
-from pktui.ledger.approvals import hash_of_shown
-from pktui.ledger.canonical import args_hash
+from pktui.ledger.approvals.single import hash_of_shown
+from pktui.ledger.approvals.standing import Wider
+from pktui.ledger.arguments.canonical import args_hash
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller, NewApproval
-from pktui.ledger.standing import Wider
-from pktui.policy.document import load_policy
+from pktui.policy.document.policy import load_policy
 from pktui.times import now_us
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pktui.gateway.enforcement.calls import Decision, ToolCall
+from pktui.gateway.enforcement.decision import Decision, ToolCall
 from pktui.gateway.enforcement.enforcer import Enforcer
-from pktui.gateway.enforcement.policies import ServerPolicy
+from pktui.gateway.enforcement.policy_file import ServerPolicy
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller, CallRow
 from pktui.settings import ApprovalSettings, Paths

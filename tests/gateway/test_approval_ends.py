@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pktui.ledger.approvals.standing import Wider
 from pktui.ledger.ledger import Ledger
-from pktui.ledger.standing import Wider
 from tests.gateway.stdio.test_stdio import eventually
 from tests.support.gateway import ROOT, RunningGateway, environment, plain_server
 
@@ -136,7 +136,7 @@ for asked in ledger.approvals.recent():
 
 
 def test_of_two_that_decide_at_once_one_wins_and_the_other_is_told_who(ledger: Ledger) -> None:
-    from pktui.ledger.canonical import args_hash
+    from pktui.ledger.arguments.canonical import args_hash
     from pktui.ledger.records import Caller, NewApproval
     from pktui.times import now_us
 

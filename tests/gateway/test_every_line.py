@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pktui.gateway.enforcement.calls import Decision, Ruling, ToolCall
-from pktui.gateway.messages.jsonrpc import Limits, Refused
-from pktui.gateway.relay.holding import Pace
-from pktui.gateway.relay.relay import Pending, Relay, Wiring
+from pktui.gateway.enforcement.decision import Decision, Ruling, ToolCall
+from pktui.gateway.protocol.jsonrpc import Limits, Refused
+from pktui.gateway.relay.held_calls import Pace
+from pktui.gateway.relay.relay_session import Pending, Relay, Wiring
 from pktui.ledger.records import Caller
 
 NAMES = st.sampled_from(

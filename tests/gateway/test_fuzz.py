@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pktui.gateway.enforcement.calls import ToolCall
+from pktui.gateway.enforcement.decision import ToolCall
 from pktui.ledger.records import Caller
 from tests.support.fuzzed import Broken, Watched, check_delivered, check_forwarded, enforcing
 from tests.support.fuzzed import one_session as fuzz

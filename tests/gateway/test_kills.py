@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pktui.ledger.ledger import Ledger
-from pktui.policy.document import load_policy
+from pktui.policy.document.policy import load_policy
 from pktui.policy.evaluate import Call, charge_for
 from tests.gateway.stdio.test_stdio import alive, children, eventually
 from tests.support.gateway import PATIENCE, environment, gateway_command, plain_server

@@ -20,7 +20,7 @@ from tests.gateway.http.served import (
     write_policy,
     write_servers,
 )
-from tests.gateway.remote.far import Asked, FarServer, session
+from tests.gateway.upstream.far import Asked, FarServer, session
 from tests.support.gateway import RunningGateway, plain_server
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pktui.gateway.run import parse
+from pktui.gateway.main import parse
 from pktui.settings import bundled
 
 MEMBERS = {

@@ -28,12 +28,12 @@ def test_nothing_heavy_is_loaded(module: str) -> None:
 
 def test_what_few_starts_need_is_loaded_by_those_alone() -> None:
     few = {"dataclasses", "difflib", "tempfile"}
-    assert few.isdisjoint(loaded("pktui.gateway.servers.entries", "pktui.gateway.stdio.serving"))
+    assert few.isdisjoint(loaded("pktui.gateway.servers.entries", "pktui.gateway.stdio.proxy"))
 
 
 def test_the_server_is_started_before_the_relay_is_loaded() -> None:
-    assert "sqlite3" not in loaded("pktui.gateway.run", "pktui.gateway.stdio.stdio")
+    assert "sqlite3" not in loaded("pktui.gateway.main", "pktui.gateway.stdio.stdio")
 
 
 def test_only_the_memory_and_urls_need_an_http_client() -> None:
-    assert "http.client" not in loaded("pktui.gateway.stdio.stdio", "pktui.gateway.stdio.serving")
+    assert "http.client" not in loaded("pktui.gateway.stdio.stdio", "pktui.gateway.stdio.proxy")

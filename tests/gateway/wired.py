@@ -8,9 +8,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from pktui.gateway.messages.jsonrpc import Limits
-from pktui.gateway.relay.holding import Pace
-from pktui.gateway.relay.relay import Pending, Relay, Wiring
+from pktui.gateway.protocol.jsonrpc import Limits
+from pktui.gateway.relay.held_calls import Pace
+from pktui.gateway.relay.relay_session import Pending, Relay, Wiring
 from tests.gateway.conftest import CALLER, House
 
 if TYPE_CHECKING:

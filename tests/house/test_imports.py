@@ -9,12 +9,12 @@ import pytest
 
 HEAVY = ("lancedb", "pyarrow", "torch", "sentence_transformers", "transformers", "numpy")
 FORBIDDEN = [
-    ("pktui.gateway.run", (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette", "yaml")),
+    ("pktui.gateway.main", (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette", "yaml")),
     (
         "pktui.gateway.stdio.stdio",
         (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette", "yaml"),
     ),
-    ("pktui.gateway.stdio.serving", (*HEAVY, "mcp", "asyncio", "uvicorn", "pktui.gateway.http")),
+    ("pktui.gateway.stdio.proxy", (*HEAVY, "mcp", "asyncio", "uvicorn", "pktui.gateway.http")),
     ("pktui.memory.client", (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette")),
     ("pktui.memory.static", (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette")),
     ("pktui.memory.importers.claude_code", (*HEAVY, "mcp", "textual", "typer", "starlette")),

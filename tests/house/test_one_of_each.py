@@ -15,7 +15,7 @@ MECHANISMS = {
     "pktui.files": r"\bflock\(|\bos\.replace\(|\bmkstemp\(|\bNamedTemporaryFile\(|\bO_CREAT\b",
     "pktui.daemon_pool": r"\bSimpleQueue\[Callable\b",
     "pktui.strict_json": r"\bobject_pairs_hook\b",
-    "pktui.gateway.messages.jsonrpc": r"\bisinstance\([\w.]+, str \| int \| float\)",
+    "pktui.gateway.protocol.jsonrpc": r"\bisinstance\([\w.]+, str \| int \| float\)",
     "pktui.suggest": r"\bget_close_matches\(",
 }
 # Another job than the mechanism's.

@@ -13,14 +13,18 @@ import pktui
 SOURCE = Path(pktui.__file__).parent
 # Circles that stand; none may grow, and none may come beside them.
 CIRCLES = (
-    {"pktui.gateway.http.asked", "pktui.gateway.http.backend", "pktui.gateway.http.sessions"},
-    {"pktui.gateway.pipes.loop", "pktui.gateway.pipes.outlet"},
-    {"pktui.gateway.relay.relay", "pktui.gateway.relay.returns"},
+    {
+        "pktui.gateway.http.asked",
+        "pktui.gateway.http.backend",
+        "pktui.gateway.http.client_sessions",
+    },
+    {"pktui.gateway.lineio.io_loop", "pktui.gateway.lineio.outlet"},
+    {"pktui.gateway.relay.relay_session", "pktui.gateway.relay.responses"},
     {
         "pktui.ledger.catalogue",
-        "pktui.ledger.crosscheck",
-        "pktui.ledger.events",
-        "pktui.ledger.verifying",
+        "pktui.ledger.chain.crosscheck",
+        "pktui.ledger.chain.log",
+        "pktui.ledger.chain.verify",
     },
     {"pktui.memory.store.saved_index", "pktui.memory.store.state"},
     {

@@ -10,14 +10,14 @@ from msgspec.structs import replace
 
 from pktui.errors import ApprovalError
 from pktui.ledger import Approval, Caller, Ledger, NewApproval, args_hash
-from pktui.ledger.approvals import Stop, hash_of_shown
+from pktui.ledger.approvals.single import Stop, hash_of_shown
 from pktui.settings import AuditSettings
 from tests.ledger.conftest import CLAUDE, MINUTE, START_US, Clock, Dice
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pktui.ledger.masking import ArgumentsMode
+    from pktui.ledger.arguments.masking import ArgumentsMode
 
 ARGUMENTS = {"title": "Shop", "api_key": "sk-0123456789abcdef0123"}
 HASH = args_hash(ARGUMENTS)

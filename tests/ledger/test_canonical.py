@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pktui.ledger.canonical import _write, args_hash, canonical_json, json_text
+from pktui.ledger.arguments.canonical import _write, args_hash, canonical_json, json_text
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)

@@ -8,9 +8,9 @@ import pytest
 
 from pktui.errors import PinError
 from pktui.ledger import Caller, Grant, Ledger, NewApproval, args_hash
+from pktui.ledger.approvals.pin import FREE_TRIES, LONGEST_WAIT_US
+from pktui.ledger.approvals.standing import Wider
 from pktui.ledger.clock import SharedClock
-from pktui.ledger.pin import FREE_TRIES, LONGEST_WAIT_US
-from pktui.ledger.standing import Wider
 from pktui.times import BELIEVED_AFTER_US, SECOND_US, SKEW_US, SteadyClock
 from tests.ledger.conftest import CLAUDE, MINUTE, START_US, Clock, Limit
 
@@ -157,7 +157,7 @@ def wrong_tries(ledger: Ledger, count: int) -> None:
 def test_a_pin_is_locked_no_longer_for_a_clock_that_was_ahead(
     ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pktui.ledger.pin.COST", 2)
+    monkeypatch.setattr("pktui.ledger.approvals.pin.COST", 2)
     ledger.pin.set("1234", by="ada")
     clock.forward(60 * 86_400)
     wrong_tries(ledger, FREE_TRIES)
@@ -171,7 +171,7 @@ def test_a_pin_is_locked_no_longer_for_a_clock_that_was_ahead(
 def test_asking_again_while_a_pin_is_locked_makes_the_wait_no_longer(
     ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pktui.ledger.pin.COST", 2)
+    monkeypatch.setattr("pktui.ledger.approvals.pin.COST", 2)
     ledger.pin.set("1234", by="ada")
     wrong_tries(ledger, FREE_TRIES)
     for _ in range(29):

@@ -18,7 +18,7 @@ from tests.ledger.conftest import CLAUDE, START_US, Clock
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pktui.ledger.masking import ArgumentsMode
+    from pktui.ledger.arguments.masking import ArgumentsMode
 
 
 def fill(ledger: Ledger, count: int = 10) -> None:

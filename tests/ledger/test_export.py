@@ -10,8 +10,8 @@ import pytest
 
 from pktui.errors import LedgerError
 from pktui.ledger import Caller, Ledger
-from pktui.ledger.anchors import Anchor
-from pktui.ledger.export import verify_lines
+from pktui.ledger.chain.anchors import Anchor
+from pktui.ledger.chain.export import verify_lines
 from pktui.settings import AuditSettings
 from tests.ledger.conftest import CLAUDE, START_US, Clock
 

@@ -8,8 +8,8 @@ import pytest
 
 from pktui.errors import LedgerUnavailable
 from pktui.ledger import Caller, CallRow, FeedFilter, Ledger
-from pktui.ledger.feed_filter import FeedFilter as Filter
-from pktui.ledger.feed_query import branches
+from pktui.ledger.feed.filter import FeedFilter as Filter
+from pktui.ledger.feed.sql import branches
 from tests.ledger.conftest import CLAUDE, MINUTE, START_US, Clock
 
 CODEX = Caller("codex", "lab", "s2", "/home/ada/docs")

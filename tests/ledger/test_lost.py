@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.ledger import Approval, Ledger, NewApproval, args_hash
-from pktui.ledger.standing import Wider
+from pktui.ledger.approvals.standing import Wider
 from tests.ledger.conftest import CLAUDE, MINUTE, Limit
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pktui.ledger.masking import ArgumentsMode, mask_arguments, mask_line
-from pktui.ledger.secret_shapes import mask_text, names_secret
+from pktui.ledger.arguments.masking import ArgumentsMode, mask_arguments, mask_line
+from pktui.ledger.arguments.secrets import mask_text, names_secret
 from tests.ledger.test_canonical import VALUES
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"

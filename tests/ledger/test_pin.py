@@ -9,7 +9,7 @@ import pytest
 
 from pktui.errors import PinError
 from pktui.ledger import Approval, Ledger, NewApproval, args_hash
-from pktui.ledger.pin import FREE_TRIES, LONGEST
+from pktui.ledger.approvals.pin import FREE_TRIES, LONGEST
 from tests.ledger.conftest import CLAUDE, MINUTE, START_US, Clock
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ RIGHT = "correct horse"
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash at a sixteenth of the cost: it is kept beside the hash, so nothing else changes."""
-    monkeypatch.setattr("pktui.ledger.pin.COST", 1 << 11)
+    monkeypatch.setattr("pktui.ledger.approvals.pin.COST", 1 << 11)
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_no_flood_of_what_was_refused_pushes_out_what_happened(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Many times the record's size of it, where each is large; over several processes."""
-    monkeypatch.setattr("pktui.ledger.refusals._ROWS", 50)
+    monkeypatch.setattr("pktui.ledger.chain.refusals._ROWS", 50)
     allowed(opened())
     flood, kept = 300, 0
     for part in range(3):

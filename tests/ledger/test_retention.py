@@ -12,7 +12,7 @@ import pytest
 
 from pktui.errors import LedgerError
 from pktui.ledger import Ledger, NewApproval, args_hash
-from pktui.ledger.standing import Wider
+from pktui.ledger.approvals.standing import Wider
 from pktui.settings import AuditSettings
 from tests.ledger.conftest import CLAUDE, MINUTE, Clock, Limit
 
@@ -380,7 +380,7 @@ TICKS = 1_000_000_000
 def ticks(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """What passes whatever the clock says."""
     clock = Clock(TICKS)
-    monkeypatch.setattr("pktui.ledger.retention.boot_ns", lambda: clock.now * 1000)
+    monkeypatch.setattr("pktui.ledger.chain.retention.boot_ns", lambda: clock.now * 1000)
     return clock
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pktui.errors import LedgerUnavailable
 from pktui.ledger import Caller, Ledger
-from pktui.ledger.events import COLUMNS
+from pktui.ledger.chain.log import COLUMNS
 from pktui.ledger.schema import MIGRATIONS, MOVED_ON, VERSION, migration_from
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from pktui.errors import ApprovalError, PinError
 from pktui.ledger import Approval, Caller, Ledger, NewApproval, args_hash
-from pktui.ledger.standing import CONNECTION_US, LONGEST_US, StandingApproval, Wider
+from pktui.ledger.approvals.standing import CONNECTION_US, LONGEST_US, StandingApproval, Wider
 from tests.ledger.conftest import CLAUDE, MINUTE, START_US, Clock
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def test_nothing_stands_for_other_arguments_than_were_shown(listed: Ledger) -> N
 
 
 def test_it_needs_the_pin(listed: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pktui.ledger.pin.COST", 1 << 11)
+    monkeypatch.setattr("pktui.ledger.approvals.pin.COST", 1 << 11)
     listed.pin.set("2468", by="ada")
     asked = ask(listed)
     with pytest.raises(PinError):

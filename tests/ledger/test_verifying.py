@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pktui.ledger import Ledger, NewApproval, args_hash
-from pktui.ledger.events import CONTENT
-from pktui.ledger.standing import Wider
+from pktui.ledger.approvals.standing import Wider
+from pktui.ledger.chain.log import CONTENT
 from tests.ledger.conftest import CLAUDE, MINUTE, Clock
 
 if TYPE_CHECKING:

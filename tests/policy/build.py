@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pktui.policy.document import Policy, parse_policy
+from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
 from pktui.policy.windows import MemoryQuota
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pktui.policy.command import compile_command, split_command
-from pktui.policy.document import PolicyInvalid
+from pktui.policy.document.policy import PolicyInvalid
 from tests.policy.build import decide, effect, tool
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pktui.policy.document import PolicyInvalid
+from pktui.policy.document.policy import PolicyInvalid
 from tests.policy.build import decide, effect, tool
 
 MISSING = object()

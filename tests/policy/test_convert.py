@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pktui.errors import PolicyError
-from pktui.policy.convert import convert
-from pktui.policy.document import parse_policy
+from pktui.policy.document.convert import convert
+from pktui.policy.document.policy import parse_policy
 from pktui.policy.replay import read_call, replay
 from tests.policy.build import START_US, effect, policy
 

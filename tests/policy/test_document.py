@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pktui.errors import PolicyError
-from pktui.policy.document import Policy, PolicyInvalid, load_policy, parse_policy
+from pktui.policy.document.policy import Policy, PolicyInvalid, load_policy, parse_policy
 from pktui.policy.rules import Action
 from tests.policy.build import effect, policy
 

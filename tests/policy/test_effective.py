@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pktui.policy.document import parse_policy
+from pktui.policy.document.policy import parse_policy
 from pktui.policy.effective import effective
 from tests.policy.build import policy, tool
 

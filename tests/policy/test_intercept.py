@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pktui.policy.document import PolicyInvalid, load_policy, parse_policy
+from pktui.policy.document.policy import PolicyInvalid, load_policy, parse_policy
 from pktui.policy.replay import load_draft, read_calls, replay
 from tests.policy.build import START_US, effect
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pktui.policy.jsonscan import line_column, scan
-from pktui.policy.jsontext import MAX_DEPTH, decode
+from pktui.policy.text.json import line_column, scan
+from pktui.policy.text.jsontext import MAX_DEPTH, decode
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.text(),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pktui.policy.document import parse_policy
+from pktui.policy.document.policy import parse_policy
 from pktui.policy.lint import lint
 from pktui.policy.shape import Definition
 

@@ -13,17 +13,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pktui.gateway.enforcement.calls import Ruling, ToolCall
+from pktui.gateway.enforcement.decision import Ruling, ToolCall
 from pktui.gateway.enforcement.enforcer import Enforcer
-from pktui.gateway.enforcement.policies import ServerPolicy
+from pktui.gateway.enforcement.policy_file import ServerPolicy
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller
-from pktui.policy.document import parse_policy
+from pktui.policy.document.policy import parse_policy
 from pktui.policy.evaluate import Charge, Effect, evaluate
-from pktui.policy.jsontext import decode
-from pktui.policy.layout import write_document
 from pktui.policy.place import NOWHERE
 from pktui.policy.replay import PastCall, Replayer
+from pktui.policy.text.jsontext import decode
+from pktui.policy.text.layout import write_document
 from pktui.policy.values import every
 from pktui.policy.windows import MemoryQuota
 from pktui.settings import ApprovalSettings

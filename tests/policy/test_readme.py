@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pktui.policy.document import Policy, parse_policy
+from pktui.policy.document.policy import Policy, parse_policy
 from tests.policy.build import decide, effect
 
 

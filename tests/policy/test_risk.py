@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pktui.policy.document import Action, parse_policy
+from pktui.policy.document.policy import Action, parse_policy
 from pktui.policy.recommend import recommend
 from pktui.policy.risk import classify, classify_all, definitions, split_words
 from tests.policy.build import decide, effect

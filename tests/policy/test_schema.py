@@ -7,8 +7,8 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from pktui.policy.document import PolicyInvalid, parse_policy
-from pktui.policy.schema import policy_schema, schema_text
+from pktui.policy.document.policy import PolicyInvalid, parse_policy
+from pktui.policy.document.schema import policy_schema, schema_text
 
 CONFIG = Path(__file__).parents[2] / "config"
 VALIDATOR = jsonschema.Draft202012Validator(policy_schema())

@@ -10,7 +10,7 @@ from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from pktui.ledger.canonical import canonical_json
+from pktui.ledger.arguments.canonical import canonical_json
 from pktui.policy.evaluate import Call, evaluate
 from pktui.policy.shape import Definition
 from pktui.policy.windows import MemoryQuota

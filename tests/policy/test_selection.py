@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pktui.policy.document import parse_policy
+from pktui.policy.document.policy import parse_policy
 from pktui.policy.effective import effective
 from pktui.policy.evaluate import Call, evaluate
 from pktui.policy.selection import EVERYTHING, Selection

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-SLOW = {"yaml", "re2", "difflib", "pktui.policy.jsonscan", "pktui.policy.intercept",
+SLOW = {"yaml", "re2", "difflib", "pktui.policy.text.json", "pktui.policy.document.intercept",
         "pktui.policy.risk", "dataclasses", "asyncio"}  # fmt: skip
 
 
@@ -15,7 +15,7 @@ def test_a_policy_is_loaded_and_asked_without_what_it_does_not_need(patterns: bo
     code = f"""
 import sys
 from pktui.policy import evaluate, live
-from pktui.policy.document import parse_policy
+from pktui.policy.document.policy import parse_policy
 parse_policy(b'{{"version":"1","default":"deny","tools":{{"t":{{"deny_if":[{{"conditions":'
              b'[{{"path":"args.x","op":{op},"value":"x"}}]}}]}}}}}}')
 print(*sys.modules)

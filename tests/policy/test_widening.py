@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pktui.policy.document import parse_policy
+from pktui.policy.document.policy import parse_policy
 from pktui.policy.effective import effective
 from pktui.policy.widening import widened
 

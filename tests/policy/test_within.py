@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pktui.policy.document import PolicyInvalid
+from pktui.policy.document.policy import PolicyInvalid
 from pktui.policy.evaluate import Call, Effect, evaluate
 from pktui.policy.place import NOWHERE, Place
 from pktui.policy.windows import MemoryQuota

@@ -21,9 +21,9 @@ from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from pydantic import BaseModel, create_model
 
-from pktui.ledger.canonical import canonical_json
+from pktui.ledger.arguments.canonical import canonical_json
 from pktui.policy.command import compile_command
-from pktui.policy.document import parse_policy
+from pktui.policy.document.policy import parse_policy
 from pktui.policy.evaluate import Call, Effect, evaluate
 from pktui.policy.shape import Definition
 from pktui.policy.windows import MemoryQuota

@@ -13,14 +13,14 @@ from typing import Any
 
 import msgspec
 
-from pktui.gateway.enforcement.calls import Decision, Ruling, ToolCall
+from pktui.gateway.enforcement.decision import Decision, Ruling, ToolCall
 from pktui.gateway.enforcement.enforcer import Enforcer
-from pktui.gateway.enforcement.policies import ServerPolicy
-from pktui.gateway.messages.jsonrpc import Limits
-from pktui.gateway.relay.holding import Pace
-from pktui.gateway.relay.relay import Pending, Relay, Wiring
+from pktui.gateway.enforcement.policy_file import ServerPolicy
+from pktui.gateway.protocol.jsonrpc import Limits
+from pktui.gateway.relay.held_calls import Pace
+from pktui.gateway.relay.relay_session import Pending, Relay, Wiring
 from pktui.gateway.relay.tool_list import ToolList
-from pktui.ledger.canonical import canonical_json
+from pktui.ledger.arguments.canonical import canonical_json
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller
 from pktui.settings import ApprovalSettings, Paths, ServerSettings

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from textual import events
 
 from pktui.files import make_private_directory
-from pktui.ledger.canonical import args_hash
+from pktui.ledger.arguments.canonical import args_hash
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Approval, Caller, NewApproval
 from pktui.memory.client import MemoryClient

@@ -15,9 +15,9 @@ from pktui.errors import ApprovalError, PolicyError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pktui.ledger.approvals.standing import StandingApproval, Wider
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Approval
-    from pktui.ledger.standing import StandingApproval, Wider
     from pktui.policy.editor import Edit, PolicyEditor
 
 _SHORTEST_HASH = 8
@@ -58,7 +58,7 @@ def approve(
     json: output.JsonFlag = False,
 ) -> None:
     """Allow one waiting call, once, or more. It is shown first, and what is shown is what runs."""
-    from pktui.ledger.standing import check_may_stand
+    from pktui.ledger.approvals.standing import check_may_stand
 
     wider = _wider(for_, where or (), until_disconnect=until_disconnect, exact=exact, always=always)
     with reach.ledger(write=True) as ledger:
@@ -114,7 +114,7 @@ class _Rule:
             )
         import json
 
-        from pktui.ledger.approvals import hash_of_shown
+        from pktui.ledger.approvals.single import hash_of_shown
 
         self._asked = asked
         self._editor = _editor(ledger, asked)
@@ -178,7 +178,7 @@ def _wider(
         raise UsageError("--exact leaves nothing for --if to say", "Give one of them")
     if not (for_ or until_disconnect):
         return None
-    from pktui.ledger.standing import Wider
+    from pktui.ledger.approvals.standing import Wider
     from pktui.policy.predicate import write_conditions
 
     conditions = write_conditions(where) if where else ""
@@ -192,7 +192,7 @@ def _check_fulfils(ledger: Ledger, asked: Approval, wider: Wider) -> None:
     import json
 
     from pktui.gateway.enforcement.places import place_of
-    from pktui.ledger.approvals import hash_of_shown
+    from pktui.ledger.approvals.single import hash_of_shown
     from pktui.policy.predicate import read_predicate
     from pktui.policy.shape import Definition
 
@@ -227,7 +227,7 @@ def _span_us(text: str) -> int:
 def _decide(
     ledger: Ledger, found: Approval, wider: Wider | None
 ) -> tuple[Approval, StandingApproval | None]:
-    from pktui.ledger.approvals import hash_of_shown
+    from pktui.ledger.approvals.single import hash_of_shown
 
     shown = hash_of_shown(found) if found.status == "pending" else found.args_hash
     pin = ask_pin(ledger)

@@ -10,7 +10,7 @@ from pktui.cli import output, reach
 from pktui.cli.doors import BY
 
 if TYPE_CHECKING:
-    from pktui.ledger.standing import StandingApproval
+    from pktui.ledger.approvals.standing import StandingApproval
 
 standing_app = typer.Typer()
 

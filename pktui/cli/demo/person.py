@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from pktui.cli.demo.stage import wait_for
 from pktui.errors import PktuiError
-from pktui.ledger.feed_filter import FeedFilter
+from pktui.ledger.feed.filter import FeedFilter
 from pktui.ledger.ledger import Ledger
 from pktui.memory.client import MemoryClient
 from pktui.policy.editor import PolicyEditor

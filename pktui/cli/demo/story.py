@@ -16,7 +16,7 @@ from pktui.cli.demo.samples import samples
 from pktui.cli.demo.stage import Stage, end_memory, processes_on, wait_for
 from pktui.errors import ApprovalError
 from pktui.memory.exchange import SessionRecord
-from pktui.policy.document import load_policy
+from pktui.policy.document.policy import load_policy
 
 if TYPE_CHECKING:
     from pktui.cli.demo.puppet import AgentProcess

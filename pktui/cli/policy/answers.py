@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from pktui.cli import output
 
 if TYPE_CHECKING:
+    from pktui.ledger.approvals.standing import StandingApproval
     from pktui.ledger.records import Approval
-    from pktui.ledger.standing import StandingApproval
 
     Answer = Approval | StandingApproval
 
 
 def answer_words(answer: Answer | None) -> str:
     """Say what answers a call that a person decides."""
-    from pktui.ledger.standing import StandingApproval
+    from pktui.ledger.approvals.standing import StandingApproval
 
     if answer is None:
         return "none yet: a person is asked"
@@ -32,7 +32,7 @@ def answer_words(answer: Answer | None) -> str:
 
 def answer_record(answer: Answer | None) -> dict[str, Any] | None:
     """Return the answer as `--json` prints it."""
-    from pktui.ledger.standing import StandingApproval
+    from pktui.ledger.approvals.standing import StandingApproval
 
     if answer is None:
         return None

@@ -18,8 +18,8 @@ from pktui.settings import Paths, bundled, check_server_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pktui.policy.document import Policy
-    from pktui.policy.problems import Problem
+    from pktui.policy.document.policy import Policy
+    from pktui.policy.text.problems import Problem
 
 Preset = Literal["observe", "read-only", "balanced", "strict", "memory"]
 
@@ -69,7 +69,7 @@ def validate(
 
     Warnings name what is valid and probably not meant; they do not change the exit status.
     """
-    from pktui.policy.document import PolicyInvalid, parse_policy, read_bytes
+    from pktui.policy.document.policy import PolicyInvalid, parse_policy, read_bytes
     from pktui.policy.lint import lint
 
     broken = False
@@ -94,7 +94,7 @@ def convert(
     ] = None,
 ) -> None:
     """Write an Intercept policy in pktui's own form, and report what cannot be expressed."""
-    from pktui.policy.convert import convert as convert_policy
+    from pktui.policy.document.convert import convert as convert_policy
     from pktui.policy.replay import load_draft
 
     converted = convert_policy(load_draft(source))
@@ -112,7 +112,7 @@ def convert(
 
 def schema() -> None:
     """Print the JSON Schema of a policy, for editors."""
-    from pktui.policy.schema import schema_text
+    from pktui.policy.document.schema import schema_text
 
     output.line(schema_text().rstrip("\n"))
 
@@ -128,9 +128,9 @@ def _in_force(server: str, target: Path) -> bytes | None:
 
 
 def _scanned(paths: Paths, server: str, command: list[str], url: str) -> bytes:
-    from pktui.gateway.scans.scanning import scan
     from pktui.gateway.servers.entries import find_server
     from pktui.gateway.servers.naming import server_of_command, server_of_url
+    from pktui.gateway.tool_scan.scan import scan
     from pktui.policy.recommend import recommend
 
     if command and url:
@@ -171,7 +171,7 @@ def _tell_good(path: Path, policy: Policy, warnings: Sequence[Problem], *, json:
 
 
 def _tell_problems(path: Path, error: PktuiError, *, json: bool) -> None:
-    from pktui.policy.document import PolicyInvalid
+    from pktui.policy.document.policy import PolicyInvalid
 
     assert isinstance(error, PolicyInvalid)
     if json:

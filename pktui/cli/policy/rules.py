@@ -87,7 +87,7 @@ def editor_of(server: str) -> PolicyEditor:
 
     Raises `UnknownServer` where there is neither a policy nor such a server.
     """
-    from pktui.gateway.enforcement.policies import open_policy
+    from pktui.gateway.enforcement.policy_file import open_policy
     from pktui.gateway.servers.entries import find_server
     from pktui.policy.editor import PolicyEditor
 

@@ -15,7 +15,7 @@ from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.ledger.records import ToolSeen
-    from pktui.policy.document import Policy
+    from pktui.policy.document.policy import Policy
     from pktui.policy.effective import EffectiveRule
 
 
@@ -27,7 +27,7 @@ def show(
     json: output.JsonFlag = False,
 ) -> None:
     """Show what a policy comes to for each tool, those the server was seen to list included."""
-    from pktui.policy.document import load_policy
+    from pktui.policy.document.policy import load_policy
     from pktui.policy.effective import effective
 
     path = places.existing_file(place)

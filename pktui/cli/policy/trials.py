@@ -24,9 +24,9 @@ from pktui.settings import Paths, load_settings
 
 if TYPE_CHECKING:
     from pktui.cli.policy.answers import Answer
-    from pktui.gateway.enforcement.calls import ToolCall
+    from pktui.gateway.enforcement.decision import ToolCall
     from pktui.ledger.records import CallRow
-    from pktui.policy.document import Policy
+    from pktui.policy.document.policy import Policy
     from pktui.policy.evaluate import Verdict
     from pktui.policy.replay import PastCall, Surroundings
     from pktui.policy.trial import Tried
@@ -53,7 +53,7 @@ def explain(
     json: output.JsonFlag = False,
 ) -> None:
     """Tell what the gateway would do with a call, every step that leads to it, and the quota."""
-    from pktui.gateway.enforcement.calls import ToolCall
+    from pktui.gateway.enforcement.decision import ToolCall
     from pktui.ledger.records import Caller
 
     caller = Caller(agent, grant, session, str((project or Path.cwd()).absolute()))
@@ -133,7 +133,7 @@ def _preview(
     server: str, path: Path, call: ToolCall, *, needed: bool
 ) -> tuple[Verdict, Answer | None]:
     """Ask the Enforcer itself; without a ledger nothing was counted, pinned or answered yet."""
-    from pktui.gateway.enforcement.policies import ServerPolicy
+    from pktui.gateway.enforcement.policy_file import ServerPolicy
 
     followed = ServerPolicy(
         server,
@@ -173,7 +173,7 @@ def _risk(server: str, tool: str) -> ToolRisk:
 
 
 def _read_arguments(text: str) -> dict[str, Any]:
-    from pktui.policy.jsontext import decode
+    from pktui.policy.text.jsontext import decode
 
     try:
         value = decode(text)
@@ -292,7 +292,7 @@ def _replay_audit(policy: Policy, server: str, since: str, *, json: bool) -> Non
 
 def _recorded(server: str, since: str) -> Iterator[CallRow]:
     """Give the recorded calls of a server, oldest first."""
-    from pktui.ledger.feed_filter import FeedFilter, exactly
+    from pktui.ledger.feed.filter import FeedFilter, exactly
 
     since_us = typed_us("--since", since)
     wanted = FeedFilter(matches=(exactly("server", server),), since_us=since_us)

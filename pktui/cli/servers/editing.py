@@ -39,8 +39,8 @@ def add(
     ] = False,
 ) -> None:
     """Add a server. ${NAME} in any text is read from the environment when the server starts."""
-    from pktui.gateway.servers.endpoint import read_headers
-    from pktui.gateway.servers.server_file import NewEntry, ServerFile
+    from pktui.gateway.servers.edit import NewEntry, ServerFile
+    from pktui.gateway.servers.url import read_headers
 
     _check(command, url, header, env, cwd)
     if url:
@@ -62,8 +62,8 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove a server. Its policy and its record stay."""
+    from pktui.gateway.servers.edit import ServerFile
     from pktui.gateway.servers.entries import load_servers
-    from pktui.gateway.servers.server_file import ServerFile
 
     paths = Paths.from_environment()
     servers = load_servers(paths)

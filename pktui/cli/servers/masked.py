@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pktui.ledger.secret_shapes import MASK, mask_text, names_secret
+from pktui.ledger.arguments.secrets import MASK, mask_text, names_secret
 
 if TYPE_CHECKING:
     from pktui.gateway.servers.entries import ServerEntry

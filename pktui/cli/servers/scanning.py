@@ -76,12 +76,12 @@ def _entries(names: Sequence[str]) -> list[ServerEntry]:
 def _scan(entry: ServerEntry, ledger: Ledger, seconds: float) -> Scanned:
     from pktui.cli.servers.report import Scanned, scanned_tool
     from pktui.gateway.enforcement.pins import Pins
-    from pktui.gateway.scans import scanning
+    from pktui.gateway.tool_scan import scan as tool_scan
 
     output.note(f"Asking {entry.name} …")
     before = {tool.name: tool for tool in ledger.catalogue.tools(entry.name)}
     try:
-        definitions = scanning.scan(entry, seconds)
+        definitions = tool_scan.scan(entry, seconds)
     except PktuiError as error:
         return Scanned(entry.name, error=str(error))
     seen = Pins(ledger, entry.name).saw(definitions)

@@ -9,11 +9,11 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pktui.gateway.enforcement.calls import Ended, ToolCall
-    from pktui.gateway.messages.jsonrpc import Refused
+    from pktui.gateway.enforcement.decision import Ended, ToolCall
+    from pktui.gateway.protocol.jsonrpc import Refused
+    from pktui.ledger.approvals.standing import StandingApproval
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Approval, Caller
-    from pktui.ledger.standing import StandingApproval
     from pktui.policy.evaluate import Effect, Verdict
 
 

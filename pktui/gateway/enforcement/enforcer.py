@@ -14,25 +14,25 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pktui.errors import LedgerError, PktuiError
-from pktui.gateway.enforcement.asking import Asking
+from pktui.gateway.enforcement.approvals import Asking
 from pktui.gateway.enforcement.audit import Audit
-from pktui.gateway.enforcement.calls import Decision, Ended, Outcome, Ruling, ToolCall
+from pktui.gateway.enforcement.decision import Decision, Ended, Outcome, Ruling, ToolCall
 from pktui.gateway.enforcement.methods import Methods
 from pktui.gateway.enforcement.pins import Pins
 from pktui.gateway.enforcement.places import place_of
 from pktui.gateway.enforcement.quota import LedgerQuota, Uncounted
 from pktui.ledger.records import Approval
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
-from pktui.policy.problems import quote
+from pktui.policy.text.problems import quote
 from pktui.settings import ServerSettings
 
 if TYPE_CHECKING:
-    from pktui.gateway.enforcement.policies import ServerPolicy
-    from pktui.gateway.messages.jsonrpc import Refused
+    from pktui.gateway.enforcement.policy_file import ServerPolicy
+    from pktui.gateway.protocol.jsonrpc import Refused
+    from pktui.ledger.approvals.standing import StandingApproval
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Caller
-    from pktui.ledger.standing import StandingApproval
-    from pktui.policy.document import Policy
+    from pktui.policy.document.policy import Policy
     from pktui.settings import ApprovalSettings
 
 _NO_RULES = ServerSettings()

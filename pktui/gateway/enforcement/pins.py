@@ -12,7 +12,7 @@ from pktui.ledger.catalogue import MOST_TOOLS
 from pktui.policy.shape import Definition, pinned
 
 if TYPE_CHECKING:
-    from pktui.gateway.scans.flags import Flagger
+    from pktui.gateway.tool_scan.findings import Flagger
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Flag, ToolSeen
 
@@ -81,7 +81,7 @@ class Pins:
 
     def _flag(self, definitions: Sequence[Mapping[str, Any]]) -> list[Flag]:
         """Flag what is not on record yet; the names to compare with are read once a page."""
-        from pktui.gateway.scans.flags import Flagger, several  # few starts meet a new tool
+        from pktui.gateway.tool_scan.findings import Flagger, several  # few starts meet a new tool
 
         if self._flagger is None:
             others = self._catalogue.names(but=self._server)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from pktui.gateway.http.refusal import Refusal
+from pktui.gateway.http.errors import Refusal
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Grant

@@ -8,7 +8,7 @@ from pktui.gateway.http.protocol import check_parameters
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
-    from pktui.gateway.messages.jsonrpc import Message
+    from pktui.gateway.protocol.jsonrpc import Message
 
 
 async def check_arguments(asked: Asked, message: Message, *, all_of: bool) -> None:

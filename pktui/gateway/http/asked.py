@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
     from pktui.gateway.http.backend import Backend
+    from pktui.gateway.http.client_sessions import Session
     from pktui.gateway.http.floor import Floor
     from pktui.gateway.http.reply import Reply
-    from pktui.gateway.http.sessions import Session
-    from pktui.gateway.http.work import Work
+    from pktui.gateway.http.threads import Work
     from pktui.ledger.records import Grant
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
-    from pktui.gateway.messages.jsonrpc import Message
+    from pktui.gateway.protocol.jsonrpc import Message
 
 
 class Backend(Protocol):

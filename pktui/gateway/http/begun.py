@@ -13,16 +13,16 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from pktui.gateway.http.far import media_type, read_whole
-from pktui.gateway.http.outward.broken import ExchangeFailed
 from pktui.gateway.http.protocol import EVENTS, JSON, SESSION_ID
-from pktui.gateway.messages import headers as names
-from pktui.gateway.messages.sse import EventCutter
-from pktui.gateway.remote.pace import Pace
-from pktui.gateway.remote.replies import version_in
+from pktui.gateway.protocol import headers as names
+from pktui.gateway.protocol.sse import EventCutter
+from pktui.gateway.upstream.broken import ExchangeFailed
+from pktui.gateway.upstream.pace import Pace
+from pktui.gateway.upstream.remote_replies import version_in
 
 if TYPE_CHECKING:
     from pktui.gateway.http.far import Far
-    from pktui.gateway.http.outward.connection import Answer
+    from pktui.gateway.upstream.http_client import Answer
 
 SECONDS: Final = 30.0
 """How long a server may take to begin a session again: requests wait for it."""

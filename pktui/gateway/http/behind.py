@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pktui.gateway.http.backend import Backend
-    from pktui.gateway.http.sessions import Sessions
+    from pktui.gateway.http.client_sessions import Sessions
     from pktui.gateway.servers.entries import ServerEntry
-    from pktui.gateway.servers.live import LiveServers
+    from pktui.gateway.servers.watch import LiveServers
 
 
 class Behind:

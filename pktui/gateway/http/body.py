@@ -7,8 +7,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from pktui.gateway.http.errors import Refusal
 from pktui.gateway.http.protocol import JSON
-from pktui.gateway.http.refusal import Refusal
 from pktui.gateway.http.reply import ClientGone
 
 if TYPE_CHECKING:

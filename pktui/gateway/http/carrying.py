@@ -9,22 +9,22 @@ import msgspec
 
 from pktui.gateway.http.far import passed_back
 from pktui.gateway.http.outbox import Outbox
-from pktui.gateway.http.outward.broken import ExchangeFailed
 from pktui.gateway.http.protocol import JSON, passed_on
-from pktui.gateway.messages import headers as names
-from pktui.gateway.messages.sse import Event, EventCutter
-from pktui.gateway.pipes.lines import HEAD, TooLong
-from pktui.gateway.relay.relay import client_name
+from pktui.gateway.lineio.lines import HEAD, TooLong
+from pktui.gateway.protocol import headers as names
+from pktui.gateway.protocol.sse import Event, EventCutter
+from pktui.gateway.relay.relay_session import client_name
+from pktui.gateway.upstream.broken import ExchangeFailed
 from pktui.ledger.records import Caller
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
     from pktui.gateway.http.begun import Begun
+    from pktui.gateway.http.client_sessions import Sessions
     from pktui.gateway.http.far import Far
-    from pktui.gateway.http.outward.connection import Answer
     from pktui.gateway.http.reply import Header
-    from pktui.gateway.http.sessions import Sessions
-    from pktui.gateway.messages.jsonrpc import Message
+    from pktui.gateway.protocol.jsonrpc import Message
+    from pktui.gateway.upstream.http_client import Answer
 
 
 LEAST_RETRY_MS: Final = 1000

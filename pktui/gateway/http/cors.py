@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 
-from pktui.gateway.messages import headers as names
+from pktui.gateway.protocol import headers as names
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers

@@ -9,17 +9,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from pktui.gateway.http.outward.connection import Answer, Connection, connect
-from pktui.gateway.messages import headers as names
-from pktui.gateway.remote.words import Words
-from pktui.gateway.servers.endpoint import checked_headers, parse_endpoint
-from pktui.gateway.servers.preparing import prepared
+from pktui.gateway.protocol import headers as names
+from pktui.gateway.servers.expand import prepared
+from pktui.gateway.servers.url import checked_headers, parse_endpoint
+from pktui.gateway.upstream.http_client import Answer, Connection, connect
+from pktui.gateway.upstream.remote_errors import Words
 from pktui.text import one_line
 
 if TYPE_CHECKING:
-    from pktui.gateway.http.outward.broken import ExchangeFailed
     from pktui.gateway.http.reply import Header
     from pktui.gateway.servers.entries import ServerEntry
+    from pktui.gateway.upstream.broken import ExchangeFailed
 
 KEPT_BACK: Final = frozenset({401, 403, 407})
 """Statuses that speak of pktui's credentials, not of the client's."""

@@ -9,19 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pktui.gateway.enforcement.calls import call_ids
-from pktui.gateway.enforcement.desk import Desk
-from pktui.gateway.messages.jsonrpc import Limits
+from pktui.gateway.enforcement.decision import call_ids
+from pktui.gateway.protocol.jsonrpc import Limits
 from pktui.gateway.relay.continuing import Continuations
-from pktui.gateway.relay.holding import Holder, Pace
-from pktui.gateway.relay.inflight import InFlight
-from pktui.gateway.relay.relay import Pending, Relay, Wiring
+from pktui.gateway.relay.held_calls import Holder, Pace
+from pktui.gateway.relay.pending import InFlight
+from pktui.gateway.relay.relay_session import Pending, Relay, Wiring
+from pktui.gateway.relay.server_context import Desk
 from pktui.gateway.relay.tool_list import ToolList
 from pktui.ledger.records import Caller
 from pktui.times import now_us
 
 if TYPE_CHECKING:
-    from pktui.gateway.relay.relay import Send
+    from pktui.gateway.relay.relay_session import Send
     from pktui.gateway.servers.entries import ServerEntry
     from pktui.ledger.records import Grant
     from pktui.settings import Paths, Settings

@@ -10,8 +10,8 @@ import msgspec
 
 from pktui.gateway.http.begun import Begun
 from pktui.gateway.http.carrying import Carrying
+from pktui.gateway.http.client_sessions import Session
 from pktui.gateway.http.far import KEPT_BACK, media_type, read_whole
-from pktui.gateway.http.outward.broken import ExchangeFailed
 from pktui.gateway.http.protocol import (
     EVENTS,
     JSON,
@@ -25,21 +25,21 @@ from pktui.gateway.http.protocol import (
     status_of,
     writes,
 )
-from pktui.gateway.http.sessions import Session
-from pktui.gateway.messages import headers as names
-from pktui.gateway.messages import jsonrpc
-from pktui.gateway.messages.sse import EventCutter
+from pktui.gateway.protocol import headers as names
+from pktui.gateway.protocol import jsonrpc
+from pktui.gateway.protocol.sse import EventCutter
 from pktui.gateway.relay import lookup
-from pktui.gateway.remote.replies import error_in
+from pktui.gateway.upstream.broken import ExchangeFailed
+from pktui.gateway.upstream.remote_replies import error_in
 
 if TYPE_CHECKING:
-    from pktui.gateway.enforcement.calls import Outcome
+    from pktui.gateway.enforcement.decision import Outcome
     from pktui.gateway.http.asked import Asked
+    from pktui.gateway.http.client_sessions import Sessions
     from pktui.gateway.http.far import Far
     from pktui.gateway.http.outbox import Item
-    from pktui.gateway.http.outward.connection import Answer
-    from pktui.gateway.http.sessions import Sessions
-    from pktui.gateway.messages.jsonrpc import Message
+    from pktui.gateway.protocol.jsonrpc import Message
+    from pktui.gateway.upstream.http_client import Answer
 
 _REASON_BYTES: Final = 4096
 """Of a refusal, to see whether it speaks of the session."""

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pktui.gateway.http.refusal import Refusal
-from pktui.gateway.messages import headers as names
-from pktui.gateway.messages import jsonrpc
-from pktui.gateway.messages.jsonrpc import Refused
+from pktui.gateway.http.errors import Refusal
+from pktui.gateway.protocol import headers as names
+from pktui.gateway.protocol import jsonrpc
+from pktui.gateway.protocol.jsonrpc import Refused
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
-    from pktui.gateway.messages.jsonrpc import Message
+    from pktui.gateway.protocol.jsonrpc import Message
 
 HANDSHAKE_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 EVENTS: Final = "text/event-stream"

@@ -6,18 +6,18 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from pktui.gateway.http.carrying import Carrying
+from pktui.gateway.http.errors import Refusal
 from pktui.gateway.http.far import KEPT_BACK, media_type
-from pktui.gateway.http.outward.broken import ExchangeFailed
 from pktui.gateway.http.protocol import EVENTS
-from pktui.gateway.http.refusal import Refusal
-from pktui.gateway.messages import headers as names
-from pktui.gateway.messages import jsonrpc
+from pktui.gateway.protocol import headers as names
+from pktui.gateway.protocol import jsonrpc
+from pktui.gateway.upstream.broken import ExchangeFailed
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
+    from pktui.gateway.http.client_sessions import Sessions
     from pktui.gateway.http.far import Far
-    from pktui.gateway.http.outward.connection import Answer
-    from pktui.gateway.http.sessions import Sessions
+    from pktui.gateway.upstream.http_client import Answer
 
 
 class Unasked(Carrying):

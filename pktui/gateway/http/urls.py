@@ -16,8 +16,8 @@ from pktui.gateway.http.unasked import Unasked
 
 if TYPE_CHECKING:
     from pktui.gateway.http.asked import Asked
-    from pktui.gateway.http.sessions import Sessions
-    from pktui.gateway.messages.jsonrpc import Message
+    from pktui.gateway.http.client_sessions import Sessions
+    from pktui.gateway.protocol.jsonrpc import Message
     from pktui.gateway.servers.entries import ServerEntry
 
 

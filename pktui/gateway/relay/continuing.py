@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from pktui.ledger.canonical import args_hash
+from pktui.ledger.arguments.canonical import args_hash
 
 if TYPE_CHECKING:
-    from pktui.gateway.enforcement.calls import ToolCall
+    from pktui.gateway.enforcement.decision import ToolCall
 
 CAPACITY: Final = 256
 STATE: Final = "requestState"

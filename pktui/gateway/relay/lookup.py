@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from pktui.gateway.enforcement.calls import ToolCall
-    from pktui.gateway.messages.jsonrpc import Message
+    from pktui.gateway.enforcement.decision import ToolCall
+    from pktui.gateway.protocol.jsonrpc import Message
     from pktui.gateway.relay.tool_list import ToolList
 
 # The ids of these requests begin with it.

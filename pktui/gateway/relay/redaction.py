@@ -15,8 +15,8 @@ from typing import Final
 
 import msgspec
 
-from pktui.ledger.canonical import json_text
-from pktui.ledger.secret_shapes import mask_text, masked, names_secret
+from pktui.ledger.arguments.canonical import json_text
+from pktui.ledger.arguments.secrets import mask_text, masked, names_secret
 from pktui.text import visible
 
 METHODS: Final = frozenset({"tools/call", "tasks/result", "tasks/get"})

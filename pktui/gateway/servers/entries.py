@@ -23,7 +23,7 @@ from pktui.suggest import did_you_mean
 from pktui.text import one_line
 
 if TYPE_CHECKING:
-    from pktui.policy.jsonscan import Member, Node
+    from pktui.policy.text.json import Member, Node
 
 __all__ = [
     "KEYS", "MEMORY", "Fault", "ServerEntry", "Servers", "check_entry", "check_name",
@@ -145,7 +145,7 @@ def check_entry(name: str, entry: msgspec.Struct) -> ServerEntry:
     if server.problem:
         raise SettingsError(f"server {name}: {server.problem}", server.cure)
     if server.url:
-        from pktui.gateway.servers.endpoint import checked_headers, parse_endpoint
+        from pktui.gateway.servers.url import checked_headers, parse_endpoint
 
         checked_headers(server.headers, name)
         if "${" not in server.url:

@@ -11,9 +11,9 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from pktui.gateway.messages import jsonrpc
-from pktui.gateway.messages.jsonrpc import Limits, Refused
-from pktui.gateway.pipes.lines import TooLong, read_lines, write_all
+from pktui.gateway.lineio.lines import TooLong, read_lines, write_all
+from pktui.gateway.protocol import jsonrpc
+from pktui.gateway.protocol.jsonrpc import Limits, Refused
 
 if TYPE_CHECKING:
     from pktui.errors import PktuiError

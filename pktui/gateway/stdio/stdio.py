@@ -10,8 +10,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
-from pktui.gateway.pipes.loop import Loop
-from pktui.gateway.pipes.narrator import Narrator
+from pktui.gateway.lineio.io_loop import Loop
+from pktui.gateway.lineio.stderr import Narrator
 from pktui.gateway.stdio.ends import End, Ends
 from pktui.gateway.upstream.process import ProcessServer
 
@@ -44,7 +44,7 @@ def run_stdio(
     loop = Loop(log=narrator.say, fatal=lambda: ends.put(End("fault")))
     process = None if server.builtin else _start(server, settings, narrator, loop)
     try:
-        from pktui.gateway.stdio.serving import serve
+        from pktui.gateway.stdio.proxy import serve
 
         return serve(
             paths,
@@ -67,6 +67,6 @@ def _start(server: ServerEntry, settings: Settings, narrator: Narrator, loop: Lo
     limit = settings.gateway.max_message_bytes * _SERVER_LINES
     if not server.url:
         return ProcessServer(server, narrator, limit, loop)
-    from pktui.gateway.remote.server import RemoteServer  # HTTP is loaded for it alone
+    from pktui.gateway.upstream.remote import RemoteServer  # HTTP is loaded for it alone
 
     return RemoteServer(server, narrator.say, limit)

@@ -1,1 +1,1 @@
-"""What stands behind a relay on this machine: a process, or the built-in memory."""
+"""What stands behind a relay: a process, a server behind a URL, or the built-in memory."""

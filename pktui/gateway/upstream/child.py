@@ -15,7 +15,7 @@ import subprocess
 from typing import IO, TYPE_CHECKING, Final
 
 from pktui.errors import UpstreamFailed
-from pktui.gateway.servers.preparing import prepared
+from pktui.gateway.servers.expand import prepared
 
 if TYPE_CHECKING:
     from pktui.gateway.servers.entries import ServerEntry

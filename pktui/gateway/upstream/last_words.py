@@ -35,7 +35,7 @@ class LastWords:
 
         That is the last one that speaks of a failure: many programs end with a trace or a version.
         """
-        from pktui.ledger.secret_shapes import mask_text  # only where something failed
+        from pktui.ledger.arguments.secrets import mask_text  # only where something failed
 
         lines = [line.decode(errors="replace") for line in self._lines]
         telling = [

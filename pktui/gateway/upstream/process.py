@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pktui import lasting
-from pktui.gateway.pipes.lines import TooLong, read_lines
-from pktui.gateway.pipes.loop import Loop
-from pktui.gateway.pipes.outlet import Outlet
+from pktui.gateway.lineio.io_loop import Loop
+from pktui.gateway.lineio.lines import TooLong, read_lines
+from pktui.gateway.lineio.outlet import Outlet
 from pktui.gateway.upstream.child import Child
 from pktui.gateway.upstream.last_words import LastWords
 
 if TYPE_CHECKING:
-    from pktui.gateway.messages.responses import Unanswered
+    from pktui.gateway.protocol.server_messages import Unanswered
     from pktui.gateway.servers.entries import ServerEntry
 
 _LOG_LINE: Final = 16 * 1024

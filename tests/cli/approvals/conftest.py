@@ -20,7 +20,7 @@ TOOL = {"name": "store_knowledge", "description": "Store."}
 
 @pytest.fixture(autouse=True)
 def _cheap_pins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pktui.ledger.pin.COST", 1 << 11)
+    monkeypatch.setattr("pktui.ledger.approvals.pin.COST", 1 << 11)
 
 
 @pytest.fixture

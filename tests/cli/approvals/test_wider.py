@@ -9,7 +9,7 @@ import pytest
 
 from pktui.cli.app import run
 from pktui.ledger import now_us
-from pktui.policy.document import load_policy
+from pktui.policy.document.policy import load_policy
 from tests.cli.approvals.conftest import ask
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from pktui.cli.demo.stage import processes_on, set_stage, wait_for
 from pktui.files import make_private_directory
 from pktui.memory import meeting
-from pktui.policy.document import load_policy
+from pktui.policy.document.policy import load_policy
 from pktui.settings import Paths, load_settings
 
 STUBBORN = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pktui.gateway.enforcement.calls import Ruling
+from pktui.gateway.enforcement.decision import Ruling
 
 if TYPE_CHECKING:
     import pytest

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pktui.gateway.enforcement.calls import Ended, Outcome, Ruling
+from pktui.gateway.enforcement.decision import Ended, Outcome, Ruling
 from pktui.ledger.records import Caller
 from tests.gateway.conftest import CALLER, House
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pktui.gateway.enforcement.methods import OTHERS, Methods
-from tests.gateway.relay.test_relay import MODERN
+from tests.gateway.relay.test_relay_session import MODERN
 from tests.gateway.wired import Wired
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pktui.gateway.enforcement.calls import Ruling
-from pktui.policy.document import load_policy
+from pktui.gateway.enforcement.decision import Ruling
+from pktui.policy.document.policy import load_policy
 from tests.gateway.wired import Wired
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def test_a_server_that_lists_without_end_is_bounded(
     for module in (
         "pktui.ledger.catalogue",
         "pktui.gateway.enforcement.pins",
-        "pktui.gateway.enforcement.policies",
+        "pktui.gateway.enforcement.policy_file",
     ):
         monkeypatch.setattr(f"{module}.MOST_TOOLS", 20)
     for page in range(10):

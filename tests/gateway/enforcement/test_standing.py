@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from pktui.gateway.enforcement.calls import Ruling
+from pktui.gateway.enforcement.decision import Ruling
+from pktui.ledger.approvals.standing import StandingApproval, Wider
 from pktui.ledger.records import Caller
-from pktui.ledger.standing import StandingApproval, Wider
 from tests.gateway.conftest import CALLER, House
 from tests.gateway.wired import Wired
 from tests.support.tampering import tamper

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from pktui.gateway.http.listening import HttpGateway
-from pktui.gateway.pipes.narrator import Narrator
+from pktui.gateway.http.server import HttpGateway
+from pktui.gateway.lineio.stderr import Narrator
 from pktui.gateway.servers.entries import load_servers
 from pktui.ledger.ledger import Ledger
 from pktui.settings import Paths, Settings

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.gateway.http.served import Served, request, served, write_policy, write_servers
-from tests.gateway.remote.far import FarServer
+from tests.gateway.upstream.far import FarServer
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
-    from tests.gateway.remote.far import Asked
+    from tests.gateway.upstream.far import Asked
 
 CALL = {"name": "echo", "arguments": {}}
 

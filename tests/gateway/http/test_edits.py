@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from pktui.gateway.http.links import Link
-from pktui.gateway.http.sessions import Sessions
-from pktui.gateway.http.started import StartedServers
+from pktui.gateway.http.channels import Link
+from pktui.gateway.http.client_sessions import Sessions
+from pktui.gateway.http.upstreams import StartedServers
 from pktui.settings import Paths
 from tests.gateway.http.served import (
     INITIALIZE,
@@ -23,10 +23,10 @@ from tests.gateway.http.served import (
     write_policy,
     write_servers,
 )
-from tests.gateway.remote.far import Asked, FarServer
+from tests.gateway.upstream.far import Asked, FarServer
 
 if TYPE_CHECKING:
-    from pktui.gateway.http.links import Started
+    from pktui.gateway.http.channels import Started
 
 
 def has(tool: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pktui.gateway.http import told
+from pktui.gateway.http import exchange
 from pktui.gateway.http.protocol import EVENTS
 from pktui.settings import GatewaySettings, HttpSettings, MetricsSettings, Paths, Settings
 from tests.gateway.http.served import (
@@ -193,7 +193,7 @@ def test_no_more_bytes_of_a_grant_at_once_than_allowed(paths: Paths) -> None:
 def test_a_server_that_takes_nothing_holds_up_nobody_else(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(told, "LOOKS", 2)
+    monkeypatch.setattr(exchange, "LOOKS", 2)
     write_servers(paths, plain=plain(), stuck=plain("--stuck"))
     write_policy(paths, "plain")
     write_policy(paths, "stuck")

@@ -21,7 +21,7 @@ from tests.gateway.http.served import (
     write_policy,
     write_servers,
 )
-from tests.gateway.remote.far import Asked, FarServer
+from tests.gateway.upstream.far import Asked, FarServer
 
 LOCK = """
 import sqlite3, sys

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from pktui.errors import UsageError
-from pktui.gateway.http.listening import parse_address
+from pktui.gateway.http.server import parse_address
 from pktui.ledger.ledger import Ledger
 from tests.gateway.http.served import (
     ACCEPT,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pktui.gateway.remote import pace
+from pktui.gateway.upstream import pace
 from tests.gateway.http.served import (
     Served,
     answer,
@@ -19,7 +19,7 @@ from tests.gateway.http.served import (
     write_policy,
     write_servers,
 )
-from tests.gateway.remote.far import Asked, FarServer, event
+from tests.gateway.upstream.far import Asked, FarServer, event
 
 if TYPE_CHECKING:
     from pktui.settings import Paths

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from pktui.ledger.standing import Wider
+from pktui.ledger.approvals.standing import Wider
 from tests.gateway.http.served import answer, eventually, request
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def test_they_are_for_their_session_and_end_with_it(
     running: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pktui.gateway.http.hub.SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr("pktui.gateway.http.gateway.SWEEP_SECONDS", 0.05)
     running.attend()
     session, other = running.begin("plain"), running.begin("plain")
     running.ask("plain", session, "tools/list", 9)

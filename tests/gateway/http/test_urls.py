@@ -23,10 +23,10 @@ from tests.gateway.http.served import (
     write_policy,
     write_servers,
 )
-from tests.gateway.remote.far import FarServer, answer_to, event
+from tests.gateway.upstream.far import FarServer, answer_to, event
 
 if TYPE_CHECKING:
-    from tests.gateway.remote.far import Asked
+    from tests.gateway.upstream.far import Asked
 
 CALL = {"name": "echo", "arguments": {"n": 1}}
 OK = {"content": [{"type": "text", "text": "ok"}]}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pktui.ledger.canonical import args_hash, call_hash
+from pktui.ledger.arguments.canonical import args_hash, call_hash
 from tests.gateway.wired import Wired
 
 if TYPE_CHECKING:

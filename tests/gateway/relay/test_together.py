@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pktui.gateway.relay.holding import CAPACITY
+from pktui.gateway.relay.held_calls import CAPACITY
 from tests.gateway.wired import Mailbox, Wired
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pktui.gateway.messages.responses import Unanswered
-from pktui.gateway.pipes.lines import TooLong
+from pktui.gateway.lineio.lines import TooLong
+from pktui.gateway.protocol.server_messages import Unanswered
 from pktui.gateway.relay import tool_list
 from pktui.gateway.relay.lookup import OWN
 from tests.gateway.wired import Wired

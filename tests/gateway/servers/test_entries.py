@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pktui.errors import SettingsError, UnknownServer, UsageError
-from pktui.gateway.servers.endpoint import read_headers
 from pktui.gateway.servers.entries import ServerEntry, find_server, load_servers
-from pktui.gateway.servers.preparing import prepared
+from pktui.gateway.servers.expand import prepared
+from pktui.gateway.servers.url import read_headers
 from pktui.policy.selection import Selection
 from pktui.settings import Paths, bundled
 

@@ -10,7 +10,7 @@ import pytest
 
 from pktui.gateway.servers.former import former_name, hold, left_behind
 from pktui.gateway.servers.naming import server_of_command, server_of_url
-from pktui.policy.document import load_policy
+from pktui.policy.document.policy import load_policy
 from pktui.settings import ServerSettings, Settings
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pktui.gateway.messages.jsonrpc import Limits
-from pktui.gateway.pipes.lines import TooLong
+from pktui.gateway.lineio.lines import TooLong
+from pktui.gateway.protocol.jsonrpc import Limits
 from pktui.gateway.stdio.refusing import answer_of
 from tests.support.gateway import RunningGateway, plain_server
 

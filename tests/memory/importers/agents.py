@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pktui.ledger.masking import mask_arguments
-from pktui.ledger.secret_shapes import mask_text
+from pktui.ledger.arguments.masking import mask_arguments
+from pktui.ledger.arguments.secrets import mask_text
 from pktui.memory.exchange import MessageRecord, Record
 from pktui.memory.importers.calls import Masks
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 
-from pktui.ledger.masking import mask_arguments
-from pktui.ledger.secret_shapes import mask_text
+from pktui.ledger.arguments.masking import mask_arguments
+from pktui.ledger.arguments.secrets import mask_text
 from pktui.memory.importers.calls import Call, Masks, arguments_of, call_record
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

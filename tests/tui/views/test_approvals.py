@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from pktui.ledger.canonical import args_hash
+from pktui.ledger.arguments.canonical import args_hash
 from pktui.ledger.records import Approval, Caller
 from pktui.settings import ConsoleSettings, Paths, Settings
 from pktui.text import has_hidden

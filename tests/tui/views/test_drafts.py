@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.errors import LedgerUnavailable
-from pktui.policy.document import load_policy
+from pktui.policy.document.policy import load_policy
 from pktui.policy.editor import PolicyEditor
 from pktui.policy.evaluate import Call, Effect, evaluate
 from pktui.policy.live import LivePolicy
@@ -480,7 +480,7 @@ PIN = "quite secret"
 @pytest.fixture
 def behind_pin(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
     """Put what lets agents do more behind a PIN."""
-    monkeypatch.setattr("pktui.ledger.pin.COST", 1 << 11)
+    monkeypatch.setattr("pktui.ledger.approvals.pin.COST", 1 << 11)
     house.other.pin.set(PIN, by="a person")
     return house
 

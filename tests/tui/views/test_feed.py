@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual.widgets import Input
 
-from pktui.ledger.canonical import args_hash
+from pktui.ledger.arguments.canonical import args_hash
 from pktui.ledger.records import Caller
 from pktui.text import has_hidden
 from pktui.tui.views.feed.bar import FeedBar

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pktui.gateway.scans.flags import flags_of
+from pktui.gateway.tool_scan.findings import flags_of
 from pktui.ledger.records import Caller, Flag
-from pktui.policy.document import load_policy
+from pktui.policy.document.policy import load_policy
 from pktui.policy.effective import effective
 from pktui.policy.evaluate import Call, charge_for
 from pktui.text import has_hidden

@@ -10,8 +10,8 @@ import pytest
 from msgspec import structs
 from textual.widgets import Input
 
+from pktui.ledger.approvals.standing import Wider
 from pktui.ledger.records import Approval, Caller
-from pktui.ledger.standing import Wider
 from pktui.text import has_hidden
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.views.approvals.detail import Detail
@@ -31,7 +31,7 @@ BOTH = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
 
 @pytest.fixture
 def house(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr("pktui.ledger.pin.COST", 1 << 11)
+    monkeypatch.setattr("pktui.ledger.approvals.pin.COST", 1 << 11)
     house = House(paths)
     house.other.catalogue.saw("memory", [TOOL])
     yield house

@@ -10,8 +10,8 @@ from textual import on, work
 from textual.message import Message
 
 from pktui.errors import PktuiError
-from pktui.ledger.approvals import hash_of_shown
-from pktui.ledger.standing import Wider
+from pktui.ledger.approvals.single import hash_of_shown
+from pktui.ledger.approvals.standing import Wider
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.screens.confirm import ConfirmScreen
 from pktui.tui.undo import UndoStep

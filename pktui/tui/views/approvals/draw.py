@@ -19,8 +19,8 @@ from pktui.tui.views.approvals.queue import State, settled_us, state_of
 if TYPE_CHECKING:
     from rich.style import Style
 
+    from pktui.ledger.approvals.standing import StandingApproval
     from pktui.ledger.records import Approval
-    from pktui.ledger.standing import StandingApproval
     from pktui.tui.glyphs import Glyphs
     from pktui.tui.theme import Ink
     from pktui.tui.widgets.rows import Pen, Run

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pktui.tui.views.approvals.queue import Queue, arrange
 
 if TYPE_CHECKING:
-    from pktui.ledger.approvals import Stop
+    from pktui.ledger.approvals.single import Stop
+    from pktui.ledger.approvals.standing import StandingApproval
     from pktui.ledger.records import ToolSeen
-    from pktui.ledger.standing import StandingApproval
     from pktui.tui.services import Services
 
 RECENT = 50

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pktui.errors import PolicyError
-from pktui.ledger.approvals import hash_of_shown
+from pktui.ledger.approvals.single import hash_of_shown
 from pktui.policy.evaluate import Call
 from pktui.policy.permit import preview_permit
 from pktui.policy.place import Place

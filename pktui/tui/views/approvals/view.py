@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from pktui.ledger.approvals.standing import StandingApproval
     from pktui.ledger.records import Approval
-    from pktui.ledger.standing import StandingApproval
     from pktui.tui.services import Services
 
 SIDE_BY_SIDE = 100

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from pktui.ledger.feed_filter import KEYS, FeedFilter, exactly
+from pktui.ledger.feed.filter import KEYS, FeedFilter, exactly
 from pktui.tui.chips import Chip, chips_of
 
 ALL = FeedFilter()

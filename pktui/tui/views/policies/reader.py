@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pktui.errors import PktuiError, PolicyError
-from pktui.ledger.feed_filter import FeedFilter, exactly
+from pktui.ledger.feed.filter import FeedFilter, exactly
 from pktui.ledger.records import grant_identity
 from pktui.memory.tools.catalogue import definitions
-from pktui.policy.document import parse_policy, read_bytes
+from pktui.policy.document.policy import parse_policy, read_bytes
 from pktui.policy.effective import effective
 from pktui.policy.evaluate import Call, charge_for
 from pktui.policy.globs import is_glob
 from pktui.policy.limits import plain, window_words
-from pktui.policy.problems import PolicyInvalid
 from pktui.policy.risk import Risk, classify
+from pktui.policy.text.problems import PolicyInvalid
 from pktui.policy.wording import describe_limit
 from pktui.settings import bundled
 from pktui.tui.moments import DAY
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pktui.ledger.records import ToolSeen
-    from pktui.policy.document import Policy
+    from pktui.policy.document.policy import Policy
     from pktui.policy.rules import LimitRule
     from pktui.tui.services import Services
 

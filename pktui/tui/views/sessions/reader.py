@@ -96,7 +96,7 @@ class Reader:
 
     def _calls(self, since: datetime, until: datetime | None) -> tuple[CallRow, ...]:
         """Read what this session's agent called in this project in that time."""
-        from pktui.ledger.feed_filter import FeedFilter, exactly
+        from pktui.ledger.feed.filter import FeedFilter, exactly
 
         session = self._session
         until = until or session.ended_at

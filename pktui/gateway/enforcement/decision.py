@@ -1,0 +1,123 @@
+"""What the Enforcer is asked and what it answers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Literal
+
+import msgspec
+
+from pktui.ledger.arguments.canonical import call_hash
+from pktui.ledger.records import Approval, Caller
+
+Outcome = Literal["ok", "tool_error", "error", "lost", "cancelled"]
+"""How a forwarded call ended: with a result, a result that says the tool failed, a JSON-RPC error
+of the server, without an answer that can be read, or given up by its client."""
+
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Ruling(StrEnum):
+    """What is to be done with a call now."""
+
+    FORWARD = "forward"
+    HOLD = "hold"
+    """Keep the call and ask again: a person is looking at the console."""
+    UNKNOWN = "unknown"
+    """Answer as an unknown tool is answered: the server has none of the name, or it is hidden."""
+    DENIED_BY_RULE = "rule"
+    DENIED_BY_PERSON = "person"
+    STOPPED = "stopped"
+    """A person has stopped everything."""
+    OVER_QUOTA = "quota"
+    WAITING = "waiting"
+    """The approval stays open; the same call meets its answer later."""
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    BROKEN = "broken"
+    """The call could not be put on record, so it does not happen."""
+
+
+def call_ids(token: str) -> Callable[[], str]:
+    """Return what makes the ids of the calls of one gateway, from any thread.
+
+    They begin with the token it announced itself with, so that they are neighbours in every index,
+    and are found should it die.
+    """
+    numbers = itertools.count()
+    return lambda: f"{token}{next(numbers):010x}"
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """One tool call on its way, arguments decoded.
+
+    `beside` is what goes out beside the arguments, `meta` the call's `_meta`. `continues` is the
+    id of an earlier call that this one goes on with (`requestState`); such a call is judged again,
+    but not charged again.
+    """
+
+    call_id: str
+    tool: str
+    arguments: Mapping[str, Any]
+    caller: Caller
+    continues: str = ""
+    bound_hash: str = ""
+    """What an approval of it is bound to; empty: it is worked out when it is needed.
+
+    Large arguments take a while, in which nobody should have to wait for the ledger.
+    """
+    beside: Mapping[str, Any] = NOTHING
+    meta: Mapping[str, Any] = NOTHING
+    missing: bool = False
+    """The server's list, just read, does not hold the tool."""
+    unlisted: str = ""
+    """Why that list could not be had, where the tool is not known otherwise."""
+    shown: bool = False
+    """The tool was on a list that this connection was shown; only words depend on it."""
+
+    @property
+    def digest(self) -> str:
+        """Return the hash of what goes out: the arguments, and what stands beside them."""
+        return self.bound_hash or call_hash(self.arguments, self.beside)
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The Enforcer's answer.
+
+    `retry_at_us`: when to try again, microseconds UTC, 0 where that is not known. `seq`: its row in
+    the ledger, which the outcome refers to.
+    """
+
+    call_id: str
+    tool: str
+    ruling: Ruling
+    rule: str = ""
+    reason: str = ""
+    approval: Approval | None = None
+    retry_at_us: int = 0
+    seq: int = 0
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a forwarded call ended; `seq` is its decision's row, 0 where that is to be looked up.
+
+    `sent`: it may have reached the server; false only where it provably was never written.
+    """
+
+    call: ToolCall
+    outcome: Outcome
+    duration_us: int
+    seq: int = 0
+    sent: bool = True
+
+    @property
+    def gives_back(self) -> bool:
+        """Tell whether its quota goes back: the server refused it, or never got it.
+
+        A call whose end nobody knows may have run, so it keeps its charge.
+        """
+        return self.outcome == "error" or not self.sent

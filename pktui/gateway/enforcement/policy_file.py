@@ -1,0 +1,151 @@
+"""The policy a gateway goes by: one file, read again when it changes, made where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pktui.errors import PolicyConflict
+from pktui.files import make_private_directory
+from pktui.gateway.servers.entries import MEMORY
+from pktui.ledger.catalogue import MOST_TOOLS
+from pktui.policy.document.policy import Policy, parse_policy
+from pktui.policy.files import replace_file
+from pktui.policy.live import LivePolicy
+from pktui.policy.selection import EVERYTHING, Selection
+from pktui.settings import Paths, bundled
+
+if TYPE_CHECKING:
+    from pktui.errors import PolicyError
+    from pktui.ledger.records import Flag
+
+_NOTHING: Final[Mapping[str, Sequence[Flag]]] = {}
+_INTERIM: Final = b'{"version":"1","description":"there is no file yet","default":"approve"}'
+
+Changed = Callable[[str, "PolicyError | None"], None]
+"""Takes the digest of the policy in force (empty: none) and what is wrong with its file."""
+
+
+class ServerPolicy:
+    """The policy of one server.
+
+    Where its file was never made, a person decides every call until the server has listed its
+    tools; then the file is written, with the rules that are recommended for them.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        path: Path,
+        *,
+        needed: bool,
+        changed: Changed,
+        selection: Selection = EVERYTHING,
+    ) -> None:
+        """`needed`: a missing file is a problem, and nothing is allowed.
+
+        `changed` is called when the policy in force is another one, or its file was broken or
+        mended; a broken edit leaves the last good policy in force.
+        """
+        self.selection = selection
+        """Which tools the server's entry leaves in; an edit of it may set another."""
+        self._server = server
+        self._selected: tuple[Policy, Policy] | None = None
+        self._live = LivePolicy(path)
+        self._changed = changed
+        self._unruled: dict[str, Mapping[str, Any]] = {}
+        self._flagged: dict[str, Sequence[str]] = {}
+        self._interim = None if needed or path.exists() else parse_policy(_INTERIM)
+        self._told: tuple[str, str] | None = None
+
+    @property
+    def problem(self) -> PolicyError | None:
+        """What is wrong with the file, None where nothing is."""
+        return None if self._interim is not None else self._live.problem
+
+    def current(self) -> Policy | None:
+        """Return the policy in force; None where there never was a good one."""
+        policy = self._written()
+        if policy is None or self.selection == EVERYTHING:
+            return policy
+        kept = self._selected
+        if kept is None or kept[0] is not policy or kept[1].selection != self.selection:
+            kept = self._selected = policy, policy.selecting(self.selection)
+        return kept[1]
+
+    def _written(self) -> Policy | None:
+        policy = self._live.current()
+        if self._interim is not None:
+            if policy is None and not self._live.path.exists():
+                return self._interim
+            self._interim = None
+        self._tell(policy)
+        return policy
+
+    def saw(
+        self,
+        definitions: Sequence[Mapping[str, Any]],
+        *,
+        complete: bool,
+        flagged: Mapping[str, Sequence[Flag]] = _NOTHING,
+    ) -> Path | None:
+        """Take note of listed tools; return the file where a policy was written for them.
+
+        `complete`: no further page of tools follows. `flagged`: what hides in which of them.
+        Raises `PolicyError` where it cannot be written.
+        """
+        if self._interim is None:
+            return None
+        if len(self._unruled) < MOST_TOOLS:
+            self._unruled |= {str(tool.get("name", "")): tool for tool in definitions}
+            self._flagged |= {
+                name: sorted({flag.kind for flag in flags}) for name, flags in flagged.items()
+            }
+        if not complete or self._written() is not self._interim:
+            return None
+        from pktui.policy.recommend import recommend  # judging tools is needed this once
+
+        path = self._live.path
+        make_private_directory(path.parent)
+        try:
+            replace_file(path, None, recommend(self._server, self._unruled.values(), self._flagged))
+        except PolicyConflict:
+            return None
+        return path
+
+    def _tell(self, policy: Policy | None) -> None:
+        problem = self._live.problem
+        state = (policy.digest if policy is not None else "", str(problem) if problem else "")
+        if state != self._told:
+            self._told = state
+            self._changed(state[0], problem)
+
+
+def open_policy(
+    paths: Paths,
+    server: str,
+    explicit: Path | None,
+    *,
+    changed: Changed,
+    selection: Selection = EVERYTHING,
+) -> ServerPolicy:
+    """Return the policy of a server: the file given, else its own in the configuration.
+
+    The memory's own policy is copied there where it is missing. Raises `SettingsError` or
+    `PolicyError` where that cannot be done.
+    """
+    if explicit is not None:
+        return ServerPolicy(server, explicit, needed=True, changed=changed, selection=selection)
+    path = paths.policy_file(server)
+    if server == MEMORY and not path.exists():
+        _copy(bundled("config", "policies", "memory.json"), path)
+    return ServerPolicy(server, path, needed=server == MEMORY, changed=changed, selection=selection)
+
+
+def _copy(source: Path, target: Path) -> None:
+    make_private_directory(target.parent)
+    try:
+        replace_file(target, None, source.read_bytes())
+    except PolicyConflict:
+        return  # another gateway was quicker

@@ -1,0 +1,197 @@
+"""One thread that carries lines both ways, so that no call waits for a hand-over between threads.
+
+Nothing here ever blocks on a slow reader: what cannot be written yet is kept, and whoever could
+add to it is not read until it is gone. So nothing grows without bound.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from pktui import lasting
+from pktui.gateway.lineio.lines import LineCutter, read_some
+from pktui.gateway.lineio.outlet import Outlet
+
+if TYPE_CHECKING:
+    from pktui.gateway.lineio.lines import TooLong
+
+
+_GONE: Final = select.POLLERR | select.POLLHUP | select.POLLNVAL
+
+
+class Take(Protocol):
+    """Takes lines that came together, in their order, without their newlines."""
+
+    def __call__(self, *lines: bytes | TooLong) -> None:
+        """Take them."""
+
+
+class _Source(msgspec.Struct):
+    """What is read from, and while which outlet is full it is read all the same."""
+
+    descriptor: int
+    cutter: LineCutter
+    take: Take
+    ended: Callable[[], None]
+    regardless: Outlet | None
+    read: bool = True
+
+
+class Loop:
+    """Reads from some descriptors and writes to outlets, whichever is ready.
+
+    Sources are added before `start`; any thread may send to an outlet.
+    """
+
+    def __init__(
+        self, *, log: lasting.Log = lasting.to_stderr, fatal: Callable[[], object] | None = None
+    ) -> None:
+        """`log` is told of what goes wrong, `fatal` where the loop itself cannot go on."""
+        self._log = log
+        self._surviving = lasting.Survived("taking lines", log)
+        self._fatal = fatal
+        self._poll = select.poll()
+        self._sources: dict[int, _Source] = {}
+        self._slow: set[Outlet] = set()
+        self._watched: dict[int, Outlet] = {}
+        self._thread: threading.Thread | None = None
+        self._going = True
+        self._bell = threading.Lock()
+        self._bell_out, self._bell_in = os.pipe()
+        os.set_blocking(self._bell_in, False)
+        self._poll.register(self._bell_out, select.POLLIN)
+
+    def read(
+        self,
+        descriptor: int,
+        limit: int,
+        take: Take,
+        ended: Callable[[], None],
+        *,
+        regardless: Outlet | None = None,
+    ) -> None:
+        """Hand the lines of a descriptor to `take` until it ends, which is told to `ended`.
+
+        It is not read while an outlet is full, other than the one it is read regardless of.
+        """
+        source = _Source(descriptor, LineCutter(limit), take, ended, regardless)
+        self._sources[descriptor] = source
+        self._poll.register(descriptor, select.POLLIN)
+
+    def watch(self, outlet: Outlet) -> None:
+        """Notice when an outlet's reader is gone, also while nothing is written to it."""
+        self._watched[outlet.descriptor] = outlet
+        self._poll.register(outlet.descriptor, 0)
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._thread = lasting.start("relay", self._run, log=self._log)
+
+    @property
+    def here(self) -> bool:
+        """Tell whether the caller runs in the loop's thread."""
+        return threading.current_thread() is self._thread
+
+    def attend(self, outlet: Outlet) -> None:
+        """Write what an outlet keeps as soon as its reader takes it."""
+        self._slow.add(outlet)
+        if not self.here:
+            self._ring()
+
+    def end(self) -> None:
+        """Stop, and let go of everything that is its own."""
+        self._going = False
+        self._ring()
+        if self._thread is None:
+            self._still_the_bell()
+        elif not self.here:
+            self._thread.join()
+
+    def _ring(self) -> None:
+        with self._bell:
+            if self._bell_in < 0:
+                return
+            try:
+                os.write(self._bell_in, b"!")
+            except BlockingIOError:
+                return  # it rings already
+
+    def _still_the_bell(self) -> None:
+        with self._bell:
+            if self._bell_in >= 0:
+                os.close(self._bell_in)
+                os.close(self._bell_out)
+            self._bell_in = -1
+
+    def _run(self) -> None:
+        try:
+            while self._going:
+                self._turn()
+        except BaseException:
+            if self._fatal is not None:
+                self._fatal()
+            raise
+        finally:
+            for source in self._sources.values():
+                source.ended()
+            self._still_the_bell()
+
+    def _turn(self) -> None:
+        for descriptor, event in self._poll.poll():
+            source = self._sources.get(descriptor)
+            if source is not None:
+                self._read(source)
+            elif event & _GONE and descriptor in self._watched:
+                self._poll.unregister(descriptor)
+                self._watched.pop(descriptor).lost()
+            elif descriptor == self._bell_out:
+                read_some(descriptor)
+        if self._slow:
+            self._arrange()
+
+    def _read(self, source: _Source) -> None:
+        chunk = read_some(source.descriptor)
+        if chunk is None:
+            return
+        if lines := source.cutter.feed(chunk) if chunk else source.cutter.end():
+            with self._surviving:
+                source.take(*lines)
+        if not chunk:
+            self._poll.unregister(source.descriptor)
+            del self._sources[source.descriptor]
+            source.ended()
+
+    def _arrange(self) -> None:
+        """Write what can be written; wait for the readers of the rest, and read what may be."""
+        for outlet in tuple(self._slow):
+            self._slow.discard(outlet)  # first: from now on whoever sends may put it back
+            if outlet.flush():
+                self._slow.add(outlet)
+                self._poll.register(outlet.descriptor, select.POLLOUT)
+            else:
+                self._forget(outlet.descriptor)
+        full = [outlet for outlet in tuple(self._slow) if outlet.full]
+        for source in self._sources.values():
+            self._set(source, read=all(outlet is source.regardless for outlet in full))
+
+    def _set(self, source: _Source, *, read: bool) -> None:
+        if read and not source.read:
+            self._poll.register(source.descriptor, select.POLLIN)
+        elif source.read and not read:
+            self._poll.unregister(source.descriptor)
+        source.read = read
+
+    def _forget(self, descriptor: int) -> None:
+        if descriptor in self._watched:
+            self._poll.register(descriptor, 0)
+            return
+        try:
+            self._poll.unregister(descriptor)
+        except KeyError:
+            return  # it was written at once

@@ -1,0 +1,155 @@
+"""Calls that wait for a person: one thread looks after all of them, and only while there are any.
+
+It looks at the ledger a few times a second, asks the Enforcer again whenever something changed
+there or a call's time is up, and tells waiting clients that their call is still alive.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pktui import lasting
+from pktui.gateway.enforcement.decision import Decision, Ruling, ToolCall
+from pktui.gateway.protocol.jsonrpc import Message
+
+if TYPE_CHECKING:
+    from pktui.gateway.enforcement.enforcer import Enforcer
+
+CAPACITY: Final = 64
+_LOOK_SECONDS: Final = 0.03
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How long a call is held, and how often its client hears of it; seconds."""
+
+    hold: float = 45
+    progress: float = 5
+
+
+class Held(msgspec.Struct):
+    """A call that waits here, and who is told of it. Times are of the monotonic clock, in seconds.
+
+    `key` tells it from all others that are held here. `release` gets it with its answer,
+    `progress` whenever its client may be told that it still waits.
+    """
+
+    key: object
+    message: Message
+    call: ToolCall
+    decision: Decision
+    release: Callable[[Held, Decision], None]
+    progress: Callable[[Held], None]
+    until: float = 0
+    next_progress: float = 0
+    steps: int = 0
+
+
+class Holder:
+    """The held calls to one server; `clock` is monotonic, in seconds."""
+
+    def __init__(
+        self,
+        enforcer: Enforcer,
+        pace: Pace,
+        clock: Callable[[], float],
+        log: lasting.Log = lasting.to_stderr,
+    ) -> None:
+        self._log = log
+        self._enforcer = enforcer
+        self._pace = pace
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._held: dict[object, Held] = {}
+        self._thread: threading.Thread | None = None
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._held
+
+    @property
+    def room(self) -> int:
+        """How many further calls can be held."""
+        return max(0, CAPACITY - len(self._held))
+
+    def hold(self, held: Held) -> None:
+        """Keep a call until it is decided, its time is up or its client leaves."""
+        now = self._clock()
+        held.until = now + self._pace.hold
+        held.next_progress = now
+        with self._changed:
+            self._held[held.key] = held
+            if self._thread is None:
+                self._thread = lasting.start("approvals", self._watch, log=self._log)
+            self._changed.notify()
+
+    def withdraw(self, key: object) -> bool:
+        """Take back one call; tell whether it was held here."""
+        with self._changed:
+            held = self._held.pop(key, None)
+        if held is None:
+            return False
+        self._enforcer.withdraw(held.call, held.decision)
+        return True
+
+    def withdraw_all(self) -> tuple[tuple[Held, Decision], ...]:
+        """Take back every call; return them with what their clients may be told."""
+        with self._changed:
+            every = tuple(self._held.values())
+            self._held.clear()
+        return tuple((held, self._enforcer.withdraw(held.call, held.decision)) for held in every)
+
+    def _watch(self) -> None:
+        seen: object = None
+        while True:
+            with self._changed:
+                while not self._held:
+                    seen = None
+                    self._changed.wait()
+                self._changed.wait(_LOOK_SECONDS)
+            state = object()
+            with lasting.Survived("looking at held calls", self._log):
+                state = self._enforcer.state()
+                self._look(changed=state != seen)
+            seen = state
+
+    def _look(self, *, changed: bool) -> None:
+        now = self._clock()
+        for held in tuple(self._held.values()):
+            with lasting.Survived("a held call", self._log, partial(self._give_up, held)):
+                self._look_at(held, now, changed=changed)
+
+    def _look_at(self, held: Held, now: float, *, changed: bool) -> None:
+        decision = self._answer(held, now, changed=changed)
+        if decision is not None:
+            held.release(held, decision)
+        elif now >= held.next_progress:
+            held.steps += 1
+            held.next_progress = now + self._pace.progress
+            held.progress(held)
+
+    def _give_up(self, held: Held, why: str) -> None:
+        """Deny a call that cannot be looked at; one that was let go of has had its answer."""
+        with self._changed:
+            if self._held.pop(held.key, None) is not held:
+                return
+        call = held.call
+        held.release(held, Decision(call.call_id, call.tool, Ruling.BROKEN, "(failed)", why))
+
+    def _answer(self, held: Held, now: float, *, changed: bool) -> Decision | None:
+        """Return the call's answer and let go of it; None where it goes on waiting."""
+        with self._changed:
+            if self._held.get(held.key) is not held:
+                return None
+            time_is_up = now >= held.until
+            if not (changed or time_is_up or self._enforcer.is_over(held.decision)):
+                return None
+            decision = self._enforcer.resume(held.call, held.decision, hold=not time_is_up)
+            if decision.ruling is Ruling.HOLD:
+                held.decision = decision
+                return None
+            del self._held[held.key]
+            return decision

@@ -1,0 +1,141 @@
+"""Requests that went to the server and wait for its answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pktui.gateway.enforcement.decision import Ended, Outcome, ToolCall
+from pktui.gateway.protocol.jsonrpc import Message, same_id
+from pktui.gateway.relay.lookup import Lookup
+
+if TYPE_CHECKING:
+    from pktui.gateway.protocol.jsonrpc import Id
+
+CAPACITY: Final = 16_384
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of requests above which no further one is forwarded, however few they are."""
+LATE_NS: Final = 600 * 1_000_000_000
+"""How long the answer to a request that was given up is reckoned with."""
+
+
+class Own(msgspec.Struct, frozen=True):
+    """Who gets the answer to a request of the gateway's own, and for which call it was asked."""
+
+    lookup: Lookup
+    message: Message
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """One forwarded request; `call` is None for everything but a tool call.
+
+    `seq` is the row of the call's decision in the ledger; `cursor` is the page of a list of tools
+    that was asked for, empty for the first; `size` is the request's bytes. `own`: the gateway asks
+    for itself, and the client sees nothing of it.
+    """
+
+    id_text: bytes
+    method: str
+    modern: bool
+    call: ToolCall | None
+    started_ns: int
+    seq: int = 0
+    cursor: str = ""
+    size: int = 0
+    own: Own | None = None
+
+    def end(self, call: ToolCall, outcome: Outcome, now_ns: int, *, sent: bool = True) -> Ended:
+        """Return how its call ended now; `sent`: its server may have seen it."""
+        return Ended(call, outcome, (now_ns - self.started_ns) // 1000, self.seq, sent)
+
+
+class InFlight:
+    """The forwarded requests by id; ids that any reader takes for one are one here.
+
+    So an answer to `1.0` that comes back as `1` still finds its request. The id of a request that
+    was given up stays in use until its answer came: that must not be taken for another's.
+    """
+
+    def __init__(self, ticks: Callable[[], int]) -> None:
+        """`ticks` is a monotonic clock in nanoseconds."""
+        self._ticks = ticks
+        self._lock = threading.Lock()
+        self._emptied = threading.Condition(self._lock)
+        self._waiting: dict[Id, Waiting] = {}
+        self._given_up: dict[Id, int] = {}
+        self._size = 0
+
+    def __contains__(self, request_id: Id) -> bool:
+        key = same_id(request_id)
+        return key in self._waiting or (bool(self._given_up) and self._is_given_up(key))
+
+    def waits_for(self, request_id: Id) -> bool:
+        """Tell whether somebody waits for the answer of that id."""
+        return same_id(request_id) in self._waiting
+
+    @property
+    def full(self) -> bool:
+        """Tell whether no further request may be forwarded now."""
+        many = len(self._waiting) + len(self._given_up) >= CAPACITY
+        return many or self._size >= MOST_BYTES
+
+    def add(self, request_id: Id, waiting: Waiting) -> None:
+        """Remember a request before it is sent."""
+        with self._lock:
+            self._waiting[same_id(request_id)] = waiting
+            self._size += waiting.size
+
+    def take(self, request_id: Id | None) -> Waiting | None:
+        """Return and forget the request of that id: it was answered."""
+        if request_id is None:
+            return None
+        with self._lock:
+            key = same_id(request_id)
+            waiting = self._pop(key)
+            if waiting is None:
+                self._given_up.pop(key, None)
+            if not self._waiting:
+                self._emptied.notify_all()
+            return waiting
+
+    def give_up(self, request_id: Id) -> Waiting | None:
+        """Return the request of that id, which nobody waits for any more."""
+        with self._lock:
+            key = same_id(request_id)
+            waiting = self._pop(key)
+            if waiting is not None:
+                self._given_up[key] = self._ticks()
+            if not self._waiting:
+                self._emptied.notify_all()
+            return waiting
+
+    def take_all(self) -> tuple[Waiting, ...]:
+        """Return and forget every request."""
+        with self._lock:
+            waiting = tuple(self._waiting.values())
+            self._waiting.clear()
+            self._size = 0
+            self._emptied.notify_all()
+            return waiting
+
+    def _pop(self, key: Id) -> Waiting | None:
+        waiting = self._waiting.pop(key, None)
+        if waiting is not None:
+            self._size -= waiting.size
+        return waiting
+
+    def _is_given_up(self, key: Id) -> bool:
+        """Tell whether the answer of that id may still come; forget those that never came."""
+        with self._lock:
+            before = self._ticks() - LATE_NS
+            while self._given_up and next(iter(self._given_up.values())) < before:
+                del self._given_up[next(iter(self._given_up))]
+            return key in self._given_up
+
+    def wait_empty(self, seconds: float) -> bool:
+        """Wait until nothing is in flight; tell whether that came about in time."""
+        with self._lock:
+            return self._emptied.wait_for(lambda: not self._waiting, seconds)

@@ -1,0 +1,529 @@
+"""The relay between one client and one server: what comes in on one side, and what goes out.
+
+It knows nothing of pipes or sockets: lines are handed in, as many as came together, and sent
+through two functions. Held calls are released by a thread of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from pktui import lasting
+from pktui.gateway.enforcement import denial
+from pktui.gateway.enforcement.decision import NOTHING, Decision, Outcome, Ruling, ToolCall
+from pktui.gateway.lineio.lines import TooLong
+from pktui.gateway.protocol import jsonrpc
+from pktui.gateway.protocol.ids import ids_in
+from pktui.gateway.protocol.jsonrpc import Limits, Message, Refused
+from pktui.gateway.relay.continuing import Continuations
+from pktui.gateway.relay.held_calls import Held, Holder, Pace
+from pktui.gateway.relay.lookup import Lookup, Parked
+from pktui.gateway.relay.pending import InFlight, Own, Waiting
+from pktui.gateway.relay.responses import Returns
+from pktui.gateway.relay.tool_list import ToolList
+from pktui.ledger.arguments.canonical import call_hash
+from pktui.text import one_line, storable
+
+if TYPE_CHECKING:
+    from pktui.gateway.enforcement.enforcer import Enforcer
+    from pktui.gateway.protocol.jsonrpc import Id
+    from pktui.gateway.protocol.server_messages import Unanswered
+    from pktui.ledger.records import Caller
+
+_NAME_LIMIT: Final = 100
+_FAILED: Final = "pktui failed on this message, so it was not passed on; its log says why"
+_FORWARD: Final = Ruling.FORWARD
+"""Kept, as to take a member from its enum is a search each time."""
+
+_MOST_PARKED: Final = 256
+_PLAIN: Final = frozenset({"name", "arguments", "_meta"})
+"""The members of a call that have their own place; all others stand beside the arguments."""
+
+_Calls = dict["Id | None", tuple[Message, ToolCall]]
+"""Tool calls that follow each other, by the ids of their requests."""
+
+
+class Send(Protocol):
+    """Sends lines that belong together, in their order."""
+
+    def __call__(self, *lines: bytes) -> None:
+        """Send them; a reader that is gone takes them too."""
+
+
+class Wiring(msgspec.Struct, frozen=True):
+    """What a relay is given besides its Enforcer.
+
+    `ticks` is a monotonic clock in nanoseconds. `log` takes one sentence for the person who runs
+    the gateway. `named` is told the client's name once it is known. `shown` makes of a reason what
+    the client may read of it.
+    """
+
+    to_client: Send
+    to_server: Send
+    log: Callable[[str], None]
+    named: Callable[[str], None]
+    new_id: Callable[[], str]
+    now_us: Callable[[], int]
+    ticks: Callable[[], int]
+    shown: Callable[[str], str] = str
+    ask: Callable[[str, bytes], None] | None = None
+    """Sends a request of the gateway's own, by its id; None: it goes as all others do."""
+    forget: Callable[[str], None] = lambda _request_id: None
+    """Is told the id of such a request when nobody waits for its answer any more."""
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """What waits: forwarded requests, held calls, and calls that the server asked more about.
+
+    Relays of one client's connection share it, so that one can cancel what came through another.
+    `scope` tells their held calls from those of other connections in the same holder. `tools` is
+    what is known of the server's list, `parked` the calls that wait for it, and where.
+    """
+
+    holder: Holder
+    in_flight: InFlight
+    continuations: Continuations
+    tools: ToolList
+    scope: str = ""
+    parked: dict[object, Lookup] = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        enforcer: Enforcer,
+        pace: Pace,
+        ticks: Callable[[], int],
+        log: lasting.Log = lasting.to_stderr,
+    ) -> Pending:
+        """Return that of a connection of its own; `ticks` is monotonic, in nanoseconds."""
+        holder = Holder(enforcer, pace, lambda: ticks() / 1e9, log)
+        return cls(holder, InFlight(ticks), Continuations(), ToolList(ticks))
+
+
+class Relay:
+    """One client's connection to one server, policed."""
+
+    def __init__(
+        self, enforcer: Enforcer, caller: Caller, wiring: Wiring, limits: Limits, pending: Pending
+    ) -> None:
+        self._enforcer = enforcer
+        self._methods = enforcer.methods
+        self._caller = caller
+        self._wiring = wiring
+        self._limits = limits
+        self._holder = pending.holder
+        self._in_flight = pending.in_flight
+        self._continuations = pending.continuations
+        self._scope = pending.scope
+        self._tools = pending.tools
+        self._parked = pending.parked
+        self._lookup = Lookup(self._tools, self._ask, self._forget, self._decide_parked)
+        self._returns = Returns(enforcer, wiring, pending, lambda: self._caller)
+        self._named = False
+        self._ended = ""
+
+    # from the client
+
+    def from_client(self, *lines: bytes | TooLong) -> None:
+        """Take lines of the client that came together, without their newlines."""
+        calls: _Calls = {}
+        for line in lines:
+            try:
+                if isinstance(line, bytes):
+                    self._take_line(line, calls)
+                else:
+                    self._decide(calls)
+                    self.refuse(jsonrpc.too_large(self._limits.size, line.ids.single), line.head)
+            except Exception as error:  # noqa: BLE001  it is said, and the request is answered
+                self._survive(error, (line,))
+        self._decide(calls)
+
+    def take(self, message: Message) -> None:
+        """Take one message of the client, parsed before."""
+        calls: _Calls = {}
+        try:
+            self._take(message, calls)
+        except Refused as refused:
+            self.refuse(refused, message.raw)
+        except Exception as error:  # noqa: BLE001  it is said, and the request is answered
+            self._survive(error, (message.raw,))
+        self._decide(calls)
+
+    def _take_line(self, line: bytes, calls: _Calls) -> None:
+        try:
+            if line.strip():
+                self._take(jsonrpc.parse(line, self._limits), calls)
+        except Refused as refused:
+            self._decide(calls)
+            self.refuse(refused, line)
+
+    def _survive(self, error: Exception, lines: Iterable[bytes | TooLong]) -> None:
+        """Answer requests that pktui itself failed on, unless they wait for server or person.
+
+        Why it failed is for the log alone.
+        """
+        self._wiring.log(lasting.words("a message of the client", error))
+        for line in lines:
+            written = (line.ids if isinstance(line, TooLong) else ids_in(line)).single
+            if written == jsonrpc.NULL:
+                continue
+            request_id: Id = msgspec.json.decode(written)
+            if self._is_under_way(request_id):
+                continue
+            self._reply(jsonrpc.error_line(jsonrpc.INTERNAL_ERROR, _FAILED, written))
+
+    def refuse(self, refused: Refused, line: bytes) -> None:
+        """Record a client line that was not understood, and answer it."""
+        self._enforcer.refused(self._caller, refused, line)
+        self._reply(jsonrpc.error_line(refused.code, refused.why, refused.request_id))
+
+    def _take(self, message: Message, calls: _Calls) -> None:
+        """Take a message; a tool call joins those before it, which all else must not overtake."""
+        self._learn_name(message)
+        called = message.method == "tools/call"
+        if called and message.kind == "request":
+            self._take_call(message, calls)
+            return
+        self._decide(calls)
+        if message.kind == "request":
+            self._take_request(message)
+        elif called:
+            dropped = Refused(jsonrpc.INVALID_REQUEST, "tools/call was sent as a notification")
+            self._enforcer.refused(self._caller, dropped, message.raw)
+        elif message.method != "notifications/cancelled" or not self._take_cancel(message):
+            self._wiring.to_server(message.raw)
+
+    def _take_request(self, message: Message) -> None:
+        if not self._is_admitted(message):
+            return
+        if why := self._methods.take(self._caller, message.method, message.params):
+            shown = self._wiring.shown(why)
+            self._reply(jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, shown, message.id_text))
+        else:
+            self._send([(message, None, 0)])
+
+    def _is_admitted(self, message: Message) -> bool:
+        """Tell whether a request may go on; raises `Refused` where its id is in use."""
+        assert message.id is not None
+        if self._is_under_way(message.id):
+            raise _in_use(message)
+        if self._ended or self._in_flight.full or len(self._parked) >= _MOST_PARKED:
+            why = self._ended or "too many requests, or too large ones, wait for the server"
+            self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, message.id_text))
+            return False
+        return True
+
+    def _is_under_way(self, request_id: Id) -> bool:
+        """Tell whether a request of that id waits: for its server, a person, or a list of tools."""
+        key = self._key(request_id)
+        return request_id in self._in_flight or key in self._holder or key in self._parked
+
+    def _take_call(self, message: Message, calls: _Calls) -> None:
+        if not self._is_admitted(message):
+            return
+        assert message.id is not None
+        key = jsonrpc.same_id(message.id)
+        if key in calls:
+            raise _in_use(message)
+        calls[key] = message, self._read_call(message)
+
+    def _read_call(self, message: Message) -> ToolCall:
+        """Return the call that a request asks for; one that goes on with another uses its state."""
+        params = message.params
+        arguments = params.get("arguments") or {}
+        plain = params.keys() <= _PLAIN
+        beside = NOTHING if plain else {k: v for k, v in params.items() if k not in _PLAIN}
+        call = ToolCall(
+            *(self._wiring.new_id(), params["name"], arguments, self._caller),
+            bound_hash=call_hash(arguments, beside),
+            beside=beside,
+            meta=message.meta,
+        )
+        origin = "" if plain else self._continuations.claim(call)
+        return msgspec.structs.replace(call, continues=origin) if origin else call
+
+    def _decide(self, calls: _Calls) -> None:
+        """Decide calls; those of tools that nobody knows wait until the server was asked for them.
+
+        A hidden tool goes the way of one that the server does not have, and takes as long.
+        """
+        if not calls:
+            return
+        asked = list(calls.values())
+        calls.clear()
+        try:
+            known = self._sorted(asked)
+            if known:
+                self._carry_out(known)
+        except Exception as error:  # noqa: BLE001  it is said, and the requests are answered
+            self._survive(error, [message.raw for message, _ in asked])
+
+    def _sorted(self, asked: Sequence[Parked]) -> list[Parked]:
+        """Return the calls that can be decided now; the others wait for the server's list."""
+        known: list[Parked] = []
+        for message, call in asked:
+            if self._is_known(call.tool):
+                known.append((message, call))
+            elif self._tools.fresh:
+                known.append((message, self._looked_up(call)))
+            else:
+                key = self._key(message.id)
+                self._parked[key] = self._lookup
+                self._lookup.park(key, message, call)
+        return known
+
+    def _is_known(self, tool: str) -> bool:
+        """Tell whether a call can be decided without a look at the server's list."""
+        listed = self._tools.has(tool)
+        if listed is None:
+            listed = self._enforcer.knows(tool)
+        if not listed:
+            return self._enforcer.leaves_to_server(tool)
+        return not self._enforcer.hides(tool)
+
+    def _looked_up(self, call: ToolCall) -> ToolCall:
+        """Return the call with what the server's list says of its tool."""
+        listed, tool = self._tools.has(call.tool), call.tool
+        unlisted = self._tools.failure if listed is None and not self._enforcer.knows(tool) else ""
+        return msgspec.structs.replace(
+            call,
+            missing=listed is False and not self._enforcer.leaves_to_server(tool),
+            unlisted=unlisted,
+            shown=self._tools.was_shown(tool),
+        )
+
+    def _decide_parked(self, parked: Sequence[Parked]) -> None:
+        for message, _ in parked:
+            self._parked.pop(self._key(message.id), None)
+        try:
+            self._carry_out([(message, self._looked_up(call)) for message, call in parked])
+        except Exception as error:  # noqa: BLE001  it is said, and the requests are answered
+            self._survive(error, [message.raw for message, _ in parked])
+
+    def _ask(self, request_id: str, line: bytes, cursor: str, message: Message) -> None:
+        """Ask the server for a page of its tools, in the era of the call that needs it."""
+        own = Own(self._lookup, message)
+        started, size = self._wiring.ticks(), len(line)
+        id_text = msgspec.json.encode(request_id)
+        waiting = Waiting(
+            id_text, "tools/list", message.modern, None, started, 0, cursor, size, own
+        )
+        self._in_flight.add(request_id, waiting)
+        if self._ended:
+            self._fail([self._in_flight.take(request_id)])
+        elif self._wiring.ask is not None:
+            self._wiring.ask(request_id, line)
+        else:
+            self._wiring.to_server(line)
+
+    def _forget(self, request_id: str) -> None:
+        self._in_flight.take(request_id)
+        self._wiring.forget(request_id)
+
+    def _carry_out(self, asked: Sequence[Parked]) -> None:
+        """Decide calls in one transaction, and carry out what was decided."""
+        decisions = self._enforcer.decide_all([call for _, call in asked], room=self._holder.room)
+        going: list[tuple[Message, ToolCall | None, int]] = []
+        for (message, call), decision in zip(asked, decisions, strict=True):
+            if decision.ruling is _FORWARD:
+                going.append((message, call, decision.seq))
+            elif decision.ruling is Ruling.HOLD:
+                key = self._key(message.id)
+                held = Held(key, message, call, decision, self._release, self._tell_progress)
+                self._holder.hold(held)
+            else:
+                self._refuse_call(message, call, decision)
+        self._send(going)
+
+    def _refuse_call(self, message: Message, call: ToolCall, decision: Decision) -> None:
+        """Answer a call that does not go out now; the state that it came with still counts."""
+        if call.continues:
+            self._continuations.restore(call)
+        now_us, shown = self._wiring.now_us(), self._wiring.shown
+        decision = msgspec.structs.replace(decision, reason=storable(shown(decision.reason)))
+        self._reply(
+            denial.refusal_line(decision, message.id_text, modern=message.modern, now_us=now_us)
+        )
+
+    def _send(self, going: Iterable[tuple[Message, ToolCall | None, int]]) -> None:
+        """Forward requests, each with its call, if it is one, and the `seq` of its decision."""
+        started = self._wiring.ticks()
+        lost = bool(self._ended)
+        sent: list[Message] = []
+        for message, call, seq in going:
+            assert message.id is not None
+            waiting = Waiting(
+                *(message.id_text, message.method, message.modern, call, started, seq),
+                _page(message) if message.method == "tools/list" else "",
+                len(message.raw),
+            )
+            self._in_flight.add(message.id, waiting)
+            sent.append(message)
+        if sent and not lost:
+            self._wiring.to_server(*[message.raw for message in sent])
+        if self._ended:
+            self._fail([self._in_flight.take(message.id) for message in sent], sent=not lost)
+
+    def _learn_name(self, message: Message) -> None:
+        """Take the first name that the client gives itself.
+
+        With another for each call it would get past what is counted by name.
+        """
+        if self._named:
+            return
+        agent = client_name(message)
+        if agent:
+            self._named = True
+            self._caller = msgspec.structs.replace(self._caller, agent=agent)
+            self._wiring.named(agent)
+
+    def _take_cancel(self, message: Message) -> bool:
+        request_id = message.params.get("requestId")
+        return jsonrpc.is_id(request_id) and self.cancel(request_id)
+
+    def cancel(self, request_id: Id, *, sent: bool = True) -> bool:
+        """Take back a held call, which its server never saw, or note that a call was cancelled.
+
+        Tells whether it was held. `sent`: a call that was not held may have reached its server.
+        """
+        key = self._key(request_id)
+        if self._holder.withdraw(key) or self._unpark(key):
+            return True
+        self.close(request_id, "cancelled", sent=sent)
+        return False
+
+    def _unpark(self, key: object) -> bool:
+        """Take back a call that was not decided yet; tell whether there was one."""
+        lookup = self._parked.pop(key, None)
+        parked = lookup.withdraw(key) if lookup is not None else None
+        if parked is not None:
+            why = "the call was cancelled before its server had listed its tools"
+            refused = Refused(jsonrpc.INVALID_REQUEST, why)
+            self._enforcer.refused(self._caller, refused, parked[0].raw)
+        return parked is not None
+
+    def close(self, request_id: Id, outcome: Outcome, *, sent: bool = True) -> bool:
+        """Record how a forwarded request ended that gets no answer; tell whether it waited."""
+        in_flight = self._in_flight
+        given_up = outcome == "cancelled"
+        waiting = in_flight.give_up(request_id) if given_up else in_flight.take(request_id)
+        if waiting is None:
+            return False
+        if waiting.own is not None:
+            waiting.own.lookup.fail("it did not answer")
+        self._settle([waiting], outcome, sent=sent)
+        return True
+
+    def close_all(self, outcome: Outcome) -> None:
+        """Record how everything ended that waits for the server."""
+        self._settle(self._in_flight.take_all(), outcome)
+
+    def _key(self, request_id: Id | None) -> tuple[str, Id | None]:
+        return self._scope, None if request_id is None else jsonrpc.same_id(request_id)
+
+    # from the server
+
+    def from_server(self, *lines: bytes | TooLong | Unanswered) -> None:
+        """Take lines of the server that came together, without their newlines.
+
+        How calls ended is on record before their answers go out.
+        """
+        replies, ended = self._returns.read(lines)
+        try:
+            self._enforcer.settle_all(ended)
+        except Exception as error:  # noqa: BLE001  the answers go out all the same
+            self._wiring.log(lasting.words("recording how calls ended", error))
+        if replies:
+            self._wiring.to_client(*replies)
+
+    # held calls
+
+    def _release(self, held: Held, decision: Decision) -> None:
+        if decision.ruling is Ruling.FORWARD:
+            self._send([(held.message, held.call, decision.seq)])
+        else:
+            self._refuse_call(held.message, held.call, decision)
+
+    def _tell_progress(self, held: Held) -> None:
+        """Keep the client waiting; the steps are small so that the server's progress exceeds them.
+
+        Progress must grow with every notification (MCP, progress).
+        """
+        token = jsonrpc.progress_token(held.message)
+        if token is None:
+            return
+        approval = held.decision.approval
+        named = f" (approval {approval.id})" if approval is not None else ""
+        params = {
+            "progressToken": token,
+            "progress": held.steps / 1_000_000,
+            "message": f"Waiting for a person to allow {held.call.tool}{named}",
+        }
+        self._reply(jsonrpc.notification_line("notifications/progress", params))
+
+    # ends
+
+    def stop(self, why: str) -> None:
+        """Take no further requests: answer them, and the held calls, with this reason."""
+        self._ended = self._ended or why
+        for message, _ in self._lookup.end():
+            self._parked.pop(self._key(message.id), None)
+            self.refuse(Refused(jsonrpc.SERVER_ERROR, why, message.id_text), message.raw)
+        for held, decision in self._holder.withdraw_all():
+            held.release(held, decision)
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether the server owes an answer."""
+        return not self._in_flight.wait_empty(0)
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait until the server has answered everything; tell whether it has."""
+        return self._in_flight.wait_empty(seconds)
+
+    def server_lost(self, why: str) -> None:
+        """Answer everything that waits for a server that is gone, and whatever comes yet."""
+        self._ended = why
+        self.stop(why)
+        self._fail(self._in_flight.take_all())
+
+    def _fail(self, lost: Iterable[Waiting | None], *, sent: bool = True) -> None:
+        """Record and answer requests that the server will not answer."""
+        waiting = [one for one in lost if one is not None]
+        self._settle(waiting, "lost", sent=sent)
+        for one in waiting:
+            if one.own is not None:
+                one.own.lookup.fail(self._ended)
+            else:
+                self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, self._ended, one.id_text))
+
+    def _settle(self, waiting: Iterable[Waiting], outcome: Outcome, *, sent: bool = True) -> None:
+        now = self._wiring.ticks()
+        self._enforcer.settle_all(
+            [one.end(one.call, outcome, now, sent=sent) for one in waiting if one.call]
+        )
+
+    def _reply(self, line: bytes) -> None:
+        self._wiring.to_client(line)
+
+
+def _page(message: Message) -> str:
+    cursor = message.params.get("cursor")
+    return cursor if isinstance(cursor, str) else ""
+
+
+def client_name(message: Message) -> str:
+    """Return the name that the client gives itself in this message, empty where it does not."""
+    if message.method == "initialize":
+        info = message.params.get("clientInfo")
+    else:
+        info = message.meta.get(jsonrpc.CLIENT_INFO_KEY)
+    name = info.get("name") if isinstance(info, dict) else None
+    return one_line(name, _NAME_LIMIT) if isinstance(name, str) else ""
+
+
+def _in_use(message: Message) -> Refused:
+    return Refused(jsonrpc.INVALID_REQUEST, "a request with this id still waits", message.id_text)

@@ -1,0 +1,289 @@
+"""What a server sends back: answers find their requests, and what a client may not see stays here.
+
+Calls that ended are handed back with the lines, so that those of one read share a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pktui import lasting
+from pktui.gateway.enforcement import denial
+from pktui.gateway.lineio.lines import TooLong
+from pktui.gateway.protocol import jsonrpc
+from pktui.gateway.protocol.ids import ids_in
+from pktui.gateway.protocol.mending import mended
+from pktui.gateway.protocol.server_messages import (
+    NOT_JSON,
+    SEVERAL_IDS,
+    TOO_MUCH,
+    Answer,
+    Unanswered,
+    ids_doubted,
+    ids_waited_for,
+    names_several,
+    not_passed_on,
+    read_answer,
+    read_batch,
+    read_result,
+)
+from pktui.gateway.protocol.tool_list import Doubtful, read_listing
+from pktui.gateway.relay import redaction
+from pktui.gateway.relay.lookup import OWN, is_own
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from pktui.gateway.enforcement.decision import Ended, Outcome, ToolCall
+    from pktui.gateway.enforcement.enforcer import Enforcer
+    from pktui.gateway.enforcement.methods import Ask
+    from pktui.gateway.protocol.ids import Ids
+    from pktui.gateway.protocol.tool_list import Listing
+    from pktui.gateway.relay.continuing import Continuations
+    from pktui.gateway.relay.pending import InFlight, Own, Waiting
+    from pktui.gateway.relay.relay_session import Pending, Wiring
+    from pktui.ledger.records import Caller
+
+
+Lines = Sequence[bytes]
+
+_NO_RESPONSE = "a request and a response at once"
+_EMPTY = "neither a request nor a response"
+_LIST_CHANGED = b'"notifications/tools/list_changed"'
+_OWN = OWN.encode()
+
+
+class Returns:
+    """Reads the lines of one server for one client."""
+
+    def __init__(
+        self, enforcer: Enforcer, wiring: Wiring, pending: Pending, caller: Callable[[], Caller]
+    ) -> None:
+        """`caller` tells who the client is, as far as it has said by then."""
+        self._enforcer = enforcer
+        self._methods = enforcer.methods
+        self._wiring = wiring
+        self._in_flight: InFlight = pending.in_flight
+        self._continuations: Continuations = pending.continuations
+        self._tools = pending.tools
+        self._caller = caller
+        self._taken: Waiting | None = None
+
+    def read(
+        self, lines: Iterable[bytes | TooLong | Unanswered]
+    ) -> tuple[list[bytes], list[Ended]]:
+        """Return what the client gets for these lines, and the calls that ended with them."""
+        ended: list[Ended] = []
+        replies: list[bytes] = []
+        for line in lines:
+            self._taken = None
+            try:
+                replies += self._read(line, ended)
+            except Exception as error:  # noqa: BLE001  it is said, and who waits is told
+                replies += self._survive(error, ended)
+        return replies, ended
+
+    def _survive(self, error: Exception, ended: list[Ended]) -> Lines:
+        """Tell whoever waits for an answer that pktui itself failed on; why is for the log."""
+        self._wiring.log(lasting.words("a message of the server", error))
+        if self._taken is None:
+            return ()
+        return self._lost(self._taken, not_passed_on("one that pktui failed on"), ended)
+
+    def _read(self, line: bytes | TooLong | Unanswered, ended: list[Ended]) -> Lines:
+        if isinstance(line, TooLong):
+            return self._drop(line, ended)
+        if isinstance(line, Unanswered):
+            waiting = self._in_flight.take(line.request_id)
+            return () if waiting is None else self._lost(waiting, line.why, ended, line.sent)
+        if line.find(b"\r", 0, len(line) - 1) >= 0:
+            line = line[:-1].replace(b"\r", b" ") + line[-1:]  # some readers end a line there
+        try:
+            line.decode()
+            answer = read_answer(line)
+        except msgspec.ValidationError:
+            return self._batch(line, ended)
+        except RecursionError:
+            return self._drop(TooLong.of(line), ended)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._mend(line, ended)
+        if names_several(line) and (several := ids_doubted(line, answer.carried)) is not None:
+            return self._fail(several, SEVERAL_IDS, line, ended)
+        if answer.method and answer.doubtful:
+            return self._refuse(answer, line, _NO_RESPONSE, ended)
+        asks = self._methods.asked_of_client(line)
+        if asks and (why := self._denied(asks)):
+            return self._withhold(why, answer, ended)
+        return self._said(answer, line) if answer.asks else self._answer(answer, line, ended)
+
+    def _said(self, answer: Answer, line: bytes) -> Lines:
+        """Pass on what the server asks or says, unless it speaks of the gateway's own requests."""
+        if bytes(answer.method) == _LIST_CHANGED:
+            self._tools.changed()
+        return () if line.find(_OWN) >= 0 else (line,)
+
+    def _mend(self, line: bytes, ended: list[Ended]) -> Lines:
+        whole = mended(line)
+        if whole is not None:
+            return self._read(whole, ended)
+        return self._fail(ids_in(line), NOT_JSON, line, ended) if line.strip() else ()
+
+    def _denied(self, asks: Sequence[Ask]) -> str:
+        """Record what the server asks of the client; return why it may not, if it may not."""
+        caller = self._caller()
+        denied = [self._methods.take(caller, ask.method, ask.params) for ask in asks]
+        return self._wiring.shown(next(filter(None, denied), ""))
+
+    def _withhold(self, why: str, answer: Answer, ended: list[Ended]) -> Lines:
+        """Answer what the server may not ask, or whom it would have answered with it."""
+        self._wiring.log(f"kept from the client: {why}")
+        if answer.asks:
+            if answer.id is not None:
+                request_id = msgspec.json.encode(answer.id)
+                refusal = jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, request_id)
+                self._wiring.to_server(refusal)
+            return ()
+        waiting = self._waiting_for(answer)
+        if waiting is None:
+            return ()
+        if waiting.own is not None:
+            return self._lost(waiting, why, ended)
+        if waiting.call is not None:
+            self._end(waiting, "tool_error", ended)
+            return (denial.withheld_line(why, waiting.id_text, modern=waiting.modern),)
+        return (jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, waiting.id_text),)
+
+    def _refuse(self, answer: Answer, line: bytes, why: str, ended: list[Ended]) -> Lines:
+        """Tell the request that may be answered so that its answer cannot be told from a question.
+
+        A client that takes it for an answer must not see what was not looked at.
+        """
+        self._wiring.log(f"{why}: {_shown(line)}")
+        waiting = self._waiting_for(answer)
+        return () if waiting is None else self._lost(waiting, not_passed_on(why), ended)
+
+    def _drop(self, line: TooLong, ended: list[Ended]) -> Lines:
+        return self._fail(line.ids, TOO_MUCH, line.head, ended)
+
+    def _fail(self, ids: Ids, why: str, line: bytes, ended: list[Ended]) -> Lines:
+        """Tell whoever waits for a message that is not passed on; without an answer they hang."""
+        found = [self._in_flight.take(request_id) for request_id in ids_waited_for(ids)]
+        waiting = [one for one in found if one is not None]
+        self._wiring.log(f"{why}: {_shown(line)}")
+        return [out for one in waiting for out in self._lost(one, not_passed_on(why), ended)]
+
+    def _lost(self, waiting: Waiting, why: str, ended: list[Ended], sent: bool = True) -> Lines:
+        """Answer a request in the place of its server: what became of it, nobody knows."""
+        if waiting.own is not None:
+            waiting.own.lookup.fail(why)
+            return ()
+        if waiting.call is not None:
+            ended.append(waiting.end(waiting.call, "lost", self._wiring.ticks(), sent=sent))
+        return (jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text),)
+
+    def _batch(self, line: bytes, ended: list[Ended]) -> Lines:
+        """Take the messages of a batch one by one; anything else that is no object goes to the log.
+
+        The 2025-03-26 protocol had batches, and a list of tools could hide in one.
+        """
+        try:
+            messages = read_batch(line)
+        except RecursionError:
+            return self._drop(TooLong.of(line), ended)
+        except msgspec.MsgspecError:
+            return self._fail(ids_in(line), NOT_JSON, line, ended)
+        objects = [message for message in map(bytes, messages) if message.startswith(b"{")]
+        return [out for message in objects for out in self._read(message, ended)]
+
+    def _answer(self, answer: Answer, line: bytes, ended: list[Ended]) -> Lines:
+        waiting = self._waiting_for(answer)
+        if waiting is None and is_own(answer.id):
+            return ()  # it came too late
+        if waiting is not None and waiting.own is not None:
+            self._learn(waiting, waiting.own, answer, line)
+            return ()
+        if waiting is not None and waiting.method != "tools/list" and answer.empty:
+            self._wiring.log(f"{_EMPTY}: {_shown(line)}")
+            return self._lost(waiting, not_passed_on(_EMPTY), ended)
+        if self._enforcer.redacts and (waiting is None or waiting.method in redaction.METHODS):
+            line = redaction.redacted(line) or _unreadable(waiting)
+        if waiting is not None and waiting.call is not None:
+            self._end(waiting, self._outcome(answer, waiting.call), ended)
+        elif waiting is None or waiting.method == "tools/list":
+            line = self._filtered(line, waiting)
+        return (line,)
+
+    def _learn(self, waiting: Waiting, own: Own, answer: Answer, line: bytes) -> None:
+        """Take the page of tools that the gateway asked for itself; nothing of it goes out."""
+        listing, why = None, ""
+        if answer.failed or not answer.carried:
+            why = f"it answered: {one_line(bytes(answer.error).decode(errors='replace'), 200)}"
+        else:
+            try:
+                listing = read_listing(line)
+            except Doubtful as doubt:
+                why = str(doubt)
+        if listing is None:
+            own.lookup.fail(f"its list of tools cannot be had: {why or 'it is none'}")
+        elif why := self._record(listing, waiting.cursor):
+            own.lookup.fail(why)
+        else:
+            own.lookup.page(own.message, listing.next_cursor)
+
+    def _record(self, listing: Listing, cursor: str) -> str:
+        """Pin and remember a page of tools; return why that cannot be, empty where it was."""
+        after = listing.next_cursor
+        why = self._enforcer.saw(listing.definitions, cursor=cursor, next_cursor=after)
+        if not why:
+            self._tools.page(listing.names, cursor=cursor, next_cursor=after)
+        return why
+
+    def _waiting_for(self, answer: Answer) -> Waiting | None:
+        self._taken = self._in_flight.take(answer.id) if jsonrpc.is_id(answer.id) else None
+        return self._taken
+
+    def _outcome(self, answer: Answer, call: ToolCall) -> Outcome:
+        if answer.failed:
+            return "error"
+        try:
+            result = read_result(answer.result)
+        except msgspec.MsgspecError:
+            return "ok"
+        if result.result_type == "input_required" and result.request_state:
+            self._continuations.remember(result.request_state, call)
+        return "tool_error" if result.is_error else "ok"
+
+    def _end(self, waiting: Waiting, outcome: Outcome, ended: list[Ended]) -> None:
+        if waiting.call is not None:
+            ended.append(waiting.end(waiting.call, outcome, self._wiring.ticks()))
+
+    def _filtered(self, line: bytes, waiting: Waiting | None) -> bytes:
+        """Return the line without hidden tools; an answer to nothing known is looked at too."""
+        request_id = waiting.id_text if waiting is not None else jsonrpc.NULL
+        try:
+            listing = read_listing(line)
+        except Doubtful as doubt:
+            why = f"the server's list of tools cannot be read without doubt: {doubt}"
+            self._wiring.log(why)
+            return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
+        if listing is None:
+            return line
+        if why := self._record(listing, waiting.cursor if waiting is not None else ""):
+            shown = self._wiring.shown(why)
+            return jsonrpc.error_line(jsonrpc.SERVER_ERROR, shown, request_id)
+        modern = waiting is not None and waiting.modern
+        left_out = self._enforcer.left_out
+        self._tools.show(name for name in listing.names if not left_out(name))
+        return listing.without(left_out, modern=modern) or line
+
+
+def _unreadable(waiting: Waiting | None) -> bytes:
+    why = "the server's answer cannot be looked into, and its secrets must be masked"
+    request_id = waiting.id_text if waiting is not None else jsonrpc.NULL
+    return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
+
+
+def _shown(line: bytes) -> str:
+    return one_line(line.decode(errors="replace"), 500)

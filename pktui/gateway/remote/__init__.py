@@ -1,1 +1,0 @@
-"""A server behind a URL: streamable HTTP on one side, lines on the other."""

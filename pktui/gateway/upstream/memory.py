@@ -1,0 +1,151 @@
+"""The built-in memory as a server: static answers at once, everything else from its service.
+
+The service needs seconds to start; it is started when the gateway is, and what an agent asks
+first (`initialize`, `server/discover`, `tools/list`, `ping`) is answered here meanwhile. The rest
+is carried to the service by one thread, in the order it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing, suppress
+from functools import partial
+from queue import Full, Queue
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pktui import lasting
+from pktui.errors import MemoryUnreached, PktuiError
+from pktui.gateway.protocol.server_messages import Unanswered
+from pktui.memory import static
+from pktui.memory.client import MemoryClient
+
+if TYPE_CHECKING:
+    from pktui.gateway.upstream.process import Deliver
+    from pktui.memory.records import Identity
+    from pktui.settings import Paths
+
+CAPACITY: Final = 1024
+"""Messages that may wait for the service."""
+
+
+class MemoryServer:
+    """Pktui's own memory behind the same two functions as a server's process."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        identity: Callable[[], Identity],
+        log: Callable[[str], None],
+    ) -> None:
+        """`identity` tells whom the calls are made for."""
+        self._paths = paths
+        self._identity = identity
+        self._deliver: Deliver = _nowhere
+        self._log = log
+        self._waiting: Queue[bytes | None] = Queue(CAPACITY)
+        self._client: tuple[Identity, MemoryClient] | None = None
+        self._version = ""
+
+    def start(self, deliver: Deliver, ended: Callable[[], None]) -> None:
+        """Start the service in the background, and the thread that carries messages to it.
+
+        It never ends by itself: a service that went away is started again.
+        """
+        self._deliver = deliver
+        lasting.start("memory-start", self._warm_up, log=self._log)
+        lasting.start("memory-calls", self._carry, log=self._log, fatal=ended)
+
+    @property
+    def full(self) -> bool:
+        """Tell whether so much waits for the service that no more is taken."""
+        return self._waiting.full()
+
+    def send(self, *lines: bytes) -> None:
+        """Take messages of the client."""
+        for line in lines:
+            self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        message = msgspec.json.decode(line)
+        answer = static.answer(message)
+        if answer is None:
+            self._queue(line)
+        elif answer:
+            if message["method"] == "initialize":
+                self._version = msgspec.json.decode(answer)["result"]["protocolVersion"]
+            self._deliver(answer)
+
+    def end(self, patience: float) -> int:
+        """Stop serving; the service itself stays for others until it has been idle."""
+        with suppress(Full):
+            self._waiting.put(None, timeout=patience)
+        return 0
+
+    @property
+    def said(self) -> str:
+        """Nothing: the service's words are in its own log."""
+        return ""
+
+    def _queue(self, line: bytes) -> None:
+        try:
+            self._waiting.put_nowait(line)
+        except Full:
+            self._fail(line, "too many calls wait for the memory service", sent=False)
+
+    def _warm_up(self) -> None:
+        try:
+            with closing(MemoryClient(self._paths, self._identity())) as client:
+                client.ensure()
+        except PktuiError as error:
+            self._log(str(error))
+
+    def _carry(self) -> None:
+        while (line := self._waiting.get()) is not None:
+            failed = partial(self._answer_for_it, line, sent=True)
+            with lasting.Survived("a message to the memory", self._log, failed):
+                self._carry_one(line)
+        if self._client is not None:
+            self._client[1].close()
+
+    def _carry_one(self, line: bytes) -> None:
+        try:
+            answer = self._ask(line)
+        except PktuiError as error:
+            self._fail(line, str(error), sent=not isinstance(error, MemoryUnreached))
+        else:
+            if answer:
+                self._deliver(answer.replace(b"\n", b" "))
+
+    def _ask(self, line: bytes) -> bytes | None:
+        client = self._client_for(self._identity())
+        return (
+            client.mcp(line, protocol_version=self._version) if self._version else client.mcp(line)
+        )
+
+    def _client_for(self, identity: Identity) -> MemoryClient:
+        if self._client is None or self._client[0] != identity:
+            if self._client is not None:
+                self._client[1].close()
+            self._client = (identity, MemoryClient(self._paths, identity))
+        return self._client[1]
+
+    def _fail(self, line: bytes, why: str, *, sent: bool) -> None:
+        self._log(why)
+        self._answer_for_it(line, why, sent=sent)
+
+    def _answer_for_it(self, line: bytes, why: str, *, sent: bool) -> None:
+        """Answer a request in the service's place."""
+        message = msgspec.json.decode(line, type=_Head)
+        if message.method and message.id is not None:
+            self._deliver(Unanswered(message.id, why, sent))
+
+
+def _nowhere(*_lines: object) -> None:
+    """Take the answers that come before anyone listens: there are none."""
+
+
+class _Head(msgspec.Struct):
+    id: str | int | float | None = None
+    method: msgspec.Raw = msgspec.Raw()

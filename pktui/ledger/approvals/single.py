@@ -1,0 +1,417 @@
+"""Calls that wait for a person: asked once, decided once, used once.
+
+    pending ── allowed ── spent
+       ├────── denied
+       ├────── expired          (an allowed one that is not used in time expires too)
+       └────── withdrawn
+
+Each step is one conditional UPDATE together with its event in the chain. What has expired counts
+as expired from that moment, whether or not the row says so yet.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pktui.errors import ApprovalError, LedgerUnavailable
+from pktui.ledger.approvals.decided import row_detail
+from pktui.ledger.approvals.speakable import Below, speakable_id
+from pktui.ledger.arguments.canonical import call_hash, json_text
+from pktui.ledger.records import Approval, ApprovalStatus, Caller, NewApproval
+from pktui.times import SKEW_US
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pktui.ledger.chain.log import Events
+    from pktui.ledger.database import Database, Row
+
+_FIELDS = [*Approval.__struct_fields__]
+_COLUMNS = ", ".join("grant_name" if name == "grant" else name for name in _FIELDS)
+_SELECT = f"SELECT {_COLUMNS} FROM approvals"  # noqa: S608
+_ONCE = _FIELDS.index("once")
+_STATUS = _FIELDS.index("status")
+_ATTEMPTS = 64
+MOST_OPEN = 200
+"""Questions of one client that may wait at once: a person who has more before them reads none."""
+NOT_KEPT = '"[not kept]"'
+"""What stands for the arguments of an answered approval where the settings let none be kept."""
+_LIST = "List what waits with: pktui approvals list"
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """Who stopped everything, and when."""
+
+    by: str
+    at_us: int
+
+
+def hash_of_shown(approval: Approval) -> str:
+    """Return the hash of the very call that is shown; a decision carries it.
+
+    Raises `ApprovalError` where they cannot be read.
+    """
+    try:
+        beside = json.loads(approval.beside) if approval.beside else {}
+        return call_hash(json.loads(approval.arguments), beside)
+    except (ValueError, RecursionError) as error:
+        raise ApprovalError(
+            f"the arguments of approval {approval.id} cannot be read, so nothing was decided",
+            "The agent can ask again with the same call",
+        ) from error
+
+
+class Approvals:
+    """Opens, finds, decides and uses approvals."""
+
+    def __init__(
+        self,
+        database: Database,
+        events: Events,
+        clock: Callable[[], int],
+        below: Below,
+        check_pin: Callable[[str, str], None] = lambda _pin, _by: None,
+    ) -> None:
+        """`check_pin` takes the PIN given and who gave it; raises `PinError` where it is wrong."""
+        self.check_pin = check_pin
+        self._database = database
+        self._events = events
+        self._clock = clock
+        self._below = below
+
+    def open(self, new: NewApproval) -> Approval:
+        """Ask a person; raises `LedgerUnavailable`."""
+        self.expire()
+        arguments = json_text(new.arguments)
+        with self._database.transaction():
+            now = self._clock()
+            approval = Approval(
+                id=self._free_id(),
+                created_us=now,
+                expires_us=new.expires_us,
+                status="pending",
+                server=new.server,
+                tool=new.tool,
+                arguments=arguments,
+                args_hash=new.args_hash,
+                definition_hash=new.definition_hash,
+                rule=new.rule,
+                reason=new.reason,
+                once=new.once,
+                **_caller_fields(new.caller),
+                call_id=new.call_id,
+                decided_by="",
+                decided_us=0,
+                words="",
+                beside=json_text(new.beside) if new.beside else "",
+                meta=self._kept(new.meta),
+            )
+            self._database.run(
+                f"INSERT INTO approvals ({_COLUMNS}, masked, masked_beside, identity)"  # noqa: S608
+                f" VALUES ({', '.join('?' * (len(_FIELDS) + 3))})",
+                [
+                    *(getattr(approval, name) for name in _FIELDS),
+                    *(self._events.masked(new.arguments) or NOT_KEPT, self._kept(new.beside)),
+                    new.caller.identity,
+                ],
+            )
+            self._record(approval, "pending")
+        return approval
+
+    def get(self, approval_id: str) -> Approval | None:
+        """Return the approval as it stands now."""
+        row = self._database.row(f"{_SELECT} WHERE id = ?", (approval_id,))
+        return self._approval(row) if row else None
+
+    def find(self, identity: str, server: str, tool: str, args_hash: str) -> Approval | None:
+        """Return the latest answer to the identical call that is neither spent nor withdrawn."""
+        row = self._database.row(
+            f"{_SELECT} WHERE args_hash = ? AND tool = ? AND server = ? AND identity = ?"
+            " AND status NOT IN ('spent', 'withdrawn') ORDER BY n DESC LIMIT 1",
+            (args_hash, tool, server, identity),
+        )
+        return self._approval(row) if row else None
+
+    def pending(self) -> tuple[Approval, ...]:
+        """Return what waits now, oldest first."""
+        rows = self._database.rows(
+            f"{_SELECT} WHERE status IN ('pending', 'allowed') AND status = 'pending'"
+            " AND expires_us > ? AND created_us <= ? ORDER BY n",
+            self._bounds(),
+        )
+        return tuple(map(self._approval, rows))
+
+    def crowded(self, identity: str) -> bool:
+        """Tell whether so many questions of this client wait that no more should be asked."""
+        row = self._database.row(
+            "SELECT count(*) FROM (SELECT 1 FROM approvals WHERE status IN ('pending', 'allowed')"
+            " AND status = 'pending' AND identity = ? LIMIT ?)",
+            (identity, MOST_OPEN),
+        )
+        return row is not None and row[0] >= MOST_OPEN
+
+    def recent(self, limit: int = 100) -> tuple[Approval, ...]:
+        """Return the newest approvals of any status, newest first."""
+        rows = self._database.rows(f"{_SELECT} ORDER BY n DESC LIMIT ?", (limit,))
+        return tuple(map(self._approval, rows))
+
+    def decide(
+        self,
+        approval_id: str,
+        allow: bool,
+        *,
+        by: str,
+        args_hash: str,
+        words: str = "",
+        pin: str = "",
+    ) -> Approval:
+        """Allow or deny, once. `args_hash` is that of the arguments the person was shown.
+
+        A permission that is not used lapses after as long as the question was open for. Raises
+        `ApprovalError` where it is unknown, decided (and says by whom), expired, not the call
+        that was shown or of a tool redefined since, or where an allowance meets the stop;
+        `PinError` where one is set and `pin` is not it; `LedgerUnavailable`.
+        """
+        self.check_pin(pin, by)
+        return self.answer(approval_id, allow, by=by, args_hash=args_hash, words=words)
+
+    def answer(
+        self, approval_id: str, allow: bool, *, by: str, args_hash: str, words: str = ""
+    ) -> Approval:
+        """Decide after the PIN was checked; for answers that are part of a larger change."""
+        self.expire()
+        with self._database.transaction():
+            approval = self.get(approval_id)
+            self._check_open(approval_id, approval)
+            assert approval is not None
+            if approval.args_hash != args_hash:
+                raise ApprovalError(
+                    f"approval {approval_id} is not for the arguments that were shown",
+                    "Look at it again, then decide",
+                )
+            if allow:
+                self._check_allowable(approval)
+            now = self._clock()
+            return self._settle(
+                msgspec.structs.replace(
+                    approval,
+                    status="allowed" if allow else "denied",
+                    decided_by=by,
+                    decided_us=now,
+                    words=words,
+                    expires_us=now + approval.expires_us - approval.created_us,
+                ),
+                "pending",
+            )
+
+    def spend(self, approval_id: str) -> bool:
+        """Use an allowed approval up; False where it is not allowed (any more)."""
+        return self._move(approval_id, "allowed", "spent")
+
+    def withdraw(self, approval_id: str) -> bool:
+        """Take a question back because nobody waits for its answer; False where none is open."""
+        return self._move(approval_id, "pending", "withdrawn")
+
+    def void(self, approval_id: str) -> bool:
+        """Take back a question, or a permission that was not used, that cannot hold any more."""
+        return self.withdraw(approval_id) or self._move(approval_id, "allowed", "withdrawn")
+
+    def grant_ended(self, identity: str) -> None:
+        """Take back all that clients of a grant have asked and were allowed and did not use."""
+        rows = self._database.rows(
+            f"{_SELECT} WHERE status IN ('pending', 'allowed') AND identity = ? ORDER BY n",
+            (identity,),
+        )
+        for row in rows:
+            self.void(row[0])
+
+    def masked(self, approval_id: str) -> str:
+        """Return the call with its secrets masked, empty where the id is unknown.
+
+        That is its arguments, as JSON text; where something went out beside them, a list of both.
+        """
+        row = self._database.row(
+            "SELECT masked, masked_beside FROM approvals WHERE id = ?", (approval_id,)
+        )
+        arguments, beside = row or ("", "")
+        return f"[{arguments},{beside}]" if beside else arguments
+
+    def _kept(self, members: Mapping[str, object]) -> str:
+        """Return what is kept for good of members beside the arguments, empty of none."""
+        return (self._events.masked(members) or NOT_KEPT) if members else ""
+
+    def expire(self) -> tuple[Approval, ...]:
+        """Write down what has expired and return it."""
+        overdue = (
+            f"{_SELECT} WHERE status IN ('pending', 'allowed')"
+            " AND (expires_us <= ? OR created_us > ?) ORDER BY n"
+        )
+        if not self._database.rows(overdue, self._bounds()):
+            return ()
+        with self._database.transaction():
+            rows = self._database.rows(overdue, self._bounds())
+            return tuple(self._settle(self._approval(row), row[_STATUS]) for row in rows)
+
+    def stop(self, *, by: str) -> tuple[Approval, ...]:
+        """Deny all that waits and, until `release`, every call; return what was denied.
+
+        Permissions that were not used yet are taken back; no PIN is needed to stop.
+        """
+        self.expire()
+        with self._database.transaction():
+            now = self._clock()
+            self._database.run(
+                "INSERT OR REPLACE INTO switches VALUES ('stopped', ?, ?)", (by, now)
+            )
+            self._note_stop({"stopped": True, "by": by})
+            for row in self._database.rows(f"{_SELECT} WHERE status = 'allowed' ORDER BY n"):
+                self._move(row[0], "allowed", "withdrawn")
+            return tuple(
+                self._settle(
+                    msgspec.structs.replace(
+                        waiting,
+                        status="denied",
+                        decided_by=by,
+                        decided_us=now,
+                        words="Everything was stopped.",
+                    ),
+                    "pending",
+                )
+                for waiting in self.pending()
+            )
+
+    def release(self, *, by: str, pin: str = "") -> bool:
+        """End the stop; False where there was none. Raises `PinError`."""
+        self.check_pin(pin, by)
+        with self._database.transaction():
+            released = self._database.run("DELETE FROM switches WHERE name = 'stopped'") > 0
+            if released:
+                self._note_stop({"stopped": False, "by": by})
+        return released
+
+    def stopped(self) -> bool:
+        """Tell whether every call is to be denied."""
+        return self._database.row("SELECT 1 FROM switches WHERE name = 'stopped'") is not None
+
+    def stop_in_force(self) -> Stop | None:
+        """Return who stopped everything and when, or None."""
+        row = self._database.row("SELECT by_whom, at_us FROM switches WHERE name = 'stopped'")
+        return Stop(*row) if row else None
+
+    def _note_stop(self, detail: dict[str, object]) -> None:
+        row = row_detail(self._database, "switches", "stopped")
+        self._events.append("note", detail=detail | row)
+
+    def _move(self, approval_id: str, old: ApprovalStatus, new: ApprovalStatus) -> bool:
+        with self._database.transaction():
+            approval = self.get(approval_id)
+            if approval is None or approval.status != old:
+                return False
+            self._settle(msgspec.structs.replace(approval, status=new), old)
+        return True
+
+    def _settle(self, approval: Approval, old: ApprovalStatus) -> Approval:
+        """Write an approval's next status over `old`; raises where another was quicker."""
+        final = approval.status != "allowed"
+        changed = self._database.run(
+            "UPDATE approvals SET status = ?, decided_by = ?, decided_us = ?, words = ?,"
+            " expires_us = ?, arguments = CASE WHEN ? THEN masked ELSE arguments END,"
+            " beside = CASE WHEN ? THEN masked_beside ELSE beside END"
+            " WHERE id = ? AND status = ?",
+            (
+                *(approval.status, approval.decided_by, approval.decided_us, approval.words),
+                *(approval.expires_us, final, final, approval.id, old),
+            ),
+        )
+        if not changed:
+            raise ApprovalError(f"approval {approval.id} is not {old} any more", _LIST)
+        self._record(approval, approval.status)
+        return self.get(approval.id) or approval
+
+    def _check_allowable(self, approval: Approval) -> None:
+        if self.stopped():
+            raise ApprovalError(
+                "everything is stopped, so nothing can be allowed", "Release the stop first"
+            )
+        row = self._database.row(
+            "SELECT hash FROM tools WHERE server = ? AND name = ?", (approval.server, approval.tool)
+        )
+        if row is not None and approval.definition_hash not in ("", row[0]):
+            raise ApprovalError(
+                f"tool {approval.tool} was redefined since {approval.id} was asked",
+                "The agent's next call asks anew",
+            )
+
+    def _check_open(self, approval_id: str, approval: Approval | None) -> None:
+        if approval is None:
+            raise ApprovalError(f"there is no approval {approval_id}", _LIST)
+        if approval.status == "expired":
+            raise ApprovalError(
+                f"approval {approval_id} has expired", "The agent can ask again with the same call"
+            )
+        if approval.decided_by:
+            answer = "denied" if approval.status == "denied" else "allowed"
+            raise ApprovalError(
+                f"approval {approval_id} was already {answer} by {approval.decided_by}", _LIST
+            )
+        if approval.status != "pending":
+            raise ApprovalError(f"approval {approval_id} was {approval.status}", _LIST)
+
+    def _record(self, approval: Approval, status: ApprovalStatus) -> None:
+        detail: dict[str, object] = {"approval": approval.id, "status": status}
+        if status in ("allowed", "denied"):
+            detail |= {"by": approval.decided_by, "words": approval.words}
+        detail |= row_detail(self._database, "approvals", approval.id)
+        self._events.append(
+            "approval",
+            caller=approval.caller,
+            call_id=approval.call_id,
+            server=approval.server,
+            tool=approval.tool,
+            effect=status,
+            rule=approval.rule,
+            reason=approval.reason,
+            args_hash=approval.args_hash,
+            approval_id=approval.id,
+            detail=detail,
+        )
+
+    def _free_id(self) -> str:
+        for _ in range(_ATTEMPTS):
+            candidate = speakable_id(self._below)
+            if self.get(candidate) is None:
+                return candidate
+        raise LedgerUnavailable(
+            f"no free approval id was found in {_ATTEMPTS} attempts", "Remove old approvals"
+        )
+
+    def _bounds(self) -> tuple[int, int]:
+        """Return up to when an approval has expired, and from when it was asked in the future.
+
+        That was by a clock that was wrong then: until when it was meant to hold nobody knows.
+        """
+        now = self._clock()
+        return now, now + SKEW_US
+
+    def _approval(self, row: Row) -> Approval:
+        values = list(row)
+        values[_ONCE] = bool(values[_ONCE])
+        found = Approval(*values)
+        if found.status in ("pending", "allowed"):
+            now, ahead = self._bounds()
+            if found.expires_us <= now or found.created_us > ahead:
+                return msgspec.structs.replace(found, status="expired")
+        return found
+
+
+def _caller_fields(caller: Caller) -> dict[str, str]:
+    return {
+        "agent": caller.agent,
+        "grant": caller.grant,
+        "session": caller.session,
+        "project": caller.project,
+        "grant_key": caller.key,
+    }

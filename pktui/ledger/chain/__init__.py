@@ -1,0 +1,1 @@
+"""The chain of events: appended, verified, exported, anchored, pruned."""

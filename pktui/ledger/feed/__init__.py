@@ -1,0 +1,1 @@
+"""The feed of calls: its filter, the SQL it becomes, its pages."""

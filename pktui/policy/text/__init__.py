@@ -1,0 +1,1 @@
+"""Policy files as text: JSON and YAML read with positions, edited in place, problems told."""
