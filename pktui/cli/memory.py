@@ -35,7 +35,8 @@ def serve(
 
 
 def _entrance(listen: str, paths: Paths, settings: Settings) -> Entrance:
-    from pktui.memory.service.listening import is_loopback, open_entrance, parse_listen
+    from pktui.httpserver.guard import is_loopback
+    from pktui.memory.service.listening import open_entrance, parse_listen
     from pktui.memory.tokens import read_token
 
     host, port = parse_listen(listen)

@@ -1,4 +1,4 @@
-"""How much one grant may have under way at once: requests, and bytes of messages."""
+"""Who is let in, and how much one grant may have under way at once."""
 
 from __future__ import annotations
 
@@ -9,11 +9,48 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from pktui.gateway.http.errors import Refusal
+from pktui.httpserver.guard import REALM, Guard, bearer_token
 
 if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+
     from pktui.ledger.records import Grant
 
 _AGAIN: Final = {"Retry-After": "1"}
+
+
+class Door:
+    """Checks names, pages and tokens. `find` looks a token up, `clock` gives microseconds UTC."""
+
+    def __init__(
+        self, guard: Guard, find: Callable[[str], Grant | None], clock: Callable[[], int]
+    ) -> None:
+        self._guard = guard
+        self._find = find
+        self._clock = clock
+
+    def check_names(self, headers: Headers) -> None:
+        """Raise `Refusal` where the request was made for another host, or by a foreign page."""
+        named = self._guard.refused(headers.getlist("host"), headers.getlist("origin"))
+        if named is not None:
+            why = f"this {named} is not one of http.allowed_{named}s of pktui"
+            raise Refusal(HTTPStatus.FORBIDDEN, why)
+
+    def admit(self, headers: Headers) -> Grant:
+        """Return the grant of the request's token, or raise `Refusal`."""
+        token = bearer_token(headers.getlist("authorization"))
+        if not token:
+            raise _unknown("give the token of a grant: Authorization: Bearer …", REALM)
+        grant = self._find(token)
+        standing = grant.standing(self._clock()) if grant is not None else "unknown"
+        if grant is None or standing != "valid":
+            why = f"the token is {standing}; pktui grants create makes another"
+            raise _unknown(why, f'{REALM}, error="invalid_token"')
+        return grant
+
+
+def _unknown(why: str, challenge: str) -> Refusal:
+    return Refusal(HTTPStatus.UNAUTHORIZED, why, {"WWW-Authenticate": challenge})
 
 
 class Admission:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from pktui.errors import PktuiError
 from pktui.gateway.http import watching
 from pktui.gateway.http.asked import Asked
-from pktui.gateway.http.body import check_body_headers, read_body
+from pktui.gateway.http.body import check_body_headers, read_message
 from pktui.gateway.http.cors import METHODS, Cors
 from pktui.gateway.http.errors import Refusal
 from pktui.gateway.http.protocol import (
@@ -26,18 +26,19 @@ from pktui.gateway.http.protocol import (
     check_session_headers,
     is_modern,
 )
-from pktui.gateway.http.reply import ClientGone, Reply
+from pktui.gateway.http.reply import Reply
 from pktui.gateway.http.threads import LARGE
 from pktui.gateway.protocol import headers as names
 from pktui.gateway.protocol import jsonrpc
+from pktui.httpserver.serving import ClientGone
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from pktui.gateway.http.admission import Door
     from pktui.gateway.http.gateway import Hub
-    from pktui.gateway.http.guard import Door
     from pktui.gateway.protocol.jsonrpc import Message
 
 _LISTEN: Final = "subscriptions/listen"
@@ -147,7 +148,7 @@ class McpEndpoint:
         limits = asked.floor.limits
         check_body_headers(asked.headers, limits.size)
         seconds = self._hub.settings.http.body_seconds
-        body = await read_body(receive, limits.size, seconds, take)
+        body = await read_message(receive, limits.size, seconds, take)
         try:
             if len(body) > LARGE:
                 message = await self._hub.work.run(jsonrpc.parse, body, limits)

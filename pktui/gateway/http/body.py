@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from pktui.gateway.http.errors import Refusal
 from pktui.gateway.http.protocol import JSON
-from pktui.gateway.http.reply import ClientGone
+from pktui.httpserver.serving import BodyTooLarge, read_body
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -32,31 +31,20 @@ def check_body_headers(headers: Headers, limit: int) -> None:
         raise _too_large(limit)
 
 
-async def read_body(
+async def read_message(
     receive: Receive, limit: int, seconds: float, take: Callable[[int], None]
 ) -> bytes:
     """Return the whole body; raises `Refusal` (413, 408) and `ClientGone`.
 
     `take` is told how many bytes came, and may raise `Refusal`.
     """
-    body = bytearray()
     try:
-        async with asyncio.timeout(seconds):
-            more = True
-            while more:
-                event = await receive()
-                if event["type"] != "http.request":
-                    raise ClientGone
-                part = event.get("body", b"")
-                take(len(part))
-                body += part
-                more = event.get("more_body", False)
-                if len(body) > limit:
-                    raise _too_large(limit)
+        return await read_body(receive, limit, seconds, take)
+    except BodyTooLarge:
+        raise _too_large(limit) from None
     except TimeoutError:
         why = f"the message did not come within {seconds:g} s"
         raise Refusal(HTTPStatus.REQUEST_TIMEOUT, why, _CLOSE) from None
-    return bytes(body)
 
 
 def _too_large(limit: int) -> Refusal:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from pktui.gateway.http.protocol import EVENTS, JSON
+from pktui.httpserver.serving import ClientGone
 
 if TYPE_CHECKING:
     from starlette.types import Send
@@ -20,10 +21,6 @@ _STREAM: Final = (
     ("x-accel-buffering", "no"),
 )
 _COMMENT: Final = b": pktui\n\n"
-
-
-class ClientGone(Exception):
-    """The client does not take its answer."""
 
 
 class Reply:

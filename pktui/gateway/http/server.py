@@ -12,32 +12,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-import uvicorn
-
 from pktui.errors import GatewayError, UsageError
 from pktui.gateway.enforcement.maintenance import Upkeep
+from pktui.gateway.http.admission import Door
 from pktui.gateway.http.asgi import build_app
 from pktui.gateway.http.gateway import Hub
-from pktui.gateway.http.guard import Door, is_loopback, own_hosts
 from pktui.gateway.lineio.stderr import Narrator
 from pktui.gateway.servers.entries import load_servers
+from pktui.httpserver.guard import Guard, is_loopback, own_hosts
+from pktui.httpserver.serving import Server, configured, protocol
 from pktui.ledger.ledger import Ledger
 from pktui.times import now_us
-from pktui.wire import protocol
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.types import ASGIApp
 
     from pktui.gateway.servers.entries import Servers
     from pktui.settings import Paths, Settings
 
-KEEP_ALIVE_SECONDS: Final = 75
 _LAST: Final = 1
 _SWITCH_SECONDS: Final = 0.0005
 """How long a thread keeps the interpreter from the others; a call is passed on four times."""
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# Bytes of head beyond the limit that are still read, so that they can be refused by name.
 _HEAD_SLACK: Final = 8 * 1024
-"""Bytes of head beyond the limit that are still read, so that they can be refused by name."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -173,13 +172,8 @@ class HttpGateway:
 
     def _door(self, host: str, port: int) -> Door:
         http = self._settings.http
-        return Door(
-            self._tokens.grants.find,
-            now_us,
-            hosts=own_hosts(host, port),
-            more_hosts=http.allowed_hosts,
-            more_origins=http.allowed_origins,
-        )
+        guard = Guard((*own_hosts(host, port), *http.allowed_hosts), http.allowed_origins)
+        return Door(guard, self._tokens.grants.find, now_us)
 
 
 async def _until_signal(gateway: HttpGateway, listener: socket.socket, host: str) -> int:
@@ -199,17 +193,12 @@ async def _until_signal(gateway: HttpGateway, listener: socket.socket, host: str
     return 128 + caught[0] if caught else 0
 
 
-class _Server(uvicorn.Server):
-    """Leaves the signals to us, and ends what waits before it waits for it."""
+class _Server(Server):
+    """Ends what waits before it waits for it."""
 
     def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
         super().__init__(config)
         self._hub = hub
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Catch none."""
-        yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer held calls, end streams and give calls under way their time; then close."""
@@ -220,18 +209,13 @@ class _Server(uvicorn.Server):
 
 
 def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
+    http = settings.http
+    return configured(
         app,
-        loop="asyncio",
-        http=protocol(settings.http.header_seconds),
-        ws="none",
+        http=protocol(
+            head_seconds=http.header_seconds, head_bytes=http.max_header_bytes + _HEAD_SLACK
+        ),
         lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_LAST,
-        limit_concurrency=settings.http.max_connections,
-        h11_max_incomplete_event_size=settings.http.max_header_bytes + _HEAD_SLACK,
+        limit_concurrency=http.max_connections,
     )

@@ -12,8 +12,8 @@ from pktui.gateway.http.metrics import CONTENT_TYPE, Metrics
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from pktui.gateway.http.admission import Door
     from pktui.gateway.http.gateway import Hub
-    from pktui.gateway.http.guard import Door
 
 
 def routes(hub: Hub, door: Door) -> list[Route]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from dataclasses import dataclass
 
@@ -65,11 +64,3 @@ def open_entrance(host: str, port: int, token: str) -> Entrance:
             "Choose another address or port",
         ) from error
     return Entrance(listener, host, token)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-import uvicorn
-
+from pktui.httpserver.serving import Server, configured, protocol
 from pktui.memory.service.door import Door, crowded
-from pktui.wire import protocol
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from pktui.memory.service.listening import Entrance
 
-KEEP_ALIVE_S = 75
+# What requests under way get when the service ends.
 GRACE_S = 5
-"""What requests under way get when the service ends."""
 MOST_HEAD_BYTES = 16 * 1024
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals to us: the library's handlers end the process by the signal."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class TcpServer:
@@ -39,13 +27,14 @@ class TcpServer:
         limits = entrance.limits
         door = Door(app, entrance.token, (entrance.host, *names), limits.body_seconds)
         self._listener = entrance.listener
-        self._server = _Server(
-            _config(
-                door,
-                lifespan="off",
-                http=protocol(limits.head_seconds, limits.connections, crowded()),
-                h11_max_incomplete_event_size=MOST_HEAD_BYTES,
-            )
+        http = protocol(
+            head_seconds=limits.head_seconds,
+            head_bytes=MOST_HEAD_BYTES,
+            most=limits.connections,
+            refusal=crowded(),
+        )
+        self._server = Server(
+            configured(door, http=http, lifespan="off", timeout_graceful_shutdown=GRACE_S)
         )
         self._serving: asyncio.Task[None] | None = None
 
@@ -60,14 +49,16 @@ class TcpServer:
             await self._serving
 
 
-class LocalServer(_Server):
+class LocalServer(Server):
     """Serves this machine, and opens and closes the store; others come after and go before.
 
     `give_up` is called when it ends, before the answers under way are waited for.
     """
 
     def __init__(self, app: ASGIApp, others: TcpServer | None, give_up: Callable[[], None]) -> None:
-        super().__init__(_config(app, lifespan="on", http=protocol()))
+        super().__init__(
+            configured(app, http=protocol(), lifespan="on", timeout_graceful_shutdown=GRACE_S)
+        )
         self._others = others
         self._give_up = give_up
 
@@ -83,16 +74,3 @@ class LocalServer(_Server):
         if self._others is not None:
             await self._others.end()
         await super().shutdown(sockets=sockets)
-
-
-def _config(app: ASGIApp, **more: object) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        loop="asyncio",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=GRACE_S,
-        **more,  # type: ignore[arg-type]
-    )

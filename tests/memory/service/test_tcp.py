@@ -88,7 +88,7 @@ def status_of(
         ({"Host": "[::1]:80"}, 200),
         ({"Host": "rebound.example"}, 403),
         ({"Host": "127.0.0.1.evil.example"}, 403),
-        ({"Host": ""}, 400),
+        ({"Host": ""}, 403),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
         ({"Origin": "http://localhost:3000"}, 200),

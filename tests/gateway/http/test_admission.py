@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from pktui.gateway.http.guard import is_loopback, own_hosts
 from pktui.ledger.ledger import Ledger
 from pktui.times import now_us
 from tests.gateway.http.served import INITIALIZE, Served, request
@@ -94,16 +93,3 @@ def test_this_machines_names_and_pages_are_welcome(running: Served, name: str) -
         "plain", request("initialize", 1, INITIALIZE), host=address, origin=f"http://{address}"
     )
     assert reply.status_code == 200
-
-
-def test_an_address_for_all_is_no_name_to_call_by() -> None:
-    assert own_hosts("0.0.0.0", 8811) == ("localhost:8811", "127.0.0.1:8811", "[::1]:8811")
-    assert "10.0.0.5:8811" in own_hosts("10.0.0.5", 8811)
-    assert "localhost" in own_hosts("127.0.0.1", 80)
-
-
-@pytest.mark.parametrize(
-    ("host", "near"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)]
-)
-def test_loopback_is_told_from_the_rest(host: str, near: bool) -> None:
-    assert is_loopback(host) is near
