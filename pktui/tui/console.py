@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import events, on, work
 from textual.app import App, ComposeResult
@@ -49,9 +49,11 @@ if TYPE_CHECKING:
     from textual.actions import ActionParseResult
     from textual.binding import BindingType
     from textual.dom import DOMNode
+    from textual.screen import Screen
 
     from pktui.tui.services import Services
 
+T = TypeVar("T")
 GLANCE_SECONDS = 0.1
 """How soon a change by another process is seen."""
 BEAT_SECONDS = 1.0
@@ -296,6 +298,28 @@ class Console(App[int], inherit_bindings=False):
         return (node is self or self.screen in around) and (view is None or view.id == self.front)
 
     # What views use
+
+    @property
+    def in_front(self) -> str:
+        """The name of the view that is shown, "" before the first."""
+        return self.front
+
+    async def open_view(self, name: str, *names: str) -> None:
+        """Bring a view to the front and its cursor to what the names stand for."""
+        await self.action_view(name)
+        view = self.view_in_front()
+        if view is not None:
+            view.go_to(*names)
+
+    async def run_in_front(self, command: str) -> None:
+        """Run an action of the view in front."""
+        view = self.view_in_front()
+        if view is not None:
+            await self.run_action(command, default_namespace=view)
+
+    def ask(self, screen: Screen[T], answer: Callable[[T | None], None]) -> None:
+        """Open a question over the views; `answer` gets what the person chose."""
+        self.push_screen(screen, answer)
 
     @property
     def project(self) -> str | None:

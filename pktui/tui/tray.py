@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual.reactive import reactive
 
 from pktui.text import one_line
 from pktui.tui.actions import BY_ID
 from pktui.tui.cells import fit
+from pktui.tui.context import context_of
 from pktui.tui.moments import MINUTE, countdown
 from pktui.tui.theme import Ink, ink_of
 from pktui.tui.widgets.bar import Bar, Part, width_of
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Approval
-    from pktui.tui.console import Console
     from pktui.tui.services import Services
 
 OPEN = "app.view('approvals')"
@@ -59,15 +59,11 @@ class Tray(Bar):
 
     async def action_show(self, approval_id: str) -> None:
         """Open the queue at an approval; for clicks."""
-        console = cast("Console", self.app)
-        await console.action_view("approvals")
-        view = console.view_in_front()
-        if view is not None:
-            view.go_to(approval_id)
+        await context_of(self).open_view("approvals", approval_id)
 
     def left(self) -> Sequence[Part]:
         """Say how many wait, and who asks for what, the first to expire first."""
-        ink, console = ink_of(self.app), cast("Console", self.app)
+        ink, console = ink_of(self.app), context_of(self)
         glyphs = console.glyphs
         now = self.services.clock()
         parts = [Part(f" {glyphs.waiting} {len(self.waiting)} waiting: ", ink.wait, OPEN)]
@@ -82,8 +78,8 @@ class Tray(Bar):
 
     def right(self) -> Sequence[Part]:
         """Name the key that opens the queue."""
-        console, ink = cast("Console", self.app), ink_of(self.app)
-        if console.front == "approvals":
+        console, ink = context_of(self), ink_of(self.app)
+        if console.in_front == "approvals":
             return ()
         keys = console.keymap.shown(BY_ID["app.approvals"])
         return (Part(f" {keys} ", ink.accent, OPEN), Part("open ", ink.dim, OPEN))

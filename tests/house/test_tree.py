@@ -27,16 +27,6 @@ CIRCLES = (
         "pktui.ledger.chain.verify",
     },
     {"pktui.memory.store.saved_index", "pktui.memory.store.state"},
-    {
-        "pktui.tui.console",
-        "pktui.tui.focus",
-        "pktui.tui.palette",
-        "pktui.tui.screens.ask",
-        "pktui.tui.screens.confirm",
-        "pktui.tui.screens.question",
-        "pktui.tui.tray",
-        "pktui.tui.views.base",
-    },
 )
 # Names of files that may stand any number of times, and those that stand too often.
 ANYWHERE = {"__init__.py", "view.py", "draw.py"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rich.text import Text
 from textual import events, on
@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from pktui.text import visible
 from pktui.tui.actions import BY_ID
+from pktui.tui.context import context_of
 from pktui.tui.document import Line
 from pktui.tui.focus import focus_now
 from pktui.tui.screens.question import Question
@@ -21,7 +22,6 @@ from pktui.tui.widgets.document import DocumentView
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-    from pktui.tui.console import Console
 
 T = TypeVar("T")
 # What the document calls the change.
@@ -98,11 +98,11 @@ class EditScreen(Question[T]):
 
     def is_answered(self) -> bool:
         """Tell whether the key in hand was meant as a yes to what is shown; says why where not."""
-        return not cast("Console", self.app).refuse_a_run() and self.counts()
+        return not context_of(self).refuse_a_run() and self.counts()
 
     def quiet_changed(self) -> None:
         """Say whether keys count, and what they do."""
-        ink, keymap, foot = ink_of(self.app), cast("Console", self.app).keymap, Text()
+        ink, keymap, foot = ink_of(self.app), context_of(self).keymap, Text()
         if self.quiet:
             foot.append("a moment, read first   ", style=ink.wait)
         elif not self._guard.seen_whole:

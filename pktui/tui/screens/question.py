@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.screen import ModalScreen
 
+from pktui.tui.context import context_of
 from pktui.tui.guard import QUIET_SECONDS, Guard
 
 if TYPE_CHECKING:
     from textual import events
 
-    from pktui.tui.console import Console
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class Question(ModalScreen[T]):
 
     def counts(self) -> bool:
         """Tell whether the key or click in hand was meant as an answer to this question."""
-        typed = self._clock() - cast("Console", self.app).keyboard.age()
+        typed = self._clock() - context_of(self).keyboard.age()
         return self._guard.press(typed, allow=True) is None
 
     def quiet_changed(self) -> None:

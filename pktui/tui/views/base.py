@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from textual.widget import Widget
 
+from pktui.tui.background import in_thread
+from pktui.tui.context import Context, context_of
+
 if TYPE_CHECKING:
     from pktui.errors import PktuiError
-    from pktui.tui.console import Console
     from pktui.tui.services import Services
+
+T = TypeVar("T")
 
 
 class View(Widget):
@@ -25,9 +30,20 @@ class View(Widget):
         self._told_failure = ""
 
     @property
-    def console(self) -> Console:
+    def console(self) -> Context:
         """The app, with its scope, undo stack, inks and glyphs."""
-        return cast("Console", self.app)
+        return context_of(self)
+
+    def in_thread(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        failed: Callable[[PktuiError], object],
+        *,
+        group: str,
+    ) -> None:
+        """Run work that may block; its end is told in the event loop."""
+        in_thread(self, work, done, failed, group=group)
 
     def failed(self, error: PktuiError) -> None:
         """Tell that the view could not read; the same trouble is told once."""

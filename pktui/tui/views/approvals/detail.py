@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.containers import Vertical
 from textual.message import Message
 
 from pktui.tui.arguments import argument_lines, raw_lines
+from pktui.tui.context import context_of
 from pktui.tui.document import Line
 from pktui.tui.guard import Guard
 from pktui.tui.views.approvals.definition import redefinition_lines
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from pktui.ledger.records import Approval, ToolSeen
-    from pktui.tui.console import Console
 
 LOW = 16
 """Rows; in a lower pane only the most important is said above the arguments."""
@@ -96,7 +96,7 @@ class Detail(Vertical):
         """Draw the header for this moment."""
         self._now_us = now_us
         if self.approval is not None:
-            glyphs = cast("Console", self.app).glyphs
+            glyphs = context_of(self).glyphs
             low = 0 < self.size.height < LOW
             self.query_one(Lines).show(header(self.approval, now_us, glyphs, low=low))
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
 
 from textual.reactive import reactive
 
 from pktui.tui.actions import BY_ID
+from pktui.tui.context import context_of
 from pktui.tui.theme import Ink, ink_of
 from pktui.tui.widgets.bar import Bar, Part
-
-if TYPE_CHECKING:
-    from pktui.tui.console import Console
-
 
 NARROW = 60
 """Cells; a narrower line says what each key does in one word."""
@@ -90,10 +86,8 @@ class GuardBar(Bar):
         return self.size.width < NARROW
 
     def _shown(self, name: str) -> str:
-        return cast("Console", self.app).keymap.shown(BY_ID[name])
+        return context_of(self).keymap.shown(BY_ID[name])
 
     async def action_view_action(self, name: str) -> None:
         """Run an action of the view this line belongs to."""
-        view = cast("Console", self.app).view_in_front()
-        if view is not None:
-            await view.run_action(name)
+        await context_of(self).run_in_front(name)

@@ -6,23 +6,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, on, work
+from textual import events, on
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widgets import Input
 
-from pktui.errors import PktuiError
 from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
 from pktui.tui.moments import age
 from pktui.tui.turns import Turns
-from pktui.tui.views.approvals.deciding import ON_ITS_WAY, Deciding
+from pktui.tui.views.approvals.controller import ON_ITS_WAY, Decisions
 from pktui.tui.views.approvals.detail import Detail
 from pktui.tui.views.approvals.draw import draw_row, draw_standing, state_word
 from pktui.tui.views.approvals.guard_bar import GuardBar, Offer
 from pktui.tui.views.approvals.queue import Queue, arrange, state_of
 from pktui.tui.views.approvals.reader import Loaded, load
+from pktui.tui.views.base import View
 from pktui.tui.widgets.empty import Empty
 from pktui.tui.widgets.filter_box import FilterBox
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from pktui.errors import PktuiError
     from pktui.ledger.approvals.standing import StandingApproval
     from pktui.ledger.records import Approval
     from pktui.tui.services import Services
@@ -42,23 +42,14 @@ TICK_SECONDS = 1.0
 READ_ONLY = "read-only: this console decides nothing"
 
 
-class ApprovalsView(Deciding):
+class ApprovalsView(View):
     """Decides what waits. Every answer is a row flipped in the ledger, once."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("approvals")]
 
-    class _Read(Message):
-        def __init__(self, loaded: Loaded) -> None:
-            super().__init__()
-            self.loaded = loaded
-
-    class _Unread(Message):
-        def __init__(self, error: PktuiError) -> None:
-            super().__init__()
-            self.error = error
-
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
+        self._decisions = Decisions(self, self)
         self._loaded = Loaded()
         self._queue = Queue()
         """What is shown of the queue that is loaded."""
@@ -193,29 +184,18 @@ class ApprovalsView(Deciding):
             self._turns.ask()
 
     def _load(self) -> None:
-        self._read()
+        self.in_thread(
+            lambda: load(self.services), self._show_loaded, self._show_failure, group="queue"
+        )
 
-    @work(thread=True, group="queue", description="queue")
-    def _read(self) -> None:
-        try:
-            loaded = load(self.services)
-        except PktuiError as error:
-            self.post_message(self._Unread(error))
-            return
-        self.post_message(self._Read(loaded))
-
-    @on(_Read)
-    def _show_loaded(self, message: _Read) -> None:
-        message.stop()
+    def _show_loaded(self, loaded: Loaded) -> None:
         self.worked()
-        self._take(message.loaded)
+        self._take(loaded)
         self._turns.done()
 
-    @on(_Unread)
-    def _show_failure(self, message: _Unread) -> None:
-        message.stop()
+    def _show_failure(self, error: PktuiError) -> None:
         self._turns.done()
-        self.failed(message.error)
+        self.failed(error)
 
     def _take(self, loaded: Loaded) -> None:
         """Show the queue; the approval under the cursor stays under it, wherever it moved."""
@@ -226,7 +206,7 @@ class ApprovalsView(Deciding):
         before, self._loaded = self._loaded, loaded
         shown, self._queue = self._queue, queue
         first, self._ready = not self._ready, True
-        self.pin_set = loaded.pin_set
+        self._decisions.pin_set = loaded.pin_set
         index = queue.index(wanted)
         if first or queue != shown or (current and current.id != wanted):
             cursor = index if index is not None else min(self.rows.cursor, len(queue.items) - 1)
@@ -323,7 +303,31 @@ class ApprovalsView(Deciding):
         """Return the seconds of the guard's clock."""
         return self.detail.clock()
 
-    def decidable(self, *, allow: bool) -> Approval | None:
+    def action_allow(self) -> None:
+        """Let this one call run."""
+        if (approval := self._decidable(allow=True)) is not None:
+            self._decisions.allow(approval)
+
+    def action_deny(self) -> None:
+        """Refuse this call."""
+        if (approval := self._decidable(allow=False)) is not None:
+            self._decisions.deny(approval)
+
+    def action_deny_saying(self) -> None:
+        """Refuse with words that reach the agent."""
+        if (approval := self._decidable(allow=False)) is not None:
+            self._decisions.deny_saying(approval)
+
+    def action_wider(self) -> None:
+        """Let this call run, and such calls after it."""
+        if (approval := self._decidable(allow=True)) is not None:
+            self._decisions.wider(approval)
+
+    def action_stop(self) -> None:
+        """Stop everything; where it is stopped, go on."""
+        self._decisions.stop_or_release()
+
+    def _decidable(self, *, allow: bool) -> Approval | None:
         """Return the approval under the cursor if a key may decide it now, else say why not."""
         approval = self.detail.approval
         if self.standing_rows.has_focus:
@@ -333,7 +337,7 @@ class ApprovalsView(Deciding):
             return None
         if self.console.refuse_read_only():
             return None
-        if approval.id in self.deciding:
+        if approval.id in self._decisions.deciding:
             self.console.say(ON_ITS_WAY)
             return None
         typed = self.detail.clock() - self.console.keyboard.age()
@@ -367,7 +371,7 @@ class ApprovalsView(Deciding):
         """End the standing approval under the cursor."""
         one = self.standing_rows.current if self.standing_rows.has_focus else None
         if one is not None:
-            self.revoke(one.id)
+            self._decisions.revoke(one.id)
         else:
             self.console.say("s goes to the answers that stand; x revokes one there")
 

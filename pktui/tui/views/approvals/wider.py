@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -16,6 +16,7 @@ from textual.widgets import Static
 from pktui.policy.globs import is_pattern
 from pktui.tui.actions import BY_ID, bindings
 from pktui.tui.cells import fit
+from pktui.tui.context import context_of
 from pktui.tui.screens.question import Question
 from pktui.tui.theme import ink_of
 from pktui.tui.views.approvals.draw import agent_name, client_name, tool_name
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from pktui.ledger.records import Approval
-    from pktui.tui.console import Console
 
 Kind = Literal["connection", "time", "rule"]
 MINUTES = 30
@@ -53,7 +53,7 @@ class Option(Bar):
 
     def left(self) -> Sequence[Part]:
         """Return the key and what it allows."""
-        ink, keys = ink_of(self.app), cast("Console", self.app).keymap.shown(self._action)
+        ink, keys = ink_of(self.app), context_of(self).keymap.shown(self._action)
         run = f"screen.{self._action.command}"
         room = self.size.width - GAP - cell_len(keys) - 2
         return (
@@ -124,7 +124,7 @@ class WiderScreen(Question[Choice | None]):
     def action_rule(self) -> None:
         """Go on to the rule, which is shown before it is written."""
         if is_pattern(self._approval.tool):
-            cast("Console", self.app).say("this name would make it a rule for other tools as well")
+            context_of(self).say("this name would make it a rule for other tools as well")
             return
         self._choose("rule")
 
@@ -153,7 +153,7 @@ class WiderScreen(Question[Choice | None]):
         self.dismiss(Choice(kind, self.minutes, self.exact))
 
     def _exact_words(self) -> str:
-        sign = cast("Console", self.app).glyphs.allowed
+        sign = context_of(self).glyphs.allowed
         return f"{sign} arguments: exactly these" if self.exact else "arguments: any"
 
     def _time_words(self) -> str:
@@ -168,6 +168,6 @@ class WiderScreen(Question[Choice | None]):
         ink, foot = ink_of(self.app), Text()
         if self.quiet:
             foot.append("a moment, read first   ", style=ink.wait)
-        keys = cast("Console", self.app).keymap.shown(BY_ID["wider.leave"])
+        keys = context_of(self).keymap.shown(BY_ID["wider.leave"])
         foot.append(f"{keys} ", style=ink.accent).append("leave", style=ink.dim)
         self.query_one("#wider-foot", Static).update(foot)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual.reactive import reactive
 
 from pktui.tui.actions import BY_ID
 from pktui.tui.chips import chip_parts
+from pktui.tui.context import context_of
 from pktui.tui.theme import ink_of
 from pktui.tui.views.feed.rate import sparkline
 from pktui.tui.widgets.bar import Bar, Part
 
 if TYPE_CHECKING:
     from pktui.tui.chips import Chip
-    from pktui.tui.console import Console
 
 
 class FeedBar(Bar):
@@ -35,7 +35,7 @@ class FeedBar(Bar):
 
     def right(self) -> Sequence[Part]:
         """Return the sparkline, the rate, and the state of following."""
-        ink, console = ink_of(self.app), cast("Console", self.app)
+        ink, console = ink_of(self.app), context_of(self)
         spark = sparkline(self.counts, console.services.settings.console.glyphs)
         rate = max(self.counts[-2:], default=0)
         if any(chip.why for chip in self.chips):
@@ -47,7 +47,7 @@ class FeedBar(Bar):
         )
 
     def _state(self) -> Sequence[Part]:
-        ink, console = ink_of(self.app), cast("Console", self.app)
+        ink, console = ink_of(self.app), context_of(self)
         dot = f" {console.glyphs.dot} "
         if self.following:
             return (Part(f"{console.glyphs.live} live ", ink.ok),)

@@ -355,7 +355,4 @@ class FeedView(View):
         if call is None or not call.row.tool:
             self.console.say("no call of a tool is under the cursor")
             return
-        await self.console.action_view("policies")
-        policies = self.console.view_in_front()
-        if policies is not None:
-            policies.go_to(call.row.server, call.row.tool)
+        await self.console.open_view("policies", call.row.server, call.row.tool)

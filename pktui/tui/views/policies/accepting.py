@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -12,17 +13,17 @@ from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.screens.edit import EditScreen
-from pktui.tui.views.base import View
 from pktui.tui.views.policies.definition import definition_lines, flag_lines
 from pktui.tui.widgets.document import DocumentView
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from textual.binding import BindingType
 
     from pktui.ledger.records import ToolSeen
     from pktui.tui.document import Line
+    from pktui.tui.views.base import View
 
 
 class AcceptScreen(EditScreen["ToolSeen | None"]):
@@ -74,94 +75,59 @@ class AcceptScreen(EditScreen["ToolSeen | None"]):
         self.dismiss(None)
 
 
-class Accepting(View):
-    """What the Policies view does to accept a new or changed definition."""
+class Accepting:
+    """Asks about a definition and pins it; `accepted` is called once it is pinned."""
 
-    class Accepted(Message):
-        """A definition was pinned."""
+    def __init__(self, view: View, accepted: Callable[[], None]) -> None:
+        self._view, self._accepted = view, accepted
 
-        def __init__(self, seen: ToolSeen) -> None:
-            super().__init__()
-            self.seen = seen
-
-    class _NeedsPin(Message):
-        def __init__(self, seen: ToolSeen, error: PinError) -> None:
-            super().__init__()
-            self.seen, self.error = seen, error
-
-    class _ChangedAgain(Message):
-        def __init__(self, seen: ToolSeen) -> None:
-            super().__init__()
-            self.seen = seen
-
-    class _NotAccepted(Message):
-        def __init__(self, error: PktuiError) -> None:
-            super().__init__()
-            self.error = error
-
-    def definition_to_accept(self) -> ToolSeen | None:
-        """Return the definition under the cursor."""
-        raise NotImplementedError
-
-    def action_accept(self) -> None:
+    def ask(self, seen: ToolSeen, *, again: bool = False) -> None:
         """Show the definition, to be accepted once it was read."""
-        seen = self.definition_to_accept()
-        if seen is None or self.console.refuse_read_only():
-            return
-        if seen.changed or seen.is_new:
-            self._ask(seen)
-        else:
-            self.console.say(f"{one_line(seen.name, 80)} is defined as it was accepted")
 
-    def _ask(self, seen: ToolSeen, *, again: bool = False) -> None:
         def answer(read: ToolSeen | None) -> None:
             if read is not None:
-                self._accept(read, "")
+                self._accept(read)
 
-        self.app.push_screen(AcceptScreen(seen, again=again), answer)
+        self._view.console.ask(AcceptScreen(seen, again=again), answer)
 
-    @work(thread=True, group="policy-edit", description="policy-accept")
-    def _accept(self, seen: ToolSeen, pin: str) -> None:
-        catalogue = self.services.ledger.catalogue
+    def _accept(self, seen: ToolSeen, pin: str = "") -> None:
+        work = partial(self._pin, seen, pin)
+        failed = partial(self._not_accepted, seen)
+        self._view.in_thread(work, self._tell, failed, group="policy-edit")
+
+    def _pin(self, seen: ToolSeen, pin: str) -> tuple[ToolSeen, bool]:
+        """Return the definition and whether it was pinned; it may have changed again. Blocks."""
+        catalogue = self._view.services.ledger.catalogue
         try:
             catalogue.accept(seen.server, seen.name, by="console", shown_hash=seen.hash, pin=pin)
-            self.post_message(self.Accepted(seen))
-        except PinError as error:
-            self.post_message(self._NeedsPin(seen, error))
-        except DefinitionChanged as error:
+        except DefinitionChanged:
             now = catalogue.tool(seen.server, seen.name)
-            self.post_message(self._ChangedAgain(now) if now else self._NotAccepted(error))
-        except PktuiError as error:
-            self.post_message(self._NotAccepted(error))
+            if now is None:
+                raise
+            return now, False
+        return seen, True
 
-    @on(Accepted)
-    def _say_so(self, message: Accepted) -> None:
-        name = one_line(message.seen.name, 80)
-        self.console.say(f"accepted: {name} as it is defined now")
+    def _tell(self, end: tuple[ToolSeen, bool]) -> None:
+        seen, pinned = end
+        name, console = one_line(seen.name, 80), self._view.console
+        if pinned:
+            console.say(f"accepted: {name} as it is defined now")
+            self._accepted()
+            return
+        sentence = f"the definition of {name} has changed again; nothing was accepted"
+        console.say(sentence, severity="warning")
+        if seen.changed or seen.is_new:
+            self.ask(seen, again=True)
 
-    @on(_ChangedAgain)
-    def _show_anew(self, message: _ChangedAgain) -> None:
-        message.stop()
-        name = one_line(message.seen.name, 80)
-        self.console.say(f"the definition of {name} has changed again; nothing was accepted",
-                         severity="warning")  # fmt: skip
-        if message.seen.changed or message.seen.is_new:
-            self._ask(message.seen, again=True)
-
-    @on(_NotAccepted)
-    def _say_why_not(self, message: _NotAccepted) -> None:
-        message.stop()
-        self.console.say_error(message.error)
-
-    @on(_NeedsPin)
-    def _ask_pin(self, message: _NeedsPin) -> None:
-        message.stop()
-        seen = message.seen
+    def _not_accepted(self, seen: ToolSeen, error: PktuiError) -> None:
+        if not isinstance(error, PinError):
+            self._view.console.say_error(error)
+            return
 
         def answer(pin: str | None) -> None:
             if pin is not None:
                 self._accept(seen, pin)
 
         title = f"PIN to accept {one_line(seen.name, 80)}"
-        about = str(message.error)
-        self.app.push_screen(AskScreen(title, about, enter="accept", password=True), answer)
+        screen = AskScreen(title, str(error), enter="accept", password=True)
+        self._view.console.ask(screen, answer)

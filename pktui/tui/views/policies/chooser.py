@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from textual.containers import Vertical
@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from pktui.text import one_line
 from pktui.tui.actions import BY_ID, bindings
 from pktui.tui.cells import fit
+from pktui.tui.context import context_of
 from pktui.tui.theme import ink_of
 from pktui.tui.views.policies.draw import MEANING, WORDS, sign_of
 from pktui.tui.widgets.bar import GAP, Bar, Part
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from pktui.policy.effective import EffectiveAction
-    from pktui.tui.console import Console
     from pktui.tui.views.policies.model import ToolState
 
 CHOICES: dict[EffectiveAction, str] = {
@@ -46,7 +46,7 @@ class ChoiceLine(Bar):
 
     def left(self) -> Sequence[Part]:
         """Return the key, the state and what it means."""
-        ink, console = ink_of(self.app), cast("Console", self.app)
+        ink, console = ink_of(self.app), context_of(self)
         choice = BY_ID[CHOICES[self._action]]
         sign, style = sign_of(self._action, console.glyphs, ink)
         run = f"screen.{choice.command}"

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, on, work
+from textual import events, on
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
+from textual.geometry import Offset, Region
 from textual.widgets import Input
 
-from pktui.errors import PktuiError
 from pktui.policy.change import Change
 from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
 from pktui.tui.turns import Turns
+from pktui.tui.views.base import View
 from pktui.tui.views.policies.accepting import Accepting
-from pktui.tui.views.policies.drafting import Drafting
+from pktui.tui.views.policies.controller import Drafting
 from pktui.tui.views.policies.draw import (
     WORDS,
     draw_server,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from pktui.ledger.records import ToolSeen
+    from pktui.errors import PktuiError
     from pktui.tui.services import Services
 
 LOOK_SECONDS = 1.0
@@ -45,24 +46,16 @@ LOW = 28
 """Rows; where there are fewer, the pane below is lower."""
 
 
-class PoliciesView(Drafting):
+class PoliciesView(View):
     """Servers at the left, their tools at the right, the rule or the last change below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("policies")]
 
-    class _Read(Message):
-        def __init__(self, shown: Shown, moves: int) -> None:
-            super().__init__()
-            self.shown, self.moves = shown, moves
-
-    class _Failed(Message):
-        def __init__(self, error: PktuiError) -> None:
-            super().__init__()
-            self.error = error
-
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
         self._reader = PoliciesReader(services)
+        self._drafting = Drafting(self, self)
+        self._accepting = Accepting(self, self.read_again)
         self._turns = Turns(self._start_reading)
         self._server = ""
         self._shown = Shown()
@@ -160,27 +153,21 @@ class PoliciesView(Drafting):
         """Show a server's tool."""
         self.query_one(FilterBox).drop()
         self._server, self._go_to = names[0], names[1]
-        self.last = None
+        self._drafting.last = None
         self._turns.ask()
 
     def _start_reading(self) -> None:
         self._read(self._server, self.console.undo_stack.moves)
 
-    @work(thread=True, group="policies", description="policies")
     def _read(self, server: str, moves: int) -> None:
-        try:
-            self.post_message(self._Read(self._reader.shown(server), moves))
-        except PktuiError as error:
-            self.post_message(self._Failed(error))
+        work = partial(self._reader.shown, server)
+        self.in_thread(work, partial(self._take, moves), self._show_failure, group="policies")
 
-    @on(_Read)
-    def _take(self, message: _Read) -> None:
-        message.stop()
+    def _take(self, moves: int, shown: Shown) -> None:
         self.worked()
-        shown = message.shown
         stale = shown.page is not None and self._server not in {"", shown.page.server}
         if not (stale and any(server.name == self._server for server in shown.servers)):
-            self._page_moves = message.moves
+            self._page_moves = moves
             self._show(shown)
         else:
             self._turns.ask()
@@ -198,7 +185,7 @@ class PoliciesView(Drafting):
         tools = page.tools if page else ()
         if page != before.page or self._go_to:
             self._show_tools(tools, same=bool(before.page and page) and _same(before.page, page))
-        self.end_true_drafts()
+        self._drafting.end_true_drafts()
         self._show_rule()
 
     def _show_tools(self, tools: Sequence[ToolState], *, same: bool) -> None:
@@ -225,8 +212,8 @@ class PoliciesView(Drafting):
             document.show(f"{page.server} broken", problem_lines(page))
         elif tool is None:
             document.show(page.server, ())
-        elif self.last is not None:
-            document.show(f"{page.server}.{tool.name} edit", edit_lines(self.last.proposal.edit))
+        elif (last := self._drafting.last) is not None:
+            document.show(f"{page.server}.{tool.name} edit", edit_lines(last.proposal.edit))
         else:
             document.show(
                 f"{page.server}.{tool.name}", tool_lines(page, tool, self._draft_of(tool))
@@ -239,7 +226,7 @@ class PoliciesView(Drafting):
         if self._go_to:  # the cursor was put there before somebody asked for a tool elsewhere
             return
         if server is not None and server.name != self._server:
-            self._server, self.last = server.name, None
+            self._server, self._drafting.last = server.name, None
             self._turns.ask()
 
     @on(Rows.Moved, "#policies-tool-rows")
@@ -247,7 +234,7 @@ class PoliciesView(Drafting):
         message.stop()
         tool = self.tools.current
         if tool is not None and tool.name != self._tool:
-            self._tool, self.last = tool.name, None
+            self._tool, self._drafting.last = tool.name, None
         self._show_rule()
 
     @on(Rows.Chosen)
@@ -256,7 +243,7 @@ class PoliciesView(Drafting):
         if message.rows is self.servers:
             focus_now(self.tools)
         else:
-            self.last = None
+            self._drafting.last = None
             self._show_rule()
 
     def action_filter(self) -> None:
@@ -281,8 +268,8 @@ class PoliciesView(Drafting):
 
     def action_drop(self) -> None:
         """Drop the filter, then the drafts of this server, then back to the servers."""
-        if not self.query_one(FilterBox).drop():
-            super().action_drop()
+        if not self.query_one(FilterBox).drop() and not self._drafting.drop():
+            self.action_back()
 
     def action_tools(self) -> None:
         """On to the tools."""
@@ -305,21 +292,48 @@ class PoliciesView(Drafting):
         """Read the policy and the tools again."""
         self._turns.ask()
 
-    def definition_to_accept(self) -> ToolSeen | None:
-        """Return the definition under the cursor."""
-        tool = self.tools.current
-        return tool.seen if tool is not None and not self.page_to_come else None
+    @property
+    def current(self) -> ToolState | None:
+        """The tool under the cursor."""
+        return self.tools.current
 
-    @on(Accepting.Accepted)
-    def _after_accepting(self, message: Accepting.Accepted) -> None:
-        message.stop()
-        self._turns.ask()
+    @property
+    def row(self) -> Region:
+        """Where on the screen the row under the cursor is."""
+        rows = self.tools
+        area = rows.content_region
+        y = area.y + rows.cursor - rows.scroll_offset.y
+        return Region.from_offset(Offset(area.x, y), (area.width, 1))
 
-    @on(_Failed)
-    def _show_failure(self, message: _Failed) -> None:
-        message.stop()
+    def action_change(self) -> None:
+        """Choose what the tool under the cursor may do."""
+        self._drafting.change()
+
+    def action_limit(self) -> None:
+        """Draft how often the tool may be called."""
+        self._drafting.limit()
+
+    def action_reason(self) -> None:
+        """Draft why."""
+        self._drafting.reason()
+
+    def action_write(self) -> None:
+        """Show what the drafts of this server change in its file, and write it if wanted."""
+        self._drafting.write()
+
+    def action_accept(self) -> None:
+        """Show the definition under the cursor, to be accepted once it was read."""
+        seen = self.current.seen if self.current is not None and not self.page_to_come else None
+        if seen is None or self.console.refuse_read_only():
+            return
+        if seen.changed or seen.is_new:
+            self._accepting.ask(seen)
+        else:
+            self.console.say(f"{one_line(seen.name, 80)} is defined as it was accepted")
+
+    def _show_failure(self, error: PktuiError) -> None:
         self._turns.done()
-        self.failed(message.error)
+        self.failed(error)
 
 
 def _same(before: Page | None, page: Page | None) -> bool:

@@ -23,8 +23,9 @@ from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
 from pktui.tui.theme import ink_of
 from pktui.tui.turns import Turns
+from pktui.tui.views.base import View
 from pktui.tui.views.sessions import empty
-from pktui.tui.views.sessions.changing import ChangingView
+from pktui.tui.views.sessions.controller import SessionChanges
 from pktui.tui.views.sessions.draw import draw_hit, draw_session
 from pktui.tui.views.sessions.preview import Preview
 from pktui.tui.views.sessions.query_bar import QueryBar, unanswered_chips
@@ -70,13 +71,14 @@ class _Failed(Message):
         self.turn, self.error = turn, error
 
 
-class SessionsView(ChangingView):
+class SessionsView(View):
     """List and transcript, side by side, below each other, or one at a time."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("sessions")
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
+        self._changes = SessionChanges(self, self.read_again)
         self._turn = 0
         self._source: SessionSource | None = None
         self._answer: SearchAnswer | None = None
@@ -386,6 +388,33 @@ class SessionsView(ChangingView):
             focus_now(self._rows)
         elif self._box.text:
             self._box.search_for("")
+
+    def action_end(self) -> None:
+        """Ask for a summary and end the session."""
+        session = self._changeable()
+        if session is not None:
+            self._changes.end(session)
+
+    def action_reopen(self) -> None:
+        """Make the session active again."""
+        session = self._changeable()
+        if session is not None:
+            self._changes.reopen(session)
+
+    def action_delete(self) -> None:
+        """Delete the session once the first word of its title is typed."""
+        session = self._changeable()
+        if session is not None:
+            self._changes.delete(session)
+
+    def action_export(self) -> None:
+        """Ask for a file and write the session to it."""
+        if self.session is not None:
+            self._changes.export(self.session)
+
+    def _changeable(self) -> Session | None:
+        session = self.session
+        return None if session is None or self.console.refuse_read_only() else session
 
     def action_next_hit(self) -> None:
         """Go to the next hit, in the next session where this one has no more."""

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
-
-from textual import on, work
-from textual.geometry import Offset, Region
-from textual.message import Message
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from pktui.errors import PinError, PktuiError
 from pktui.policy.globs import is_pattern
@@ -19,95 +16,72 @@ from pktui.policy.limits import read_rate, window_name
 from pktui.text import one_line
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.undo import UndoStep
-from pktui.tui.views.policies.accepting import Accepting
 from pktui.tui.views.policies.chooser import ChooserScreen
 from pktui.tui.views.policies.draw import WORDS, draft_words
 from pktui.tui.views.policies.edits import Done, Edits, Proposal
 from pktui.tui.views.policies.writing import WriteScreen
 
 if TYPE_CHECKING:
+    from textual.geometry import Region
+
     from pktui.policy.change import Change
     from pktui.policy.effective import EffectiveAction
+    from pktui.tui.context import Context
     from pktui.tui.drafts import Drafts
-    from pktui.tui.services import Services
+    from pktui.tui.views.base import View
     from pktui.tui.views.policies.model import Page, ToolState
-    from pktui.tui.widgets.rows import Rows
 
 
-class Drafting(Accepting):
-    """The part of the Policies view that changes policies."""
+class Pane(Protocol):
+    """What the controller asks of the view."""
 
-    class _Proposed(Message):
-        def __init__(self, proposal: Proposal) -> None:
-            super().__init__()
-            self.proposal = proposal
+    @property
+    def page(self) -> Page | None:
+        """The policy that is shown."""
 
-    class _NotProposed(Message):
-        def __init__(self, error: PktuiError) -> None:
-            super().__init__()
-            self.error = error
+    @property
+    def page_to_come(self) -> bool:
+        """Whether another server was chosen and its tools are still being read."""
 
-    class _Written(Message):
-        def __init__(self, done: Done) -> None:
-            super().__init__()
-            self.done = done
+    @property
+    def current(self) -> ToolState | None:
+        """The tool under the cursor."""
 
-    class _WriteNeedsPin(Message):
-        def __init__(self, proposal: Proposal, error: PinError) -> None:
-            super().__init__()
-            self.proposal, self.error = proposal, error
+    @property
+    def row(self) -> Region:
+        """Where on the screen the row under the cursor is."""
 
-    class _NotWritten(Message):
-        def __init__(self, error: PktuiError) -> None:
-            super().__init__()
-            self.error = error
+    def drafts_moved(self) -> None:
+        """Draw the drafts anew."""
 
-    def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
-        super().__init__(services, id=id)
+    def page_is_current(self) -> bool:
+        """Tell whether the page was read since the last change, and none is under way."""
+
+    def read_again(self) -> None:
+        """Read the policy and the tools again."""
+
+
+class Drafting:
+    """Changes policies for the Policies view."""
+
+    def __init__(self, view: View, pane: Pane) -> None:
+        self._view, self._pane = view, pane
+        services = view.services
         self.edits = Edits(services.paths, services.settings, services.ledger)
         self.last: Done | None = None
         """What was written and is shown, until the cursor goes elsewhere."""
         self._writing = False
         self._open: WriteScreen | None = None
 
-    # What the view gives
-
     @property
-    def page(self) -> Page | None:
-        """The policy that is shown."""
-        raise NotImplementedError
-
-    @property
-    def page_to_come(self) -> bool:
-        """Whether another server was chosen and its tools are still being read."""
-        raise NotImplementedError
-
-    @property
-    def tools(self) -> Rows[ToolState]:
-        """The list of its tools."""
-        raise NotImplementedError
-
-    def drafts_moved(self) -> None:
-        """Draw the drafts anew."""
-        raise NotImplementedError
-
-    def page_is_current(self) -> bool:
-        """Tell whether the page was read since the last change, and none is under way."""
-        raise NotImplementedError
-
-    def read_again(self) -> None:
-        """Read the policy and the tools again."""
-        raise NotImplementedError
-
-    def action_back(self) -> None:
-        """Back to the servers."""
-        raise NotImplementedError
+    def _console(self) -> Context:
+        return self._view.console
 
     # The keys
 
-    def action_change(self) -> None:
+    def change(self) -> None:
         """Choose what the tool under the cursor may do."""
-        page, tool = self.page, self._changeable()
+        page, tool = self._pane.page, self._changeable()
         if page is None or tool is None:
             return
         draft = self._drafts.get(page.server, tool.name)
@@ -116,11 +90,11 @@ class Drafting(Accepting):
             if action is not None:
                 self._draft(page.server, replace(draft, action=action))
 
-        self.app.push_screen(ChooserScreen(tool, draft.action, self._row()), answer)
+        self._console.ask(ChooserScreen(tool, draft.action, self._pane.row), answer)
 
-    def action_limit(self) -> None:
+    def limit(self) -> None:
         """Draft how often the tool may be called."""
-        page, tool = self.page, self._changeable()
+        page, tool = self._pane.page, self._changeable()
         if page is None or tool is None:
             return
         draft = self._drafts.get(page.server, tool.name)
@@ -129,7 +103,7 @@ class Drafting(Accepting):
             if text is not None:
                 self._draft(page.server, replace(draft, limit=_limit(text)))
 
-        self.app.push_screen(
+        self._console.ask(
             AskScreen(
                 f"Limit {one_line(tool.name, 80)}",
                 "Calls a window for each client, such as 30/minute, 5/s or 100/3600; "
@@ -142,9 +116,9 @@ class Drafting(Accepting):
             answer,
         )
 
-    def action_reason(self) -> None:
+    def reason(self) -> None:
         """Draft why."""
-        page, tool = self.page, self._changeable()
+        page, tool = self._pane.page, self._changeable()
         if page is None or tool is None:
             return
         draft = self._drafts.get(page.server, tool.name)
@@ -153,7 +127,7 @@ class Drafting(Accepting):
             if text is not None:
                 self._draft(page.server, replace(draft, reason=text.strip()))
 
-        self.app.push_screen(
+        self._console.ask(
             AskScreen(
                 f"Why {WORDS[draft.action or tool.ruled]} {one_line(tool.name, 80)}?",
                 "The agent reads it on a denial, the person asked on an approval; empty: none. "
@@ -164,59 +138,59 @@ class Drafting(Accepting):
             answer,
         )
 
-    def action_drop(self) -> None:
-        """Drop the drafts of this server; without any, back to the servers."""
-        page = self.page
-        drafts = self._drafts.of(page.server) if page and not self.page_to_come else ()
+    def drop(self) -> bool:
+        """Drop the drafts of this server; false where there are none."""
+        page = self._pane.page
+        drafts = self._drafts.of(page.server) if page and not self._pane.page_to_come else ()
         if page is None or not drafts:
-            self.action_back()
-            return
+            return False
         server = page.server
         self._drafts.drop(server)
-        self.console.undo_stack.forget(_owner(server))
+        self._console.undo_stack.forget(_owner(server))
 
         def bring_back() -> None:
             for draft in drafts:
                 self._drafts.put(server, draft)
-            self.drafts_moved()
+            self._pane.drafts_moved()
 
         name = one_line(server, 60)
         self._remember(
             f"dropping the drafts of {name}", f"the drafts of {name} are back", bring_back
         )
         told = "; ".join(one_line(draft.summary, 80) for draft in drafts)
-        self.console.say(f"dropped, never written: {told} · u brings them back")
-        self.drafts_moved()
+        self._console.say(f"dropped, never written: {told} · u brings them back")
+        self._pane.drafts_moved()
+        return True
 
-    def action_write(self) -> None:
+    def write(self) -> None:
         """Show what the drafts of this server change in its file, and write it if wanted."""
-        page = self.page
-        if page is None or self.console.refuse_read_only():
+        page = self._pane.page
+        if page is None or self._console.refuse_read_only():
             return
         if self._refuse_unread() or self._refuse_broken(page):
             return
         if not self._drafts.of(page.server):
-            self.console.say("nothing is drafted here: space, l and r draft a change")
+            self._console.say("nothing is drafted here: space, l and r draft a change")
             return
         self._open = WriteScreen(str(page.path), len(self._drafts.of(page.server)))
-        self.app.push_screen(self._open, self._answer)
+        self._console.ask(self._open, self._answer)
         self._start_proposing()
 
     # Drafts
 
     @property
     def _drafts(self) -> Drafts:
-        return self.console.drafts
+        return self._console.drafts
 
     def _changeable(self) -> ToolState | None:
         """Return the tool under the cursor if its rule may be changed, else say why not."""
-        page, tool = self.page, self.tools.current
-        if page is None or tool is None or self.console.refuse_read_only():
+        page, tool = self._pane.page, self._pane.current
+        if page is None or tool is None or self._console.refuse_read_only():
             return None
         if self._refuse_unread() or self._refuse_broken(page):
             return None
         if is_pattern(tool.name) and tool.mark != "pattern":
-            self.console.say(
+            self._console.say(
                 f"no rule is made for {one_line(tool.name, 80)}: with that name it would be one "
                 "for other tools; decide about its calls one by one",
                 severity="warning",
@@ -226,25 +200,18 @@ class Drafting(Accepting):
 
     def _refuse_unread(self) -> bool:
         """Tell the person where the tools on the screen are another server's than was chosen."""
-        if self.page_to_come:
-            self.console.say("a moment: the tools of that server are being read")
-        return self.page_to_come
+        if self._pane.page_to_come:
+            self._console.say("a moment: the tools of that server are being read")
+        return self._pane.page_to_come
 
     def _refuse_broken(self, page: Page) -> bool:
         if page.origin == "broken":
-            self.console.say(
+            self._console.say(
                 f"nothing was changed: {page.problems[0] if page.problems else page.path}; "
                 "mend the file first",
                 severity="warning",
             )
         return page.origin == "broken"
-
-    def _row(self) -> Region:
-        """Return where on the screen the row under the cursor is."""
-        rows = self.tools
-        area = rows.content_region
-        y = area.y + rows.cursor - rows.scroll_offset.y
-        return Region.from_offset(Offset(area.x, y), (area.width, 1))
 
     def _draft(self, server: str, change: Change) -> None:
         before = self._drafts.get(server, change.tool)
@@ -256,17 +223,17 @@ class Drafting(Accepting):
 
         def revert() -> None:
             self._drafts.put(server, before)
-            self.drafts_moved()
+            self._pane.drafts_moved()
 
         label = f"the draft for {name}"
         self._remember(label, f"{label} is as it was", revert, _owner(server))
         self.last = None
-        self.drafts_moved()
+        self._pane.drafts_moved()
 
     def end_true_drafts(self) -> None:
         """End what is drafted and is so already, once that can be told."""
-        page = self.page
-        if page is None or page.origin == "broken" or not self.page_is_current():
+        page = self._pane.page
+        if page is None or page.origin == "broken" or not self._pane.page_is_current():
             return
         for tool in page.tools:
             draft = self._drafts.get(page.server, tool.name)
@@ -275,31 +242,27 @@ class Drafting(Accepting):
     def _remember(
         self, label: str, sentence: str, revert: Callable[[], None], owner: str = ""
     ) -> None:
-        self.console.undo_stack.push(UndoStep(label, lambda: sentence, revert, owner))
+        self._console.undo_stack.push(UndoStep(label, lambda: sentence, revert, owner))
 
     # Writing
 
     def _start_proposing(self) -> None:
         """Work out what would be written, as soon as nothing is being written."""
-        page = self.page
+        page = self._pane.page
         if self._open is not None and not self._writing and page is not None:
             self._propose(page, self._drafts.of(page.server))
 
-    @work(thread=True, group="policy-edit", description="policy-propose")
     def _propose(self, page: Page, changes: tuple[Change, ...]) -> None:
-        try:
-            self.post_message(self._Proposed(self.edits.propose(page, changes)))
-        except PktuiError as error:
-            self.post_message(self._NotProposed(error))
+        work = partial(self.edits.propose, page, changes)
+        self._view.in_thread(work, self._show_proposal, self._show_no_proposal, group="policy-edit")
 
-    @on(_Proposed)
-    def _show_proposal(self, message: _Proposed) -> None:
-        message.stop()
+    def _show_proposal(self, proposal: Proposal) -> None:
         if self._open is not None:
-            self._open.show(message.proposal, self._told(message.proposal.changes))
+            self._open.show(proposal, self._told(proposal.changes))
 
     def _told(self, changes: Sequence[Change]) -> tuple[str, ...]:
-        tools = {tool.name: tool for tool in self.page.tools} if self.page else {}
+        page = self._pane.page
+        tools = {tool.name: tool for tool in page.tools} if page else {}
         return tuple(
             f"{change.tool}: {draft_words(tools[change.tool], change)}"
             if change.tool in tools
@@ -307,55 +270,46 @@ class Drafting(Accepting):
             for change in changes
         )
 
-    @on(_NotProposed)
-    def _show_no_proposal(self, message: _NotProposed) -> None:
-        message.stop()
+    def _show_no_proposal(self, error: PktuiError) -> None:
         if self._open is not None:
             self._open.dismiss(None)
-        self.console.say_error(message.error)
-        self.read_again()
+        self._console.say_error(error)
+        self._pane.read_again()
 
     def _answer(self, proposal: Proposal | None) -> None:
         self._open = None
         if proposal is not None:
             self._writing = True
-            self.console.undo_stack.begin()
+            self._console.undo_stack.begin()
             self._write(proposal)
 
-    @work(thread=True, group="policy-edit", description="policy-edit")
     def _write(self, proposal: Proposal, pin: str = "") -> None:
-        try:
-            self.post_message(self._Written(self.edits.write(proposal, pin)))
-        except PinError as error:
-            self.post_message(self._WriteNeedsPin(proposal, error))
-        except PktuiError as error:
-            self.post_message(self._NotWritten(error))
+        work = partial(self.edits.write, proposal, pin)
+        failed = partial(self._not_written, proposal)
+        self._view.in_thread(work, self._after_writing, failed, group="policy-edit")
 
-    @on(_WriteNeedsPin)
-    def _ask_write_pin(self, message: _WriteNeedsPin) -> None:
-        message.stop()
-        proposal, error = message.proposal, message.error
+    def _not_written(self, proposal: Proposal, error: PktuiError) -> None:
+        if not isinstance(error, PinError):
+            self._keep_drafts(error)
+            return
 
         def answer(pin: str | None) -> None:
             if pin is None:
-                self.post_message(self._NotWritten(error))
+                self._keep_drafts(error)
             else:
                 self._write(proposal, pin)
 
         title = f"PIN to let agents do more on {one_line(proposal.server, 60)}"
-        self.app.push_screen(AskScreen(title, str(error), enter="write", password=True), answer)
+        self._console.ask(AskScreen(title, str(error), enter="write", password=True), answer)
 
-    @on(_Written)
-    def _after_writing(self, message: _Written) -> None:
-        message.stop()
-        done = message.done
+    def _after_writing(self, done: Done) -> None:
         server, edit = done.proposal.server, done.proposal.edit
         self._drafts.drop(server, done.proposal.changes)
-        self.console.undo_stack.forget(_owner(server))
+        self._console.undo_stack.forget(_owner(server))
         if edit.changed:
             self.last = done
             label = f"{one_line(server, 60)}.{one_line(edit.summary, 120)}"
-            self.console.undo_stack.push(
+            self._console.undo_stack.push(
                 UndoStep(
                     label,
                     lambda: self.edits.undo(server),
@@ -364,27 +318,25 @@ class Drafting(Accepting):
                 )
             )
         else:
-            self.console.say(f"{one_line(edit.summary, 200)}: so it is already")
+            self._console.say(f"{one_line(edit.summary, 200)}: so it is already")
         if done.problem is not None:
-            self.console.say_error(done.problem)
+            self._console.say_error(done.problem)
         self._ended()
 
-    @on(_NotWritten)
-    def _keep_drafts(self, message: _NotWritten) -> None:
-        message.stop()
-        self.console.say_error(message.error)
+    def _keep_drafts(self, error: PktuiError) -> None:
+        self._console.say_error(error)
         self._ended()
 
     def _ended(self) -> None:
         self._writing = False
-        self.console.undo_stack.end()
+        self._console.undo_stack.end()
         self._start_proposing()
-        self.drafts_moved()
-        self.read_again()
+        self._pane.drafts_moved()
+        self._pane.read_again()
 
     def _after_undo(self) -> None:
         self.last = None
-        self.read_again()
+        self._pane.read_again()
 
 
 def _wanting(draft: Change, tool: ToolState) -> Change:

@@ -1,0 +1,43 @@
+"""Work in a thread, whose end is told in the event loop of the widget that asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from textual.worker import get_current_worker
+
+from pktui.errors import PktuiError
+
+if TYPE_CHECKING:
+    from textual.dom import DOMNode
+
+T = TypeVar("T")
+
+
+def in_thread(
+    node: DOMNode,
+    work: Callable[[], T],
+    done: Callable[[T], object],
+    failed: Callable[[PktuiError], object],
+    *,
+    group: str,
+    exclusive: bool = False,
+) -> None:
+    """Run `work`, which may block, then one of `done` and `failed` in the event loop.
+
+    `exclusive`: what was begun before in the group and has not ended is not told any more.
+    """
+
+    def run() -> None:
+        mine = get_current_worker()
+        try:
+            result = work()
+        except PktuiError as error:
+            if not mine.is_cancelled:
+                node.call_later(failed, error)
+        else:
+            if not mine.is_cancelled:
+                node.call_later(done, result)
+
+    node.run_worker(run, thread=True, group=group, exclusive=exclusive, description=group)

@@ -1,0 +1,283 @@
+"""From a key to a decision in the ledger: guarded, with the PIN where one is set, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from pktui.ledger.approvals.single import hash_of_shown
+from pktui.ledger.approvals.standing import Wider
+from pktui.tui.screens.ask import AskScreen
+from pktui.tui.screens.confirm import ConfirmScreen
+from pktui.tui.undo import UndoStep
+from pktui.tui.views.approvals import rule
+from pktui.tui.views.approvals.draw import agent_name, tool_name
+from pktui.tui.views.approvals.wider import Choice, WiderScreen
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from pktui.errors import PktuiError
+    from pktui.ledger.records import Approval
+    from pktui.tui.context import Context
+    from pktui.tui.views.base import View
+
+T = TypeVar("T")
+
+BY = rule.BY
+ON_ITS_WAY = "your answer to this call is on its way"
+MINUTE_US = 60_000_000
+ONCE = "each call of this tool is asked about: it destroys, moves money or was redefined"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the person wants done; `sentence` says afterwards that it was."""
+
+    approval: Approval
+    allow: bool
+    words: str = ""
+    wider: Wider | None = None
+    draft: rule.Draft | None = None
+    pin: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What to say once it is done."""
+        tool = tool_name(self.approval)
+        if not self.allow:
+            return f"denied: {tool}"
+        if self.draft is not None:
+            return f"allowed, and by a rule from now on: {tool}"
+        if self.wider is None:
+            return f"allowed once: {tool}"
+        span = self.wider.for_us // MINUTE_US
+        until = f"for {span} min" if span else "until it disconnects"
+        return f"allowed {until}: {tool}; s lists what stands"
+
+
+class Queue(Protocol):
+    """What the controller asks of the view."""
+
+    def answered(self, approval: Approval) -> None:
+        """Go on to what waits next."""
+
+    def read_again(self) -> None:
+        """Load the queue again."""
+
+    def look_again(self) -> None:
+        """A question over the view was closed: what is under the cursor is looked at anew."""
+
+    def clock(self) -> float:
+        """Return the seconds that quiet times are counted in."""
+
+
+class Decisions:
+    """Changes the ledger for the Approvals view."""
+
+    def __init__(self, view: View, queue: Queue) -> None:
+        self._view, self._queue = view, queue
+        self._ledger = view.services.ledger
+        self.deciding: set[str] = set()
+        """The approvals whose answer is on its way."""
+        self.pin_set = False
+
+    @property
+    def _console(self) -> Context:
+        return self._view.console
+
+    def allow(self, approval: Approval) -> None:
+        """Let this one call run."""
+        if not self._console.refuse_a_run():
+            self._answer(Answer(approval, True))
+
+    def deny(self, approval: Approval) -> None:
+        """Refuse this call."""
+        if not self._console.refuse_a_run():
+            self._answer(Answer(approval, False))
+
+    def deny_saying(self, approval: Approval) -> None:
+        """Refuse with words that reach the agent."""
+        screen = AskScreen(
+            f"Deny {tool_name(approval)}",
+            f"{agent_name(approval)} reads these words as the reason.",
+            placeholder="what to do instead",
+            enter="deny",
+        )
+        self._ask(screen, lambda words: self._answer(Answer(approval, False, words.strip())))
+
+    def wider(self, approval: Approval) -> None:
+        """Let this call run, and such calls after it."""
+        if approval.once:
+            self._console.say(ONCE)
+            return
+
+        def answer(choice: Choice) -> None:
+            if choice.kind == "rule":
+                self._draft(approval)
+                return
+            span = choice.minutes * MINUTE_US if choice.kind == "time" else 0
+            self._answer(Answer(approval, True, wider=Wider(span, choice.exact)))
+
+        self._ask(WiderScreen(approval, clock=self._queue.clock), answer)
+
+    def stop_or_release(self) -> None:
+        """Stop everything; where it is stopped, go on."""
+        if not self._console.refuse_read_only():
+            self._ask_release() if self._console.ledger.stopped else self._ask_stop()
+
+    def revoke(self, standing_id: str) -> None:
+        """End a standing approval."""
+        if not self._console.refuse_read_only():
+            self._change(lambda: self._revoke(standing_id))
+
+    # Questions
+
+    def _ask(self, screen: Screen[T | None], then: Callable[[T], object]) -> None:
+        """Ask; no answer does nothing. What is under the cursor is looked at anew."""
+
+        def answer(chosen: T | None) -> None:
+            self._queue.look_again()
+            if chosen is not None:
+                then(chosen)
+
+        self._console.ask(screen, answer)
+
+    def _confirm(self, screen: Screen[bool], then: Callable[[], object]) -> None:
+        def answer(yes: bool | None) -> None:
+            self._queue.look_again()
+            if yes:
+                then()
+
+        self._console.ask(screen, answer)
+
+    def _ask_stop(self) -> None:
+        def stop() -> str:
+            self._ledger.approvals.stop(by=BY)
+            return "everything is stopped; K goes on"
+
+        screen = ConfirmScreen(
+            "Stop everything?",
+            "All that waits is denied, and every call of every agent is refused until you "
+            "release it. What a server works on already goes on.",
+            yes="Stop everything",
+        )
+        self._confirm(screen, lambda: self._change(stop))
+
+    def _ask_release(self) -> None:
+        def release(pin: str) -> str:
+            self._ledger.approvals.release(by=BY, pin=pin)
+            return "released: policies decide"
+
+        screen = ConfirmScreen(
+            "Everything is stopped. Go on?",
+            "Policies decide again, and standing approvals hold again.",
+            yes="Release",
+        )
+        then = partial(self._with_pin, "Release", lambda pin: self._change(lambda: release(pin)))
+        self._confirm(screen, then)
+
+    def _with_pin(self, title: str, then: Callable[[str], object]) -> None:
+        """Ask for the PIN where one is set, then go on; leaving the question does nothing."""
+        if not self.pin_set:
+            then("")
+            return
+        about = "The PIN for decisions:"
+        self._ask(AskScreen(title, about, enter="decide", password=True), then)
+
+    def _draft(self, approval: Approval) -> None:
+        services = self._view.services
+        self._do(lambda: rule.preview(services, approval), self._show_draft, self._tell_failed)
+
+    def _show_draft(self, draft: rule.Draft) -> None:
+        answer = Answer(draft.approval, True, draft=draft)
+        self._confirm(rule.RuleScreen(draft), lambda: self._answer(answer))
+
+    # The ledger
+
+    def _answer(self, answer: Answer) -> None:
+        verb = "Allow" if answer.allow else "Deny"
+
+        def decide(pin: str) -> None:
+            if answer.approval.id in self.deciding:
+                self._console.say(ON_ITS_WAY)
+                return
+            self.deciding.add(answer.approval.id)
+            self._console.undo_stack.begin()
+            given = replace(answer, pin=pin)
+            self._do(
+                lambda: self._decide(given),
+                partial(self._tell_done, given),
+                partial(self._tell_undecided, given),
+            )
+
+        self._with_pin(f"{verb} {tool_name(answer.approval)}", decide)
+
+    def _decide(self, answer: Answer) -> str:
+        """Flip the row; return the id of the standing approval that was made, if any. Blocks."""
+        ledger, asked, standing_id = self._ledger, answer.approval, ""
+        shown = hash_of_shown(asked)
+        if answer.wider is not None:
+            _, made = ledger.standing.allow(
+                asked.id, answer.wider, by=BY, args_hash=shown, pin=answer.pin
+            )
+            standing_id = made.id
+        else:
+            ledger.approvals.decide(
+                asked.id, answer.allow,
+                by=BY, words=answer.words, args_hash=shown, pin=answer.pin,
+            )  # fmt: skip
+        if answer.draft is not None:
+            rule.write(self._view.services, answer.draft)
+        return standing_id
+
+    def _change(self, change: Callable[[], str]) -> None:
+        self._do(change, self._tell_said, self._tell_failed)
+
+    def _do(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        failed: Callable[[PktuiError], object],
+    ) -> None:
+        self._view.in_thread(work, done, failed, group="decide")
+
+    def _tell_done(self, answer: Answer, standing_id: str) -> None:
+        self.deciding.discard(answer.approval.id)
+        self._console.say(answer.sentence, seconds=3)
+        self._remember(answer, standing_id)
+        self._console.undo_stack.end()
+        self._queue.answered(answer.approval)
+        self._console.beat()
+
+    def _remember(self, answer: Answer, standing_id: str) -> None:
+        """Let what reaches beyond the call be taken back; the call itself may have run."""
+        tool, draft = tool_name(answer.approval), answer.draft
+        if standing_id:
+            label, revert = f"the standing answer for {tool}", lambda: self._revoke(standing_id)
+        elif draft is not None and draft.edit.changed:
+            services = self._view.services
+            label, revert = f"the rule for {tool}", lambda: rule.take_back(services, draft)
+        else:
+            return
+        self._console.undo_stack.push(UndoStep(label, revert, self._queue.read_again))
+
+    def _revoke(self, standing_id: str) -> str:
+        self._ledger.standing.revoke(standing_id, by=BY)
+        return f"revoked {standing_id}: the next such call asks again"
+
+    def _tell_said(self, sentence: str) -> None:
+        self._console.say(sentence, seconds=3)
+        self._queue.read_again()
+        self._console.beat()
+
+    def _tell_failed(self, error: PktuiError) -> None:
+        self._queue.read_again()
+        self._console.say_error(error)
+
+    def _tell_undecided(self, answer: Answer, error: PktuiError) -> None:
+        self.deciding.discard(answer.approval.id)
+        self._console.undo_stack.end()
+        self._tell_failed(error)

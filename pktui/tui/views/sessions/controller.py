@@ -1,0 +1,73 @@
+"""Changes sessions: asks, does it in a thread, says what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pktui.tui.undo import UndoStep
+from pktui.tui.views.sessions import changes, questions
+
+if TYPE_CHECKING:
+    from pktui.errors import PktuiError
+    from pktui.memory.records import Session
+    from pktui.tui.views.base import View
+
+
+class SessionChanges:
+    """Ends, reopens, deletes and exports a session; `changed` shows what the memory then holds."""
+
+    def __init__(self, view: View, changed: Callable[[], None]) -> None:
+        self._view, self._changed = view, changed
+        self._memory = view.services.memory
+
+    def end(self, session: Session) -> None:
+        """Ask for a summary and end it."""
+        memory = self._memory
+        questions.ask_summary(
+            self._view.app,
+            session,
+            lambda text: self._change("ending", lambda: changes.end(memory, session, text)),
+        )
+
+    def reopen(self, session: Session) -> None:
+        """Make it active again."""
+        self._change("reopening", lambda: changes.reopen(self._memory, session))
+
+    def delete(self, session: Session) -> None:
+        """Delete it once the first word of its title is typed."""
+        memory = self._memory
+        questions.ask_title(
+            self._view.app,
+            session,
+            lambda: self._change("deleting", lambda: changes.delete(memory, session)),
+        )
+
+    def export(self, session: Session) -> None:
+        """Ask for a file and write it there."""
+        memory = self._memory
+        questions.ask_file(
+            self._view.app,
+            session,
+            lambda to: self._change("export", lambda: changes.export(memory, session, to)),
+        )
+
+    def _change(self, label: str, change: Callable[[], changes.Done]) -> None:
+        console = self._view.console
+
+        def done(done: changes.Done) -> None:
+            console.say(done.sentence)
+            if done.undo is not None:
+                console.undo_stack.push(UndoStep(label, done.undo, self._changed))
+            ended()
+
+        def failed(error: PktuiError) -> None:
+            console.say_error(error)
+            ended()
+
+        def ended() -> None:
+            console.undo_stack.end()
+            self._changed()
+
+        console.undo_stack.begin()
+        self._view.in_thread(change, done, failed, group="sessions-change")
