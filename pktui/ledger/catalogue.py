@@ -18,7 +18,7 @@ import msgspec
 from pktui.errors import DefinitionChanged, LedgerError
 from pktui.ledger.approvals.decided import row_detail
 from pktui.ledger.arguments.canonical import canonical_json, json_text
-from pktui.ledger.records import NOT_KEPT, Flag, ToolSeen
+from pktui.ledger.records import NOT_KEPT, Flag, ServerSeen, ToolSeen
 from pktui.text import storable
 
 if TYPE_CHECKING:
@@ -138,6 +138,14 @@ class Catalogue:
         return tuple(
             row[0] for row in self._database.rows("SELECT DISTINCT server FROM tools ORDER BY 1")
         )
+
+    def summary(self) -> tuple[ServerSeen, ...]:
+        """Return how many tools of each server are on record, in one statement, by name."""
+        rows = self._database.rows(
+            "SELECT server, count(*), sum(hash <> pinned_hash), sum(is_new), max(last_seen_us)"
+            " FROM tools GROUP BY server ORDER BY server"
+        )
+        return tuple(ServerSeen(*row) for row in rows)
 
     def accept(
         self, server: str, tool: str, *, by: str = "", shown_hash: str = "", pin: str = ""

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
+from pktui.ledger.records import CounterInUse
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -38,7 +40,20 @@ _PRUNE_EVERY = 4096
 _LAST = """SELECT at_us, n, total,
     (SELECT total - amount FROM charges WHERE key = ?1 AND at_us > ?2 ORDER BY at_us, n LIMIT 1)
     FROM charges WHERE key = ?1 ORDER BY at_us DESC, n DESC LIMIT 1"""
+# Every counter of a server by steps over the key's index, and what its window holds, as `_LAST`.
+_IN_USE = """WITH RECURSIVE each (key) AS (
+    SELECT min(key) FROM charges WHERE key >= ?2 AND key < ?3
+    UNION ALL
+    SELECT (SELECT min(key) FROM charges WHERE key > each.key AND key < ?3)
+    FROM each WHERE key IS NOT NULL)
+    SELECT key, (SELECT total FROM charges WHERE key = each.key ORDER BY at_us DESC, n DESC LIMIT 1)
+        - (SELECT total - amount FROM charges WHERE key = each.key
+        AND at_us > CASE json_extract(key, '$[4]') WHEN 'calendar'
+        THEN ?1 - ?1 % json_extract(key, '$[3]') - 1 ELSE ?1 - json_extract(key, '$[3]') END
+        ORDER BY at_us, n LIMIT 1) AS used
+    FROM each WHERE key IS NOT NULL AND json_valid(key) AND used > 0"""
 _encode = msgspec.json.Encoder().encode
+_parts_of = msgspec.json.Decoder(tuple[str, str, str, int, str]).decode
 
 
 class Charge(Protocol):
@@ -136,6 +151,21 @@ class Counters:
         need = look.window.used + look.amount - look.limit
         used = Decimal(look.window.used).scaleb(-6)
         return used, self._retry_at(look, need, seen.now_us) if need > 0 else 0
+
+    def in_use(self, server: str = "") -> tuple[CounterInUse, ...]:
+        """Return all counters of a server, or of every one, whose windows hold anything now.
+
+        One statement, whose cost grows with the counters and not with what they count.
+        """
+        try:
+            first = f"[{_encode(server).decode()}," if server else "["
+        except UnicodeEncodeError:
+            return ()
+        bounds = (self._clock(), first, first[:-1] + chr(ord(first[-1]) + 1))
+        return tuple(
+            CounterInUse(*_parts_of(key), Decimal(used).scaleb(-6))
+            for key, used in self._database.rows(_IN_USE, bounds)
+        )
 
     def reserve(self, charges: Sequence[C], call_id: str, sight: Sight | None = None) -> C | None:
         """Take all charges for a call, or none and return the first that does not fit.

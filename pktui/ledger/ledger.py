@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pktui.ledger.approvals.standing import Standing
     from pktui.ledger.chain.anchors import Anchors
     from pktui.ledger.chain.retention import Retention
+    from pktui.ledger.feed.rollup import Rollup
     from pktui.ledger.grants import Grants
 
 _DEFAULTS = AuditSettings()
@@ -93,6 +94,13 @@ class Ledger:
             ledger.close()
             raise
         return ledger
+
+    @cached_property
+    def rollup(self) -> Rollup:
+        """The sums over the log; loaded for who shows figures."""
+        from pktui.ledger.feed.rollup import Rollup
+
+        return Rollup(self.path.with_name("rollup.db"), self._read)
 
     @cached_property
     def grants(self) -> Grants:
@@ -225,6 +233,8 @@ class Ledger:
 
     def close(self) -> None:
         """Close the connection; closing twice does no harm."""
+        if "rollup" in self.__dict__:
+            self.rollup.close()
         with self._opening:
             self._closed = True
             if self._reader is not None:

@@ -7,6 +7,7 @@ Texts are as agents and servers sent them: make them visible before a person see
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -303,3 +304,25 @@ class ToolSeen(msgspec.Struct, frozen=True):
     def whole(self) -> bool:
         """Whether `definition` is all of it; one that is too long is not kept."""
         return f'"{NOT_KEPT}":' not in self.definition
+
+
+class ServerSeen(msgspec.Struct, frozen=True):
+    """A server's tools in figures; another record once any of them is other than it was."""
+
+    server: str
+    tools: int
+    changed: int
+    """How many are defined otherwise than they were pinned."""
+    new: int
+    last_seen_us: int
+
+
+class CounterInUse(msgspec.Struct, frozen=True):
+    """What a limit's window holds now for one holder; `window_us` and `align` are the limit's."""
+
+    server: str
+    holder: str
+    counter: str
+    window_us: int
+    align: str
+    used: Decimal

@@ -89,6 +89,29 @@ def test_usage_tells_when_a_charge_would_fit(ledger: Ledger, clock: Clock) -> No
     assert usage(ledger, replace(spend, amount=Decimal(11))) == (8, NEVER_US)
 
 
+@pytest.mark.parametrize("align", ["sliding", "calendar"])
+def test_counters_in_use_are_told_as_usage_tells_them(
+    ledger: Ledger, clock: Clock, align: str
+) -> None:
+    spend = Limit(max=Decimal(10), amount=Decimal("2.5"), align=align)
+    others = (replace(spend, holder="session:s1"), replace(spend, server="files"))
+    for charge in (spend, *others):
+        take(ledger, charge)
+    assert {one.server for one in ledger.counters.in_use("memory")} == {"memory"}
+    assert ledger.counters.in_use("mem") == ()
+    clock.forward(20)
+    take(ledger, spend)
+    for seconds in (0, 30, 20):
+        clock.forward(seconds)
+        told = {(one.server, one.holder): one.used for one in ledger.counters.in_use()}
+        expected = {
+            (charge.server, charge.holder): usage(ledger, charge)[0] for charge in (spend, *others)
+        }
+        assert told == {key: used for key, used in expected.items() if used}
+    clock.forward(100)
+    assert ledger.counters.in_use() == ()
+
+
 def test_all_charges_of_a_call_are_taken_or_none(ledger: Ledger) -> None:
     wide, narrow = Limit(max=Decimal(9)), Limit(max=Decimal(1), counter="narrow")
     assert take(ledger, wide, narrow) is None

@@ -23,8 +23,8 @@ from tests.tui.house import AGENT, HOSTILE, LARGE, SMALL, Desk, House, desk
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from pktui.insight.overview import Page, ToolState
     from pktui.settings import Paths
-    from pktui.tui.views.policies.model import Page, ToolState
 
 BOTH = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
 POLICY: dict[str, Any] = {

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from pktui.insight.overview import ToolState
     from pktui.policy.effective import EffectiveAction
-    from pktui.tui.views.policies.model import ToolState
 
 CHOICES: dict[EffectiveAction, str] = {
     "allow": "chooser.allow",

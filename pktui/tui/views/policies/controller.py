@@ -24,12 +24,12 @@ from pktui.tui.views.policies.writing import WriteScreen
 if TYPE_CHECKING:
     from textual.geometry import Region
 
+    from pktui.insight.overview import Page, ToolState
     from pktui.policy.change import Change
     from pktui.policy.effective import EffectiveAction
     from pktui.tui.context import Context
     from pktui.tui.drafts import Drafts
     from pktui.tui.views.base import View
-    from pktui.tui.views.policies.model import Page, ToolState
 
 
 class Pane(Protocol):

@@ -15,12 +15,12 @@ from pktui.tui.views.policies.definition import definition_lines, flag_lines
 if TYPE_CHECKING:
     from rich.style import Style
 
+    from pktui.insight.overview import Page, ServerState, ToolState
     from pktui.policy.change import Change
     from pktui.policy.editor import Edit
     from pktui.policy.effective import EffectiveAction
     from pktui.tui.glyphs import Glyphs
     from pktui.tui.theme import Ink
-    from pktui.tui.views.policies.model import Page, ServerState, ToolState
     from pktui.tui.widgets.rows import Pen, Run
 
 WORDS: dict[EffectiveAction | None, str] = {

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 from pktui.errors import LedgerError, PktuiError, PolicyConflict
 from pktui.guard import check_edit
+from pktui.insight.overview import MEMORY, shipped_memory_policy
 from pktui.policy.editor import START, PolicyEditor
-from pktui.tui.views.policies.reader import MEMORY, shipped_memory_policy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pktui.insight.overview import Page
     from pktui.ledger.ledger import Ledger
     from pktui.policy.change import Change
     from pktui.policy.editor import Edit
     from pktui.settings import Paths, Settings
-    from pktui.tui.views.policies.model import Page
 
 
 BY = "console"

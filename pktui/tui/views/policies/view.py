@@ -11,6 +11,8 @@ from textual.containers import Horizontal, Vertical
 from textual.geometry import Offset, Region
 from textual.widgets import Input
 
+from pktui.insight.overview import Page, PolicyOverview, ServerState, Shown, ToolState
+from pktui.memory.tools.catalogue import definitions
 from pktui.policy.change import Change
 from pktui.text import one_line
 from pktui.tui.actions import bindings
@@ -27,8 +29,6 @@ from pktui.tui.views.policies.draw import (
     problem_lines,
     tool_lines,
 )
-from pktui.tui.views.policies.model import Page, ServerState, Shown, ToolState
-from pktui.tui.views.policies.reader import PoliciesReader
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.filter_box import FilterBox, has_words
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
@@ -53,7 +53,9 @@ class PoliciesView(View):
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
-        self._reader = PoliciesReader(services)
+        self._reader = PolicyOverview(
+            services.paths, services.settings, services.ledger, services.clock, definitions
+        )
         self._drafting = Drafting(self, self)
         self._accepting = Accepting(self, self.read_again)
         self._turns = Turns(self._start_reading)
