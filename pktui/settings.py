@@ -94,6 +94,15 @@ class Paths(msgspec.Struct, frozen=True):
         """Logs of background processes."""
         return self.data_dir / "logs"
 
+    def agent_seen_file(self, agent: str) -> Path:
+        """Return the file that is touched whenever a hook of an agent runs."""
+        return self.data_dir / "agents" / f"{agent}.seen"
+
+    @property
+    def followed_file(self) -> Path:
+        """The agents' stores that the memory service follows."""
+        return self.data_dir / "followed.json"
+
     @property
     def memory_lock(self) -> Path:
         """The lock that the one owner of the memory store holds; its text is the owner's pid."""

@@ -6,17 +6,21 @@ Reads only. A file that cannot be read or understood is reported, never guessed 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from pktui import jsonc
-from pktui.agents.clients import KNOWN_CLIENTS, ClientKind, Level
+from pktui.agents.clients import KNOWN_CLIENTS, ClientKind, Level, Places
 from pktui.server_entry import BadEntry, read_entry
 
-MAX_CONFIG_BYTES = 64 * 1024 * 1024
-"""Claude Code keeps its history in the same file as its servers, so the limit is generous."""
+# Claude Code keeps its history in the same file as its servers, so the limit is generous.
+MAX_CONFIG_BYTES: Final = 64 * 1024 * 1024
+_SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh"})
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,38 @@ class ConfiguredServer:
 
     @property
     def behind_pktui(self) -> bool:
-        """Tell whether the agent starts this server through `pktui gateway`."""
-        words = self.command
-        return any(
-            following == "gateway" and PurePath(word).name in {"pktui", "pktui.exe"}
-            for word, following in itertools.pairwise(words)
-        )
+        """Tell whether the agent reaches this server through `pktui gateway`."""
+        return starts_gateway(self.command) or _is_listener(self.url)
+
+
+def starts_gateway(words: Sequence[str]) -> bool:
+    """Tell whether a command is `pktui gateway …`, by its path, `-m` or a shell's `-c`."""
+    for at, (word, following) in enumerate(itertools.pairwise(words)):
+        if following == "gateway" and PurePath(word).name in {"pktui", "pktui.exe"}:
+            return True
+        if word == "-c" and at and PurePath(words[at - 1]).name in _SHELLS:
+            return _shell_starts_gateway(following)
+    return False
+
+
+def _shell_starts_gateway(text: str) -> bool:
+    """Tell whether a shell's text is that one command, and nothing that could go another way."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return False
+    words = words[1:] if words[:1] == ["exec"] else words
+    return len(words) > 1 and PurePath(words[0]).name == "pktui" and words[1] == "gateway"
+
+
+def _is_listener(url: str) -> bool:
+    """Tell whether a URL is one that `pktui gateway --listen` serves on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return host in _LOOPBACK and parts.path.startswith("/mcp/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +85,16 @@ class Finding:
     problem: str = ""
 
 
-def find_configs(home: Path, project: Path) -> tuple[Finding, ...]:
-    """Look for every known agent's config files; those that do not exist are left out.
+def find_configs(places: Places, *, only: str = "") -> tuple[Finding, ...]:
+    """Look for every known agent's config files, or for those of `only`; missing ones are left out.
 
-    A file is told once, where `project` is the home directory as well.
+    A file is told once, where the project is the home directory as well.
     """
     found: dict[tuple[str, Path], tuple[ClientKind, Level, Path]] = {}
     for client in KNOWN_CLIENTS:
-        for level, file in client.files(home, project):
+        if only and client.id != only:
+            continue
+        for level, file in client.server_files(places):
             if file.is_file():
                 found.setdefault((client.id, file.resolve()), (client, level, file))
     return tuple(_read(*where) for where in found.values())

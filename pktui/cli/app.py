@@ -33,6 +33,7 @@ class Room:
 ROOMS = (
     Room("demo", "pktui.cli.demo", "demo", "Play the whole story on throwaway data."),
     Room("gateway", "pktui.cli.app", "gateway", "Put a policy in front of an MCP server."),
+    Room("hook", "pktui.cli.app", "hook", "Put a policy in front of an agent's own tools."),
     Room("sessions", "pktui.cli.sessions", "sessions_app", "List, search, end, export sessions."),
     Room(
         "knowledge",
@@ -61,7 +62,7 @@ def load(room: Room) -> Any:
         host.add_typer(made, name=room.name, help=room.help, no_args_is_help=True, cls=Group)
     else:
         settings = {"allow_extra_args": True, "ignore_unknown_options": True}
-        relayed = made is gateway
+        relayed = made in (gateway, hook)
         host.command(
             room.name,
             add_help_option=not relayed,
@@ -122,6 +123,13 @@ def console(
 def gateway(context: typer.Context) -> None:
     """Put a policy in front of an MCP server."""
     from pktui.gateway.main import main
+
+    raise typer.Exit(main(context.args))
+
+
+def hook(context: typer.Context) -> None:
+    """Put a policy in front of an agent's own tools."""
+    from pktui.agents.hooks.main import main
 
     raise typer.Exit(main(context.args))
 

@@ -187,10 +187,11 @@ def servers(paths: Paths) -> Iterator[Check]:
 
 def by_hand(paths: Paths, settings: Settings) -> Iterator[Check]:
     """Check the servers that agents start through pktui without a NAME: what a former one holds."""
+    from pktui.agents.clients import Places
     from pktui.agents.discovery import find_configs
     from pktui.gateway.servers.former import left_behind
 
-    for finding in find_configs(Path.home(), Path.cwd()):
+    for finding in find_configs(Places.here()):
         for server in finding.servers:
             entry = _given_by_hand(server.command, server.directory)
             for said in left_behind(paths, settings, entry) if entry is not None else ():
@@ -221,7 +222,7 @@ def policies(paths: Paths) -> Iterator[Check]:
     """Check that every policy file is one."""
     from pktui.policy.document.policy import load_policy
 
-    files = sorted(paths.policies_dir.glob("*.json"))
+    files = sorted(paths.policies_dir.glob("[!_]*.json"))
     if not files:
         yield Check("policies", "ok", f"none in {paths.policies_dir} yet")
     for file in files:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -40,9 +39,10 @@ def clients() -> None:
 @clients_app.command("list")
 def list_clients(json: output.JsonFlag = False) -> None:
     """List the MCP servers that the agents on this machine have configured."""
+    from pktui.agents.clients import Places
     from pktui.agents.discovery import find_configs
 
-    findings = find_configs(Path.home(), Path.cwd())
+    findings = find_configs(Places.here())
     for finding in findings:
         if finding.problem:
             output.note(f"{finding.client.title}: {finding.file} {finding.problem}; left out")

@@ -1,6 +1,6 @@
-"""Where `pktui` starts: gateway and console are reached before the command-line library is.
+"""Where `pktui` starts: gateway, hook and console are reached before the command-line library is.
 
-An agent waits for its gateway at every start, a person for the console.
+An agent waits for its gateway at every start and for its hook at every call.
 """
 
 from __future__ import annotations
@@ -14,6 +14,14 @@ def main() -> None:
         from pktui.gateway.main import main as run_gateway
 
         sys.exit(run_gateway(sys.argv[2:]))
+    if sys.argv[1:2] == ["hook"]:
+        import gc
+        import os
+
+        gc.disable()  # the process lives for a tenth of a second
+        from pktui.agents.hooks.main import main as run_hook
+
+        os._exit(run_hook(sys.argv[2:]))  # all is written; taking the interpreter down takes time
     if not sys.argv[1:]:
         from pktui.cli.console import main as run_console
 

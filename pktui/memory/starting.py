@@ -78,6 +78,22 @@ def ensure_service(paths: Paths, *, timeout_s: float = START_TIMEOUT_S) -> None:
         os.close(turn)
 
 
+def start_soon(paths: Paths) -> None:
+    """Start the memory service where none is, and don't wait for it; what fails is in its log.
+
+    Raises `MemoryUnavailable` where it cannot be started at all, `SettingsError`, `OSError`.
+    """
+    if listens(paths) or find_owner(paths) is not None:
+        return
+    make_private_directory(paths.data_dir)
+    turn = open_private(paths.memory_start, os.O_RDWR)
+    try:
+        if lock(turn):
+            _spawn(paths, turn)
+    finally:
+        os.close(turn)
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """What holds the lock of a data directory: the process id in it, 0 where it tells none."""

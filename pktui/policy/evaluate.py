@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
+from pktui.policy.denied_paths import RULE, DeniedPaths
 from pktui.policy.document.policy import Action, Policy
 from pktui.policy.limits import plain, read_amount
 from pktui.policy.place import NOWHERE, Place
@@ -172,7 +173,11 @@ def _decide(
         steps.append(Step(rule.rule or "(rules)", f"action {rule.action}"))
     if rule.action is _DENIED:
         return Verdict(Effect.DENY, rule.rule, rule.reason or _not_permitted(tool))
-    denial = _misfit(rule, call, steps) or _denial(rule, call, quota, steps)
+    denial = (
+        _misfit(rule, call, steps)
+        or (_on_denied_path(policy.denied, call, steps) if policy.denied is not None else None)
+        or _denial(rule, call, quota, steps)
+    )
     return denial or _within_limits(rule, call, quota, changed, steps)
 
 
@@ -184,6 +189,14 @@ def _misfit(rule: ToolRule, call: Call, steps: list[Step] | None) -> Verdict | N
     if steps is not None and (found or call.definition.hash):
         steps.append(Step("(arguments)", found.reason if found else "of the declared types"))
     return Verdict(Effect.DENY, found.rule, found.reason) if found else None
+
+
+def _on_denied_path(denied: DeniedPaths, call: Call, steps: list[Step] | None) -> Verdict | None:
+    """Deny a call that names a path which no tool may reach."""
+    reason = denied.reason(call.arguments, call.definition, call.place)
+    if steps is not None:
+        steps.append(Step(RULE, reason or "no argument names one"))
+    return Verdict(Effect.DENY, RULE, reason) if reason else None
 
 
 def _denial(rule: ToolRule, call: Call, quota: Quota, steps: list[Step] | None) -> Verdict | None:

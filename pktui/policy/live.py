@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from pktui.errors import PolicyError
+from pktui.policy.denied_paths import FILE, DeniedPaths, read_denied
 from pktui.policy.document.policy import Policy, parse_policy, read_bytes
 
 _SETTLED_NS = 50_000_000
@@ -21,14 +22,18 @@ _Stamp = tuple[int, int, int, int]
 
 
 class LivePolicy:
-    """The policy in force for one file; usable from any thread.
+    """The policy in force for one file, with the denied paths beside it; usable from any thread.
 
     `problem` is what is wrong with the file now, or None; `current()` refreshes both.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, denied: Path | None = None) -> None:
+        """`denied` is the file of denied paths, where it is not the one beside the policy."""
         self.path = path
         self._file = str(path)
+        self._denied_path = denied or path.with_name(FILE)
+        self._denied_file = str(self._denied_path)
+        self._denied_stamp: _Stamp | None = None
         self.problem: PolicyError | None = None
         self._policy: Policy | None = None
         self._stamp: _Stamp | None = None
@@ -43,15 +48,17 @@ class LivePolicy:
 
     def current(self) -> Policy | None:
         """Return the policy in force; None where there never was a good one."""
-        stamp = self._look()
-        if stamp is None or stamp != self._stamp:
+        stamp = self._look(self._file)
+        denied = self._look(self._denied_file)
+        if stamp is None or stamp != self._stamp or denied != self._denied_stamp:
             with self._lock:
                 self._reload(stamp)
+                self._deny(denied)
         return self._policy
 
-    def _look(self) -> _Stamp | None:
+    def _look(self, file: str) -> _Stamp | None:
         try:
-            found = os.stat(self._file)  # noqa: PTH116  a Path costs as much again as the call
+            found = os.stat(file)  # noqa: PTH116  a Path costs as much again as the call
         except OSError:
             return None
         return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
@@ -66,6 +73,23 @@ class LivePolicy:
                 self._read(raw)
         settled = stamp is not None and time.time_ns() - max(stamp[:2]) > _SETTLED_NS
         self._stamp = stamp if settled else None
+
+    def _deny(self, stamp: _Stamp | None) -> None:
+        """Read the denied paths again, unless they are known to be as they were."""
+        policy = self._policy
+        if stamp is None:
+            self._denied_stamp, denied = None, None
+        elif stamp == self._denied_stamp and policy is not None and policy.denied is not None:
+            return
+        else:
+            try:
+                denied = read_denied(read_bytes(self._denied_path), self._denied_path)
+            except PolicyError as error:
+                denied = DeniedPaths(problem=str(error))
+            settled = time.time_ns() - max(stamp[:2]) > _SETTLED_NS
+            self._denied_stamp = stamp if settled else (0, 0, 0, 0)
+        if policy is not None and policy.denied != denied:
+            self._policy = policy.denying(denied)
 
     def _read(self, raw: bytes) -> None:
         self._raw = raw

@@ -29,7 +29,7 @@ _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 Pattern = tuple[Glob | str, ...]
 
 
-class _Area(msgspec.Struct, frozen=True):
+class Area(msgspec.Struct, frozen=True):
     """One entry: the part that is followed, and the pattern of what lies below it.
 
     `folded` is the pattern for a disk that does not tell case apart.
@@ -46,7 +46,7 @@ def compile_within(value: Any) -> Callable[[Any, Place], Truth]:
         raise BadOperand(
             'operator "within" wants a list of paths', 'Write a list, like ["${project}"]'
         )
-    areas = [_area(entry) for entry in value]
+    areas = [area_of(entry) for entry in value]
 
     def test(found: Any, place: Place) -> Truth:
         if found is None:
@@ -56,16 +56,17 @@ def compile_within(value: Any) -> Callable[[Any, Place], Truth]:
             return None
         unknown = False
         for area in areas:
-            inside = _inside(real, area, place)
-            if inside:
+            lies = inside(real, area, place)
+            if lies:
                 return True
-            unknown = unknown or inside is None
+            unknown = unknown or lies is None
         return None if unknown else False
 
     return test
 
 
-def _area(entry: Any) -> _Area:
+def area_of(entry: Any) -> Area:
+    """Compile one entry; raises `BadOperand` where it is no path."""
     if not isinstance(entry, str) or not entry.strip() or not entry.isprintable():
         raise BadOperand('"within" holds something that is no path', "Write each in double quotes")
     if entry.startswith("~") and entry[1:2] not in ("", "/"):
@@ -82,7 +83,7 @@ def _area(entry: Any) -> _Area:
     if ".." in pattern:
         raise BadOperand(f"{entry} goes up behind a star", "Write the directory itself")
     base = "/".join(parts[:stars]) or ("/" if stars else "")
-    return _Area(base, _pattern(pattern), _pattern(map(_fold, pattern)))
+    return Area(base, _pattern(pattern), _pattern(map(_fold, pattern)))
 
 
 def _pattern(parts: Iterable[str]) -> Pattern:
@@ -126,7 +127,7 @@ def _without_dots(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-def _inside(real: str, area: _Area, place: Place) -> Truth:
+def inside(real: str, area: Area, place: Place) -> Truth:
     """Tell whether a real path is inside an area; None where only case or form differ."""
     base = _base(area.base, place)
     root = place.real_path(base) if base is not None else None

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pktui.agents.clients import Places
 from pktui.agents.discovery import ConfiguredServer, Finding, find_configs
 
 
@@ -24,12 +25,12 @@ def put(root: Path, name: str, text: str | bytes) -> None:
 
 
 def only(home: Path, project: Path) -> Finding:
-    (finding,) = find_configs(home, project)
+    (finding,) = find_configs(Places(home, project))
     return finding
 
 
 def test_nothing_configured_finds_nothing(home: Path, project: Path) -> None:
-    assert find_configs(home, project) == ()
+    assert find_configs(Places(home, project)) == ()
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_a_server_that_is_switched_off_says_so(
 def test_numbers_and_every_name_of_a_url_are_read(home: Path, project: Path) -> None:
     put(home, ".codex/config.toml", '[mcp_servers.s]\ncommand = "x"\nargs = [8080, 1.5]\n')
     put(home, ".cursor/mcp.json", '{"mcpServers": {"s": {"serverUrl": "http://h"}}}')
-    codex, cursor = find_configs(home, project)
+    codex, cursor = find_configs(Places(home, project))
     assert codex.servers == (ConfiguredServer("s", ("x", "8080", "1.5"), "", ""),)
     assert cursor.servers == (ConfiguredServer("s", (), "http://h", ""),)
 

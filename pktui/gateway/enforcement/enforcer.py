@@ -65,7 +65,8 @@ class Enforcer:
 
     `clock` gives microseconds UTC; `log` takes a sentence for the person who runs the gateway;
     `rules` is what is set for this server. `methods` looks after all that is no tool call;
-    `redacts` tells whether secrets in the server's results are masked.
+    `redacts` tells whether secrets in the server's results are masked. `always_holds`: the caller
+    itself sees to it that a call is not held where no console is open.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Enforcer:
         clock: Callable[[], int],
         log: Callable[[str], None],
         rules: ServerSettings = _NO_RULES,
+        always_holds: bool = False,
     ) -> None:
         self.methods = Methods(ledger, server, rules.denied, log)
         self.redacts = rules.redact
@@ -89,6 +91,7 @@ class Enforcer:
         self._pins = Pins(ledger, server)
         self._asking = Asking(ledger, settings, server, self._pins, clock)
         self._audit = Audit(ledger, server)
+        self._always_holds = always_holds
         self._late = threading.Lock()
         self._unrecorded: list[Ended] = []
         self._version = -1
@@ -313,7 +316,7 @@ class Enforcer:
             seq = self._audit.decided(call, Effect.DENY, verdict, approval)
             return _answered(call, verdict, Ruling.DENIED_BY_PERSON, seq, approval)
         seq = self._audit.decided(call, Effect.APPROVE, verdict, approval)
-        if hold and self._asking.attended():
+        if hold and (self._always_holds or self._asking.attended()):
             return _answered(call, verdict, Ruling.HOLD, seq, approval)
         self._audit.ended(call, "waiting", seq=seq)
         return _answered(call, verdict, Ruling.WAITING, seq, approval)

@@ -10,6 +10,7 @@ from pktui.errors import PolicyConflict
 from pktui.files import make_private_directory
 from pktui.gateway.servers.entries import MEMORY
 from pktui.ledger.catalogue import MOST_TOOLS
+from pktui.policy.denied_paths import FILE
 from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.files import replace_file
 from pktui.policy.live import LivePolicy
@@ -42,6 +43,7 @@ class ServerPolicy:
         needed: bool,
         changed: Changed,
         selection: Selection = EVERYTHING,
+        denied: Path | None = None,
     ) -> None:
         """`needed`: a missing file is a problem, and nothing is allowed.
 
@@ -52,7 +54,7 @@ class ServerPolicy:
         """Which tools the server's entry leaves in; an edit of it may set another."""
         self._server = server
         self._selected: tuple[Policy, Policy] | None = None
-        self._live = LivePolicy(path)
+        self._live = LivePolicy(path, denied)
         self._changed = changed
         self._unruled: dict[str, Mapping[str, Any]] = {}
         self._flagged: dict[str, Sequence[str]] = {}
@@ -129,18 +131,28 @@ def open_policy(
     *,
     changed: Changed,
     selection: Selection = EVERYTHING,
+    shipped: Path | None = None,
 ) -> ServerPolicy:
     """Return the policy of a server: the file given, else its own in the configuration.
 
-    The memory's own policy is copied there where it is missing. Raises `SettingsError` or
+    The memory's own policy, or the one that is `shipped` for the server, is copied there where it
+    is missing. Raises `SettingsError` or
     `PolicyError` where that cannot be done.
     """
+    denied = paths.policies_dir / FILE
     if explicit is not None:
-        return ServerPolicy(server, explicit, needed=True, changed=changed, selection=selection)
+        return ServerPolicy(
+            server, explicit, needed=True, changed=changed, selection=selection, denied=denied
+        )
     path = paths.policy_file(server)
-    if server == MEMORY and not path.exists():
-        _copy(bundled("config", "policies", "memory.json"), path)
-    return ServerPolicy(server, path, needed=server == MEMORY, changed=changed, selection=selection)
+    if server == MEMORY:
+        shipped = bundled("config", "policies", "memory.json")
+    elif shipped is not None and not denied.exists():
+        _copy(bundled("config", "policies", FILE), denied)
+    if shipped is not None and not path.exists():
+        _copy(shipped, path)
+    needed = shipped is not None
+    return ServerPolicy(server, path, needed=needed, changed=changed, selection=selection)
 
 
 def _copy(source: Path, target: Path) -> None:

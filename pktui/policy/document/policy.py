@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pktui.errors import PolicyError
+from pktui.policy.denied_paths import DeniedPaths
 from pktui.policy.document.native import Document, read_native
 from pktui.policy.globs import Glob, is_glob
 from pktui.policy.rules import Action, Dialect, LimitRule, Listed, ToolRule
@@ -54,6 +55,12 @@ class Policy(msgspec.Struct, frozen=True):
     _globs: tuple[tuple[Glob, ToolRule], ...]
     selection: Selection = EVERYTHING
     """What the server's entry leaves in; it stands beside the document."""
+    denied: DeniedPaths | None = None
+    """Paths that no tool may be given; they stand beside the document, too."""
+
+    def denying(self, denied: DeniedPaths | None) -> Policy:
+        """Return the policy with these paths denied."""
+        return msgspec.structs.replace(self, denied=denied)
 
     def selecting(self, selection: Selection) -> Policy:
         """Return the policy for a server whose entry leaves in so many of its tools."""

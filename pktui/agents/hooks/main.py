@@ -1,0 +1,167 @@
+"""`pktui hook AGENT`: what an agent runs before and after each of its own tools.
+
+Whatever goes wrong before a call blocks it, with words: an agent takes most other ends of a hook
+for a yes. The agent waits for this at every call, so little is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
+
+from pktui.errors import PktuiError
+
+if TYPE_CHECKING:
+    from pktui.agents.hooks.deciding import Answer
+    from pktui.agents.hooks.event import HookedAgent, HookEvent
+    from pktui.settings import Paths
+
+_USAGE: Final = "usage: pktui hook claude-code | codex | gemini | opencode [--home DIR]"
+# Seconds: registered with 330, a hook ends before the agent gives up on it.
+_LONGEST_S: Final = 320
+# What it takes to note what has happened already.
+_RECORD_S: Final = 20
+_MOST_BYTES: Final = 64 * 1024 * 1024
+_BLOCKED: Final = 2
+
+
+class _Ended(BaseException):
+    """The agent ends the hook, or its time is up."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the hook; returns 0 for what may go on, 2 for a call that is blocked."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, _end)
+    signal.alarm(_LONGEST_S)
+    return run(argv, sys.stdin.buffer, lambda: signal.alarm(_RECORD_S))
+
+
+def run(argv: list[str], stdin: BinaryIO, hurry: Callable[[], object] = lambda: None) -> int:
+    """Answer the event on stdin; returns as `main` does, whatever goes wrong.
+
+    `hurry` is called where there is nothing to wait for a person for.
+    """
+    event: HookEvent | None = None
+    try:
+        agent, paths = _asked(argv)
+        event = _event(agent, stdin)
+        if event.kind != "before":
+            hurry()
+        answer = _answer(paths, agent, event)
+        sys.stdout.write(answer.out)
+        sys.stdout.flush()
+        if answer.err:
+            return _block(answer.err, answer.status)
+    except BaseException as error:  # noqa: BLE001  every other end would let the call run
+        why = _why(error)
+        if event is not None and event.kind != "before":
+            _say(why)
+            return 0
+        return _block(f"[DENIED by pktui] The call could not be judged, so it did not run: {why}")
+    return answer.status
+
+
+def _asked(argv: list[str]) -> tuple[HookedAgent, Paths]:
+    from pktui.settings import Paths
+
+    match argv:
+        case [name]:
+            return _agent(name), Paths.from_environment()
+        case [name, "--home", home]:
+            return _agent(name), Paths.below(Path(home))
+    raise PktuiError("pktui hook wants the name of an agent", _USAGE)
+
+
+def _agent(name: str) -> HookedAgent:
+    from importlib import import_module
+
+    files = {"claude-code": "claude_code", "codex": "codex", "gemini": "gemini"}
+    if name not in (*files, "opencode"):
+        raise PktuiError(f"no agent {name!r} is known", _USAGE)
+    agent: HookedAgent = import_module(f"pktui.agents.hooks.{files.get(name, name)}").AGENT
+    return agent
+
+
+def _event(agent: HookedAgent, stdin: BinaryIO) -> HookEvent:
+    import msgspec
+
+    raw = stdin.read(_MOST_BYTES + 1)
+    if len(raw) > _MOST_BYTES:
+        raise PktuiError(f"what {agent.title} says of the call is over {_MOST_BYTES} bytes")
+    payload = msgspec.json.decode(raw)
+    if not isinstance(payload, dict):
+        raise PktuiError(f"what {agent.title} says of the call is no object")
+    return agent.read(payload)
+
+
+def _answer(paths: Paths, agent: HookedAgent, event: HookEvent) -> Answer:
+    from pktui.agents.hooks.deciding import PASS, Desk
+    from pktui.settings import load_settings
+
+    if event.kind == "other":
+        return PASS
+    if event.tool and _is_relayed(agent, event):
+        return PASS
+    answer = PASS
+    if event.kind not in ("prompt", "answer"):
+        with Desk(paths, load_settings(paths), agent, event, _say) as desk:
+            if event.kind == "before":
+                return desk.decide(os.environ)
+            if event.kind in ("after", "failed"):
+                desk.settle("ok" if event.kind == "after" else "tool_error")
+            elif event.kind == "begin":
+                desk.begin()
+            else:
+                desk.end()
+    if event.kind in ("begin", "prompt"):
+        _wake_memory(paths)
+    return answer
+
+
+def _is_relayed(agent: HookedAgent, event: HookEvent) -> bool:
+    if not event.launch and not (
+        event.tool.startswith(agent.prefix) and agent.between in event.tool
+    ):
+        return False
+    from pktui.agents.clients import Places
+    from pktui.agents.hooks.relayed import is_relayed
+
+    return is_relayed(agent, event, Places.here(Path(event.directory)))
+
+
+def _wake_memory(paths: Paths) -> None:
+    """Start the memory service, which follows the agent's own record of the session."""
+    from pktui.memory.followed import is_followed_any
+    from pktui.memory.starting import start_soon
+
+    if is_followed_any(paths):
+        start_soon(paths)
+
+
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Ended("its time was up" if number == signal.SIGALRM else "the agent ended the hook")
+
+
+def _why(error: BaseException) -> str:
+    said = str(error) or type(error).__name__
+    if isinstance(error, PktuiError | _Ended):
+        return said
+    return f"{type(error).__name__}: {said}"
+
+
+def _block(why: str, status: int = _BLOCKED) -> int:
+    _say(why)
+    return status
+
+
+def _say(sentence: str) -> None:
+    from pktui.text import visible
+
+    sys.stderr.write(f"{visible(sentence)}\n")
+    sys.stderr.flush()

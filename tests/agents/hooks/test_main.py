@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pktui.agents.hooks.main import run
+from pktui.ledger import Ledger
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
+
+CLAUDE = {"session_id": "s-1", "hook_event_name": "PreToolUse", "tool_use_id": "toolu_1"}
+SHAPES: dict[str, Any] = {
+    "claude-code": CLAUDE | {"tool_name": "Bash"},
+    "codex": CLAUDE | {"tool_name": "Bash"},
+    "gemini": {
+        "session_id": "s-1",
+        "hook_event_name": "BeforeTool",
+        "tool_name": "run_shell_command",
+    },
+    "opencode": {
+        "event": "tool.execute.before",
+        "tool": "bash",
+        "sessionID": "s-1",
+        "callID": "c",
+    },
+}
+ENDS = {
+    "claude-code": {"hook_event_name": "PostToolUse"},
+    "codex": {"hook_event_name": "PostToolUse"},
+    "gemini": {"hook_event_name": "AfterTool"},
+    "opencode": {"event": "tool.execute.after"},
+}
+AGENTS = sorted(SHAPES)
+
+
+@pytest.fixture(autouse=True)
+def headless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CLAUDE_CODE_SESSION_ATTENDED", "0")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def ledger(paths: Paths) -> Iterator[Ledger]:
+    opened = Ledger.open(paths.ledger_file)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    directory = tmp_path / "shop"
+    directory.mkdir()
+    return directory
+
+
+def hook(agent: str, payload: object, *more: str) -> int:
+    raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return run([agent, *more], io.BytesIO(raw))
+
+
+def shell(agent: str, command: str, project: Path, **more: Any) -> dict[str, Any]:
+    arguments = "args" if agent == "opencode" else "tool_input"
+    directory = "directory" if agent == "opencode" else "cwd"
+    return {**SHAPES[agent], arguments: {"command": command}, directory: str(project), **more}
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_a_harmless_command_runs_and_its_end_is_on_record(
+    agent: str, project: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hook(agent, shell(agent, "ls -l", project)) == 0
+    assert hook(agent, shell(agent, "ls -l", project, **ENDS[agent])) == 0
+    assert capsys.readouterr() == ("", "")
+    decision, outcome = ledger.events.newest()
+    assert (decision.kind, decision.server, decision.effect) == ("decision", agent, "allow")
+    assert (decision.session, decision.project) == ("s-1", str(project))
+    assert (outcome.kind, outcome.outcome, outcome.ref_seq) == ("outcome", "ok", decision.seq)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("command", ["ls; rm -rf /", "ls $(id)", "ls > /etc/passwd"])
+def test_a_chained_command_waits_and_runs_only_once_it_is_allowed(
+    agent: str, command: str, project: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = shell(agent, command, project)
+    assert hook(agent, call) == 2
+    said = capsys.readouterr()
+    (waiting,) = ledger.approvals.pending()
+    assert said.out == ""
+    assert said.err.startswith("[WAITING for approval in pktui]")
+    assert waiting.id in said.err
+    ledger.approvals.decide(waiting.id, True, by="t", args_hash=waiting.args_hash)
+    assert hook(agent, call) == 0
+    assert hook(agent, call) == 2
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("file", ["~/.ssh/id_ed25519", ".env", "deep/er/.env"])
+def test_secrets_are_denied_in_commands(
+    agent: str, file: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hook(agent, shell(agent, f"ls {file}", project)) == 2
+    assert "(denied path)" in capsys.readouterr().err
+
+
+def test_a_link_to_a_secret_is_denied(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "home" / ".ssh").mkdir(parents=True)
+    (project / "notes").symlink_to(tmp_path / "home" / ".ssh")
+    read = CLAUDE | {"tool_name": "Read", "cwd": str(project)}
+    assert hook("claude-code", read | {"tool_input": {"file_path": "notes/id"}}) == 2
+    assert hook("claude-code", read | {"tool_input": {"file_path": "README.md"}}) == 0
+
+
+def test_a_call_is_held_while_a_console_is_open(
+    project: Path, ledger: Ledger, paths: Paths
+) -> None:
+    console = ledger.presence.announce("console")
+    ended: list[int] = []
+    call = shell("codex", "make", project)
+    waiter = threading.Thread(target=lambda: ended.append(hook("codex", call)))
+    waiter.start()
+    while not (waiting := ledger.approvals.pending()):
+        waiter.join(0.01)
+    assert ended == []
+    ledger.approvals.decide(waiting[0].id, True, by="t", args_hash=waiting[0].args_hash)
+    waiter.join()
+    assert ended == [0]
+    ledger.presence.leave(console)
+
+
+def test_a_call_is_not_held_once_the_console_is_closed(project: Path, ledger: Ledger) -> None:
+    console = ledger.presence.announce("console")
+    ended: list[int] = []
+    call = shell("codex", "make", project)
+    waiter = threading.Thread(target=lambda: ended.append(hook("codex", call)))
+    waiter.start()
+    while not ledger.approvals.pending():
+        waiter.join(0.01)
+    ledger.presence.leave(console)
+    waiter.join()
+    assert ended == [2]
+
+
+def test_claude_asks_a_person_who_is_there(
+    project: Path,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("CLAUDE_CODE_SESSION_ATTENDED", "1")
+    assert hook("claude-code", shell("claude-code", "make", project)) == 0
+    answer = json.loads(capsys.readouterr().out)["hookSpecificOutput"]
+    assert (answer["hookEventName"], answer["permissionDecision"]) == ("PreToolUse", "ask")
+    assert ledger.approvals.pending() == ()
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("raw", [b"", b"null", b"[]", b"{", b"\xff", b'{"tool": 1}', b"{}" * 9])
+def test_what_cannot_be_read_blocks_with_words(
+    agent: str, raw: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = hook(agent, raw)
+    said = capsys.readouterr()
+    assert (status, said.out) == (2, "")
+    assert "could not be judged" in said.err
+
+
+@pytest.mark.parametrize("argv", [[], ["nobody"], ["codex", "--home"], ["codex", "x", "y", "z"]])
+def test_words_that_make_no_sense_block(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(argv, io.BytesIO(b"{}")) == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_a_ledger_that_cannot_be_used_blocks_but_not_afterwards(
+    project: Path, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths.data_dir.mkdir(parents=True)
+    paths.ledger_file.write_text("no ledger")
+    assert hook("codex", shell("codex", "ls", project)) == 2
+    assert "could not be judged" in capsys.readouterr().err
+    assert hook("codex", shell("codex", "ls", project, **ENDS["codex"])) == 0
+
+
+def test_home_names_both_directories(project: Path, tmp_path: Path) -> None:
+    assert hook("codex", shell("codex", "ls", project), "--home", str(tmp_path / "h")) == 0
+    assert (tmp_path / "h" / "config" / "policies" / "codex.json").exists()
+    assert (tmp_path / "h" / "data" / "agents").is_dir()
+
+
+def test_the_project_is_where_the_session_began(
+    project: Path, tmp_path: Path, ledger: Ledger
+) -> None:
+    hook("codex", {"hook_event_name": "SessionStart", "session_id": "s-1", "cwd": str(project)})
+    hook("codex", shell("codex", "ls", tmp_path))
+    assert ledger.events.newest(1)[0].project == str(project)
+    hook("codex", {"hook_event_name": "SessionEnd", "session_id": "s-1", "cwd": str(tmp_path)})
+    hook("codex", shell("codex", "ls", tmp_path))
+    assert ledger.events.newest(1)[0].project == str(tmp_path)
+
+
+def test_two_like_calls_of_gemini_end_one_after_the_other(project: Path, ledger: Ledger) -> None:
+    for _ in range(2):
+        assert hook("gemini", shell("gemini", "ls", project)) == 0
+    for _ in range(3):
+        assert hook("gemini", shell("gemini", "ls", project, **ENDS["gemini"])) == 0
+    kinds = [(event.kind, event.ref_seq) for event in ledger.events.newest()]
+    assert kinds == [("decision", 0), ("decision", 0), ("outcome", 1), ("outcome", 2)]
+
+
+def test_calls_through_the_gateway_are_left_to_it(
+    project: Path, tmp_path: Path, ledger: Ledger
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    ours = {"command": "/opt/pktui", "args": ["gateway", "raw"]}
+    servers = {"raw": ours, "other": {"command": "x"}}
+    (home / ".claude.json").write_text(json.dumps({"mcpServers": servers}))
+    call = CLAUDE | {"cwd": str(project), "tool_input": {}}
+    assert (
+        hook("claude-code", call | {"tool_name": "mcp__raw__echo", "mcp_server": {"name": "raw"}})
+        == 0
+    )
+    assert ledger.events.last_seq() == 0
+    other = call | {"tool_name": "mcp__raw__echo", "mcp_server": {"name": "other"}}
+    assert hook("claude-code", other) == 2
+    context = {"server_name": "raw", "command": "pktui", "args": ["gateway", "raw"]}
+    gemini = SHAPES["gemini"] | {"tool_name": "mcp_raw_echo", "tool_input": {}, "cwd": str(project)}
+    assert hook("gemini", gemini | {"mcp_context": context}) == 0
+    assert hook("gemini", gemini | {"mcp_context": context | {"command": "x"}}) == 2
