@@ -183,7 +183,7 @@ class PolicyOverview:
     def _server_names(self, seen: Iterable[str]) -> tuple[str, ...]:
         """Return every server known by a policy, by an entry or by its tools; the memory first."""
         named = {self._path(name): name for name in self._settings.servers}
-        files = {named.get(path, path.stem) for path in self._paths.policies_dir.glob("[!_]*.json")}
+        files = {named.get(path, path.stem) for path in self._paths.policies_dir.glob("*.json")}
         others = {name for name in files if not name.startswith("_")}.union(seen) - {MEMORY}
         return (MEMORY, *sorted(others))
 

@@ -27,7 +27,9 @@ def test_the_shipped_file_is_the_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(policy_schema())
 
 
-@pytest.mark.parametrize("path", sorted((CONFIG / "policies").glob("[!_]*.json")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted((CONFIG / "policies").glob("[!_]*.json")), ids=lambda p: p.stem
+)
 def test_shipped_policies_are_valid_in_an_editor(path: Path) -> None:
     assert list(VALIDATOR.iter_errors(json.loads(path.read_text(encoding="utf-8")))) == []
 
