@@ -146,6 +146,8 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Further names that a service behind `--listen` may be reached by."""
     idle_minutes: float = 30
     """The service ends after this long without a request."""
+    fsync: bool = False
+    """True: every message reaches the disk before it is acknowledged."""
     session_timeout_minutes: float = 60
     """An active session without a message for this long is ended."""
 

@@ -177,7 +177,7 @@ class MemoryClient:
     ) -> Message:
         """Append a message to the session, else to this identity's current one.
 
-        It is on disk when this returns.
+        It is where the next service finds it when this returns.
         """
         body = {"role": role, "content": content, "session_id": session_id, "source_id": source_id}
         return self._call("POST", "/v1/messages", Message, body)

@@ -209,3 +209,5 @@ class Status(msgspec.Struct, frozen=True):
     index: IndexState = "kept"
     resident_bytes: int = 0
     """Memory that the service holds now."""
+    journaled: int = 0
+    """Messages and other rows in the journal that no batch has taken into the tables yet."""

@@ -145,6 +145,8 @@ class Background:
         due = store.upkeep_due(quiet=quiet)
         if quiet:
             self._untidy = False
+        if quiet or store.flush_due():
+            store.flush()
         if due:
             store.optimize(worn_only=True, quiet=quiet)
         if due or quiet:

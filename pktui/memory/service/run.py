@@ -192,7 +192,11 @@ class Service:
             self._take_lease(database)
         timeout = timedelta(minutes=self._settings.session_timeout_minutes)
         index = None if self._place.directory is not None else self._paths.data_dir / INDEX_NAME
-        store = Store.open(database, session_timeout=timeout, index=index)
+        store = Store.open(
+            database, session_timeout=timeout, index=index, sync=self._settings.fsync
+        )
+        if store.damage:
+            say(f"pktui: {store.damage}")
         store.model_waiting("loading", "the model is being loaded")
         return store
 

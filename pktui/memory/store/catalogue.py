@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,13 +16,11 @@ from pktui.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
 
 TITLE_CHARACTERS = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True, array_like=True):
     """A session with what only the store needs to know of it.
 
     `owner` is the `Identity.owner` whose current session it is while active ("" for nobody's),

@@ -9,9 +9,9 @@ import msgspec
 
 from pktui.errors import InvalidRequest, NotFound
 from pktui.memory.records import Entry, EntryStats, Page, TagCount
-from pktui.memory.store import schema
 from pktui.memory.store.loading import entry_document
 from pktui.memory.store.requests import deletion_mark
+from pktui.memory.store.schema import EntryRow
 from pktui.memory.times import microseconds
 from pktui.text import one_line, storable
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Entries:
-    """The verbs on knowledge; each that changes something is committed when it returns."""
+    """The verbs on knowledge; what one changes is kept when it returns."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -41,8 +41,7 @@ class Entries:
             if made is not None:
                 return (made,)
             entries = tuple(_storable(entry, state.next_id("entry")) for entry in new)
-            if entries:
-                state.entries_table.append(schema.entry_rows(entries, request))
+            state.rows.add("entry", [EntryRow(entry, request) for entry in entries])
             with state.lock:
                 state.entries.update((entry.id, entry) for entry in entries)
                 state.knowledge.add([entry_document(entry) for entry in entries])
@@ -89,7 +88,7 @@ class Entries:
             )
             entry = _storable(changed, entry_id)
             state.vectors.delete(f"kind = 'entry' AND ref_id = {entry_id}")
-            state.entries_table.upsert(schema.entry_rows([entry], ""), "id")
+            state.rows.add("entry", [EntryRow(entry, "")], new=False)
             with state.lock:
                 state.knowledge.remove(entry_id)
                 state.entries[entry_id] = entry
@@ -107,6 +106,7 @@ class Entries:
                 return
             self.get(entry_id)
             mark = deletion_mark("deleted entry", request, entry_id) if request else ""
+            state.rows.flush()
             state.keep_marks(mark)
             state.entries_table.delete(f"id = {entry_id}")
             with state.lock:

@@ -25,6 +25,7 @@ _BATCH = 4096
 def load(state: State) -> None:
     """Fill the memory from the tables; called once, before anyone else can use the state."""
     state.check_format()
+    state.rows.recover()
     _load_sessions(state)
     _load_messages(state)
     _load_entries(state)
@@ -32,7 +33,7 @@ def load(state: State) -> None:
 
 def _load_sessions(state: State) -> None:
     rows = state.sessions_table.read().to_pylist()
-    listed = [Listed(*schema.read_session(row)) for row in rows]
+    listed = [schema.read_session(row) for row in rows]
     listed.sort(key=lambda one: one.session.id)
     state.catalogue.fill(listed)
     state.requests.fill("session", ((one.request, one.session.id) for one in listed))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from pktui.errors import InvalidRequest, NotFound
 from pktui.memory.records import ROLES, Message, NewMessage, Page, Session
-from pktui.memory.store import schema
 from pktui.memory.store.catalogue import grown
 from pktui.memory.store.commits import GroupCommit
 from pktui.memory.store.loading import document, message_at
+from pktui.memory.store.schema import MessageRow
 from pktui.text import one_line, storable
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Messages:
     def append(
         self, messages: Sequence[NewMessage], allow_ended: bool, request: str
     ) -> tuple[Message, ...]:
-        """Commit the messages, all or none; returns when they are on disk.
+        """Keep the messages, all or none; returns when they are where the next owner finds them.
 
         A request that was carried out already returns the messages it made.
         """
@@ -65,20 +65,18 @@ class Messages:
         with state.writing:
             group = _Group()
             outcomes: list[tuple[Message, ...] | Exception] = []
-            made: list[Message] = []
-            requests: list[str] = []
+            made: list[MessageRow] = []
             for batch in batches:
                 outcome: tuple[Message, ...] | Exception = self._made_before(batch, group)
                 if not outcome:
                     outcome = self._prepare(batch, group.ahead)
                     if not isinstance(outcome, Exception):
                         group.requests[batch.request] = outcome
-                        made += outcome
-                        requests += [batch.request] * len(outcome)
+                        made += [MessageRow(message, batch.request) for message in outcome]
                 outcomes.append(outcome)
             if made:
-                state.messages_table.append(schema.message_rows(made, requests))
-                self._take_in(made, requests)
+                state.rows.add("message", made)
+                self._take_in(made)
         return outcomes
 
     def _made_before(self, batch: _Batch, group: _Group) -> tuple[Message, ...]:
@@ -127,17 +125,17 @@ class Messages:
             )
         return session
 
-    def _take_in(self, messages: Sequence[Message], requests: Sequence[str]) -> None:
+    def _take_in(self, rows: Sequence[MessageRow]) -> None:
         state = self._state
         by_session: dict[int, list[Message]] = {}
-        for message in messages:
-            by_session.setdefault(message.session_id, []).append(message)
+        for row in rows:
+            by_session.setdefault(row.message.session_id, []).append(row.message)
         with state.lock:
             for session_id, its in by_session.items():
                 state.catalogue.put(grown(state.catalogue.get(session_id), its))
-            state.messages.add([document(message) for message in messages])
-            for message, request in zip(messages, requests, strict=True):
-                state.requests.remember("message", request, message.id)
+            state.messages.add([document(row.message) for row in rows])
+            for row in rows:
+                state.requests.remember("message", row.request, row.message.id)
 
     def page(
         self, session_id: int, before: int | None, after: int | None, limit: int

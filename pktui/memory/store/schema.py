@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pyarrow as pa
 
 from pktui.memory.records import Entry, Message, Role, Session, SessionStatus
+from pktui.memory.store.catalogue import Listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-FORMAT = 2
-"""The layout of the tables; a store with a higher number was made by a newer pktui."""
+FORMAT = 3
+"""The layout of tables and journal; a store with a higher number was made by a newer pktui."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -87,31 +89,45 @@ def vectors_schema(dimension: int) -> pa.Schema:
     )
 
 
-def session_rows(rows: Iterable[tuple[Session, str, datetime, str]]) -> pa.Table:
-    """Return rows for sessions with their owner, the time they were (re)opened, the request."""
+class MessageRow(msgspec.Struct, frozen=True, array_like=True):
+    """A message and the key of the request that appended it."""
+
+    message: Message
+    request: str
+
+
+class EntryRow(msgspec.Struct, frozen=True, array_like=True):
+    """An entry and the key of the request that added it."""
+
+    entry: Entry
+    request: str
+
+
+def session_rows(rows: Iterable[Listed]) -> pa.Table:
+    """Return one row a session."""
     values = [
         {
-            "id": session.id,
-            "name": session.name,
-            "status": session.status,
-            "started_at": session.started_at,
-            "ended_at": session.ended_at,
-            "summary": session.summary,
-            "agent": session.agent,
-            "project": session.project,
-            "source": session.source,
-            "source_id": session.source_id,
-            "owner": owner,
-            "touched_at": touched,
-            "request": request,
+            "id": row.session.id,
+            "name": row.session.name,
+            "status": row.session.status,
+            "started_at": row.session.started_at,
+            "ended_at": row.session.ended_at,
+            "summary": row.session.summary,
+            "agent": row.session.agent,
+            "project": row.session.project,
+            "source": row.session.source,
+            "source_id": row.session.source_id,
+            "owner": row.owner,
+            "touched_at": row.touched_at,
+            "request": row.request,
         }
-        for session, owner, touched, request in rows
+        for row in rows
     ]
     return pa.Table.from_pylist(values, schema=SESSIONS)
 
 
-def read_session(row: dict[str, Any]) -> tuple[Session, str, datetime, str]:
-    """Return the session, its owner, when it was (re)opened, its request; counts come later."""
+def read_session(row: dict[str, Any]) -> Listed:
+    """Return the session with what is known of it; its messages are counted later."""
     session = Session(
         id=row["id"],
         name=row["name"],
@@ -126,11 +142,12 @@ def read_session(row: dict[str, Any]) -> tuple[Session, str, datetime, str]:
         last_activity=_utc(row["touched_at"]),
         title=row["name"],
     )
-    return session, row["owner"], _utc(row["touched_at"]), row["request"]
+    return Listed(session, row["owner"], _utc(row["touched_at"]), row["request"])
 
 
-def message_rows(messages: Sequence[Message], requests: Sequence[str]) -> pa.Table:
-    """Return one row a message, each with the key of its request."""
+def message_rows(rows: Sequence[MessageRow]) -> pa.Table:
+    """Return one row a message."""
+    messages = [row.message for row in rows]
     return pa.table(
         {
             "id": [m.id for m in messages],
@@ -140,7 +157,7 @@ def message_rows(messages: Sequence[Message], requests: Sequence[str]) -> pa.Tab
             "content": [m.content for m in messages],
             "created_at": [m.created_at for m in messages],
             "source_id": [m.source_id for m in messages],
-            "request": list(requests),
+            "request": [row.request for row in rows],
         },
         schema=MESSAGES,
     )
@@ -163,20 +180,20 @@ def read_messages(rows: pa.Table) -> list[Message]:
     return sorted(found, key=lambda message: message.id)
 
 
-def entry_rows(entries: Sequence[Entry], request: str) -> pa.Table:
-    """Return one row an entry, all of one request."""
+def entry_rows(rows: Sequence[EntryRow]) -> pa.Table:
+    """Return one row an entry."""
     values = [
         {
-            "id": entry.id,
-            "title": entry.title,
-            "content": entry.content,
-            "source": entry.source,
-            "tags": list(entry.tags),
-            "created_at": entry.created_at,
-            "updated_at": entry.updated_at,
-            "request": request,
+            "id": row.entry.id,
+            "title": row.entry.title,
+            "content": row.entry.content,
+            "source": row.entry.source,
+            "tags": list(row.entry.tags),
+            "created_at": row.entry.created_at,
+            "updated_at": row.entry.updated_at,
+            "request": row.request,
         }
-        for entry in entries
+        for row in rows
     ]
     return pa.Table.from_pylist(values, schema=ENTRIES)
 

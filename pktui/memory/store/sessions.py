@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +9,6 @@ import msgspec
 from pktui.memory.records import Identity, Page, Session, SessionChange, SessionStatus
 from pktui.memory.search.filters import SESSION_KEYS, compile_filters, session_filter
 from pktui.memory.search.forms import folded
-from pktui.memory.store import schema
 from pktui.memory.store.catalogue import Listed
 from pktui.memory.store.requests import deletion_mark
 from pktui.query import parse_query
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Sessions:
-    """The verbs on sessions; each that changes something is one commit."""
+    """The verbs on sessions; what one changes is kept when it returns, all or nothing."""
 
     def __init__(self, state: State, timeout: timedelta) -> None:
         self._state = state
@@ -78,7 +76,9 @@ class Sessions:
 
     def _disowned(self, owner: str) -> list[Listed]:
         with self._state.lock:
-            return [replace(one, owner="") for one in self._state.catalogue.held(owner)]
+            return [
+                msgspec.structs.replace(one, owner="") for one in self._state.catalogue.held(owner)
+            ]
 
     def end(
         self, session_id: int, summary: str | None, ended_at: datetime | None, request: str
@@ -133,6 +133,7 @@ class Sessions:
                 return
             self._get(session_id)
             state.index.forget()
+            state.rows.flush()
             mark = deletion_mark("deleted session", request, session_id) if request else ""
             state.keep_marks(mark)
             state.sessions_table.delete(f"id = {session_id}")
@@ -206,16 +207,10 @@ class Sessions:
             return self._state.catalogue.get(session_id)
 
     def _commit(self, changed: Sequence[Listed]) -> None:
-        """Write the sessions and take them in; the caller holds `writing`."""
+        """Keep the sessions and take them in; the caller holds `writing`."""
         state = self._state
-        rows = schema.session_rows(
-            (one.session, one.owner, one.touched_at, one.request) for one in changed
-        )
         known = any(state.catalogue.has(one.session.id) for one in changed)
-        if known:
-            state.sessions_table.upsert(rows, "id")
-        else:
-            state.sessions_table.append(rows)
+        state.rows.add("session", changed, new=not known)
         with state.lock:
             for one in changed:
                 state.catalogue.put(one)

@@ -12,9 +12,10 @@ import pyarrow as pa
 from pktui.errors import StoreError
 from pktui.memory.search.corpus import Corpus
 from pktui.memory.store import schema
-from pktui.memory.store.catalogue import Catalogue
+from pktui.memory.store.catalogue import Catalogue, Listed
 from pktui.memory.store.requests import DELETION_KEPT, DELETION_PREFIX, Requests
 from pktui.memory.store.vector_table import VectorTable
+from pktui.memory.store.write_behind import Kind, WriteBehind
 from pktui.memory.times import microseconds
 
 if TYPE_CHECKING:
@@ -28,12 +29,14 @@ Clock = Callable[[], datetime]
 class State:
     """Tables and memory, with the two locks that guard them.
 
-    `writing` is held around a commit and the change in memory that follows it, so that both
-    happen in the same order. `lock` is held around every look at memory, and never during a
-    commit. Who needs both takes `writing` first.
+    Rows are added through `rows`. `writing` is held around that and the change in memory that
+    follows it, so that both happen in the same order. `lock` is held around every look at memory,
+    and never during a commit. Who needs both takes `writing` first.
     """
 
-    def __init__(self, database: Database, clock: Clock, index: SavedIndex) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, index: SavedIndex, *, sync: bool = False
+    ) -> None:
         self.database = database
         self.index = index
         self.clock = clock
@@ -49,6 +52,7 @@ class State:
             self.messages_table,
             self.entries_table,
         )
+        self.rows = WriteBehind(database, self._kinds(), sync=sync)
         self.catalogue = Catalogue()
         self.entries: dict[int, Entry] = {}
         self.messages = Corpus(keep_texts=True)
@@ -56,6 +60,35 @@ class State:
         self.marks: dict[str, int] = {}
         self.requests = Requests()
         self.vectors = VectorTable(database)
+
+    def _kinds(self) -> tuple[Kind, ...]:
+        """Return what the tables' rows are, those that others refer to first."""
+        return (
+            Kind(
+                "session",
+                Listed,
+                self.sessions_table,
+                schema.session_rows,
+                id_of=lambda row: row.session.id,
+                once=False,
+            ),
+            Kind(
+                "message",
+                schema.MessageRow,
+                self.messages_table,
+                schema.message_rows,
+                id_of=lambda row: row.message.id,
+                once=True,
+            ),
+            Kind(
+                "entry",
+                schema.EntryRow,
+                self.entries_table,
+                schema.entry_rows,
+                id_of=lambda row: row.entry.id,
+                once=False,
+            ),
+        )
 
     def next_id(self, kind: str) -> int:
         """Return an id that was never used; the caller holds `writing`."""

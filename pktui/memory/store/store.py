@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -47,8 +48,9 @@ _WORN = 0.25
 class Store:
     """Everything the memory keeps. One process owns a store; its threads share this object.
 
-    What a method returns is on disk. Raises `NotFound` for an unknown id, `InvalidRequest` for a
-    parameter or query that cannot be used, `StoreError` where the disk or the model fails.
+    What a method returns is where the next owner finds it. Raises `NotFound` for an unknown id,
+    `InvalidRequest` for a parameter or query that cannot be used, `StoreError` where the disk or
+    the model fails.
     """
 
     def __init__(self, state: State, session_timeout: timedelta) -> None:
@@ -68,16 +70,18 @@ class Store:
         clock: Clock = utc_now,
         session_timeout: timedelta = DEFAULT_TIMEOUT,
         index: Path | None = None,
+        sync: bool = False,
     ) -> Self:
         """Open or make the store in a directory, at a LanceDB URI, or in an open database.
 
         Without an embedder it finds words; `attach` adds meaning later. `index` is the file for
-        the search index, without which a large store opens slowly; a directory has its own.
+        the search index, without which a large store opens slowly; a directory has its own. With
+        `sync` what it acknowledges is on the disk.
         """
         database = place if isinstance(place, Database) else Database(place)
         directory = database.place.directory
         local = directory / NAME if directory is not None else None
-        state = State(database, clock, SavedIndex(index or local))
+        state = State(database, clock, SavedIndex(index or local), sync=sync)
         load(state)
         store = cls(state, session_timeout)
         store._meaning.load()
@@ -97,9 +101,11 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Wait for the commit that is under way; nothing is left to write after it."""
+        """Commit what waits; nothing is left to write after it."""
         with self._state.writing, self._state.vectors.lock:
             self._meaning.waiting("absent", "the store is closed")
+            with suppress(StoreError):  # the next owner finds it in the journal
+                self.flush()
 
     def start_session(
         self,
@@ -182,7 +188,7 @@ class Store:
     def append(
         self, messages: Sequence[NewMessage], *, allow_ended: bool = False, request: str = ""
     ) -> tuple[Message, ...]:
-        """Commit messages, all or none, together with those of other threads.
+        """Keep messages, all or none, together with those of other threads.
 
         Ended sessions take none, unless `allow_ended`, which is for imports.
         """
@@ -311,6 +317,20 @@ class Store:
         """Drop all vectors; returns how many texts wait for `embed_pending` now."""
         return self._meaning.reindex()
 
+    def flush(self) -> None:
+        """Commit what was acknowledged and what was derived from it, in few commits."""
+        self._state.rows.flush()
+        self._state.vectors.flush()
+
+    def flush_due(self) -> bool:
+        """Tell whether enough waits for `flush` that it should run even while requests come."""
+        return self._state.rows.due()
+
+    @property
+    def damage(self) -> str:
+        """What could not be read when the store was opened, in a sentence; "" for nothing."""
+        return self._state.rows.damage
+
     def upkeep_due(self, *, quiet: bool = False) -> bool:
         """Tell whether enough was committed since `optimize` that it should run now.
 
@@ -338,7 +358,10 @@ class Store:
         """
         index, state = self._state.index, self._state
         try:
-            return index.due(state, quiet=quiet) and index.save(state)
+            if not index.due(state, quiet=quiet):
+                return False
+            self.flush()  # the file may hold nothing that the tables do not
+            return index.save(state)
         except OSError as error:
             raise StoreError(
                 f"the search index in {state.database.uri} could not be written: {error}",
@@ -367,6 +390,7 @@ class Store:
                 bytes_on_disk=disk.bytes,
                 versions=disk.versions,
                 index="due" if due else "kept",
+                journaled=state.rows.waiting,
             )
 
 

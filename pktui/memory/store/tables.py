@@ -162,7 +162,7 @@ class Table:
         place = self._database.place
         return StoreError(
             f"memory table {self._name} in {place.shown} {what}: {_reason(error, place)}",
-            _cure(error),
+            cure_of(error),
         )
 
 
@@ -237,7 +237,7 @@ class Database:
     def _unusable(self, error: Exception, what: str = "the memory at") -> StoreError:
         return StoreError(
             f"{what} {self.place.shown} cannot be used: {_reason(error, self.place)}",
-            _cure(error),
+            cure_of(error),
         )
 
 
@@ -253,7 +253,8 @@ def _reason(error: Exception, place: Place) -> str:
     return _SOURCE_LINE.sub("", first[0])[:300] if first else type(error).__name__
 
 
-def _cure(error: Exception) -> str:
+def cure_of(error: Exception) -> str:
+    """Return what to do about a failure of the disk or of the library."""
     text = str(error).lower()
     if "no space left" in text or getattr(error, "errno", None) == errno.ENOSPC:
         return "The disk is full: free some space, then try again"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _NAME = "vectors"
 _WEIGHT = 5
 """A vector is so many times as wide as a message."""
+_COMMITTED_ROWS = 512
 _COLUMNS = ["kind", "ref_id", "start", "end", "vector"]
 
 Kind = Literal["message", "entry"]
@@ -63,6 +64,7 @@ class VectorTable:
         self.dimension = 0
         self._database = database
         self._table: Table | None = None
+        self._waiting: list[pa.Table] = []
         self.damage = ""
         """Why the vectors that are there cannot be read; until they are cleared there are none."""
         if database.has(_NAME):
@@ -104,19 +106,33 @@ class VectorTable:
             if self._database.has(_NAME):
                 self._database.drop(_NAME)
             self._table = None
+            self._waiting = []
             self.damage = self.model = ""
             self.dimension = 0
 
     def append(self, rows: VectorRows, model: str) -> None:
-        """Commit vectors of the model that `prepare` was called for."""
+        """Keep vectors of the model that `prepare` was called for; many are committed at once.
+
+        Those that a killed process had not committed yet are made anew.
+        """
         with self.lock:
             assert self._table is not None
-            self._table.append(_arrow(rows, model, self.dimension))
+            self._waiting.append(_arrow(rows, model, self.dimension))
             self.model = model
+            if sum(len(rows) for rows in self._waiting) >= _COMMITTED_ROWS:
+                self.flush()
+
+    def flush(self) -> None:
+        """Commit the vectors that wait for it."""
+        with self.lock:
+            if self._waiting and self._table is not None:
+                self._table.append(pa.concat_tables(self._waiting))
+            self._waiting = []
 
     def delete(self, where: str) -> None:
         """Commit the removal of the rows that the SQL condition holds for."""
         with self.lock:
+            self.flush()
             if self._table is not None and self.model:
                 self._table.delete(where)
 

@@ -89,32 +89,6 @@ def test_what_a_deletion_left_behind_is_cleared_at_the_next_start(place: Path) -
         assert log(store, kept.id, "next")[0].id == last.id + 1
 
 
-def test_a_full_disk_refuses_the_append_and_leaves_nothing_half(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Store.open(place) as store:
-        session = store.start_session("full", ADA)
-        log(store, session.id, "before")
-        inner = store._state.messages_table._inner
-
-        class Full:
-            def add(self, rows: pa.Table) -> None:
-                raise RuntimeError("lance error: LanceError(IO): No space left on device")
-
-        monkeypatch.setattr(store._state.messages_table, "_inner", Full())
-        with pytest.raises(StoreError) as failure:
-            log(store, session.id, "lost")
-        assert "No space left on device" in failure.value.what
-        assert "free some space" in failure.value.cure
-        monkeypatch.setattr(store._state.messages_table, "_inner", inner)
-        assert store.search("lost", "words").hits == ()
-        (after,) = log(store, session.id, "after")
-        assert after.seq == 2
-    with Store.open(place) as store:
-        contents = [message.content for message in store.messages(session.id).items]
-        assert contents == ["before", "after"]
-
-
 def test_a_directory_that_cannot_be_written_is_named(place: Path) -> None:
     place.write_text("a file where the directory should be")
     with pytest.raises(StoreError, match=f"the memory at {place} cannot be used"):
@@ -183,18 +157,17 @@ def test_rows_that_are_not_in_the_order_of_their_ids_are_read_in_order(place: Pa
         assert contents == ["one", "two", "three"]
 
 
-def test_single_appends_leave_few_files(place: Path) -> None:
+def test_single_appends_leave_few_files_before_any_upkeep(place: Path) -> None:
     with Store.open(place, WordsEmbedder()) as store:
         session = store.start_session("many", ADA)
-        for number in range(150):
+        for number in range(1500):
             log(store, session.id, str(number))
-            if store.upkeep_due():
-                store.embed_pending()
-                store.optimize()
+            if number % 32 == 0:
+                store.embed_pending(32)
         embed_all(store)
-        store.optimize()
-        assert store.status().files_on_disk < 60
-        assert store.messages(session.id, limit=1000).total == 150
+        store.flush()
+        assert store.status().files_on_disk <= 60
+        assert store.messages(session.id, limit=1000).total == 1500
 
 
 def test_a_large_table_is_compacted_more_seldom(place: Path) -> None:
