@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 _ESCAPED = {0x1B: "␛", 0x7F: "␡"} | {code: chr(0x2400 + code) for code in range(0x20)}
 # Default_Ignorable_Code_Point, DerivedCoreProperties.txt of Unicode 17.0: a font shows nothing for
@@ -32,29 +33,35 @@ _ACTIVE = (
 # Drawn as empty space, though most are no spaces: Braille, Khitan, musical and Egyptian blanks, and
 # two spaces that no keyboard has.
 _BLANK = "\u202f\u205f\u2800\U00013441\U00013442\U00016fe4\U0001d159"
-_SUSPECT = re.compile(f"[{_ACTIVE}{_IGNORABLE}{_BLANK}]")
 
-_JOINING = re.compile(
+# Patterns as text: `re` makes each where it is first needed, and keeps it. Most of what a gateway
+# starts with is plain ASCII, which needs none.
+# Scripts whose letters join: Arabic and its kin, those of India and around it, Mongolian.
+_JOINING = (
     "[\u0600-\u07ff\u0840-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u18af\u1b00-\u1b7f\ua840-\ua87f"
     "\ua980-\ua9df\ufb50-\ufdcf\ufdf0-\ufdff\ufe70-\ufefc]"
 )
-"""Scripts whose letters join: Arabic and its kin, those of India and around it, Mongolian."""
-_MONGOLIAN = re.compile("[\u1820-\u18aa]")
+_MONGOLIAN = "[\u1820-\u18aa]"
 _PICTURES = "\u2190-\u27ff\u2900-\u2bff\U0001f000-\U0001faff"
-_PICTURE = re.compile(f"[{_PICTURES}]")
-_PICTURE_OR_STYLED = re.compile(f"[{_PICTURES}\ufe0f]")
-_STYLED = re.compile(f"[\u00a9\u00ae\u203c\u2049\u2122\u2139\u3030\u303d\u3297\u3299{_PICTURES}]")
-_KEYCAP = re.compile("[0-9#*]\ufe0f\u20e3")
+_PICTURE = f"[{_PICTURES}]"
+_PICTURE_OR_STYLED = f"[{_PICTURES}\ufe0f]"
+_STYLED = f"[\u00a9\u00ae\u203c\u2049\u2122\u2139\u3030\u303d\u3297\u3299{_PICTURES}]"
+_KEYCAP = "[0-9#*]\ufe0f\u20e3"
 _FLAG_BASE = "\U0001f3f4"
-_FLAG = re.compile(
+# The three flags of Unicode that are written with tag characters.
+_FLAG = (
     f"{_FLAG_BASE}(?:"
     + "|".join("".join(chr(0xE0000 + ord(c)) for c in name) for name in ("gbeng", "gbsct", "gbwls"))
     + ")\U000e007f"
 )
-"""The three flags of Unicode that are written with tag characters."""
+# The combining class of the sign that takes a letter's vowel, behind which a joiner shapes it.
 _VIRAMA = 9
-"""The combining class of the sign that takes a letter's vowel, behind which a joiner shapes it."""
-_ONE_LINE = re.compile("[\t\n]+")
+_ONE_LINE = "[\t\n]+"
+
+
+@cache
+def _suspect() -> re.Pattern[str]:
+    return re.compile(f"[{_ACTIVE}{_IGNORABLE}{_BLANK}]")
 
 
 def visible(text: str, *, limit: int | None = None) -> str:
@@ -66,13 +73,13 @@ def visible(text: str, *, limit: int | None = None) -> str:
         return f"{visible(text[:limit])}… (+{len(text) - limit} characters)"
     if text.isascii() and text.isprintable():
         return text
-    return _SUSPECT.sub(_show, text.replace("\r\n", "\n"))
+    return _suspect().sub(_show, text.replace("\r\n", "\n"))
 
 
 def one_line(text: str, limit: int = 200) -> str:
     """Return the text visible, on one line, at most `limit` characters and an ellipsis."""
     cut = text[: limit + 1]
-    line = _ONE_LINE.sub(" ", visible(cut)).strip()
+    line = re.sub(_ONE_LINE, " ", visible(cut)).strip()
     return f"{line[:limit]}…" if len(text) > limit else line
 
 
@@ -81,7 +88,7 @@ def escaped(json_text: str) -> str:
 
     The text must be valid JSON; only its own line breaks are left as they are.
     """
-    return _SUSPECT.sub(_json_escape, json_text)
+    return _suspect().sub(_json_escape, json_text)
 
 
 def storable(text: str) -> str:
@@ -119,7 +126,7 @@ def hidden(text: str) -> Iterator[int]:
     """Yield the places of what `visible` would replace, every carriage return included."""
     if text.isascii() and text.isprintable():
         return
-    for found in _SUSPECT.finditer(text):
+    for found in _suspect().finditer(text):
         if not _belongs(text, found.start()):
             yield found.start()
 
@@ -152,22 +159,22 @@ def _belongs(text: str, at: int) -> bool:
     before, after = text[at - 1], text[at + 1 : at + 2]
     if character in "\u200c\u200d":
         joins = unicodedata.combining(before) == _VIRAMA or (_joins(before) and _joins(after))
-        in_emoji = _PICTURE_OR_STYLED.match(before) and after and _PICTURE.match(after)
+        in_emoji = re.match(_PICTURE_OR_STYLED, before) and after and re.match(_PICTURE, after)
         return joins or (character == "\u200d" and bool(in_emoji))
     if character in "\ufe0e\ufe0f":
-        return bool(_STYLED.match(before) or _KEYCAP.match(text, at - 1))
+        return bool(re.match(_STYLED, before) or re.match(_KEYCAP, text[at - 1 : at + 2]))
     if character <= "\u180f":
-        return _MONGOLIAN.match(before) is not None
+        return re.match(_MONGOLIAN, before) is not None
     if "\U000e0020" <= character <= "\U000e007f":
         base = text.rfind(_FLAG_BASE, max(0, at - 6), at)
-        flag = _FLAG.match(text, base) if base >= 0 else None
-        return flag is not None and flag.end() > at
+        flag = re.match(_FLAG, text[base : base + 8]) if base >= 0 else None
+        return flag is not None and base + flag.end() > at
     return False
 
 
 def _joins(character: str) -> bool:
     return (
-        _JOINING.match(character) is not None and unicodedata.category(character)[0] in "LM"
+        re.match(_JOINING, character) is not None and unicodedata.category(character)[0] in "LM"
         if character
         else False
     )

@@ -5,14 +5,18 @@ Parsed by the standard library alone: an agent waits for this at every start.
 
 from __future__ import annotations
 
-import argparse
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from pktui.errors import PktuiError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pktui.server_entry import ServerEntry
     from pktui.settings import Paths, Settings
 
@@ -23,8 +27,21 @@ _USAGE: Final = (
 )
 
 
+class Asked(msgspec.Struct):
+    """What the command line says before `--`."""
+
+    name: str = ""
+    policy: Path | None = None
+    grant: str = ""
+    url: str = ""
+    header: list[str] = msgspec.field(default_factory=list)
+    home: Path | None = None
+    listen: str = ""
+
+
 def main(argv: list[str]) -> int:
     """Run the gateway; returns 0 done, 1 failed, 2 usage, or the server's own status."""
+    gc.disable()  # what is made until it serves stays: to look through it takes milliseconds
     try:
         asked, command = parse(argv)
     except SystemExit as stop:
@@ -40,9 +57,36 @@ def main(argv: list[str]) -> int:
         return 1
 
 
-def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+def parse(argv: Sequence[str]) -> tuple[Asked, list[str]]:
     """Return the options, and the command after `--`, if any."""
     split = argv.index("--") if "--" in argv else len(argv)
+    options = argv[:split]
+    return _plain(options) or _with_argparse(options), list(argv[split + 1 :])
+
+
+def _plain(options: Sequence[str]) -> Asked | None:
+    """Return what an agent's config says as a rule; None for what argparse has to look at.
+
+    To import that one takes as long as to read the policy.
+    """
+    asked, rest = Asked(), list(options)
+    if rest and not rest[0].startswith("-"):
+        asked.name = rest.pop(0)
+    while rest:
+        option, *values = rest[:2]
+        if not values or values[0].startswith("-") or option not in ("--policy", "--grant"):
+            return None
+        if option == "--policy":
+            asked.policy = Path(values[0])
+        else:
+            asked.grant = values[0]
+        del rest[:2]
+    return asked
+
+
+def _with_argparse(options: Sequence[str]) -> Asked:
+    import argparse
+
     parser = argparse.ArgumentParser(
         prog="pktui gateway",
         usage=_USAGE,
@@ -68,12 +112,12 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         " environment says: agents hand little of it on",
     )
     parser.add_argument(
-        "--listen", metavar="HOST:PORT", help="serve every configured server over HTTP"
+        "--listen", default="", metavar="HOST:PORT", help="serve every configured server over HTTP"
     )
-    return parser.parse_args(argv[:split]), argv[split + 1 :]
+    return Asked(**vars(parser.parse_args(options)))
 
 
-def _run(asked: argparse.Namespace, command: list[str]) -> int:
+def _run(asked: Asked, command: list[str]) -> int:
     from pktui.gateway.stdio.stdio import run_stdio
     from pktui.settings import Paths, load_settings
 
@@ -99,9 +143,7 @@ def _run(asked: argparse.Namespace, command: list[str]) -> int:
     return run_stdio(paths, settings, server, grant=asked.grant, policy_file=asked.policy)
 
 
-def _by_hand(
-    paths: Paths, settings: Settings, asked: argparse.Namespace, command: list[str]
-) -> ServerEntry:
+def _by_hand(paths: Paths, settings: Settings, asked: Asked, command: list[str]) -> ServerEntry:
     """Return the server of a command or a URL, and say what it is called where no NAME was given.
 
     Raises `SettingsError`, `UsageError`.
@@ -147,18 +189,20 @@ def _say(sentence: str) -> None:
     print(f"pktui: {one_line(sentence, 2_000)}", file=sys.stderr)
 
 
-def _listen(paths: Paths, settings: Settings, asked: argparse.Namespace, command: list[str]) -> int:
+def _listen(paths: Paths, settings: Settings, asked: Asked, command: list[str]) -> int:
     if asked.name or asked.policy or asked.grant or command:
         raise UsageError(
             "--listen serves every configured server",
             "Name no server; which ones a client reaches, and by which policy, is in its grant",
         )
+    gc.enable()
     from pktui.gateway.http.server import run_http
 
     return run_http(paths, settings, asked.listen)
 
 
 def _refuse_all(error: PktuiError) -> None:
+    gc.enable()
     from pktui.gateway.stdio.refusing import refuse_all
 
     refuse_all(error)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pktui.gateway import main
 
 HEAVY = {
     "asyncio", "lancedb", "mcp", "numpy", "pyarrow", "sentence_transformers", "starlette",
@@ -20,7 +25,7 @@ def loaded(*modules: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["run", "stdio.stdio", "stdio.serving", "upstream.builtin", "remote.server"]
+    "module", ["main", "stdio.stdio", "stdio.proxy", "upstream.memory", "upstream.remote"]
 )
 def test_nothing_heavy_is_loaded(module: str) -> None:
     assert HEAVY.isdisjoint(loaded(f"pktui.gateway.{module}"))
@@ -37,3 +42,53 @@ def test_the_server_is_started_before_the_relay_is_loaded() -> None:
 
 def test_only_the_memory_and_urls_need_an_http_client() -> None:
     assert "http.client" not in loaded("pktui.gateway.stdio.stdio", "pktui.gateway.stdio.proxy")
+
+
+def test_a_gateway_starts_without_what_msgspec_and_argparse_would_load() -> None:
+    few = {"argparse", "gettext", "inspect", "shutil", "typing_extensions"}
+    code = """
+import sys
+sys.argv = ["pktui", "gateway", "none", "--policy", "/none"]
+from pktui.cli.entry import main
+try:
+    main()
+finally:
+    print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pktui.gateway.servers.entries" in done.stdout.split(), done.stderr
+    assert few.isdisjoint(done.stdout.split())
+
+
+def test_what_is_hidden_from_msgspec_is_there_for_others() -> None:
+    code = "from pktui.cli import entry; entry._load_msgspec(); import typing_extensions"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+WORDS = [
+    "name",
+    "",
+    "-",
+    "--policy",
+    "--policy=p",
+    "--grant",
+    "--gr",
+    "--home",
+    "--url",
+    "-H",
+    "a:b",
+]
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from([*WORDS, "--", "--listen", "1"]), max_size=5))
+def test_a_plain_command_line_is_read_as_argparse_reads_it(words: list[str]) -> None:
+    def by_argparse(options: Any) -> object:
+        try:
+            return main._with_argparse(options)
+        except SystemExit:
+            return None
+
+    options = words[: words.index("--")] if "--" in words else words
+    plain = main._plain(options)
+    assert plain is None or plain == by_argparse(options)

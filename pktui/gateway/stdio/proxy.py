@@ -120,6 +120,7 @@ def _relay(
     upstream.start(deliver, lambda: ends.put(End("server")))
     loop.read(STDIN, gateway.max_message_bytes, relay.from_client, lambda: ends.put(End("client")))
     gc.freeze()  # what is there by now stays: looking through it again is a pause of milliseconds
+    gc.enable()
     loop.start()
     try:
         return _finish(ends, relay, upstream, name, gateway.grace_seconds)
