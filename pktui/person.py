@@ -193,6 +193,12 @@ def ancestors() -> Iterator[Process]:
         process = look(process.parent) if process.parent > 0 else None
 
 
+def parent_of(pid: int) -> int:
+    """Return the process that started this one, 0 where that cannot be told."""
+    found = (_from_proc if Path("/proc/self/stat").exists() else _from_ps)(pid)
+    return found.parent if found is not None else 0
+
+
 def _parent(look: Callable[[int], Process | None]) -> Process | None:
     """Return the process that started this one; None where it is outside of what can be seen.
 

@@ -196,6 +196,30 @@ class Approval(msgspec.Struct, frozen=True):
         return Caller(self.agent, self.grant, self.session, self.project, self.grant_key)
 
 
+class Question(msgspec.Struct, frozen=True):
+    """What is counted of an approval: which tool asked, and how long for what answer it waited."""
+
+    server: str
+    tool: str
+    agent: str
+    status: ApprovalStatus
+    created_us: int
+    expires_us: int
+    decided_by: str
+    decided_us: int
+
+    @property
+    def allowed(self) -> bool:
+        """Whether a person allowed it, used or not."""
+        return bool(self.decided_by) and self.status != "denied"
+
+    def waited_us(self, now_us: int) -> int:
+        """Return how long the agent waited for an answer; 0 where it left, nobody knows when."""
+        if self.status == "withdrawn" and not self.decided_us:
+            return 0
+        return max(0, min(self.decided_us or self.expires_us, now_us) - self.created_us)
+
+
 class Grant(msgspec.Struct, frozen=True):
     """Which servers the holder of a token may reach, over HTTP."""
 

@@ -20,7 +20,7 @@ from pktui.errors import ApprovalError, LedgerUnavailable
 from pktui.ledger.approvals.decided import row_detail
 from pktui.ledger.approvals.speakable import Below, speakable_id
 from pktui.ledger.arguments.canonical import call_hash, json_text
-from pktui.ledger.records import Approval, ApprovalStatus, Caller, NewApproval
+from pktui.ledger.records import Approval, ApprovalStatus, Caller, NewApproval, Question
 from pktui.times import SKEW_US
 
 if TYPE_CHECKING:
@@ -157,6 +157,15 @@ class Approvals:
         """Return the newest approvals of any status, newest first."""
         rows = self._database.rows(f"{_SELECT} ORDER BY n DESC LIMIT ?", (limit,))
         return tuple(map(self._approval, rows))
+
+    def asked_since(self, since_us: int) -> tuple[Question, ...]:
+        """Return what was asked since then and how it ended, oldest first, without arguments."""
+        rows = self._database.rows(
+            f"SELECT {', '.join(Question.__struct_fields__)} FROM approvals"  # noqa: S608
+            " WHERE created_us >= ? ORDER BY n",
+            (since_us,),
+        )
+        return tuple(Question(*row) for row in rows)
 
     def decide(
         self,

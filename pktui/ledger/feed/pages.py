@@ -83,6 +83,16 @@ class Feed:
         )
         return self._joined(rows)[0] if rows else None
 
+    def changed_at(self, server: str, tool: str) -> int:
+        """Return when the definition of a tool was last seen to be another, 0 where it was not."""
+        row = self._database.row(
+            "SELECT at_us FROM events WHERE kind NOT IN ('decision', 'outcome') AND kind = 'pin'"
+            " AND effect IN ('changed', 'flagged') AND server = ? AND tool = ?"
+            " ORDER BY seq DESC LIMIT 1",
+            (server, tool),
+        )
+        return int(row[0]) if row else 0
+
     def per_minute(self, minutes: int = 60) -> tuple[int, ...]:
         """Return the calls of each of the last minutes, oldest first, the present one last."""
         this = self._clock() // MINUTE_US

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
-VERSION = 1
+VERSION = 2
 CHUNK = 50_000
 # Buckets of durations an octave: a percentile is within 5% of the truth.
 BUCKETS_AN_OCTAVE = 8
@@ -58,7 +58,7 @@ _TABLES = (
         PRIMARY KEY (minute, session, server, effect)) WITHOUT ROWID""",
     """CREATE TABLE connections (session TEXT, server TEXT, agent TEXT, grant_name TEXT,
         project TEXT, first_us INTEGER, last_us INTEGER, calls INTEGER, denied INTEGER,
-        asked INTEGER, last_seq INTEGER, last_tool TEXT, last_effect TEXT,
+        asked INTEGER, last_seq INTEGER, last_tool TEXT, last_effect TEXT, token TEXT,
         PRIMARY KEY (session, server)) WITHOUT ROWID""",
     """CREATE TABLE running (call_id TEXT PRIMARY KEY, session TEXT, server TEXT, tool TEXT,
         at_us INTEGER) WITHOUT ROWID""",
@@ -67,7 +67,8 @@ _TABLES = (
     f"PRAGMA user_version = {VERSION}",
 )
 _CALLS_OF = f"""SELECT at_us / {MINUTE_US}, session, server, tool, agent, grant_name, project,
-    effect, rule, count(*), min(at_us), max(at_us), max(seq) FROM events
+    effect, rule, count(*), min(at_us), max(at_us), max(seq), max(substr(call_id, 1, 16))
+    FROM events
     WHERE seq > ? AND seq <= ? AND {CALLS} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9"""  # noqa: S608
 _ENDS_OF = """SELECT kind, effect, call_id, session, server, tool, at_us, duration_us FROM events
     WHERE seq > ? AND seq <= ? AND call_id <> '' AND (kind = 'outcome'
@@ -78,12 +79,12 @@ _ADD_TIME = """INSERT INTO times VALUES (?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET n = n + excluded.n"""
 _ADD_MINUTE = """INSERT INTO minutes VALUES (?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET n = n + excluded.n"""
-_ADD_CONNECTION = """INSERT INTO connections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_ADD_CONNECTION = """INSERT INTO connections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET agent = excluded.agent, grant_name = excluded.grant_name,
     project = excluded.project, last_us = excluded.last_us, calls = calls + excluded.calls,
     denied = denied + excluded.denied, asked = asked + excluded.asked,
     last_seq = excluded.last_seq, last_tool = excluded.last_tool,
-    last_effect = excluded.last_effect"""
+    last_effect = excluded.last_effect, token = max(token, excluded.token)"""
 _ADD_TOOL = """INSERT INTO tools VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
     first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)"""
 
@@ -135,6 +136,8 @@ class Connection(msgspec.Struct, frozen=True):
     last_seq: int
     last_tool: str
     last_effect: str
+    token: str
+    """What its gateway is known by in the register of what runs."""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -343,7 +346,7 @@ def _add_calls(sums: sqlite3.Connection, groups: Sequence[Row]) -> None:
     connections: dict[tuple[str, str], list[Any]] = {}
     newest = max((group[0] for group in groups), default=0)
     for minute, session, server, tool, agent, grant, project, effect, rule, *of in groups:
-        n, first_us, last_us, last_seq = of
+        n, first_us, last_us, last_seq, token = of
         hour = hours.setdefault((minute // 60, server, tool, agent, project, effect, rule), [0, 0])
         hour[0] += n
         hour[1] = max(hour[1], last_us)
@@ -355,14 +358,15 @@ def _add_calls(sums: sqlite3.Connection, groups: Sequence[Row]) -> None:
         if minute > newest - _MINUTES_KEPT:
             minutes[minute, session, server, effect] += n
         row = connections.setdefault(
-            (session, server), [agent, grant, project, first_us, last_us, 0, 0, 0, 0, "", ""]
+            (session, server), [agent, grant, project, first_us, last_us, 0, 0, 0, 0, "", "", ""]
         )
         row[3], row[4] = min(row[3], first_us), max(row[4], last_us)
         row[5] += n
         row[6] += n if effect not in ("allow", "approve") else 0
         row[7] += n if effect == "approve" else 0
         if last_seq > row[8]:
-            row[8:] = last_seq, tool, effect
+            row[8:11] = last_seq, tool, effect
+        row[11] = max(row[11], token)
     sums.executemany(_ADD_HOUR, ((*key, *value) for key, value in hours.items()))
     sums.executemany(_ADD_MINUTE, ((*key, n) for key, n in minutes.items()))
     sums.executemany(_ADD_TOOL, ((*key, *value) for key, value in tools.items()))

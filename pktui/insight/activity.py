@@ -1,0 +1,186 @@
+"""What happened over days: calls by hour, slow tools, denials by rule, and what asking cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pktui.ledger.feed.rollup import Denials, HourOfTool
+    from pktui.ledger.ledger import Ledger
+    from pktui.ledger.records import Question
+
+HOUR_US: Final = 3_600_000_000
+DAY_US: Final = 24 * HOUR_US
+_HOURS_A_DAY: Final = 24
+_LONGEST_LISTS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class HourCalls:
+    """The calls of an hour that begins at `at_us`."""
+
+    at_us: int
+    ran: int
+    asked: int
+    denied: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolHours:
+    """How often a tool was called in each hour of the day, as the person's clock counts them."""
+
+    server: str
+    tool: str
+    calls: tuple[int, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolTime:
+    """How long a tool's calls took."""
+
+    server: str
+    tool: str
+    calls: int
+    p50_us: int
+    p95_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCount:
+    """How often a rule denied; `tool` and `agent` are those it denied most."""
+
+    server: str
+    rule: str
+    tool: str
+    agent: str
+    count: int
+    last_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What asking about a tool cost: how often, with what answer, and what the agents waited.
+
+    `waited_us` is the sum, `median_us` of those that were answered.
+    """
+
+    server: str
+    tool: str
+    asked: int
+    allowed: int
+    denied: int
+    unanswered: int
+    waited_us: int
+    median_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """The figures of some days. `behind`: rows of the record that are not counted yet."""
+
+    at_us: int
+    days: int
+    since_us: int
+    behind: int
+    hours: tuple[HourCalls, ...]
+    heat: tuple[ToolHours, ...]
+    slow: tuple[ToolTime, ...]
+    denials: tuple[RuleCount, ...]
+    bill: tuple[Asked, ...]
+
+    @property
+    def total(self) -> int:
+        """All calls of that time."""
+        return sum(hour.ran + hour.asked + hour.denied for hour in self.hours)
+
+
+class Activity:
+    """Reads the figures from sums; costs by what is new. Raises `LedgerUnavailable`."""
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], int]) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    def read(self, days: int = 7, *, seconds: float = 0.5) -> Insight:
+        """Return the figures of the last days; what is new is counted for at most `seconds`."""
+        now, rollup = self._clock(), self._ledger.rollup
+        since = (now // HOUR_US + 1) * HOUR_US - days * DAY_US
+        behind = rollup.catch_up(seconds)
+        hours = rollup.hours(since)
+        slow = (
+            ToolTime(one.server, one.tool, one.calls, one.p50_us, one.p95_us)
+            for one in rollup.times(since)
+        )
+        return Insight(
+            at_us=now,
+            days=days,
+            since_us=since,
+            behind=behind,
+            hours=_by_hour(hours, since, now),
+            heat=_heat(hours),
+            slow=tuple(sorted(slow, key=lambda one: -one.p95_us)[:_LONGEST_LISTS]),
+            denials=_by_rule(rollup.denials(since))[:_LONGEST_LISTS],
+            bill=_bill(self._ledger.approvals.asked_since(since), now)[:_LONGEST_LISTS],
+        )
+
+
+def _by_hour(rows: Iterable[HourOfTool], since_us: int, now_us: int) -> tuple[HourCalls, ...]:
+    counts = {hour: [0, 0, 0] for hour in range(since_us // HOUR_US, now_us // HOUR_US + 1)}
+    for row in rows:
+        if row.hour in counts:
+            kind = 0 if row.effect == "allow" else 1 if row.effect == "approve" else 2
+            counts[row.hour][kind] += row.calls
+    return tuple(HourCalls(hour * HOUR_US, *found) for hour, found in counts.items())
+
+
+def _heat(rows: Iterable[HourOfTool]) -> tuple[ToolHours, ...]:
+    tools: dict[tuple[str, str], list[int]] = {}
+    local: dict[int, int] = {}
+    for row in rows:
+        if row.tool:
+            if row.hour not in local:
+                moment = datetime.fromtimestamp(row.hour * 3600, UTC)
+                local[row.hour] = moment.astimezone().hour
+            day = tools.setdefault((row.server, row.tool), [0] * _HOURS_A_DAY)
+            day[local[row.hour]] += row.calls
+    heat = (ToolHours(*tool, tuple(calls), sum(calls)) for tool, calls in tools.items())
+    return tuple(sorted(heat, key=lambda one: (-one.total, one.server, one.tool))[:_LONGEST_LISTS])
+
+
+def _by_rule(rows: Sequence[Denials]) -> tuple[RuleCount, ...]:
+    rules: dict[tuple[str, str], list[Denials]] = {}
+    for row in rows:
+        rules.setdefault((row.server, row.rule), []).append(row)
+    counts = []
+    for (server, rule), found in rules.items():
+        most = max(found, key=lambda one: one.calls)
+        total, last = sum(one.calls for one in found), max(one.last_us for one in found)
+        counts.append(RuleCount(server, rule, most.tool, most.agent, total, last))
+    return tuple(sorted(counts, key=lambda one: (-one.count, one.server, one.rule)))
+
+
+def _bill(questions: Iterable[Question], now_us: int) -> tuple[Asked, ...]:
+    tools: dict[tuple[str, str], list[Question]] = {}
+    for one in questions:
+        tools.setdefault((one.server, one.tool), []).append(one)
+    bill = []
+    for tool, asked in tools.items():
+        answered = [one.waited_us(now_us) for one in asked if one.decided_by]
+        allowed = sum(one.allowed for one in asked)
+        bill.append(
+            Asked(
+                *tool,
+                asked=len(asked),
+                allowed=allowed,
+                denied=len(answered) - allowed,
+                unanswered=len(asked) - len(answered),
+                waited_us=sum(one.waited_us(now_us) for one in asked),
+                median_us=int(median(answered)) if answered else 0,
+            )
+        )
+    return tuple(sorted(bill, key=lambda one: (-one.waited_us, one.server, one.tool)))
