@@ -55,14 +55,14 @@ def query_terms(words: Sequence[str]) -> dict[str, float]:
 
 def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
     """Return how well the terms fit each document and each group of the corpus."""
-    size, groups = len(corpus), corpus.group_count
-    living, living_groups = corpus.living, int(np.count_nonzero(corpus.group_lengths))
+    size, groups = len(corpus), len(corpus.groups)
+    living, living_groups = corpus.living, int(np.count_nonzero(corpus.groups["lengths"]))
     documents = np.zeros(size, np.float32)
     by_group = np.zeros(groups, np.float32)
     matched, complete = np.zeros(size, np.bool_), np.ones(size, np.bool_)
     scratch = np.zeros(size, np.float32)
     scale = _scale(corpus.words.lengths, living, _SATURATION, _LENGTH)
-    group_scale = _scale(corpus.group_lengths, living_groups, _GROUP_SATURATION, _GROUP_LENGTH)
+    group_scale = _scale(corpus.groups["lengths"], living_groups, _GROUP_SATURATION, _GROUP_LENGTH)
     possible = group_possible = 1e-9
     for term, weight in weights.items():
         found, counts = corpus.words.find(term)
@@ -80,7 +80,9 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
             documents[positions] += strengths
         else:
             _spread(corpus, positions, strengths, scratch, documents)
-        in_group = np.bincount(corpus.slots.take(positions), counts, groups).astype(np.float32)
+        in_group = np.bincount(corpus.facts["slots"].take(positions), counts, groups).astype(
+            np.float32
+        )
         group_rarity = weight * _rarity(living_groups, int(np.count_nonzero(in_group)))
         group_possible += group_rarity
         by_group += _saturated(in_group, group_scale, group_rarity)
@@ -109,7 +111,7 @@ def _spread(
     """
     scratch[positions] = strengths
     touched = [positions]
-    for links in (corpus.before, corpus.after):
+    for links in (corpus.facts["before"], corpus.facts["after"]):
         at, left = positions, strengths
         for share in (_BESIDE, _TWO_AWAY):
             linked = links.take(at)

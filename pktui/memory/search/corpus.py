@@ -9,21 +9,35 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from pktui.memory.search.columns import Column
+from pktui.memory.search.columns import Columns
 from pktui.memory.search.passages import Passages
 from pktui.memory.search.texts import SearchedTexts, Texts
 from pktui.memory.search.words import WordIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pktui.memory.embed import Passage, Vectors
     from pktui.memory.search.archive import Archive, Arrays
+
+
+_FACTS = np.dtype(
+    [
+        ("ids", np.int64),
+        ("slots", np.int32),  # the group, as a number from 0
+        ("roles", np.int8),
+        ("times", np.int64),  # microseconds since the epoch
+        ("alive", np.bool_),  # false where the document was removed
+        ("numbers", np.int32),  # within the group, from 1
+        ("before", np.int32),  # the position of the one before in the group, -1 at its beginning
+        ("after", np.int32),  # the position of the next one in the group, -1 at its end
+    ]
+)
+_GROUPS = np.dtype([("ids", np.int64), ("lengths", np.float32)])  # by slot; lengths in terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,8 @@ class Document:
 class Corpus:
     """Documents of one kind. Not thread-safe: the owner holds its lock around every call.
 
+    `facts` holds what is known of each position, `groups` of each group ever seen, by its slot.
+
     With `keep_texts` it holds the texts too, in `searched` and `origins`, and documents must come
     in the order of their ids, each once; else one may come again after it was removed.
     """
@@ -61,82 +77,19 @@ class Corpus:
         self._keep_texts = keep_texts
         self._positions: dict[int, int] | None = None if keep_texts else {}
         """Of living documents by id, where the ids are not in order."""
-        self._ids: Column[np.int64] = Column(np.int64)
-        self._slots: Column[np.int32] = Column(np.int32)
-        self._roles: Column[np.int8] = Column(np.int8)
-        self._times: Column[np.int64] = Column(np.int64)
-        self._alive: Column[np.bool_] = Column(np.bool_)
-        self._numbers: Column[np.int32] = Column(np.int32)
-        self._before: Column[np.int32] = Column(np.int32)
-        self._after: Column[np.int32] = Column(np.int32)
-        self._groups: Column[np.int64] = Column(np.int64)
-        self._group_lengths: Column[np.float32] = Column(np.float32)
+        self.facts = Columns(_FACTS)
+        self.groups = Columns(_GROUPS)
         self._slot_of: dict[int, int] = {}
         self._members: dict[int, array[int]] = {}
 
     def __len__(self) -> int:
         """Return the number of positions, those of removed documents among them."""
-        return len(self._ids)
+        return len(self.facts)
 
     @property
     def texts(self) -> Texts:
         """The text of each position, as it came."""
         return self.searched.texts
-
-    @property
-    def ids(self) -> npt.NDArray[np.int64]:
-        """The id of each position."""
-        return self._ids.values
-
-    @property
-    def slots(self) -> npt.NDArray[np.int32]:
-        """The group of each position, as a number from 0 to `group_count`."""
-        return self._slots.values
-
-    @property
-    def roles(self) -> npt.NDArray[np.int8]:
-        """The role of each position."""
-        return self._roles.values
-
-    @property
-    def times(self) -> npt.NDArray[np.int64]:
-        """The time of each position, microseconds since the epoch."""
-        return self._times.values
-
-    @property
-    def alive(self) -> npt.NDArray[np.bool_]:
-        """False where the document was removed."""
-        return self._alive.values
-
-    @property
-    def numbers(self) -> npt.NDArray[np.int32]:
-        """The number of each position within its group, from 1."""
-        return self._numbers.values
-
-    @property
-    def before(self) -> npt.NDArray[np.int32]:
-        """The position of the document before in the same group, -1 at its beginning."""
-        return self._before.values
-
-    @property
-    def after(self) -> npt.NDArray[np.int32]:
-        """The position of the next document in the same group, -1 at its end."""
-        return self._after.values
-
-    @property
-    def groups(self) -> npt.NDArray[np.int64]:
-        """The group that each slot stands for."""
-        return self._groups.values
-
-    @property
-    def group_count(self) -> int:
-        """The number of groups ever seen."""
-        return len(self._groups)
-
-    @property
-    def group_lengths(self) -> npt.NDArray[np.float32]:
-        """The number of terms in each group, by its number."""
-        return self._group_lengths.values
 
     def slot(self, group: int) -> int | None:
         """Return the number that stands for the group in `slots`."""
@@ -146,8 +99,9 @@ class Corpus:
         """Return the position of a living document."""
         if self._positions is not None:
             return self._positions.get(document_id)
-        at = int(np.searchsorted(self.ids, document_id))
-        known = at < len(self) and self.ids[at] == document_id and self.alive[at]
+        ids = self.facts["ids"]
+        at = int(np.searchsorted(ids, document_id))
+        known = at < len(ids) and ids[at] == document_id and self.facts["alive"][at]
         return at if known else None
 
     def members(self, group: int) -> Sequence[int]:
@@ -157,36 +111,43 @@ class Corpus:
     def add(self, documents: Sequence[Document]) -> None:
         """Take in documents; each is without vectors until `add_vectors`."""
         first = len(self)
-        for position, document in enumerate(documents, first):
-            self._join_group(position, document.group)
+        joined = [self._join_group(at, one.group) for at, one in enumerate(documents, first)]
+        self.facts.extend(
+            {
+                "ids": [one.id for one in documents],
+                "slots": [self._slot_of[one.group] for one in documents],
+                "roles": [one.role for one in documents],
+                "times": [one.time_us for one in documents],
+                "alive": [True] * len(documents),
+                "numbers": [number for number, _ in joined],
+                "before": [previous for _, previous in joined],
+                "after": [-1] * len(documents),
+            }
+        )
+        for position, (document, (_, previous)) in enumerate(
+            zip(documents, joined, strict=True), first
+        ):
             self.pending[document.id] = None
             if self._positions is not None:
                 self._positions[document.id] = position
-        self._ids.extend([d.id for d in documents])
-        self._slots.extend([self._slot_of[d.group] for d in documents])
-        self._roles.extend([d.role for d in documents])
-        self._times.extend([d.time_us for d in documents])
-        self._alive.extend([True] * len(documents))
-        self.words.add(first, [d.text for d in documents])
+            if previous >= 0:
+                self.facts["after"][previous] = position
+        self.words.add(first, [one.text for one in documents])
         if self._keep_texts:
-            self.searched.add([d.text for d in documents])
-            self.origins.add([d.origin for d in documents])
+            self.searched.add([one.text for one in documents])
+            self.origins.add([one.origin for one in documents])
         self.living += len(documents)
-        np.add.at(self.group_lengths, self.slots[first:], self.words.lengths[first:])
+        np.add.at(self.groups["lengths"], self.facts["slots"][first:], self.words.lengths[first:])
 
-    def _join_group(self, position: int, group: int) -> None:
+    def _join_group(self, position: int, group: int) -> tuple[int, int]:
+        """Return the document's number in its group and the position of the one before it."""
         if group not in self._slot_of:
             self._slot_of[group] = len(self._slot_of)
-            self._groups.extend([group])
-            self._group_lengths.extend([0])
+            self.groups.extend({"ids": [group], "lengths": [0]})
         members = self._members.setdefault(group, array("i"))
         previous = members[-1] if members else -1
         members.append(position)
-        self._numbers.extend([len(members)])
-        self._before.extend([previous])
-        self._after.extend([-1])
-        if previous >= 0:
-            self._after.values[previous] = position
+        return len(members), previous
 
     def add_vectors(
         self, ids: Sequence[int], passages: Sequence[Passage], vectors: Vectors
@@ -210,7 +171,7 @@ class Corpus:
     def forget_vectors(self, dimension: int) -> None:
         """Drop all vectors; every living document waits for new ones."""
         self.passages = Passages(dimension)
-        self.pending = dict.fromkeys(self.ids[self.alive].tolist())
+        self.pending = dict.fromkeys(self.facts["ids"][self.facts["alive"]].tolist())
 
     def remove(self, document_id: int) -> None:
         """Remove a document; its position stays empty."""
@@ -224,14 +185,14 @@ class Corpus:
 
     def _bury(self, positions: Sequence[int]) -> None:
         gone = np.asarray(positions, np.int32)
-        self.alive[gone] = False
-        np.subtract.at(self.group_lengths, self.slots[gone], self.words.lengths[gone])
+        self.facts["alive"][gone] = False
+        np.subtract.at(self.groups["lengths"], self.facts["slots"][gone], self.words.lengths[gone])
         self.words.lengths[gone] = 0
         self.living -= len(positions)
         self._unpurged = True
         self.passages.forget(positions)
         for position in positions:
-            document_id = int(self.ids[position])
+            document_id = int(self.facts["ids"][position])
             self.pending.pop(document_id, None)
             if self._positions is not None:
                 self._positions.pop(document_id, None)
@@ -245,11 +206,11 @@ class Corpus:
         Nothing of removed documents is left in it, unless one is removed meanwhile.
         """
         if self._unpurged:
-            self.words.purge(self.alive)
+            self.words.purge(self.facts["alive"])
             self._unpurged = False
-        columns = {name: [column.values.copy()] for name, column in self._columns()}
         return {
-            **columns,
+            **{name: [values.copy()] for name, values in self.facts},
+            **{f"groups.{name}": [values.copy()] for name, values in self.groups},
             **{f"words.{name}": parts for name, parts in self.words.arrays().items()},
             **{f"passages.{name}": parts for name, parts in self.passages.arrays().items()},
             **{f"texts.{name}": parts for name, parts in self.texts.arrays().items()},
@@ -261,16 +222,17 @@ class Corpus:
     def of(cls, archive: Archive, dimension: int) -> Corpus:
         """Return the corpus that `arrays` were written of; it keeps its texts."""
         corpus = cls(dimension, keep_texts=True)
-        for name, column in corpus._columns():
-            column.extend(archive.arrays[name])
+        corpus.facts.extend(archive.arrays)
+        corpus.groups.extend(archive.part("groups"))
         corpus.adopt(archive)
-        corpus._slot_of = {group: slot for slot, group in enumerate(corpus.groups.tolist())}
+        corpus._slot_of = {group: slot for slot, group in enumerate(corpus.groups["ids"].tolist())}
         corpus._gather_members()
-        corpus.living = int(np.count_nonzero(corpus.alive))
-        corpus.passages.living = int(np.count_nonzero(corpus.alive[corpus.passages.owners]))
-        waiting = corpus.alive.copy()
+        alive = corpus.facts["alive"]
+        corpus.living = int(np.count_nonzero(alive))
+        corpus.passages.living = int(np.count_nonzero(alive[corpus.passages.owners]))
+        waiting = alive.copy()
         waiting[corpus.passages.owners] = False
-        corpus.pending = dict.fromkeys(corpus.ids[waiting].tolist())
+        corpus.pending = dict.fromkeys(corpus.facts["ids"][waiting].tolist())
         return corpus
 
     def adopt(self, archive: Archive) -> None:
@@ -285,22 +247,11 @@ class Corpus:
         self.origins = Texts.of(archive.part("origins"))
 
     def _gather_members(self) -> None:
-        living = np.flatnonzero(self.alive).astype(np.int32)
-        living = living[np.argsort(self.slots[living], kind="stable")]
-        edges = np.searchsorted(self.slots[living], np.arange(self.group_count + 1))
-        for slot, group in enumerate(self.groups.tolist()):
+        living = np.flatnonzero(self.facts["alive"]).astype(np.int32)
+        slots = self.facts["slots"]
+        living = living[np.argsort(slots[living], kind="stable")]
+        edges = np.searchsorted(slots[living], np.arange(len(self.groups) + 1))
+        for slot, group in enumerate(self.groups["ids"].tolist()):
             own = living[edges[slot] : edges[slot + 1]]
             if len(own):
                 self._members[group] = array("i", own.tobytes())
-
-    def _columns(self) -> Iterator[tuple[str, Column[Any]]]:
-        yield "ids", self._ids
-        yield "slots", self._slots
-        yield "roles", self._roles
-        yield "times", self._times
-        yield "alive", self._alive
-        yield "numbers", self._numbers
-        yield "before", self._before
-        yield "after", self._after
-        yield "groups", self._groups
-        yield "group_lengths", self._group_lengths

@@ -75,7 +75,7 @@ class Span:
         outside = np.maximum(self.start_us - times, times - (self.end_us - 1))
         reach = max(_LEAST_REACH_DAYS * _US_A_DAY, _REACH * (self.end_us - self.start_us))
         halvings = np.maximum(outside, 0).astype(np.float32) / np.float32(reach)
-        return np.float32(self.weight) * np.exp2(-halvings)
+        return np.asarray(self.weight * np.exp2(-halvings), np.float32)
 
 
 def mentioned(text: str, now: datetime) -> tuple[Span, ...]:

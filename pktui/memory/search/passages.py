@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pktui.memory.embed import Passage, Vectors
 from pktui.memory.embed.threads import half_the_processors
-from pktui.memory.search.columns import Column
+from pktui.memory.search.columns import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +25,7 @@ Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int8]
 Ints = npt.NDArray[np.int32]
 
+_ROWS = np.dtype([("owners", np.int32), ("starts", np.int32), ("ends", np.int32)])
 UNKNOWN = np.float32(-2.0)
 """The similarity of a document without a vector; cosines are from -1 to 1."""
 
@@ -71,17 +72,15 @@ class Passages:
         self.living = 0
         """Rows whose document was not removed."""
         self._blocks: list[_Block] = []
-        self._owners: Column[np.int32] = Column(np.int32)
-        self._starts: Column[np.int32] = Column(np.int32)
-        self._ends: Column[np.int32] = Column(np.int32)
+        self._rows = Columns(_ROWS)
 
     def __len__(self) -> int:
-        return len(self._owners)
+        return len(self._rows)
 
     @property
     def owners(self) -> Ints:
         """The position of the document of each row."""
-        return self._owners.values
+        return self._rows["owners"]
 
     def add(
         self,
@@ -97,9 +96,7 @@ class Passages:
             self._blocks.append(_Block(codes, np.zeros(_BLOCK_ROWS, np.float32), 0))
             taken += self._blocks[-1].take(vectors[taken:])
         self.living += len(vectors)
-        self._owners.extend(positions)
-        self._starts.extend(starts)
-        self._ends.extend(ends)
+        self._rows.extend({"owners": positions, "starts": starts, "ends": ends})
 
     def forget(self, positions: Sequence[int]) -> None:
         """Blank the vectors of the documents."""
@@ -125,7 +122,7 @@ class Passages:
         found: dict[int, Passage] = {}
         for at in np.argsort(self._products(rows, vector), kind="stable"):
             row = int(rows[at])
-            part = Passage(int(self._starts.values[row]), int(self._ends.values[row]))
+            part = Passage(int(self._rows["starts"][row]), int(self._rows["ends"][row]))
             found[int(self.owners[row])] = part
         return found
 
@@ -134,18 +131,14 @@ class Passages:
         return {
             "codes": [block.codes.reshape(-1) for block in self._blocks],
             "scales": [block.scales for block in self._blocks],
-            "owners": [self._owners.values],
-            "starts": [self._starts.values],
-            "ends": [self._ends.values],
+            **{name: [values] for name, values in self._rows},
         }
 
     @classmethod
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]], dimension: int) -> Passages:
         """Return the vectors that the arrays were made of."""
         passages = cls(dimension)
-        passages._owners.extend(arrays["owners"])
-        passages._starts.extend(arrays["starts"])
-        passages._ends.extend(arrays["ends"])
+        passages._rows.extend(arrays)
         passages.living = len(passages)
         if len(passages):
             codes = arrays["codes"].reshape(-1, dimension)

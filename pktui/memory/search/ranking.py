@@ -45,7 +45,7 @@ class Ranked:
 
 def by_words(corpus: Corpus, evidence: WordEvidence) -> Floats:
     """Return a score for each position: its own words, and a little of its session's."""
-    groups = evidence.groups[corpus.slots]
+    groups = evidence.groups[corpus.facts["slots"]]
     return np.asarray(0.8 * evidence.documents + 0.2 * groups, np.float32)
 
 
@@ -57,9 +57,9 @@ def both(
     Each part is relative to the best among the allowed, so that none drowns the others; all are
     scaled by how well the query is met at all.
     """
-    slots = corpus.slots.astype(np.intp)
+    slots = corpus.facts["slots"].astype(np.intp)
     meaning = np.maximum(cosines, 0)
-    session_meaning = np.zeros(corpus.group_count, np.float32)
+    session_meaning = np.zeros(len(corpus.groups), np.float32)
     np.maximum.at(session_meaning, slots, meaning * allowed)
     parts = [
         (_WORDS, evidence.documents),
@@ -84,7 +84,7 @@ def _highest(part: Floats, allowed: Bools) -> float:
 
 def _mentioned(corpus: Corpus, spans: Sequence[Span]) -> Floats:
     """Return the weight of the times mentioned that each position's time lies in."""
-    times = corpus.times
+    times = corpus.facts["times"]
     weights = np.zeros(len(times), np.float32)
     first, last = times.min(initial=0), times.max(initial=0)
     for span in spans:
@@ -102,7 +102,7 @@ def best_cosines(corpus: Corpus, vector: Vectors) -> Floats:
 def _with_neighbours(corpus: Corpus, scores: Floats) -> Floats:
     """Add to each score a part of those up to two before and after it in the session."""
     total = scores.copy()
-    for links in (corpus.before, corpus.after):
+    for links in (corpus.facts["before"], corpus.facts["after"]):
         linked = links.astype(np.intp)
         beside = _of_neighbours(scores, linked)
         total += _BESIDE * beside + _TWO_AWAY * _of_neighbours(beside, linked)
@@ -123,6 +123,6 @@ def best(corpus: Corpus, scores: Floats, allowed: Bools, limit: int) -> Ranked:
         kept = scores[found]
         least = np.partition(kept, total - limit)[total - limit]
         found = found[kept >= least]
-    order = np.lexsort((-corpus.ids[found], -corpus.times[found], -scores[found]))
+    order = np.lexsort((-corpus.facts["ids"][found], -corpus.facts["times"][found], -scores[found]))
     found = found[order[:limit]]
     return Ranked(found, np.clip(scores[found], 0, 1), total)

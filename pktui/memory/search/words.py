@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pktui.memory.search.columns import Column
+from pktui.memory.search.columns import Columns
 from pktui.memory.search.tokens import terms, words
 
 if TYPE_CHECKING:
@@ -67,18 +67,18 @@ class WordIndex:
         self._segments: list[_Segment] = []
         self._open: dict[int, list[tuple[int, int]]] = {}
         self._open_documents = 0
-        self._lengths: Column[np.float32] = Column(np.float32)
+        self._rows = Columns(np.dtype([("lengths", np.float32)]))
 
     @property
     def lengths(self) -> Floats:
         """The number of terms in each document, by position."""
-        return self._lengths.values
+        return self._rows["lengths"]
 
     def add(self, first: int, texts: Sequence[str]) -> None:
         """Index texts whose positions count up from `first`, the number indexed so far."""
-        assert first == len(self._lengths)
+        assert first == len(self._rows)
         numbers = [self._numbers(text) for text in texts]
-        self._lengths.extend([len(found) for found in numbers])
+        self._rows.extend({"lengths": [len(found) for found in numbers]})
         if len(texts) >= _OPEN_DOCUMENTS:
             self._close_segment()
             self._push(_counted(first, numbers))
@@ -132,7 +132,7 @@ class WordIndex:
         if not self._terms:
             known = arrays["terms"].tobytes().decode()
             self._terms = {term: n for n, term in enumerate(known.split("\n") if known else ())}
-            self._lengths.extend(arrays["lengths"])
+            self._rows.extend(arrays)
         segments: list[_Segment] = []
         while f"ids.{(at := len(segments))}" in arrays:
             ids, starts = arrays[f"ids.{at}"], arrays[f"starts.{at}"]

@@ -85,7 +85,7 @@ class Finding:
         hits = []
         for position, score in zip(ranked.positions.tolist(), ranked.scores, strict=True):
             with state.lock:
-                if not corpus.alive[position]:
+                if not corpus.facts["alive"][position]:
                     continue  # deleted since it was ranked
                 message = message_at(corpus, position)
                 session = state.catalogue.get(message.session_id).session
@@ -112,7 +112,7 @@ class Finding:
         hits = []
         for position, score in zip(ranked.positions.tolist(), ranked.scores, strict=True):
             with state.lock:
-                entry = state.entries.get(int(state.knowledge.ids[position]))
+                entry = state.entries.get(int(state.knowledge.facts["ids"][position]))
             if entry is not None:
                 shown, marks = _shown(search, entry_text(entry), passages.get(position))
                 hits.append(Hit(float(score), shown, marks, entry=entry))
@@ -232,4 +232,4 @@ def _scores(search: _Search, allowed: Bools, now: datetime) -> _Scored:
 def _grown(allowed: Bools, corpus: Corpus) -> Bools:
     """Return the truth values for all positions there are now: new and removed ones are out."""
     new = np.zeros(len(corpus) - len(allowed), np.bool_)
-    return np.concatenate([allowed, new]) & corpus.alive
+    return np.asarray(np.concatenate([allowed, new]) & corpus.facts["alive"], np.bool_)

@@ -80,15 +80,19 @@ def _load_requests(state: State) -> None:
 def _count_restored(state: State) -> None:
     """Count the messages that came from the saved index into their sessions."""
     corpus = state.messages
-    counts = np.bincount(corpus.slots[corpus.alive], minlength=corpus.group_count)
-    latest = np.full(corpus.group_count, np.iinfo(np.int64).min)
-    np.maximum.at(latest, corpus.slots[corpus.alive], corpus.times[corpus.alive])
+    counts = np.bincount(corpus.facts["slots"][corpus.facts["alive"]], minlength=len(corpus.groups))
+    latest = np.full(len(corpus.groups), np.iinfo(np.int64).min)
+    np.maximum.at(
+        latest,
+        corpus.facts["slots"][corpus.facts["alive"]],
+        corpus.facts["times"][corpus.facts["alive"]],
+    )
     counted = [
         with_messages(
             state.catalogue.get(group), count, from_microseconds(last), state.index.titles
         )
         for group, count, last in zip(
-            corpus.groups.tolist(), counts.tolist(), latest.tolist(), strict=True
+            corpus.groups["ids"].tolist(), counts.tolist(), latest.tolist(), strict=True
         )
         if count and state.catalogue.has(group)
     ]
@@ -129,12 +133,12 @@ def document(message: Message) -> Document:
 def message_at(corpus: Corpus, position: int) -> Message:
     """Return the message whose `document` is at the position of the corpus."""
     return Message(
-        id=int(corpus.ids[position]),
-        session_id=int(corpus.groups[corpus.slots[position]]),
-        seq=int(corpus.numbers[position]),
-        role=ROLES[corpus.roles[position]],
+        id=int(corpus.facts["ids"][position]),
+        session_id=int(corpus.groups["ids"][corpus.facts["slots"][position]]),
+        seq=int(corpus.facts["numbers"][position]),
+        role=ROLES[corpus.facts["roles"][position]],
         content=corpus.texts[position],
-        created_at=from_microseconds(int(corpus.times[position])),
+        created_at=from_microseconds(int(corpus.facts["times"][position])),
         source_id=corpus.origins[position],
     )
 

@@ -86,7 +86,9 @@ class Meaning:
         waiting = np.fromiter(corpus.pending, np.int64, len(corpus.pending))
         held = np.sort(held[~np.isin(held, waiting)])
         owners = corpus.passages.owners
-        return np.array_equal(held, np.sort(corpus.ids[owners[corpus.alive[owners]]]))
+        return np.array_equal(
+            held, np.sort(corpus.facts["ids"][owners[corpus.facts["alive"][owners]]])
+        )
 
     def waiting(self, state: ModelState, note: str) -> None:
         """Say why there is no model yet, or none at all."""

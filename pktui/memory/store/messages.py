@@ -154,7 +154,7 @@ class Messages:
                 first, more = max(first, last - limit), last - limit > first
             else:
                 last, more = min(last, first + limit), first + limit < last
-            ids = [int(self._state.messages.ids[at]) for at in members[first:last]]
+            ids = [int(self._state.messages.facts["ids"][at]) for at in members[first:last]]
         edge = first + 1 if from_end else last
         return Page(tuple(self.get_many(ids)), total, str(edge) if more else "")
 
@@ -168,10 +168,10 @@ class Messages:
             found = [position]
             back = ahead = position
             for _ in range(count):
-                back = int(corpus.before[back]) if back >= 0 else -1
-                ahead = int(corpus.after[ahead]) if ahead >= 0 else -1
+                back = int(corpus.facts["before"][back]) if back >= 0 else -1
+                ahead = int(corpus.facts["after"][ahead]) if ahead >= 0 else -1
                 found += [at for at in (back, ahead) if at >= 0]
-            ids = [int(corpus.ids[at]) for at in sorted(found)]
+            ids = [int(corpus.facts["ids"][at]) for at in sorted(found)]
         return tuple(self.get_many(ids))
 
     def get_many(self, ids: Iterable[int]) -> list[Message]:

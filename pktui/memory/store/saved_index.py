@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pktui.memory.store.state import State
 
-VERSION = 3
+VERSION = 4
 """Of what is derived and how: raise it when terms, vectors or columns change their meaning."""
 NAME = "search.index"
 
@@ -82,7 +82,7 @@ class SavedIndex:
         state.messages = corpus
         self.titles = facts.titles
         self._size = facts.documents + facts.rows
-        return int(corpus.ids[-1]) if len(corpus) else 0
+        return int(corpus.facts["ids"][-1]) if len(corpus) else 0
 
     def due(self, state: State, *, quiet: bool) -> bool:
         """Tell whether the file should be written anew; `quiet` says that nobody waits."""
@@ -138,7 +138,7 @@ def _is_current(state: State, archive: Archive) -> bool:
     last = int(ids[-1]) if len(ids) else 0
     rows = state.messages_table.read(["id", "session_id", "created_at"], f"id <= {last}")
     order = np.argsort(rows["id"].to_numpy(), kind="stable")
-    groups = archive.arrays["groups"][archive.arrays["slots"][alive]]
+    groups = archive.arrays["groups.ids"][archive.arrays["slots"][alive]]
     times = rows["created_at"].cast("int64").to_numpy()
     return (
         np.array_equal(rows["id"].to_numpy()[order], ids)

@@ -24,15 +24,15 @@ _SEARCHED = 32
 def messages_in_scope(state: State, filters: Filters, project: str | None) -> Bools:
     """Return which messages the filters leave; the caller holds the state's lock."""
     corpus = state.messages
-    allowed = corpus.alive.copy()
+    allowed = corpus.facts["alive"].copy()
     if filters.roles is not None and len(filters.roles) < len(ROLES):
-        allowed &= np.isin(corpus.roles, list(filters.roles))
+        allowed &= np.isin(corpus.facts["roles"], list(filters.roles))
     if filters.after_us is not None:
-        allowed &= corpus.times >= filters.after_us
+        allowed &= corpus.facts["times"] >= filters.after_us
     if filters.before_us is not None:
-        allowed &= corpus.times < filters.before_us
+        allowed &= corpus.facts["times"] < filters.before_us
     if filters.by_session or project is not None:
-        allowed &= _slots_in_scope(state, filters, project)[corpus.slots]
+        allowed &= _slots_in_scope(state, filters, project)[corpus.facts["slots"]]
     return allowed
 
 
@@ -43,7 +43,7 @@ def _slots_in_scope(state: State, filters: Filters, project: str | None) -> Bool
         known = [catalogue.get(one).session for one in filters.sessions if catalogue.has(one)]
     else:
         known = catalogue.sessions()
-    chosen = np.zeros(state.messages.group_count, np.bool_)
+    chosen = np.zeros(len(state.messages.groups), np.bool_)
     slots = (state.messages.slot(session.id) for session in known if fits(session))
     chosen[[slot for slot in slots if slot is not None]] = True
     return chosen
@@ -52,7 +52,7 @@ def _slots_in_scope(state: State, filters: Filters, project: str | None) -> Bool
 def entries_in_scope(state: State, filters: Filters) -> Bools:
     """Return which entries the filters leave; the caller holds the state's lock."""
     corpus = state.knowledge
-    allowed = corpus.alive.copy()
+    allowed = corpus.facts["alive"].copy()
     for entry in state.entries.values():
         position = corpus.position(entry.id)
         if position is not None and not _entry_fits(entry, filters):

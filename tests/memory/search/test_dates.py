@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from pktui.memory.records import NewMessage
@@ -22,16 +23,17 @@ DAY = timedelta(days=1)
 def weight(text: str, when: str) -> float:
     """Return what the text gives noon of that day; the clock shows 8 May 2026, a Friday."""
     time_us = microseconds(datetime.fromisoformat(f"{when}T12:00").replace(tzinfo=UTC))
-    spans = mentioned(text, START)
-    return max((s.weight for s in spans if s.start_us <= time_us < s.end_us), default=0.0)
+    found = [float(one.nearness(np.array([time_us]))[0]) for one in mentioned(text, START)]
+    return round(max(found, default=0.0), 1)
 
 
 @pytest.mark.parametrize(
     ("text", "when", "expected"),
     [
         ("what was said on 3 June, 2025?", "2025-06-03", 1.0),
-        ("what was said on 3 June, 2025?", "2025-06-04", 0.5),
-        ("what was said on 3 June, 2025?", "2025-06-05", 0.0),
+        ("what was said on 3 June, 2025?", "2025-06-04", 0.7),
+        ("what was said on 3 June, 2025?", "2025-06-05", 0.4),
+        ("what was said on 3 June, 2025?", "2025-07-03", 0.0),
         ("June 3rd 2025", "2025-06-03", 1.0),
         ("the 3rd of June", "2024-06-03", 1.0),
         ("2025-06-03", "2025-06-03", 1.0),
@@ -44,9 +46,20 @@ def weight(text: str, when: str) -> float:
         ("in May", "2025-05-01", 0.6),
         ("yesterday", "2026-05-07", 1.0),
         ("today", "2026-05-08", 1.0),
-        ("last week", "2026-04-28", 0.6),
-        ("last week", "2026-05-04", 0.0),
+        ("last week", "2026-04-28", 0.8),
+        ("last week", "2026-05-07", 0.2),
         ("last month", "2026-04-30", 0.6),
+        ("on 29 Dec 2023", "2023-12-29", 1.0),
+        ("Sept. 3, 2025", "2025-09-03", 1.0),
+        ("the first week of 2024", "2024-01-04", 0.8),
+        ("the last week of May 2025", "2025-05-30", 0.8),
+        ("in spring 2025", "2025-04-15", 0.4),
+        ("the winter of 2024", "2025-01-15", 0.4),
+        ("three days ago", "2026-05-05", 1.0),
+        ("2 weeks ago", "2026-04-24", 0.8),
+        ("last Tuesday", "2026-05-05", 1.0),
+        ("on Friday", "2026-05-01", 1.0),
+        ("last year", "2025-08-01", 0.1),
         ("port 8080", "2026-05-08", 0.0),
     ],
 )

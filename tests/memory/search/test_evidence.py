@@ -131,7 +131,9 @@ def test_words_weigh_as_written_out(made: Made, question: dict[str, float]) -> N
     found = bm25.weigh(made.corpus, question)
     assert np.allclose(found.documents, of_documents(made, question), atol=1e-5)
     groups = of_groups(made, question)
-    assert np.allclose(found.groups, [groups[g] for g in made.corpus.groups.tolist()], atol=1e-5)
+    assert np.allclose(
+        found.groups, [groups[g] for g in made.corpus.groups["ids"].tolist()], atol=1e-5
+    )
     assert found.matched.tolist() == [any(t in text for t in question) for text in made.texts]
     assert found.complete.tolist() == [all(t in text for t in question) for text in made.texts]
 
@@ -141,7 +143,7 @@ def test_words_meaning_and_times_add_up_as_written_out(made: Made, span: tuple[S
     corpus, random = made.corpus, np.random.default_rng(9)
     evidence = bm25.weigh(corpus, QUESTIONS[2])
     cosines = random.uniform(-0.5, 0.9, len(corpus)).astype(np.float32)
-    allowed = corpus.alive & (random.random(len(corpus)) < 0.7)
+    allowed = corpus.facts["alive"] & (random.random(len(corpus)) < 0.7)
     assert np.allclose(
         ranking.both(corpus, evidence, cosines, span, allowed),
         both(made, evidence, cosines.tolist(), span, allowed.tolist()),
@@ -160,7 +162,7 @@ def both(
     every = range(len(cosines))
     meaning = [max(cosine, 0) for cosine in cosines]
     near = [made.beside(at) for at in every]
-    slots = made.corpus.slots.tolist()
+    slots = made.corpus.facts["slots"].tolist()
     best = {
         slot: max([meaning[n] for n in every if slots[n] == slot and allowed[n]], default=0)
         for slot in set(slots)
@@ -180,7 +182,9 @@ def both(
         (0.15, [best[slot] for slot in slots]),
     ]
     for span in spans:
-        inside = [span.start_us <= time < span.end_us for time in made.corpus.times.tolist()]
+        inside = [
+            span.start_us <= time < span.end_us for time in made.corpus.facts["times"].tolist()
+        ]
         parts.append((0.4, [span.weight if here else 0.0 for here in inside]))
 
     def highest(values: list[float]) -> float:
