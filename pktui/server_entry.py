@@ -159,7 +159,7 @@ def _selection(table: Mapping[str, Any]) -> Selection:
     ]
     tools = table.get("tools")
     if isinstance(tools, Mapping):
-        without |= {name for name in tools if _flag(tools, name, "tools") is False}
+        without |= {name for name in tools if _is_off(tools, name)}
     elif tools is not None:
         listed.append(set(_words(tools, "tools")))
     only = [names for names in listed if _ALL not in names]
@@ -167,6 +167,14 @@ def _selection(table: Mapping[str, Any]) -> Selection:
         return EVERYTHING
     left = frozenset(set.intersection(*only)) if only else None
     return Selection(frozenset(without), left)
+
+
+def _is_off(tools: Mapping[str, Any], name: str) -> bool:
+    """Tell whether a tool is left out; Codex has a table for each, with its approval mode."""
+    said = tools[name]
+    if isinstance(said, Mapping):
+        return _flag(said, "enabled", "tools", name) is False
+    return _flag(tools, name, "tools") is False
 
 
 def _object(value: Any, what: str, *steps: Step) -> Mapping[str, Any]:

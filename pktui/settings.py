@@ -99,6 +99,16 @@ class Paths(msgspec.Struct, frozen=True):
         return self.data_dir / "agents" / f"{agent}.seen"
 
     @property
+    def adopted_file(self) -> Path:
+        """What was changed in agents' configs, and what stood there before."""
+        return self.data_dir / "adopted.json"
+
+    @property
+    def backups_dir(self) -> Path:
+        """Agents' configs as they were before they were changed."""
+        return self.data_dir / "backups"
+
+    @property
     def followed_file(self) -> Path:
         """The agents' stores that the memory service follows."""
         return self.data_dir / "followed.json"

@@ -124,20 +124,46 @@ def _parse(file: Path) -> Any:
     return jsonc.plain(file.read_bytes())
 
 
-def _servers(document: Mapping[str, Any], client: ClientKind) -> Iterator[ConfiguredServer]:
-    yield from _entries(document.get(client.key), "")
+def server_tables(
+    document: Mapping[str, Any], client: ClientKind
+) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """Yield the objects of a config that hold servers by name, each with its path."""
+    paths: list[tuple[str, ...]] = [(client.key,)]
     projects = document.get("projects") if client.id == "claude-code" else None
     if isinstance(projects, Mapping):
-        for directory, settings in projects.items():
-            if isinstance(settings, Mapping):
-                yield from _entries(settings.get(client.key), str(directory))
+        paths += [("projects", str(directory), client.key) for directory in projects]
+    for path in paths:
+        table: Any = document
+        for key in path:
+            table = table.get(key) if isinstance(table, Mapping) else None
+        if isinstance(table, Mapping):
+            yield path, table
 
 
-def _entries(servers: Any, directory: str) -> Iterator[ConfiguredServer]:
-    if not isinstance(servers, Mapping):
-        return
-    for name, entry in servers.items():
-        yield _server(str(name), entry, directory)
+def server_through_pktui(name: str, entry: Any) -> bool:
+    """Tell whether an entry is one that leads through pktui."""
+    return _server(name, entry, "").behind_pktui
+
+
+def is_here(client: ClientKind, places: Places) -> bool:
+    """Tell whether the agent has been used on this machine: some file of its own is there."""
+    located = list(client.server_files(places))
+    if client.hook_files is not None:
+        located += client.hook_files(places)
+    if client.store is not None:
+        located.append(("user", client.store(places)))
+    shared = {places.home, places.project, places.home / ".config"}
+    return any(
+        file.exists() or (level == "user" and file.parent not in shared and file.parent.is_dir())
+        for level, file in located
+    )
+
+
+def _servers(document: Mapping[str, Any], client: ClientKind) -> Iterator[ConfiguredServer]:
+    for path, table in server_tables(document, client):
+        directory = path[1] if len(path) == 3 else ""
+        for name, entry in table.items():
+            yield _server(str(name), entry, directory)
 
 
 def _server(name: str, entry: Any, directory: str) -> ConfiguredServer:

@@ -48,6 +48,7 @@ ROOMS = (
     Room("audit", "pktui.cli.audit", "audit_app", "Read and verify the record of calls."),
     Room("grants", "pktui.cli.grants", "grants_app", "Give out tokens for servers over HTTP."),
     Room("servers", "pktui.cli.servers", "servers_app", "Name MCP servers, see what they offer."),
+    Room("adopt", "pktui.cli.adopting", "adopt", "Put the agents of this machine behind pktui."),
     Room("clients", "pktui.cli.clients", "clients_app", "See which agents go through pktui."),
     Room("doctor", "pktui.cli.doctor", "doctor", "Check that everything pktui needs is there."),
 )

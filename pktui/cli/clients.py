@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from pktui.cli import output
+from pktui.cli.adopting import adopt, release
 
 if TYPE_CHECKING:
     from pktui.agents.discovery import ConfiguredServer, Finding
@@ -33,7 +34,7 @@ class ClientServer(msgspec.Struct, frozen=True, rename="camel"):
 
 @clients_app.callback()
 def clients() -> None:
-    """See which agents are here and which of their servers go through pktui."""
+    """See which agents are here, put them behind pktui, and take that back."""
 
 
 @clients_app.command("list")
@@ -62,6 +63,10 @@ def list_clients(json: output.JsonFlag = False) -> None:
         empty="No agent with MCP servers was found for this user and directory. "
         "config/clients holds samples to copy.",
     )
+
+
+clients_app.command("adopt")(adopt)
+clients_app.command("release")(release)
 
 
 def _row(finding: Finding, server: ConfiguredServer) -> list[str]:

@@ -91,6 +91,9 @@ DOORS: Final[Mapping[str, Door]] = {
     "servers remove": "widens",
     "servers scan": "depends",  # with --accept it trusts definitions
     "clients list": "open",
+    "clients adopt": "decides",
+    "clients release": "widens",
+    "adopt": "decides",
 }
 
 

@@ -42,6 +42,7 @@ WIDENS: dict[str, list[list[str]]] = {
     "servers add": [["x", "--", "true"]],
     "servers remove": [["s", "--yes"]],
     "servers scan": [["s", "--accept", "--yes"]],
+    "clients release": [["cursor", "--yes"]],
 }  # fmt: skip
 """Words for every command of the table that widens, or may."""
 
@@ -92,6 +93,7 @@ def test_a_test_names_every_command_that_a_person_decides_with() -> None:
     assert decides == {
         "approvals approve", "approvals deny", "approvals release", "approvals pin set",
         "approvals pin clear", "approvals standing revoke", "sessions delete", "knowledge delete",
+        "adopt", "clients adopt",
     }  # fmt: skip
 
 

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from pktui.agents.hooks.event import HookedAgent, HookEvent
     from pktui.settings import Paths
 
-_USAGE: Final = "usage: pktui hook claude-code | codex | gemini | opencode [--home DIR]"
+_USAGE: Final = (
+    "usage: pktui hook claude-code | codex | gemini | opencode"
+    " [--home DIR | --config DIR --data DIR]"
+)
 # Seconds: registered with 330, a hook ends before the agent gives up on it.
 _LONGEST_S: Final = 320
 # What it takes to note what has happened already.
@@ -75,6 +78,8 @@ def _asked(argv: list[str]) -> tuple[HookedAgent, Paths]:
             return _agent(name), Paths.from_environment()
         case [name, "--home", home]:
             return _agent(name), Paths.below(Path(home))
+        case [name, "--config", config, "--data", data]:
+            return _agent(name), Paths.at(Path(config), Path(data))
     raise PktuiError("pktui hook wants the name of an agent", _USAGE)
 
 
