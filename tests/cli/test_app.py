@@ -15,6 +15,7 @@ PKTUI = [sys.executable, "-m", "pktui"]
 LISTED = (
     "demo",
     "gateway",
+    "hook",
     "sessions",
     "knowledge",
     "import",
@@ -24,6 +25,7 @@ LISTED = (
     "audit",
     "grants",
     "servers",
+    "adopt",
     "clients",
     "doctor",
 )

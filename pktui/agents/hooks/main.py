@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 _USAGE: Final = (
     "usage: pktui hook claude-code | codex | gemini | opencode"
-    " [--home DIR | --config DIR --data DIR]"
+    " [--home DIR | --config DIR --data DIR]\n\n"
+    "Reads what the agent's hook says on stdin and decides its own tools by the policy: exit 0 lets"
+    " a call run, 2 blocks it, and stderr says why."
 )
 # Seconds: registered with 330, a hook ends before the agent gives up on it.
 _LONGEST_S: Final = 320
@@ -39,6 +41,9 @@ class _Ended(BaseException):
 
 def main(argv: list[str]) -> int:
     """Run the hook; returns 0 for what may go on, 2 for a call that is blocked."""
+    if argv in (["--help"], ["-h"]):
+        print(_USAGE)
+        return 0
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, _end)
     signal.alarm(_LONGEST_S)
