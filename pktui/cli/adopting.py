@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from pktui.cli import output
+from pktui.cli.commands import Argument, Option
 from pktui.errors import PktuiError
 from pktui.text import visible
 
@@ -15,21 +14,19 @@ if TYPE_CHECKING:
 
 Clients = Annotated[
     list[str] | None,
-    typer.Argument(metavar="CLIENT", help="claude-code, codex …; all that are here without."),
+    Argument(metavar="CLIENT", help="claude-code, codex …; all that are here without."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the changes and write nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Show the changes and write nothing.")]
+Yes = Annotated[bool, Option("--yes", "-y", help="Do not ask.")]
 
 
 def adopt(
     clients: Clients = None,
     dry_run: DryRun = False,
     no_hooks: Annotated[
-        bool, typer.Option("--no-hooks", help="MCP servers only, not the agents' own tools.")
+        bool, Option("--no-hooks", help="MCP servers only, not the agents' own tools.")
     ] = False,
-    project: Annotated[
-        bool, typer.Option("--project", help="This directory's configs as well.")
-    ] = False,
+    project: Annotated[bool, Option("--project", help="This directory's configs as well.")] = False,
     yes: Yes = False,
 ) -> None:
     """Put the agents of this machine behind pktui: their MCP servers, tools and sessions."""

@@ -6,15 +6,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated
 
-import typer
-from typer.core import TyperCommand, TyperGroup
+import click
 
 from pktui import __version__
 from pktui.cli import output
+from pktui.cli.commands import HELP_NAMES, Exit, Group, Option, command_of, parameters_of
 from pktui.cli.doors import guard_all
-from pktui.cli.group import Group
 from pktui.errors import PktuiError, UsageError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -53,86 +52,98 @@ ROOMS = (
     Room("doctor", "pktui.cli.doctor", "doctor", "Check that everything pktui needs is there."),
 )
 
+# Commands whose words are read by themselves.
+RELAYED = ("gateway", "hook")
 
-def load(room: Room) -> Any:
+
+def load(room: Room) -> click.Command:
     """Import the room's file and return its command, ready to run."""
     made = getattr(import_module(room.module), room.attribute)
-    host = typer.Typer(add_completion=False, rich_markup_mode=None)
-    host.callback()(_nothing)
-    if isinstance(made, typer.Typer):
-        host.add_typer(made, name=room.name, help=room.help, no_args_is_help=True, cls=Group)
-    else:
-        settings = {"allow_extra_args": True, "ignore_unknown_options": True}
-        relayed = made in (gateway, hook)
-        host.command(
+    if room.name in RELAYED:
+        command: click.Command = click.Command(
             room.name,
-            add_help_option=not relayed,
-            context_settings=settings if relayed else None,
-        )(made)
-    group = typer.main.get_command(host)
-    assert isinstance(group, TyperGroup)
-    command = group.commands[room.name]
+            callback=made,
+            params=[click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)],
+            add_help_option=False,
+            context_settings={"ignore_unknown_options": True},
+        )
+    elif isinstance(made, Group):
+        command = made
+        command.name, command.help = room.name, room.help
+    else:
+        command = command_of(made, room.name)
     guard_all(command, room.name)
     return command
 
 
-class LazyRooms(TyperGroup):
-    """A group that lists every command from the table and imports the one that is called."""
+class Rooms(Group):
+    """Lists every command from the table and imports the one that is called."""
 
-    def __init__(self, **attributes: Any) -> None:
-        super().__init__(**attributes)
-        self.rooms = {room.name: room for room in ROOMS}
-        for room in ROOMS:
-            self.add_command(TyperCommand(room.name, help=room.help, rich_markup_mode=None))
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return the names in the table's order."""
+        return [room.name for room in ROOMS]
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command by its name and import it."""
-        name, command, rest = super().resolve_command(ctx, args)
-        return name, load(self.rooms[name]) if name in self.rooms else command, rest
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command by its name."""
+        room = next((room for room in ROOMS if room.name == cmd_name), None)
+        return load(room) if room is not None else super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown one is answered with the names it is like."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            names = self.list_commands(ctx)
+            raise click.NoSuchCommand(error.command_name, possibilities=names, ctx=ctx) from None
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list from the table: nothing is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(room.name, room.help) for room in ROOMS])
 
 
-app = typer.Typer(
-    cls=LazyRooms,
-    help="The control room for the AI agents on your machine. Without a command: the console.",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
-
-
-@app.callback(invoke_without_command=True)
 def console(
-    context: typer.Context,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Show everything, decide nothing.")
+        bool, Option("--read-only", help="Show everything, decide nothing.")
     ] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Open the console, unless a command follows."""
     if version:
         output.line(f"pktui {__version__}")
-        raise typer.Exit(DONE)
-    if context.invoked_subcommand is not None:
+        raise Exit(DONE)
+    if click.get_current_context().invoked_subcommand is not None:
         if read_only:
             raise UsageError("--read-only is for the console", "Leave it out before a command")
         return
     from pktui.cli.console import open_console
 
-    raise typer.Exit(open_console(read_only=read_only))
+    raise Exit(open_console(read_only=read_only))
 
 
-def gateway(context: typer.Context) -> None:
+app = Rooms(
+    callback=console,
+    params=parameters_of(console),
+    help="The control room for the AI agents on your machine. Without a command: the console.",
+    invoke_without_command=True,
+    context_settings=HELP_NAMES,
+)
+
+
+def gateway(words: tuple[str, ...]) -> None:
     """Put a policy in front of an MCP server."""
     from pktui.gateway.main import main
 
-    raise typer.Exit(main(context.args))
+    raise Exit(main(list(words)))
 
 
-def hook(context: typer.Context) -> None:
+def hook(words: tuple[str, ...]) -> None:
     """Put a policy in front of an agent's own tools."""
     from pktui.agents.hooks.main import main
 
-    raise typer.Exit(main(context.args))
+    raise Exit(main(list(words)))
 
 
 def run(argv: Sequence[str]) -> int:
@@ -153,16 +164,12 @@ def _run(argv: Sequence[str]) -> int:
     except PktuiError as error:
         output.fail(error)
         return USAGE if isinstance(error, UsageError) else FAILED
-    except typer.TyperException as error:
-        show = getattr(error, "show", None)
-        if show is None:
-            output.note(error.format_message())
-        else:
-            show()
+    except click.ClickException as error:
+        error.show()
         return error.exit_code
     except OSError as error:
         return _failed(error)
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else FAILED
@@ -175,7 +182,3 @@ def _failed(error: OSError) -> int:
         where = f"{error.filename}: " if error.filename else ""
         output.fail(PktuiError(f"{where}{error.strerror or error}"))
     return FAILED
-
-
-def _nothing() -> None:
-    """Make the host a group whatever it holds."""

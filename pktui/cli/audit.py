@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from pktui.cli import output, reach
+from pktui.cli.commands import Argument, Exit, Option, group
 from pktui.cli.moments import WHEN_HELP
 from pktui.errors import UsageError
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import CallRow, Event, Verification
 
-audit_app = typer.Typer()
+audit_app = group()
 
 _LOOK_SECONDS = 0.2
 _CALL_KINDS = frozenset({"decision", "outcome", "request"})
@@ -29,22 +28,20 @@ _NOT_TOLD = frozenset({"digest", "hash", "sha256", "old", "new", "status"})
 _PAGE = 500
 
 
-@audit_app.command()
+@audit_app.verb()
 def tail(
     query: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             metavar="QUERY",
             help='Only calls that match: words, -"not this", tool:fs_*, effect:denied, since:2h.',
         ),
     ] = None,
     number: Annotated[
-        int, typer.Option("--number", "-n", min=0, max=100_000, help="How many to begin with.")
+        int, Option("--number", "-n", min=0, max=100_000, help="How many to begin with.")
     ] = 20,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on printing what happens.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON Lines.")] = False,
+    follow: Annotated[bool, Option("--follow", "-f", help="Go on printing what happens.")] = False,
+    json: Annotated[bool, Option("--json", help="Print JSON Lines.")] = False,
 ) -> None:
     """Print the newest events, oldest first; with a QUERY the newest calls that match it."""
     wanted = _filter(" ".join(query or ()))
@@ -65,17 +62,15 @@ def tail(
         output.note("No call matches.")
 
 
-@audit_app.command()
+@audit_app.verb()
 def verify(
     file: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="FILE", help="Exported events, - for standard input; else the ledger."
-        ),
+        Argument(metavar="FILE", help="Exported events, - for standard input; else the ledger."),
     ] = None,
     anchors: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Anchors to compare an export with."),
+        Option(metavar="FILE", help="Anchors to compare an export with."),
     ] = None,
     json: output.JsonFlag = False,
 ) -> None:
@@ -96,17 +91,17 @@ def verify(
         output.line(f"The chain is broken after {found.rows:,} good rows: {found.problem}.")
     else:
         output.line(f"The chain holds {found.rows:,} rows, but {found.problem}.")
-    raise typer.Exit(0 if found.ok else 1)
+    raise Exit(0 if found.ok else 1)
 
 
-@audit_app.command()
+@audit_app.verb()
 def export(
     to: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="A new file; else standard output."),
+        Option("--output", "-o", metavar="FILE", help="A new file; else standard output."),
     ] = None,
-    since: Annotated[str, typer.Option(metavar="WHEN", help=WHEN_HELP)] = "",
-    until: Annotated[str, typer.Option(metavar="WHEN", help="The same; events before it.")] = "",
+    since: Annotated[str, Option(metavar="WHEN", help=WHEN_HELP)] = "",
+    until: Annotated[str, Option(metavar="WHEN", help="The same; events before it.")] = "",
 ) -> None:
     """Write the events as JSON Lines with their hashes, for anyone to verify."""
     from pktui.cli.exporting import run_export
@@ -114,7 +109,7 @@ def export(
     run_export(to, since, until)
 
 
-@audit_app.command()
+@audit_app.verb()
 def anchor(json: output.JsonFlag = False) -> None:
     """Print the head of the chain, and add it to the file that `audit.anchor` names, if any."""
     with reach.ledger(write=reach.used_before()) as ledger:
@@ -133,11 +128,11 @@ def anchor(json: output.JsonFlag = False) -> None:
         output.note(f"{'Written to' if written else 'In'} {file}.")
 
 
-@audit_app.command()
+@audit_app.verb()
 def prune(
     keep_days: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=0,
             metavar="DAYS",
             help="Remove events older than this; 0: none for their age. Default: audit.keep_days.",
@@ -145,16 +140,14 @@ def prune(
     ] = None,
     max_megabytes: Annotated[
         float | None,
-        typer.Option(
+        Option(
             min=0,
             metavar="MB",
             help="Remove the oldest beyond this size; 0: no limit. Default: audit.max_megabytes.",
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be removed.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would be removed.")] = False,
+    yes: Annotated[bool, Option("--yes", "-y", help="Do not ask.")] = False,
     json: output.JsonFlag = False,
 ) -> None:
     """Remove the oldest events, as the settings or options say; the chain stays verifiable."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 State = Literal["ok", "warn", "fail"]
 
 OLDEST_PYTHON = (3, 11)
-LIBRARIES = ("lancedb", "mcp", "msgspec", "sentence-transformers", "textual", "torch", "typer")
+LIBRARIES = ("click", "lancedb", "mcp", "msgspec", "sentence-transformers", "textual", "torch")
 GIB = 1024**3
 WARN_FREE_BYTES = GIB
 FAIL_FREE_BYTES = 100 * 1024**2

@@ -6,15 +6,15 @@ import shlex
 from typing import TYPE_CHECKING
 
 import msgspec
-import typer
 
 from pktui.cli import output
 from pktui.cli.adopting import adopt, release
+from pktui.cli.commands import group
 
 if TYPE_CHECKING:
     from pktui.agents.discovery import ConfiguredServer, Finding
 
-clients_app = typer.Typer(rich_markup_mode=None)
+clients_app = group()
 
 
 class ClientServer(msgspec.Struct, frozen=True, rename="camel"):
@@ -32,12 +32,7 @@ class ClientServer(msgspec.Struct, frozen=True, rename="camel"):
     problem: str
 
 
-@clients_app.callback()
-def clients() -> None:
-    """See which agents are here, put them behind pktui, and take that back."""
-
-
-@clients_app.command("list")
+@clients_app.verb("list")
 def list_clients(json: output.JsonFlag = False) -> None:
     """List the MCP servers that the agents on this machine have configured."""
     from pktui.agents.clients import Places
@@ -65,8 +60,8 @@ def list_clients(json: output.JsonFlag = False) -> None:
     )
 
 
-clients_app.command("adopt")(adopt)
-clients_app.command("release")(release)
+clients_app.verb("adopt")(adopt)
+clients_app.verb("release")(release)
 
 
 def _row(finding: Finding, server: ConfiguredServer) -> list[str]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from pktui.cli import output
+from pktui.cli.commands import Exit
 
 _GLYPHS = {"ok": "✓", "warn": "!", "fail": "✗"}
 
@@ -24,4 +23,4 @@ def doctor(json: output.JsonFlag = False) -> None:
     if json:
         output.json(found)
     if any(check.state == "fail" for check in found):
-        raise typer.Exit(1)
+        raise Exit(1)

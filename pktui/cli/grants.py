@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import typer
 
 from pktui.cli import output, reach
+from pktui.cli.commands import Argument, Option, group
 from pktui.cli.doors import BY
 from pktui.errors import UsageError
 from pktui.text import storable
@@ -17,7 +17,7 @@ from pktui.text import storable
 if TYPE_CHECKING:
     from pktui.ledger.records import Grant
 
-grants_app = typer.Typer()
+grants_app = group()
 
 
 class GrantShown(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,20 +34,20 @@ class GrantShown(msgspec.Struct, frozen=True, omit_defaults=True):
     project: str = ""
 
 
-@grants_app.command()
+@grants_app.verb()
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Who it is for, as records say.")],
+    name: Annotated[str, Argument(metavar="NAME", help="Who it is for, as records say.")],
     server: Annotated[
         list[str],
-        typer.Option("--server", "-s", metavar="NAME", help="A server it opens; * for all."),
+        Option("--server", "-s", metavar="NAME", help="A server it opens; * for all."),
     ],
     policy: Annotated[
         Path | None,
-        typer.Option("--policy", metavar="FILE", help="A policy in place of the servers' own."),
+        Option("--policy", metavar="FILE", help="A policy in place of the servers' own."),
     ] = None,
     project: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--project",
             metavar="DIR",
             help="The directory its agent works in: ${project} in rules.",
@@ -55,7 +55,7 @@ def create(
     ] = None,
     expires: Annotated[
         str,
-        typer.Option("--expires", metavar="WHEN", help="30d, 12h or a date; never if not given."),
+        Option("--expires", metavar="WHEN", help="30d, 12h or a date; never if not given."),
     ] = "",
     json: output.JsonFlag = False,
 ) -> None:
@@ -80,7 +80,7 @@ def create(
     _warn_unknown(grant)
 
 
-@grants_app.command("list")
+@grants_app.verb("list")
 def list_(json: output.JsonFlag = False) -> None:
     """List all grants, expired and revoked ones included, oldest first."""
     from pktui.times import now_us
@@ -105,9 +105,9 @@ def list_(json: output.JsonFlag = False) -> None:
     output.table(headers, rows, empty="There is no grant. Make one with: pktui grants create")
 
 
-@grants_app.command()
+@grants_app.verb()
 def revoke(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The grant to end.")],
+    name: Annotated[str, Argument(metavar="NAME", help="The grant to end.")],
     json: output.JsonFlag = False,
 ) -> None:
     """End a grant: its token is refused from the next request on."""

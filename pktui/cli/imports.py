@@ -10,9 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from pktui.cli import output, reach
+from pktui.cli.commands import Argument, group
 
 if TYPE_CHECKING:
     from pktui.memory.exchange import ImportReport
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     Tell = Callable[[ImportReport], None]
 
-import_app = typer.Typer()
+import_app = group()
 
 LINE_EVERY_S = 10.0
 # What is kept of a tool call's arguments.
@@ -29,13 +28,13 @@ ARGUMENTS_BYTES = 2000
 
 StorePath = Annotated[
     Path | None,
-    typer.Argument(metavar="PATH", help="A store or one session's file; else where the agent is."),
+    Argument(metavar="PATH", help="A store or one session's file; else where the agent is."),
 ]
 
 
-@import_app.command()
+@import_app.verb()
 def jsonl(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file.")],
+    path: Annotated[Path, Argument(metavar="PATH", help="The file.")],
     json: output.JsonFlag = False,
 ) -> None:
     """Take in pktui's own JSONL, as `pktui sessions export` writes it."""
@@ -44,10 +43,10 @@ def jsonl(
     _take_in(JsonlSource(path), json=json)
 
 
-@import_app.command("opencode-pk")
+@import_app.verb("opencode-pk")
 def opencode_pk(
     path: Annotated[
-        Path | None, typer.Argument(metavar="PATH", help="knowledge.db or its directory.")
+        Path | None, Argument(metavar="PATH", help="knowledge.db or its directory.")
     ] = None,
     json: output.JsonFlag = False,
 ) -> None:
@@ -57,7 +56,7 @@ def opencode_pk(
     _take_in(opencode_pk.OpencodePkSource(path or opencode_pk.default_place()), json=json)
 
 
-@import_app.command("claude-code")
+@import_app.verb("claude-code")
 def claude_code(path: StorePath = None, json: output.JsonFlag = False) -> None:
     """Take in the sessions of Claude Code, with their tool calls."""
     from pktui.memory.importers import claude_code
@@ -66,7 +65,7 @@ def claude_code(path: StorePath = None, json: output.JsonFlag = False) -> None:
     _take_in(claude_code.ClaudeCodeSource(place, _masks()), json=json)
 
 
-@import_app.command()
+@import_app.verb()
 def gemini(path: StorePath = None, json: output.JsonFlag = False) -> None:
     """Take in the sessions of Gemini CLI, with their tool calls."""
     from pktui.memory.importers import gemini
@@ -74,7 +73,7 @@ def gemini(path: StorePath = None, json: output.JsonFlag = False) -> None:
     _take_in(gemini.GeminiSource(path or gemini.default_place(), _masks()), json=json)
 
 
-@import_app.command()
+@import_app.verb()
 def codex(path: StorePath = None, json: output.JsonFlag = False) -> None:
     """Take in the sessions of Codex, with their tool calls."""
     from pktui.memory.importers import codex
@@ -82,7 +81,7 @@ def codex(path: StorePath = None, json: output.JsonFlag = False) -> None:
     _take_in(codex.CodexSource(path or codex.default_place(), _masks()), json=json)
 
 
-@import_app.command()
+@import_app.verb()
 def opencode(path: StorePath = None, json: output.JsonFlag = False) -> None:
     """Take in the sessions of opencode, with their tool calls."""
     from pktui.memory.importers import opencode

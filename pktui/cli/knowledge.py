@@ -5,27 +5,26 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from pktui.cli import output, reach
-from pktui.cli.sessions import Limit, ModeOption, Words  # noqa: TC001  typer reads them
+from pktui.cli.commands import Argument, Option, group
+from pktui.cli.sessions import Limit, ModeOption, Words  # noqa: TC001  read as annotations
 from pktui.errors import UsageError
 from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.memory.records import Entry
 
-knowledge_app = typer.Typer()
+knowledge_app = group()
 
-EntryId = Annotated[int, typer.Argument(metavar="ENTRY", min=1, help="The entry's number.")]
-Tags = Annotated[list[str] | None, typer.Option("--tag", help="A tag; give it more than once.")]
-Source = Annotated[str | None, typer.Option(help="Where it is from, such as a URL.")]
-Content = Annotated[str | None, typer.Argument(help="The text; - or nothing: standard input.")]
+EntryId = Annotated[int, Argument(metavar="ENTRY", min=1, help="The entry's number.")]
+Tags = Annotated[list[str] | None, Option("--tag", help="A tag; give it more than once.")]
+Source = Annotated[str | None, Option(help="Where it is from, such as a URL.")]
+Content = Annotated[str | None, Argument(help="The text; - or nothing: standard input.")]
 
 
-@knowledge_app.command()
+@knowledge_app.verb()
 def add(
-    title: Annotated[str, typer.Argument(help="A short title.")],
+    title: Annotated[str, Argument(help="A short title.")],
     content: Content = None,
     source: Source = None,
     tag: Tags = None,
@@ -38,7 +37,7 @@ def add(
     _done(entry, f"Entry {entry.id} is kept.", json=json)
 
 
-@knowledge_app.command()
+@knowledge_app.verb()
 def search(
     query: Words = None,
     mode: ModeOption = "hybrid",
@@ -62,7 +61,7 @@ def search(
         output.note(answer.note)
 
 
-@knowledge_app.command()
+@knowledge_app.verb()
 def get(entry: EntryId, json: output.JsonFlag = False) -> None:
     """Show an entry."""
     with reach.memory() as memory:
@@ -83,12 +82,12 @@ def get(entry: EntryId, json: output.JsonFlag = False) -> None:
     output.line(found.content)
 
 
-@knowledge_app.command()
+@knowledge_app.verb()
 def update(
     entry: EntryId,
-    title: Annotated[str | None, typer.Option(help="A new title.")] = None,
+    title: Annotated[str | None, Option(help="A new title.")] = None,
     content: Annotated[
-        str | None, typer.Option(help="A new text; - takes it from standard input.")
+        str | None, Option(help="A new text; - takes it from standard input.")
     ] = None,
     source: Source = None,
     tag: Tags = None,
@@ -105,10 +104,10 @@ def update(
     _done(found, f"Entry {entry} is changed.", json=json)
 
 
-@knowledge_app.command()
+@knowledge_app.verb()
 def delete(
     entry: EntryId,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, Option("--yes", "-y", help="Do not ask.")] = False,
     json: output.JsonFlag = False,
 ) -> None:
     """Remove an entry, for good."""
@@ -120,12 +119,10 @@ def delete(
     _done(found, f"Entry {entry} is gone.", json=json)
 
 
-@knowledge_app.command("list")
+@knowledge_app.verb("list")
 def list_(
     tag: Tags = None,
-    cursor: Annotated[
-        str | None, typer.Option(help="Where the list before this one ended.")
-    ] = None,
+    cursor: Annotated[str | None, Option(help="Where the list before this one ended.")] = None,
     limit: Limit = 50,
     json: output.JsonFlag = False,
 ) -> None:
@@ -143,7 +140,7 @@ def list_(
         output.note(f"{len(rows)} of {page.total}; the next ones: --cursor {page.cursor}")
 
 
-@knowledge_app.command()
+@knowledge_app.verb()
 def stats(json: output.JsonFlag = False) -> None:
     """Show figures about all entries."""
     with reach.memory() as memory:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from pktui.cli import output, reach
+from pktui.cli.commands import Exit, Option, group
 from pktui.errors import MemoryUnavailable
 from pktui.settings import Paths, load_settings
 
@@ -15,14 +14,14 @@ if TYPE_CHECKING:
     from pktui.memory.service.listening import Entrance
     from pktui.settings import Settings
 
-memory_app = typer.Typer()
+memory_app = group()
 
 
-@memory_app.command()
+@memory_app.verb()
 def serve(
     listen: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="Serve other machines too; they need the token."),
+        Option(metavar="HOST:PORT", help="Serve other machines too; they need the token."),
     ] = None,
 ) -> None:
     """Run the service here, until it is stopped or idle. It also starts by itself when needed."""
@@ -31,7 +30,7 @@ def serve(
     paths = Paths.from_environment()
     settings = load_settings(paths)
     entrance = None if listen is None else _entrance(listen, paths, settings)
-    raise typer.Exit(main(paths, settings, entrance))
+    raise Exit(main(paths, settings, entrance))
 
 
 def _entrance(listen: str, paths: Paths, settings: Settings) -> Entrance:
@@ -47,10 +46,10 @@ def _entrance(listen: str, paths: Paths, settings: Settings) -> Entrance:
     return entrance
 
 
-@memory_app.command()
+@memory_app.verb()
 def token(
     new: Annotated[
-        bool, typer.Option("--new", help="Make another; who has the old one is locked out.")
+        bool, Option("--new", help="Make another; who has the old one is locked out.")
     ] = False,
     json: output.JsonFlag = False,
 ) -> None:
@@ -69,7 +68,7 @@ def token(
         output.note("A service that runs takes it when it is started again.")
 
 
-@memory_app.command()
+@memory_app.verb()
 def status(json: output.JsonFlag = False) -> None:
     """Show what the running service holds and what it still has to do."""
     from pktui.memory.starting import memory_log
@@ -83,7 +82,7 @@ def status(json: output.JsonFlag = False) -> None:
     output.note(f"Log: {memory_log(Paths.from_environment())}")
 
 
-@memory_app.command()
+@memory_app.verb()
 def stop() -> None:
     """End the running service; what was logged stays. The next client starts it again."""
     with reach.memory(start=False) as memory:
@@ -97,7 +96,7 @@ def stop() -> None:
     output.note("The memory service has ended.")
 
 
-@memory_app.command()
+@memory_app.verb()
 def reindex(json: output.JsonFlag = False) -> None:
     """Make every vector anew in the background, with the model that is set now."""
     with reach.memory() as memory:

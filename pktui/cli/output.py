@@ -14,12 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
+from pktui.cli.commands import Option
 from pktui.errors import PktuiError
 from pktui.text import escaped, one_line, storable_parts, visible
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+JsonFlag = Annotated[bool, Option("--json", help="Print JSON on standard output.")]
 """The `--json` option of every command that prints data: `json: JsonFlag = False`."""
 
 CELL_LIMIT = 120
@@ -135,7 +134,9 @@ def confirm(question: str, *, yes: bool) -> None:
         raise PktuiError(
             "this cannot be undone and nobody can be asked here", "Give --yes to do it"
         )
-    if not typer.confirm(visible(question), default=False, err=True):
+    import click
+
+    if not click.confirm(visible(question), default=False, err=True):
         raise PktuiError("nothing was done")
 
 

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
-import typer
-
 from pktui.cli import output, reach
+from pktui.cli.commands import Argument, Option, group
 from pktui.errors import PktuiError
 from pktui.text import one_line
 
@@ -17,32 +16,28 @@ if TYPE_CHECKING:
     from pktui.agents.resuming import Resumption
     from pktui.memory.records import Hit, Message, Session
 
-sessions_app = typer.Typer()
+sessions_app = group()
 
 Words = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="QUERY", help='Words, "phrases", -"not this", and filters such as since:7d.'
-    ),
+    Argument(metavar="QUERY", help='Words, "phrases", -"not this", and filters such as since:7d.'),
 ]
-SessionId = Annotated[int, typer.Argument(metavar="SESSION", min=1, help="The session's number.")]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
-Project = Annotated[str | None, typer.Option(help="Only those of this directory.")]
+SessionId = Annotated[int, Argument(metavar="SESSION", min=1, help="The session's number.")]
+Limit = Annotated[int, Option(min=1, max=1000, help="How many at most.")]
+Project = Annotated[str | None, Option(help="Only those of this directory.")]
 ModeOption = Annotated[
-    Literal["hybrid", "meaning", "words", "exact"], typer.Option(help="How to search.")
+    Literal["hybrid", "meaning", "words", "exact"], Option(help="How to search.")
 ]
 
 
-@sessions_app.command("list")
+@sessions_app.verb("list")
 def list_(
     query: Words = None,
     status: Annotated[
-        Literal["active", "ended"] | None, typer.Option(help="Only active or ended ones.")
+        Literal["active", "ended"] | None, Option(help="Only active or ended ones.")
     ] = None,
     project: Project = None,
-    cursor: Annotated[
-        str | None, typer.Option(help="Where the list before this one ended.")
-    ] = None,
+    cursor: Annotated[str | None, Option(help="Where the list before this one ended.")] = None,
     limit: Limit = 50,
     json: output.JsonFlag = False,
 ) -> None:
@@ -71,12 +66,12 @@ def list_(
         output.note(f"{len(rows)} of {page.total}; the next ones: --cursor {page.cursor}")
 
 
-@sessions_app.command()
+@sessions_app.verb()
 def show(
     session: SessionId,
     limit: Limit = 50,
     before: Annotated[
-        int | None, typer.Option(min=1, help="Only messages before this message's number.")
+        int | None, Option(min=1, help="Only messages before this message's number.")
     ] = None,
     json: output.JsonFlag = False,
 ) -> None:
@@ -97,7 +92,7 @@ def show(
         output.note(f"Earlier ones: --before {page.cursor}")
 
 
-@sessions_app.command()
+@sessions_app.verb()
 def search(
     query: Words = None,
     mode: ModeOption = "hybrid",
@@ -118,10 +113,10 @@ def search(
         output.note(answer.note)
 
 
-@sessions_app.command()
+@sessions_app.verb()
 def end(
     session: SessionId,
-    summary: Annotated[str | None, typer.Option(help="What was accomplished.")] = None,
+    summary: Annotated[str | None, Option(help="What was accomplished.")] = None,
     json: output.JsonFlag = False,
 ) -> None:
     """End a session; everything in it is kept."""
@@ -134,7 +129,7 @@ def end(
     output.note(f"Session {session} {done}.")
 
 
-@sessions_app.command()
+@sessions_app.verb()
 def reopen(session: SessionId, json: output.JsonFlag = False) -> None:
     """Make an ended session active again."""
     with reach.memory() as memory:
@@ -146,11 +141,11 @@ def reopen(session: SessionId, json: output.JsonFlag = False) -> None:
     output.note(f"Session {session} {done}.")
 
 
-@sessions_app.command()
+@sessions_app.verb()
 def resume(
     session: SessionId,
     execute: Annotated[
-        bool, typer.Option("--exec", help="Run the command instead of printing it.")
+        bool, Option("--exec", help="Run the command instead of printing it.")
     ] = False,
     json: output.JsonFlag = False,
 ) -> None:
@@ -168,10 +163,10 @@ def resume(
         output.line(way.shell_line())
 
 
-@sessions_app.command()
+@sessions_app.verb()
 def delete(
     session: SessionId,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, Option("--yes", "-y", help="Do not ask.")] = False,
     json: output.JsonFlag = False,
 ) -> None:
     """Remove a session with its messages, for good."""
@@ -189,12 +184,12 @@ def delete(
     output.note(f"Session {session} is gone.")
 
 
-@sessions_app.command()
+@sessions_app.verb()
 def export(
     session: Annotated[
-        int | None, typer.Argument(metavar="SESSION", min=1, help="One session; else everything.")
+        int | None, Argument(metavar="SESSION", min=1, help="One session; else everything.")
     ] = None,
-    to: Annotated[Path | None, typer.Option(help="A new file; else standard output.")] = None,
+    to: Annotated[Path | None, Option(help="A new file; else standard output.")] = None,
 ) -> None:
     """Write sessions with their messages, and all knowledge, as JSONL for `pktui import jsonl`."""
     from pktui.files import new_file

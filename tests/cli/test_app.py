@@ -69,7 +69,7 @@ def test_version_is_data(capsys: pytest.CaptureFixture[str]) -> None:
     ("argv", "said"),
     [
         (["docter"], "Did you mean 'doctor'?"),
-        (["--colour"], "No such option: --colour"),
+        (["--colour"], "No such option '--colour'"),
         (["doctor", "extra"], "unexpected extra argument"),
         (["--read-only", "doctor"], "--read-only is for the console"),
     ],
@@ -88,7 +88,7 @@ def test_a_wrong_command_line_is_usage(
     [
         (PktuiError("it broke", "Mend it"), 1, "pktui: it broke. Mend it\n"),
         (UsageError("no such word"), 2, "pktui: no such word\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "\n"),
         (BrokenPipeError(32, "Broken pipe"), 1, ""),
     ],
 )

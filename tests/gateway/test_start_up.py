@@ -14,7 +14,7 @@ from pktui.gateway import main
 
 HEAVY = {
     "asyncio", "lancedb", "mcp", "numpy", "pyarrow", "sentence_transformers", "starlette",
-    "textual", "torch", "typer", "yaml",
+    "textual", "torch", "click", "yaml",
 }  # fmt: skip
 
 

@@ -9,22 +9,22 @@ import pytest
 
 HEAVY = ("lancedb", "pyarrow", "torch", "sentence_transformers", "transformers", "numpy")
 FORBIDDEN = [
-    ("pktui.gateway.main", (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette", "yaml")),
+    ("pktui.gateway.main", (*HEAVY, "mcp", "textual", "click", "asyncio", "starlette", "yaml")),
     (
         "pktui.gateway.stdio.stdio",
-        (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette", "yaml"),
+        (*HEAVY, "mcp", "textual", "click", "asyncio", "starlette", "yaml"),
     ),
     ("pktui.gateway.stdio.proxy", (*HEAVY, "mcp", "asyncio", "uvicorn", "pktui.gateway.http")),
-    ("pktui.memory.client", (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette")),
-    ("pktui.memory.static", (*HEAVY, "mcp", "textual", "typer", "asyncio", "starlette")),
-    ("pktui.memory.importers.claude_code", (*HEAVY, "mcp", "textual", "typer", "starlette")),
-    ("pktui.memory.importers.gemini", (*HEAVY, "mcp", "textual", "typer", "starlette")),
-    ("pktui.policy", (*HEAVY, "mcp", "textual", "typer", "asyncio", "yaml", "re2")),
-    ("pktui.ledger", (*HEAVY, "mcp", "textual", "typer", "asyncio")),
-    ("pktui.tui.app", (*HEAVY, "mcp", "typer", "starlette")),
-    ("pktui.cli.console", (*HEAVY, "mcp", "typer", "starlette")),
-    ("pktui.cli.app", (*HEAVY, "mcp", "textual", "starlette")),
-    ("pktui.agents", (*HEAVY, "mcp", "textual", "typer", "asyncio")),
+    ("pktui.memory.client", (*HEAVY, "mcp", "textual", "click", "asyncio", "starlette")),
+    ("pktui.memory.static", (*HEAVY, "mcp", "textual", "click", "asyncio", "starlette")),
+    ("pktui.memory.importers.claude_code", (*HEAVY, "mcp", "textual", "click", "starlette")),
+    ("pktui.memory.importers.gemini", (*HEAVY, "mcp", "textual", "click", "starlette")),
+    ("pktui.policy", (*HEAVY, "mcp", "textual", "click", "asyncio", "yaml", "re2")),
+    ("pktui.ledger", (*HEAVY, "mcp", "textual", "click", "asyncio")),
+    ("pktui.tui.app", (*HEAVY, "mcp", "click", "starlette")),
+    ("pktui.cli.console", (*HEAVY, "mcp", "click", "starlette")),
+    ("pktui.cli.app", (*HEAVY, "mcp", "textual", "starlette", "pydantic", "rich")),
+    ("pktui.agents", (*HEAVY, "mcp", "textual", "click", "asyncio")),
 ]
 
 

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import typer
-
 from pktui.cli.approvals import deciding, pin, queue, standing, stopping
-from pktui.cli.group import Group
+from pktui.cli.commands import group
 
-approvals_app = typer.Typer()
-approvals_app.command("list")(queue.list_)
-approvals_app.command("show")(queue.show)
-approvals_app.command("approve")(deciding.approve)
-approvals_app.command("deny")(deciding.deny)
-approvals_app.add_typer(
-    standing.standing_app,
-    name="standing",
-    help="List and revoke answers that hold for more than one call.",
-    no_args_is_help=True,
-    cls=Group,
-)
-approvals_app.command("stop")(stopping.stop)
-approvals_app.command("release")(stopping.release)
-approvals_app.add_typer(
-    pin.pin_app,
-    name="pin",
-    help="The PIN that is asked for on deciding.",
-    no_args_is_help=True,
-    cls=Group,
-)
+approvals_app = group()
+approvals_app.verb("list")(queue.list_)
+approvals_app.verb("show")(queue.show)
+approvals_app.verb("approve")(deciding.approve)
+approvals_app.verb("deny")(deciding.deny)
+approvals_app.add_command(standing.standing_app, "standing")
+approvals_app.verb("stop")(stopping.stop)
+approvals_app.verb("release")(stopping.release)
+approvals_app.add_command(pin.pin_app, "pin")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from pktui.cli import output, reach
 from pktui.cli.approvals import queue
+from pktui.cli.commands import Option
 from pktui.cli.doors import BY, ask_pin
 from pktui.errors import ApprovalError, PolicyError, UsageError
 
@@ -27,34 +26,32 @@ def approve(
     approval: queue.ApprovalId,
     for_: Annotated[
         str,
-        typer.Option(
-            "--for", metavar="TIME", help="This tool for this client, for so long: 30m, 2h."
-        ),
+        Option("--for", metavar="TIME", help="This tool for this client, for so long: 30m, 2h."),
     ] = "",
     until_disconnect: Annotated[
-        bool, typer.Option("--until-disconnect", help="This tool until this client disconnects.")
+        bool, Option("--until-disconnect", help="This tool until this client disconnects.")
     ] = False,
     exact: Annotated[
-        bool, typer.Option("--exact", help="With one of the two above: only these arguments.")
+        bool, Option("--exact", help="With one of the two above: only these arguments.")
     ] = False,
     where: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--if",
             metavar="CONDITION",
             help="With one of the two above: only calls like 'args.command command \"pytest *\"'.",
         ),
     ] = None,
     always: Annotated[
-        bool, typer.Option("--always", help="Save as a rule: this tool, for every client.")
+        bool, Option("--always", help="Save as a rule: this tool, for every client.")
     ] = False,
     shown_hash: Annotated[
         str,
-        typer.Option(
+        Option(
             "--hash", help="Allow only if the arguments' hash, as shown, starts so; asks nothing."
         ),
     ] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, Option("--yes", "-y", help="Do not ask.")] = False,
     json: output.JsonFlag = False,
 ) -> None:
     """Allow one waiting call, once, or more. It is shown first, and what is shown is what runs."""
@@ -83,7 +80,7 @@ def approve(
 def deny(
     approval: queue.ApprovalId,
     words: Annotated[
-        str, typer.Option("--words", "-w", help="What the agent is told, in your words.")
+        str, Option("--words", "-w", help="What the agent is told, in your words.")
     ] = "",
     json: output.JsonFlag = False,
 ) -> None:

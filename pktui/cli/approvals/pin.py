@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import typer
-
 from pktui.cli import output, reach
+from pktui.cli.commands import group
 from pktui.cli.doors import BY, ask_pin, typed_pin
 from pktui.errors import PinError
 
-pin_app = typer.Typer()
+pin_app = group("The PIN that is asked for on deciding.")
 
 
-@pin_app.command("set")
+@pin_app.verb("set")
 def set_() -> None:
     """Set a PIN, or another one; it is typed, never given as an option."""
     with reach.ledger(write=True) as ledger:
@@ -26,7 +25,7 @@ def set_() -> None:
     )
 
 
-@pin_app.command()
+@pin_app.verb()
 def clear() -> None:
     """Take the PIN away; the old one is asked for."""
     with reach.ledger(write=True) as ledger:

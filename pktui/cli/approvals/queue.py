@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import typer
 
 from pktui.cli import output, reach
+from pktui.cli.commands import Argument, Option
 from pktui.cli.risk import tool_risk_in
 from pktui.errors import ApprovalError
 from pktui.text import escaped
@@ -16,16 +16,14 @@ if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Approval
 
-ApprovalId = Annotated[
-    str, typer.Argument(metavar="ID", help="The approval's id, for example tavo-93.")
-]
+ApprovalId = Annotated[str, Argument(metavar="ID", help="The approval's id, for example tavo-93.")]
 
 
 def list_(
     every: Annotated[
-        bool, typer.Option("--all", help="Those that were decided or have expired, too.")
+        bool, Option("--all", help="Those that were decided or have expired, too.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 100,
+    limit: Annotated[int, Option(min=1, max=1000, help="How many at most.")] = 100,
     json: output.JsonFlag = False,
 ) -> None:
     """List the calls that wait, oldest first; with --all every one, newest first."""

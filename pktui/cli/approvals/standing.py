@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from pktui.cli import output, reach
+from pktui.cli.commands import Argument, Option, group
 from pktui.cli.doors import BY
 
 if TYPE_CHECKING:
     from pktui.ledger.approvals.standing import StandingApproval
 
-standing_app = typer.Typer()
+standing_app = group("List and revoke answers that hold for more than one call.")
 
 
-@standing_app.command("list")
+@standing_app.verb("list")
 def list_(
-    every: Annotated[bool, typer.Option("--all", help="Those that have ended, too.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 100,
+    every: Annotated[bool, Option("--all", help="Those that have ended, too.")] = False,
+    limit: Annotated[int, Option(min=1, max=1000, help="How many at most.")] = 100,
     json: output.JsonFlag = False,
 ) -> None:
     """List the standing approvals, oldest first; with --all every one, newest first."""
@@ -42,10 +41,10 @@ def list_(
     output.table(headers, rows, empty="No approval stands.")
 
 
-@standing_app.command()
+@standing_app.verb()
 def revoke(
     standing: Annotated[
-        str, typer.Argument(metavar="ID", help="Its id, for example s-tavo-93; all for every one.")
+        str, Argument(metavar="ID", help="Its id, for example s-tavo-93; all for every one.")
     ],
     json: output.JsonFlag = False,
 ) -> None:

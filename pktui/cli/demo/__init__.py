@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from pktui.cli.commands import Exit, Option
 
 
 def demo(
     headless: Annotated[
         bool,
-        typer.Option("--headless", help="Play it to its end without a terminal, and check it."),
+        Option("--headless", help="Play it to its end without a terminal, and check it."),
     ] = False,
 ) -> None:
     """Play the whole story on throwaway data: a real agent, real gateways, the real console.
@@ -21,9 +21,9 @@ def demo(
     if headless:
         from pktui.cli.demo.play import play_headless
 
-        raise typer.Exit(play_headless())
+        raise Exit(play_headless())
     from pktui.cli.console import require_terminal
     from pktui.cli.demo.play import play_in_console
 
     require_terminal()
-    raise typer.Exit(play_in_console())
+    raise Exit(play_in_console())

@@ -6,9 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
 from pktui.cli import output
+from pktui.cli.commands import Argument, Exit, Option
 from pktui.cli.doors import guard_edit
 from pktui.cli.policy import places
 from pktui.cli.policy.pinned import pinned_tools
@@ -28,16 +27,14 @@ def init(
     server: places.ServerName,
     command: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="-- COMMAND ARG", help="How to start it, where it is not configured."
-        ),
+        Argument(metavar="-- COMMAND ARG", help="How to start it, where it is not configured."),
     ] = None,
-    url: Annotated[str, typer.Option(help="Where to reach it, where it is not configured.")] = "",
+    url: Annotated[str, Option(help="Where to reach it, where it is not configured.")] = "",
     preset: Annotated[
-        Preset | None, typer.Option(help="Copy a ready-made policy; the server is not asked.")
+        Preset | None, Option(help="Copy a ready-made policy; the server is not asked.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the policy there is.")] = False,
-    show: Annotated[bool, typer.Option("--print", help="Print it and write no file.")] = False,
+    force: Annotated[bool, Option("--force", help="Replace the policy there is.")] = False,
+    show: Annotated[bool, Option("--print", help="Print it and write no file.")] = False,
 ) -> None:
     """Ask a server for its tools and write their policy: reading goes through, the rest asks."""
     paths = Paths.from_environment()
@@ -60,9 +57,7 @@ def init(
 
 
 def validate(
-    place: Annotated[
-        list[str], typer.Argument(metavar="SERVER|FILE", help="Servers, or policy files.")
-    ],
+    place: Annotated[list[str], Argument(metavar="SERVER|FILE", help="Servers, or policy files.")],
     json: output.JsonFlag = False,
 ) -> None:
     """Check policies: every problem with its line, what is wrong, and how to mend it.
@@ -84,13 +79,13 @@ def validate(
         else:
             known = pinned_tools(places.server_of(each))
             _tell_good(path, policy, lint(policy, raw, known), json=json)
-    raise typer.Exit(1 if broken else 0)
+    raise Exit(1 if broken else 0)
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="An Intercept policy.")],
+    source: Annotated[Path, Argument(metavar="FILE", help="An Intercept policy.")],
     target: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write it here instead of printing it.")
+        Path | None, Option("--output", "-o", help="Write it here instead of printing it.")
     ] = None,
 ) -> None:
     """Write an Intercept policy in pktui's own form, and report what cannot be expressed."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from pktui.cli.commands import Argument
 from pktui.errors import PolicyError
 from pktui.settings import Paths, bundled, check_server_name, load_settings
 
 if TYPE_CHECKING:
     from pktui.policy.selection import Selection
 
-Place = Annotated[str, typer.Argument(metavar="SERVER|FILE", help="A server, or a policy file.")]
-ServerName = Annotated[str, typer.Argument(metavar="SERVER", help="The server's name.")]
+Place = Annotated[str, Argument(metavar="SERVER|FILE", help="A server, or a policy file.")]
+ServerName = Annotated[str, Argument(metavar="SERVER", help="The server's name.")]
 MEMORY = "memory"
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
 from pktui.cli import output
+from pktui.cli.commands import Argument, Option
 from pktui.cli.doors import guard_edit
 from pktui.cli.policy import places
 from pktui.cli.policy.show import warn_unknown
@@ -25,17 +24,17 @@ Verb = Literal["allow", "ask", "approve", "deny", "hide", "limit"]
 def set_(
     server: places.ServerName,
     tool: Annotated[
-        str, typer.Argument(metavar="TOOL", help="A tool's name, or a glob that the policy has.")
+        str, Argument(metavar="TOOL", help="A tool's name, or a glob that the policy has.")
     ],
-    action: Annotated[Verb, typer.Argument(metavar="ACTION", help="ask is the same as approve.")],
+    action: Annotated[Verb, Argument(metavar="ACTION", help="ask is the same as approve.")],
     rate: Annotated[
-        str, typer.Argument(metavar="N/WINDOW", help="For limit: 10/minute, 10/min, 5/90, or none.")
+        str, Argument(metavar="N/WINDOW", help="For limit: 10/minute, 10/min, 5/90, or none.")
     ] = "",
     reason: Annotated[
-        str | None, typer.Option(help="Told to the agent or the person; empty takes it away.")
+        str | None, Option(help="Told to the agent or the person; empty takes it away.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the change and write nothing.")
+        bool, Option("--dry-run", help="Show the change and write nothing.")
     ] = False,
 ) -> None:
     """Change one tool's rule; everything else in the file stays as it is."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from pktui.cli import output, reach
+from pktui.cli.commands import Argument
 from pktui.cli.policy import places
 from pktui.cli.risk import ToolRisk, tool_risk
 from pktui.suggest import nearest
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 def show(
     place: places.Place,
     tool: Annotated[
-        str, typer.Argument(metavar="TOOL", help="Only this tool, with its risk in full.")
+        str, Argument(metavar="TOOL", help="Only this tool, with its risk in full.")
     ] = "",
     json: output.JsonFlag = False,
 ) -> None:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from pktui.cli import output, reach
+from pktui.cli.commands import Argument, Option
 from pktui.cli.moments import typed_us
 from pktui.cli.policy import places
 from pktui.cli.policy.answers import answer_record, answer_words
@@ -37,19 +36,19 @@ _ARGUMENTS_CURE = """Write them like '{"name": "value"}'"""
 
 def explain(
     server: places.ServerName,
-    tool: Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name.")],
+    tool: Annotated[str, Argument(metavar="TOOL", help="The tool's name.")],
     arguments: Annotated[
-        str, typer.Argument(metavar="ARGS", help="The call's arguments, a JSON object.")
+        str, Argument(metavar="ARGS", help="The call's arguments, a JSON object.")
     ] = "{}",
     policy: Annotated[
-        Path | None, typer.Option(help="Go by this file instead of the server's policy.")
+        Path | None, Option(help="Go by this file instead of the server's policy.")
     ] = None,
-    agent: Annotated[str, typer.Option(help="Count as this client.")] = "",
-    grant: Annotated[str, typer.Option(help="Count as this grant.")] = "",
+    agent: Annotated[str, Option(help="Count as this client.")] = "",
+    grant: Annotated[str, Option(help="Count as this grant.")] = "",
     project: Annotated[
-        Path | None, typer.Option(help="Count as a client in this directory, else in this one.")
+        Path | None, Option(help="Count as a client in this directory, else in this one.")
     ] = None,
-    session: Annotated[str, typer.Option(help="Count as this connection.")] = "",
+    session: Annotated[str, Option(help="Count as this connection.")] = "",
     json: output.JsonFlag = False,
 ) -> None:
     """Tell what the gateway would do with a call, every step that leads to it, and the quota."""
@@ -95,18 +94,16 @@ def explain(
 
 
 def replay(
-    policy: Annotated[str, typer.Argument(metavar="FILE|SERVER", help="The policy to try.")],
+    policy: Annotated[str, Argument(metavar="FILE|SERVER", help="The policy to try.")],
     calls: Annotated[
-        str, typer.Argument(metavar="CALLS.jsonl", help="Calls, one a line; - reads them here.")
+        str, Argument(metavar="CALLS.jsonl", help="Calls, one a line; - reads them here.")
     ] = "",
     audit: Annotated[
-        bool, typer.Option("--audit", help="Decide the recorded calls again instead.")
+        bool, Option("--audit", help="Decide the recorded calls again instead.")
     ] = False,
-    since: Annotated[
-        str, typer.Option(help="With --audit: from when on, a local time or 7d.")
-    ] = "7d",
+    since: Annotated[str, Option(help="With --audit: from when on, a local time or 7d.")] = "7d",
     server: Annotated[
-        str, typer.Option(help="Whose tools and recorded calls; else the policy file's name.")
+        str, Option(help="Whose tools and recorded calls; else the policy file's name.")
     ] = "",
     json: output.JsonFlag = False,
 ) -> None:

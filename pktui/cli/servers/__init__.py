@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import typer
-
+from pktui.cli.commands import group
 from pktui.cli.servers import editing, listing, scanning
 
-servers_app = typer.Typer()
-servers_app.command("list")(listing.list_)
-servers_app.command("add")(editing.add)
-servers_app.command("remove")(editing.remove)
-servers_app.command("scan")(scanning.scan)
+servers_app = group()
+servers_app.verb("list")(listing.list_)
+servers_app.verb("add")(editing.add)
+servers_app.verb("remove")(editing.remove)
+servers_app.verb("scan")(scanning.scan)

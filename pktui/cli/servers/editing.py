@@ -5,37 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from pktui.cli import output
+from pktui.cli.commands import Argument, Option
 from pktui.errors import UsageError
 from pktui.settings import Paths, load_settings
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="What the server is called here.")]
+Name = Annotated[str, Argument(metavar="NAME", help="What the server is called here.")]
 
 
 def add(
     name: Name,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="-- COMMAND ARG", help="What starts it, after `--`."),
+        Argument(metavar="-- COMMAND ARG", help="What starts it, after `--`."),
     ] = None,
     url: Annotated[
-        str, typer.Option("--url", help="Where it is reached instead: a streamable HTTP endpoint.")
+        str, Option("--url", help="Where it is reached instead: a streamable HTTP endpoint.")
     ] = "",
     header: Annotated[
         list[str] | None,
-        typer.Option("--header", "-H", metavar="NAME:VALUE", help="Sent to the URL."),
+        Option("--header", "-H", metavar="NAME:VALUE", help="Sent to the URL."),
     ] = None,
     env: Annotated[
         list[str] | None,
-        typer.Option("--env", "-e", metavar="NAME=VALUE", help="Set for the command."),
+        Option("--env", "-e", metavar="NAME=VALUE", help="Set for the command."),
     ] = None,
-    cwd: Annotated[
-        str, typer.Option("--cwd", metavar="DIR", help="Where the command is started.")
-    ] = "",
+    cwd: Annotated[str, Option("--cwd", metavar="DIR", help="Where the command is started.")] = "",
     replace: Annotated[
-        bool, typer.Option("--replace", help="Write over the server of that name.")
+        bool, Option("--replace", help="Write over the server of that name.")
     ] = False,
 ) -> None:
     """Add a server. ${NAME} in any text is read from the environment when the server starts."""
@@ -59,7 +56,7 @@ def add(
 
 def remove(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove a server. Its policy and its record stay."""
     from pktui.gateway.servers.edit import ServerFile

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from pktui.cli import output, reach
+from pktui.cli.commands import Argument, Exit, Option
 from pktui.cli.doors import BY, ask_pin
 from pktui.errors import PktuiError, UsageError
 from pktui.person import check_person
@@ -23,18 +22,18 @@ PATIENCE = 60.0
 
 def scan(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Which servers; all, if none.")
+        list[str] | None, Argument(metavar="NAME", help="Which servers; all, if none.")
     ] = None,
     accept: Annotated[
-        bool, typer.Option("--accept", help="Trust new and changed definitions as shown.")
+        bool, Option("--accept", help="Trust new and changed definitions as shown.")
     ] = False,
     tool: Annotated[
-        list[str] | None, typer.Option("--tool", "-t", help="With --accept: this tool only.")
+        list[str] | None, Option("--tool", "-t", help="With --accept: this tool only.")
     ] = None,
     seconds: Annotated[
-        float, typer.Option("--timeout", min=0.1, help="Seconds each server has.")
+        float, Option("--timeout", min=0.1, help="Seconds each server has.")
     ] = PATIENCE,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept without asking.")] = False,
+    yes: Annotated[bool, Option("--yes", "-y", help="Accept without asking.")] = False,
     json: output.JsonFlag = False,
 ) -> None:
     """Start or reach servers, list their tools, and show what is new, changed or suspicious."""
@@ -57,7 +56,7 @@ def scan(
         else:
             _offer(found)
     if any(one.error for one in found):
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _entries(names: Sequence[str]) -> list[ServerEntry]:

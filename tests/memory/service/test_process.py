@@ -146,7 +146,7 @@ def test_nothing_in_the_working_directory_stands_in_for_a_module(
 ) -> None:
     trap = paths.data_dir
     trap.mkdir(parents=True)
-    for name in ("pktui.py", "msgspec.py", "typer.py"):
+    for name in ("pktui.py", "msgspec.py", "click.py"):
         (trap / name).write_text("raise SystemExit('trapped')")
     monkeypatch.chdir(trap)
     client.ensure()
