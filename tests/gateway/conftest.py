@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,8 @@ class House:
         return row
 
 
-@pytest.fixture
-def house(paths: Paths) -> Iterator[House]:
+@contextmanager
+def open_house(paths: Paths) -> Iterator[House]:
     clock = Clock()
     ledger = Ledger.open(paths.ledger_file, clock=clock)
     console = Ledger.open(paths.ledger_file, clock=clock)
@@ -94,3 +95,9 @@ def house(paths: Paths) -> Iterator[House]:
     yield House(ledger, console, policy_file, clock, enforcer, said)
     ledger.close()
     console.close()
+
+
+@pytest.fixture
+def house(paths: Paths) -> Iterator[House]:
+    with open_house(paths) as opened:
+        yield opened

@@ -208,10 +208,9 @@ class Enforcer:
         except LedgerError as error:
             self._log(f"what was allowed until the client left is not ended: {error}")
 
-    def left_out(self, tool: str) -> bool:
-        """Tell whether the tool is left out of lists."""
-        policy = self._policy.current()
-        return policy is not None and not policy.lists(tool)
+    def policy(self) -> Policy | None:
+        """Return the policy in force now, None where there never was a good one."""
+        return self._policy.current()
 
     def hides(self, tool: str) -> bool:
         """Tell whether the policy hides the tool, as far as it was read with the last call."""

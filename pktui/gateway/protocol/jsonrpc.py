@@ -140,7 +140,7 @@ def too_large(size: int, request_id: bytes) -> Refused:
 
 def _read_object(line: bytes, limits: Limits) -> dict[str, Any]:
     try:
-        value = _plainly_written(line)
+        value = plainly_written(line)
         if value is None:
             value = _decode(line)
     except UnicodeDecodeError:
@@ -163,7 +163,7 @@ def _read_object(line: bytes, limits: Limits) -> dict[str, Any]:
     return value
 
 
-def _plainly_written(line: bytes) -> Any:
+def plainly_written(line: bytes) -> Any:
     """Return the value of a line that is written in the one way a compact writer writes it.
 
     What encodes to the very same bytes again holds no name twice, nothing that readers disagree

@@ -9,6 +9,7 @@ import msgspec
 from pktui.gateway.protocol.ids import Ids, ids_in
 
 _NONE: Final = (b"", b"null")
+_HEAD: Final = 64
 
 
 class Answer(msgspec.Struct):
@@ -91,11 +92,22 @@ def names_several(line: bytes) -> bool:
     return line.count(b'"id"') > 1 or line.find(b"\\u006") >= 0  # `in` tries it as a number first
 
 
+def around(line: bytes, carried: bytes) -> bytes:
+    """Return a message with 0 in place of what it carries; as it is where it carries nothing.
+
+    `bytes.replace` reads a large pattern several times before it looks for it.
+    """
+    at = line.find(carried[:_HEAD]) if carried else -1
+    while at >= 0 and not line.startswith(carried, at):
+        at = line.find(carried[:_HEAD], at + 1)
+    return line[:at] + b"0" + line[at + len(carried) :] if at >= 0 else line
+
+
 def ids_doubted(line: bytes, carried: bytes) -> Ids | None:
     """Return the ids of a message that names several; None for one that only seemed to.
 
     Readers take the first of them or the last. What the message carries, its result or error, is
     passed over, for the ids of records in it are none of its own.
     """
-    ids = ids_in(line.replace(carried, b"0", 1) if carried else line)
+    ids = ids_in(around(line, carried))
     return ids if ids.members > 1 else None

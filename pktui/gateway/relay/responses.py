@@ -30,7 +30,7 @@ from pktui.gateway.protocol.server_messages import (
     read_batch,
     read_result,
 )
-from pktui.gateway.protocol.tool_list import Doubtful, read_listing
+from pktui.gateway.protocol.tool_list import Doubtful, read_listing, with_result
 from pktui.gateway.relay import redaction
 from pktui.gateway.relay.lookup import OWN, is_own
 from pktui.text import one_line
@@ -55,6 +55,26 @@ _LIST_CHANGED = b'"notifications/tools/list_changed"'
 _OWN = OWN.encode()
 
 
+# Bytes of a list that is kept to be compared with the next, and how long what is on record of it
+# counts as new: the time that it was last seen is on record too.
+_MOST_REMEMBERED = 4 * 1024 * 1024
+_REMEMBERED_NS = 60 * 1_000_000_000
+
+
+class _Shown(msgspec.Struct, frozen=True):
+    """The last list of tools: what came, by what it was judged, and what became of it."""
+
+    carried: bytes
+    cursor: str
+    modern: bool
+    policy: object
+    state: object
+    until_ns: int
+    names: list[str]
+    next_cursor: str
+    result: bytes | None
+
+
 class Returns:
     """Reads the lines of one server for one client."""
 
@@ -70,6 +90,7 @@ class Returns:
         self._tools = pending.tools
         self._caller = caller
         self._taken: Waiting | None = None
+        self._last: _Shown | None = None
 
     def read(
         self, lines: Iterable[bytes | TooLong | Unanswered]
@@ -207,12 +228,14 @@ class Returns:
         if waiting is not None and waiting.method != "tools/list" and answer.empty:
             self._wiring.log(f"{_EMPTY}: {_shown(line)}")
             return self._lost(waiting, not_passed_on(_EMPTY), ended)
+        carried = answer.carried
         if self._enforcer.redacts and (waiting is None or waiting.method in redaction.METHODS):
             line = redaction.redacted(line) or _unreadable(waiting)
+            carried = read_answer(line).carried
         if waiting is not None and waiting.call is not None:
             self._end(waiting, self._outcome(answer, waiting.call), ended)
         elif waiting is None or waiting.method == "tools/list":
-            line = self._filtered(line, waiting)
+            line = self._filtered(line, carried, waiting)
         return (line,)
 
     def _learn(self, waiting: Waiting, own: Own, answer: Answer, line: bytes) -> None:
@@ -259,8 +282,11 @@ class Returns:
         if waiting.call is not None:
             ended.append(waiting.end(waiting.call, outcome, self._wiring.ticks()))
 
-    def _filtered(self, line: bytes, waiting: Waiting | None) -> bytes:
+    def _filtered(self, line: bytes, carried: bytes, waiting: Waiting | None) -> bytes:
         """Return the line without hidden tools; an answer to nothing known is looked at too."""
+        cursor, modern = (waiting.cursor, waiting.modern) if waiting is not None else ("", False)
+        if again := self._shown_again(line, carried, cursor, modern=modern):
+            return again
         request_id = waiting.id_text if waiting is not None else jsonrpc.NULL
         try:
             listing = read_listing(line)
@@ -270,13 +296,36 @@ class Returns:
             return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
         if listing is None:
             return line
-        if why := self._record(listing, waiting.cursor if waiting is not None else ""):
+        if why := self._record(listing, cursor):
             shown = self._wiring.shown(why)
             return jsonrpc.error_line(jsonrpc.SERVER_ERROR, shown, request_id)
-        modern = waiting is not None and waiting.modern
-        left_out = self._enforcer.left_out
-        self._tools.show(name for name in listing.names if not left_out(name))
-        return listing.without(left_out, modern=modern) or line
+        policy, state = self._enforcer.policy(), self._enforcer.state()
+        shows = policy.lists if policy is not None else lambda _tool: True
+        names = listing.names
+        self._tools.show(filter(shows, names))
+        result = listing.without(shows, modern=modern)
+        if len(carried) <= _MOST_REMEMBERED:
+            until = self._wiring.ticks() + _REMEMBERED_NS
+            after = listing.next_cursor
+            self._last = _Shown(
+                *(carried, cursor, modern, policy, state, until, names, after, result)
+            )
+        return line if result is None else listing.with_result(result)
+
+    def _shown_again(
+        self, line: bytes, carried: bytes, cursor: str, *, modern: bool
+    ) -> bytes | None:
+        """Return what the same list was shown as last time; None where anything is new in it."""
+        last = self._last
+        if last is None or (last.carried, last.cursor, last.modern) != (carried, cursor, modern):
+            return None
+        policy, state = self._enforcer.policy(), self._enforcer.state()
+        if last.policy is not policy or last.state != state:
+            return None
+        if self._wiring.ticks() > last.until_ns:
+            return None
+        self._tools.page(last.names, cursor=cursor, next_cursor=last.next_cursor)
+        return with_result(line, carried, last.result)
 
 
 def _unreadable(waiting: Waiting | None) -> bytes:

@@ -61,6 +61,8 @@ class Names:
         self.all = frozenset(name for name, _ in zip(names, range(MOST), strict=False))
         self._skeletons: dict[str, str] = {}
         self._shortened: dict[str, str] = {}
+        self._lengths = {len(name) for name in self.all}
+        self._letters = {_letters(name) for name in self.all}
         for name in sorted(self.all):
             self._skeletons.setdefault(_skeleton(name), name)
             for short in _without_one(name):
@@ -68,7 +70,7 @@ class Names:
 
     def like(self, name: str) -> str:
         """Return a name that this one could be taken for, empty where there is none."""
-        if name in self.all:
+        if not self.all or name in self.all:
             return ""
         found = self._skeletons.get(_skeleton(name)) or self._slip(name)
         return found if found and plain(found) != plain(name) else ""
@@ -79,8 +81,17 @@ class Names:
         left_out = self._shortened.get(name)
         if left_out is not None:
             return left_out
-        changed = (*_without_one(name), *_swapped(name))
+        changed: list[str] = []
+        if len(name) - 1 in self._lengths:
+            changed += _without_one(name)
+        if _letters(name) in self._letters:
+            changed += _swapped(name)
         return next((other for other in changed if other in self.all), None)
+
+
+def _letters(name: str) -> str:
+    """Return what a name has in common with those that have two of its letters swapped."""
+    return "".join(sorted(name))
 
 
 def _without_one(name: str) -> Iterator[str]:

@@ -10,16 +10,20 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from pktui.gateway.tool_scan import phrases
 from pktui.gateway.tool_scan.confusables import Names, is_disguised, latin
 from pktui.ledger.records import Flag, FlagKind
-from pktui.text import hidden, one_line, visible
+from pktui.text import has_hidden, hidden, one_line, visible
 
 MOST_FLAGS: Final = 20
 """Flags of one tool; more say nothing more."""
 MOST_TEXT: Final = 256 * 1024
 """Characters of one definition that are looked at."""
 _MOST_NODES: Final = 20_000
+# Bytes of a definition that holds no more values than that, however it is written.
+_MOST_AT_ONCE: Final = 2 * _MOST_NODES
 _SHOWN: Final = 160
 _SHORTEST_NAME: Final = 6
 """Characters of a name that is looked for in texts; shorter ones are words."""
@@ -32,8 +36,12 @@ _HIDDEN: Final[tuple[tuple[FlagKind, re.Pattern[str]], ...]] = (
 )
 """What kind a hidden character is of: the first that it matches."""
 _PADDING: Final = re.compile(r"[ \t\u00a0\u2000-\u200a\u3000]{200}|(?:[ \t\r]{0,4}\n){30}")
+# Characters that a text with padding has more than it has when its spaces are single.
+_LEAST_PADDING: Final = 25
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
 _NAME: Final = re.compile(r"[A-Za-z0-9]+[_-][A-Za-z0-9]|[a-z][A-Z]")
+_NO_WORD: Final = {code: " " for code in range(128) if not _WORD.match(chr(code))}
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def flags_of(
@@ -52,6 +60,9 @@ class Flagger:
     def __init__(self, others: Iterable[str] = (), own: Iterable[str] = ()) -> None:
         self._own = frozenset(own)
         self._others = Names(name for name in others if name not in self._own)
+        self._named = frozenset(
+            name for name in self._others.all if len(name) >= _SHORTEST_NAME and _NAME.search(name)
+        )
 
     def flags(self, definition: Mapping[str, Any]) -> tuple[Flag, ...]:
         """Return the flags of one definition, each kind once in each place."""
@@ -66,6 +77,8 @@ class Flagger:
         name = definition.get("name")
         if isinstance(name, str):
             yield from self._in_name(name)
+        if not self._is_worth_a_look(definition):
+            return
         left = MOST_TEXT
         for where, text in _texts(definition):
             if left <= 0:
@@ -75,6 +88,27 @@ class Flagger:
             if text != name:
                 yield from self._mentions(where, text[:left])
             left -= len(text)
+
+    def _is_worth_a_look(self, definition: Mapping[str, Any]) -> bool:
+        """Tell whether any text of a definition may be flagged: all are looked at at once, as JSON.
+
+        What stands between two texts there belongs to no word and is no space, so that whatever
+        would be found in one text is found in all of them together.
+        """
+        raw = _flat(definition)
+        if raw is None:
+            return True
+        words = raw.split()
+        if len(raw) - sum(map(len, words)) - len(words) >= _LEAST_PADDING and _PADDING.search(raw):
+            return True
+        if not raw.isascii() and has_hidden(raw):
+            return True
+        if self._named:
+            named = raw.translate(_NO_WORD).split() if raw.isascii() else _WORD.findall(raw)
+            if not self._named.isdisjoint(word.strip("-_") for word in set(named)):
+                return True
+        seen = " ".join(words)
+        return phrases.may_speak(seen.lower() if seen.isascii() else phrases.folded(latin(seen)))
 
     def _in_name(self, name: str) -> Iterator[Flag]:
         if is_disguised(name):
@@ -94,7 +128,7 @@ class Flagger:
     def _mentions(self, where: str, text: str) -> Iterator[Flag]:
         for found in _WORD.finditer(text):
             word = found[0].strip("-_")
-            if len(word) >= _SHORTEST_NAME and word in self._others.all and _NAME.search(word):
+            if word in self._named:
                 yield Flag("other tool", where, _around(text, found))
 
 
@@ -124,6 +158,25 @@ def _texts(definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from ((f"{where}/{_step(key)}", key) for key in value if not _is_plain(key))
         elif isinstance(value, list | tuple):
             waiting += reversed([(f"{where}/{at}", item) for at, item in enumerate(value)])
+
+
+def _flat(definition: Mapping[str, Any]) -> str | None:
+    """Return a definition as JSON text with its line ends, tabs and quotes as they are.
+
+    None where it is too large for one look, or anything else in it is escaped.
+    """
+    try:
+        raw = _encode(definition)
+    except (UnicodeEncodeError, RecursionError):
+        return None
+    if len(raw) > _MOST_AT_ONCE or b"\x7f" in raw:
+        return None
+    if escapes := raw.count(b"\\"):
+        known = raw.count(b'\\"') + raw.count(b"\\n") + raw.count(b"\\t")
+        if escapes != known or b"\\\\" in raw:
+            return None
+        raw = raw.replace(b"\\n", b"\n").replace(b"\\t", b"\t").replace(b'\\"', b'"')
+    return raw.decode()
 
 
 def _is_plain(key: str) -> bool:

@@ -31,6 +31,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+# Names of which is remembered what globs say of them; more than a server has tools.
+MOST_REMEMBERED = 16_384
+
+
 class Policy(msgspec.Struct, frozen=True):
     """A valid policy, compiled.
 
@@ -55,6 +59,8 @@ class Policy(msgspec.Struct, frozen=True):
     _globs: tuple[tuple[Glob, ToolRule], ...]
     selection: Selection = EVERYTHING
     """What the server's entry leaves in; it stands beside the document."""
+    _remembered: dict[str, tuple[bool, ToolRule]] = msgspec.field(default_factory=dict)
+    """What globs say of the names that were met: a policy's globs do not change."""
     denied: DeniedPaths | None = None
     """Paths that no tool may be given; they stand beside the document, too."""
 
@@ -72,10 +78,7 @@ class Policy(msgspec.Struct, frozen=True):
             self.selection is not EVERYTHING and self.selection.leaves_out(tool)
         ):
             return True
-        for glob in self._hidden_globs:  # noqa: SIM110  every call pays for a generator
-            if glob.matches(tool):
-                return True
-        return False
+        return bool(self._hidden_globs) and self._met(tool)[0]
 
     def never_allows(self, tool: str) -> bool:
         """Tell whether the tool's rule denies every call, whatever the arguments are."""
@@ -108,10 +111,19 @@ class Policy(msgspec.Struct, frozen=True):
         rule = self._exact.get(tool)
         if rule is not None:
             return rule
-        for glob, rule in self._globs:
-            if glob.matches(tool):
-                return rule
-        return self.unlisted
+        return self._met(tool)[1] if self._globs else self.unlisted
+
+    def _met(self, tool: str) -> tuple[bool, ToolRule]:
+        """Return whether a glob hides the tool, and the rule of the best glob; remembered."""
+        met = self._remembered.get(tool)
+        if met is None:
+            hidden = any(glob.matches(tool) for glob in self._hidden_globs)
+            rules = (rule for glob, rule in self._globs if glob.matches(tool))
+            met = hidden, next(rules, self.unlisted)
+            if len(self._remembered) >= MOST_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[tool] = met
+        return met
 
 
 def load_policy(path: Path) -> Policy:

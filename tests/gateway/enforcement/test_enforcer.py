@@ -33,8 +33,9 @@ def test_a_denied_call_carries_its_rule_and_reason(house: House) -> None:
 def test_a_hidden_tool_is_an_unknown_tool(house: House) -> None:
     house.policy(hide=["secret"])
     assert house.decide("secret").ruling is Ruling.UNKNOWN
-    assert house.enforcer.left_out("secret")
-    assert not house.enforcer.left_out("echo")
+    policy = house.enforcer.policy()
+    assert policy is not None
+    assert [policy.lists(name) for name in ("secret", "echo")] == [False, True]
     assert house.enforcer.hides("secret")
     assert not house.enforcer.hides("echo")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pktui.gateway.protocol.tool_list import with_result
 from tests.gateway.wired import Wired
 
 if TYPE_CHECKING:
@@ -118,3 +119,63 @@ def test_the_tools_are_in_the_catalogue_hidden_ones_too(wired: Wired) -> None:
     assert names == ["echo", "secret", "secret_too"]
     definition = wired.house.console.catalogue.tools("demo")[0].definition
     assert json.loads(definition)["x"] == 1.5
+
+
+def test_the_same_result_is_taken_out_of_another_line_unread() -> None:
+    result = b'{"tools":[{"name":"a"}]}'
+    line = b'{"jsonrpc":"2.0","id":7,"result":' + result + b"}"
+    assert with_result(line, result, None) == line
+    assert json.loads(with_result(line, result, b'{"tools":[]}') or b"") == {
+        "jsonrpc": "2.0", "id": 7, "result": {"tools": []},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"id":1,"result":%s,"result":%s}',
+        b'{"id":1,"x":%s,"result":%s}',
+        b'{"id":1,"Result":1,"result":%s}',
+        b'{"id":1,"id":1,"result":%s}',
+        b'[{"id":1,"result":%s}]',
+    ],
+)
+def test_a_line_that_is_in_doubt_around_its_result_is_read_whole(line: bytes) -> None:
+    result = b'{"tools":[{"name":"a"}]}'
+    assert with_result(line.replace(b"%s", result), result, None) is None
+
+
+def relisted(wired: Wired, number: int, line: bytes = LISTED) -> Any:
+    wired.request("tools/list", request_id=number)
+    wired.relay.from_server(line.replace(b'"id":1', b'"id":%d' % number))
+    return json.loads(wired.client.lines[-1])
+
+
+def test_a_list_that_comes_again_is_not_read_again(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = relisted(wired, 5)
+    monkeypatch.setattr("pktui.gateway.relay.responses.read_listing", None)
+    again = relisted(wired, 6)
+    assert again == {**first, "id": 6}
+    assert [tool["name"] for tool in again["result"]["tools"]] == ["echo"]
+
+
+def test_a_list_that_comes_again_is_judged_by_what_is_in_force(wired: Wired, house: House) -> None:
+    relisted(wired, 5)
+    house.policy(hide=["echo"])
+    names = [tool["name"] for tool in relisted(wired, 6)["result"]["tools"]]
+    assert names == ["secret", "secret_too"]
+    house.console.presence.announce("console")
+    wired.relay.from_client(b"")
+    assert [tool["name"] for tool in relisted(wired, 7)["result"]["tools"]] == names
+    house.policy()
+    assert len(relisted(wired, 8)["result"]["tools"]) == 3
+
+
+def test_a_definition_that_changed_in_one_byte_is_seen(wired: Wired, house: House) -> None:
+    relisted(wired, 5)
+    relisted(wired, 6, LISTED.replace(b"1.50", b"1.51"))
+    changed = house.console.catalogue.tool("demo", "echo")
+    assert changed is not None
+    assert changed.changed

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pktui.gateway.tool_scan.findings import MOST_FLAGS, Flagger, flags_of
 from pktui.memory.tools.catalogue import definitions
@@ -201,3 +204,42 @@ def test_no_text_makes_flagging_slow(unit: str) -> None:
     small = min(cost(5_000) for _ in range(3))
     large = min(cost(50_000) for _ in range(3))
     assert large < 40 * small + 0.05
+
+
+PARTS = st.sampled_from(
+    [
+        *(words for words, _ in ATTACKS.values()),
+        *("ignore", "all", "previous", "instructions", "never", "tell", "the user", "read"),
+        *("secretly", "~/.ssh/id_rsa", "<secret>", "</secret>", "send_email", "getUser"),
+        *("transfer-funds", "_", "-", " ", "\n", "\t", "\r\n", "\\", '"', "\\n", "/", "é", "→"),
+        *("\u0338", "\ufeff", "\x7f", "\x00", " " * 120, "\n " * 16, "x" * 2000, "\ud800"),
+        *("\u200b", "ｉｇｎｏｒｅ", "1", "."),  # noqa: RUF001
+    ]
+)
+TEXTS = st.lists(PARTS, max_size=6).map("".join)
+VALUES = st.recursive(
+    TEXTS | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+class Careful(Flagger):
+    """Looks at each text of every definition."""
+
+    def _is_worth_a_look(self, definition: Mapping[str, Any]) -> bool:
+        return True
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(["name", "description", "inputSchema", "x"]), VALUES))
+def test_one_look_at_all_texts_leaves_out_nothing_that_each_would_show(
+    definition: dict[str, Any],
+) -> None:
+    assert Flagger(OTHERS).flags(definition) == Careful(OTHERS).flags(definition)
+
+
+def test_most_definitions_are_looked_at_once() -> None:
+    flagger = Flagger(OTHERS)
+    worth = [one["name"] for one in definitions() if flagger._is_worth_a_look(one)]
+    assert worth == []
