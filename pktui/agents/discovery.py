@@ -10,12 +10,16 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from pktui import jsonc
 from pktui.agents.clients import KNOWN_CLIENTS, ClientKind, Level, Places
+from pktui.agents.hook_state import NONE, hook_state
 from pktui.server_entry import BadEntry, read_entry
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
 
 # Claude Code keeps its history in the same file as its servers, so the limit is generous.
 MAX_CONFIG_BYTES: Final = 64 * 1024 * 1024
@@ -98,6 +102,67 @@ def find_configs(places: Places, *, only: str = "") -> tuple[Finding, ...]:
             if file.is_file():
                 found.setdefault((client.id, file.resolve()), (client, level, file))
     return tuple(_read(*where) for where in found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFound:
+    """An agent that is on this machine.
+
+    `servers` counts those that pktui could stand before, `behind` those it does. `hooks` is as
+    `hook_state` says. `seen_at` is when its hook ran last, in seconds of the epoch, 0 where never.
+    """
+
+    client: ClientKind
+    files: tuple[Path, ...]
+    servers: int
+    behind: int
+    hooks: str
+    sessions: Path | None
+    problems: tuple[str, ...]
+    seen_at: float = 0.0
+
+    @property
+    def adopted(self) -> bool:
+        """Tell whether all of it goes through pktui, as far as it can."""
+        return (
+            self.behind == self.servers and self.hooks != NONE and bool(self.hooks or self.servers)
+        )
+
+
+def find_agents(paths: Paths, places: Places) -> tuple[AgentFound, ...]:
+    """Look for the agents that are on this machine."""
+    findings = find_configs(places)
+    return tuple(
+        _found(client, [one for one in findings if one.client is client], paths, places)
+        for client in KNOWN_CLIENTS
+        if is_here(client, places)
+    )
+
+
+def _found(
+    client: ClientKind, findings: Sequence[Finding], paths: Paths, places: Places
+) -> AgentFound:
+    servers = [server for finding in findings for server in finding.servers]
+    usable = [server for server in servers if not (server.problem or server.disabled)]
+    problems = [f"{one.file} {one.problem}" for one in findings if one.problem]
+    problems += [
+        f"server {server.name!r}: {server.problem}" for server in servers if server.problem
+    ]
+    store = client.store(places) if client.store is not None else None
+    try:
+        seen_at = paths.agent_seen_file(client.id).stat().st_mtime
+    except OSError:
+        seen_at = 0.0
+    return AgentFound(
+        client,
+        tuple(finding.file for finding in findings),
+        len(usable),
+        sum(server.behind_pktui for server in usable),
+        hook_state(client, places),
+        store if store is not None and store.exists() else None,
+        tuple(problems),
+        seen_at,
+    )
 
 
 def _read(client: ClientKind, level: Level, file: Path) -> Finding:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pktui.agents.hook_state import INSTALLED
 from pktui.cli import output
 from pktui.cli.adopting import adopt, release
 from pktui.cli.commands import group
 
 if TYPE_CHECKING:
-    from pktui.agents.discovery import ConfiguredServer, Finding
+    from pktui.agents.discovery import AgentFound, ConfiguredServer, Finding
 
 clients_app = group()
 
@@ -34,11 +35,13 @@ class ClientServer(msgspec.Struct, frozen=True, rename="camel"):
 
 @clients_app.verb("list")
 def list_clients(json: output.JsonFlag = False) -> None:
-    """List the MCP servers that the agents on this machine have configured."""
+    """List the agents on this machine, their MCP servers, and what goes through pktui."""
     from pktui.agents.clients import Places
-    from pktui.agents.discovery import find_configs
+    from pktui.agents.discovery import find_agents, find_configs
+    from pktui.settings import Paths
 
-    findings = find_configs(Places.here())
+    places = Places.here()
+    findings = find_configs(places)
     for finding in findings:
         if finding.problem:
             output.note(f"{finding.client.title}: {finding.file} {finding.problem}; left out")
@@ -49,15 +52,30 @@ def list_clients(json: output.JsonFlag = False) -> None:
                     f" {server.problem}; left out"
                 )
     pairs = [(finding, server) for finding in findings for server in finding.servers]
+    agents = find_agents(Paths.from_environment(), places)
     if json:
         output.json([_record(finding, server) for finding, server in pairs])
         return
+    if agents:
+        output.table(
+            ["agent", "servers", "its own tools", "hook ran", "sessions"],
+            [_agent_row(agent) for agent in agents],
+        )
+        output.line()
     output.table(
         ["client", "server", "through pktui", "runs", "file"],
         [_row(finding, server) for finding, server in pairs if not server.problem],
         empty="No agent with MCP servers was found for this user and directory. "
         "config/clients holds samples to copy.",
     )
+
+
+def _agent_row(agent: AgentFound) -> list[str]:
+    servers = f"{agent.behind} of {agent.servers} through pktui" if agent.servers else "none"
+    tools = agent.hooks.replace(INSTALLED, "through pktui") if agent.hooks else "not reached"
+    seen = output.moment(round(agent.seen_at * 1_000_000)) if agent.seen_at else "never"
+    where = str(agent.sessions) if agent.sessions is not None else "none"
+    return [agent.client.title, servers, tools, seen if agent.hooks else "", where]
 
 
 clients_app.verb("adopt")(adopt)

@@ -46,12 +46,6 @@ def hook_groups(agent: str, paths: Paths) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def is_ours(group: Any, agent: str) -> bool:
-    """Tell whether a group of hooks is one of these, of whatever pktui."""
-    text = json.dumps(group, default=str)
-    return "pktui" in text and (f"hook {agent}" in text or f'"hook", "{agent}"' in text)
-
-
 def plugin_text(template: str, paths: Paths) -> str:
     """Return opencode's plugin, which runs the hook."""
     words = ", ".join(json.dumps(word) for word in hook_words("opencode", paths))

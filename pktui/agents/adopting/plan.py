@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from pktui.agents.adopting.document import Document, NotEditable, follow, open_document
-from pktui.agents.adopting.hooks import hook_groups, is_ours, plugin_text
+from pktui.agents.adopting.hooks import hook_groups, plugin_text
 from pktui.agents.adopting.record import Adopted, AdoptedFile, Entry
 from pktui.agents.adopting.servers import (
     directories,
@@ -21,6 +21,7 @@ from pktui.agents.adopting.servers import (
 )
 from pktui.agents.clients import KNOWN_CLIENTS, ClientKind, Places
 from pktui.agents.discovery import MAX_CONFIG_BYTES, is_here, server_tables, server_through_pktui
+from pktui.agents.hook_state import starts_hook
 from pktui.errors import PktuiError, SettingsError
 from pktui.settings import Paths, bundled
 
@@ -283,7 +284,7 @@ class _Adopting:
             if group in present:
                 continue
             for former in present:
-                if is_ours(former, client.id):
+                if starts_hook(former, client.id):
                     opened.document.drop(path, former)
             opened.document.append(path, group)
             opened.entries.append(Entry(path, group, item=True))

@@ -1,0 +1,116 @@
+"""Whether an agent runs pktui's hook: registered, trusted, and not switched off."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pktui import jsonc
+from pktui.agents.clients import ClientKind, Places, claude_directory, codex_directory
+
+_BEFORE: Final = {"claude-code": "PreToolUse", "codex": "PreToolUse", "gemini": "BeforeTool"}
+NONE: Final = "none"
+INSTALLED: Final = "installed"
+UNTRUSTED: Final = "waits for your trust"
+
+
+def hook_state(client: ClientKind, places: Places) -> str:
+    """Return `none`, `installed`, `waits for your trust` or `off: ` and the switch.
+
+    Empty for an agent that has no hooks.
+    """
+    if client.hook_files is None:
+        return ""
+    files = [file for _, file in client.hook_files(places)]
+    if client.id == "opencode":
+        registered = [file for file in files if file.is_file()]
+        return _switched(client, places) or INSTALLED if registered else NONE
+    positions = {file: at for file in files if (at := _position(client, file)) is not None}
+    if not positions:
+        return NONE
+    if switch := _switched(client, places):
+        return switch
+    trusted = client.id != "codex" or any(
+        _is_trusted(file, at, places) for file, at in positions.items()
+    )
+    return INSTALLED if trusted else UNTRUSTED
+
+
+def starts_hook(group: Any, agent: str) -> bool:
+    """Tell whether a group of hooks runs `pktui hook` for an agent."""
+    text = json.dumps(group, default=str)
+    return "pktui" in text and (f"hook {agent}" in text or f'"hook", "{agent}"' in text)
+
+
+def _position(client: ClientKind, file: Path) -> int | None:
+    """Return where among the groups of the event before a tool ours is."""
+    hooks = _json(file).get("hooks")
+    groups = hooks.get(_BEFORE[client.id]) if isinstance(hooks, Mapping) else None
+    for at, group in enumerate(groups if isinstance(groups, list) else ()):
+        if starts_hook(group, client.id):
+            return at
+    return None
+
+
+def _switched(client: ClientKind, places: Places) -> str:
+    """Name the switch that keeps hooks from running, empty where none does."""
+    if client.id == "claude-code":
+        return _off_in_claude(places)
+    if client.id == "gemini":
+        return _off_in_gemini(places)
+    if client.id == "codex":
+        file = codex_directory(places) / "config.toml"
+        features = _toml(file).get("features")
+        if isinstance(features, Mapping) and features.get("hooks") is False:
+            return f"off: features.hooks in {file}"
+    if client.id == "opencode" and places.environment.get("OPENCODE_PURE"):
+        return "off: OPENCODE_PURE"
+    return ""
+
+
+def _off_in_claude(places: Places) -> str:
+    for directory in (claude_directory(places), places.project / ".claude"):
+        for name in ("settings.json", "settings.local.json"):
+            for switch in ("disableAllHooks", "allowManagedHooksOnly"):
+                if _json(directory / name).get(switch) is True:
+                    return f"off: {switch} in {directory / name}"
+    return ""
+
+
+def _off_in_gemini(places: Places) -> str:
+    for directory in (places.home, places.project):
+        file = directory / ".gemini" / "settings.json"
+        config = _json(file).get("hooksConfig")
+        if not isinstance(config, Mapping):
+            continue
+        if config.get("enabled") is False or "pktui" in (config.get("disabled") or ()):
+            return f"off: hooksConfig in {file}"
+    return ""
+
+
+def _is_trusted(file: Path, position: int, places: Places) -> bool:
+    """Tell whether Codex was told to trust the hook at that place of that file."""
+    hooks = _toml(codex_directory(places) / "config.toml").get("hooks")
+    state = hooks.get("state") if isinstance(hooks, Mapping) else None
+    known = state.get(f"{file}:pre_tool_use:{position}:0") if isinstance(state, Mapping) else None
+    if not isinstance(known, Mapping) or known.get("enabled") is False:
+        return False
+    return bool(known.get("trusted_hash"))
+
+
+def _json(file: Path) -> Mapping[str, Any]:
+    try:
+        found = jsonc.plain(file.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _toml(file: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(jsonc.decoded(file.read_bytes()))
+    except (OSError, ValueError, RecursionError):
+        return {}
