@@ -21,6 +21,7 @@ from pktui.tui.terminal_keys import EATEN, arrives, right_name
 Scope = Literal[
     "app",
     "list",
+    "now",
     "sessions",
     "search",
     "filter",
@@ -39,6 +40,7 @@ Scope = Literal[
 SCOPE_TITLES: Mapping[Scope, str] = {
     "app": "Everywhere",
     "list": "In every list",
+    "now": "Now",
     "sessions": "Sessions",
     "search": "In the search box",
     "filter": "In the filter box",
@@ -81,6 +83,7 @@ class Action:
 
 
 ACTIONS: tuple[Action, ...] = (
+    Action("app.now", ("0",), "Now", "What agents do, and what needs you", False, "view('now')"),
     Action("app.sessions", ("1",), "Sessions", "Find and read sessions", False, "view('sessions')"),
     Action("app.feed", ("2",), "Feed", "Watch every call as it happens", False, "view('feed')"),
     Action("app.policies", ("3",), "Policies", "Say what may happen", False, "view('policies')"),
@@ -102,6 +105,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("list.first", ("g", "home"), "first", "First row", False),
     Action("list.last", ("G", "end"), "last", "Last row; follows what arrives", False),
     Action("list.choose", ("enter",), "open", "Open the row under the cursor"),
+    Action("now.follow", ("f",), "follow", "Watch this agent's calls in the Feed"),
     Action("sessions.search", ("slash",), "search", "Search sessions by meaning, words or phrase"),
     Action("sessions.end", ("e",), "end", "End this session, with a summary if you like"),
     Action("sessions.reopen", ("R",), "reopen", "Make an ended session active again"),
@@ -150,6 +154,8 @@ ACTIONS: tuple[Action, ...] = (
            "Draft why, for the agent and for the person asked"),
     Action("policies.drop", ("escape",), "drop", "Drop the drafts of this server, else back",
            False),
+    Action("policies.every", ("asterisk",), "all tools", "List the tools of every server", False),
+    Action("policies.sort", ("S",), "sort", "Sort the tools by the next column", False),
     Action("policies.accept", ("A",), "accept",
            "Read the definition of a new or changed tool, and accept it", False),
     Action("policies.back", ("left",), "servers", "Back to the servers", False),
@@ -191,7 +197,8 @@ ACTIONS: tuple[Action, ...] = (
 
 OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "app": frozenset(SCOPE_TITLES),
-    "list": frozenset({"app", "list", "sessions", "feed", "policies", "approvals"}),
+    "list": frozenset({"app", "list", "now", "sessions", "feed", "policies", "approvals"}),
+    "now": frozenset({"app", "list", "now"}),
     "sessions": frozenset({"app", "list", "sessions", "transcript"}),
     "search": frozenset({"app", "search"}),
     "filter": frozenset({"app", "filter"}),
@@ -211,6 +218,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
 """Scopes whose keys can hold at the same moment."""
 
 VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
+    "now": ("now", "list", "app"),
     "sessions": ("sessions", "search", "list", "transcript", "app"),
     "feed": ("feed", "filter", "list", "detail", "app"),
     "policies": ("policies", "filter", "chooser", "drafts", "accept", "list", "app"),

@@ -58,7 +58,8 @@ def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) ->
         paths, settings, ledger, memory, now_us, project, read_only, presence.announce
     )
     presence.announce()
-    console = Console(services)
+    alive = ledger.presence.alive("gateway") or ledger.approvals.pending()
+    console = Console(services, view="now" if alive else "sessions")
     try:
         console.run()
     except Exception as error:  # noqa: BLE001  a driver that fails: told as any other crash

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 
 def in_thread(
@@ -29,15 +30,19 @@ def in_thread(
     `exclusive`: what was begun before in the group and has not ended is not told any more.
     """
 
+    def tell(then: Callable[[E], object], end: E) -> None:
+        if node.is_attached:  # else it was left meanwhile
+            then(end)
+
     def run() -> None:
         mine = get_current_worker()
         try:
             result = work()
         except PktuiError as error:
             if not mine.is_cancelled:
-                node.call_later(failed, error)
+                node.call_later(tell, failed, error)
         else:
             if not mine.is_cancelled:
-                node.call_later(done, result)
+                node.call_later(tell, done, result)
 
     node.run_worker(run, thread=True, group=group, exclusive=exclusive, description=group)

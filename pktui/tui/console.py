@@ -62,6 +62,7 @@ SECOND_PRESS_SECONDS = 2.0
 MISSING_SECONDS = 0.5
 """Between keys that do nothing, for each to be told."""
 VIEWS: dict[str, tuple[str, str]] = {
+    "now": ("pktui.tui.views.now.view", "NowView"),
     "sessions": ("pktui.tui.views.sessions.view", "SessionsView"),
     "feed": ("pktui.tui.views.feed.view", "FeedView"),
     "policies": ("pktui.tui.views.policies.view", "PoliciesView"),
@@ -122,6 +123,7 @@ class Console(App[int], inherit_bindings=False):
     TITLE = "pktui"
     CSS_PATH: ClassVar = [
         "styles/console.tcss",
+        "styles/now.tcss",
         "styles/sessions.tcss",
         "styles/panes.tcss",
         "styles/approvals.tcss",
@@ -310,6 +312,13 @@ class Console(App[int], inherit_bindings=False):
         view = self.view_in_front()
         if view is not None:
             view.go_to(*names)
+
+    async def search_in(self, name: str, text: str) -> None:
+        """Bring a view to the front and filter it by this text."""
+        await self.action_view(name)
+        view = self.view_in_front()
+        if view is not None:
+            view.search(text)
 
     async def run_in_front(self, command: str) -> None:
         """Run an action of the view in front."""
@@ -577,6 +586,9 @@ class Console(App[int], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Leave the console; drafts that would be lost are asked about first."""
+        if self.keyboard.in_a_run():
+            self.say("q came with other keys, as a paste does; press it alone to leave")
+            return
         if not self.drafts.total:
             self.exit(0)
             return

@@ -66,6 +66,9 @@ class Context(Protocol):
     async def open_view(self, name: str, *names: str) -> None:
         """Bring a view to the front and its cursor to what the names stand for."""
 
+    async def search_in(self, name: str, text: str) -> None:
+        """Bring a view to the front and filter it by this text."""
+
     async def run_in_front(self, command: str) -> None:
         """Run an action of the view in front."""
 

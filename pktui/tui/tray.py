@@ -11,7 +11,7 @@ from pktui.text import one_line
 from pktui.tui.actions import BY_ID
 from pktui.tui.cells import fit
 from pktui.tui.context import context_of
-from pktui.tui.moments import MINUTE, countdown
+from pktui.tui.moments import countdown
 from pktui.tui.theme import Ink, ink_of
 from pktui.tui.widgets.bar import Bar, Part, width_of
 
@@ -90,7 +90,7 @@ def _tool(approval: Approval, room: int, now_us: int, ink: Ink) -> list[Part]:
     show = f"show('{approval.id}')"
     return [
         Part(f"{fit(one_line(approval.tool, 64), room).rstrip()} ", ink.text, show),
-        Part(countdown(left), ink.bad if left < MINUTE else ink.wait, show),
+        Part(countdown(left), ink.wait, show),
     ]
 
 
@@ -104,5 +104,5 @@ def _asks(approval: Approval, before: str, into: str, now_us: int, ink: Ink) -> 
         Part(f"{agent} ", ink.info, show),
         Part(f"{into} ", ink.faint, show),
         Part(f"{tool} ", ink.text, show),
-        Part(countdown(left), ink.bad if left < MINUTE else ink.wait, show),
+        Part(countdown(left), ink.wait, show),
     ]

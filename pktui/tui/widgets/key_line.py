@@ -102,6 +102,8 @@ class KeyLine(Bar):
             return [_state(self._glyphs.denied, "all calls", "stopped", ink.bad)]
         if seen.policy_problem:
             return [_state(self._glyphs.waiting, "policy", "broken", ink.wait)]
+        if not seen.policies:
+            return [Part("no policy", ink.dim)]
         return [Part("policy ", ink.dim), Part("ok", ink.ok)]
 
     def _gateways(self, ink: Ink) -> list[Part]:
@@ -110,7 +112,7 @@ class KeyLine(Bar):
         return [Part(f"{count} {word}", ink.dim if count else ink.faint)]
 
     def _memory(self, ink: Ink) -> list[Part]:
-        styles = {"ok": ink.ok, "starting": ink.wait, "down": ink.bad}
+        styles = {"ok": ink.ok, "starting": ink.info, "down": ink.bad}
         state, status = self.memory.state, self.memory.status
         if status is not None and status.pending_vectors > 0:
             return [Part(f"indexing {status.pending_vectors:,}", styles[state])]
@@ -124,4 +126,7 @@ def _state(sign: str, what: str, word: str, style: Style) -> Part:
 def _shown_of(seen: LedgerVitals | None) -> tuple[object, ...] | None:
     if seen is None:
         return None
-    return bool(seen.problem), seen.stopped, bool(seen.policy_problem), seen.gateways
+    return (
+        bool(seen.problem), seen.stopped, bool(seen.policy_problem), bool(seen.policies),
+        seen.gateways,
+    )  # fmt: skip

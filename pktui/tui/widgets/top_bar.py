@@ -1,4 +1,4 @@
-"""The first line: the name, the four views with their counts, and the scope."""
+"""The first line: the name, the views with their counts, and the scope."""
 
 from __future__ import annotations
 
@@ -32,7 +32,13 @@ Detail = Literal["all", "names", "numbers"]
 DETAILS: tuple[Detail, ...] = ("all", "names", "numbers")
 """What is said of the views, less and less: with counts, by name alone, by number but the one in
 front. How many approvals wait is always said."""
-TITLES = {"sessions": "Sessions", "feed": "Feed", "policies": "Policies", "approvals": "Approvals"}
+TITLES = {
+    "now": "Now",
+    "sessions": "Sessions",
+    "feed": "Feed",
+    "policies": "Policies",
+    "approvals": "Approvals",
+}
 
 
 class TopBar(Bar):
@@ -57,7 +63,7 @@ class TopBar(Bar):
         parts = [Part(" ", ink.dim)]
         if detail != "names":
             parts.insert(0, Part(" pktui ", ink.bold + ink.accent))
-        for number, (name, title) in enumerate(TITLES.items(), 1):
+        for number, (name, title) in enumerate(TITLES.items()):
             shown = title if detail != "numbers" or name == self.front else ""
             count = self._count(name, ink) if detail == "all" or name == "approvals" else None
             parts += self._view(number, name, shown, count, ink)
@@ -91,6 +97,8 @@ class TopBar(Bar):
 
     def _count(self, name: str, ink: Ink) -> tuple[str, Style] | None:
         counts = self.counts
+        if name == "now":
+            return None
         if name == "sessions":
             return (f"{counts.sessions:,}", ink.dim) if counts.sessions >= 0 else None
         if name == "feed":

@@ -65,7 +65,7 @@ async def test_a_choice_is_a_draft_until_it_is_written(house: House, size: tuple
             assert line in text
         await at.press("d")
         assert in_front(at)
-        assert "✓ allow → deny   read" in at.screen_text()
+        assert "✓ allow → deny  read" in at.screen_text()
         assert "1 draft" in at.screen_text()
         assert "files       →1  7" in at.screen_text()
         assert file.read_bytes() == before

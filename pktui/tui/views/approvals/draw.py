@@ -13,7 +13,7 @@ from pktui.text import one_line
 from pktui.tui.arguments import summary
 from pktui.tui.cells import fit
 from pktui.tui.document import Line, Tone
-from pktui.tui.moments import MINUTE, age, clock_time, countdown
+from pktui.tui.moments import age, clock_time, countdown
 from pktui.tui.views.approvals.queue import State, settled_us, state_of
 
 if TYPE_CHECKING:
@@ -191,8 +191,7 @@ def _until(approval: Approval, state: State, now_us: int) -> Line:
     if state != "waiting":
         return _decided(approval, state, now_us)
     left = approval.expires_us - now_us
-    tone: Tone = "removed" if left < MINUTE else "warning"
-    return _labelled("expires", f"in {countdown(left)}", tone)
+    return _labelled("expires", f"in {countdown(left)}", "warning")
 
 
 def _decided(approval: Approval, state: State, now_us: int) -> Line:

@@ -54,7 +54,7 @@ class FeedBar(Bar):
         key = console.keymap.shown(BY_ID["list.last"])
         resume = "app.press('G')"
         return (
-            Part("paused", ink.wait, resume),
+            Part("paused", ink.info, resume),
             Part(f"{dot}{self.new:,} new{dot}" if self.new else dot, ink.text, resume),
             Part(f"{key} ", ink.accent, resume),
             Part("to resume ", ink.text, resume),

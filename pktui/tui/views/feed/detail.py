@@ -23,7 +23,7 @@ _TONES: dict[State, Tone] = {
     "running": "heading",
     "allowed": "good",
     "approved": "good",
-    "failed": "warning",
+    "failed": "text",
     "denied": "removed",
     "asked": "warning",
     "expired": "note",

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pktui.errors import PinError, PktuiError
+from pktui.insight.overview import ALL
 from pktui.policy.globs import is_pattern
 from pktui.policy.limits import read_rate, window_name
 from pktui.text import one_line
@@ -84,11 +85,11 @@ class Drafting:
         page, tool = self._pane.page, self._changeable()
         if page is None or tool is None:
             return
-        draft = self._drafts.get(page.server, tool.name)
+        draft = self._drafts.get(tool.server, tool.name)
 
         def answer(action: EffectiveAction | None) -> None:
             if action is not None:
-                self._draft(page.server, replace(draft, action=action))
+                self._draft(tool.server, replace(draft, action=action))
 
         self._console.ask(ChooserScreen(tool, draft.action, self._pane.row), answer)
 
@@ -97,11 +98,11 @@ class Drafting:
         page, tool = self._pane.page, self._changeable()
         if page is None or tool is None:
             return
-        draft = self._drafts.get(page.server, tool.name)
+        draft = self._drafts.get(tool.server, tool.name)
 
         def answer(text: str | None) -> None:
             if text is not None:
-                self._draft(page.server, replace(draft, limit=_limit(text)))
+                self._draft(tool.server, replace(draft, limit=_limit(text)))
 
         self._console.ask(
             AskScreen(
@@ -121,11 +122,11 @@ class Drafting:
         page, tool = self._pane.page, self._changeable()
         if page is None or tool is None:
             return
-        draft = self._drafts.get(page.server, tool.name)
+        draft = self._drafts.get(tool.server, tool.name)
 
         def answer(text: str | None) -> None:
             if text is not None:
-                self._draft(page.server, replace(draft, reason=text.strip()))
+                self._draft(tool.server, replace(draft, reason=text.strip()))
 
         self._console.ask(
             AskScreen(
@@ -140,11 +141,13 @@ class Drafting:
 
     def drop(self) -> bool:
         """Drop the drafts of this server; false where there are none."""
-        page = self._pane.page
-        drafts = self._drafts.of(page.server) if page and not self._pane.page_to_come else ()
-        if page is None or not drafts:
+        page, tool = self._pane.page, self._pane.current
+        if page is None or self._pane.page_to_come:
             return False
-        server = page.server
+        server = tool.server if page.server == ALL and tool is not None else page.server
+        drafts = self._drafts.of(server)
+        if not drafts:
+            return False
         self._drafts.drop(server)
         self._console.undo_stack.forget(_owner(server))
 
@@ -188,6 +191,9 @@ class Drafting:
         if page is None or tool is None or self._console.refuse_read_only():
             return None
         if self._refuse_unread() or self._refuse_broken(page):
+            return None
+        if tool.action is None:
+            self._console.say(f"the policy of {one_line(tool.server, 60)} is broken: mend it first")
             return None
         if is_pattern(tool.name) and tool.mark != "pattern":
             self._console.say(
@@ -236,8 +242,8 @@ class Drafting:
         if page is None or page.origin == "broken" or not self._pane.page_is_current():
             return
         for tool in page.tools:
-            draft = self._drafts.get(page.server, tool.name)
-            self._drafts.put(page.server, _wanting(draft, tool))
+            draft = self._drafts.get(tool.server, tool.name)
+            self._drafts.put(tool.server, _wanting(draft, tool))
 
     def _remember(
         self, label: str, sentence: str, revert: Callable[[], None], owner: str = ""

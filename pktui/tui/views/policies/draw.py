@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from pktui.insight.overview import ALL
 from pktui.text import one_line, visible
 from pktui.tui.cells import fit, fit_right
 from pktui.tui.document import Line, Tone
+from pktui.tui.moments import age
 from pktui.tui.views.policies.definition import definition_lines, flag_lines
+from pktui.tui.widgets.columns import Column, draw_cells, draw_heads, share_out
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -39,8 +43,8 @@ MEANING: dict[EffectiveAction | None, str] = {
 }
 _TONES: dict[EffectiveAction | None, Tone] = {
     "allow": "good",
-    "approve": "warning",
-    "deny": "removed",
+    "approve": "number",
+    "deny": "key",
     "hide": "note",
     None: "removed",
 }
@@ -50,8 +54,19 @@ _ORIGINS = {
     "none": "no file yet: a person decides every call; the first change writes one",
     "broken": "broken: gateways keep the last good one and nothing can be changed here",
 }
-_STATE, _DRAFTED, _CALLS, _LIMIT, _RISK, _NAME, _LABEL = 8, 15, 8, 12, 11, 24, 10
-_GAP = "  "
+_LABEL = 10
+# What a tool is and may do stays; what it costs goes first where the pane is narrow.
+TOOL_COLUMNS = (
+    Column("state", least=8, most=16),
+    Column("name", most=44, head="tool"),
+    Column("mark", most=18),
+    Column("why", order=5, least=16, stretch=True, head="why"),
+    Column("risk", order=4, most=11, head="risk"),
+    Column("tokens", order=7, right=True, head="tokens"),
+    Column("last", order=6, right=True, head="last"),
+    Column("limit", order=2, most=40, head="limit"),
+    Column("calls", order=1, right=True, head="calls"),
+)
 _CONTEXT = 46
 """Characters of a line around a change."""
 
@@ -66,46 +81,76 @@ def draw_server(server: ServerState, pen: Pen, drafts: int = 0) -> Sequence[Sequ
         count, style = fit_right(pen.glyphs.denied, len(count)), ink.bad
     room = max(0, pen.width - len(mark) - len(count) - 2)
     name = ink.bold if pen.under_cursor else ink.text
-    shown = fit(one_line(server.name, 80), room)
+    shown = fit("all servers" if server.name == ALL else one_line(server.name, 80), room)
     marked: list[Run] = [(mark, ink.wait)] if mark else []
     return [[(shown, name), *marked, (f" {count}", style)]]
 
 
-def draw_tool(
-    tool: ToolState, pen: Pen, draft: Change | None = None, *, drafted: bool = False
-) -> Sequence[Sequence[Run]]:
-    """Draw a tool on one line; the risk and then the limit give way where it is narrow.
+class ToolTable:
+    """Draws tools in columns that are as wide as what stands in them."""
 
-    `draft`: what a person wants changed of it. `drafted`: such changes stand in other rows, too.
-    """
-    ink, width = pen.ink, pen.width
-    state = _DRAFTED if drafted else _STATE
-    risk = _RISK if width >= 76 else 0
-    limit = _LIMIT if width >= 44 else 0
-    taken = state + len(_GAP) + sum(part + len(_GAP) for part in (risk, limit, _CALLS) if part)
-    room = max(8, width - taken)
-    because = room - _NAME - len(_GAP) if room >= _NAME + 16 else 0
-    runs: list[Run] = [_state(tool, draft, state, pen)]
-    runs += _name(tool, draft, _NAME if because else room, pen)
-    if because:
-        runs.append((_GAP + fit(_short(tool), because), ink.dim))
-    if risk:
-        runs.append((_GAP + fit(tool.risk.category if tool.risk else "", risk), ink.dim))
-    if limit:
-        runs.append(_limit(tool, draft, limit, pen))
-    calls = f"{tool.calls:,}/day" if tool.calls else ""
-    runs.append((_GAP + fit_right(calls, _CALLS), ink.dim))
-    return [runs]
+    def __init__(
+        self,
+        tools: Sequence[ToolState],
+        now_us: int,
+        draft_of: Callable[[ToolState], Change | None],
+        *,
+        whole: bool = False,
+        order: str = "",
+    ) -> None:
+        """`whole`: tools of every server, each named with its own. `order`: a column that stays."""
+        self._tools, self._now_us, self._draft_of, self._whole = tools, now_us, draft_of, whole
+        self._columns = [
+            replace(one, order=0) if order and one.head == order else one for one in TOOL_COLUMNS
+        ]
+        self._widths: dict[int, dict[str, int]] = {}
+
+    def draw(self, tool: ToolState, pen: Pen) -> Sequence[Sequence[Run]]:
+        """Draw a tool on one line."""
+        ink, draft = pen.ink, self._draft_of(tool)
+        styles = dict.fromkeys((column.name for column in TOOL_COLUMNS), ink.dim)
+        _, styles["state"] = sign_of(tool.action, pen.glyphs, ink)
+        if draft is not None and draft.action is not None:
+            styles["state"] = ink.wait
+        styles["name"] = ink.quiet if tool.mark == "pattern" else ink.text
+        styles["mark"] = ink.wait
+        drafted = draft is not None and draft.limit is not None
+        spent = any(not limit.left for limit in tool.limits)
+        styles["limit"] = ink.wait if drafted else ink.bad if spent else ink.info
+        return [draw_cells(TOOL_COLUMNS, self._texts(tool, pen.glyphs), self._of(pen), styles)]
+
+    def heads(self, pen: Pen) -> Sequence[Run]:
+        """Draw the titles of the columns."""
+        return draw_heads(TOOL_COLUMNS, self._of(pen), pen.ink.faint)
+
+    def _of(self, pen: Pen) -> dict[str, int]:
+        if pen.width not in self._widths:
+            rows = (self._texts(tool, pen.glyphs) for tool in self._tools)
+            self._widths[pen.width] = share_out(self._columns, rows, pen.width)
+        return self._widths[pen.width]
+
+    def _texts(self, tool: ToolState, glyphs: Glyphs) -> tuple[str, ...]:
+        draft = self._draft_of(tool)
+        name = one_line(tool.name, 120)
+        return (
+            _state(tool, draft, glyphs),
+            f"{one_line(tool.server, 40)}.{name}" if self._whole else name,
+            _marks(tool, draft, glyphs),
+            _short(tool),
+            tool.risk.category if tool.risk else "",
+            f"{tool.tokens:,}" if tool.tokens else "",
+            age(self._now_us - tool.last_us) if tool.last_us else "never",
+            _limit(tool, draft, glyphs),
+            f"{tool.calls:,}/day" if tool.calls else "",
+        )
 
 
-def _state(tool: ToolState, draft: Change | None, width: int, pen: Pen) -> Run:
-    """Draw what would happen to the next call, and what the draft would make of the rule."""
-    sign, style = sign_of(tool.action, pen.glyphs, pen.ink)
-    words = f"{sign} {WORDS[tool.action]}"
+def _state(tool: ToolState, draft: Change | None, glyphs: Glyphs) -> str:
+    """Say what would happen to the next call, and what the draft would make of the rule."""
+    sign = _SIGNS[tool.action](glyphs)
     if draft is not None and draft.action is not None:
-        words = f"{sign} {WORDS[tool.ruled]} {pen.glyphs.draft} {WORDS[draft.action]}"
-        style = pen.ink.wait
-    return fit(words, width) + _GAP, style
+        return f"{sign} {WORDS[tool.ruled]} {glyphs.draft} {WORDS[draft.action]}"
+    return f"{sign} {WORDS[tool.action]}"
 
 
 def _short(tool: ToolState) -> str:
@@ -117,38 +162,40 @@ def _short(tool: ToolState) -> str:
     return "" if tool.because == "the policy lists it" else one_line(tool.because, 200)
 
 
-def _name(tool: ToolState, draft: Change | None, width: int, pen: Pen) -> list[Run]:
-    """Draw the name, whether the tool is new, changed or flagged, and a drafted reason."""
-    name = one_line(tool.name, 120)
-    marked = tool.mark not in {"", "pattern"}
-    mark = f" {pen.glyphs.changed} {tool.mark}" if marked else ""
+def _marks(tool: ToolState, draft: Change | None, glyphs: Glyphs) -> str:
+    """Say whether the tool is new, changed or flagged, and whether a reason is drafted."""
+    marks = [f"{glyphs.changed} {tool.mark}"] if tool.mark not in {"", "pattern"} else []
     if draft is not None and draft.reason is not None:
-        mark += f" {pen.glyphs.draft} reason" if width >= _NAME else f" {pen.glyphs.draft}"
-    style = pen.ink.quiet if tool.mark == "pattern" else pen.ink.text
-    return [(fit(name, width - len(mark)), style), (mark, pen.ink.wait)]
+        marks.append(f"{glyphs.draft} reason")
+    return " ".join(marks)
 
 
-def _limit(tool: ToolState, draft: Change | None, width: int, pen: Pen) -> Run:
-    ink = pen.ink
+def _limit(tool: ToolState, draft: Change | None, glyphs: Glyphs) -> str:
+    """Say what is left of the tightest limit, or that conditions hold; in full."""
     if draft is not None and draft.limit is not None:
-        return _GAP + fit(f"{pen.glyphs.draft} {draft.limit or 'none'}", width), ink.wait
+        return f"{glyphs.draft} {draft.limit or 'none'}"
     if tool.action in {"deny", "hide", None}:
-        return _GAP + " " * width, ink.dim
+        return ""
     if tool.limits:
-        tightest = min(tool.limits, key=lambda limit: limit.left)
-        return _GAP + fit(tightest.shown, width), ink.info if tightest.left else ink.bad
-    return _GAP + fit("if …" if tool.conditions else "", width), ink.dim
+        return min(tool.limits, key=lambda limit: limit.left).shown
+    return "if …" if tool.conditions else ""
+
+
+_SIGNS: dict[EffectiveAction | None, Callable[[Glyphs], str]] = {
+    "allow": lambda glyphs: glyphs.allowed,
+    "approve": lambda glyphs: glyphs.waiting,
+    "deny": lambda glyphs: glyphs.denied,
+    "hide": lambda glyphs: glyphs.hidden,
+    None: lambda glyphs: glyphs.denied,
+}
 
 
 def sign_of(action: EffectiveAction | None, glyphs: Glyphs, ink: Ink) -> tuple[str, Style]:
-    """Return the glyph and style of a state."""
-    return {
-        "allow": (glyphs.allowed, ink.ok),
-        "approve": (glyphs.waiting, ink.wait),
-        "deny": (glyphs.denied, ink.bad),
-        "hide": (glyphs.hidden, ink.quiet),
-        None: (glyphs.denied, ink.faint),
-    }[action]
+    """Return the glyph and style of a state; none of a rule that holds is amber or red."""
+    styles = {
+        "allow": ink.ok, "approve": ink.info, "deny": ink.quiet, "hide": ink.faint, None: ink.bad,
+    }  # fmt: skip
+    return _SIGNS[action](glyphs), styles[action]
 
 
 def tool_lines(page: Page, tool: ToolState, draft: Change | None = None) -> tuple[Line, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.geometry import Offset, Region
 from textual.widgets import Input
 
-from pktui.insight.overview import Page, PolicyOverview, ServerState, Shown, ToolState
+from pktui.insight.overview import ALL, Page, PolicyOverview, ServerState, Shown, ToolState
 from pktui.memory.tools.catalogue import definitions
 from pktui.policy.change import Change
 from pktui.text import one_line
@@ -23,14 +23,15 @@ from pktui.tui.views.policies.accepting import Accepting
 from pktui.tui.views.policies.controller import Drafting
 from pktui.tui.views.policies.draw import (
     WORDS,
+    ToolTable,
     draw_server,
-    draw_tool,
     edit_lines,
     problem_lines,
     tool_lines,
 )
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.filter_box import FilterBox, has_words
+from pktui.tui.widgets.heads import Heads
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 """Policy files are looked at this often while the view is in front."""
+RISKS: Sequence[str] = ("Read", "Write", "Execute", "Destructive", "Financial")
+ORDERS: Mapping[str, Callable[[ToolState], tuple[float | str, ...]]] = {
+    "tool": lambda tool: (tool.name, tool.server),
+    "risk": lambda tool: (-RISKS.index(tool.risk.category) if tool.risk else 1, tool.name),
+    "tokens": lambda tool: (-tool.tokens, tool.name),
+    "last": lambda tool: (-tool.last_us, tool.name),
+    "calls": lambda tool: (-tool.calls, tool.name),
+}
 LOW = 28
 """Rows; where there are fewer, the pane below is lower."""
 
@@ -59,13 +68,18 @@ class PoliciesView(View):
         self._drafting = Drafting(self, self)
         self._accepting = Accepting(self, self.read_again)
         self._turns = Turns(self._start_reading)
+        self._table = ToolTable((), 0, self._draft_of)
         self._server = ""
         self._shown = Shown()
         self._go_to = ""
         self._page_moves = 0
         """How many changes had begun or ended when the reading of the page began."""
-        self._tool = ""
+        self._tool = ("", "")
         """The tool under the cursor."""
+        self._listed: Sequence[ToolState] = ()
+        self._order = ""
+        self._write_there = False
+        """Whether the drafts of the server that is read are to be shown for writing."""
 
     # Layout
 
@@ -80,6 +94,7 @@ class PoliciesView(View):
             with Vertical(id="policies-right"):
                 with Vertical(id="policies-tools", classes="pane"):
                     yield FilterBox(placeholder="words of a tool's name", id="policies-filter")
+                    yield Heads(lambda: self.tools, self._draw_heads, glyphs)
                     yield Rows[ToolState](
                         ListSource(), self._draw_tool, glyphs=glyphs, id="policies-tool-rows"
                     )
@@ -129,11 +144,21 @@ class PoliciesView(View):
         return draw_server(server, pen, len(self.console.drafts.of(server.name)))
 
     def _draw_tool(self, tool: ToolState, pen: Pen) -> Sequence[Sequence[Run]]:
-        drafted = any(draft.action for draft in self.console.drafts.of(self._shown_server))
-        return draw_tool(tool, pen, self._draft_of(tool), drafted=drafted)
+        return self._table.draw(tool, pen)
+
+    def _draw_heads(self, pen: Pen) -> Sequence[Run]:
+        return self._table.heads(pen)
+
+    def _new_table(self) -> None:
+        """Measure the columns anew: tools or drafts moved."""
+        tools, now = self._listed, self.services.clock()
+        self._table = ToolTable(
+            tools, now, self._draft_of, whole=self._shown_server == ALL, order=self._order
+        )
+        self.query_one(Heads).refresh()
 
     def _draft_of(self, tool: ToolState) -> Change | None:
-        draft = self.console.drafts.get(self._shown_server, tool.name)
+        draft = self.console.drafts.get(tool.server, tool.name)
         return None if draft == Change(tool.name) else draft
 
     # What moved
@@ -181,25 +206,42 @@ class PoliciesView(View):
         if page is not None:
             self._server = page.server
         if shown.servers != before.servers:
-            names = [server.name for server in shown.servers]
+            listed = (_every(shown.servers), *shown.servers)
+            names = [server.name for server in listed]
             at = names.index(self._server) if self._server in names else 0
-            self.servers.show(ListSource(shown.servers), cursor=at)
+            self.servers.show(ListSource(listed), cursor=at)
+        elif not self.servers.has_focus:
+            names = [ALL, *(server.name for server in shown.servers)]
+            if self._server in names:
+                self.servers.cursor = names.index(self._server)
         tools = page.tools if page else ()
         if page != before.page or self._go_to:
             self._show_tools(tools, same=bool(before.page and page) and _same(before.page, page))
         self._drafting.end_true_drafts()
         self._show_rule()
+        if self._write_there and page is not None and page.server != ALL:
+            self._write_there = False
+            self._drafting.write()
 
     def _show_tools(self, tools: Sequence[ToolState], *, same: bool) -> None:
         known, words = len(tools), self.query_one(FilterBox).value
-        tools = [tool for tool in tools if has_words(words, tool.name)]
-        names = [tool.name for tool in tools]
+        tools = [tool for tool in tools if has_words(words, tool.name, tool.server)]
+        if self._order:
+            tools.sort(key=ORDERS[self._order])
+        self._listed = tools
+        self._new_table()
+        names = [(tool.server, tool.name) for tool in tools]
         current = self.tools.current
-        wanted = self._go_to or (current.name if current and same else "")
+        wanted = (self._server, self._go_to) if self._go_to else ("", "")
+        if not self._go_to and current and same:
+            wanted = (current.server, current.name)
         self._go_to = ""
         self.tools.show(ListSource(tools), cursor=names.index(wanted) if wanted in names else 0)
-        shown = f"{len(tools)} of {known}" if words else f"{known}"
-        title = f"{one_line(self._server, 40)}: {shown} tools"
+        shown = f"{len(tools):,} of {known:,}" if words else f"{known:,}"
+        name = "every server" if self._server == ALL else one_line(self._server, 40)
+        title = f"{name}: {shown} tools"
+        if self._order:
+            title += f", by {self._order}"
         page = self.page
         if page is not None and page.default:
             title += f", any other: {WORDS[page.default]}"
@@ -215,10 +257,10 @@ class PoliciesView(View):
         elif tool is None:
             document.show(page.server, ())
         elif (last := self._drafting.last) is not None:
-            document.show(f"{page.server}.{tool.name} edit", edit_lines(last.proposal.edit))
+            document.show(f"{tool.server}.{tool.name} edit", edit_lines(last.proposal.edit))
         else:
             document.show(
-                f"{page.server}.{tool.name}", tool_lines(page, tool, self._draft_of(tool))
+                f"{tool.server}.{tool.name}", tool_lines(page, tool, self._draft_of(tool))
             )
 
     @on(Rows.Moved, "#policies-server-rows")
@@ -235,8 +277,8 @@ class PoliciesView(View):
     def _tool_chosen(self, message: Rows.Moved) -> None:
         message.stop()
         tool = self.tools.current
-        if tool is not None and tool.name != self._tool:
-            self._tool, self._drafting.last = tool.name, None
+        if tool is not None and (tool.server, tool.name) != self._tool:
+            self._tool, self._drafting.last = (tool.server, tool.name), None
         self._show_rule()
 
     @on(Rows.Chosen)
@@ -281,6 +323,7 @@ class PoliciesView(View):
 
     def drafts_moved(self) -> None:
         """Draw the drafts anew."""
+        self._new_table()
         self.servers.refresh()
         self.tools.refresh()
         self._show_rule()
@@ -321,7 +364,41 @@ class PoliciesView(View):
 
     def action_write(self) -> None:
         """Show what the drafts of this server change in its file, and write it if wanted."""
-        self._drafting.write()
+        if self._shown_server != ALL:
+            self._drafting.write()
+            return
+        tool, drafts = self.current, self.console.drafts
+        server = next(iter(drafts.servers), "")
+        if tool is not None and drafts.of(tool.server):
+            server = tool.server
+        if not server:
+            self.console.say("nothing is drafted: space, l and r draft a change")
+            return
+        self._write_there = True
+        self.go_to(server, drafts.of(server)[0].tool)
+
+    def action_every(self) -> None:
+        """List the tools of every server."""
+        self.query_one(FilterBox).drop()
+        self._server, self._drafting.last = ALL, None
+        self.servers.move_to(0)
+        self._turns.ask()
+        focus_now(self.tools)
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        names = ("", *ORDERS)
+        self._sort_by(names[(names.index(self._order) + 1) % len(names)])
+
+    @on(Heads.Clicked)
+    def _head_clicked(self, message: Heads.Clicked) -> None:
+        message.stop()
+        if message.title in ORDERS:
+            self._sort_by("" if message.title == self._order else message.title)
+
+    def _sort_by(self, order: str) -> None:
+        self._order = order
+        self._show_tools(self.page.tools if self.page else (), same=True)
 
     def action_accept(self) -> None:
         """Show the definition under the cursor, to be accepted once it was read."""
@@ -340,3 +417,9 @@ class PoliciesView(View):
 
 def _same(before: Page | None, page: Page | None) -> bool:
     return before is not None and page is not None and before.server == page.server
+
+
+def _every(servers: Sequence[ServerState]) -> ServerState:
+    """Return the row that stands for the tools of all servers."""
+    tools, changed = sum(one.tools for one in servers), sum(one.changed for one in servers)
+    return ServerState(ALL, tools, "file", changed)

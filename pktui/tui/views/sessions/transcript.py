@@ -270,7 +270,7 @@ class Transcript(ScrollView, can_focus=True):
         if message is None:
             return Strip([Segment(f"{self._glyphs.bar} ", ink.line)])
         if message.id == self.target_id:
-            return Strip([Segment(f"{self._glyphs.cursor} ", ink.wait)])
+            return Strip([Segment(f"{self._glyphs.cursor} ", ink.accent)])
         return Strip([Segment(f"{self._glyphs.bar} ", role_style(message.role, ink))])
 
     def _inks(self) -> Ink:

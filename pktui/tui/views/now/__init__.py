@@ -1,0 +1,1 @@
+"""Now: what every agent does at this moment, and what needs a person."""

@@ -1,0 +1,191 @@
+"""The Now view: what needs the person, what every agent does, how the last hour was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events, on
+from textual.containers import Vertical
+
+from pktui.insight.now import Agent, Need, Now, NowReader
+from pktui.tui.actions import bindings
+from pktui.tui.focus import focus_now
+from pktui.tui.turns import Turns
+from pktui.tui.views.base import View
+from pktui.tui.views.now.draw import Board, Row, hour_lines, key_of, rows_of
+from pktui.tui.widgets.empty import Empty
+from pktui.tui.widgets.lines import Lines
+from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from pktui.errors import PktuiError
+    from pktui.tui.services import Services
+
+# How often spans are drawn anew, and how often all is read though nothing was written.
+TICK_SECONDS = 1.0
+READ_TICKS = 15
+
+
+class NowRows(Rows[Row]):
+    """The list; the cursor rests on what can be opened and passes over titles."""
+
+    def move_to(self, index: int) -> None:
+        """Put the cursor on the nearest row that can be opened, in the direction of the move."""
+        total = self.source.total
+        down = index >= self.cursor
+        ahead = range(index, total) if down else range(min(index, total - 1), -1, -1)
+        open_ones = [at for at in ahead if self.opens(at)]
+        if not open_ones:
+            behind = range(total - 1, -1, -1) if down else range(total)
+            open_ones = [at for at in behind if self.opens(at)]
+        if open_ones:
+            super().move_to(open_ones[0])
+        if self.cursor == next((at for at in range(total) if self.opens(at)), 0):
+            self.scroll_to(y=0, animate=False, force=True)
+
+    def opens(self, index: int) -> bool:
+        """Tell whether a row stands for an agent or an approval."""
+        row = self.source.at(index)
+        return row is not None and bool(key_of(row))
+
+
+class NowView(View):
+    """Rows are agents, not calls."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("now")]
+
+    def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
+        super().__init__(services, id=id)
+        self._reader = NowReader(services.ledger, services.clock)
+        self._turns = Turns(self._read)
+        self._now: Now | None = None
+        self._board: Board | None = None
+        self._ticks = 0
+
+    def compose(self) -> ComposeResult:
+        """Lay out the list over the last hour."""
+        with Vertical(id="now-board"):
+            yield Empty(
+                "No agent has called a tool through pktui yet.",
+                "Put it in front of the agents on this machine, shown as a diff before anything "
+                "is written:",
+                "pktui adopt",
+            )
+            yield NowRows(ListSource(), self._draw, glyphs=self.console.glyphs, id="now-rows")
+            yield Lines(id="now-hour")
+
+    def on_mount(self) -> None:
+        """Read, and let the spans run."""
+        self.query_one(Empty).display = False
+        self._turns.ask()
+        if self.services.background:
+            self.set_interval(TICK_SECONDS, self.tick)
+
+    @property
+    def rows(self) -> NowRows:
+        """The list."""
+        return self.query_one(NowRows)
+
+    def focus_default(self) -> None:
+        """Focus the list."""
+        focus_now(self.rows)
+
+    def _draw(self, row: Row, pen: Pen) -> Sequence[Sequence[Run]]:
+        assert self._board is not None
+        return self._board.draw(row, pen, self.services.clock())
+
+    # What moved
+
+    def shown(self) -> None:
+        """Read again: the view came to the front."""
+        self._turns.ask()
+
+    def ledger_moved(self) -> None:
+        """Read again."""
+        self._turns.ask()
+
+    def tick(self) -> None:
+        """Let the spans run; what only time changes is read again now and then."""
+        if not self.is_on_screen or self._now is None:
+            return
+        self._ticks += 1
+        if self._ticks % READ_TICKS == 0:
+            self._turns.ask()
+        elif self._now.needs or any(one.state == "running" for one in self._now.agents):
+            self.rows.refresh()
+
+    def _read(self) -> None:
+        self.in_thread(self._reader.read, self._take, self._show_failure, group="now")
+
+    def _show_failure(self, error: PktuiError) -> None:
+        self._turns.done()
+        self.failed(error)
+
+    def _take(self, now: Now) -> None:
+        self.worked()
+        before, self._now = self._now, now
+        if before is None or now != before:
+            self._show(now)
+        self._turns.done()
+
+    def _show(self, now: Now) -> None:
+        glyphs = self.console.glyphs
+        bars = self.services.settings.console.glyphs
+        self._board = Board(now, bars)
+        rows, current = rows_of(now), self.rows.current
+        keys = [key_of(row) for row in rows]
+        same = key_of(current) if current is not None else ""
+        cursor = keys.index(same) if same and same in keys else next(
+            (at for at, key in enumerate(keys) if key), 0
+        )  # fmt: skip
+        self.rows.show(ListSource(rows), cursor=cursor, reveal=bool(same))
+        self.query_one(Lines).show(hour_lines(now, bars, glyphs))
+        nothing = not (now.needs or now.agents)
+        self.query_one(Empty).display = nothing
+        self.rows.display = self.query_one(Lines).display = not nothing
+        self._fit()
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Let the last hour stand right below the agents."""
+        self._fit()
+
+    def _fit(self) -> None:
+        below = self.query_one(Lines)
+        room = max(3, self.size.height - len(below.lines) - 1)
+        self.rows.styles.height = max(1, min(self.rows.source.total, room))
+
+    # Keys
+
+    @on(Rows.Chosen)
+    async def _open(self, message: Rows.Chosen) -> None:
+        """Open the approval, or the agent's session."""
+        message.stop()
+        if isinstance(message.item, Need):
+            await self.console.open_view("approvals", message.item.approval.id)
+        elif isinstance(message.item, Agent):
+            await self.console.open_view("sessions", message.item.agent, message.item.project)
+
+    async def action_follow(self) -> None:
+        """Show the calls of the agent under the cursor as they happen."""
+        row = self.rows.current
+        if isinstance(row, Need):
+            await self.console.search_in("feed", _filter(row.approval.agent, row.approval.project))
+        elif isinstance(row, Agent):
+            await self.console.search_in("feed", _filter(row.agent, row.project))
+        else:
+            self.console.say("no agent is under the cursor")
+
+
+def _filter(agent: str, project: str) -> str:
+    """Return the feed's filter for an agent where it works."""
+    parts = [f"{key}:{_quoted(text)}" for key, text in (("agent", agent), ("project", project))
+             if text]  # fmt: skip
+    return " ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if any(mark in text for mark in ' ()"') else text

@@ -1,0 +1,91 @@
+"""Columns of a list: as wide as what is on the screen, dropped by priority where it is narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+
+from pktui.tui.cells import fit, fit_right
+
+if TYPE_CHECKING:
+    from rich.style import Style
+
+    from pktui.tui.widgets.rows import Run
+
+GAP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `order`: the highest goes first where there is no room; 0 never goes.
+
+    It is drawn as wide as its widest text, from `least` to `most` cells. A column that stretches
+    takes what room is left instead. `head` is its faint title.
+    """
+
+    name: str
+    order: int = 0
+    most: int = 24
+    least: int = 0
+    stretch: bool = False
+    right: bool = False
+    head: str = ""
+
+
+def share_out(
+    columns: Sequence[Column], texts: Iterable[Sequence[str]], width: int
+) -> dict[str, int]:
+    """Return the cells of each column that is shown; a gap stands between any two.
+
+    `texts` are the rows, a text for each column. Columns without any text are left out.
+    """
+    wide = [0] * len(columns)
+    for row in texts:
+        wide = [max(cells, cell_len(text)) for cells, text in zip(wide, row, strict=True)]
+    kept = {
+        column.name: column.least
+        if column.stretch
+        else max(column.least, cell_len(column.head), min(cells, column.most))
+        for column, cells in zip(columns, wide, strict=True)
+        if cells or column.stretch
+    }
+
+    def over() -> int:
+        return sum(kept.values()) + GAP * max(0, len(kept) - 1) - width
+
+    droppable = sorted((one for one in columns if one.order), key=lambda one: -one.order)
+    for column in droppable:
+        if over() > 0:
+            kept.pop(column.name, None)
+    if over() > 0 and kept:
+        widest = max(kept, key=lambda name: kept[name])
+        kept[widest] = max(1, kept[widest] - over())
+    stretched = next((one.name for one in columns if one.stretch and one.name in kept), "")
+    if stretched and over() < 0:
+        kept[stretched] -= over()
+    return kept
+
+
+def draw_cells(
+    columns: Sequence[Column],
+    texts: Sequence[str],
+    widths: Mapping[str, int],
+    styles: Mapping[str, Style],
+) -> list[Run]:
+    """Draw a row's texts in their columns."""
+    runs: list[Run] = []
+    for column, text in zip(columns, texts, strict=True):
+        if column.name in widths:
+            put = fit_right if column.right else fit
+            before = " " * GAP if runs else ""
+            runs.append((before + put(text, widths[column.name]), styles[column.name]))
+    return runs
+
+
+def draw_heads(columns: Sequence[Column], widths: Mapping[str, int], style: Style) -> list[Run]:
+    """Draw the titles of the columns that are shown."""
+    heads = [column.head for column in columns]
+    return draw_cells(columns, heads, widths, {column.name: style for column in columns})
