@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -128,6 +126,8 @@ def _agent_of_shell(words: tuple[str, ...]) -> str:
 
 
 def _agent_of_text(text: str) -> str:
+    import shlex
+
     try:
         words = shlex.split(text)
     except ValueError:
@@ -229,6 +229,8 @@ def _from_proc(pid: int) -> Process | None:
 
 
 def _from_ps(pid: int) -> Process | None:
+    import subprocess
+
     try:
         answer = subprocess.run(
             ["ps", "-ww", "-o", "ppid=,command=", "-p", str(pid)],

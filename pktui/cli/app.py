@@ -79,24 +79,14 @@ def load(room: Room) -> click.Command:
 class Rooms(Group):
     """Lists every command from the table and imports the one that is called."""
 
-    def list_commands(self, _ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context | None = None) -> list[str]:
         """Return the names in the table's order."""
         return [room.name for room in ROOMS]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context | None, cmd_name: str) -> click.Command | None:
         """Import a command by its name."""
         room = next((room for room in ROOMS if room.name == cmd_name), None)
-        return load(room) if room is not None else super().get_command(ctx, cmd_name)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; an unknown one is answered with the names it is like."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.NoSuchCommand as error:
-            names = self.list_commands(ctx)
-            raise click.NoSuchCommand(error.command_name, possibilities=names, ctx=ctx) from None
+        return load(room) if room is not None else None
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list from the table: nothing is imported for it."""

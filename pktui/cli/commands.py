@@ -16,6 +16,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -78,17 +79,55 @@ class Argument(Option):
 
 
 class Group(click.Group):
-    """Commands under one name; their help says of each its whole first sentence."""
+    """Commands under one name, each made when it is asked for.
+
+    `prepare` is called with each of them before it is used, and with its name.
+    """
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._sources: dict[str, Callable[..., Any] | str | Group] = {}
+        self.prepare: Callable[[click.Command, str], object] = lambda _command, _name: None
 
     def verb(self, name: str = "") -> Callable[[F], F]:
         """Use as `@group.verb()` to make a command of a function, which stays what it is."""
 
         def add(function: F) -> F:
-            known = name or function.__name__.rstrip("_").replace("_", "-")
-            self.add_command(command_of(function, known))
+            self._sources[name or function.__name__.rstrip("_").replace("_", "-")] = function
             return function
 
         return add
+
+    def later(self, name: str, place: str) -> None:
+        """Add a function or a group at `module:name`, imported when it is asked for."""
+        self._sources[name] = place
+
+    def list_commands(self, _ctx: click.Context | None = None) -> list[str]:
+        """Return the names in the order they were added in."""
+        return list(self._sources)
+
+    def get_command(self, _ctx: click.Context | None, cmd_name: str) -> click.Command | None:
+        """Return a command, made the first time."""
+        if cmd_name not in self.commands and cmd_name in self._sources:
+            source = self._sources[cmd_name]
+            if isinstance(source, str):
+                module, _, name = source.partition(":")
+                source = getattr(import_module(module), name)
+            command = source if isinstance(source, Group) else command_of(source, cmd_name)
+            command.name = cmd_name
+            self.prepare(command, cmd_name)
+            self.commands[cmd_name] = command
+        return self.commands.get(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown one is answered with the names it is like."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            names = self.list_commands(ctx)
+            raise click.NoSuchCommand(error.command_name, possibilities=names, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands, a long sentence on several lines."""
@@ -97,10 +136,6 @@ class Group(click.Group):
             formatter.write_dl(
                 [(name, command.get_short_help_str(_WHOLE)) for name, command in found if command]
             )
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Return the names in the order they were made in."""
-        return list(self.commands)
 
 
 def group(help: str = "") -> Group:  # noqa: A002

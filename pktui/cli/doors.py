@@ -11,11 +11,13 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pktui.cli import output, reach
+from pktui.cli.commands import Group
 from pktui.errors import PinError
-from pktui.person import check_person
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import click
 
     from pktui.ledger.ledger import Ledger
 
@@ -97,19 +99,18 @@ DOORS: Final[Mapping[str, Door]] = {
 }
 
 
-def guard_all(command: Any, path: str) -> None:
-    """Put the guard before each command of a tree that decides or widens, as the table says.
+def guard_all(command: click.Command, path: str) -> None:
+    """Put the guard before a command that decides or widens, as the table says.
 
-    Raises `KeyError` with the path of a command that the table does not name.
+    Before those of a group once they are asked for. Raises `KeyError` with the path of a command
+    that the table does not name.
     """
-    below = getattr(command, "commands", None)
-    if below is not None:
-        for name, child in below.items():
-            guard_all(child, f"{path} {name}".strip())
+    if isinstance(command, Group):
+        command.prepare = lambda child, name: guard_all(child, f"{path} {name}")
         return
     door = DOORS[path]
-    if door in ("decides", "widens"):
-        command.callback = _guarded(command.callback, check_person if door == "decides" else guard)
+    if door in ("decides", "widens") and command.callback is not None:
+        command.callback = _guarded(command.callback, _person if door == "decides" else guard)
 
 
 def guard(what: str = "") -> None:
@@ -117,7 +118,7 @@ def guard(what: str = "") -> None:
 
     `what` is said before the PIN is asked for. Raises `ApprovalError`, `PinError`.
     """
-    check_person()
+    _person()
     if not _pin_wanted():
         return
     from pktui.guard import check_widening
@@ -155,6 +156,12 @@ def typed_pin(what: str) -> str:
     import getpass
 
     return getpass.getpass(f"{what}: ", stream=sys.stderr)
+
+
+def _person() -> None:
+    from pktui.person import check_person
+
+    check_person()
 
 
 def _pin_wanted() -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -70,25 +71,43 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str =
         if empty:
             note(empty)
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    width = None if sys.stdout.isatty() else _UNBOUNDED
-    console = Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for header, room in zip(headers, _room(headers, cells, console.width), strict=True):
-        shown.add_column(header, no_wrap=True, overflow="ellipsis", width=room)
+    on_terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if on_terminal else _UNBOUNDED
+    room = _room(headers, cells, width)
+    head = _row(headers, room)
+    print(f"\x1b[1m{head}\x1b[0m" if on_terminal and not os.environ.get("NO_COLOR") else head)
     for row in cells:
-        shown.add_row(*(Text(cell) for cell in row))
-    console.print(shown)
+        print(_row(row, room))
+
+
+def _row(cells: Sequence[str], room: Sequence[int]) -> str:
+    """Return cells side by side, each cut to its room."""
+    parts = []
+    for cell, least in zip(cells, room, strict=True):
+        shown = cell if _width(cell) <= least else _cut(cell, least)
+        parts.append(shown + " " * (least - _width(shown)))
+    return (" " * _GAP).join(parts).rstrip()
+
+
+def _cut(text: str, room: int) -> str:
+    """Return the start of a text that fills its room with the mark of a cut."""
+    while text and _width(text) > room - 1:
+        text = text[:-1]
+    return f"{text}…" if room else ""
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def _room(headers: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Return the cells that each column takes of a line of that width, the last cut first."""
-    from rich.cells import cell_len
-
-    room = [max(map(cell_len, column)) for column in zip(headers, *cells, strict=True)]
+    """Return the columns that each column of a table takes of that width, the last cut first."""
+    room = [max(map(_width, column)) for column in zip(headers, *cells, strict=True)]
     over = sum(room) + _GAP * (len(room) - 1) - width
     for least in (_LEAST, 1):
         for index in range(len(room) - 1, 0, -1):

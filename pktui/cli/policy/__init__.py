@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pktui.cli.commands import group
-from pktui.cli.policy import documents, rules, trials
-from pktui.cli.policy.show import show
 
 policy_app = group()
-policy_app.verb("init")(documents.init)
-policy_app.verb("validate")(documents.validate)
-policy_app.verb("show")(show)
-policy_app.verb("set")(rules.set_)
-policy_app.verb("undo")(rules.undo)
-policy_app.verb("explain")(trials.explain)
-policy_app.verb("replay")(trials.replay)
-policy_app.verb("convert")(documents.convert)
-policy_app.verb("schema")(documents.schema)
+for _name, _place in (
+    ("init", "documents:init"),
+    ("validate", "documents:validate"),
+    ("show", "show:show"),
+    ("set", "rules:set_"),
+    ("undo", "rules:undo"),
+    ("explain", "trials:explain"),
+    ("replay", "trials:replay"),
+    ("convert", "documents:convert"),
+    ("schema", "documents:schema"),
+):
+    policy_app.later(_name, f"pktui.cli.policy.{_place}")
