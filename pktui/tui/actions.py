@@ -22,6 +22,7 @@ Scope = Literal[
     "app",
     "list",
     "now",
+    "insight",
     "sessions",
     "search",
     "filter",
@@ -41,6 +42,7 @@ SCOPE_TITLES: Mapping[Scope, str] = {
     "app": "Everywhere",
     "list": "In every list",
     "now": "Now",
+    "insight": "Insight",
     "sessions": "Sessions",
     "search": "In the search box",
     "filter": "In the filter box",
@@ -88,6 +90,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.feed", ("2",), "Feed", "Watch every call as it happens", False, "view('feed')"),
     Action("app.policies", ("3",), "Policies", "Say what may happen", False, "view('policies')"),
     Action("app.approvals", ("4",), "Approvals", "Decide what waits", False, "view('approvals')"),
+    Action("app.insight", ("5",), "Insight", "Figures of days", False, "view('insight')"),
     Action("app.undo", ("u",), "undo", "Take back the last change, up to ten"),
     Action("app.scope", ("ctrl+g",), "project/all", "Show this project or all of them", False),
     Action("app.palette", ("ctrl+p",), "commands", "Find any action by its name", False),
@@ -106,6 +109,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("list.last", ("G", "end"), "last", "Last row; follows what arrives", False),
     Action("list.choose", ("enter",), "open", "Open the row under the cursor"),
     Action("now.follow", ("f",), "follow", "Watch this agent's calls in the Feed"),
+    Action("insight.follow", ("f",), "calls", "Show this tool's calls in the Feed"),
+    Action("insight.span", ("t",), "day/week/month", "Show the last day, week or month"),
     Action("sessions.search", ("slash",), "search", "Search sessions by meaning, words or phrase"),
     Action("sessions.end", ("e",), "end", "End this session, with a summary if you like"),
     Action("sessions.reopen", ("R",), "reopen", "Make an ended session active again"),
@@ -197,8 +202,11 @@ ACTIONS: tuple[Action, ...] = (
 
 OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "app": frozenset(SCOPE_TITLES),
-    "list": frozenset({"app", "list", "now", "sessions", "feed", "policies", "approvals"}),
+    "list": frozenset(
+        {"app", "list", "now", "insight", "sessions", "feed", "policies", "approvals"}
+    ),
     "now": frozenset({"app", "list", "now"}),
+    "insight": frozenset({"app", "list", "insight"}),
     "sessions": frozenset({"app", "list", "sessions", "transcript"}),
     "search": frozenset({"app", "search"}),
     "filter": frozenset({"app", "filter"}),
@@ -219,6 +227,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
 
 VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
     "now": ("now", "list", "app"),
+    "insight": ("insight", "list", "app"),
     "sessions": ("sessions", "search", "list", "transcript", "app"),
     "feed": ("feed", "filter", "list", "detail", "app"),
     "policies": ("policies", "filter", "chooser", "drafts", "accept", "list", "app"),

@@ -63,6 +63,7 @@ MISSING_SECONDS = 0.5
 """Between keys that do nothing, for each to be told."""
 VIEWS: dict[str, tuple[str, str]] = {
     "now": ("pktui.tui.views.now.view", "NowView"),
+    "insight": ("pktui.tui.views.insight.view", "InsightView"),
     "sessions": ("pktui.tui.views.sessions.view", "SessionsView"),
     "feed": ("pktui.tui.views.feed.view", "FeedView"),
     "policies": ("pktui.tui.views.policies.view", "PoliciesView"),

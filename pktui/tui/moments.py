@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -45,6 +46,16 @@ def age(span_us: int) -> str:
         if span_us >= unit:
             return f"{span_us // unit} {name}"
     return "now"
+
+
+def span_words(span_us: int) -> str:
+    """Return a span in its two largest units: `1 h 12 min`, `42 s`, `3 d 4 h`."""
+    units = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
+    counts = [(span_us // DAY, "d")]
+    counts += [(span_us % above // unit, name) for (above, _), (unit, name) in pairwise(units)]
+    first = next((at for at, (count, _) in enumerate(counts) if count), len(counts) - 1)
+    shown = [(count, name) for count, name in counts[first : first + 2] if count]
+    return " ".join(f"{count} {name}" for count, name in shown) or "0 s"
 
 
 def _local(at_us: int) -> datetime:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from pktui.tui.moments import age, clock_time, countdown, day_time, duration
+from pktui.tui.moments import SECOND, age, clock_time, countdown, day_time, duration, span_words
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,8 @@ def test_times_are_local(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_a_span_is_said_in_its_two_largest_units() -> None:
+    said = [span_words(seconds * SECOND) for seconds in (0, 42, 120, 4_320, 3_605, 273_600)]
+    assert said == ["0 s", "42 s", "2 min", "1 h 12 min", "1 h", "3 d 4 h"]

@@ -69,6 +69,24 @@ def share_out(
     return kept
 
 
+class Table:
+    """Rows of texts in columns; widths are worked out once for each width there is."""
+
+    def __init__(self, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+        self.columns, self.rows = columns, rows
+        self._widths: dict[int, dict[str, int]] = {}
+
+    def widths(self, width: int) -> dict[str, int]:
+        """Return the cells of each column that is shown in so many cells."""
+        if width not in self._widths:
+            self._widths[width] = share_out(self.columns, self.rows, width)
+        return self._widths[width]
+
+    def draw(self, at: int, width: int, styles: Mapping[str, Style]) -> list[Run]:
+        """Draw a row."""
+        return draw_cells(self.columns, self.rows[at], self.widths(width), styles)
+
+
 def draw_cells(
     columns: Sequence[Column],
     texts: Sequence[str],

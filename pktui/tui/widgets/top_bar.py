@@ -38,6 +38,7 @@ TITLES = {
     "feed": "Feed",
     "policies": "Policies",
     "approvals": "Approvals",
+    "insight": "Insight",
 }
 
 
@@ -97,7 +98,7 @@ class TopBar(Bar):
 
     def _count(self, name: str, ink: Ink) -> tuple[str, Style] | None:
         counts = self.counts
-        if name == "now":
+        if name in {"now", "insight"}:
             return None
         if name == "sessions":
             return (f"{counts.sessions:,}", ink.dim) if counts.sessions >= 0 else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 MINUTES = 30
 MINUTE_US = 60_000_000
@@ -36,11 +36,13 @@ class Rate:
         self._counts = {m: n for m, n in self._counts.items() if m > this - MINUTES}
 
 
-def sparkline(counts: tuple[int, ...], glyphs: str) -> str:
-    """Draw counts as bars, the highest count as the highest bar; none as a blank."""
-    bars = _BARS[glyphs]
-    top = max(counts, default=0)
-    if top == 0:
-        return " " * len(counts)
-    last = len(bars) - 1
-    return "".join(bars[count * last // top] if count else " " for count in counts)
+def sparkline(counts: Sequence[int], glyphs: str, *, top: int = 0) -> str:
+    """Draw counts as bars; `top` as the highest bar, else the highest count. None is a blank."""
+    return bars(counts, _BARS[glyphs], top=top)
+
+
+def bars(counts: Sequence[int], signs: str, *, top: int = 0) -> str:
+    """Draw each count as one of the signs, which rise from left to right."""
+    top = top or max(counts, default=0)
+    last = len(signs) - 1
+    return "".join(signs[count * last // top] if count else " " for count in counts)

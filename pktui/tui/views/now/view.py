@@ -17,6 +17,7 @@ from pktui.tui.views.now.draw import Board, Row, hour_lines, key_of, rows_of
 from pktui.tui.widgets.empty import Empty
 from pktui.tui.widgets.lines import Lines
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
+from pktui.tui.widgets.titled_rows import TitledRows
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -28,29 +29,6 @@ if TYPE_CHECKING:
 # How often spans are drawn anew, and how often all is read though nothing was written.
 TICK_SECONDS = 1.0
 READ_TICKS = 15
-
-
-class NowRows(Rows[Row]):
-    """The list; the cursor rests on what can be opened and passes over titles."""
-
-    def move_to(self, index: int) -> None:
-        """Put the cursor on the nearest row that can be opened, in the direction of the move."""
-        total = self.source.total
-        down = index >= self.cursor
-        ahead = range(index, total) if down else range(min(index, total - 1), -1, -1)
-        open_ones = [at for at in ahead if self.opens(at)]
-        if not open_ones:
-            behind = range(total - 1, -1, -1) if down else range(total)
-            open_ones = [at for at in behind if self.opens(at)]
-        if open_ones:
-            super().move_to(open_ones[0])
-        if self.cursor == next((at for at in range(total) if self.opens(at)), 0):
-            self.scroll_to(y=0, animate=False, force=True)
-
-    def opens(self, index: int) -> bool:
-        """Tell whether a row stands for an agent or an approval."""
-        row = self.source.at(index)
-        return row is not None and bool(key_of(row))
 
 
 class NowView(View):
@@ -75,7 +53,10 @@ class NowView(View):
                 "is written:",
                 "pktui adopt",
             )
-            yield NowRows(ListSource(), self._draw, glyphs=self.console.glyphs, id="now-rows")
+            yield TitledRows[Row](
+                ListSource(), self._draw, opens=lambda row: bool(key_of(row)),
+                glyphs=self.console.glyphs, id="now-rows",
+            )  # fmt: skip
             yield Lines(id="now-hour")
 
     def on_mount(self) -> None:
@@ -86,9 +67,9 @@ class NowView(View):
             self.set_interval(TICK_SECONDS, self.tick)
 
     @property
-    def rows(self) -> NowRows:
+    def rows(self) -> TitledRows[Row]:
         """The list."""
-        return self.query_one(NowRows)
+        return self.query_one(TitledRows)
 
     def focus_default(self) -> None:
         """Focus the list."""

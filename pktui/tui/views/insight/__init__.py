@@ -1,0 +1,1 @@
+"""Insight: what agents did over days, and what asking about it cost."""
