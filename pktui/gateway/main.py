@@ -118,7 +118,7 @@ def _with_argparse(options: Sequence[str]) -> Asked:
 
 
 def _run(asked: Asked, command: list[str]) -> int:
-    from pktui.gateway.stdio.stdio import run_stdio
+    from pktui.gateway.stdio.proxy import run_stdio
     from pktui.settings import Paths, load_settings
 
     paths = Paths.below(asked.home) if asked.home else Paths.from_environment()
@@ -203,7 +203,7 @@ def _listen(paths: Paths, settings: Settings, asked: Asked, command: list[str]) 
 
 def _refuse_all(error: PktuiError) -> None:
     gc.enable()
-    from pktui.gateway.stdio.refusing import refuse_all
+    from pktui.gateway.stdio.proxy import refuse_all
 
     refuse_all(error)
 

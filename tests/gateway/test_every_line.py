@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from pktui.gateway.enforcement.decision import Decision, Ruling, ToolCall
 from pktui.gateway.protocol.jsonrpc import Limits, Refused
 from pktui.gateway.relay.held_calls import Pace
-from pktui.gateway.relay.relay_session import Pending, Relay, Wiring
+from pktui.gateway.relay.pending import Pending
+from pktui.gateway.relay.relay_session import RelaySession
+from pktui.gateway.relay.server_context import SessionContext
 from pktui.ledger.records import Caller
 
 NAMES = st.sampled_from(
@@ -86,15 +88,21 @@ class Recorder:
         self.calls: list[ToolCall] = []
         self.refusals: list[Refused] = []
 
-    def decide(self, call: ToolCall, *, hold: bool = True) -> Decision:
-        del hold
-        self.calls.append(call)
-        return Decision(call.call_id, call.tool, Ruling.FORWARD)
+    def knows(self, _tool: str) -> bool:
+        return True
+
+    def hides(self, _tool: str) -> bool:
+        return False
+
+    def decide_all(self, calls: Sequence[ToolCall], *, room: int) -> list[Decision]:
+        del room
+        self.calls += calls
+        return [Decision(call.call_id, call.tool, Ruling.FORWARD) for call in calls]
 
     def refused(self, _caller: Caller, refused: Refused, _line: bytes) -> None:
         self.refusals.append(refused)
 
-    def settle(self, *_: object, **__: object) -> None:
+    def settle_all(self, *_: object, **__: object) -> None:
         """Nothing to keep here."""
 
 
@@ -120,7 +128,7 @@ def test_a_line_is_refused_or_policed_or_passes_byte_for_byte(line: bytes) -> No
     recorder = Recorder()
     to_server: list[bytes] = []
     to_client: list[bytes] = []
-    wiring = Wiring(
+    wiring = SessionContext(
         to_client=lambda *lines: to_client.extend(lines),
         to_server=lambda *lines: to_server.extend(lines),
         log=lambda _: None,
@@ -130,7 +138,7 @@ def test_a_line_is_refused_or_policed_or_passes_byte_for_byte(line: bytes) -> No
         ticks=lambda: 0,
     )
     pending = Pending.of(recorder, Pace(), lambda: 0)  # type: ignore[arg-type]
-    relay = Relay(recorder, Caller(), wiring, Limits(), pending)  # type: ignore[arg-type]
+    relay = RelaySession(recorder, Caller(), wiring, Limits(), pending)  # type: ignore[arg-type]
     relay.from_client(line)
     assert to_server in ([], [line])
     if to_server:

@@ -17,6 +17,12 @@ HEAVY = {
     "textual", "torch", "click", "yaml",
 }  # fmt: skip
 
+SESSION = (
+    "pktui.gateway.relay.relay_session",
+    "pktui.gateway.relay.server_context",
+    "pktui.gateway.enforcement.maintenance",
+)
+
 
 def loaded(*modules: str) -> set[str]:
     code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
@@ -25,7 +31,7 @@ def loaded(*modules: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["main", "stdio.stdio", "stdio.proxy", "upstream.memory", "upstream.remote"]
+    "module", ["main", "stdio.proxy", "relay.relay_session", "upstream.memory", "upstream.remote"]
 )
 def test_nothing_heavy_is_loaded(module: str) -> None:
     assert HEAVY.isdisjoint(loaded(f"pktui.gateway.{module}"))
@@ -33,15 +39,15 @@ def test_nothing_heavy_is_loaded(module: str) -> None:
 
 def test_what_few_starts_need_is_loaded_by_those_alone() -> None:
     few = {"dataclasses", "difflib", "tempfile"}
-    assert few.isdisjoint(loaded("pktui.gateway.servers.entries", "pktui.gateway.stdio.proxy"))
+    assert few.isdisjoint(loaded("pktui.gateway.servers.entries", *SESSION))
 
 
 def test_the_server_is_started_before_the_relay_is_loaded() -> None:
-    assert "sqlite3" not in loaded("pktui.gateway.main", "pktui.gateway.stdio.stdio")
+    assert "sqlite3" not in loaded("pktui.gateway.main", "pktui.gateway.stdio.proxy")
 
 
 def test_only_the_memory_and_urls_need_an_http_client() -> None:
-    assert "http.client" not in loaded("pktui.gateway.stdio.stdio", "pktui.gateway.stdio.proxy")
+    assert "http.client" not in loaded("pktui.gateway.stdio.proxy", *SESSION)
 
 
 def test_a_gateway_starts_without_what_msgspec_and_argparse_would_load() -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pktui.gateway.protocol.jsonrpc import Limits
 from pktui.gateway.relay.held_calls import Pace
-from pktui.gateway.relay.relay_session import Pending, Relay, Wiring
+from pktui.gateway.relay.pending import Pending
+from pktui.gateway.relay.relay_session import RelaySession
+from pktui.gateway.relay.server_context import SessionContext
 from tests.gateway.conftest import CALLER, House
 
 if TYPE_CHECKING:
@@ -67,10 +69,10 @@ class Wired:
         self.pending = Pending.of(house.enforcer, pace or Pace(), time.monotonic_ns)
         if lists is not None:
             self.pending.tools.page(lists, cursor="", next_cursor="")
-        self.relay = Relay(
+        self.relay = RelaySession(
             house.enforcer,
             CALLER,
-            Wiring(
+            SessionContext(
                 to_client=self.client.put,
                 to_server=self.server.put,
                 log=house.said.append,

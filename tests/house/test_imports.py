@@ -11,10 +11,17 @@ HEAVY = ("lancedb", "pyarrow", "torch", "sentence_transformers", "transformers",
 FORBIDDEN = [
     ("pktui.gateway.main", (*HEAVY, "mcp", "textual", "click", "asyncio", "starlette", "yaml")),
     (
-        "pktui.gateway.stdio.stdio",
+        "pktui.gateway.stdio.proxy",
         (*HEAVY, "mcp", "textual", "click", "asyncio", "starlette", "yaml"),
     ),
-    ("pktui.gateway.stdio.proxy", (*HEAVY, "mcp", "asyncio", "uvicorn", "pktui.gateway.http")),
+    (
+        "pktui.gateway.relay.relay_session",
+        (*HEAVY, "mcp", "asyncio", "uvicorn", "pktui.gateway.http"),
+    ),
+    (
+        "pktui.gateway.relay.server_context",
+        (*HEAVY, "mcp", "asyncio", "uvicorn", "pktui.gateway.http"),
+    ),
     ("pktui.memory.client", (*HEAVY, "mcp", "textual", "click", "asyncio", "starlette")),
     ("pktui.memory.static", (*HEAVY, "mcp", "textual", "click", "asyncio", "starlette")),
     ("pktui.memory.importers.claude_code", (*HEAVY, "mcp", "textual", "click", "starlette")),

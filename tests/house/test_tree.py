@@ -18,8 +18,6 @@ CIRCLES = (
         "pktui.gateway.http.backend",
         "pktui.gateway.http.client_sessions",
     },
-    {"pktui.gateway.lineio.io_loop", "pktui.gateway.lineio.outlet"},
-    {"pktui.gateway.relay.relay_session", "pktui.gateway.relay.responses"},
     {
         "pktui.ledger.catalogue",
         "pktui.ledger.chain.crosscheck",

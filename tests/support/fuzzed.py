@@ -18,7 +18,9 @@ from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.policy_file import ServerPolicy
 from pktui.gateway.protocol.jsonrpc import Limits
 from pktui.gateway.relay.held_calls import Pace
-from pktui.gateway.relay.relay_session import Pending, Relay, Wiring
+from pktui.gateway.relay.pending import Pending
+from pktui.gateway.relay.relay_session import RelaySession
+from pktui.gateway.relay.server_context import SessionContext
 from pktui.gateway.relay.tool_list import ToolList
 from pktui.ledger.arguments.canonical import canonical_json
 from pktui.ledger.ledger import Ledger
@@ -81,7 +83,7 @@ class Fuzzed:
         self.counts = {"lines": 0, "forwarded": 0, "calls": 0, "from server": 0, "delivered": 0}
         self._enforcer = enforcer
         ids = itertools.count()
-        wiring = Wiring(
+        wiring = SessionContext(
             to_client=lambda *lines: self.delivered.extend(lines),
             to_server=lambda *lines: self.forwarded.extend(lines),
             log=lambda _: None,
@@ -92,7 +94,9 @@ class Fuzzed:
         )
         of_its_own = Pending.of(enforcer, Pace(), time.monotonic_ns)
         pending = msgspec.structs.replace(of_its_own, tools=EveryTool(time.monotonic_ns))
-        self._relay = Relay(enforcer, Caller("fuzz", session="s"), wiring, Limits(65536), pending)
+        self._relay = RelaySession(
+            enforcer, Caller("fuzz", session="s"), wiring, Limits(65536), pending
+        )
 
     def client(self, line: bytes) -> None:
         """Send a client's line and check what became of it."""

@@ -18,7 +18,6 @@ from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.protocol import jsonrpc
 from pktui.gateway.protocol.ids import Ids, ids_in
 from pktui.gateway.protocol.jsonrpc import is_id, same_id
-from pktui.gateway.protocol.mending import mended
 from pktui.gateway.protocol.server_messages import (
     NOT_JSON,
     SEVERAL_IDS,
@@ -26,6 +25,7 @@ from pktui.gateway.protocol.server_messages import (
     Unanswered,
     ids_doubted,
     ids_waited_for,
+    mended,
     names_several,
     not_passed_on,
 )
@@ -36,7 +36,7 @@ from pktui.text import one_line
 if TYPE_CHECKING:
     from pktui.gateway.http.streams import Stream
     from pktui.gateway.protocol.jsonrpc import Id, Message
-    from pktui.gateway.relay.relay_session import Relay
+    from pktui.gateway.relay.relay_session import RelaySession
 
 _SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
 _STATE: Final = b'"requestState"'
@@ -96,7 +96,7 @@ class Channel:
     """Where messages go out, and the relay that looks at them before."""
 
     stream: Stream
-    relay: Relay
+    relay: RelaySession
     token: str | int | None = None
     """The request's progress token."""
     id_text: bytes = jsonrpc.NULL

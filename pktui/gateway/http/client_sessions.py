@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pktui.gateway.http.backend import Backend
     from pktui.gateway.http.floor import Floor
     from pktui.gateway.protocol.jsonrpc import Id, Message
-    from pktui.gateway.relay.relay_session import Pending
+    from pktui.gateway.relay.pending import Pending
     from pktui.ledger.records import Caller, Grant
 
 _RETRY: Final = {"Retry-After": "60"}

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from pktui.gateway.enforcement.decision import call_ids
 from pktui.gateway.protocol.jsonrpc import Limits
-from pktui.gateway.relay.continuing import Continuations
 from pktui.gateway.relay.held_calls import Holder, Pace
-from pktui.gateway.relay.pending import InFlight
-from pktui.gateway.relay.relay_session import Pending, Relay, Wiring
-from pktui.gateway.relay.server_context import Desk
+from pktui.gateway.relay.pending import Continuations, InFlight, Pending
+from pktui.gateway.relay.relay_session import RelaySession
+from pktui.gateway.relay.server_context import ServerContext, SessionContext
 from pktui.gateway.relay.tool_list import ToolList
 from pktui.ledger.records import Caller
 from pktui.times import now_us
 
 if TYPE_CHECKING:
-    from pktui.gateway.relay.relay_session import Send
+    from pktui.gateway.relay.server_context import Send
     from pktui.gateway.servers.entries import ServerEntry
     from pktui.ledger.records import Grant
     from pktui.settings import Paths, Settings
@@ -48,7 +47,7 @@ class Floor:
         self.log = log
         self.limits = Limits(settings.gateway.max_message_bytes, settings.gateway.max_depth)
         self.answer_limit = settings.gateway.max_message_bytes * ANSWER_LINES
-        self.desk = Desk(
+        self.desk = ServerContext(
             paths,
             settings,
             entry.name,
@@ -104,9 +103,9 @@ class Floor:
         named: Callable[[str], None],
         ask: Callable[[str, bytes], None] | None = None,
         forget: Callable[[str], None] = lambda _request_id: None,
-    ) -> Relay:
+    ) -> RelaySession:
         """Return a relay for one HTTP request, or for what a server says unasked."""
-        wiring = Wiring(
+        wiring = SessionContext(
             to_client=to_client,
             to_server=to_server,
             log=self.log,
@@ -118,7 +117,7 @@ class Floor:
             ask=ask,
             forget=forget,
         )
-        return Relay(self.desk.enforcer, caller, wiring, self.limits, pending)
+        return RelaySession(self.desk.enforcer, caller, wiring, self.limits, pending)
 
     def _shown(self, reason: str) -> str:
         """Return a reason as clients on other machines may read it: files without their folders."""

@@ -1,4 +1,10 @@
-"""Requests that went to the server and wait for its answer."""
+"""What waits in a session: requests at the server, held calls, and calls that go on.
+
+A call goes on where its server asked for more and the client calls again with its `requestState`.
+Only a state that this server gave for a call of this caller, tool and arguments counts, and it
+counts once: a made-up one, or one that comes again, is a new call, charged like any other. What
+else the client adds is asked about and recorded as of any call.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pktui import lasting
 from pktui.gateway.enforcement.decision import Ended, Outcome, ToolCall
 from pktui.gateway.protocol.jsonrpc import Message, same_id
+from pktui.gateway.relay.held_calls import Holder, Pace
 from pktui.gateway.relay.lookup import Lookup
+from pktui.gateway.relay.tool_list import ToolList
+from pktui.ledger.arguments.canonical import args_hash
 
 if TYPE_CHECKING:
+    from pktui.gateway.enforcement.enforcer import Enforcer
     from pktui.gateway.protocol.jsonrpc import Id
 
 CAPACITY: Final = 16_384
@@ -20,6 +31,8 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 """Bytes of requests above which no further one is forwarded, however few they are."""
 LATE_NS: Final = 600 * 1_000_000_000
 """How long the answer to a request that was given up is reckoned with."""
+MOST_STATES: Final = 256
+STATE: Final = "requestState"
 
 
 class Own(msgspec.Struct, frozen=True):
@@ -139,3 +152,72 @@ class InFlight:
         """Wait until nothing is in flight; tell whether that came about in time."""
         with self._lock:
             return self._emptied.wait_for(lambda: not self._waiting, seconds)
+
+
+class Continuations:
+    """The states of the last calls that were answered so; safe from several threads."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, ToolCall] = {}
+        self._lock = threading.Lock()
+
+    def remember(self, state: str, call: ToolCall) -> None:
+        """Remember that the server gave this state for this call."""
+        with self._lock:
+            if len(self._calls) >= MOST_STATES:
+                del self._calls[next(iter(self._calls))]
+            self._calls[state] = call
+
+    def claim(self, call: ToolCall) -> str:
+        """Return the id of the call that this one goes on with, empty where it is a new one.
+
+        Its state is used up by that.
+        """
+        state = call.beside.get(STATE)
+        if not isinstance(state, str):
+            return ""
+        with self._lock:
+            earlier = self._calls.get(state)
+            if earlier is None or not _same(earlier, call):
+                return ""
+            del self._calls[state]
+        return earlier.continues or earlier.call_id
+
+    def restore(self, call: ToolCall) -> None:
+        """Let the state of a call that went on, but did not go out, count once more."""
+        self.remember(str(call.beside[STATE]), call)
+
+
+def _same(one: ToolCall, other: ToolCall) -> bool:
+    """Compare arguments by their hash, as approvals do: to Python true is 1."""
+    return (one.tool, one.caller) == (other.tool, other.caller) and (
+        args_hash(one.arguments) == args_hash(other.arguments)
+    )
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """What waits: forwarded requests, held calls, and calls that the server asked more about.
+
+    Relays of one client's connection share it, so that one can cancel what came through another.
+    `scope` tells their held calls from those of other connections in the same holder. `tools` is
+    what is known of the server's list, `parked` the calls that wait for it, and where.
+    """
+
+    holder: Holder
+    in_flight: InFlight
+    continuations: Continuations
+    tools: ToolList
+    scope: str = ""
+    parked: dict[object, Lookup] = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        enforcer: Enforcer,
+        pace: Pace,
+        ticks: Callable[[], int],
+        log: lasting.Log = lasting.to_stderr,
+    ) -> Pending:
+        """Return that of a connection of its own; `ticks` is monotonic, in nanoseconds."""
+        holder = Holder(enforcer, pace, lambda: ticks() / 1e9, log)
+        return cls(holder, InFlight(ticks), Continuations(), ToolList(ticks))

@@ -6,8 +6,8 @@ through two functions. Held calls are released by a thread of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -18,12 +18,10 @@ from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.protocol import jsonrpc
 from pktui.gateway.protocol.ids import ids_in
 from pktui.gateway.protocol.jsonrpc import Limits, Message, Refused
-from pktui.gateway.relay.continuing import Continuations
-from pktui.gateway.relay.held_calls import Held, Holder, Pace
+from pktui.gateway.relay.held_calls import Held
 from pktui.gateway.relay.lookup import Lookup, Parked
-from pktui.gateway.relay.pending import InFlight, Own, Waiting
-from pktui.gateway.relay.responses import Returns
-from pktui.gateway.relay.tool_list import ToolList
+from pktui.gateway.relay.pending import Own, Pending, Waiting
+from pktui.gateway.relay.responses import Responses
 from pktui.ledger.arguments.canonical import call_hash
 from pktui.text import one_line, storable
 
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from pktui.gateway.enforcement.enforcer import Enforcer
     from pktui.gateway.protocol.jsonrpc import Id
     from pktui.gateway.protocol.server_messages import Unanswered
+    from pktui.gateway.relay.server_context import SessionContext
     from pktui.ledger.records import Caller
 
 _NAME_LIMIT: Final = 100
@@ -46,73 +45,21 @@ _Calls = dict["Id | None", tuple[Message, ToolCall]]
 """Tool calls that follow each other, by the ids of their requests."""
 
 
-class Send(Protocol):
-    """Sends lines that belong together, in their order."""
-
-    def __call__(self, *lines: bytes) -> None:
-        """Send them; a reader that is gone takes them too."""
-
-
-class Wiring(msgspec.Struct, frozen=True):
-    """What a relay is given besides its Enforcer.
-
-    `ticks` is a monotonic clock in nanoseconds. `log` takes one sentence for the person who runs
-    the gateway. `named` is told the client's name once it is known. `shown` makes of a reason what
-    the client may read of it.
-    """
-
-    to_client: Send
-    to_server: Send
-    log: Callable[[str], None]
-    named: Callable[[str], None]
-    new_id: Callable[[], str]
-    now_us: Callable[[], int]
-    ticks: Callable[[], int]
-    shown: Callable[[str], str] = str
-    ask: Callable[[str, bytes], None] | None = None
-    """Sends a request of the gateway's own, by its id; None: it goes as all others do."""
-    forget: Callable[[str], None] = lambda _request_id: None
-    """Is told the id of such a request when nobody waits for its answer any more."""
-
-
-class Pending(msgspec.Struct, frozen=True):
-    """What waits: forwarded requests, held calls, and calls that the server asked more about.
-
-    Relays of one client's connection share it, so that one can cancel what came through another.
-    `scope` tells their held calls from those of other connections in the same holder. `tools` is
-    what is known of the server's list, `parked` the calls that wait for it, and where.
-    """
-
-    holder: Holder
-    in_flight: InFlight
-    continuations: Continuations
-    tools: ToolList
-    scope: str = ""
-    parked: dict[object, Lookup] = msgspec.field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls,
-        enforcer: Enforcer,
-        pace: Pace,
-        ticks: Callable[[], int],
-        log: lasting.Log = lasting.to_stderr,
-    ) -> Pending:
-        """Return that of a connection of its own; `ticks` is monotonic, in nanoseconds."""
-        holder = Holder(enforcer, pace, lambda: ticks() / 1e9, log)
-        return cls(holder, InFlight(ticks), Continuations(), ToolList(ticks))
-
-
-class Relay:
+class RelaySession:
     """One client's connection to one server, policed."""
 
     def __init__(
-        self, enforcer: Enforcer, caller: Caller, wiring: Wiring, limits: Limits, pending: Pending
+        self,
+        enforcer: Enforcer,
+        caller: Caller,
+        context: SessionContext,
+        limits: Limits,
+        pending: Pending,
     ) -> None:
         self._enforcer = enforcer
         self._methods = enforcer.methods
         self._caller = caller
-        self._wiring = wiring
+        self._context = context
         self._limits = limits
         self._holder = pending.holder
         self._in_flight = pending.in_flight
@@ -121,7 +68,7 @@ class Relay:
         self._tools = pending.tools
         self._parked = pending.parked
         self._lookup = Lookup(self._tools, self._ask, self._forget, self._decide_parked)
-        self._returns = Returns(enforcer, wiring, pending, lambda: self._caller)
+        self._responses = Responses(enforcer, context, pending, lambda: self._caller)
         self._named = False
         self._ended = ""
 
@@ -165,7 +112,7 @@ class Relay:
 
         Why it failed is for the log alone.
         """
-        self._wiring.log(lasting.words("a message of the client", error))
+        self._context.log(lasting.words("a message of the client", error))
         for line in lines:
             written = (line.ids if isinstance(line, TooLong) else ids_in(line)).single
             if written == jsonrpc.NULL:
@@ -194,13 +141,13 @@ class Relay:
             dropped = Refused(jsonrpc.INVALID_REQUEST, "tools/call was sent as a notification")
             self._enforcer.refused(self._caller, dropped, message.raw)
         elif message.method != "notifications/cancelled" or not self._take_cancel(message):
-            self._wiring.to_server(message.raw)
+            self._context.to_server(message.raw)
 
     def _take_request(self, message: Message) -> None:
         if not self._is_admitted(message):
             return
         if why := self._methods.take(self._caller, message.method, message.params):
-            shown = self._wiring.shown(why)
+            shown = self._context.shown(why)
             self._reply(jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, shown, message.id_text))
         else:
             self._send([(message, None, 0)])
@@ -237,7 +184,7 @@ class Relay:
         plain = params.keys() <= _PLAIN
         beside = NOTHING if plain else {k: v for k, v in params.items() if k not in _PLAIN}
         call = ToolCall(
-            *(self._wiring.new_id(), params["name"], arguments, self._caller),
+            *(self._context.new_id(), params["name"], arguments, self._caller),
             bound_hash=call_hash(arguments, beside),
             beside=beside,
             meta=message.meta,
@@ -306,7 +253,7 @@ class Relay:
     def _ask(self, request_id: str, line: bytes, cursor: str, message: Message) -> None:
         """Ask the server for a page of its tools, in the era of the call that needs it."""
         own = Own(self._lookup, message)
-        started, size = self._wiring.ticks(), len(line)
+        started, size = self._context.ticks(), len(line)
         id_text = msgspec.json.encode(request_id)
         waiting = Waiting(
             id_text, "tools/list", message.modern, None, started, 0, cursor, size, own
@@ -314,14 +261,14 @@ class Relay:
         self._in_flight.add(request_id, waiting)
         if self._ended:
             self._fail([self._in_flight.take(request_id)])
-        elif self._wiring.ask is not None:
-            self._wiring.ask(request_id, line)
+        elif self._context.ask is not None:
+            self._context.ask(request_id, line)
         else:
-            self._wiring.to_server(line)
+            self._context.to_server(line)
 
     def _forget(self, request_id: str) -> None:
         self._in_flight.take(request_id)
-        self._wiring.forget(request_id)
+        self._context.forget(request_id)
 
     def _carry_out(self, asked: Sequence[Parked]) -> None:
         """Decide calls in one transaction, and carry out what was decided."""
@@ -342,7 +289,7 @@ class Relay:
         """Answer a call that does not go out now; the state that it came with still counts."""
         if call.continues:
             self._continuations.restore(call)
-        now_us, shown = self._wiring.now_us(), self._wiring.shown
+        now_us, shown = self._context.now_us(), self._context.shown
         decision = msgspec.structs.replace(decision, reason=storable(shown(decision.reason)))
         self._reply(
             denial.refusal_line(decision, message.id_text, modern=message.modern, now_us=now_us)
@@ -350,7 +297,7 @@ class Relay:
 
     def _send(self, going: Iterable[tuple[Message, ToolCall | None, int]]) -> None:
         """Forward requests, each with its call, if it is one, and the `seq` of its decision."""
-        started = self._wiring.ticks()
+        started = self._context.ticks()
         lost = bool(self._ended)
         sent: list[Message] = []
         for message, call, seq in going:
@@ -363,7 +310,7 @@ class Relay:
             self._in_flight.add(message.id, waiting)
             sent.append(message)
         if sent and not lost:
-            self._wiring.to_server(*[message.raw for message in sent])
+            self._context.to_server(*[message.raw for message in sent])
         if self._ended:
             self._fail([self._in_flight.take(message.id) for message in sent], sent=not lost)
 
@@ -378,7 +325,7 @@ class Relay:
         if agent:
             self._named = True
             self._caller = msgspec.structs.replace(self._caller, agent=agent)
-            self._wiring.named(agent)
+            self._context.named(agent)
 
     def _take_cancel(self, message: Message) -> bool:
         request_id = message.params.get("requestId")
@@ -431,13 +378,13 @@ class Relay:
 
         How calls ended is on record before their answers go out.
         """
-        replies, ended = self._returns.read(lines)
+        replies, ended = self._responses.read(lines)
         try:
             self._enforcer.settle_all(ended)
         except Exception as error:  # noqa: BLE001  the answers go out all the same
-            self._wiring.log(lasting.words("recording how calls ended", error))
+            self._context.log(lasting.words("recording how calls ended", error))
         if replies:
-            self._wiring.to_client(*replies)
+            self._context.to_client(*replies)
 
     # held calls
 
@@ -501,13 +448,13 @@ class Relay:
                 self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, self._ended, one.id_text))
 
     def _settle(self, waiting: Iterable[Waiting], outcome: Outcome, *, sent: bool = True) -> None:
-        now = self._wiring.ticks()
+        now = self._context.ticks()
         self._enforcer.settle_all(
             [one.end(one.call, outcome, now, sent=sent) for one in waiting if one.call]
         )
 
     def _reply(self, line: bytes) -> None:
-        self._wiring.to_client(line)
+        self._context.to_client(line)
 
 
 def _page(message: Message) -> str:

@@ -15,7 +15,6 @@ from pktui.gateway.enforcement import denial
 from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.protocol import jsonrpc
 from pktui.gateway.protocol.ids import ids_in
-from pktui.gateway.protocol.mending import mended
 from pktui.gateway.protocol.server_messages import (
     NOT_JSON,
     SEVERAL_IDS,
@@ -24,6 +23,7 @@ from pktui.gateway.protocol.server_messages import (
     Unanswered,
     ids_doubted,
     ids_waited_for,
+    mended,
     names_several,
     not_passed_on,
     read_answer,
@@ -41,9 +41,8 @@ if TYPE_CHECKING:
     from pktui.gateway.enforcement.methods import Ask
     from pktui.gateway.protocol.ids import Ids
     from pktui.gateway.protocol.tool_list import Listing
-    from pktui.gateway.relay.continuing import Continuations
-    from pktui.gateway.relay.pending import InFlight, Own, Waiting
-    from pktui.gateway.relay.relay_session import Pending, Wiring
+    from pktui.gateway.relay.pending import Continuations, InFlight, Own, Pending, Waiting
+    from pktui.gateway.relay.server_context import SessionContext
     from pktui.ledger.records import Caller
 
 
@@ -75,16 +74,20 @@ class _Shown(msgspec.Struct, frozen=True):
     result: bytes | None
 
 
-class Returns:
+class Responses:
     """Reads the lines of one server for one client."""
 
     def __init__(
-        self, enforcer: Enforcer, wiring: Wiring, pending: Pending, caller: Callable[[], Caller]
+        self,
+        enforcer: Enforcer,
+        context: SessionContext,
+        pending: Pending,
+        caller: Callable[[], Caller],
     ) -> None:
         """`caller` tells who the client is, as far as it has said by then."""
         self._enforcer = enforcer
         self._methods = enforcer.methods
-        self._wiring = wiring
+        self._context = context
         self._in_flight: InFlight = pending.in_flight
         self._continuations: Continuations = pending.continuations
         self._tools = pending.tools
@@ -108,7 +111,7 @@ class Returns:
 
     def _survive(self, error: Exception, ended: list[Ended]) -> Lines:
         """Tell whoever waits for an answer that pktui itself failed on; why is for the log."""
-        self._wiring.log(lasting.words("a message of the server", error))
+        self._context.log(lasting.words("a message of the server", error))
         if self._taken is None:
             return ()
         return self._lost(self._taken, not_passed_on("one that pktui failed on"), ended)
@@ -155,16 +158,16 @@ class Returns:
         """Record what the server asks of the client; return why it may not, if it may not."""
         caller = self._caller()
         denied = [self._methods.take(caller, ask.method, ask.params) for ask in asks]
-        return self._wiring.shown(next(filter(None, denied), ""))
+        return self._context.shown(next(filter(None, denied), ""))
 
     def _withhold(self, why: str, answer: Answer, ended: list[Ended]) -> Lines:
         """Answer what the server may not ask, or whom it would have answered with it."""
-        self._wiring.log(f"kept from the client: {why}")
+        self._context.log(f"kept from the client: {why}")
         if answer.asks:
             if answer.id is not None:
                 request_id = msgspec.json.encode(answer.id)
                 refusal = jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, request_id)
-                self._wiring.to_server(refusal)
+                self._context.to_server(refusal)
             return ()
         waiting = self._waiting_for(answer)
         if waiting is None:
@@ -181,7 +184,7 @@ class Returns:
 
         A client that takes it for an answer must not see what was not looked at.
         """
-        self._wiring.log(f"{why}: {_shown(line)}")
+        self._context.log(f"{why}: {_shown(line)}")
         waiting = self._waiting_for(answer)
         return () if waiting is None else self._lost(waiting, not_passed_on(why), ended)
 
@@ -192,7 +195,7 @@ class Returns:
         """Tell whoever waits for a message that is not passed on; without an answer they hang."""
         found = [self._in_flight.take(request_id) for request_id in ids_waited_for(ids)]
         waiting = [one for one in found if one is not None]
-        self._wiring.log(f"{why}: {_shown(line)}")
+        self._context.log(f"{why}: {_shown(line)}")
         return [out for one in waiting for out in self._lost(one, not_passed_on(why), ended)]
 
     def _lost(self, waiting: Waiting, why: str, ended: list[Ended], sent: bool = True) -> Lines:
@@ -201,7 +204,7 @@ class Returns:
             waiting.own.lookup.fail(why)
             return ()
         if waiting.call is not None:
-            ended.append(waiting.end(waiting.call, "lost", self._wiring.ticks(), sent=sent))
+            ended.append(waiting.end(waiting.call, "lost", self._context.ticks(), sent=sent))
         return (jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text),)
 
     def _batch(self, line: bytes, ended: list[Ended]) -> Lines:
@@ -226,7 +229,7 @@ class Returns:
             self._learn(waiting, waiting.own, answer, line)
             return ()
         if waiting is not None and waiting.method != "tools/list" and answer.empty:
-            self._wiring.log(f"{_EMPTY}: {_shown(line)}")
+            self._context.log(f"{_EMPTY}: {_shown(line)}")
             return self._lost(waiting, not_passed_on(_EMPTY), ended)
         carried = answer.carried
         if self._enforcer.redacts and (waiting is None or waiting.method in redaction.METHODS):
@@ -280,7 +283,7 @@ class Returns:
 
     def _end(self, waiting: Waiting, outcome: Outcome, ended: list[Ended]) -> None:
         if waiting.call is not None:
-            ended.append(waiting.end(waiting.call, outcome, self._wiring.ticks()))
+            ended.append(waiting.end(waiting.call, outcome, self._context.ticks()))
 
     def _filtered(self, line: bytes, carried: bytes, waiting: Waiting | None) -> bytes:
         """Return the line without hidden tools; an answer to nothing known is looked at too."""
@@ -292,12 +295,12 @@ class Returns:
             listing = read_listing(line)
         except Doubtful as doubt:
             why = f"the server's list of tools cannot be read without doubt: {doubt}"
-            self._wiring.log(why)
+            self._context.log(why)
             return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
         if listing is None:
             return line
         if why := self._record(listing, cursor):
-            shown = self._wiring.shown(why)
+            shown = self._context.shown(why)
             return jsonrpc.error_line(jsonrpc.SERVER_ERROR, shown, request_id)
         policy, state = self._enforcer.policy(), self._enforcer.state()
         shows = policy.lists if policy is not None else lambda _tool: True
@@ -305,7 +308,7 @@ class Returns:
         self._tools.show(filter(shows, names))
         result = listing.without(shows, modern=modern)
         if len(carried) <= _MOST_REMEMBERED:
-            until = self._wiring.ticks() + _REMEMBERED_NS
+            until = self._context.ticks() + _REMEMBERED_NS
             after = listing.next_cursor
             self._last = _Shown(
                 *(carried, cursor, modern, policy, state, until, names, after, result)
@@ -322,7 +325,7 @@ class Returns:
         policy, state = self._enforcer.policy(), self._enforcer.state()
         if last.policy is not policy or last.state != state:
             return None
-        if self._wiring.ticks() > last.until_ns:
+        if self._context.ticks() > last.until_ns:
             return None
         self._tools.page(last.names, cursor=cursor, next_cursor=last.next_cursor)
         return with_result(line, carried, last.result)

@@ -1,4 +1,4 @@
-"""What one gateway has open for its client: the ledger, the policy, the Enforcer, its presence."""
+"""What a gateway has open for one server, and what it gives each session with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -24,8 +24,39 @@ if TYPE_CHECKING:
     from pktui.settings import Paths, Settings
 
 
-class Desk:
-    """Use as a context: it tells the ledger when this gateway starts and ends.
+class Send(Protocol):
+    """Sends lines that belong together, in their order."""
+
+    def __call__(self, *lines: bytes) -> None:
+        """Send them; a reader that is gone takes them too."""
+
+
+class SessionContext(msgspec.Struct, frozen=True):
+    """What a session is given besides its Enforcer.
+
+    `ticks` is a monotonic clock in nanoseconds. `log` takes one sentence for the person who runs
+    the gateway. `named` is told the client's name once it is known. `shown` makes of a reason what
+    the client may read of it.
+    """
+
+    to_client: Send
+    to_server: Send
+    log: Callable[[str], None]
+    named: Callable[[str], None]
+    new_id: Callable[[], str]
+    now_us: Callable[[], int]
+    ticks: Callable[[], int]
+    shown: Callable[[str], str] = str
+    ask: Callable[[str, bytes], None] | None = None
+    """Sends a request of the gateway's own, by its id; None: it goes as all others do."""
+    forget: Callable[[str], None] = lambda _request_id: None
+    """Is told the id of such a request when nobody waits for its answer any more."""
+
+
+class ServerContext:
+    """The ledger, the policy, the Enforcer and the presence of a gateway before one server.
+
+    Use as a context: it tells the ledger when this gateway starts and ends.
 
     Raises `PktuiError` where the ledger or the policy's directory cannot be used.
     """
@@ -58,7 +89,7 @@ class Desk:
         """What it is known by while it runs, and what the ids of its calls begin with."""
         policy.current()
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> ServerContext:
         self.token = self._ledger.presence.announce(
             "gateway", server=self._server, project=self.caller.project
         )

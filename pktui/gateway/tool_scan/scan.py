@@ -18,8 +18,7 @@ from pktui import __version__
 from pktui.errors import UpstreamFailed
 from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.protocol.jsonrpc import CLIENT_INFO_KEY, PROTOCOL_VERSION_KEY
-from pktui.gateway.protocol.mending import mended
-from pktui.gateway.protocol.server_messages import Unanswered
+from pktui.gateway.protocol.server_messages import Unanswered, mended
 from pktui.gateway.protocol.tool_list import Doubtful, Listing, read_listing
 from pktui.gateway.upstream.last_words import LastWords, quoted
 from pktui.text import one_line

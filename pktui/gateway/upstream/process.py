@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pktui import lasting
-from pktui.gateway.lineio.io_loop import Loop
+from pktui.gateway.lineio.io_loop import Loop, Outlet
 from pktui.gateway.lineio.lines import TooLong, read_lines
-from pktui.gateway.lineio.outlet import Outlet
 from pktui.gateway.upstream.child import Child
 from pktui.gateway.upstream.last_words import LastWords
 

@@ -16,7 +16,7 @@ from pktui.ledger.records import Caller, Grant
 if TYPE_CHECKING:
     from pktui.gateway.http.backend import Backend
     from pktui.gateway.http.floor import Floor
-    from pktui.gateway.relay.relay_session import Pending
+    from pktui.gateway.relay.pending import Pending
 
 ADA = Grant("ada", ("*",), "", 1, key="a1")
 BOB = Grant("bob", ("*",), "", 1, key="b1")

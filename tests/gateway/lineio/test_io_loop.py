@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pktui.gateway.lineio.io_loop import Loop
+from pktui.gateway.lineio.io_loop import FULL, Loop, Outlet
 from pktui.gateway.lineio.lines import CHUNK, TooLong
-from pktui.gateway.lineio.outlet import FULL, Outlet
 
 PATIENCE = 60.0
 LIMIT = 1024 * 1024

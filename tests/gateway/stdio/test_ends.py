@@ -7,7 +7,7 @@ import sys
 import threading
 from queue import SimpleQueue
 
-from pktui.gateway.stdio.ends import End, Ends, next_end
+from pktui.gateway.stdio.proxy import End, Ends, next_end
 
 
 def test_a_signal_that_another_thread_takes_is_heard() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.protocol.jsonrpc import Limits
-from pktui.gateway.stdio.refusing import answer_of
+from pktui.gateway.stdio.proxy import answer_of
 from tests.support.gateway import RunningGateway, plain_server
 
 if TYPE_CHECKING:

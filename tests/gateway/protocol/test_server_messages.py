@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pktui.gateway.protocol.mending import mended
+from pktui.gateway.protocol.server_messages import mended
 
 
 @pytest.mark.parametrize(
