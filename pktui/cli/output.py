@@ -134,15 +134,31 @@ def moment(when: datetime | int | None) -> str:
     return when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def ago(when: datetime | int, now: datetime) -> str:
-    """Return how long before `now` something was, in its largest unit: `5m`, `3h`, `12d`."""
-    if isinstance(when, int):
-        when = datetime.fromtimestamp(when / 1_000_000, UTC)
-    seconds = max(0, int((now - when).total_seconds()))
+def ago(when: datetime, now: datetime) -> str:
+    """Return how long before `now` something was, as `age` says it."""
+    return age(int((now - when).total_seconds() * 1_000_000))
+
+
+def age(span_us: int) -> str:
+    """Return a span in its largest unit: `5m`, `3h`, `12d`."""
+    seconds = max(0, span_us // 1_000_000)
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
         if seconds >= size:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def span(span_us: int) -> str:
+    """Return how long something took: `870 µs`, `12 ms`, `3.4 s`, `2:05`, `1:02:03`."""
+    if span_us < 1_000:
+        return f"{span_us} µs" if span_us else "0"
+    if span_us < 1_000_000:
+        return f"{span_us // 1_000} ms"
+    if span_us < 60_000_000:
+        return f"{span_us / 1_000_000:.1f} s"
+    minutes, seconds = divmod(span_us // 1_000_000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -24,6 +24,7 @@ BARE = ["-c", "pass"]
 COMMANDS = {
     ("approvals", "list"): 8,
     ("audit", "tail"): 8,
+    ("status",): 12,
     ("policy", "show", "files"): 12,
 }
 

@@ -1,0 +1,80 @@
+"""`pktui insight`: the figures of days."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pktui.cli import output, reach
+from pktui.cli.commands import Option
+from pktui.cli.now import spark
+
+if TYPE_CHECKING:
+    from pktui.insight.activity import Insight
+
+_MOST_ROWS = 12
+_STEP_HOURS = 6
+
+
+def insight(
+    days: Annotated[int, Option(min=1, max=90, help="How many days back.")] = 7,
+    json: output.JsonFlag = False,
+) -> None:
+    """Show calls by day, slow tools, denials by rule, and what asking cost."""
+    from pktui.insight.activity import Activity
+    from pktui.times import now_us
+
+    if not reach.used_before():
+        output.note("Nothing is on record yet.")
+        return
+    with reach.ledger() as ledger:
+        ledger.rollup.catch_up()
+        found = Activity(ledger, now_us).read(days)
+    if json:
+        output.json(found)
+        return
+    asked, denied = sum(one.asked for one in found.hours), sum(one.denied for one in found.hours)
+    output.line(f"{found.total:,} calls in {days} days: {asked:,} asked, {denied:,} denied")
+    output.line(f"{spark(_steps(found))}  {_STEP_HOURS} hours a bar, the last is now")
+    _tell(found)
+
+
+def _steps(found: Insight) -> tuple[int, ...]:
+    counts = [hour.ran + hour.asked + hour.denied for hour in found.hours]
+    return tuple(
+        sum(counts[start : start + _STEP_HOURS]) for start in range(0, len(counts), _STEP_HOURS)
+    )
+
+
+def _tell(found: Insight) -> None:
+    """Print each list that has anything in it."""
+    lists: dict[tuple[str, ...], list[tuple[str, ...]]] = {
+        ("asked about", "asked", "allowed", "denied", "unanswered", "waited", "median"): [
+            (
+                *(f"{one.server}.{one.tool}", f"{one.asked:,}", f"{one.allowed:,}"),
+                *(f"{one.denied:,}", f"{one.unanswered:,}"),
+                *(output.span(one.waited_us), output.span(one.median_us)),
+            )
+            for one in found.bill
+        ],
+        ("denied by", "server", "times", "mostly", "to", "last"): [
+            (
+                *(one.rule, one.server, f"{one.count:,}", one.tool, one.agent),
+                output.moment(one.last_us),
+            )
+            for one in found.denials
+        ],
+        ("slowest", "calls", "half within", "95% within"): [
+            (
+                *(f"{one.server}.{one.tool}", f"{one.calls:,}"),
+                *(output.span(one.p50_us), output.span(one.p95_us)),
+            )
+            for one in found.slow
+        ],
+        ("most called", "calls", "by hour of the day, 0 to 23"): [
+            (f"{one.server}.{one.tool}", f"{one.total:,}", spark(one.calls)) for one in found.heat
+        ],
+    }
+    for headers, rows in lists.items():
+        if rows:
+            output.line()
+            output.table(headers, rows[:_MOST_ROWS])

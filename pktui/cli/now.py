@@ -1,0 +1,206 @@
+"""`pktui now`, `status` and `wait`: what agents do now, and whether it needs a person."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+from pktui.cli import output, reach
+from pktui.cli.commands import Exit, Option
+from pktui.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pktui.insight.now import Agent, Now
+    from pktui.ledger.records import Approval
+
+_LOOK_SECONDS = 0.5
+_BARS = "▁▂▃▄▅▆▇█"
+_SIGNS = {"waiting": "▲", "running": "●", "denied": "✗", "idle": "●", "gone": "○"}
+
+
+def now(json: output.JsonFlag = False) -> None:
+    """Show what needs you, which agents are here, the last hour, and what is odd."""
+    found = _read(_around())
+    if json:
+        output.json(found)
+        return
+    if found is None:
+        output.note("Nothing is on record yet.")
+        return
+    _tell_needs(found)
+    rows = [_agent_row(one, found.at_us) for one in found.agents]
+    headers = ("", "agent", "project", "state", "last hour", "calls", "denied", "here for")
+    output.table(headers, rows, empty="No agent is here.")
+    hour = found.hour
+    output.line()
+    median = output.span(hour.median_wait_us)
+    output.line(
+        f"Last hour: {spark(hour.calls)} {hour.total:,} calls, {hour.denied:,} denied,"
+        f" {hour.asked:,} asked ({hour.allowed:,} allowed, median {median}),"
+        f" {hour.new_tools:,} new tools"
+    )
+    for odd in found.odd:
+        when = f", {output.age(found.at_us - odd.at_us)} ago" if odd.at_us else ""
+        output.line(f"Odd: {odd.words}{when}")
+
+
+def status(
+    tmux: Annotated[bool, Option("--tmux", help="With tmux's colours, for a status line.")] = False,
+    json: output.JsonFlag = False,
+) -> None:
+    """Say in one line what waits, who is here and what the last hour was."""
+    if tmux and json:
+        raise UsageError("--tmux and --json are two forms", "Give one")
+    found = _read()
+    if json:
+        output.json(_status_record(found))
+        return
+    if found is None:
+        output.line("nothing yet")
+        return
+    waits, here = len(found.needs), sum(one.state != "gone" for one in found.agents)
+    parts = [
+        (f"■ stopped by {found.stopped_by}", "red") if found.stopped_by else ("", ""),
+        (f"▲{waits} waiting", "yellow") if waits else ("", ""),
+        (f"≠ {len(found.odd)} odd", "yellow") if found.odd else ("", ""),
+        ("1 agent" if here == 1 else f"{here} agents", ""),
+        (f"{found.hour.total:,} calls/h", ""),
+        (f"{found.hour.denied:,} denied", "red") if found.hour.denied else ("", ""),
+    ]
+    output.line(" · ".join(_coloured(*part, tmux=tmux) for part in parts if part[0]))
+
+
+def wait(
+    timeout: Annotated[
+        float | None, Option(min=0, help="Seconds after which to give up, with exit status 1.")
+    ] = None,
+    new: Annotated[bool, Option("--new", help="Only for what is not waiting yet.")] = False,
+    json: output.JsonFlag = False,
+) -> None:
+    """Block until a call needs a person, then print it."""
+    until = None if timeout is None else time.monotonic() + timeout
+    known: set[str] | None = None if new else set()
+    while True:
+        waiting = _waiting()
+        if known is None:
+            known = {one.id for one in waiting}
+        found = [one for one in waiting if one.id not in known]
+        if found:
+            break
+        if until is not None and time.monotonic() >= until:
+            raise Exit(1)
+        left = _LOOK_SECONDS if until is None else until - time.monotonic()
+        time.sleep(max(0.0, min(_LOOK_SECONDS, left)))
+    if json:
+        output.json(found)
+        return
+    for one in found:
+        asker = one.grant or one.agent or "an unnamed agent"
+        output.line(f"{one.id} {asker} {one.server}.{one.tool} {one.arguments}")
+
+
+def spark(counts: tuple[int, ...]) -> str:
+    """Return counts as bars; an empty step is a low line."""
+    most = max(counts, default=0)
+    return "".join(
+        _BARS[min(len(_BARS) - 1, count * len(_BARS) // (most + 1))] if count else "_"
+        for count in counts
+    )
+
+
+def _read(around: tuple[str, ...] = ()) -> Now | None:
+    from pktui.insight.now import NowReader
+    from pktui.times import now_us
+
+    if not reach.used_before():
+        return None
+    with reach.ledger() as ledger:
+        ledger.rollup.catch_up()
+        return NowReader(ledger, now_us).read(around)
+
+
+def _waiting() -> tuple[Approval, ...]:
+    if not reach.used_before():
+        return ()
+    with reach.ledger() as ledger:
+        return ledger.approvals.pending()
+
+
+def _tell_needs(found: Now) -> None:
+    if found.stopped_by:
+        output.line(f"Everything is stopped by {found.stopped_by}.")
+    rows = [
+        (
+            *(need.approval.id, need.approval.grant or need.approval.agent, need.approval.project),
+            *(f"{need.approval.server}.{need.approval.tool}", output.span(need.waits_us)),
+            need.approval.reason,
+        )
+        for need in found.needs
+    ]
+    if rows:
+        output.table(("needs you", "agent", "project", "tool", "waits", "why"), rows)
+        output.line()
+
+
+def _agent_row(one: Agent, now_us: int) -> tuple[str, ...]:
+    return (
+        *(_SIGNS[one.state], one.agent or "an unnamed agent", one.project),
+        " ".join(_state_words(one, now_us)),
+        *(spark(one.spark), f"{one.calls:,}", f"{one.denied:,}"),
+        output.age(now_us - one.first_us),
+    )
+
+
+def _state_words(one: Agent, now_us: int) -> Iterator[str]:
+    since = output.age(now_us - one.since_us)
+    if one.state in ("waiting", "running"):
+        yield f"{one.state} {one.doing} for {since}"
+    elif one.state == "denied":
+        yield f"silent for {since} after a denial of {one.doing}"
+    elif one.state == "gone":
+        yield f"gone for {since}"
+    else:
+        yield f"idle for {since}"
+
+
+def _status_record(found: Now | None) -> dict[str, object]:
+    agents = found.agents if found else ()
+    return {
+        "waiting": len(found.needs) if found else 0,
+        "oldest_wait_us": max((need.waits_us for need in found.needs), default=0) if found else 0,
+        "agents": sum(one.state != "gone" for one in agents),
+        "running": sum(one.state == "running" for one in agents),
+        "calls_hour": found.hour.total if found else 0,
+        "denied_hour": found.hour.denied if found else 0,
+        "stopped_by": found.stopped_by if found else "",
+        "odd": [odd.words for odd in found.odd] if found else [],
+    }
+
+
+def _coloured(text: str, colour: str, *, tmux: bool) -> str:
+    if not tmux:
+        return text
+    plain = text.replace("#", "##")
+    return f"#[fg={colour}]{plain}#[default]" if colour else plain
+
+
+def _around() -> tuple[str, ...]:
+    """Name the servers that agents reach directly which reach others through pktui."""
+    from pktui.agents.clients import Places
+    from pktui.agents.discovery import find_configs
+
+    direct: dict[str, list[str]] = {}
+    through: set[str] = set()
+    for finding in find_configs(Places.here()):
+        for server in finding.servers:
+            if server.behind_pktui:
+                through.add(finding.client.title)
+            elif not (server.disabled or server.problem):
+                direct.setdefault(finding.client.title, []).append(server.name)
+    return tuple(
+        f"{client} reaches {', '.join(names)} around pktui: pktui adopt"
+        for client, names in direct.items()
+        if client in through
+    )
