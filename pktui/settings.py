@@ -85,6 +85,11 @@ class Paths(msgspec.Struct, frozen=True):
         return self.data_dir / "memory"
 
     @property
+    def models_dir(self) -> Path:
+        """The packaged model as it was exported from its weights."""
+        return self.data_dir / "models"
+
+    @property
     def memory_owner(self) -> Path:
         """The name by which this directory's services own a store that others can reach too."""
         return self.data_dir / "memory.owner"

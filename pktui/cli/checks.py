@@ -300,10 +300,10 @@ def model(settings: Settings) -> Iterator[Check]:
     if named:
         yield Check("model", "ok", f"{named}, as settings.toml says")
         return
-    from pktui.memory.embed.model import packaged_directory
+    from pktui.memory.embed.weights import checked_directory
 
     try:
-        yield Check("model", "ok", f"the packaged all-MiniLM-L6-v2 in {packaged_directory()}")
+        yield Check("model", "ok", f"the packaged all-MiniLM-L6-v2 in {checked_directory()}")
     except PktuiError as error:
         yield _failed("model", error)
 

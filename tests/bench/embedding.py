@@ -18,8 +18,8 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from pktui.memory.embed import load_embedder
-from pktui.memory.embed.model import packaged_directory
-from tests.bench.memory_texts import texts
+from pktui.memory.embed.weights import packaged_directory
+from tests.bench.memory_texts import MODELS, texts
 
 BATCH = 32
 """As many as the service's background makes in one go."""
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("texts", nargs="?", type=int, default=256)
     count = parser.parse_args().texts
-    ours = load_embedder()
+    ours = load_embedder("", MODELS)
     plain = SentenceTransformer(str(packaged_directory()), device="cpu", local_files_only=True)
     made = list(texts(count))
 

@@ -29,7 +29,7 @@ from pktui.memory.records import MODES, Identity, NewMessage, Session
 from pktui.memory.store import Store
 from pktui.memory.store.saved_index import NAME
 from pktui.settings import Paths
-from tests.bench.memory_texts import texts
+from tests.bench.memory_texts import MODELS, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("messages", nargs="*", type=int, default=[10_000, 100_000])
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
-    embedder = load_embedder()
+    embedder = load_embedder("", MODELS)
     for size in options.messages:
         with tempfile.TemporaryDirectory() as directory:
             measure((options.keep or Path(directory)) / str(size), size, embedder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SYLLABLES = [consonant + vowel for consonant in "bdklm" for vowel in "aeiou"]
+
+
+MODELS = Path(tempfile.gettempdir()) / f"pktui-bench-models-{os.getuid()}"
+"""The packaged model, exported once for all benchmarks."""
 
 
 def texts(count: int, seed: int = 0, words: int = 40, vocabulary: int = 50_000) -> Iterator[str]:

@@ -23,6 +23,7 @@ from pktui.memory.embed import load_embedder
 from pktui.memory.records import MODES, QUERY_KEYS, Identity, NewMessage
 from pktui.memory.store import Store
 from pktui.query import as_words
+from tests.bench.memory_texts import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--modes", nargs="*", default=list(MODES[:3]))
     parser.add_argument("--undated", action="store_true", help="messages without their times")
     options = parser.parse_args()
-    embedder = load_embedder()
+    embedder = load_embedder("", MODELS)
     figures: dict[str, list[Figures]] = {mode: [] for mode in options.modes}
     for file in sorted(options.folder.glob("*.json")):
         conversation = json.loads(file.read_text())

@@ -1,6 +1,28 @@
-"""The embedding model: what the store asks of one, and the real one, loaded late."""
+"""The embedding model: what the store asks of one, and the real ones, loaded late."""
 
-from pktui.memory.embed.model import load_embedder
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pktui.memory.embed.protocol import Embedder, Passage, Vectors
+from pktui.memory.embed.weights import PACKAGED
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Embedder", "Passage", "Vectors", "load_embedder"]
+
+
+def load_embedder(model: str, directory: Path) -> Embedder:
+    """Load a model: the packaged one (""), a directory, or a name that is in the local cache.
+
+    The packaged one is exported to `directory` once. Nothing is downloaded. Raises `StoreError`
+    where the model is missing, damaged or unusable.
+    """
+    if model in ("", PACKAGED):
+        from pktui.memory.embed.packaged import PackagedModel
+
+        return PackagedModel(directory)
+    from pktui.memory.embed.sentence import load_sentence_model
+
+    return load_sentence_model(model)

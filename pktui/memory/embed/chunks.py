@@ -9,6 +9,8 @@ from pktui.memory.embed.protocol import Passage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+PASSAGE_TOKENS = 128
+"""About what a screen can show of a passage, and what such models are trained on."""
 MOST_PASSAGES = 256
 """Of one text: a log of megabytes is found by its words, and by what its beginning means."""
 _OVERLAP = 5

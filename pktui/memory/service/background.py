@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pktui.memory.store import Store
 
 BATCH_TEXTS = 32
+BACKLOG_TEXTS, LARGE_BATCH_TEXTS = 256, 128
+"""Of a backlog so many are embedded at once, which the packaged model leaves to a process."""
 GATHER_S = 0.25
 """Messages seldom come alone: vectors for what came within this time are made together."""
 GAP_S = 0.05
@@ -127,8 +129,8 @@ class Background:
 
     def _round(self, store: Store) -> float:
         """Do what there is to do; returns for how many seconds there is nothing more."""
-        with lasting.Survived("upkeep, which is tried again,", self._say), panics_told():
-            while not self._stopping.is_set() and store.embed_pending(BATCH_TEXTS):
+        with lasting.Survived("upkeep, which is tried again,", self._failed), panics_told():
+            while not self._stopping.is_set() and store.embed_pending(_batch(store)):
                 self._untidy = True
                 self._tidy(store)
                 if store.pending_vectors() < BATCH_TEXTS:
@@ -139,6 +141,10 @@ class Background:
             return QUIET_S if self._untidy else ROUND_S
         self._untidy = False
         return RETRY_S
+
+    def _failed(self, why: str) -> None:
+        if not self._stopping.is_set():  # then the model is ended under it
+            self._say(why)
 
     def _tidy(self, store: Store) -> None:
         quiet = self._untidy and self._activity.idle_seconds() >= QUIET_S
@@ -159,6 +165,10 @@ class Background:
             if self._stopping.wait(GAP_S):
                 return
             waited += GAP_S
+
+
+def _batch(store: Store) -> int:
+    return LARGE_BATCH_TEXTS if store.pending_vectors() >= BACKLOG_TEXTS else BATCH_TEXTS
 
 
 def _stand_back() -> None:

