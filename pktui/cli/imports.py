@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pktui.cli import output, reach
-from pktui.cli.commands import Argument, group
+from pktui.cli.commands import Argument, Option, group
 
 if TYPE_CHECKING:
     from pktui.memory.exchange import ImportReport
@@ -56,40 +56,63 @@ def opencode_pk(
     _take_in(opencode_pk.OpencodePkSource(path or opencode_pk.default_place()), json=json)
 
 
+Watch = Annotated[bool, Option("--watch", help="Go on with what is written from now on.")]
+
+
 @import_app.verb("claude-code")
-def claude_code(path: StorePath = None, json: output.JsonFlag = False) -> None:
+def claude_code(
+    path: StorePath = None, watch: Watch = False, json: output.JsonFlag = False
+) -> None:
     """Take in the sessions of Claude Code, with their tool calls."""
-    from pktui.memory.importers import claude_code
-
-    place = path or claude_code.default_place()
-    _take_in(claude_code.ClaudeCodeSource(place, _masks()), json=json)
+    _take_in_agent("claude-code", path, watch=watch, json=json)
 
 
 @import_app.verb()
-def gemini(path: StorePath = None, json: output.JsonFlag = False) -> None:
+def gemini(path: StorePath = None, watch: Watch = False, json: output.JsonFlag = False) -> None:
     """Take in the sessions of Gemini CLI, with their tool calls."""
-    from pktui.memory.importers import gemini
-
-    _take_in(gemini.GeminiSource(path or gemini.default_place(), _masks()), json=json)
+    _take_in_agent("gemini", path, watch=watch, json=json)
 
 
 @import_app.verb()
-def codex(path: StorePath = None, json: output.JsonFlag = False) -> None:
+def codex(path: StorePath = None, watch: Watch = False, json: output.JsonFlag = False) -> None:
     """Take in the sessions of Codex, with their tool calls."""
-    from pktui.memory.importers import codex
-
-    _take_in(codex.CodexSource(path or codex.default_place(), _masks()), json=json)
+    _take_in_agent("codex", path, watch=watch, json=json)
 
 
 @import_app.verb()
-def opencode(path: StorePath = None, json: output.JsonFlag = False) -> None:
+def opencode(path: StorePath = None, watch: Watch = False, json: output.JsonFlag = False) -> None:
     """Take in the sessions of opencode, with their tool calls."""
-    from pktui.memory.importers import opencode
-
-    _take_in(opencode.OpencodeSource(path or opencode.default_place(), _masks()), json=json)
+    _take_in_agent("opencode", path, watch=watch, json=json)
 
 
-def _masks() -> Masks:
+def _take_in_agent(agent: str, path: Path | None, *, watch: bool, json: bool) -> None:
+    from pktui.memory.importers.agent_stores import default_place, open_store
+
+    place = path or default_place(agent)
+    _take_in(open_store(agent, place, call_masks()), json=json)
+    if watch:
+        _watch(agent, place)
+
+
+def _watch(agent: str, place: Path) -> None:
+    """Take in what is written, until ctrl+c."""
+    import threading
+
+    from pktui.memory.importers.following import Follower
+
+    with reach.memory() as memory:
+
+        def take(source: Source) -> None:
+            report = memory.import_records(source)
+            if report.messages or report.sessions:
+                output.note(f"{report.sessions} sessions, {report.messages} messages were added.")
+
+        output.note(f"Watching {place}; ctrl+c ends it.")
+        stop = threading.Event()
+        Follower(lambda: {agent: place}, call_masks(), take, output.note, stop).run()
+
+
+def call_masks() -> Masks:
     """Return what takes secrets out of the tool calls of an agent's sessions."""
     from pktui.ledger.arguments.masking import mask_arguments
     from pktui.ledger.arguments.secrets import mask_text

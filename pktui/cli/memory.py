@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pktui.cli import output, reach
 from pktui.cli.commands import Exit, Option, group
+from pktui.cli.imports import call_masks
 from pktui.errors import MemoryUnavailable
 from pktui.settings import Paths, load_settings
 
@@ -30,7 +31,7 @@ def serve(
     paths = Paths.from_environment()
     settings = load_settings(paths)
     entrance = None if listen is None else _entrance(listen, paths, settings)
-    raise Exit(main(paths, settings, entrance))
+    raise Exit(main(paths, settings, entrance, call_masks()))
 
 
 def _entrance(listen: str, paths: Paths, settings: Settings) -> Entrance:

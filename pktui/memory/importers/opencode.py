@@ -47,6 +47,9 @@ _SILENT: Final = frozenset(
         "step-start", "subtask",
     )
 )  # fmt: skip
+_SESSIONS: Final = (
+    "SELECT id FROM session WHERE coalesce(time_updated, 0) >= ? ORDER BY time_created, id"
+)
 _MESSAGES: Final = "SELECT id FROM message WHERE session_id = ? ORDER BY time_created, id"
 _PARTS: Final = "SELECT id FROM part WHERE message_id = ? ORDER BY id"
 
@@ -125,9 +128,20 @@ def _file(path: Path) -> Path:
 
 
 class OpencodeSource:
-    """An `opencode.db`, or the directory it is in; `wall` tells the time in epoch seconds."""
+    """An `opencode.db`, or the directory it is in; `wall` tells the time in epoch seconds.
 
-    def __init__(self, path: Path, masks: Masks, wall: Callable[[], float] = time.time) -> None:
+    Sessions that were not written to after `since` are left out.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        masks: Masks,
+        wall: Callable[[], float] = time.time,
+        *,
+        since: float = 0.0,
+    ) -> None:
+        self._since_ms = round(since * 1000)
         self._path = _file(path)
         self._masks = masks
         self._wall = wall
@@ -146,7 +160,7 @@ class OpencodeSource:
             with read_only(self._path) as database:
                 self._check(database)
                 self._parts = database.execute("SELECT count(*) FROM part").fetchone()[0]
-                for row in database.execute("SELECT id FROM session ORDER BY time_created, id"):
+                for row in database.execute(_SESSIONS, (self._since_ms,)):
                     yield from self._session(database, row["id"])
         except OSError as error:
             raise StoreError(

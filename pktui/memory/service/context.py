@@ -17,6 +17,7 @@ import msgspec
 
 from pktui.errors import InvalidRequest, PktuiError
 from pktui.memory.records import Status
+from pktui.memory.service.intake import Intake
 from pktui.memory.service.requests import answer
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Context:
     activity: Activity
     stop: Callable[[], None]
     monotonic: Callable[[], float] = time.monotonic
+    intake: Intake = field(default_factory=Intake)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     async def read(self, work: Callable[[Store], object]) -> Response:

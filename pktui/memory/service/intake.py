@@ -137,6 +137,8 @@ def _take_sessions(store: Store, records: Sequence[SessionRecord]) -> ImportRepo
         elif record.status == "ended" and known.status == "active":
             ended_at = record.ended_at or known.last_activity
             store.end_session(known.id, record.summary or None, ended_at=ended_at)
+        elif record.ended_at is not None:
+            store.grow_session(known.id, record.name, record.ended_at)
     store.add_sessions([_session(record) for record in new.values()])
     return ImportReport(sessions=len(new), known=len(records) - len(new))
 

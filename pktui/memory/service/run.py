@@ -30,8 +30,10 @@ from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.memory.embed import Embedder
+    from pktui.memory.importers.calls import Masks
     from pktui.memory.service.app import McpEndpoint
     from pktui.memory.service.context import Context
+    from pktui.memory.service.follow import Following
     from pktui.memory.service.listening import Entrance
     from pktui.memory.service.serving import LocalServer
     from pktui.memory.service.tenure import Tenure
@@ -50,27 +52,33 @@ RELEASE_S = 5
 """What giving the lease back may take."""
 
 
-def main(paths: Paths, settings: Settings, entrance: Entrance | None = None) -> int:
+def main(
+    paths: Paths,
+    settings: Settings,
+    entrance: Entrance | None = None,
+    masks: Masks | None = None,
+) -> int:
     """Serve until there is reason to end; returns the exit status, 0 or 1.
 
-    With an entrance also for other machines, and then also while nobody asks. What it makes, the
+    With an entrance also for other machines, and then also while nobody asks; with `masks`, what
+    takes secrets out of tool calls, adopted agents' stores are followed. What it makes, the
     library's files too, is for this user alone.
     """
     before = os.umask(NOBODY_ELSE)
     try:
-        return _main(paths, settings, entrance)
+        return _main(paths, settings, entrance, masks)
     finally:
         os.umask(before)
 
 
-def _main(paths: Paths, settings: Settings, entrance: Entrance | None) -> int:
+def _main(paths: Paths, settings: Settings, entrance: Entrance | None, masks: Masks | None) -> int:
     try:
         ownership = Ownership.take(paths)
     except PktuiError as error:
         say(f"pktui: {error}")
         return 1
     try:
-        service = Service(paths, settings, ownership, entrance=entrance)
+        service = Service(paths, settings, ownership, entrance=entrance, masks=masks)
         service.serve()
         status = 0 if service.failure is None else 1
         if service.lingering:
@@ -104,7 +112,9 @@ class Service:
         monotonic: Callable[[], float] = time.monotonic,
         check_s: float = CHECK_S,
         entrance: Entrance | None = None,
+        masks: Masks | None = None,
     ) -> None:
+        self._masks = masks
         self._paths = paths
         self._settings = settings.memory
         self._ownership = ownership
@@ -117,6 +127,7 @@ class Service:
         self._mcp: McpEndpoint | None = None
         self._place = place_of(paths, settings)
         self._tenure: Tenure | None = None
+        self._following: Following | None = None
         self.activity = Activity(monotonic)
         self.failure: BaseException | None = None
 
@@ -161,14 +172,26 @@ class Service:
         loop = asyncio.get_running_loop()
         with _signals(loop, self.stop):
             watch = loop.create_task(self._watch(context))
+            self._follow(context)
             await self._server.serve(sockets=[self._ownership.listener])
             watch.cancel()
         self._failed(context)
         if self._tenure is not None and not self.lingering:
             await asyncio.to_thread(self._tenure.end, RELEASE_S)
 
+    def _follow(self, context: Context) -> None:
+        """Follow adopted agents' stores, on a thread that loads what that takes."""
+        if self._masks is None:
+            return
+        from pktui.memory.service.follow import Following
+
+        self._following = Following(self._paths, context, self._masks, say)
+        self._following.start()
+
     def _ending(self, context: Context, mcp: McpEndpoint) -> None:
         """Let those who wait for something wait no more, before the answers under way are due."""
+        if self._following is not None:
+            self._following.stop()
         context.background.ask_to_stop()
         self._close_embedder()
         self._ownership.end()

@@ -93,6 +93,21 @@ class Sessions:
             self._commit([ended])
         return SessionChange(ended.session, changed=True)
 
+    def grow(self, session_id: int, name: str, ended_at: datetime) -> None:
+        """Give an ended session the name and the end that its source tells of it by now."""
+        state = self._state
+        with state.writing:
+            listed = self._get(session_id)
+            known = listed.session
+            grown = msgspec.structs.replace(
+                known,
+                name=storable(name) or known.name,
+                title=storable(name) or known.title,
+                ended_at=max(ended_at, known.ended_at or ended_at),
+            )
+            if known.status == "ended" and grown != known:
+                self._commit([msgspec.structs.replace(listed, session=grown)])
+
     def end_inactive(self, now: datetime) -> tuple[Session, ...]:
         """End every active session that had no message for as long as the time-out."""
         state = self._state

@@ -131,6 +131,10 @@ class Store:
         """Keep many sessions from elsewhere in one commit, as they are but with new ids."""
         return self._sessions.add(sessions)
 
+    def grow_session(self, session_id: int, name: str, ended_at: datetime) -> None:
+        """Give a session from elsewhere, which has ended, its later name and end."""
+        self._sessions.grow(session_id, name, ended_at)
+
     def end_session(
         self,
         session_id: int,

@@ -184,3 +184,13 @@ def test_a_record_that_is_too_large_is_named_and_the_others_are_taken_in(tmp_pat
         assert (report.messages, report.rejected) == (2, 1)
         assert [one.at for one in report.rejects] == ["message m2 of codex a"]
         client.close()
+
+
+def test_a_session_that_has_grown_gets_its_later_title_and_end(store: Store) -> None:
+    Intake().take(store, [session("a", name="first", ended_at=NOON)])
+    Intake().take(store, [session("a", name="second", ended_at=NOON + HOUR)])
+    (kept,) = store.sessions().items
+    assert (kept.name, kept.title, kept.ended_at) == ("second", "second", NOON + HOUR)
+    Intake().take(store, [session("a", ended_at=NOON)])
+    (kept,) = store.sessions().items
+    assert (kept.name, kept.ended_at) == ("second", NOON + HOUR)

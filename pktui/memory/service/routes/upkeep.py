@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from pktui.memory.service import bodies
-from pktui.memory.service.intake import Intake
 from pktui.memory.service.requests import answer, body_of, identity_of, key_of
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ def routes(context: Context) -> list[Route]:
 class _Upkeep:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._intake = Intake()
 
     async def status(self, _request: Request) -> Response:
         return answer(await self._context.status())
@@ -53,4 +51,6 @@ class _Upkeep:
 
     async def take_in(self, request: Request) -> Response:
         asked = await body_of(request, bodies.Import)
-        return await self._context.change(lambda store: self._intake.take(store, asked.records))
+        return await self._context.change(
+            lambda store: self._context.intake.take(store, asked.records)
+        )
