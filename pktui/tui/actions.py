@@ -22,6 +22,8 @@ Scope = Literal[
     "app",
     "list",
     "now",
+    "adopt",
+    "adopting",
     "insight",
     "sessions",
     "search",
@@ -42,6 +44,8 @@ SCOPE_TITLES: Mapping[Scope, str] = {
     "app": "Everywhere",
     "list": "In every list",
     "now": "Now",
+    "adopt": "Where agents are found",
+    "adopting": "While changes of agents' files are shown",
     "insight": "Insight",
     "sessions": "Sessions",
     "search": "In the search box",
@@ -109,6 +113,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("list.last", ("G", "end"), "last", "Last row; follows what arrives", False),
     Action("list.choose", ("enter",), "open", "Open the row under the cursor"),
     Action("now.follow", ("f",), "follow", "Watch this agent's calls in the Feed"),
+    Action("adopt.choose_agent", ("space",), "choose", "Put this agent behind pktui, or leave it"),
+    Action("adopt.write", ("w",), "write", "Show what would change in each file, and write it"),
+    Action("adopt.try", ("t",), "try", "Let pktui make a first call itself", do="first_call"),
+    Action("adopting.write", ("w",), "write", "Write these files"),
+    Action("adopting.leave", ("escape",), "leave", "Write nothing"),
     Action("insight.follow", ("f",), "calls", "Show this tool's calls in the Feed"),
     Action("insight.span", ("t",), "day/week/month", "Show the last day, week or month"),
     Action("sessions.search", ("slash",), "search", "Search sessions by meaning, words or phrase"),
@@ -203,16 +212,18 @@ ACTIONS: tuple[Action, ...] = (
 OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "app": frozenset(SCOPE_TITLES),
     "list": frozenset(
-        {"app", "list", "now", "insight", "sessions", "feed", "policies", "approvals"}
+        {"app", "list", "now", "adopt", "insight", "sessions", "feed", "policies", "approvals"}
     ),
-    "now": frozenset({"app", "list", "now"}),
+    "now": frozenset({"app", "list", "now", "adopt"}),
+    "adopt": frozenset({"app", "list", "now", "adopt"}),
+    "adopting": frozenset({"adopting", "detail"}),
     "insight": frozenset({"app", "list", "insight"}),
     "sessions": frozenset({"app", "list", "sessions", "transcript"}),
     "search": frozenset({"app", "search"}),
     "filter": frozenset({"app", "filter"}),
     "transcript": frozenset({"app", "sessions", "transcript"}),
     "detail": frozenset(
-        {"app", "detail", "feed", "policies", "approvals", "rule", "drafts", "accept"}
+        {"app", "detail", "feed", "policies", "approvals", "rule", "drafts", "accept", "adopting"}
     ),
     "feed": frozenset({"app", "list", "detail", "feed"}),
     "policies": frozenset({"app", "list", "detail", "policies"}),
@@ -226,7 +237,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
 """Scopes whose keys can hold at the same moment."""
 
 VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
-    "now": ("now", "list", "app"),
+    "now": ("now", "adopt", "list", "app"),
     "insight": ("insight", "list", "app"),
     "sessions": ("sessions", "search", "list", "transcript", "app"),
     "feed": ("feed", "filter", "list", "detail", "app"),
@@ -236,7 +247,18 @@ VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
 """What can be done while a view is in front, the nearest first."""
 
 ONLY_KEYS: frozenset[Scope] = frozenset(
-    {"list", "search", "filter", "transcript", "detail", "chooser", "drafts", "accept"}
+    {
+        "list",
+        "search",
+        "filter",
+        "transcript",
+        "detail",
+        "chooser",
+        "drafts",
+        "accept",
+        "adopt",
+        "adopting",
+    }
 )
 """Scopes for moving about and for open questions, which the palette leaves out."""
 NOT_IN_PALETTE = frozenset({"app.interrupt", "approvals.allow", "approvals.wider"})

@@ -16,6 +16,7 @@ from pktui.text import one_line
 if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.settings import Paths, Settings
+    from pktui.tui.services import Services
 
 ANSWER_SECONDS = 20.0
 """What one answer of the memory may take; a search on a cold model takes some seconds."""
@@ -58,8 +59,7 @@ def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) ->
         paths, settings, ledger, memory, now_us, project, read_only, presence.announce
     )
     presence.announce()
-    alive = ledger.presence.alive("gateway") or ledger.approvals.pending()
-    console = Console(services, view="now" if alive else "sessions")
+    console = Console(services, view=_first_view(services))
     try:
         console.run()
     except Exception as error:  # noqa: BLE001  a driver that fails: told as any other crash
@@ -71,6 +71,14 @@ def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) ->
     if console.crash is not None:
         return _tell_crash(paths, console.crash)
     return console.return_code or 0
+
+
+def _first_view(services: Services) -> str:
+    """Start at Now while anything lives, and where nothing is configured yet."""
+    ledger, paths = services.ledger, services.paths
+    alive = ledger.presence.alive("gateway") or ledger.approvals.pending()
+    configured = services.settings.servers or any(paths.policies_dir.glob("[!_]*.json"))
+    return "now" if alive or not configured else "sessions"
 
 
 class _Presence:

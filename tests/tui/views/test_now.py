@@ -113,13 +113,14 @@ async def test_f_follows_the_agent_in_the_feed(
 async def test_it_says_that_nothing_waits_and_that_nothing_ever_called(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("pktui.tui.views.now.first_run.find_agents", lambda *_: ())
     seen(monkeypatch, now(house, agent(house, state="idle", doing="")))
     async with desk(house, "now") as at:
         assert "nothing waits for you" in at.screen_text()
         seen(monkeypatch, now(house))
         view(at).shown()
         await at.settle()
-        assert "No agent has called a tool through pktui yet." in at.screen_text()
+        assert "No coding agent was found on this machine." in at.screen_text()
         await at.press("j", "enter", "f")
         assert at.app.front == "now"
 

@@ -14,7 +14,7 @@ from pktui.tui.focus import focus_now
 from pktui.tui.turns import Turns
 from pktui.tui.views.base import View
 from pktui.tui.views.now.draw import Board, Row, hour_lines, key_of, rows_of
-from pktui.tui.widgets.empty import Empty
+from pktui.tui.views.now.first_run import FirstRun
 from pktui.tui.widgets.lines import Lines
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
 from pktui.tui.widgets.titled_rows import TitledRows
@@ -47,12 +47,7 @@ class NowView(View):
     def compose(self) -> ComposeResult:
         """Lay out the list over the last hour."""
         with Vertical(id="now-board"):
-            yield Empty(
-                "No agent has called a tool through pktui yet.",
-                "Put it in front of the agents on this machine, shown as a diff before anything "
-                "is written:",
-                "pktui adopt",
-            )
+            yield FirstRun(self.services, id="now-first")
             yield TitledRows[Row](
                 ListSource(), self._draw, opens=lambda row: bool(key_of(row)),
                 glyphs=self.console.glyphs, id="now-rows",
@@ -61,7 +56,7 @@ class NowView(View):
 
     def on_mount(self) -> None:
         """Read, and let the spans run."""
-        self.query_one(Empty).display = False
+        self.query_one(FirstRun).display = False
         self._turns.ask()
         if self.services.background:
             self.set_interval(TICK_SECONDS, self.tick)
@@ -72,8 +67,9 @@ class NowView(View):
         return self.query_one(TitledRows)
 
     def focus_default(self) -> None:
-        """Focus the list."""
-        focus_now(self.rows)
+        """Focus the list, or the agents found where none called yet."""
+        first = self.query_one(FirstRun)
+        focus_now(first.rows if first.display else self.rows)
 
     def _draw(self, row: Row, pen: Pen) -> Sequence[Sequence[Run]]:
         assert self._board is not None
@@ -126,9 +122,14 @@ class NowView(View):
         self.rows.show(ListSource(rows), cursor=cursor, reveal=bool(same))
         self.query_one(Lines).show(hour_lines(now, bars, glyphs))
         nothing = not (now.needs or now.agents)
-        self.query_one(Empty).display = nothing
+        first = self.query_one(FirstRun)
+        if nothing and not first.display:
+            first.look()
+        first.display = nothing
         self.rows.display = self.query_one(Lines).display = not nothing
         self._fit()
+        if self.console.in_front == self.id and not self.app.screen.is_modal:
+            self.focus_default()
 
     def on_resize(self, _event: events.Resize) -> None:
         """Let the last hour stand right below the agents."""
@@ -140,6 +141,10 @@ class NowView(View):
         self.rows.styles.height = max(1, min(self.rows.source.total, room))
 
     # Keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to follow an agent only where agents are listed."""
+        return action != "follow" or (self.is_mounted and self.rows.display)
 
     @on(Rows.Chosen)
     async def _open(self, message: Rows.Chosen) -> None:

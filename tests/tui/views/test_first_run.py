@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pktui.tui.views.now.first_run import AdoptScreen, FirstRun
+from tests.tui.house import AGENT, LARGE, SMALL, House, desk
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
+
+BOTH = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
+CONFIG = {"mcpServers": {"files": {"command": "files-server", "args": ["--root", "/x"]}}}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with Cursor in it, and nothing else of this machine."""
+    home = tmp_path / "home"
+    (home / ".cursor").mkdir(parents=True)
+    (home / ".cursor" / "mcp.json").write_text(json.dumps(CONFIG, indent=2))
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("CODEX_HOME", "CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(home)
+    return home
+
+
+@pytest.fixture
+def house(paths: Paths, home: Path) -> Iterator[House]:
+    house = House(paths)
+    yield house
+    house.close()
+
+
+@BOTH
+async def test_agents_are_found_written_after_their_diff_and_taken_back(
+    house: House, home: Path, size: tuple[int, int]
+) -> None:
+    config = home / ".cursor" / "mcp.json"
+    before = config.read_bytes()
+    async with desk(house, "now", size) as at:
+        assert "Cursor" in at.screen_text()
+        assert "1 server" in at.screen_text()
+        await at.press("w")
+        screen = at.app.screen
+        assert isinstance(screen, AdoptScreen)
+        assert "mcp.json" in at.screen_text()
+        assert config.read_bytes() == before
+        await at.answer("w")
+        assert b'"gateway"' in config.read_bytes()
+        assert "Waiting for the first call of Cursor" in at.screen_text()
+        await at.press("u")
+        assert config.read_bytes() == before
+        assert "No agent calls its tools through pktui yet." in at.screen_text()
+
+
+async def test_an_agent_left_out_stays_as_it_is(house: House, home: Path) -> None:
+    before = (home / ".cursor" / "mcp.json").read_bytes()
+    async with desk(house, "now") as at:
+        await at.press("space", "w")
+        assert not isinstance(at.app.screen, AdoptScreen)
+        assert "no agent is chosen" in at.notices()
+        await at.press("space", "w")
+        assert isinstance(at.app.screen, AdoptScreen)
+        await at.press("escape")
+        assert (home / ".cursor" / "mcp.json").read_bytes() == before
+
+
+async def test_a_read_only_console_changes_nothing(house: House, home: Path) -> None:
+    house.read_only = True
+    async with desk(house, "now") as at:
+        await at.press("w")
+        assert not isinstance(at.app.screen, AdoptScreen)
+        assert "read-only" in at.notices()
+
+
+async def test_the_first_call_ends_the_first_run(house: House) -> None:
+    async with desk(house, "now") as at:
+        assert at.app.query_one(FirstRun).display
+        house.other.events.append(
+            "decision",
+            caller=AGENT,
+            call_id="c",
+            server="memory",
+            tool="list_sessions",
+            effect="allow",
+        )
+        await at.beat()
+        assert not at.app.query_one(FirstRun).display
+        assert "AGENTS" in at.screen_text()
