@@ -11,6 +11,7 @@ The names of tools come from servers and agents. One that would be a pattern get
 from __future__ import annotations
 
 import difflib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from pktui.policy.files import read_or_none, replace_file
 from pktui.policy.globs import Glob, is_glob, is_pattern
 from pktui.policy.history import History, Past
 from pktui.policy.limits import WINDOWS, read_rate, window_name
+from pktui.policy.rules import Action
 from pktui.policy.text import json_edit
 from pktui.policy.text.json import Node, scan
 from pktui.policy.text.problems import quote
@@ -203,6 +205,8 @@ def changed_text(text: str, policy: Policy, change: Change) -> str:
     if change.reason is not None:
         _check_whole(change.reason)
         document.put(tool, "reason", change.reason or None)
+    if change.allow_if is not None:
+        document.add_allowance(tool, change.allow_if)
     return document.text
 
 
@@ -281,6 +285,24 @@ class PolicyText:
             self.text = json_edit.replace_value(self.text, member.value, json_edit.write(value))
         else:
             self.text = json_edit.add_member(self.text, entry, key, json_edit.write(value))
+
+    def add_allowance(self, tool: str, conditions: str) -> None:
+        """Let calls of a tool that asks run unasked where the conditions hold."""
+        rule = self._policy.rule_for(tool)
+        if rule.action is not Action.APPROVE:
+            raise PolicyError(
+                f"{quote(tool)} is not asked about, so nothing of it can run unasked",
+                f"Its action is {rule.action.value}; set it to approve first",
+            )
+        if not self._entry(tool).member("action"):
+            self.put(tool, "action", "approve")
+        entry = self._entry(tool)
+        predicate = json_edit.write({"conditions": json.loads(conditions)})
+        member = entry.member("allow_if")
+        if member:
+            self.text = json_edit.add_item(self.text, member.value, predicate)
+        else:
+            self.text = json_edit.add_member(self.text, entry, "allow_if", f"[{predicate}]")
 
     def limit(self, tool: str, maximum: int | None, window: str | int) -> None:
         """Set or, with None, remove the tool's own rate limit."""

@@ -17,15 +17,18 @@ if TYPE_CHECKING:
     from pktui.policy.evaluate import Call
 
 
-def preview_permit(editor: PolicyEditor, call: Call) -> Edit:
+def preview_permit(editor: PolicyEditor, call: Call, conditions: str = "") -> Edit:
     """Return the edit after which such calls run without being asked about; nothing is written.
 
-    The rule is for the tool, whoever calls it. Raises `PolicyError` where the tool's name would
-    make it a rule for others, and where the call would be asked about, or refused, all the same:
-    by a condition.
+    The rule is for the tool, whoever calls it; with `conditions` (JSON text, see `predicate`) it is
+    for the calls that fulfil them, and all others go on being asked about. Raises `PolicyError`
+    where the tool's name would make it a rule for others, and where the call would be asked about,
+    or refused, all the same: by a condition.
     """
     check_name(call.tool, editor.path)
-    edit = editor.preview([Change(call.tool, "allow")])
+    limited = conditions not in ("", "[]")
+    wanted = Change(call.tool, allow_if=conditions) if limited else Change(call.tool, "allow")
+    edit = editor.preview([wanted])
     verdict = evaluate(parse_policy(edit.after, editor.path), call, MemoryQuota(lambda: 0))
     if verdict.effect is not Effect.ALLOW:
         raise PolicyError(

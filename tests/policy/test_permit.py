@@ -68,3 +68,41 @@ def test_a_rule_that_would_not_help_is_not_offered(
     with pytest.raises(PolicyError, match="would not let this call through") as caught:
         preview_permit(editor(tmp_path, **document), CALL)
     assert "_if" in caught.value.what
+
+
+CONDITIONS = '[{"path": "args.size", "op": "lte", "value": 5}]'
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"tools": {"write": {"action": "approve", "reason": "Look."}}},
+        {"default": "approve", "tools": {}},
+        {"tools": {"w*": {"action": "approve"}}},
+        {
+            "tools": {
+                "write": {
+                    "action": "approve",
+                    "allow_if": [{"conditions": [{"path": "args.x", "op": "eq", "value": 1}]}],
+                }
+            }
+        },
+    ],
+)
+def test_a_limited_rule_lets_such_calls_through_and_asks_about_others(
+    tmp_path: Path, document: dict[str, Any]
+) -> None:
+    edits = editor(tmp_path, **document)
+    edits.save(preview_permit(edits, CALL, CONDITIONS))
+    rule = json.loads(edits.raw)["tools"]["write"]
+    assert rule["action"] == "approve"
+    assert rule["allow_if"][-1] == {"conditions": json.loads(CONDITIONS)}
+    assert len(rule["allow_if"]) == 1 + len(document["tools"].get("write", {}).get("allow_if", []))
+    with pytest.raises(PolicyError, match="would not let this call through"):
+        preview_permit(edits, replace(CALL, arguments={"size": 6}), CONDITIONS)
+
+
+def test_a_limited_rule_is_for_tools_that_ask(tmp_path: Path) -> None:
+    edits = editor(tmp_path, tools={"write": {"action": "deny"}})
+    with pytest.raises(PolicyError, match="is not asked about"):
+        preview_permit(edits, CALL, CONDITIONS)
