@@ -96,7 +96,8 @@ class Enforcer:
         self._unrecorded: list[Ended] = []
         self._version = -1
         self._stopped = False
-        self._in_force: Policy | None = None
+        # The policy that the last call was decided by.
+        self.in_force: Policy | None = None
 
     def decide(self, call: ToolCall, *, hold: bool = True) -> Decision:
         """Decide a call. `hold=False`: the caller cannot keep it waiting for a person."""
@@ -214,12 +215,12 @@ class Enforcer:
 
     def hides(self, tool: str) -> bool:
         """Tell whether the policy hides the tool, as far as it was read with the last call."""
-        policy = self._in_force or self._policy.current()
+        policy = self.in_force or self._policy.current()
         return policy is not None and policy.hides(tool)
 
     def leaves_to_server(self, tool: str) -> bool:
         """Tell whether the server itself answers for a name that it does not list."""
-        policy = self._in_force or self._policy.current()
+        policy = self.in_force or self._policy.current()
         return policy is not None and policy.leaves_to_server(tool)
 
     def knows(self, tool: str) -> bool:
@@ -288,7 +289,7 @@ class Enforcer:
             self._stopped = self._ledger.approvals.stopped()
             self._pins.forget()
             self._asking.forget()
-        self._in_force = policy = self._policy.current()
+        self.in_force = policy = self._policy.current()
         return policy
 
     def _decide(

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
 from pktui import lasting
-from pktui.gateway.lineio.lines import LineCutter, read_some
+from pktui.gateway.lineio.lines import CHUNK, LineCutter, read_some
 
 if TYPE_CHECKING:
     from pktui.gateway.lineio.lines import TooLong
@@ -157,12 +158,22 @@ class Loop:
             self._arrange()
 
     def _read(self, source: _Source) -> None:
-        chunk = read_some(source.descriptor)
-        if chunk is None:
+        try:
+            chunk = os.read(source.descriptor, CHUNK)
+        except BlockingIOError:
             return
-        if lines := source.cutter.feed(chunk) if chunk else source.cutter.end():
-            with self._surviving:
+        except OSError:
+            chunk = b""
+        cutter = source.cutter
+        if chunk.endswith(b"\n") and not cutter.kept and len(chunk) <= cutter.limit:
+            lines: Sequence[bytes | TooLong] = chunk[:-1].split(b"\n")  # as most come
+        else:
+            lines = cutter.feed(chunk) if chunk else cutter.end()
+        if lines:
+            try:
                 source.take(*lines)
+            except Exception as error:  # noqa: BLE001  it is said, and the loop goes on
+                self._surviving.__exit__(type(error), error, error.__traceback__)
         if not chunk:
             self._poll.unregister(source.descriptor)
             del self._sources[source.descriptor]
@@ -212,7 +223,8 @@ class Outlet:
         self._broken = broken
         self._lock = threading.Lock()
         self._written = threading.Condition(self._lock)
-        self._kept = bytearray()
+        # What its reader did not take yet.
+        self.kept = bytearray()
         self._open = True
         self._closed = False
         self._ready = select.poll()
@@ -221,7 +233,7 @@ class Outlet:
     @property
     def full(self) -> bool:
         """Tell whether more is kept than should be."""
-        return len(self._kept) > FULL
+        return len(self.kept) > FULL
 
     def send(self, *lines: bytes) -> None:
         """Write the lines, each with a newline."""
@@ -229,23 +241,28 @@ class Outlet:
         with self._lock:
             if not self._open:
                 return
-            if self._kept:
-                self._kept += data
+            if self.kept:
+                self.kept += data
                 return
-            done = self._write(data)
+            done = 0
+            if len(data) <= select.PIPE_BUF and self._ready.poll(0):  # as most are
+                with suppress(BlockingIOError, BrokenPipeError):
+                    done = os.write(self.descriptor, data)
+            if done < len(data):
+                done += self._write(data[done:])
             if done == len(data):
                 return
-            self._kept += memoryview(data)[done:]
+            self.kept += memoryview(data)[done:]
         self._loop.attend(self)
 
     def flush(self) -> bool:
         """Write what was kept; tell whether something still is."""
         with self._lock:
-            if self._kept:
-                del self._kept[: self._write(self._kept)]
-            if not self._kept:
+            if self.kept:
+                del self.kept[: self._write(self.kept)]
+            if not self.kept:
                 self._written.notify_all()
-            return bool(self._kept)
+            return bool(self.kept)
 
     def lost(self) -> None:
         """Take note that the reader is gone."""
@@ -253,7 +270,7 @@ class Outlet:
             if self._open:
                 self._open = False
                 self._broken()
-            self._kept.clear()
+            self.kept.clear()
             self._written.notify_all()
 
     def wait(self) -> None:
@@ -264,7 +281,7 @@ class Outlet:
     def drain(self, patience: float | None) -> bool:
         """Wait until everything is written, for at most `patience` seconds; tell whether it is."""
         with self._lock:
-            return self._written.wait_for(lambda: not self._kept, patience)
+            return self._written.wait_for(lambda: not self.kept, patience)
 
     def close(self, patience: float = 0.2) -> None:
         """Close the descriptor once everything is written; not where that takes longer."""

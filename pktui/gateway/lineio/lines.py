@@ -56,14 +56,15 @@ class LineCutter:
     """Chunks in, whole lines out; what is kept between chunks is bounded."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
+        # Bytes of the line that is not whole yet.
+        self.kept = 0
         self._kept = bytearray()
-        self._size = 0
         self._scan: IdScan | None = None
 
     def feed(self, chunk: bytes) -> list[bytes | TooLong]:
         """Return the lines that this chunk completes."""
-        if not self._size and chunk.endswith(b"\n") and len(chunk) <= self._limit:
+        if not self.kept and chunk.endswith(b"\n") and len(chunk) <= self.limit:
             return list(chunk[:-1].split(b"\n"))
         first, *rest = chunk.split(b"\n")
         self._keep(first)
@@ -71,20 +72,20 @@ class LineCutter:
             return []
         lines = [self._take()]
         *whole, last = rest
-        lines += [line if len(line) <= self._limit else TooLong.of(line) for line in whole]
+        lines += [line if len(line) <= self.limit else TooLong.of(line) for line in whole]
         self._keep(last)
         return lines
 
     def end(self) -> list[bytes | TooLong]:
         """Return what is left after the last newline, if anything."""
-        return [self._take()] if self._size else []
+        return [self._take()] if self.kept else []
 
     def _keep(self, part: bytes) -> None:
-        before = self._size
-        self._size += len(part)
-        if before <= self._limit:
+        before = self.kept
+        self.kept += len(part)
+        if before <= self.limit:
             self._kept += part
-        if self._size > self._limit:
+        if self.kept > self.limit:
             self._pass_over(part)
 
     def _pass_over(self, part: bytes) -> None:
@@ -99,7 +100,7 @@ class LineCutter:
     def _take(self) -> bytes | TooLong:
         line, scan = bytes(self._kept), self._scan
         self._kept.clear()
-        self._size = 0
+        self.kept = 0
         self._scan = None
         return line if scan is None else TooLong(line, scan.found)
 

@@ -31,7 +31,8 @@ NULL: Final = b"null"
 PROTOCOL_VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
 CLIENT_INFO_KEY: Final = "io.modelcontextprotocol/clientInfo"
 
-_EXACT: Final = 2**53
+# Whole numbers up to it are the same to every reader.
+EXACT: Final = 2**53
 _LONGEST_NAME: Final = 1024
 """Characters of a tool's name: no rule can name such a long one, and all are on record."""
 _CALL: Final = "tools/call"
@@ -41,6 +42,9 @@ _FOLDED: Final = {method.casefold(): method for method in _POLICED}
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 _KNOWN = frozenset({"jsonrpc", "id", "method", "params", "name", "arguments", "_meta"})
+
+_CALL_MEMBERS = frozenset({"jsonrpc", "id", "method", "params"})
+_CALL_PARAMS = frozenset({"name", "arguments", "_meta"})
 
 Id = str | int | float
 Kind = Literal["request", "notification", "response"]
@@ -114,7 +118,7 @@ def same_id(request_id: Id) -> Id:
     JavaScript rounds whole numbers beyond 2**53, Go's SDK cuts fractions off, and the SDKs for
     Python and TypeScript read "7" as 7.
     """
-    if type(request_id) is int and -_EXACT <= request_id <= _EXACT:
+    if type(request_id) is int and -EXACT <= request_id <= EXACT:
         return request_id
     try:
         return int(float(request_id))
@@ -126,6 +130,41 @@ def parse(line: bytes, limits: Limits) -> Message:
     """Parse one client line, without its newline, or raise `Refused`."""
     if len(line) > limits.size:
         raise too_large(limits.size, ids_in(line).single)
+    return _plain_call(line, limits) or _parse_carefully(line, limits)
+
+
+def _plain_call(line: bytes, limits: Limits) -> Message | None:
+    """Return a call as nearly all are written: compact, with the members that it needs alone.
+
+    None for whatever else it is; `_parse_carefully` makes the same of it, or refuses it.
+    """
+    try:
+        value = _quick_decode(line)
+        if _quick_encode(value) != line:
+            return None
+    except (msgspec.MsgspecError, UnicodeError, ValueError, OverflowError, RecursionError):
+        return None
+    if type(value) is not dict or value.keys() != _CALL_MEMBERS or value["method"] != _CALL:
+        return None
+    params, request_id = value["params"], value["id"]
+    if type(params) is not dict or not params.keys() <= _CALL_PARAMS or value["jsonrpc"] != "2.0":
+        return None
+    name, arguments = params.get("name"), params.get("arguments", _NOTHING)
+    meta = params.get("_meta", _NOTHING)
+    if (
+        (type(request_id) is int or type(request_id) is str)
+        and type(name) is str
+        and 0 < len(name) <= _LONGEST_NAME
+        and name.isprintable()
+        and (arguments is _NOTHING or type(arguments) is dict)
+        and (meta is _NOTHING or type(meta) is dict)
+        and line.count(b"{") + line.count(b"[") <= limits.depth
+    ):
+        return Message(line, "request", _CALL, request_id, params, meta)
+    return None
+
+
+def _parse_carefully(line: bytes, limits: Limits) -> Message:
     members = _read_object(line, limits)
     try:
         return _classify(line, members)

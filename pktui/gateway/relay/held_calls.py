@@ -64,16 +64,17 @@ class Holder:
         self._pace = pace
         self._clock = clock
         self._changed = threading.Condition()
-        self._held: dict[object, Held] = {}
+        # What waits, by its key; read by others, changed here alone.
+        self.held: dict[object, Held] = {}
         self._thread: threading.Thread | None = None
 
     def __contains__(self, key: object) -> bool:
-        return key in self._held
+        return key in self.held
 
     @property
     def room(self) -> int:
         """How many further calls can be held."""
-        return max(0, CAPACITY - len(self._held))
+        return max(0, CAPACITY - len(self.held))
 
     def hold(self, held: Held) -> None:
         """Keep a call until it is decided, its time is up or its client leaves."""
@@ -81,7 +82,7 @@ class Holder:
         held.until = now + self._pace.hold
         held.next_progress = now
         with self._changed:
-            self._held[held.key] = held
+            self.held[held.key] = held
             if self._thread is None:
                 self._thread = lasting.start("approvals", self._watch, log=self._log)
             self._changed.notify()
@@ -89,7 +90,7 @@ class Holder:
     def withdraw(self, key: object) -> bool:
         """Take back one call; tell whether it was held here."""
         with self._changed:
-            held = self._held.pop(key, None)
+            held = self.held.pop(key, None)
         if held is None:
             return False
         self._enforcer.withdraw(held.call, held.decision)
@@ -98,15 +99,15 @@ class Holder:
     def withdraw_all(self) -> tuple[tuple[Held, Decision], ...]:
         """Take back every call; return them with what their clients may be told."""
         with self._changed:
-            every = tuple(self._held.values())
-            self._held.clear()
+            every = tuple(self.held.values())
+            self.held.clear()
         return tuple((held, self._enforcer.withdraw(held.call, held.decision)) for held in every)
 
     def _watch(self) -> None:
         seen: object = None
         while True:
             with self._changed:
-                while not self._held:
+                while not self.held:
                     seen = None
                     self._changed.wait()
                 self._changed.wait(_LOOK_SECONDS)
@@ -118,7 +119,7 @@ class Holder:
 
     def _look(self, *, changed: bool) -> None:
         now = self._clock()
-        for held in tuple(self._held.values()):
+        for held in tuple(self.held.values()):
             with lasting.Survived("a held call", self._log, partial(self._give_up, held)):
                 self._look_at(held, now, changed=changed)
 
@@ -134,7 +135,7 @@ class Holder:
     def _give_up(self, held: Held, why: str) -> None:
         """Deny a call that cannot be looked at; one that was let go of has had its answer."""
         with self._changed:
-            if self._held.pop(held.key, None) is not held:
+            if self.held.pop(held.key, None) is not held:
                 return
         call = held.call
         held.release(held, Decision(call.call_id, call.tool, Ruling.BROKEN, "(failed)", why))
@@ -142,7 +143,7 @@ class Holder:
     def _answer(self, held: Held, now: float, *, changed: bool) -> Decision | None:
         """Return the call's answer and let go of it; None where it goes on waiting."""
         with self._changed:
-            if self._held.get(held.key) is not held:
+            if self.held.get(held.key) is not held:
                 return None
             time_is_up = now >= held.until
             if not (changed or time_is_up or self._enforcer.is_over(held.decision)):
@@ -151,5 +152,5 @@ class Holder:
             if decision.ruling is Ruling.HOLD:
                 held.decision = decision
                 return None
-            del self._held[held.key]
+            del self.held[held.key]
             return decision

@@ -16,7 +16,7 @@ import msgspec
 
 from pktui import lasting
 from pktui.gateway.enforcement.decision import Ended, Outcome, ToolCall
-from pktui.gateway.protocol.jsonrpc import Message, same_id
+from pktui.gateway.protocol.jsonrpc import EXACT, Message, same_id
 from pktui.gateway.relay.held_calls import Holder, Pace
 from pktui.gateway.relay.lookup import Lookup
 from pktui.gateway.relay.tool_list import ToolList
@@ -45,20 +45,36 @@ class Own(msgspec.Struct, frozen=True):
 class Waiting(msgspec.Struct, frozen=True):
     """One forwarded request; `call` is None for everything but a tool call.
 
-    `seq` is the row of the call's decision in the ledger; `cursor` is the page of a list of tools
-    that was asked for, empty for the first; `size` is the request's bytes. `own`: the gateway asks
-    for itself, and the client sees nothing of it.
+    `seq` is the row of the call's decision in the ledger. `own`: the gateway asks for itself, and
+    the client sees nothing of it.
     """
 
-    id_text: bytes
-    method: str
-    modern: bool
+    message: Message
     call: ToolCall | None
     started_ns: int
     seq: int = 0
-    cursor: str = ""
-    size: int = 0
     own: Own | None = None
+
+    @property
+    def method(self) -> str:
+        """What was asked."""
+        return self.message.method
+
+    @property
+    def id_text(self) -> bytes:
+        """The request's id as written, JSON text."""
+        return self.message.id_text
+
+    @property
+    def modern(self) -> bool:
+        """Whether it is answered as the stateless era answers."""
+        return (self.own.message if self.own is not None else self.message).modern
+
+    @property
+    def cursor(self) -> str:
+        """The page of a list of tools that was asked for, empty for the first."""
+        cursor = self.message.params.get("cursor")
+        return cursor if isinstance(cursor, str) else ""
 
     def end(self, call: ToolCall, outcome: Outcome, now_ns: int, *, sent: bool = True) -> Ended:
         """Return how its call ended now; `sent`: its server may have seen it."""
@@ -77,40 +93,48 @@ class InFlight:
         self._ticks = ticks
         self._lock = threading.Lock()
         self._emptied = threading.Condition(self._lock)
-        self._waiting: dict[Id, Waiting] = {}
+        # By what their ids are known by; read by others, changed here alone.
+        self.waiting: dict[Id, Waiting] = {}
         self._given_up: dict[Id, int] = {}
         self._size = 0
+        # Whether anybody ever waited until nothing was in flight.
+        self._awaited = False
 
     def __contains__(self, request_id: Id) -> bool:
         key = same_id(request_id)
-        return key in self._waiting or (bool(self._given_up) and self._is_given_up(key))
+        return key in self.waiting or (bool(self._given_up) and self._is_given_up(key))
 
     def waits_for(self, request_id: Id) -> bool:
         """Tell whether somebody waits for the answer of that id."""
-        return same_id(request_id) in self._waiting
+        return same_id(request_id) in self.waiting
 
-    @property
-    def full(self) -> bool:
-        """Tell whether no further request may be forwarded now."""
-        many = len(self._waiting) + len(self._given_up) >= CAPACITY
-        return many or self._size >= MOST_BYTES
+    def admits(self, key: Id) -> str:
+        """Return `free` for a request that may be forwarded, `in use`, or `full`."""
+        if key in self.waiting or (self._given_up and self._is_given_up(key)):
+            return "in use"
+        many = len(self.waiting) + len(self._given_up) >= CAPACITY
+        return "full" if many or self._size >= MOST_BYTES else "free"
 
     def add(self, request_id: Id, waiting: Waiting) -> None:
         """Remember a request before it is sent."""
+        plain = type(request_id) is int and -EXACT <= request_id <= EXACT
         with self._lock:
-            self._waiting[same_id(request_id)] = waiting
-            self._size += waiting.size
+            self.waiting[request_id if plain else same_id(request_id)] = waiting
+            self._size += len(waiting.message.raw)
 
     def take(self, request_id: Id | None) -> Waiting | None:
         """Return and forget the request of that id: it was answered."""
         if request_id is None:
             return None
+        plain = type(request_id) is int and -EXACT <= request_id <= EXACT
+        key = request_id if plain else same_id(request_id)
         with self._lock:
-            key = same_id(request_id)
-            waiting = self._pop(key)
+            waiting = self.waiting.pop(key, None)
             if waiting is None:
                 self._given_up.pop(key, None)
-            if not self._waiting:
+            else:
+                self._size -= len(waiting.message.raw)
+            if not self.waiting and self._awaited:
                 self._emptied.notify_all()
             return waiting
 
@@ -121,23 +145,23 @@ class InFlight:
             waiting = self._pop(key)
             if waiting is not None:
                 self._given_up[key] = self._ticks()
-            if not self._waiting:
+            if not self.waiting:
                 self._emptied.notify_all()
             return waiting
 
     def take_all(self) -> tuple[Waiting, ...]:
         """Return and forget every request."""
         with self._lock:
-            waiting = tuple(self._waiting.values())
-            self._waiting.clear()
+            waiting = tuple(self.waiting.values())
+            self.waiting.clear()
             self._size = 0
             self._emptied.notify_all()
             return waiting
 
     def _pop(self, key: Id) -> Waiting | None:
-        waiting = self._waiting.pop(key, None)
+        waiting = self.waiting.pop(key, None)
         if waiting is not None:
-            self._size -= waiting.size
+            self._size -= len(waiting.message.raw)
         return waiting
 
     def _is_given_up(self, key: Id) -> bool:
@@ -151,7 +175,8 @@ class InFlight:
     def wait_empty(self, seconds: float) -> bool:
         """Wait until nothing is in flight; tell whether that came about in time."""
         with self._lock:
-            return self._emptied.wait_for(lambda: not self._waiting, seconds)
+            self._awaited = True
+            return self._emptied.wait_for(lambda: not self.waiting, seconds)
 
 
 class Continuations:

@@ -7,6 +7,7 @@ through two functions. Held calls are released by a thread of their own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -17,12 +18,13 @@ from pktui.gateway.enforcement.decision import NOTHING, Decision, Outcome, Rulin
 from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.protocol import jsonrpc
 from pktui.gateway.protocol.ids import ids_in
-from pktui.gateway.protocol.jsonrpc import Limits, Message, Refused
+from pktui.gateway.protocol.jsonrpc import EXACT, Limits, Message, Refused
 from pktui.gateway.relay.held_calls import Held
 from pktui.gateway.relay.lookup import Lookup, Parked
 from pktui.gateway.relay.pending import Own, Pending, Waiting
 from pktui.gateway.relay.responses import Responses
 from pktui.ledger.arguments.canonical import call_hash
+from pktui.ledger.catalogue import MOST_TOOLS
 from pktui.text import one_line, storable
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ _FORWARD: Final = Ruling.FORWARD
 _MOST_PARKED: Final = 256
 _PLAIN: Final = frozenset({"name", "arguments", "_meta"})
 """The members of a call that have their own place; all others stand beside the arguments."""
+
+# Of a message and its call, the call.
+_CALL: Final = itemgetter(1)
 
 _Calls = dict["Id | None", tuple[Message, ToolCall]]
 """Tool calls that follow each other, by the ids of their requests."""
@@ -69,6 +74,8 @@ class RelaySession:
         self._parked = pending.parked
         self._lookup = Lookup(self._tools, self._ask, self._forget, self._decide_parked)
         self._responses = Responses(enforcer, context, pending, lambda: self._caller)
+        # Tools that are listed and not hidden, by which list and which policy.
+        self._known: dict[str, tuple[object, object]] = {}
         self._named = False
         self._ended = ""
 
@@ -129,7 +136,8 @@ class RelaySession:
 
     def _take(self, message: Message, calls: _Calls) -> None:
         """Take a message; a tool call joins those before it, which all else must not overtake."""
-        self._learn_name(message)
+        if not self._named:
+            self._learn_name(message)
         called = message.method == "tools/call"
         if called and message.kind == "request":
             self._take_call(message, calls)
@@ -154,10 +162,14 @@ class RelaySession:
 
     def _is_admitted(self, message: Message) -> bool:
         """Tell whether a request may go on; raises `Refused` where its id is in use."""
-        assert message.id is not None
-        if self._is_under_way(message.id):
+        request_id = message.id
+        assert request_id is not None
+        plain = type(request_id) is int and -EXACT <= request_id <= EXACT
+        key = request_id if plain else jsonrpc.same_id(request_id)
+        state, named = self._in_flight.admits(key), (self._scope, key)
+        if state == "in use" or named in self._holder.held or named in self._parked:
             raise _in_use(message)
-        if self._ended or self._in_flight.full or len(self._parked) >= _MOST_PARKED:
+        if self._ended or state == "full" or len(self._parked) >= _MOST_PARKED:
             why = self._ended or "too many requests, or too large ones, wait for the server"
             self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, message.id_text))
             return False
@@ -169,28 +181,26 @@ class RelaySession:
         return request_id in self._in_flight or key in self._holder or key in self._parked
 
     def _take_call(self, message: Message, calls: _Calls) -> None:
+        """Take the call that a request asks for; one that goes on with another uses its state."""
         if not self._is_admitted(message):
             return
-        assert message.id is not None
-        key = jsonrpc.same_id(message.id)
+        request_id = message.id
+        assert request_id is not None
+        exact = type(request_id) is int and -EXACT <= request_id <= EXACT
+        key = request_id if exact else jsonrpc.same_id(request_id)
         if key in calls:
             raise _in_use(message)
-        calls[key] = message, self._read_call(message)
-
-    def _read_call(self, message: Message) -> ToolCall:
-        """Return the call that a request asks for; one that goes on with another uses its state."""
         params = message.params
         arguments = params.get("arguments") or {}
         plain = params.keys() <= _PLAIN
         beside = NOTHING if plain else {k: v for k, v in params.items() if k not in _PLAIN}
         call = ToolCall(
-            *(self._context.new_id(), params["name"], arguments, self._caller),
-            bound_hash=call_hash(arguments, beside),
-            beside=beside,
-            meta=message.meta,
+            *(self._context.new_id(), params["name"], arguments, self._caller, ""),
+            *(call_hash(arguments, beside), beside, message.meta),
         )
-        origin = "" if plain else self._continuations.claim(call)
-        return msgspec.structs.replace(call, continues=origin) if origin else call
+        if not plain and (origin := self._continuations.claim(call)):
+            call = msgspec.structs.replace(call, continues=origin)
+        calls[key] = message, call
 
     def _decide(self, calls: _Calls) -> None:
         """Decide calls; those of tools that nobody knows wait until the server was asked for them.
@@ -211,8 +221,11 @@ class RelaySession:
     def _sorted(self, asked: Sequence[Parked]) -> list[Parked]:
         """Return the calls that can be decided now; the others wait for the server's list."""
         known: list[Parked] = []
+        names, policy = self._tools.names, self._enforcer.in_force
         for message, call in asked:
-            if self._is_known(call.tool):
+            seen = self._known.get(call.tool)
+            same = seen is not None and seen[0] is names is not None and seen[1] is policy
+            if same or self._is_known(call.tool):
                 known.append((message, call))
             elif self._tools.fresh:
                 known.append((message, self._looked_up(call)))
@@ -229,7 +242,12 @@ class RelaySession:
             listed = self._enforcer.knows(tool)
         if not listed:
             return self._enforcer.leaves_to_server(tool)
-        return not self._enforcer.hides(tool)
+        if self._enforcer.hides(tool):
+            return False
+        if len(self._known) >= MOST_TOOLS:
+            self._known.clear()
+        self._known[tool] = self._tools.names, self._enforcer.in_force
+        return True
 
     def _looked_up(self, call: ToolCall) -> ToolCall:
         """Return the call with what the server's list says of its tool."""
@@ -253,11 +271,9 @@ class RelaySession:
     def _ask(self, request_id: str, line: bytes, cursor: str, message: Message) -> None:
         """Ask the server for a page of its tools, in the era of the call that needs it."""
         own = Own(self._lookup, message)
-        started, size = self._context.ticks(), len(line)
-        id_text = msgspec.json.encode(request_id)
-        waiting = Waiting(
-            id_text, "tools/list", message.modern, None, started, 0, cursor, size, own
-        )
+        params = {"cursor": cursor} if cursor else {}
+        request = Message(line, "request", "tools/list", request_id, params, message.meta)
+        waiting = Waiting(request, None, self._context.ticks(), 0, own)
         self._in_flight.add(request_id, waiting)
         if self._ended:
             self._fail([self._in_flight.take(request_id)])
@@ -272,7 +288,8 @@ class RelaySession:
 
     def _carry_out(self, asked: Sequence[Parked]) -> None:
         """Decide calls in one transaction, and carry out what was decided."""
-        decisions = self._enforcer.decide_all([call for _, call in asked], room=self._holder.room)
+        calls = list(map(_CALL, asked))
+        decisions = self._enforcer.decide_all(calls, room=self._holder.room)
         going: list[tuple[Message, ToolCall | None, int]] = []
         for (message, call), decision in zip(asked, decisions, strict=True):
             if decision.ruling is _FORWARD:
@@ -295,32 +312,26 @@ class RelaySession:
             denial.refusal_line(decision, message.id_text, modern=message.modern, now_us=now_us)
         )
 
-    def _send(self, going: Iterable[tuple[Message, ToolCall | None, int]]) -> None:
+    def _send(self, going: Sequence[tuple[Message, ToolCall | None, int]]) -> None:
         """Forward requests, each with its call, if it is one, and the `seq` of its decision."""
         started = self._context.ticks()
         lost = bool(self._ended)
-        sent: list[Message] = []
+        sent: list[bytes] = []
         for message, call, seq in going:
             assert message.id is not None
-            waiting = Waiting(
-                *(message.id_text, message.method, message.modern, call, started, seq),
-                _page(message) if message.method == "tools/list" else "",
-                len(message.raw),
-            )
-            self._in_flight.add(message.id, waiting)
-            sent.append(message)
+            self._in_flight.add(message.id, Waiting(message, call, started, seq))
+            sent.append(message.raw)
         if sent and not lost:
-            self._context.to_server(*[message.raw for message in sent])
+            self._context.to_server(*sent)
         if self._ended:
-            self._fail([self._in_flight.take(message.id) for message in sent], sent=not lost)
+            ids = [message.id for message, _, _ in going]
+            self._fail([self._in_flight.take(request_id) for request_id in ids], sent=not lost)
 
     def _learn_name(self, message: Message) -> None:
         """Take the first name that the client gives itself.
 
         With another for each call it would get past what is counted by name.
         """
-        if self._named:
-            return
         agent = client_name(message)
         if agent:
             self._named = True
@@ -455,11 +466,6 @@ class RelaySession:
 
     def _reply(self, line: bytes) -> None:
         self._context.to_client(line)
-
-
-def _page(message: Message) -> str:
-    cursor = message.params.get("cursor")
-    return cursor if isinstance(cursor, str) else ""
 
 
 def client_name(message: Message) -> str:

@@ -25,7 +25,8 @@ class ToolList:
         self._ticks = ticks
         self._connected = connected
         self._lock = threading.Lock()
-        self._names: frozenset[str] | None = None
+        # The newest whole list, another object for each; None before the first.
+        self.names: frozenset[str] | None = None
         self._pages: dict[str, set[str]] = {}
         """The names so far of listings under way, by the cursor of their next page."""
         self._fresh_until = 0
@@ -38,7 +39,7 @@ class ToolList:
 
         A list longer than what is kept of a server counts as one that holds every name.
         """
-        names = self._names
+        names = self.names
         return None if names is None else tool in names or len(names) >= MOST_TOOLS
 
     @property
@@ -61,7 +62,7 @@ class ToolList:
                     del self._pages[next(iter(self._pages))]
                 self._pages[next_cursor] = known
                 return
-            self._names = frozenset(known)
+            self.names = frozenset(known)
             self._fresh_until = self._ticks() + FRESH_NS
             self.failure = ""
 

@@ -202,7 +202,9 @@ def _relay(
         to_client.wait()
 
     loop.watch(to_client)
-    upstream.start(deliver, lambda: ends.put(End("server")))
+    in_loop = isinstance(upstream, ProcessServer)  # which reads no more than it can write
+    take = relay.from_server if in_loop else deliver
+    upstream.start(take, lambda: ends.put(End("server")))
     loop.read(STDIN, gateway.max_message_bytes, relay.from_client, lambda: ends.put(End("client")))
     gc.freeze()  # what is there by now stays: looking through it again is a pause of milliseconds
     gc.enable()

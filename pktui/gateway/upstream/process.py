@@ -103,7 +103,7 @@ class ProcessServer:
         whoever sends to one with a loop of its own asks first whether it is `full`.
         """
         self._inlet.send(*lines)
-        if self._shared:
+        if self._shared and self._inlet.kept:
             self._inlet.wait()
 
     @property

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pktui.gateway.protocol import jsonrpc
 from pktui.gateway.protocol.jsonrpc import Limits, Refused, parse
+from tests.gateway.test_every_line import CALLS
 
 LIMITS = Limits(size=4096, depth=8)
 
@@ -261,3 +262,23 @@ def test_a_progress_token_is_text_or_a_whole_number(token: str, read: object) ->
     params = f'{{"_meta":{{"progressToken":{token}}}}}'
     line = f'{{"jsonrpc":"2.0","id":1,"method":"ping","params":{params}}}'
     assert jsonrpc.progress_token(parse(line.encode(), Limits())) == read
+
+
+@settings(derandomize=True, max_examples=600, deadline=None)
+@given(CALLS, st.sampled_from(["ping", "echo", "\n", "x" * 1025]), st.integers(0, 9))
+def test_a_plain_call_is_read_as_the_careful_look_reads_it(
+    members: dict[str, Any], name: str, depth: int
+) -> None:
+    if isinstance(members.get("params"), dict):
+        members["params"]["name"] = name
+    members.setdefault("id", 1)
+    line = json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
+    limits = Limits(size=4096, depth=depth)
+    plain = jsonrpc._plain_call(line, limits)
+    assert plain is None or plain == jsonrpc._parse_carefully(line, limits)
+
+
+def test_a_call_that_a_compact_writer_wrote_is_plain() -> None:
+    for params in ('{"name":"t"}', '{"name":"t","arguments":{"a":[1.5]},"_meta":{"x":1}}'):
+        assert jsonrpc._plain_call(call(params), LIMITS) is not None
+    assert jsonrpc._plain_call(call('{"name":"t","x":1}'), LIMITS) is None

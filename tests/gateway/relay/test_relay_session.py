@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.protocol.ids import ids_in
-from pktui.gateway.protocol.jsonrpc import Limits
+from pktui.gateway.protocol.jsonrpc import Limits, Message
 from pktui.gateway.relay import pending
 from pktui.gateway.relay.pending import LATE_NS, InFlight, Waiting
 from pktui.ledger.arguments.canonical import args_hash
@@ -151,6 +152,9 @@ def test_an_id_that_still_waits_cannot_be_used_again(wired: Wired) -> None:
     assert len(wired.server.lines) == 2
 
 
+PING = Message(b"{}", "request", "ping", 1, {}, {})
+
+
 def test_an_id_is_free_again_once_it_was_answered(wired: Wired) -> None:
     wired.call("echo")
     wired.answer(result=OK)
@@ -268,10 +272,13 @@ def test_an_answer_to_what_was_cancelled_gives_no_later_call_its_quota_back(
     assert [row.effect for row in house.console.feed.page()] == ["refused", "allow", "deny"]
 
 
+PING = Message(b"{}", "request", "ping", 1, {}, {})
+
+
 def test_an_id_is_free_again_when_the_answer_never_came() -> None:
     now = 0
     requests = InFlight(lambda: now)
-    requests.add(1, Waiting(b"1", "ping", False, None, 0))
+    requests.add(1, Waiting(PING, None, 0))
     assert requests.give_up(1) is not None
     assert 1 in requests
     assert not requests.waits_for(1)
@@ -295,16 +302,20 @@ def test_large_requests_that_wait_leave_no_room_for_more(
     assert [json.loads(line)["id"] for line in wired.server.lines] == [1, 2, 4]
 
 
-def test_the_size_of_what_waits_is_that_of_what_nobody_has_taken_back() -> None:
+def test_the_size_of_what_waits_is_that_of_what_nobody_has_taken_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     requests = InFlight(lambda: 0)
-    half = Waiting(b"1", "ping", False, None, 0, size=pending.MOST_BYTES // 2)
+    large = msgspec.structs.replace(PING, raw=b" " * 500)
+    monkeypatch.setattr(pending, "MOST_BYTES", 1000)
+    half = Waiting(large, None, 0)
     for take_back in (requests.take, requests.give_up, lambda _id: requests.take_all()):
         requests.add(1, half)
-        assert not requests.full
+        assert requests.admits(3) == "free"
         requests.add(2, half)
-        assert requests.full
+        assert requests.admits(3) == "full"
         take_back(2)
-        assert not requests.full
+        assert requests.admits(3) == "free"
         requests.take_all()
 
 

@@ -46,7 +46,7 @@ def test_an_answer_is_an_error_and_the_next_one_passes(
     wired.call("echo", request_id=1)
     wired.call("echo", request_id=2)
     with monkeypatch.context() as broke:
-        broke.setattr(wired.relay._responses, "_outcome", broken)
+        broke.setattr("pktui.gateway.relay.responses.read_result", broken)
         wired.answer(1, result={"content": []})
     assert "may have been done" in wired.client.next()["error"]["message"]
     wired.answer(2, result={"content": []})
