@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from heapq import nlargest
+from itertools import compress, islice, repeat
+from operator import contains
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from pktui.errors import InvalidRequest, NotFound
-from pktui.memory.records import Message, Page, Session, key_of_owner
+from pktui.memory.records import Message, Page, Session, SessionStatus, key_of_owner
 from pktui.memory.search.forms import folded
 from pktui.memory.times import microseconds
 from pktui.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+
+T = TypeVar("T")
 
 TITLE_CHARACTERS = 80
+# Chosen sessions are looked for in the list where at least one of so many in it is chosen.
+_WALKED = 50
 
 
 class Listed(msgspec.Struct, frozen=True, array_like=True):
@@ -34,6 +42,19 @@ class Listed(msgspec.Struct, frozen=True, array_like=True):
     request: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which sessions a list is of.
+
+    `terms` are texts in the form that is searched, each with whether no session may hold it;
+    `fits` is None where it would hold for all.
+    """
+
+    status: SessionStatus | None = None
+    fits: Callable[[Session], bool] | None = None
+    terms: tuple[tuple[str, bool], ...] = ()
+
+
 class Catalogue:
     """Sessions by id, by activity, by owner and by source. Who uses it holds its lock."""
 
@@ -46,7 +67,12 @@ class Catalogue:
         """Owners with a connection that ever had a session."""
         self._resumed: dict[str, int] = {}
         self._by_source: dict[tuple[str, str], int] = {}
-        self._haystacks: dict[int, str] = {}
+        self._words: dict[int, str] = {}
+        """What each session is called and about, in the form that is searched."""
+        self._places: dict[str, set[int]] = {}
+        """Sessions by agent and directory, of which there are few, in that form too."""
+        self._unread: set[int] = set()
+        """Sessions whose words have to be put together anew."""
         self._active: set[int] = set()
 
     def __len__(self) -> int:
@@ -76,6 +102,8 @@ class Catalogue:
         known = self._listed.pop(session_id)
         self._leave(known)
         self._active.discard(session_id)
+        self._words.pop(session_id, None)
+        self._unread.discard(session_id)
 
     def get(self, session_id: int) -> Listed:
         """Return a session; raises `NotFound`."""
@@ -122,33 +150,73 @@ class Catalogue:
         session_id = self._by_source.get((source, source_id))
         return None if session_id is None else self._listed[session_id].session
 
-    def haystack(self, session: Session) -> str:
-        """Return the words a session is listed by, in the form that is searched."""
-        text = self._haystacks.get(session.id)
-        if text is None:
-            parts = (session.title, session.name, session.summary, session.agent, session.project)
-            text = folded("\n".join(parts))
-            self._haystacks[session.id] = text
-        return text
+    def read_words(self, most: int) -> int:
+        """Make ready for lists by words, for up to so many sessions; returns how many."""
+        ids = list(islice(self._unread, most))
+        for session_id in ids:
+            session = self._listed[session_id].session
+            called = dict.fromkeys((session.title, session.name, session.summary))
+            self._words[session_id] = folded("\n".join(called))
+            self._places.setdefault(_place(session), set()).add(session_id)
+        self._unread.difference_update(ids)
+        return len(ids)
 
     def sessions(self) -> list[Session]:
         """Return all sessions, the one with the latest activity first."""
         return [self._listed[session_id].session for _, session_id in reversed(self._order)]
 
-    def page(self, wanted: Callable[[Session], bool], cursor: str, limit: int) -> Page[Session]:
-        """Return the part of the list behind the cursor, and how many sessions are wanted."""
+    def page(self, wanted: Wanted, cursor: str, limit: int) -> Page[Session]:
+        """Return the part of the list behind the cursor, and how many sessions are wanted.
+
+        The list is in order as it is, so that a page of it is looked at and no more.
+        """
         end = self._end(cursor)
-        found: list[Session] = []
-        total = 0
-        for at in range(len(self._order) - 1, -1, -1):
-            session = self._listed[self._order[at][1]].session
-            if wanted(session):
-                total += 1
-                if at < end and len(found) <= limit:
-                    found.append(session)
+        chosen = self._chosen(wanted)
+        if chosen is None:
+            total = len(self._order)
+            ids = [one for _, one in islice(_back(self._order, end), limit + 1)]
+        else:
+            total = len(chosen)
+            ids = self._latest(chosen, end, limit + 1)
+        found = [self._listed[one].session for one in ids]
         more = len(found) > limit
         found = found[:limit]
         return Page(tuple(found), total, _cursor(found[-1]) if more and found else "")
+
+    def _chosen(self, wanted: Wanted) -> Set[int] | None:
+        """Return the ids of the sessions that are wanted, None for all."""
+        chosen: Set[int] | None = None
+        if wanted.status is not None:
+            active = self._active
+            chosen = active if wanted.status == "active" else self._listed.keys() - active
+        if wanted.terms:
+            self.read_words(len(self._unread))
+        for text, negated in wanted.terms:
+            held = self._holding(text)
+            if chosen is None:
+                chosen = self._listed.keys() - held if negated else held
+            else:
+                chosen = set(chosen) - held if negated else held.intersection(chosen)
+        if wanted.fits is not None:
+            ids = self._listed.keys() if chosen is None else chosen
+            chosen = {one for one in ids if wanted.fits(self._listed[one].session)}
+        return chosen
+
+    def _holding(self, text: str) -> set[int]:
+        """Return the ids of the sessions whose words hold the text."""
+        held: Iterator[bool] = map(contains, self._words.values(), repeat(text))
+        places = (ids for place, ids in self._places.items() if text in place)
+        return set(compress(self._words.keys(), held)).union(*places)
+
+    def _latest(self, chosen: Set[int], end: int, most: int) -> list[int]:
+        """Return the first of the chosen in the list's order, from the place `end` on."""
+        if len(chosen) * _WALKED > len(self._order):
+            walk = (one for _, one in _back(self._order, end) if one in chosen)
+            return list(islice(walk, most))
+        keys = (_key(self._listed[one].session) for one in chosen)
+        last = self._order[end] if end < len(self._order) else None
+        behind = (key for key in keys if last is None or key < last)
+        return [one for _, one in nlargest(most, behind)]
 
     def _end(self, cursor: str) -> int:
         if not cursor:
@@ -164,7 +232,7 @@ class Catalogue:
     def _place(self, listed: Listed) -> None:
         session = listed.session
         self._listed[session.id] = listed
-        self._haystacks.pop(session.id, None)
+        self._unread.add(session.id)
         if session.source_id:
             self._by_source[session.source, session.source_id] = session.id
         if session.status == "active":
@@ -178,6 +246,7 @@ class Catalogue:
 
     def _leave(self, listed: Listed) -> None:
         session = listed.session
+        self._places.get(_place(session), set()).discard(session.id)
         del self._order[bisect_left(self._order, _key(session))]
         for owner in _owners(listed):
             active = self._active_of.get(owner, set())
@@ -186,7 +255,11 @@ class Catalogue:
                 self._active_of.pop(owner, None)
         if self._by_source.get((session.source, session.source_id)) == session.id:
             del self._by_source[session.source, session.source_id]
-        self._haystacks.pop(session.id, None)
+
+
+def _back(order: Sequence[T], end: int) -> Iterator[T]:
+    """Yield what stands before the place `end`, backwards."""
+    return map(order.__getitem__, range(end - 1, -1, -1))
 
 
 def grown(listed: Listed, messages: Iterable[Message]) -> Listed:
@@ -218,6 +291,10 @@ def first_line(text: str) -> str:
     """Return the first line that says something, short enough for a title."""
     lines = (line.strip() for line in text[:2000].splitlines())
     return one_line(next((line for line in lines if line), ""), TITLE_CHARACTERS)
+
+
+def _place(session: Session) -> str:
+    return folded(f"{session.agent}\n{session.project}")
 
 
 def _key(session: Session) -> tuple[int, int]:

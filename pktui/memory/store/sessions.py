@@ -9,7 +9,7 @@ import msgspec
 from pktui.memory.records import Identity, Page, Session, SessionChange, SessionStatus
 from pktui.memory.search.filters import SESSION_KEYS, compile_filters, session_filter
 from pktui.memory.search.forms import folded
-from pktui.memory.store.catalogue import Listed
+from pktui.memory.store.catalogue import Listed, Wanted
 from pktui.memory.store.requests import deletion_mark
 from pktui.query import parse_query
 from pktui.text import storable
@@ -200,22 +200,14 @@ class Sessions:
         state = self._state
         parsed = parse_query(query, SESSION_KEYS)
         filters = compile_filters(parsed, state.clock())
-        fits = session_filter(filters, project)
-        terms = [(folded(term.text), term.negated) for term in parsed.terms]
+        filtered = parsed.filters or project is not None
+        wanted = Wanted(
+            status,
+            session_filter(filters, project) if filtered else None,
+            tuple((folded(term.text), term.negated) for term in parsed.terms),
+        )
         with state.lock:
-            catalogue = state.catalogue
-
-            def wanted(session: Session) -> bool:
-                if status is not None and session.status != status:
-                    return False
-                if not fits(session):
-                    return False
-                if not terms:
-                    return True
-                hay = catalogue.haystack(session)
-                return all((text in hay) is not negated for text, negated in terms)
-
-            return catalogue.page(wanted, cursor, limit)
+            return state.catalogue.page(wanted, cursor, limit)
 
     def _get(self, session_id: int) -> Listed:
         with self._state.lock:

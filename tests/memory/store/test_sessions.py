@@ -183,3 +183,47 @@ def test_an_import_is_found_by_where_it_came_from(place: Path) -> None:
     with Store.open(place) as store:
         assert store.session_from("opencode-pk", "7") == session
         assert store.session_from("opencode-pk", "8") is None
+
+
+def test_a_list_stops_after_its_page_and_counts_all_the_same(store: Store) -> None:
+    for number in range(30):
+        who = BEN if number % 3 == 0 else ADA
+        session = store.start_session(f"{'even' if number % 2 == 0 else 'odd'} {number}", who)
+        if number % 5 == 0:
+            store.end_session(session.id, f"about {number}")
+    for query, status, wanted in (
+        ("", None, lambda n: True),
+        ("", "active", lambda n: n % 5),
+        ("", "ended", lambda n: n % 5 == 0),
+        ("even", None, lambda n: n % 2 == 0),
+        ('-"even"', None, lambda n: n % 2),
+        ("even codex", None, lambda n: n % 2 == 0 and n % 3 == 0),
+        ('codex -"even"', "ended", lambda n: n % 2 and n % 3 == 0 and n % 5 == 0),
+        ("about agent:codex", None, lambda n: n % 3 == 0 and n % 5 == 0),
+        ("about 25", None, lambda n: n == 25),
+        ("nothing", None, lambda n: False),
+    ):
+        expected = [number for number in reversed(range(30)) if wanted(number)]
+        for limit in (1, 4, 50):
+            found: list[int] = []
+            cursor = ""
+            while True:
+                page = store.sessions(query, status=status, cursor=cursor, limit=limit)  # type: ignore[arg-type]
+                assert page.total == len(expected)
+                found += [int(one.name.split()[1]) for one in page.items]
+                cursor = page.cursor
+                if not cursor:
+                    break
+            assert found == expected, (query, status, limit)
+    assert store.read_words() == 0
+
+
+def test_a_session_is_listed_by_what_it_is_called_now(store: Store) -> None:
+    session = store.start_session("", ADA)
+    assert store.sessions("invoices").total == 0
+    log(store, session.id, "Move the invoices")
+    assert store.sessions("invoices").total == store.sessions("shop").total == 1
+    store.end_session(session.id, "about rounding")
+    assert store.sessions("rounding").total == 1
+    store.delete_session(session.id)
+    assert store.sessions("rounding").total == store.sessions("shop").total == 0
