@@ -15,7 +15,7 @@ class Activity:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._last = monotonic()
+        self._last = self._changed = monotonic()
         self._running = 0
         self._lock = threading.Lock()
 
@@ -30,6 +30,14 @@ class Activity:
             with self._lock:
                 self._running -= 1
                 self._last = self._monotonic()
+
+    def changed(self) -> None:
+        """Say that something was committed."""
+        self._changed = self._monotonic()
+
+    def unchanged_seconds(self) -> float:
+        """Return the seconds since something was committed, or since the beginning."""
+        return self._monotonic() - self._changed
 
     @property
     def running(self) -> int:

@@ -33,7 +33,7 @@ GATHER_S = 0.25
 GAP_S = 0.05
 LONGEST_WAIT_FOR_GAP_S = 0.5
 """Vectors are made in gaps of at least that long between requests; without one, after this wait."""
-ROUND_S = 60.0
+ROUND_S = 30.0
 RETRY_S = 30.0
 QUIET_S = 5.0
 """After this long without a request, what was committed since the last upkeep is tidied up."""
@@ -73,6 +73,7 @@ class Background:
     def wake(self) -> None:
         """Say that something was committed."""
         self._untidy = True
+        self._activity.changed()
         self._woken.set()
 
     def ask_to_stop(self) -> None:
@@ -106,6 +107,8 @@ class Background:
             return  # every request says why
         self._load_model(store)  # somebody may wait for it
         _stand_back()
+        while not self._stopping.is_set() and store.read_words():
+            self._give_way()
         while not self._stopping.is_set():
             pause = self._round(store)
             self.done = not self._untidy
@@ -132,11 +135,11 @@ class Background:
         with lasting.Survived("upkeep, which is tried again,", self._failed), panics_told():
             while not self._stopping.is_set() and store.embed_pending(_batch(store)):
                 self._untidy = True
-                self._tidy(store)
+                self._tidy(store, at_rest=False)
                 if store.pending_vectors() < BATCH_TEXTS:
                     self._stopping.wait(GATHER_S)
                 self._give_way()
-            self._tidy(store)
+            self._tidy(store, at_rest=self._activity.unchanged_seconds() >= QUIET_S)
             store.end_inactive()
             return QUIET_S if self._untidy else ROUND_S
         self._untidy = False
@@ -146,7 +149,7 @@ class Background:
         if not self._stopping.is_set():  # then the model is ended under it
             self._say(why)
 
-    def _tidy(self, store: Store) -> None:
+    def _tidy(self, store: Store, *, at_rest: bool) -> None:
         quiet = self._untidy and self._activity.idle_seconds() >= QUIET_S
         due = store.upkeep_due(quiet=quiet)
         if quiet:
@@ -155,8 +158,8 @@ class Background:
             store.flush()
         if due:
             store.optimize(worn_only=True, quiet=quiet)
-        if due or quiet:
-            store.save_index(quiet=quiet)
+        saved = store.save_index(quiet=at_rest)
+        if due or quiet or saved:
             give_back()
 
     def _give_way(self) -> None:

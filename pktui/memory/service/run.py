@@ -21,7 +21,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pktui import lasting
-from pktui.errors import PktuiError
+from pktui.errors import PktuiError, StoreError
 from pktui.files import make_private_directory
 from pktui.memory.place import place_of
 from pktui.memory.service.activity import Activity
@@ -97,6 +97,10 @@ def say(words: str) -> None:
     """Write a line to standard error, which is the log where the service was started on demand."""
     with suppress(OSError, ValueError):  # on a full disk the service goes on without a log
         print(one_line(words, 2_000), file=sys.stderr, flush=True)
+
+
+def _nothing() -> None:
+    """Do nothing: where there is nothing to end, or to check."""
 
 
 class Service:
@@ -213,6 +217,7 @@ class Service:
         if self._place.directory is not None:
             make_private_directory(self._place.directory)
         database = Database(self._place)
+        database.guard = self._check_own
         if self._place.shared:
             self._take_lease(database)
         timeout = timedelta(minutes=self._settings.session_timeout_minutes)
@@ -230,9 +235,15 @@ class Service:
         from pktui.memory.store.lease import Lease
 
         lease = Lease.take(database, holder_of(self._paths.memory_owner))
-        database.guard = lease.check
+        database.guard = functools.partial(self._check_own, lease.check)
         self._tenure = Tenure(lease, say)
         self._tenure.start()
+
+    def _check_own(self, more: Callable[[], None] = _nothing) -> None:
+        """Raise `StoreError` where nothing may be written any more."""
+        if self._ownership.lost:
+            raise StoreError(f"the data directory {self._paths.data_dir} is gone", "Ask again")
+        more()
 
     def _load_model(self) -> Embedder:
         from pktui.memory.embed import load_embedder
@@ -281,10 +292,6 @@ class Service:
     def _idle(self) -> bool:
         idle = self.activity.idle_seconds() >= self._settings.idle_minutes * 60
         return idle and self._entrance is None
-
-
-def _nothing() -> None:
-    """End nothing: there is no embedder yet, or it needs no end."""
 
 
 @contextmanager

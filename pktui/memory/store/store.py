@@ -43,6 +43,7 @@ DEFAULT_TIMEOUT = timedelta(hours=1)
 MOST_AT_ONCE = 1000
 """Items a list or a search returns at the most."""
 _WORN = 0.25
+_SESSIONS_AT_ONCE = 2_000
 
 
 class Store:
@@ -188,6 +189,11 @@ class Store:
         Filters as in a search. The latest activity comes first.
         """
         return self._sessions.page(query, status, project, cursor, _limit(limit))
+
+    def read_words(self) -> int:
+        """Make ready for lists of sessions by words, bit by bit; 0 when there is nothing to do."""
+        with self._state.lock:
+            return self._state.catalogue.read_words(_SESSIONS_AT_ONCE)
 
     def append(
         self, messages: Sequence[NewMessage], *, allow_ended: bool = False, request: str = ""

@@ -116,6 +116,7 @@ class WriteBehind:
         if self._journal is None:
             return
         with self._flushing:
+            self._database.guard()
             if self._journal.gone:
                 raise StoreError(
                     f"the memory at {self._database.place.shown} was removed",
