@@ -36,6 +36,7 @@ WIDENS: dict[str, list[list[str]]] = {
     "policy set": [["s", "write", "allow"],
                    ["s", "write", "approve"], ["s", "pay", "limit", "none"],
                    ["s", "pay", "limit", "4/minute"], ["new", "x", "allow"]],
+    "policy merge": [["s", "{page}"], ["new", "{page}"]],
     "policy undo": [["s"]],
     "policy convert": [["{intercept}", "-o", "{tmp}/made.json"]],
     "audit prune": [["--keep-days", "1", "--yes"]],
@@ -54,6 +55,8 @@ TIGHTENS = [
     ["policy", "set", "s", "read", "approve"],
     ["policy", "set", "s", "pay", "limit", "2/minute"],
     ["policy", "set", "s", "write", "allow", "--dry-run"],
+    ["policy", "merge", "s", "{page}", "--dry-run"],
+    ["policy", "merge", "s", "{tighter}"],
     ["policy", "init", "s", "--preset", "observe", "--print"],
     ["policy", "convert", "{intercept}"],
     ["audit", "prune", "--dry-run"],
@@ -112,6 +115,8 @@ def setting(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     (tmp_path / "intercept.yaml").write_text(
         "version: '1'\ntools:\n  x:\n    rules:\n      - name: a\n        action: deny\n"
     )
+    (tmp_path / "page.json").write_text('{"write": {"action": "allow"}}')
+    (tmp_path / "tighter.json").write_text('{"read": {"action": "deny"}}')
     assert run(["policy", "set", "s", "other", "deny"]) == 0
     ledger = Ledger.open(paths.ledger_file)
     ledger.grants.create("old", ["s"], by="a person")
@@ -120,7 +125,9 @@ def setting(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def spelled(words: list[str], tmp_path: Path) -> list[str]:
-    return [word.format(tmp=tmp_path, intercept=tmp_path / "intercept.yaml") for word in words]
+    files = {"page": "page.json", "tighter": "tighter.json", "intercept": "intercept.yaml"}
+    named = {name: tmp_path / file for name, file in files.items()}
+    return [word.format(tmp=tmp_path, **named) for word in words]
 
 
 def kept(paths: Paths, ledger: Ledger) -> tuple[object, ...]:

@@ -10,6 +10,7 @@ for _name, _place in (
     ("validate", "documents:validate"),
     ("show", "show:show"),
     ("set", "rules:set_"),
+    ("merge", "rules:merge"),
     ("undo", "rules:undo"),
     ("explain", "trials:explain"),
     ("replay", "trials:replay"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pktui.cli import output
@@ -10,12 +12,10 @@ from pktui.cli.commands import Argument, Option
 from pktui.cli.doors import guard_edit
 from pktui.cli.policy import places
 from pktui.cli.policy.show import warn_unknown
-from pktui.errors import UsageError
+from pktui.errors import PolicyError, UsageError
 from pktui.settings import Paths
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pktui.policy.editor import Edit, PolicyEditor
 
 Verb = Literal["allow", "ask", "approve", "deny", "hide", "limit"]
@@ -63,6 +63,42 @@ def set_(
             f"There was no policy for {server}: with this one, any other tool asks a person. For "
             f"rules made from its tools, first: pktui policy init {server} --force"
         )
+
+
+def merge(
+    server: places.ServerName,
+    file: Annotated[str, Argument(metavar="FILE|-", help="What a page shows; - reads it here.")],
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Show the change and write nothing.")
+    ] = False,
+) -> None:
+    """Add rules to a policy: a whole one, or entries of tools; what is there otherwise stays."""
+    from pktui.policy.merge import merge_edit
+
+    text = _read_text(file)
+    begun = not places.policy_file(server).exists()
+    editor = _trial_editor(server) if dry_run and begun else editor_of(server)
+    edit, notes = merge_edit(editor, text)
+    for note in notes:
+        output.note(f"note: {note}")
+    if not dry_run:
+        guard_edit(edit.before, edit.after, edit.path)
+        editor.save(edit)
+    _tell(replace(edit, path=places.policy_file(server)), written=not dry_run)
+
+
+def _read_text(file: str) -> str:
+    """Return the text of a file, or of standard input; raises `PolicyError`."""
+    try:
+        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise PolicyError(
+            f"{file} cannot be read: {error.strerror or error}", "Check the path"
+        ) from error
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{file} is not UTF-8", "Save it as UTF-8") from error
 
 
 def undo(server: places.ServerName) -> None:

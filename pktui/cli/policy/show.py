@@ -13,9 +13,13 @@ from pktui.suggest import nearest
 from pktui.text import one_line
 
 if TYPE_CHECKING:
+    from pktui.insight.overview import ToolState
     from pktui.ledger.records import ToolSeen
     from pktui.policy.document.policy import Policy
     from pktui.policy.effective import EffectiveRule
+
+# In the place of a server: all of them.
+EVERY = "*"
 
 
 def show(
@@ -25,7 +29,13 @@ def show(
     ] = "",
     json: output.JsonFlag = False,
 ) -> None:
-    """Show what a policy comes to for each tool, those the server was seen to list included."""
+    """Show what a policy comes to for each tool, those the server was seen to list included.
+
+    With '*' in the place of a server: every tool of every server.
+    """
+    if place == EVERY:
+        _show_all(tool, json=json)
+        return
     from pktui.policy.document.policy import load_policy
     from pktui.policy.effective import effective
 
@@ -61,6 +71,56 @@ def show(
     ]
     columns = ("tool", "action", "risk", "limits and conditions", "because")
     output.table(columns, rows, empty="No tools.")
+
+
+def _show_all(tool: str, *, json: bool) -> None:
+    """Show every tool of every server: what agents can call, how often it was, what it costs."""
+    from pktui.insight.overview import PolicyOverview
+    from pktui.ledger.ledger import Ledger
+    from pktui.memory.tools.catalogue import definitions
+    from pktui.settings import Paths, load_settings
+    from pktui.times import now_us
+
+    paths = Paths.from_environment()
+    settings = load_settings(paths)
+    if not reach.used_before():
+        Ledger.open(paths.ledger_file, audit=settings.audit).close()
+    with reach.ledger() as ledger:
+        ledger.rollup.catch_up()
+        page = PolicyOverview(paths, settings, ledger, now_us, definitions).shown(EVERY).page
+    tools = [one for one in page.tools if tool in ("", one.name)] if page is not None else []
+    if json:
+        output.json([_overview_record(one) for one in tools])
+        return
+    rows = [
+        (
+            *(f"{one.server}.{one.name}", one.action or "broken"),
+            f"{one.risk.category}, {one.risk.severity}" if one.risk else "",
+            "; ".join(limit.shown for limit in one.limits),
+            *(f"{one.calls:,}", f"{one.tokens:,}", output.moment(one.last_us or None)),
+            one.because,
+        )
+        for one in tools
+    ]
+    columns = ("tool", "action", "risk", "limits", "calls today", "tokens", "last call", "because")
+    output.table(columns, rows, empty="No tools.")
+
+
+def _overview_record(one: ToolState) -> dict[str, Any]:
+    return {
+        "server": one.server,
+        "tool": one.name,
+        "action": one.action,
+        "because": one.because,
+        "rule": one.rule,
+        "conditions": one.conditions,
+        "limits": one.limits,
+        "calls_day": one.calls,
+        "tokens": one.tokens,
+        "last_us": one.last_us,
+        "mark": one.mark,
+        "risk": one.risk,
+    }
 
 
 def listed(server: str) -> tuple[str, ...]:

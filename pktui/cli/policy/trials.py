@@ -102,6 +102,9 @@ def replay(
         bool, Option("--audit", help="Decide the recorded calls again instead.")
     ] = False,
     since: Annotated[str, Option(help="With --audit: from when on, a local time or 7d.")] = "7d",
+    presets: Annotated[
+        bool, Option("--presets", help="With a SERVER: what each ready-made policy would do.")
+    ] = False,
     server: Annotated[
         str, Option(help="Whose tools and recorded calls; else the policy file's name.")
     ] = "",
@@ -112,9 +115,12 @@ def replay(
     A list of calls gives one JSON verdict a line. With --audit the calls that would be decided
     otherwise are shown.
     """
-    if audit is bool(calls):
+    if presets and not (audit or calls):
+        _replay_presets(server or places.server_of(policy), since, json=json)
+        return
+    if presets or audit is bool(calls):
         raise UsageError(
-            "give either a file of calls or --audit", "See: pktui policy replay --help"
+            "give either a file of calls, --audit or --presets", "See: pktui policy replay --help"
         )
     from pktui.policy.replay import load_draft
 
@@ -259,45 +265,56 @@ def _read_calls(source: str) -> Iterator[PastCall]:
 
 
 def _replay_audit(policy: Policy, server: str, since: str, *, json: bool) -> None:
-    from pktui.policy.trial import try_on
+    from pktui.insight.trial import try_policy
 
-    counts: Counter[str] = Counter()
-    changed: list[Tried] = []
-    around = _surroundings(server, here=False)
-    for tried in try_on(policy, _recorded(server, since), around):
-        counts["calls"] += 1
-        counts["partial"] += tried.partial
-        if tried.changed:
-            changed.append(tried)
+    trial = try_policy(policy, _recorded(server, since), _surroundings(server, here=False))
+    changed = tuple(reversed(trial.changed))
     if json:
         for tried in changed:
             output.json_line(_changed_record(tried))
     else:
         headers = ("at", "agent", "tool", "was", "would be", "rule", "reason")
         output.table(headers, map(_changed_row, changed))
+    found = trial.figures
     output.note(
-        f"{counts['calls']} recorded calls of {server} since {since}: "
-        f"{len(changed)} would be decided otherwise."
-        + ("" if counts["calls"] else " Say whose calls with --server.")
+        f"{found.calls} recorded calls of {server} since {since}: "
+        f"{found.differ} would be decided otherwise."
+        + (f" {found.words[0].upper()}{found.words[1:]}." if found.calls else "")
+        + ("" if found.calls else " Say whose calls with --server.")
     )
-    if counts["partial"]:
+    if found.partial:
         output.note(
-            f"note: {counts['partial']} of them are on record with arguments masked or cut, so "
+            f"note: {found.partial} of them are on record with arguments masked or cut, so "
             "conditions on those may err."
         )
 
 
-def _recorded(server: str, since: str) -> Iterator[CallRow]:
-    """Give the recorded calls of a server, oldest first."""
-    from pktui.ledger.feed.filter import FeedFilter, exactly
+def _replay_presets(server: str, since: str, *, json: bool) -> None:
+    from pktui.insight.trial import try_presets
+
+    calls = _recorded(server, since)
+    tried = list(try_presets(calls, _surroundings(server, here=False)))
+    if json:
+        output.json([{"name": one.name, "figures": one.figures} for one in tried])
+        return
+    rows = [
+        (one.name, *(f"{n:,}" for n in (one.figures.run, one.figures.ask, one.figures.denied)),
+         f"{one.figures.differ:,}", one.description)
+        for one in tried
+    ]  # fmt: skip
+    output.table(("preset", "run", "ask", "denied", "differ", "about"), rows)
+    output.note(f"{len(calls):,} recorded calls of {server} since {since}.")
+
+
+def _recorded(server: str, since: str) -> tuple[CallRow, ...]:
+    """Return the recorded calls of a server, oldest first."""
+    from pktui.insight.trial import recorded
 
     since_us = typed_us("--since", since)
-    wanted = FeedFilter(matches=(exactly("server", server),), since_us=since_us)
-    last = 0
+    if not reach.used_before():
+        return ()
     with reach.ledger() as ledger:
-        while rows := ledger.feed.page(wanted, after_seq=last, limit=_PAGE):
-            yield from (row for row in rows if row.server == server)
-            last = rows[-1].seq
+        return recorded(ledger, server, since_us)
 
 
 def _changed_record(tried: Tried) -> dict[str, Any]:
