@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from textual.worker import get_current_worker
-
 from pktui.errors import PktuiError
 
 if TYPE_CHECKING:
@@ -23,26 +21,19 @@ def in_thread(
     failed: Callable[[PktuiError], object],
     *,
     group: str,
-    exclusive: bool = False,
 ) -> None:
-    """Run `work`, which may block, then one of `done` and `failed` in the event loop.
-
-    `exclusive`: what was begun before in the group and has not ended is not told any more.
-    """
+    """Run `work`, which may block, then one of `done` and `failed` in the event loop."""
 
     def tell(then: Callable[[E], object], end: E) -> None:
         if node.is_attached:  # else it was left meanwhile
             then(end)
 
     def run() -> None:
-        mine = get_current_worker()
         try:
             result = work()
         except PktuiError as error:
-            if not mine.is_cancelled:
-                node.call_later(tell, failed, error)
+            node.call_later(tell, failed, error)
         else:
-            if not mine.is_cancelled:
-                node.call_later(tell, done, result)
+            node.call_later(tell, done, result)
 
-    node.run_worker(run, thread=True, group=group, exclusive=exclusive, description=group)
+    node.run_worker(run, thread=True, group=group, description=group)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.memory.records import (
+        Entry,
         Message,
         Mode,
         Page,
@@ -67,6 +68,9 @@ class Memory(Protocol):
         wait: bool = True,
     ) -> SearchAnswer:
         """Return the messages that match best; with `wait` by meaning where words find none."""
+
+    def get_entry(self, entry_id: int) -> Entry:
+        """Return one knowledge entry."""
 
     def end_session(self, session_id: int, summary: str | None = None) -> SessionChange:
         """End a session."""

@@ -8,6 +8,7 @@ import msgspec
 
 from pktui.errors import MemoryUnavailable, NotFound
 from pktui.memory.records import (
+    Entry,
     Hit,
     Mark,
     Message,
@@ -138,6 +139,10 @@ class MemoryInProcess:
         awaits = self.loading and not hits
         used = "words" if self.loading else mode
         return SearchAnswer(tuple(hits[:limit]), len(hits), used, mode, awaits_meaning=awaits)
+
+    def get_entry(self, entry_id: int) -> Entry:
+        self._answer(f"entry {entry_id}")
+        raise NotFound(f"there is no entry {entry_id}", "List them")
 
     def end_session(self, session_id: int, summary: str | None = None) -> SessionChange:
         self._answer(f"end {session_id} {summary!r}")

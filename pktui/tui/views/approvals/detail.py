@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from pktui.tui.arguments import argument_lines, raw_lines
+from pktui.tui.background import in_thread
 from pktui.tui.context import context_of
 from pktui.tui.document import Line
 from pktui.tui.guard import Guard
@@ -22,6 +23,7 @@ from pktui.tui.widgets.lines import Lines
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
+    from pktui.errors import PktuiError
     from pktui.ledger.records import Approval, ToolSeen
 
 LOW = 16
@@ -43,6 +45,7 @@ class Detail(Vertical):
 
     def __init__(
         self,
+        preview: Callable[[Approval], tuple[Line, ...]],
         *,
         clock: Callable[[], float] = time.monotonic,
         id: str,  # noqa: A002
@@ -54,6 +57,8 @@ class Detail(Vertical):
         self.approval: Approval | None = None
         self.redefined: ToolSeen | None = None
         self.raw = False
+        self._preview = preview
+        self._would_do: tuple[Line, ...] = ()
         self._now_us = 0
 
     def compose(self) -> ComposeResult:
@@ -83,6 +88,9 @@ class Detail(Vertical):
             return
         if before is None or before.id != approval.id:
             self.raw = False
+            self._would_do = ()
+            if approval.status == "pending":
+                self._look(approval)
             self.guard.focus(approval.id, self.clock())
             self._wait_out()
         same = before is not None and (before.id, before.arguments, before.beside, known) == (
@@ -163,9 +171,22 @@ class Detail(Vertical):
         ):
             self._show_lines(message.lines)
 
+    def _look(self, approval: Approval) -> None:
+        """See what the call would do, in a thread: a file system can be slow."""
+
+        def take(lines: tuple[Line, ...]) -> None:
+            if self.approval is not None and self.approval.id == approval.id:
+                self._would_do = lines
+                self._prepare()
+
+        def failed(_error: PktuiError) -> None:
+            """The arguments stand there all the same."""
+
+        in_thread(self, lambda: self._preview(approval), take, failed, group="preview")  # fmt: skip
+
     def _show_lines(self, lines: Sequence[Line]) -> None:
         assert self.approval is not None
-        self.document.show(self.approval.id, lines)
+        self.document.show(self.approval.id, (*self._would_do, *lines))
         self.post_message(self.Changed())
 
     @on(DocumentView.LastRowShown)

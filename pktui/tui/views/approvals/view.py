@@ -19,6 +19,7 @@ from pktui.tui.views.approvals.controller import ON_ITS_WAY, Decisions
 from pktui.tui.views.approvals.detail import Detail
 from pktui.tui.views.approvals.draw import draw_row, draw_standing, state_word
 from pktui.tui.views.approvals.guard_bar import GuardBar, Offer
+from pktui.tui.views.approvals.preview import preview_of
 from pktui.tui.views.approvals.queue import Queue, arrange, state_of
 from pktui.tui.views.approvals.reader import Loaded, load
 from pktui.tui.views.base import View
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pktui.errors import PktuiError
     from pktui.ledger.approvals.standing import StandingApproval
     from pktui.ledger.records import Approval
+    from pktui.tui.document import Line
     from pktui.tui.services import Services
 
 SIDE_BY_SIDE = 100
@@ -85,7 +87,7 @@ class ApprovalsView(View):
                         ListSource(), self._draw_standing, row_height=3,
                         glyphs=self.console.glyphs, id="approvals-standing-list",
                     )  # fmt: skip
-            yield Detail(id="approvals-detail", classes="pane")
+            yield Detail(self._preview, id="approvals-detail", classes="pane")
         yield GuardBar(id="approvals-guard")
 
     def on_mount(self) -> None:
@@ -119,6 +121,9 @@ class ApprovalsView(View):
 
     def _draw_standing(self, one: StandingApproval, pen: Pen) -> Sequence[Sequence[Run]]:
         return draw_standing(one, pen, self.services.clock())
+
+    def _preview(self, approval: Approval) -> tuple[Line, ...]:
+        return preview_of(approval, self.services.memory, self.services.clock())
 
     @property
     def _wide(self) -> bool:

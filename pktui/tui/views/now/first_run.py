@@ -77,7 +77,7 @@ class FirstRun(Vertical):
         paths = self._services.paths
         in_thread(
             self, lambda: find_agents(paths, Places.here()), self._take,
-            self._found_in.say_error, group="agents", exclusive=True,
+            self._found_in.say_error, group="agents",
         )  # fmt: skip
 
     def _take(self, agents: tuple[AgentFound, ...]) -> None:
