@@ -129,6 +129,11 @@ class Paths(msgspec.Struct, frozen=True):
         return self.data_dir / "memory.address"
 
     @property
+    def usage_file(self) -> Path:
+        """The tokens of each answer that agents' transcripts tell of, a SQLite file."""
+        return self.data_dir / "usage.db"
+
+    @property
     def memory_start(self) -> Path:
         """The lock of who starts the memory service, and then of the service."""
         return self.data_dir / "memory.start"
@@ -233,6 +238,30 @@ class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The oldest events are pruned when the ledger holds more; 0: however large it is."""
 
 
+class DayBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be used in a local day; None: any number. Tokens are without the cached ones."""
+
+    tokens_per_day: int | None = None
+    money_per_day: float | None = None
+
+
+class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[budget]`: once it is spent, every call of those who draw on it asks a person."""
+
+    tokens_per_day: int | None = None
+    money_per_day: float | None = None
+    agents: dict[str, DayBudget] = {}
+    """By the agent: claude-code, codex, gemini, opencode."""
+    projects: dict[str, DayBudget] = {}
+    """By the project's directory."""
+
+    @property
+    def limits(self) -> bool:
+        """Tell whether anything is limited."""
+        whole = (self.tokens_per_day, self.money_per_day)
+        return bool(self.agents or self.projects) or any(one is not None for one in whole)
+
+
 class ConsoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[console]`: the terminal program."""
 
@@ -271,6 +300,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: MetricsSettings = MetricsSettings()
     approvals: ApprovalSettings = ApprovalSettings()
     audit: AuditSettings = AuditSettings()
+    budget: BudgetSettings = BudgetSettings()
     console: ConsoleSettings = ConsoleSettings()
     servers: dict[str, ServerSettings] = {}
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pktui.ledger.chain.retention import Retention
     from pktui.ledger.feed.rollup import Rollup
     from pktui.ledger.grants import Grants
+    from pktui.ledger.usage import Usage
 
 _DEFAULTS = AuditSettings()
 
@@ -101,6 +102,13 @@ class Ledger:
         from pktui.ledger.feed.rollup import Rollup
 
         return Rollup(self.path.with_name("rollup.db"), self._read)
+
+    @cached_property
+    def usage(self) -> Usage:
+        """The newest known sums of the tokens that agents used."""
+        from pktui.ledger.usage import Usage
+
+        return Usage(self.path.parent)
 
     @cached_property
     def grants(self) -> Grants:

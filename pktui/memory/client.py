@@ -31,6 +31,7 @@ from pktui.memory.records import (
     SessionChange,
     SessionStatus,
     Status,
+    UsageSum,
 )
 from pktui.memory.starting import end_owner, ensure_service, wait_until_gone
 from pktui.memory.tools.answer import ToolAnswer
@@ -269,6 +270,12 @@ class MemoryClient:
     def stats(self) -> EntryStats:
         """Return figures about the knowledge."""
         return self._get("/v1/entries/stats", EntryStats)
+
+    def usage(self, since: str = "", *, by_session: bool = False) -> tuple[UsageSum, ...]:
+        """Return the tokens that agents used from a local day on; starts no service."""
+        query = urlencode({"since": since, "by_session": "true" if by_session else "false"})
+        reply = self._send(self._quiet, "GET", f"/v1/usage?{query}")
+        return self._decode(reply, tuple[UsageSum, ...])
 
     # in and out
 

@@ -6,6 +6,8 @@ One JSON object a line (JSONL, UTF-8), told apart by `type`:
      "started_at":"2026-01-31T08:00:00Z","ended_at":…,"summary":"…","agent":"…","project":"/…"}
     {"type":"message","source":"claude-code","session":"6f1…","source_id":"12","role":"user",
      "content":"…","created_at":"2026-01-31T08:00:01Z"}
+    {"type":"usage","source":"claude-code","session":"6f1…","source_id":"msg_1","model":"…",
+     "created_at":…,"tokens_in":1200,"tokens_out":40,"cached":0,"project":"/…"}
     {"type":"entry","title":"…","content":"…","source":"https://…","tags":["…"],
      "created_at":…,"updated_at":…}
 
@@ -69,7 +71,24 @@ class EntryRecord(msgspec.Struct, frozen=True, tag_field="type", tag="entry"):
     tags: tuple[str, ...] = ()
 
 
-Record = SessionRecord | MessageRecord | EntryRecord
+class UsageRecord(msgspec.Struct, frozen=True, tag_field="type", tag="usage"):
+    """The tokens that one answer of a model took, by the agent's own id of the answer.
+
+    `tokens_in` are those that were not read from a cache; `cached` those that were.
+    """
+
+    source: Key
+    session: Key
+    source_id: Key
+    created_at: Time
+    model: str
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cached: int = 0
+    project: str = ""
+
+
+Record = SessionRecord | MessageRecord | EntryRecord | UsageRecord
 
 
 def check_times(record: Record) -> None:
@@ -77,7 +96,7 @@ def check_times(record: Record) -> None:
     match record:
         case SessionRecord(started_at=first, ended_at=second):
             times = (first, second or first)
-        case MessageRecord(created_at=first):
+        case MessageRecord(created_at=first) | UsageRecord(created_at=first):
             times = (first, first)
         case EntryRecord(created_at=first, updated_at=second):
             times = (first, second)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
-from pktui.memory.exchange import EntryRecord, MessageRecord, Record, Reject, SessionRecord
+from pktui.memory.exchange import (
+    EntryRecord,
+    MessageRecord,
+    Record,
+    Reject,
+    SessionRecord,
+    UsageRecord,
+)
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -67,7 +74,10 @@ def _place(record: Record) -> str:
     match record:
         case SessionRecord(source=source, source_id=number):
             text = f"session {number} of {source}"
-        case MessageRecord(source=source, session=session, source_id=number):
+        case (
+            MessageRecord(source=source, session=session, source_id=number)
+            | UsageRecord(source=source, session=session, source_id=number)
+        ):
             text = f"message {number} of {source} {session}"
         case EntryRecord(title=title):
             text = f"entry {title}"

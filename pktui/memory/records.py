@@ -83,6 +83,22 @@ class Session(msgspec.Struct, frozen=True):
     title: str = ""
 
 
+class UsageSum(msgspec.Struct, frozen=True):
+    """The tokens of one agent, project and model on one local day (`2026-11-30`).
+
+    `session` is the agent's own id where sums are by session. `tokens_in` without the cached ones.
+    """
+
+    day: str
+    agent: str
+    project: str
+    model: str
+    tokens_in: int
+    tokens_out: int
+    cached: int
+    session: str = ""
+
+
 class SessionChange(msgspec.Struct, frozen=True):
     """A session after it was asked to end or reopen; `changed` is false where it was so before."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from pktui.memory.exchange import EntryRecord, MessageRecord, Record, SessionRecord
+from pktui.memory.exchange import EntryRecord, MessageRecord, Record, SessionRecord, UsageRecord
 from pktui.memory.importers.jsonl import JsonlSource
 from pktui.settings import bundled
 
@@ -37,7 +37,7 @@ def _moved(record: Record, by: timedelta) -> Record:
         case SessionRecord(started_at=started, ended_at=ended):
             later = None if ended is None else ended + by
             return msgspec.structs.replace(record, started_at=started + by, ended_at=later)
-        case MessageRecord(created_at=created):
+        case MessageRecord(created_at=created) | UsageRecord(created_at=created):
             return msgspec.structs.replace(record, created_at=created + by)
         case EntryRecord(created_at=created, updated_at=updated):
             return msgspec.structs.replace(record, created_at=created + by, updated_at=updated + by)

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec.structs import replace as replaced
 
-from pktui.memory.exchange import MessageRecord, Record, SessionRecord
+from pktui.memory.exchange import MessageRecord, Record, SessionRecord, UsageRecord
 from pktui.memory.importers.calls import (
     SETTLED_S,
     Call,
@@ -95,9 +96,18 @@ class _Block(msgspec.Struct):
     is_error: bool | None = None
 
 
+class _Usage(msgspec.Struct):
+    input_tokens: int = 0
+    cache_creation_input_tokens: int | None = 0
+    cache_read_input_tokens: int | None = 0
+    output_tokens: int = 0
+
+
 class _Message(msgspec.Struct):
     content: str | list[_Block] | None = None
     model: str | None = None
+    id: str | None = None
+    usage: _Usage | None = None
 
     @property
     def blocks(self) -> list[_Block]:
@@ -175,9 +185,7 @@ class ClaudeCodeSource(Transcripts):
             project=kept(head.cwd, LONGEST_PATH),
         )
 
-    def _messages(
-        self, found: Found, reading: _Reading, *, settled: bool
-    ) -> Iterator[MessageRecord]:
+    def _messages(self, found: Found, reading: _Reading, *, settled: bool) -> Iterator[Record]:
         for line in self._lines(found):
             try:
                 kind = decode(line.text, _KIND).type
@@ -225,8 +233,9 @@ class _Reading:
         self._masks = masks
         self._now = session.started_at
         self._pending = PendingCalls(masks)
+        self._usage: UsageRecord | None = None
 
-    def take(self, row: _Row, native_id: str) -> Iterator[MessageRecord]:
+    def take(self, row: _Row, native_id: str) -> Iterator[Record]:
         """Yield what a line says, and the calls that it answers."""
         self._now = instant(row.timestamp) or self._now
         if row.type == "attachment":
@@ -235,6 +244,7 @@ class _Reading:
             return
         elif row.type == "assistant":
             yield from self._answer(row.message, native_id)
+            yield from self._used(row.message)
         else:
             for block in row.message.blocks:
                 if block.type == "tool_result":
@@ -255,6 +265,26 @@ class _Reading:
                     yield from self._message(one, role, text)
             elif block.type in _CALLS:
                 yield from self._begin(block, f"{native_id}:{number}")
+
+    def _used(self, message: _Message) -> Iterator[UsageRecord]:
+        """Yield the usage of an answer, which each of its lines carries, where it has grown."""
+        usage, session = message.usage, self._session
+        if usage is None or not message.id or message.model in (None, "<synthetic>"):
+            return
+        used = UsageRecord(
+            source=SOURCE,
+            session=session.source_id,
+            source_id=key(message.id),
+            created_at=self._now,
+            model=message.model or "",
+            tokens_in=usage.input_tokens + (usage.cache_creation_input_tokens or 0),
+            tokens_out=usage.output_tokens,
+            cached=usage.cache_read_input_tokens or 0,
+            project=session.project,
+        )
+        if self._usage is None or replaced(used, created_at=self._usage.created_at) != self._usage:
+            self._usage = used
+            yield used
 
     def _begin(self, block: _Block, place: str) -> Iterator[MessageRecord]:
         call_id, arguments = block.id or place, arguments_of(block.input)

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pktui.memory.exchange import MessageRecord, Record, SessionRecord
+from pktui.memory.exchange import MessageRecord, Record, SessionRecord, UsageRecord
 from pktui.memory.importers import codex_lines as form
 from pktui.memory.importers.calls import SETTLED_S, Call, Masks, PendingCalls, call_record
 from pktui.memory.importers.codex_titles import titles
@@ -76,7 +76,7 @@ class CodexSource(Transcripts):
                 told = True
             yield message
 
-    def _messages(self, found: Found, said: _Rollout, lines: int) -> Iterator[MessageRecord]:
+    def _messages(self, found: Found, said: _Rollout, lines: int) -> Iterator[Record]:
         for line in self._lines(found):
             if line.number > lines:
                 break
@@ -129,6 +129,8 @@ class _Rollout:
         self, session: SessionRecord, seen: _Survey, masks: Masks, rejects: Rejects
     ) -> None:
         self._session = session.source_id
+        self._project = session.project
+        self._model = ""
         self._now = session.started_at
         self._seen = seen
         self._masks = masks
@@ -137,7 +139,7 @@ class _Rollout:
         self._calls = PendingCalls(masks)
         self._held: dict[str, form.Ended] = {}
 
-    def read(self, line: Line) -> list[MessageRecord]:
+    def read(self, line: Line) -> list[Record]:
         """Return what a line completes; raises one of `UNREADABLE`."""
         return list(self._line(line))
 
@@ -148,15 +150,34 @@ class _Rollout:
             yield from self._records(self._calls.end(number, end.outcome, end.result))
         yield from self._records(self._calls.give_up())
 
-    def _line(self, line: Line) -> Iterator[MessageRecord]:
+    def _line(self, line: Line) -> Iterator[Record]:
         head = form.head(line.text)
         self._now = instant(head.timestamp) or self._now
         if head.type == "event_msg":
             yield from self._event(line.text)
         elif head.type == "response_item":
             yield from self._response(line, form.response(line.text))
+        elif head.type == "turn_context":
+            self._model = form.model(line.text) or self._model
+        elif head.type == "token_usage_record":
+            yield from self._used(form.usage(line.text))
         elif head.type not in form.QUIET_LINES:
             self._rejects.pass_over(head.type)
+
+    def _used(self, used: form.Used) -> Iterator[UsageRecord]:
+        tokens = used.usage
+        if used.response_id:
+            yield UsageRecord(
+                source=SOURCE,
+                session=self._session,
+                source_id=key(used.response_id),
+                created_at=self._now,
+                model=self._model,
+                tokens_in=max(0, tokens.input_tokens - tokens.cached_input_tokens),
+                tokens_out=tokens.output_tokens,
+                cached=tokens.cached_input_tokens,
+                project=self._project,
+            )
 
     def _event(self, text: bytes) -> Iterator[MessageRecord]:
         event = form.event(text)

@@ -98,6 +98,27 @@ class Meta(msgspec.Struct):
         return self.parent_thread_id or (named if isinstance(named, str) else "")
 
 
+class Tokens(msgspec.Struct):
+    """What one answer took; cached ones are among those that went in."""
+
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Used(msgspec.Struct):
+    """The usage of one answer of the model."""
+
+    response_id: str = ""
+    usage: Tokens = msgspec.field(default_factory=Tokens)
+
+
+class Turn(msgspec.Struct):
+    """What a turn begins with."""
+
+    model: str = ""
+
+
 class Kind(msgspec.Struct):
     """An item, of which the rest is read by its type."""
 
@@ -203,6 +224,8 @@ _HEAD: Final = msgspec.json.Decoder(Head)
 _META: Final = msgspec.json.Decoder(_Line[Meta])
 _EVENT: Final = msgspec.json.Decoder(_Line[Event])
 _RESPONSE: Final = msgspec.json.Decoder(_Line[Response])
+_USED: Final = msgspec.json.Decoder(_Line[Used])
+_TURN: Final = msgspec.json.Decoder(_Line[Turn])
 _WORDS_ITEM: Final = msgspec.json.Decoder(_Line[_Completed[WordsItem]])
 CALL_ITEMS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "McpToolCall": msgspec.json.Decoder(_Line[_Completed[McpItem]]),
@@ -225,6 +248,16 @@ def event(text: bytes) -> Event:
 def response(text: bytes) -> Response:
     """Return what a `response_item` says."""
     return decode(text, _RESPONSE).payload
+
+
+def usage(text: bytes) -> Used:
+    """Return what a `token_usage_record` says."""
+    return decode(text, _USED).payload
+
+
+def model(text: bytes) -> str:
+    """Return the model that a `turn_context` names."""
+    return decode(text, _TURN).payload.model
 
 
 def meta(text: bytes) -> Meta | None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import msgspec
 
-from pktui.memory.exchange import MessageRecord, Record, SessionRecord
+from pktui.memory.exchange import MessageRecord, Record, SessionRecord, UsageRecord
 from pktui.memory.importers.calls import (
     SETTLED_S,
     Call,
@@ -77,12 +77,21 @@ class _ToolCall(msgspec.Struct):
     timestamp: str | None = None
 
 
+class _Tokens(msgspec.Struct):
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    thoughts: int = 0
+
+
 class _Message(msgspec.Struct, rename="camel"):
     id: str | None = None
     type: str = ""
     timestamp: str | None = None
     content: str | _Part | list[_Part | str] | None = None
     tool_calls: list[_ToolCall] | None = None
+    tokens: _Tokens | None = None
+    model: str | None = None
 
     @property
     def parts(self) -> list[_Part]:
@@ -232,7 +241,7 @@ class GeminiSource(Transcripts):
 
     def _messages(
         self, found: Found, conversation: _Conversation, reading: _Reading
-    ) -> Iterator[MessageRecord]:
+    ) -> Iterator[Record]:
         settled = self._wall() - found.written_at > SETTLED_S
         with self._files.opened(found) as file:
             tellings = _Tellings(file)
@@ -280,7 +289,7 @@ class _Reading:
         self._now = session.started_at
         self._pending = PendingCalls(masks)
 
-    def take(self, message: _Message, message_id: str, *, settled: bool) -> Iterator[MessageRecord]:
+    def take(self, message: _Message, message_id: str, *, settled: bool) -> Iterator[Record]:
         """Yield what a message says, and the calls that are told in it or answered by it."""
         self._now = instant(message.timestamp) or self._now
         if message.type not in _SPOKEN:
@@ -298,10 +307,25 @@ class _Reading:
             yield from self._begin(part, message_id)
         for number, call in enumerate(message.tool_calls or ()):
             yield from self._told_call(call, f"{message_id}:{number}", settled=settled)
+        if message.tokens is not None:
+            yield self._used(message.tokens, message.model or "", message_id)
 
     def unanswered(self) -> Iterator[MessageRecord]:
         """Yield the calls that got no result."""
         return map(self._call, self._pending.give_up())
+
+    def _used(self, tokens: _Tokens, model: str, message_id: str) -> UsageRecord:
+        return UsageRecord(
+            source=SOURCE,
+            session=self._session.source_id,
+            source_id=key(message_id),
+            created_at=self._now,
+            model=model,
+            tokens_in=max(0, tokens.input - tokens.cached),
+            tokens_out=tokens.output + tokens.thoughts,
+            cached=tokens.cached,
+            project=self._session.project,
+        )
 
     def _told_call(self, told: _ToolCall, place: str, *, settled: bool) -> Iterator[MessageRecord]:
         """Yield a call that is told with its result, once it has one."""

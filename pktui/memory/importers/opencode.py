@@ -20,7 +20,13 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from pktui.errors import StoreError
-from pktui.memory.exchange import MessageRecord, Record, SessionRecord, check_times
+from pktui.memory.exchange import (
+    MessageRecord,
+    Record,
+    SessionRecord,
+    UsageRecord,
+    check_times,
+)
 from pktui.memory.importers.calls import SETTLED_S, Call, Masks, Outcome, arguments_of, call_record
 from pktui.memory.importers.lines import UNREADABLE, decode
 from pktui.memory.importers.source import Rejects, key
@@ -70,9 +76,23 @@ class _Time(msgspec.Struct):
     completed: int | None = None
 
 
+class _Cache(msgspec.Struct):
+    read: int = 0
+    write: int = 0
+
+
+class _Tokens(msgspec.Struct):
+    input: int = 0
+    output: int = 0
+    reasoning: int = 0
+    cache: _Cache = msgspec.field(default_factory=_Cache)
+
+
 class _MessageData(msgspec.Struct):
     role: str
     time: _Time = msgspec.field(default_factory=_Time)
+    tokens: _Tokens | None = None
+    model: str = msgspec.field(default="", name="modelID")
 
 
 class _Metadata(msgspec.Struct):
@@ -111,6 +131,7 @@ class _Message(msgspec.Struct):
     session: str
     role: Role
     settled: bool
+    used: UsageRecord | None
 
 
 def default_place() -> Path:
@@ -194,7 +215,7 @@ class OpencodeSource:
         while row is not None:
             after = messages.fetchone()
             growing = open_end and after is None
-            for record in self._message(database, session.source_id, row[0], growing=growing):
+            for record in self._message(database, session, row[0], growing=growing):
                 if not told:
                     yield session
                     told = True
@@ -202,8 +223,8 @@ class OpencodeSource:
             row = after
 
     def _message(
-        self, database: sqlite3.Connection, session: str, number: object, *, growing: bool
-    ) -> Iterator[MessageRecord]:
+        self, database: sqlite3.Connection, session: SessionRecord, number: object, *, growing: bool
+    ) -> Iterator[Record]:
         read = partial(_message, database, session, number, growing=growing)
         message = self._taken(f"message {number}", read)
         if message is None:
@@ -213,6 +234,8 @@ class OpencodeSource:
             record = self._taken(f"part {part}", partial(self._part, database, message, part))
             if record is not None:
                 yield record
+        if message.used is not None:
+            yield message.used
 
     def _part(
         self, database: sqlite3.Connection, message: _Message, number: object
@@ -265,14 +288,31 @@ def _session(database: sqlite3.Connection, number: object) -> SessionRecord:
 
 
 def _message(
-    database: sqlite3.Connection, session: str, number: object, *, growing: bool
+    database: sqlite3.Connection, session: SessionRecord, number: object, *, growing: bool
 ) -> _Message:
-    data = decode(_bytes(_row(database, "message", number)["data"]), _MESSAGE)
+    row = _row(database, "message", number)
+    data = decode(_bytes(row["data"]), _MESSAGE)
     role = _ROLES.get(data.role)
     if role is None:
         raise ValueError(f"role {data.role!r} is not known")
-    return _Message(
-        session, role, settled=not growing or role == "user" or bool(data.time.completed)
+    settled = not growing or role == "user" or bool(data.time.completed)
+    return _Message(session.source_id, role, settled, _used(session, row, data))
+
+
+def _used(session: SessionRecord, row: sqlite3.Row, data: _MessageData) -> UsageRecord | None:
+    tokens = data.tokens
+    if tokens is None:
+        return None
+    return UsageRecord(
+        source=SOURCE,
+        session=session.source_id,
+        source_id=key(_str(row["id"])),
+        created_at=_moment(row["time_created"]),
+        model=data.model,
+        tokens_in=tokens.input + tokens.cache.write,
+        tokens_out=tokens.output + tokens.reasoning,
+        cached=tokens.cache.read,
+        project=session.project,
     )
 
 

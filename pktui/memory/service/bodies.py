@@ -113,6 +113,13 @@ class CallTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arguments: dict[str, Any]
 
 
+class AskUsage(msgspec.Struct, forbid_unknown_fields=True):
+    """From which local day on (all: empty), and whether by session."""
+
+    since: str = ""
+    by_session: bool = False
+
+
 class Import(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`POST /v1/import`."""
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pktui.memory.service.activity import Activity
     from pktui.memory.service.background import Background
     from pktui.memory.service.holder import StoreHolder
+    from pktui.memory.service.usage import UsageBook
     from pktui.memory.store import Store
     from pktui.memory.tools.answer import ToolAnswer
 
@@ -55,6 +56,7 @@ class Context:
     activity: Activity
     stop: Callable[[], None]
     monotonic: Callable[[], float] = time.monotonic
+    usage: UsageBook | None = None
     intake: Intake = field(default_factory=Intake)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 

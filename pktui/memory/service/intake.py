@@ -15,6 +15,7 @@ from pktui.memory.exchange import (
     Record,
     Reject,
     SessionRecord,
+    UsageRecord,
     check_times,
 )
 from pktui.memory.exporting import message_key, native_key
@@ -22,6 +23,7 @@ from pktui.memory.records import Entry, Message, NewMessage, Session
 from pktui.text import one_line
 
 if TYPE_CHECKING:
+    from pktui.memory.service.usage import UsageBook
     from pktui.memory.store import Store
 
 PAGE = 1000
@@ -35,7 +37,8 @@ class Intake:
     that a session in many batches is read once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, usage: UsageBook | None = None) -> None:
+        self._usage = usage
         self._lock = threading.Lock()
         self._keys: dict[int, set[str]] = {}
 
@@ -48,6 +51,9 @@ class Intake:
                 store, [r for r in records if isinstance(r, MessageRecord)]
             )
             entries = _take_entries(store, [r for r in records if isinstance(r, EntryRecord)])
+            used = [r for r in records if isinstance(r, UsageRecord)]
+            if self._usage is not None and used:
+                self._usage.add(used)
         return refused.plus(sessions).plus(messages).plus(entries)
 
     def _take_messages(self, store: Store, records: Sequence[MessageRecord]) -> ImportReport:

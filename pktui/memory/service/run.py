@@ -205,10 +205,21 @@ class Service:
         from pktui.memory.service.background import Background
         from pktui.memory.service.context import Context
         from pktui.memory.service.holder import StoreHolder
+        from pktui.memory.service.intake import Intake
+        from pktui.memory.service.usage import UsageBook
 
         holder = StoreHolder(self._open_store)
         background = Background(holder, self.activity, self._load_embedder, say)
-        return Context(self._place.shown, holder, background, self.activity, self.stop)
+        usage = UsageBook(self._paths.usage_file)
+        return Context(
+            self._place.shown,
+            holder,
+            background,
+            self.activity,
+            self.stop,
+            usage=usage,
+            intake=Intake(usage),
+        )
 
     def _open_store(self) -> Store:
         from pktui.memory.store import Store

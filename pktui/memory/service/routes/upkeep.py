@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
 from pktui.memory.service import bodies
-from pktui.memory.service.requests import answer, body_of, identity_of, key_of
+from pktui.memory.service.requests import answer, body_of, identity_of, key_of, query_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,6 +25,7 @@ def routes(context: Context) -> list[Route]:
         Route("/v1/stop", own.stop, methods=["POST"]),
         Route("/v1/reindex", own.reindex, methods=["POST"]),
         Route("/v1/import", own.take_in, methods=["POST"]),
+        Route("/v1/usage", own.usage, methods=["GET"]),
         Route("/v1/tools", own.call_tool, methods=["POST"]),
     ]
 
@@ -48,6 +50,13 @@ class _Upkeep:
         asked = await body_of(request, bodies.CallTool)
         who, key = identity_of(request), key_of(request)
         return answer(await self._context.tool(asked.name, asked.arguments, who, key))
+
+    async def usage(self, request: Request) -> Response:
+        asked = query_of(request, bodies.AskUsage)
+        book = self._context.usage
+        if book is None:
+            return answer([])
+        return answer(await asyncio.to_thread(book.sums, asked.since, by_session=asked.by_session))
 
     async def take_in(self, request: Request) -> Response:
         asked = await body_of(request, bodies.Import)
