@@ -64,6 +64,8 @@ class Call(msgspec.Struct, frozen=True):
     session: str
     definition: Definition = UNKNOWN
     place: Place = NOWHERE
+    spent: str = ""
+    """Which budget is used up, in a sentence; empty: none is."""
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -232,7 +234,7 @@ def _within_limits(
         charges=tuple([usage.charge for usage in usages]),
         usages=tuple(usages),
         once=effect is not _ALLOW and (changed or is_grave(call.tool)),
-        standing=effect is not _ALLOW and not changed,
+        standing=effect is not _ALLOW and not (changed or call.spent),
     )
 
 
@@ -254,14 +256,9 @@ def _approval(
     rule: ToolRule, call: Call, changed: bool, steps: list[Step] | None
 ) -> tuple[Effect, str, str]:
     """Tell whether a person must be asked, by which rule first, and why: every reason there is."""
-    if not (changed or rule.approvals or rule.action is _APPROVED):
+    if not (changed or call.spent or rule.approvals or rule.action is _APPROVED):
         return _ALLOW, rule.rule, rule.reason
-    reasons: list[tuple[str, str]] = []
-    if changed:
-        if steps is not None:
-            steps.append(Step("(definition changed)", "the tool is not the one that was pinned"))
-        why = f"The definition of tool {quote(call.tool)} changed since it was accepted."
-        reasons.append(("(definition changed)", why))
+    reasons = _facts(call, changed, steps)
     for check in rule.approvals:
         holds = _holds(check, call, None, steps)
         if holds is not False:
@@ -275,6 +272,19 @@ def _approval(
     if not reasons:
         return _ALLOW, rule.rule, rule.reason
     return Effect.APPROVE, reasons[0][0], _joined([reason for _, reason in reasons])
+
+
+def _facts(call: Call, changed: bool, steps: list[Step] | None) -> list[tuple[str, str]]:
+    """Return why a person is asked whatever the rules say."""
+    facts = []
+    if changed:
+        why = f"The definition of tool {quote(call.tool)} changed since it was accepted."
+        facts.append(("(definition changed)", why, "the tool is not the one that was pinned"))
+    if call.spent:
+        facts.append(("(budget)", call.spent, call.spent))
+    if steps is not None:
+        steps += [Step(rule, told) for rule, _, told in facts]
+    return [(rule, why) for rule, why, _ in facts]
 
 
 def _allowance(rule: ToolRule, call: Call, steps: list[Step] | None) -> Check | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pktui.agents.hooks.session_state import SessionState
+from pktui.gateway.enforcement.budget import refresh_usage, spent_of
 from pktui.gateway.enforcement.decision import Decision, Outcome, Ruling, ToolCall
 from pktui.gateway.enforcement.denial import words
 from pktui.gateway.enforcement.enforcer import Enforcer
@@ -62,6 +63,7 @@ class Desk:
         event: HookEvent,
         log: Callable[[str], None],
     ) -> None:
+        self._paths = paths
         self._agent = agent
         self._event = event
         self._log = log
@@ -84,6 +86,7 @@ class Desk:
             log=log,
             rules=rules,
             always_holds=True,
+            spent=spent_of(paths, settings, self._ledger, now_us),
         )
         self._state.seen()
         project = storable(self._state.project(event.directory))
@@ -123,6 +126,10 @@ class Desk:
             return
         duration = self._event.duration_us or max(0, now_us() - known[-1].at_us)
         self._enforcer.settle(self._call(call_id), outcome, duration)
+
+    def refresh_usage(self) -> None:
+        """Have the sums of tokens at hand for the calls to come; raises `OSError`."""
+        refresh_usage(self._paths, self._ledger, now_us())
 
     def begin(self) -> None:
         """Put on record that the session begins."""

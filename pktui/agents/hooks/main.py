@@ -118,20 +118,20 @@ def _answer(paths: Paths, agent: HookedAgent, event: HookEvent) -> Answer:
         return PASS
     if event.tool and _is_relayed(agent, event):
         return PASS
-    answer = PASS
-    if event.kind not in ("prompt", "answer"):
-        with Desk(paths, load_settings(paths), agent, event, _say) as desk:
-            if event.kind == "before":
-                return desk.decide(os.environ)
-            if event.kind in ("after", "failed"):
-                desk.settle("ok" if event.kind == "after" else "tool_error")
-            elif event.kind == "begin":
-                desk.begin()
-            else:
-                desk.end()
+    with Desk(paths, load_settings(paths), agent, event, _say) as desk:
+        if event.kind == "before":
+            return desk.decide(os.environ)
+        if event.kind in ("after", "failed"):
+            desk.settle("ok" if event.kind == "after" else "tool_error")
+        elif event.kind == "begin":
+            desk.begin()
+        elif event.kind == "end":
+            desk.end()
+        else:
+            desk.refresh_usage()
     if event.kind in ("begin", "prompt"):
         _wake_memory(paths)
-    return answer
+    return PASS
 
 
 def _is_relayed(agent: HookedAgent, event: HookEvent) -> bool:

@@ -66,7 +66,8 @@ class Enforcer:
     `clock` gives microseconds UTC; `log` takes a sentence for the person who runs the gateway;
     `rules` is what is set for this server. `methods` looks after all that is no tool call;
     `redacts` tells whether secrets in the server's results are masked. `always_holds`: the caller
-    itself sees to it that a call is not held where no console is open.
+    itself sees to it that a call is not held where no console is open. `spent` says which of a
+    caller's budgets is used up.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Enforcer:
         log: Callable[[str], None],
         rules: ServerSettings = _NO_RULES,
         always_holds: bool = False,
+        spent: Callable[[Caller], str] = lambda _caller: "",
     ) -> None:
         self.methods = Methods(ledger, server, rules.denied, log)
         self.redacts = rules.redact
@@ -92,6 +94,7 @@ class Enforcer:
         self._asking = Asking(ledger, settings, server, self._pins, clock)
         self._audit = Audit(ledger, server)
         self._always_holds = always_holds
+        self._spent = spent
         self._late = threading.Lock()
         self._unrecorded: list[Ended] = []
         self._version = -1
@@ -273,6 +276,7 @@ class Enforcer:
             caller.session,
             self._pins.definition(call.tool),
             place_of(caller.project),
+            self._spent(caller),
         )
         changed = self._pins.changed(call.tool)
         counted = Uncounted() if call.continues else quota

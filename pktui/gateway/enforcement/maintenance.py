@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pktui import lasting
 from pktui.errors import LedgerError
+from pktui.gateway.enforcement.budget import refresh_usage
 from pktui.ledger.ledger import Ledger
 from pktui.times import now_us
 
@@ -93,6 +94,7 @@ class Upkeep:
         if ledger.anchors.due():
             ledger.anchors.write()
         ledger.tell_time()
+        refresh_usage(self._paths, ledger, now_us())
         ledger.events.tell_counted()
         retention = ledger.retention
         leap = retention.witness()

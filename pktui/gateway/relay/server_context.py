@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from pktui.errors import LedgerError, PolicyError
+from pktui.gateway.enforcement.budget import spent_of
 from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.policy_file import open_policy
 from pktui.ledger.ledger import Ledger
@@ -83,7 +84,14 @@ class ServerContext:
         )
         self.policy = policy
         self.enforcer = Enforcer(
-            self._ledger, policy, settings.approvals, server, clock=now_us, log=log, rules=rules
+            self._ledger,
+            policy,
+            settings.approvals,
+            server,
+            clock=now_us,
+            log=log,
+            rules=rules,
+            spent=spent_of(paths, settings, self._ledger, now_us),
         )
         self.token = ""
         """What it is known by while it runs, and what the ids of its calls begin with."""

@@ -4,6 +4,7 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from pktui.agents.hooks.main import run
 from pktui.ledger import Ledger
+from pktui.ledger.usage import UsageSum
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -236,3 +238,19 @@ def test_calls_through_the_gateway_are_left_to_it(
     gemini = SHAPES["gemini"] | {"tool_name": "mcp_raw_echo", "tool_input": {}, "cwd": str(project)}
     assert hook("gemini", gemini | {"mcp_context": context}) == 0
     assert hook("gemini", gemini | {"mcp_context": context | {"command": "x"}}) == 2
+
+
+def test_a_spent_budget_asks_about_every_call_and_says_so(
+    project: Path, paths: Paths, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths.config_dir.mkdir(parents=True, exist_ok=True)
+    paths.settings_file.write_text("[budget.agents.codex]\ntokens_per_day = 1000\n")
+    today = datetime.now(UTC).astimezone().date().isoformat()
+    used = UsageSum(today, "codex", str(project), "m", 900, 99, 7)
+    ledger.usage.write((used,), 1)
+    assert hook("codex", shell("codex", "ls", project)) == 0
+    ledger.usage.write((used, used), 2)
+    assert hook("codex", shell("codex", "ls", project)) == 2
+    assert "budget of codex is spent: 1,998 of 1,000 tokens" in capsys.readouterr().err
+    assert ledger.approvals.pending()[0].rule == "(budget)"
+    assert hook("gemini", shell("gemini", "ls", project)) == 0

@@ -1,0 +1,33 @@
+"""How agents call themselves over MCP, and what a person calls them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# The agent's id in commands and settings, and its name, by what its MCP client says it is.
+_KNOWN: Final = {
+    "claude-code": ("claude-code", "Claude Code"),
+    "claude-ai": ("claude-desktop", "Claude Desktop"),
+    "codex-mcp-client": ("codex", "Codex"),
+    "gemini-cli-mcp-client": ("gemini", "Gemini CLI"),
+    "opencode": ("opencode", "opencode"),
+    "cursor-vscode": ("cursor", "Cursor"),
+    "Visual Studio Code": ("vscode", "VS Code"),
+}
+
+
+def agent_id(name: str) -> str:
+    """Return the id of the agent whose client has this name; what is not known is its own."""
+    return _found(name)[0]
+
+
+def friendly(name: str) -> str:
+    """Return what a person calls the agent; what is not known keeps its name."""
+    return _found(name)[1]
+
+
+def _found(name: str) -> tuple[str, str]:
+    known = _KNOWN.get(name)
+    if known is None and name.startswith("gemini-cli-mcp-client-"):
+        known = _KNOWN["gemini-cli-mcp-client"]
+    return known or (name, name)
