@@ -43,6 +43,7 @@ ROOMS = (
     Room("now", "pktui.cli.now", "now", "See what agents do now and what needs you."),
     Room("insight", "pktui.cli.insight", "insight", "See the figures of days."),
     Room("status", "pktui.cli.now", "status", "Say all of it in one line, for status bars."),
+    Room("feed", "pktui.cli.audit", "feed", "Open the console at the feed of calls."),
     Room("wait", "pktui.cli.now", "wait", "Block until a call needs a person."),
     Room("import", "pktui.cli.imports", "import_app", "Bring in the sessions of other tools."),
     Room("memory", "pktui.cli.memory", "memory_app", "Run and look after the memory service."),

@@ -62,6 +62,21 @@ def tail(
         output.note("No call matches.")
 
 
+def feed(
+    words: Annotated[
+        str, Option("--filter", metavar="QUERY", help="Words, tool:fs_*, effect:denied, since:2h.")
+    ] = "",
+) -> None:
+    """Open the console at the feed of calls; where there is no terminal, print the newest."""
+    from pktui.cli.console import can_open, open_console
+
+    _filter(words)
+    if not can_open():
+        tail([words] if words else None)
+        return
+    raise Exit(open_console(read_only=False, view="feed", words=words))
+
+
 @audit_app.verb()
 def verify(
     file: Annotated[

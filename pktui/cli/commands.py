@@ -13,6 +13,7 @@ parses; typer would do this too, but takes as long to load as everything else of
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable
 from functools import wraps
@@ -88,6 +89,8 @@ class Group(click.Group):
         super().__init__(**attributes)
         self._sources: dict[str, Callable[..., Any] | str | Group] = {}
         self.prepare: Callable[[click.Command, str], object] = lambda _command, _name: None
+        # The command that takes a word which is no command's name, and what such words look like.
+        self.otherwise: tuple[str, str] = ("", "(?!)")
 
     def verb(self, name: str = "") -> Callable[[F], F]:
         """Use as `@group.verb()` to make a command of a function, which stays what it is."""
@@ -123,6 +126,9 @@ class Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown one is answered with the names it is like."""
+        name, words = self.otherwise
+        if args[0] not in self._sources and re.fullmatch(words, args[0]):
+            return name, self.get_command(ctx, name), args
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:

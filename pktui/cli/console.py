@@ -20,8 +20,10 @@ def main() -> int:
         return 130
 
 
-def open_console(*, read_only: bool) -> int:
+def open_console(*, read_only: bool, view: str = "", at: str = "", words: str = "") -> int:
     """Open the console on the person's own data; return its exit status.
+
+    It begins with `view`, its cursor at what `at` names or filtered by `words`.
 
     Raises `PktuiError` where there is no terminal to draw on, the settings cannot be used, or an
     agent started it; with `read_only` it may.
@@ -33,7 +35,17 @@ def open_console(*, read_only: bool) -> int:
     from pktui.tui.app import run_console
 
     paths = Paths.from_environment()
-    return run_console(paths, load_settings(paths), read_only=read_only)
+    settings = load_settings(paths)
+    return run_console(paths, settings, read_only=read_only, view=view, at=at, words=words)
+
+
+def can_open() -> bool:
+    """Tell whether standard input and output are a terminal that the console can draw on."""
+    try:
+        require_terminal()
+    except PktuiError:
+        return False
+    return True
 
 
 def _require_person() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 from pktui.cli import output, reach
-from pktui.cli.commands import Argument, Option, group
+from pktui.cli.commands import Argument, Exit, Option, group
 from pktui.errors import PktuiError
 from pktui.text import one_line
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pktui.memory.records import Hit, Message, Session
 
 sessions_app = group()
+sessions_app.otherwise = ("open", r"\d+")
 
 Words = Annotated[
     list[str] | None,
@@ -90,6 +91,17 @@ def show(
         output.line(_message(message))
     if page.cursor:
         output.note(f"Earlier ones: --before {page.cursor}")
+
+
+@sessions_app.verb("open")
+def open_(session: SessionId) -> None:
+    """Open the console at a session; where there is no terminal, show it."""
+    from pktui.cli.console import can_open, open_console
+
+    if not can_open():
+        show(session)
+        return
+    raise Exit(open_console(read_only=False, view="sessions", at=str(session)))
 
 
 @sessions_app.verb()

@@ -22,8 +22,19 @@ ANSWER_SECONDS = 20.0
 """What one answer of the memory may take; a search on a cold model takes some seconds."""
 
 
-def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) -> int:
+def run_console(
+    paths: Paths,
+    settings: Settings,
+    *,
+    read_only: bool = False,
+    view: str = "",
+    at: str = "",
+    words: str = "",
+) -> int:
     """Show the console until the person leaves it; return the exit status.
+
+    It begins with `view`, its cursor at what `at` names or filtered by `words`; without one where
+    there is most to see.
 
     While it is open the ledger knows that somebody can answer approvals, so gateways hold calls
     for them; a read-only console is not announced. Raises `UsageError` where there is no

@@ -139,7 +139,10 @@ class Console(App[int], inherit_bindings=False):
     whole: reactive[bool] = reactive(True, init=False)
     """True: all projects; false: this project only."""
 
-    def __init__(self, services: Services, *, view: str = "sessions") -> None:
+    def __init__(
+        self, services: Services, *, view: str = "sessions", at: str = "", words: str = ""
+    ) -> None:
+        """Begin with a view: its cursor at what `at` names, filtered by `words`."""
         super().__init__()
         self.services = services
         self.glyphs = glyphs_of(services.settings.console.glyphs)
@@ -151,7 +154,7 @@ class Console(App[int], inherit_bindings=False):
         self.drafts = Drafts(self._count_drafts)
         self.memory = MemoryVitals()
         self.ledger = LedgerVitals()
-        self._first_view = view
+        self._first_view, self._first_at, self._first_words = view, at, words
         self._beating = False
         self._whole_beat = False
         self._sessions = -1
@@ -199,6 +202,11 @@ class Console(App[int], inherit_bindings=False):
     async def _open_first(self) -> None:
         """Bring the first view to the front; keys that were typed before go to it."""
         await self.action_view(self._first_view)
+        view = self.view_in_front()
+        if view is not None and self._first_at:
+            view.go_to(self._first_at)
+        elif view is not None and self._first_words:
+            view.search(self._first_words)
         self.keyboard.open()
 
     def on_unmount(self) -> None:

@@ -21,6 +21,7 @@ LISTED = (
     "now",
     "insight",
     "status",
+    "feed",
     "wait",
     "import",
     "memory",
@@ -178,7 +179,9 @@ def test_without_a_command_the_console_opens(
 ) -> None:
     opened = []
 
-    def run_console(paths: Paths, settings: Settings, *, read_only: bool = False) -> int:
+    def run_console(
+        paths: Paths, settings: Settings, *, read_only: bool = False, **_at: str
+    ) -> int:
         opened.append((paths, settings, read_only))
         return 7
 

@@ -252,7 +252,7 @@ def test_a_console_that_an_agent_started_decides_nothing(
 ) -> None:
     opened: list[bool] = []
 
-    def run_console(_paths: object, _settings: object, *, read_only: bool) -> int:
+    def run_console(_paths: object, _settings: object, *, read_only: bool, **_at: str) -> int:
         opened.append(read_only)
         return 0
 

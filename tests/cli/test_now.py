@@ -171,3 +171,39 @@ def test_counts_as_bars() -> None:
     assert spark((0, 1, 4, 8)) == "_▁▄█"
     assert spark((0, 0)) == "__"
     assert spark(()) == ""
+
+
+def test_a_link_prints_where_no_console_can_be_opened(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(ledger, "c1", "read")
+    call(ledger, "c2", "drop", "deny")
+    asked = ask(ledger)
+    assert said(capsys, "approvals", asked) == said(capsys, "approvals", "show", asked)
+    assert asked in said(capsys, "approvals", asked)
+    shown = said(capsys, "feed", "--filter", "effect:denied")
+    assert "drop" in shown
+    assert "read" not in shown
+    assert run(["approvals", "nonsense"]) == 2
+
+
+def test_a_link_opens_the_console_at_its_place(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ask(ledger)
+    opened: list[dict[str, object]] = []
+
+    def open_console(**how: object) -> int:
+        opened.append(how)
+        return 0
+
+    monkeypatch.setattr("pktui.cli.console.can_open", lambda: True)
+    monkeypatch.setattr("pktui.cli.console.open_console", open_console)
+    assert run(["approvals", asked]) == 0
+    assert run(["sessions", "12"]) == 0
+    assert run(["feed", "--filter", "tool:fs_*"]) == 0
+    assert [(how["view"], how.get("at"), how.get("words")) for how in opened] == [
+        ("approvals", asked, None),
+        ("sessions", "12", None),
+        ("feed", None, "tool:fs_*"),
+    ]

@@ -8,6 +8,7 @@ approvals_app = group()
 for _name, _place in (
     ("list", "queue:list_"),
     ("show", "queue:show"),
+    ("open", "queue:open_"),
     ("approve", "deciding:approve"),
     ("deny", "deciding:deny"),
     ("standing", "standing:standing_app"),
@@ -16,3 +17,4 @@ for _name, _place in (
     ("pin", "pin:pin_app"),
 ):
     approvals_app.later(_name, f"pktui.cli.approvals.{_place}")
+approvals_app.otherwise = ("open", r"[a-z]{4}-\d{2}")

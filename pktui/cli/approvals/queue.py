@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pktui.cli import output, reach
-from pktui.cli.commands import Argument, Option
+from pktui.cli.commands import Argument, Exit, Option
 from pktui.cli.risk import tool_risk_in
 from pktui.errors import ApprovalError
 from pktui.text import escaped
@@ -57,6 +57,16 @@ def show(approval: ApprovalId, json: output.JsonFlag = False) -> None:
             output.json(msgspec.structs.asdict(found) | {"risk": risk})
         else:
             tell(ledger, found)
+
+
+def open_(approval: ApprovalId) -> None:
+    """Open the console at an approval; where there is no terminal, show it."""
+    from pktui.cli.console import can_open, open_console
+
+    if not can_open():
+        show(approval)
+        return
+    raise Exit(open_console(read_only=False, view="approvals", at=approval))
 
 
 def get(ledger: Ledger, approval_id: str) -> Approval:
