@@ -70,7 +70,7 @@ def run_console(
         paths, settings, ledger, memory, now_us, project, read_only, presence.announce
     )
     presence.announce()
-    console = Console(services, view=_first_view(services))
+    console = Console(services, view=view or _first_view(services), at=at, words=words)
     try:
         console.run()
     except Exception as error:  # noqa: BLE001  a driver that fails: told as any other crash
