@@ -32,25 +32,24 @@ class Audit:
         approval: Approval | StandingApproval | None = None,
     ) -> int:
         """Record what was decided, before anything goes out; return the row's `seq`."""
+        kept = call.continues or call.beside or call.meta or call.unlisted  # most have none of it
         return self._events.append(
             "decision",
             caller=call.caller,
             call_id=call.call_id,
             server=self._server,
             tool=call.tool,
-            effect=str(effect),
+            effect=effect.value,
             rule=verdict.rule,
-            reason=_stood(approval) or verdict.reason,
-            args_hash=call.digest,
+            reason=(_stood(approval) if approval is not None else "") or verdict.reason,
+            args_hash=call.bound_hash or call.digest,
             arguments=call.arguments,
             approval_id=approval.id if approval is not None else "",
-            detail=self._detail(call),
+            detail=self._detail(call) if kept else None,
         )
 
-    def _detail(self, call: ToolCall) -> dict[str, object] | None:
-        """Return what else is kept of a call, masked like its arguments; most have nothing else."""
-        if not (call.continues or call.beside or call.meta or call.unlisted):
-            return None
+    def _detail(self, call: ToolCall) -> dict[str, object]:
+        """Return what else is kept of a call, masked like its arguments."""
         detail: dict[str, object] = {"continues": call.continues} if call.continues else {}
         for name, members in (("beside", call.beside), ("_meta", call.meta)):
             if members and (kept := self._events.masked(members)):

@@ -21,6 +21,7 @@ from pktui.gateway.enforcement.methods import Methods
 from pktui.gateway.enforcement.pins import Pins
 from pktui.gateway.enforcement.places import place_of
 from pktui.gateway.enforcement.quota import LedgerQuota, Uncounted
+from pktui.gateway.enforcement.short_way import ShortWay
 from pktui.ledger.records import Approval
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
 from pktui.policy.text.problems import quote
@@ -91,6 +92,7 @@ class Enforcer:
         self._clock = clock
         self._log = log
         self._pins = Pins(ledger, server)
+        self._short_way = ShortWay(server, self._pins)
         self._asking = Asking(ledger, settings, server, self._pins, clock)
         self._audit = Audit(ledger, server)
         self._always_holds = always_holds
@@ -191,6 +193,7 @@ class Enforcer:
                 next_cursor=next_cursor,
                 then=self._asking.redefined,
             )
+            self._short_way.forget()
             flagged = {tool.name: tool.flags for tool in seen if tool.flags}
             written = self._policy.saw(definitions, complete=not next_cursor, flagged=flagged)
         except LedgerError as error:
@@ -292,6 +295,7 @@ class Enforcer:
             self._version = version
             self._stopped = self._ledger.approvals.stopped()
             self._pins.forget()
+            self._short_way.forget()
             self._asking.forget()
         self.in_force = policy = self._policy.current()
         return policy
@@ -299,6 +303,13 @@ class Enforcer:
     def _decide(
         self, call: ToolCall, policy: Policy | None, quota: LedgerQuota, *, hold: bool
     ) -> Decision:
+        if not self._stopped and (allowed := self._short_way.find(call, policy)) is not None:
+            charges = allowed.charges
+            if not charges or quota.reserve(charges, call.call_id) is None:
+                verdict = allowed.verdict
+                seq = self._audit.decided(call, _ALLOW, verdict)
+                rule, reason = verdict.rule, verdict.reason
+                return Decision(call.call_id, call.tool, _FORWARD, rule, reason, None, 0, seq)
         verdict = self._evaluate(call, policy, quota)
         if verdict.effect is _APPROVE:
             return self._ask(call, verdict, quota, hold=hold)

@@ -60,6 +60,9 @@ class ServerPolicy:
         self._flagged: dict[str, Sequence[str]] = {}
         self._interim = None if needed or path.exists() else parse_policy(_INTERIM)
         self._told: tuple[str, str] | None = None
+        # What was looked at last; other objects may still say the same.
+        self._known: Policy | None = None
+        self._known_problem: PolicyError | None = None
 
     @property
     def problem(self) -> PolicyError | None:
@@ -69,7 +72,7 @@ class ServerPolicy:
     def current(self) -> Policy | None:
         """Return the policy in force; None where there never was a good one."""
         policy = self._written()
-        if policy is None or self.selection == EVERYTHING:
+        if policy is None or self.selection is EVERYTHING or self.selection == EVERYTHING:
             return policy
         kept = self._selected
         if kept is None or kept[0] is not policy or kept[1].selection != self.selection:
@@ -82,7 +85,9 @@ class ServerPolicy:
             if policy is None and not self._live.path.exists():
                 return self._interim
             self._interim = None
-        self._tell(policy)
+        if policy is not self._known or self._live.problem is not self._known_problem:
+            self._known, self._known_problem = policy, self._live.problem
+            self._tell(policy)
         return policy
 
     def saw(
