@@ -43,7 +43,6 @@ def test_each_answer_is_told_once_with_its_model(agent: str, opencode: Path) -> 
     assert found
     keys = [(one.session, one.source_id) for one in found]
     assert len(keys) == len(set(keys))
-    assert any(one.tokens_in > 0 and one.tokens_out > 0 for one in found)
     assert all(one.model for one in found)
 
 
