@@ -103,6 +103,29 @@ def read_listing(line: bytes) -> Listing | None:
     )
 
 
+def declaring_changes(line: bytes) -> bytes:
+    """Return an answer to `initialize` that says that the list of tools may change.
+
+    One that offers no tools, or that can't be read, stays as it is.
+    """
+    try:
+        members = _MEMBERS.decode(line)
+        result = _MEMBERS.decode(members["result"])
+        capabilities = _MEMBERS.decode(result["capabilities"])
+        tools = _MEMBERS.decode(capabilities["tools"])
+    except (KeyError, msgspec.MsgspecError):
+        return line
+    if bytes(tools.get("listChanged", b"")) == b"true":
+        return line
+    for outer, name, inner in (
+        (capabilities, "tools", {**tools, "listChanged": True}),
+        (result, "capabilities", capabilities),
+        (members, "result", result),
+    ):
+        outer[name] = msgspec.Raw(_ENCODER.encode(inner))
+    return _ENCODER.encode(members)
+
+
 def with_result(line: bytes, carried: bytes, result: bytes | None) -> bytes | None:
     """Return a response with another result for the one that it carries; None: with its own.
 

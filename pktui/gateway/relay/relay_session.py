@@ -464,6 +464,12 @@ class RelaySession:
             [one.end(one.call, outcome, now, sent=sent) for one in waiting if one.call]
         )
 
+    def look(self) -> None:
+        """Tell the client where it may see other tools now than it was shown; call it often."""
+        with lasting.Survived("looking for another list of tools", self._context.log):
+            if line := self._responses.news():
+                self._reply(line)
+
     def _reply(self, line: bytes) -> None:
         self._context.to_client(line)
 

@@ -31,9 +31,15 @@ from pktui.gateway.protocol.server_messages import (
     read_batch,
     read_result,
 )
-from pktui.gateway.protocol.tool_list import Doubtful, read_listing, with_result
+from pktui.gateway.protocol.tool_list import (
+    Doubtful,
+    declaring_changes,
+    read_listing,
+    with_result,
+)
 from pktui.gateway.relay import redaction
 from pktui.gateway.relay.lookup import OWN, is_own
+from pktui.ledger.catalogue import MOST_TOOLS
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
     from pktui.gateway.relay.pending import Continuations, InFlight, Own, Pending, Waiting
     from pktui.gateway.relay.server_context import SessionContext
     from pktui.ledger.records import Caller
+    from pktui.policy.document.policy import Policy
 
 
 Lines = Sequence[bytes]
@@ -53,6 +60,7 @@ _NO_RESPONSE = "a request and a response at once"
 _EMPTY = "neither a request nor a response"
 _LIST_CHANGED = b'"notifications/tools/list_changed"'
 _OWN = OWN.encode()
+_LIST_CHANGED_LINE = b'{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}'
 
 
 # Bytes of a list that is kept to be compared with the next, and how long what is on record of it
@@ -95,6 +103,10 @@ class Responses:
         self._caller = caller
         self._taken: Waiting | None = None
         self._last: _Shown | None = None
+        # Whether the client may be told of another list, and what it was shown of which names.
+        self._tells = False
+        self._listed: dict[str, bool] = {}
+        self._listed_by: object = None
 
     def read(
         self, lines: Iterable[bytes | TooLong | Unanswered]
@@ -284,7 +296,24 @@ class Responses:
             self._end(waiting, self._outcome(answer, waiting.call), ended)
         elif waiting is None or waiting.method == "tools/list":
             line = self._filtered(line, carried, waiting)
+        elif waiting.method == "initialize" and not answer.failed:
+            self._tells = True
+            line = declaring_changes(line)
         return (line,)
+
+    def news(self) -> bytes | None:
+        """Return a line for the client where it may see other tools than it was shown."""
+        if not (self._tells and self._listed):
+            return None
+        policy = self._enforcer.policy()
+        if policy is self._listed_by or policy is None:
+            return None
+        self._listed_by = policy
+        now = {name: policy.lists(name) for name in self._listed}
+        if now == self._listed:
+            return None
+        self._listed = now
+        return _LIST_CHANGED_LINE
 
     def _learn(self, waiting: Waiting, own: Own, answer: Answer, line: bytes) -> None:
         """Take the page of tools that the gateway asked for itself; nothing of it goes out."""
@@ -351,6 +380,7 @@ class Responses:
         shows = policy.lists if policy is not None else lambda _tool: True
         names = listing.names
         self._tools.show(filter(shows, names))
+        self._remember_shown(names, cursor, policy)
         result = listing.without(shows, modern=modern)
         if len(carried) <= _MOST_REMEMBERED:
             until = self._context.ticks() + _REMEMBERED_NS
@@ -359,6 +389,13 @@ class Responses:
                 *(carried, cursor, modern, policy, state, until, names, after, result)
             )
         return line if result is None else listing.with_result(result)
+
+    def _remember_shown(self, names: Iterable[str], cursor: str, policy: Policy | None) -> None:
+        if not cursor:
+            self._listed = {}
+        if policy is not None and len(self._listed) < MOST_TOOLS:
+            self._listed |= {name: policy.lists(name) for name in names}
+        self._listed_by = policy
 
     def _shown_again(
         self, line: bytes, carried: bytes, cursor: str, *, modern: bool
@@ -373,6 +410,7 @@ class Responses:
         if self._context.ticks() > last.until_ns:
             return None
         self._tools.page(last.names, cursor=cursor, next_cursor=last.next_cursor)
+        self._remember_shown(last.names, cursor, policy)
         return with_result(line, carried, last.result)
 
 

@@ -11,6 +11,7 @@ import gc
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -56,8 +57,8 @@ class End(msgspec.Struct, frozen=True):
 Ends = SimpleQueue[End]
 
 
-def next_end(ends: Ends) -> End:
-    """Wait for an end; call it from the main thread.
+def next_end(ends: Ends, meanwhile: Callable[[], object] = lambda: None) -> End:
+    """Wait for an end, and act meanwhile, twice a second; call it from the main thread.
 
     Python calls a signal's handler between two steps of that thread. A signal that another thread
     took, or that came just as the wait began, does not end the wait: so it is not one long wait.
@@ -66,7 +67,7 @@ def next_end(ends: Ends) -> End:
         try:
             return ends.get(timeout=_HEAR)
         except Empty:
-            continue
+            meanwhile()
 
 
 def run_stdio(
@@ -217,7 +218,7 @@ def _relay(
 
 def _finish(ends: Ends, relay: RelaySession, upstream: Upstream, name: str, grace: float) -> int:
     """Wait for an end, answer everything that waits, end the server, and return the status."""
-    end = next_end(ends)
+    end = next_end(ends, relay.look)
     if end.cause == "server":
         status = upstream.end(0)
         said = quoted(upstream.said)

@@ -1,0 +1,66 @@
+"""A client is told when it may see other tools than it was shown."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pktui.gateway.protocol.tool_list import declaring_changes
+from tests.support.gateway import RunningGateway, plain_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pktui.settings import Paths
+
+OPEN = {"version": "1", "default": "allow"}
+
+
+@pytest.mark.parametrize(
+    ("tools", "said"),
+    [
+        ("{}", {"listChanged": True}),
+        ('{"listChanged":false,"x":1.0}', {"listChanged": True, "x": 1.0}),
+        ('{"listChanged":true}', {"listChanged": True}),
+    ],
+)
+def test_an_answer_to_initialize_declares_changes(tools: str, said: dict[str, Any]) -> None:
+    line = f'{{"jsonrpc":"2.0","id":0,"result":{{"capabilities":{{"tools":{tools}}},"a":1.50}}}}'
+    declared = declaring_changes(line.encode())
+    assert json.loads(declared)["result"]["capabilities"]["tools"] == said
+    assert b'"a":1.50' in declared
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"id":0,"result":{"capabilities":{}}}', b'{"id":0,"error":{}}', b"[]",
+     b'{"id":0,"result":{"capabilities":{"tools":null}}}'],
+)  # fmt: skip
+def test_one_without_tools_stays_as_it_is(line: bytes) -> None:
+    assert declaring_changes(line) == line
+
+
+@pytest.fixture
+def policy(paths: Paths) -> Path:
+    paths.policies_dir.mkdir(parents=True)
+    file = paths.policies_dir / "plain.json"
+    file.write_text(json.dumps(OPEN))
+    return file
+
+
+def test_a_toggle_reaches_the_client_at_once(policy: Path) -> None:
+    with RunningGateway("plain", "--", *plain_server()) as gateway:
+        info = {"name": "test", "version": "1"}
+        begun = gateway.ask(
+            "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=info
+        )
+        assert begun["result"]["capabilities"] == {"tools": {"listChanged": True}}
+        names = [tool["name"] for tool in gateway.ask("tools/list", 2)["result"]["tools"]]
+        policy.write_text(json.dumps({**OPEN, "hide": [names[0]]}))
+        assert gateway.reply()["method"] == "notifications/tools/list_changed"
+        left = [tool["name"] for tool in gateway.ask("tools/list", 3)["result"]["tools"]]
+        assert left == names[1:]
+        policy.write_text(json.dumps(OPEN))
+        assert gateway.reply()["method"] == "notifications/tools/list_changed"
