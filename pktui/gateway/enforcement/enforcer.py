@@ -303,7 +303,8 @@ class Enforcer:
     def _decide(
         self, call: ToolCall, policy: Policy | None, quota: LedgerQuota, *, hold: bool
     ) -> Decision:
-        if not self._stopped and (allowed := self._short_way.find(call, policy)) is not None:
+        short = not self._stopped and not self._spent(call.caller)
+        if short and (allowed := self._short_way.find(call, policy)) is not None:
             charges = allowed.charges
             if not charges or quota.reserve(charges, call.call_id) is None:
                 verdict = allowed.verdict

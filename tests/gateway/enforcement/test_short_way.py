@@ -30,7 +30,8 @@ STEPS = st.lists(
     st.tuples(st.just("call"), NAMES, ARGUMENTS | st.just({"X": 1, "path": "/denied/x"}))
     | st.tuples(st.just("list"), NAMES, SCHEMAS)
     | st.tuples(st.just("wait"), st.integers(0, 70), st.none())
-    | st.tuples(st.just("stop"), st.booleans(), st.none()),
+    | st.tuples(st.just("stop"), st.booleans(), st.none())
+    | st.tuples(st.just("spend"), st.sampled_from(["", "The budget is spent."]), st.none()),
     min_size=1,
     max_size=12,
 )
@@ -47,6 +48,7 @@ class Both:
         self.file.write_text(json.dumps(document))
         self.enforcers = [self._enforcer(house) for house in houses]
         self.numbers = itertools.count()
+        self.spent = ""
 
     def _enforcer(self, house: House) -> Enforcer:
         policy = ServerPolicy(self.server, self.file, needed=True, changed=lambda *_: None)
@@ -54,6 +56,7 @@ class Both:
             *(house.ledger, policy, ApprovalSettings(), self.server),
             clock=house.clock,
             log=house.said.append,
+            spent=lambda _caller: self.spent,
         )
 
     def call(self, tool: str, arguments: dict[str, Any]) -> tuple[Decision, Decision]:
@@ -114,6 +117,8 @@ def decide_alike(
         paths.write_text('{"version": "1", "deny": ["/denied/**"]}')
     both = Both(houses, document)
     for kind, what, with_what in steps:
+        if kind == "spend":
+            both.spent = what
         for house, enforcer in zip(houses, both.enforcers, strict=True):
             if kind == "wait":
                 house.clock.pass_seconds(what)
