@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError, StoreError
-from pktui.memory import envelope, exporting, static
+from pktui.memory import envelope, exporting, mcp_server
 from pktui.memory.addresses import LocalAddress, remote_of
 from pktui.memory.exchange import ImportReport, Record, Reject
 from pktui.memory.records import (
@@ -73,7 +73,6 @@ class MemoryClient:
     ) -> None:
         self._paths = paths
         self._headers = envelope.identity_headers(identity)
-        self._named = bool(identity.agent)
         self._remote = remote_of(paths)
         starter = functools.partial(ensure_service, paths) if start else None
         if self._remote is None:
@@ -306,21 +305,18 @@ class MemoryClient:
         """Yield one session with its messages, or all sessions and all knowledge."""
         return exporting.export(self, session_id)
 
-    def mcp(self, body: bytes, *, protocol_version: str = "2025-11-25") -> bytes | None:
-        """Carry one JSON-RPC message to the service's MCP endpoint and return its answer.
+    def mcp(self, body: bytes) -> bytes | None:
+        """Answer one JSON-RPC message to the memory's MCP server; None where there is no answer."""
+        step = mcp_server.respond(mcp_server.read(body))
+        if isinstance(step, mcp_server.ToolCall):
+            return self.call_tool(step)
+        return step.body or None
 
-        None is the answer to a notification. `protocol_version` is the one that was agreed on in
-        `initialize`; a message that names its own in `_meta` needs none. A plain call of a tool
-        goes without the MCP library, which costs more than logging a message does; where we have
-        no name, the library finds in the message the one that the agent gives itself.
-        """
-        call = static.tool_call(_decoded(body)) if self._named else None
-        if call is not None:
-            asked = {"name": call.name, "arguments": call.arguments}
-            return static.tool_result(call, self._call("POST", "/v1/tools", ToolAnswer, asked))
-        headers = envelope.mcp_headers(body, protocol_version)
-        reply = self._send(self._transport, "POST", "/mcp", body, headers=headers)
-        return reply.body or None
+    def call_tool(self, call: mcp_server.ToolCall) -> bytes:
+        """Carry out a tool call and return the answer to it."""
+        asked = {"name": call.name, "arguments": call.arguments, "agent": call.agent}
+        made = self._call("POST", "/v1/tools", ToolAnswer, asked)
+        return mcp_server.tool_result(call, made)
 
     # how
 
@@ -358,15 +354,13 @@ class MemoryClient:
         method: Method,
         target: str,
         body: Mapping[str, Any] | bytes | None = None,
-        *,
-        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         content = body if isinstance(body, bytes | None) else _encoded(body)
-        sent = {**self._headers, "Content-Type": "application/json", **(headers or {})}
+        sent = {**self._headers, "Content-Type": "application/json"}
         if method != "GET":
             sent[envelope.REQUEST_HEADER] = secrets.token_hex(_KEY_BYTES)
         reply = transport.request(method, target, content, sent)
-        if reply.status >= 400 and not (target == "/mcp" and reply.is_json):
+        if reply.status >= 400:
             raise _error(reply)
         return reply
 
@@ -400,13 +394,6 @@ def _encoded(body: Mapping[str, Any]) -> bytes:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:
         return msgspec.json.encode(storable_parts(body))
-
-
-def _decoded(body: bytes) -> object:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 _KINDS: dict[str, type[PktuiError]] = {

@@ -23,7 +23,7 @@ FORBIDDEN = [
         (*HEAVY, "mcp", "asyncio", "uvicorn", "pktui.gateway.http"),
     ),
     ("pktui.memory.client", (*HEAVY, "mcp", "textual", "click", "asyncio", "starlette")),
-    ("pktui.memory.static", (*HEAVY, "mcp", "textual", "click", "asyncio", "starlette")),
+    ("pktui.memory.mcp_server", (*HEAVY, "mcp", "textual", "click", "asyncio", "starlette")),
     ("pktui.memory.importers.claude_code", (*HEAVY, "mcp", "textual", "click", "starlette")),
     ("pktui.memory.importers.gemini", (*HEAVY, "mcp", "textual", "click", "starlette")),
     ("pktui.policy", (*HEAVY, "mcp", "textual", "click", "asyncio", "yaml", "re2")),

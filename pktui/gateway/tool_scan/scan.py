@@ -62,10 +62,11 @@ def scan(entry: ServerEntry, patience: float = PATIENCE_SECONDS) -> Definitions:
 
 
 def _of_memory() -> Definitions:
-    from pktui.memory import static
+    from pktui.memory import mcp_server
 
-    answer = static.answer({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
-    listing = read_listing(answer or b"")
+    answer = mcp_server.respond({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+    assert isinstance(answer, mcp_server.Answer)
+    listing = read_listing(answer.body)
     assert listing is not None
     return listing.definitions
 

@@ -1,8 +1,7 @@
-"""The built-in memory as a server: static answers at once, everything else from its service.
+"""The built-in memory as a server: its MCP server is here, what its tools do is in its service.
 
-The service needs seconds to start; it is started when the gateway is, and what an agent asks
-first (`initialize`, `server/discover`, `tools/list`, `ping`) is answered here meanwhile. The rest
-is carried to the service by one thread, in the order it came.
+The service needs seconds to start; it is started when the gateway is, and all but tool calls is
+answered meanwhile. Calls are carried to the service by one thread, in the order they came.
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ import msgspec
 from pktui import lasting
 from pktui.errors import MemoryUnreached, PktuiError
 from pktui.gateway.protocol.server_messages import Unanswered
-from pktui.memory import static
+from pktui.memory import mcp_server
 from pktui.memory.client import MemoryClient
+from pktui.memory.mcp_server import ToolCall
 
 if TYPE_CHECKING:
     from pktui.gateway.upstream.process import Deliver
@@ -44,9 +44,8 @@ class MemoryServer:
         self._identity = identity
         self._deliver: Deliver = _nowhere
         self._log = log
-        self._waiting: Queue[bytes | None] = Queue(CAPACITY)
+        self._waiting: Queue[ToolCall | None] = Queue(CAPACITY)
         self._client: tuple[Identity, MemoryClient] | None = None
-        self._version = ""
 
     def start(self, deliver: Deliver, ended: Callable[[], None]) -> None:
         """Start the service in the background, and the thread that carries messages to it.
@@ -68,14 +67,11 @@ class MemoryServer:
             self._take(line)
 
     def _take(self, line: bytes) -> None:
-        message = msgspec.json.decode(line)
-        answer = static.answer(message)
-        if answer is None:
-            self._queue(line)
-        elif answer:
-            if message["method"] == "initialize":
-                self._version = msgspec.json.decode(answer)["result"]["protocolVersion"]
-            self._deliver(answer)
+        step = mcp_server.respond(msgspec.json.decode(line))
+        if isinstance(step, ToolCall):
+            self._queue(step)
+        elif step.body:
+            self._deliver(step.body)
 
     def end(self, patience: float) -> int:
         """Stop serving; the service itself stays for others until it has been idle."""
@@ -88,11 +84,11 @@ class MemoryServer:
         """Nothing: the service's words are in its own log."""
         return ""
 
-    def _queue(self, line: bytes) -> None:
+    def _queue(self, call: ToolCall) -> None:
         try:
-            self._waiting.put_nowait(line)
+            self._waiting.put_nowait(call)
         except Full:
-            self._fail(line, "too many calls wait for the memory service", sent=False)
+            self._fail(call, "too many calls wait for the memory service", sent=False)
 
     def _warm_up(self) -> None:
         try:
@@ -102,27 +98,19 @@ class MemoryServer:
             self._log(str(error))
 
     def _carry(self) -> None:
-        while (line := self._waiting.get()) is not None:
-            failed = partial(self._answer_for_it, line, sent=True)
-            with lasting.Survived("a message to the memory", self._log, failed):
-                self._carry_one(line)
+        while (call := self._waiting.get()) is not None:
+            with lasting.Survived("a call of the memory", self._log, partial(self._died, call)):
+                self._carry_one(call)
         if self._client is not None:
             self._client[1].close()
 
-    def _carry_one(self, line: bytes) -> None:
+    def _carry_one(self, call: ToolCall) -> None:
         try:
-            answer = self._ask(line)
+            answer = self._client_for(self._identity()).call_tool(call)
         except PktuiError as error:
-            self._fail(line, str(error), sent=not isinstance(error, MemoryUnreached))
+            self._fail(call, str(error), sent=not isinstance(error, MemoryUnreached))
         else:
-            if answer:
-                self._deliver(answer.replace(b"\n", b" "))
-
-    def _ask(self, line: bytes) -> bytes | None:
-        client = self._client_for(self._identity())
-        return (
-            client.mcp(line, protocol_version=self._version) if self._version else client.mcp(line)
-        )
+            self._deliver(answer)
 
     def _client_for(self, identity: Identity) -> MemoryClient:
         if self._client is None or self._client[0] != identity:
@@ -131,21 +119,13 @@ class MemoryServer:
             self._client = (identity, MemoryClient(self._paths, identity))
         return self._client[1]
 
-    def _fail(self, line: bytes, why: str, *, sent: bool) -> None:
-        self._log(why)
-        self._answer_for_it(line, why, sent=sent)
+    def _died(self, call: ToolCall, why: str) -> None:
+        self._deliver(Unanswered(call.id, why, sent=True))
 
-    def _answer_for_it(self, line: bytes, why: str, *, sent: bool) -> None:
-        """Answer a request in the service's place."""
-        message = msgspec.json.decode(line, type=_Head)
-        if message.method and message.id is not None:
-            self._deliver(Unanswered(message.id, why, sent))
+    def _fail(self, call: ToolCall, why: str, *, sent: bool) -> None:
+        self._log(why)
+        self._deliver(Unanswered(call.id, why, sent))
 
 
 def _nowhere(*_lines: object) -> None:
     """Take the answers that come before anyone listens: there are none."""
-
-
-class _Head(msgspec.Struct):
-    id: str | int | float | None = None
-    method: msgspec.Raw = msgspec.Raw()

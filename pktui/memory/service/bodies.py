@@ -107,10 +107,11 @@ class UpdateEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CallTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`POST /v1/tools`."""
+    """`POST /v1/tools`; `agent` is who asks where the request's headers name nobody."""
 
     name: str
     arguments: dict[str, Any]
+    agent: str = ""
 
 
 class AskUsage(msgspec.Struct, forbid_unknown_fields=True):

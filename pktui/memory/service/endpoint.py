@@ -1,86 +1,113 @@
-"""`/mcp`: the tools over streamable HTTP, stateless, in both protocol eras.
-
-The library's check of `Host` against DNS rebinding is for TCP; a Unix socket has no name that a
-web page could rebind, so it is off here.
-"""
+"""`/mcp`: the tools over streamable HTTP, stateless, one JSON answer a message, in both eras."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+import base64
+from typing import TYPE_CHECKING
 
 import msgspec
-from mcp.server.lowlevel import Server
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, TextContent, Tool
+from starlette.responses import Response
 
-from pktui.memory.service.requests import identity_of, key_of
-from pktui.memory.tools.catalogue import (
-    INSTRUCTIONS,
-    SERVER_NAME,
-    SERVER_TITLE,
-    SERVER_VERSION,
-    definitions,
-)
+from pktui.errors import InvalidRequest
+from pktui.memory import mcp_server
+from pktui.memory.mcp_server import HANDSHAKE_VERSIONS, STATELESS_VERSION, Answer, ToolCall
+from pktui.memory.service.requests import bytes_of, identity_of, key_of
 
 if TYPE_CHECKING:
-    from mcp.server.context import ServerRequestContext
-    from mcp_types import PaginatedRequestParams
+    from starlette.requests import Request
 
-    from pktui.memory.records import Identity
-    from pktui.memory.tools.answer import ToolAnswer
+    from pktui.memory.service.context import Context
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
+_VERSION, _METHOD, _NAME = "mcp-protocol-version", "mcp-method", "mcp-name"
+_BASE64 = "=?base64?", "?="
+_ACCEPTED = {"application/json", "application/*", "*/*"}
+# A message that is none is refused in HTTP's words too; in the stateless era every error is.
+_STATUSES = {
+    mcp_server.PARSE_ERROR: 400,
+    mcp_server.INVALID_REQUEST: 400,
+    mcp_server.HEADER_MISMATCH: 400,
+    mcp_server.UNSUPPORTED_VERSION: 400,
+}
+_STATELESS_STATUSES = {mcp_server.INVALID_PARAMS: 400, mcp_server.METHOD_NOT_FOUND: 404}
 
-CLIENT_INFO_KEY = "io.modelcontextprotocol/clientInfo"
 
-CallTool = Callable[[str, dict[str, Any], "Identity", str], Awaitable["ToolAnswer"]]
+class McpEndpoint:
+    """The one route for agents that speak MCP to the service itself."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one POST; there are no streams to GET and no sessions to DELETE."""
+        if request.method != "POST":
+            return Response(status_code=405, headers={"Allow": "POST"})
+        accepted = {
+            one.partition(";")[0].strip() for one in request.headers.get("accept", "").split(",")
+        }
+        if not accepted & _ACCEPTED:
+            return Response("accept application/json", 406)
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            return Response("send application/json", 415)
+        try:
+            message = mcp_server.read(await bytes_of(request, MAX_BODY_BYTES))
+        except InvalidRequest as error:
+            return Response(str(error), 413)
+        step = _mismatch(message, request) or mcp_server.respond(message)
+        if isinstance(step, ToolCall):
+            who = identity_of(request)
+            if step.agent and not who.agent:
+                who = msgspec.structs.replace(who, agent=step.agent)
+            made = await self._context.tool(step.name, dict(step.arguments), who, key_of(request))
+            step = Answer(mcp_server.tool_result(step, made), stateless=step.stateless)
+        if not step.body:
+            return Response(status_code=202)
+        statuses = _STATUSES | (_STATELESS_STATUSES if step.stateless else {})
+        return Response(step.body, statuses.get(step.error, 200), media_type="application/json")
 
 
-def session_manager(call_tool: CallTool) -> StreamableHTTPSessionManager:
-    """Return the MCP server whose tools are carried out by `call_tool`.
+def _mismatch(message: object, request: Request) -> Answer | None:
+    """Return the refusal of headers that say something else than the message.
 
-    It gets the name, the arguments, who asks, and the key of the request.
+    What stands between client and server reads the headers alone.
     """
-    tools = [Tool.model_validate(definition) for definition in definitions()]
-
-    async def list_tools(
-        _context: ServerRequestContext, _params: PaginatedRequestParams | None
-    ) -> ListToolsResult:
-        return ListToolsResult(tools=tools)
-
-    async def run_tool(
-        context: ServerRequestContext, params: CallToolRequestParams
-    ) -> CallToolResult:
-        assert context.request is not None  # every message comes in an HTTP request
-        who = _named(identity_of(context.request), context.params or {})
-        key = key_of(context.request)
-        answer = await call_tool(params.name, params.arguments or {}, who, key)
-        return CallToolResult(
-            content=[TextContent(text=answer.text)],
-            structured_content=answer.structured,
-            is_error=answer.is_error,
-        )
-
-    server = Server(
-        SERVER_NAME,
-        version=SERVER_VERSION,
-        title=SERVER_TITLE,
-        instructions=INSTRUCTIONS,
-        get_tool_input_schema={tool.name: tool.input_schema for tool in tools}.get,
-        on_list_tools=list_tools,
-        on_call_tool=run_tool,
-    )
-    return StreamableHTTPSessionManager(
-        server, json_response=True, stateless=True, max_request_body_size=MAX_BODY_BYTES
-    )
+    headers = request.headers
+    said = headers.get(_VERSION)
+    params = message.get("params") if isinstance(message, dict) else None
+    meta = params.get("_meta") if isinstance(params, dict) else None
+    version = meta.get(mcp_server.VERSION_KEY) if isinstance(meta, dict) else None
+    if version is None:
+        if said is None or said in (*HANDSHAKE_VERSIONS, STATELESS_VERSION):
+            return None
+        why = f"the header {_VERSION} names a version that is not served"
+        return mcp_server.failure(None, mcp_server.INVALID_REQUEST, why)
+    assert isinstance(message, dict)
+    assert isinstance(params, dict)
+    wanted = {_VERSION: version, _METHOD: message.get("method")}
+    if message.get("method") == "tools/call":
+        wanted[_NAME] = params.get("name")
+    for name, value in wanted.items():
+        if value is not None and [_plain(one) for one in headers.getlist(name)] != [value]:
+            number = message.get("id")
+            return mcp_server.failure(
+                number if isinstance(number, str | int) else None,
+                mcp_server.HEADER_MISMATCH,
+                f"the header {name} does not match the message",
+                stateless=True,
+            )
+    return None
 
 
-def _named(who: Identity, params: Mapping[str, Any]) -> Identity:
-    """Name an agent that no header names by what it says of itself in the request."""
-    meta = params.get("_meta")
-    info = meta.get(CLIENT_INFO_KEY) if isinstance(meta, Mapping) else None
-    name = info.get("name") if isinstance(info, Mapping) else None
-    if who.agent or not isinstance(name, str):
-        return who
-    return msgspec.structs.replace(who, agent=name)
+def _types(request: Request, header: str) -> set[str]:
+    values = request.headers.get(header, "").lower().split(",")
+    return {one.partition(";")[0].strip() for one in values}
+
+
+def _plain(value: str) -> str | None:
+    """Return what a header says, which may be in base64; None for one that says nothing."""
+    if not (value.startswith(_BASE64[0]) and value.endswith(_BASE64[1])):
+        return value
+    try:
+        return base64.b64decode(value[len(_BASE64[0]) : -len(_BASE64[1])], validate=True).decode()
+    except ValueError:
+        return None

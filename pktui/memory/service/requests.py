@@ -59,18 +59,23 @@ def query_of(request: Request, kind: type[Struct]) -> Struct:
 
 async def body_of(request: Request, kind: type[T]) -> T:
     """Return the JSON body as a struct, of at most `MAX_BODY_BYTES`."""
-    received = bytearray()
-    async for part in request.stream():
-        received += part
-        if len(received) > MAX_BODY_BYTES:
-            raise InvalidRequest(
-                f"the body for {request.url.path} is larger than {MAX_BODY_BYTES} bytes",
-                "Send it in parts",
-            )
+    received = await bytes_of(request, MAX_BODY_BYTES)
     try:
         return msgspec.json.decode(received, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"the body for {request.url.path} cannot be used: {error}") from error
+
+
+async def bytes_of(request: Request, most: int) -> bytes:
+    """Return the body; raises `InvalidRequest` for one that is larger."""
+    received = bytearray()
+    async for part in request.stream():
+        received += part
+        if len(received) > most:
+            raise InvalidRequest(
+                f"the body for {request.url.path} is larger than {most} bytes", "Send it in parts"
+            )
+    return bytes(received)
 
 
 def answer(value: object) -> Response:

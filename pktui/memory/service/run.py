@@ -31,7 +31,6 @@ from pktui.text import one_line
 if TYPE_CHECKING:
     from pktui.memory.embed import Embedder
     from pktui.memory.importers.calls import Masks
-    from pktui.memory.service.app import McpEndpoint
     from pktui.memory.service.context import Context
     from pktui.memory.service.follow import Following
     from pktui.memory.service.listening import Entrance
@@ -128,7 +127,6 @@ class Service:
         self._server: LocalServer | None = None
         self._running: Context | None = None
         self._close_embedder: Callable[[], None] = _nothing
-        self._mcp: McpEndpoint | None = None
         self._place = place_of(paths, settings)
         self._tenure: Tenure | None = None
         self._following: Following | None = None
@@ -152,10 +150,10 @@ class Service:
     @property
     def lingering(self) -> bool:
         """Tell whether a thread could not be ended: it loads a library, the model or the store."""
-        running, mcp = self._running, self._mcp
-        if running is None or mcp is None:
+        running = self._running
+        if running is None:
             return False
-        return running.background.running or running.holder.running or mcp.importing
+        return running.background.running or running.holder.running
 
     @property
     def stopping(self) -> bool:
@@ -163,16 +161,15 @@ class Service:
         return self._server is not None and self._server.should_exit
 
     async def _serve(self) -> None:
-        from pktui.memory.service.app import McpEndpoint, build_app
+        from pktui.memory.service.app import build_app
         from pktui.memory.service.serving import LocalServer, TcpServer
 
         context = self._running = self._context()
-        mcp = self._mcp = McpEndpoint(context, say)
-        app = build_app(context, mcp, say)
+        app = build_app(context, say)
         others = None
         if self._entrance is not None:
             others = TcpServer(app, self._entrance, self._settings.allowed_hosts)
-        self._server = LocalServer(app, others, functools.partial(self._ending, context, mcp))
+        self._server = LocalServer(app, others, functools.partial(self._ending, context))
         loop = asyncio.get_running_loop()
         with _signals(loop, self.stop):
             watch = loop.create_task(self._watch(context))
@@ -192,14 +189,13 @@ class Service:
         self._following = Following(self._paths, context, self._masks, say)
         self._following.start()
 
-    def _ending(self, context: Context, mcp: McpEndpoint) -> None:
+    def _ending(self, context: Context) -> None:
         """Let those who wait for something wait no more, before the answers under way are due."""
         if self._following is not None:
             self._following.stop()
         context.background.ask_to_stop()
         self._close_embedder()
         self._ownership.end()
-        mcp.give_up()
 
     def _context(self) -> Context:
         from pktui.memory.service.background import Background

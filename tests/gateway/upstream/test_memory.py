@@ -21,6 +21,7 @@ from tests.support.gateway import PATIENCE, RunningGateway
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pktui.memory.mcp_server import ToolCall
     from pktui.settings import Paths
 
 INFO = {
@@ -73,6 +74,8 @@ def test_under_a_policy_that_allows_all_every_tool_is_listed(paths: Paths) -> No
         assert len(gateway.ask("tools/list", 1)["result"]["tools"]) == 15
         assert gateway.ask("ping", 2)["result"] == {}
         assert "error" in gateway.ask("no/such/method", 3)
+        gateway.call("list_sessions", 4)
+        assert gateway.reply()["id"] == 4
 
 
 def test_a_directory_whose_name_is_no_utf_8_has_a_memory(
@@ -101,13 +104,13 @@ def test_a_message_that_pktui_fails_on_is_answered_and_the_next_is_carried(
     answers: queue.Queue[Any] = queue.Queue()
     said: list[str] = []
     server = MemoryServer(paths, Identity, said.append)
-    carry = MemoryClient.mcp
+    carry = MemoryClient.call_tool
 
-    def fail_once(self: MemoryClient, body: bytes, **members: Any) -> bytes | None:
-        monkeypatch.setattr(MemoryClient, "mcp", carry)
+    def fail_once(self: MemoryClient, call: ToolCall) -> bytes:
+        monkeypatch.setattr(MemoryClient, "call_tool", carry)
         raise RuntimeError("nobody thought of this")
 
-    monkeypatch.setattr(MemoryClient, "mcp", fail_once)
+    monkeypatch.setattr(MemoryClient, "call_tool", fail_once)
 
     def deliver(*lines: object) -> None:
         for line in lines:
@@ -115,7 +118,7 @@ def test_a_message_that_pktui_fails_on_is_answered_and_the_next_is_carried(
 
     server.start(deliver, lambda: None)
     for number in (1, 2):
-        asked = {"name": "get_session", "arguments": {"id": number}}
+        asked = {"name": "get_session", "arguments": {"sessionId": number}}
         message = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": asked}
         server.send(json.dumps(message).encode())
     failed = answers.get(timeout=PATIENCE)

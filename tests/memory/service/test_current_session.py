@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pktui.memory.client import MemoryClient
-from pktui.memory.envelope import mcp_headers
 from pktui.memory.records import Identity
+from tests.support.library_server import headers_of
 from tests.support.memory_service import paths_in, running_service
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def use(paths: Paths, who: Identity, tool: str, _meta: Any = None, /, **argument
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     client = MemoryClient(paths, who, start=False)
     raw = json.dumps(body).encode()
-    headers = mcp_headers(raw, "2025-11-25")
-    answer = client._send(client._transport, "POST", "/mcp", raw, headers=headers)
+    headers = {**client._headers, **headers_of(body)}
+    answer = client._transport.request("POST", "/mcp", raw, headers)
     client.close()
     return json.loads(answer.body)["result"]
 

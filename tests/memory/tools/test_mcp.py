@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from pktui.memory import meeting, static
+from pktui.memory import meeting
 from pktui.memory.client import MemoryClient
-from pktui.memory.envelope import identity_headers, mcp_headers
+from pktui.memory.envelope import identity_headers
 from pktui.memory.records import Identity
+from pktui.memory.tools.answer import ToolAnswer
 from pktui.memory.tools.catalogue import INSTRUCTIONS, SERVER_NAME, definitions
+from tests.support.library_server import headers_of, library_server
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -76,60 +80,53 @@ def test_one_message_is_carried_for_the_gateway(
         assert answer in got
 
 
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
+@pytest.mark.parametrize("http", ["service", "library"])
+def test_over_http_statuses_and_headers_are_those_of_the_library(served: Paths, http: str) -> None:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
+    call = {**listing, "method": "tools/call", "params": {"name": "list_sessions", "_meta": meta}}
+    with service(served) if http == "service" else library_server(ToolAnswer("", {})) as client:
+
+        def status(message: object, **changed: str | None) -> int:
+            headers = {**headers_of(message)}
+            for name, value in changed.items():
+                headers.pop(name.replace("_", "-"), None)
+                if value is not None:
+                    headers[name.replace("_", "-")] = value
+            return int(
+                client.post("/mcp", content=json.dumps(message), headers=headers).status_code
+            )
+
+        assert status(listing) == status(call) == 200
+        assert status(listing, Accept="text/html") == 406
+        assert status(listing, Mcp_Method="tools/call") == 400
+        assert status(listing, Mcp_Method=None) == 400
+        assert status(call, Mcp_Name="log_message") == 400
+        assert status(call, Mcp_Name="=?base64?bGlzdF9zZXNzaW9ucw==?=") == 200
+        assert status(call, Mcp_Name="=?base64?!?=") == 400
+        assert status({**listing, "method": "no/such"}) == 404
+        assert status({"jsonrpc": "2.0", "method": "notifications/initialized"}) == 202
+        assert status({"jsonrpc": "2.0", "id": 1, "method": "no/such"}) == 200
+        assert status("no message") == 400
+        assert (
+            status({"jsonrpc": "2.0", "id": 1, "method": "ping"}, Mcp_Protocol_Version="1") == 400
+        )
+        if http == "service":
+            assert client.get("/mcp").status_code == client.delete("/mcp").status_code == 405
+            assert status(listing, Content_Type="text/plain") == 415
 
 
-@pytest.mark.parametrize("meta", [None, META], ids=["handshake", "modern"])
-@pytest.mark.parametrize(
-    ("tool", "arguments"),
-    [
-        ("list_sessions", {"limit": 1}),
-        ("search_all_sessions", {"query": 'ünïcode " 🎉'}),
-        ("get_session", {"sessionId": 999}),
-        ("log_message", {"role": "nobody", "content": "x"}),
-        ("log_message", {}),
-        ("get_knowledge_stats", None),
-    ],
-)
-def test_a_plain_call_is_answered_as_the_library_answers(
-    memory: MemoryClient, tool: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None
-) -> None:
-    params: dict[str, Any] = {"name": tool}
-    if arguments is not None:
-        params["arguments"] = arguments
-    if meta is not None:
-        params["_meta"] = meta
-    body = json.dumps({"jsonrpc": "2.0", "id": "x", "method": "tools/call", "params": params})
-    memory.mcp(body.encode())  # a first search may wait for the model, and says so
-    mine = memory.mcp(body.encode())
-    headers = mcp_headers(body.encode(), "2025-11-25")
-    theirs = memory._send(memory._transport, "POST", "/mcp", body.encode(), headers=headers)
-    assert mine is not None
-    assert json.loads(mine) == json.loads(theirs.body)
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        None,
-        [],
-        {},
-        {"name": "no_such_tool"},
-        {"name": "list_sessions", "arguments": []},
-        {"name": "list_sessions", "task": {}},
-        {"name": "list_sessions", "_meta": []},
-        {"name": "list_sessions", "_meta": {**META, next(iter(META)): "2031-01-01"}},
-    ],
-    ids=repr,
-)
-def test_a_call_out_of_the_ordinary_is_left_to_the_library(params: object) -> None:
-    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    assert static.tool_call(message) is None
-    assert static.tool_call({**message, "params": {"name": "list_sessions"}}) is not None
-    assert static.tool_call({"jsonrpc": "2.0", "id": 1, "method": "ping"}) is None
+@contextmanager
+def service(paths: Paths) -> Iterator[httpx2.Client]:
+    """Speak HTTP to the service's socket."""
+    met = meeting.read(paths)
+    assert met is not None
+    transport = httpx2.HTTPTransport(uds=str(meeting.socket_of(paths, met)))
+    with httpx2.Client(transport=transport, base_url="http://localhost", timeout=60) as client:
+        yield client
 
 
 def test_a_message_of_the_modern_era_needs_no_agreed_version(memory: MemoryClient) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
 from starlette.routing import Route
 
 from pktui.memory.service import bodies
@@ -49,6 +50,8 @@ class _Upkeep:
     async def call_tool(self, request: Request) -> Response:
         asked = await body_of(request, bodies.CallTool)
         who, key = identity_of(request), key_of(request)
+        if asked.agent and not who.agent:
+            who = msgspec.structs.replace(who, agent=asked.agent)
         return answer(await self._context.tool(asked.name, asked.arguments, who, key))
 
     async def usage(self, request: Request) -> Response:
