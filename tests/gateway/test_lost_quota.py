@@ -15,7 +15,9 @@ from tests.gateway.http.served import (
     eventually,
     plain,
     request,
+    routed,
     served,
+    stateless,
     text,
     write_policy,
     write_servers,
@@ -104,7 +106,7 @@ def test_a_url_server_that_breaks_off_keeps_the_charge_over_http(paths: Paths) -
         with served(paths) as running:
             session_id = running.begin("demo")
             broken = running.send("demo", call(1), mcp_session_id=session_id)
-            assert "ended the stream" in answer(broken)["error"]["message"]
+            assert "ended its stream" in answer(broken)["error"]["message"]
             again = running.ask("demo", session_id, "tools/call", 2, **call(2)["params"])
             assert OVER in text(again)
 
@@ -140,9 +142,11 @@ def test_a_call_that_could_not_be_sent_gives_its_quota_back_over_http(paths: Pat
         taken.bind(("127.0.0.1", 0))
         write_servers(paths, demo={"url": f"http://127.0.0.1:{taken.getsockname()[1]}/mcp"})
         with served(paths) as running:
+            name = {"name": "silent"}
             for number in range(3):
-                reply = running.send("demo", call(number))
-                assert "cannot be reached" in answer(reply)["error"]["message"]
+                asked = stateless("tools/call", number, {**name, "arguments": {}})
+                reply = running.send("demo", asked, **routed("tools/call", name))
+                assert "can't be reached" in answer(reply)["error"]["message"]
 
 
 def call(number: int) -> dict[str, Any]:

@@ -14,11 +14,6 @@ SOURCE = Path(pktui.__file__).parent
 # Circles that stand; none may grow, and none may come beside them.
 CIRCLES = (
     {
-        "pktui.gateway.http.asked",
-        "pktui.gateway.http.backend",
-        "pktui.gateway.http.client_sessions",
-    },
-    {
         "pktui.ledger.catalogue",
         "pktui.ledger.chain.crosscheck",
         "pktui.ledger.chain.log",

@@ -239,6 +239,10 @@ class Enforcer:
         except LedgerError:
             return True
 
+    def definition_text(self, tool: str) -> str:
+        """Return a tool's definition as last listed, JSON text; raises `LedgerError`."""
+        return self._pins.definition_text(tool)
+
     def preview(self, call: ToolCall) -> Verdict:
         """Return the verdict with every step that led to it; nothing is counted or recorded."""
         return self._evaluate(call, self._refresh(), LedgerQuota(self._ledger), trace=True)

@@ -121,6 +121,11 @@ class Pins:
             found = self._pinned[tool] = pinned(self._tool(tool))
         return found
 
+    def definition_text(self, tool: str) -> str:
+        """Return the definition as last listed, empty where it never was."""
+        seen = self._tool(tool)
+        return seen.definition if seen is not None else ""
+
     def is_grave(self, tool: str) -> bool:
         """Tell whether its definition says that it destroys or moves money, or hides something."""
         seen = self._tool(tool)

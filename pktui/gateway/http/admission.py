@@ -12,8 +12,7 @@ from pktui.gateway.http.errors import Refusal
 from pktui.httpserver.guard import REALM, Guard, bearer_token
 
 if TYPE_CHECKING:
-    from starlette.datastructures import Headers
-
+    from pktui.gateway.http.protocol import Headers
     from pktui.ledger.records import Grant
 
 _AGAIN: Final = {"Retry-After": "1"}
@@ -63,6 +62,15 @@ class Admission:
         self._requests: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
 
+    def enter(self, grant: Grant) -> Callable[[], None]:
+        """Count a request; return what ends that. Raises `Refusal` (429)."""
+        key = grant.key
+        if self._requests[key] >= self._most_requests:
+            why = f"grant {grant.name} has too many requests under way; see http.max_requests"
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, why, _AGAIN)
+        self._requests[key] += 1
+        return lambda: _lower(self._requests, key, 1)
+
     @contextmanager
     def request(self, grant: Grant) -> Iterator[Callable[[int], None]]:
         """Count a request while the context lasts; raises `Refusal` (429).
@@ -70,10 +78,7 @@ class Admission:
         Yields what is told of each part of its message as it comes, and raises that too.
         """
         key = grant.key
-        if self._requests[key] >= self._most_requests:
-            why = f"grant {grant.name} has too many requests under way; see http.max_requests"
-            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, why, _AGAIN)
-        self._requests[key] += 1
+        leave = self.enter(grant)
         taken = 0
 
         def take(size: int) -> None:
@@ -91,7 +96,7 @@ class Admission:
         try:
             yield take
         finally:
-            _lower(self._requests, key, 1)
+            leave()
             _lower(self._bytes, key, taken)
 
 

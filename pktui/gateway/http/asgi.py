@@ -1,4 +1,8 @@
-"""The gateway as an ASGI application: `/mcp/<server>`, `/healthz` and `/metrics`."""
+"""The gateway as an ASGI application: `/mcp/<server>`, `/healthz` and `/metrics`.
+
+A small POST of an open session, or of a stateless client whose server runs, is answered without
+ASGI: `McpEndpoint.post_short`. Whatever is odd about one goes through ASGI, which says what.
+"""
 
 from __future__ import annotations
 
@@ -9,63 +13,91 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pktui.errors import PktuiError
-from pktui.gateway.http import watching
-from pktui.gateway.http.asked import Asked
-from pktui.gateway.http.body import check_body_headers, read_message
+from pktui.gateway.http.context import RequestContext
 from pktui.gateway.http.cors import METHODS, Cors
 from pktui.gateway.http.errors import Refusal
+from pktui.gateway.http.exchange import Exchange, deliver
+from pktui.gateway.http.metrics import CONTENT_TYPE, Metrics
 from pktui.gateway.http.protocol import (
     EVENTS,
+    JSON,
+    Headers,
     accepts,
     check_headers,
+    check_parameters,
     check_session_headers,
     is_modern,
+    writes,
 )
 from pktui.gateway.http.reply import Reply
 from pktui.gateway.http.threads import LARGE
 from pktui.gateway.protocol import headers as names
 from pktui.gateway.protocol import jsonrpc
-from pktui.httpserver.serving import ClientGone
+from pktui.gateway.relay.relay_session import client_name
+from pktui.httpserver.serving import BodyTooLarge, ClientGone, read_body
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from pktui.gateway.http.admission import Door
-    from pktui.gateway.http.gateway import Hub
+    from pktui.gateway.http.channels import Link
+    from pktui.gateway.http.client_sessions import Session
+    from pktui.gateway.http.exchange import ShortAnswer
+    from pktui.gateway.http.gateway import Gateway
+    from pktui.gateway.http.upstreams import StartedServers
     from pktui.gateway.protocol.jsonrpc import Message
+    from pktui.httpserver.serving import Post
 
 _LISTEN: Final = "subscriptions/listen"
+# Seconds before anyone looks whether a client still waits: most have their answer by then.
 _AT_ONCE: Final = 0.05
-"""Seconds before anyone looks whether a client still waits: most have their answer by then."""
+_CLOSE: Final = {"Connection": "close"}
+_MCP: Final = b"/mcp/"
+_ODD: Final = (b"origin", b"content-encoding")
 
 
-def build_app(hub: Hub, door: Door) -> ASGIApp:
+def build_app(gateway: Gateway, door: Door, endpoint: McpEndpoint) -> ASGIApp:
     """Return the application."""
+    metrics = Metrics(gateway.ledger)
 
     async def failed(_request: Request, error: Exception) -> Response:
-        hub.log(f"a request was turned away: {error}")
+        gateway.log(f"a request was turned away: {error}")
         why = "pktui's ledger, or this server's policy or entry, cannot be used; its log says why"
         return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, why).response()
 
+    def admit(request: Request) -> None:
+        if not gateway.settings.metrics.public:
+            door.admit(Headers(request.headers.raw))
+
+    async def healthz(request: Request) -> Response:
+        admit(request)
+        await gateway.work.run(gateway.ledger.data_version)
+        return JSONResponse({"status": "ok", "sessions": len(gateway.sessions)})
+
+    async def show(request: Request) -> Response:
+        admit(request)
+        text = await gateway.work.run(metrics.text)
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
+
     app = Starlette(
         routes=[
-            Route("/mcp/{server}", McpEndpoint(hub, door)),
-            *watching.routes(hub, door),
+            Route("/mcp/{server}", endpoint),
+            Route("/healthz", healthz),
+            Route("/metrics", show),
         ],
         exception_handlers={Refusal: _refused, PktuiError: failed, HTTPException: _unknown},
     )
-    http = hub.settings.http
-    return _Names(app, door, Cors(http.allowed_origins), http.max_header_bytes)
+    http = gateway.settings.http
+    return _Front(app, door, Cors(http.allowed_origins), http.max_header_bytes)
 
 
-class _Names:
+class _Front:
     """Looks at every request's head before anything else does."""
 
     def __init__(self, app: ASGIApp, door: Door, cors: Cors, header_limit: int) -> None:
@@ -78,7 +110,7 @@ class _Names:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers = Headers(scope["headers"])
         send = self._cors.shown(send, headers)
         try:
             self._check(scope, headers)
@@ -94,7 +126,7 @@ class _Names:
             raise Refusal(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                 f"the request's head is larger than {self._header_limit} bytes",
-                {"Connection": "close"},
+                _CLOSE,
             )
         self._door.check_names(headers)
 
@@ -102,94 +134,183 @@ class _Names:
 class McpEndpoint:
     """`/mcp/<server>`: every message of every client comes through here."""
 
-    def __init__(self, hub: Hub, door: Door) -> None:
-        self._hub = hub
+    def __init__(self, gateway: Gateway, door: Door) -> None:
+        self._gateway = gateway
         self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in and answer it; raises `Refusal`."""
-        headers = Headers(scope=scope)
+        headers = Headers(scope["headers"])
         grant = self._door.admit(headers)
         check_session_headers(headers)
-        entry = self._hub.entry(scope["path_params"]["server"], grant)
-        hub = self._hub
-        with hub.admitted(grant, entry) as (backend, take):
-            reply = Reply(send, hub.settings.http.body_seconds)
-            floor = await hub.floor(entry, grant)
-            asked = Asked(headers, grant, floor, None, backend, reply, hub.work, hub.new_scope())
+        gateway = self._gateway
+        entry = gateway.entry(scope["path_params"]["server"], grant)
+        with gateway.admitted(grant, entry) as (servers, take):
+            context = RequestContext(headers, grant, await gateway.shared(entry, grant))
+            reply = Reply(send, gateway.settings.http.body_seconds)
             if scope["method"] == "POST":
-                await self._post(asked, receive, take)
+                await self._post(context, servers, reply, receive, take)
             elif scope["method"] in ("GET", "DELETE"):
-                await self._other(scope["method"], asked, receive)
+                await self._other(scope["method"], context, reply, receive)
             else:
                 raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "use POST", {"Allow": METHODS})
 
-    async def _post(self, asked: Asked, receive: Receive, take: Callable[[int], None]) -> None:
-        message = await self._message(asked, receive, take)
+    # messages
+
+    async def _post(
+        self,
+        context: RequestContext,
+        servers: StartedServers,
+        reply: Reply,
+        receive: Receive,
+        take: Callable[[int], None],
+    ) -> None:
+        message = await self._message(context, reply, receive, take)
         if message is None:
             return
-        modern = is_modern(asked.headers, message)
-        asked = self._in_session(asked, modern=modern)
-        if message.method == "initialize" and asked.session is None:
-            self._hub.sessions.check_room()
-        endless = message.method == _LISTEN
+        modern = is_modern(context.headers, message)
+        session = None if modern else self._session(context)
+        if message.method == "initialize" and session is None and not modern:
+            self._gateway.sessions.check_room()
         try:
-            work = asked.backend.post(asked, message)
-            await self._until_gone(work, asked, receive, endless=endless)
+            work = self._exchange(context, servers, message, session, reply, modern=modern)
+            endless = message.method == _LISTEN
+            await self._until_gone(work, context, session, reply, receive, endless=endless)
         except jsonrpc.Refused as refused:
-            await self._refuse(asked, refused, message.raw)
-        if message.method == "notifications/cancelled":
-            _tell_cancelled(asked, message)
+            await self._refuse(context, reply, refused, message.raw)
+        if message.method == "notifications/cancelled" and session is not None:
+            session.link.cancelled(message.params.get("requestId"))
+
+    async def _exchange(
+        self,
+        context: RequestContext,
+        servers: StartedServers,
+        message: Message,
+        session: Session | None,
+        reply: Reply,
+        *,
+        modern: bool,
+    ) -> None:
+        if modern and not await self._is_stateless_request(context, message, reply):
+            return
+        if modern:
+            link = await servers.lend(context, message)
+        else:
+            if session is None:
+                session = await self._begin(context, servers, message)
+            link = session.link
+        gateway = self._gateway
+        exchange = Exchange(context, link, message, gateway.work, gateway.new_scope(), session)
+        await exchange.post(reply)
+
+    async def _begin(
+        self, context: RequestContext, servers: StartedServers, message: Message
+    ) -> Session:
+        if message.method != "initialize":
+            why = f"initialize first, and send {names.SESSION} from then on"
+            raise Refusal(HTTPStatus.BAD_REQUEST, why)
+        return await servers.begin_session(context, client_name(message))
+
+    async def _is_stateless_request(
+        self, context: RequestContext, message: Message, reply: Reply
+    ) -> bool:
+        """Tell whether a message goes to a server; answer it where it does not."""
+        if message.kind != "request":
+            await reply.bare(HTTPStatus.ACCEPTED)
+            return False
+        if not message.modern:
+            why = f"params._meta needs {jsonrpc.PROTOCOL_VERSION_KEY}"
+            line = jsonrpc.error_line(jsonrpc.INVALID_PARAMS, why, message.id_text)
+            await reply.message(HTTPStatus.BAD_REQUEST, line)
+            return False
+        if message.method == "tools/call":
+            definition = context.shared.desk.definition
+            tool = await self._gateway.work.write(definition, message.params["name"])
+            check_parameters(context.headers, message, tool.get("inputSchema"))
+        return True
 
     async def _message(
-        self, asked: Asked, receive: Receive, take: Callable[[int], None]
+        self,
+        context: RequestContext,
+        reply: Reply,
+        receive: Receive,
+        take: Callable[[int], None],
     ) -> Message | None:
         """Read and parse what was posted; None where it was refused, recorded and answered."""
-        limits = asked.floor.limits
-        check_body_headers(asked.headers, limits.size)
-        seconds = self._hub.settings.http.body_seconds
-        body = await read_message(receive, limits.size, seconds, take)
+        limits = context.shared.limits
+        _check_body_headers(context.headers, limits.size)
+        body = await self._body(receive, limits.size, take)
         try:
             if len(body) > LARGE:
-                message = await self._hub.work.run(jsonrpc.parse, body, limits)
+                message = await self._gateway.work.run(jsonrpc.parse, body, limits)
             else:
                 message = jsonrpc.parse(body, limits)
-            check_headers(asked.headers, message)
+            check_headers(context.headers, message)
         except jsonrpc.Refused as refused:
-            await self._refuse(asked, refused, body)
+            await self._refuse(context, reply, refused, body)
             return None
         return message
 
-    async def _refuse(self, asked: Asked, refused: jsonrpc.Refused, body: bytes) -> None:
+    async def _body(self, receive: Receive, limit: int, take: Callable[[int], None]) -> bytes:
+        seconds = self._gateway.settings.http.body_seconds
+        try:
+            return await read_body(receive, limit, seconds, take)
+        except BodyTooLarge:
+            raise _too_large(limit) from None
+        except TimeoutError:
+            why = f"the message did not come within {seconds:g} s"
+            raise Refusal(HTTPStatus.REQUEST_TIMEOUT, why, _CLOSE) from None
+
+    async def _refuse(
+        self, context: RequestContext, reply: Reply, refused: jsonrpc.Refused, body: bytes
+    ) -> None:
         """Record a message that is not acceptable, and answer it."""
-        caller = asked.floor.caller(asked.grant, "")
-        await self._hub.work.write(asked.floor.desk.enforcer.refused, caller, refused, body)
+        caller = context.shared.caller(context.grant, "")
+        enforcer = context.shared.desk.enforcer
+        await self._gateway.work.write(enforcer.refused, caller, refused, body)
         line = jsonrpc.error_line(refused.code, refused.why, refused.request_id)
-        await asked.reply.message(HTTPStatus.BAD_REQUEST, line)
+        await reply.message(HTTPStatus.BAD_REQUEST, line)
 
-    async def _other(self, method: str, asked: Asked, receive: Receive) -> None:
-        if is_modern(asked.headers):
+    # sessions
+
+    def _session(self, context: RequestContext) -> Session | None:
+        """Return the session that a request names; raises `Refusal` (404) for one that is over."""
+        session_id = context.headers.get(names.SESSION)
+        if names.SESSION not in context.headers:
+            return None
+        server = context.shared.entry.name
+        session = self._gateway.sessions.find(server, session_id, context.grant)
+        if session.link.gone:
+            self._gateway.sessions.forget(session)
+            why = f"server {server} has ended; initialize anew"
+            raise Refusal(HTTPStatus.NOT_FOUND, why)
+        return session
+
+    async def _other(
+        self, method: str, context: RequestContext, reply: Reply, receive: Receive
+    ) -> None:
+        """Open the stream for what the server says unasked, go on with one, or end a session."""
+        if is_modern(context.headers):
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "use POST", {"Allow": "POST"})
-        asked = self._in_session(asked, modern=False)
-        if method == "DELETE":
-            await asked.backend.end_session(asked)
-        elif not accepts(asked.headers, EVENTS):
+        session = self._session(context)
+        if method == "GET" and not accepts(context.headers, EVENTS):
             raise Refusal(HTTPStatus.NOT_ACCEPTABLE, f"a stream is {EVENTS}; accept that")
-        else:
-            await self._until_gone(asked.backend.listen(asked), asked, receive, endless=True)
-
-    def _in_session(self, asked: Asked, *, modern: bool) -> Asked:
-        """Return the request with its session; the stateless era has none, whatever is sent."""
-        session_id = asked.headers.get(names.SESSION)
-        if session_id is None or modern:
-            return asked
-        server = asked.floor.entry.name
-        return asked.within(self._hub.sessions.find(server, session_id, asked.grant))
+        if session is None:
+            why = f"initialize first, and send {names.SESSION} from then on"
+            raise Refusal(HTTPStatus.BAD_REQUEST, why)
+        if method == "DELETE":
+            await self._gateway.servers.end_session(session)
+            await reply.bare(HTTPStatus.OK)
+            return
+        work = _listen(context.headers, session, reply)
+        await self._until_gone(work, context, session, reply, receive, endless=True)
 
     async def _until_gone(
         self,
         work: Coroutine[Any, Any, None],
-        asked: Asked,
+        context: RequestContext,
+        session: Session | None,
+        reply: Reply,
         receive: Receive,
         *,
         endless: bool,
@@ -198,7 +319,7 @@ class McpEndpoint:
         task = asyncio.ensure_future(work)
         left = False
         try:
-            with self._hub.serving(task, asked, endless=endless):
+            with self._gateway.serving(task, context.grant, session, endless=endless):
                 await asyncio.wait((task,), timeout=_AT_ONCE)
                 if not task.done():
                     left = await _is_left(task, receive)
@@ -206,10 +327,137 @@ class McpEndpoint:
             task.cancel()
             with contextlib.suppress(ClientGone, asyncio.CancelledError):
                 await task
-        if not asked.reply.begun and not left:
+        if not reply.begun and not left:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the request was ended by pktui")
         with contextlib.suppress(ClientGone):
-            await asked.reply.end()
+            await reply.end()
+
+    # the short way
+
+    def post_short(self, post: Post) -> bool:
+        """Take a small POST with nothing odd about it, and answer it without ASGI.
+
+        Returns False, with nothing done, for one that is to go through ASGI.
+        """
+        try:
+            return self._post_short(post)
+        except (Refusal, jsonrpc.Refused, PktuiError):
+            return False
+
+    def _post_short(self, post: Post) -> bool:
+        found = post.headers
+        name = post.path[len(_MCP) :]
+        if (
+            not post.path.startswith(_MCP)
+            or not name.isalnum()
+            or len(post.body) > LARGE
+            or found.get(b"content-type") != JSON.encode()
+            or any(header in found for header in _ODD)
+        ):
+            return False
+        headers = Headers.of(found)
+        self._door.check_names(headers)
+        grant = self._door.admit(headers)
+        gateway = self._gateway
+        entry = gateway.entry(name.decode(), grant)
+        shared = gateway.shared_now(entry, grant)
+        if shared is None:
+            return False
+        context = RequestContext(headers, grant, shared)
+        message = jsonrpc.parse(post.body, shared.limits)
+        check_headers(headers, message)
+        if message.method in ("initialize", _LISTEN):
+            return False
+        session = None
+        if is_modern(headers, message):
+            link = self._lent(context, message)
+        else:
+            session = self._session(context)
+            link = session.link if session is not None else None
+        if link is None or link.full:
+            return False
+        with shared.desk.at_once() as mine:
+            if not mine and writes(message):
+                return False
+            exchange = Exchange(context, link, message, gateway.work, gateway.new_scope(), session)
+            self._serve_short(exchange, context, session, post, message)
+        return True
+
+    def _lent(self, context: RequestContext, message: Message) -> Link | None:
+        """Return the server for a stateless request where it can have it at once."""
+        if message.kind != "request" or not message.modern:
+            return None
+        if message.method == "tools/call" and (
+            context.headers.has_parameters or context.shared.marks(message.params["name"])
+        ):
+            return None
+        return self._gateway.servers.started(context.shared.entry).lend_now(context, message)
+
+    def _serve_short(
+        self,
+        exchange: Exchange,
+        context: RequestContext,
+        session: Session | None,
+        post: Post,
+        message: Message,
+    ) -> None:
+        gateway = self._gateway
+        waiting: list[ShortAnswer] = []
+        leave = gateway.enter_short(context.grant, session)
+
+        def done() -> None:
+            leave()
+            for answer in waiting:
+                gateway.forget_short(answer)
+
+        async def rest(_scope: Scope, receive: Receive, send: Send) -> None:
+            reply = Reply(send, gateway.settings.http.body_seconds)
+            try:
+                await self._until_gone(
+                    exchange.stream(reply), context, session, reply, receive, endless=False
+                )
+            except Refusal as refusal:
+                await refusal.response()(_scope, receive, send)
+
+        answer = exchange.post_short(post, done, rest)
+        if answer is not None and not answer.over:
+            waiting.append(answer)
+            gateway.watch_short(answer, context.grant)
+        if message.method == "notifications/cancelled" and session is not None:
+            session.link.cancelled(message.params.get("requestId"))
+
+
+async def _listen(headers: Headers, session: Session, reply: Reply) -> None:
+    """Send what the server says unasked, or go on with a stream that broke off."""
+    name, _, place = headers.get(names.LAST_EVENT).rpartition("/")
+    stream = session.streams.get(name, session.streams["0"])
+    after = int(place) if name and place.isascii() and place.isdigit() else stream.sent
+    reader = stream.attach()
+    try:
+        await reply.stream([(names.SESSION, session.id)])
+        await deliver(reply, stream, reader, after, resumable=True)
+    finally:
+        stream.detach(reader)
+
+
+def _check_body_headers(headers: Headers, limit: int) -> None:
+    """Raise `Refusal` for a body that is no JSON, is compressed, or says that it is too large."""
+    if headers.get("content-type").partition(";")[0].strip().lower() != JSON:
+        why = f"send the message as {JSON}"
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, why, _CLOSE)
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Refusal(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "send the message uncompressed",
+            {**_CLOSE, "Accept-Encoding": "identity"},
+        )
+    if int(headers.get("content-length", "0")) > limit:
+        raise _too_large(limit)
+
+
+def _too_large(limit: int) -> Refusal:
+    why = f"the message is larger than {limit} bytes"
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why, _CLOSE)
 
 
 async def _is_left(task: asyncio.Task[None], receive: Receive) -> bool:
@@ -225,17 +473,6 @@ async def _is_left(task: asyncio.Task[None], receive: Receive) -> bool:
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _tell_cancelled(asked: Asked, message: Message) -> None:
-    """Answer the request that this message cancels, where it was held and its server knows none."""
-    request_id = message.params.get("requestId")
-    if not jsonrpc.is_id(request_id):
-        return
-    if asked.session is not None:
-        request = asked.session.under_way.get(jsonrpc.same_id(request_id))
-        if request is not None:
-            request.cancelled()
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

@@ -17,8 +17,9 @@ from starlette.responses import Response
 from pktui.gateway.protocol import headers as names
 
 if TYPE_CHECKING:
-    from starlette.datastructures import Headers
     from starlette.types import Message, Scope, Send
+
+    from pktui.gateway.http.protocol import Headers
 
 METHODS: Final = "GET, POST, DELETE"
 _ASKED_METHOD: Final = "access-control-request-method"
@@ -44,14 +45,14 @@ class Cors:
 
     def origin(self, headers: Headers) -> str:
         """Return the origin of a page that is let in, as the browser wrote it; else nothing."""
-        given = headers.get("origin", "")
+        given = headers.get("origin")
         return given if given and given.lower() in self._origins else ""
 
     def preflight(self, scope: Scope, headers: Headers) -> Response | None:
         """Return the answer to a browser that asks first; None for any other request."""
         if scope["method"] != "OPTIONS" or _ASKED_METHOD not in headers or not self.origin(headers):
             return None
-        asked = headers.get(_ASKED_HEADERS, "").split(",")
+        asked = headers.get(_ASKED_HEADERS).split(",")
         marked = [name.strip() for name in asked if _PARAMETER.fullmatch(name.strip())]
         return Response(
             status_code=HTTPStatus.NO_CONTENT,

@@ -1,15 +1,15 @@
-"""One HTTP request to a server that was started: sent to it, and answered from what it says."""
+"""One posted message: decided by its session's relay, answered with what comes on its stream."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import threading
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pktui.gateway.http.channels import Channel, Link
 from pktui.gateway.http.errors import Refusal
 from pktui.gateway.http.protocol import (
     EVENTS,
@@ -24,73 +24,119 @@ from pktui.gateway.http.protocol import (
 from pktui.gateway.http.streams import Stream
 from pktui.gateway.protocol import headers as names
 from pktui.gateway.protocol import jsonrpc
-from pktui.gateway.relay.relay_session import client_name
 
 if TYPE_CHECKING:
-    from pktui.gateway.http.asked import Asked
+    from starlette.types import ASGIApp
+
+    from pktui.gateway.http.channels import Link
     from pktui.gateway.http.client_sessions import Session
-    from pktui.gateway.http.reply import Header
-    from pktui.gateway.http.streams import Entry
+    from pktui.gateway.http.context import RequestContext
+    from pktui.gateway.http.reply import Reply
+    from pktui.gateway.http.threads import Work
     from pktui.gateway.protocol.jsonrpc import Message
+    from pktui.httpserver.serving import Post
 
+# How often a message looks whether its server has taken those before it; every 20 ms.
 LOOKS: Final = 500
-"""How often a message looks whether its server has taken those before it; every 20 ms."""
 _LOOK_SECONDS: Final = 0.02
-_STREAMS: Final = 32
-"""Streams of a session that a client may come back to."""
+# The version since which a stream may begin with an event that only names an id.
 _PRIMED: Final = "2025-11-25"
-"""The version since which a stream may begin with an event that only names an id."""
 
 
-class Telling:
-    """One posted message, from the client to the server and back."""
+class Exchange:
+    """One posted message, from the client to its server and back. Made in the event loop."""
 
-    def __init__(self, asked: Asked, link: Link, message: Message) -> None:
-        self._asked = asked
+    def __init__(
+        self,
+        context: RequestContext,
+        link: Link,
+        message: Message,
+        work: Work,
+        scope: str,
+        session: Session | None = None,
+    ) -> None:
+        """`scope` is a name that no other exchange has; raises `Refused` for an id in use."""
+        self._context = context
         self._link = link
         self._message = message
-        self._carried = False
-        self._stream = Stream(asked.work.loop, asked.scope, answers=True)
-        session, floor = asked.session, asked.floor
-        if session is not None:
-            caller, pending = session.caller, session.pending
-        else:
-            caller = floor.caller(asked.grant, client_name(message))
-            pending = floor.pending(asked.grant, asked.scope)
-        self._relay = floor.relay(
-            caller,
-            pending,
-            self._stream.put,
-            self._to_server,
-            lambda _name: None,
-            self._ask_server,
-            link.unask,
-        )
+        self._work = work
+        self._scope = scope
+        self._session = session
+        self._modern = is_modern(context.headers, message)
+        self._taken = False
+        self._lock = threading.Lock()
+        self._stream: Stream | None = None
+        self._ahead: list[tuple[bytes, bool]] = []  # what came before there was a stream
+        self._short: ShortAnswer | None = None
+        if message.kind == "request":
+            link.open(message, self)
 
-    async def post(self) -> None:
-        """Take the message; answer it where it is a request."""
-        await self._until_taken()
-        if self._message.kind == "request":
-            await self._ask()
-        else:
+    # what its link tells, from any thread
+
+    def put(self, line: bytes, *, last: bool, wait: bool = False) -> None:
+        """Take a message for the client."""
+        with self._lock:
+            stream = self._stream
+            if stream is None:
+                self._ahead.append((line, last))
+        if stream is not None:
+            stream.put(line, last=last, wait=wait)
+        elif self._short is not None:
+            self._short.wake()
+
+    def finish(self) -> None:
+        """Note that nothing more will come."""
+        self.streamed().finish()
+        if self._short is not None:
+            self._short.wake()
+
+    @property
+    def behind(self) -> bool:
+        """Whether the client has so much to take that it should not be sent more."""
+        return self._stream is not None and self._stream.behind
+
+    def streamed(self) -> Stream:
+        """Return the stream, which begins with what came before there was one."""
+        with self._lock:
+            if self._stream is None:
+                self._stream = stream = Stream(self._work.loop, self._scope)
+                if self._session is not None:
+                    self._session.keep(stream)
+                for line, last in self._ahead:
+                    stream.put(line, last=last, wait=False)
+                self._ahead = []
+            return self._stream
+
+    # through ASGI
+
+    async def post(self, reply: Reply) -> None:
+        """Take the message, and answer it."""
+        if self._message.kind != "request":
+            await self._until_taken()
             await self._take()
-            if self._stream.finished:
-                line = await self._stream.next(self._stream.attach(), 0)
-                assert line is not None
-                await self._asked.reply.message(HTTPStatus.BAD_REQUEST, line.line)
-            else:
-                await self._asked.reply.bare(HTTPStatus.ACCEPTED)
+            await reply.bare(HTTPStatus.ACCEPTED)
+            return
+        try:
+            await self._until_taken()
+            stream = self.streamed()
+            reader = stream.attach()
+            try:
+                await self._take()
+                await self._answer(reply, stream, reader)
+            finally:
+                stream.detach(reader)
+        finally:
+            self._leave(answered=self._stream is not None and self._stream.finished)
 
-    async def _take(self) -> None:
-        """Have the message decided and sent; servers take what they are sent without a wait."""
-        asked, message = self._asked, self._message
-        if not writes(message):
-            self._relay.take(message)
-        elif message.method == "tools/call":
-            size = len(message.raw)
-            await asked.work.decide(asked.floor.desk, self._relay.take, message, size=size)
-        else:
-            await asked.work.write(self._relay.take, message)
+    async def stream(self, reply: Reply) -> None:
+        """Answer a message that was taken with a stream: its answer takes its time."""
+        stream = self.streamed()
+        reader = stream.attach()
+        try:
+            await self._deliver(reply, stream, reader)
+        finally:
+            stream.detach(reader)
+            self._leave(answered=stream.finished)
 
     async def _until_taken(self) -> None:
         """Wait for a server that is behind, before anything is decided; raises `Refusal` (503).
@@ -101,125 +147,213 @@ class Telling:
             if not self._link.full:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
-        why = f"server {self._asked.floor.entry.name} does not take what it was sent before"
+        why = f"server {self._context.shared.entry.name} does not take what it was sent before"
         raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, {"Retry-After": "10"})
+
+    async def _take(self) -> None:
+        """Have the message decided and sent; servers take what they are sent without a wait."""
+        message, relay = self._message, self._link.relay
+        self._taken = True
+        if not writes(message):
+            relay.take(message)
+        elif message.method == "tools/call":
+            desk = self._context.shared.desk
+            await self._work.decide(desk, relay.take, message, size=len(message.raw))
+        else:
+            await self._work.write(relay.take, message)
+
+    async def _answer(self, reply: Reply, stream: Stream, reader: int) -> None:
+        """Answer with one message where that comes at once, else with a stream."""
+        streams = accepts(self._context.headers, EVENTS)
+        entry = await stream.first(reader, prompt(modern=self._modern) if streams else None)
+        while entry is not None and not streams and not stream.ends_with(entry):
+            entry = await stream.next(reader, entry.place)
+        if entry is not None and stream.ends_with(entry):
+            status = status_of(entry.line, modern=self._modern)
+            await reply.message(status, entry.line, self._headers)
+        elif not streams:
+            await reply.bare(HTTPStatus.NO_CONTENT)
+        else:
+            await self._deliver(reply, stream, reader)
+
+    async def _deliver(self, reply: Reply, stream: Stream, reader: int) -> None:
+        await reply.stream(self._headers)
+        primed = self._context.headers.get(names.VERSION) == _PRIMED
+        if self._session is not None and primed:
+            await reply.event(b"", f"{stream.name}/0")
+        await deliver(reply, stream, reader, 0, resumable=self._session is not None)
+
+    @property
+    def _headers(self) -> list[tuple[str, str]]:
+        return [(names.SESSION, self._session.id)] if self._session is not None else []
+
+    # the short way
+
+    def post_short(self, post: Post, done: Callable[[], None], rest: ASGIApp) -> ShortAnswer | None:
+        """Take the message and answer it as soon as its answer is here, without ASGI.
+
+        `done` is called once, when that is over. What takes its time, or comes in several messages,
+        is left to `rest`. Returns what waits for the answer, None where nothing does.
+        """
+        if self._message.kind != "request":
+            self._link.relay.take(self._message)
+            done()
+            post.answer(HTTPStatus.ACCEPTED, b"")
+            return None
+        self._short = ShortAnswer(self, post, done, rest, self._work.loop)
+        self._taken = True
+        self._link.relay.take(self._message)
+        self._short.wait(prompt(modern=self._modern))
+        return self._short
+
+    def short_answer(self) -> tuple[int, bytes, bytes] | None:
+        """Return status, body and header lines of the answer, None where it is not here."""
+        line = next((line for line, last in self._ahead if last), None)
+        if line is None:
+            return None
+        session = self._session.header if self._session is not None else b""
+        return status_of(line, modern=self._modern), line, session
+
+    @property
+    def came(self) -> int:
+        """How many messages came for the client before there was a stream; -1: there is one."""
+        return len(self._ahead) if self._stream is None else -1
+
+    @property
+    def takes_streams(self) -> bool:
+        """Whether the client takes a stream for an answer."""
+        return accepts(self._context.headers, EVENTS)
+
+    def leave(self) -> None:
+        """Let go of it: it is answered, or its client has left."""
+        answered = any(last for _, last in self._ahead)
+        self._leave(answered=answered)
+        if not answered and self._session is not None:
+            self.streamed()  # keeps little of what its client may never come back for
+
+    # ends
 
     def cancelled(self) -> None:
         """Answer a request that the client has cancelled: its server will not."""
         why = "the request was cancelled"
-        self._stream.put(jsonrpc.error_line(REQUEST_CANCELLED, why, self._message.id_text))
+        line = jsonrpc.error_line(REQUEST_CANCELLED, why, self._message.id_text)
+        self.put(line, last=True)
 
-    def _to_server(self, *lines: bytes) -> None:
-        if lines == (self._message.raw,) and self._message.kind == "request":
-            self._carried = True
-            message = self._message
-            channel = Channel(
-                self._stream, self._relay, jsonrpc.progress_token(message), message.id_text
-            )
-            self._link.forward(message, channel)
-        else:
-            self._link.send(*lines)
+    def _leave(self, *, answered: bool) -> None:
+        if answered:
+            self._link.close(self._message, self)
+            return
+        if self._session is not None and self._waits_for_server:
+            return  # its client may come back for the answer
+        self._link.close(self._message, self)
+        if self._taken:
+            self._work.soon(self._give_up)
 
-    def _ask_server(self, request_id: str, line: bytes) -> None:
-        self._link.ask(request_id, line, Channel(self._stream, self._relay, None, b""))
-
-    async def _ask(self) -> None:
-        session, request_id = self._asked.session, self._message.id
-        assert request_id is not None
-        if session is not None:
-            session.enter(self._message, self)
-            _keep(session, self._stream)
-        reader = self._stream.attach()
-        try:
-            await self._take()
-            await self._answer(reader)
-        finally:
-            self._stream.detach(reader)
-            if session is not None:
-                session.leave(request_id, self)
-            if not self._stream.finished and (session is None or not self._carried):
-                self._asked.work.soon(self._give_up)
+    @property
+    def _waits_for_server(self) -> bool:
+        assert self._message.id is not None
+        return self._link.waits_for(self._message.id)
 
     def _give_up(self) -> None:
         """Take the request back: its client has left."""
-        request_id = self._message.id
-        assert request_id is not None
-        self._relay.cancel(request_id)
-        if self._carried:
-            self._link.forget(self._message)
+        assert self._message.id is not None
+        sent = self._waits_for_server
+        if not self._link.relay.cancel(self._message.id) and sent:
             params = {"requestId": msgspec.Raw(self._message.id_text)}
-            self._link.send(jsonrpc.notification_line("notifications/cancelled", params))
+            self._link.to_server(jsonrpc.notification_line("notifications/cancelled", params))
 
-    async def _answer(self, reader: int) -> None:
-        """Answer with one message where that comes at once, else with a stream."""
-        asked, streams = self._asked, accepts(self._asked.headers, EVENTS)
-        entry = await _first(self._stream, reader, prompt(modern=self._modern) if streams else None)
-        while entry is not None and not streams and not self._is_last(entry):
-            entry = await self._stream.next(reader, entry.place)
-        if entry is not None and self._is_last(entry):
-            status = status_of(entry.line, modern=self._modern)
-            await asked.reply.message(status, entry.line, self._session_header)
-        elif not streams:
-            await asked.reply.bare(HTTPStatus.NO_CONTENT)
+
+class ShortAnswer:
+    """The short way's wait for an answer; `wake` is for any thread, the rest for the loop's."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        post: Post,
+        done: Callable[[], None],
+        rest: ASGIApp,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._exchange = exchange
+        self._post = post
+        self._done = done
+        self._rest = rest
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self._timer: asyncio.TimerHandle | None = None
+        self.over = False
+        post.gone = self.leave
+
+    def wake(self) -> None:
+        """Look at what came, in the loop's thread."""
+        if threading.get_ident() == self._thread:
+            self._look()
         else:
-            await asked.reply.stream(self._session_header)
-            if asked.session is not None and asked.headers.get(names.VERSION) == _PRIMED:
-                await asked.reply.event(b"", f"{self._stream.name}/0")
-            await _deliver(asked, self._stream, reader, 0)
+            try:
+                self._loop.call_soon_threadsafe(self._look)
+            except RuntimeError:  # the loop has ended, and nobody waits
+                return
 
-    def _is_last(self, entry: Entry) -> bool:
-        return self._stream.finished and entry.place == self._stream.places
+    def wait(self, seconds: float) -> None:
+        """Answer with a stream after so many seconds, where the client takes one."""
+        if not self.over and self._exchange.takes_streams:
+            self._timer = self._loop.call_later(seconds, self._hand_over)
 
-    @property
-    def _modern(self) -> bool:
-        return is_modern(self._asked.headers, self._message)
+    def leave(self) -> None:
+        """Let go of a request whose client has left."""
+        if not self.over:
+            self._end()
+            self._exchange.leave()
 
-    @property
-    def _session_header(self) -> list[Header]:
-        session = self._asked.session
-        return [(names.SESSION, session.id)] if session is not None else []
+    def cut(self) -> None:
+        """End a request whose grant has ended, or the gateway."""
+        if not self.over:
+            self.leave()
+            why = "the request was ended by pktui"
+            line = jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, jsonrpc.NULL)
+            self._post.answer(HTTPStatus.SERVICE_UNAVAILABLE, line)
 
-    @staticmethod
-    async def replay(asked: Asked, stream: Stream, after: int) -> None:
-        """Send what a stream holds after a place, and what comes."""
-        assert asked.session is not None
-        reader = stream.attach()
-        try:
-            await asked.reply.stream([(names.SESSION, asked.session.id)])
-            await _deliver(asked, stream, reader, after)
-        finally:
-            stream.detach(reader)
+    def _look(self) -> None:
+        if self.over:
+            return
+        came = self._exchange.came
+        found = self._exchange.short_answer() if came > 0 else None
+        if came == 0 or (found is None and not self._exchange.takes_streams and came > 0):
+            return
+        if found is None or (came > 1 and self._exchange.takes_streams):
+            self._hand_over()
+            return
+        self._end()
+        self._exchange.leave()
+        self._post.answer(*found)
+
+    def _hand_over(self) -> None:
+        if not self.over:
+            self._end()
+            self._post.hand_over(self._rest)
+
+    def _end(self) -> None:
+        self.over = True
+        self._post.gone = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._done()
 
 
-def _keep(session: Session, stream: Stream) -> None:
-    """Keep a stream for a client that comes back, and forget the oldest that is done."""
-    kept: dict[str, Stream] = session.backing.streams
-    kept[stream.name] = stream
-    done = [name for name, one in kept.items() if one.finished]
-    for name in done[: max(0, len(kept) - _STREAMS)]:
-        del kept[name]
-
-
-async def _first(stream: Stream, reader: int, patience: float | None) -> Entry | None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(patience):
-            return await stream.next(reader, 0)
-    return None
-
-
-async def _deliver(asked: Asked, stream: Stream, reader: int, after: int) -> None:
-    """Send everything after a place; a session's events can be gone on from."""
+async def deliver(
+    reply: Reply, stream: Stream, reader: int, after: int, *, resumable: bool
+) -> None:
+    """Send everything after a place in a stream; where it is `resumable`, with ids."""
     place = after
     while True:
         try:
             async with asyncio.timeout(KEEP_ALIVE):
                 entry = await stream.next(reader, place)
         except TimeoutError:
-            await asked.reply.comment()
+            await reply.comment()
             continue
         if entry is None:
             break
-        event_id = f"{stream.name}/{entry.place}" if asked.session is not None else None
-        await asked.reply.event(entry.line, event_id)
+        await reply.event(entry.line, f"{stream.name}/{entry.place}" if resumable else None)
         place = entry.place
-    await asked.reply.end()
+    await reply.end()

@@ -7,7 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -15,39 +15,39 @@ from typing import TYPE_CHECKING, Final
 
 from pktui import lasting
 from pktui.gateway.http.admission import Admission
-from pktui.gateway.http.behind import Behind
 from pktui.gateway.http.client_sessions import Sessions
+from pktui.gateway.http.context import ANSWER_LINES, SharedContext
 from pktui.gateway.http.errors import Refusal
-from pktui.gateway.http.floor import ANSWER_LINES, Floor
 from pktui.gateway.http.grant_watch import GrantWatch
 from pktui.gateway.http.threads import Work
-from pktui.gateway.http.upstreams import StartedServers
-from pktui.gateway.http.urls import UrlServer
+from pktui.gateway.http.upstreams import ConfiguredServers, StartedServers
 from pktui.gateway.servers.expand import prepared
 from pktui.gateway.servers.watch import LiveServers
 from pktui.gateway.upstream.memory import MemoryServer
 from pktui.gateway.upstream.process import ProcessServer
+from pktui.gateway.upstream.remote import RemoteServer, open_pool
 from pktui.memory.records import Identity
 
 if TYPE_CHECKING:
-    from pktui.gateway.http.asked import Asked
-    from pktui.gateway.http.backend import Backend
+    from pktui.gateway.http.client_sessions import Session
+    from pktui.gateway.http.exchange import ShortAnswer
     from pktui.gateway.http.upstreams import Start
     from pktui.gateway.lineio.stderr import Narrator
     from pktui.gateway.servers.entries import ServerEntry, Servers
+    from pktui.gateway.upstream.http_client import Pool
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Caller, Grant
     from pktui.settings import Paths, Settings
 
 SWEEP_SECONDS: Final = 2.0
+# How long a grant that has ended may still be served.
 WATCH_SECONDS: Final = 0.25
-"""How long a grant that has ended may still be served."""
 _MINUTE: Final = 60
+# Messages of the largest size that one grant may have under way.
 MESSAGES: Final = 16
-"""Messages of the largest size that one grant may have under way."""
 
 
-class Hub:
+class Gateway:
     """Made in the event loop it serves."""
 
     def __init__(
@@ -70,17 +70,19 @@ class Hub:
         self.sessions = Sessions(http.max_sessions, http.idle_minutes * _MINUTE, clock)
         self._narrator = narrator
         self._paths = paths
-        self._behind = Behind(
-            LiveServers(paths, entries, narrator.say), self.sessions, self._make_backend
+        self.servers = ConfiguredServers(
+            LiveServers(paths, entries, narrator.say), self.sessions, self._make
         )
-        self._floors: dict[tuple[str, str], asyncio.Future[Floor]] = {}
+        self._contexts: dict[tuple[str, str], asyncio.Future[SharedContext]] = {}
         self._under_way: dict[asyncio.Task[None], tuple[Grant, bool]] = {}
         most_bytes = MESSAGES * settings.gateway.max_message_bytes
         self._admission = Admission(http.max_requests, most_bytes)
-        self._used: Counter[Backend] = Counter()
+        self._used: Counter[StartedServers] = Counter()
+        self._short: dict[ShortAnswer, Grant] = {}
         self._grants = GrantWatch(ledger)
         self._numbers = 0
         self._stopping = False
+        self._left = asyncio.Event()  # a request is over
 
     def log(self, sentence: str) -> None:
         """Say a sentence to whoever runs the gateway."""
@@ -90,44 +92,65 @@ class Hub:
         """Return a server; raises `Refusal` where the grant does not open it, or there is none."""
         if not grant.opens(name):
             raise Refusal(HTTPStatus.FORBIDDEN, f"grant {grant.name} does not open this server")
-        entry = self._behind.entry(name)
+        entry = self.servers.entry(name)
         if entry is None:
             raise Refusal(HTTPStatus.NOT_FOUND, "no server of this name is configured")
         return entry
 
-    async def floor(self, entry: ServerEntry, grant: Grant) -> Floor:
+    async def shared(self, entry: ServerEntry, grant: Grant) -> SharedContext:
         """Return the server's policy and what waits there; raises `PktuiError`."""
         key = entry.name, grant.policy
-        if key not in self._floors:
+        if key not in self._contexts:
             policy = Path(grant.policy) if grant.policy else None
-            self._floors[key] = asyncio.ensure_future(
-                self.work.run(Floor, self._paths, self.settings, entry, policy, self._narrator.say)
+            self._contexts[key] = asyncio.ensure_future(
+                self.work.run(
+                    SharedContext, self._paths, self.settings, entry, policy, self._narrator.say
+                )
             )
         try:
-            floor = await asyncio.shield(self._floors[key])
+            shared = await asyncio.shield(self._contexts[key])
         except Exception:
-            self._floors.pop(key, None)
+            self._contexts.pop(key, None)
             raise
-        floor.desk.policy.selection = entry.tools
-        return floor
+        shared.desk.policy.selection = entry.tools
+        return shared
 
-    def _make_backend(self, entry: ServerEntry) -> Backend:
-        if entry.url:
-            return UrlServer(prepared(entry, os.environ), self.sessions)
+    def shared_now(self, entry: ServerEntry, grant: Grant) -> SharedContext | None:
+        """Return the server's policy and what waits there, where it is open."""
+        opened = self._contexts.get((entry.name, grant.policy))
+        if opened is None or not opened.done() or opened.cancelled() or opened.exception():
+            return None
+        shared = opened.result()
+        shared.desk.policy.selection = entry.tools
+        return shared
+
+    def _make(self, entry: ServerEntry) -> StartedServers:
         http = self.settings.http
+        pool = None
+        if entry.url:
+            entry = prepared(entry, os.environ)
+            pool = open_pool(entry, self._narrator.say)
         return StartedServers(
             entry.name,
-            self._starter(entry),
+            self._starter(entry, pool),
             self.sessions,
+            self.work,
+            self.new_scope,
             capacity=http.max_sessions,
             idle_seconds=http.idle_minutes * _MINUTE,
+            closed=pool.close if pool is not None else lambda: None,
         )
 
-    def _starter(self, entry: ServerEntry) -> Start:
+    def _starter(self, entry: ServerEntry, pool: Pool | None) -> Start:
         if entry.builtin:
             return partial(_memory, self._paths, self._narrator.say)
         limit = self.settings.gateway.max_message_bytes * ANSWER_LINES
-        return lambda _caller: ProcessServer(entry, self._narrator, limit)
+        if pool is not None:
+            loop = self.work.loop
+            return lambda _caller, room: RemoteServer(
+                entry, self._narrator.say, limit, loop=loop, pool=pool, room=room
+            )
+        return lambda _caller, _room: ProcessServer(entry, self._narrator, limit)
 
     def new_scope(self) -> str:
         """Return a name that no other request or session has."""
@@ -137,39 +160,71 @@ class Hub:
     @contextmanager
     def admitted(
         self, grant: Grant, entry: ServerEntry
-    ) -> Iterator[tuple[Backend, Callable[[int], None]]]:
+    ) -> Iterator[tuple[StartedServers, Callable[[int], None]]]:
         """Count a request of a grant while it is served.
 
-        Yields what stands behind its server, and what is told of each part of its message. Raises
+        Yields what is started of its server, and what is told of each part of its message. Raises
         `Refusal` (429, 503), and `PktuiError` where the entry cannot be used.
         """
+        self.check_open(grant)
+        with self._admission.request(grant) as take:
+            servers = self.servers.started(entry)
+            self._used[servers] += 1
+            try:
+                yield servers, take
+            finally:
+                self._used[servers] -= 1
+
+    def check_open(self, grant: Grant) -> None:
+        """Note that a grant is used; raises `Refusal` (503, 401) where nothing is taken of it."""
         if self._stopping:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "pktui is ending", {"Retry-After": "5"})
-        self._grants.serve(grant)
-        with self._admission.request(grant) as take:
-            backend = self._behind.backend(entry)
-            self._used[backend] += 1
-            try:
-                yield backend, take
-            finally:
-                self._used[backend] -= 1
+        if not self._grants.serve(grant):
+            raise Refusal(HTTPStatus.UNAUTHORIZED, f"grant {grant.name} has ended")
 
     @contextmanager
-    def serving(self, task: asyncio.Task[None], asked: Asked, *, endless: bool) -> Iterator[None]:
+    def serving(
+        self, task: asyncio.Task[None], grant: Grant, session: Session | None, *, endless: bool
+    ) -> Iterator[None]:
         """Keep a request's task in sight, so that it ends when its grant or the gateway does.
 
         `endless`: it waits for whatever the server may say, not for an answer. Raises `Refusal`
         (401) where its grant has ended while its message was read.
         """
-        if not self._grants.serve(asked.grant):
+        if not self._grants.serve(grant):
             task.cancel()
-            raise Refusal(HTTPStatus.UNAUTHORIZED, f"grant {asked.grant.name} has ended")
-        self._under_way[task] = asked.grant, endless
+            raise Refusal(HTTPStatus.UNAUTHORIZED, f"grant {grant.name} has ended")
+        self._under_way[task] = grant, endless
         try:
-            with asked.session.in_use() if asked.session is not None else nullcontext():
+            with session.in_use() if session is not None else nullcontext():
                 yield
         finally:
             del self._under_way[task]
+            self._left.set()
+
+    def enter_short(self, grant: Grant, session: Session | None) -> Callable[[], None]:
+        """Count a request of the short way; return what ends that. Raises `Refusal` (429, 503)."""
+        self.check_open(grant)
+        leave = self._admission.enter(grant)
+        if session is not None:
+            session.open += 1
+
+        def left() -> None:
+            leave()
+            if session is not None:
+                session.open -= 1
+
+        return left
+
+    def watch_short(self, answer: ShortAnswer, grant: Grant) -> None:
+        """Keep a request of the short way in sight until it is answered."""
+        self._short[answer] = grant
+
+    def forget_short(self, answer: ShortAnswer | None) -> None:
+        """Note that a request of the short way is answered."""
+        if answer is not None:
+            self._short.pop(answer, None)
+            self._left.set()
 
     async def sweep(self) -> None:
         """End now and then what nobody uses."""
@@ -181,16 +236,16 @@ class Hub:
                 await self._tell_left()
             with lasting.Survived("ending servers", self.log):
                 self._used = +self._used  # without those that nobody uses
-                await self._behind.sweep(self._used.keys())
+                await self.servers.sweep(self._used.keys())
 
     async def _tell_left(self) -> None:
         """End what was allowed until sessions end that have ended."""
         for session in self.sessions.ended():
-            left = session.floor.desk.enforcer.left
+            left = session.shared.desk.enforcer.left
             await self.work.write(left, session.caller.session)
-        for floor in self._opened():
-            if floor.departed:
-                await self.work.write(floor.end_departed)
+        for shared in self._opened():
+            if shared.departed:
+                await self.work.write(shared.end_departed)
 
     async def watch_grants(self) -> None:
         """End what a grant was given as soon as it was revoked, or its time has passed."""
@@ -205,43 +260,53 @@ class Hub:
         for task, (grant, _) in tuple(self._under_way.items()):
             if grant.key == key:
                 task.cancel()
+        for answer, grant in tuple(self._short.items()):
+            if grant.key == key:
+                answer.cut()
         for session in self.sessions.every():
             if session.grant.key == key:
                 self.sessions.forget(session)
-        await self._behind.end_grant(key)
+        await self.servers.end_grant(key)
         await self._tell_left()
 
     async def stop(self) -> None:
         """Take nothing more; answer held calls, end streams, give the other requests their time."""
         self._stopping = True
-        for floor in self._opened():
-            await self.work.write(floor.release_held)
+        for shared in self._opened():
+            await self.work.write(shared.release_held)
         for task, (_, endless) in tuple(self._under_way.items()):
             if endless:
                 task.cancel()
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=self.settings.gateway.grace_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.gateway.grace_seconds):
+                await self._until_idle()
+        for answer in tuple(self._short):
+            answer.cut()
         for task in tuple(self._under_way):
             task.cancel()
 
+    async def _until_idle(self) -> None:
+        while self._under_way or self._short:
+            self._left.clear()
+            await self._left.wait()
+
     async def close(self) -> None:
         """End every server that was started, and close every ledger."""
-        await self._behind.close()
+        await self.servers.close()
         for session in self.sessions.every():
             self.sessions.forget(session)
         await self._tell_left()
-        for floor in self._opened():
-            await self.work.write(floor.close)
+        for shared in self._opened():
+            await self.work.write(shared.close)
         self.work.end()
 
-    def _opened(self) -> list[Floor]:
-        done = [one for one in self._floors.values() if one.done() and not one.cancelled()]
+    def _opened(self) -> list[SharedContext]:
+        done = [one for one in self._contexts.values() if one.done() and not one.cancelled()]
         return [one.result() for one in done if one.exception() is None]
 
 
-def _memory(paths: Paths, log: Callable[[str], None], caller: Callable[[], Caller]) -> MemoryServer:
-    def identity() -> Identity:
-        who = caller()
-        return Identity(who.agent, who.grant, who.project, who.session)
-
-    return MemoryServer(paths, identity, log)
+def _memory(
+    paths: Paths, log: Callable[[str], None], caller: Caller, _room: object
+) -> MemoryServer:
+    who = Identity(caller.agent, caller.grant, caller.project, caller.session)
+    return MemoryServer(paths, lambda: who, log)

@@ -7,8 +7,9 @@ repeat what is in the body ("Request Metadata") and a server must refuse what do
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -20,29 +21,22 @@ from pktui.gateway.protocol import jsonrpc
 from pktui.gateway.protocol.jsonrpc import Refused
 
 if TYPE_CHECKING:
-    from starlette.datastructures import Headers
-
     from pktui.gateway.protocol.jsonrpc import Message
 
 HANDSHAKE_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 EVENTS: Final = "text/event-stream"
 JSON: Final = "application/json"
+# Seconds between two signs to a client that its answer is on its way.
 KEEP_ALIVE: Final = 15.0
-"""Seconds between two signs to a client that its answer is on its way."""
+# The code of a request that was cancelled, as the Language Server Protocol has it.
 REQUEST_CANCELLED: Final = -32800
-"""The code of a request that was cancelled, as the Language Server Protocol has it."""
 
-SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,512}")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 _ROUTING: Final = (names.VERSION, names.METHOD, names.NAME)
-_PASSED_ON: Final = frozenset(
-    name.lower() for name in ("accept", *_ROUTING, "traceparent", "tracestate")
-)
-_OF_SESSIONS: Final = frozenset({names.SESSION.lower(), names.LAST_EVENT.lower()})
+# Notifications that leave a trace: a call that is none, and the end of one.
 _RECORDED: Final = frozenset({"tools/call", "notifications/cancelled"})
-"""Notifications that leave a trace: a call that is none, and the end of one."""
 _PARAM: Final = names.PARAM_PREFIX.lower()
-_OF_A_MESSAGE: Final = frozenset({names.METHOD.lower(), names.NAME.lower(), "last-event-id"})
+_PARAM_BYTES: Final = _PARAM.encode()
 _STATUSES: Final[Mapping[int, HTTPStatus]] = {
     jsonrpc.PARSE_ERROR: HTTPStatus.BAD_REQUEST,
     jsonrpc.INVALID_REQUEST: HTTPStatus.BAD_REQUEST,
@@ -53,6 +47,62 @@ _STATUSES: Final[Mapping[int, HTTPStatus]] = {
     jsonrpc.METHOD_NOT_FOUND: HTTPStatus.NOT_FOUND,
 }
 """By error code, on the stateless era; -32021 a missing capability, -32022 an unknown version."""
+
+
+class Headers:
+    """The headers of a request; a name may be asked for in any case."""
+
+    __slots__ = ("_first", "_more")
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+        """Each byte of a value stands for a character, as Starlette reads them."""
+        self._first: dict[bytes, bytes] = {}
+        self._more: dict[bytes, list[bytes]] = {}
+        for name, value in raw:
+            if name in self._first:
+                self._more.setdefault(name, []).append(value)
+            else:
+                self._first[name] = value
+
+    @classmethod
+    def of(cls, found: dict[bytes, bytes]) -> Headers:
+        """Return headers of which none is repeated; names are in lower case."""
+        headers = cls(())
+        headers._first = found
+        return headers
+
+    def get(self, name: str, default: str = "") -> str:
+        """Return the first header of a name."""
+        found = self._first.get(_key(name))
+        return default if found is None else found.decode("latin-1")
+
+    def getlist(self, name: str) -> list[str]:
+        """Return every header of a name."""
+        key = _key(name)
+        if key not in self._first:
+            return []
+        found = (self._first[key], *self._more.get(key, ()))
+        return [value.decode("latin-1") for value in found]
+
+    def is_repeated(self, name: str) -> bool:
+        """Tell whether a header is given more than once."""
+        return bool(self._more) and _key(name) in self._more
+
+    def __contains__(self, name: str) -> bool:
+        return _key(name) in self._first
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self._first)
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether any header repeats an argument."""
+        return any(name.startswith(_PARAM_BYTES) for name in self._first)
+
+
+@lru_cache(maxsize=256)
+def _key(name: str) -> bytes:
+    return name.lower().encode("latin-1", "replace")
 
 
 class _Error(msgspec.Struct):
@@ -76,10 +126,9 @@ def prompt(*, modern: bool) -> float:
 
 def is_modern(headers: Headers, message: Message | None = None) -> bool:
     """Tell whether a request is of the stateless era, by its message or its version header."""
-    version = headers.get(names.VERSION)
     if message is not None and message.modern:
         return True
-    return version is not None and version not in HANDSHAKE_VERSIONS
+    return names.VERSION in headers and headers.get(names.VERSION) not in HANDSHAKE_VERSIONS
 
 
 def writes(message: Message) -> bool:
@@ -100,7 +149,7 @@ def check_session_headers(headers: Headers) -> None:
     Two readers could take another one each, and the session is checked here but used there.
     """
     for name in (names.SESSION, names.LAST_EVENT):
-        if len(headers.getlist(name)) > 1:
+        if headers.is_repeated(name):
             raise Refusal(HTTPStatus.BAD_REQUEST, f"the header {name} is given twice")
 
 
@@ -110,7 +159,7 @@ def check_headers(headers: Headers, message: Message) -> None:
     Whoever routes by the headers must see what the policy sees in the body.
     """
     for name in _ROUTING:
-        if len(headers.getlist(name)) > 1:
+        if headers.is_repeated(name):
             raise _mismatch(message, f"the header {name} is given twice")
     needed = message.modern and message.kind == "request"
     if message.modern:
@@ -119,9 +168,9 @@ def check_headers(headers: Headers, message: Message) -> None:
     _compare(headers, names.METHOD, message.method, message, needed=needed)
     named = _name(message)
     _compare(headers, names.NAME, named, message, needed=needed and named is not None)
-    given = parameters_in(headers) if message.method != "tools/call" else ()
-    if given and is_modern(headers, message):
-        raise _mismatch(message, f"the header {given[0]} stands for no argument")
+    if message.method != "tools/call" and headers.has_parameters and is_modern(headers, message):
+        given = next(iter(parameters_in(headers)))
+        raise _mismatch(message, f"the header {given} stands for no argument")
 
 
 def parameters_in(headers: Headers) -> list[str]:
@@ -129,12 +178,12 @@ def parameters_in(headers: Headers) -> list[str]:
     return [name for name in headers if name.startswith(_PARAM)]
 
 
-def check_parameters(headers: Headers, message: Message, schema: object, *, all_of: bool) -> None:
+def check_parameters(headers: Headers, message: Message, schema: object) -> None:
     """Raise `Refused` (-32020) where a header says other than the argument it stands for.
 
     `schema` is the tool's input schema: a header for anything but what it marks is refused, for
-    whoever routes by headers would act on what no policy saw. `all_of`: none may be missing
-    either, which is the server's to say (MCP, Streamable HTTP, "Server Validation").
+    whoever routes by headers would act on what no policy saw. None may be missing either (MCP,
+    Streamable HTTP, "Server Validation").
     """
     marked = names.marked_parameters(schema)
     wanted = names.parameter_headers(marked, message.params.get("arguments", {}))
@@ -145,9 +194,9 @@ def check_parameters(headers: Headers, message: Message, schema: object, *, all_
             raise _mismatch(message, f"{why}; list the tools again")
     for name, value in wanted.items():
         given = headers.getlist(name)
-        if not given and all_of:
+        if not given:
             raise _mismatch(message, f"the header {name} is missing")
-        if len(given) > 1 or (given and not _same_value(given[0], value)):
+        if len(given) > 1 or not _same_value(given[0], value):
             raise _mismatch(message, f"the header {name} is not what the message says")
 
 
@@ -169,11 +218,11 @@ def _name(message: Message) -> str | None:
 def _compare(
     headers: Headers, name: str, wanted: str | None, message: Message, *, needed: bool
 ) -> None:
-    given = headers.get(name)
-    if given is None and not needed:
+    if name not in headers:
+        if needed:
+            raise _mismatch(message, f"the header {name} is missing")
         return
-    if given is None:
-        raise _mismatch(message, f"the header {name} is missing")
+    given = headers.get(name)
     if names.decode_value(given) != wanted:
         raise _mismatch(message, f"the header {name} is not what the message says")
 
@@ -181,29 +230,6 @@ def _compare(
 def _mismatch(message: Message, why: str) -> Refused:
     request_id = message.id_text if message.id is not None else jsonrpc.NULL
     return Refused(names.HEADER_MISMATCH, why, request_id)
-
-
-def passed_on(headers: Headers, *, modern: bool) -> Iterator[tuple[str, str]]:
-    """Yield the headers that go to a server behind a URL; credentials and cookies never do.
-
-    The stateless era knows no sessions and no resuming, whatever a client sends, and only it has
-    arguments in headers, which `check_parameters` has compared by then.
-    """
-    for name, value in headers.items():
-        of_session = name in _OF_SESSIONS and not modern
-        if name in _PASSED_ON or of_session or (modern and name.startswith(_PARAM)):
-            yield name, value
-
-
-def asked_by_gateway(headers: Headers, method: str, *, modern: bool) -> dict[str, str]:
-    """Return the headers of a request that the gateway makes on a client's connection."""
-    own = {
-        name: value
-        for name, value in passed_on(headers, modern=modern)
-        if name not in _OF_A_MESSAGE and not name.startswith(_PARAM)
-    }
-    own |= {"accept": f"{JSON}, {EVENTS}", "content-type": JSON}
-    return own | {names.METHOD.lower(): method} if modern else own
 
 
 def status_of(line: bytes, *, modern: bool) -> HTTPStatus:

@@ -37,12 +37,10 @@ class Reply:
         if not self.begun:
             await self._begin(HTTPStatus.OK, (*_STREAM, *headers))
 
-    async def event(
-        self, data: bytes, event_id: str | None = None, retry_ms: int | None = None
-    ) -> None:
+    async def event(self, data: bytes, event_id: str | None = None) -> None:
         """Send one event on the stream, which begins with it; without data it only names an id."""
         await self.stream()
-        await self._body(_frame(data, event_id, retry_ms), more=True)
+        await self._body(_frame(data, event_id), more=True)
 
     async def comment(self) -> None:
         """Show on the stream that the answer is still on its way."""
@@ -84,10 +82,8 @@ class Reply:
             raise ClientGone from None
 
 
-def _frame(data: bytes, event_id: str | None, retry_ms: int | None) -> bytes:
+def _frame(data: bytes, event_id: str | None) -> bytes:
     lines = [] if event_id is None else [b"id: " + event_id.encode()]
-    if retry_ms is not None:
-        lines.append(b"retry: %d" % retry_ms)
     if data:
         lines.append(b"event: message")
     lines += [b"data: " + line for line in data.replace(b"\r", b"\n").split(b"\n")]

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from pktui.errors import GatewayError, UsageError
 from pktui.gateway.enforcement.maintenance import Upkeep
 from pktui.gateway.http.admission import Door
-from pktui.gateway.http.asgi import build_app
-from pktui.gateway.http.gateway import Hub
+from pktui.gateway.http.asgi import McpEndpoint, build_app
+from pktui.gateway.http.gateway import Gateway
 from pktui.gateway.lineio.stderr import Narrator
 from pktui.gateway.servers.entries import load_servers
 from pktui.httpserver.guard import Guard, is_loopback, own_hosts
@@ -26,7 +26,6 @@ from pktui.times import now_us
 
 if TYPE_CHECKING:
     import uvicorn
-    from starlette.types import ASGIApp
 
     from pktui.gateway.servers.entries import Servers
     from pktui.settings import Paths, Settings
@@ -135,16 +134,19 @@ class HttpGateway:
         Raises `LedgerError` where the ledger cannot be opened.
         """
         ledger = Ledger.open(self._paths.ledger_file, audit=self._settings.audit)
-        hub = Hub(self._paths, self._settings, self._entries, ledger, self._narrator)
+        gateway = Gateway(self._paths, self._settings, self._entries, ledger, self._narrator)
         door = self._door(host, listener.getsockname()[1])
-        self._server = _Server(_config(build_app(hub, door), self._settings), hub)
-        watching = [asyncio.ensure_future(hub.sweep()), asyncio.ensure_future(hub.watch_grants())]
+        self._server = _Server(_config(gateway, door, self._settings), gateway)
+        watching = [
+            asyncio.ensure_future(gateway.sweep()),
+            asyncio.ensure_future(gateway.watch_grants()),
+        ]
         try:
             await self._server.serve(sockets=[listener])
         finally:
             for task in watching:
                 task.cancel()
-            await hub.close()
+            await gateway.close()
             ledger.close()
 
     @property
@@ -196,24 +198,26 @@ async def _until_signal(gateway: HttpGateway, listener: socket.socket, host: str
 class _Server(Server):
     """Ends what waits before it waits for it."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
         super().__init__(config)
-        self._hub = hub
+        self._gateway = gateway
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer held calls, end streams and give calls under way their time; then close."""
         for server in self.servers:
             server.close()
-        await self._hub.stop()
+        await self._gateway.stop()
         await super().shutdown(sockets)
 
 
-def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
-    http = settings.http
+def _config(gateway: Gateway, door: Door, settings: Settings) -> uvicorn.Config:
+    http, endpoint = settings.http, McpEndpoint(gateway, door)
     return configured(
-        app,
+        build_app(gateway, door, endpoint),
         http=protocol(
-            head_seconds=http.header_seconds, head_bytes=http.max_header_bytes + _HEAD_SLACK
+            head_seconds=http.header_seconds,
+            head_bytes=http.max_header_bytes + _HEAD_SLACK,
+            short=endpoint.post_short,
         ),
         lifespan="off",
         timeout_graceful_shutdown=_LAST,

@@ -10,16 +10,9 @@ from typing import Final
 
 import msgspec
 
+# Kept of each stream for a client that comes back, and sent ahead of one that is slow.
 KEEP_BYTES: Final = 1024 * 1024
-"""Kept of each stream for a client that comes back, and sent ahead of one that is slow."""
 _WAIT: Final = 1.0
-
-
-class _Head(msgspec.Struct):
-    method: msgspec.Raw = msgspec.Raw()
-
-
-_HEAD: Final = msgspec.json.Decoder(_Head)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -30,15 +23,11 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Stream:
-    """Written from any thread, read by one task at a time: a new reader takes over.
+    """Written from any thread, read by one task at a time: a new reader takes over."""
 
-    `answers`: a message that is an answer is the last one.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, name: str, *, answers: bool) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
         self.name = name
         self._loop = loop
-        self._answers = answers
         self._kept: deque[Entry] = deque()
         self._size = 0
         self._places = 0
@@ -54,24 +43,14 @@ class Stream:
         return self._finished
 
     @property
-    def places(self) -> int:
-        """Return the place of the newest message."""
-        return self._places
-
-    @property
     def sent(self) -> int:
         """Return the place of the last message that a reader is known to have been sent."""
         return self._sent
 
-    def put(self, *lines: bytes) -> None:
-        """Add messages; waits while a reader is too far behind."""
-        for line in lines:
-            self._put(line)
-        self._wake()
-
-    def _put(self, line: bytes) -> None:
+    def put(self, line: bytes, *, last: bool = False, wait: bool = True) -> None:
+        """Add a message; where it may `wait`, it does while a reader is too far behind."""
         with self._changed:
-            while self._reader and self._size > KEEP_BYTES and self._kept[0].place > self._sent:
+            while wait and self.behind:
                 if not self._changed.wait(_WAIT) and not self._reader:
                     break
             if self._finished:
@@ -80,7 +59,8 @@ class Stream:
             self._kept.append(Entry(self._places, line))
             self._size += len(line)
             self._drop()
-            self._finished = self._answers and not _HEAD.decode(line).method
+            self._finished = last
+        self._wake()
 
     def finish(self) -> None:
         """Let the stream end after what it holds."""
@@ -116,10 +96,26 @@ class Stream:
                 self._filled.clear()
             await self._filled.wait()
 
+    async def first(self, reader: int, patience: float | None) -> Entry | None:
+        """Return the first message, None where none comes within so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                return await self.next(reader, 0)
+        return None
+
+    def ends_with(self, entry: Entry) -> bool:
+        """Tell whether a message is the last one."""
+        return self._finished and entry.place == self._places
+
+    @property
+    def behind(self) -> bool:
+        """Whether a reader has so much to take that it should not be sent more."""
+        return bool(self._reader and self._size > KEEP_BYTES and self._kept[0].place > self._sent)
+
     def _drop(self) -> None:
         """Forget the oldest messages; of those not yet sent, only where nobody reads."""
         while self._size > KEEP_BYTES and len(self._kept) > 1:
-            if self._reader and self._kept[0].place > self._sent:
+            if self.behind:
                 return
             self._size -= len(self._kept.popleft().line)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -35,6 +36,7 @@ class Work:
     def __init__(self, log: lasting.Log = lasting.to_stderr) -> None:
         self._log = log
         self.loop = asyncio.get_running_loop()
+        self.thread = threading.get_ident()
         self._writers = ThreadPoolExecutor(_THREADS, thread_name_prefix="police")
         self._others = ThreadPoolExecutor(_THREADS, thread_name_prefix="work")
 

@@ -1,7 +1,9 @@
-"""Servers that are started: a process, or the memory's voice, one for each client session.
+"""The servers that are configured, and what was started of each for its clients.
 
-On the stateless era a client's requests share one: a second is started only while two requests
-under way have the same id.
+Each client session has one of its own: a process, a connection to a URL, or the memory's voice. On
+the stateless era a client's requests share one; a second is started only while two requests under
+way have the same id. An edit of the servers counts at once: sessions that are open keep what they
+began with until they end, but those of a server that was taken out, or disabled, end.
 """
 
 from __future__ import annotations
@@ -9,44 +11,35 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from pktui.errors import PktuiError
-from pktui.gateway.http.arguments import check_arguments
-from pktui.gateway.http.channels import Channel, Link
+from pktui.gateway.http.channels import Link
 from pktui.gateway.http.client_sessions import Session
 from pktui.gateway.http.errors import Refusal
-from pktui.gateway.http.exchange import Telling
-from pktui.gateway.http.protocol import is_modern
 from pktui.gateway.http.streams import Stream
-from pktui.gateway.protocol import headers as names
-from pktui.gateway.protocol import jsonrpc
 from pktui.gateway.relay.relay_session import client_name
 from pktui.ledger.records import Caller
 
 if TYPE_CHECKING:
-    from pktui.gateway.http.asked import Asked
     from pktui.gateway.http.channels import Started
     from pktui.gateway.http.client_sessions import Sessions
+    from pktui.gateway.http.context import RequestContext
+    from pktui.gateway.http.threads import Work
     from pktui.gateway.protocol.jsonrpc import Message
+    from pktui.gateway.servers.entries import ServerEntry
+    from pktui.gateway.servers.watch import LiveServers
 
+# Servers started for one client of the stateless era.
 _POOL: Final = 16
-"""Servers started for one client of the stateless era."""
 _STATES: Final = 256
 _END_PATIENCE: Final = 0.25
 
-Start = Callable[[Callable[[], Caller]], "Started"]
-"""Starts a server for a caller, whose name may be learned later; raises `PktuiError`."""
-
-
-class Backing:
-    """What a session's server side is made of."""
-
-    def __init__(self, link: Link) -> None:
-        self.link = link
-        self.streams: dict[str, Stream] = {}
+Room = Callable[[], Awaitable[None]]
+# Starts a server for a caller, told what waits until more can be taken; raises `PktuiError`.
+Start = Callable[[Caller, Room], "Started"]
 
 
 class _Pool:
@@ -63,13 +56,13 @@ class _Pool:
             del self.states[next(iter(self.states))]
         self.states[state] = link
 
-    def lend(self, message: Message) -> Link | None:
+    def free(self, message: Message) -> Link | None:
         """Return one that can take the request, the one that its state came from first."""
         state = message.params.get("requestState")
         first = self.states.get(state) if isinstance(state, str) else None
         self.links = [link for link in self.links if not link.gone]
         for link in ([first] if first is not None else []) + self.links:
-            if link.reserve(message):
+            if link.is_free(message):
                 return link
         return None
 
@@ -82,54 +75,76 @@ class StartedServers:
         name: str,
         start: Start,
         sessions: Sessions,
+        work: Work,
+        new_scope: Callable[[], str],
         *,
         capacity: int,
         idle_seconds: float,
+        closed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`capacity` is how many may run at once, `idle_seconds` how long one may be unused."""
+        """`capacity` is how many may run at once, `idle_seconds` how long one may be unused.
+
+        `closed` is called when all have ended for good.
+        """
+        self._closed = closed
         self._name = name
         self._start = start
         self._sessions = sessions
+        self._work = work
+        self._new_scope = new_scope
         self._capacity = capacity
         self._idle_seconds = idle_seconds
         self._clock = clock
         self._links: dict[Link, Session | None] = {}
-        self._owners: dict[Link, str] = {}
-        """The key of the grant that each was started for."""
-        self._over: set[str] = set()
-        """The keys of grants that have ended."""
+        self._owners: dict[Link, str] = {}  # the key of the grant that each was started for
+        self._over: set[str] = set()  # the keys of grants that have ended
         self._pools: dict[tuple[str, str], _Pool] = {}
         self._starting: set[asyncio.Task[Link]] = set()
 
-    async def post(self, asked: Asked, message: Message) -> None:
-        """Take one message of a client, and answer it where it is a request."""
-        if is_modern(asked.headers, message):
-            await self._post_stateless(asked, message)
-        elif message.method == "initialize" and asked.session is None:
-            session = await self._begin_session(asked, client_name(message))
-            await Telling(asked.within(session), session.backing.link, message).post()
-        else:
-            session = self._session(asked)
-            await Telling(asked.within(session), session.backing.link, message).post()
+    async def begin_session(self, context: RequestContext, agent: str) -> Session:
+        """Start a server for a new session; raises `Refusal`."""
+        shared, grant = context.shared, context.grant
+        caller = Caller(agent, grant.name, os.urandom(16).hex(), grant.project, grant.key)
+        link = await self._start_link(context, caller, lambda _state, _link: None, connected=True)
+        session = Session(os.urandom(16).hex(), grant, shared, caller, link)
+        link.unasked = Stream(self._work.loop, "0")
+        session.keep(link.unasked)
+        self._sessions.add(session)
+        self._links[link] = session
+        link.start()
+        self._work.soon(shared.desk.named, agent)
+        return session
 
-    async def listen(self, asked: Asked) -> None:
-        """Open the stream for what the server says unasked, or go on with a broken one."""
-        session = self._session(asked)
-        backing: Backing = session.backing
-        unasked = backing.link.unasked
-        assert unasked is not None
-        name, _, place = asked.headers.get(names.LAST_EVENT, "").rpartition("/")
-        stream = backing.streams.get(name, unasked.stream)
-        after = int(place) if name and place.isascii() and place.isdigit() else stream.sent
-        await Telling.replay(asked, stream, after)
+    async def lend(self, context: RequestContext, message: Message) -> Link:
+        """Return the server for a stateless request, started where there is none.
 
-    async def end_session(self, asked: Asked) -> None:
+        Raises `Refusal`. The caller opens its exchange on it before anything else happens.
+        """
+        agent = client_name(message)
+        pool = self._pools.setdefault((context.grant.key, agent), _Pool())
+        async with pool.lock:
+            link = pool.free(message)
+            if link is not None:
+                return link
+            if len(pool.links) >= _POOL:
+                why = "too many requests of this client have the same id"
+                raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, why, {"Retry-After": "1"})
+            caller = context.shared.caller(context.grant, agent)
+            link = await self._start_link(context, caller, pool.note, connected=False)
+            pool.links.append(link)
+            link.start()
+            return link
+
+    def lend_now(self, context: RequestContext, message: Message) -> Link | None:
+        """Return the server for a stateless request where one runs that can take it."""
+        pool = self._pools.get((context.grant.key, client_name(message)))
+        return pool.free(message) if pool is not None and not pool.lock.locked() else None
+
+    async def end_session(self, session: Session) -> None:
         """End a client's session and the server that was started for it."""
-        session = self._session(asked)
         self._sessions.forget(session)
-        await self._end(session.backing.link)
-        await asked.reply.bare(HTTPStatus.OK)
+        await self._end(session.link)
 
     async def end_grant(self, key: str) -> None:
         """End what was started for a grant, and what is being started for it now."""
@@ -138,6 +153,18 @@ class StartedServers:
         await asyncio.gather(*map(self._end, owned))
         for pool in [pool for pool in self._pools if pool[0] == key]:
             del self._pools[pool]
+
+    def owns(self, link: Link) -> bool:
+        """Tell whether the server was started here."""
+        return link in self._links
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a session has a server here, or a request waits for one."""
+        return any(
+            link.busy or (session is not None and session in self._sessions)
+            for link, session in self._links.items()
+        )
 
     async def sweep(self) -> None:
         """End what nobody has used for too long, and what belongs to a session that has ended."""
@@ -152,6 +179,7 @@ class StartedServers:
         """End everything that was started."""
         await asyncio.gather(*self._starting, return_exceptions=True)
         await asyncio.gather(*(self._end(link) for link in tuple(self._links)))
+        self._closed()
 
     def _is_left(self, link: Link, session: Session | None) -> bool:
         if session is not None:
@@ -159,84 +187,43 @@ class StartedServers:
         idle = not link.busy and link.used < self._clock() - self._idle_seconds
         return link.gone or idle
 
-    def _session(self, asked: Asked) -> Session:
-        session = asked.session
-        if session is None:
-            raise Refusal(
-                HTTPStatus.BAD_REQUEST, f"initialize first, and send {names.SESSION} from then on"
-            )
-        if session.backing.link.gone:
-            self._sessions.forget(session)
-            raise Refusal(HTTPStatus.NOT_FOUND, f"server {self._name} has ended; initialize anew")
-        return session
-
-    async def _begin_session(self, asked: Asked, agent: str) -> Session:
-        floor, grant = asked.floor, asked.grant
-        caller = Caller(agent, grant.name, os.urandom(16).hex(), grant.project, grant.key)
-        link = await self._start_link(asked, lambda: session.caller, lambda _state, _link: None)
-        pending = floor.pending(grant, asked.scope, connected=True)
-        name = os.urandom(16).hex()
-        session = Session(name, grant, floor, caller, pending, asked.backend, Backing(link))
-        unasked = Stream(asked.work.loop, "0", answers=False)
-        relay = floor.relay(caller, pending, unasked.put, link.send, lambda _name: None)
-        link.unasked = Channel(unasked, relay)
-        session.backing.streams["0"] = unasked
-        self._sessions.add(session)
-        self._links[link] = session
-        link.start()
-        asked.work.soon(floor.desk.named, agent)
-        return session
-
-    async def _post_stateless(self, asked: Asked, message: Message) -> None:
-        if message.kind == "request" and not message.modern:
-            why = f"params._meta needs {jsonrpc.PROTOCOL_VERSION_KEY}"
-            line = jsonrpc.error_line(jsonrpc.INVALID_PARAMS, why, message.id_text)
-            await asked.reply.message(HTTPStatus.BAD_REQUEST, line)
-        elif message.kind != "request":
-            await asked.reply.bare(HTTPStatus.ACCEPTED)
-        else:
-            if message.method == "tools/call":
-                await check_arguments(asked, message, all_of=True)
-            link = await self._lend(asked, message)
-            try:
-                await Telling(asked, link, message).post()
-            finally:
-                link.release(message)
-
-    async def _lend(self, asked: Asked, message: Message) -> Link:
-        agent = client_name(message)
-        key = asked.grant.key, agent
-        pool = self._pools.setdefault(key, _Pool())
-        async with pool.lock:
-            link = pool.lend(message)
-            if link is not None:
-                return link
-            if len(pool.links) >= _POOL:
-                why = "too many requests of this client have the same id"
-                raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, why, {"Retry-After": "1"})
-            caller = asked.floor.caller(asked.grant, agent)
-            link = await self._start_link(asked, lambda: caller, pool.note)
-            pool.links.append(link)
-            link.start()
-            link.reserve(message)
-            return link
-
     async def _start_link(
         self,
-        asked: Asked,
-        caller: Callable[[], Caller],
+        context: RequestContext,
+        caller: Caller,
         state_given: Callable[[str, Link], None],
+        *,
+        connected: bool,
     ) -> Link:
         """Start a server; one whose client leaves meanwhile is ended by the next sweep."""
         if len(self._links) + len(self._starting) >= self._capacity:
             why = f"too many of server {self._name} run already; see http.max_sessions"
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, {"Retry-After": "60"})
+        shared, grant = context.shared, context.grant
+
+        made: list[Link] = []
+
+        async def room() -> None:
+            for link in made:
+                await link.room()
 
         async def start() -> Link:
-            upstream = await asked.work.run(self._start, caller)
-            link = Link(upstream, self._name, asked.floor.log, state_given, self._clock)
-            self._links[link], self._owners[link] = None, asked.grant.key
-            if asked.grant.key in self._over:
+            upstream = await self._work.run(self._start, caller, room)
+            pending = shared.pending(grant, self._new_scope(), connected=connected)
+            link = Link(
+                upstream,
+                self._name,
+                pending,
+                shared.desk,
+                self._work,
+                log=shared.log,
+                state_given=state_given,
+                clock=self._clock,
+            )
+            made.append(link)
+            link.relay = shared.relay(caller, pending, link.to_client, link.to_server)
+            self._links[link], self._owners[link] = None, grant.key
+            if grant.key in self._over:
                 await self._end(link)
             return link
 
@@ -246,7 +233,7 @@ class StartedServers:
         try:
             return await asyncio.shield(task)
         except PktuiError as error:
-            asked.floor.log(str(error))
+            shared.log(str(error))
             why = f"server {self._name} cannot be started; pktui's log says why"
             raise Refusal(HTTPStatus.BAD_GATEWAY, why) from error
 
@@ -254,3 +241,76 @@ class StartedServers:
         self._links.pop(link, None)
         self._owners.pop(link, None)
         await asyncio.to_thread(link.end, _END_PATIENCE)
+
+
+class ConfiguredServers:
+    """What `servers.json` names now; for one thread.
+
+    `make` raises `PktuiError` for an entry that cannot be used.
+    """
+
+    def __init__(
+        self,
+        servers: LiveServers,
+        sessions: Sessions,
+        make: Callable[[ServerEntry], StartedServers],
+    ) -> None:
+        self._servers = servers
+        self._sessions = sessions
+        self._make = make
+        self._entries = servers.current()
+        self._made: dict[str, tuple[ServerEntry, StartedServers]] = {}
+        self._retired: list[StartedServers] = []
+
+    def entry(self, name: str) -> ServerEntry | None:
+        """Return the entry of a server as it is now; None where there is none in use."""
+        entries = self._servers.current()
+        if entries is not self._entries:
+            self._entries = entries
+            self._retire()
+        return self._usable(name)
+
+    def started(self, entry: ServerEntry) -> StartedServers:
+        """Return what is started of a server; raises `PktuiError`."""
+        if entry.name not in self._made:
+            self._made[entry.name] = entry, self._make(entry)
+        return self._made[entry.name][1]
+
+    async def sweep(self, busy: Collection[StartedServers]) -> None:
+        """End what nobody uses; requests are under way at those that are `busy`."""
+        left = [one for one in self._retired if one not in busy and not one.in_use]
+        self._retired = [one for one in self._retired if one not in left]
+        await asyncio.gather(*(one.close() for one in left))
+        await asyncio.gather(*(one.sweep() for one in self._all()))
+
+    async def end_session(self, session: Session) -> None:
+        """End a session, whatever has become of its server's entry."""
+        for one in self._all():
+            if one.owns(session.link):
+                await one.end_session(session)
+
+    async def end_grant(self, key: str) -> None:
+        """End what was started for a grant, whose sessions have ended."""
+        await asyncio.gather(*(one.end_grant(key) for one in self._all()))
+
+    async def close(self) -> None:
+        """End everything."""
+        await asyncio.gather(*(one.close() for one in self._all()))
+
+    def _usable(self, name: str) -> ServerEntry | None:
+        entry = self._entries.get(name)
+        return entry if entry is not None and not entry.disabled else None
+
+    def _retire(self) -> None:
+        for name, (entry, started) in tuple(self._made.items()):
+            now = self._usable(name)
+            if now != entry:
+                del self._made[name]
+                self._retired.append(started)
+            if now is None:
+                for session in self._sessions.every():
+                    if session.key[0] == name:
+                        self._sessions.forget(session)
+
+    def _all(self) -> list[StartedServers]:
+        return [*(started for _, started in self._made.values()), *self._retired]

@@ -34,11 +34,11 @@ class Pace(msgspec.Struct, frozen=True):
 class Held(msgspec.Struct):
     """A call that waits here, and who is told of it. Times are of the monotonic clock, in seconds.
 
-    `key` tells it from all others that are held here. `release` gets it with its answer,
-    `progress` whenever its client may be told that it still waits.
+    `key`, a scope and an id, tells it from all others that are held here. `release` gets it with
+    its answer, `progress` whenever its client may be told that it still waits.
     """
 
-    key: object
+    key: tuple[str, object]
     message: Message
     call: ToolCall
     decision: Decision
@@ -65,10 +65,10 @@ class Holder:
         self._clock = clock
         self._changed = threading.Condition()
         # What waits, by its key; read by others, changed here alone.
-        self.held: dict[object, Held] = {}
+        self.held: dict[tuple[str, object], Held] = {}
         self._thread: threading.Thread | None = None
 
-    def __contains__(self, key: object) -> bool:
+    def __contains__(self, key: tuple[str, object]) -> bool:
         return key in self.held
 
     @property
@@ -87,7 +87,7 @@ class Holder:
                 self._thread = lasting.start("approvals", self._watch, log=self._log)
             self._changed.notify()
 
-    def withdraw(self, key: object) -> bool:
+    def withdraw(self, key: tuple[str, object]) -> bool:
         """Take back one call; tell whether it was held here."""
         with self._changed:
             held = self.held.pop(key, None)
@@ -96,11 +96,12 @@ class Holder:
         self._enforcer.withdraw(held.call, held.decision)
         return True
 
-    def withdraw_all(self) -> tuple[tuple[Held, Decision], ...]:
-        """Take back every call; return them with what their clients may be told."""
+    def withdraw_all(self, scope: str | None = None) -> tuple[tuple[Held, Decision], ...]:
+        """Take back every call, or those of one scope; return them with what to tell of them."""
         with self._changed:
-            every = tuple(self.held.values())
-            self.held.clear()
+            every = tuple(h for h in self.held.values() if scope is None or h.key[0] == scope)
+            for held in every:
+                del self.held[held.key]
         return tuple((held, self._enforcer.withdraw(held.call, held.decision)) for held in every)
 
     def _watch(self) -> None:

@@ -430,7 +430,7 @@ class RelaySession:
         for message, _ in self._lookup.end():
             self._parked.pop(self._key(message.id), None)
             self.refuse(Refused(jsonrpc.SERVER_ERROR, why, message.id_text), message.raw)
-        for held, decision in self._holder.withdraw_all():
+        for held, decision in self._holder.withdraw_all(self._scope):
             held.release(held, decision)
 
     @property

@@ -8,7 +8,7 @@ from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.gateway.servers.url import Endpoint
-    from pktui.gateway.upstream.remote_link import LinkFailed
+    from pktui.gateway.upstream.http_client import ExchangeFailed
 
 _CREDENTIALS: Final = (
     'Give its key or token as a header ("headers" in servers.json, or --header); pktui itself signs'
@@ -27,7 +27,7 @@ class Words:
         self._server = server
         self._endpoint = endpoint
 
-    def failed(self, failure: LinkFailed, endpoint: Endpoint) -> str:
+    def failed(self, failure: ExchangeFailed, endpoint: Endpoint) -> str:
         """Say that no answer came."""
         why = one_line(failure.why, _LONGEST)
         if not failure.sent:

@@ -7,7 +7,6 @@ carries everything itself; any other belongs to the session that `initialize` op
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -83,36 +82,22 @@ class Session:
     """What the server must be told with every message of the older era."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._id = ""
-        self._version = ""
-
-    @property
-    def id(self) -> str:
-        """The session's id, empty where the server gave none."""
-        return self._id
-
-    @property
-    def opened(self) -> bool:
-        """Tell whether `initialize` was answered."""
-        return bool(self._version)
+        self.id = ""  # empty where the server gave none
+        self.opened = False  # `initialize` was answered
+        self.headers: dict[str, str] = {}  # of a message that belongs to the session
 
     def forget(self) -> None:
         """Begin anew: the client initializes."""
-        with self._lock:
-            self._id = self._version = ""
+        self.open("", "")
+        self.opened = False
 
     def open(self, session_id: str, version: str) -> None:
         """Take what the server's answer to `initialize` gave."""
-        with self._lock:
-            self._id = session_id if _PLAIN.fullmatch(session_id) else ""
-            self._version = version if _PLAIN.fullmatch(version) else ""
-
-    def headers(self) -> dict[str, str]:
-        """Return the headers of a message that belongs to the session."""
-        with self._lock:
-            pairs = ((headers.SESSION, self._id), (headers.VERSION, self._version))
-        return {name: value for name, value in pairs if value}
+        self.opened = True
+        self.id = session_id if _PLAIN.fullmatch(session_id) else ""
+        named = version if _PLAIN.fullmatch(version) else ""
+        pairs = ((headers.SESSION, self.id), (headers.VERSION, named))
+        self.headers = {name: value for name, value in pairs if value}
 
 
 class ToolMarks:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from pktui.gateway.protocol.sse import Event, EventCutter
+from pktui.gateway.upstream.http_client import TooLarge
 
 if TYPE_CHECKING:
     from pktui.gateway.protocol.jsonrpc import Id
-    from pktui.gateway.upstream.remote_link import Exchange
+    from pktui.gateway.upstream.http_client import Exchange
 
-JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
 
 
@@ -22,10 +22,6 @@ class Place(msgspec.Struct):
 
     last_id: str = ""
     retry_ms: int | None = None
-
-
-class TooLarge(Exception):
-    """A message beyond the limit."""
 
 
 class _Head(msgspec.Struct):
@@ -62,26 +58,30 @@ def as_line(data: bytes) -> bytes:
     return data
 
 
-def messages(exchange: Exchange, limit: int, place: Place) -> Iterator[bytes]:
+async def messages(exchange: Exchange, limit: int, place: Place) -> AsyncIterator[bytes]:
     """Yield the messages of a stream as they come, and note in `place` how far it was read.
 
-    Raises `TooLarge` at a message of more than `limit` bytes, `LinkFailed` and `Unreadable`.
+    Raises `TooLarge` at a message of more than `limit` bytes, `ExchangeFailed` and `Unreadable`.
     """
-    for event in _events(exchange, EventCutter(limit)):
-        if event.retry_ms is not None:
-            place.retry_ms = event.retry_ms
-        if event.is_message and not event.too_large:
-            yield as_line(event.data)
-        if event.id is not None:
-            place.last_id = event.id if event.id.isascii() and event.id.isprintable() else ""
-        if event.too_large:
-            raise TooLarge
+    cutter = EventCutter(limit)
+    async for chunk in exchange.chunks():
+        for event in cutter.feed(chunk):
+            for line in _message(event, place):
+                yield line
+    for event in cutter.end():
+        for line in _message(event, place):
+            yield line
 
 
-def _events(exchange: Exchange, cutter: EventCutter) -> Iterator[Event]:
-    for chunk in exchange.chunks():
-        yield from cutter.feed(chunk)
-    yield from cutter.end()
+def _message(event: Event, place: Place) -> Iterator[bytes]:
+    if event.retry_ms is not None:
+        place.retry_ms = event.retry_ms
+    if event.is_message and not event.too_large:
+        yield as_line(event.data)
+    if event.id is not None:
+        place.last_id = event.id if event.id.isascii() and event.id.isprintable() else ""
+    if event.too_large:
+        raise TooLarge("a message of it is too large")
 
 
 def answers(line: bytes, request_id: Id | None) -> bool:

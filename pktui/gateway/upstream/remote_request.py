@@ -1,23 +1,21 @@
-"""One request on its way to the server and back: the answer, or a reason why there is none."""
+"""One message to a server behind a URL: its answer, or a reason why there is none."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from pktui.gateway.protocol import headers
 from pktui.gateway.protocol.unpacking import Unreadable
+from pktui.gateway.upstream.http_client import JSON, Aborted, Exchange, ExchangeFailed, TooLarge
 from pktui.gateway.upstream.pace import Pace
-from pktui.gateway.upstream.remote_link import CONNECT_SECONDS, Aborted, Exchange, Link, LinkFailed
-from pktui.gateway.upstream.remote_outgoing import read_outgoing
+from pktui.gateway.upstream.remote_outgoing import INITIALIZE, read_outgoing
 from pktui.gateway.upstream.remote_replies import (
     EVENTS,
-    JSON,
     Place,
-    TooLarge,
     answers,
     as_line,
     error_in,
@@ -27,6 +25,7 @@ from pktui.gateway.upstream.remote_replies import (
 )
 
 if TYPE_CHECKING:
+    from pktui.gateway.upstream.http_client import Pool
     from pktui.gateway.upstream.remote_errors import Words
     from pktui.gateway.upstream.remote_outgoing import Outgoing, Session, ToolMarks
 
@@ -36,8 +35,7 @@ _REDIRECT: Final = (307, 308)
 _CREDENTIALS: Final = (401, 403, 407)
 _ATTEMPTS: Final = 3
 _PAGES: Final = 100
-_REASON_BYTES: Final = 4096
-"""Of a refusal, to see whether it speaks of the session."""
+_REASON_BYTES: Final = 4096  # of a refusal, to see whether it speaks of the session
 
 
 class Refused(Exception):
@@ -56,144 +54,170 @@ class Expired(Exception):
         self.accepted = accepted
 
 
-class Desk:
-    """What all errands to one server share."""
+class Far:
+    """What all requests to one server share."""
 
     def __init__(
         self,
-        link: Link,
-        own: Mapping[str, str],
+        pool: Pool,
         words: Words,
         session: Session,
         marks: ToolMarks,
         limit: int,
         deliver: Callable[[bytes], None],
+        room: Callable[[], Awaitable[None]],
     ) -> None:
-        """`own` are the headers of every request; `limit` is bytes of one answer."""
-        self.link = link
-        self.own = own
+        """`limit` is bytes of one answer; `room` waits until more can be delivered."""
+        self.pool = pool
         self.words = words
         self.session = session
         self.marks = marks
         self.limit = limit
         self.deliver = deliver
+        self.room = room
+
+    def apart(self, session: Session, deliver: Callable[[bytes], None]) -> Far:
+        """Return the same server for requests of another session, or whose answers stay here."""
+        shared = (self.pool, self.words, session, self.marks, self.limit)
+        return Far(*shared, deliver, self.room)
 
     def headers(self, message: Outgoing) -> dict[str, str]:
         """Return the headers of a message that is posted."""
         if message.version:
             era = headers.routing_headers(message.method, message.params, message.version)
             era |= self.marks.headers(message)
-        elif message.method == "initialize":
+        elif message.method == INITIALIZE:
             era = {}
         else:
-            era = self.session.headers()
-        return {**self.own, "Accept": ACCEPT, "Content-Type": JSON, **era}
+            era = self.session.headers
+        return {"Accept": ACCEPT, "Content-Type": JSON, **era}
 
 
-class Errand:
-    """A message that is posted. `abort` is for any thread, everything else for one."""
+class RemoteRequest:
+    """A message that is posted; for the event loop's thread."""
 
-    def __init__(self, desk: Desk, message: Outgoing, written: Callable[[], None]) -> None:
+    def __init__(
+        self, far: Far, message: Outgoing, written: Callable[[], None] = lambda: None
+    ) -> None:
         """`written` is called once: when the message is on its way, or never will be."""
         self.message = message
-        self.silent = False
-        """True: nobody waits for the answer any more."""
-        self.sent = False
-        """Whether the server may have seen the message."""
-        self._desk = desk
+        self.silent = False  # nobody waits for the answer any more
+        self.sent = False  # the server may have seen the message
+        self._far = far
         self._written: Callable[[], None] | None = written
-        self._exchange = Exchange(desk.link)
-        self._error: tuple[int, bytes] | None = None
-        self._lister: Errand | None = None
-        self._ended = threading.Event()
+        self._exchange: Exchange | None = None
+        self._lister: RemoteRequest | None = None
+        self._aborted = False
         self._session = ""
+        self._error: tuple[int, bytes] | None = None
         self._reason = b""
         self._again = False
 
-    def run(self, *, again: bool = False) -> None:
-        """Post the request and deliver everything that comes back, its answer last.
+    def begin(self, answered: Callable[[Exchange], None]) -> None:
+        """Post it, and have its answer, or the head of one, told."""
+        self._prepared(answered).start()
+
+    def _prepared(self, answered: Callable[[Exchange], None] = lambda _exchange: None) -> Exchange:
+        own = self._far.headers(self.message)
+        self._session = own.get(headers.SESSION, "")
+        self._exchange = Exchange(
+            *(self._far.pool, "POST", own, self.message.line),
+            limit=self._far.limit,
+            done=answered,
+            written=self._note_written,
+        )
+        return self._exchange
+
+    def took(self, body: bytes) -> bool:
+        """Deliver what came at once and whole; tell whether it is the answer."""
+        line = as_line(body)
+        self._hand_over(line)
+        return answers(line, self.message.id)
+
+    async def run(self, exchange: Exchange | None = None, *, again: bool = False) -> None:
+        """Deliver everything that comes back, the answer last; post it where there is none yet.
 
         `again`: in a new session, after the server knew the one before no more. Raises `Refused`,
         `Expired` unless it is `again`, and `Aborted` where `abort` was called.
         """
         self._again = again
         try:
-            self._post()
+            exchange = await self._redirected(exchange or await self._post())
             if self._misses_headers():
-                self._learn_headers()
-                self._post()
-            self._read_answer()
+                await self._learn_headers()
+                exchange = await self._redirected(await self._post())
+            await self._read_answer(exchange)
         except TooLarge as error:
-            raise Refused(self._desk.words.too_large(self._desk.limit)) from error
+            raise Refused(self._far.words.too_large(self._far.limit)) from error
         except Unreadable as error:
-            raise Refused(self._desk.words.unreadable(str(error))) from error
-        except LinkFailed as failure:
+            raise Refused(self._far.words.unreadable(str(error))) from error
+        except ExchangeFailed as failure:
             raise self._told(failure) from failure
         finally:
-            self._note_written()
+            self.close()
 
-    def tell(self, seconds: float, *, again: bool = False) -> None:
+    async def tell(self, seconds: float, *, again: bool = False) -> None:
         """Post what has no answer; raises as `run` does, also where it takes too long."""
         self._again = again
         try:
-            self._post(seconds)
-            if not 200 <= self._exchange.status < 300:
-                raise self._refusal()
+            async with asyncio.timeout(seconds):
+                exchange = await self._redirected(await self._post())
+            if not 200 <= exchange.status < 300:
+                raise self._refusal(exchange)
+        except TimeoutError as error:
+            failure = ExchangeFailed("it took too long", sent=self.sent)
+            raise self._told(failure) from error
         except Unreadable as error:
-            raise Refused(self._desk.words.unreadable(str(error))) from error
-        except LinkFailed as failure:
+            raise Refused(self._far.words.unreadable(str(error))) from error
+        except ExchangeFailed as failure:
             raise self._told(failure) from failure
         finally:
-            self._note_written()
+            self.close()
 
     def abort(self) -> None:
         """End it."""
-        self._ended.set()
-        self._exchange.abort()
+        self._aborted = True
+        if self._exchange is not None:
+            self._exchange.abort()
         if self._lister is not None:
             self._lister.abort()
 
     def close(self) -> None:
         """Let go of the connection, after everything else."""
-        self._exchange.finish()
+        self._note_written()
+        if self._exchange is not None:
+            self._exchange.release()
 
     # asking
 
-    def _post(self, seconds: float | None = None) -> None:
+    async def _post(self) -> Exchange:
+        if self._aborted:
+            raise Aborted("ended", sent=False)
+        exchange = self._prepared()
+        await exchange.ask()
+        return exchange
+
+    async def _redirected(self, exchange: Exchange) -> Exchange:
+        """Return the answer, which may be found elsewhere on the same server."""
         for _ in range(REDIRECTS + 1):
-            self._renew()
-            headers_now = self._desk.headers(self.message)
-            self._session = headers_now.get(headers.SESSION, "")
-            self._send(headers_now)
-            self._note_written()
-            self._exchange.receive(seconds)
-            if self._exchange.status not in _REDIRECT:
+            self.sent = self.sent or exchange.sent
+            if exchange.failure is not None:
+                raise exchange.failure
+            if exchange.status not in _REDIRECT:
                 break
-            there = self._desk.link.endpoint.redirected(self._exchange.header("location"))
-            if there is None:
+            there = self._far.pool.endpoint.redirected(exchange.header("location"))
+            if there is None or _ == REDIRECTS:
                 break
-            self._desk.link.endpoint = there
-        self._read_error()
-
-    def _send(self, own: Mapping[str, str]) -> None:
-        try:
-            self._exchange.send("POST", own, self.message.line, seconds=CONNECT_SECONDS)
-        except LinkFailed as failure:
-            self.sent = self.sent or failure.sent
-            raise
-        self.sent = True
-
-    def _renew(self) -> None:
-        """Begin a new exchange, on the connection of the last one where it can be used again."""
-        self._exchange.finish()
-        self._exchange = Exchange(self._desk.link)
-        if self._ended.is_set():
-            self._exchange.abort()
+            self._far.pool.redirect(there)
+            exchange.release()
+            exchange = await self._post()
+        await self._read_error(exchange)
+        return exchange
 
     def _note_written(self) -> None:
         if self._written is not None:
-            self._written()
-            self._written = None
+            written, self._written = self._written, None
+            written()
 
     def _misses_headers(self) -> bool:
         """Tell whether the server wants arguments in headers that are not known to be marked."""
@@ -201,22 +225,16 @@ class Errand:
         called = self.message.method == "tools/call" and bool(self.message.version)
         return called and code == headers.HEADER_MISMATCH
 
-    def _learn_headers(self) -> None:
+    async def _learn_headers(self) -> None:
         """List the server's tools for their marks, as the specification advises."""
         meta = self.message.params["_meta"]
         asked: dict[str, Any] = {"_meta": {k: v for k, v in meta.items() if k != "progressToken"}}
-        desk = self._desk
         for page in range(_PAGES):
             request = {"jsonrpc": "2.0", "id": page, "method": "tools/list", "params": asked}
             lines: list[bytes] = []
-            private = Desk(
-                *(desk.link, desk.own, desk.words, desk.session, desk.marks, desk.limit),
-                lines.append,
-            )
-            message = read_outgoing(msgspec.json.encode(request))
-            self._lister = Errand(private, message, lambda: None)
-            self._lister.run()
-            self._lister.close()
+            private = self._far.apart(self._far.session, lines.append)
+            self._lister = RemoteRequest(private, read_outgoing(msgspec.json.encode(request)))
+            await self._lister.run()
             cursor = next_cursor_in(lines[-1])
             if not cursor:
                 return
@@ -224,28 +242,21 @@ class Errand:
 
     # reading
 
-    def _read_answer(self) -> None:
-        exchange = self._exchange
+    async def _read_answer(self, exchange: Exchange) -> None:
         if exchange.status != 200:
-            self._hand_error_on()
+            self._hand_error_on(exchange)
         elif exchange.content_type == EVENTS:
-            self._follow()
+            await self._follow(exchange)
         elif exchange.content_type == JSON:
-            body = as_line(self._body())
-            self._exchange.finish()  # before the client has it: the next request may use it
-            self._hand_over(body)
-            if not answers(body, self.message.id):
-                raise Refused(self._desk.words.unanswered())
+            body = await exchange.read(self._far.limit)
+            if len(body) > self._far.limit:
+                raise TooLarge("the answer is too large")
+            if not self.took(body):
+                raise Refused(self._far.words.unanswered())
         else:
-            raise self._refusal()
+            raise self._refusal(exchange)
 
-    def _body(self) -> bytes:
-        body = self._exchange.read(self._desk.limit)
-        if len(body) > self._desk.limit:
-            raise TooLarge
-        return body
-
-    def _follow(self) -> None:
+    async def _follow(self, exchange: Exchange) -> None:
         """Read the stream up to the answer; go on with it where it breaks off and can be resumed.
 
         The stateless era has no such thing: there a stream that ends is lost.
@@ -255,106 +266,112 @@ class Errand:
         while True:
             before = place.last_id
             try:
-                if self._exchange.content_type == EVENTS and self._read_stream(place, pace):
+                if exchange.failure is not None:
+                    raise exchange.failure
+                if exchange.content_type == EVENTS and await self._read_stream(
+                    exchange, place, pace
+                ):
                     return
                 failures = 0
-            except Aborted:
+            except (Aborted, TooLarge):
                 raise
-            except LinkFailed:
+            except ExchangeFailed:
                 failures = 1 if place.last_id != before else failures + 1
                 if not self._resumable(place) or failures > _ATTEMPTS:
                     raise
             if not self._resumable(place):
-                raise Refused(self._desk.words.broken_off())
-            self._resume(place, pace)
+                raise Refused(self._far.words.broken_off())
+            exchange = await self._resume(exchange, place, pace)
 
-    def _read_stream(self, place: Place, pace: Pace) -> bool:
+    async def _read_stream(self, exchange: Exchange, place: Place, pace: Pace) -> bool:
         """Deliver the messages of the stream; tell whether the answer was among them."""
-        for line in messages(self._exchange, self._desk.limit, place):
+        async for line in messages(exchange, self._far.limit, place):
             pace.succeeded()
             self._hand_over(line)
             if answers(line, self.message.id):
                 return True
+            await self._far.room()
         return False
 
     def _resumable(self, place: Place) -> bool:
         return bool(place.last_id) and not self.message.version
 
-    def _resume(self, place: Place, pace: Pace) -> None:
+    async def _resume(self, before: Exchange, place: Place, pace: Pace) -> Exchange:
         """Wait, then ask for what follows the last event that came."""
-        if self._ended.wait(pace.next_wait(place.retry_ms)):
+        before.release()
+        await asyncio.sleep(pace.next_wait(place.retry_ms))
+        if self._aborted:
             raise Aborted("ended", sent=True)
-        self._renew()
-        desk = self._desk
-        asked = {headers.LAST_EVENT: place.last_id, "Accept": EVENTS}
-        own = {**desk.own, **desk.session.headers(), **asked}
-        self._exchange.send("GET", own, None, seconds=CONNECT_SECONDS)
-        self._exchange.receive(None)
-        if self._exchange.status == 404 and self._session:
+        far = self._far
+        asked = {"Accept": EVENTS, **far.session.headers, headers.LAST_EVENT: place.last_id}
+        exchange = self._exchange = Exchange(far.pool, "GET", asked, None, limit=far.limit)
+        await exchange.ask()
+        if exchange.failure is not None:
+            return exchange
+        if exchange.status == 404 and self._session:
             raise Expired(self._session, accepted=True)
-        if self._exchange.status != 200 or self._exchange.content_type != EVENTS:
-            raise self._refusal()
+        if exchange.status != 200 or exchange.content_type != EVENTS:
+            raise self._refusal(exchange)
+        return exchange
 
     def _hand_over(self, line: bytes) -> None:
-        message = self.message
-        if message.method == "initialize" and not message.version and answers(line, message.id):
-            version = version_in(line)
-            if version:
-                self._desk.session.open(self._exchange.header(headers.SESSION), version)
+        message, far = self.message, self._far
+        if message.method == INITIALIZE and not message.version and answers(line, message.id):
+            given = self._exchange.header(headers.SESSION.lower()) if self._exchange else ""
+            if b'"result"' in line:
+                far.session.open(given, version_in(line))
         elif message.method == "tools/list" and b"x-mcp-header" in line:
-            self._desk.marks.learn(line)
+            far.marks.learn(line)
         if not self.silent:
-            self._desk.deliver(line)
+            far.deliver(line)
 
     # refusals
 
-    def _read_error(self) -> None:
+    async def _read_error(self, exchange: Exchange) -> None:
         """Keep the JSON-RPC error that came instead of an answer, if one did."""
-        self._error = None
-        self._reason = b""
-        if self._exchange.status < 400:
+        self._error, self._reason = None, b""
+        if exchange.status < 400:
             return
-        asked = self.message.kind == "request"
-        if asked and self._exchange.content_type == JSON:
-            body = self._body()
+        if self.message.kind == "request" and exchange.content_type == JSON:
+            body = await exchange.read(self._far.limit)
             self._error = error_in(body)
             self._reason = body[:_REASON_BYTES]
-        elif self._exchange.status == 400:
-            self._reason = self._exchange.read(_REASON_BYTES)
+        elif exchange.status == 400:
+            self._reason = await exchange.read(_REASON_BYTES)
 
-    def _hand_error_on(self) -> None:
+    def _hand_error_on(self, exchange: Exchange) -> None:
         """Deliver that error as the answer to this request; raises where there is none."""
-        if self._error is None or self._exchange.status in _CREDENTIALS or self._expired:
-            raise self._refusal()
+        if self._error is None or exchange.status in _CREDENTIALS or self._expired(exchange):
+            raise self._refusal(exchange)
         raw = b'{"jsonrpc":"2.0","id":' + self.message.id_text + b',"error":' + self._error[1]
         self._hand_over(raw + b"}")
 
-    @property
-    def _expired(self) -> bool:
-        return not self._again and self._speaks_of_session
+    def _expired(self, exchange: Exchange) -> bool:
+        return not self._again and self._speaks_of_session(exchange)
 
-    @property
-    def _speaks_of_session(self) -> bool:
+    def _speaks_of_session(self, exchange: Exchange) -> bool:
         """Tell whether the server refused the message because it knows no such session.
 
         The specification wants 404; some servers say 400, with "session" in their words.
         """
-        status = self._exchange.status
-        unknown = status == 404 or (status == 400 and b"session" in self._reason.lower())
+        unknown = exchange.status == 404 or (
+            exchange.status == 400 and b"session" in self._reason.lower()
+        )
         return bool(self._session) and unknown
 
-    def _refusal(self) -> Refused | Expired:
+    def _refusal(self, exchange: Exchange) -> Refused | Expired:
         """Return what an answer that holds no message means."""
-        exchange, words = self._exchange, self._desk.words
-        if self._expired:
+        words = self._far.words
+        if self._expired(exchange):
             return Expired(self._session, accepted=False)
-        if self._speaks_of_session:
+        if self._speaks_of_session(exchange):
             return Refused(words.forgetful())
         location = exchange.header("location")
-        there = self._desk.link.endpoint.resolved(location)
+        there = self._far.pool.endpoint.resolved(location)
         return Refused(words.refused(exchange.status, exchange.content_type, location, there))
 
-    def _told(self, failure: LinkFailed) -> Exception:
+    def _told(self, failure: ExchangeFailed) -> Exception:
+        self.sent = self.sent or failure.sent
         if isinstance(failure, Aborted):
             return failure
-        return Refused(self._desk.words.failed(failure, self._desk.link.endpoint))
+        return Refused(self._far.words.failed(failure, self._far.pool.endpoint))

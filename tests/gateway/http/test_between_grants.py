@@ -54,12 +54,11 @@ def test_a_second_session_beside_ones_own_is_refused(
     own = running.begin("far")
     _, token = running.grants("other", "far")
     others = running.begin("far", token=token)
-    before = len(far.asked)
     body = json.dumps(request("tools/call", 1, CALL)).encode() if method == "POST" else None
     headers = [*running.headers().items(), ("mcp-session-id", own), (name, "1"), (name, others)]
     reply = running.client.request(method, running.url("/mcp/far"), content=body, headers=headers)
     assert reply.status_code == 400
-    assert len(far.asked) == before
+    assert not {"POST tools/call", "DELETE"} & set(far.methods())
 
 
 def test_a_servers_cookie_is_kept_for_nobody(running: Served, far: FarServer) -> None:
@@ -68,14 +67,3 @@ def test_a_servers_cookie_is_kept_for_nobody(running: Served, far: FarServer) ->
     running.begin("far", token=token)
     running.ask("far", session, "tools/call", **CALL)
     assert not [one for one in far.asked if "cookie" in {name.lower() for name in one.headers}]
-
-
-def test_a_header_that_is_not_ascii_goes_on_as_it_came(running: Served, far: FarServer) -> None:
-    session = running.begin("far")
-    body = json.dumps(request("tools/call", 1, CALL)).encode()
-    came = [(name.encode(), value.encode()) for name, value in running.headers().items()]
-    came += [(b"mcp-session-id", session.encode()), (b"tracestate", "é".encode())]
-    reply = running.client.post(running.url("/mcp/far"), content=body, headers=came)
-    assert reply.status_code == 200
-    sent = {name.lower(): value for name, value in far.asked[-1].headers.items()}
-    assert sent["tracestate"].encode("latin-1") == "é".encode()

@@ -1,4 +1,4 @@
-"""Whose answer a server's message is, where ids come again."""
+"""On whose stream a message goes out, where ids come again."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from pktui.gateway.http.channels import Channel, Link
-from pktui.gateway.lineio.lines import TooLong
-from pktui.gateway.protocol.jsonrpc import Limits, Message, parse
-from pktui.gateway.protocol.server_messages import Unanswered
+from pktui.gateway.http.channels import Link
+from pktui.gateway.protocol.jsonrpc import Limits, Message, Refused, parse
+from pktui.gateway.relay.pending import InFlight, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pktui.gateway.http.channels import Started
+    from pktui.gateway.http.threads import Work
+    from pktui.gateway.relay.pending import Pending
+    from pktui.gateway.relay.relay_session import RelaySession
+    from pktui.gateway.relay.server_context import ServerContext
+
+CANCELLED = "notifications/cancelled"
 
 
 @dataclass
@@ -40,19 +45,27 @@ class Server:
 
 @dataclass
 class Client:
-    """A request's way back: what its relay was given, and what it was told."""
+    """The stream of a request, as what it was told."""
 
     heard: list[Any] = field(default_factory=list)
+    over: bool = False
+    behind: bool = False
 
-    @property
-    def channel(self) -> Channel:
-        relay = SimpleNamespace(from_server=self.heard.append, close=lambda *_given, **_named: True)
-        stream = SimpleNamespace(put=self.heard.append, finish=lambda: None)
-        return Channel(cast("Any", stream), cast("Any", relay), id_text=b'"7"')
+    def put(self, line: bytes, *, last: bool, wait: bool) -> None:
+        assert wait
+        self.heard.append(json.loads(line))
+        self.over = last
+
+    def finish(self) -> None:
+        self.over = True
+
+    def cancelled(self) -> None:
+        self.heard.append(CANCELLED)
 
 
+@dataclass
 class Clock:
-    now = 0.0
+    now: float = 0.0
 
     def __call__(self) -> float:
         return self.now
@@ -64,115 +77,148 @@ def clock() -> Clock:
 
 
 @pytest.fixture
+def in_flight(clock: Clock) -> InFlight:
+    return InFlight(lambda: int(clock.now * 1e9))
+
+
+@pytest.fixture
+def closed() -> list[Any]:
+    return []
+
+
+@pytest.fixture
 def server() -> Server:
     return Server()
 
 
 @pytest.fixture
-def link(server: Server, clock: Clock) -> Link:
+def link(server: Server, clock: Clock, in_flight: InFlight, closed: list[Any]) -> Link:
     made = Link(
-        cast("Started", server), "demo", lambda _said: None, lambda _state, _link: None, clock
+        cast("Started", server),
+        "demo",
+        cast("Pending", SimpleNamespace(in_flight=in_flight)),
+        cast("ServerContext", None),
+        cast("Work", SimpleNamespace(thread=0)),
+        log=lambda _said: None,
+        state_given=lambda _state, _link: None,
+        clock=clock,
     )
+    relay = SimpleNamespace(
+        from_server=made.to_client,
+        close=lambda *given: closed.append(given),
+        server_lost=closed.append,
+    )
+    made.relay = cast("RelaySession", relay)
     made.start()
     return made
 
 
-def asked(request_id: Any) -> Message:
-    line = json.dumps({"jsonrpc": "2.0", "id": request_id, "method": "tools/list"})
-    return parse(line.encode(), Limits())
+def asked(request_id: Any, **meta: Any) -> Message:
+    members = {
+        "jsonrpc": "2.0",
+        "id": request_id,
+        "method": "tools/list",
+        "params": {"_meta": meta},
+    }
+    return parse(json.dumps(members).encode(), Limits())
 
 
 def answered(request_id: Any) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": request_id, "result": {}}).encode()
 
 
-def given_up(link: Link, request_id: Any) -> None:
-    message = asked(request_id)
-    assert link.reserve(message)
-    link.forward(message, Client().channel)
-    link.release(message)
-    link.forget(message)  # the client's leaving is told apart from the end of its request
+def told(method: str, **params: Any) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "method": method, "params": params}).encode()
 
 
 @pytest.mark.parametrize("again", [7, "7"])
+def test_the_id_of_a_request_under_way_is_no_other_requests(link: Link, again: Any) -> None:
+    link.open(asked(7), Client())
+    assert not link.is_free(asked(again))
+    assert link.is_free(asked(8))
+    with pytest.raises(Refused, match="still waits"):
+        link.open(asked(again), Client())
+
+
 def test_the_id_of_a_request_that_was_given_up_waits_for_its_answer(
-    link: Link, server: Server, again: Any
+    link: Link, in_flight: InFlight, clock: Clock
 ) -> None:
-    given_up(link, 7)
-    assert not link.reserve(asked(again))
-    assert link.reserve(asked(8))
-    server.say(answered(7))
-    assert link.reserve(asked(again))
-
-
-def test_an_answer_that_never_comes_is_not_waited_for_for_ever(link: Link, clock: Clock) -> None:
-    given_up(link, 7)
+    client = Client()
+    link.open(asked(7), client)
+    in_flight.add(7, Waiting(asked(7), None, 0))
+    link.close(asked(7), client)
+    in_flight.give_up(7)
+    assert not link.is_free(asked("7"))
     clock.now = 601
-    assert link.reserve(asked(7))
+    assert link.is_free(asked(7))
 
 
-@pytest.mark.parametrize(("given", "other"), [(2**53 + 1, 2**53), (7, "7")])
-def test_ids_that_some_server_takes_for_one_are_not_under_way_together(
-    link: Link, server: Server, given: Any, other: Any
+def test_the_token_of_a_request_that_was_given_up_is_no_other_requests(
+    link: Link, clock: Clock
 ) -> None:
     client = Client()
-    assert link.reserve(asked(given))
-    assert not link.reserve(asked(other))
-    link.forward(asked(given), client.channel)
-    server.say(answered(other))
-    assert client.heard == [answered(other)]
+    link.open(asked(7, progressToken="t"), client)
+    assert not link.is_free(asked(8, progressToken="t"))
+    link.close(asked(7, progressToken="t"), client)
+    assert not link.is_free(asked(8, progressToken="t"))
+    clock.now = 601
+    assert link.is_free(asked(8, progressToken="t"))
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b'{"jsonrpc":"2.0","id":7,"result":{"x":NaN}}',
-        b'{"result":{"x":NaN},"jsonrpc":"2.0","id":7}',
-        b'[{"jsonrpc":"2.0","id":7,"result":{"x":NaN}}]',
-        b'{"jsonrpc":"2.0","id":7,"id":8,"result":{}}',
-        TooLong.of(b'{"jsonrpc":"2.0","id":7,"result":{}}'),
-        TooLong.of(b'{"result":{},"id":7}'),
-    ],
-)
-def test_an_answer_that_cannot_be_read_is_an_error_at_once(
-    link: Link, server: Server, line: bytes | TooLong
+def test_an_answer_ends_the_stream_of_its_request(link: Link, server: Server) -> None:
+    one, other = Client(), Client()
+    link.open(asked(7), one)
+    link.open(asked(8), other)
+    server.say(answered("7"), answered(9))
+    assert (one.heard, one.over) == ([json.loads(answered("7"))], True)
+    assert other.heard == []
+    assert link.is_free(asked(7))
+
+
+def test_progress_goes_out_on_the_stream_of_its_token(link: Link, server: Server) -> None:
+    one, other = Client(), Client()
+    link.open(asked(7, progressToken=1), one)
+    link.open(asked(8, progressToken=2), other)
+    server.say(told("notifications/progress", progressToken=1, progress=1))
+    assert [len(one.heard), len(other.heard)] == [1, 0]
+
+
+def test_what_belongs_to_no_token_goes_out_with_the_newest_request(
+    link: Link, server: Server
+) -> None:
+    one, other, unasked = Client(), Client(), Client()
+    link.unasked = cast("Any", unasked)
+    link.open(asked(7), one)
+    link.open(asked(8), other)
+    server.say(told("notifications/message"), told("notifications/tools/list_changed"))
+    assert [len(client.heard) for client in (one, other, unasked)] == [0, 1, 1]
+
+
+def test_a_server_that_gives_a_request_up_ends_its_stream(
+    link: Link, server: Server, closed: list[Any]
 ) -> None:
     client = Client()
-    link.forward(asked(7), client.channel)
-    server.say(line)
-    [told] = client.heard
-    assert isinstance(told, Unanswered)
-    assert "may have been done" in told.why
+    link.open(asked(7), client)
+    server.say(told(CANCELLED, requestId=7))
+    assert (client.heard, client.over, closed) == ([], True, [(7, "cancelled")])
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b'\xef\xbb\xbf{"jsonrpc":"2.0","id":7,"result":{}}',
-        b'{"jsonrpc":"2.0","id":7,"result":{"x":"caf\xe9"}}',
-        b'{"jsonrpc":"2.0","id":7,"method":null,"result":{}}',
-        b'{"jsonrpc":"2.0","id":7,"method":5,"result":{}}',
-        b'{"jsonrpc":"2.0","id":7,"method":"ping","result":{}}',
-    ],
-)
-def test_an_answer_that_is_odd_finds_its_request(link: Link, server: Server, line: bytes) -> None:
+def test_a_request_that_its_client_cancels_is_answered_once(link: Link) -> None:
     client = Client()
-    link.forward(asked(7), client.channel)
-    server.say(line)
-    assert len(client.heard) == 1
+    link.open(asked(7), client)
+    link.cancelled(7)
+    link.cancelled(7)
+    link.cancelled(None)
+    assert client.heard == [CANCELLED]
 
 
-def test_a_lost_request_is_answered_by_its_id_as_it_was_written(link: Link, server: Server) -> None:
+def test_a_server_that_ends_is_told_to_the_relay_with_what_it_said_last(
+    link: Link, server: Server, closed: list[Any]
+) -> None:
     client = Client()
-    link.forward(asked("7"), client.channel)
-    server.ended()
-    assert json.loads(client.heard[0])["id"] == "7"
-
-
-def test_a_lost_request_is_told_what_the_server_said_last(link: Link, server: Server) -> None:
-    client = Client()
-    link.forward(asked(7), client.channel)
+    link.open(asked(7), client)
     server.said = "Error: no such port"
     server.ended()
-    why = json.loads(client.heard[0])["error"]["message"]
-    assert why == 'server demo ended and can\'t answer. It said: "Error: no such port"'
+    server.ended()
+    why = 'server demo ended and can\'t answer. It said: "Error: no such port"'
+    assert (closed, client.over, link.gone) == ([why], True, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -27,6 +28,10 @@ from tests.gateway.upstream.far import Asked, FarServer
 
 if TYPE_CHECKING:
     from pktui.gateway.http.channels import Started
+    from pktui.gateway.http.threads import Work
+    from pktui.gateway.relay.pending import Pending
+    from pktui.gateway.relay.relay_session import RelaySession
+    from pktui.gateway.relay.server_context import ServerContext
 
 
 def has(tool: str) -> dict[str, Any]:
@@ -134,13 +139,14 @@ class _Lingering:
     """A server that takes until all others end to end."""
 
     full = False
+    said = ""
 
     def __init__(self, together: threading.Barrier) -> None:
         self._together = together
 
     def end(self, patience: float) -> int:
-        del patience
-        self._together.wait(PATIENCE)
+        if patience:
+            self._together.wait(PATIENCE)
         return 0
 
 
@@ -148,8 +154,10 @@ async def test_servers_that_nobody_uses_are_ended_side_by_side() -> None:
     now = [0.0]
     servers = StartedServers(
         "plain",
-        lambda _caller: cast("Started", None),
+        lambda _caller, _room: cast("Started", None),
         Sessions(1, 1, lambda: now[0]),
+        cast("Work", None),
+        lambda: "",
         capacity=4,
         idle_seconds=1,
         clock=lambda: now[0],
@@ -157,7 +165,18 @@ async def test_servers_that_nobody_uses_are_ended_side_by_side() -> None:
     together = threading.Barrier(3)
     for _ in range(3):
         upstream = cast("Started", _Lingering(together))
-        servers._links[Link(upstream, "plain", print, lambda *_: None, lambda: now[0])] = None
+        link = Link(
+            upstream,
+            "plain",
+            cast("Pending", SimpleNamespace(in_flight=None)),
+            cast("ServerContext", None),
+            cast("Work", None),
+            log=print,
+            state_given=lambda _state, _link: None,
+            clock=lambda: now[0],
+        )
+        link.relay = cast("RelaySession", SimpleNamespace(server_lost=lambda _why: None))
+        servers._links[link] = None
     now[0] = 2.0
     await servers.sweep()
     assert not servers._links

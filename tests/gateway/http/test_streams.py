@@ -110,7 +110,11 @@ def test_a_request_of_the_server_reaches_the_client_and_its_answer_the_server(
 
 def test_nothing_grows_while_nobody_listens(running: Served) -> None:
     session = running.begin("plain")
-    large = {"jsonrpc": "2.0", "method": "notifications/x", "params": {"x": "x" * 300_000}}
+    large = {
+        "jsonrpc": "2.0",
+        "method": "notifications/x/list_changed",
+        "params": {"x": "x" * 300_000},
+    }
     say(running, session, *[json.dumps(large).encode()] * 8)
     running.send(
         "plain", request("ping", 9, {}), mcp_session_id=session

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pktui.gateway.protocol.server_messages import Unanswered
 from pktui.gateway.servers.entries import ServerEntry
@@ -82,12 +82,13 @@ class Asked:
         self.handler.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
         self.handler.wfile.flush()
 
-    def linger(self) -> None:
+    def linger(self, *events: bytes) -> None:
         """Begin a stream, and wait until the client has closed it."""
         try:
             self.handler.send_response(200)
             self.handler.send_header("Content-Type", "text/event-stream")
             self.handler.end_headers()
+            self.handler.wfile.write(b"".join(events))
             self.handler.wfile.flush()
             self.handler.connection.settimeout(PATIENCE)
             self.handler.connection.recv(1)
@@ -153,7 +154,8 @@ class FarServer:
 
             def serve(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                asked = Asked(self.command, self.path, dict(self.headers), body, self)
+                headers = cast("Mapping[str, str]", self.headers)  # in any case
+                asked = Asked(self.command, self.path, headers, body, self)
                 with far._arrived:
                     far.asked.append(asked)
                     far._arrived.notify_all()

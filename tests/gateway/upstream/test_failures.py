@@ -28,7 +28,7 @@ def test_a_server_that_is_not_there_is_named_at_once() -> None:
         with Peer.to(f"http://127.0.0.1:{port}/mcp?key=s3cret") as peer:
             words = peer.failure()
             assert f"server far at http://127.0.0.1:{port}/mcp?… can't be reached" in words
-            assert "Connection refused. Check that it runs" in words
+            assert "the connection was refused. Check that it runs" in words
             assert "s3cret" not in words
             assert peer.said == [words]
             assert peer.sent is False

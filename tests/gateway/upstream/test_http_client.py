@@ -11,11 +11,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from pktui.gateway.upstream.broken import ExchangeFailed
-from pktui.gateway.upstream.http_client import connect
+from pktui.gateway.protocol.unpacking import Unreadable
+from pktui.gateway.servers.url import parse_endpoint
+from pktui.gateway.upstream.http_client import Exchange, ExchangeFailed, Pool, TooLarge
 from tests.gateway.upstream.far import Asked, FarServer, Script
 
-HEADERS = [(b"host", b"far"), (b"content-type", b"application/json")]
+HEADERS = {"content-type": "application/json"}
+LIMIT = 8 * 1024 * 1024
 BODY = b'{"id":1,"method":"ping"}'
 GZIPPED = gzip.compress(b"a" * 300_000, mtime=0)
 
@@ -39,26 +41,32 @@ def raw(*pieces: bytes, hang_up: bool = True) -> Script:
 
 
 def ask(far: FarServer, *, times: int = 1, body: bytes = BODY) -> list[tuple[int, bytes, bool]]:
-    """Return status and body of each answer on one connection, and whether it can be used again."""
+    """Return status and body of each answer, and whether its connection can be used again."""
 
     async def main() -> list[tuple[int, bytes, bool]]:
         found = []
-        connection = await connect("127.0.0.1", far.port, None)
-        headers = [*HEADERS, (b"content-length", b"%d" % len(body))]
+        pool = Pool(parse_endpoint(far.url, "far"), {})
         try:
             for _ in range(times):
-                answer = await connection.ask("POST", "/mcp", headers, body)
-                parts = [part async for part in answer.body()]
-                found.append((answer.status, b"".join(parts), connection.rest()))
+                exchange = Exchange(pool, "POST", HEADERS, body, limit=LIMIT)
+                await exchange.ask()
+                if exchange.failure is not None:
+                    raise exchange.failure
+                parts = [part async for part in exchange.chunks()]
+                exchange.release()
+                connection = pool.idle()
+                if connection is not None:
+                    pool.keep(connection)
+                found.append((exchange.status, b"".join(parts), connection is not None))
         finally:
-            connection.end()
+            pool.close()
         return found
 
     return asyncio.run(main())
 
 
 def failure(far: FarServer) -> str:
-    with pytest.raises(ExchangeFailed) as failed:
+    with pytest.raises((ExchangeFailed, Unreadable)) as failed:
         ask(far)
     return str(failed.value)
 
@@ -118,14 +126,14 @@ def test_an_answer_without_a_length_ends_with_the_connection(far: FarServer) -> 
     [
         ((), "the connection was closed"),
         ((b"HTTP/1.1 200",), "the connection was closed"),
-        ((b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",), "the connection was closed"),
+        ((b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",), "the answer broke off"),
         (
             (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok",),
-            "connection was closed",
+            "the answer broke off",
         ),
         ((b"hello there\r\n\r\n",), "the answer is not HTTP as it should be"),
         ((b"HTTP/1.1 101 Switch\r\nUpgrade: x\r\n\r\n",), "the answer is not HTTP as it should be"),
-        ((b"HTTP/1.1 200 OK\r\nX: " + b"x" * 400_000,), "the answer is not HTTP as it should be"),
+        ((b"HTTP/1.1 200 OK\r\nX: " + b"x" * 400_000,), "the answer's head is too large"),
     ],
     ids=["nothing", "half a head", "half a body", "half a chunk", "no HTTP", "a switch", "endless"],
 )
@@ -178,22 +186,64 @@ def test_a_compressed_answer_is_unpacked_part_by_part(
     assert ask(far, times=2) == [(200, b"a" * 300_000, True)] * 2
 
 
-def test_a_connection_that_the_server_has_closed_is_known_for_it(far: FarServer) -> None:
+def test_a_connection_that_the_server_has_closed_is_not_used_again(far: FarServer) -> None:
     async def main() -> bool:
-        connection = await connect("127.0.0.1", far.port, None)
-        answer = await connection.ask("GET", "/mcp", HEADERS, None)
-        assert (answer.status, connection.rest()) == (202, True)
+        pool = Pool(parse_endpoint(far.url, "far"), {})
+        exchange = Exchange(pool, "GET", HEADERS, None, limit=LIMIT)
+        await exchange.ask()
+        assert (exchange.status, [part async for part in exchange.chunks()]) == (202, [])
         await asyncio.to_thread(far.die)
-        quiet = connection.quiet
-        connection.end()
-        return quiet
+        return pool.idle() is None
 
-    assert asyncio.run(main()) is False
+    assert asyncio.run(main())
+
+
+def test_an_answer_beyond_the_limit_is_not_kept(far: FarServer) -> None:
+    async def main() -> Exchange:
+        pool = Pool(parse_endpoint(far.url, "far"), {})
+        exchange = Exchange(pool, "POST", HEADERS, BODY, limit=10)
+        await exchange.ask()
+        return exchange
+
+    far.script = lambda asked: asked.answer(body=b"x" * 11)
+    assert isinstance(asyncio.run(main()).failure, TooLarge)
+
+
+def test_requests_at_once_have_a_connection_each_and_leave_them_to_the_next(
+    far: FarServer,
+) -> None:
+    async def main() -> list[bytes | None]:
+        pool = Pool(parse_endpoint(far.url, "far"), {})
+        found = []
+        for _ in range(2):
+            at_once = [Exchange(pool, "POST", HEADERS, BODY, limit=LIMIT) for _ in range(3)]
+            await asyncio.gather(*(exchange.ask() for exchange in at_once))
+            found += [exchange.body for exchange in at_once]
+        pool.close()
+        return found
+
+    far.script = lambda asked: asked.answer(body=asked.body)
+    assert asyncio.run(main()) == [BODY] * 6
+    assert far.connections == 3
+
+
+def test_a_request_that_is_ended_fails_at_once(far: FarServer) -> None:
+    async def main() -> Exchange:
+        pool = Pool(parse_endpoint(far.url, "far"), {})
+        exchange = Exchange(pool, "POST", HEADERS, BODY, limit=LIMIT)
+        asyncio.get_running_loop().call_soon(exchange.abort)
+        await exchange.ask()
+        return exchange
+
+    failed = asyncio.run(main()).failure
+    assert failed is not None
+    assert not failed.sent
 
 
 def test_a_server_that_is_not_there_cannot_be_connected_to() -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         port = deaf.getsockname()[1]
+        pool = Pool(parse_endpoint(f"http://127.0.0.1:{port}/", "far"), {})
         with pytest.raises(ExchangeFailed, match="the connection was refused"):
-            asyncio.run(connect("127.0.0.1", port, None))
+            asyncio.run(pool.connect())

@@ -28,15 +28,14 @@ class Taker:
 
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
-        self.left: list[Outgoing] = []
 
     def now(self) -> list[object]:
         """Return the ids, or methods, of everything that may go at this moment."""
         taken: list[object] = []
-        while self.outbox._ready() is not None:
-            message = self.outbox.take(self.left.append)
-            assert message is not None
+        while (message := self.outbox.take()) is not None:
             taken.append(message.method if message.id is None else message.id)
+            if message.kind != "request":
+                self.outbox.finished(message)
         return taken
 
 
@@ -48,7 +47,6 @@ def test_requests_go_side_by_side_as_far_as_there_are_slots() -> None:
     outbox.written()
     outbox.finished(request(1))
     assert taker.now() == [3]
-    assert [message.id for message in taker.left] == [1, 2, 3]
 
 
 def test_what_is_told_waits_until_every_earlier_request_is_written() -> None:
@@ -69,6 +67,19 @@ def test_nothing_follows_initialize_until_it_is_answered() -> None:
     assert taker.now() == []
     outbox.finished(request(0, "initialize"))
     assert taker.now() == ["notifications/initialized", 1]
+
+
+def test_what_follows_a_notification_waits_until_the_server_has_it() -> None:
+    outbox = Outbox()
+    for message in (told(), told("notifications/initialized"), request(1)):
+        outbox.put(message)
+    assert outbox.take() == told()
+    assert outbox.take() is None
+    outbox.finished(told())
+    assert outbox.take() == told("notifications/initialized")
+    assert outbox.take() is None
+    outbox.finished(told("notifications/initialized"))
+    assert outbox.take() == request(1)
 
 
 def test_an_answer_that_the_server_waits_for_passes_requests_without_a_slot() -> None:
@@ -100,10 +111,9 @@ def test_what_waits_is_bounded_and_one_message_always_fits() -> None:
     assert outbox.put(request(1))
 
 
-def test_after_the_end_nothing_is_taken_and_nothing_waits() -> None:
+def test_after_the_end_nothing_waits() -> None:
     outbox = Outbox()
     outbox.put(request(1))
     outbox.close()
-    assert outbox.take(lambda _message: None) is None
-    assert not outbox.put(request(2))
-    assert outbox.empty
+    assert outbox.take() is None
+    assert (outbox.empty, outbox.size) == (True, 0)

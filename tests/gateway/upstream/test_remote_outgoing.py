@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from pktui.gateway.protocol import jsonrpc
 from pktui.gateway.protocol.jsonrpc import Limits, Refused
+from pktui.gateway.upstream.http_client import Pool
 from pktui.gateway.upstream.remote_errors import Words
-from pktui.gateway.upstream.remote_link import Link
 from pktui.gateway.upstream.remote_outgoing import Session, ToolMarks, read_outgoing
-from pktui.gateway.upstream.remote_request import Desk
+from pktui.gateway.upstream.remote_request import Far
 from tests.gateway.upstream.far import LIMIT, MODERN
 
 VERSION = next(iter(MODERN))
@@ -39,12 +39,16 @@ MESSAGES = st.fixed_dictionaries(
 )
 
 
-def desk() -> Desk:
+async def room() -> None:
+    """There is room."""
+
+
+def far() -> Far:
     from pktui.gateway.servers.url import parse_endpoint
 
     endpoint = parse_endpoint("http://h/", "s")
-    words = Words("s", endpoint)
-    return Desk(Link(endpoint), {}, words, Session(), ToolMarks(), LIMIT, lambda _line: None)
+    shared = (Pool(endpoint, {}), Words("s", endpoint), Session(), ToolMarks(), LIMIT)
+    return Far(*shared, lambda _line: None, room)
 
 
 @settings(max_examples=300, deadline=None)
@@ -59,7 +63,7 @@ def test_whatever_the_relay_lets_through_is_read_alike(message: Any, plain: bool
     assert (outgoing.kind, outgoing.method) == (judged.kind, judged.method)
     assert outgoing.id_text == judged.id_text
     assert bool(outgoing.version) == (judged.modern and judged.meta[VERSION] != "")
-    for value in desk().headers(outgoing).values():
+    for value in far().headers(outgoing).values():
         assert value.isascii()
         assert value.isprintable()
 
@@ -67,10 +71,10 @@ def test_whatever_the_relay_lets_through_is_read_alike(message: Any, plain: bool
 def test_a_session_takes_only_ids_that_a_header_can_carry() -> None:
     session = Session()
     session.open("ok-1", "2025-11-25")
-    assert session.headers() == {"Mcp-Session-Id": "ok-1", "MCP-Protocol-Version": "2025-11-25"}
+    assert session.headers == {"Mcp-Session-Id": "ok-1", "MCP-Protocol-Version": "2025-11-25"}
     for odd in ("", "a b", "a\r\nX: y", "é", "x" * 2000):
         session.open(odd, odd)
-        assert session.headers() == {}
+        assert session.headers == {}
 
 
 def test_only_text_and_numbers_take_a_request_back() -> None:

@@ -1,4 +1,4 @@
-"""What all clients of one server share under one policy: the Enforcer, and what waits there."""
+"""What all clients of one server share under one policy, and what one of their requests is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,18 +21,19 @@ from pktui.ledger.records import Caller
 from pktui.times import now_us
 
 if TYPE_CHECKING:
+    from pktui.gateway.http.protocol import Headers
     from pktui.gateway.relay.server_context import Send
     from pktui.gateway.servers.entries import ServerEntry
     from pktui.ledger.records import Grant
     from pktui.settings import Paths, Settings
 
+# Clients of the stateless era that are remembered.
 _STATELESS: Final = 1000
-"""Clients of the stateless era that are remembered."""
+# A server's message may be this many times as long as a client's.
 ANSWER_LINES: Final = 16
-"""A server's message may be this many times as long as a client's."""
 
 
-class Floor:
+class SharedContext:
     """One server under one policy. Making and closing it writes to the ledger."""
 
     def __init__(
@@ -67,8 +69,7 @@ class Floor:
         self._new_id = call_ids(self.desk.token)
         self._salt = os.urandom(16)
         self._stateless: dict[str, Caller] = {}
-        self.departed: list[str] = []
-        """The connections of stateless clients that are not remembered any more."""
+        self.departed: list[str] = []  # connections of stateless clients that are forgotten
 
     def pending(self, grant: Grant, scope: str, *, connected: bool = False) -> Pending:
         """Return what waits on a connection of its own, named `scope`; `connected`: a session's.
@@ -100,11 +101,9 @@ class Floor:
         pending: Pending,
         to_client: Send,
         to_server: Send,
-        named: Callable[[str], None],
-        ask: Callable[[str, bytes], None] | None = None,
-        forget: Callable[[str], None] = lambda _request_id: None,
+        named: Callable[[str], None] = lambda _name: None,
     ) -> RelaySession:
-        """Return a relay for one HTTP request, or for what a server says unasked."""
+        """Return the relay of one client and its server."""
         wiring = SessionContext(
             to_client=to_client,
             to_server=to_server,
@@ -114,10 +113,12 @@ class Floor:
             now_us=now_us,
             ticks=time.monotonic_ns,
             shown=self._shown,
-            ask=ask,
-            forget=forget,
         )
         return RelaySession(self.desk.enforcer, caller, wiring, self.limits, pending)
+
+    def marks(self, tool: str) -> bool:
+        """Tell whether a tool may mark arguments that go into headers; raises `LedgerError`."""
+        return "x-mcp-header" in self.desk.enforcer.definition_text(tool)
 
     def _shown(self, reason: str) -> str:
         """Return a reason as clients on other machines may read it: files without their folders."""
@@ -141,3 +142,12 @@ class Floor:
         for session in self._stateless:
             self.desk.enforcer.left(session)
         self.desk.__exit__(None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """One HTTP request that was let in: what it says of itself, by whom, and to which server."""
+
+    headers: Headers
+    grant: Grant
+    shared: SharedContext
