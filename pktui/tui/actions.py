@@ -37,7 +37,7 @@ Scope = Literal[
     "accept",
     "approvals",
     "wider",
-    "rule",
+    "sentence",
 ]
 
 SCOPE_TITLES: Mapping[Scope, str] = {
@@ -59,7 +59,7 @@ SCOPE_TITLES: Mapping[Scope, str] = {
     "accept": "While a definition is read before it is accepted",
     "approvals": "Approvals",
     "wider": "While a wider answer is chosen",
-    "rule": "While a rule is shown before it is written",
+    "sentence": "While a rule is made",
 }
 
 
@@ -157,7 +157,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("detail.first", ("g", "home"), "top", "The first line", False),
     Action("detail.last", ("G", "end"), "bottom", "The last line", False),
     Action("feed.filter", ("slash",), "filter", "Show only calls that match"),
-    Action("feed.rule", ("p",), "policy", "Go to this call's tool in Policies"),
+    Action("feed.rule", ("p",), "rule", "Make a rule from this call"),
+    Action("feed.policy", ("P",), "policy", "Go to this call's tool in Policies", False),
     Action("feed.more", ("space",), "more", "Scroll the open call a page", False),
     Action("feed.back", ("escape",), "back", "Close the call, then drop the filter", False),
     Action("policies.filter", ("slash",), "filter", "Show only tools whose name has these words"),
@@ -168,6 +169,8 @@ ACTIONS: tuple[Action, ...] = (
            "Draft why, for the agent and for the person asked"),
     Action("policies.drop", ("escape",), "drop", "Drop the drafts of this server, else back",
            False),
+    Action("policies.rule", ("c",), "rule from calls",
+           "Make a rule from the newest call that was asked about", False),
     Action("policies.every", ("asterisk",), "all tools", "List the tools of every server", False),
     Action("policies.sort", ("S",), "sort", "Sort the tools by the next column", False),
     Action("policies.accept", ("A",), "accept",
@@ -188,6 +191,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("approvals.allow", ("a",), "allow once", "Let this one call run", False),
     Action("approvals.wider", ("A",), "wider", "Let this call run, and such calls after it",
            False),
+    Action("approvals.rule", ("p",), "rule", "Make a rule from this call, and let it run", False),
     Action("approvals.deny", ("d",), "deny", "Refuse this call", False),
     Action("approvals.deny_saying", ("r",), "deny with words", "Refuse, and tell the agent why",
            False),
@@ -205,14 +209,29 @@ ACTIONS: tuple[Action, ...] = (
     Action("wider.longer", ("plus", "up"), "longer", "More minutes"),
     Action("wider.shorter", ("minus", "down"), "shorter", "Fewer minutes"),
     Action("wider.leave", ("escape",), "leave", "Leave the call undecided"),
-    Action("rule.write", ("w",), "write it and allow", "Write the rule and let the call run"),
-    Action("rule.leave", ("escape",), "leave", "Write nothing, decide nothing"),
+    Action("sentence.next", ("space", "right"), "change", "Let another thing stand there"),
+    Action("sentence.before", ("left",), "before", "What stood there before", False),
+    Action("sentence.own", ("e",), "value", "Write the value yourself"),
+    Action("sentence.reach", ("f",), "for whom", "For every agent, or this one for a time"),
+    Action("sentence.write", ("w",), "write", "Write it; a call that waits runs"),
+    Action("sentence.leave", ("escape",), "leave", "Write nothing, decide nothing"),
 )  # fmt: skip
 
 OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "app": frozenset(SCOPE_TITLES),
     "list": frozenset(
-        {"app", "list", "now", "adopt", "insight", "sessions", "feed", "policies", "approvals"}
+        {
+            "app",
+            "list",
+            "now",
+            "adopt",
+            "insight",
+            "sentence",
+            "sessions",
+            "feed",
+            "policies",
+            "approvals",
+        }
     ),
     "now": frozenset({"app", "list", "now", "adopt"}),
     "adopt": frozenset({"app", "list", "now", "adopt"}),
@@ -223,7 +242,17 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "filter": frozenset({"app", "filter"}),
     "transcript": frozenset({"app", "sessions", "transcript"}),
     "detail": frozenset(
-        {"app", "detail", "feed", "policies", "approvals", "rule", "drafts", "accept", "adopting"}
+        {
+            "app",
+            "detail",
+            "feed",
+            "policies",
+            "approvals",
+            "sentence",
+            "drafts",
+            "accept",
+            "adopting",
+        }
     ),
     "feed": frozenset({"app", "list", "detail", "feed"}),
     "policies": frozenset({"app", "list", "detail", "policies"}),
@@ -232,7 +261,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "accept": frozenset({"accept", "detail"}),
     "approvals": frozenset({"app", "list", "detail", "approvals"}),
     "wider": frozenset({"wider"}),
-    "rule": frozenset({"rule", "detail"}),
+    "sentence": frozenset({"sentence", "list", "detail"}),
 }
 """Scopes whose keys can hold at the same moment."""
 
@@ -261,7 +290,9 @@ ONLY_KEYS: frozenset[Scope] = frozenset(
     }
 )
 """Scopes for moving about and for open questions, which the palette leaves out."""
-NOT_IN_PALETTE = frozenset({"app.interrupt", "approvals.allow", "approvals.wider"})
+NOT_IN_PALETTE = frozenset(
+    {"app.interrupt", "approvals.allow", "approvals.wider", "approvals.rule"}
+)
 """Enter runs what the palette offers, and enter never allows a call."""
 
 BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}

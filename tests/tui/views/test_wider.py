@@ -15,8 +15,8 @@ from pktui.ledger.records import Approval, Caller
 from pktui.text import has_hidden
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.views.approvals.detail import Detail
-from pktui.tui.views.approvals.rule import RuleScreen
 from pktui.tui.views.approvals.wider import WiderScreen
+from pktui.tui.views.policies.sentence import SentenceScreen
 from tests.support.tampering import tamper
 from tests.tui.house import AGENT, HOSTILE, LARGE, SMALL, Desk, House, desk
 from tests.tui.views.test_approvals import Clock, still
@@ -157,16 +157,18 @@ async def test_a_rule_is_shown_before_it_is_written_and_can_be_undone(
     tools = {"store_knowledge": {"action": "approve"}}
     before = json.dumps({"version": "1", "default": "deny", "tools": tools}, indent=2)
     file.write_text(before)
-    asked = house.ask(arguments={"n": 2**70, "s": "\ud800"})
+    asked = house.ask(arguments={"n": 2**70, "title": "\u202eJWT"})
     async with desk(house, "approvals", size) as at:
         await widen(at, "p")
-        assert isinstance(at.app.screen, RuleScreen)
-        assert '"action": "allow"' in at.screen_text()
+        assert isinstance(at.app.screen, SentenceScreen)
+        assert "at most" in at.screen_text()
+        assert '"allow_if"' in at.screen_text()
         await at.press("enter")
         assert (file.read_text(), house.status(asked)) == (before, "pending")
         await at.answer("w")
         assert house.status(asked) == "allowed"
-        assert json.loads(file.read_text())["tools"]["store_knowledge"]["action"] == "allow"
+        [made] = json.loads(file.read_text())["tools"]["store_knowledge"]["allow_if"]
+        assert made == {"conditions": [{"path": "args.n", "op": "lte", "value": 2**70}]}
         edits = [event for event in house.other.events.tail() if event.kind == "policy"]
         assert [(event.tool, event.approval_id) for event in edits] == [(asked.tool, asked.id)]
         await at.press("u")
@@ -212,7 +214,9 @@ async def test_a_rule_that_would_not_help_is_said(house: House) -> None:
     asked = house.ask()
     async with desk(house, "approvals") as at:
         await widen(at, "p")
-        assert "would not let this call through" in at.notices()
+        assert "is not asked about, so nothing of it can run unasked" in at.screen_text()
+        await at.answer("w")
+        assert "no such rule can be made" in at.notices()
         assert house.status(asked) == "pending"
 
 

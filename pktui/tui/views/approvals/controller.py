@@ -7,26 +7,27 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from pktui.errors import PktuiError
 from pktui.ledger.approvals.single import hash_of_shown
 from pktui.ledger.approvals.standing import Wider
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.screens.confirm import ConfirmScreen
 from pktui.tui.undo import UndoStep
-from pktui.tui.views.approvals import rule
 from pktui.tui.views.approvals.draw import agent_name, tool_name
 from pktui.tui.views.approvals.wider import Choice, WiderScreen
+from pktui.tui.views.policies import rule
+from pktui.tui.views.policies.edits import BY
+from pktui.tui.views.policies.sentence import HOUR_US, Sentence, SentenceScreen
 
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from pktui.errors import PktuiError
     from pktui.ledger.records import Approval
     from pktui.tui.context import Context
     from pktui.tui.views.base import View
 
 T = TypeVar("T")
 
-BY = rule.BY
 ON_ITS_WAY = "your answer to this call is on its way"
 MINUTE_US = 60_000_000
 ONCE = "each call of this tool is asked about: it destroys, moves money or was redefined"
@@ -116,7 +117,7 @@ class Decisions:
 
         def answer(choice: Choice) -> None:
             if choice.kind == "rule":
-                self._draft(approval)
+                self.rule(approval)
                 return
             span = choice.minutes * MINUTE_US if choice.kind == "time" else 0
             self._answer(Answer(approval, True, wider=Wider(span, choice.exact)))
@@ -187,13 +188,26 @@ class Decisions:
         about = "The PIN for decisions:"
         self._ask(AskScreen(title, about, enter="decide", password=True), then)
 
-    def _draft(self, approval: Approval) -> None:
-        services = self._view.services
-        self._do(lambda: rule.preview(services, approval), self._show_draft, self._tell_failed)
+    def rule(self, approval: Approval) -> None:
+        """Let such calls run without asking: as a rule, or for this agent and a time."""
+        if approval.once:
+            self._console.say(ONCE)
+            return
+        try:
+            example = rule.of_approval(approval)
+        except PktuiError as error:
+            self._console.say_error(error)
+            return
 
-    def _show_draft(self, draft: rule.Draft) -> None:
-        answer = Answer(draft.approval, True, draft=draft)
-        self._confirm(rule.RuleScreen(draft), lambda: self._answer(answer))
+        def answer(sentence: Sentence) -> None:
+            if sentence.reach == "rule":
+                self._answer(Answer(approval, True, draft=sentence.draft))
+                return
+            span = HOUR_US if sentence.reach == "hour" else 0
+            conditions = "" if sentence.conditions == "[]" else sentence.conditions
+            self._answer(Answer(approval, True, wider=Wider(span, conditions=conditions)))
+
+        self._ask(SentenceScreen(self._view.services, example), answer)
 
     # The ledger
 

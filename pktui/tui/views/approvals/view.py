@@ -328,6 +328,11 @@ class ApprovalsView(View):
         if (approval := self._decidable(allow=True)) is not None:
             self._decisions.wider(approval)
 
+    def action_rule(self) -> None:
+        """Make a rule from this call, and let it run."""
+        if (approval := self._decidable(allow=True)) is not None:
+            self._decisions.rule(approval)
+
     def action_stop(self) -> None:
         """Stop everything; where it is stopped, go on."""
         self._decisions.stop_or_release()

@@ -21,6 +21,8 @@ from pktui.tui.views.feed.draw import draw_call
 from pktui.tui.views.feed.reader import FeedReader, Step
 from pktui.tui.views.feed.rows import FeedRows, FeedSource
 from pktui.tui.views.feed.window import Window
+from pktui.tui.views.policies.rule import of_call
+from pktui.tui.views.policies.sentence import Rules
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.empty import Empty
 from pktui.tui.widgets.filter_box import FilterBox
@@ -68,6 +70,7 @@ class FeedView(View):
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
         self._reader = FeedReader(services)
+        self._rules = Rules(self)
         self._wanted = Wanted()
         self._window = Window()
         self._source = FeedSource(self._near_start)
@@ -349,7 +352,18 @@ class FeedView(View):
         else:
             self.console.say("no call is open; enter opens one")
 
-    async def action_rule(self) -> None:
+    def action_rule(self) -> None:
+        """Make a rule from this call."""
+        call = self.rows.current
+        if call is None or not call.row.tool:
+            self.console.say("no call of a tool is under the cursor")
+            return
+        try:
+            self._rules.make(of_call(call.row))
+        except PktuiError as error:
+            self.console.say_error(error)
+
+    async def action_policy(self) -> None:
         """Go to this call's tool in Policies."""
         call = self.rows.current
         if call is None or not call.row.tool:

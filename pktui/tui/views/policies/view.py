@@ -29,6 +29,8 @@ from pktui.tui.views.policies.draw import (
     problem_lines,
     tool_lines,
 )
+from pktui.tui.views.policies.rule import newest_ask
+from pktui.tui.views.policies.sentence import Rules
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.filter_box import FilterBox, has_words
 from pktui.tui.widgets.heads import Heads
@@ -66,6 +68,7 @@ class PoliciesView(View):
             services.paths, services.settings, services.ledger, services.clock, definitions
         )
         self._drafting = Drafting(self, self)
+        self._rules = Rules(self)
         self._accepting = Accepting(self, self.read_again)
         self._turns = Turns(self._start_reading)
         self._table = ToolTable((), 0, self._draft_of)
@@ -399,6 +402,15 @@ class PoliciesView(View):
     def _sort_by(self, order: str) -> None:
         self._order = order
         self._show_tools(self.page.tools if self.page else (), same=True)
+
+    def action_rule(self) -> None:
+        """Make a rule from the newest call of this tool that was asked about."""
+        tool, services = self.current, self.services
+        if tool is not None and not self.page_to_come:
+            self.in_thread(
+                lambda: newest_ask(services, tool.server, tool.name), self._rules.make,
+                self.console.say_error, group="rule",
+            )  # fmt: skip
 
     def action_accept(self) -> None:
         """Show the definition under the cursor, to be accepted once it was read."""

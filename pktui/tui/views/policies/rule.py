@@ -1,0 +1,180 @@
+"""A rule made from one call: previewed, tried on what was asked, written, taken back. Blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pktui.errors import PktuiError, PolicyError
+from pktui.guard import check_edit
+from pktui.insight.trial import asks
+from pktui.ledger.approvals.single import hash_of_shown
+from pktui.policy.evaluate import Call
+from pktui.policy.permit import preview_permit
+from pktui.policy.place import Place
+from pktui.policy.sentence import Answered, Hole, answered, conditions_of, holes_of
+from pktui.policy.shape import pinned
+from pktui.real_path import home_directory, real_path
+from pktui.tui.views.policies.edits import BY, open_editor
+
+if TYPE_CHECKING:
+    from pktui.ledger.records import Approval, Caller, CallRow
+    from pktui.policy.editor import Edit, PolicyEditor
+    from pktui.tui.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A call that a rule is made from. `approval`: it waits for a person."""
+
+    server: str
+    tool: str
+    arguments: Mapping[str, Any]
+    caller: Caller
+    approval: Approval | None = None
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """What of the call a rule may hold on to."""
+        return holes_of(self.arguments, self.caller.project)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A rule that is not written yet."""
+
+    example: Example
+    editor: PolicyEditor
+    edit: Edit
+
+
+@dataclass(frozen=True, slots=True)
+class Figured:
+    """What a rule would have answered, and what it changes or why it cannot be made."""
+
+    answered: Answered
+    draft: Draft | None
+    problem: str = ""
+
+
+def of_approval(approval: Approval) -> Example:
+    """Return the call that waits. Raises `ApprovalError` where it cannot be read."""
+    hash_of_shown(approval)
+    arguments = json.loads(approval.arguments)
+    return Example(approval.server, approval.tool, arguments, approval.caller, approval)
+
+
+def of_call(row: CallRow) -> Example:
+    """Return a recorded call, as far as it is on record. Raises `PolicyError`."""
+    from pktui.ledger.records import Caller
+
+    try:
+        arguments = json.loads(row.arguments or "{}")
+    except ValueError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise PolicyError(
+            "no rule can be made from this call: its arguments are not on record as a whole",
+            "Choose another call of the tool",
+        )
+    caller = Caller(row.agent, row.grant, row.session, row.project)
+    return Example(row.server, row.tool, arguments, caller)
+
+
+def newest_ask(services: Services, server: str, tool: str) -> Example:
+    """Return the newest call of a tool that was asked about. Raises `PolicyError`."""
+    found = asks(services.ledger, server, tool, most=1)
+    if not found:
+        raise PolicyError(
+            f"nobody was asked about {server}.{tool} yet, so there is no call to make a rule from",
+            "Choose what it may do with space",
+        )
+    return of_call(found[0])
+
+
+def figure(services: Services, example: Example, conditions: str) -> Figured:
+    """Try the conditions on what was asked, and preview the rule."""
+    definition = pinned(services.ledger.catalogue.tool(example.server, example.tool))
+    place = Place(example.caller.project, home_directory(), real_path)
+    rows = asks(services.ledger, example.server, example.tool)
+    past = [found for row in rows if isinstance(found := _read(row.arguments), dict)]
+    found = answered(conditions, past, definition=definition, place=place)
+    try:
+        return Figured(found, preview(services, example, conditions))
+    except PktuiError as error:
+        return Figured(found, None, str(error))
+
+
+def preview(services: Services, example: Example, conditions: str = "") -> Draft:
+    """Return the rule that lets such calls through. Raises `PktuiError` where none would."""
+    editor = open_editor(_policy_file(services, example), example.server)
+    caller = example.caller
+    definition = pinned(services.ledger.catalogue.tool(example.server, example.tool))
+    call = Call(
+        *(example.server, example.tool, example.arguments, caller.identity, caller.session),
+        *(definition, Place(caller.project, home_directory(), real_path)),
+    )
+    return Draft(example, editor, preview_permit(editor, call, conditions))
+
+
+def write(services: Services, draft: Draft, pin: str | None = None) -> None:
+    """Write the rule and put that on record. Raises `PktuiError`.
+
+    `pin`: what was typed where a person must be behind what lets agents do more; None where the
+    decision that the rule comes with was checked already.
+    """
+    if pin is not None:
+        check_edit(services.ledger, draft.edit, by=BY, pin=pin)
+    try:
+        draft.editor.save(draft.edit)
+    except PolicyError as error:
+        if draft.example.approval is None:
+            raise
+        raise PolicyError(
+            f"the call is allowed, once, but the rule was not written: {error.what}", error.cure
+        ) from error
+    _record(services, draft, draft.edit)
+
+
+def take_back(services: Services, draft: Draft) -> str:
+    """Take the rule out again and say so; the call that ran stays what it is."""
+    edit = draft.editor.undo()
+    _record(services, draft, edit)
+    return edit.summary
+
+
+def _read(text: str) -> Any:
+    try:
+        return json.loads(text or "{}")
+    except ValueError:
+        return None
+
+
+def _policy_file(services: Services, example: Example) -> Path:
+    """Return the policy that asked: the grant's own, else the server's."""
+    key = example.approval.grant_key if example.approval else ""
+    grants = services.ledger.grants.list() if key else ()
+    own = next((grant.policy for grant in grants if grant.key == key), "")
+    return Path(own) if own else services.settings.policy_file(services.paths, example.server)
+
+
+def _record(services: Services, draft: Draft, edit: Edit) -> None:
+    digest, approval = hashlib.sha256(edit.after).hexdigest(), draft.example.approval
+    services.ledger.events.append(
+        "policy",
+        server=draft.example.server,
+        tool=draft.example.tool,
+        effect="edited",
+        approval_id=approval.id if approval else "",
+        detail={"by": BY, "edit": edit.summary, "digest": digest},
+    )
+
+
+__all__ = [
+    "Draft", "Example", "Figured", "conditions_of", "figure", "newest_ask", "of_approval",
+    "of_call", "preview", "take_back", "write",
+]  # fmt: skip
