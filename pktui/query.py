@@ -4,7 +4,7 @@
     item    := ["-"] phrase | ["-"] filter | word
     phrase  := '"' any characters but '"' '"'        must occur as it stands
     filter  := key ":" (phrase | value)              key from the caller's list
-    value   := any characters but white space and '"'
+    value   := any characters but white space and '"', and not an address (`file://…`)
     word    := any characters but white space
 
 A "-" before a phrase or a filter excludes. All else is text, as pasted commands and code have it:
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 _OPERATOR = re.compile(
-    r"""(?P<minus>-)?(?:(?P<key>[A-Za-z_]+):(?!:))?(?:"(?P<phrase>[^"]+)"|(?P<value>[^\s"]+))(?!\S)"""
+    r"""(?P<minus>-)?(?:(?P<key>[A-Za-z_]+):(?!:))?(?:"(?P<phrase>[^"]+)"|(?P<value>(?!//)[^\s"]+))(?!\S)"""
 )
 _WORD = re.compile(r"\S+")
 _AGE = re.compile(r"(\d{1,6})([smhdw])")

@@ -23,10 +23,15 @@ IndexState = Literal["kept", "due"]
 ModelState = Literal["absent", "loading", "ready", "failed", "mismatch"]
 
 ROLES: tuple[Role, ...] = ("user", "agent", "tool", "system")
+Outcome = Literal["ok", "error", "denied", "cancelled", "no result"]
+"""How a call ended."""
+CALL_KEYS = ("tool", "file", "cmd")
+"""What a query may filter calls by."""
 QUERY_KEYS = (
-    "session", "role", "agent", "project", "source", "status", "after", "before", "since",
+    "in", "session", "role", *CALL_KEYS,
+    "agent", "project", "source", "status", "after", "before", "since",
 )  # fmt: skip
-"""What a query for messages may filter by."""
+"""What a query for messages and calls may filter by."""
 MODES: tuple[Mode, ...] = ("hybrid", "meaning", "words", "exact")
 
 
@@ -128,6 +133,35 @@ class Message(msgspec.Struct, frozen=True):
     source_id: str = ""
 
 
+class NewCall(msgspec.Struct, frozen=True):
+    """A tool call to append, its secrets masked; without `created_at` it is of this moment.
+
+    `arguments` is JSON text, `result` the first lines of what the agent was given, `call_id` the
+    agent's own id of it: one that the session has is not appended again.
+    """
+
+    tool: str
+    arguments: str = ""
+    outcome: Outcome = "ok"
+    result: str = ""
+    created_at: datetime | None = None
+    call_id: str = ""
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A tool call as kept; `seq` counts the session's calls from 1."""
+
+    id: int
+    session_id: int
+    seq: int
+    tool: str
+    arguments: str
+    outcome: Outcome
+    result: str
+    created_at: datetime
+    call_id: str = ""
+
+
 class Entry(msgspec.Struct, frozen=True):
     """A piece of knowledge."""
 
@@ -173,8 +207,25 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
     end: int
 
 
+class Parts(msgspec.Struct, frozen=True):
+    """What a score is made of; they add up to it.
+
+    `words` and `meaning` are the text's own, `neighbours` what the messages beside it lent,
+    `session` what its whole session did, `date` how near it is to the times in the question.
+    """
+
+    words: float = 0.0
+    meaning: float = 0.0
+    date: float = 0.0
+    neighbours: float = 0.0
+    session: float = 0.0
+
+
 class Hit(msgspec.Struct, frozen=True):
-    """A message (with its session) or an entry that a search found; `score` is from 0 to 1."""
+    """A message or a call (with its session) or an entry that a search found.
+
+    `score` is from 0 to 1, `parts` what it is made of.
+    """
 
     score: float
     snippet: str
@@ -182,6 +233,17 @@ class Hit(msgspec.Struct, frozen=True):
     session: Session | None = None
     message: Message | None = None
     entry: Entry | None = None
+    call: Call | None = None
+    parts: Parts | None = None
+
+
+class SessionHits(msgspec.Struct, frozen=True):
+    """A session with its best hits, best first; `total` counts all that it has."""
+
+    session: Session
+    score: float
+    total: int
+    hits: tuple[Hit, ...]
 
 
 class SearchAnswer(msgspec.Struct, frozen=True):
@@ -195,6 +257,22 @@ class SearchAnswer(msgspec.Struct, frozen=True):
     total: int
     mode: Mode
     asked_mode: Mode
+    note: str = ""
+    awaits_meaning: bool = False
+
+
+class GroupedAnswer(msgspec.Struct, frozen=True):
+    """The best sessions. `total` counts the sessions with hits, `total_hits` their hits.
+
+    `cursor` asks for the next sessions, "" at the end; the rest is as in `SearchAnswer`.
+    """
+
+    sessions: tuple[SessionHits, ...]
+    total: int
+    total_hits: int
+    mode: Mode
+    asked_mode: Mode
+    cursor: str = ""
     note: str = ""
     awaits_meaning: bool = False
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pktui.memory.search.tokens import is_stop_word, terms
+from pktui.memory.search.tokens import is_stop_word, terms, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,39 +25,61 @@ Positions = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
 _SATURATION, _LENGTH = 1.0, 0.3
-_GROUP_SATURATION, _GROUP_LENGTH = 1.2, 0.75
+_GROUP_SATURATION, _GROUP_LENGTH = 3.0, 0.75
 _FEW = 100
 _COMMON = 0.2
 """A word in a larger share of all documents tells so little that neighbours do not get it."""
+_FREQUENT, _FEW_OF_ALL = 0.1, 20
 _BESIDE, _TWO_AWAY = 0.5, 0.25
 """What is left of a word one and two documents away from where it stands."""
 
 
 @dataclass(frozen=True, slots=True)
 class WordEvidence:
-    """Scores from 0 to 1 by position and by group number; where any word occurs, where all do."""
+    """Scores from 0 to 1 by position and by group number; where any word occurs, where all do.
+
+    `own` is the part of `documents` that no neighbour lent.
+    """
 
     documents: Floats
+    own: Floats
     groups: Floats
     matched: Bools
     complete: Bools
 
 
-def query_terms(words: Sequence[str]) -> dict[str, float]:
+def query_terms(asked: Sequence[str]) -> dict[str, float]:
     """Return the terms of a query with their weights; stop words count where nothing else does."""
-    telling = [word for word in words if not is_stop_word(word)]
+    telling = [word for word in asked if not is_stop_word(word)]
     weights: dict[str, float] = {}
-    for word in telling or words:
+    for word in telling or asked:
         for term in terms(word):
             weights[term] = weights.get(term, 0) + 1
     return weights
+
+
+def without_frequent(corpus: Corpus, text: str) -> str:
+    """Return the text without the words that stand in a tenth of all documents.
+
+    A speaker's name, an agent's or a project's draws every question to whatever bears it; what
+    remains says what the question is about.
+    """
+    most = max(_FREQUENT * corpus.living, _FEW_OF_ALL)
+    return " ".join(part for part in text.split() if not _is_frequent(corpus, part, most))
+
+
+def _is_frequent(corpus: Corpus, part: str, most: float) -> bool:
+    first = words(part)[:1]
+    if not first or is_stop_word(first[0]):
+        return False
+    return corpus.words.count(terms(first[0])[0]) > most
 
 
 def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
     """Return how well the terms fit each document and each group of the corpus."""
     size, groups = len(corpus), len(corpus.groups)
     living, living_groups = corpus.living, int(np.count_nonzero(corpus.groups["lengths"]))
-    documents = np.zeros(size, np.float32)
+    documents, own = np.zeros(size, np.float32), np.zeros(size, np.float32)
     by_group = np.zeros(groups, np.float32)
     matched, complete = np.zeros(size, np.bool_), np.ones(size, np.bool_)
     scratch = np.zeros(size, np.float32)
@@ -76,6 +98,7 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
         rarity = weight * _rarity(living, len(positions))
         possible += rarity
         strengths = _saturated(counts, scale.take(positions), rarity)
+        own[positions] += strengths
         if len(positions) > max(_COMMON * size, _FEW):
             documents[positions] += strengths
         else:
@@ -88,6 +111,7 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
         by_group += _saturated(in_group, group_scale, group_rarity)
     return WordEvidence(
         documents=documents / np.float32(possible),
+        own=own / np.float32(possible),
         groups=by_group / np.float32(group_possible),
         matched=matched,
         complete=complete,

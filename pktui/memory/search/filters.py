@@ -2,20 +2,21 @@
 
     session:12  role:user  agent:claude  project:shop  source:mcp  status:active
     after:2026-01-01  before:2026-02-01T08:00  since:7d        each with "-" before it for not
+    in:calls  in:messages  tool:Bash  file:app.py  cmd:npm      the last three find calls alone
 
-Several values of one key mean any of them, several keys all of them. `agent:`, `project:` and
-`source:` hold where the text occurs in it, in any case. Times are compared with the message's
-time, or the session's last activity.
+Several values of one key mean any of them, several keys all of them. `agent:`, `project:`,
+`source:`, `tool:`, `file:` and `cmd:` hold where the text occurs in it, in any case. Times are
+compared with the message's time, or the session's last activity.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pktui.errors import InvalidRequest
-from pktui.memory.records import QUERY_KEYS, ROLES, Session
+from pktui.memory.records import CALL_KEYS, QUERY_KEYS, ROLES, Session
 from pktui.memory.times import microseconds
 from pktui.query import Filter, Query, parse_when
 from pktui.text import one_line
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MESSAGE_KEYS = QUERY_KEYS
-SESSION_KEYS = tuple(key for key in MESSAGE_KEYS if key != "role")
+SESSION_KEYS = tuple(key for key in MESSAGE_KEYS if key not in ("in", "role", *CALL_KEYS))
 ENTRY_KEYS = ("tag", "source", "after", "before", "since")
+
+Searched = Literal["message", "call"]
+_PLACES: dict[str, Searched] = {"messages": "message", "calls": "call"}
 
 Fits = Callable[[Session], bool]
 
@@ -41,6 +45,9 @@ class Filters:
     before_us: int | None = None
     texts: tuple[Filter, ...] = ()
     """Filters on the session's own fields, and on an entry's tags and source."""
+    calls: tuple[Filter, ...] = ()
+    """Filters on a call's tool, files and commands."""
+    kinds: frozenset[Searched] = frozenset(_PLACES.values())
 
     @property
     def by_session(self) -> bool:
@@ -66,6 +73,8 @@ def compile_filters(query: Query, now: datetime) -> Filters:
         after_us=after,
         before_us=before,
         texts=texts,
+        calls=tuple(f for f in query.filters if f.key in CALL_KEYS),
+        kinds=_kinds(query),
     )
 
 
@@ -142,6 +151,24 @@ def _roles(query: Query) -> frozenset[int] | None:
         return None
     wanted = {_choice(one, ROLES) for one in found if not one.negated} or set(range(len(ROLES)))
     return frozenset(wanted - {_choice(one, ROLES) for one in found if one.negated})
+
+
+def _kinds(query: Query) -> frozenset[Searched]:
+    """Return what is searched; a message has no tool, a call no role."""
+    kinds = set(_PLACES.values())
+    wanted = [_PLACES[_named(one)] for one in query.filters if one.key == "in" and not one.negated]
+    kinds &= set(wanted or kinds)
+    kinds -= {_PLACES[_named(one)] for one in query.filters if one.key == "in" and one.negated}
+    if any(one.key in CALL_KEYS for one in query.filters):
+        kinds.discard("message")
+    if any(one.key == "role" for one in query.filters):
+        kinds.discard("call")
+    return frozenset(kinds)
+
+
+def _named(one: Filter) -> str:
+    places = tuple(_PLACES)
+    return places[_choice(one, places)]
 
 
 def _choice(one: Filter, choices: tuple[str, ...]) -> int:

@@ -37,6 +37,17 @@ LONGEST = 10_000
 """Characters of a query."""
 
 
+_INTERROGATIVES = frozenset(
+    [
+        *("what", "when", "where", "which", "who", "whom", "whose", "why", "how"),
+        *("did", "does", "is", "are", "was", "were", "has", "have", "had"),
+        *("can", "could", "would", "will", "should"),
+    ]
+)
+_LEAST_ASKED = 3
+"""Words; fewer are a name or a key word, whatever they begin with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A query, read. `text` is what it says without filters, quotes and what is not wanted.
@@ -51,6 +62,13 @@ class Question:
     unwanted: tuple[str, ...]
     """Phrases that must not occur."""
     filters: Filters
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether it is a question in a sentence, and not key words."""
+        if len(self.words) < _LEAST_ASKED:
+            return False
+        return self.text.rstrip().endswith("?") or self.words[0].lower() in _INTERROGATIVES
 
 
 def read_question(query: str, keys: tuple[str, ...], now: datetime, mode: Mode) -> Question:

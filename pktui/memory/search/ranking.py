@@ -27,11 +27,56 @@ Ints = npt.NDArray[np.intp]
 LEAST_COSINE = 0.1
 """What is less alike than this is not a hit for its meaning."""
 
-_WORDS, _MEANING = 0.4, 0.35
-_SESSION_WORDS, _SESSION_MEANING = 0.15, 0.15
-_TIME = 0.4
 _BESIDE, _TWO_AWAY = 0.3, 0.15
-"""How much of a neighbour's meaning is added to a message's own."""
+"""How much of a neighbour's meaning is lent to a message."""
+_LENGTH = 20.0
+"""So many terms give a text half of what its length is worth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What each part of a hybrid score counts; `length` is the share that only long texts get.
+
+    Chosen with `python -m tests.bench.search_quality`, whole conversations left out.
+    """
+
+    words: float
+    meaning: float
+    neighbours: float
+    session_words: float
+    session_meaning: float
+    date: float
+    length: float
+
+
+# In a question much is grammar, so its meaning tells more than its words; what answers it says
+# something, so that a greeting is none. Key words are names, paths and errors: the words count.
+QUESTION = Weights(0.4, 0.8, 0.08, 0.1, 0.3, 0.6, 0.5)
+KEYWORDS = Weights(0.4, 0.15, 0.15, 0.15, 0.2, 0.4, 0.3)
+
+PARTS = ("words", "meaning", "date", "neighbours", "session")
+
+
+class Scores:
+    """A score for each position, and of what parts it was made."""
+
+    def __init__(self, size: int) -> None:
+        self.total: Floats = np.zeros(size, np.float32)
+        self._parts: list[tuple[str, float, Floats]] = []
+
+    def add(self, part: str, weight: float, values: Floats) -> None:
+        """Add so much of the values to every score."""
+        self.total += np.float32(weight) * values
+        self._parts.append((part, weight, values))
+
+    def shares(self, position: int) -> dict[str, float]:
+        """Return the parts of a position's score; they add up to 1 where it has any."""
+        found = dict.fromkeys(PARTS, 0.0)
+        for part, weight, values in self._parts:
+            if position < len(values):  # else it came after they were made
+                found[part] += weight * float(values[position])
+        whole = sum(found.values())
+        return {part: value / whole for part, value in found.items()} if whole > 0 else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,37 +88,53 @@ class Ranked:
     total: int
 
 
-def by_words(corpus: Corpus, evidence: WordEvidence) -> Floats:
+def by_words(corpus: Corpus, evidence: WordEvidence) -> Scores:
     """Return a score for each position: its own words, and a little of its session's."""
-    groups = evidence.groups[corpus.facts["slots"]]
-    return np.asarray(0.8 * evidence.documents + 0.2 * groups, np.float32)
+    scores = Scores(len(corpus))
+    scores.add("words", 0.8, evidence.own)
+    scores.add("neighbours", 0.8, evidence.documents - evidence.own)
+    scores.add("session", 0.2, evidence.groups[corpus.facts["slots"]])
+    return scores
 
 
 def both(
-    corpus: Corpus, evidence: WordEvidence, cosines: Floats, spans: Sequence[Span], allowed: Bools
-) -> Floats:
+    corpus: Corpus,
+    evidence: WordEvidence,
+    cosines: Floats,
+    spans: Sequence[Span],
+    allowed: Bools,
+    weights: Weights,
+) -> Scores:
     """Return a score for each position by words, meaning and the times that were mentioned.
 
     Each part is relative to the best among the allowed, so that none drowns the others; all are
-    scaled by how well the query is met at all.
+    scaled by how well the query is met at all, and a short text gets less.
     """
     slots = corpus.facts["slots"].astype(np.intp)
     meaning = np.maximum(cosines, 0)
     session_meaning = np.zeros(len(corpus.groups), np.float32)
     np.maximum.at(session_meaning, slots, meaning * allowed)
-    parts = [
-        (_WORDS, evidence.documents),
-        (_MEANING, _with_neighbours(corpus, meaning)),
-        (_SESSION_WORDS, evidence.groups.take(slots)),
-        (_SESSION_MEANING, session_meaning.take(slots)),
-    ]
+    words_scale = weights.words / max(_highest(evidence.documents, allowed), 1e-6)
+    meaning_scale = 1 / max(_highest(meaning, allowed), 1e-6)
+    beside = _of_both_neighbours(corpus, meaning)
+    session_words = evidence.groups.take(slots)
+    scores = Scores(len(corpus))
+    scores.add("words", words_scale, evidence.own)
+    scores.add("neighbours", words_scale, evidence.documents - evidence.own)
+    scores.add("meaning", (weights.meaning + weights.neighbours) * meaning_scale, meaning)
+    scores.add("neighbours", weights.neighbours * meaning_scale, beside)
+    scores.add(
+        "session",
+        weights.session_words / max(_highest(session_words, allowed), 1e-6),
+        session_words,
+    )
+    scores.add("session", weights.session_meaning * meaning_scale, session_meaning.take(slots))
     if spans:
-        parts.append((_TIME, _mentioned(corpus, spans)))
-    scores = np.zeros(len(corpus), np.float32)
-    for weight, part in parts:
-        scores += np.float32(weight / max(_highest(part, allowed), 1e-6)) * part
-    met = max(_highest(part, allowed) for part in (evidence.documents, meaning))
-    scores *= np.float32(min(met, 1.0) / sum(weight for weight, _ in parts))
+        scores.add("date", weights.date, _mentioned(corpus, spans))
+    length = corpus.words.lengths / (corpus.words.lengths + np.float32(_LENGTH))
+    scores.total *= 1 - np.float32(weights.length) * (1 - length)
+    met = max(_highest(evidence.documents, allowed), _highest(meaning, allowed))
+    scores.total *= np.float32(min(met, 1.0) / max(_highest(scores.total, allowed), 1e-6))
     return scores
 
 
@@ -83,15 +144,12 @@ def _highest(part: Floats, allowed: Bools) -> float:
 
 
 def _mentioned(corpus: Corpus, spans: Sequence[Span]) -> Floats:
-    """Return the weight of the times mentioned that each position's time lies in."""
+    """Return how near each position's time is to the times mentioned, by their weights."""
     times = corpus.facts["times"]
-    weights = np.zeros(len(times), np.float32)
-    first, last = times.min(initial=0), times.max(initial=0)
+    nearest = np.zeros(len(times), np.float32)
     for span in spans:
-        if span.end_us > first and span.start_us <= last:
-            within = (times >= span.start_us) & (times < span.end_us)
-            np.maximum(weights, np.float32(span.weight), out=weights, where=within)
-    return weights
+        np.maximum(nearest, span.nearness(times), out=nearest)
+    return nearest
 
 
 def best_cosines(corpus: Corpus, vector: Vectors) -> Floats:
@@ -99,9 +157,9 @@ def best_cosines(corpus: Corpus, vector: Vectors) -> Floats:
     return corpus.passages.similarities(vector, len(corpus))
 
 
-def _with_neighbours(corpus: Corpus, scores: Floats) -> Floats:
-    """Add to each score a part of those up to two before and after it in the session."""
-    total = scores.copy()
+def _of_both_neighbours(corpus: Corpus, scores: Floats) -> Floats:
+    """Return what those up to two before and after each position in its session lend it."""
+    total = np.zeros(len(scores), np.float32)
     for links in (corpus.facts["before"], corpus.facts["after"]):
         linked = links.astype(np.intp)
         beside = _of_neighbours(scores, linked)

@@ -107,6 +107,14 @@ class WordIndex:
             return parts[0]
         return np.concatenate([p for p, _ in parts]), np.concatenate([c for _, c in parts])
 
+    def count(self, term: str) -> int:
+        """Return how many documents have the term, removed ones perhaps among them."""
+        number = self._terms.get(term)
+        if number is None:
+            return 0
+        closed = sum(len(segment.find(number)[0]) for segment in self._segments)
+        return closed + len(self._open.get(number, ()))
+
     def arrays(self) -> Arrays:
         """Return what it is made of; see `adopt`."""
         self._close_segment()

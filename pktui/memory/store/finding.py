@@ -1,4 +1,8 @@
-"""Answering searches: filters first, then a ranking, then the texts of the best."""
+"""Answering searches: filters first, then a ranking, then the texts of the best.
+
+Messages and calls are ranked each among themselves and meet by their scores; sessions are ranked
+by their best hit. Entries are searched alone.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +12,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pktui.errors import InvalidRequest, StoreError
-from pktui.memory.records import Hit, Mark, Mode, SearchAnswer
+from pktui.memory.records import Hit, Mark, Mode, Parts, SearchAnswer
 from pktui.memory.search import ranking
-from pktui.memory.search.bm25 import query_terms, weigh
+from pktui.memory.search.bm25 import query_terms, weigh, without_frequent
 from pktui.memory.search.dates import mentioned
-from pktui.memory.search.filters import ENTRY_KEYS, MESSAGE_KEYS
+from pktui.memory.search.filters import ENTRY_KEYS, MESSAGE_KEYS, Searched
 from pktui.memory.search.question import Question, read_mode, read_question
 from pktui.memory.search.snippets import Wanted, snippet
+from pktui.memory.search.tokens import words
+from pktui.memory.store.calls import call_at
 from pktui.memory.store.loading import entry_text, message_at
-from pktui.memory.store.scope import (
-    Bools,
-    entries_in_scope,
-    messages_in_scope,
-)
-from pktui.memory.store.substrings import EntryTexts, MessageTexts, Texts
+from pktui.memory.store.scope import Bools, calls_in_scope, entries_in_scope, in_scope
+from pktui.memory.store.substrings import CorpusTexts, EntryTexts, Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from pktui.memory.embed import Passage, Vectors
     from pktui.memory.search.corpus import Corpus
-    from pktui.memory.search.ranking import Floats, Ranked
+    from pktui.memory.search.ranking import Floats, Scores
     from pktui.memory.store.meaning import Meaning
     from pktui.memory.store.state import State
 
@@ -40,24 +42,50 @@ _EXACT_TIER = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class _Search:
-    """A search under way: what is asked of which corpus, and how it is answered."""
+class Asked:
+    """What is asked, and how it is answered: where `mode` is another, `note` says why."""
 
     question: Question
-    corpus: Corpus
-    texts: Texts
-    scope: Callable[[], Bools]
     asked_mode: Mode
     mode: Mode
-    limit: int
     note: str = ""
     waited: float = 0.0
     vector: Vectors | None = None
     wanted: Wanted = field(default_factory=lambda: Wanted(()))
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One corpus to search: its texts, and which of them may be found at all."""
+
+    corpus: Corpus
+    texts: Texts
+    scope: Callable[[], Bools]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a source has: a score for each position, which of them fit, which hold it as typed."""
+
+    source: Source
+    parts: Scores
+    scores: Floats
+    fitting: Bools
+    exact: Bools
+
+    def parts_of(self, position: int) -> Parts:
+        """Return what the score of a position is made of."""
+        shares = self.parts.shares(position)
+        lifted = _EXACT_TIER if self.exact[position] else 0.0
+        score = float(np.clip(self.scores[position], 0, 1))
+        made = {part: share * (score - lifted) for part, share in shares.items()}
+        if lifted or not any(shares.values()):
+            made["words"] += score - sum(made.values())
+        return Parts(**made)
+
+
 class Finding:
-    """The two searches: of messages and of entries."""
+    """The searches of messages and calls, and of entries."""
 
     def __init__(self, state: State, meaning: Meaning) -> None:
         self._state = state
@@ -66,134 +94,211 @@ class Finding:
     def messages(
         self, query: str, mode: str, limit: int, project: str | None, waited: float
     ) -> SearchAnswer:
-        """Find messages; `project` is an exact directory."""
-        state, asked = self._state, read_mode(mode)
-        question = read_question(query, MESSAGE_KEYS, state.clock(), asked)
-        search = _Search(
-            question,
+        """Find messages and calls; `project` is an exact directory."""
+        asked, found = self.in_sessions(query, mode, project, waited)
+        best: list[tuple[float, int, Found, int]] = []
+        total = 0
+        for one in found:
+            with self._state.lock:
+                ranked = ranking.best(one.source.corpus, one.scores, one.fitting, limit)
+                times = one.source.corpus.facts["times"][ranked.positions].tolist()
+            total += ranked.total
+            best += [
+                (-float(score), -time, one, position)
+                for score, time, position in zip(
+                    ranked.scores, times, ranked.positions.tolist(), strict=True
+                )
+            ]
+        best.sort(key=lambda row: row[:2])
+        hits = self.hits(asked, [(one, position) for _, _, one, position in best[:limit]])
+        return self._answer(asked, total, hits)
+
+    def in_sessions(
+        self, query: str, mode: str, project: str | None, waited: float
+    ) -> tuple[Asked, list[Found]]:
+        """Score messages and calls; returns how it was asked and what each kind has."""
+        state = self._state
+        asked = self._asked(query, MESSAGE_KEYS, mode, state.messages, waited)
+        filters = asked.question.filters
+        messages = Source(
             state.messages,
-            MessageTexts(state),
-            lambda: messages_in_scope(state, question.filters, project),
-            asked,
-            asked,
-            limit,
-            waited=waited,
+            CorpusTexts(state, state.messages),
+            lambda: self._locked(in_scope, state, state.messages, filters, project),
         )
-        search, ranked = self._run(search)
-        corpus = state.messages
-        passages = self._passages(search, ranked)
-        hits = []
-        for position, score in zip(ranked.positions.tolist(), ranked.scores, strict=True):
-            with state.lock:
-                if not corpus.facts["alive"][position]:
-                    continue  # deleted since it was ranked
-                message = message_at(corpus, position)
-                session = state.catalogue.get(message.session_id).session
-            shown, marks = _shown(search, message.content, passages.get(position))
-            hits.append(Hit(float(score), shown, marks, session, message))
-        return self._answer(search, ranked, hits)
+        texts = CorpusTexts(state, state.calls)
+
+        def calls_scope() -> Bools:
+            allowed = self._locked(in_scope, state, state.calls, filters, project)
+            return calls_in_scope(state, allowed, texts, filters)
+
+        sources: dict[Searched, Source] = {
+            "message": messages,
+            "call": Source(state.calls, texts, calls_scope),
+        }
+        return asked, [
+            self._found(asked, source) for kind, source in sources.items() if kind in filters.kinds
+        ]
 
     def entries(self, query: str, mode: str, limit: int, waited: float) -> SearchAnswer:
         """Find entries."""
-        state, asked = self._state, read_mode(mode)
-        question = read_question(query, ENTRY_KEYS, state.clock(), asked)
-        search = _Search(
-            question,
+        state = self._state
+        asked = self._asked(query, ENTRY_KEYS, mode, state.knowledge, waited)
+        filters = asked.question.filters
+        source = Source(
             state.knowledge,
             EntryTexts(state),
-            lambda: entries_in_scope(state, question.filters),
-            asked,
-            asked,
-            limit,
-            waited=waited,
+            lambda: self._locked(entries_in_scope, state, filters),
         )
-        search, ranked = self._run(search)
-        passages = self._passages(search, ranked)
-        hits = []
-        for position, score in zip(ranked.positions.tolist(), ranked.scores, strict=True):
-            with state.lock:
-                entry = state.entries.get(int(state.knowledge.facts["ids"][position]))
-            if entry is not None:
-                shown, marks = _shown(search, entry_text(entry), passages.get(position))
-                hits.append(Hit(float(score), shown, marks, entry=entry))
-        return self._answer(search, ranked, hits)
+        found = self._found(asked, source)
+        with state.lock:
+            ranked = ranking.best(source.corpus, found.scores, found.fitting, limit)
+        hits = self.hits(asked, [(found, position) for position in ranked.positions.tolist()])
+        return self._answer(asked, ranked.total, hits)
 
-    def _run(self, search: _Search) -> tuple[_Search, Ranked]:
-        search = self._with_vector(_with_possible_mode(search))
+    def _locked(self, scope: Callable[..., Bools], *arguments: object) -> Bools:
         with self._state.lock:
-            allowed = search.scope()
-        for phrase in search.question.unwanted:
-            allowed &= ~search.texts.holding(phrase, allowed)
-        required = search.question.exact if search.mode == "exact" else search.question.phrases
-        for phrase in required:
-            allowed = search.texts.holding(phrase, allowed)
-        if search.mode != "exact":
-            search = replace(search, wanted=Wanted(query_terms(search.question.words)))
-        return search, self._rank(search, allowed)
+            return scope(*arguments)
 
-    def _with_vector(self, search: _Search) -> _Search:
+    def hits(self, asked: Asked, chosen: Sequence[tuple[Found, int]]) -> list[Hit]:
+        """Return the hits at the chosen positions, less those deleted since."""
+        hits = []
+        passages = {
+            id(found): self._passages(asked, found, [at for one, at in chosen if one is found])
+            for found in {id(one): one for one, _ in chosen}.values()
+        }
+        for found, position in chosen:
+            hit = self._hit(asked, found, position, passages[id(found)].get(position))
+            if hit is not None:
+                hits.append(hit)
+        return hits
+
+    def _hit(
+        self, asked: Asked, found: Found, position: int, passage: Passage | None
+    ) -> Hit | None:
+        state, corpus = self._state, found.source.corpus
+        session = message = call = entry = None
+        with state.lock:
+            if not corpus.facts["alive"][position]:
+                return None  # deleted since it was ranked
+            if corpus is state.knowledge:
+                entry = state.entries[int(corpus.facts["ids"][position])]
+                text = entry_text(entry)
+            else:
+                text = corpus.texts[position]
+                if corpus is state.calls:
+                    call = call_at(corpus, position)
+                    number = call.session_id
+                else:
+                    message = message_at(corpus, position)
+                    number = message.session_id
+                session = state.catalogue.get(number).session
+        shown, marks = _shown(asked, text, passage)
+        score = float(np.clip(found.scores[position], 0, 1))
+        return Hit(score, shown, marks, session, message, entry, call, found.parts_of(position))
+
+    def _asked(
+        self, query: str, keys: tuple[str, ...], mode: str, corpus: Corpus, waited: float
+    ) -> Asked:
+        asked_mode = read_mode(mode)
+        question = read_question(query, keys, self._state.clock(), asked_mode)
+        asked = _with_possible_mode(Asked(question, asked_mode, asked_mode, waited=waited))
+        asked = self._with_vector(asked, corpus)
+        if asked.mode == "exact":
+            return asked
+        return replace(asked, wanted=Wanted(query_terms(question.words)))
+
+    def _found(self, asked: Asked, source: Source) -> Found:
+        allowed = source.scope()
+        for phrase in asked.question.unwanted:
+            allowed &= ~source.texts.holding(phrase, allowed)
+        required = asked.question.exact if asked.mode == "exact" else asked.question.phrases
+        for phrase in required:
+            allowed = source.texts.holding(phrase, allowed)
+        return self._rank(asked, source, allowed)
+
+    def _with_vector(self, asked: Asked, corpus: Corpus) -> Asked:
         """Add what the question means, or fall back to words and say why."""
-        if search.mode not in ("hybrid", "meaning"):
-            return search
+        if asked.mode not in ("hybrid", "meaning"):
+            return asked
         try:
-            vector = self._meaning.of_question(search.question.text)
+            vector = self._vector(asked.question.text, corpus)
         except StoreError as error:
-            return replace(search, mode="words", note=f"By words only: {error}")
-        waited = f"waited {search.waited:.0f} s for it" if search.waited else ""
+            return replace(asked, mode="words", note=f"By words only: {error}")
+        waited = f"waited {asked.waited:.0f} s for it" if asked.waited else ""
         if vector is None:
             why = "; ".join(part for part in (self._meaning.note, waited) if part)
-            return replace(search, mode="words", note=f"By words only: {why}")
+            return replace(asked, mode="words", note=f"By words only: {why}")
         note = f"Words found nothing and the model was not ready: {waited}" if waited else ""
-        return replace(search, vector=vector, note=note)
+        return replace(asked, vector=vector, note=note)
 
-    def _answer(self, search: _Search, ranked: Ranked, hits: list[Hit]) -> SearchAnswer:
-        due = search.asked_mode in ("hybrid", "meaning") and search.mode != "exact"
-        awaits = due and not hits and self._meaning.due
+    def _vector(self, text: str, corpus: Corpus) -> Vectors | None:
+        """Return what the question means: as it stands, and without its frequent words."""
+        vector = self._meaning.of_question(text)
+        if vector is None:
+            return None
+        with self._state.lock:
+            telling = without_frequent(corpus, text)
+        if not words(telling) or len(telling.split()) == len(text.split()):
+            return vector
+        other = self._meaning.of_question(telling)
+        if other is None:
+            return vector
+        mean = vector + other
+        return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
+
+    def _answer(self, asked: Asked, total: int, hits: Iterable[Hit]) -> SearchAnswer:
+        found = tuple(hits)
         return SearchAnswer(
-            tuple(hits), ranked.total, search.mode, search.asked_mode, search.note, awaits
+            found, total, asked.mode, asked.asked_mode, asked.note, self.awaits(asked, not found)
         )
 
-    def _rank(self, search: _Search, allowed: Bools) -> Ranked:
-        """Rank what is allowed; what holds the query as it was typed comes before the rest."""
-        corpus = search.corpus
-        with self._state.lock:
-            scored = _scores(search, _grown(allowed, corpus), self._state.clock())
-            scores, fitting = scored.scores, scored.fitting
-            if scored.complete is None:
-                return ranking.best(corpus, scores, fitting, search.limit)
-            complete = scored.complete & fitting
-            likely = ranking.best(corpus, scores, complete, _CANDIDATES).positions
-        exact = np.zeros(len(scores), np.bool_)
-        exact[likely] = True
-        for part in search.question.exact if len(likely) else ():
-            exact = search.texts.holding(part, exact)
-        scores = np.where(exact, _EXACT_TIER + (1 - _EXACT_TIER) * scores, _EXACT_TIER * scores)
-        with self._state.lock:
-            fitting = _grown(fitting, corpus)
-            scores = np.append(scores, np.zeros(len(fitting) - len(scores), np.float32))
-            return ranking.best(corpus, scores, fitting, search.limit)
+    def awaits(self, asked: Asked, nothing: bool) -> bool:
+        """Tell whether nothing was found, and what finds by meaning is about to be there."""
+        due = asked.asked_mode in ("hybrid", "meaning") and asked.mode != "exact"
+        return due and nothing and self._meaning.due
 
-    def _passages(self, search: _Search, ranked: Ranked) -> dict[int, Passage]:
+    def _rank(self, asked: Asked, source: Source, allowed: Bools) -> Found:
+        """Score what is allowed; what holds the query as it was typed comes before the rest."""
+        corpus = source.corpus
+        with self._state.lock:
+            parts, fitting, complete = _scores(
+                asked, corpus, _grown(allowed, corpus), self._state.clock()
+            )
+            exact = np.zeros(len(parts.total), np.bool_)
+            if complete is None:
+                return Found(source, parts, parts.total, fitting, exact)
+            likely = ranking.best(corpus, parts.total, complete & fitting, _CANDIDATES).positions
+        exact[likely] = True
+        for part in asked.question.exact if len(likely) else ():
+            exact = source.texts.holding(part, exact)
+        scores = np.where(
+            exact, _EXACT_TIER + (1 - _EXACT_TIER) * parts.total, _EXACT_TIER * parts.total
+        )
+        with self._state.lock:
+            fitting &= corpus.facts["alive"][: len(fitting)]
+        return Found(source, parts, np.asarray(scores, np.float32), fitting, exact)
+
+    def _passages(self, asked: Asked, found: Found, positions: Sequence[int]) -> dict[int, Passage]:
         """Return the parts of the hits that are nearest to the question's meaning."""
-        if search.vector is None:
+        if asked.vector is None:
             return {}
         with self._state.lock:
-            return search.corpus.passages.best_passages(search.vector, ranked.positions.tolist())
+            return found.source.corpus.passages.best_passages(asked.vector, positions)
 
 
-def _shown(search: _Search, text: str, passage: Passage | None) -> tuple[str, tuple[Mark, ...]]:
-    return snippet(text, search.wanted, search.question.exact, passage)
+def _shown(asked: Asked, text: str, passage: Passage | None) -> tuple[str, tuple[Mark, ...]]:
+    return snippet(text, asked.wanted, asked.question.exact, passage)
 
 
-def _with_possible_mode(search: _Search) -> _Search:
-    question = search.question
+def _with_possible_mode(asked: Asked) -> Asked:
+    question = asked.question
     if not question.exact and not _has_filters(question):
         raise InvalidRequest("there is nothing to search for", "Type a word or a filter")
-    if question.words or search.mode == "exact":
-        return search
+    if question.words or asked.mode == "exact":
+        return asked
     if question.exact:
-        return replace(search, mode="exact", note="The query has no words: searched as it stands")
-    return replace(search, mode="exact", note="The query is filters alone: the newest first")
+        return replace(asked, mode="exact", note="The query has no words: searched as it stands")
+    return replace(asked, mode="exact", note="The query is filters alone: the newest first")
 
 
 def _has_filters(question: Question) -> bool:
@@ -201,32 +306,34 @@ def _has_filters(question: Question) -> bool:
     return question.filters != empty or bool(question.unwanted)
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """A score for each position, which fit at all, and, by words, which hold all of them."""
+def _scores(
+    asked: Asked, corpus: Corpus, allowed: Bools, now: datetime
+) -> tuple[Scores, Bools, Bools | None]:
+    """Score every position; returns which fit at all, and, by words, which hold all of them.
 
-    scores: Floats
-    fitting: Bools
-    complete: Bools | None = None
-
-
-def _scores(search: _Search, allowed: Bools, now: datetime) -> _Scored:
-    """Score every position; the caller holds the lock."""
-    corpus, question = search.corpus, search.question
-    if search.mode == "exact":
-        return _Scored(np.ones(len(corpus), np.float32), allowed)
-    if search.mode == "meaning" and search.vector is not None:
-        cosines = ranking.best_cosines(corpus, search.vector)
-        return _Scored(cosines, allowed & (cosines >= ranking.LEAST_COSINE))
+    The caller holds the lock.
+    """
+    question = asked.question
+    if asked.mode == "exact":
+        scores = ranking.Scores(len(corpus))
+        scores.add("words", 1.0, np.ones(len(corpus), np.float32))
+        return scores, allowed, None
+    cosines = None
+    if asked.vector is not None:
+        cosines = ranking.best_cosines(corpus, asked.vector)
+        if asked.mode == "meaning":
+            scores = ranking.Scores(len(corpus))
+            scores.add("meaning", 1.0, cosines)
+            return scores, allowed & (cosines >= ranking.LEAST_COSINE), None
     evidence = weigh(corpus, query_terms(question.words))
-    if search.vector is None:
+    if cosines is None:
         scores = ranking.by_words(corpus, evidence)
-        return _Scored(scores, allowed & evidence.matched, evidence.complete)
-    cosines = ranking.best_cosines(corpus, search.vector)
+        return scores, allowed & evidence.matched, evidence.complete
     fitting = allowed & (evidence.matched | (cosines >= ranking.LEAST_COSINE))
     spans = mentioned(question.text, now)
-    scores = ranking.both(corpus, evidence, cosines, spans, fitting)
-    return _Scored(scores, fitting, evidence.complete)
+    weights = ranking.QUESTION if question.asks else ranking.KEYWORDS
+    scores = ranking.both(corpus, evidence, cosines, spans, fitting, weights)
+    return scores, fitting, evidence.complete
 
 
 def _grown(allowed: Bools, corpus: Corpus) -> Bools:

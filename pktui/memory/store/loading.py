@@ -10,6 +10,9 @@ import pyarrow as pa
 from pktui.memory.records import ROLES, Entry, Message
 from pktui.memory.search.corpus import Corpus, Document
 from pktui.memory.store import schema
+from pktui.memory.store.calls import MARK as CALL_MARK
+from pktui.memory.store.calls import call_of_message, moved_call
+from pktui.memory.store.calls import document as call_document
 from pktui.memory.store.catalogue import Listed, grown, with_messages
 from pktui.memory.store.requests import REMEMBERED
 from pktui.memory.times import from_microseconds, microseconds
@@ -18,16 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pktui.memory.store.state import State
+    from pktui.memory.store.tables import Table
 
 _BATCH = 4096
 
 
 def load(state: State) -> None:
     """Fill the memory from the tables; called once, before anyone else can use the state."""
-    state.check_format()
+    outdated = state.check_format()
     state.rows.recover()
+    if outdated:
+        _move_calls(state)
+        state.sign()
     _load_sessions(state)
     _load_messages(state)
+    _load_calls(state)
     _load_entries(state)
 
 
@@ -49,7 +57,7 @@ def _load_messages(state: State) -> None:
     _count_restored(state)
     orphaned: set[int] = set()
     grown_sessions: dict[int, Listed] = {}
-    for batch in _by_id(state, last):
+    for batch in _by_id(state.messages_table, last):
         messages = schema.read_messages(batch)
         _raise_mark(state, "message", [message.id for message in messages])
         kept = []
@@ -67,6 +75,49 @@ def _load_messages(state: State) -> None:
     if orphaned:
         state.keep_marks()
         state.messages_table.delete(f"session_id IN ({_list(orphaned)})")
+
+
+def _load_calls(state: State) -> None:
+    """Take in the calls; those of a session that is gone are removed."""
+    orphaned: set[int] = set()
+    for batch in _by_id(state.calls_table, 0):
+        calls = schema.read_calls(batch)
+        _raise_mark(state, "call", [call.id for call in calls])
+        orphaned |= {one.session_id for one in calls if not state.catalogue.has(one.session_id)}
+        state.calls.add([call_document(one) for one in calls if one.session_id not in orphaned])
+    state.calls.pending.clear()
+    if orphaned:
+        state.keep_marks()
+        state.calls_table.delete(f"session_id IN ({_list(orphaned)})")
+
+
+def _move_calls(state: State) -> None:
+    """Make calls of the messages that were calls before there was a kind for them.
+
+    Calls that were moved before a crash are known by their session and the agent's id.
+    """
+    rows = state.messages_table.read(where=f"role = 'tool' AND source_id LIKE '{CALL_MARK}%'")
+    found = [(one, call_of_message(one)) for one in schema.read_messages(rows)]
+    there = state.calls_table.read(["id", "session_id", "call_id"])
+    known = set(zip(there["session_id"].to_pylist(), there["call_id"].to_pylist(), strict=True))
+    _raise_mark(state, "call", there["id"].to_pylist())
+    moved: list[int] = []
+    made: list[schema.CallRow] = []
+    for message, new in found:
+        if new is None:
+            continue
+        moved.append(message.id)
+        if (message.session_id, new.call_id) not in known:
+            made.append(schema.CallRow(moved_call(new, state.next_id("call"), message)))
+    if not moved:
+        return
+    _raise_mark(state, "message", [max(state.messages_table.read(["id"])["id"].to_pylist())])
+    state.index.forget()
+    if made:
+        state.calls_table.append(schema.call_rows(made))
+    state.keep_marks()
+    for first in range(0, len(moved), _BATCH):
+        state.messages_table.delete(f"id IN ({_list(set(moved[first : first + _BATCH]))})")
 
 
 def _load_requests(state: State) -> None:
@@ -99,15 +150,16 @@ def _count_restored(state: State) -> None:
     state.catalogue.fill(counted)
 
 
-def _by_id(state: State, last: int) -> Iterator[pa.Table]:
-    """Yield the messages after the id `last` in parts, in the order of their ids."""
+def _by_id(table: Table, last: int) -> Iterator[pa.Table]:
+    """Yield the rows after the id `last` in parts, in the order of their ids."""
     where = f"id > {last}"
-    ids = state.messages_table.read(["id"], where)["id"].to_numpy()
+    ids = table.read(["id"], where)["id"].to_numpy()
     if np.all(ids[1:] > ids[:-1]):
-        for batch in state.messages_table.batches(schema.MESSAGE_COLUMNS, where):
+        columns = [name for name in table.schema.names if name != "request"]
+        for batch in table.batches(columns, where):
             yield pa.Table.from_batches([batch])
         return
-    rows = state.messages_table.read(where=where).sort_by("id")
+    rows = table.read(where=where).sort_by("id")
     for start in range(0, len(rows), _BATCH):
         yield rows.slice(start, _BATCH)
 

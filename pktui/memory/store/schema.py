@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import pyarrow as pa
 
-from pktui.memory.records import Entry, Message, Role, Session, SessionStatus
+from pktui.memory.records import Call, Entry, Message, Role, Session, SessionStatus
 from pktui.memory.store.catalogue import Listed
 
 if TYPE_CHECKING:
@@ -69,6 +69,21 @@ ENTRIES = pa.schema(
     ]
 )
 
+CALLS = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("session_id", pa.int64()),
+        ("seq", pa.int64()),
+        ("tool", pa.string()),
+        ("arguments", pa.large_string()),
+        ("outcome", pa.string()),
+        ("result", pa.large_string()),
+        ("created_at", _TIME),
+        ("call_id", pa.string()),
+    ]
+)
+"""Tool calls, since format 3; before they were messages of the role `tool`."""
+
 MARKS = pa.schema([("kind", pa.string()), ("value", pa.int64())])
 """Numbers that must survive deletions: the highest id ever used of each kind, and the format."""
 
@@ -94,6 +109,12 @@ class MessageRow(msgspec.Struct, frozen=True, array_like=True):
 
     message: Message
     request: str
+
+
+class CallRow(msgspec.Struct, frozen=True, array_like=True):
+    """A call."""
+
+    call: Call
 
 
 class EntryRow(msgspec.Struct, frozen=True, array_like=True):
@@ -178,6 +199,18 @@ def read_messages(rows: pa.Table) -> list[Message]:
         for row in rows.to_pylist()
     ]
     return sorted(found, key=lambda message: message.id)
+
+
+def call_rows(rows: Sequence[CallRow]) -> pa.Table:
+    """Return one row a call."""
+    values = [msgspec.structs.asdict(row.call) for row in rows]
+    return pa.Table.from_pylist(values, schema=CALLS)
+
+
+def read_calls(rows: pa.Table) -> list[Call]:
+    """Return the calls by their ids."""
+    found = [Call(**row | {"created_at": _utc(row["created_at"])}) for row in rows.to_pylist()]
+    return sorted(found, key=lambda call: call.id)
 
 
 def entry_rows(rows: Sequence[EntryRow]) -> pa.Table:

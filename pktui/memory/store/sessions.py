@@ -155,8 +155,10 @@ class Sessions:
             with state.lock:
                 state.catalogue.remove(session_id)
                 state.messages.remove_group(session_id)
+                state.calls.remove_group(session_id)
                 state.requests.remember("deleted session", request, session_id)
             state.messages_table.delete(f"session_id = {session_id}")
+            state.calls_table.delete(f"session_id = {session_id}")
             state.vectors.delete(f"kind = 'message' AND session_id = {session_id}")
 
     def _deleted_by(self, request: str) -> int | None:

@@ -46,16 +46,19 @@ class State:
         self.sessions_table = database.table("sessions", schema.SESSIONS)
         self.messages_table = database.table("messages", schema.MESSAGES)
         self.entries_table = database.table("entries", schema.ENTRIES)
+        self.calls_table = database.table("calls", schema.CALLS)
         self.tables = (
             self.marks_table,
             self.sessions_table,
             self.messages_table,
+            self.calls_table,
             self.entries_table,
         )
         self.rows = WriteBehind(database, self._kinds(), sync=sync)
         self.catalogue = Catalogue()
         self.entries: dict[int, Entry] = {}
         self.messages = Corpus(keep_texts=True)
+        self.calls = Corpus(keep_texts=True)
         self.knowledge = Corpus()
         self.marks: dict[str, int] = {}
         self.requests = Requests()
@@ -78,6 +81,14 @@ class State:
                 self.messages_table,
                 schema.message_rows,
                 id_of=lambda row: row.message.id,
+                once=True,
+            ),
+            Kind(
+                "call",
+                schema.CallRow,
+                self.calls_table,
+                schema.call_rows,
+                id_of=lambda row: row.call.id,
                 once=True,
             ),
             Kind(
@@ -104,8 +115,11 @@ class State:
         rows = {"kind": list(kept), "value": list(kept.values())}
         self.marks_table.upsert(pa.table(rows, schema=schema.MARKS), "kind")
 
-    def check_format(self) -> None:
-        """Read the marks; refuse a store that a newer pktui made, sign a new one."""
+    def check_format(self) -> bool:
+        """Read the marks; refuse a store that a newer pktui made, sign a new one.
+
+        Returns whether it is of an older layout: it has its columns now, and is to be signed.
+        """
         rows = self.marks_table.read().to_pylist()
         for row in sorted(rows, key=lambda row: int(row["value"])):
             if row["kind"].startswith(DELETION_PREFIX):
@@ -120,8 +134,11 @@ class State:
                 f"up to {schema.FORMAT}",
                 "Use the newer pktui that made it",
             )
-        if found < schema.FORMAT or self.marks_table.count() == 0:
-            self._upgrade()
+        if self.marks_table.count() == 0:
+            self.sign()
+        elif found < schema.FORMAT:
+            self._add_columns()
+        return found < schema.FORMAT
 
     def _forget_deletions(self, times: list[int]) -> None:
         """Remove the marks of requests that nobody sends again."""
@@ -131,10 +148,13 @@ class State:
         if any(time < oldest for time in times):
             self.marks_table.delete(f"kind LIKE '{DELETION_PREFIX}%' AND value < {oldest}")
 
-    def _upgrade(self) -> None:
-        """Give older tables the columns they lack, then sign the store as of this layout."""
+    def _add_columns(self) -> None:
+        """Give older tables the columns they lack."""
         for table in (self.sessions_table, self.messages_table, self.entries_table):
             if "request" not in table.schema.names:
                 table.add_text_column("request")
+
+    def sign(self) -> None:
+        """Say that the store is of this layout."""
         self.marks["format"] = schema.FORMAT
         self.keep_marks()

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Self
 
 from pktui.errors import InvalidRequest, StoreError
 from pktui.memory.records import (
+    Call,
     Entry,
     EntryStats,
+    GroupedAnswer,
     Identity,
     Message,
     ModelState,
+    NewCall,
     NewMessage,
     Page,
     SearchAnswer,
@@ -22,8 +25,10 @@ from pktui.memory.records import (
     SessionStatus,
     Status,
 )
+from pktui.memory.store.calls import Calls
 from pktui.memory.store.entries import Entries
 from pktui.memory.store.finding import Finding
+from pktui.memory.store.grouping import Grouping
 from pktui.memory.store.loading import load
 from pktui.memory.store.meaning import Meaning
 from pktui.memory.store.messages import Messages
@@ -58,9 +63,11 @@ class Store:
         self._state = state
         self._sessions = Sessions(state, session_timeout)
         self._messages = Messages(state)
+        self._calls = Calls(state)
         self._entries = Entries(state)
         self._meaning = Meaning(state, self._messages)
         self._finding = Finding(state, self._meaning)
+        self._grouping = Grouping(state, self._finding)
 
     @classmethod
     def open(
@@ -158,6 +165,7 @@ class Store:
     def delete_session(self, session_id: int, *, request: str = "") -> None:
         """Remove a session with its messages and vectors, for good."""
         self._sessions.delete(session_id, request)
+        self._calls.forget(session_id)
 
     def end_inactive(self, now: datetime | None = None) -> tuple[Session, ...]:
         """End the sessions that showed no life for as long as the time-out; call it regularly."""
@@ -228,6 +236,14 @@ class Store:
         """Return the message with up to `count` before it and after it in its session."""
         return self._messages.neighbours(message_id, _limit(count))
 
+    def append_calls(self, session_id: int, calls: Sequence[NewCall]) -> tuple[Call, ...]:
+        """Keep tool calls of a session, ended or not; those that it has are returned as kept."""
+        return self._calls.append(session_id, calls)
+
+    def calls(self, session_id: int, *, after: int = 0, limit: int = 200) -> Page[Call]:
+        """Return the session's calls in order, those after the `seq`; the cursor is one too."""
+        return self._calls.page(session_id, after, _limit(limit))
+
     def add_entry(
         self,
         title: str,
@@ -289,12 +305,30 @@ class Store:
         project: str | None = None,
         waited: float = 0.0,
     ) -> SearchAnswer:
-        """Find messages; `project` is an exact directory. See `pktui.memory.search.question`.
+        """Find messages and calls; `project` is an exact directory.
+
+        See `pktui.memory.search.question`.
 
         `waited`, here and below, is for how many seconds the same was held back for the model since
         words found nothing; the answer says so.
         """
         return self._finding.messages(query, mode, _limit(limit), project, waited)
+
+    def search_sessions(
+        self,
+        query: str,
+        mode: str = "hybrid",
+        *,
+        limit: int = 20,
+        hits: int = 3,
+        cursor: str = "",
+        project: str | None = None,
+        waited: float = 0.0,
+    ) -> GroupedAnswer:
+        """Find sessions by their messages and calls, each with up to `hits` of its best."""
+        return self._grouping.sessions(
+            query, mode, _limit(limit), _limit(hits), cursor, project, waited
+        )
 
     def search_entries(
         self, query: str, mode: str = "hybrid", *, limit: int = 10, waited: float = 0.0

@@ -23,16 +23,17 @@ class Texts(Protocol):
         """Return which allowed documents hold the text; the caller holds no lock."""
 
 
-class MessageTexts:
-    """The texts of messages."""
+class CorpusTexts:
+    """The texts of a corpus that keeps them."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, corpus: Corpus) -> None:
         self._state = state
+        self._corpus = corpus
 
     def holding(self, text: str, allowed: Bools) -> Bools:
-        """Return which allowed messages hold the text."""
+        """Return which allowed documents hold the text."""
         with self._state.lock:
-            corpus = self._state.messages
+            corpus = self._corpus
             candidates = holding_all(corpus, allowed, _certain_terms(text))
             texts = corpus.searched
         return texts.holding(text, candidates)

@@ -80,7 +80,7 @@ def strength(count: int, length: float, mean: float, k: float, b: float) -> floa
     return count / (count + k * (1 - b + b * length / mean)) if count else 0.0
 
 
-def of_documents(made: Made, question: Mapping[str, float]) -> list[float]:
+def of_documents(made: Made, question: Mapping[str, float], *, lent: bool = True) -> list[float]:
     """Return each document's score by words; the index still knows the removed ones' words."""
     size, living = len(made.texts), sum(made.alive)
     lengths = [
@@ -98,9 +98,9 @@ def of_documents(made: Made, question: Mapping[str, float]) -> list[float]:
         own = [rare * strength(c, n, mean, 1.0, 0.3) for c, n in zip(counts, lengths, strict=True)]
         for at in range(size):
             near, far = made.beside(at)
-            lent = [0.5 * own[n] for n in near] + [0.25 * own[n] for n in far]
+            beside = [0.5 * own[n] for n in near] + [0.25 * own[n] for n in far]
             common = holding > max(0.2 * size, 100)
-            scores[at] += own[at] if common else max([own[at], *lent])
+            scores[at] += own[at] if common or not lent else max([own[at], *beside])
     return [score / possible for score in scores]
 
 
@@ -122,7 +122,7 @@ def of_groups(made: Made, question: Mapping[str, float]) -> dict[int, float]:
             rare = weight * rarity(living, holding)
             possible += rare
             for group in order:
-                scores[group] += rare * strength(counts[group], lengths[group], mean, 1.2, 0.75)
+                scores[group] += rare * strength(counts[group], lengths[group], mean, 3.0, 0.75)
     return {group: score / possible for group, score in scores.items()}
 
 
@@ -130,6 +130,7 @@ def of_groups(made: Made, question: Mapping[str, float]) -> dict[int, float]:
 def test_words_weigh_as_written_out(made: Made, question: dict[str, float]) -> None:
     found = bm25.weigh(made.corpus, question)
     assert np.allclose(found.documents, of_documents(made, question), atol=1e-5)
+    assert np.allclose(found.own, of_documents(made, question, lent=False), atol=1e-5)
     groups = of_groups(made, question)
     assert np.allclose(
         found.groups, [groups[g] for g in made.corpus.groups["ids"].tolist()], atol=1e-5
@@ -144,11 +145,12 @@ def test_words_meaning_and_times_add_up_as_written_out(made: Made, span: tuple[S
     evidence = bm25.weigh(corpus, QUESTIONS[2])
     cosines = random.uniform(-0.5, 0.9, len(corpus)).astype(np.float32)
     allowed = corpus.facts["alive"] & (random.random(len(corpus)) < 0.7)
-    assert np.allclose(
-        ranking.both(corpus, evidence, cosines, span, allowed),
-        both(made, evidence, cosines.tolist(), span, allowed.tolist()),
-        atol=1e-5,
-    )
+    for weights in (ranking.QUESTION, ranking.KEYWORDS):
+        scores = ranking.both(corpus, evidence, cosines, span, allowed, weights)
+        written_out = both(made, evidence, cosines.tolist(), span, allowed.tolist(), weights)
+        assert np.allclose(scores.total, written_out, atol=1e-5)
+        for at in np.flatnonzero(scores.total).tolist():
+            assert sum(scores.shares(at).values()) == pytest.approx(1)
 
 
 def both(
@@ -157,42 +159,42 @@ def both(
     cosines: list[float],
     spans: tuple[Span, ...],
     allowed: list[bool],
+    weights: ranking.Weights,
 ) -> list[float]:
     """Return what `ranking.both` says of itself, one document after the other."""
     every = range(len(cosines))
     meaning = [max(cosine, 0) for cosine in cosines]
     near = [made.beside(at) for at in every]
     slots = made.corpus.facts["slots"].tolist()
-    best = {
-        slot: max([meaning[n] for n in every if slots[n] == slot and allowed[n]], default=0)
-        for slot in set(slots)
-    }
-    parts = [
-        (0.4, evidence.documents.tolist()),
-        (
-            0.35,
-            [
-                meaning[n]
-                + 0.3 * sum(meaning[m] for m in near[n][0])
-                + 0.15 * sum(meaning[m] for m in near[n][1])
-                for n in every
-            ],
-        ),
-        (0.15, [float(evidence.groups[slot]) for slot in slots]),
-        (0.15, [best[slot] for slot in slots]),
-    ]
-    for span in spans:
-        inside = [
-            span.start_us <= time < span.end_us for time in made.corpus.facts["times"].tolist()
-        ]
-        parts.append((0.4, [span.weight if here else 0.0 for here in inside]))
+    words = evidence.documents.tolist()
 
     def highest(values: list[float]) -> float:
         return max([value for value, fits in zip(values, allowed, strict=True) if fits], default=0)
 
-    met = min(max(highest(parts[0][1]), highest(meaning)), 1.0)
-    whole = sum(weight for weight, _ in parts)
-    return [
-        met / whole * sum(weight * part[n] / max(highest(part), 1e-6) for weight, part in parts)
+    lent = [
+        0.3 * sum(meaning[m] for m in near[n][0]) + 0.15 * sum(meaning[m] for m in near[n][1])
         for n in every
     ]
+    best = {
+        slot: max([meaning[n] for n in every if slots[n] == slot and allowed[n]], default=0)
+        for slot in set(slots)
+    }
+    session_words = [float(evidence.groups[slot]) for slot in slots]
+    times = made.corpus.facts["times"]
+    near_in_time = [span.nearness(times).tolist() for span in spans]
+    totals = [
+        weights.words * words[n] / highest(words)
+        + weights.meaning * meaning[n] / highest(meaning)
+        + weights.neighbours * (meaning[n] + lent[n]) / highest(meaning)
+        + weights.session_words * session_words[n] / highest(session_words)
+        + weights.session_meaning * best[slots[n]] / highest(meaning)
+        + weights.date * max([nearness[n] for nearness in near_in_time], default=0)
+        for n in every
+    ]
+    lengths = made.corpus.words.lengths.tolist()
+    totals = [
+        total * (1 - weights.length * (1 - length / (length + 20)))
+        for total, length in zip(totals, lengths, strict=True)
+    ]
+    met = min(max(highest(words), highest(meaning)), 1.0)
+    return [met * total / highest(totals) for total in totals]

@@ -1,0 +1,190 @@
+"""Tool calls of sessions: appended, read back, and told apart from messages in older stores."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, get_args
+
+import msgspec
+
+from pktui.errors import InvalidRequest
+from pktui.memory.records import Call, Message, NewCall, Outcome, Page
+from pktui.memory.search.call_text import call_text
+from pktui.memory.search.corpus import Document
+from pktui.memory.store.schema import CallRow
+from pktui.memory.times import from_microseconds, microseconds
+from pktui.text import one_line, storable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from pktui.memory.search.corpus import Corpus
+    from pktui.memory.store.state import State
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+MARK = "call:"
+"""What the `source_id` of a message begins with that is a call, in the exchange format."""
+_HEAD = re.compile(r"(?P<tool>.*?)(?: (?P<arguments>\{.*))?", re.DOTALL)
+_REMEMBERED_SESSIONS = 64
+
+
+class _Facts(msgspec.Struct, frozen=True, array_like=True):
+    """What of a call is kept beside the text that is searched."""
+
+    tool: str
+    arguments: str
+    result: str
+    call_id: str
+
+
+class Calls:
+    """The verbs on calls."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._known: dict[int, dict[str, int]] = {}
+        """Ids of the calls of the sessions that were appended to last, by the agent's own id."""
+
+    def append(self, session_id: int, calls: Sequence[NewCall]) -> tuple[Call, ...]:
+        """Keep the calls that the session does not have yet; returns all of them as kept."""
+        state = self._state
+        for call in calls:
+            _check(call)
+        with state.writing:
+            with state.lock:
+                state.catalogue.get(session_id)  # raises where there is no such session
+                known = self._ids(session_id)
+            now, last = state.clock(), len(state.calls.members(session_id))
+            made: list[Call] = []
+            ids: list[int] = []
+            for new in calls:
+                found = known.get(new.call_id) if new.call_id else None
+                if found is None:
+                    last += 1
+                    made.append(_made(new, state.next_id("call"), session_id, last, now))
+                    found = made[-1].id
+                    if new.call_id:
+                        known[new.call_id] = found
+                ids.append(found)
+            state.rows.add("call", [CallRow(call) for call in made])
+            with state.lock:
+                state.calls.add([document(call) for call in made])
+                state.calls.pending.clear()
+        with state.lock:
+            return tuple(self._get(one) for one in ids)
+
+    def page(self, session_id: int, after: int, limit: int) -> Page[Call]:
+        """Return calls of a session in their order, those after the `seq`; its cursor is one."""
+        with self._state.lock:
+            self._state.catalogue.get(session_id)
+            members = self._state.calls.members(session_id)
+            first = max(after, 0)
+            shown = tuple(call_at(self._state.calls, at) for at in members[first : first + limit])
+            last = first + len(shown)
+            return Page(shown, len(members), str(last) if last < len(members) else "")
+
+    def forget(self, session_id: int) -> None:
+        """Forget what is remembered of a session that is removed."""
+        self._known.pop(session_id, None)
+
+    def _get(self, call_id: int) -> Call:
+        position = self._state.calls.position(call_id)
+        assert position is not None
+        return call_at(self._state.calls, position)
+
+    def _ids(self, session_id: int) -> dict[str, int]:
+        if session_id not in self._known:
+            calls = self._state.calls
+            its = (call_at(calls, at) for at in calls.members(session_id))
+            self._known[session_id] = {one.call_id: one.id for one in its if one.call_id}
+            for oldest in list(self._known)[:-_REMEMBERED_SESSIONS]:
+                del self._known[oldest]
+        return self._known[session_id]
+
+
+def document(call: Call) -> Document:
+    """Return the call as the search sees it."""
+    kept = _Facts(call.tool, call.arguments, call.result, call.call_id)
+    return Document(
+        id=call.id,
+        group=call.session_id,
+        role=OUTCOMES.index(call.outcome),
+        time_us=microseconds(call.created_at),
+        text=call_text(call),
+        origin=msgspec.json.encode(kept).decode(),
+    )
+
+
+def call_at(corpus: Corpus, position: int) -> Call:
+    """Return the call whose `document` is at the position of the corpus."""
+    facts = corpus.facts
+    kept = msgspec.json.decode(corpus.origins[position], type=_Facts)
+    return Call(
+        id=int(facts["ids"][position]),
+        session_id=int(corpus.groups["ids"][facts["slots"][position]]),
+        seq=int(facts["numbers"][position]),
+        tool=kept.tool,
+        arguments=kept.arguments,
+        outcome=OUTCOMES[facts["roles"][position]],
+        result=kept.result,
+        created_at=from_microseconds(int(facts["times"][position])),
+        call_id=kept.call_id,
+    )
+
+
+def call_of_message(message: Message) -> NewCall | None:
+    """Return the call that a message of the exchange format is; None for a real message."""
+    if message.role != "tool" or not message.source_id.startswith(MARK):
+        return None
+    lines = message.content.split("\n")
+    ends = [at for at, line in enumerate(lines) if at and line in OUTCOMES]
+    if not ends:
+        return None
+    head = _HEAD.fullmatch("\n".join(lines[: ends[0]]))
+    assert head is not None
+    return NewCall(
+        tool=head["tool"],
+        arguments=head["arguments"] or "",
+        outcome=OUTCOMES[OUTCOMES.index(lines[ends[0]])],
+        result="\n".join(lines[ends[0] + 1 :]),
+        created_at=message.created_at,
+        call_id=message.source_id.removeprefix(MARK),
+    )
+
+
+def moved_call(new: NewCall, number: int, message: Message) -> Call:
+    """Return the call that an older store kept as the message."""
+    return _made(new, number, message.session_id, message.seq, message.created_at)
+
+
+def content_of(call: Call) -> str:
+    """Return the call as the content of a message of the exchange format."""
+    head = f"{one_line(call.tool, 200)} {call.arguments}".strip()
+    return "\n".join(part for part in (head, call.outcome, call.result) if part)
+
+
+def _made(new: NewCall, number: int, session_id: int, seq: int, now: datetime) -> Call:
+    return Call(
+        id=number,
+        session_id=session_id,
+        seq=seq,
+        tool=storable(new.tool),
+        arguments=storable(new.arguments),
+        outcome=new.outcome,
+        result=storable(new.result),
+        created_at=new.created_at or now,
+        call_id=storable(new.call_id),
+    )
+
+
+def _check(call: NewCall) -> None:
+    if not call.tool.strip():
+        raise InvalidRequest("a call has no tool", "Name the tool that was called")
+    if call.outcome not in OUTCOMES:
+        raise InvalidRequest(
+            f"outcome {one_line(str(call.outcome), 40)!r} is not known",
+            f"Use {', '.join(OUTCOMES)}",
+        )
+    if call.created_at is not None and call.created_at.tzinfo is None:
+        raise InvalidRequest("a call's time has no time zone", "Give it in UTC")
