@@ -170,8 +170,8 @@ class _Lines:
 
 def _say(report: ImportReport) -> None:
     output.note(
-        f"{report.sessions} sessions, {report.messages} messages and {report.entries} entries "
-        f"were added; {report.known} were known."
+        f"{report.sessions} sessions, {report.messages} messages, {report.calls} calls and "
+        f"{report.entries} entries were added; {report.known} were known."
     )
     if report.unknown:
         kinds = ", ".join(f"{one.kind} ({one.records})" for one in report.unknown)

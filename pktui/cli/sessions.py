@@ -14,7 +14,11 @@ from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.agents.resuming import Resumption
-    from pktui.memory.records import Hit, Message, Session
+    from pktui.memory.records import Hit, Message, Mode, Parts, Session
+
+_HIT = ("session", "number", "score", "why", "role", "text")
+_TELLING = 0.15
+"""A smaller share of a score is not told."""
 
 sessions_app = group()
 sessions_app.otherwise = ("open", r"\d+")
@@ -109,18 +113,50 @@ def search(
     query: Words = None,
     mode: ModeOption = "hybrid",
     project: Project = None,
+    by_session: Annotated[
+        bool, Option("--by-session", help="Sessions, each with its best hits.")
+    ] = False,
+    cursor: Annotated[
+        str, Option(help="With --by-session: where the list before this one ended.")
+    ] = "",
     limit: Limit = 20,
     json: output.JsonFlag = False,
 ) -> None:
-    """Find messages by meaning, by words, by both (hybrid), or exactly as they stand."""
+    """Find messages and calls by meaning, words, both (hybrid), or exactly as they stand.
+
+    Filters for calls: in:calls, tool:Bash, file:app.py, cmd:npm.
+    """
+    words = " ".join(query or ())
+    if by_session:
+        _by_session(words, mode, project, limit, cursor, json=json)
+        return
     with reach.memory() as memory:
-        answer = memory.search(" ".join(query or ()), mode, project=project, limit=limit)
+        answer = memory.search(words, mode, project=project, limit=limit)
     if json:
         output.json(answer)
         return
-    rows = [_hit(hit) for hit in answer.hits]
-    output.table(("session", "message", "score", "role", "text"), rows, empty="Nothing found.")
-    output.note(f"{len(rows)} of {answer.total}, by {answer.mode}")
+    output.table(_HIT, [_hit(hit) for hit in answer.hits], empty="Nothing found.")
+    output.note(f"{len(answer.hits)} of {answer.total}, by {answer.mode}")
+    if answer.note:
+        output.note(answer.note)
+
+
+def _by_session(
+    words: str, mode: Mode, project: str | None, limit: int, cursor: str, *, json: bool
+) -> None:
+    with reach.memory() as memory:
+        answer = memory.search_sessions(words, mode, project=project, limit=limit, cursor=cursor)
+    if json:
+        output.json(answer)
+        return
+    rows = [_hit(hit) for one in answer.sessions for hit in one.hits]
+    output.table(_HIT, rows, empty="Nothing found.")
+    output.note(
+        f"{len(answer.sessions)} of {answer.total} sessions with {answer.total_hits} hits, "
+        f"by {answer.mode}"
+    )
+    if answer.cursor:
+        output.note(f"The next ones: --cursor {answer.cursor}")
     if answer.note:
         output.note(answer.note)
 
@@ -259,12 +295,22 @@ def _message(message: Message) -> str:
     return f"#{message.seq} {message.role}  {output.moment(message.created_at)}\n{message.content}"
 
 
-def _hit(hit: Hit) -> tuple[str, str, str, str, str]:
-    message = hit.message
+def _hit(hit: Hit) -> tuple[str, str, str, str, str, str]:
+    message, call = hit.message, hit.call
     return (
         str(hit.session.id) if hit.session else "",
-        str(message.seq) if message else "",
+        str(message.seq) if message else f"call {call.seq}" if call else "",
         f"{hit.score:.2f}",
-        message.role if message else "",
+        _why(hit.parts),
+        message.role if message else call.tool if call else "",
         hit.snippet,
     )
+
+
+def _why(parts: Parts | None) -> str:
+    """Return the two parts that count most in a score."""
+    if parts is None:
+        return ""
+    shares = {name: getattr(parts, name) for name in parts.__struct_fields__}
+    most = sorted(shares, key=lambda name: -shares[name])[:2]
+    return " ".join(name for name in most if shares[name] > _TELLING * sum(shares.values()))

@@ -19,11 +19,14 @@ from pktui.memory import envelope, exporting, mcp_server
 from pktui.memory.addresses import LocalAddress, remote_of
 from pktui.memory.exchange import ImportReport, Record, Reject
 from pktui.memory.records import (
+    Call,
     Entry,
     EntryStats,
+    GroupedAnswer,
     Identity,
     Message,
     Mode,
+    NewCall,
     Page,
     Role,
     SearchAnswer,
@@ -204,13 +207,73 @@ class MemoryClient:
         project: str | None = None,
         wait: bool = True,
     ) -> SearchAnswer:
-        """Search all messages; `query` has words, phrases and filters.
+        """Search all messages and calls; `query` has words, phrases and filters.
 
         Where words find nothing and the model is being loaded, the answer waits for it, seconds, or
         with `wait=False` it `awaits_meaning`.
         """
         asked = {"query": _zoned(query), "mode": mode, "project": project, "wait": _flag(wait)}
         return self._get("/v1/search", SearchAnswer, asked, limit=limit)
+
+    def search_sessions(
+        self,
+        query: str,
+        mode: Mode = "hybrid",
+        *,
+        limit: int = 20,
+        hits: int = 3,
+        cursor: str = "",
+        project: str | None = None,
+        wait: bool = True,
+    ) -> GroupedAnswer:
+        """Find sessions by their messages and calls, each with up to `hits` of its best.
+
+        The answer's cursor asks for the next ones; `wait` as in `search`.
+        """
+        asked = {
+            "query": _zoned(query),
+            "mode": mode,
+            "project": project,
+            "hits": hits,
+            "wait": _flag(wait),
+        }
+        return self._get(
+            "/v1/search/sessions", GroupedAnswer, asked, cursor=cursor or None, limit=limit
+        )
+
+    # calls
+
+    def log_calls(
+        self,
+        calls: Sequence[NewCall],
+        session_id: int | None = None,
+        *,
+        source: str = "",
+        source_id: str = "",
+        agent: str = "",
+        project: str = "",
+    ) -> tuple[Call, ...]:
+        """Append tool calls, their secrets masked, and return them as kept.
+
+        They go to the session with that id; else to the one known by `source` and `source_id`,
+        which is made of `agent` and `project` where it is not there; else to this identity's
+        current one. A `call_id` that the session has is not appended again.
+        """
+        body = {
+            "calls": calls,
+            "session_id": session_id,
+            "source": source,
+            "source_id": source_id,
+            "agent": agent,
+            "project": project,
+        }
+        return self._call("POST", "/v1/calls", tuple[Call, ...], body)
+
+    def calls(self, session_id: int, *, after: int = 0, limit: int = 200) -> Page[Call]:
+        """Return the session's calls in order, those after the `seq`; the cursor is one too."""
+        return self._get(
+            f"/v1/sessions/{session_id:d}/calls", Page[Call], {"after": after}, limit=limit
+        )
 
     def neighbours(self, message_id: int, n: int = 2) -> tuple[Message, ...]:
         """Return a message with up to `n` before it and `n` after it, in their order."""

@@ -11,6 +11,10 @@ One JSON object a line (JSONL, UTF-8), told apart by `type`:
     {"type":"entry","title":"…","content":"…","source":"https://…","tags":["…"],
      "created_at":…,"updated_at":…}
 
+A tool call is a message of the role `tool` whose `source_id` is `call:` and the agent's own id of
+it: a first line with the tool and its arguments as JSON, a line with the outcome (ok, error,
+denied, cancelled, no result), then the first lines of the result.
+
 A session is known by `source` and `source_id`, a message by its session and `source_id`, an entry
 by the time it was made and its title or content: what is known already is not added again. A
 message comes after its session, in this file or in an earlier one. Times are ISO 8601 with an
@@ -20,16 +24,21 @@ are ignored, so that newer files can be read.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import msgspec
 
-from pktui.memory.records import Role, SessionStatus
+from pktui.memory.records import OUTCOMES, Call, NewCall, Role, SessionStatus
+from pktui.text import one_line
 
 LONGEST_KEY: Final = 400
 _EARLIEST: Final = datetime(2, 1, 1, tzinfo=UTC)
 _END: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+CALL_MARK: Final = "call:"
+_HEAD: Final = re.compile(r"(?P<tool>.*?)(?: (?P<arguments>\{.*))?", re.DOTALL)
 
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_KEY)]
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -105,6 +114,33 @@ def check_times(record: Record) -> None:
             raise ValueError(f"the time {when.isoformat()} is too near an end of the calendar")
 
 
+def call_of_message(
+    role: str, source_id: str, content: str, created_at: datetime
+) -> NewCall | None:
+    """Return the call that a message of the exchange format is; None for a real message."""
+    if role != "tool" or not source_id.startswith(CALL_MARK):
+        return None
+    lines = content.split("\n")
+    ends = [at for at, line in enumerate(lines) if at and line in OUTCOMES]
+    head = _HEAD.fullmatch("\n".join(lines[: ends[0]])) if ends else None
+    if head is None or not head["tool"].strip():
+        return None
+    return NewCall(
+        tool=head["tool"],
+        arguments=head["arguments"] or "",
+        outcome=OUTCOMES[OUTCOMES.index(lines[ends[0]])],
+        result="\n".join(lines[ends[0] + 1 :]),
+        created_at=created_at,
+        call_id=source_id.removeprefix(CALL_MARK),
+    )
+
+
+def call_content(call: Call) -> str:
+    """Return the call as the content of a message of the exchange format."""
+    head = f"{one_line(call.tool, 200)} {call.arguments}".strip()
+    return "\n".join(part for part in (head, call.outcome, call.result) if part)
+
+
 class Reject(msgspec.Struct, frozen=True):
     """A record that could not be taken, and why; `at` says where it came from, as in `line 12`."""
 
@@ -132,6 +168,7 @@ class ImportReport(msgspec.Struct, frozen=True):
     rejected: int = 0
     rejects: tuple[Reject, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    calls: int = 0
 
     def plus(self, other: ImportReport) -> ImportReport:
         """Return the sum of both; at most 100 rejects are named."""
@@ -143,4 +180,5 @@ class ImportReport(msgspec.Struct, frozen=True):
             self.rejected + other.rejected,
             (self.rejects + other.rejects)[:100],
             self.unknown + other.unknown,
+            self.calls + other.calls,
         )

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import msgspec
 
 from pktui.memory.exchange import (
+    CALL_MARK,
     EntryRecord,
     MessageRecord,
     Record,
     Reject,
     SessionRecord,
     UsageRecord,
+    call_content,
 )
 from pktui.text import one_line
 
 if TYPE_CHECKING:
-    from pktui.memory.records import Entry, Message, Page, Session
+    from pktui.memory.records import Call, Entry, Message, Page, Session
 
 T = TypeVar("T")
 
@@ -39,6 +41,9 @@ class Readable(Protocol):
 
     def messages(self, session_id: int, *, after: int | None, limit: int) -> Page[Message]:
         """Return messages after a place in the session."""
+
+    def calls(self, session_id: int, *, after: int, limit: int) -> Page[Call]:
+        """Return calls after a place in the session."""
 
     def entries(self, *, cursor: str | None = None, limit: int) -> Page[Entry]:
         """List knowledge."""
@@ -145,6 +150,18 @@ def _session(memory: Readable, session: Session) -> Iterator[Record]:
                 created_at=message.created_at,
             )
         after = page[-1].seq
+    seen = 0
+    while calls := memory.calls(session.id, after=seen, limit=PAGE).items:
+        for call in calls:
+            yield MessageRecord(
+                source=session.source,
+                session=key,
+                source_id=f"{CALL_MARK}{call.call_id or native_key(call.id, call.created_at)}",
+                role="tool",
+                content=call_content(call),
+                created_at=call.created_at,
+            )
+        seen = calls[-1].seq
 
 
 def _entry(entry: Entry) -> EntryRecord:

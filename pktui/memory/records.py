@@ -7,7 +7,7 @@ used twice, not even after a deletion.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, get_args
 from urllib.parse import quote
 
 import msgspec
@@ -25,6 +25,7 @@ ModelState = Literal["absent", "loading", "ready", "failed", "mismatch"]
 ROLES: tuple[Role, ...] = ("user", "agent", "tool", "system")
 Outcome = Literal["ok", "error", "denied", "cancelled", "no result"]
 """How a call ended."""
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 CALL_KEYS = ("tool", "file", "cmd")
 """What a query may filter calls by."""
 QUERY_KEYS = (
@@ -303,5 +304,6 @@ class Status(msgspec.Struct, frozen=True):
     index: IndexState = "kept"
     resident_bytes: int = 0
     """Memory that the service holds now."""
+    calls: int = 0
     journaled: int = 0
     """Messages and other rows in the journal that no batch has taken into the tables yet."""

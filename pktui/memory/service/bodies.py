@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from pktui.memory.exchange import Record
-from pktui.memory.records import Mode, Role, SessionStatus
+from pktui.memory.records import Mode, NewCall, Role, SessionStatus
+
+MOST_CALLS = 500
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -40,6 +42,36 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     project: str | None = None
     limit: int = 20
     wait: bool = True
+
+
+class SearchSessions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`GET /v1/search/sessions`."""
+
+    query: str = ""
+    mode: Mode = "hybrid"
+    project: str | None = None
+    limit: int = 20
+    hits: int = 3
+    cursor: str = ""
+    wait: bool = True
+
+
+class ListCalls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`GET /v1/sessions/{id}/calls`; `after` is a call's `seq`."""
+
+    after: int = 0
+    limit: int = 200
+
+
+class LogCalls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`POST /v1/calls`: to a session by its id, by where it comes from, or the current one."""
+
+    calls: Annotated[tuple[NewCall, ...], msgspec.Meta(max_length=MOST_CALLS)]
+    session_id: int | None = None
+    source: str = ""
+    source_id: str = ""
+    agent: str = ""
+    project: str = ""
 
 
 class SearchEntries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,10 +16,11 @@ from pktui.memory.exchange import (
     Reject,
     SessionRecord,
     UsageRecord,
+    call_of_message,
     check_times,
 )
 from pktui.memory.exporting import message_key, native_key
-from pktui.memory.records import Entry, Message, NewMessage, Session
+from pktui.memory.records import Entry, Message, NewCall, NewMessage, Session
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -61,10 +62,15 @@ class Intake:
         rejects: list[Reject] = []
         new: list[NewMessage] = []
         new_keys: dict[int, set[str]] = {}
+        calls: dict[int, list[NewCall]] = {}
         for record in records:
             session = homes.find(record.source, record.session)
             if session is None:
                 rejects.append(_homeless(record))
+                continue
+            call = call_of_message(record.role, record.source_id, record.content, record.created_at)
+            if call is not None:
+                calls.setdefault(session.id, []).append(call)
                 continue
             fresh = new_keys.setdefault(session.id, set())
             if record.source_id not in fresh and record.source_id not in self._known(
@@ -76,9 +82,14 @@ class Intake:
         for session_id, keys in new_keys.items():
             self._keys[session_id] |= keys
         self._forget_oldest()
-        known = len(records) - len(rejects) - len(new)
+        added = sum(_append_calls(store, number, its) for number, its in calls.items())
+        known = len(records) - len(rejects) - len(new) - added
         return ImportReport(
-            messages=len(new), known=known, rejected=len(rejects), rejects=tuple(rejects)
+            messages=len(new),
+            calls=added,
+            known=known,
+            rejected=len(rejects),
+            rejects=tuple(rejects),
         )
 
     def _known(self, store: Store, session: Session) -> set[str]:
@@ -91,6 +102,13 @@ class Intake:
     def _forget_oldest(self) -> None:
         for session_id in list(self._keys)[:-_REMEMBERED_SESSIONS]:
             del self._keys[session_id]
+
+
+def _append_calls(store: Store, session_id: int, calls: Sequence[NewCall]) -> int:
+    """Append the calls that the session does not have; returns how many those were."""
+    before = store.calls(session_id, limit=1).total
+    store.append_calls(session_id, calls)
+    return store.calls(session_id, limit=1).total - before
 
 
 class _Homes:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from pktui.errors import InvalidRequest
-from pktui.memory.records import Call, Message, NewCall, Outcome, Page
+from pktui.memory.records import OUTCOMES, Call, Message, NewCall, Page
 from pktui.memory.search.call_text import call_text
 from pktui.memory.search.corpus import Document
 from pktui.memory.store.schema import CallRow
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
     from pktui.memory.search.corpus import Corpus
     from pktui.memory.store.state import State
 
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-MARK = "call:"
-"""What the `source_id` of a message begins with that is a call, in the exchange format."""
-_HEAD = re.compile(r"(?P<tool>.*?)(?: (?P<arguments>\{.*))?", re.DOTALL)
 _REMEMBERED_SESSIONS = 64
 
 
@@ -133,35 +128,9 @@ def call_at(corpus: Corpus, position: int) -> Call:
     )
 
 
-def call_of_message(message: Message) -> NewCall | None:
-    """Return the call that a message of the exchange format is; None for a real message."""
-    if message.role != "tool" or not message.source_id.startswith(MARK):
-        return None
-    lines = message.content.split("\n")
-    ends = [at for at, line in enumerate(lines) if at and line in OUTCOMES]
-    if not ends:
-        return None
-    head = _HEAD.fullmatch("\n".join(lines[: ends[0]]))
-    assert head is not None
-    return NewCall(
-        tool=head["tool"],
-        arguments=head["arguments"] or "",
-        outcome=OUTCOMES[OUTCOMES.index(lines[ends[0]])],
-        result="\n".join(lines[ends[0] + 1 :]),
-        created_at=message.created_at,
-        call_id=message.source_id.removeprefix(MARK),
-    )
-
-
 def moved_call(new: NewCall, number: int, message: Message) -> Call:
     """Return the call that an older store kept as the message."""
     return _made(new, number, message.session_id, message.seq, message.created_at)
-
-
-def content_of(call: Call) -> str:
-    """Return the call as the content of a message of the exchange format."""
-    head = f"{one_line(call.tool, 200)} {call.arguments}".strip()
-    return "\n".join(part for part in (head, call.outcome, call.result) if part)
 
 
 def _made(new: NewCall, number: int, session_id: int, seq: int, now: datetime) -> Call:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from pktui.memory.exchange import CALL_MARK, call_of_message
 from pktui.memory.records import ROLES, Entry, Message
 from pktui.memory.search.corpus import Corpus, Document
 from pktui.memory.store import schema
-from pktui.memory.store.calls import MARK as CALL_MARK
-from pktui.memory.store.calls import call_of_message, moved_call
 from pktui.memory.store.calls import document as call_document
+from pktui.memory.store.calls import moved_call
 from pktui.memory.store.catalogue import Listed, grown, with_messages
 from pktui.memory.store.requests import REMEMBERED
 from pktui.memory.times import from_microseconds, microseconds
@@ -97,7 +97,10 @@ def _move_calls(state: State) -> None:
     Calls that were moved before a crash are known by their session and the agent's id.
     """
     rows = state.messages_table.read(where=f"role = 'tool' AND source_id LIKE '{CALL_MARK}%'")
-    found = [(one, call_of_message(one)) for one in schema.read_messages(rows)]
+    found = [
+        (one, call_of_message(one.role, one.source_id, one.content, one.created_at))
+        for one in schema.read_messages(rows)
+    ]
     there = state.calls_table.read(["id", "session_id", "call_id"])
     known = set(zip(there["session_id"].to_pylist(), there["call_id"].to_pylist(), strict=True))
     _raise_mark(state, "call", there["id"].to_pylist())

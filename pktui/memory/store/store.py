@@ -435,6 +435,7 @@ class Store:
                 versions=disk.versions,
                 index="due" if due else "kept",
                 journaled=state.rows.waiting,
+                calls=state.calls.living,
             )
 
 

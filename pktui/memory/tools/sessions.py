@@ -119,9 +119,8 @@ def search(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
     )
     heading = f"## Found {len(answer.hits)} matches in session #{number}:\n\n"
     parts = [
-        f"### {place}. [{message.role}] ({percent(hit.score)}% match)\n"
-        f"**Message:** #{message.id} - {time(message.created_at)}\n{hit.snippet}\n\n"
-        for place, (hit, message) in enumerate(_found(answer), 1)
+        f"### {place}. {_kind(hit)} ({percent(hit.score)}% match)\n{_place(hit)}\n\n"
+        for place, hit in enumerate(answer.hits, 1)
     ]
     return _searched(answer, heading, parts, f"No matches found in session #{number}\n\n")
 
@@ -133,10 +132,9 @@ def search_all(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswe
     answer = memory.search(query, "hybrid", limit=limit, waited=arguments.waited)
     heading = f"## Found {len(answer.hits)} matches across sessions:\n\n"
     parts = [
-        f"### {place}. Session #{message.session_id} [{message.role}] "
-        f"({percent(hit.score)}% match)\n"
-        f"**Message:** #{message.id} - {time(message.created_at)}\n{hit.snippet}\n\n"
-        for place, (hit, message) in enumerate(_found(answer), 1)
+        f"### {place}. Session #{_session_id(hit)} {_kind(hit)} ({percent(hit.score)}% match)\n"
+        f"{_place(hit)}\n\n"
+        for place, hit in enumerate(answer.hits, 1)
     ]
     return _searched(answer, heading, parts, "No matches found across sessions\n\n")
 
@@ -234,18 +232,7 @@ def _to_end(memory: Store, who: Identity, request: str) -> Session | None:
 def _searched(answer: SearchAnswer, heading: str, parts: list[str], none: str) -> ToolAnswer:
     left = more(len(answer.hits), answer.total, "raise limit or ask more precisely")
     body = heading + "".join(parts) if parts else none
-    results = [
-        {
-            "sessionId": message.session_id,
-            "messageId": message.id,
-            "role": message.role,
-            "score": round(hit.score, 4),
-            "snippet": hit.snippet,
-            "createdAt": time(message.created_at),
-            **given(sessionName=preview(hit.session.title) if hit.session else None),
-        }
-        for hit, message in _found(answer)
-    ]
+    results = [_result(hit) for hit in answer.hits]
     structured = {
         "results": results,
         "total": answer.total,
@@ -257,8 +244,47 @@ def _searched(answer: SearchAnswer, heading: str, parts: list[str], none: str) -
     )
 
 
-def _found(answer: SearchAnswer) -> list[tuple[Hit, Message]]:
-    return [(hit, hit.message) for hit in answer.hits if hit.message is not None]
+def _result(hit: Hit) -> dict[str, Any]:
+    """Return a hit: a message, or a tool call, which has no `messageId` but a `callId`."""
+    if hit.call is not None:
+        own: dict[str, Any] = {
+            "callId": hit.call.id,
+            "role": "call",
+            "tool": preview(hit.call.tool),
+            "outcome": hit.call.outcome,
+        }
+        when = hit.call.created_at
+    else:
+        assert hit.message is not None
+        own = {"messageId": hit.message.id, "role": hit.message.role}
+        when = hit.message.created_at
+    return {
+        "sessionId": _session_id(hit),
+        **own,
+        "score": round(hit.score, 4),
+        "snippet": hit.snippet,
+        "createdAt": time(when),
+        **given(sessionName=preview(hit.session.title) if hit.session else None),
+    }
+
+
+def _session_id(hit: Hit) -> int:
+    found = hit.call or hit.message
+    assert found is not None
+    return found.session_id
+
+
+def _kind(hit: Hit) -> str:
+    return (
+        f"[call {hit.call.outcome}]" if hit.call else f"[{hit.message.role if hit.message else ''}]"
+    )
+
+
+def _place(hit: Hit) -> str:
+    found = hit.call or hit.message
+    assert found is not None
+    kind = "Call" if hit.call else "Message"
+    return f"**{kind}:** #{found.id} - {time(found.created_at)}\n{hit.snippet}"
 
 
 def _find(memory: Store, number: int) -> Session | None:

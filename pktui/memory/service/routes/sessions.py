@@ -1,4 +1,4 @@
-"""`/v1/sessions`, `/v1/messages` and `/v1/search`."""
+"""`/v1/sessions`, `/v1/messages`, `/v1/calls` and `/v1/search`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from pktui.memory.records import Message, SessionChange
+    from pktui.memory.records import Call, Message, SessionChange
     from pktui.memory.store import Store
 
 CURRENT = "current"
@@ -36,7 +36,10 @@ def routes(context: Context) -> list[Route]:
         Route("/v1/sessions/{id}/reopen", own.reopen, methods=["POST"]),
         Route("/v1/messages", own.log, methods=["POST"]),
         Route("/v1/messages/{id}/neighbours", own.neighbours, methods=["GET"]),
+        Route("/v1/sessions/{id}/calls", own.calls, methods=["GET"]),
+        Route("/v1/calls", own.log_calls, methods=["POST"]),
         Route("/v1/search", own.search, methods=["GET"]),
+        Route("/v1/search/sessions", own.search_sessions, methods=["GET"]),
     ]
 
 
@@ -135,6 +138,52 @@ class _Sessions:
             wait=asked.wait,
         )
         return answer(found)
+
+    async def search_sessions(self, request: Request) -> Response:
+        asked = query_of(request, bodies.SearchSessions)
+        found = await self._context.search(
+            lambda store, waited: store.search_sessions(
+                asked.query,
+                asked.mode,
+                limit=asked.limit,
+                hits=asked.hits,
+                cursor=asked.cursor,
+                project=asked.project,
+                waited=waited,
+            ),
+            wait=asked.wait,
+        )
+        return answer(found)
+
+    async def calls(self, request: Request) -> Response:
+        number = number_of(request)
+        asked = query_of(request, bodies.ListCalls)
+        return await self._context.read(
+            lambda store: store.calls(number, after=asked.after, limit=asked.limit)
+        )
+
+    async def log_calls(self, request: Request) -> Response:
+        asked = await body_of(request, bodies.LogCalls)
+        who = identity_of(request)
+
+        def work(store: Store) -> tuple[Call, ...]:
+            number = asked.session_id
+            if number is None and asked.source_id:
+                number = _session_from(store, asked)
+            return store.append_calls(number or _current(store, who), asked.calls)
+
+        return await self._context.change(work)
+
+
+def _session_from(store: Store, asked: bodies.LogCalls) -> int:
+    """Return the session of that source, made where it is not there."""
+    known = store.session_from(asked.source, asked.source_id)
+    if known is None:
+        identity = Identity(agent=asked.agent, project=asked.project)
+        known = store.start_session(
+            "", identity, source=asked.source, source_id=asked.source_id, current=False
+        )
+    return known.id
 
 
 def _current(store: Store, who: Identity) -> int:

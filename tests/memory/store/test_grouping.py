@@ -1,0 +1,123 @@
+"""Searches grouped by session: every count is that of a brute-force count."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pktui.errors import InvalidRequest
+from pktui.memory.records import NewCall, NewMessage, Session
+from pktui.memory.search.call_text import call_text
+from pktui.memory.store import Store
+from tests.support.clock import START
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pktui.memory.records import GroupedAnswer, Mode
+
+WORDS = [f"{a}{b}{c}" for a in "kmtvz" for b in "aou" for c in ("rk", "lm", "nd", "x", "pt", "gg")]
+SESSIONS, MESSAGES, CALLS = 200, 12_000, 8_000
+
+
+class Filled:
+    """A store with its texts as a plain list: session, kind, text in lower case."""
+
+    def __init__(self, place: Path) -> None:
+        self.random = random.Random(7)
+        self.store = Store.open(place)
+        new = Session(0, "s", "ended", START, START, source="test")
+        ids = [one.id for one in self.store.add_sessions([new] * SESSIONS)]
+        self.texts: list[tuple[int, str, str]] = []
+        messages = [
+            NewMessage(self.random.choice(ids), "user", self.words(), START + timedelta(seconds=n))
+            for n in range(MESSAGES)
+        ]
+        self.store.append(messages, allow_ended=True)
+        self.texts += [(one.session_id, "messages", one.content) for one in messages]
+        for number in ids:
+            calls = [
+                NewCall("Bash", json.dumps({"command": self.words()}), created_at=START)
+                for _ in range(CALLS // SESSIONS)
+            ]
+            made = self.store.append_calls(number, calls)
+            self.texts += [(number, "calls", call_text(one).lower()) for one in made]
+
+    def words(self) -> str:
+        """Return some words, the first of the list much more often than the last."""
+        count = self.random.randint(1, 8)
+        return " ".join(
+            WORDS[min(int(self.random.expovariate(0.1)), len(WORDS) - 1)] for _ in range(count)
+        )
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    made = Filled(tmp_path_factory.mktemp("grouping"))
+    yield made
+    made.store.close()
+
+
+def counted(filled: Filled, query: str, mode: Mode, kind: str) -> Counter[int]:
+    """Return the hits of each session, by looking at every text."""
+    from collections import Counter
+
+    asked = query.split()
+    return Counter(
+        session_id
+        for session_id, its, text in filled.texts
+        if kind in ("", its)
+        and (query in text if mode == "exact" else any(word in text.split() for word in asked))
+    )
+
+
+def pages(filled: Filled, query: str, mode: Mode, limit: int) -> Iterator[GroupedAnswer]:
+    cursor = ""
+    while True:
+        page = filled.store.search_sessions(query, mode, limit=limit, hits=2, cursor=cursor)
+        yield page
+        if not page.cursor:
+            return
+        cursor = page.cursor
+
+
+def test_of_200_random_queries_each_count_is_the_brute_force_one(filled: Filled) -> None:
+    chance = random.Random(11)
+    for number in range(200):
+        mode: Mode = ("words", "exact", "hybrid")[number % 3]  # type: ignore[assignment]
+        kind = chance.choice(["", "", "messages", "calls"])
+        query = " ".join(chance.choices(WORDS, k=chance.randint(1, 2)))
+        if mode == "exact" and chance.random() < 0.3:
+            query = query[: chance.randint(2, 3)]
+        expected = counted(filled, query, mode, kind)
+        asked = f"{query} in:{kind}" if kind else query
+        answer = filled.store.search_sessions(asked, mode, limit=200, hits=1)
+        assert {one.session.id: one.total for one in answer.sessions} == expected, asked
+        assert (answer.total, answer.total_hits) == (len(expected), expected.total())
+        assert filled.store.search(asked, mode, limit=1).total == expected.total()
+
+
+def test_pages_hold_each_session_once_best_first(filled: Filled) -> None:
+    whole = filled.store.search_sessions("kark malm", "words", limit=200).sessions
+    parts = [one for page in pages(filled, "kark malm", "words", 17) for one in page.sessions]
+    assert [one.session.id for one in parts] == [one.session.id for one in whole]
+    scores = [one.score for one in whole]
+    assert scores == sorted(scores, reverse=True)
+    for one in parts:
+        assert 0 < len(one.hits) <= min(2, one.total)
+        assert one.hits[0].score == one.score
+        assert [hit.score for hit in one.hits] == sorted(
+            (hit.score for hit in one.hits), reverse=True
+        )
+        assert {hit.session.id for hit in one.hits if hit.session} == {one.session.id}
+
+
+def test_a_cursor_of_another_list_is_refused(filled: Filled) -> None:
+    with pytest.raises(InvalidRequest, match="is not one of this list"):
+        filled.store.search_sessions("kark", cursor="12")
