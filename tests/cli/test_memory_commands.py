@@ -167,7 +167,7 @@ def test_an_import_that_broke_off_goes_on_where_it_was(
     assert "499 messages added" not in err
     assert "%: 0 messages added, 500 records were known" in err
     assert "1 sessions" not in err
-    assert "401 messages and 0 entries were added; 1000 were known." in err
+    assert "401 messages, 0 calls and 0 entries were added; 1000 were known." in err
     assert "  line 2: " in err
     kept = [one.content for one in memory.messages(1, limit=1_000).items]
     assert kept == [f"number {number}" for number in range(1_000)]
@@ -188,7 +188,7 @@ def test_an_export_is_imported_again(memory: MemoryClient, say: Say, tmp_path: P
     assert data(say("import", "jsonl", str(file), "--json"))["known"] == 3
     memory.delete_session(1)
     status, _, err = say("import", "jsonl", str(file))
-    assert err == "1 sessions, 1 messages and 0 entries were added; 1 were known.\n"
+    assert err == "1 sessions, 1 messages, 0 calls and 0 entries were added; 1 were known.\n"
     assert memory.messages(2).items[0].content == "a line\u2028 and 🎉"
 
 
@@ -258,9 +258,9 @@ def test_an_agents_store_is_taken_in_once_and_found(
     assert (first["sessions"], first["rejected"], first["unknown"]) == (sessions, 0, [])
     again = data(say("import", agent, store, "--json"))
     assert (again["sessions"], again["messages"]) == (0, 0)
-    assert again["known"] == first["sessions"] + first["messages"]
+    assert again["known"] == first["sessions"] + first["messages"] + first["calls"]
     found = data(say("sessions", "search", word, f"source:{agent}", "--mode", "exact", "--json"))
-    assert [hit["message"]["role"] for hit in found["hits"]] == ["tool"]
+    assert [hit["call"]["outcome"] for hit in found["hits"]] == ["ok"]
 
 
 def test_what_an_agents_store_has_that_nobody_knows_is_said(

@@ -88,7 +88,7 @@ def test_a_store_taken_in_twice_stands_once(tmp_path: Path) -> None:
         assert (first.sessions, first.rejected) == (2, 0)
         again = Intake().take(store, list(source(STORE)))
         assert (again.sessions, again.messages) == (0, 0)
-        assert again.known == first.sessions + first.messages
+        assert again.known == first.sessions + first.messages + first.calls
         titles = {one.title for one in store.sessions().items}
     assert "Scripted test session" in titles
     assert any(title.startswith("Remember that pktui is an MCP") for title in titles)
@@ -99,7 +99,6 @@ def test_a_session_that_grows_gets_its_new_lines(tmp_path: Path) -> None:
     rows = [row("user", 1, "first"), call(2, "a"), call(3, "b"), result(4, "b"), result(5, "a")]
     end = json.dumps(row("assistant", 6, [{"type": "text", "text": "done"}])).encode()
     with Store.open(tmp_path / "memory") as store:
-        seen: list[tuple[str, str]] = []
         for upto in range(1, len(rows) + 1):
             write(path, *rows[:upto], end[: 10 * upto])
             reading = source(tmp_path, wall=0)
@@ -108,8 +107,10 @@ def test_a_session_that_grows_gets_its_new_lines(tmp_path: Path) -> None:
         write(path, *rows, end)
         Intake().take(store, list(source(tmp_path, wall=0)))
         (kept,) = store.sessions().items
-        seen = [(one.role, one.content.splitlines()[-1]) for one in store.messages(kept.id).items]
-    assert seen == [("user", "first"), ("tool", "out b"), ("tool", "out a"), ("agent", "done")]
+        seen = [(one.role, one.content) for one in store.messages(kept.id).items]
+        results = [one.result for one in store.calls(kept.id).items]
+    assert seen == [("user", "first"), ("agent", "done")]
+    assert results == ["out b", "out a"]
 
 
 def test_a_call_without_result_waits_for_it_while_the_file_is_fresh(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pktui.memory.importers import gemini
 from pktui.memory.importers.gemini import GeminiSource, default_place
 from pktui.memory.service.intake import Intake
 from pktui.memory.store import Store
-from tests.memory.importers.agents import LATER, MASKS, STORES, said, write
+from tests.memory.importers.agents import LATER, MASKS, STORES, calls_last, kept, said, write
 
 if TYPE_CHECKING:
     import pytest
@@ -91,11 +91,11 @@ def test_a_session_imported_at_every_line_is_the_same_as_one_imported_at_its_end
             reading = source(tmp_path, wall=0)
             intake.take(store, list(reading))
             assert reading.rejects.report().rejected == 0
-        (kept,) = store.sessions().items
-        grown = [(one.role, one.content) for one in store.messages(kept.id, limit=100).items]
-        assert kept.title.startswith("Remember that pktui is an MCP policy gateway")
+        (session,) = store.sessions().items
+        grown = kept(store, session.id)
+        assert session.title.startswith("Remember that pktui is an MCP policy gateway")
         assert intake.take(store, list(source(tmp_path))).messages == 0
-    assert grown == said(source(STORE))
+    assert grown == calls_last(said(source(STORE)))
 
 
 def test_the_last_telling_of_a_message_counts(tmp_path: Path) -> None:
