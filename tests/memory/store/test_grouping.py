@@ -90,7 +90,7 @@ def pages(filled: Filled, query: str, mode: Mode, limit: int) -> Iterator[Groupe
 def test_of_200_random_queries_each_count_is_the_brute_force_one(filled: Filled) -> None:
     chance = random.Random(11)
     for number in range(200):
-        mode: Mode = ("words", "exact", "hybrid")[number % 3]  # type: ignore[assignment]
+        mode: Mode = ("words", "exact", "hybrid")[number % 3]
         kind = chance.choice(["", "", "messages", "calls"])
         query = " ".join(chance.choices(WORDS, k=chance.randint(1, 2)))
         if mode == "exact" and chance.random() < 0.3:
