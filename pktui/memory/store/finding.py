@@ -20,9 +20,10 @@ from pktui.memory.search.filters import ENTRY_KEYS, MESSAGE_KEYS, Searched
 from pktui.memory.search.question import Question, read_mode, read_question
 from pktui.memory.search.snippets import Wanted, snippet
 from pktui.memory.search.tokens import words
+from pktui.memory.store.call_filters import calls_in_scope
 from pktui.memory.store.calls import call_at
 from pktui.memory.store.loading import entry_text, message_at
-from pktui.memory.store.scope import Bools, calls_in_scope, entries_in_scope, in_scope
+from pktui.memory.store.scope import Bools, entries_in_scope, in_scope
 from pktui.memory.store.substrings import CorpusTexts, EntryTexts, Texts
 
 if TYPE_CHECKING:

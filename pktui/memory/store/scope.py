@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from pktui.memory.records import ROLES, Call, Entry
-from pktui.memory.search.call_text import commands_of, files_of
+from pktui.memory.records import ROLES, Entry
 from pktui.memory.search.filters import Filters, in_time, session_filter, texts_hold
-from pktui.memory.search.forms import folded
-from pktui.memory.store.calls import call_at
 from pktui.memory.times import microseconds
 
 if TYPE_CHECKING:
     from pktui.memory.search.corpus import Corpus
     from pktui.memory.store.state import State
-    from pktui.memory.store.substrings import Texts
-    from pktui.query import Filter
 
 Bools = npt.NDArray[np.bool_]
 
@@ -30,7 +24,7 @@ _SEARCHED = 32
 def in_scope(state: State, corpus: Corpus, filters: Filters, project: str | None) -> Bools:
     """Return which messages or calls the filters leave; the caller holds the state's lock.
 
-    What `tool:`, `file:` and `cmd:` demand is left to the caller.
+    What `tool:`, `file:` and `cmd:` demand is in `call_filters`.
     """
     allowed = corpus.facts["alive"].copy()
     if corpus is state.messages and filters.roles is not None and len(filters.roles) < len(ROLES):
@@ -55,36 +49,6 @@ def _slots_in_scope(state: State, corpus: Corpus, filters: Filters, project: str
     slots = (corpus.slot(session.id) for session in known if fits(session))
     chosen[[slot for slot in slots if slot is not None]] = True
     return chosen
-
-
-def calls_in_scope(state: State, allowed: Bools, texts: Texts, filters: Filters) -> Bools:
-    """Return which allowed calls `tool:`, `file:` and `cmd:` leave; the caller holds no lock."""
-    for key in {one.key for one in filters.calls}:
-        its = [one for one in filters.calls if one.key == key]
-        wanted = [_calls_with(state, allowed, texts, one) for one in its if not one.negated]
-        unwanted = [_calls_with(state, allowed, texts, one) for one in its if one.negated]
-        if wanted:
-            allowed = allowed & np.logical_or.reduce(wanted)
-        for one in unwanted:
-            allowed = allowed & ~one
-    return allowed
-
-
-def _calls_with(state: State, allowed: Bools, texts: Texts, wanted: Filter) -> Bools:
-    held = texts.holding(wanted.value, allowed)
-    value = folded(wanted.value)
-    for position in np.flatnonzero(held).tolist():
-        with state.lock:
-            call = call_at(state.calls, position)
-        held[position] = any(value in folded(one) for one in _CALL_FIELDS[wanted.key](call))
-    return held
-
-
-_CALL_FIELDS: dict[str, Callable[[Call], Iterable[str]]] = {
-    "tool": lambda call: [call.tool],
-    "file": files_of,
-    "cmd": commands_of,
-}
 
 
 def entries_in_scope(state: State, filters: Filters) -> Bools:
