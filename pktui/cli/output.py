@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -72,12 +71,18 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str =
             note(empty)
         return
     on_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if on_terminal else _UNBOUNDED
+    width = _terminal_width() if on_terminal else _UNBOUNDED
     room = _room(headers, cells, width)
     head = _row(headers, room)
     print(f"\x1b[1m{head}\x1b[0m" if on_terminal and not os.environ.get("NO_COLOR") else head)
     for row in cells:
         print(_row(row, room))
+
+
+def _terminal_width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def _row(cells: Sequence[str], room: Sequence[int]) -> str:
