@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pktui.memory.store.state import State
 
-VERSION = 4
+VERSION = 5
 """Of what is derived and how: raise it when terms, vectors or columns change their meaning."""
 NAME = "search.index"
 
