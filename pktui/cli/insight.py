@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pktui.cli import output, reach
 from pktui.cli.commands import Option
-from pktui.cli.now import spark
+from pktui.cli.now import spark, spending_words
 
 if TYPE_CHECKING:
     from pktui.insight.activity import Insight
+    from pktui.insight.spending import Spending
 
 _MOST_ROWS = 12
 _STEP_HOURS = 6
@@ -28,13 +29,18 @@ def insight(
         return
     with reach.ledger() as ledger:
         ledger.rollup.catch_up()
-        found = Activity(ledger, now_us).read(days)
+        found = Activity(ledger, now_us, reach.purse()).read(days)
     if json:
         output.json(found)
         return
     asked, denied = sum(one.asked for one in found.hours), sum(one.denied for one in found.hours)
     output.line(f"{found.total:,} calls in {days} days: {asked:,} asked, {denied:,} denied")
     output.line(f"{spark(_steps(found))}  {_STEP_HOURS} hours a bar, the last is now")
+    if found.spending:
+        output.line(spending_words(found.spending))
+    for budget in found.budgets:
+        left = f"{budget.used:,.2f} of {budget.limit:,.2f} {budget.unit}"
+        output.line(f"budget of today{f' for {budget.whose}' if budget.whose else ''}: {left}")
     _tell(found)
 
 
@@ -47,6 +53,9 @@ def _steps(found: Insight) -> tuple[int, ...]:
 
 def _tell(found: Insight) -> None:
     """Print each list that has anything in it."""
+    by_model: dict[tuple[str, str], list[Spending]] = {}
+    for one in found.spending:
+        by_model.setdefault((one.agent, one.model), []).append(one)
     lists: dict[tuple[str, ...], list[tuple[str, ...]]] = {
         ("asked about", "asked", "allowed", "denied", "unanswered", "waited", "median"): [
             (
@@ -69,6 +78,9 @@ def _tell(found: Insight) -> None:
                 *(output.span(one.p50_us), output.span(one.p95_us)),
             )
             for one in found.slow
+        ],
+        ("agent", "model", "took"): [
+            (*names, spending_words(spent)) for names, spent in by_model.items()
         ],
         ("most called", "calls", "by hour of the day, 0 to 23"): [
             (f"{one.server}.{one.tool}", f"{one.total:,}", spark(one.calls)) for one in found.heat

@@ -10,9 +10,10 @@ from pktui.cli.commands import Exit, Option
 from pktui.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pktui.insight.now import Agent, Now
+    from pktui.insight.spending import Spending
     from pktui.ledger.records import Approval
 
 _LOOK_SECONDS = 0.5
@@ -41,6 +42,11 @@ def now(json: output.JsonFlag = False) -> None:
         f" {hour.asked:,} asked ({hour.allowed:,} allowed, median {median}),"
         f" {hour.new_tools:,} new tools"
     )
+    if found.today:
+        output.line(f"Today: {spending_words(found.today)}")
+    for budget in found.budgets:
+        if budget.over:
+            output.line(budget.words)
     for odd in found.odd:
         when = f", {output.age(found.at_us - odd.at_us)} ago" if odd.at_us else ""
         output.line(f"Odd: {odd.words}{when}")
@@ -110,6 +116,21 @@ def spark(counts: tuple[int, ...]) -> str:
     )
 
 
+def spending_words(spending: Sequence[Spending]) -> str:
+    """Say the tokens of some answers, and what they cost as far as prices are known."""
+    tokens_in, tokens_out, cached = (
+        sum(getattr(one, kind) for one in spending)
+        for kind in ("tokens_in", "tokens_out", "cached")
+    )
+    money = [one.money for one in spending if one.money is not None]
+    cost = (
+        f", {sum(money):,.2f}" + ("" if len(money) == len(spending) else " and more")
+        if money
+        else ""
+    )
+    return f"{tokens_in:,} tokens in, {tokens_out:,} out, {cached:,} cached{cost}"
+
+
 def _read(around: tuple[str, ...] = ()) -> Now | None:
     from pktui.insight.now import NowReader
     from pktui.times import now_us
@@ -118,7 +139,7 @@ def _read(around: tuple[str, ...] = ()) -> Now | None:
         return None
     with reach.ledger() as ledger:
         ledger.rollup.catch_up()
-        return NowReader(ledger, now_us).read(around)
+        return NowReader(ledger, now_us, reach.purse()).read(around)
 
 
 def _waiting() -> tuple[Approval, ...]:

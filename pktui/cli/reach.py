@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pktui.settings import Paths
 
 if TYPE_CHECKING:
+    from pktui.insight.spending import Purse
     from pktui.ledger.ledger import Ledger
     from pktui.memory.client import MemoryClient
     from pktui.settings import AuditSettings
@@ -58,3 +59,13 @@ def ledger(
 def used_before() -> bool:
     """Tell whether there is a ledger yet."""
     return Paths.from_environment().ledger_file.exists()
+
+
+def purse() -> Purse:
+    """Return prices and budgets as they are set; raises `SettingsError`."""
+    from pktui.insight.spending import Purse
+    from pktui.prices import load_prices
+    from pktui.settings import load_settings
+
+    paths = Paths.from_environment()
+    return Purse(load_prices(paths), load_settings(paths).budget)

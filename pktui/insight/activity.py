@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from pktui.insight.spending import Purse, Spending
+
 if TYPE_CHECKING:
+    from pktui.budget import Spent
     from pktui.ledger.feed.rollup import Denials, HourOfTool
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Question
@@ -92,6 +95,8 @@ class Insight:
     slow: tuple[ToolTime, ...]
     denials: tuple[RuleCount, ...]
     bill: tuple[Asked, ...]
+    spending: tuple[Spending, ...] = ()
+    budgets: tuple[Spent, ...] = ()
 
     @property
     def total(self) -> int:
@@ -102,16 +107,22 @@ class Insight:
 class Activity:
     """Reads the figures from sums; costs by what is new. Raises `LedgerUnavailable`."""
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Callable[[], int],
+        purse: Purse = Purse(),  # noqa: B008  frozen
+    ) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._purse = purse
 
     def read(self, days: int = 7, *, seconds: float = 0.5) -> Insight:
         """Return the figures of the last days; what is new is counted for at most `seconds`."""
         now, rollup = self._clock(), self._ledger.rollup
         since = (now // HOUR_US + 1) * HOUR_US - days * DAY_US
         behind = rollup.catch_up(seconds)
-        hours = rollup.hours(since)
+        hours, sums = rollup.hours(since), self._ledger.usage.sums()
         slow = (
             ToolTime(one.server, one.tool, one.calls, one.p50_us, one.p95_us)
             for one in rollup.times(since)
@@ -126,6 +137,8 @@ class Activity:
             slow=tuple(sorted(slow, key=lambda one: -one.p95_us)[:_LONGEST_LISTS]),
             denials=_by_rule(rollup.denials(since))[:_LONGEST_LISTS],
             bill=_bill(self._ledger.approvals.asked_since(since), now)[:_LONGEST_LISTS],
+            spending=self._purse.spending(sums, since),
+            budgets=self._purse.budgets(sums, now),
         )
 
 

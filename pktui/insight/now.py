@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final, Literal
 
+from pktui.insight.spending import Purse, Spending
 from pktui.person import parent_of
 
 if TYPE_CHECKING:
+    from pktui.budget import Spent
     from pktui.ledger.feed.rollup import Connection, MinuteOfSession, Running, ToolUse
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Approval, CallRow, Present, Question
@@ -97,7 +99,10 @@ class Odd:
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """All of it at a moment. `stopped_by`: who stopped everything, empty where nobody has."""
+    """All of it at a moment. `stopped_by`: who stopped everything, empty where nobody has.
+
+    `today`: the tokens of this day, as far as they are told; `budgets`: those that are set.
+    """
 
     at_us: int
     needs: tuple[Need, ...]
@@ -105,14 +110,22 @@ class Now:
     hour: Hour
     odd: tuple[Odd, ...]
     stopped_by: str = ""
+    today: tuple[Spending, ...] = ()
+    budgets: tuple[Spent, ...] = ()
 
 
 class NowReader:
     """Reads it; costs by what happened since the last look. Raises `LedgerUnavailable`."""
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: Callable[[], int],
+        purse: Purse = Purse(),  # noqa: B008  frozen
+    ) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._purse = purse
         self._parents: dict[int, int] = {}
 
     def read(self, around: Iterable[str] = ()) -> Now:
@@ -124,6 +137,7 @@ class NowReader:
         new = _new_tools(tools, now)
         minutes = ledger.rollup.minutes(now - HOUR_US)
         stop = ledger.approvals.stop_in_force()
+        sums = ledger.usage.sums()
         return Now(
             at_us=now,
             needs=tuple(Need(one, max(0, now - one.created_us)) for one in waiting),
@@ -131,6 +145,8 @@ class NowReader:
             hour=_hour(now, minutes, ledger.approvals.asked_since(now - HOUR_US), len(new)),
             odd=self._odd(now, new, around),
             stopped_by=stop.by if stop else "",
+            today=self._purse.spending(sums, now),
+            budgets=self._purse.budgets(sums, now),
         )
 
     def _agents(
