@@ -8,14 +8,14 @@ from __future__ import annotations
 import itertools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from pktui import jsonc
 from pktui.agents.clients import KNOWN_CLIENTS, ClientKind, Level, Places
-from pktui.agents.hook_state import NONE, hook_state
+from pktui.agents.hook_state import NONE, hook_directories, hook_state
 from pktui.server_entry import BadEntry, read_entry
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class ConfiguredServer:
     """The project an entry of the user's own file is for; empty: all."""
     disabled: bool = False
     problem: str = ""
+    env: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def behind_pktui(self) -> bool:
@@ -110,6 +111,7 @@ class AgentFound:
 
     `servers` counts those that pktui could stand before, `behind` those it does. `hooks` is as
     `hook_state` says. `seen_at` is when its hook ran last, in seconds of the epoch, 0 where never.
+    `directories` are those of pktui that its entries and hooks name.
     """
 
     client: ClientKind
@@ -120,6 +122,7 @@ class AgentFound:
     sessions: Path | None
     problems: tuple[str, ...]
     seen_at: float = 0.0
+    directories: frozenset[str] = frozenset()
 
     @property
     def adopted(self) -> bool:
@@ -162,6 +165,13 @@ def _found(
         store if store is not None and store.exists() else None,
         tuple(problems),
         seen_at,
+        frozenset(hook_directories(client, places) or ()).union(
+            server.env[variable]
+            for server in usable
+            if server.behind_pktui
+            for variable in ("PKTUI_CONFIG_DIR", "PKTUI_DATA_DIR")
+            if variable in server.env
+        ),
     )
 
 
@@ -237,4 +247,6 @@ def _server(name: str, entry: Any, directory: str) -> ConfiguredServer:
     except BadEntry as error:
         return ConfiguredServer(name, (), "", directory, problem=error.what)
     command = (found.command, *found.args) if found.command else ()
-    return ConfiguredServer(name, command, found.url, directory, disabled=found.disabled)
+    return ConfiguredServer(
+        name, command, found.url, directory, disabled=found.disabled, env=found.env
+    )

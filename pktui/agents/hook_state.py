@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +15,7 @@ from pktui import jsonc
 from pktui.agents.clients import ClientKind, Places, claude_directory, codex_directory
 
 _BEFORE: Final = {"claude-code": "PreToolUse", "codex": "PreToolUse", "gemini": "BeforeTool"}
+_PLUGIN_COMMAND: Final = re.compile(r"^const COMMAND = (\[.*\])$", re.MULTILINE)
 NONE: Final = "none"
 INSTALLED: Final = "installed"
 UNTRUSTED: Final = "waits for your trust"
@@ -43,6 +47,33 @@ def starts_hook(group: Any, agent: str) -> bool:
     """Tell whether a group of hooks runs `pktui hook` for an agent."""
     text = json.dumps(group, default=str)
     return "pktui" in text and (f"hook {agent}" in text or f'"hook", "{agent}"' in text)
+
+
+def hook_directories(client: ClientKind, places: Places) -> tuple[str, str] | None:
+    """Return the config and the data directory that an agent's hook is told, None for none."""
+    for _, file in client.hook_files(places) if client.hook_files is not None else ():
+        words = _hook_words(client, file)
+        with suppress(ValueError, IndexError):
+            return words[words.index("--config") + 1], words[words.index("--data") + 1]
+    return None
+
+
+def _hook_words(client: ClientKind, file: Path) -> list[str]:
+    """Return the command of the hook that a file registers, empty where it registers none."""
+    try:
+        if client.id == "opencode":
+            found = _PLUGIN_COMMAND.search(file.read_text(encoding="utf-8"))
+            return list(json.loads(found[1])) if found else []
+        at = _position(client, file)
+        if at is None:
+            return []
+        hook = _json(file)["hooks"][_BEFORE[client.id]][at]["hooks"][0]
+        words = [*shlex.split(hook["command"]), *hook.get("args", ())]
+        # Around it the shell has `o=$(…);`.
+        inner = words[2].partition("$(")[2].partition(");")[0] if words[:2] == ["sh", "-c"] else ""
+        return shlex.split(inner) if inner else words
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
 
 
 def _position(client: ClientKind, file: Path) -> int | None:

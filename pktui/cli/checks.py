@@ -23,6 +23,7 @@ from pktui.files import PRIVATE_DIRECTORY, PRIVATE_FILE
 from pktui.settings import ConsoleSettings, Paths, Settings, load_settings
 
 if TYPE_CHECKING:
+    from pktui.agents.discovery import AgentFound
     from pktui.gateway.servers.entries import ServerEntry
     from pktui.ledger.ledger import Ledger
     from pktui.settings import AuditSettings
@@ -61,6 +62,7 @@ def examine(paths: Paths) -> Iterator[Check]:
         yield Check("settings", "ok", f"{paths.settings_file}{'' if there else ' (all defaults)'}")
         yield from console(settings.console, paths)
     yield from servers(paths)
+    yield from agents(paths)
     yield from by_hand(paths, settings)
     yield from policies(paths)
     yield from ledger(paths, settings.audit)
@@ -183,6 +185,37 @@ def servers(paths: Paths) -> Iterator[Check]:
         if entry.command and shutil.which(entry.command, path=entry.env.get("PATH")) is None:
             cure = f"Install it, or mend its entry in {paths.servers_file}"
             yield Check(f"server {entry.name}", "warn", f"no command {entry.command!r}", cure)
+
+
+def agents(paths: Paths) -> Iterator[Check]:
+    """Check that each agent here goes through this pktui: servers, hooks, directories."""
+    from pktui.agents.clients import Places
+    from pktui.agents.discovery import find_agents
+
+    for agent in find_agents(paths, Places.here()):
+        yield _agent(agent, {str(paths.config_dir), str(paths.data_dir)})
+
+
+def _agent(agent: AgentFound, meant: set[str]) -> Check:
+    from pktui.agents.hook_state import INSTALLED, NONE, UNTRUSTED
+
+    name = f"agent {agent.client.title}"
+    if others := sorted(agent.directories - meant):
+        what = f"it uses {', '.join(others)}, and this terminal {', '.join(sorted(meant))}"
+        return Check(name, "warn", what, "Run pktui adopt here, so that both meet")
+    if agent.hooks == UNTRUSTED:
+        cure = "Start it and trust them in its own screen; until then they do not run"
+        return Check(name, "warn", "its hooks wait for your trust", cure)
+    if agent.hooks.startswith("off"):
+        return Check(name, "warn", f"its hooks are switched {agent.hooks}", "Take that out")
+    around = [f"{agent.servers - agent.behind} of its {agent.servers} servers"]
+    around = around if agent.behind < agent.servers else []
+    around += ["its own tools"] if agent.hooks == NONE else []
+    if around:
+        what = f"{' and '.join(around)} go around pktui"
+        return Check(name, "warn", what, "Put it behind: pktui adopt")
+    tools = "its own tools too" if agent.hooks == INSTALLED else "its own tools can't be reached"
+    return Check(name, "ok", f"{agent.behind} servers go through pktui, {tools}")
 
 
 def by_hand(paths: Paths, settings: Settings) -> Iterator[Check]:

@@ -52,10 +52,18 @@ def list_clients(json: output.JsonFlag = False) -> None:
                     f" {server.problem}; left out"
                 )
     pairs = [(finding, server) for finding in findings for server in finding.servers]
-    agents = find_agents(Paths.from_environment(), places)
+    paths = Paths.from_environment()
+    agents = find_agents(paths, places)
     if json:
         output.json([_record(finding, server) for finding, server in pairs])
         return
+    for agent in agents:
+        others = sorted(agent.directories - {str(paths.config_dir), str(paths.data_dir)})
+        if others:
+            output.note(
+                f"{agent.client.title} uses {', '.join(others)}, and this terminal"
+                f" {paths.config_dir}, {paths.data_dir}: pktui adopt makes them meet"
+            )
     if agents:
         output.table(
             ["agent", "servers", "its own tools", "hook ran", "sessions"],

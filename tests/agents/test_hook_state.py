@@ -100,3 +100,21 @@ def test_agents_on_the_machine_are_found(paths: Paths, places: Places) -> None:
     assert (gemini.client.id, gemini.servers, gemini.hooks) == ("gemini", 0, "none")
     carry_out(plan_adoption(paths, places))
     assert [agent.adopted for agent in find_agents(paths, places)] == [True, True]
+
+
+@pytest.mark.parametrize("agent", HOOKED)
+def test_the_directories_that_an_agent_uses_are_known_and_mended(
+    agent: str, paths: Paths, places: Places, tmp_path: Path
+) -> None:
+    (places.home / ".gemini").mkdir()
+    (places.home / ".gemini" / "settings.json").write_text(
+        '{"mcpServers": {"a": {"command": "x"}, "b": {"command": "pktui", "args": ["gateway"]}}}'
+    )
+    other = type(paths).below(tmp_path / "other home")
+    carry_out(plan_adoption(other, places, HOOKED))
+    meant = {str(other.config_dir), str(other.data_dir)}
+    found = {one.client.id: one.directories for one in find_agents(paths, places)}
+    assert found[agent] == meant
+    carry_out(plan_adoption(paths, places, HOOKED))
+    found = {one.client.id: one.directories for one in find_agents(paths, places)}
+    assert found[agent] == {str(paths.config_dir), str(paths.data_dir)}

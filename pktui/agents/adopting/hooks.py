@@ -65,9 +65,13 @@ def _hook(agent: str, paths: Paths, *, blocks: bool) -> dict[str, Any]:
         return hook | ({"onFailure": "block"} if blocks else {})
     command = shlex.join(words)
     if blocks:
-        # These agents let a call run where its hook crashes or is missing; the shell does not.
-        told = '{ s=$?; [ $s = 2 ] || echo "pktui hook failed ($s)" >&2; exit 2; }'
-        command = f"sh -c {shlex.quote(f'{command} || {told}')}"
+        # These agents let a call run where its hook crashes, is missing, says nothing or nonsense;
+        # the shell around it does not.
+        script = (
+            f'o=$({command}); s=$?; [ $s = 0 ] && [ -z "$o" ] && exit 0;'
+            ' [ $s = 2 ] || echo "pktui hook failed ($s)" >&2; echo "Blocked by pktui." >&2; exit 2'
+        )
+        command = f"sh -c {shlex.quote(script)}"
     if agent == "gemini":
         return {"name": "pktui", "type": "command", "command": command, "timeout": seconds * 1000}
     return {"type": "command", "command": command, "timeout": seconds}

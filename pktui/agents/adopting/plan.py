@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import msgspec
+
 from pktui.agents.adopting.document import Document, NotEditable, follow, open_document
 from pktui.agents.adopting.hooks import hook_groups, plugin_text
 from pktui.agents.adopting.record import Adopted, AdoptedFile, Entry
@@ -253,7 +255,10 @@ class _Adopting:
         if problem:
             self._notes.append(f"{client.title}: server {written!r} stays as it is: {problem}")
             return
-        if server_through_pktui(written, original) or _is_off(original):
+        if _is_off(original):
+            return
+        if server_through_pktui(written, original):
+            self._name_directories(opened, path, original)
             return
         name = free_name(written, client.id, original, self._known)
         if name not in self._known:
@@ -270,6 +275,17 @@ class _Adopting:
         opened.document.set(path, ours)
         opened.entries.append(Entry(path, ours, original))
         opened.servers.append(name)
+
+    def _name_directories(self, opened: _Open, path: tuple[str, ...], entry: Any) -> None:
+        """Have an entry that leads through pktui already name the directories that are meant."""
+        key = "environment" if opened.client.id == "opencode" else "env"
+        told = entry.get(key) or {}
+        wanted = directories(self._paths)
+        if not entry.get("command") or not isinstance(told, dict) or told.items() >= wanted.items():
+            return
+        ours = {**entry, key: {**told, **wanted}}
+        opened.document.set(path, ours)
+        opened.entries.append(Entry(path, ours, entry))
 
     def _adopt_hooks(self, client: ClientKind, file: Path) -> None:
         if client.id == "opencode":
@@ -332,6 +348,13 @@ class _Adopting:
                 former = taken_back(one.path.name, one.before, known)
                 before = digest(former)
                 self._keeps[before] = former
+            first = {one.path: one for one in known.entries if not one.item}
+            entries = [
+                msgspec.structs.replace(one, original=first[one.path].original)
+                if not one.item and one.path in first
+                else one
+                for one in entries
+            ]
             places = {(entry.path, entry.item) for entry in entries if not entry.item}
             kept = [one for one in known.entries if (one.path, one.item) not in places]
             kept = [one for one in kept if one not in entries]
