@@ -38,6 +38,8 @@ Scope = Literal[
     "approvals",
     "wider",
     "sentence",
+    "replay",
+    "presets",
 ]
 
 SCOPE_TITLES: Mapping[Scope, str] = {
@@ -60,6 +62,8 @@ SCOPE_TITLES: Mapping[Scope, str] = {
     "approvals": "Approvals",
     "wider": "While a wider answer is chosen",
     "sentence": "While a rule is made",
+    "replay": "While a policy is tried on recorded calls",
+    "presets": "While a ready-made policy is chosen",
 }
 
 
@@ -171,6 +175,10 @@ ACTIONS: tuple[Action, ...] = (
            False),
     Action("policies.rule", ("c",), "rule from calls",
            "Make a rule from the newest call that was asked about", False),
+    Action("policies.presets", ("P",), "presets", "Choose a ready-made policy by its figures",
+           False),
+    Action("policies.replay", ("t",), "try", "Try the drafts on the calls of the last days", False),
+    Action("policies.paste", ("ctrl+v",), "paste", "Add a policy that was copied", False),
     Action("policies.every", ("asterisk",), "all tools", "List the tools of every server", False),
     Action("policies.sort", ("S",), "sort", "Sort the tools by the next column", False),
     Action("policies.accept", ("A",), "accept",
@@ -209,6 +217,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("wider.longer", ("plus", "up"), "longer", "More minutes"),
     Action("wider.shorter", ("minus", "down"), "shorter", "Fewer minutes"),
     Action("wider.leave", ("escape",), "leave", "Leave the call undecided"),
+    Action("replay.rule", ("c",), "rule", "Make a rule from this call"),
+    Action("replay.leave", ("escape",), "leave", "Back to the tools"),
+    Action("presets.take", ("w",), "take", "Show what it changes, to be written"),
+    Action("presets.leave", ("escape",), "leave", "Choose nothing"),
     Action("sentence.next", ("space", "right"), "change", "Let another thing stand there"),
     Action("sentence.before", ("left",), "before", "What stood there before", False),
     Action("sentence.own", ("e",), "value", "Write the value yourself"),
@@ -252,6 +264,8 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
             "drafts",
             "accept",
             "adopting",
+            "replay",
+            "presets",
         }
     ),
     "feed": frozenset({"app", "list", "detail", "feed"}),
@@ -262,6 +276,8 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "approvals": frozenset({"app", "list", "detail", "approvals"}),
     "wider": frozenset({"wider"}),
     "sentence": frozenset({"sentence", "list", "detail"}),
+    "replay": frozenset({"replay", "list", "detail"}),
+    "presets": frozenset({"presets", "list", "detail"}),
 }
 """Scopes whose keys can hold at the same moment."""
 
@@ -270,7 +286,18 @@ VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
     "insight": ("insight", "list", "app"),
     "sessions": ("sessions", "search", "list", "transcript", "app"),
     "feed": ("feed", "filter", "list", "detail", "app"),
-    "policies": ("policies", "filter", "chooser", "drafts", "accept", "list", "app"),
+    "policies": (
+        "policies",
+        "filter",
+        "chooser",
+        "drafts",
+        "sentence",
+        "replay",
+        "presets",
+        "accept",
+        "list",
+        "app",
+    ),
     "approvals": ("approvals", "filter", "list", "detail", "app"),
 }
 """What can be done while a view is in front, the nearest first."""
@@ -279,14 +306,16 @@ ONLY_KEYS: frozenset[Scope] = frozenset(
     {
         "list",
         "search",
-        "filter",
+        "adopting",
+        "sentence",
+        "replay",
+        "presets",
         "transcript",
         "detail",
         "chooser",
         "drafts",
         "accept",
         "adopt",
-        "adopting",
     }
 )
 """Scopes for moving about and for open questions, which the palette leaves out."""

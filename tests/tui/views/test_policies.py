@@ -184,7 +184,7 @@ async def test_p_in_the_feed_comes_to_the_tool(house: House) -> None:
         "decision", caller=AGENT, call_id="c", server="files", tool="write", effect="allow"
     )
     async with desk(house, "feed") as at:
-        await at.press("p")
+        await at.press("P")
         view = at.app.query_one(PoliciesView)
         await at.until(
             lambda: view.tools.current is not None and view.tools.current.name == "write"

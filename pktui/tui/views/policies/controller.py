@@ -20,14 +20,17 @@ from pktui.tui.undo import UndoStep
 from pktui.tui.views.policies.chooser import ChooserScreen
 from pktui.tui.views.policies.draw import WORDS, draft_words
 from pktui.tui.views.policies.edits import Done, Edits, Proposal
+from pktui.tui.views.policies.trials import PresetScreen, ReplayScreen
 from pktui.tui.views.policies.writing import WriteScreen
 
 if TYPE_CHECKING:
     from textual.geometry import Region
 
     from pktui.insight.overview import Page, ToolState
+    from pktui.insight.trial import PresetTrial
     from pktui.policy.change import Change
     from pktui.policy.effective import EffectiveAction
+    from pktui.policy.trial import Tried
     from pktui.tui.context import Context
     from pktui.tui.drafts import Drafts
     from pktui.tui.views.base import View
@@ -73,6 +76,8 @@ class Drafting:
         """What was written and is shown, until the cursor goes elsewhere."""
         self._writing = False
         self._open: WriteScreen | None = None
+        self._make: Callable[[Page], Proposal] = lambda page: self.edits.propose(page, ())
+        """Makes what the open screen shows; blocks."""
 
     @property
     def _console(self) -> Context:
@@ -168,14 +173,66 @@ class Drafting:
     def write(self) -> None:
         """Show what the drafts of this server change in its file, and write it if wanted."""
         page = self._pane.page
+        drafts = self._drafts.of(page.server) if page else ()
+        if page is not None and not drafts and not self._console.refuse_read_only():
+            self._console.say("nothing is drafted here: space, l and r draft a change")
+        elif drafts:
+            what = "this draft" if len(drafts) == 1 else f"these {len(drafts)} drafts"
+            self._offer(what, lambda page: self.edits.propose(page, self._drafts.of(page.server)))
+
+    def paste(self, text: str) -> None:
+        """Show what a pasted policy would add."""
+        self._offer("what was pasted", lambda page: self.edits.propose_merge(page, text))
+
+    def presets(self) -> None:
+        """Choose a ready-made policy by its figures."""
+        page = self._pane.page
+        if page is None or page.server == ALL or self._refuse_unread():
+            self._console.say("choose a server first: a ready-made policy is for one")
+            return
+
+        def answer(chosen: PresetTrial | None) -> None:
+            if chosen is not None:
+                name, document = chosen.name, chosen.document
+                self._offer(
+                    f"the ready-made policy {name}",
+                    lambda page: self.edits.propose_document(page, name, document),
+                )
+
+        self._console.ask(PresetScreen(self._view.services, page.server), answer)
+
+    def replay(self, then: Callable[[Tried], object]) -> None:
+        """Show what the drafts, or the policy as it is, would have made of recorded calls."""
+        page = self._pane.page
+        if page is None or page.server == ALL or self._refuse_unread():
+            self._console.say("choose a server first: calls are tried on one policy")
+            return
+        if self._refuse_broken(page):
+            return
+        drafts = self._drafts.of(page.server)
+
+        def make() -> bytes:
+            return self.edits.propose(page, drafts).edit.after
+
+        def answer(tried: Tried | None) -> None:
+            if tried is not None:
+                then(tried)
+
+        screen = ReplayScreen(self._view.services, page.server, make, len(drafts))
+        self._console.ask(screen, answer)
+
+    def _offer(self, what: str, make: Callable[[Page], Proposal]) -> None:
+        """Show an edit of the page's file, and write it if wanted."""
+        page = self._pane.page
         if page is None or self._console.refuse_read_only():
+            return
+        if page.server == ALL:
+            self._console.say("choose a server first: it is written into one policy")
             return
         if self._refuse_unread() or self._refuse_broken(page):
             return
-        if not self._drafts.of(page.server):
-            self._console.say("nothing is drafted here: space, l and r draft a change")
-            return
-        self._open = WriteScreen(str(page.path), len(self._drafts.of(page.server)))
+        self._make = make
+        self._open = WriteScreen(str(page.path), what)
         self._console.ask(self._open, self._answer)
         self._start_proposing()
 
@@ -256,15 +313,15 @@ class Drafting:
         """Work out what would be written, as soon as nothing is being written."""
         page = self._pane.page
         if self._open is not None and not self._writing and page is not None:
-            self._propose(page, self._drafts.of(page.server))
+            self._propose(page)
 
-    def _propose(self, page: Page, changes: tuple[Change, ...]) -> None:
-        work = partial(self.edits.propose, page, changes)
+    def _propose(self, page: Page) -> None:
+        work = partial(self._make, page)
         self._view.in_thread(work, self._show_proposal, self._show_no_proposal, group="policy-edit")
 
     def _show_proposal(self, proposal: Proposal) -> None:
         if self._open is not None:
-            self._open.show(proposal, self._told(proposal.changes))
+            self._open.show(proposal, (*self._told(proposal.changes), *proposal.notes))
 
     def _told(self, changes: Sequence[Change]) -> tuple[str, ...]:
         page = self._pane.page

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from pktui.errors import LedgerError, PktuiError, PolicyConflict
 from pktui.guard import check_edit
 from pktui.insight.overview import MEMORY, shipped_memory_policy
-from pktui.policy.editor import START, PolicyEditor
+from pktui.policy.editor import START, Edit, PolicyEditor
+from pktui.policy.merge import merge_edit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pktui.insight.overview import Page
     from pktui.ledger.ledger import Ledger
     from pktui.policy.change import Change
-    from pktui.policy.editor import Edit
     from pktui.settings import Paths, Settings
 
 
@@ -36,6 +36,8 @@ class Proposal:
     server: str
     changes: tuple[Change, ...]
     edit: Edit
+    notes: tuple[str, ...] = ()
+    """What else a person should know of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +63,33 @@ class Edits:
     def propose(self, page: Page, changes: Sequence[Change]) -> Proposal:
         """Return what would be written; raises `PolicyConflict` where another file was shown."""
         with self._turn:
-            editor = open_editor(self._path(page.server), page.server)
-            here = hashlib.sha256(editor.raw).hexdigest() if editor.path.exists() else ""
-            if here not in (page.digest, self._left.get(page.server)):
-                raise PolicyConflict(
-                    f"{editor.path} changed since it was shown, so nothing was written and your"
-                    " drafts are kept",
-                    "Look at it again, then write them",
-                )
+            editor = self._opened(page)
             return Proposal(page.server, tuple(changes), editor.preview(changes))
+
+    def propose_merge(self, page: Page, text: str) -> Proposal:
+        """Return what a pasted policy would add; raises as `propose`, and where it is none."""
+        with self._turn:
+            edit, notes = merge_edit(self._opened(page), text)
+            return Proposal(page.server, (), edit, notes)
+
+    def propose_document(self, page: Page, name: str, document: bytes) -> Proposal:
+        """Return the edit that puts a whole policy in place of this one; raises as `propose`."""
+        with self._turn:
+            editor = self._opened(page)
+            summary = f"the ready-made policy {name}"
+            return Proposal(page.server, (), Edit(editor.path, summary, editor.raw, document))
+
+    def _opened(self, page: Page) -> PolicyEditor:
+        """Open a page's file; raises `PolicyConflict` where another one was shown."""
+        editor = open_editor(self._path(page.server), page.server)
+        here = hashlib.sha256(editor.raw).hexdigest() if editor.path.exists() else ""
+        if here not in (page.digest, self._left.get(page.server)):
+            raise PolicyConflict(
+                f"{editor.path} changed since it was shown, so nothing was written and your"
+                " drafts are kept",
+                "Look at it again, then write them",
+            )
+        return editor
 
     def write(self, proposal: Proposal, pin: str = "") -> Done:
         """Write what was shown; raises `PolicyConflict`, `PolicyError` where it is not written.

@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.geometry import Offset, Region
 from textual.widgets import Input
 
+from pktui.errors import PktuiError
 from pktui.insight.overview import ALL, Page, PolicyOverview, ServerState, Shown, ToolState
 from pktui.memory.tools.catalogue import definitions
 from pktui.policy.change import Change
@@ -29,8 +30,9 @@ from pktui.tui.views.policies.draw import (
     problem_lines,
     tool_lines,
 )
-from pktui.tui.views.policies.rule import newest_ask
+from pktui.tui.views.policies.rule import newest_ask, of_call
 from pktui.tui.views.policies.sentence import Rules
+from pktui.tui.views.policies.trials import call_of
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.filter_box import FilterBox, has_words
 from pktui.tui.widgets.heads import Heads
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from pktui.errors import PktuiError
+    from pktui.policy.trial import Tried
     from pktui.tui.services import Services
 
 LOOK_SECONDS = 1.0
@@ -402,6 +404,34 @@ class PoliciesView(View):
     def _sort_by(self, order: str) -> None:
         self._order = order
         self._show_tools(self.page.tools if self.page else (), same=True)
+
+    def action_presets(self) -> None:
+        """Choose a ready-made policy by its figures."""
+        self._drafting.presets()
+
+    def action_replay(self) -> None:
+        """Try the drafts, or the policy as it is, on recorded calls."""
+        self._drafting.replay(self._rule_from)
+
+    def _rule_from(self, tried: Tried) -> None:
+        call = call_of(tried)
+        if call is not None:
+            try:
+                self._rules.make(of_call(call))
+            except PktuiError as error:
+                self.console.say_error(error)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Take a policy that is pasted; it is never read as keys."""
+        event.stop()
+        self._drafting.paste(event.text)
+
+    def action_paste(self) -> None:
+        """Take what was copied in the console; else the terminal's own paste does it."""
+        if self.app.clipboard:
+            self._drafting.paste(self.app.clipboard)
+        else:
+            self.console.say("paste with your terminal's own key: it hands the text over")
 
     def action_rule(self) -> None:
         """Make a rule from the newest call of this tool that was asked about."""

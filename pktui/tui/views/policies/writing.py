@@ -23,8 +23,7 @@ class WriteScreen(EditScreen["Proposal | None"]):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("drafts")]
 
-    def __init__(self, file: str, count: int) -> None:
-        what = "this draft" if count == 1 else f"these {count} drafts"
+    def __init__(self, file: str, what: str) -> None:
         about = f"{one_line(file, 400)}, all at once. u takes it back."
         super().__init__(f"Write {what}?", about, ("drafts.write", "drafts.leave"))
         self._proposal: Proposal | None = None
