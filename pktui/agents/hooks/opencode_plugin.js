@@ -8,20 +8,22 @@ const SECONDS = 330
 function hook(event, onlyNote) {
   return new Promise((resolve, reject) => {
     let said = ""
+    let printed = ""
     const blocked = (why) => (onlyNote ? resolve() : reject(new Error(why)))
     let child
     try {
-      child = spawn(COMMAND[0], COMMAND.slice(1), { stdio: ["pipe", "ignore", "pipe"] })
+      child = spawn(COMMAND[0], COMMAND.slice(1), { stdio: ["pipe", "pipe", "pipe"] })
     } catch (error) {
       return blocked(`[DENIED by pktui] pktui hook cannot be started: ${error.message}`)
     }
     const late = setTimeout(() => child.kill("SIGTERM"), SECONDS * 1000)
     child.on("error", (error) => blocked(`[DENIED by pktui] pktui hook cannot be started: ${error.message}`))
     child.stderr.on("data", (data) => (said += data))
+    child.stdout.on("data", (data) => (printed += data))
     child.stdin.on("error", () => {})
     child.on("close", (code, signal) => {
       clearTimeout(late)
-      if (code === 0) resolve()
+      if (code === 0 && !printed) resolve() // the hook says nothing where a call may run
       else blocked(said.trim() || `[DENIED by pktui] pktui hook failed (${signal ?? code})`)
     })
     child.stdin.end(JSON.stringify(event))
