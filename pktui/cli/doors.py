@@ -53,6 +53,7 @@ DOORS: Final[Mapping[str, Door]] = {
     "knowledge add": "open",
     "knowledge search": "open",
     "knowledge get": "open",
+    "knowledge similar": "open",
     "knowledge update": "open",
     "knowledge delete": "decides",  # the tool that does it is hidden from agents
     "knowledge list": "open",

@@ -14,6 +14,8 @@ from pktui.text import one_line
 if TYPE_CHECKING:
     from pktui.memory.records import Entry
 
+_RELATIONS = {"repeats": "repeats it", "may contradict": "may contradict it", "near": "is near"}
+
 knowledge_app = group()
 
 EntryId = Annotated[int, Argument(metavar="ENTRY", min=1, help="The entry's number.")]
@@ -34,7 +36,22 @@ def add(
     text = _text(content)
     with reach.memory() as memory:
         entry = memory.add_entry(title, text, source=source or "", tags=tag or ())
+        near = memory.similar_entries(entry.id) if not json else ()
     _done(entry, f"Entry {entry.id} is kept.", json=json)
+    for one in near:
+        output.note(f'Entry {one.id} {_RELATIONS[one.relation]}: "{one_line(one.title, 60)}"')
+
+
+@knowledge_app.verb()
+def similar(entry: EntryId, limit: Limit = 20, json: output.JsonFlag = False) -> None:
+    """List the entries that are near to one: those that repeat it and may contradict it."""
+    with reach.memory() as memory:
+        found = memory.similar_entries(entry, limit=limit)
+    if json:
+        output.json(found)
+        return
+    rows = [(str(one.id), f"{one.score:.2f}", one.relation, one.title) for one in found]
+    output.table(("id", "score", "relation", "title"), rows, empty="No entry is near to it.")
 
 
 @knowledge_app.verb()

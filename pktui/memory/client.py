@@ -33,6 +33,7 @@ from pktui.memory.records import (
     Session,
     SessionChange,
     SessionStatus,
+    SimilarEntry,
     Status,
     UsageSum,
 )
@@ -291,6 +292,11 @@ class MemoryClient:
     def get_entry(self, entry_id: int) -> Entry:
         """Return an entry."""
         return self._get(f"/v1/entries/{entry_id:d}", Entry)
+
+    def similar_entries(self, entry_id: int, *, limit: int = 5) -> tuple[SimilarEntry, ...]:
+        """Return the entries that repeat or may contradict this one, the nearest first."""
+        path = f"/v1/entries/{entry_id:d}/similar"
+        return self._get(path, tuple[SimilarEntry, ...], limit=limit)
 
     def update_entry(
         self,

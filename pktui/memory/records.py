@@ -175,6 +175,19 @@ class Entry(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
+Relation = Literal["repeats", "may contradict", "near"]
+"""What one entry is to another that is like it."""
+
+
+class SimilarEntry(msgspec.Struct, frozen=True):
+    """An entry that is near to another; `score` is from 0 to 1."""
+
+    id: int
+    title: str
+    score: float
+    relation: Relation
+
+
 class TagCount(msgspec.Struct, frozen=True):
     """A tag and the number of entries that bear it."""
 

@@ -83,6 +83,12 @@ class SearchEntries(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait: bool = True
 
 
+class Similar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`GET /v1/entries/{id}/similar`."""
+
+    limit: int = 5
+
+
 class Neighbours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`GET /v1/messages/{id}/neighbours`."""
 

@@ -23,6 +23,7 @@ from pktui.memory.records import (
     Session,
     SessionChange,
     SessionStatus,
+    SimilarEntry,
     Status,
 )
 from pktui.memory.store.calls import Calls
@@ -34,6 +35,7 @@ from pktui.memory.store.meaning import Meaning
 from pktui.memory.store.messages import Messages
 from pktui.memory.store.saved_index import NAME, SavedIndex
 from pktui.memory.store.sessions import Sessions
+from pktui.memory.store.similar import Similarity
 from pktui.memory.store.state import Clock, State
 from pktui.memory.store.tables import Database
 from pktui.memory.times import utc_now
@@ -68,6 +70,7 @@ class Store:
         self._meaning = Meaning(state, self._messages)
         self._finding = Finding(state, self._meaning)
         self._grouping = Grouping(state, self._finding)
+        self._similarity = Similarity(state, self._meaning)
 
     @classmethod
     def open(
@@ -287,6 +290,10 @@ class Store:
     ) -> Page[Entry]:
         """Return entries that bear one of the tags (all, without tags), the latest change first."""
         return self._entries.page(tags, cursor, offset, _limit(limit))
+
+    def similar_entries(self, entry_id: int, *, limit: int = 5) -> tuple[SimilarEntry, ...]:
+        """Return the entries that say nearly what this one says, the nearest first."""
+        return self._similarity.near(self._entries.get(entry_id), _limit(limit))
 
     def entries_made(self, times: Collection[datetime]) -> tuple[Entry, ...]:
         """Return the entries that were made at one of the times."""

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 MOST_RESULTS = 100
 MOST_LISTED = 1000
 TOP_TAGS = 10
+_MOST_NEAR = 3
+_NEAR_CURE = (
+    "Where one of them says the same or is no longer true, keep one: change it with "
+    "update_knowledge or remove it with delete_knowledge."
+)
 _INDEXED = "Found by its words now, by its meaning in a moment"
 
 
@@ -30,14 +35,37 @@ def store(memory: Store, _who: Identity, arguments: Arguments) -> ToolAnswer:
         tags=arguments.optional_texts("tags") or (),
         request=arguments.request,
     )
-    return ToolAnswer(
+    near = memory.similar_entries(entry.id, limit=_MOST_NEAR)
+    text = (
         f'✅ Stored knowledge entry #{entry.id}: "{preview(entry.title)}"\n'
-        "📊 Indexed for semantic search in a moment",
+        "📊 Indexed for semantic search in a moment"
+    )
+    if near:
+        lines = [
+            f'- #{one.id} "{preview(one.title)}" ({one.relation}, {percent(one.score)}% similar)'
+            for one in near
+        ]
+        text += "\n\n" + "\n".join(["⚠️ Entries that are like it:", *lines, _NEAR_CURE])
+    return ToolAnswer(
+        text,
         {
             "id": entry.id,
             "title": preview(entry.title),
             "createdAt": time(entry.created_at),
             "indexed": _INDEXED,
+            **given(
+                similar=[
+                    {
+                        "id": one.id,
+                        "title": preview(one.title),
+                        "relation": one.relation,
+                        "score": round(one.score, 4),
+                    }
+                    for one in near
+                ]
+                or None,
+                more=_NEAR_CURE if near else None,
+            ),
         },
     )
 

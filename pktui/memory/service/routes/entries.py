@@ -26,6 +26,7 @@ def routes(context: Context) -> list[Route]:
         Route("/v1/entries/search", own.search, methods=["GET"]),
         Route("/v1/entries/stats", own.stats, methods=["GET"]),
         Route("/v1/entries/{id}", own.get, methods=["GET"]),
+        Route("/v1/entries/{id}/similar", own.similar, methods=["GET"]),
         Route("/v1/entries/{id}", own.update, methods=["PATCH"]),
         Route("/v1/entries/{id}", own.delete, methods=["DELETE"]),
     ]
@@ -66,6 +67,13 @@ class _Entries:
     async def get(self, request: Request) -> Response:
         number = number_of(request)
         return await self._context.read(lambda store: store.entry(number))
+
+    async def similar(self, request: Request) -> Response:
+        number = number_of(request)
+        asked = query_of(request, bodies.Similar)
+        return await self._context.read(
+            lambda store: store.similar_entries(number, limit=asked.limit)
+        )
 
     async def update(self, request: Request) -> Response:
         number = number_of(request)
