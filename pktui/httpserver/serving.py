@@ -55,6 +55,7 @@ def configured(app: ASGIApp, *, http: Any, **more: Any) -> uvicorn.Config:
     """Return a configuration; `http` is from `protocol`."""
     return uvicorn.Config(
         app,
+        interface="asgi3",
         loop="asyncio",
         http=http,
         ws="none",
@@ -311,7 +312,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_waiting()
         post.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         assert self._short is not None
-        if self._short(post):
+        try:
+            taken = self._short(post)
+        except Exception:
+            self.logger.exception("a request failed")  # and is answered
+            post.keep_alive = False
+            post.answer(500, b"")
+            taken = True
+        if taken:
             self._post = None
         else:
             self._give_to_asgi()

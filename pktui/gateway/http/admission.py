@@ -18,15 +18,30 @@ if TYPE_CHECKING:
 _AGAIN: Final = {"Retry-After": "1"}
 
 
+# Tokens that are remembered.
+_TOKENS: Final = 1000
+
+
 class Door:
-    """Checks names, pages and tokens. `find` looks a token up, `clock` gives microseconds UTC."""
+    """Checks names, pages and tokens; for one thread."""
 
     def __init__(
-        self, guard: Guard, find: Callable[[str], Grant | None], clock: Callable[[], int]
+        self,
+        guard: Guard,
+        find: Callable[[str], Grant | None],
+        version: Callable[[], object],
+        clock: Callable[[], int],
     ) -> None:
+        """`find` looks a token up; what it found counts until `version` changes.
+
+        `clock` gives microseconds UTC.
+        """
         self._guard = guard
         self._find = find
+        self._version = version
         self._clock = clock
+        self._known: dict[str, Grant] = {}
+        self._known_at: object = None
 
     def check_names(self, headers: Headers) -> None:
         """Raise `Refusal` where the request was made for another host, or by a foreign page."""
@@ -40,11 +55,21 @@ class Door:
         token = bearer_token(headers.getlist("authorization"))
         if not token:
             raise _unknown("give the token of a grant: Authorization: Bearer …", REALM)
-        grant = self._find(token)
+        grant = self._look_up(token)
         standing = grant.standing(self._clock()) if grant is not None else "unknown"
         if grant is None or standing != "valid":
             why = f"the token is {standing}; pktui grants create makes another"
             raise _unknown(why, f'{REALM}, error="invalid_token"')
+        return grant
+
+    def _look_up(self, token: str) -> Grant | None:
+        version = self._version()
+        if version != self._known_at or len(self._known) >= _TOKENS:
+            self._known.clear()
+            self._known_at = version
+        grant = self._known.get(token) or self._find(token)
+        if grant is not None:
+            self._known[token] = grant
         return grant
 
 
