@@ -340,7 +340,7 @@ class HttpProtocol(HttpToolsProtocol):
         if post.response_complete or self.transport.is_closing():
             return
         post.response_complete = True
-        lines = [STATUS_LINE[status], b"content-type: application/json\r\n"]
+        lines = [STATUS_LINE[status], b"content-type: application/json\r\n" if body else b""]
         lines += [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
         lines.append(headers)
         if not post.keep_alive:
