@@ -96,7 +96,7 @@ def try_on(
     for call in calls:
         if call.effect not in tuple(Effect):
             continue
-        arguments, partial = _arguments(call.arguments)
+        arguments, partial = arguments_of(call.arguments)
         now = replayer.decide(
             PastCall(
                 call.tool,
@@ -112,7 +112,8 @@ def try_on(
         yield Tried(call, was, now, partial)
 
 
-def _arguments(text: str) -> tuple[dict[str, Any], bool]:
+def arguments_of(text: str) -> tuple[dict[str, Any], bool]:
+    """Return arguments as they are on record, and whether something of them is not."""
     try:
         value = decode(text)
     except ValueError:

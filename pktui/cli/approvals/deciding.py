@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Approval
     from pktui.policy.editor import Edit, PolicyEditor
+    from pktui.policy.evaluate import Call
 
 _SHORTEST_HASH = 8
 
@@ -39,11 +40,11 @@ def approve(
         Option(
             "--if",
             metavar="CONDITION",
-            help="With one of the two above: only calls like 'args.command command \"pytest *\"'.",
+            help="With these or --always: only calls like 'args.command command \"pytest *\"'.",
         ),
     ] = None,
     always: Annotated[
-        bool, Option("--always", help="Save as a rule: this tool, for every client.")
+        bool, Option("--always", help="Save as a rule for every client: this tool, or --if.")
     ] = False,
     shown_hash: Annotated[
         str,
@@ -63,13 +64,16 @@ def approve(
         if wider is not None and found.status == "pending":
             check_may_stand(found, wider)
             _check_fulfils(ledger, found, wider)
-        rule = _Rule(ledger, found) if always and found.status == "pending" else None
+        rule = None
+        if always and found.status == "pending":
+            rule = _Rule(ledger, found, _conditions(where or ()))
         if shown_hash:
             _check_hash(found, shown_hash)
         elif found.status == "pending" and not yes:
             queue.tell(ledger, found)
             if rule is not None:
                 output.line(rule.edit.diff.rstrip("\n"))
+                output.line(rule.would_have)
             output.confirm(f"Allow this call, {_reach(found, wider, always=always)}?", yes=False)
         decided, made = _decide(ledger, found, wider)
         if rule is not None:
@@ -96,7 +100,7 @@ def deny(
 class _Rule:
     """The rule that lets the tool of a waiting call through, previewed."""
 
-    def __init__(self, ledger: Ledger, asked: Approval) -> None:
+    def __init__(self, ledger: Ledger, asked: Approval, conditions: str) -> None:
         from pktui.policy.evaluate import Call
         from pktui.policy.permit import preview_permit
         from pktui.policy.place import Place
@@ -124,7 +128,8 @@ class _Rule:
             *(asked.server, asked.tool, arguments, caller.identity, caller.session),
             *(definition, place),
         )
-        self.edit: Edit = preview_permit(self._editor, call)
+        self.edit: Edit = preview_permit(self._editor, call, conditions)
+        self.would_have = _would_have(ledger, call, conditions)
 
     def write(self, ledger: Ledger) -> None:
         """Write the rule and put that on record."""
@@ -149,6 +154,24 @@ class _Rule:
         )
 
 
+def _would_have(ledger: Ledger, call: Call, conditions: str) -> str:
+    """Say how many of the last asks the rule would have answered, and one it would not have."""
+    from pktui.insight.trial import asks
+    from pktui.policy.sentence import answered
+    from pktui.policy.trial import arguments_of
+
+    past = [arguments_of(row.arguments)[0] for row in asks(ledger, call.server, call.tool)]
+    found = answered(conditions or "[]", past, definition=call.definition, place=call.place)
+    said = f"Would have answered {found.count} of the last {found.of} asks"
+    return f"{said}; still asked: {found.near} ({found.why})" if found.near else f"{said}."
+
+
+def _conditions(where: Sequence[str]) -> str:
+    from pktui.policy.predicate import write_conditions
+
+    return write_conditions(where) if where else ""
+
+
 def _editor(ledger: Ledger, asked: Approval) -> PolicyEditor:
     """Return the editor of the policy that asked: the grant's own, else the server's."""
     from pktui.cli.policy.rules import editor_of
@@ -166,20 +189,20 @@ def _wider(
         raise UsageError(
             "--for, --until-disconnect and --always are three different answers", "Give one"
         )
-    if (exact or where) and not (for_ or until_disconnect):
+    if (exact and not (for_ or until_disconnect)) or (
+        where and not (for_ or until_disconnect or always)
+    ):
         raise UsageError(
             f"{'--exact' if exact else '--if'} says which calls a standing answer is for",
-            "Give it with --for or --until-disconnect",
+            "Give it with --for or --until-disconnect" + ("" if exact else ", or with --always"),
         )
     if exact and where:
         raise UsageError("--exact leaves nothing for --if to say", "Give one of them")
     if not (for_ or until_disconnect):
         return None
     from pktui.ledger.approvals.standing import Wider
-    from pktui.policy.predicate import write_conditions
 
-    conditions = write_conditions(where) if where else ""
-    return Wider(_span_us(for_) if for_ else 0, exact, conditions)
+    return Wider(_span_us(for_) if for_ else 0, exact, _conditions(where))
 
 
 def _check_fulfils(ledger: Ledger, asked: Approval, wider: Wider) -> None:

@@ -92,6 +92,23 @@ def test_a_rule_is_shown_written_and_can_be_taken_back(
     assert load_policy(file).rule_for("store_knowledge").action == "approve"
 
 
+def test_a_rule_may_be_for_some_calls_only(
+    ledger: Ledger, waiting: Approval, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    title = json.loads(waiting.arguments)["title"]
+    said: list[str] = []
+    monkeypatch.setattr("pktui.cli.output.line", said.append)
+    monkeypatch.setattr("pktui.cli.output.confirm", lambda _question, *, yes: yes)
+    words = ["--always", "--if", f"args.title eq {json.dumps(title)}"]
+    assert run(["approvals", "approve", waiting.id, *words]) == 0
+    rule = json.loads(paths.policy_file("memory").read_bytes())["tools"]["store_knowledge"]
+    assert rule["action"] == "approve"
+    condition = {"path": "args.title", "op": "eq", "value": title}
+    assert rule["allow_if"] == [{"conditions": [condition]}]
+    assert any("Would have answered" in one for one in said)
+    assert ledger.approvals.pending() == ()
+
+
 def test_a_rule_that_would_not_help_decides_nothing(
     ledger: Ledger, waiting: Approval, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
