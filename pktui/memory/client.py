@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import functools
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import quote, urlencode
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError, StoreError
-from pktui.memory import envelope, exporting, mcp_server
+from pktui.memory import api, envelope, exporting, mcp_server
 from pktui.memory.addresses import LocalAddress, remote_of
 from pktui.memory.exchange import ImportReport, Record, Reject
 from pktui.memory.records import (
@@ -38,7 +37,6 @@ from pktui.memory.records import (
     UsageSum,
 )
 from pktui.memory.starting import end_owner, ensure_service, wait_until_gone
-from pktui.memory.tools.answer import ToolAnswer
 from pktui.memory.transport import Reply, Transport
 from pktui.text import storable_parts
 
@@ -48,13 +46,14 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryClient", "ensure_service"]
 
-T = TypeVar("T")
-Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Asked = TypeVar("Asked", bound=api.Arguments)
+Made = TypeVar("Made")
 
 TIMEOUT_S = 60.0
 IMPORT_BATCH_RECORDS = 500
 IMPORT_BATCH_BYTES = 1024 * 1024
 _KEY_BYTES = 12
+_NO_ARGUMENTS = api.Arguments()
 
 
 class MemoryClient:
@@ -106,7 +105,7 @@ class MemoryClient:
 
     def status(self) -> Status:
         """Return the state of the service; does not start it and does not keep it awake."""
-        return self._decode(self._send(self._quiet, "GET", "/v1/status"), Status)
+        return self._ask(api.STATUS, quiet=True)
 
     def stop(self) -> None:
         """End the service and return when it is gone; raises `MemoryUnavailable` if none runs.
@@ -120,7 +119,7 @@ class MemoryClient:
                 "End it where it runs",
             )
         try:
-            self._send(self._quiet, "POST", "/v1/stop", {})
+            self._ask(api.STOP, quiet=True)
         except MemoryUnavailable:
             if not end_owner(self._paths):
                 raise
@@ -130,7 +129,7 @@ class MemoryClient:
 
     def reindex(self) -> Status:
         """Make every vector anew in the background, with the model that is set now."""
-        return self._call("POST", "/v1/reindex", Status, {})
+        return self._ask(api.REINDEX)
 
     # sessions
 
@@ -144,16 +143,18 @@ class MemoryClient:
         limit: int = 50,
     ) -> Page[Session]:
         """List sessions, the latest activity first; `query` has words and filters."""
-        asked = {"query": _zoned(query), "status": status, "project": project}
-        return self._get("/v1/sessions", Page[Session], asked, cursor=cursor, limit=limit)
+        asked = api.Sessions(
+            query=_zoned(query), status=status, project=project, cursor=cursor or "", limit=limit
+        )
+        return self._ask(api.SESSIONS, asked)
 
     def session(self, session_id: int) -> Session:
         """Return a session."""
-        return self._get(f"/v1/sessions/{session_id:d}", Session)
+        return self._ask(api.SESSION, api.OfSession(session_id=session_id))
 
     def current_session(self) -> Session | None:
         """Return the session that this identity logs to now."""
-        return self._get("/v1/sessions/current", Session | None)  # type: ignore[arg-type]
+        return self._ask(api.CURRENT_SESSION)
 
     def messages(
         self,
@@ -168,13 +169,13 @@ class MemoryClient:
         `after` and `before` are a message's `seq`: the first ones after it, the last before it.
         Without either the first ones are returned. `total` counts the whole session.
         """
-        asked = {"before": before, "after": after}
-        return self._get(f"/v1/sessions/{session_id:d}/messages", Page[Message], asked, limit=limit)
+        asked = api.Messages(session_id=session_id, before=before, after=after, limit=limit)
+        return self._ask(api.MESSAGES, asked)
 
     def start_session(self, name: str = "", *, source: str = "mcp", source_id: str = "") -> Session:
         """Start a session and make it this identity's current one."""
-        body = {"name": name, "source": source, "source_id": source_id}
-        return self._call("POST", "/v1/sessions", Session, body)
+        asked = api.StartSession(name=name, source=source, source_id=source_id)
+        return self._ask(api.START_SESSION, asked)
 
     def log(
         self, role: Role, content: str, session_id: int | None = None, *, source_id: str = ""
@@ -183,21 +184,20 @@ class MemoryClient:
 
         It is where the next service finds it when this returns.
         """
-        body = {"role": role, "content": content, "session_id": session_id, "source_id": source_id}
-        return self._call("POST", "/v1/messages", Message, body)
+        asked = api.Log(role=role, content=content, session_id=session_id, source_id=source_id)
+        return self._ask(api.LOG, asked)
 
     def end_session(self, session_id: int | None, summary: str | None = None) -> SessionChange:
         """End a session (None: this identity's current one); ending twice changes nothing."""
-        target = "current" if session_id is None else f"{session_id:d}"
-        return self._call("POST", f"/v1/sessions/{target}/end", SessionChange, {"summary": summary})
+        return self._ask(api.END_SESSION, api.EndSession(session_id=session_id, summary=summary))
 
     def reopen_session(self, session_id: int) -> SessionChange:
         """Make an ended session active again."""
-        return self._call("POST", f"/v1/sessions/{session_id:d}/reopen", SessionChange, {})
+        return self._ask(api.REOPEN_SESSION, api.OfSession(session_id=session_id))
 
     def delete_session(self, session_id: int) -> None:
         """Remove a session with its messages and vectors, for good."""
-        self._send(self._transport, "DELETE", f"/v1/sessions/{session_id:d}")
+        self._ask(api.DELETE_SESSION, api.OfSession(session_id=session_id))
 
     def search(
         self,
@@ -213,8 +213,8 @@ class MemoryClient:
         Where words find nothing and the model is being loaded, the answer waits for it, seconds, or
         with `wait=False` it `awaits_meaning`.
         """
-        asked = {"query": _zoned(query), "mode": mode, "project": project, "wait": _flag(wait)}
-        return self._get("/v1/search", SearchAnswer, asked, limit=limit)
+        asked = api.Search(query=_zoned(query), mode=mode, project=project, limit=limit, wait=wait)
+        return self._ask(api.SEARCH, asked)
 
     def search_sessions(
         self,
@@ -231,16 +231,16 @@ class MemoryClient:
 
         The answer's cursor asks for the next ones; `wait` as in `search`.
         """
-        asked = {
-            "query": _zoned(query),
-            "mode": mode,
-            "project": project,
-            "hits": hits,
-            "wait": _flag(wait),
-        }
-        return self._get(
-            "/v1/search/sessions", GroupedAnswer, asked, cursor=cursor or None, limit=limit
+        asked = api.SearchSessions(
+            query=_zoned(query),
+            mode=mode,
+            project=project,
+            limit=limit,
+            wait=wait,
+            hits=hits,
+            cursor=cursor,
         )
+        return self._ask(api.SEARCH_SESSIONS, asked)
 
     # calls
 
@@ -260,25 +260,23 @@ class MemoryClient:
         which is made of `agent` and `project` where it is not there; else to this identity's
         current one. A `call_id` that the session has is not appended again.
         """
-        body = {
-            "calls": calls,
-            "session_id": session_id,
-            "source": source,
-            "source_id": source_id,
-            "agent": agent,
-            "project": project,
-        }
-        return self._call("POST", "/v1/calls", tuple[Call, ...], body)
+        asked = api.LogCalls(
+            calls=tuple(calls),
+            session_id=session_id,
+            source=source,
+            source_id=source_id,
+            agent=agent,
+            project=project,
+        )
+        return self._ask(api.LOG_CALLS, asked)
 
     def calls(self, session_id: int, *, after: int = 0, limit: int = 200) -> Page[Call]:
         """Return the session's calls in order, those after the `seq`; the cursor is one too."""
-        return self._get(
-            f"/v1/sessions/{session_id:d}/calls", Page[Call], {"after": after}, limit=limit
-        )
+        return self._ask(api.CALLS, api.Calls(session_id=session_id, after=after, limit=limit))
 
     def neighbours(self, message_id: int, n: int = 2) -> tuple[Message, ...]:
         """Return a message with up to `n` before it and `n` after it, in their order."""
-        return self._get(f"/v1/messages/{message_id:d}/neighbours", tuple[Message, ...], {"n": n})
+        return self._ask(api.NEIGHBOURS, api.Neighbours(message_id=message_id, count=n))
 
     # knowledge
 
@@ -286,17 +284,17 @@ class MemoryClient:
         self, title: str, content: str, *, source: str = "", tags: Sequence[str] = ()
     ) -> Entry:
         """Keep a new entry."""
-        body = {"title": title, "content": content, "source": source, "tags": tuple(tags)}
-        return self._call("POST", "/v1/entries", Entry, body)
+        asked = api.AddEntry(title=title, content=content, source=source, tags=tuple(tags))
+        return self._ask(api.ADD_ENTRY, asked)
 
     def get_entry(self, entry_id: int) -> Entry:
         """Return an entry."""
-        return self._get(f"/v1/entries/{entry_id:d}", Entry)
+        return self._ask(api.ENTRY, api.OfEntry(entry_id=entry_id))
 
     def similar_entries(self, entry_id: int, *, limit: int = 5) -> tuple[SimilarEntry, ...]:
         """Return the entries that repeat or may contradict this one, the nearest first."""
-        path = f"/v1/entries/{entry_id:d}/similar"
-        return self._get(path, tuple[SimilarEntry, ...], limit=limit)
+        asked = api.SimilarEntries(entry_id=entry_id, limit=limit)
+        return self._ask(api.SIMILAR_ENTRIES, asked)
 
     def update_entry(
         self,
@@ -308,42 +306,40 @@ class MemoryClient:
         tags: Sequence[str] | None = None,
     ) -> Entry:
         """Change what is given and leave the rest; `tags` replaces them all."""
-        body = {
-            "title": title,
-            "content": content,
-            "source": source,
-            "tags": None if tags is None else tuple(tags),
-        }
-        return self._call("PATCH", f"/v1/entries/{entry_id:d}", Entry, body)
+        asked = api.UpdateEntry(
+            entry_id=entry_id,
+            title=title,
+            content=content,
+            source=source,
+            tags=None if tags is None else tuple(tags),
+        )
+        return self._ask(api.UPDATE_ENTRY, asked)
 
     def delete_entry(self, entry_id: int) -> None:
         """Remove an entry with its vectors, for good."""
-        self._send(self._transport, "DELETE", f"/v1/entries/{entry_id:d}")
+        self._ask(api.DELETE_ENTRY, api.OfEntry(entry_id=entry_id))
 
     def entries(
         self, *, tags: Sequence[str] = (), cursor: str | None = None, limit: int = 50
     ) -> Page[Entry]:
         """List entries, the latest change first, with one of the tags (all, without tags)."""
-        return self._get(
-            "/v1/entries", Page[Entry], {"tag": list(tags)}, cursor=cursor, limit=limit
-        )
+        asked = api.Entries(tags=tuple(tags), cursor=cursor or "", limit=limit)
+        return self._ask(api.ENTRIES, asked)
 
     def search_entries(
         self, query: str, mode: Mode = "hybrid", *, limit: int = 20, wait: bool = True
     ) -> SearchAnswer:
         """Search the knowledge; `wait` as in `search`."""
-        asked = {"query": _zoned(query), "mode": mode, "wait": _flag(wait)}
-        return self._get("/v1/entries/search", SearchAnswer, asked, limit=limit)
+        asked = api.SearchEntries(query=_zoned(query), mode=mode, limit=limit, wait=wait)
+        return self._ask(api.SEARCH_ENTRIES, asked)
 
     def stats(self) -> EntryStats:
         """Return figures about the knowledge."""
-        return self._get("/v1/entries/stats", EntryStats)
+        return self._ask(api.STATS)
 
     def usage(self, since: str = "", *, by_session: bool = False) -> tuple[UsageSum, ...]:
         """Return the tokens that agents used from a local day on; starts no service."""
-        query = urlencode({"since": since, "by_session": "true" if by_session else "false"})
-        reply = self._send(self._quiet, "GET", f"/v1/usage?{query}")
-        return self._decode(reply, tuple[UsageSum, ...])
+        return self._ask(api.USAGE, api.Usage(since=since, by_session=by_session), quiet=True)
 
     # in and out
 
@@ -364,8 +360,7 @@ class MemoryClient:
             records, IMPORT_BATCH_RECORDS, IMPORT_BATCH_BYTES, refused.append
         ):
             body = b'{"records":[' + b",".join(batch) + b"]}"
-            reply = self._send(self._transport, "POST", "/v1/import", body)
-            total = total.plus(self._decode(reply, ImportReport))
+            total = total.plus(self._send(api.IMPORT, body))
             if progress is not None:
                 progress(total)
         return total.plus(ImportReport(rejected=len(refused), rejects=tuple(refused)))
@@ -383,59 +378,31 @@ class MemoryClient:
 
     def call_tool(self, call: mcp_server.ToolCall) -> bytes:
         """Carry out a tool call and return the answer to it."""
-        asked = {"name": call.name, "arguments": call.arguments, "agent": call.agent}
-        made = self._call("POST", "/v1/tools", ToolAnswer, asked)
-        return mcp_server.tool_result(call, made)
+        asked = api.CallTool(name=call.name, arguments=dict(call.arguments), agent=call.agent)
+        return mcp_server.tool_result(call, self._ask(api.TOOL, asked))
 
     # how
 
-    def _get(
+    def _ask(
         self,
-        path: str,
-        kind: type[T],
-        asked: Mapping[str, Any] | None = None,
+        verb: api.Verb[Asked, Made],
+        asked: api.Arguments = _NO_ARGUMENTS,
         *,
-        cursor: str | None = None,
-        limit: int | None = None,
-    ) -> T:
-        given = {**(asked or {}), "cursor": cursor, "limit": limit}
-        query = urlencode(
-            {key: storable_parts(value) for key, value in given.items() if value not in (None, "")},
-            doseq=True,
-            quote_via=quote,
-        )
-        target = f"{path}?{query}" if query else path
-        return self._decode(self._send(self._transport, "GET", target), kind)
+        quiet: bool = False,
+    ) -> Made:
+        return self._send(verb, _encoded(asked), quiet=quiet)
 
-    def _call(
-        self,
-        method: Method,
-        path: str,
-        kind: type[T],
-        body: Mapping[str, Any],
-    ) -> T:
-        given = {key: value for key, value in body.items() if value is not None}
-        return self._decode(self._send(self._transport, method, path, given), kind)
-
-    def _send(
-        self,
-        transport: Transport,
-        method: Method,
-        target: str,
-        body: Mapping[str, Any] | bytes | None = None,
-    ) -> Reply:
-        content = body if isinstance(body, bytes | None) else _encoded(body)
-        sent = {**self._headers, "Content-Type": "application/json"}
-        if method != "GET":
-            sent[envelope.REQUEST_HEADER] = secrets.token_hex(_KEY_BYTES)
-        reply = transport.request(method, target, content, sent)
+    def _send(self, verb: api.Verb[Asked, Made], body: bytes, *, quiet: bool = False) -> Made:
+        """Ask; where `quiet` no service is started for it."""
+        headers = {**self._headers, "Content-Type": "application/json"}
+        if verb.changes:
+            headers[envelope.REQUEST_HEADER] = secrets.token_hex(_KEY_BYTES)
+        transport = self._quiet if quiet else self._transport
+        reply = transport.request("POST", verb.path, body, headers)
         if reply.status >= 400:
             raise _error(reply)
-        return reply
-
-    def _decode(self, reply: Reply, kind: type[T]) -> T:
         try:
-            return msgspec.json.decode(reply.body, type=kind)
+            return msgspec.json.decode(reply.body, type=verb.answer)
         except msgspec.MsgspecError as error:
             raise MemoryUnavailable(
                 f"the memory service answered something else than was asked for: {error}",
@@ -452,17 +419,12 @@ def _zoned(query: str) -> str:
     return with_zones(query, TIME_KEYS)
 
 
-def _flag(value: bool) -> str:
-    """Return a flag as a query has it; "" for what is so anyhow."""
-    return "" if value else "false"
-
-
-def _encoded(body: Mapping[str, Any]) -> bytes:
+def _encoded(asked: api.Arguments) -> bytes:
     """Return JSON; what a command line or a file name brings need not be UTF-8."""
     try:
-        return msgspec.json.encode(body)
+        return msgspec.json.encode(asked)
     except UnicodeEncodeError:
-        return msgspec.json.encode(storable_parts(body))
+        return msgspec.json.encode(storable_parts(msgspec.to_builtins(asked)))
 
 
 _KINDS: dict[str, type[PktuiError]] = {

@@ -44,7 +44,7 @@ _CLIENT_KEY: Final = f"{_META}clientInfo"
 _SERVER_INFO: Final = {"name": SERVER_NAME, "title": SERVER_TITLE, "version": SERVER_VERSION}
 _CAPABILITIES: Final = {"tools": {"listChanged": False}}
 _DEEPEST: Final = 64
-_READER: Final = strict_json.Reader(depth=_DEEPEST, halves=True)
+_READER: Final = strict_json.Reader(depth=_DEEPEST)
 
 _Params = Mapping[str, Any]
 

@@ -13,9 +13,10 @@ from starlette.routing import Route
 
 from pktui import lasting
 from pktui.errors import InvalidRequest, NotFound, PktuiError, StoreError
+from pktui.memory import api
 from pktui.memory.service.endpoint import McpEndpoint
 from pktui.memory.service.requests import failure
-from pktui.memory.service.routes import entries, sessions, upkeep
+from pktui.memory.service.verbs import Verbs
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,7 +30,7 @@ Say = Callable[[str], None]
 
 END_S = 2.0
 """What the piece of work under way gets to finish when the service ends."""
-UNCOUNTED = frozenset({"/v1/status"})
+UNCOUNTED = frozenset({api.STATUS.path})
 """Looking at the service does not keep it awake."""
 
 
@@ -54,9 +55,7 @@ def build_app(context: Context, say: Say) -> Starlette:
 
     app = Starlette(
         routes=[
-            *sessions.routes(context),
-            *entries.routes(context),
-            *upkeep.routes(context),
+            Route("/v1/{verb}", Verbs(context).answer, methods=["GET", "POST"]),
             Route("/mcp", McpEndpoint(context).answer, methods=["GET", "POST", "DELETE"]),
         ],
         exception_handlers={PktuiError: _refused, HTTPException: _unknown, Exception: crashed},

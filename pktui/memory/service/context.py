@@ -15,15 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
-from pktui.errors import InvalidRequest, PktuiError
+from pktui.errors import PktuiError
 from pktui.memory.records import Status
 from pktui.memory.service.intake import Intake
-from pktui.memory.service.requests import answer
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
     from pktui.memory.records import Identity
     from pktui.memory.service.activity import Activity
     from pktui.memory.service.background import Background
@@ -42,7 +38,6 @@ class _Found(Protocol):
     def awaits_meaning(self) -> bool: ...
 
 
-T = TypeVar("T")
 Found = TypeVar("Found", bound=_Found)
 
 
@@ -59,16 +54,6 @@ class Context:
     usage: UsageBook | None = None
     intake: Intake = field(default_factory=Intake)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    async def read(self, work: Callable[[Store], object]) -> Response:
-        """Answer with what the work returns."""
-        return answer(await self.holder.run(work))
-
-    async def change(self, work: Callable[[Store], T]) -> Response:
-        """Answer with what the work returns, and let the background see to what it left."""
-        result = await self.holder.run(work)
-        self.background.wake()
-        return answer(result)
 
     async def search(self, work: Callable[[Store, float], Found], *, wait: bool = True) -> Found:
         """Return what the work finds; it gets the seconds it was held back, 0 at first.
@@ -129,11 +114,3 @@ def _resident_bytes() -> int:
     except OSError:
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most if sys.platform == "darwin" else most * 1024
-
-
-def number_of(request: Request, name: str = "id") -> int:
-    """Return a number from the path; raises `InvalidRequest`."""
-    text = request.path_params[name]
-    if not (text.isascii() and text.isdigit() and 0 < len(text) <= 18 and int(text) > 0):
-        raise InvalidRequest(f"{text!r} is no id", "Use a whole number from 1")
-    return int(text)

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from pktui.httpserver.guard import REALM, Guard, bearer_token, is_same_token
 from pktui.httpserver.serving import BodyTooLarge, ClientGone, read_body
+from pktui.memory import api
 from pktui.memory.envelope import Failure, FailureDetail, FailureKind
 from pktui.memory.service.requests import MAX_BODY_BYTES
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # What only those may ask for who are on the service's own machine.
-_OWN_MACHINE = frozenset({"/v1/stop"})
+_OWN_MACHINE = frozenset({api.STOP.path})
 
 
 class Door:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pktui.memory.records import Identity
 
 T = TypeVar("T")
-Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 LONGEST_KEY = 64
@@ -42,19 +41,6 @@ def identity_of(request: Request) -> Identity:
 def key_of(request: Request) -> str:
     """Return the key that the request bears when it is sent again, "" where it has none."""
     return request.headers.get(REQUEST_HEADER, "")[:LONGEST_KEY]
-
-
-def query_of(request: Request, kind: type[Struct]) -> Struct:
-    """Return the query parameters as a struct; a field that is a list takes a repeated key."""
-    lists = {field.name for field in msgspec.structs.fields(kind) if field.default == ()}
-    values = {
-        key: request.query_params.getlist(key) if key in lists else request.query_params[key]
-        for key in request.query_params
-    }
-    try:
-        return msgspec.convert(values, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"the query of {request.url.path} cannot be used: {error}") from error
 
 
 async def body_of(request: Request, kind: type[T]) -> T:

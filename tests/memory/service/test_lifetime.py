@@ -376,10 +376,13 @@ def test_what_is_not_there_is_said_in_the_shape_of_every_failure(
         for method, target, body, status, words in (
             ("GET", "/v1/nothing", b"", 404, b'"not_found"'),
             ("PUT", "/v1/sessions", b"{}", 400, b"Method Not Allowed"),
-            ("GET", "/v1/sessions?colour=red", b"", 400, b"unknown field `colour`"),
+            ("GET", "/v1/stop", b"", 400, b"Use POST"),
+            ("POST", "/v1/session", b'{"session_id":0}', 400, b"session_id"),
+            ("POST", "/v1/sesions", b"{}", 404, b"sessions"),
+            ("GET", "/v1/sessions?colour=red", b"", 400, b"Use POST"),
             ("POST", "/v1/sessions", b'{"colour":1}', 400, b"unknown field `colour`"),
-            ("POST", "/v1/messages", b'{"role"', 400, b"truncated"),
-            ("POST", "/v1/messages", b"\xff", 400, b'"invalid"'),
+            ("POST", "/v1/log", b'{"role"', 400, b"truncated"),
+            ("POST", "/v1/log", b"\xff", 400, b'"invalid"'),
         ):
             connection.request(method, target, body=body)
             response = connection.getresponse()

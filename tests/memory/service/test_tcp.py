@@ -207,10 +207,10 @@ def test_a_body_that_does_not_come_is_refused_and_nothing_is_done(
 def test_a_body_in_many_parts_is_one_and_the_connection_goes_on(tmp_path: Path) -> None:
     with limited(tmp_path, Limits()) as connect:
         connection = connect()
-        chunked = head("POST", "/v1/sessions", "Transfer-Encoding: chunked")
+        chunked = head("POST", "/v1/start-session", "Transfer-Encoding: chunked")
         for part in (chunked, *(b"1\r\n%c\r\n" % one for one in b'{"name":"slow"}'), b"0\r\n\r\n"):
             connection.sendall(part)
-        connection.sendall(head("GET", "/v1/sessions/1", "Connection: close"))
+        connection.sendall(head("GET", "/v1/sessions", "Connection: close"))
         answers = all_from(connection)
         assert answers.count(b"HTTP/1.1 200 ") == 2
         assert answers.count(b'"name":"slow"') == 2
