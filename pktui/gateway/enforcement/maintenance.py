@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pktui import lasting
 from pktui.errors import LedgerError
 from pktui.gateway.enforcement.budget import refresh_usage
+from pktui.gateway.enforcement.remembered_calls import RememberedCalls
 from pktui.ledger.ledger import Ledger
 from pktui.times import now_us
 
@@ -40,6 +41,7 @@ class Upkeep:
         self._audit = audit
         self._log = log
         self._said = ""
+        self._remembered = RememberedCalls(paths)
         self._leapt = False
         self._ledger: Ledger | None = None
         self._ending = threading.Event()
@@ -95,6 +97,7 @@ class Upkeep:
             ledger.anchors.write()
         ledger.tell_time()
         refresh_usage(self._paths, ledger, now_us())
+        self._remembered.tell(ledger, now_us())
         ledger.events.tell_counted()
         retention = ledger.retention
         leap = retention.witness()
