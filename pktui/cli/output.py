@@ -18,14 +18,14 @@ from pktui.cli.commands import Option
 from pktui.errors import PktuiError
 from pktui.text import escaped, one_line, storable_parts, visible
 
+# The `--json` option of every command that prints data: `json: JsonFlag = False`.
 JsonFlag = Annotated[bool, Option("--json", help="Print JSON on standard output.")]
-"""The `--json` option of every command that prints data: `json: JsonFlag = False`."""
 
+# Characters of one table cell.
 CELL_LIMIT = 120
-"""Characters of one table cell."""
 _UNBOUNDED = 100_000
+# Between two columns; what a column that gives way keeps while another has more.
 _GAP, _LEAST = 2, 9
-"""Between two columns; what a column that gives way keeps while another has more."""
 
 
 def note(text: str) -> None:

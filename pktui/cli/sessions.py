@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pktui.memory.records import Hit, Message, Mode, Parts, Session
 
 _HIT = ("session", "number", "score", "why", "role", "text")
+# A smaller share of a score is not told.
 _TELLING = 0.15
-"""A smaller share of a score is not told."""
 
 sessions_app = group()
 sessions_app.otherwise = ("open", r"\d+")

@@ -86,8 +86,8 @@ class ToolState:
     seen: ToolSeen | None = None
     server: str = ""
     tokens: int = 0
+    # When it was last called, 0 where no call is on record.
     last_us: int = 0
-    """When it was last called, 0 where no call is on record."""
 
 
 @dataclass(frozen=True, slots=True)

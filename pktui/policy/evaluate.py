@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pktui.policy.rules import Check, LimitRule, Reading, ToolRule
     from pktui.policy.values import Truth
 
+# Characters; no rule can name a longer one, so a longer one is denied.
 MAX_TOOL_NAME = 256
-"""Characters; no rule can name a longer one, so a longer one is denied."""
 
 
 class Effect(StrEnum):
@@ -44,11 +44,10 @@ class Effect(StrEnum):
 
 _ALLOW: Final = Effect.ALLOW
 _DENIED: Final = Action.DENY
+# What each call is compared with: a member that is taken from its enum is searched for each time.
+#
+# A search takes as long as ten comparisons.
 _APPROVED: Final = Action.APPROVE
-"""What each call is compared with: a member that is taken from its enum is searched for each time.
-
-A search takes as long as ten comparisons.
-"""
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -64,8 +63,8 @@ class Call(msgspec.Struct, frozen=True):
     session: str
     definition: Definition = UNKNOWN
     place: Place = NOWHERE
+    # Which budget is used up, in a sentence; empty: none is.
     spent: str = ""
-    """Which budget is used up, in a sentence; empty: none is."""
 
 
 class Charge(msgspec.Struct, frozen=True):

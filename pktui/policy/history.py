@@ -11,8 +11,8 @@ from pathlib import Path
 from pktui.errors import PolicyError
 from pktui.files import make_directories, write_whole
 
+# Edits that are kept.
 DEPTH = 10
-"""Edits that are kept."""
 
 
 @dataclass(frozen=True, slots=True)

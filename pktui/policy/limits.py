@@ -21,8 +21,8 @@ RATE_WORDS = {
     "d": "day",
 }  # fmt: skip
 MAX_WINDOW_SECONDS = 366 * 86_400
+# The largest `max`: in millionths it still fits a 64-bit integer.
 MAX_UNITS = Decimal(9_000_000_000_000)
-"""The largest `max`: in millionths it still fits a 64-bit integer."""
 MILLIONTH = Decimal("0.000001")
 _RATE = re.compile(r"([0-9]{1,13})/([A-Za-z]+|[0-9]{1,9})")
 

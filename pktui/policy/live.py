@@ -15,8 +15,8 @@ from pktui.errors import PolicyError
 from pktui.policy.denied_paths import FILE, DeniedPaths, read_denied
 from pktui.policy.document.policy import Policy, parse_policy, read_bytes
 
+# A file younger than this when read is read again: its next edit may carry the same stamps.
 _SETTLED_NS = 50_000_000
-"""A file younger than this when read is read again: its next edit may carry the same stamps."""
 
 _Stamp = tuple[int, int, int, int]
 

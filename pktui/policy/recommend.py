@@ -12,8 +12,8 @@ from pktui.policy.risk import Risk, classify
 from pktui.policy.text.layout import write_document
 from pktui.policy.text.problems import quote
 
+# Calls a minute for each client.
 _RATES = {"Write": 30, "Execute": 10}
-"""Calls a minute for each client."""
 _NOTHING: Mapping[str, Sequence[str]] = {}
 _HARM = {
     "Read": "It may do more than it says.",

@@ -13,12 +13,12 @@ import re2
 from pktui.policy.text.problems import BadOperand, quote
 from pktui.policy.values import Undecidable
 
+# Instructions of a compiled pattern: what a character may cost where RE2 must simulate it.
 MAX_PROGRAM = 4_000
-"""Instructions of a compiled pattern: what a character may cost where RE2 must simulate it."""
+# Characters of a text that a pattern is tried on; a longer one is denied, not skipped.
 MAX_TEXT = 1_000_000
-"""Characters of a text that a pattern is tried on; a longer one is denied, not skipped."""
+# Bytes one pattern may take, compiled program and cache.
 _MEMORY = 8 * 1024 * 1024
-"""Bytes one pattern may take, compiled program and cache."""
 
 
 def compile_pattern(pattern: str) -> Callable[[str], bool]:

@@ -40,8 +40,8 @@ class PastCall:
     grant: str = "replay"
     session: str = "replay"
     outcome: Outcome = "ok"
+    # The client's directory, empty where none is known.
     project: str = ""
-    """The client's directory, empty where none is known."""
 
 
 @dataclass(frozen=True, slots=True)

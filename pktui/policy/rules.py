@@ -44,11 +44,11 @@ class LimitRule(msgspec.Struct, frozen=True):
     align: Align
     increment: Decimal = Decimal(1)
     increment_from: str = ""
+    # Looks `increment_from` up in the arguments; None where every call counts `increment`.
     amount_of: Callable[[Arguments], Any] | None = None
-    """Looks `increment_from` up in the arguments; None where every call counts `increment`."""
     on_deny: str = ""
+    # `on_deny` is the whole answer: nothing is added to it.
     exact_words: bool = False
-    """`on_deny` is the whole answer: nothing is added to it."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -85,8 +85,8 @@ class Check(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...]
     denies_when: bool
     readings: tuple[Reading, ...] = ()
+    # The author's own words, told also where the predicate can't be judged.
     words: str = ""
-    """The author's own words, told also where the predicate can't be judged."""
 
 
 class ToolRule(msgspec.Struct, frozen=True):
@@ -102,8 +102,8 @@ class ToolRule(msgspec.Struct, frozen=True):
     approvals: tuple[Check, ...] = ()
     limits: tuple[LimitRule, ...] = ()
     listed: bool = True
+    # The author's own reason; `reason` is never empty where a sentence is needed.
     words: str = ""
-    """The author's own reason; `reason` is never empty where a sentence is needed."""
     allowances: tuple[Check, ...] = ()
+    # What the arguments that the rules look at must be; None where nothing is asked of them.
     shape: Shape | None = None
-    """What the arguments that the rules look at must be; None where nothing is asked of them."""

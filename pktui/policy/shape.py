@@ -80,17 +80,17 @@ class _Node(msgspec.Struct):
     """
 
     kinds: int
+    # Those whose values are all of these kinds, which is quick to ask.
     classes: frozenset[type]
-    """Those whose values are all of these kinds, which is quick to ask."""
     names: frozenset[str]
     folded: dict[str, str]
     members: tuple[tuple[str, _Node], ...]
     elements: tuple[tuple[int, _Node], ...]
     each: _Node | None
+    # All names that the schema declares; empty where it leaves them open.
     declared: frozenset[str]
-    """All names that the schema declares; empty where it leaves them open."""
+    # Nothing is asked of what is inside.
     leaf: bool
-    """Nothing is asked of what is inside."""
 
     @property
     def asks(self) -> bool:

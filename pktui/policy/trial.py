@@ -13,8 +13,8 @@ from pktui.policy.text.jsontext import decode
 if TYPE_CHECKING:
     from pktui.policy.document.policy import Policy
 
+# What the record puts in the place of a secret and of what was too long to keep.
 _MARKS = ("[masked", "… [cut]")
-"""What the record puts in the place of a secret and of what was too long to keep."""
 
 
 class RecordedCall(Protocol):

@@ -55,40 +55,41 @@ DESTRUCTIVE = _words("""
     uninstall unregister wipe
 """)
 
+# Verbs that move money; as nouns they are the money that is moved.
 FINANCIAL = _words("""
     bill buy charge checkout debit deposit donate invoice liquidate pay payout purchase refund
     reimburse sell spend tip trade wire withdraw
 """)
-"""Verbs that move money; as nouns they are the money that is moved."""
 
+# Things that are money, a claim to it or a commitment to pay; whatever is done with them.
 MONEY = _words("""
     bill billing charge checkout debit invoice money payment payout payroll pricing purchase
     refund reimbursement remittance subscription
 """)
-"""Things that are money, a claim to it or a commitment to pay; whatever is done with them."""
 
+# Things that can be money; only moving verbs below make them that.
 MONEY_WHEN_CHANGED = _words("""
     balance cash credit deposit dividend donation escrow expense fund loan mortgage order salary
     stake trade transaction transfer wage wallet
 """)
-"""Things that can be money; only moving verbs below make them that."""
 
+# What a transfer or a swap moves when it moves money.
 TRADED = MONEY_WHEN_CHANGED | _words("asset coin crypto currency eth nft stock token")
-"""What a transfer or a swap moves when it moves money."""
 
+# Verbs that move money when their object can be money.
 MOVING = _words("""
     accept approve authorise authorize bridge cancel capture claim close confirm create deposit
     execute finalise finalize fund issue lend liquidate mint open pay place post process redeem
     release repay schedule send settle stake submit swap transfer void withdraw
 """)
-"""Verbs that move money when their object can be money."""
 
+# Beside these words a transaction, an order or a transfer is no money.
 NEVER_MONEY = _words("""
     branch commit database db git menu migration page query repo sort sql tab table window
     workflow workspace
 """)
-"""Beside these words a transaction, an order or a transfer is no money."""
 
+# Words that are verbs only where they stand like one.
 UNCLEAR: dict[str, str] = {
     **dict.fromkeys(
         _words("""
@@ -117,59 +118,59 @@ UNCLEAR: dict[str, str] = {
     **dict.fromkeys(_words("bid mint order stake swap transfer"), "Financial"),
     **dict.fromkeys(_words("ban"), "Destructive"),
 }
-"""Words that are verbs only where they stand like one."""
 
+# Reading verbs that are also things; before one of the verbs below they are the thing.
 NAMING_READS = _words("""
     check feed filter list map monitor poll probe profile query read report research scan search
     test trace view watch
 """)
-"""Reading verbs that are also things; before one of the verbs below they are the thing."""
 
+# Changing verbs that, at the end of a name, can only be its verb (`list_delete`).
 NEVER_NOUNS = _words("""
     add apply archive cancel clear create delete destroy disable drop edit enable execute insert
     invoke modify move publish remove rename run save send start stop trigger update upsert write
 """)
-"""Changing verbs that, at the end of a name, can only be its verb (`list_delete`)."""
 
+# Things that run: opening, closing, selecting or cancelling one is Execute.
 RUNNABLE = _words("""
     agent app automation backtest batch browser build command container deployment execution job
     page pipeline process program query recording run scan script service session simulation tab
     task test trace vm window worker workflow
 """)
-"""Things that run: opening, closing, selecting or cancelling one is Execute."""
 
+# Verbs that are Execute on something that runs, else Write.
 CONTROLS = _words("cancel close new select switch")
-"""Verbs that are Execute on something that runs, else Write."""
 
+# What `open` acts on where it is Execute, beside things that run.
 PLACES = _words("""
     bookmark browser chrome door editor file folder link page port shell site terminal tunnel url
     website
 """)
-"""What `open` acts on where it is Execute, beside things that run."""
 
+# What `open` adds or brings back.
 CASES = _words(
     "account case discussion position incident issue merge pr pull request thread ticket"
 )
-"""What `open` adds or brings back."""
 
+# What `start` begins to write, whatever noun follows (`start_logging_session`).
 RECORDS = _words("chat conversation diary journal log logging note record timer transcript")
-"""What `start` begins to write, whatever noun follows (`start_logging_session`)."""
 
+# Verbs that say themselves that something else is there afterwards.
 REPLACING = _words("change edit modify patch rename set update")
-"""Verbs that say themselves that something else is there afterwards."""
 
+# Parameters that only pick out what is there.
 SELECTING_INPUTS = _words("id ids key keys name names node nodes title titles uri uris")
-"""Parameters that only pick out what is there."""
 
+# What `reset` takes away for good; reset anything else is Write.
 LOST_WHEN_RESET = _words("""
     account all branch cluster data database db device disk git history index repo repository
     schema state table volume workspace
 """)
-"""What `reset` takes away for good; reset anything else is Write."""
 
+# What `take` reads.
 PICTURES = _words("heapsnapshot image photo picture screenshot snapshot thumbnail")
-"""What `take` reads."""
 
+# Nouns that end the names of tools without a verb which only tell something.
 READ_NOUNS = _words("""
     analysis analytics availability catalog catalogue changelog content contents context count
     definition definitions detail details diagnostics directions directory doc docs documentation
@@ -179,13 +180,12 @@ READ_NOUNS = _words("""
     schema score screenshot size snapshot statistics stats status structure summary template
     templates time timeline tree trends usage user users version versions weather
 """)
-"""Nouns that end the names of tools without a verb which only tell something."""
 
+# What `resolve` looks up; anything else it settles.
 NAMED = _words("address dns domain host hostname id library name package path reference url")
-"""What `resolve` looks up; anything else it settles."""
 
+# Names that are a place where commands run.
 SHELLS = _words("bash cmd console powershell python repl sh shell terminal zsh")
-"""Names that are a place where commands run."""
 
+# Parameters through which a tool whose name says nothing would run what it is given.
 CODE_INPUTS = _words("bash cmd code command javascript js program python script shell sql")
-"""Parameters through which a tool whose name says nothing would run what it is given."""

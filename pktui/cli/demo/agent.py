@@ -22,11 +22,11 @@ from pktui.cli.demo.script import Order, Outcome, Scene, Step, load_script
 
 AGENT = Implementation(name="claude-code", version="2.1")
 SERVERS = ("workshop", "memory")
+# How long the agent does nothing before it repeats a call that nobody decided yet.
 ASK_AGAIN_SECONDS = 12.0
-"""How long the agent does nothing before it repeats a call that nobody decided yet."""
 ASK_AGAIN_TIMES = 20
+# The decision that a gateway gives for a call which still waits for a person.
 WAITING = "approve"
-"""The decision that a gateway gives for a call which still waits for a person."""
 
 
 class Agent:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Approval, CallRow
     from pktui.settings import Paths
 
+# Who decides, as the ledger has it.
 NAME = "demo"
-"""Who decides, as the ledger has it."""
 
 
 class Unmet(PktuiError):

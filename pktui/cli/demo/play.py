@@ -22,8 +22,8 @@ from pktui.errors import PktuiError
 from pktui.memory.client import MemoryClient
 from pktui.settings import load_settings
 
+# When the headless story is given up, whatever it waits for.
 WHOLE_STORY_SECONDS = 280
-"""When the headless story is given up, whatever it waits for."""
 
 
 def play_headless() -> int:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pktui.cli.demo.stage import Stage
 
 LAST_LINES = 3
+# How long the agent may take to leave when nobody waits for its exit status.
 LEAVE_SECONDS = 3.0
-"""How long the agent may take to leave when nobody waits for its exit status."""
 
 
 class AgentProcess:

@@ -14,10 +14,10 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 
+# How long a run of the project's tests may take.
 TEST_SECONDS = 30
-"""How long a run of the project's tests may take."""
+# Lines that a search answers with at most.
 FOUND_LIMIT = 20
-"""Lines that a search answers with at most."""
 
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)

@@ -23,10 +23,10 @@ from pktui.settings import Paths, bundled
 
 PROJECT = "storefront"
 ASSETS = ("assets", "demo")
+# The environment variable, inherited by every process of the demo, that names its directory.
 MARK = "PKTUI_DEMO"
-"""The environment variable, inherited by every process of the demo, that names its directory."""
+# How long processes get to end by themselves, then again after SIGTERM.
 END_SECONDS = 4.0
-"""How long processes get to end by themselves, then again after SIGTERM."""
 _PAUSE_SECONDS = 0.05
 
 _SETTINGS = """\

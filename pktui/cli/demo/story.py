@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pktui.cli.demo.puppet import AgentProcess
     from pktui.memory.records import Mode, Session, Status
 
+# How long one thing may take, the model apart.
 WAIT_SECONDS = 20.0
-"""How long one thing may take, the model apart."""
 CONNECT_SECONDS = 60.0
 MODEL_SECONDS = 120.0
 _TELL_SECONDS = 5.0

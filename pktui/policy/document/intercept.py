@@ -30,8 +30,8 @@ STATE_WINDOWS = ("minute", "hour", "day")
 EVERY_TOOL = "*"
 EVERY_SCOPE = "_global"
 
+# A tool's name or `_global`, and the counter's name.
 _Counter = tuple[str, str]
-"""A tool's name or `_global`, and the counter's name."""
 
 
 def could_be_intercept(value: Any) -> bool:

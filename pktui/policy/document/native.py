@@ -48,8 +48,8 @@ class Document(msgspec.Struct, frozen=True):
     tools: dict[str, ToolRule]
     all_limits: tuple[LimitRule, ...]
     dialect: Dialect = "native"
+    # What happens to other tools, where the default alone does not say it.
     unlisted: ToolRule | None = None
-    """What happens to other tools, where the default alone does not say it."""
     list: Listed = "all"
 
 

@@ -57,12 +57,12 @@ class Policy(msgspec.Struct, frozen=True):
     _hidden: frozenset[str]
     _hidden_globs: tuple[Glob, ...]
     _globs: tuple[tuple[Glob, ToolRule], ...]
+    # What the server's entry leaves in; it stands beside the document.
     selection: Selection = EVERYTHING
-    """What the server's entry leaves in; it stands beside the document."""
+    # What globs say of the names that were met: a policy's globs do not change.
     _remembered: dict[str, tuple[bool, ToolRule]] = msgspec.field(default_factory=dict)
-    """What globs say of the names that were met: a policy's globs do not change."""
+    # Paths that no tool may be given; they stand beside the document, too.
     denied: DeniedPaths | None = None
-    """Paths that no tool may be given; they stand beside the document, too."""
 
     def denying(self, denied: DeniedPaths | None) -> Policy:
         """Return the policy with these paths denied."""

@@ -10,8 +10,8 @@ import msgspec
 from pktui.errors import PolicyError
 from pktui.suggest import did_you_mean
 
+# A place in a document: keys and list indexes from the root.
 Steps = tuple[str | int, ...]
-"""A place in a document: keys and list indexes from the root."""
 
 # How a suggested word is written.
 QUOTED = '"{}"'
