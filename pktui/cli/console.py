@@ -40,7 +40,7 @@ def open_console(*, read_only: bool, view: str = "", at: str = "", words: str = 
 
 
 def can_open() -> bool:
-    """Tell whether standard input and output are a terminal that the console can draw on."""
+    """Return whether standard input and output are a terminal that the console can draw on."""
     try:
         require_terminal()
     except PktuiError:

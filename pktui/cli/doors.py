@@ -174,7 +174,7 @@ def _person() -> None:
 
 
 def _pin_wanted() -> bool:
-    """Tell whether a PIN is set, or the settings want one; without a ledger none is set."""
+    """Return whether a PIN is set, or the settings want one; without a ledger none is set."""
     if reach.used_before():
         with reach.ledger() as ledger:
             return ledger.pin.wanted()

@@ -57,7 +57,7 @@ def ledger(
 
 
 def used_before() -> bool:
-    """Tell whether there is a ledger yet."""
+    """Return whether there is a ledger yet."""
     return Paths.from_environment().ledger_file.exists()
 
 

@@ -115,7 +115,7 @@ def _quoted(characters: Iterator[str], quote: str) -> str | None:
 
 
 def _is_simple(words: list[str]) -> bool:
-    """Tell whether the words begin with a command's name, and not with an assignment."""
+    """Return whether the words begin with a command's name, and not with an assignment."""
     if not words or not words[0] or words[0] in _NOT_SIMPLE or "=" in words[0]:
         return False
     return not any(word.startswith("=") for word in words)

@@ -180,7 +180,7 @@ class Schema:
         return found if reference == "#" or reference.startswith("#/") else True
 
     def _is_foreign(self, schema: dict[str, Any]) -> bool:
-        """Tell whether references in it count from elsewhere."""
+        """Return whether references in it count from elsewhere."""
         return "$id" in schema and schema is not self.root
 
     def _step(self) -> None:

@@ -245,7 +245,7 @@ def _allowed(rule: str, reason: str) -> Verdict:
 
 @lru_cache(maxsize=1024)
 def is_grave(tool: str) -> bool:
-    """Tell whether a tool's name says that it destroys or moves money."""
+    """Return whether a tool's name says that it destroys or moves money."""
     from pktui.policy.risk import classify
 
     return classify({"name": tool}).severity == "critical"
@@ -254,7 +254,7 @@ def is_grave(tool: str) -> bool:
 def _approval(
     rule: ToolRule, call: Call, changed: bool, steps: list[Step] | None
 ) -> tuple[Effect, str, str]:
-    """Tell whether a person must be asked, by which rule first, and why: every reason there is."""
+    """Return whether a person must be asked, by which rule first, and why: every reason there is."""
     if not (changed or call.spent or rule.approvals or rule.action is _APPROVED):
         return _ALLOW, rule.rule, rule.reason
     reasons = _facts(call, changed, steps)
@@ -304,7 +304,7 @@ def _joined(reasons: list[str]) -> str:
 
 
 def _holds(check: Check, call: Call, quota: Quota | None, steps: list[Step] | None) -> Truth:
-    """Tell whether a call fulfils a predicate; None where that can't be told."""
+    """Return whether a call fulfils a predicate; None where that can't be told."""
     arguments, place = call.arguments, call.place
     truth: Truth = True
     for condition in check.conditions:

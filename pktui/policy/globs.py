@@ -29,7 +29,7 @@ class Glob(msgspec.Struct, frozen=True):
         return cls(pattern, first, tuple(part for part in rest[:-1] if part), rest[-1])
 
     def matches(self, name: str) -> bool:
-        """Tell whether the whole name fits, in time linear to its length."""
+        """Return whether the whole name fits, in time linear to its length."""
         at, end = len(self.prefix), len(name) - len(self.suffix)
         if end < at or not name.startswith(self.prefix) or not name.endswith(self.suffix):
             return False
@@ -42,17 +42,17 @@ class Glob(msgspec.Struct, frozen=True):
 
 
 def is_glob(name: str) -> bool:
-    """Tell whether the name stands for several."""
+    """Return whether the name stands for several."""
     return "*" in name
 
 
 def is_pattern(name: str) -> bool:
-    """Tell whether the name would be, or would look like, a pattern in a policy."""
+    """Return whether the name would be, or would look like, a pattern in a policy."""
     return not PATTERN_MARKS.isdisjoint(name)
 
 
 def covers(wide: str, narrow: str) -> bool:
-    """Tell whether every name that fits `narrow`, a name or a pattern, fits the pattern `wide`.
+    """Return whether every name that fits `narrow`, a name or a pattern, fits the pattern `wide`.
 
     Only a star of `wide` takes a star of `narrow`, so matching the pattern itself is enough.
     """
@@ -60,7 +60,7 @@ def covers(wide: str, narrow: str) -> bool:
 
 
 def overlap(left: str, right: str) -> bool:
-    """Tell whether any name fits both patterns."""
+    """Return whether any name fits both patterns."""
     row = {0}
     row = _through_stars(right, row)
     for character in left:
@@ -96,7 +96,7 @@ def _through_stars(right: str, row: set[int]) -> set[int]:
 def matches_run(
     words: Sequence[str], pattern: Sequence[Glob | str], *, run: str, prefix: bool = False
 ) -> bool:
-    """Tell whether words fit a pattern of words, globs, and `run`, which is any number of words.
+    """Return whether words fit a pattern of words, globs, and `run`, which is any number of words.
 
     `prefix`: it is enough that the first words do. Takes time linear to words times pattern.
     """

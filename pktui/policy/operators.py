@@ -164,7 +164,7 @@ def _contains(value: Any) -> Test:
 
 
 def _lists(text: str, word: str) -> bool:
-    """Tell whether the text, read as JSON, is a list that holds the word."""
+    """Return whether the text, read as JSON, is a list that holds the word."""
     read = read_json(text)
     return isinstance(read, list) and word in read
 

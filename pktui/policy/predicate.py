@@ -35,7 +35,7 @@ class Predicate(msgspec.Struct, frozen=True):
     shape: Shape
 
     def holds(self, arguments: Mapping[str, Any], definition: Definition, place: Place) -> bool:
-        """Tell whether a call certainly fulfils it."""
+        """Return whether a call certainly fulfils it."""
         if self.shape.misfit(arguments, definition):
             return False
         return all(condition.test(arguments, place) is True for condition in self.conditions)

@@ -194,7 +194,7 @@ def _unclear_category(word: str, others: list[str]) -> Category | None:
 
 
 def _tells(words: list[str]) -> bool:
-    """Tell whether a name ends in a noun that only tells something."""
+    """Return whether a name ends in a noun that only tells something."""
     return bool(words) and bool({words[-1], _singular(words[-1])} & verbs.READ_NOUNS)
 
 

@@ -15,7 +15,7 @@ class Selection(msgspec.Struct, frozen=True):
     only: frozenset[str] | None = None
 
     def leaves_out(self, tool: str) -> bool:
-        """Tell whether the tool is left out of lists and unknown when called."""
+        """Return whether the tool is left out of lists and unknown when called."""
         return tool in self.without or (self.only is not None and tool not in self.only)
 
 

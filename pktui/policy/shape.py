@@ -94,7 +94,7 @@ class _Node(msgspec.Struct):
 
     @property
     def asks(self) -> bool:
-        """Tell whether anything can fail to fit here."""
+        """Return whether anything can fail to fit here."""
         return self.kinds != ANY or not self.leaf
 
 

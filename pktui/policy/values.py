@@ -78,7 +78,7 @@ def kind_of(value: Any) -> str:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Tell whether two JSON values are equal; text never equals a number, nor true 1."""
+    """Return whether two JSON values are equal; text never equals a number, nor true 1."""
     if isinstance(left, str) or isinstance(right, str):
         return type(left) is type(right) and left == right
     if isinstance(left, bool) or isinstance(right, bool) or left is None or right is None:
@@ -139,7 +139,7 @@ def read_json(text: str) -> Any:
 
 
 def reads_as_null(value: Any) -> bool:
-    """Tell whether it is text that a server that reads JSON in texts takes for null."""
+    """Return whether it is text that a server that reads JSON in texts takes for null."""
     return isinstance(value, str) and "null" in value and value.strip() == "null"
 
 

@@ -120,7 +120,7 @@ def _part(name: str, before: Any, after: Any) -> str:
 
 
 def _limits_hold(old: tuple[LimitRule, ...], new: tuple[LimitRule, ...]) -> bool:
-    """Tell whether every old limit still holds, as low or lower."""
+    """Return whether every old limit still holds, as low or lower."""
     now = {_limit_key(limit): limit.max for limit in new}
     return all(now.get(_limit_key(limit), limit.max + 1) <= limit.max for limit in old)
 

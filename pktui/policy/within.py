@@ -128,7 +128,7 @@ def _without_dots(path: str) -> str:
 
 
 def inside(real: str, area: Area, place: Place) -> Truth:
-    """Tell whether a real path is inside an area; None where only case or form differ."""
+    """Return whether a real path is inside an area; None where only case or form differ."""
     base = _base(area.base, place)
     root = place.real_path(base) if base is not None else None
     if root is None:
@@ -148,7 +148,7 @@ def _base(written: str, place: Place) -> str | None:
 
 
 def _lies_in(path: list[str], root: list[str], below: Pattern) -> bool:
-    """Tell whether the path, or a directory above it, is one the pattern names below the root."""
+    """Return whether the path, or a directory above it, is one the pattern names below the root."""
     if path[: len(root)] != root:
         return False
     return matches_run(path[len(root) :], below, run="**", prefix=True)

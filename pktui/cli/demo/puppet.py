@@ -105,7 +105,7 @@ class AgentProcess:
         raise PktuiError(f"the agent got no answer within {seconds:g} s")
 
     def answered(self, order: int) -> bool:
-        """Tell whether the outcome of an order is there."""
+        """Return whether the outcome of an order is there."""
         with self._news:
             return order in self._outcomes
 

@@ -18,7 +18,7 @@ MEMORY = "memory"
 
 
 def is_file(place: str) -> bool:
-    """Tell whether the words name a file rather than a server."""
+    """Return whether the words name a file rather than a server."""
     return "/" in place or place.endswith((".json", ".yaml", ".yml"))
 
 

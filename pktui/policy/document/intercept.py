@@ -35,7 +35,7 @@ _Counter = tuple[str, str]
 
 
 def could_be_intercept(value: Any) -> bool:
-    """Tell whether a document without tool rules may as well be one of Intercept's.
+    """Return whether a document without tool rules may as well be one of Intercept's.
 
     It is taken for one where it says nothing that the two read differently, or leaves its
     default out, which only Intercept allows.

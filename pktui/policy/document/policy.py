@@ -73,7 +73,7 @@ class Policy(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, selection=selection)
 
     def hides(self, tool: str) -> bool:
-        """Tell whether the tool is left out of lists and unknown when called."""
+        """Return whether the tool is left out of lists and unknown when called."""
         if tool in self._hidden or (
             self.selection is not EVERYTHING and self.selection.leaves_out(tool)
         ):
@@ -81,20 +81,20 @@ class Policy(msgspec.Struct, frozen=True):
         return bool(self._hidden_globs) and self._met(tool)[0]
 
     def never_allows(self, tool: str) -> bool:
-        """Tell whether the tool's rule denies every call, whatever the arguments are."""
+        """Return whether the tool's rule denies every call, whatever the arguments are."""
         return not self.hides(tool) and denies_always(self.rule_for(tool))
 
     def lists(self, tool: str) -> bool:
-        """Tell whether the tool belongs into the list that a client is shown."""
+        """Return whether the tool belongs into the list that a client is shown."""
         return not self.hides(tool) and (self.list == "all" or not self.never_allows(tool))
 
     @property
     def hides_nothing(self) -> bool:
-        """Tell whether no tool is left out of lists as hidden."""
+        """Return whether no tool is left out of lists as hidden."""
         return not (self.hide or self.selection is not EVERYTHING)
 
     def leaves_to_server(self, tool: str) -> bool:
-        """Tell whether a name that the server does not list is the server's own affair.
+        """Return whether a name that the server does not list is the server's own affair.
 
         So it is where no rule is about it, the default lets it run unasked, and nothing is hidden,
         so that nothing has to look like a name that is missing.
@@ -189,7 +189,7 @@ def read_text(text: str, source: Path | None = None) -> tuple[Any, Node | None]:
 
 
 def _has_rules(value: Any) -> bool:
-    """Tell whether any tool has `rules`, without loading that dialect's reader.
+    """Return whether any tool has `rules`, without loading that dialect's reader.
 
     A tool without anything (null) has none to Intercept, and is a mistake in pktui's own form.
     """
@@ -302,7 +302,7 @@ def used_paths(rule: ToolRule) -> tuple[str, ...]:
 
 
 def denies_always(rule: ToolRule) -> bool:
-    """Tell whether a rule denies every call: by action, without a condition, or by a quota of 0."""
+    """Return whether a rule denies every call: by action, without a condition, or by a quota of 0."""
     return (
         rule.action is Action.DENY
         or any(
