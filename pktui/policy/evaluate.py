@@ -254,7 +254,7 @@ def is_grave(tool: str) -> bool:
 def _approval(
     rule: ToolRule, call: Call, changed: bool, steps: list[Step] | None
 ) -> tuple[Effect, str, str]:
-    """Return whether a person must be asked, by which rule first, and why: every reason there is."""
+    """Return whether a person must be asked, by which rule first, and every reason why."""
     if not (changed or call.spent or rule.approvals or rule.action is _APPROVED):
         return _ALLOW, rule.rule, rule.reason
     reasons = _facts(call, changed, steps)

@@ -12,8 +12,8 @@ for _name, _place in (
     ("set", "rules:set_"),
     ("merge", "rules:merge"),
     ("undo", "rules:undo"),
-    ("explain", "trials:explain"),
-    ("replay", "trials:replay"),
+    ("explain", "explain:explain"),
+    ("replay", "replay:replay"),
     ("convert", "documents:convert"),
     ("schema", "documents:schema"),
 ):

@@ -10,7 +10,6 @@ from pktui.cli import output
 from pktui.cli.commands import Argument, Exit, Option
 from pktui.cli.doors import guard_edit
 from pktui.cli.policy import places
-from pktui.cli.policy.pinned import pinned_tools
 from pktui.errors import PktuiError, PolicyConflict, PolicyError, UsageError
 from pktui.settings import Paths, bundled, check_server_name
 
@@ -77,7 +76,7 @@ def validate(
             broken = True
             _tell_problems(path, error, json=json)
         else:
-            known = pinned_tools(places.server_of(each))
+            known = places.pinned_tools(places.server_of(each))
             _tell_good(path, policy, lint(policy, raw, known), json=json)
     raise Exit(1 if broken else 0)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from pktui.cli import reach
 from pktui.cli.commands import Argument
 from pktui.errors import PolicyError
 from pktui.settings import Paths, bundled, check_server_name, load_settings
 
 if TYPE_CHECKING:
     from pktui.policy.selection import Selection
+    from pktui.policy.shape import Definition
 
 Place = Annotated[str, Argument(metavar="SERVER|FILE", help="A server, or a policy file.")]
 ServerName = Annotated[str, Argument(metavar="SERVER", help="The server's name.")]
@@ -72,3 +74,13 @@ def selection_of(server: str) -> Selection:
 def server_of(place: str) -> str:
     """Return the server a place speaks of: its name, or the file's without its suffix."""
     return Path(place).stem if is_file(place) else place
+
+
+def pinned_tools(server: str) -> dict[str, Definition]:
+    """Return the definitions of a server's tools by name; none where no gateway has seen it."""
+    if not reach.used_before():
+        return {}
+    from pktui.policy.shape import pinned
+
+    with reach.ledger() as ledger:
+        return {tool.name: pinned(tool) for tool in ledger.catalogue.tools(server)}

@@ -302,7 +302,7 @@ def used_paths(rule: ToolRule) -> tuple[str, ...]:
 
 
 def denies_always(rule: ToolRule) -> bool:
-    """Return whether a rule denies every call: by action, without a condition, or by a quota of 0."""
+    """Return whether a rule denies every call: by action, without a condition, by a quota of 0."""
     return (
         rule.action is Action.DENY
         or any(
