@@ -1,10 +1,11 @@
 """What the gateway adds on the way from stdio to a URL: to the start, and to each call.
 
-    python -m tests.bench.gateway_remote [--runs N] [--calls N]
+    python -m tests.bench.gateway_remote [--old TREE] [--turns N] [--calls N]
 
 The server answers with JSON and does nothing else. Prints the milliseconds from starting the
 gateway to the first answered `initialize`, and round trips in microseconds at p50, p95 and p99,
-straight to the server over one kept connection and through pktui, each call decided and on record.
+straight to the server over one kept connection, through pktui, and through another build of it
+(`--old`, a checkout), in turns in one run, with the gateway's processor time a call.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.gateway_http import processor
 from tests.bench.gateway_round_trip import Peer, prepare, shake_hands
 from tests.support.gateway import gateway_command
 
@@ -79,46 +81,90 @@ def through(peer: Peer) -> Callable[[int], None]:
     return ask
 
 
-def measure(ask: Callable[[int], None], calls: int) -> list[float]:
-    times = []
-    for number in range(1, calls + 201):
+class Build:
+    """One build of the gateway in front of the server."""
+
+    def __init__(self, folder: Path, port: int, tree: str) -> None:
+        self.env = prepare(folder) | ({"PYTHONPATH": tree} if tree else {})
+        command = gateway_command("bench", "--url", f"http://127.0.0.1:{port}/mcp")
+        self.command = ["env", "-C", tree, *command] if tree else command
+        self.starts: list[float] = []
+        self.cpu: list[float] = []
+        self.peer = self.start()
+
+    def start(self) -> Peer:
         before = time.perf_counter()
-        ask(number)
-        times.append((time.perf_counter() - before) * 1e6)
-    return statistics.quantiles(times[200:], n=100)
+        peer = Peer(self.command, self.env)
+        shake_hands(peer)
+        self.starts.append((time.perf_counter() - before) * 1000)
+        return peer
+
+
+def in_turns(
+    asks: dict[str, Callable[[int], None]], builds: dict[str, Build], turns: int, calls: int
+) -> dict[str, list[float]]:
+    """Return the microseconds of each call; the first turn warms up."""
+    took: dict[str, list[float]] = {name: [] for name in asks}
+    number = 0
+    for turn in range(turns + 1):
+        for name, ask in asks.items():
+            build = builds.get(name)
+            before = processor(build.peer.process.pid) if build is not None else 0.0
+            for _ in range(calls):
+                number += 1
+                began = time.perf_counter()
+                ask(number)
+                if turn:
+                    took[name].append((time.perf_counter() - began) * 1e6)
+            if build is not None and turn:
+                build.cpu.append((processor(build.peer.process.pid) - before) / calls)
+        for build in builds.values():
+            build.start().close()
+    return took
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="What the gateway adds before a URL.")
-    parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--calls", type=int, default=2000)
+    parser.add_argument("--turns", type=int, default=6)
+    parser.add_argument("--calls", type=int, default=500)
+    parser.add_argument("--old", metavar="TREE", help="a checkout of another build")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        env = prepare(Path(folder))
         server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE)
         assert server.stdout is not None
         port = int(server.stdout.readline())
-        command = gateway_command("bench", "--url", f"http://127.0.0.1:{port}/mcp")
+        builds: dict[str, Build] = {}
         try:
-            starts = []
-            for _ in range(asked.runs + 1):
-                before = time.perf_counter()
-                peer = Peer(command, env)
-                shake_hands(peer)
-                starts.append((time.perf_counter() - before) * 1000)
-                peer.close()
-            print(f"start to first answer  {statistics.median(starts[1:]):7.0f} ms")
-            peer = Peer(command, env)
-            shake_hands(peer)
-            rows = {"direct": measure(direct(port), asked.calls)}
-            rows["pktui"] = measure(through(peer), asked.calls)
-            peer.close()
+            for name, tree in (("pktui", ""), ("old", asked.old)):
+                if tree is not None:
+                    home = Path(folder) / name
+                    home.mkdir()
+                    builds[name] = Build(home, port, tree)
+            asks = {"direct": direct(port)}
+            asks |= {name: through(build.peer) for name, build in builds.items()}
+            took = in_turns(asks, builds, asked.turns, asked.calls)
+            for build in builds.values():
+                build.peer.close()
         finally:
             server.kill()
             server.wait()
             server.stdout.close()
-    for name, times in rows.items():
-        print(f"{name:8} p50 {times[49]:7.0f}  p95 {times[94]:7.0f}  p99 {times[98]:7.0f} µs")
+    base = statistics.median(took["direct"])
+    for name, times in took.items():
+        at = statistics.quantiles(times, n=100)
+        print(f"{name:8} p50 {at[49]:7.0f}  p95 {at[94]:7.0f}  p99 {at[98]:7.0f} µs", end="")
+        if name in builds:
+            one = builds[name]
+            print(
+                f"  added {at[49] - base:6.0f}  processor {statistics.median(one.cpu):6.0f} µs"
+                f"  start to first answer {statistics.median(one.starts):5.0f} ms",
+                end="",
+            )
+        print()
+    if "old" in builds:
+        new, old = (statistics.median(took[name]) - base for name in ("pktui", "old"))
+        cpu = statistics.median(builds["pktui"].cpu) / statistics.median(builds["old"].cpu)
+        print(f"against the other build: added {new / old:.2f}, processor time a call {cpu:.2f}")
 
 
 if __name__ == "__main__":
