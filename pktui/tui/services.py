@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.memory.records import (
         Entry,
+        GroupedAnswer,
         Message,
         Mode,
         Page,
-        SearchAnswer,
         Session,
         SessionChange,
         SessionStatus,
@@ -58,16 +58,18 @@ class Memory(Protocol):
     ) -> Page[Message]:
         """Return the newest messages, or those next to a sequence number; oldest first."""
 
-    def search(
+    def search_sessions(
         self,
         query: str,
         mode: Mode = "hybrid",
         *,
         limit: int = 20,
+        hits: int = 3,
+        cursor: str = "",
         project: str | None = None,
         wait: bool = True,
-    ) -> SearchAnswer:
-        """Return the messages that match best; with `wait` by meaning where words find none."""
+    ) -> GroupedAnswer:
+        """Return the sessions that match best; with `wait` by meaning where words find none."""
 
     def get_entry(self, entry_id: int) -> Entry:
         """Return one knowledge entry."""

@@ -9,15 +9,16 @@ import msgspec
 from pktui.errors import MemoryUnavailable, NotFound
 from pktui.memory.records import (
     Entry,
+    GroupedAnswer,
     Hit,
     Mark,
     Message,
     Mode,
     Page,
     Role,
-    SearchAnswer,
     Session,
     SessionChange,
+    SessionHits,
     SessionStatus,
     Status,
 )
@@ -119,26 +120,36 @@ class MemoryInProcess:
             part = [row for row in rows if row.seq > (after or 0)][:limit]
         return Page(tuple(part), len(rows))
 
-    def search(
+    def search_sessions(
         self,
         query: str,
         mode: Mode = "hybrid",
         *,
         limit: int = 20,
+        hits: int = 3,
+        cursor: str = "",
         project: str | None = None,
         wait: bool = True,
-    ) -> SearchAnswer:
+    ) -> GroupedAnswer:
         assert not wait, "the console does not hold an answer back"
         self._answer(f"search {query!r} {mode}")
-        hits = [
-            self._hit(session, message, query)
-            for session in self.kept.values()
-            for message in self.written[session.id]
-            if query.lower() in message.content.lower() and project in (None, session.project)
-        ]
-        awaits = self.loading and not hits
-        used = "words" if self.loading else mode
-        return SearchAnswer(tuple(hits[:limit]), len(hits), used, mode, awaits_meaning=awaits)
+        loading = self.loading  # first: a test ends it while this runs
+        found = []
+        for session in self.kept.values():
+            mine = [
+                self._hit(session, message, query)
+                for message in self.written[session.id]
+                if query.lower() in message.content.lower() and project in (None, session.project)
+            ]
+            if mine:
+                found.append(SessionHits(session, 0.9, len(mine), tuple(mine[:hits])))
+        first = int(cursor or 0)
+        last = first + limit
+        return GroupedAnswer(
+            tuple(found[first:last]), len(found), sum(one.total for one in found),
+            "words" if loading else mode, mode, str(last) if last < len(found) else "",
+            awaits_meaning=loading and not found,
+        )  # fmt: skip
 
     def get_entry(self, entry_id: int) -> Entry:
         self._answer(f"entry {entry_id}")

@@ -52,7 +52,7 @@ def draw_hit(clock: Callable[[], int]) -> Callable[[Row, Pen], Sequence[Sequence
     """Return the drawer of two-line rows: the session, and the words that matched best."""
 
     def draw(row: Row, pen: Pen) -> Sequence[Sequence[Run]]:
-        found = f"{len(row.hits)} hit" + ("" if len(row.hits) == 1 else "s")
+        found = f"{row.found:,} hit" + ("" if row.found == 1 else "s")
         first = _session_line(row.session, pen, clock(), found)
         return [first, _snippet(row.best, pen) if row.best else []]
 
@@ -85,7 +85,7 @@ def _age(session: Session, now_us: int) -> str:
 
 def _snippet(hit: Hit, pen: Pen) -> list[Run]:
     ink = pen.ink
-    role = hit.message.role if hit.message else ""
+    role = hit.message.role if hit.message else "call" if hit.call else ""
     text = hit.snippet[:SNIPPET_CHARACTERS]
     marks = sorted((mark.start, mark.end) for mark in hit.marks)
     marks = [(start, end) for start, end in marks if 0 <= start < end <= len(text)]

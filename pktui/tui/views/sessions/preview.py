@@ -242,8 +242,9 @@ class Preview(Vertical):
         )  # fmt: skip
         self.border_title = Content.from_rich_text(title)
         if row.hits:
-            plural = "" if len(row.hits) == 1 else "s"
-            where = f"{self._hit + 1} of {len(row.hits)} hit{plural} · n next"
+            plural = "" if row.found == 1 else "s"
+            held = f", {len(row.hits)} best here" if len(row.hits) < row.found else ""
+            where = f"{self._hit + 1} of {row.found:,} hit{plural}{held} · n next"
         else:
             count = session.message_count
             where = f"{count:,} message{'' if count == 1 else 's'}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pktui.memory.records import Hit, Page, SearchAnswer, Session
+    from pktui.memory.records import GroupedAnswer, Hit, Session
 
 PAGE = 100
 """Sessions read at a time."""
@@ -20,15 +20,19 @@ class Row:
     session: Session
     hits: tuple[Hit, ...] = ()
     best: Hit | None = None
+    found: int = 0
+    """How many hits the session has, whether they are among these or not."""
 
 
 class SessionSource:
-    """All sessions, the latest activity first; `load` is called with the cursor of a page."""
+    """Sessions in the store's order; `load` is called with the cursor of the page that is next."""
 
-    def __init__(self, first: Page[Session], load: Callable[[str], object]) -> None:
-        self._rows: list[Row] = [Row(session) for session in first.items]
-        self._total = first.total
-        self._cursor = first.cursor
+    def __init__(
+        self, rows: Sequence[Row], total: int, cursor: str | None, load: Callable[[str], object]
+    ) -> None:
+        self._rows = list(rows)
+        self._total = total
+        self._cursor = cursor
         self._load = load
         self._loading = False
         self._last_wanted = 0
@@ -49,12 +53,12 @@ class SessionSource:
             self._loading = True
             self._load(self._cursor)
 
-    def add(self, page: Page[Session]) -> None:
+    def add(self, rows: Sequence[Row], total: int, cursor: str | None) -> None:
         """Take the next page, and go on where the window is still further on."""
         known = {row.session.id for row in self._rows}
-        self._rows += [Row(session) for session in page.items if session.id not in known]
-        self._cursor = page.cursor
-        self._total = page.total if page.cursor else len(self._rows)
+        self._rows += [row for row in rows if row.session.id not in known]
+        self._cursor = cursor
+        self._total = total if cursor else len(self._rows)
         self._loading = False
         self.want(0, self._last_wanted)
 
@@ -68,22 +72,18 @@ class SessionSource:
         return len(self._rows)
 
 
-def rows_of(answer: SearchAnswer) -> Sequence[Row]:
-    """Gather hits by session: the session with the best hit first, hits in their order."""
-    found: dict[int, list[Hit]] = {}
-    for hit in answer.hits:
-        if hit.session is not None and hit.message is not None:
-            found.setdefault(hit.session.id, []).append(hit)
+def found_rows(answer: GroupedAnswer) -> Sequence[Row]:
+    """Return the sessions that were found, best first, their hits in the transcript's order."""
     return [
         Row(
-            _session(hits[0]),
-            tuple(sorted(hits, key=lambda hit: hit.message.seq if hit.message else 0)),
-            hits[0],
+            one.session,
+            tuple(sorted((hit for hit in one.hits if hit.message), key=_place)),
+            next((hit for hit in one.hits if hit.message), one.hits[0] if one.hits else None),
+            one.total,
         )
-        for hits in found.values()
+        for one in answer.sessions
     ]
 
 
-def _session(hit: Hit) -> Session:
-    assert hit.session is not None
-    return hit.session
+def _place(hit: Hit) -> int:
+    return hit.message.seq if hit.message else 0

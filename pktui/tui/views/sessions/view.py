@@ -30,7 +30,7 @@ from pktui.tui.views.sessions.draw import draw_hit, draw_session
 from pktui.tui.views.sessions.preview import Preview
 from pktui.tui.views.sessions.query_bar import QueryBar, unanswered_chips
 from pktui.tui.views.sessions.search_box import SearchBox
-from pktui.tui.views.sessions.source import PAGE, Row, SessionSource, rows_of
+from pktui.tui.views.sessions.source import PAGE, Row, SessionSource, found_rows
 from pktui.tui.views.sessions.transcript import Transcript
 from pktui.tui.widgets.rows import ListSource, Rows
 
@@ -38,15 +38,18 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from pktui.memory.records import Mode, Page, SearchAnswer, Session
+    from pktui.memory.records import GroupedAnswer, Mode, Page, Session
     from pktui.tui.services import Services
 
 # How long the console waits for the model before it asks for the same by meaning.
 MEANING_SECONDS = 1.0
-HITS = 100
-"""Hits asked for in one search."""
+# Sessions of a search that are read at a time, and the best hits of each.
+FOUND = 50
+HITS = 20
 MOST_KEPT = 500
 """Rows read again at once when sessions change; rows below are read when they are reached."""
+MOST_FOUND = 200
+"""What one search may ask for."""
 AGE_SECONDS = 10.0
 """How often the ages in the list are drawn anew."""
 WIDE = 100
@@ -60,9 +63,9 @@ class _Listed(Message):
 
 
 class _Found(Message):
-    def __init__(self, turn: int, answer: SearchAnswer) -> None:
+    def __init__(self, turn: int, answer: GroupedAnswer, *, first: bool) -> None:
         super().__init__()
-        self.turn, self.answer = turn, answer
+        self.turn, self.answer, self.first = turn, answer, first
 
 
 class _Failed(Message):
@@ -81,7 +84,7 @@ class SessionsView(View):
         self._changes = SessionChanges(self, self.read_again)
         self._turn = 0
         self._source: SessionSource | None = None
-        self._answer: SearchAnswer | None = None
+        self._answer: GroupedAnswer | None = None
         self._known_total = 0
         self._reload = Turns(self._start_reading)
         self._error: PktuiError | None = None
@@ -177,21 +180,24 @@ class SessionsView(View):
     def _start_reading(self) -> None:
         text, mode, project = self._box.text, self._box.mode, self.console.project
         if text:
-            self._search(self._turn, text, mode, project)
+            shown = self._source.loaded if self._source and self._answer else 0
+            self._search(self._turn, text, mode, project, "", min(max(FOUND, shown), MOST_FOUND))
         else:
             loaded = self._source.loaded if self._source else 0
             self._list(self._turn, None, project, min(max(PAGE, loaded), MOST_KEPT))
 
     @work(thread=True, group="sessions-read")
-    def _search(self, turn: int, text: str, mode: Mode, project: str | None) -> None:
+    def _search(
+        self, turn: int, text: str, mode: Mode, project: str | None, cursor: str, limit: int
+    ) -> None:
         try:
-            answer = self.services.memory.search(
-                text, mode, limit=HITS, project=project, wait=False
+            answer = self.services.memory.search_sessions(
+                text, mode, limit=limit, hits=HITS, cursor=cursor, project=project, wait=False
             )
         except PktuiError as error:
             self.post_message(_Failed(turn, error))
             return
-        self.post_message(_Found(turn, answer))
+        self.post_message(_Found(turn, answer, first=not cursor))
 
     @work(thread=True, group="sessions-read")
     def _list(self, turn: int, cursor: str | None, project: str | None, limit: int) -> None:
@@ -206,7 +212,8 @@ class SessionsView(View):
     def _show_sessions(self, message: _Listed) -> None:
         if not message.first:
             if message.turn == self._turn and self._source is not None:
-                self._source.add(message.page)
+                page = message.page
+                self._source.add([Row(one) for one in page.items], page.total, page.cursor)
                 self._rows.changed()
             return
         if message.turn == self._turn:
@@ -218,10 +225,21 @@ class SessionsView(View):
 
     @on(_Found)
     def _show_hits(self, message: _Found) -> None:
+        answer, rows = message.answer, found_rows(message.answer)
+        if not message.first:
+            if message.turn == self._turn and self._source is not None:
+                self._source.add(rows, answer.total, answer.cursor)
+                self._rows.changed()
+            return
         if message.turn == self._turn:
-            self._error, self._source = None, None
-            self._answer = message.answer
-            self._put(ListSource(rows_of(message.answer)), two_lines=True)
+            self._error, self._answer = None, answer
+            turn, text, mode = self._turn, self._box.text, self._box.mode
+            project = self.console.project
+            self._source = SessionSource(
+                rows, answer.total, answer.cursor,
+                lambda cursor: self._search(turn, text, mode, project, cursor, FOUND),
+            )  # fmt: skip
+            self._put(self._source, two_lines=True)
             if message.answer.awaits_meaning:
                 self.set_timer(MEANING_SECONDS, lambda: self._search_again(message.turn))
         self._reload.done()
@@ -242,7 +260,10 @@ class SessionsView(View):
 
     def _new_source(self, page: Page[Session]) -> SessionSource:
         turn, project = self._turn, self.console.project
-        return SessionSource(page, lambda cursor: self._list(turn, cursor, project, PAGE))
+        rows = [Row(session) for session in page.items]
+        return SessionSource(
+            rows, page.total, page.cursor, lambda cursor: self._list(turn, cursor, project, PAGE)
+        )
 
     def _put(self, source: SessionSource | ListSource[Row], *, two_lines: bool) -> None:
         """Show rows; the cursor stays on its session where the same question was asked."""
@@ -317,16 +338,10 @@ class SessionsView(View):
         status = self.console.memory.status
         total = f"{status.sessions:,}" if status else "?"
         room = self.query_one("#session-list").size.width - 4
-        if len(self._answer.hits) >= HITS:
-            found = f"the first {HITS} hits"
-            where = f"in {self._rows.source.total} of {total} sessions"
-            whole = dot.join((self._answer.mode, f"{found} {where}", scope))
-            tries = (whole, f"{found} {where}", found)
-            return next((text for text in tries if cell_len(text) <= room), found)
-        found = f"{self._rows.source.total} of {total}"
-        hits = f"{len(self._answer.hits)} of {self._answer.total:,} hits"
-        whole = dot.join((self._answer.mode, f"{found} sessions", hits, scope))
-        return whole if cell_len(whole) <= room else dot.join((found, scope))
+        found = f"{self._answer.total:,} of {total} sessions"
+        hits = f"{self._answer.total_hits:,} {'hit' if self._answer.total_hits == 1 else 'hits'}"
+        tries = (dot.join((self._answer.mode, found, hits, scope)), dot.join((found, hits)))
+        return next((text for text in tries if cell_len(text) <= room), hits)
 
     def _why_empty(self) -> Sequence[tuple[str, str]]:
         memory = self.console.memory

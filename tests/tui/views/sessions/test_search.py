@@ -16,7 +16,7 @@ from tests.tui.house import SMALL
 from tests.tui.views.sessions.room import sessions
 
 if TYPE_CHECKING:
-    from pktui.memory.records import SearchAnswer
+    from pktui.memory.records import GroupedAnswer
     from pktui.settings import Paths
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -68,7 +68,7 @@ async def test_what_is_pasted_is_searched_for_as_one_visible_line(paths: Paths) 
 async def test_mode_count_and_scope_are_named(paths: Paths) -> None:
     async with sessions(paths, size=SMALL) as room:
         await room.search("login")
-        assert "hybrid · 2 of 3 sessions · 3 of 3 hits · all projects" in room.text()
+        assert "hybrid · 2 of 3 sessions · 3 hits · all projects" in room.text()
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ async def test_a_query_that_cannot_be_read_leaves_no_answer_standing(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, query: str, bad: str, why: str
 ) -> None:
     async with sessions(paths) as room:
-        search = room.memory.search
+        search = room.memory.search_sessions
 
-        def strict(text: str, *given: Any, **more: Any) -> SearchAnswer:
+        def strict(text: str, *given: Any, **more: Any) -> GroupedAnswer:
             compile_filters(parse_query(text, MESSAGE_KEYS), NOON)
             return search(text, *given, **more)
 
-        monkeypatch.setattr(room.memory, "search", strict)
+        monkeypatch.setattr(room.memory, "search_sessions", strict)
         await room.search("login")
         bar = room.app.query_one(QueryBar)
         assert not bar.display
@@ -108,13 +108,22 @@ async def test_a_query_that_cannot_be_read_leaves_no_answer_standing(
         assert "3 sessions · all projects" in room.text()
 
 
-async def test_only_the_first_hundred_hits_are_said_to_be_shown(paths: Paths) -> None:
+async def test_counts_are_the_stores_and_further_sessions_come_as_they_are_reached(
+    paths: Paths,
+) -> None:
     memory = MemoryInProcess()
-    for number in range(60):
+    for number in range(120):
         memory.add(f"Session {number}", ("user", "the rounding"), ("agent", "rounding again"))
+    memory.add("Long", *[("user", f"rounding {number}") for number in range(280)])
     async with sessions(paths, memory) as room:
         await room.search("rounding")
-        assert "the first 100 hits in 50 of 60 sessions" in room.text()
+        assert "121 of 121 sessions · 520 hits" in room.text()
+        assert room.rows.source.total == 121
+        await room.press("G")
+        await room.desk.until(lambda: room.current_title() == "Long")
+        await room.desk.settle()
+        assert "280 hits" in room.text()
+        assert "1 of 280 hits, 20 best here" in room.text()
 
 
 async def test_tab_goes_through_the_modes_and_searches_again(paths: Paths) -> None:
