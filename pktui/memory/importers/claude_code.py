@@ -16,7 +16,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,12 +26,8 @@ from msgspec.structs import replace as replaced
 from pktui.memory.exchange import MessageRecord, Record, SessionRecord, UsageRecord
 from pktui.memory.importers.calls import (
     SETTLED_S,
-    Call,
     Masks,
     Outcome,
-    PendingCalls,
-    arguments_of,
-    call_record,
 )
 from pktui.memory.importers.lines import UNREADABLE, decode
 from pktui.memory.importers.source import (
@@ -42,7 +38,7 @@ from pktui.memory.importers.source import (
     kept,
     key,
 )
-from pktui.memory.importers.transcripts import Transcripts
+from pktui.memory.importers.transcripts import SessionReading, Transcripts, headed, written_at
 
 if TYPE_CHECKING:
     from pktui.memory.importers.files import Found
@@ -157,12 +153,7 @@ class ClaudeCodeSource(Transcripts):
         session = self._session(found)
         settled = self._wall() - found.written_at > SETTLED_S
         reading = _Reading(session, self._masks)
-        known = False
-        for message in self._messages(found, reading, settled=settled):
-            if not known:
-                yield session
-                known = True
-            yield message
+        yield from headed(session, self._messages(found, reading, settled=settled))
 
     def _session(self, found: Found) -> SessionRecord:
         """Read what a file says about its session as a whole: its titles come anywhere."""
@@ -172,7 +163,7 @@ class ClaudeCodeSource(Transcripts):
                 head.take(decode(line.text, _HEAD))
             except UNREADABLE:
                 continue
-        written = datetime.fromtimestamp(min(max(found.written_at, 0), 2**33), UTC)
+        written = written_at(found)
         source_id, parent = _native_ids(found.path)
         return SessionRecord(
             source=SOURCE,
@@ -225,21 +216,18 @@ class _Heading:
             self.last = max(self.last or when, when)
 
 
-class _Reading:
-    """One file being read: its time so far, and the calls whose results are still to come."""
+class _Reading(SessionReading):
+    """One file being read."""
 
     def __init__(self, session: SessionRecord, masks: Masks) -> None:
-        self._session = session
-        self._masks = masks
-        self._now = session.started_at
-        self._pending = PendingCalls(masks)
+        super().__init__(session, masks)
         self._usage: UsageRecord | None = None
 
     def take(self, row: _Row, native_id: str) -> Iterator[Record]:
         """Yield what a line says, and the calls that it answers."""
-        self._now = instant(row.timestamp) or self._now
+        self.now = instant(row.timestamp) or self.now
         if row.type == "attachment":
-            yield from self._message(native_id, "user", _queued_prompt(row.attachment))
+            yield from self.message(native_id, "user", _queued_prompt(row.attachment))
         elif row.message is None:
             return
         elif row.type == "assistant":
@@ -248,12 +236,9 @@ class _Reading:
         else:
             for block in row.message.blocks:
                 if block.type == "tool_result":
-                    yield from self._result(row, block)
+                    text = _result_text(block.content)
+                    yield from self.end(block.tool_use_id, _outcome(row, block), text)
             yield from self._prompt(row, row.message, native_id)
-
-    def unanswered(self) -> Iterator[MessageRecord]:
-        """Yield the calls that got no result."""
-        return map(self._call, self._pending.give_up())
 
     def _answer(self, message: _Message, native_id: str) -> Iterator[MessageRecord]:
         role: Role = "system" if message.model == "<synthetic>" else "agent"
@@ -262,65 +247,38 @@ class _Reading:
                 text = block.text or ""
                 one = native_id if number == 0 else f"{native_id}:{number}"
                 if text.strip() not in _EMPTY_ANSWERS:
-                    yield from self._message(one, role, text)
+                    yield from self.message(one, role, text)
             elif block.type in _CALLS:
-                yield from self._begin(block, f"{native_id}:{number}")
+                yield from self.begin(block.id or f"{native_id}:{number}", block.name, block.input)
 
     def _used(self, message: _Message) -> Iterator[UsageRecord]:
         """Yield the usage of an answer, which each of its lines carries, where it has grown."""
-        usage, session = message.usage, self._session
+        usage = message.usage
         if usage is None or not message.id or message.model in (None, "<synthetic>"):
             return
-        used = UsageRecord(
-            source=SOURCE,
-            session=session.source_id,
-            source_id=key(message.id),
-            created_at=self._now,
-            model=message.model or "",
+        used = self.usage(
+            message.id,
+            message.model or "",
             tokens_in=usage.input_tokens + (usage.cache_creation_input_tokens or 0),
             tokens_out=usage.output_tokens,
             cached=usage.cache_read_input_tokens or 0,
-            project=session.project,
         )
         if self._usage is None or replaced(used, created_at=self._usage.created_at) != self._usage:
             self._usage = used
             yield used
-
-    def _begin(self, block: _Block, place: str) -> Iterator[MessageRecord]:
-        call_id, arguments = block.id or place, arguments_of(block.input)
-        call = Call(call_id, block.name or "", arguments, self._now)
-        return map(self._call, self._pending.begin(call))
-
-    def _result(self, row: _Row, block: _Block) -> Iterator[MessageRecord]:
-        outcome, text = _outcome(row, block), _result_text(block.content)
-        return map(self._call, self._pending.end(block.tool_use_id, outcome, text))
 
     def _prompt(self, row: _Row, message: _Message, native_id: str) -> Iterator[MessageRecord]:
         if row.is_meta:
             return
         texts = [_text(block) for block in message.blocks]
         role, text = _spoken("\n".join(text for text in texts if text))
-        if row.is_compact_summary or (row.is_sidechain and not self._session.summary):
+        if row.is_compact_summary or (row.is_sidechain and not self.session.summary):
             role = "system"
         if _is_foreign(row.origin):
             role = "system"
         if text and role == "user" and not row.is_sidechain:
             yield from self.unanswered()
-        yield from self._message(native_id, role, text)
-
-    def _message(self, native_id: str, role: Role, text: str) -> Iterator[MessageRecord]:
-        if text.strip():
-            yield MessageRecord(
-                source=SOURCE,
-                session=self._session.source_id,
-                source_id=key(native_id),
-                role=role,
-                content=kept(text),
-                created_at=self._now,
-            )
-
-    def _call(self, call: Call) -> MessageRecord:
-        return call_record(SOURCE, self._session.source_id, call, self._masks)
+        yield from self.message(native_id, role, text)
 
 
 def _is_transcript(path: Path) -> bool:

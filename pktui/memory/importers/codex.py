@@ -25,7 +25,7 @@ from pktui.memory.importers.calls import SETTLED_S, Call, Masks, PendingCalls, c
 from pktui.memory.importers.codex_titles import titles
 from pktui.memory.importers.lines import UNREADABLE, Line
 from pktui.memory.importers.source import Rejects, instant, key
-from pktui.memory.importers.transcripts import Transcripts
+from pktui.memory.importers.transcripts import Transcripts, headed
 
 if TYPE_CHECKING:
     from pktui.memory.importers.files import Found
@@ -69,12 +69,7 @@ class CodexSource(Transcripts):
                 self.rejects.add(self._files.name(found), "has no session_meta that can be read")
             return
         said = _Rollout(session, seen, self._masks, self.rejects)
-        told = False
-        for message in self._messages(found, said, seen.lines):
-            if not told:
-                yield session
-                told = True
-            yield message
+        yield from headed(session, self._messages(found, said, seen.lines))
 
     def _messages(self, found: Found, said: _Rollout, lines: int) -> Iterator[Record]:
         for line in self._lines(found):

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -26,13 +26,11 @@ from pktui.memory.importers.calls import (
     Call,
     Masks,
     Outcome,
-    PendingCalls,
     arguments_of,
-    call_record,
 )
 from pktui.memory.importers.lines import UNREADABLE, Line, decode
 from pktui.memory.importers.source import LONGEST_PATH, LONGEST_TITLE, instant, kept, key
-from pktui.memory.importers.transcripts import Transcripts
+from pktui.memory.importers.transcripts import SessionReading, Transcripts, headed, written_at
 
 if TYPE_CHECKING:
     from pktui.memory.importers.files import Found
@@ -215,12 +213,7 @@ class GeminiSource(Transcripts):
         conversation = self._conversation(found)
         session = _session(found, conversation)
         reading = _Reading(session, self._masks)
-        known = False
-        for message in self._messages(found, conversation, reading):
-            if not known:
-                yield session
-                known = True
-            yield message
+        yield from headed(session, self._messages(found, conversation, reading))
 
     def _conversation(self, found: Found) -> _Conversation:
         conversation = _Conversation()
@@ -280,18 +273,12 @@ class _Tellings:
         return (patch.messages or [])[place.index]
 
 
-class _Reading:
+class _Reading(SessionReading):
     """A conversation as records, in order."""
-
-    def __init__(self, session: SessionRecord, masks: Masks) -> None:
-        self._session = session
-        self._masks = masks
-        self._now = session.started_at
-        self._pending = PendingCalls(masks)
 
     def take(self, message: _Message, message_id: str, *, settled: bool) -> Iterator[Record]:
         """Yield what a message says, and the calls that are told in it or answered by it."""
-        self._now = instant(message.timestamp) or self._now
+        self.now = instant(message.timestamp) or self.now
         if message.type not in _SPOKEN:
             return
         text = message.text
@@ -301,8 +288,7 @@ class _Reading:
             if text.lstrip().startswith(_CONTEXT):
                 return
             yield from self.unanswered()
-        if text.strip():
-            yield self._message(message_id, _SPOKEN[message.type], text)
+        yield from self.message(message_id, _SPOKEN[message.type], text)
         for part in () if message.tool_calls else message.parts:
             yield from self._begin(part, message_id)
         for number, call in enumerate(message.tool_calls or ()):
@@ -310,21 +296,13 @@ class _Reading:
         if message.tokens is not None:
             yield self._used(message.tokens, message.model or "", message_id)
 
-    def unanswered(self) -> Iterator[MessageRecord]:
-        """Yield the calls that got no result."""
-        return map(self._call, self._pending.give_up())
-
     def _used(self, tokens: _Tokens, model: str, message_id: str) -> UsageRecord:
-        return UsageRecord(
-            source=SOURCE,
-            session=self._session.source_id,
-            source_id=key(message_id),
-            created_at=self._now,
-            model=model,
+        return self.usage(
+            message_id,
+            model,
             tokens_in=max(0, tokens.input - tokens.cached),
             tokens_out=tokens.output + tokens.thoughts,
             cached=tokens.cached,
-            project=self._session.project,
         )
 
     def _told_call(self, told: _ToolCall, place: str, *, settled: bool) -> Iterator[MessageRecord]:
@@ -332,12 +310,12 @@ class _Reading:
         outcome = _OUTCOMES.get(told.status or "")
         if outcome is None and not settled:
             return
-        yield self._call(
+        yield self.call(
             Call(
                 told.id or place,
                 told.name or "",
                 arguments_of(told.args),
-                self._now,
+                self.now,
                 outcome or "no result",
                 "\n".join(_output(part) for part in told.result or ()),
             )
@@ -347,8 +325,7 @@ class _Reading:
         called = part.function_call
         if called is None:
             return
-        call = Call(called.id or place, called.name or "", arguments_of(called.args), self._now)
-        yield from map(self._call, self._pending.begin(call))
+        yield from self.begin(called.id or place, called.name, called.args)
 
     def _result(self, part: _Part) -> Iterator[MessageRecord]:
         answer = part.function_response
@@ -356,24 +333,11 @@ class _Reading:
             return
         failed = isinstance(answer.response, dict) and "error" in answer.response
         outcome: Outcome = "error" if failed else "ok"
-        yield from map(self._call, self._pending.end(answer.id, outcome, _output(part)))
-
-    def _message(self, message_id: str, role: Role, text: str) -> MessageRecord:
-        return MessageRecord(
-            source=SOURCE,
-            session=self._session.source_id,
-            source_id=key(message_id),
-            role=role,
-            content=kept(text),
-            created_at=self._now,
-        )
-
-    def _call(self, call: Call) -> MessageRecord:
-        return call_record(SOURCE, self._session.source_id, call, self._masks)
+        yield from self.end(answer.id, outcome, _output(part))
 
 
 def _session(found: Found, conversation: _Conversation) -> SessionRecord:
-    written = datetime.fromtimestamp(min(max(found.written_at, 0), 2**33), UTC)
+    written = written_at(found)
     parent = "" if found.path.parent.name == "chats" else found.path.parent.name
     native_id = conversation.session_id or found.path.stem
     return SessionRecord(
