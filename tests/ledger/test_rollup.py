@@ -190,6 +190,20 @@ def test_what_was_pruned_is_counted_no_more(file: Path, ledger: Ledger, clock: C
         assert [tool.tool for tool in pruning.rollup.tools(0)] == ["new"]
 
 
+def test_who_finds_another_counting_takes_what_that_one_has(
+    ledger: Ledger, other: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sums, "_BUSY_MS", 0)
+    call(ledger, "c1")
+    ledger.rollup.catch_up()
+    call(ledger, "c2")
+    counting = ledger.rollup._open()
+    counting.execute("BEGIN IMMEDIATE")
+    assert totals(other) == {("read", "allow"): 1}
+    counting.execute("ROLLBACK")
+    assert totals(other) == {("read", "allow"): 2}
+
+
 def test_a_file_that_cannot_be_written_is_kept_in_memory(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -402,7 +402,8 @@ def _forget(record: Database, sums: sqlite3.Connection, known_us: int) -> int:
     if oldest > known_us > 0:
         for table in ("hours", "times"):
             sums.execute(f"DELETE FROM {table} WHERE hour < ?", (oldest // HOUR_US,))  # noqa: S608
-        sums.execute("DELETE FROM tools WHERE last_us < ?", (oldest,))
+        for table in ("tools", "connections"):
+            sums.execute(f"DELETE FROM {table} WHERE last_us < ?", (oldest,))  # noqa: S608
         sums.execute("DELETE FROM running WHERE at_us < ?", (oldest,))
     return oldest
 
