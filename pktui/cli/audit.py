@@ -100,13 +100,26 @@ def verify(
         agreed = f", and {some}" if found.anchors else ""
         rows = "1 row" if found.rows == 1 else f"{found.rows:,} rows"
         output.line(f"The chain holds: {rows}{agreed}.")
-        if file is not None:
-            output.line(f"It ends with row {found.head_seq}, {found.head_hash}.")
-    elif found.seq:
+        if file is not None and found.hash:
+            output.line(f"It ends with joint {found.joint}, {found.hash}.")
+    elif found.segment or found.row:
         output.line(f"The chain is broken after {found.rows:,} good rows: {found.problem}.")
     else:
         output.line(f"The chain holds {found.rows:,} rows, but {found.problem}.")
+    for note in found.notes if not json else ():
+        output.note(f"{note[0].upper()}{note[1:]}.")
     raise Exit(0 if found.ok else 1)
+
+
+@audit_app.verb()
+def reindex(json: output.JsonFlag = False) -> None:
+    """Make what is read of the record anew from its journal; nothing of the record changes."""
+    with reach.ledger() as ledger:
+        rows = ledger.index.rebuild()
+    if json:
+        output.json({"rows": rows})
+    else:
+        output.line(f"The index was made anew: {rows:,} rows.")
 
 
 @audit_app.verb()
@@ -134,7 +147,7 @@ def anchor(json: output.JsonFlag = False) -> None:
     if json:
         output.json(head)
     else:
-        output.line(f"{head.seq} {head.hash} {output.moment(head.at_us)}")
+        output.line(f"{head.joint} {head.hash} {output.moment(head.at_us)}")
     if file is None:
         output.note(
             "audit.anchor is not set, so it is kept nowhere: keep it where agents can't write."
@@ -175,11 +188,12 @@ def _verified(*, quiet: bool) -> Verification:
     """Verify the ledger; on a terminal, say how far it is."""
 
     def progress(done: int, of: int) -> None:
-        print(f"\r{done:,} of {of:,} rows", end="", file=sys.stderr, flush=True)
+        share = f"{done / 1_000_000:,.0f} of {of / 1_000_000:,.0f} MB"
+        print(f"\r{share}", end="", file=sys.stderr, flush=True)
 
     watched = sys.stderr.isatty() and not quiet
     with reach.ledger() as ledger:
-        found = ledger.events.verify(progress if watched else None)
+        found = ledger.verify(progress if watched else None)
     if watched:
         print(file=sys.stderr)
     return found
@@ -210,20 +224,20 @@ def _records(
     ledger: Ledger, wanted: FeedFilter | None, number: int, *, follow: bool
 ) -> Iterator[Event | CallRow]:
     """Give the newest records, then, while following, each as it comes."""
-    version = ledger.data_version()
+    version = ledger.state()
     last = ledger.events.last_seq()
     newest = _newest(ledger, wanted, number)
     yield from newest
-    last = max(last, newest[-1].seq) if newest else last
+    last = newest[-1].seq if newest and wanted is None else last
     while follow:
         news = _after(ledger, wanted, last)
         yield from news
         if news:
             last = news[-1].seq
             continue
-        while ledger.data_version() == version:
+        while ledger.state() == version:
             time.sleep(_LOOK_SECONDS)
-        version = ledger.data_version()
+        version = ledger.state()
 
 
 def _newest(
@@ -244,6 +258,7 @@ def _after(
 
 def _line(record: Event | CallRow) -> str:
     """Return a record on one line: time, what, who, tool, how it ended, why."""
+    from pktui.ledger.journal.segment import shown_key
     from pktui.text import one_line
 
     kind = getattr(record, "kind", "decision")
@@ -251,7 +266,7 @@ def _line(record: Event | CallRow) -> str:
     took = f"{record.outcome} {record.duration_us / 1000:.0f} ms" if record.outcome else ""
     why = " ".join(part for part in (record.rule, record.reason) if part)
     parts = (
-        f"{record.seq:>7}",
+        f"{shown_key(record.seq):>7}",
         output.moment(record.at_us),
         f"{kind:<8}",
         f"{record.effect:<9}",

@@ -305,7 +305,7 @@ def _chain(opened: Ledger) -> Iterator[Check]:
         cure = "Move the file away to keep it, and restore it from a backup"
         yield Check("ledger", "fail", f"{opened.path} is damaged: {damage}", cure)
         return
-    verified = opened.events.verify()
+    verified = opened.verify()
     if verified.ok:
         anchors = f", {verified.anchors} anchors agree" if verified.anchors else ""
         yield Check("ledger", "ok", f"{verified.rows} events, the chain holds{anchors}")

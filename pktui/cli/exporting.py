@@ -31,13 +31,14 @@ def run_export(to: Path | None, since: str, until: str) -> None:
                 sys.stdout.buffer.write(line)
             return
         from pktui.files import new_file
+        from pktui.ledger.chain.export import EVENT
 
         written = 0
         with new_file(to) as file:
             for line in lines:
                 file.write(line)
-                written += 1
-    output.note(f"{written - 2:,} events are in {to}.")
+                written += line.startswith(EVENT)
+    output.note(f"{written:,} events are in {to}.")
 
 
 def verify_export(file: Path, anchors: Path | None) -> Verification:

@@ -21,10 +21,10 @@ _DAY_US = 86_400_000_000
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """What `--json` prints: rows removed (or to be), up to which, and the file's bytes after."""
+    """What `--json` prints: rows removed (or to be), of which segments, and the bytes after."""
 
     rows: int
-    base_seq: int
+    segments: tuple[int, ...]
     used_bytes: int
     free_bytes: int
 
@@ -59,7 +59,8 @@ def run_prune(
             _compact(ledger)
         space = ledger.retention.space()
     if json:
-        output.json(Pruned(rows, due.base_seq if due else 0, space.used, space.free))
+        gone = tuple(one.segment for one in due.segments) if due is not None else ()
+        output.json(Pruned(rows, gone, space.used, space.free))
         return
     done = "would be removed" if dry_run else "removed"
     size = f"{(space.used + space.free) / 1_000_000:,.1f} MB"

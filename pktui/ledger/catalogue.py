@@ -8,22 +8,19 @@ What is kept is bounded: a server's tools by number, a definition by size.
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pktui.errors import DefinitionChanged, LedgerError
-from pktui.ledger.approvals.decided import row_detail
 from pktui.ledger.arguments.canonical import canonical_json, json_text
 from pktui.ledger.records import NOT_KEPT, Flag, ServerSeen, ToolSeen
 from pktui.text import storable
 
 if TYPE_CHECKING:
-    from pktui.ledger.chain.log import Events
     from pktui.ledger.database import Database, Row
+    from pktui.ledger.events import Events
 
 _COLUMNS = (
     "server, name, definition, hash, pinned_hash, pinned_definition, first_seen_us, last_seen_us,"
@@ -36,8 +33,6 @@ MOST_TOOLS = 10_000
 """Tools that are kept of a server; what a server lists beyond is not on record."""
 MOST_TEXT = 256 * 1024
 """Characters of a definition that are kept; the hash of a longer one counts all the same."""
-
-_NOT_KEPT = re.compile(r"[0-9]+ characters, not kept")
 
 _read_flags = msgspec.json.Decoder(tuple[Flag, ...]).decode
 
@@ -183,8 +178,8 @@ class Catalogue:
                 server=server,
                 tool=tool,
                 effect="accepted",
-                detail={"by": by, "old": current.pinned_hash, "new": current.hash}
-                | row_detail(self._database, "tools", server, tool),
+                detail={"by": by, "old": current.pinned_hash, "new": current.hash},
+                row=("tools", server, tool),
             )
             accepted = self.tool(server, tool)
             assert accepted is not None
@@ -262,8 +257,14 @@ class Catalogue:
         detail: dict[str, object] = {"hash": digest}
         if flags:
             detail["flags"] = sorted({flag.kind for flag in flags})
-        detail |= row_detail(self._database, "tools", server, tool)
-        self._events.append("pin", server=server, tool=tool, effect=effect, detail=detail)
+        self._events.append(
+            "pin",
+            server=server,
+            tool=tool,
+            effect=effect,
+            detail=detail,
+            row=("tools", server, tool),
+        )
 
 
 def _by_name(definitions: Sequence[Mapping[str, object]]) -> dict[str, _Seen]:
@@ -285,20 +286,6 @@ def _seen(found: Mapping[bytes, Mapping[str, object]]) -> _Seen:
         )
     whole = next(iter(found)) if len(found) == 1 else b"[" + b",".join(found) + b"]"
     return _Seen(several, text, hashlib.sha256(whole).hexdigest())
-
-
-def is_hash_of(digest: str, text: str) -> bool:
-    """Tell whether a kept definition is the one that the hash is of.
-
-    One that was too long to keep cannot be told from another, so it counts as it.
-    """
-    try:
-        value = json.loads(text)
-        if isinstance(value, dict) and _NOT_KEPT.fullmatch(str(value.get("…", ""))):
-            return True
-        return hashlib.sha256(canonical_json(value)).hexdigest() == digest
-    except (ValueError, RecursionError):
-        return False
 
 
 def _flags_text(flags: tuple[Flag, ...]) -> str:

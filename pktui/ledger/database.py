@@ -13,17 +13,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from pktui.errors import LedgerUnavailable, SettingsError
 from pktui.files import PRIVATE_FILE, make_private_directory, open_private
 from pktui.ledger.schema import APPLICATION_ID, MOVED_ON, VERSION, migration_from
+from pktui.ledger.transaction import Transaction
 from pktui.text import storable
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from types import TracebackType
 
 BUSY_SECONDS = 5.0
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
@@ -78,17 +75,18 @@ def moved_on(path: Path) -> LedgerUnavailable:
 class Database:
     """A connection and the lock that makes it usable from any thread."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, *, read_only: bool, version: int = VERSION
+    ) -> None:
         self.path = path
+        self._newest = version
         self.read_only = read_only
         self._connection = connection
         self._writing = connection.cursor()
         """One for everything that gives no rows: to make one takes as long as a small change."""
         self._lock = threading.RLock()
-        self._writer = 0
-        """The thread whose transaction is under way, 0 where none is."""
-        self._broken = False
-        self._claimed = False
+        self._begun = self._broken = False
+        self.transaction = Transaction(self)
         self._files = tuple((file, _file_identity(file)) for file in _parts(path))
         self._looked = 0.0
         self._data_version = 0
@@ -124,42 +122,6 @@ class Database:
                 self._fail(error)
             return self.run(sql, _storable(values))
 
-    def transaction(self) -> AbstractContextManager[object]:
-        """Use as `with database.transaction():`, again inside itself if need be.
-
-        The outermost one takes the write lock at once (`BEGIN IMMEDIATE`), commits at its end,
-        and rolls everything back when it ends in an exception.
-        """
-        return self._lock if self._writer == threading.get_ident() else self
-
-    def claim(self) -> bool:
-        """Begin the next transaction of this thread now; False, at once, where it had to wait.
-
-        Keeps the connection to this thread until `let_go`, which takes back what was not used.
-        """
-        if self._writer == threading.get_ident() or not self._lock.acquire(blocking=False):
-            return False
-        try:
-            self._connection.execute("PRAGMA busy_timeout=0")
-            try:
-                self._begin()
-            finally:
-                self._connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
-        except (LedgerUnavailable, sqlite3.Error):
-            self._lock.release()
-            return False
-        self._claimed = True
-        return True
-
-    def let_go(self) -> None:
-        """Let others have the connection that was claimed."""
-        try:
-            if self._claimed:
-                self._claimed = False
-                self._finish(commit=False)
-        finally:
-            self._lock.release()
-
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
         """Let every reading inside see one state of the file; keep it short."""
@@ -173,38 +135,58 @@ class Database:
             finally:
                 self.row("COMMIT")
 
-    def __enter__(self) -> Database:
-        self.begin()
-        return self
-
-    def begin(self, *, look: bool = True) -> None:
-        """Begin the outermost transaction of this thread; `__exit__` ends it.
-
-        `look`: see at once whether the file is still of this schema; what writes events can leave
-        that to the file's own guard.
-        """
-        self._lock.acquire()
+    def begin(self) -> None:
+        """Take the write lock, unless this transaction has it; raises `LedgerUnavailable`."""
+        if self._begun:
+            return
+        if self.read_only:
+            raise self._read_only()
+        self._broken = False
+        self._lock.acquire()  # other threads see nothing of it before it is committed
+        self._begun = True
         try:
-            self._begin(look=look)
-        except BaseException:
-            self._lock.release()
-            raise
-        self._writer = threading.get_ident()
+            self._writing.execute("BEGIN IMMEDIATE")
+            self._looked_now = True
+            self._see_others()
+        except (sqlite3.Error, LedgerUnavailable) as error:
+            self.roll_back()
+            if isinstance(error, LedgerUnavailable):
+                raise
+            raise unavailable(error, self.path) from error
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._writer = 0
+    def run_all(self, sql: str, rows: Sequence[Values]) -> None:
+        """Change something once for each of the rows."""
+        with self._lock:
+            try:
+                self._writing.executemany(sql, rows)
+            except sqlite3.Error as error:
+                self._fail(error)
+
+    def check_whole(self) -> None:
+        """Raise `LedgerUnavailable` where a statement of the transaction under way failed."""
+        if self._begun and self._broken:
+            raise LedgerUnavailable(
+                f"the ledger {self.path} could not keep a change", "Run pktui doctor"
+            )
+
+    def commit(self) -> None:
+        """Commit what was begun, if anything was; raises `LedgerUnavailable`, and keeps it then."""
+        if not self._begun:
+            return
         try:
-            self._finish(commit=kind is None and not self._broken)
-            if kind is None and self._broken:
-                raise LedgerUnavailable(
-                    f"the ledger {self.path} could not keep a change", "Run pktui doctor"
-                )
-        finally:
+            self._writing.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise unavailable(error, self.path) from error
+        self._begun = False
+        self._lock.release()
+
+    def roll_back(self) -> None:
+        """Take back what was begun and not committed."""
+        if self._begun:
+            self._begun = False
+            with contextlib.suppress(sqlite3.Error):  # also where it was closed meanwhile
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
             self._lock.release()
 
     def data_version(self) -> int:
@@ -213,10 +195,10 @@ class Database:
         Raises `LedgerUnavailable` where one of those was a newer pktui that changed the schema.
         """
         with self._lock:
-            if self._looked_now and self._writer == threading.get_ident():
+            if self._looked_now and self._begun:
                 return self._data_version  # nobody else writes
             try:
-                self._looked_now = self._writer != 0
+                self._looked_now = self._begun
                 return self._see_others()
             except sqlite3.Error as error:
                 raise unavailable(error, self.path) from error
@@ -240,27 +222,11 @@ class Database:
         with self._lock:
             self._connection.close()
 
-    def _begin(self, *, look: bool = True) -> None:
-        if self._claimed:
-            self._claimed = False
-            return
-        if self.read_only:
-            raise LedgerUnavailable(
-                f"the ledger {self.path} was opened to be read only",
-                "Start pktui without --read-only to change anything",
-            )
-        self.check_files()
-        self._broken = False
-        try:
-            self._writing.execute("BEGIN IMMEDIATE")
-            self._looked_now = look
-            if look:
-                self._see_others()
-        except (sqlite3.Error, LedgerUnavailable) as error:
-            self._roll_back()
-            if isinstance(error, LedgerUnavailable):
-                raise
-            raise unavailable(error, self.path) from error
+    def _read_only(self) -> LedgerUnavailable:
+        return LedgerUnavailable(
+            f"the ledger {self.path} was opened to be read only",
+            "Start pktui without --read-only to change anything",
+        )
 
     def _see_others(self) -> int:
         """Look whether others have written, and whether the file is still of this schema then.
@@ -269,7 +235,7 @@ class Database:
         """
         seen: int = self._writing.execute("PRAGMA data_version").fetchone()[0]
         if seen != self._data_version:
-            if _version(self._connection) > VERSION:
+            if _version(self._connection) > self._newest:
                 raise moved_on(self.path)
             self._data_version = seen
         return seen
@@ -293,33 +259,21 @@ class Database:
         if looked is self._files:
             self._looked = now
 
-    def _finish(self, *, commit: bool) -> None:
-        if not commit:
-            self._roll_back()
-            return
-        try:
-            self._writing.execute("COMMIT")
-        except BaseException as error:
-            self._roll_back()
-            if isinstance(error, sqlite3.Error):
-                raise unavailable(error, self.path) from error
-            raise
-
-    def _roll_back(self) -> None:
-        with contextlib.suppress(sqlite3.Error):  # also where it was closed meanwhile
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-
     def _fail(self, error: sqlite3.Error | UnicodeEncodeError) -> None:
         """Raise what SQLite's failure stands for; text it cannot carry the caller mends."""
         if isinstance(error, sqlite3.Error):
-            self._broken = self._writer != 0
+            self._broken = self._begun
             raise unavailable(error, self.path) from error
 
 
 def open_database(path: Path, *, fsync: bool, read_only: bool) -> Database:
     """Open the file, made and migrated where it must be; raises `LedgerUnavailable`."""
     return Database(_open(path, fsync=fsync, read_only=read_only), path, read_only=read_only)
+
+
+def has_log(database: Database) -> bool:
+    """Tell whether the file has the log of the first edition still."""
+    return database.row("SELECT 1 FROM sqlite_master WHERE name = 'events'") is not None
 
 
 def _open(path: Path, *, fsync: bool, read_only: bool) -> sqlite3.Connection:
@@ -352,7 +306,7 @@ def _connect(path: Path, *, fsync: bool) -> sqlite3.Connection:
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
-        _use_wal(connection)
+        use_wal(connection)
         connection.execute(f"PRAGMA synchronous={'FULL' if fsync else 'NORMAL'}")
         connection.execute("PRAGMA secure_delete=ON")
         connection.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT_BYTES}")
@@ -374,7 +328,7 @@ def _make_file(path: Path) -> None:
         os.close(open_private(path, os.O_RDWR))
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def use_wal(connection: sqlite3.Connection) -> None:
     """Switch to WAL; while another process does the same, SQLite answers busy at once."""
     until = time.monotonic() + BUSY_SECONDS
     while True:

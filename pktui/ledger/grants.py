@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pktui.errors import GrantError
-from pktui.ledger.approvals.decided import row_detail
 from pktui.ledger.records import Caller, Grant
 from pktui.settings import check_server_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pktui.ledger.chain.log import Events
     from pktui.ledger.database import Database, Row
+    from pktui.ledger.events import Events
 
 PREFIX: Final = "pktui_"
 EVERY_SERVER: Final = "*"
@@ -42,7 +41,7 @@ class Grants:
     """Makes, finds and revokes grants.
 
     `ended` is told the identity of a grant that has ended, in the same transaction;
-    `random_bytes` draws a token's bytes.
+    `stands` tells whether a row is as the journal says; `random_bytes` draws a token's bytes.
     """
 
     def __init__(
@@ -51,12 +50,14 @@ class Grants:
         events: Events,
         clock: Callable[[], int],
         ended: Callable[[str], object],
+        stands: Callable[[str, bytes], bool],
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._database = database
         self._events = events
         self._clock = clock
         self._ended = ended
+        self._stands = stands
         self._random_bytes = random_bytes
 
     def create(
@@ -107,7 +108,7 @@ class Grants:
             f"SELECT digest, {_COLUMNS} FROM grants WHERE key = ?",  # noqa: S608
             (digest[:_KEY_BYTES],),
         ):
-            if compare_digest(row[0], digest):
+            if compare_digest(row[0], digest) and self._stands("grants", digest):
                 found = row[1:]
         return _grant(found) if found else None
 
@@ -192,8 +193,8 @@ class Grants:
                 "project": grant.project,
                 "expires_us": grant.expires_us,
                 "by": by,
-            }
-            | row_detail(self._database, "grants", digest),
+            },
+            row=("grants", digest),
         )
 
 

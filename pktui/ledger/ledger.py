@@ -1,65 +1,76 @@
-"""The ledger: one SQLite file that every gateway, hook, console and command shares."""
+"""The ledger: what every gateway, hook, console and command shares in one data directory.
+
+What happened is in the journal, what waits and what decides in `ledger.db`, what is read of both in
+the index of the journal.
+"""
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pktui.errors import LedgerUnavailable
+from pktui.ledger.allowance import Allowance
 from pktui.ledger.approvals.single import Approvals
 from pktui.ledger.approvals.speakable import Below, random_below
 from pktui.ledger.catalogue import Catalogue
-from pktui.ledger.chain.log import Events
 from pktui.ledger.clock import SharedClock
 from pktui.ledger.counters import Counters
-from pktui.ledger.database import Database, open_database
+from pktui.ledger.database import Database, has_log, open_database
+from pktui.ledger.events import Events
 from pktui.ledger.feed.pages import Feed
+from pktui.ledger.journal.journal import Journal
 from pktui.ledger.presence import Presence
 from pktui.ledger.requests import Requests
 from pktui.settings import AuditSettings
 from pktui.times import SteadyClock, now_us
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from pktui.ledger.approvals.applying import Applying
     from pktui.ledger.approvals.pin import Pin
     from pktui.ledger.approvals.standing import Standing
     from pktui.ledger.chain.anchors import Anchors
     from pktui.ledger.chain.retention import Retention
     from pktui.ledger.feed.rollup import Rollup
     from pktui.ledger.grants import Grants
+    from pktui.ledger.journal.indexer import Index
+    from pktui.ledger.records import Verification
     from pktui.ledger.usage import Usage
 
+_MEGABYTE = 1_000_000
 _DEFAULTS = AuditSettings()
 
 
 class Ledger:
-    """What happened and what waits, on one connection that any thread may use.
+    """What happened and what waits, for any thread of a process.
 
-    Every method that touches the file raises `LedgerUnavailable` where it cannot be used.
+    `transaction` is the one way in to everything that is written. Every method that touches a file
+    raises `LedgerUnavailable` where it cannot be used.
     """
 
     def __init__(
         self,
         database: Database,
+        journal: Journal,
         audit: AuditSettings,
         clock: Callable[[], int],
         below: Below,
         require_pin: bool,
     ) -> None:
         self._database = database
+        self._journal = journal
         self._audit = audit
         self._clock = clock
         self._below = below
         self._require_pin = require_pin
-        self._reader: Database | None = None
-        self._opening = threading.Lock()
-        self._closed = False
-        self.events = Events(database, clock, audit)
-        self.feed = Feed(self._read, clock)
+        self.transaction = database.transaction
+        allowance = Allowance(database, clock, round(audit.max_megabytes * _MEGABYTE))
+        self.events = Events(database, journal, self._indexed, clock, audit, allowance)
+        self.feed = Feed(self._indexed, clock)
         self.approvals = Approvals(database, self.events, clock, below, self._check_pin)
         self.counters = Counters(database, clock)
         self.catalogue = Catalogue(database, self.events, clock, self._check_pin)
@@ -73,23 +84,35 @@ class Ledger:
         *,
         audit: AuditSettings = _DEFAULTS,
         read_only: bool = False,
+        own: bool = False,
         clock: Callable[[], int] = now_us,
         below: Below = random_below,
         require_pin: bool = False,
     ) -> Ledger:
-        """Open the file, made where it is missing unless `read_only`.
+        """Open what is beside `path`, made where it is missing unless `read_only`.
 
-        Approvals that ran out meanwhile are settled, so that their arguments are masked.
+        A ledger of the first edition is carried over; changes whose process died before they were
+        made are made; approvals that ran out meanwhile are settled, so that their arguments are
+        masked. `own`: events go to segments of this process's own, not to those that are shared.
         `clock` returns microseconds since the epoch, `below` draws the approvals' ids.
         `require_pin`: nothing is decided without a PIN, even where none is set yet. Raises
         `LedgerUnavailable` with the cause and what to do.
         """
         database = open_database(path, fsync=audit.fsync, read_only=read_only)
-        ledger = cls(database, audit, clock, below, require_pin)
+        journal = Journal(
+            path.parent / "journal",
+            clock,
+            fsync=audit.fsync,
+            own=own,
+            max_bytes=round(audit.max_megabytes * _MEGABYTE),
+        )
+        database.transaction.use(journal, own=own)
+        ledger = cls(database, journal, audit, clock, below, require_pin)
         try:
             if isinstance(clock, SteadyClock):
                 SharedClock(database, clock).join()
             if not read_only:
+                ledger._catch_up()
                 ledger.approvals.expire()
         except BaseException:
             ledger.close()
@@ -101,7 +124,7 @@ class Ledger:
         """The sums over the log; loaded for who shows figures."""
         from pktui.ledger.feed.rollup import Rollup
 
-        return Rollup(self.path.with_name("rollup.db"), self._read)
+        return Rollup(self.path.with_name("rollup.db"), self._indexed)
 
     @cached_property
     def usage(self) -> Usage:
@@ -115,21 +138,24 @@ class Ledger:
         """The bearer tokens' grants; loaded for those who listen or hand them out alone."""
         from pktui.ledger.grants import Grants
 
-        return Grants(self._database, self.events, self._clock, self._grant_ended)
+        ended, stands = self._grant_ended, self.stands
+        return Grants(self._database, self.events, self._clock, ended, stands)
 
     @cached_property
     def anchors(self) -> Anchors:
-        """The heads of the chain in a second file; loaded by those who look after the ledger."""
+        """The heads of the journal in a second file; loaded by those who look after it."""
         from pktui.ledger.chain.anchors import Anchors
 
-        return Anchors(self._database, self._audit, self._clock)
+        return Anchors(self._database, self._journal.directory, self._audit, self._clock)
 
     @cached_property
     def retention(self) -> Retention:
-        """What keeps the log within its age and size; loaded by those who look after it."""
+        """What keeps the journal within its age and size; loaded by those who look after it."""
         from pktui.ledger.chain.retention import Retention
 
-        return Retention(self._database, self.events, self._audit, self._clock)
+        return Retention(
+            *(self._database, self._journal, self._indexed, self.events, self._audit, self._clock)
+        )
 
     @cached_property
     def pin(self) -> Pin:
@@ -145,6 +171,19 @@ class Ledger:
 
         return Standing(self._database, self.events, self.approvals, self._clock, self._below)
 
+    @cached_property
+    def index(self) -> Index:
+        """What is read of the journal; loaded by those who read."""
+        from pktui.ledger.journal.indexer import Index
+
+        return Index(self.path.with_name("index.db"), self._journal.directory, self._clock)
+
+    @cached_property
+    def _applying(self) -> Applying:
+        from pktui.ledger.approvals.applying import Applying
+
+        return Applying(self._database, self._journal, self.events)
+
     @property
     def path(self) -> Path:
         """The file."""
@@ -155,26 +194,22 @@ class Ledger:
         """Whether it was opened to be read only."""
         return self._database.read_only
 
-    def transaction(self) -> AbstractContextManager[object]:
-        """Use as `with ledger.transaction():` to commit several changes at once, or none.
-
-        Takes the write lock at its start (`BEGIN IMMEDIATE`); may be nested.
-        """
-        return self._database.transaction()
-
     @contextmanager
     def at_once(self) -> Iterator[bool]:
         """Use as `with ledger.at_once() as mine:` where nothing may wait for others.
 
-        Where it is true, the first transaction inside begins without a wait, for its place was
-        taken. Where it is false another thread or process writes just now: do it elsewhere.
+        Where it is false another thread writes just now: do it elsewhere.
         """
-        mine = self._database.claim()
+        mine = self.transaction.claim()
         try:
             yield mine
         finally:
             if mine:
-                self._database.let_go()
+                self.transaction.let_go()
+
+    def state(self) -> tuple[int, int, int]:
+        """Return what differs from the last time once anything was recorded or changed."""
+        return self.data_version(), *self.index.state()
 
     def data_version(self) -> int:
         """Return a number that differs from the last one once another connection has written.
@@ -197,11 +232,7 @@ class Ledger:
 
         Raises `LedgerUnavailable` where there is none or it cannot be used.
         """
-        with self._opening:
-            self._database.reopen(fsync=self._audit.fsync)
-            reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.close()
+        self._database.reopen(fsync=self._audit.fsync)
 
     def damage(self) -> str:
         """Return what SQLite finds broken in the file (`quick_check`); empty where it is whole."""
@@ -216,38 +247,58 @@ class Ledger:
             return 0
         return Lost(
             self._database,
+            self._indexed,
             self.presence,
             self.events,
             self.approvals,
             self.standing,
         ).settle()
 
+    def verify(self, progress: Callable[[int, int], None] | None = None) -> Verification:
+        """Follow the journal and name the first thing that is wrong.
+
+        Checked against the anchors, too, where the settings name a file of them; raises
+        `LedgerError` where that cannot be read. `progress` is called with the bytes done and the
+        bytes in all, now and then.
+        """
+        from pktui.ledger.chain.verify import verify
+
+        anchors = self.anchors.read()
+        return verify(
+            self._journal.directory,
+            self._database,
+            self.index.reached(),
+            anchors,
+            progress,
+            self.anchors.missing(anchors),
+        )
+
     def framed(self, *, since_us: int = 0, until_us: int = 0) -> Iterator[bytes]:
-        """Give what `exported` does, between lines that say which rows there are."""
+        """Give the events of a time as lines; see `pktui.ledger.chain.export`."""
         from pktui.ledger.chain.export import framed
 
-        return framed(self._database, self.events, since_us=since_us, until_us=until_us)
+        directory = self._journal.directory
+        return framed(directory, self._clock, since_us=since_us, until_us=until_us)
 
     def tell_time(self) -> None:
         """Let other processes know where this one came to believe in another time."""
         if isinstance(self._clock, SteadyClock):
             SharedClock(self._database, self._clock).tell()
 
-    def exported(self, *, since_us: int = 0, until_us: int = 0) -> Iterator[bytes]:
-        """Give the events of a time as lines; see `pktui.ledger.chain.export`."""
-        from pktui.ledger.chain.export import exported
-
-        return exported(self._database, self.events, since_us=since_us, until_us=until_us)
-
     def close(self) -> None:
-        """Close the connection; closing twice does no harm."""
+        """Seal what this process alone wrote to and close the files; twice does no harm."""
         if "rollup" in self.__dict__:
             self.rollup.close()
-        with self._opening:
-            self._closed = True
-            if self._reader is not None:
-                self._reader.close()
+        if "index" in self.__dict__:
+            self.index.close()
+        self._journal.close()
         self._database.close()
+
+    def stands(self, table: str, *key: str | int | bytes) -> bool:
+        """Tell whether a row that decides is as the event that it names says."""
+        from pktui.ledger.approvals.vouching import stands
+
+        return stands(self._journal.directory, self._database, table, *key)
 
     def _grant_ended(self, identity: str) -> None:
         self.standing.grant_ended(identity)
@@ -256,11 +307,16 @@ class Ledger:
     def _check_pin(self, pin: str, by: str) -> None:
         self.pin.check(pin, by=by)
 
-    def _read(self) -> Database:
-        """Return the connection that only reads; once closed, one that says so when used."""
-        with self._opening:
-            if self._closed:
-                return self._database
-            if self._reader is None:
-                self._reader = open_database(self.path, fsync=False, read_only=True)
-            return self._reader
+    def _indexed(self) -> Database:
+        if self._journal.closed:
+            raise LedgerUnavailable(f"the ledger {self.path} was closed", "Start pktui again")
+        return self.index.database()
+
+    def _catch_up(self) -> None:
+        """Carry the log of the first edition over; make what processes that died left unmade."""
+        self.transaction.mend = lambda: self._applying.mend()
+        if has_log(self._database):
+            from pktui.ledger.chain.carrying import carry_over
+
+            carry_over(self._database, self._journal, self.events)
+        self._applying.catch_up()

@@ -29,7 +29,7 @@ def check_writable(path: Path) -> None:
             sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
         ) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute("UPDATE chain SET seq = seq WHERE 0")  # fails where BEGIN does not
+            connection.execute("UPDATE changes SET n = n WHERE 0")  # fails where BEGIN does not
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
@@ -40,6 +40,11 @@ def check_writable(path: Path) -> None:
             f"the ledger {path} is locked by another process, so no call can go out",
             f"End {who}, or wait for it",
         ) from error
+    journal = path.with_name("journal")
+    if journal.exists() and not os.access(journal, os.W_OK):
+        raise LedgerUnavailable(
+            f"the journal {journal} cannot be written", "Check its owner and mode, and the mount"
+        )
 
 
 def writers(path: Path) -> tuple[int, ...]:

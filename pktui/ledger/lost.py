@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from pktui.ledger.journal.segment import KEY_SQL
 from pktui.ledger.records import Caller
 from pktui.ledger.schema import CALLS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pktui.ledger.approvals.single import Approvals
     from pktui.ledger.approvals.standing import Standing
-    from pktui.ledger.chain.log import Events
     from pktui.ledger.database import Database, Row
+    from pktui.ledger.events import Events
     from pktui.ledger.presence import Presence
     from pktui.ledger.records import Present
 
@@ -26,8 +29,8 @@ _REASON: Final = "Its gateway ended without a word."
 _OUTCOME: Final = (
     "SELECT 1 FROM events o WHERE o.call_id = {call} AND o.call_id <> '' AND o.kind = 'outcome'"
 )
-_OPEN: Final = f"""SELECT call_id, seq, server, tool, agent, grant_name, session, project, effect,
-        approval_id FROM events
+_OPEN: Final = f"""SELECT call_id, seq, {KEY_SQL}, server, tool, agent, grant_name,
+        session, project, effect, approval_id FROM events
     WHERE call_id > ? AND call_id < ? AND call_id <> '' AND kind = 'decision'
         AND effect IN ('allow', 'approve')
         AND NOT EXISTS ({_OUTCOME.format(call="events.call_id")})"""  # noqa: S608
@@ -47,12 +50,14 @@ class Lost:
     def __init__(
         self,
         database: Database,
+        index: Callable[[], Database],
         presence: Presence,
         events: Events,
         approvals: Approvals,
         standing: Standing,
     ) -> None:
         self._database = database
+        self._index = index
         self._presence = presence
         self._events = events
         self._approvals = approvals
@@ -80,16 +85,17 @@ class Lost:
         return settled
 
     def _open_calls(self, token: str) -> list[Row]:
-        return self._database.rows(_OPEN, (token, f"{token}~"))
+        return self._index().rows(_OPEN, (token, f"{token}~"))
 
     def _end_call(self, row: Row, dead: Present) -> int:
         """Put the end of one call on record; 0 where another was quicker."""
-        call_id, seq, server, tool, *names, effect, approval_id = row
-        if self._database.row(_ENDED, (call_id,)):
+        call_id, place, seq, server, tool, *names, effect, approval_id = row
+        index = self._index()
+        if index.row(_ENDED, (call_id,)):
             return 0
-        went_out = effect == "allow" or self._database.row(_RELEASED, (call_id,)) is not None
+        went_out = effect == "allow" or index.row(_RELEASED, (call_id,)) is not None
         if approval_id and not went_out:
-            self._withdraw(approval_id, call_id, seq)
+            self._withdraw(approval_id, call_id, place)
         self._events.append(
             "outcome",
             caller=Caller(*names),
@@ -104,16 +110,16 @@ class Lost:
         )
         return 1
 
-    def _withdraw(self, approval_id: str, call_id: str, seq: int) -> None:
+    def _withdraw(self, approval_id: str, call_id: str, place: int) -> None:
         """Take a question back, unless another call asked it or came later and waits for it too."""
         asked = self._approvals.get(approval_id)
         if asked is None or asked.call_id != call_id:
             return
-        if self._database.row(_SHARED, (seq, approval_id)) is None:
+        if self._index().row(_SHARED, (place, approval_id)) is None:
             self._approvals.withdraw(approval_id)
 
     def _end_gateway(self, dead: Present, calls: int) -> None:
-        start = self._database.row(_START, (dead.token,))
+        start = self._index().row(_START, (dead.token,))
         caller = Caller(*start) if start else Caller(dead.agent, project=dead.project)
         self._events.append(
             "end",

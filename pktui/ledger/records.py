@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from pktui.ledger.journal.segment import key_of
 from pktui.times import SKEW_US
 from pktui.times import now_us as now_us
 
@@ -64,14 +65,17 @@ NOBODY = Caller()
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One row of the chain; `hash` covers all else in it and `prev`, the row before."""
+    """One row of the journal, known by its segment and its number there; `hash` covers all else in
+    it but the segment, and `prev`, the row before.
+    """
 
-    seq: int
+    segment: int
+    number: int
     at_us: int
     kind: EventKind
     call_id: str
     ref_seq: int
-    """Of an outcome: the `seq` of its decision; else 0."""
+    """Of an outcome: the key of its decision; else 0."""
     server: str
     tool: str
     agent: str
@@ -89,28 +93,40 @@ class Event(msgspec.Struct, frozen=True):
     approval_id: str
     detail: str
     """JSON text of an object; empty where there is none."""
+    charges: str
+    """JSON text of what it took from limits, or gave back; empty: nothing."""
     prev: str
     hash: str
 
+    @property
+    def seq(self) -> int:
+        """Its key as one integer."""
+        return key_of(self.segment, self.number)
+
 
 class Verification(msgspec.Struct, frozen=True):
-    """What `audit verify` found; `seq` is the row at fault, 0 where there is none."""
+    """What `audit verify` found; `segment` and `row` are the place at fault, 0 where none is."""
 
     ok: bool
     rows: int
-    seq: int = 0
+    segment: int = 0
+    row: int = 0
     problem: str = ""
-    base_seq: int = 0
-    """The rows up to this one were pruned."""
-    head_seq: int = 0
-    """The last good row, and its hash."""
-    head_hash: str = ""
+    joint: int = 0
+    """The last joint of the journal, and its hash; of an export of the first edition: its last
+    row, and that one's."""
+    hash: str = ""
     anchors: int = 0
-    """How many anchors agree with the rows they name."""
+    """How many anchors agree with what they name."""
+    notes: tuple[str, ...] = ()
+    """What was found and is no fault: the torn end of a row that was set aside."""
 
 
 class CallRow(msgspec.Struct, frozen=True):
-    """A decision (or a refused message) with its outcome, once there is one."""
+    """A decision (or a refused message) with its outcome, once there is one.
+
+    `seq` is its key: its segment and its number there in one integer.
+    """
 
     seq: int
     call_id: str

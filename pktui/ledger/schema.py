@@ -5,8 +5,14 @@ from __future__ import annotations
 APPLICATION_ID = 0x706B7475
 """`pktu`: marks the file as a ledger of pktui in its header."""
 
+INDEX_ID = 0x706B7469
+"""`pkti`: marks the index of a journal."""
+
 CALLS = "kind IN ('decision', 'refused')"
 """What the feed shows."""
+
+MOVED_ON = "a newer pktui has moved this ledger on; update this one"
+"""What an older program is told; one that knows no better shows SQLite's words, which are these."""
 
 BETWEEN = "\x1f"
 """Stands between server and tool in `call_tool`; no server's name holds it."""
@@ -267,6 +273,39 @@ _REFUSALS = (
         END""",
 )
 
+# What decides names the event that says so: its segment, its number, where its line begins, and
+# which change of all it is. The log of before is carried over into the journal when the ledger is
+# opened; until then no older program adds to it.
+_JOURNAL = (
+    *(
+        f"ALTER TABLE {table} ADD COLUMN event TEXT NOT NULL DEFAULT ''"
+        for table in ("approvals", "standing", "grants", "tools", "pin", "switches")
+    ),
+    """CREATE TABLE changes (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        schema INTEGER NOT NULL,
+        n INTEGER NOT NULL
+    ) STRICT""",
+    "INSERT INTO changes VALUES (1, 12, 0)",
+    """CREATE TABLE applied (
+        segment INTEGER PRIMARY KEY,
+        number INTEGER NOT NULL,
+        offset INTEGER NOT NULL
+    ) STRICT""",
+    "DROP TABLE refusals",
+    """CREATE TABLE asked (
+        who TEXT PRIMARY KEY,
+        hour INTEGER NOT NULL,
+        rows INTEGER NOT NULL,
+        bytes INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    "ALTER TABLE anchored RENAME COLUMN seq TO joint",
+    "UPDATE anchored SET joint = 0",
+    "DROP TRIGGER IF EXISTS events_are_of_this_schema",
+    f"""CREATE TRIGGER events_are_in_the_journal BEFORE INSERT ON events
+        BEGIN SELECT RAISE(FAIL, '{MOVED_ON}'); END""",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _REQUESTS_AND_FLAGS,
@@ -279,20 +318,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _GRANT_PROJECTS,
     _CLOCK,
     _REFUSALS,
+    _JOURNAL,
 )
 VERSION = len(MIGRATIONS)
 """The schema this pktui writes, kept in the file as `user_version`."""
 
-MOVED_ON = "a newer pktui has moved this ledger on; update this one"
-"""What an older program is told; one that knows no better shows SQLite's words, which are these."""
-
 # Made anew by every migration: a program that was started before one, and would write rows as it
-# knows them, is refused by the file itself. Whatever changes the ledger for good has an event in
-# its transaction, so that goes, too. It fails before anything of the row is written, so there is
-# nothing to take back: with ABORT, SQLite would keep a copy of every page that an insert changes.
+# knows them, is refused by the file itself. Whatever changes the ledger for good is counted in its
+# transaction, so that goes, too.
 _GUARD = (
-    "DROP TRIGGER IF EXISTS events_are_of_this_schema",
-    f"""CREATE TRIGGER events_are_of_this_schema BEFORE INSERT ON events
+    "DROP TRIGGER IF EXISTS changes_are_of_this_schema",
+    f"""CREATE TRIGGER changes_are_of_this_schema BEFORE UPDATE ON changes
         WHEN NEW.schema <> {VERSION}
         BEGIN SELECT RAISE(FAIL, '{MOVED_ON}'); END""",
 )
@@ -301,3 +337,51 @@ _GUARD = (
 def migration_from(version: int) -> tuple[str, ...]:
     """Return the statements that take a file of that version to this one, its guard included."""
     return (*(statement for step in MIGRATIONS[version:] for statement in step), *_GUARD)
+
+
+INDEX_VERSION = 1
+"""The tables below, as `user_version` of the index: one of another version is made anew."""
+
+INDEX_TABLES = (
+    """CREATE TABLE events (
+        seq INTEGER PRIMARY KEY,
+        segment INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        at_us INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        call_id TEXT NOT NULL,
+        ref_seq INTEGER NOT NULL,
+        server TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        grant_name TEXT NOT NULL,
+        session TEXT NOT NULL,
+        project TEXT NOT NULL,
+        effect TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        args_hash TEXT NOT NULL,
+        arguments TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        duration_us INTEGER NOT NULL,
+        approval_id TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        charges TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        call_us INTEGER,
+        call_tool TEXT,
+        decision_seq INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE UNIQUE INDEX events_key ON events (segment, number)",
+    *_FIRST[1:4],
+    _FIRST[4],
+    """CREATE INDEX events_failed ON events (outcome, decision_seq)
+        WHERE kind = 'outcome' AND outcome <> 'ok'""",
+    _FIRST[6],
+    """CREATE TABLE segments (
+        n INTEGER PRIMARY KEY,
+        first_hash BLOB NOT NULL,
+        offset INTEGER NOT NULL
+    ) STRICT""",
+)
+"""The index: `seq` is the order rows came in, `decision_seq` an outcome's decision there."""

@@ -31,7 +31,7 @@ STEADY_SECONDS = 3.0
 class LedgerVitals:
     """What the ledger and the policy files say at a moment."""
 
-    version: int = -1
+    version: tuple[int, int, int] = (-1, 0, 0)
     calls_per_minute: int = 0
     waiting: tuple[Approval, ...] = ()
     gateways: int = 0
@@ -70,7 +70,7 @@ def read_ledger(
         _look_by_path(services)
         if known is None and not ledger.read_only:
             ledger.settle_lost()
-        version = ledger.data_version()
+        version = ledger.state()
         if known is not None and known.version == version and not known.problem:
             return known
         policies, policy_problem = files.read()

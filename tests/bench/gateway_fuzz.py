@@ -100,7 +100,7 @@ def through_a_process(home: Path, lines: int, seed: int) -> Counter[str]:
 def check_record(paths: Paths) -> int:
     """Return how many rows are on record; the chain must hold."""
     ledger = Ledger.open(paths.ledger_file)
-    verified = ledger.events.verify()
+    verified = ledger.verify()
     ledger.close()
     if not verified.ok:
         raise Broken(f"the record is broken: {verified.problem}", b"")

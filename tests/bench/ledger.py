@@ -118,7 +118,7 @@ def main(calls: int) -> None:
         timed("decision transaction, on top of it", lambda n: decision(ledger, calls + n), 5000)
         pages(ledger, clock)
         started = time.perf_counter()
-        found = ledger.events.verify()
+        found = ledger.verify()
         took = time.perf_counter() - started
         print(f"verified {found.rows:,} rows in {took:.1f} s ({found.rows / took:,.0f} rows/s)")
         timed("open", lambda _: Ledger.open(path).close(), 50)

@@ -92,13 +92,13 @@ def main(calls: int) -> None:
         print(f"memory after: {memory()}; file and log: {size(file)}")
         timed("anchor written", lambda _: _anchor(ledger), 200)
         with measured("verify", rows):
-            found = ledger.events.verify()
+            found = ledger.verify()
             assert found.ok, found.problem
         with measured("export", rows):
-            for _ in ledger.exported():
+            for _ in ledger.framed():
                 pass
         with measured("export and verify it", rows):
-            assert verify_lines(ledger.exported()).ok
+            assert verify_lines(ledger.framed()).ok
         print(f"memory after verifying and exporting: {memory()}")
         settle(ledger, calls // 10)
         clock.forward(3 * DAY)

@@ -68,7 +68,7 @@ def test_the_newest_events_are_printed_oldest_first(
 ) -> None:
     assert run(["audit", "tail", "-n", "2"]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first.split()[0] == "29"
+    assert first.split()[0] == "1:15"
     assert "claude-code  memory.store" in second
     assert "deny" in second
     assert "\x1b" not in second
@@ -87,8 +87,8 @@ def test_json_lines_carry_the_whole_event(
 ) -> None:
     assert run(["audit", "tail", "-n", "3", "--json"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [event["seq"] for event in events] == [28, 29, 30]
-    assert events[1]["prev"] == events[0]["hash"]
+    assert [(one["segment"], one["number"]) for one in events] == [(2, 14), (1, 15), (2, 15)]
+    assert events[2]["prev"] == events[0]["hash"]
 
 
 def test_a_query_shows_only_calls_that_match(
@@ -118,7 +118,7 @@ def test_following_prints_what_comes(ledger: Ledger, query: list[str]) -> None:
     )
     assert tail.stdout is not None
     try:
-        assert json.loads(tail.stdout.readline())["seq"] == 30
+        assert json.loads(tail.stdout.readline())["call_id"] == "c29"
         ledger.events.append("decision", call_id="new", server="memory", tool="store")
         assert json.loads(tail.stdout.readline())["call_id"] == "new"
     finally:
@@ -137,11 +137,28 @@ def test_an_untouched_chain_holds(ledger: Ledger, capsys: pytest.CaptureFixture[
 def test_an_edited_row_is_named(
     ledger: Ledger, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with closing(sqlite3.connect(paths.ledger_file, isolation_level=None)) as raw:
-        raw.execute("DROP TRIGGER events_are_never_edited")
-        raw.execute("UPDATE events SET effect = 'allow' WHERE seq = 12")
+    segment = paths.data_dir / "journal" / "00000002.jsonl"
+    segment.write_bytes(segment.read_bytes().replace(b'"deny"', b'"hide"', 1))
     assert run(["audit", "verify"]) == 1
-    assert "broken after 11 good rows: row 12 was edited" in capsys.readouterr().out
+    assert "broken after 15 good rows: row 2:1 was edited" in capsys.readouterr().out
+
+
+def test_a_torn_row_is_named_and_the_chain_holds(
+    ledger: Ledger, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (paths.data_dir / "journal" / "00000001.jsonl").open("ab") as segment:
+        segment.write(b"[16,")
+    assert run(["audit", "verify"]) == 0
+    told = capsys.readouterr()
+    assert "The chain holds: 30 rows." in told.out
+    assert "Segment 1 ends with 4 bytes of a row that is not whole." in told.err
+
+
+def test_the_index_is_made_anew(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", "reindex"]) == 0
+    assert capsys.readouterr().out == "The index was made anew: 30 rows.\n"
+    assert run(["audit", "reindex", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"rows": 30}
 
 
 def test_what_does_not_agree_with_the_chain_is_named(

@@ -140,11 +140,10 @@ def test_a_command_that_is_not_there_is_a_warning(used: Paths) -> None:
 
 
 def test_a_changed_ledger_row_fails(used: Paths) -> None:
-    connection = sqlite3.connect(used.ledger_file)
-    connection.execute("DROP TRIGGER events_are_never_edited")
-    connection.execute("UPDATE events SET reason = 'other' WHERE seq = 1")
-    connection.commit()
-    connection.close()
+    segment = min((used.data_dir / "journal").glob("0*.jsonl"))
+
+    whole = segment.read_bytes()
+    segment.write_bytes(whole.replace(whole[10:14], b"9999", 1))
     check = found(used)["ledger"]
     assert (check.state, "audit verify" in check.cure) == ("fail", True)
 

@@ -39,9 +39,9 @@ def test_an_export_goes_to_a_private_file_and_verifies(
     assert file.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.glob("*events*")] == ["events.jsonl"]
     assert run(["audit", "verify", str(file)]) == 0
-    last = json.loads(file.read_text().splitlines()[-2])
+    joint = json.loads(file.read_text().splitlines()[-2])["joint"]
     assert capsys.readouterr().out == (
-        f"The chain holds: 250 rows.\nIt ends with row 250, {last['hash']}.\n"
+        f"The chain holds: 250 rows.\nIt ends with joint 1, {joint[-1]}.\n"
     )
 
 
@@ -60,9 +60,9 @@ def test_an_edited_export_is_found_out(tmp_path: Path, capsys: pytest.CaptureFix
     file.write_text(file.read_text().replace("number 41 ", "number 42 "))
     capsys.readouterr()
     assert run(["audit", "verify", str(file)]) == 1
-    assert "broken after 41 good rows: row 42 was edited" in capsys.readouterr().out
+    assert "broken after 41 good rows: row 1:42 was edited" in capsys.readouterr().out
     assert run(["audit", "verify", str(file), "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["seq"] == 42
+    assert json.loads(capsys.readouterr().out)["row"] == 42
 
 
 def test_an_export_with_a_byte_order_mark_verifies(tmp_path: Path) -> None:
@@ -89,9 +89,10 @@ def test_an_export_is_piped_into_its_verification() -> None:
 
 def test_a_part_is_exported_by_time(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["audit", "export", "--since", "1h", "--until", "2020-01-01"]) == 0
-    begin, end = map(json.loads, capsys.readouterr().out.splitlines())
-    assert begin == {"export": {"at": "begin", "first": 1, "last": 0}}
-    assert end == {"export": {"at": "end", "first": 1, "last": 0}}
+    begin, joint, end = map(json.loads, capsys.readouterr().out.splitlines())
+    assert begin == {"export": {"at": "begin", "rows": [], "joints": 1}}
+    assert joint["joint"][2] == "open"
+    assert end == {"export": {"at": "end", "rows": [], "joints": 1}}
     assert run(["audit", "export", "--since", "soon"]) == 2
     assert "--since: soon is no time" in capsys.readouterr().err
 

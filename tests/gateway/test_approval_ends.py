@@ -75,7 +75,7 @@ def test_a_gateway_killed_while_it_holds_leaves_the_question_and_its_answer(
         gateway.call("write", 2, path="x")
         again = waiting(ledger)
         assert again.id != asked.id
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
 
 
 def test_a_client_that_leaves_takes_its_question_and_its_standing_answer_with_it(
@@ -102,7 +102,7 @@ def test_a_client_that_leaves_takes_its_question_and_its_standing_answer_with_it
     found = ledger.approvals.get(left.id)
     assert found is not None
     assert found.status == "withdrawn"
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
 
 
 def test_a_stop_reaches_what_is_held_and_what_comes(ledger: Ledger, tmp_path: Path) -> None:
@@ -165,4 +165,4 @@ def test_of_two_that_decide_at_once_one_wins_and_the_other_is_told_who(ledger: L
             assert found is not None
             assert found.decided_by == (name if word == "won" else other)
             assert word == "won" or f"by {other}" in why[0]
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok

@@ -245,7 +245,7 @@ def test_the_gateway_is_killed(scene: Scene, stage: str) -> None:
     assert scene.used() == used
     assert scene.statuses() == statuses
     assert scene.ledger.presence.alive("gateway") == ()
-    assert scene.ledger.events.verify().ok
+    assert scene.ledger.verify().ok
 
 
 @pytest.mark.parametrize("stage", ["held", "approved"])
@@ -263,7 +263,7 @@ def test_a_call_finds_its_answer_after_its_gateway_was_killed(scene: Scene, stag
     assert scene.reached() == ["write"]
     assert scene.statuses() - {"withdrawn"} == {"spent"}
     assert scene.used() == 1
-    assert scene.ledger.events.verify().ok
+    assert scene.ledger.verify().ok
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -305,7 +305,7 @@ def test_the_console_is_killed(scene: Scene, stage: str) -> None:
     assert scene.outcomes() == ["ok"]
     assert scene.used() == 1
     assert scene.statuses() <= {"spent"}
-    assert scene.ledger.events.verify().ok
+    assert scene.ledger.verify().ok
 
 
 def check_end(scene: Scene, *, told: bool) -> None:
@@ -322,7 +322,7 @@ def check_end(scene: Scene, *, told: bool) -> None:
     assert scene.statuses() <= {"spent", "withdrawn", "allowed"}
     assert len(scene.reached()) <= len(outcomes)
     assert scene.ledger.presence.alive("gateway") == ()
-    assert scene.ledger.events.verify().ok
+    assert scene.ledger.verify().ok
 
 
 def may_have_run(row: CallRow) -> bool:

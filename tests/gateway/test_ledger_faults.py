@@ -82,14 +82,20 @@ def move_away(paths: Paths) -> None:
     paths.data_dir.rename(paths.data_dir.with_name("elsewhere"))
 
 
-def behead(paths: Paths) -> None:
-    with closing(raw(paths)) as other:
-        other.execute("DELETE FROM chain")
+def remove_the_segments(paths: Paths) -> None:
+    for segment in (paths.data_dir / "journal").glob("0*.jsonl"):
+        segment.unlink()
 
 
-def drop_the_log(paths: Paths) -> None:
-    with closing(raw(paths)) as other:
-        other.execute("DROP TABLE events")
+def replace_the_segments(paths: Paths) -> None:
+    for segment in (paths.data_dir / "journal").glob("0*.jsonl"):
+        copy = paths.data_dir / "copy"
+        shutil.copy(segment, copy)
+        copy.rename(segment)
+
+
+def remove_the_journal(paths: Paths) -> None:
+    shutil.rmtree(paths.data_dir / "journal")
 
 
 @pytest.mark.parametrize(
@@ -98,8 +104,9 @@ def drop_the_log(paths: Paths) -> None:
         (remove, "was removed or replaced while in use. Start pktui and the agents again"),
         (replace, "was removed or replaced while in use. Start pktui and the agents again"),
         (move_away, "was removed or replaced while in use. Start pktui and the agents again"),
-        (behead, "has lost the head of its chain. Someone has removed it"),
-        (drop_the_log, "no such table: events. Run pktui doctor"),
+        (remove_the_segments, "was removed or replaced while in use. Put it back"),
+        (replace_the_segments, "was removed or replaced while in use. Put it back"),
+        (remove_the_journal, "was removed or replaced while in use. Put it back"),
     ],
 )
 def test_a_ledger_that_is_spoilt_under_a_gateway_stops_every_call(
@@ -209,6 +216,7 @@ def test_a_full_disk_stops_calls_with_the_reason_until_there_is_space(
         assert gateway.hang_up() == 0
     ledger = Ledger.open(tmp_path / "copy" / "ledger.db")
     rows = ledger.feed.page(limit=1000)
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
     ledger.close()
-    assert [(row.effect, row.outcome) for row in rows] == [("allow", "ok")] * number
+    assert {(row.effect, row.outcome) for row in rows} <= {("allow", "ok"), ("allow", "cancelled")}
+    assert sum(row.outcome == "ok" for row in rows) == number

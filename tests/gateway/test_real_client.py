@@ -77,7 +77,7 @@ async def test_a_whole_visit(ledger: Ledger, era: str) -> None:
         ("made_up", ""),
     ]
     assert {row.agent for row in rows} == {"tester"}
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -94,7 +94,7 @@ async def test_progress_comes_through_and_a_quota_holds(ledger: Ledger, era: str
         over = await client.call_tool("walk", {})
         assert over.is_error
         assert "It is open again in" in said(over)
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
 
 
 async def test_a_call_that_asks_back_is_charged_once(ledger: Ledger) -> None:

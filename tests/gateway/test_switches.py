@@ -72,5 +72,5 @@ async def test_methods_are_switched_and_results_masked(paths: Paths, era: str, r
         ("sampling/createMessage", rule),
         ("prompts/get", rule),
     ]
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
     ledger.close()

@@ -168,5 +168,5 @@ def _check_record(ledger: Ledger) -> None:
     refused = len(CASES) - denied - 1 + len(DROPPED) - 1
     counts = [effects.count(effect) for effect in ("deny", "allow", "refused")]
     assert counts == [denied + 1, 1, refused]
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
     ledger.close()

@@ -12,15 +12,7 @@ import pktui
 
 SOURCE = Path(pktui.__file__).parent
 # Circles that stand; none may grow, and none may come beside them.
-CIRCLES = (
-    {
-        "pktui.ledger.catalogue",
-        "pktui.ledger.chain.crosscheck",
-        "pktui.ledger.chain.log",
-        "pktui.ledger.chain.verify",
-    },
-    {"pktui.memory.store.saved_index", "pktui.memory.store.state"},
-)
+CIRCLES = ({"pktui.memory.store.saved_index", "pktui.memory.store.state"},)
 # Names of files that may stand any number of times, and those that stand too often.
 ANYWHERE = {"__init__.py", "view.py", "draw.py"}
 TOO_OFTEN = {"app.py": 4, "reader.py": 4, "sessions.py": 5}

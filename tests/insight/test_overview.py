@@ -47,7 +47,7 @@ def statements(ledger: Ledger) -> Iterator[list[str]]:
     """Collect every statement that SQLite runs on the ledger's connections."""
     seen: list[str] = []
     rollup = ledger.rollup._open()
-    connections = (ledger._database._connection, ledger._read()._connection, rollup)
+    connections = (ledger._database._connection, ledger.index.database()._connection, rollup)
     for connection in connections:
         connection.set_trace_callback(seen.append)
     yield seen

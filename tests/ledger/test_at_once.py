@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pktui.errors import LedgerUnavailable
-from pktui.ledger import Ledger, database
+from pktui.ledger import Ledger
 
 
 @contextmanager
@@ -67,16 +66,13 @@ def test_one_that_fails_leaves_the_ledger_to_the_next(ledger: Ledger) -> None:
     assert ledger.events.append("note") == 1
 
 
-def test_nothing_is_done_at_once_while_another_process_writes(
-    ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_event_waits_for_nobody_who_changes_what_decides(file: Path) -> None:
+    ledger = Ledger.open(file, own=True)
     with locked(file), ledger.at_once() as mine:
-        assert not mine
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.0)
-    with ledger.at_once() as mine:
         assert mine
-    with locked(file), pytest.raises(LedgerUnavailable, match="locked"):
         ledger.events.append("note")
+    assert kinds(ledger) == ["note"]
+    ledger.close()
 
 
 def test_nothing_is_done_at_once_while_another_thread_writes(ledger: Ledger) -> None:

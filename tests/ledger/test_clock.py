@@ -115,7 +115,7 @@ def test_a_question_of_a_clock_that_was_ahead_holds_no_longer_than_any(
     assert not ledger.approvals.pending()
     assert not ledger.approvals.spend(one)
     assert [settled.id for settled in ledger.approvals.expire()] == [one]
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
 
 
 def test_clocks_that_differ_a_little_harm_no_question(ledger: Ledger, clock: Clock) -> None:

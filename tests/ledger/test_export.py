@@ -10,8 +10,10 @@ import pytest
 
 from pktui.errors import LedgerError
 from pktui.ledger import Caller, Ledger
-from pktui.ledger.chain.anchors import Anchor
+from pktui.ledger.chain.anchors import Anchor, Head
 from pktui.ledger.chain.export import verify_lines
+from pktui.ledger.journal.journal import Charged
+from pktui.ledger.journal.segment import CONTENT, row_hash
 from pktui.settings import AuditSettings
 from tests.ledger.conftest import CLAUDE, START_US, Clock
 
@@ -36,7 +38,8 @@ def fill(ledger: Ledger, count: int = 10) -> None:
 
 
 def lines(ledger: Ledger, **span: int) -> list[bytes]:
-    return list(ledger.exported(**span))
+    """Return the events' lines without what is around them."""
+    return [line for line in ledger.framed(**span) if line.startswith(b'{"segment"')]
 
 
 def test_every_column_and_hash_is_exported(ledger: Ledger) -> None:
@@ -49,16 +52,20 @@ def test_every_column_and_hash_is_exported(ledger: Ledger) -> None:
 def test_an_outsider_verifies_it_with_a_few_lines_of_python(ledger: Ledger) -> None:
     fill(ledger, 3)
     ledger.events.append(
-        "refused",
+        "decision",
         caller=Caller(HOSTILE, HOSTILE, HOSTILE, HOSTILE),
+        effect="allow",
         reason=HOSTILE,
         arguments={HOSTILE: HOSTILE},
         detail={"line": HOSTILE},
+        charges=[Charged(HOSTILE.replace("\ud800", ""), 5, 7)],
     )
     fill(ledger, 3)
     previous = "00" * 32
     for line in lines(ledger):
-        *content, prev, digest = json.loads(line).values()
+        _, *content, charges, prev, digest = json.loads(line).values()
+        if charges:
+            content.append(json.loads(charges))
         array = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         assert prev == previous
         assert hashlib.sha256(bytes.fromhex(prev) + array.encode()).hexdigest() == digest
@@ -73,21 +80,20 @@ def test_nothing_in_a_line_acts_on_a_terminal(ledger: Ledger) -> None:
     assert text[:-1].isprintable()
 
 
-def test_more_than_one_page_is_exported_whole(ledger: Ledger) -> None:
+def test_an_export_of_many_rows_is_whole(ledger: Ledger) -> None:
     with ledger.transaction():
         fill(ledger, 450)
-    found = verify_lines(lines(ledger))
-    assert (found.ok, found.rows, found.base_seq, found.head_seq) == (True, 450, 0, 450)
-    assert found.head_hash == ledger.events.newest(1)[0].hash
+    found = verify_lines(whole(ledger))
+    assert (found.ok, found.rows, found.joint) == (True, 450, 1)
 
 
 def test_an_export_holds_the_rows_there_were_when_it_began(ledger: Ledger) -> None:
     fill(ledger, 150)
     found = []
-    for line in ledger.exported():
+    for line in ledger.framed():
         found.append(line)
         fill(ledger, 1)
-    assert len(found) == 150
+    assert verify_lines(found).rows == 150
 
 
 @pytest.mark.parametrize(
@@ -108,13 +114,12 @@ def test_a_part_is_exported_by_time_and_verifies(
     for _ in range(4):
         fill(ledger, 1)
         clock.forward(60)
-    part = lines(
-        ledger,
-        since_us=START_US + since * 1_000_000 if since else 0,
-        until_us=START_US + until * 1_000_000 if until else 0,
-    )
-    assert [json.loads(line)["seq"] for line in part] == seqs
-    assert verify_lines(part).ok is bool(seqs)
+    span = {
+        "since_us": START_US + since * 1_000_000 if since else 0,
+        "until_us": START_US + until * 1_000_000 if until else 0,
+    }
+    assert [json.loads(line)["number"] for line in lines(ledger, **span)] == seqs
+    assert verify_lines(ledger.framed(**span)).ok is bool(seqs)
 
 
 def test_a_pruned_log_is_exported_from_its_base(file: Path, clock: Clock) -> None:
@@ -125,8 +130,8 @@ def test_a_pruned_log_is_exported_from_its_base(file: Path, clock: Clock) -> Non
     ledger.retention.announce()
     while ledger.retention.step():
         pass
-    found = verify_lines(lines(ledger))
-    assert (found.ok, found.base_seq, found.rows) == (True, 10, 4)
+    found = verify_lines(whole(ledger))
+    assert (found.ok, found.rows) == (True, 4)
     ledger.close()
 
 
@@ -135,7 +140,8 @@ def test_a_prune_that_overtakes_an_export_is_named(file: Path, clock: Clock) -> 
     with ledger.transaction():
         fill(ledger, 450)
     clock.forward(3 * 86_400)
-    export = ledger.exported()
+    fill(ledger, 1)
+    export = ledger.framed()
     next(export)
     ledger.retention.announce()
     while ledger.retention.step():
@@ -147,8 +153,8 @@ def test_a_prune_that_overtakes_an_export_is_named(file: Path, clock: Clock) -> 
 
 def edited(member: str, value: Any) -> Callable[[list[bytes]], list[bytes]]:
     def edit(found: list[bytes]) -> list[bytes]:
-        record = json.loads(found[4]) | {member: value}
-        return [*found[:4], json.dumps(record).encode(), *found[5:]]
+        record = json.loads(found[5]) | {member: value}
+        return [*found[:5], json.dumps(record).encode(), *found[6:]]
 
     return edit
 
@@ -156,16 +162,19 @@ def edited(member: str, value: Any) -> Callable[[list[bytes]], list[bytes]]:
 @pytest.mark.parametrize(
     ("edit", "seq", "words"),
     [
-        (edited("tool", "delete"), 5, "row 5 was edited"),
-        (edited("arguments", "{}"), 5, "row 5 was edited"),
-        (edited("hash", "00" * 32), 5, "row 5 was edited"),
-        (edited("hash", ""), 5, "row 5 was edited"),
-        (edited("prev", "no hex"), 5, "row 5 does not follow"),
-        (edited("seq", 50), 50, "row 50 follows row 4"),
-        (edited("seq", "5"), 0, "line 5 is no event"),
-        (lambda found: [*found[:4], *found[5:]], 6, "row 6 follows row 4"),
-        (lambda found: [*found[:4], found[5], found[4], *found[6:]], 6, "row 6 follows row 4"),
-        (lambda found: [*found[:4], found[4][:50], *found[5:]], 0, "line 5 is no event"),
+        (edited("tool", "delete"), 5, "row 1:5 was edited"),
+        (edited("arguments", "{}"), 5, "row 1:5 was edited"),
+        (edited("charges", "[]"), 5, "row 1:5 was edited"),
+        (edited("charges", "["), 5, "row 1:5 was edited"),
+        (edited("hash", "00" * 32), 5, "row 1:5 was edited"),
+        (edited("hash", ""), 5, "row 1:5 was edited"),
+        (edited("prev", "no hex"), 5, "row 1:5 does not follow"),
+        (edited("number", 50), 50, "row 1:50 follows row 1:4"),
+        (edited("segment", 7), 5, "row 7:5 is of a segment it does not have"),
+        (edited("number", "5"), 0, "line 6 is no event"),
+        (lambda found: [*found[:5], *found[6:]], 6, "row 1:6 follows row 1:4"),
+        (lambda found: [*found[:5], found[6], found[5], *found[7:]], 6, "row 1:6 follows"),
+        (lambda found: [*found[:5], found[5][:50], *found[6:]], 0, "line 6 is no event"),
         (lambda _: [], 0, "there is no event in it"),
     ],
 )
@@ -173,57 +182,52 @@ def test_an_edited_export_is_found_out(
     ledger: Ledger, edit: Callable[[list[bytes]], list[bytes]], seq: int, words: str
 ) -> None:
     fill(ledger)
-    found = verify_lines(edit(lines(ledger)))
+    found = verify_lines(edit(whole(ledger)))
     assert not found.ok
-    assert (found.seq, found.problem[: len(words)]) == (seq, words)
-
-
-def test_the_first_row_ever_follows_nothing(ledger: Ledger) -> None:
-    fill(ledger, 2)
-    record = json.loads(lines(ledger)[0])
-    record["prev"] = "11" * 32
-    content = [record[name] for name in record if name not in ("prev", "hash")]
-    array = json.dumps(content, separators=(",", ":")).encode()
-    record["hash"] = hashlib.sha256(bytes.fromhex(record["prev"]) + array).hexdigest()
-    assert verify_lines([json.dumps(record).encode()]).problem == "row 1 was edited"
+    assert (found.row, found.problem[: len(words)]) == (seq, words)
 
 
 def test_an_export_is_compared_with_anchors(ledger: Ledger) -> None:
     fill(ledger)
-    right = Anchor(1, 4, ledger.events.tail()[3].hash, 1)
-    assert verify_lines(lines(ledger), [right]).anchors == 1
-    wrong = verify_lines(lines(ledger), [Anchor(1, 4, "00" * 32, 7)])
-    assert wrong.problem == "row 4 is not the one that line 7 anchors"
+    right = Anchor(1, "", heads=(Head(1, 4, ledger.events.tail()[3].hash),), line=1)
+    assert verify_lines(whole(ledger), [right]).anchors == 1
+    wrong = verify_lines(whole(ledger), [Anchor(1, "", heads=(Head(1, 4, "00" * 32),), line=7)])
+    assert wrong.problem == "row 1:4 is not the one that line 7 anchors"
 
 
 def whole(ledger: Ledger) -> list[bytes]:
     return list(ledger.framed())
 
 
-@pytest.mark.parametrize("gone", range(1, 12))
+@pytest.mark.parametrize("gone", range(1, 13))
 def test_an_end_that_was_cut_off_is_named(ledger: Ledger, gone: int) -> None:
     fill(ledger)
     found = verify_lines(whole(ledger)[:-gone])
     assert not found.ok
-    assert found.problem == "its end is missing: it was written up to row 10"
-    assert found.rows == 11 - gone
+    assert found.problem == "its end is missing"
+    assert found.rows == min(10, 12 - gone)
 
 
-@pytest.mark.parametrize("gone", range(1, 11))
+@pytest.mark.parametrize("gone", range(1, 12))
 def test_a_beginning_that_was_cut_off_is_named(ledger: Ledger, gone: int) -> None:
     fill(ledger)
     found = verify_lines(whole(ledger)[gone:])
     assert not found.ok
-    assert "its beginning is missing: it was written from row 1" in found.problem
+    assert "its beginning is missing" in found.problem
 
 
 def test_a_row_cut_off_inside_either_end_is_named(ledger: Ledger) -> None:
     fill(ledger)
-    begin, *rows, end = whole(ledger)
-    assert verify_lines([begin, *rows[1:], end]).problem.startswith("its beginning is missing")
-    assert verify_lines([begin, *rows[:-1], end]).problem.startswith("its end is missing")
-    assert verify_lines([begin, *rows[:4], *rows[5:], end]).problem.startswith("row 6 follows")
-    assert verify_lines([begin, *rows[:4], b'{"export":5}\n']).problem == "line 6 is no event"
+    begin, *rows, joint, end = whole(ledger)
+    for lines, words in (
+        ([begin, *rows[1:], joint, end], "rows of segment 1 are missing, from 1 on"),
+        ([begin, *rows[:-1], joint, end], "rows of segment 1 are missing, up to 10"),
+        ([begin, *rows[:4], *rows[5:], joint, end], "row 1:6 follows"),
+        ([begin, *rows, end], "joints are missing at its end"),
+        ([begin, *rows, joint.replace(b"open", b"seal"), end], "joint 1 was edited"),
+        ([begin, *rows[:4], b'{"export":5}\n'], "line 6 is no event"),
+    ):
+        assert verify_lines(lines).problem.startswith(words)
 
 
 def test_exports_that_follow_each_other_verify_as_one(ledger: Ledger, clock: Clock) -> None:
@@ -233,11 +237,42 @@ def test_exports_that_follow_each_other_verify_as_one(ledger: Ledger, clock: Clo
     fill(ledger)
     second = list(ledger.framed(since_us=clock()))
     found = verify_lines([*first, *second])
-    assert (found.ok, found.rows, found.head_seq) == (True, 20, 20)
+    assert (found.ok, found.rows) == (True, 20)
     assert not verify_lines([*first[:-1], *second]).ok
     assert verify_lines(second).ok
 
 
-def test_an_export_without_its_ends_verifies_as_ever(ledger: Ledger) -> None:
-    fill(ledger)
-    assert verify_lines(whole(ledger)[1:-1]).ok
+def of_the_first_edition(count: int = 5) -> list[bytes]:
+    """Return an export as the first edition wrote it."""
+    rows, previous = [], bytes(32)
+    for seq in range(1, count + 1):
+        content = [seq, START_US, "note", "", 0, *("",) * 11, "", 0, "", ""]
+        digest = row_hash(previous, content)
+        names = ("seq", *CONTENT[1:8], "grant", *CONTENT[9:])
+        record = dict(zip(names, content, strict=True))
+        record |= {"prev": previous.hex(), "hash": digest.hex()}
+        rows.append(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        previous = digest
+    begin, end = (
+        b'{"export":{"at":"%b","first":1,"last":%d}}\n' % (at, count) for at in (b"begin", b"end")
+    )
+    return [begin, *rows, end]
+
+
+def test_exports_of_the_first_edition_verify_as_they_did() -> None:
+    begin, *rows, end = of_the_first_edition()
+    for lines in ([begin, *rows, end], rows):
+        found = verify_lines(lines)
+        assert (found.ok, found.rows, found.joint) == (True, 5, 5)
+        assert found.hash == json.loads(rows[-1])["hash"]
+    for lines, words in (
+        ([begin, *rows[:-1]], "its end is missing: it was written up to row 5"),
+        ([begin, *rows[1:], end], "its beginning is missing: it was written from row 1"),
+        ([*rows[:2], *rows[3:]], "row 4 follows row 2"),
+        ([rows[0].replace(b"note", b"pins"), *rows[1:]], "row 1 was edited"),
+        ([rows[0], b"{}\n"], "line 2 is no event"),
+    ):
+        assert verify_lines(lines).problem.startswith(words)
+    anchor = Anchor(1, json.loads(rows[2])["hash"], seq=3, line=1)
+    assert verify_lines(rows, [anchor]).anchors == 1
+    assert not verify_lines(rows, [Anchor(1, "00" * 32, seq=3, line=1)]).ok

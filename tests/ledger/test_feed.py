@@ -252,8 +252,8 @@ def test_a_page_of_any_filter_follows_an_index(filled: Ledger) -> None:
     texts = ("", "tool:search", "effect:deny", "since:1h", "tool:fs_* effect:deny", "kind:request")
     for text in texts:
         wanted = FeedFilter.parse(text, now_us=START_US)[0]
-        for branch in branches(filled._database, wanted):
-            plan = filled._database.rows(
+        for branch in branches(filled.index.database(), wanted):
+            plan = filled.index.database().rows(
                 f"EXPLAIN QUERY PLAN SELECT * FROM events WHERE {branch.sql} ORDER BY seq DESC",
                 branch.values,
             )

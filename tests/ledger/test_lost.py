@@ -85,7 +85,7 @@ def test_calls_that_had_gone_out_are_lost_and_stay_counted(ledger: Ledger, token
     assert used(ledger) == 3
     end = next(event for event in ledger.events.tail() if event.outcome == "lost")
     assert (end.ref_seq, end.agent) == (first, "claude-code")
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
 
 
 def test_it_is_on_record_who_died_and_who_says_so(
@@ -110,7 +110,7 @@ def test_a_call_that_waited_is_cancelled_and_its_question_withdrawn(
     found = ledger.approvals.get(waiting.id)
     assert found is not None
     assert found.status == "withdrawn"
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
 
 
 def test_a_permission_given_meanwhile_stays_for_the_next_call(ledger: Ledger, token: str) -> None:
@@ -201,7 +201,7 @@ def test_what_one_process_began_another_ends(
     assert other.settle_lost() == 150
     assert set(outcomes(other).values()) == {"lost"}
     assert other.presence.dead("gateway") == ()
-    assert other.events.verify().ok
+    assert other.verify().ok
     other.close()
 
 

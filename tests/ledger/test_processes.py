@@ -37,7 +37,7 @@ def test_processes_append_to_one_chain(file: Path) -> None:
     seqs = outputs("append", file, 150)
     assert sorted(seq for of_one in seqs for seq in of_one) == list(range(1, 601))
     ledger = Ledger.open(file)
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
     ledger.close()
 
 
@@ -61,7 +61,7 @@ def test_processes_decide_and_spend_each_approval_once(file: Path) -> None:
         )
     assert sum(count for (count,) in outputs("decide", file, 30, processes=3)) == 30
     assert {approval.status for approval in ledger.approvals.recent()} == {"spent"}
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
     ledger.close()
 
 
@@ -77,7 +77,7 @@ def test_a_process_killed_while_it_writes_loses_nothing_it_acknowledged(file: Pa
     acknowledged = max([200, *(int(line) for line in rest[:-1])])
     ledger = Ledger.open(file)
     assert ledger.events.last_seq() >= acknowledged
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
     assert ledger.events.append("note") == ledger.events.last_seq()
     ledger.close()
 
@@ -93,5 +93,5 @@ def test_a_second_connection_of_a_process_keeps_the_file_from_the_next_to_leave(
     assert ledger.events.append("note") == 2
     ledger.close()
     again = Ledger.open(file)
-    assert (again.events.last_seq(), again.events.verify().ok) == (2, True)
+    assert (again.events.last_seq(), again.verify().ok) == (2, True)
     again.close()

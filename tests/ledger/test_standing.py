@@ -227,4 +227,4 @@ def test_what_a_grant_was_allowed_ends_with_it(listed: Ledger) -> None:
     found = listed.standing.get(lab.id)
     assert found is not None
     assert found.ended == "revoked"
-    assert listed.events.verify().ok
+    assert listed.verify().ok

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -10,14 +11,15 @@ import pytest
 
 from pktui.ledger import Ledger, NewApproval, args_hash
 from pktui.ledger.approvals.standing import Wider
-from pktui.ledger.chain.log import CONTENT
+from pktui.ledger.journal.segment import CONTENT, bind, decode_row
 from tests.ledger.conftest import CLAUDE, MINUTE, Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 ARGUMENTS = {"title": "Shop", "amount": 5}
+Lines = list[bytes]
 
 
 def fill(ledger: Ledger, count: int = 10) -> None:
@@ -35,216 +37,248 @@ def fill(ledger: Ledger, count: int = 10) -> None:
         ledger.events.append("outcome", call_id=f"c{number}", outcome="ok", ref_seq=seq)
 
 
+class Attacker:
+    """Edits the files of a journal of ten rows in one segment."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.segment = directory / "00000001.jsonl"
+        self.joints = directory / "joints.jsonl"
+
+    def lines(self) -> Lines:
+        return self.segment.read_bytes().splitlines(keepends=True)
+
+    def write(self, lines: Lines) -> None:
+        self.segment.write_bytes(b"".join(lines))
+
+
 @pytest.fixture
-def attacker(ledger: Ledger, file: Path) -> Iterator[sqlite3.Connection]:
-    """A raw connection to a ledger of ten rows whose triggers are out of the way."""
+def attacker(ledger: Ledger, file: Path) -> Attacker:
     fill(ledger)
-    with closing(sqlite3.connect(file, isolation_level=None)) as raw:
-        for (sql,) in raw.execute(
-            "SELECT sql FROM sqlite_master WHERE type = 'trigger'"
-        ).fetchall():
-            raw.execute(f"DROP TRIGGER {sql.split()[2]}")
-        yield raw
-
-
-def put_triggers_back(ledger: Ledger, raw: sqlite3.Connection) -> None:
-    from pktui.ledger.schema import migration_from
-
-    for statement in migration_from(0):
-        if statement.startswith("CREATE TRIGGER"):
-            raw.execute(statement)
+    ledger.events.tail()  # the index has them
+    return Attacker(file.parent / "journal")
 
 
 def found(ledger: Ledger) -> tuple[int, str]:
-    verification = ledger.events.verify()
+    verification = ledger.verify()
     assert verification.ok is (verification.problem == "")
-    return verification.seq, verification.problem
+    return verification.row, verification.problem
 
 
-@pytest.mark.parametrize("column", [*CONTENT[1:], "hash", "call_us", "call_tool"])
-def test_an_edit_of_any_column_of_any_row_is_found_and_named(
-    ledger: Ledger, attacker: sqlite3.Connection, column: str
+def edited(line: bytes, member: int, value: Any) -> bytes:
+    row = decode_row(line)
+    row[member] = value
+    return json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+@pytest.mark.parametrize("member", range(len(CONTENT) + 1))
+def test_an_edit_of_any_member_of_any_row_is_found_and_named(
+    ledger: Ledger, attacker: Attacker, member: int
 ) -> None:
-    for seq in (1, 2, 5, 10):
-        (kept,) = attacker.execute(f"SELECT {column} FROM events WHERE seq = {seq}").fetchone()
+    whole = attacker.lines()
+    for number in (1, 2, 5, 10):
+        kept = decode_row(whole[number - 1])[member]
         for forged in forgeries(kept):
-            attacker.execute(f"UPDATE events SET {column} = ? WHERE seq = ?", (forged, seq))
-            assert found(ledger) == (seq, f"row {seq} was edited, or another was put in its place")
-        attacker.execute(f"UPDATE events SET {column} = ? WHERE seq = ?", (kept, seq))
-    put_triggers_back(ledger, attacker)
+            lines = list(whole)
+            lines[number - 1] = edited(whole[number - 1], member, forged)
+            attacker.write(lines)
+            row, problem = found(ledger)
+            assert problem
+            assert member == 0 or row == number
+    attacker.write(whole)
     assert found(ledger) == (0, "")
 
 
 def forgeries(kept: Any) -> list[Any]:
     if isinstance(kept, int):
-        return [kept + 1, kept - 1, -kept - 1]
-    if isinstance(kept, bytes):
-        return [bytes(32), kept[:-1], kept + b"\0", bytes([kept[0] ^ 1]) + kept[1:]]
-    if kept is None:
-        return []
+        return [kept + 1, kept - 1, kept + 1000]
     return [f"{kept}x", f"{kept} ", *([""] if kept else ())]
 
 
-@pytest.mark.parametrize("seq", range(1, 11))
-def test_a_row_that_was_removed_is_named(
-    ledger: Ledger, attacker: sqlite3.Connection, seq: int
-) -> None:
-    attacker.execute("DELETE FROM events WHERE seq = ?", (seq,))
-    if seq == 10:
-        assert found(ledger) == (10, "row 10 was removed from the end")
+@pytest.mark.parametrize("number", range(1, 11))
+def test_a_row_that_was_removed_is_named(ledger: Ledger, attacker: Attacker, number: int) -> None:
+    lines = attacker.lines()
+    del lines[number - 1]
+    attacker.write(lines)
+    if number == 10:
+        assert found(ledger) == (
+            10,
+            "rows from 1:10 on were removed from the end: the index has them",
+        )
     else:
-        assert found(ledger) == (seq + 1, f"row {seq} was removed before row {seq + 1}")
+        gone = f"row 1:{number} was removed before row 1:{number + 1}"
+        assert found(ledger) == (number + 1, gone)
 
 
 @pytest.mark.parametrize(("one", "other"), [(1, 2), (3, 7), (4, 6), (9, 10), (1, 10)])
 def test_rows_that_changed_places_are_named(
-    ledger: Ledger, attacker: sqlite3.Connection, one: int, other: int
+    ledger: Ledger, attacker: Attacker, one: int, other: int
 ) -> None:
-    for old, new in ((one, -1), (other, one), (-1, other)):
-        attacker.execute("UPDATE events SET seq = ? WHERE seq = ?", (new, old))
-    assert found(ledger) == (one, f"row {one} was edited, or another was put in its place")
+    lines = attacker.lines()
+    lines[one - 1], lines[other - 1] = lines[other - 1], lines[one - 1]
+    attacker.write(lines)
+    assert found(ledger)[1].startswith(f"row 1:{one}") or f"1:{one}" in found(ledger)[1]
+
+
+def renumbered(lines: Lines, number: int) -> Lines:
+    return [edited(line, 0, at) for at, line in enumerate(lines, number)]
+
+
+def bound_anew(lines: Lines) -> Lines:
+    """Return rows as pktui would have written them: numbers and hashes follow each other."""
+    previous, rows = bytes(32), []
+    for number, line in enumerate(lines, 1):
+        content = [number, *decode_row(line)[1:-1]]
+        made, previous = bind(content, previous)
+        rows.append(made)
+    return rows
 
 
 @pytest.mark.parametrize(
-    ("statements", "seq", "words"),
+    ("change", "row", "words"),
     [
-        (["DELETE FROM events WHERE seq < 4"], 4, "rows 1 to 3 were removed before row 4"),
-        (["DELETE FROM events WHERE seq > 8"], 9, "rows 9 to 10 were removed from the end"),
-        (["DELETE FROM events"], 1, "rows 1 to 10 were removed from the end"),
+        (lambda lines: lines[3:], 4, "rows 1:1 to 1:3 were removed before row 1:4"),
+        (lambda lines: lines[:8], 9, "rows from 1:9 on were removed from the end"),
+        (lambda lines: [], 1, "rows from 1:1 on were removed from the end"),
+        (lambda lines: renumbered(lines, 2), 2, "row 1:1 was removed before row 1:2"),
         (
-            ["UPDATE events SET seq = seq + 100", "UPDATE events SET seq = seq - 99"],
-            2,
-            "row 1 was removed before row 2",
-        ),
-        (
-            [
-                "DELETE FROM events WHERE seq = 5",
-                "UPDATE events SET seq = seq + 100 WHERE seq > 5",
-                "UPDATE events SET seq = seq - 101 WHERE seq > 100",
-                "UPDATE chain SET seq = 9",
-            ],
+            lambda lines: [*lines[:4], *renumbered(lines[5:], 5)],
             5,
-            "row 5 was edited, or another was put in its place",
+            "row 1:5 was edited, or another was put in its place",
         ),
         (
-            [
-                "UPDATE events SET seq = seq + 100 WHERE seq > 5",
-                "UPDATE events SET seq = seq - 99 WHERE seq > 100",
-                "CREATE TABLE copy AS SELECT * FROM events WHERE seq = 5",
-                "UPDATE copy SET seq = 6",
-                "INSERT INTO events SELECT * FROM copy",
-                "UPDATE chain SET seq = 11",
-            ],
+            lambda lines: [*lines[:5], *renumbered([lines[4], *lines[5:]], 6)],
             6,
-            "row 6 was edited, or another was put in its place",
+            "row 1:6 was edited, or another was put in its place",
         ),
-        (
-            [
-                "CREATE TABLE copy AS SELECT * FROM events WHERE seq = 10",
-                "UPDATE copy SET seq = 11",
-                "INSERT INTO events SELECT * FROM copy",
-            ],
-            11,
-            "row 11 was added from outside",
-        ),
-        (
-            [
-                "CREATE TABLE copy AS SELECT * FROM events WHERE seq = 10",
-                "UPDATE copy SET seq = -3",
-                "INSERT INTO events SELECT * FROM copy",
-            ],
-            -3,
-            "row -3 was added from outside, before the chain's first",
-        ),
-        (
-            ["DELETE FROM events WHERE seq = 10", "UPDATE chain SET seq = 9"],
-            9,
-            "row 9 is not the one that was written last",
-        ),
-        (["DELETE FROM chain"], 0, "the record of the chain's head was removed"),
-        (
-            ["UPDATE chain SET hash = zeroblob(32)"],
-            10,
-            "row 10 is not the one that was written last",
-        ),
-        (["UPDATE chain SET seq = 11"], 11, "row 11 was removed from the end"),
-        (["UPDATE chain SET seq = 8"], 8, "row 8 is not the one that was written last"),
-        (
-            ["UPDATE chain SET base_seq = 3"],
-            1,
-            "row 1 was added from outside, before the chain's first",
-        ),
-        (
-            ["UPDATE chain SET base_hash = randomblob(32)"],
-            1,
-            "row 1 was edited, or another was put in its place",
-        ),
-        (
-            [
-                (
-                    "UPDATE chain SET base_seq = 3,"
-                    " base_hash = (SELECT hash FROM events WHERE seq = 3)"
-                ),
-                "DELETE FROM events WHERE seq <= 3",
-            ],
-            0,
-            "rows up to 3 were removed, and no prune is on record that removed them",
-        ),
-        (
-            ["UPDATE events SET reason = CAST(x'ff' AS TEXT) WHERE seq = 7"],
-            7,
-            "row 7 cannot be read: ",
-        ),
+        (lambda lines: [*lines, *renumbered(lines[9:], 11)], 11, "row 1:11 was edited"),
+        (lambda lines: [*lines[:6], b"\xff\n", *lines[7:]], 7, "row 1:7 was edited"),
+        (lambda lines: [*lines[:6], b"\n", *lines[7:]], 7, "row 1:7 was edited"),
     ],
 )
 def test_tampering_is_found_and_named(
-    ledger: Ledger, attacker: sqlite3.Connection, statements: list[str], seq: int, words: str
+    ledger: Ledger,
+    attacker: Attacker,
+    change: Callable[[Lines], Lines],
+    row: int,
+    words: str,
 ) -> None:
-    for statement in statements:
-        attacker.execute(statement)
+    attacker.write(change(attacker.lines()))
     at, problem = found(ledger)
-    assert (at, problem[: len(words)]) == (seq, words)
-
-
-def test_the_rows_before_the_fault_are_counted(
-    ledger: Ledger, attacker: sqlite3.Connection
-) -> None:
-    whole = ledger.events.newest(4)[0]
-    attacker.execute("UPDATE events SET outcome = 'x' WHERE seq = 8")
-    verification = ledger.events.verify()
-    assert (verification.rows, verification.head_seq) == (7, 7)
-    assert verification.head_hash == whole.hash
+    assert (at, problem[: len(words)]) == (row, words)
 
 
 @pytest.mark.parametrize(
-    ("statement", "words"),
+    ("change", "words"),
     [
-        ("SELECT 1", "events_are_never_edited, which guards the log, was removed"),
+        (lambda lines: lines[:8], "rows 1:9 to 1:10 were removed from the end"),
         (
-            "CREATE TRIGGER events_are_never_edited BEFORE UPDATE ON events BEGIN SELECT 1; END",
-            "events_are_never_edited, which guards the log, is not as pktui made it",
+            lambda lines: bound_anew([edited(lines[0], 7, "eve"), *lines[1:]]),
+            "row 1:10 is not the one that was written last",
         ),
         (
-            (
-                "CREATE TRIGGER sly AFTER INSERT ON approvals BEGIN"
-                " UPDATE approvals SET status = 'allowed'; END"
-            ),
-            "sly, which may act on the log, was added to the file",
+            lambda lines: bound_anew([*lines, lines[9]]),
+            "row 1:11 was added behind the segment's seal",
+        ),
+    ],
+)
+def test_a_sealed_segment_that_was_written_anew_is_named(
+    file: Path, change: Callable[[Lines], Lines], words: str
+) -> None:
+    with closing(Ledger.open(file, own=True)) as ledger:
+        fill(ledger)
+    attacker = Attacker(file.parent / "journal")
+    attacker.write(change(attacker.lines()))
+    file.with_name("index.db").unlink(missing_ok=True)
+    with closing(Ledger.open(file)) as again:
+        assert found(again)[1] == words
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_missing_segment_is_named(file: Path, sealed: bool) -> None:
+    ledger = Ledger.open(file, own=sealed)
+    fill(ledger)
+    ledger.close()
+    (file.parent / "journal" / "00000001.jsonl").unlink()
+    with closing(Ledger.open(file)) as again:
+        assert "00000001.jsonl, is missing" in found(again)[1]
+
+
+def test_segments_that_changed_places_are_named(file: Path) -> None:
+    for _ in range(2):
+        with closing(Ledger.open(file, own=True)) as ledger:
+            fill(ledger)
+    one, two = sorted((file.parent / "journal").glob("0*.jsonl"))
+    kept = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(kept)
+    with closing(Ledger.open(file)) as again:
+        assert found(again)[1].startswith("row 1:1 was edited")
+
+
+def test_a_segment_that_no_joint_names_is_named(ledger: Ledger, attacker: Attacker) -> None:
+    (attacker.directory / "00000009.jsonl").write_bytes(attacker.segment.read_bytes())
+    assert "00000009.jsonl lies in the journal, and no joint names it" in found(ledger)[1]
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_joints_that_were_edited_removed_or_cut_off_are_named(file: Path, at: int) -> None:
+    for _ in range(2):
+        with closing(Ledger.open(file, own=True)) as ledger:
+            fill(ledger)
+    joints = file.parent / "journal" / "joints.jsonl"
+    whole = joints.read_bytes().splitlines(keepends=True)
+    with closing(Ledger.open(file)) as again:
+        assert found(again) == (0, "")
+        joints.write_bytes(b"".join([*whole[:at], *whole[at + 1 :]]))
+        assert f"joint {at + 1} of the journal was edited" in found(again)[1]
+        joints.write_bytes(b"".join([*whole[:at], edited(whole[at], 1, 5), *whole[at + 1 :]]))
+        assert f"joint {at + 1} of the journal was edited" in found(again)[1]
+        joints.write_bytes(b"".join(whole[:2]))
+        assert "no joint names it" in found(again)[1]
+        joints.unlink()
+        assert "the joints of the journal" in found(again)[1]
+
+
+def test_the_rows_before_the_fault_are_counted(ledger: Ledger, attacker: Attacker) -> None:
+    lines = attacker.lines()
+    lines[7] = edited(lines[7], 16, "x")
+    attacker.write(lines)
+    assert ledger.verify().rows == 7
+
+
+@pytest.mark.parametrize(
+    ("statements", "words"),
+    [
+        (
+            ["DROP TRIGGER changes_are_of_this_schema"],
+            "changes_are_of_this_schema, which guards the ledger, was removed",
         ),
         (
-            "ALTER TABLE chain ADD COLUMN note TEXT",
-            "chain, which guards the log, is not as pktui made it",
+            [
+                "DROP TRIGGER changes_are_of_this_schema",
+                (
+                    "CREATE TRIGGER changes_are_of_this_schema BEFORE UPDATE ON changes"
+                    " BEGIN SELECT 1; END"
+                ),
+            ],
+            "changes_are_of_this_schema, which guards the ledger, is not as pktui made it",
+        ),
+        (
+            ["CREATE TRIGGER sly AFTER INSERT ON approvals BEGIN UPDATE approvals SET n = 1; END"],
+            "sly, which may act on the ledger, was added to the file",
+        ),
+        (
+            ["ALTER TABLE changes ADD COLUMN note TEXT"],
+            "changes, which guards the ledger, is not as pktui made it",
         ),
     ],
 )
 def test_guards_that_are_not_as_they_were_made_are_named(
-    ledger: Ledger, attacker: sqlite3.Connection, statement: str, words: str
+    ledger: Ledger, raw: sqlite3.Connection, statements: list[str], words: str
 ) -> None:
-    if statement != "SELECT 1":
-        put_triggers_back(ledger, attacker)
-        if statement.startswith("CREATE TRIGGER events"):
-            attacker.execute("DROP TRIGGER events_are_never_edited")
-    attacker.execute(statement)
+    for statement in statements:
+        raw.execute(statement)
     at, problem = found(ledger)
     assert (at, problem[: len(words)]) == (0, words)
 
@@ -406,7 +440,7 @@ def test_a_pin_that_was_not_set_here_is_named(
 def test_a_pin_that_was_put_there_or_brought_back_is_named(
     ledger: Ledger, raw: sqlite3.Connection
 ) -> None:
-    raw.execute("INSERT INTO pin VALUES (1, x'00', x'00', 2, 8, 1, 5, 0, 0)")
+    raw.execute("INSERT INTO pin VALUES (1, x'00', x'00', 2, 8, 1, 5, 0, 0, '')")
     assert found(ledger) == (0, "the PIN is not in the log")
     raw.execute("DELETE FROM pin")
     ledger.pin.set("1234", by="ada")

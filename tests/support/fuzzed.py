@@ -208,7 +208,7 @@ def enforcing(paths: Paths) -> Iterator[Watched]:
             log=lambda _: None,
             rules=rules,
         )
-        verified = ledger.events.verify()
+        verified = ledger.verify()
         if not verified.ok:
             raise Broken(f"the record is broken: {verified.problem}", b"")
     finally:

@@ -125,7 +125,7 @@ class Desk:
         if not known or any(one.kind == "outcome" and one.outcome != "waiting" for one in known):
             return
         duration = self._event.duration_us or max(0, now_us() - known[-1].at_us)
-        self._enforcer.settle(self._call(call_id), outcome, duration)
+        self._enforcer.settle(self._call(call_id), outcome, duration, seq=known[0].seq)
 
     def refresh_usage(self) -> None:
         """Have the sums of tokens at hand for the calls to come; raises `OSError`."""

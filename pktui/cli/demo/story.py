@@ -250,7 +250,7 @@ class Story:
 
     def verified(self) -> str:
         """Verify the chain and compare the feed with what the agent called."""
-        record = self.person.ledger.events.verify()
+        record = self.person.ledger.verify()
         expect(record.ok, f"the chain should hold: {record.problem}")
         calls = self.person.ledger.feed.count()
         expect(

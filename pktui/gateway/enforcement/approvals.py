@@ -117,7 +117,7 @@ class Asking:
         was taken back by one, or the tool's definition changed meanwhile.
         """
         now = self._approvals.get(held.id) if held is not None else None
-        if now is None or now.status in ("spent", "withdrawn", "pending"):
+        if now is None or now.status in ("spent", "withdrawn", "pending") or self._forged(now):
             return self.ask(call, verdict)
         if not self._given_for(now):
             return self.ask(call, verdict)
@@ -177,6 +177,7 @@ class Asking:
                 one.definition_hash == defined
                 and one.answers(call.caller, call.tool, digest, now)
                 and (not one.conditions or self._fulfils(call, one.conditions))
+                and self._ledger.stands("standing", one.id)
             ):
                 return one
         return None
@@ -199,9 +200,15 @@ class Asking:
 
     def _stands(self, found: Approval) -> bool:
         """Tell whether the answer, or the question, is still good; a denial ends in time too."""
+        if self._forged(found):
+            return False
         if found.status == "denied":
             return found.expires_us > self._clock()
         return found.status in ("pending", "allowed")
+
+    def _forged(self, found: Approval) -> bool:
+        """Tell whether an answer that allows is not as the journal has it: it does not count."""
+        return found.status == "allowed" and not self._ledger.stands("approvals", found.id)
 
     def _given_for(self, approval: Approval) -> bool:
         """Tell whether the tool's definition is still the approval's.

@@ -100,7 +100,7 @@ class Audit:
             duration_us=duration_us,
             approval_id=approval.id if approval is not None else "",
             detail=detail,
-            ref_seq=seq or None,
+            ref_seq=seq,
         )
 
     def settled(self, end: Ended) -> None:

@@ -103,7 +103,7 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """How a forwarded call ended; `seq` is its decision's row, 0 where that is to be looked up.
+    """How a forwarded call ended; `seq` is its decision's row, 0 where none is known.
 
     `sent`: it may have reached the server; false only where it provably was never written.
     """

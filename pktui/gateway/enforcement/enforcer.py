@@ -8,7 +8,7 @@ It knows nothing of transports; relays and hooks use it alike.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -115,7 +115,7 @@ class Enforcer:
         """
         decisions: list[Decision] = []
         try:
-            with self._ledger.events.together():
+            with self._ledger.transaction(rows=False):
                 policy = self._refresh()
                 quota = LedgerQuota(self._ledger)
                 for call in calls:
@@ -123,6 +123,7 @@ class Enforcer:
                     room -= decision.ruling is _HOLD
                     decisions.append(decision)
         except LedgerError as error:
+            self._take_back(zip(calls, decisions, strict=False))
             return [self._broken(call, error) for call in calls]
         return decisions
 
@@ -144,9 +145,12 @@ class Enforcer:
             return self._broken(call, error)
         return Decision(call.call_id, call.tool, Ruling.WITHDRAWN, approval=held.approval)
 
-    def settle(self, call: ToolCall, outcome: Outcome, duration_us: int) -> None:
-        """Record how a forwarded call ended; one that provably did not run gives its quota back."""
-        self.settle_all((Ended(call, outcome, duration_us),))
+    def settle(self, call: ToolCall, outcome: Outcome, duration_us: int, *, seq: int = 0) -> None:
+        """Record how a forwarded call ended; one that provably did not run gives its quota back.
+
+        `seq` is its decision's.
+        """
+        self.settle_all((Ended(call, outcome, duration_us, seq),))
 
     def settle_all(self, ended: Sequence[Ended]) -> None:
         """Record how calls ended that ended together, in one transaction.
@@ -157,7 +161,7 @@ class Enforcer:
             return
         late: list[Ended] = []
         try:
-            with self._ledger.events.together():
+            with self._ledger.transaction(rows=False):
                 with self._late:
                     late, self._unrecorded = self._unrecorded, late
                 for end in (*late, *ended):
@@ -396,6 +400,17 @@ class Enforcer:
         ruling, ended = _ENDS[approval.status]
         self._audit.ended(call, ended, approval=approval, seq=held.seq)
         return _answered(call, verdict, ruling, held.seq, approval)
+
+    def _take_back(self, decided: Iterable[tuple[ToolCall, Decision]]) -> None:
+        """Say of calls that are on record as let through, and do not go out, that they ended."""
+        if self._ledger.transaction.behind:
+            ended = [
+                Ended(call, "cancelled", 0, decision.seq, sent=False)
+                for call, decision in decided
+                if decision.ruling is _FORWARD
+            ]
+            with self._late:
+                self._unrecorded += ended
 
     def _broken(self, call: ToolCall, error: LedgerError) -> Decision:
         self._log(f"a call to {call.tool} was denied: {error}")

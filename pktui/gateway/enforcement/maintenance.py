@@ -49,6 +49,7 @@ class Upkeep:
 
     def __enter__(self) -> Upkeep:
         self._thread = lasting.start("upkeep", self._run, log=self._log)
+        lasting.start("indexer", self._index, log=self._log)
         return self
 
     def __exit__(
@@ -66,12 +67,26 @@ class Upkeep:
         while not self._ending.wait(pause):
             pause = _EVERY_SECONDS
             self._try(self._look)
-        if self._ledger is not None:
-            self._try(_tell_counted)
         if self._audit.anchor:
             self._try(_end)
         if self._ledger is not None:
             self._ledger.close()
+
+    def _index(self) -> None:
+        """Keep what is read of the journal up, behind the calls."""
+        from pktui.ledger.journal.indexer import Index
+
+        path = self._paths.ledger_file
+        index = Index(path.with_name("index.db"), path.with_name("journal"), now_us)
+        while not self._ending.wait(_FIRST_SECONDS):
+            with lasting.Survived("keeping the index up", self._say):
+                index.keep_up(self._ending)
+        index.close()
+
+    def _say(self, sentence: str) -> None:
+        if sentence != self._said:
+            self._said = sentence
+            self._log(sentence)
 
     def _try(self, act: Callable[[Ledger], None]) -> None:
         """Act on a ledger that is opened where it must be; say what goes wrong, each thing once."""
@@ -98,7 +113,6 @@ class Upkeep:
         ledger.tell_time()
         refresh_usage(self._paths, ledger, now_us())
         self._remembered.tell(ledger, now_us())
-        ledger.events.tell_counted()
         retention = ledger.retention
         leap = retention.witness()
         if leap and not self._leapt:
@@ -122,10 +136,6 @@ def _idle(ledger: Ledger) -> bool:
     newest = ledger.events.newest(1)
     quiet = not newest or now_us() - newest[0].at_us > _IDLE_US
     return quiet and len(ledger.presence.alive("gateway")) <= 1
-
-
-def _tell_counted(ledger: Ledger) -> None:
-    ledger.events.tell_counted(all_of_them=True)
 
 
 def _end(ledger: Ledger) -> None:

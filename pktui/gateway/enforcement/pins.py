@@ -34,10 +34,13 @@ class Pins:
     """The catalogued definitions of one server's tools, kept until `forget`."""
 
     def __init__(self, ledger: Ledger, server: str) -> None:
+        self._ledger = ledger
         self._catalogue = ledger.catalogue
         self._server = server
         self._known: dict[str, ToolSeen | None] = {}
         self._pinned: dict[str, Definition] = {}
+        self._sound: dict[str, bool] = {}
+        """Whether what is pinned stands as the journal says."""
         self._full: bool | None = None
         self._flagger: Flagger | None = None
         self._listings: dict[str, _Listing] = {}
@@ -91,6 +94,7 @@ class Pins:
     def forget(self) -> None:
         """Read everything again: the ledger changed."""
         self._known.clear()
+        self._sound.clear()
         self._pinned.clear()
         self._full = None
 
@@ -104,10 +108,16 @@ class Pins:
     def changed(self, tool: str) -> bool:
         """Tell whether the server now defines the tool otherwise than it was accepted.
 
-        So it is taken to, where it lists more tools than are kept and this is not one of them.
+        So it is taken to, where what is pinned is not as the journal has it, and where the server
+        lists more tools than are kept and this is not one of them.
         """
         seen = self._tool(tool)
-        return seen.changed if seen is not None else self._is_full()
+        if seen is None:
+            return self._is_full()
+        sound = self._sound.get(tool)
+        if sound is None:
+            sound = self._sound[tool] = self._ledger.stands("tools", self._server, tool)
+        return seen.changed or not sound
 
     def definition_hash(self, tool: str) -> str:
         """Return the hash of the definition as last listed, empty where it never was."""

@@ -26,6 +26,7 @@ class LedgerQuota:
 
     def reserve(self, charges: Sequence[Charge], call_id: str) -> Verdict | None:
         """Take every charge or none; return the denial where one does not fit."""
+        self._sight.forget()  # what was looked at before the right to write was taken
         refused = self._counters.reserve(charges, call_id, self._sight)
         if refused is None:
             return None

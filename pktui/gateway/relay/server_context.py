@@ -75,7 +75,7 @@ class ServerContext:
     ) -> None:
         self._server = server
         self._log = log
-        self._ledger = Ledger.open(paths.ledger_file, audit=settings.audit)
+        self._ledger = Ledger.open(paths.ledger_file, audit=settings.audit, own=True)
         self.caller = Caller("", storable(grant), os.urandom(16).hex(), _here())
         rules = settings.server(server)
         named = policy_file or (settings.policy_file(paths, server) if rules.policy else None)

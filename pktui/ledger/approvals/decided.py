@@ -54,7 +54,8 @@ class Decided(msgspec.Struct, frozen=True):
 
 
 _CALLER: Final = ("identity", "agent", "grant_name", "grant_key", "session", "project")
-_ORDER: Final = {"n": "the order rows were made in"}
+_EVENT: Final = {"event": "names the event that says all this"}
+_ORDER: Final = _EVENT | {"n": "the order rows were made in"}
 
 DECIDED: Final = (
     Decided(
@@ -113,6 +114,7 @@ DECIDED: Final = (
         free={
             "definition": "is compared with `hash`",
             "pinned_definition": "is compared with `pinned_hash`",
+            **_EVENT,
             "position": "the order of the server's list",
             "first_seen_us": "is shown",
             "last_seen_us": "is shown",
@@ -127,9 +129,8 @@ DECIDED: Final = (
         open=None,
         plain=("n", "r", "p", "set_us"),
         digested=("salt", "hash"),
-        free=dict.fromkeys(
-            ("tries", "locked_until_us"), "counts tries; each wrong one is an event"
-        ),
+        free=_EVENT
+        | dict.fromkeys(("tries", "locked_until_us"), "counts tries; each wrong one is an event"),
     ),
     Decided(
         table="switches",
@@ -139,26 +140,31 @@ DECIDED: Final = (
         since="at_us",
         open=None,
         plain=("by_whom", "at_us"),
+        free=_EVENT,
     ),
 )
 """The tables that decide."""
 
 NOT_DECIDED: Final = {
-    "events": "the log itself: each row is bound by its hash",
-    "chain": "where the log begins and ends: compared with its rows",
-    "charges": "what is used of limits; decisions are in the log, sums are not",
+    "charges": "what is used of limits; decisions are in the journal, sums are not",
     "presence": "which processes run; they are looked for",
     "requests": "counts that are shown",
     "clock": "the time as the processes share it; a wrong one lets rows go later, never earlier",
-    "refusals": "how much of what was refused is kept in full; the rest is counted in the log",
+    "asked": "how much each client has asked a person of late; more only means that it asks less",
     "anchored": "how many anchors there are to be: compared with their file",
+    "changes": "how many changes of the tables that decide there were",
+    "applied": "how far each segment's events are in these tables: they are compared",
 }
 """The other tables, and why no event vouches for their rows."""
+
+APPLIED: Final = """INSERT INTO applied VALUES (?, ?, ?) ON CONFLICT (segment) DO UPDATE SET
+    number = max(number, excluded.number), offset = max(offset, excluded.offset)"""
+"""Takes a segment, the number of a row of it whose change is in these tables, and its offset."""
 
 BY_TABLE: Final = {one.table: one for one in DECIDED}
 
 
-def row_detail(database: Database, table: str, *key: str | int | bytes) -> dict[str, object]:
+def row_facts(database: Database, table: str, *key: str | int | bytes) -> dict[str, object]:
     """Return what an event's detail says of a row as it stands now; `null` where it is gone."""
     known = BY_TABLE[table]
     row = database.row(
@@ -177,18 +183,26 @@ class Kept(msgspec.Struct, frozen=True):
     key: Key
     name: str
     since_us: int
+    event: str
+    """The event it names: segment, number, where its line begins, and the change; may be empty."""
     facts: Facts
 
+    @property
+    def segment(self) -> int:
+        """The segment of its event, 0 where it names none."""
+        digits = self.event.partition(":")[0]
+        return int(digits) if digits.isdigit() else 0
 
-def kept_rows(database: Database) -> list[Kept]:
+
+def kept_rows(database: Database, known: Sequence[Decided] = DECIDED) -> list[Kept]:
     """Return every row of the tables that decide; raises `LedgerUnavailable`."""
     return [
-        Kept(known, tuple(str(facts[column]) for column in known.key), str(name), since_us, facts)
-        for known in DECIDED
-        for name, since_us, *values in database.rows(
-            f"SELECT {known.name}, {known.since}, {', '.join(known.columns)} FROM {known.table}"  # noqa: S608
+        Kept(one, tuple(str(facts[column]) for column in one.key), str(name), since, event, facts)
+        for one in known
+        for name, since, event, *values in database.rows(
+            f"SELECT {one.name}, {one.since}, event, {', '.join(one.columns)} FROM {one.table}"  # noqa: S608
         )
-        for facts in (_facts(known, values),)
+        for facts in (_facts(one, values),)
     ]
 
 

@@ -14,13 +14,12 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from pktui.errors import PinError
-from pktui.ledger.approvals.decided import row_detail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pktui.ledger.chain.log import Events
     from pktui.ledger.database import Database
+    from pktui.ledger.events import Events
 
 SHORTEST, LONGEST = 4, 128
 """Characters of a PIN."""
@@ -94,7 +93,9 @@ class Pin:
         digest = _hash(new, salt, COST, _BLOCK, _LANES)
         with self._database.transaction():
             self._database.run(
-                "INSERT OR REPLACE INTO pin VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0)",
+                "INSERT OR REPLACE INTO pin"
+                " (one, salt, hash, n, r, p, set_us, tries, locked_until_us)"
+                " VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0)",
                 (salt, digest, COST, _BLOCK, _LANES, self._clock()),
             )
             self._note("set", by)
@@ -110,8 +111,7 @@ class Pin:
         return True
 
     def _note(self, what: str, by: str) -> None:
-        detail = {"pin": what, "by": by} | row_detail(self._database, "pin", 1)
-        self._events.append("note", detail=detail)
+        self._events.append("note", detail={"pin": what, "by": by}, row=("pin", 1))
 
     def _begin_try(self) -> tuple[bytes, bytes, int, int, int, int]:
         """Count a try and return what it is to be compared with; raises where it must wait."""

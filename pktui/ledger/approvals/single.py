@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pktui.errors import ApprovalError, LedgerUnavailable
-from pktui.ledger.approvals.decided import row_detail
 from pktui.ledger.approvals.speakable import Below, speakable_id
 from pktui.ledger.arguments.canonical import call_hash, json_text
 from pktui.ledger.records import Approval, ApprovalStatus, Caller, NewApproval, Question
@@ -26,8 +25,8 @@ from pktui.times import SKEW_US
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pktui.ledger.chain.log import Events
     from pktui.ledger.database import Database, Row
+    from pktui.ledger.events import Events
 
 _FIELDS = [*Approval.__struct_fields__]
 _COLUMNS = ", ".join("grant_name" if name == "grant" else name for name in _FIELDS)
@@ -273,7 +272,8 @@ class Approvals:
         with self._database.transaction():
             now = self._clock()
             self._database.run(
-                "INSERT OR REPLACE INTO switches VALUES ('stopped', ?, ?)", (by, now)
+                "INSERT OR REPLACE INTO switches (name, by_whom, at_us) VALUES ('stopped', ?, ?)",
+                (by, now),
             )
             self._note_stop({"stopped": True, "by": by})
             for row in self._database.rows(f"{_SELECT} WHERE status = 'allowed' ORDER BY n"):
@@ -311,8 +311,7 @@ class Approvals:
         return Stop(*row) if row else None
 
     def _note_stop(self, detail: dict[str, object]) -> None:
-        row = row_detail(self._database, "switches", "stopped")
-        self._events.append("note", detail=detail | row)
+        self._events.append("note", detail=detail, row=("switches", "stopped"))
 
     def _move(self, approval_id: str, old: ApprovalStatus, new: ApprovalStatus) -> bool:
         with self._database.transaction():
@@ -373,7 +372,6 @@ class Approvals:
         detail: dict[str, object] = {"approval": approval.id, "status": status}
         if status in ("allowed", "denied"):
             detail |= {"by": approval.decided_by, "words": approval.words}
-        detail |= row_detail(self._database, "approvals", approval.id)
         self._events.append(
             "approval",
             caller=approval.caller,
@@ -386,6 +384,7 @@ class Approvals:
             args_hash=approval.args_hash,
             approval_id=approval.id,
             detail=detail,
+            row=("approvals", approval.id),
         )
 
     def _free_id(self) -> str:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from pktui.errors import ApprovalError, LedgerUnavailable
-from pktui.ledger.approvals.decided import row_detail
 from pktui.ledger.approvals.speakable import Below, speakable_id
 from pktui.ledger.records import Caller
 from pktui.times import SKEW_US
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pktui.ledger.approvals.single import Approvals
-    from pktui.ledger.chain.log import Events
     from pktui.ledger.database import Database, Row
+    from pktui.ledger.events import Events
     from pktui.ledger.records import Approval
 
 Ended = Literal["", "revoked", "expired", "changed", "disconnected"]
@@ -265,7 +264,6 @@ class Standing:
         detail |= {"exact": bool(one.args_hash), "connection": bool(one.session)}
         if by:
             detail["by"] = by
-        detail |= row_detail(self._database, "standing", one.id)
         self._events.append(
             "approval",
             caller=Caller(one.agent, one.grant, one.session, one.project),
@@ -275,6 +273,7 @@ class Standing:
             args_hash=one.args_hash,
             approval_id=one.id,
             detail=detail,
+            row=("standing", one.id),
         )
 
     def _free_id(self) -> str:

@@ -10,6 +10,7 @@ a call with a large id impossible to approve; the rules fit on this page.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ import msgspec
 _ENCODE = msgspec.json.Encoder().encode
 _ENCODE_SORTED = msgspec.json.Encoder(order="sorted").encode
 _PLAIN = frozenset({str, int, bool, type(None)})
+_NOT_KEPT = re.compile(r"[0-9]+ characters, not kept")
 _ESCAPE = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
 _SHORT = {
     '"': '\\"',
@@ -148,3 +150,17 @@ def _place_point(digits: str, point: int) -> str:
     power = point - 1
     mantissa = digits if count == 1 else f"{digits[0]}.{digits[1:]}"
     return f"{mantissa}e{'+' if power > 0 else '-'}{abs(power)}"
+
+
+def is_hash_of(digest: str, text: str) -> bool:
+    """Tell whether a kept definition is the one that the hash is of.
+
+    One that was too long to keep cannot be told from another, so it counts as it.
+    """
+    try:
+        value = json.loads(text)
+        if isinstance(value, dict) and _NOT_KEPT.fullmatch(str(value.get("…", ""))):
+            return True
+        return hashlib.sha256(canonical_json(value)).hexdigest() == digest
+    except (ValueError, RecursionError):
+        return False

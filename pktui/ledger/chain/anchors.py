@@ -1,9 +1,10 @@
-"""Anchors: the head of the chain, written to a second file every now and then.
+"""Anchors: the heads of the journal, written to a second file every now and then.
 
 A chain alone does not show that its end was cut off or that all of it was written anew by someone
 who can write the whole ledger. An anchor does, as far as that person cannot write the anchors too:
-each line names a row and its hash. Before a line is written, all rows up to it have reached the
-disk, so that a loss of power never leaves an anchor of rows that are gone.
+each line names the last joint and the last row of every segment that is open. Before a line is
+written, all that it names has reached the disk, so that a loss of power never leaves an anchor of
+rows that are gone. Lines of the first edition name a row of its one chain, and go on to hold.
 """
 
 from __future__ import annotations
@@ -17,25 +18,56 @@ import msgspec
 
 from pktui.errors import LedgerError
 from pktui.files import open_private, sync_directory
+from pktui.ledger.journal.joints import Joints
+from pktui.ledger.journal.segment import file_of, tail_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pktui.ledger.database import Database
     from pktui.settings import AuditSettings
 
 _TAIL: Final = 4096
 _WRITTEN: Final = """INSERT INTO anchored VALUES (?, 1, ?)
-    ON CONFLICT (file) DO UPDATE SET lines = lines + 1, seq = max(seq, excluded.seq)"""
+    ON CONFLICT (file) DO UPDATE SET lines = lines + 1, joint = max(joint, excluded.joint)"""
+
+
+class Head(msgspec.Struct, frozen=True, array_like=True):
+    """The last row of a segment."""
+
+    segment: int
+    number: int
+    hash: str
 
 
 class Anchor(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A row's hash as it was known at that time; `line` is its place in the file, from 1."""
+    """What was the last joint, and the last row of each open segment, at that time.
+
+    `rows` is how many there were in all. One of the first edition has `seq`, a row of its chain,
+    and that one's hash. `line` is its place in the file, from 1.
+    """
 
     at_us: int
-    seq: int
     hash: str
+    joint: int = 0
+    heads: tuple[Head, ...] = ()
+    rows: int = 0
+    seq: int = 0
     line: int = 0
+
+    def named(
+        self, carried: Callable[[int], int] = lambda _seq: 0
+    ) -> Iterator[tuple[int, int, str]]:
+        """Give the segment, number and hash of all it names; a joint's segment is 0.
+
+        `carried` gives the segment that a row of the first edition is in.
+        """
+        if self.seq:
+            yield carried(self.seq), self.seq, self.hash
+        elif self.joint:
+            yield 0, self.joint, self.hash
+        for head in self.heads:
+            yield head.segment, head.number, head.hash
 
 
 _decode = msgspec.json.Decoder(Anchor, strict=True).decode
@@ -44,8 +76,13 @@ _decode = msgspec.json.Decoder(Anchor, strict=True).decode
 class Anchors:
     """Writes and reads the anchors of one ledger."""
 
-    def __init__(self, database: Database, audit: AuditSettings, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Database, directory: Path, audit: AuditSettings, clock: Callable[[], int]
+    ) -> None:
+        """`directory` is the journal's."""
         self._database = database
+        self._directory = directory
+        self._joints = Joints(directory, clock)
         self._clock = clock
         self._rows = audit.anchor_events
         self._span_us = round(audit.anchor_minutes * 60_000_000)
@@ -60,27 +97,41 @@ class Anchors:
         return read_anchors(self.file) if self.file is not None else ()
 
     def head(self) -> Anchor:
-        """Return the newest row as it would be anchored now; `seq` is 0 where there is none."""
-        row = self._database.row("SELECT seq, hash FROM chain")
-        seq, digest = row or (0, b"")
-        return Anchor(self._clock(), seq, digest.hex())
+        """Return the heads as they would be anchored now; `joint` is 0 where there is none."""
+        self._joints.refresh()
+        heads: list[Head] = []
+        rows = 0
+        for segment in self._joints.segments.values():
+            first, ended = segment.opened, segment.pruned or segment.sealed
+            if ended is not None:
+                rows += ended.number - first.number
+                continue
+            with (
+                suppress(FileNotFoundError),
+                file_of(self._directory, segment.n).open("rb") as file,
+            ):
+                tail = tail_of(file.fileno(), first.number, bytes.fromhex(first.hash))
+                rows += tail.number - first.number
+                heads.append(Head(segment.n, tail.number, tail.hash.hex()))
+        joints = self._joints
+        return Anchor(self._clock(), joints.hash.hex(), joints.n, tuple(heads), rows)
 
     def due(self) -> bool:
         """Tell whether so many rows or minutes have passed since the newest anchor, as set.
 
-        Raises `LedgerError` where file or ledger cannot be read.
+        Raises `LedgerError` where file or journal cannot be read.
         """
         if self.file is None:
             return False
         head = self.head()
         last = _last_anchor(self.file)
-        if last is None or last.seq > head.seq:
-            return head.seq > 0
+        if last is None or last.seq or last.joint > head.joint:
+            return head.rows > 0
         late = head.at_us - last.at_us >= self._span_us
-        return head.seq - last.seq >= self._rows or (late and head.seq > last.seq)
+        return head.rows - last.rows >= self._rows or (late and head.rows > last.rows)
 
     def write(self) -> Anchor | None:
-        """Write the head of the chain unless the newest line names that very row already.
+        """Write the heads unless the newest line names the very same already.
 
         Returns what was written. The file is made with mode 0600, its directory is not. Raises
         `LedgerError` where the file cannot be written, `LedgerUnavailable`.
@@ -89,15 +140,18 @@ class Anchors:
             return None
         head = self.head()
         last = _last_anchor(self.file)
-        if not head.seq or (last is not None and (last.seq, last.hash) == (head.seq, head.hash)):
+        same = last is not None and (last.hash, last.heads) == (head.hash, head.heads)
+        if not head.rows or same:
             return None
         try:
-            _settle(Path(f"{self._database.path}-wal"))
+            for one in head.heads:
+                _settle(file_of(self._directory, one.segment))
+            _settle(self._joints.path)
             _append(self.file, head)
         except OSError as error:
             raise _unusable(self.file, error) from error
         with self._database.transaction():
-            self._database.run(_WRITTEN, (str(self.file), head.seq))
+            self._database.run(_WRITTEN, (str(self.file), head.joint))
         return head
 
     def missing(self, found: Sequence[Anchor]) -> str:
@@ -105,13 +159,13 @@ class Anchors:
         if self.file is None:
             return ""
         row = self._database.row(
-            "SELECT lines, seq FROM anchored WHERE file = ?", (str(self.file),)
+            "SELECT lines, joint FROM anchored WHERE file = ?", (str(self.file),)
         )
         lines, last = row or (0, 0)
-        if not found and (lines or self.head().seq >= self._rows):
+        if not found and (lines or self.head().rows >= self._rows):
             return f"the file of anchors {self.file} was emptied"
-        if len(found) < lines or max((anchor.seq for anchor in found), default=0) < last:
-            had = f"{lines:,} anchors were written to {self.file}, the last of row {last}"
+        if len(found) < lines or max((anchor.joint for anchor in found), default=0) < last:
+            had = f"{lines:,} anchors were written to {self.file}, the last of joint {last}"
             return f"{had}, and {len(found):,} are left"
         return ""
 

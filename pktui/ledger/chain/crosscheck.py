@@ -1,8 +1,8 @@
-"""What the log says of the rows that decide, against what those rows say.
+"""What the journal says of the rows that decide, against what those rows say.
 
-The rows are not in the chain, but every change of one is, with the row as it stood then
+The rows are not in the journal, but every change of one is, with the row as it stood then
 (`pktui.ledger.approvals.decided`): one that was edited, added or removed by other means does not
-stand as the log says. What a prune takes from the log it carries on, in its own event.
+stand as the journal says. A prune says again how the rows stand whose events it removes.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from pktui.ledger.approvals.decided import BY_TABLE, Facts, Kept, Key, kept_rows
-from pktui.ledger.arguments.canonical import args_hash
-from pktui.ledger.catalogue import is_hash_of
-from pktui.ledger.chain.log import COLUMNS, CONTENT
+from pktui.ledger.arguments.canonical import args_hash, is_hash_of
+from pktui.ledger.journal.segment import CONTENT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pktui.ledger.database import Database
 
@@ -42,19 +41,15 @@ _LABELS: Final = {
 }
 """Columns as a person calls them, where that is not their name."""
 
-_SEQ, _KIND, _TIME = CONTENT.index("seq"), CONTENT.index("kind"), CONTENT.index("at_us")
+_NUMBER, _KIND = CONTENT.index("number"), CONTENT.index("kind")
 _APPROVAL, _DETAIL = CONTENT.index("approval_id"), CONTENT.index("detail")
 _EFFECT, _GRANT = CONTENT.index("effect"), CONTENT.index("grant_name")
 _SERVER, _TOOL = CONTENT.index("server"), CONTENT.index("tool")
 _NAMES: Final = ("server", "tool", "args_hash", "agent", "grant_name", "session", "project")
 _NAMED: Final = tuple((name, CONTENT.index(name)) for name in _NAMES)
-_WATCHED: Final = frozenset({"approval", "grant", "pin", "prune", "note"})
+WATCHED: Final = frozenset({"approval", "grant", "pin", "prune", "note"})
 _REVOKED: Final = -1
 """Stands for a time that an older event does not tell."""
-_ROWS: Final = f"""SELECT {COLUMNS} FROM events
-    WHERE kind NOT IN ('decision', 'outcome')
-        AND kind IN ('approval', 'grant', 'pin', 'prune', 'note') AND seq > ? AND seq <= ?
-    ORDER BY seq"""  # noqa: S608
 
 Row = tuple[str, Key, Facts | None]
 """A table, the key of a row of it, and how that stands; None: it is gone."""
@@ -73,136 +68,104 @@ class _Detail(msgspec.Struct, frozen=True):
     expires_us: int = 0
     hash: str = ""
     new: str = ""
-    base_seq: int = 0
-    base_hash: str = ""
     carried: tuple[Row, ...] = ()
-    complete: bool = False
+    change: int = 0
     stopped: bool | None = None
     pin: str = ""
-
-
-class Carried(msgspec.Struct, frozen=True):
-    """What a prune says of rows whose events it removes; `complete`: of every one there is."""
-
-    carried: list[Row]
-    complete: bool
 
 
 _decode = msgspec.json.Decoder(_Detail).decode
 
 
 class Recorded:
-    """What the log has said so far; hand it every row in turn, beginning behind `base`."""
+    """What the journal has said so far; hand it the rows of every segment."""
 
-    def __init__(self, base: int = 0) -> None:
+    def __init__(self, until: int = 2**63) -> None:
+        """`until`: what was changed after so many changes does not count yet."""
+        self._until = until
         self._facts: dict[tuple[str, Key], Facts | None] = {}
-        self._said: dict[tuple[str, Key], int] = {}
-        """The row of the log that said it."""
-        self._announced: tuple[int, str] = (0, "")
-        self._first_us = 0
-        self._complete = base == 0
-        """Whether all that decides has an event: nothing was pruned, or it was carried on."""
+        self._said: dict[tuple[str, Key], tuple[int, int, int]] = {}
+        """The change that said it, and its key."""
 
-    def saw(self, content: Sequence[Any]) -> None:
-        """Take note of a row of the log, its columns in the order of `CONTENT`."""
-        if not self._first_us:
-            self._first_us = content[_TIME]
+    def saw(self, segment: int, content: Sequence[Any]) -> None:
+        """Take note of a row, its members in the order of `CONTENT`."""
         kind = content[_KIND]
-        if kind not in _WATCHED or not content[_DETAIL]:
+        if kind not in WATCHED or not content[_DETAIL]:
             return
         try:
             detail = _decode(content[_DETAIL])
         except msgspec.DecodeError:
             return
-        if kind == "prune":
-            self._saw_prune(detail, content[_SEQ])
-        elif detail.row is not None:
-            self._say(detail.row, content[_SEQ])
+        self._order = (detail.change, segment, content[_NUMBER])
+        if detail.change > self._until:
+            return
+        if detail.row is not None:
+            self._say(detail.row)
+        elif kind == "prune":
+            for row in detail.carried:
+                if row[:2] not in self._facts:
+                    self._say(row)
         else:
             self._saw_older(kind, content, detail)
 
-    def unannounced(self, base: int, base_hash: bytes) -> str:
-        """Return what is wrong with a chain that begins behind that row; empty: nothing is."""
-        seq, digest = self._announced
-        if base > seq:
-            return f"rows up to {base} were removed, and no prune is on record that removed them"
-        if base == seq and base and base_hash.hex() != digest:
-            return f"row {base}, the last that was pruned, was another one"
-        return ""
+    def facts(self) -> dict[tuple[str, Key], Facts | None]:
+        """Return how each row stands that anything was said of; None: it is gone."""
+        return dict(self._facts)
 
-    def carried(self, last: int) -> Carried:
-        """Return what the log will no longer say by itself once the rows up to `last` are gone."""
-        rows: list[Row] = [
-            (*key, facts)
-            for key, facts in self._facts.items()
-            if self._said[key] <= last and facts is not None and BY_TABLE[key[0]].decides(facts)
-        ]
-        return Carried(rows, self._complete)
+    def differs(self, standing: Standing, pruned: Callable[[int], bool]) -> str:
+        """Return which row does not stand as the journal says; empty: all do.
 
-    def differs(self, standing: Standing, *, whole: bool) -> str:
-        """Return which row does not stand as the log says; empty: all do.
-
-        `whole`: nothing of the log was pruned. What is older than the log cannot be compared,
-        unless the prunes have carried it on.
+        `pruned` tells whether a segment was pruned: of what does not decide any more nothing is
+        said after that.
         """
         left = dict(self._facts)
         for row in standing.kept:
-            place = (row.known.table, row.key)
-            told = place in left
-            said = left.pop(place, None)
+            said = left.pop((row.known.table, row.key), None)
             if said is None:
-                due = self._complete and row.known.decides(row.facts)
-                if whole or told or due or row.since_us > self._first_us:
-                    return f"{_name_of(row)} is not in the log"
-                continue
+                if not row.known.decides(row.facts) and pruned(row.segment):
+                    continue
+                return f"{name_of(row)} is not in the log"
             asked = standing.arguments.get(row.key[-1]) if row.known.table == "approvals" else None
-            if problem := _difference(row, said, asked):
-                return f"{_name_of(row)}: {problem}"
+            if problem := difference(row, said, asked):
+                return f"{name_of(row)}: {problem}"
         for (table, key), said in left.items():
             known = BY_TABLE[table]
-            if said is not None and (whole or known.decides(said)):
+            if said is not None and (table != "approvals" or known.decides(said)):
                 name = ".".join(key) if table == "tools" else said.get(known.name, key[-1])
                 return f"{known.what} {name} was removed"
         return standing.fault
 
-    def _say(self, row: Row, seq: int) -> None:
+    def _say(self, row: Row) -> None:
         table, key, facts = row
-        if table in BY_TABLE:
+        if table in BY_TABLE and self._order >= self._said.get((table, key), (0, 0, 0)):
             self._facts[table, key] = facts
-            self._said[table, key] = seq
-
-    def _saw_prune(self, detail: _Detail, seq: int) -> None:
-        self._announced = max(self._announced, (detail.base_seq, detail.base_hash))
-        self._complete = detail.complete
-        for row in detail.carried:
-            if row[:2] not in self._facts:
-                self._say(row, seq)
+            self._said[table, key] = self._order
 
     def _saw_older(self, kind: str, content: Sequence[Any], detail: _Detail) -> None:
         """Take what an event of the first edition says: fewer columns, or only that it is."""
         named = {name: content[index] for name, index in _NAMED}
-        effect, seq = content[_EFFECT], content[_SEQ]
+        effect = content[_EFFECT]
         if kind == "approval" and detail.standing:
             ended = "" if effect == "standing" else effect
             facts = named | {"ended": ended, "expires_us": detail.expires_us}
-            self._say(("standing", (detail.standing,), facts), seq)
+            self._say(("standing", (detail.standing,), facts))
         elif kind == "approval" and detail.status:
             key = ("approvals", (content[_APPROVAL],))
             before = self._facts.get(key) or {}
             by = detail.by if detail.by is not None else before.get("decided_by", "")
-            self._say((*key, named | {"status": effect, "decided_by": by}), seq)
+            self._say((*key, named | {"status": effect, "decided_by": by}))
         elif kind == "grant":
             facts = {"name": content[_GRANT], "servers": _compact(detail.servers)}
             facts |= {"policy": detail.policy, "expires_us": detail.expires_us}
             facts["revoked_us"] = 0 if effect == "created" else _REVOKED
-            self._say(("grants", (detail.sha256,), facts), seq)
+            self._say(("grants", (detail.sha256,), facts))
         elif kind == "pin":
             self._saw_older_pin(content, detail)
         elif detail.stopped is not None:
             stopped: Facts | None = {"by_whom": detail.by or ""} if detail.stopped else None
-            self._say(("switches", ("stopped",), stopped), seq)
+            self._say(("switches", ("stopped",), stopped))
         elif detail.pin in ("set", "cleared"):
-            self._say(("pin", ("1",), {} if detail.pin == "set" else None), seq)
+            self._say(("pin", ("1",), {} if detail.pin == "set" else None))
 
     def _saw_older_pin(self, content: Sequence[Any], detail: _Detail) -> None:
         place = ("tools", (content[_SERVER], content[_TOOL]))
@@ -214,13 +177,7 @@ class Recorded:
             facts["hash"] = detail.hash
         if effect in ("new", "pinned"):
             facts |= {"pinned_hash": detail.hash, "is_new": int(effect == "new")}
-        self._say((*place, facts), content[_SEQ])
-
-
-def read_recorded(database: Database, after: int, last: int, into: Recorded) -> None:
-    """Hand over the rows of the log from behind `after` to `last` that say what decides."""
-    for row in database.rows(_ROWS, (after, last)):
-        into.saw(row)
+        self._say((*place, facts))
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -229,8 +186,10 @@ class Standing(msgspec.Struct, frozen=True):
     kept: list[Kept]
     arguments: dict[str, tuple[str, str]]
     """Of approvals that may still run, by id: the arguments and their hash."""
+    changes: int
+    """How many changes there were."""
     fault: str
-    """What is wrong with a row whatever the log says; empty: nothing."""
+    """What is wrong with a row whatever the journal says; empty: nothing."""
 
 
 def read_standing(database: Database) -> Standing:
@@ -241,6 +200,7 @@ def read_standing(database: Database) -> Standing:
     return Standing(
         kept_rows(database),
         {approval: (text, digest) for approval, text, digest in arguments},
+        (database.row("SELECT n FROM changes") or (0,))[0],
         _definition_fault(database),
     )
 
@@ -260,14 +220,15 @@ def _definition_fault(database: Database) -> str:
     return ""
 
 
-def _name_of(row: Kept) -> str:
+def name_of(row: Kept) -> str:
+    """Return a row as a person calls it."""
     if row.known.table == "pin":
         return "the PIN"
     name = ".".join(row.key) if row.known.table == "tools" else row.name
     return f"{row.known.what} {name}"
 
 
-def _difference(row: Kept, said: Facts, arguments: tuple[str, str] | None) -> str:
+def difference(row: Kept, said: Facts, arguments: tuple[str, str] | None) -> str:
     """Return in what a row differs from what the log says of it; empty: in nothing."""
     for column, there in said.items():
         here = row.facts.get(column)

@@ -1,221 +1,269 @@
-"""The log as JSON Lines that anyone can verify, with or without pktui.
+"""The journal as JSON Lines that anyone can verify, with or without pktui.
 
-Each line is one event with all its columns, the hash of the row before it (`prev`) and its own
-(`hash`). A row's hash is the SHA-256 of the 32 bytes of `prev` followed by the JSON array of the
-other fields, in the order they have in the line, without white space and in UTF-8; the first row
-that was ever written has a `prev` of zeros.
+Each line is one event with all its members, the hash of the row before it in its segment (`prev`)
+and its own (`hash`). A row's hash is the SHA-256 of the 32 bytes of `prev` followed by the JSON
+array of the other members, in the order they have in the line, but for `segment`, which is in none,
+and `charges`, which is there as JSON where it is not empty; without white space and in UTF-8.
 
-What is exported whole has a line before and one after the events, `{"export": {…}}`, that say which
-rows there are (`begin` or `end`, the first `seq` and the last), so that a part that was cut off at
-either end is missed. Exports follow each other in one file as they are.
+Before the events stands which rows there are, `{"export": {…}}`, after them the joints, each as it
+is in the journal (`{"joint": […]}`, bound to each other like rows), and at the end the first line
+again, so that a part that was cut off at either end is missed. Exports follow each other in one
+file as they are. Those of the first edition, of one chain with a `seq`, are verified as well.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from pktui.errors import LedgerError
-from pktui.ledger.chain.log import row_hash
+from pktui.ledger.chain import first_edition
+from pktui.ledger.journal.joints import Joints
+from pktui.ledger.journal.segment import (
+    CHARGES,
+    decode_row,
+    file_of,
+    follows,
+    lines_of,
+    row_hash,
+)
 from pktui.ledger.records import Event, Verification
 from pktui.text import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
     from pktui.ledger.chain.anchors import Anchor
-    from pktui.ledger.chain.log import Events
-    from pktui.ledger.database import Database
 
 LONGEST_LINE: Final = 64 * 1024 * 1024
 """Bytes; what is longer is no event."""
 
-_AT_ONCE: Final = 100
+
+class Rows(msgspec.Struct, frozen=True, array_like=True):
+    """The rows of a segment that an export has."""
+
+    segment: int
+    first: int
+    last: int
 
 
 class _Ends(msgspec.Struct, frozen=True):
-    """Which rows an export has, and which of its ends is here; `last` < `first`: none."""
+    """Which rows an export has, and how many joints; which of its ends is here."""
 
     at: Literal["begin", "end"]
-    first: int
-    last: int
+    rows: tuple[Rows, ...]
+    joints: int
 
 
 class _Frame(msgspec.Struct, frozen=True):
     export: _Ends
 
 
+class _Jointed(msgspec.Struct, frozen=True):
+    joint: msgspec.Raw
+
+
+EVENT: Final = b'{"segment":'
+"""What the line of an event begins with."""
+
 _FRAME: Final = b'{"export":'
+_JOINT: Final = b'{"joint":'
+_FIRST_EDITION: Final = (
+    b'{"seq":',
+    b'{"export":{"at":"begin","first"',
+    b'{"export":{"at":"end","first"',
+)
 _decode_frame = msgspec.json.Decoder(_Frame).decode
+_decode_joint = msgspec.json.Decoder(_Jointed).decode
 _decode = msgspec.json.Decoder(Event).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def exported(
-    database: Database, events: Events, *, since_us: int = 0, until_us: int = 0
-) -> Iterator[bytes]:
-    """Give the events from `since_us` to before `until_us` (0: all), one line each, oldest first.
-
-    The rows from the first to the last of that time, so that the chain is whole whatever the
-    clock did. Raises `LedgerError` where rows are pruned meanwhile, `LedgerUnavailable`.
-    """
-    yield from _rows(events, *_span(database, since_us, until_us))
-
-
-def _rows(events: Events, seq: int, last: int) -> Iterator[bytes]:
-    while seq < last:
-        page = events.tail(seq, _AT_ONCE)
-        if not page or page[0].seq != seq + 1:
-            raise LedgerError("rows were pruned while they were exported", "Export again")
-        for event in page:
-            if event.seq > last:
-                return
-            yield escaped(_encode(event).decode()).encode() + b"\n"
-        seq = page[-1].seq
-
-
 def framed(
-    database: Database, events: Events, *, since_us: int = 0, until_us: int = 0
+    directory: Path, clock: Callable[[], int], *, since_us: int = 0, until_us: int = 0
 ) -> Iterator[bytes]:
-    """Give what `exported` does between the two lines that say which rows there are."""
-    first, last = _span(database, since_us, until_us)
-    yield _frame(_Ends("begin", first + 1, last))
-    yield from _rows(events, first, last)
-    yield _frame(_Ends("end", first + 1, last))
+    """Give the events from `since_us` to before `until_us` (0: all), segment by segment.
+
+    Of each segment the rows from the first to the last of that time, so that its chain is whole
+    whatever the clock did. Raises `LedgerError` where rows are pruned meanwhile.
+    """
+    joints = Joints(directory, clock)
+    joints.refresh()
+    rows = [
+        found
+        for segment in joints.segments.values()
+        if segment.pruned is None
+        for found in _span(directory, segment.n, since_us, until_us)
+    ]
+    ends = _Ends("begin", tuple(rows), joints.n)
+    yield _encode(_Frame(ends)) + b"\n"
+    firsts = {n: segment.opened.hash for n, segment in joints.segments.items()}
+    for one in rows:
+        yield from _events(directory, one, firsts[one.segment])
+    if joints.n:
+        for at, (_, line) in enumerate(lines_of(joints.path), 1):
+            if at <= joints.n:
+                yield b'{"joint":%b}\n' % line
+    yield _encode(_Frame(msgspec.structs.replace(ends, at="end"))) + b"\n"
 
 
-def _frame(ends: _Ends) -> bytes:
-    return _encode(_Frame(ends)) + b"\n"
+def _span(directory: Path, segment: int, since_us: int, until_us: int) -> Iterator[Rows]:
+    first = last = 0
+    try:
+        for _, line in lines_of(file_of(directory, segment)):
+            number, at_us = line[1:].split(b",", 2)[:2]
+            if int(at_us) >= since_us and not first:
+                first = int(number)
+            if not until_us or int(at_us) < until_us:
+                last = int(number)
+    except FileNotFoundError:
+        raise LedgerError(
+            f"segment {segment} of the journal is missing", "See pktui audit verify"
+        ) from None
+    if first and last >= first:
+        yield Rows(segment, first, last)
+
+
+def _events(directory: Path, rows: Rows, previous: str) -> Iterator[bytes]:
+    try:
+        for _, line in lines_of(file_of(directory, rows.segment)):
+            row = decode_row(line)
+            if rows.first <= row[0] <= rows.last:
+                charges = _encode(row[CHARGES]).decode() if len(row) > CHARGES + 1 else ""
+                values = [rows.segment, *row[:CHARGES], charges, previous, row[-1]]
+                event = Event(*values)
+                yield escaped(_encode(event).decode()).encode() + b"\n"
+            previous = row[-1]
+    except FileNotFoundError:
+        raise LedgerError("rows were pruned while they were exported", "Export again") from None
 
 
 def verify_lines(lines: Iterable[bytes], anchors: Sequence[Anchor] = ()) -> Verification:
-    """Follow the chain of exported lines; `seq` of what is wrong is the row's or the next one's.
-
-    Where both lines that say which rows there are (`framed`) are missing, as in exports of the
-    first edition, nothing shows that nothing follows the last line or came before the first:
-    compare `head_hash` with what is known from elsewhere.
-    """
-    reading = _Reading({anchor.seq: anchor for anchor in anchors})
-    for number, line in enumerate(lines, 1):
-        seq, problem = reading.take(line, number)
+    """Follow the chains of exported lines, of this edition or the first."""
+    lines = iter(lines)
+    head = next(lines, b"")
+    together = _chain(head, lines)
+    if head.startswith(_FIRST_EDITION):
+        return first_edition.verify_lines(together, anchors)
+    reading = _Reading(anchors)
+    for number, line in enumerate(together, 1):
+        event, problem = reading.take(line, number)
         if problem:
-            return reading.found(seq, problem)
-    return reading.found(0, reading.left_open() or ("" if reading.rows else _EMPTY))
+            return reading.found(problem, event)
+    return reading.found(reading.left_open() or ("" if reading.rows else "there is no event in it"))
 
 
-_EMPTY: Final = "there is no event in it"
+def _chain(head: bytes, lines: Iterator[bytes]) -> Iterator[bytes]:
+    if head:
+        yield head
+    yield from lines
 
 
 class _Reading:
     """One way along the lines."""
 
-    def __init__(self, anchors: Mapping[int, Anchor]) -> None:
-        self._anchors = anchors
-        self._first: Event | None = None
-        self._previous: Event | None = None
+    def __init__(self, anchors: Sequence[Anchor]) -> None:
+        self._named = {
+            (segment, number): (digest, anchor.line)
+            for anchor in anchors
+            for segment, number, digest in anchor.named()
+        }
         self._ends: _Ends | None = None
-        self._awaited = 0
-        """The row that the export said it begins with, 0 once that was looked at."""
-        self.rows = 0
-        self._agreed = 0
+        self._last: dict[int, Event] = {}
+        self._joint = bytes(32)
+        self.rows = self._joints = 0
+        self._agreed: set[int] = set()
 
-    def take(self, line: bytes, number: int) -> tuple[int, str]:
-        """Take the next line; return the row that is wrong and what with it, or an empty text."""
-        if line.startswith(_FRAME):
-            return self._frame(line, number)
-        event, problem = _read(line, number)
-        problem = problem or self._begins(event) or _fault(event, self._previous)
-        anchor = self._anchors.get(event.seq)
-        if not problem and anchor is not None:
-            self._agreed += 1
-            if anchor.hash != event.hash:
-                problem = f"row {event.seq} is not the one that line {anchor.line} anchors"
+    def take(self, line: bytes, number: int) -> tuple[Event | None, str]:
+        """Take the next line; return its event, if it is one, and what is wrong with it."""
+        try:
+            if line.startswith(_FRAME):
+                return None, self._take_frame(_decode_frame(line).export)
+            if line.startswith(_JOINT):
+                return None, self._take_joint(bytes(_decode_joint(line).joint))
+            event = _decode(line)
+        except msgspec.DecodeError:
+            return None, f"line {number} is no event"
+        problem = self._begins(event) or _fault(event, self._last.get(event.segment))
+        problem = problem or self._compare(event.segment, event.number, event.hash)
         if not problem:
-            self._first, self._previous = self._first or event, event
+            self._last[event.segment] = event
             self.rows += 1
-        return event.seq, problem
+        return event, problem
 
     def left_open(self) -> str:
-        """Return what is missing at the end, empty where that cannot be told or nothing is."""
-        if self._ends is None:
-            return ""
-        return f"its end is missing: it was written up to row {self._ends.last}"
+        """Return what is missing at the end, empty where nothing is."""
+        return "its end is missing" if self._ends is not None else ""
 
-    def found(self, seq: int, problem: str) -> Verification:
+    def found(self, problem: str, at: Event | None = None) -> Verification:
         """Return what was found so far."""
-        first, last = self._first, self._previous
         return Verification(
             ok=not problem,
             rows=self.rows,
-            seq=seq,
+            segment=at.segment if at is not None else 0,
+            row=at.number if at is not None else 0,
             problem=problem,
-            base_seq=first.seq - 1 if first is not None else 0,
-            head_seq=last.seq if last is not None else 0,
-            head_hash=last.hash if last is not None else "",
-            anchors=self._agreed,
+            joint=self._joints,
+            hash=self._joint.hex() if self._joints else "",
+            anchors=len(self._agreed),
         )
 
-    def _frame(self, line: bytes, number: int) -> tuple[int, str]:
-        try:
-            ends = _decode_frame(line).export
-        except msgspec.DecodeError:
-            return 0, f"line {number} is no event"
+    def _take_frame(self, ends: _Ends) -> str:
         if ends.at == "begin":
             problem = self.left_open()
-            self._ends, self._awaited = ends, ends.first
-            return ends.first, problem
+            self._ends = ends
+            self._last.clear()
+            self._joint, self._joints = bytes(32), 0
+            return problem
         begun, self._ends = self._ends, None
-        last = self._previous.seq if self._previous is not None else 0
-        if ends.first <= ends.last != last:
-            return ends.last, f"its end is missing: it was written up to row {ends.last}"
         if begun is None:
-            return ends.first, f"its beginning is missing: it was written from row {ends.first}"
-        return 0, ""
+            return "its beginning is missing"
+        for rows in begun.rows:
+            last = self._last.get(rows.segment)
+            if last is None or last.number != rows.last:
+                return f"rows of segment {rows.segment} are missing, up to {rows.last}"
+        return "" if self._joints == begun.joints else "joints are missing at its end"
+
+    def _take_joint(self, line: bytes) -> str:
+        digest = follows(line, self._joint)
+        if digest is None:
+            return f"joint {self._joints + 1} was edited, or one before it was removed"
+        self._joint = digest
+        self._joints += 1
+        return self._compare(0, self._joints, digest.hex())
 
     def _begins(self, event: Event) -> str:
-        awaited, self._awaited = self._awaited, 0
-        if awaited and event.seq != awaited:
-            return f"its beginning is missing: it was written from row {awaited}"
+        if self._ends is None:
+            return "its beginning is missing"
+        known = {rows.segment: rows for rows in self._ends.rows}.get(event.segment)
+        if known is None:
+            return f"row {event.segment}:{event.number} is of a segment it does not have"
+        if event.segment not in self._last and event.number != known.first:
+            return f"rows of segment {event.segment} are missing, from {known.first} on"
         return ""
 
-
-def _span(database: Database, since_us: int, until_us: int) -> tuple[int, int]:
-    """Return the `seq` before the first row wanted, and the last one's."""
-    base, last = database.row("SELECT base_seq, seq FROM chain") or (0, 0)
-    if since_us:
-        first = database.row(
-            "SELECT seq FROM events WHERE at_us >= ? ORDER BY seq LIMIT 1", (since_us,)
-        )
-        base = first[0] - 1 if first else last
-    if until_us:
-        newest = database.row(
-            "SELECT seq FROM events WHERE at_us < ? ORDER BY seq DESC LIMIT 1", (until_us,)
-        )
-        last = newest[0] if newest else base
-    return base, last
-
-
-_NOTHING: Final = Event(0, 0, "note", "", 0, *("",) * 11, "", 0, "", "", "", "")
-
-
-def _read(line: bytes, number: int) -> tuple[Event, str]:
-    try:
-        return _decode(line), ""
-    except msgspec.DecodeError:
-        return _NOTHING, f"line {number} is no event"
+    def _compare(self, segment: int, number: int, digest: str) -> str:
+        named, line = self._named.get((segment, number), ("", 0))
+        if not named:
+            return ""
+        self._agreed.add(line)
+        what = f"row {segment}:{number}" if segment else f"joint {number}"
+        return "" if named == digest else f"{what} is not the one that line {line} anchors"
 
 
 def _fault(event: Event, previous: Event | None) -> str:
-    if previous is not None and event.seq != previous.seq + 1:
-        return f"row {event.seq} follows row {previous.seq}: rows are missing or out of their order"
+    what = f"row {event.segment}:{event.number}"
+    if previous is not None and event.number != previous.number + 1:
+        return f"{what} follows row {previous.segment}:{previous.number}: rows are missing"
     if previous is not None and event.prev != previous.hash:
-        return f"row {event.seq} does not follow the row before it: one of them was edited"
-    *content, prev, digest = msgspec.structs.astuple(event)
+        return f"{what} does not follow the row before it: one of them was edited"
+    _segment, *content, charges, prev, digest = msgspec.structs.astuple(event)
+    whole: list[Any] = content
     try:
-        same = row_hash(bytes.fromhex(prev), content).hex() == digest
-    except ValueError:
+        if charges:
+            whole = [*content, msgspec.json.decode(charges)]
+        same = row_hash(bytes.fromhex(prev), whole).hex() == digest
+    except (ValueError, msgspec.DecodeError):
         same = False
-    if not same or (event.seq == 1 and prev.strip("0")):
-        return f"row {event.seq} was edited"
-    return ""
+    return "" if same else f"{what} was edited"

@@ -1,34 +1,35 @@
-"""Pruning the log by age and size, in small pieces, so that the chain stays verifiable.
+"""Pruning the journal by age and size, a segment at a time, so that it stays verifiable.
 
-A prune is announced by an event of its own that names the last row to go and its hash, and that
-carries on what the log says of the rows that decide and are older. Then the rows go, oldest first
-and a few at a time, and with each piece the chain's base moves to the last row that went. Before
-they go they are checked: a log that was tampered with is not pruned, so that the evidence stays.
-Counters, pins, grants and open approvals are not touched; approvals that were answered go with the
-rows of their time.
-
-The space of what went is used again by new rows. `compact` gives it back to the disk; SQLite's
-own way of doing so at once (auto_vacuum) makes every call 8 % dearer.
+A prune is announced by an event of its own that names the segments to go, and with it how each row
+stands that still decides and names an event there. Then they go, oldest first, each checked before:
+a segment that was tampered with is not pruned, so that the evidence stays. A joint says that it is
+gone. What was refused or asked for has segments and a bound of its own, so that it never makes
+what happened go. Counters, pins, grants and open approvals are not touched; approvals that were
+answered go with the rows of their time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from pktui.errors import LedgerError
-from pktui.ledger.chain.crosscheck import Recorded, read_recorded
-from pktui.ledger.chain.log import COLUMNS, row_weight
-from pktui.ledger.chain.verify import ROWS, row_fault
+from pktui.ledger.approvals.decided import Kept, kept_rows
+from pktui.ledger.approvals.vouching import said_by
+from pktui.ledger.journal.joints import SHARED
+from pktui.ledger.journal.segment import Tail, file_of, follows, lines_of, number_of, tail_of
 from pktui.times import boot_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pktui.ledger.chain.log import Events
     from pktui.ledger.database import Database
+    from pktui.ledger.events import Events
+    from pktui.ledger.journal.joints import Segment, Shelf
+    from pktui.ledger.journal.journal import Journal
+    from pktui.ledger.records import EventKind
     from pktui.settings import AuditSettings
 
 _DAY_US: Final = 86_400_000_000
@@ -45,30 +46,41 @@ _TRUSTED: Final = "SELECT trusted_us, witnessed_us FROM clock"
 _TRUST: Final = "UPDATE clock SET trusted_us = ?, witnessed_us = ?"
 _SLACK_US: Final = _HOUR_US
 """Rows are this much too old before they go, so that few prunes go on record."""
+# What a journal that is too large is cut down to, of its limit.
 _SHRINK_TO: Final = 0.9
-"""What a log that is too large is cut down to, of its limit."""
-_FEWEST: Final = 1000
-"""Rows that stay, however large they are."""
+# What was refused and asked for may take this part of the record's size.
+_BESIDE: Final = 4
+# Approvals that go at once.
 _PIECE: Final = 200
-"""Rows that go at once: some milliseconds in which a decision may have to wait."""
-_CONTENT: Final = f"SELECT {COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
-_AT_ONCE: Final = 1000
 _COMPACT_PAGES: Final = 4096
 _COMPACT_SHARE: Final = 0.25
-_ANNOUNCED: Final = """SELECT detail FROM events
+_ANNOUNCED: Final = """SELECT detail, at_us FROM events
     WHERE kind = 'prune' AND kind NOT IN ('decision', 'outcome') ORDER BY seq DESC LIMIT 1"""
 _ANSWERED: Final = """DELETE FROM approvals WHERE n IN (
     SELECT n FROM approvals WHERE status NOT IN ('pending', 'allowed') AND expires_us < ?1
     AND created_us < ?1 ORDER BY n LIMIT ?2)"""
+_KINDS: Final[dict[str, EventKind]] = {
+    "approvals": "approval",
+    "standing": "approval",
+    "grants": "grant",
+    "tools": "pin",
+}
 
 Why = Literal["age", "size"]
 
 
-class Prune(msgspec.Struct, frozen=True):
-    """What is to go: every row up to `base_seq`."""
+class Gone(msgspec.Struct, frozen=True, array_like=True):
+    """A segment that goes: its last row, and that one's hash."""
 
-    base_seq: int
-    base_hash: str
+    segment: int
+    number: int
+    hash: str
+
+
+class Prune(msgspec.Struct, frozen=True):
+    """What is to go."""
+
+    segments: tuple[Gone, ...]
     rows: int
     why: Why
     until_us: int = 0
@@ -84,7 +96,7 @@ class Prune(msgspec.Struct, frozen=True):
 
 
 class Space(msgspec.Struct, frozen=True):
-    """Bytes of the file that hold something, and bytes that new rows will use."""
+    """Bytes of the record's files that hold something, and bytes that new rows will use."""
 
     used: int
     free: int
@@ -96,6 +108,8 @@ class Retention:
     def __init__(
         self,
         database: Database,
+        journal: Journal,
+        index: Callable[[], Database],
         events: Events,
         audit: AuditSettings,
         clock: Callable[[], int],
@@ -103,12 +117,15 @@ class Retention:
     ) -> None:
         """`ticks`: microseconds that pass whatever the clock says."""
         self._database = database
+        self._journal = journal
+        self._index = index
         self._events = events
         self._clock = clock
         self._ticks = ticks
         self._ticked = 0
         self._keep_us = round(audit.keep_days * _DAY_US)
         self._max_bytes = round(audit.max_megabytes * _MEGABYTE)
+        self._going: list[Segment] = []
 
     def witness(self) -> int:
         """Look at the clock; return by how many microseconds it leapt, 0 where it is believed.
@@ -143,158 +160,194 @@ class Retention:
 
     def _seen_before(self, now: int) -> int:
         """Return the last time on record that is not of this hour, else now: nothing is old."""
-        row = self._database.row(
+        row = self._index().row(
             "SELECT at_us FROM events WHERE at_us <= ? ORDER BY seq DESC LIMIT 1", (now - _HOUR_US,)
         )
         return int(row[0]) if row else now
 
     def due(self, *, slack_us: int = _SLACK_US, by_age: bool = True) -> Prune | None:
-        """Return what the settings want gone and was not announced yet, None where all may stay.
+        """Return what the settings want gone, None where all may stay; changes nothing.
 
-        `slack_us`: how much too old the oldest row may be. By the clock as it is: see `witness`.
+        `slack_us`: how much too old the rows may be. By the clock as it is: see `witness`.
         """
-        row = self._database.row("SELECT base_seq, seq FROM chain")
-        if row is None:
+        self._journal.joints.refresh()
+        old = self._too_old(slack_us) if by_age and self._keep_us > 0 else {}
+        much = self._too_much("calls", self._max_bytes)
+        beside = self._too_much("beside", self._max_bytes // _BESIDE)
+        ends = {**old, **much, **beside}
+        if not ends:
             return None
-        base, head = row
-        old = self._too_old(base, slack_us) if by_age else 0
-        much = self._too_much(base, head)
-        last = max(old, much)
-        if last <= max(base, self._announced()):
-            return None
-        found = self._database.row("SELECT hash, at_us FROM events WHERE seq = ?", (last,))
-        digest, until_us = (found[0].hex(), found[1]) if found else ("", 0)
-        return Prune(last, digest, last - base, "age" if old >= much else "size", until_us)
+        return Prune(
+            tuple(Gone(n, ends[n].number, ends[n].hash.hex()) for n in sorted(ends)),
+            sum(ends[n].number - self._first(n) for n in ends),
+            "size" if any(n not in old for n in much) else "age",
+            max(end.at_us for end in ends.values()),
+        )
 
     def pruned_for_size(self, days: float = 30) -> str:
         """Return a sentence about the last prune, where it was for size and so lately."""
-        row = self._database.row(_ANNOUNCED.replace("detail", "detail, at_us", 1))
+        row = self._index().row(_ANNOUNCED)
         if row is None or self._clock() - row[1] > days * _DAY_US:
             return ""
-        last = msgspec.json.decode(row[0], type=Prune)
+        try:
+            last = msgspec.json.decode(row[0], type=Prune)
+        except msgspec.ValidationError:
+            return ""  # one of the first edition
         return str(last) if last.why == "size" else ""
 
     def announce(
         self, *, slack_us: int = _SLACK_US, by: str = "", by_age: bool = True
     ) -> Prune | None:
-        """Put on record what is due to go and return it; `step` removes it."""
-        prune = self.due(slack_us=slack_us, by_age=by_age)
-        if prune is None:
-            return None
-        base, head = self._base()[0], self._events.last_seq()
-        recorded = Recorded(base)
-        read_recorded(self._database, base, head, recorded)
+        """Put on record what is due to go and return it; `step` removes it.
+
+        Raises `LedgerError` where a row that decides does not stand as its event says.
+        """
         with self._database.transaction():
-            if self._announced() >= prune.base_seq:
-                return None  # another was quicker
-            read_recorded(self._database, head, self._events.last_seq(), recorded)
-            carried = msgspec.to_builtins(recorded.carried(prune.base_seq))
-            detail = msgspec.structs.asdict(prune) | {"by": by} | carried
-            self._events.append("prune", detail=detail)
+            if by_age and self._keep_us > 0:
+                self._journal.end_shared(self._clock() - self._keep_us - slack_us)
+            prune = self.due(slack_us=slack_us, by_age=by_age)
+            if prune is None:
+                return None
+            going = {gone.segment for gone in prune.segments}
+            self._going = [self._journal.joints.segments[n] for n in sorted(going)]
+            for row in kept_rows(self._database):
+                if row.segment in going and row.known.decides(row.facts):
+                    self._say_again(row)
+            self._events.append("prune", detail=msgspec.to_builtins(prune) | {"by": by})
         return prune
 
     def step(self) -> bool:
-        """Remove some of what was announced; False where nothing of it is left.
+        """Remove a segment of what was announced; False where nothing of it is left.
 
-        Raises `LedgerError` where the rows to go are not as they were written, `LedgerUnavailable`.
+        Raises `LedgerError` where its rows are not as they were written, `LedgerUnavailable`.
         """
-        last = self._announced()
-        if self._base()[0] >= last:
+        if not self._going:
             return False
+        segment = self._going[0]
+        sealed = segment.sealed
+        assert sealed is not None
+        self._check(segment)
         with self._database.transaction():
-            base, base_hash = self._base()
-            if base < last:
-                self._remove(base, base_hash, min(last, base + _PIECE))
+            self._journal.prune(segment)
+            self._database.run(_ANSWERED, (sealed.last_us, _PIECE))
+            self._database.run("DELETE FROM applied WHERE segment = ?", (segment.n,))
+        self._going.pop(0)
         return True
 
     def space(self) -> Space:
-        """Return how much of the file is used."""
+        """Return how much of the record's files is used."""
         pages, free, size = (
             int((self._database.row(f"PRAGMA {name}") or (0,))[0])
             for name in ("page_count", "freelist_count", "page_size")
         )
-        return Space((pages - free) * size, free * size)
+        journal = sum(self._size(segment) for segment in self._segments(None))
+        return Space((pages - free) * size + journal, free * size)
 
     def wasteful(self) -> bool:
-        """Tell whether so much of the file is unused that it is worth to compact it."""
+        """Tell whether so much of `ledger.db` is unused that it is worth to compact it."""
         space = self.space()
         return space.free > max(_COMPACT_PAGES * 4096, _COMPACT_SHARE * (space.used + space.free))
 
     def compact(self) -> None:
-        """Give unused space back to the disk; nothing can be written meanwhile.
+        """Give unused space of `ledger.db` back to the disk; it can't be written meanwhile.
 
         Needs as much free space as is in use. Raises `LedgerUnavailable`.
         """
         self._database.run("VACUUM")
         self._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _base(self) -> tuple[int, bytes]:
-        row = self._database.row("SELECT base_seq, base_hash FROM chain")
-        return (row[0], row[1]) if row else (0, b"")
+    def _too_old(self, slack_us: int) -> dict[int, Tail]:
+        """Return the segments whose every row is too old, each with its end.
 
-    def _announced(self) -> int:
-        row = self._database.row(_ANNOUNCED)
-        return int(msgspec.json.decode(row[0])["base_seq"]) if row else 0
-
-    def _too_old(self, base: int, slack_us: int) -> int:
-        """Return the last of the oldest rows that are all too old, 0 where none is."""
-        if self._keep_us <= 0:
-            return 0
-        oldest_us = self._clock() - self._keep_us
-        first = self._database.row(
-            "SELECT seq FROM events WHERE seq = ? AND at_us < ?", (base + 1, oldest_us - slack_us)
-        )
-        if first is None:
-            return 0
-        young = self._database.row(
-            "SELECT seq FROM events WHERE seq > ? AND at_us >= ? ORDER BY seq LIMIT 1",
-            (base, oldest_us),
-        )
-        return young[0] - 1 if young else self._events.last_seq()
-
-    def _too_much(self, base: int, head: int) -> int:
-        """Return the last row to go so that what happened is small enough, 0 where it is.
-
-        What was refused or asked does not count, so that it never makes the rest go.
+        One that is shared is ended when what is due is announced; one that a gateway writes to
+        ends by itself within a day.
         """
-        row = self._database.row("SELECT bytes FROM chain")
-        held = row[0] if row else 0
-        rows = head - base
-        if self._max_bytes <= 0 or held <= self._max_bytes or rows <= _FEWEST:
+        before_us = self._clock() - self._keep_us - slack_us
+        found = {
+            segment.n: end
+            for segment in self._segments(None)
+            if (end := self._end_of(segment)) is not None
+        }
+        return {n: end for n, end in found.items() if 0 < end.at_us < before_us}
+
+    def _end_of(self, segment: Segment) -> Tail | None:
+        sealed = segment.sealed
+        if sealed is not None:
+            return Tail(sealed.number, bytes.fromhex(sealed.hash), sealed.size, sealed.last_us)
+        if segment.opened.writer != SHARED:
+            return None
+        with (
+            suppress(FileNotFoundError),
+            file_of(self._journal.directory, segment.n).open("rb") as file,
+        ):
+            first = bytes.fromhex(segment.opened.hash)
+            return tail_of(file.fileno(), segment.opened.number, first)
+        return None
+
+    def _first(self, n: int) -> int:
+        return self._journal.joints.segments[n].opened.number
+
+    def _too_much(self, shelf: Shelf, most: int) -> dict[int, Tail]:
+        """Return the oldest segments to go so that what stays is small enough."""
+        held = self._segments(shelf)
+        size = sum(self._size(segment) for segment in held)
+        chosen: dict[int, Tail] = {}
+        if most <= 0 or size <= most:
+            return chosen
+        for segment in held[:-1]:
+            end = self._end_of(segment) if segment.sealed is not None else None
+            if size <= most * _SHRINK_TO:
+                break
+            if end is not None:
+                size -= end.size
+                chosen[segment.n] = end
+        return chosen
+
+    def _segments(self, shelf: Shelf | None) -> list[Segment]:
+        """Return the segments that are there, oldest first."""
+        return [
+            segment
+            for segment in self._journal.joints.segments.values()
+            if segment.pruned is None and shelf in (None, segment.opened.shelf)
+        ]
+
+    def _size(self, segment: Segment) -> int:
+        if segment.sealed is not None:
+            return segment.sealed.size
+        try:
+            return file_of(self._journal.directory, segment.n).stat().st_size
+        except FileNotFoundError:
             return 0
-        return min(self._after(base, held - round(self._max_bytes * _SHRINK_TO)), head - _FEWEST)
 
-    def _after(self, seq: int, going: int) -> int:
-        """Return the row up to which so many bytes of what happened were written."""
-        while going > 0 and (rows := self._database.rows(_CONTENT, (seq, _AT_ONCE))):
-            for row in rows:
-                seq = row[0]
-                going -= row_weight(row)[0]
-                if going <= 0:
-                    break
-        return seq
+    def _say_again(self, row: Kept) -> None:
+        """Say in a new event how a row stands whose own event is to go."""
+        table = row.known.table
+        said = said_by(self._journal.directory, row.event)
+        if said is None or said[2] != row.facts:
+            raise self._tampered(f"{row.known.what} {row.name} does not stand as the journal says")
+        key: tuple[str | int | bytes, ...] = row.key
+        if table == "grants":
+            key = (bytes.fromhex(row.key[0]),)
+        self._events.append(_KINDS.get(table, "note"), effect="stands", row=(table, *key))
 
-    def _remove(self, base: int, base_hash: bytes, last: int) -> None:
-        rows = self._database.rows(ROWS, (base, last, _PIECE))
-        previous = base_hash
-        for expected, row in enumerate(rows, base + 1):
-            problem = row_fault(row, expected, previous)
-            if problem:
-                raise LedgerError(
-                    f"nothing is pruned from {self._database.path}: {problem}",
-                    "Keep a copy of the file, and see pktui audit verify",
-                )
-            previous = row[-1]
-        if len(rows) != last - base:
-            raise LedgerError(
-                f"nothing is pruned from {self._database.path}: rows are missing",
-                "Keep a copy of the file, and see pktui audit verify",
-            )
-        weights = [row_weight(row[:-3]) for row in rows]
-        self._database.run(
-            "UPDATE chain SET base_seq = ?, base_hash = ?, bytes = max(0, bytes - ?),"
-            " beside_bytes = max(0, beside_bytes - ?)",
-            (last, previous, *(sum(part) for part in zip(*weights, strict=True))),
+    def _check(self, segment: Segment) -> None:
+        number, previous = segment.opened.number, bytes.fromhex(segment.opened.hash)
+        try:
+            for _, line in lines_of(file_of(self._journal.directory, segment.n)):
+                number += 1
+                digest = follows(line, previous) if number_of(line) == number else None
+                if digest is None:
+                    raise self._tampered(f"row {segment.n}:{number} is not as it was written")
+                previous = digest
+        except FileNotFoundError:
+            raise self._tampered(f"segment {segment.n} is missing") from None
+        sealed = segment.sealed
+        if sealed is not None and (number, previous.hex()) != (sealed.number, sealed.hash):
+            raise self._tampered(f"rows of segment {segment.n} are missing")
+
+    def _tampered(self, problem: str) -> LedgerError:
+        self._going = []
+        return LedgerError(
+            f"nothing is pruned from {self._journal.directory}: {problem}",
+            "Keep a copy of it, and see pktui audit verify",
         )
-        self._database.run("DELETE FROM events WHERE seq <= ?", (last,))
-        self._database.run(_ANSWERED, (rows[-1][1], _PIECE))

@@ -1,218 +1,315 @@
-"""Following the chain from its base to its head, and naming the first thing that is wrong.
+"""Following the journal from joint to joint and row to row, and naming the first thing wrong.
 
-What is checked, in this order: that each row is there, in its place, as it was written; that the
-head is the one that was written last; that nothing lies outside the chain; that what was pruned
-was announced; that approvals and grants stand as the log says; that the file's guards are as
-pktui made them. Anchors are checked with the rows they name.
+What is checked, in this order: that each joint is there, in its place, as it was written; that each
+segment begins and ends as its joints say, and each of its rows is there, in its place, as it was
+written; that no row is gone that the index has; that anchors agree; that approvals, grants and all
+else that decides stand as the journal says; that the file's guards are as pktui made them.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pktui.errors import LedgerUnavailable
-from pktui.ledger.chain.crosscheck import Recorded, Standing, read_standing
-from pktui.ledger.chain.log import COLUMNS, call_keys, row_hash
+from pktui.ledger.chain.crosscheck import WATCHED, Recorded, read_standing
+from pktui.ledger.journal.joints import CARRIED, Joint, Segment, joints_fault
+from pktui.ledger.journal.segment import (
+    decode_row,
+    file_of,
+    follows,
+    key_of,
+    lines_of,
+    number_of,
+    split_key,
+)
 from pktui.ledger.records import Verification
 from pktui.ledger.schema import migration_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from pktui.ledger.chain.anchors import Anchor
-    from pktui.ledger.database import Database, Row
+    from pktui.ledger.database import Database
 
-_AT_ONCE = 2000
-_STATE = """SELECT base_seq, base_hash, seq, hash, (SELECT min(seq) FROM events),
-    (SELECT max(seq) FROM events) FROM chain"""
-ROWS = f"""SELECT {COLUMNS}, call_us, call_tool, hash FROM events
-    WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"""  # noqa: S608
-"""Takes the `seq` before the first, the last, and how many at most; `row_fault` takes the rows."""
+_EVERY = 10_000
 _OBJECTS = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND (type = 'trigger'"
-_GUARDS = f"{_OBJECTS} OR tbl_name IN ('events', 'chain'))"
+_GUARDS = f"{_OBJECTS} OR tbl_name IN ('changes', 'applied'))"
+# What a row says that changes something that decides, as it stands in its line.
+_CHANGE = rb"\"row\":"
+_KINDS = tuple(b'"%b"' % kind.encode() for kind in WATCHED)
 
 
 class _Fault(Exception):
-    """What is wrong, and the row it was found at (0: none)."""
+    """What is wrong, and where it was found (0: nowhere in particular)."""
 
-    def __init__(self, seq: int, problem: str) -> None:
-        super().__init__(seq, problem)
-        self.seq = seq
+    def __init__(self, segment: int, row: int, problem: str) -> None:
+        super().__init__(segment, row, problem)
+        self.segment = segment
+        self.row = row
         self.problem = problem
 
 
 def verify(
+    directory: Path,
     database: Database,
+    reached: Mapping[int, int],
     anchors: Sequence[Anchor] = (),
     progress: Callable[[int, int], None] | None = None,
     beside: str = "",
 ) -> Verification:
-    """Check the log as it stood when called; rows written meanwhile are left for the next time.
+    """Check the journal as it stood when called; what is written meanwhile is left for later.
 
-    `beside` is what is wrong beside the log, said where nothing is wrong with it. `progress` is
-    called with the rows done and the rows in all, every few thousand. Raises
-    `LedgerUnavailable` where the file cannot be used at all.
+    `reached` is the last row of each segment that the index has; `beside` is what is wrong beside
+    the journal, said where nothing is wrong with it. `progress` is called now and then with the
+    bytes done and the bytes in all. Raises `LedgerUnavailable` where a file cannot be used.
     """
-    walk = _Walk(database, anchors)
-    problem, at = "", 0
+    walk = _Walk(directory, database, reached, anchors, progress)
+    problem, segment, row = "", 0, 0
     try:
-        walk.run(progress)
+        walk.run()
         problem = beside
     except _Fault as fault:
-        problem, at = fault.problem, fault.seq
+        problem, segment, row = fault.problem, fault.segment, fault.row
     return Verification(
         ok=not problem,
-        rows=walk.done,
-        seq=at,
+        rows=walk.rows,
+        segment=segment,
+        row=row,
         problem=problem,
-        base_seq=walk.base,
-        head_seq=walk.seq,
-        head_hash=walk.previous.hex(),
-        anchors=walk.agreed,
+        joint=walk.joint,
+        hash=walk.hash,
+        anchors=len(walk.agreed),
+        notes=tuple(walk.notes),
     )
 
 
-def row_fault(row: Row, expected: int, previous: bytes) -> str:
-    """Return what is wrong with a row that should be `expected` and follow that hash, or ''."""
-    *content, call_us, call_tool, digest = row
-    seq = content[0]
-    if seq != expected:
-        return f"{_span(expected, seq - 1)} removed before row {seq}"
-    same = row_hash(previous, content) == digest
-    if not same or (call_us, call_tool) != call_keys(content):
-        return f"row {seq} was edited, or another was put in its place"
-    return ""
-
-
 class _Walk:
-    """One way along the chain."""
+    """One way along the journal."""
 
-    def __init__(self, database: Database, anchors: Sequence[Anchor]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        database: Database,
+        reached: Mapping[int, int],
+        anchors: Sequence[Anchor],
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._directory = directory
         self._database = database
-        self._anchors: dict[int, list[Anchor]] = {}
-        for anchor in anchors:
-            self._anchors.setdefault(anchor.seq, []).append(anchor)
+        self._reached = reached
+        self._anchors = anchors
+        self._progress = progress
         self._recorded = Recorded()
-        self.base = 0
-        self.seq = 0
-        self.previous = self._base_hash = bytes(32)
-        self.done = 0
-        self.agreed = 0
+        # What anchors name, by its key: rows, and joints under segment 0.
+        self._named: dict[int, list[tuple[str, int]]] = {}
+        self._done = self._total = 0
+        self.rows = self.joint = 0
+        self.agreed: set[int] = set()
+        self.hash = ""
+        self.notes: list[str] = []
 
-    def run(self, progress: Callable[[int, int], None] | None) -> None:
+    def run(self) -> None:
         with self._database.snapshot():
             standing = read_standing(self._database)
-            state = self._database.row(_STATE)
-        if state is None:
-            raise _Fault(0, "the record of the chain's head was removed")
-        base, base_hash, head, head_hash, oldest, newest = state
-        self._begin(base, base_hash)
-        self._recorded = Recorded(base)
-        if oldest is not None and oldest <= base:
-            raise _Fault(oldest, f"row {oldest} was added from outside, before the chain's first")
-        while self.seq < head:
-            self._follow(head)
-            if progress is not None:
-                progress(self.done, head - self.base)
-        if self.previous != head_hash:
-            raise _Fault(head, f"row {head} is not the one that was written last")
-        if (newest or 0) > head:
-            raise _Fault(head + 1, f"row {newest} was added from outside")
-        self._check_around(head, standing)
-
-    def _begin(self, base: int, base_hash: bytes) -> None:
-        self.base = self.seq = base
-        self.previous = self._base_hash = base_hash
-        self._compare(base, base_hash)
-
-    def _follow(self, head: int) -> None:
-        """Check the next rows; go on behind what was pruned meanwhile."""
-        rows = self._read(head, _AT_ONCE)
-        first = rows[0][0] if rows else head + 1
-        if first != self.seq + 1 and self._pruned_to(first - 1):
-            return
-        if not rows:
-            gone = _span(self.seq + 1, head)
-            raise _Fault(self.seq + 1, f"{gone} removed from the end")
-        for row in rows:
-            self._step(row)
-
-    def _step(self, row: Row) -> None:
-        seq, digest = row[0], row[-1]
-        problem = row_fault(row, self.seq + 1, self.previous)
+        self._recorded = Recorded(standing.changes)
+        segments = self._follow_joints()
+        sizes = {n: _size(file_of(self._directory, n)) for n in segments}
+        self._total = sum(sizes.values())
+        for n, segment in segments.items():
+            if segment.pruned is None:
+                self._follow(segment, sizes[n])
+        self._check_strays(segments)
+        self._check_anchors(segments)
+        problem = self._recorded.differs(
+            standing, lambda n: n in segments and segments[n].pruned is not None
+        ) or _guards_fault(self._database)
         if problem:
-            raise _Fault(seq, problem)
-        self.seq, self.previous = seq, digest
-        self.done += 1
-        if seq in self._anchors:
-            self._compare(seq, digest)
-        self._recorded.saw(row)
+            raise _Fault(0, 0, problem)
 
-    def _compare(self, seq: int, digest: bytes) -> None:
-        for anchor in self._anchors.get(seq, ()):
-            if anchor.hash != digest.hex():
-                raise _Fault(
-                    seq,
-                    f"row {seq} is not the one that the anchor of line {anchor.line} names: "
-                    "the log was written anew, or the anchor is of another one",
-                )
-            self.agreed += 1
-
-    def _read(self, head: int, limit: int) -> Sequence[Row]:
-        """Return the next rows; where not all of them can be read, those that can."""
+    def _follow_joints(self) -> dict[int, Segment]:
+        path = self._directory / "joints.jsonl"
         try:
-            return self._database.rows(ROWS, (self.seq, head, limit))
-        except LedgerUnavailable as error:
-            if limit == 1:
-                what = error.what.partition(" cannot be used: ")[2] or error.what
-                raise _Fault(self.seq + 1, f"row {self.seq + 1} cannot be read: {what}") from error
-            return self._read(head, limit // 8 or 1)
-
-    def _pruned_to(self, seq: int) -> bool:
-        """Take up the chain's new base where the rows up to there were pruned meanwhile."""
-        state = self._database.row("SELECT base_seq, base_hash FROM chain")
-        if state is None or state[0] <= max(self.base, self.seq) or state[0] < seq:
-            return False
-        self._begin(*state)
-        return True
-
-    def _check_around(self, head: int, standing: Standing) -> None:
-        beyond = [anchor for seq in self._anchors if seq > head for anchor in self._anchors[seq]]
-        if beyond:
-            last = max(beyond, key=lambda anchor: anchor.seq)
-            raise _Fault(
-                head + 1,
-                f"{_span(head + 1, last.seq)} removed from the end: "
-                f"the anchor of line {last.line} names row {last.seq}",
-            )
-        problem = (
-            self._recorded.unannounced(self.base, self._base_hash)
-            or self._recorded.differs(standing, whole=self.base == 0)
-            or _guards_fault(self._database)
-        )
+            joints, problem = joints_fault(line for _, line in lines_of(path))
+        except FileNotFoundError:
+            if any(self._directory.glob("*.jsonl")) or self._reached:
+                raise _Fault(0, 0, f"the joints of the journal, {path}, were removed") from None
+            return {}
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        segments: dict[int, Segment] = {}
+        before = bytes(32)
+        for joint, digest in joints:
+            self._saw_joint(segments, joint, before)
+            self.joint, self.hash = joint.n, digest.hex()
+            before = digest
         if problem:
-            raise _Fault(0, problem)
+            raise _Fault(0, 0, problem)
+        for anchor in self._anchors:
+            for segment, number, named in anchor.named(partial(_carried, segments)):
+                if segment >= 0:
+                    self._named.setdefault(key_of(segment, number), []).append((named, anchor.line))
+        for joint, digest in joints:
+            self._compare(0, joint.n, digest)
+        return segments
+
+    def _saw_joint(self, segments: dict[int, Segment], joint: Joint, before: bytes) -> None:
+        known = segments.get(joint.segment)
+        if joint.what == "open":
+            fresh = joint.writer == CARRIED or (joint.hash, joint.number) == (before.hex(), 0)
+            if known is not None or not fresh:
+                raise _Fault(joint.segment, 0, f"joint {joint.n} opens another segment")
+            segments[joint.segment] = Segment(joint)
+        elif known is None:
+            raise _Fault(joint.segment, 0, f"joint {joint.n} is of a segment never opened")
+        elif joint.what == "seal":
+            segments[joint.segment] = Segment(known.opened, joint, known.pruned)
+            if joint.torn:
+                self.notes.append(
+                    f"segment {joint.segment} ended with {joint.torn:,} bytes of a torn row,"
+                    " which are kept beside it"
+                )
+        else:
+            segments[joint.segment] = Segment(known.opened, known.sealed, joint)
+
+    def _follow(self, segment: Segment, size: int) -> None:
+        opened, sealed, n = segment.opened, segment.sealed, segment.n
+        path = file_of(self._directory, n)
+        if not path.exists():
+            raise _Fault(n, 0, f"segment {n} of {opened.writer}, {path.name}, is missing")
+        number, previous, end = opened.number, bytes.fromhex(opened.hash), 0
+        self._compare(n, number, previous)
+        last = sealed.number if sealed is not None else -1
+        try:
+            for offset, line in lines_of(path):
+                if offset >= size:
+                    break
+                number, end = number + 1, offset + len(line) + 1
+                previous = self._step(n, line, number, previous, end)
+                if sealed is not None and number > last:
+                    raise _Fault(n, number, f"row {n}:{number} was added behind the segment's seal")
+                if opened.writer == CARRIED:
+                    seen = line.split(b",", 3)[2] in _KINDS
+                else:
+                    seen = _CHANGE in line
+                if seen:
+                    self._recorded.saw(n, decode_row(line))
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        self._done += size
+        self._check_end(segment, number, previous, size - end, end)
+
+    def _step(self, n: int, line: bytes, number: int, previous: bytes, end: int) -> bytes:
+        found = number_of(line)
+        if found > number:
+            gone = _span(n, number, found - 1)
+            raise _Fault(n, found, f"{gone} removed before row {n}:{found}")
+        digest = follows(line, previous) if found == number else None
+        if digest is None:
+            raise _Fault(n, number, f"row {n}:{number} was edited, or another was put in its place")
+        self.rows += 1
+        if self._named:
+            self._compare(n, number, digest)
+        if self._progress is not None and self.rows % _EVERY == 0:
+            self._progress(self._done + end, self._total)
+        return digest
+
+    def _check_end(
+        self, segment: Segment, number: int, previous: bytes, torn: int, end: int
+    ) -> None:
+        n, sealed = segment.n, segment.sealed
+        if sealed is not None:
+            if number < sealed.number:
+                raise _Fault(n, number + 1, f"{_span(n, number + 1, sealed.number)} removed from"
+                             " the end")  # fmt: skip
+            if previous.hex() != sealed.hash:
+                raise _Fault(n, number, f"row {n}:{number} is not the one that was written last")
+        if self._reached.get(n, 0) > number:
+            raise _Fault(
+                n,
+                number + 1,
+                f"rows from {n}:{number + 1} on were removed from the end: the index has them",
+            )
+        if torn and sealed is None:
+            self.notes.append(f"segment {n} ends with {torn:,} bytes of a row that is not whole")
+
+    def _compare(self, segment: int, number: int, digest: bytes) -> None:
+        for named, line in self._named.pop(key_of(segment, number), ()):
+            what = f"row {segment}:{number}" if segment else f"joint {number}"
+            if named != digest.hex():
+                raise _Fault(
+                    segment,
+                    number,
+                    f"{what} is not the one that the anchor of line {line} names: "
+                    "the journal was written anew, or the anchor is of another one",
+                )
+            self.agreed.add(line)
+
+    def _check_anchors(self, segments: Mapping[int, Segment]) -> None:
+        for key in sorted(self._named):
+            segment, number = split_key(key)
+            if segment in segments and segments[segment].pruned is not None:
+                continue
+            line = self._named[key][0][1]
+            what = f"row {segment}:{number}" if segment else f"joint {number}"
+            raise _Fault(segment, number, f"{what} was removed from the end: the anchor of line"
+                         f" {line} names it")  # fmt: skip
+
+    def _check_strays(self, segments: Mapping[int, Segment]) -> None:
+        names = {file_of(self._directory, n).name for n in segments} | {"joints.jsonl"}
+        for path in sorted(self._directory.glob("*.jsonl")):
+            if path.name not in names and path.stat().st_size:
+                raise _Fault(0, 0, f"{path.name} lies in the journal, and no joint names it")
+
+
+def _carried(segments: Mapping[int, Segment], seq: int) -> int:
+    """Return the segment that a row of the first edition is in; -1: it was pruned."""
+    last = 0
+    for n, segment in segments.items():
+        if segment.opened.writer == CARRIED and segment.sealed is not None:
+            last = n
+            if seq <= segment.sealed.number:
+                return n if seq >= segment.opened.number else -1
+    return last or 1
 
 
 def _guards_fault(database: Database) -> str:
-    """Return which table, index or trigger around the chain is not as pktui makes it."""
+    """Return which table, index or trigger around the record is not as pktui makes it."""
     with closing(sqlite3.connect(":memory:")) as fresh:
         for statement in migration_from(0):
             fresh.execute(statement)
-        made: dict[str, Any] = dict(fresh.execute(_GUARDS).fetchall())
+        made: dict[str, Any] = {
+            name: sql for name, sql in fresh.execute(_GUARDS).fetchall() if " ON events" not in sql
+        }
     found: dict[str, Any] = dict(database.rows(_GUARDS))
     for name in made:
         if name not in found:
-            return f"{name}, which guards the log, was removed from the file"
+            return f"{name}, which guards the ledger, was removed from the file"
     for name in found:
         if name not in made:
-            return f"{name}, which may act on the log, was added to the file"
+            return f"{name}, which may act on the ledger, was added to the file"
         if found[name] != made[name]:
-            return f"{name}, which guards the log, is not as pktui made it"
+            return f"{name}, which guards the ledger, is not as pktui made it"
     return ""
 
 
-def _span(first: int, last: int) -> str:
-    return f"row {first} was" if first == last else f"rows {first} to {last} were"
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _unreadable(path: Path, error: OSError) -> LedgerUnavailable:
+    return LedgerUnavailable(
+        f"{path} cannot be read: {error.strerror or error}",
+        "Check its owner and mode, and the disk",
+    )
+
+
+def _span(segment: int, first: int, last: int) -> str:
+    if first == last:
+        return f"row {segment}:{first} was"
+    return f"rows {segment}:{first} to {segment}:{last} were"

@@ -1,8 +1,8 @@
 """Every call with its outcome, read in pages that stay fast however long the log is.
 
-A page is bounded by a `seq`, never by an offset. A filter on tools, effects or failures follows
-the index of each value it names and merges what comes; any other filter walks the log from where
-the page begins until the page is full.
+A page is bounded by the key of a row, never by an offset. A filter on tools, effects or failures
+follows the index of each value it names and merges what comes; any other filter walks the log from
+where the page begins until the page is full.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from pktui.ledger.feed.filter import FeedFilter
 from pktui.ledger.feed.sql import Condition, branches, first_since, tools_of
+from pktui.ledger.journal.indexer import place_of
+from pktui.ledger.journal.segment import KEY_SQL
 from pktui.ledger.records import CallRow
 from pktui.ledger.schema import CALLS
 
@@ -23,24 +25,18 @@ MINUTE_US = 60_000_000
 _AT_ONCE = 500
 """Values in one query."""
 _COLUMNS = (
-    "seq, call_id, at_us, agent, grant_name, session, project, server, tool, arguments, effect,"
-    " rule, reason, approval_id, detail, args_hash"
+    f"{KEY_SQL}, call_id, at_us, agent, grant_name, session, project, server, tool, arguments,"
+    " effect, rule, reason, approval_id, detail, args_hash"
 )
 
 
 class Feed:
-    """Reads calls out of the log, on a connection of its own.
+    """Reads calls out of the index; a long search so never keeps a decision waiting."""
 
-    A long search so never keeps a decision waiting; `reader` opens it when it is first needed.
-    """
-
-    def __init__(self, reader: Callable[[], Database], clock: Callable[[], int]) -> None:
-        self._reader = reader
+    def __init__(self, index: Callable[[], Database], clock: Callable[[], int]) -> None:
+        """`index` gives the index, up to date."""
+        self._index = index
         self._clock = clock
-
-    @property
-    def _database(self) -> Database:
-        return self._reader()
 
     def page(
         self,
@@ -50,42 +46,45 @@ class Feed:
         after_seq: int | None = None,
         limit: int = 100,
     ) -> tuple[CallRow, ...]:
-        """Return up to `limit` calls, oldest first.
+        """Return up to `limit` calls, in the order they came.
 
-        `before_seq`: the newest ones below it; `after_seq`: the oldest ones above it; neither:
-        the newest of all.
+        `before_seq`: the last ones before the row of that key; `after_seq`: the first ones after
+        it; neither: the last of all.
         """
+        index = self._index()
         upwards = after_seq is not None and before_seq is None
-        bound = _bound(before_seq, after_seq)
+        bound = _bound(index, before_seq, after_seq)
         seqs: list[int] = []
-        for branch in branches(self._database, wanted):
-            seqs += self._walk(bound & branch, upwards=upwards, limit=limit)
+        for branch in branches(index, wanted):
+            seqs += _walk(index, bound & branch, upwards=upwards, limit=limit)
         seqs.sort(reverse=not upwards)
-        return self._joined(self._rows(sorted(seqs[:limit])))
+        return _joined(index, _rows(index, sorted(seqs[:limit])))
 
     def count(self, wanted: FeedFilter = FeedFilter(), *, cap: int = 100_000) -> int:  # noqa: B008
         """Return how many calls match; counting stops at `cap`, so that figure means "or more"."""
+        index = self._index()
         if not wanted:
-            return self._count(Condition("call_us IS NOT NULL"), cap)
+            return _count(index, Condition("call_us IS NOT NULL"), cap)
         total = 0
-        for branch in branches(self._database, wanted):
-            total += self._count(branch, cap - total)
+        for branch in branches(index, wanted):
+            total += _count(index, branch, cap - total)
             if total >= cap:
                 break
         return total
 
     def call(self, call_id: str) -> CallRow | None:
         """Return the call of that id, or None."""
-        rows = self._database.rows(
+        index = self._index()
+        rows = index.rows(
             f"SELECT {_COLUMNS} FROM events WHERE call_id = ? AND call_id <> '' AND {CALLS}"  # noqa: S608
             " ORDER BY seq DESC LIMIT 1",
             (call_id,),
         )
-        return self._joined(rows)[0] if rows else None
+        return _joined(index, rows)[0] if rows else None
 
     def changed_at(self, server: str, tool: str) -> int:
         """Return when the definition of a tool was last seen to be another, 0 where it was not."""
-        row = self._database.row(
+        row = self._index().row(
             "SELECT at_us FROM events WHERE kind NOT IN ('decision', 'outcome') AND kind = 'pin'"
             " AND effect IN ('changed', 'flagged') AND server = ? AND tool = ?"
             " ORDER BY seq DESC LIMIT 1",
@@ -97,7 +96,7 @@ class Feed:
         """Return the calls of each of the last minutes, oldest first, the present one last."""
         this = self._clock() // MINUTE_US
         first = this - minutes + 1
-        rows = self._database.rows(
+        rows = self._index().rows(
             f"SELECT call_us / {MINUTE_US}, count(*) FROM events"  # noqa: S608
             " WHERE call_us >= ? AND call_us < ? GROUP BY 1",
             (first * MINUTE_US, (this + 1) * MINUTE_US),
@@ -107,56 +106,61 @@ class Feed:
 
     def tool_counts(self, server: str, since_us: int) -> Mapping[str, int]:
         """Return how often each tool of a server was called at that time or later."""
-        lowest = first_since(self._database, since_us)
+        index = self._index()
+        lowest = first_since(index, since_us)
         counts: dict[str, int] = {}
-        for key, tool in tools_of(self._database, server):
-            row = self._database.row(
+        for key, tool in tools_of(index, server):
+            row = index.row(
                 "SELECT count(*) FROM events WHERE call_tool = ? AND seq >= ?", (key, lowest)
             )
             if row and row[0]:
                 counts[tool] = row[0]
         return counts
 
-    def _walk(self, branch: Condition, *, upwards: bool, limit: int) -> list[int]:
-        rows = self._database.rows(
-            f"SELECT seq FROM events WHERE {branch.sql}"  # noqa: S608
-            f" ORDER BY seq {'ASC' if upwards else 'DESC'} LIMIT ?",
-            (*branch.values, limit),
+
+def _walk(index: Database, branch: Condition, *, upwards: bool, limit: int) -> list[int]:
+    rows = index.rows(
+        f"SELECT seq FROM events WHERE {branch.sql}"  # noqa: S608
+        f" ORDER BY seq {'ASC' if upwards else 'DESC'} LIMIT ?",
+        (*branch.values, limit),
+    )
+    return [row[0] for row in rows]
+
+
+def _count(index: Database, branch: Condition, cap: int) -> int:
+    row = index.row(
+        f"SELECT count(*) FROM (SELECT 1 FROM events WHERE {branch.sql} LIMIT ?)",  # noqa: S608
+        (*branch.values, cap),
+    )
+    return int(row[0]) if row else 0
+
+
+def _rows(index: Database, seqs: Sequence[int]) -> list[Row]:
+    rows: list[Row] = []
+    for start in range(0, len(seqs), _AT_ONCE):
+        part = seqs[start : start + _AT_ONCE]
+        rows += index.rows(
+            f"SELECT {_COLUMNS} FROM events WHERE seq IN ({', '.join('?' * len(part))})"  # noqa: S608
+            " ORDER BY seq",
+            part,
         )
-        return [row[0] for row in rows]
+    return rows
 
-    def _count(self, branch: Condition, cap: int) -> int:
-        row = self._database.row(
-            f"SELECT count(*) FROM (SELECT 1 FROM events WHERE {branch.sql} LIMIT ?)",  # noqa: S608
-            (*branch.values, cap),
+
+def _joined(index: Database, rows: Sequence[Row]) -> tuple[CallRow, ...]:
+    """Add the outcomes; of several for one call the first counts."""
+    outcomes: dict[str, Row] = {}
+    ids = [row[1] for row in rows if row[1]]
+    for start in range(0, len(ids), _AT_ONCE):
+        part = ids[start : start + _AT_ONCE]
+        found = index.rows(
+            "SELECT call_id, outcome, duration_us, detail FROM events"  # noqa: S608
+            f" WHERE call_id IN ({', '.join('?' * len(part))}) AND call_id <> ''"
+            " AND kind = 'outcome' ORDER BY seq DESC",
+            part,
         )
-        return int(row[0]) if row else 0
-
-    def _rows(self, seqs: Sequence[int]) -> list[Row]:
-        rows: list[Row] = []
-        for start in range(0, len(seqs), _AT_ONCE):
-            part = seqs[start : start + _AT_ONCE]
-            rows += self._database.rows(
-                f"SELECT {_COLUMNS} FROM events WHERE seq IN ({', '.join('?' * len(part))})"  # noqa: S608
-                " ORDER BY seq",
-                part,
-            )
-        return rows
-
-    def _joined(self, rows: Sequence[Row]) -> tuple[CallRow, ...]:
-        """Add the outcomes; of several for one call the first counts."""
-        outcomes: dict[str, Row] = {}
-        ids = [row[1] for row in rows if row[1]]
-        for start in range(0, len(ids), _AT_ONCE):
-            part = ids[start : start + _AT_ONCE]
-            found = self._database.rows(
-                "SELECT call_id, outcome, duration_us, detail FROM events"  # noqa: S608
-                f" WHERE call_id IN ({', '.join('?' * len(part))}) AND call_id <> ''"
-                " AND kind = 'outcome' ORDER BY seq DESC",
-                part,
-            )
-            outcomes |= {row[0]: row for row in found}
-        return tuple(_call(row, outcomes.get(row[1])) for row in rows)
+        outcomes |= {row[0]: row for row in found}
+    return tuple(_call(row, outcomes.get(row[1])) for row in rows)
 
 
 def _call(row: Row, outcome: Row | None) -> CallRow:
@@ -185,10 +189,11 @@ def _call(row: Row, outcome: Row | None) -> CallRow:
     )
 
 
-def _bound(before_seq: int | None, after_seq: int | None) -> Condition:
+def _bound(index: Database, before: int | None, after: int | None) -> Condition:
     """Return where a page begins; put it first: SQLite searches by the first bound it meets."""
-    if before_seq is not None and after_seq is not None:
-        return Condition("seq < ? AND seq > ?", (before_seq, after_seq))
-    if before_seq is not None:
-        return Condition("seq < ?", (before_seq,))
-    return Condition("seq > ?", (after_seq,)) if after_seq is not None else Condition("")
+    condition = Condition("")
+    if before is not None:
+        condition = Condition("seq < ?", (place_of(index, before),))
+    if after is not None:
+        condition = condition & Condition("seq > ?", (place_of(index, after),))
+    return condition

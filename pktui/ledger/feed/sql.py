@@ -146,7 +146,7 @@ def _ended(database: Database, outcomes: Sequence[Match]) -> Condition:
     fits = " OR ".join(["outcome LIKE ? ESCAPE '\\'"] * len(patterns))
     fine = database.row(f"SELECT 1 FROM (SELECT 'ok' AS outcome) WHERE {fits}", patterns)  # noqa: S608
     if fine is None:
-        found = f"SELECT ref_seq {_FAILED} AND ({fits})"
+        found = f"SELECT decision_seq {_FAILED} AND ({fits})"
         count = database.row(f"SELECT count(*) FROM ({found} LIMIT ?)", (*patterns, _RARE + 1))  # noqa: S608
         if count and count[0] <= _RARE:
             return Condition(f"seq IN ({found})", tuple(patterns))

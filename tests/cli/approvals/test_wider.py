@@ -57,7 +57,7 @@ def test_a_tool_is_allowed_where_conditions_hold(
     assert run(["approvals", "standing", "list"]) == 0
     listed = capsys.readouterr().out
     assert 'where args.title contains "Shop" and args.n is over 10' in listed
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
 
 
 @pytest.mark.parametrize(

@@ -264,7 +264,7 @@ def test_a_tool_whose_definition_says_that_it_destroys_is_asked_about_each_time(
 def test_who_asks_for_more_than_can_be_kept_is_denied_but_keeps_its_answers(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pktui.ledger.chain.refusals._ROWS", 5)
+    monkeypatch.setattr("pktui.ledger.allowance._ROWS", 5)
     house.policy(tools=ASK)
     first = house.decide("write", path="0")
     assert first.approval is not None

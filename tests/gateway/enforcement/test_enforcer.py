@@ -199,7 +199,7 @@ def test_the_chain_holds_after_all_kinds_of_ends(house: House) -> None:
     held = house.call("ask")
     house.enforcer.withdraw(held, house.enforcer.decide(held))
     assert house.row(held.call_id).outcome == "cancelled"
-    assert house.console.events.verify().ok
+    assert house.console.verify().ok
 
 
 def test_the_caller_is_on_record(house: House) -> None:

@@ -76,7 +76,7 @@ def test_held_calls_that_it_is_for_go_out_too(house: House) -> None:
     assert house.console.approvals.pending() == ()
     statuses = [one.status for one in house.console.approvals.recent()]
     assert sorted(statuses) == ["spent", "withdrawn", "withdrawn"]
-    assert house.console.events.verify().ok
+    assert house.console.verify().ok
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_its_making_and_its_end_are_on_record(asking: House) -> None:
     events = [event for event in asking.console.events.tail() if event.approval_id == made.id]
     assert [event.effect for event in events] == ["standing", "revoked"]
     assert json.loads(events[0].detail)["by"] == "console"
-    assert asking.console.events.verify().ok
+    assert asking.console.verify().ok
 
 
 def test_what_was_allowed_until_it_disconnects_ends_when_its_client_leaves(asking: House) -> None:

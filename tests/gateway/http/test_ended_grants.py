@@ -95,7 +95,7 @@ def test_its_open_questions_and_unused_permissions_end_and_a_namesake_has_none(
     again = running.begin("plain", token=new)
     answer = write(running, again, new).json()
     assert text(answer).startswith("[WAITING for approval")
-    assert running.ledger.events.verify().ok
+    assert running.ledger.verify().ok
 
 
 def test_a_held_call_of_it_is_not_asked_about_again(running: Served) -> None:

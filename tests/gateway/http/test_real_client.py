@@ -85,4 +85,4 @@ async def test_a_whole_visit(
             assert said(await client.call_tool("book", {})) == "booked: accept"
     assert steps == [1, 2, 3]
     assert running.ledger.feed.page()[-1].agent == "visitor"
-    assert running.ledger.events.verify().ok
+    assert running.ledger.verify().ok

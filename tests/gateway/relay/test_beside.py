@@ -78,7 +78,7 @@ def test_all_of_it_is_on_record_with_its_secrets_masked(wired: Wired) -> None:
         "beside": {"task": {"key": MASKED}},
         "_meta": {"note": MASKED, "x": 1},
     }
-    assert wired.house.console.events.verify().ok
+    assert wired.house.console.verify().ok
 
 
 def test_what_is_beside_is_masked_once_the_approval_cannot_run_any_more(wired: Wired) -> None:
@@ -87,7 +87,7 @@ def test_what_is_beside_is_masked_once_the_approval_cannot_run_any_more(wired: W
     wired.house.answer(allow=False)
     [past] = wired.house.console.approvals.recent()
     assert SECRET not in past.beside
-    assert wired.house.console.events.verify().ok
+    assert wired.house.console.verify().ok
 
 
 def test_a_call_that_goes_on_after_a_person_allowed_it_asks_again_with_what_it_adds(

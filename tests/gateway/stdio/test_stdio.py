@@ -97,7 +97,7 @@ def test_a_client_talks_to_a_server_and_the_policy_stands_between(ledger: Ledger
         ("secret", "hide", ""),
     ]
     assert ledger.presence.alive("gateway") == ()
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
 
 
 @pytest.mark.usefixtures("policy")
@@ -213,7 +213,7 @@ def test_a_killed_gateway_leaves_no_process_behind(
         started = children(gateway.process.pid)
         gateway.process.kill()
         assert eventually(lambda: not any(map(alive, started)))
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
     assert ledger.presence.alive("gateway") == ()
 
 

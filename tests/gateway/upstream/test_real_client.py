@@ -94,7 +94,7 @@ async def test_a_whole_visit(far: Far, ledger: Ledger, era: str) -> None:
         assert [said(one) for one in many] == [str(n) for n in range(30)]
         assert (await client.read_resource("note://one")).contents[0].uri == "note://one"
         assert (await client.get_prompt("hello", {"name": "Ada"})).messages
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
 
 
 async def test_a_question_is_answered_in_the_stateless_era(far: Far, ledger: Ledger) -> None:
@@ -103,7 +103,7 @@ async def test_a_question_is_answered_in_the_stateless_era(far: Far, ledger: Led
 
     async with connected(far.url, "2026-07-28", elicitation_callback=accept) as client:
         assert said(await client.call_tool("book", {})) == "booked: accept"
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
 
 
 def test_a_server_killed_in_the_middle_of_a_call_is_an_error_at_once(ledger: Ledger) -> None:
@@ -126,7 +126,7 @@ def test_a_server_killed_in_the_middle_of_a_call_is_an_error_at_once(ledger: Led
     finally:
         doomed.close()
     assert [row.outcome for row in ledger.feed.page()] == ["lost", "lost"]
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok
 
 
 def test_a_url_from_the_list_of_servers_is_reached_too(
@@ -144,4 +144,4 @@ def test_a_url_from_the_list_of_servers_is_reached_too(
         assert opened["result"]["serverInfo"]["name"] == "sdk"
         assert gateway.hang_up() == 0
         assert "s3cret" not in gateway.all_words()
-    assert ledger.events.verify().ok
+    assert ledger.verify().ok

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pktui.ledger.journal.segment import shown_key
 from pktui.text import one_line
 from pktui.tui.arguments import summary
 from pktui.tui.effects import State, state_of
@@ -44,7 +45,7 @@ class FeedCall:
     @property
     def key(self) -> str:
         """Its name among the calls."""
-        return self.row.call_id or f"#{self.row.seq}"
+        return self.row.call_id or shown_key(self.row.seq)
 
     @property
     def open(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pktui.ledger.journal.segment import shown_key
 from pktui.text import one_line
 from pktui.tui.arguments import argument_lines
 from pktui.tui.document import Line, Tone
@@ -67,7 +68,7 @@ def _decision(whole: Whole) -> Iterator[Line]:
     if row.outcome:
         took = f", {duration(row.duration_us)}" if row.duration_us else ""
         yield _labelled("outcome", f"{one_line(row.outcome, 80)}{took}")
-    yield _labelled("id", f"{one_line(row.call_id, 80)}  #{row.seq}".strip(), "note")
+    yield _labelled("id", f"{one_line(row.call_id, 80)}  {shown_key(row.seq)}".strip(), "note")
     if row.args_hash:
         yield _labelled("arguments", f"sha256 {one_line(row.args_hash, 16)}", "note")
 

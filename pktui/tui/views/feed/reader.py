@@ -84,7 +84,7 @@ class FeedReader:
         return [feed_call(row) for row in found if row is not None]
 
     def _counted(self, wanted: Wanted, window: Window) -> Window:
-        since = max(window.counted_seq, window.last_seq)
+        since = window.counted_seq or window.last_seq
         rows = self._ledger.feed.page(wanted.filter, after_seq=since, limit=CAPACITY)
         if not rows:
             return window

@@ -20,14 +20,14 @@ CAPACITY = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Calls `rows` of one filter, in the order of their `seq`."""
+    """Calls `rows` of one filter, in the order they came."""
 
     rows: tuple[FeedCall, ...] = ()
     following: bool = True
     new: int = 0
     """Calls after the last one held, while paused."""
     counted_seq: int = 0
-    """The `seq` up to which `new` has counted."""
+    """The `seq` of the last call that `new` has counted, 0: it has counted none."""
     at_start: bool = False
     """Whether the first row is the first the ledger has."""
 
@@ -48,17 +48,21 @@ class Window:
 
     def with_newer(self, rows: Sequence[FeedCall]) -> Window:
         """Append calls; the oldest fall out."""
-        fresh = [row for row in rows if row.seq > self.last_seq]
+        known = {row.seq for row in self.rows}
+        fresh = [row for row in rows if row.seq not in known]
         held = (*self.rows, *fresh)
         cut = max(0, len(held) - CAPACITY)
-        return replace(self, rows=held[cut:], at_start=self.at_start and cut == 0)
+        at_start = self.at_start and cut == 0
+        return replace(self, rows=held[cut:], at_start=at_start, counted_seq=0)
 
     def with_older(self, rows: Sequence[FeedCall]) -> Window:
         """Put calls before the first; the newest fall out and count as new again."""
         if not rows:
             return replace(self, at_start=True)
         held = (*rows, *self.rows)
-        return replace(self, rows=held[:CAPACITY], new=self.new + max(0, len(held) - CAPACITY))
+        new = self.new + max(0, len(held) - CAPACITY)
+        counted = self.counted_seq or self.last_seq
+        return replace(self, rows=held[:CAPACITY], new=new, counted_seq=counted)
 
     def with_settled(self, rows: Sequence[FeedCall]) -> Window:
         """Replace calls that are held by what is known of them now."""

@@ -1,0 +1,207 @@
+"""What happened, put on record and read again.
+
+Events are rows of the journal (`pktui.ledger.journal`), written when the transaction ends that they
+are appended in, and read from its index. Of a row of `ledger.db` that decides, the event is written
+first; it says how the row stands, and the row names its event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from pktui.ledger.approvals.decided import APPLIED, BY_TABLE, row_facts
+from pktui.ledger.arguments.canonical import json_text
+from pktui.ledger.arguments.masking import mask_arguments, mask_line
+from pktui.ledger.arguments.secrets import mask_text
+from pktui.ledger.journal.indexer import place_of
+from pktui.ledger.journal.segment import CONTENT, key_of, split_key
+from pktui.ledger.records import NOBODY, Caller, Event, EventKind
+from pktui.ledger.schema import VERSION
+
+if TYPE_CHECKING:
+    from pktui.ledger.allowance import Allowance
+    from pktui.ledger.database import Database, Row, Values
+    from pktui.ledger.journal.joints import Shelf
+    from pktui.ledger.journal.journal import Charged, Journal
+    from pktui.settings import AuditSettings
+
+_COLUMNS: Final = ", ".join(CONTENT[1:])
+_EVENTS: Final = f"""SELECT segment, number, {_COLUMNS}, charges,
+    coalesce((SELECT hash FROM events before
+            WHERE before.segment = events.segment AND before.number = events.number - 1),
+        (SELECT first_hash FROM segments WHERE n = events.segment)), hash
+    FROM events"""  # noqa: S608
+# Kinds that say nothing of what happened: what was refused, asked for, or is about a connection.
+_BESIDE: Final = frozenset({"refused", "request", "start", "end"})
+_NEXT: Final = f"UPDATE changes SET n = n + 1, schema = {VERSION} RETURNING n"  # noqa: S608
+_MOMENT_US: Final = 1_000_000
+_mask_reason = lru_cache(maxsize=256)(mask_text)
+
+
+class Events:
+    """Appends events, and reads them as far as they are in the journal."""
+
+    def __init__(
+        self,
+        database: Database,
+        journal: Journal,
+        index: Callable[[], Database],
+        clock: Callable[[], int],
+        audit: AuditSettings,
+        allowance: Allowance,
+    ) -> None:
+        """`index` gives the index, up to date."""
+        self._database = database
+        self._journal = journal
+        self._index = index
+        self._clock = clock
+        self._audit = audit
+        self.allowance = allowance
+        self._last: tuple[int, Shelf] = (0, "calls")
+
+    def append(
+        self,
+        kind: EventKind,
+        *,
+        caller: Caller = NOBODY,
+        call_id: str = "",
+        server: str = "",
+        tool: str = "",
+        effect: str = "",
+        rule: str = "",
+        reason: str = "",
+        args_hash: str = "",
+        arguments: Mapping[str, object] | None = None,
+        outcome: str = "",
+        duration_us: int = 0,
+        approval_id: str = "",
+        detail: Mapping[str, object] | None = None,
+        ref_seq: int = 0,
+        charges: Sequence[Charged] = (),
+        row: tuple[str, *tuple[str | int | bytes, ...]] | None = None,
+    ) -> int:
+        """Add one event to the transaction under way, or in one of its own; return its key.
+
+        Arguments are masked and cut here, as the audit settings say, and the reason is masked;
+        `detail` is kept as it is. An outcome names its decision by `ref_seq`. `charges` is what a
+        call took from limits or gave back. `row` is a table and the key of a row of it that was
+        changed in this transaction: the event says how it stands now. Raises `LedgerUnavailable`.
+        """
+        effect = effect or ("refused" if kind == "refused" else "")
+        masked = self.masked(arguments) if arguments is not None else ""
+        if reason and self._audit.arguments != "full":
+            reason = _mask_reason(reason)
+        asked = kind == "decision" and effect == "approve"
+        with self._database.transaction(rows=asked or row is not None):
+            change, shelf = 0, _shelf(kind, effect)
+            if row is not None:
+                change = self._next_change()
+                detail = {**(detail or {}), **row_facts(self._database, *row), "change": change}
+            content: list[Any] = [
+                *(0, self._now(shelf), kind, call_id, ref_seq, server, tool),
+                *(caller.agent, caller.grant, caller.session, caller.project),
+                *(effect, rule, reason, args_hash, masked, outcome, duration_us),
+                *(approval_id, json_text(detail) if detail else ""),
+            ]
+            if asked:
+                self.allowance.take(caller, server, _size(content))
+            if charges:
+                content.append(charges)
+            written = self._journal.add(content, shelf)
+            if row is not None:
+                self._name_event(row, written.key, written.offset, change)
+        return written.key
+
+    def _now(self, shelf: Shelf) -> int:
+        """Return the time; rows of one moment in two segments follow each other all the same."""
+        now, (last, before) = self._clock(), self._last
+        if now <= last < now + _MOMENT_US:
+            now = last + (shelf != before)
+        self._last = now, shelf
+        return now
+
+    def _next_change(self) -> int:
+        row = self._database.row(_NEXT)
+        assert row is not None
+        return int(row[0])
+
+    def _name_event(
+        self, row: tuple[str, *tuple[str | int | bytes, ...]], key: int, offset: int, change: int
+    ) -> None:
+        """Let a row name its event, and note that the event's change is made."""
+        table, *named = row
+        segment, number = split_key(key)
+        where = " AND ".join(f"{column} = ?" for column in BY_TABLE[table].key)
+        values: Values = [f"{segment}:{number}:{offset}:{change}", *named]
+        self._database.run(f"UPDATE {table} SET event = ? WHERE {where}", values)  # noqa: S608
+        self._database.run(APPLIED, (segment, number, offset))
+
+    def masked(self, arguments: Mapping[str, object] | None) -> str:
+        """Return arguments as the audit settings let them be kept: masked and cut, JSON text."""
+        audit = self._audit
+        return mask_arguments(arguments, audit.arguments, audit.max_argument_bytes)
+
+    def refused(self, caller: Caller, server: str, code: int, why: str, line: bytes) -> int:
+        """Record a message that was refused, with as much of it as the settings let be kept."""
+        kept = mask_line(line, self._audit.arguments)
+        detail: dict[str, object] = {"bytes": len(line)}
+        if kept:
+            detail["line"] = kept
+        else:
+            detail["sha256"] = hashlib.sha256(line).hexdigest()
+        return self.append(
+            "refused",
+            caller=caller,
+            server=server,
+            effect="refused",
+            rule=f"(refused {code})",
+            reason=why,
+            detail=detail,
+        )
+
+    def may_ask(self, caller: Caller, server: str, size: int) -> bool:
+        """Tell whether another question of this client, of so many bytes, may be put."""
+        return self.allowance.allows(caller, server, min(size, self._audit.max_argument_bytes))
+
+    def tail(self, after: int = 0, limit: int = 100) -> tuple[Event, ...]:
+        """Return the oldest events that came after one of that key, oldest first."""
+        index = self._index()
+        rows = index.rows(
+            f"{_EVENTS} WHERE seq > ? ORDER BY seq LIMIT ?", (place_of(index, after), limit)
+        )
+        return tuple(map(_event, rows))
+
+    def newest(self, limit: int = 100) -> tuple[Event, ...]:
+        """Return the last events, oldest first."""
+        rows = self._index().rows(f"{_EVENTS} ORDER BY seq DESC LIMIT ?", (limit,))
+        return tuple(map(_event, reversed(rows)))
+
+    def of_call(self, call_id: str) -> tuple[Event, ...]:
+        """Return all that is on record about a call, oldest first."""
+        rows = self._index().rows(
+            f"{_EVENTS} WHERE call_id = ? AND call_id <> '' ORDER BY seq", (call_id,)
+        )
+        return tuple(map(_event, rows))
+
+    def last_seq(self) -> int:
+        """Return the key of the event that came last, 0 where there is none."""
+        row = self._index().row("SELECT segment, number FROM events ORDER BY seq DESC LIMIT 1")
+        return key_of(*row) if row else 0
+
+
+def _shelf(kind: EventKind, effect: str) -> Shelf:
+    """Return where a row is kept: what was refused never makes what happened go."""
+    beside = kind in _BESIDE or (kind == "decision" and effect not in ("allow", "approve"))
+    return "beside" if beside else "calls"
+
+
+def _size(content: Sequence[Any]) -> int:
+    return sum(len(part.encode(errors="replace")) for part in content if type(part) is str)
+
+
+def _event(row: Row) -> Event:
+    values = [*row[:-2], row[-2].hex(), row[-1].hex()]
+    return Event(*values)

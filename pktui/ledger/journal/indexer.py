@@ -1,0 +1,285 @@
+"""What is read: the journal's rows in a SQLite file, made behind it and made anew at any time.
+
+Whoever reads brings it up to date first; a gateway does so in the background, so that there is
+little to bring. Several may do so at once: how far each segment is in, is in the same file and
+changes with the rows. Nothing in it decides whether a call may run.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from pktui.errors import LedgerUnavailable
+from pktui.files import lock, open_private
+from pktui.ledger.database import Database, unavailable, use_wal
+from pktui.ledger.journal.joints import Joints, Segment
+from pktui.ledger.journal.segment import CHARGES, CONTENT, decode_row, file_of, split_key
+from pktui.ledger.schema import BETWEEN, INDEX_ID, INDEX_TABLES, INDEX_VERSION
+
+_BUSY_SECONDS: Final = 5.0
+# Bytes of a segment, and segments, that are taken in one transaction.
+_PIECE_BYTES: Final = 1 << 20
+_MOST_SEGMENTS: Final = 16
+_COLUMNS: Final = ", ".join(CONTENT[1:])
+_INSERT: Final = f"""INSERT OR IGNORE INTO events
+    (segment, number, {_COLUMNS}, charges, hash, call_us, call_tool, decision_seq)
+    VALUES ({", ".join("?" * (len(CONTENT) + 5))}, CASE WHEN ?4 = 'outcome' THEN coalesce(
+        (SELECT min(seq) FROM events WHERE call_id = ?5 AND call_id <> '' AND kind = 'decision'),
+        0) ELSE 0 END)"""  # noqa: S608
+_REACHED: Final = """INSERT INTO segments (n, first_hash, offset) VALUES (?, ?, ?)
+    ON CONFLICT (n) DO UPDATE SET offset = excluded.offset"""
+_PLACE: Final = """SELECT seq FROM events WHERE segment = ? AND number <= ?
+    ORDER BY number DESC LIMIT 1"""
+# Seconds between two looks of the one that keeps the index up: while rows come, and at most.
+_SOON: Final = 0.05
+_LATE: Final = 0.5
+_encode = msgspec.json.Encoder().encode
+
+
+class Index:
+    """The index of one journal. Safe from several threads.
+
+    Where its directory can't be written, it is made in memory, for this process alone.
+    """
+
+    def __init__(self, path: Path, directory: Path, clock: Callable[[], int]) -> None:
+        self.path = path
+        self._directory = directory
+        self._joints = Joints(directory, clock)
+        self._lock = threading.RLock()
+        self._database: Database | None = None
+        # How large each segment was when all of it was in.
+        self._looked: dict[int, int] = {}
+        self._done: set[int] = set()
+        self._closed = False
+
+    def database(self) -> Database:
+        """Return the file to read from, up to date; raises `LedgerUnavailable`."""
+        self.refresh()
+        with self._lock:
+            return self._opened()
+
+    def refresh(self) -> int:
+        """Take in what was written since; return how many rows those are."""
+        rows = 0
+        with self._lock:
+            database = self._opened()
+            try:
+                self._joints.refresh()
+                while behind := self._behind():
+                    rows += self._take(database, behind[:_MOST_SEGMENTS])
+            except OSError as error:
+                raise unavailable(error, self.path) from error
+        return rows
+
+    def keep_up(self, ending: threading.Event) -> None:
+        """Bring it up to date until then, where no other process does; a thread's whole work.
+
+        Raises `LedgerUnavailable`.
+        """
+        descriptor = open_private(self.path.with_suffix(".lock"), os.O_RDWR)
+        try:
+            pause = _LATE
+            while not ending.wait(pause):
+                if lock(descriptor):  # it is kept then
+                    pause = _SOON if self.refresh() else min(_LATE, pause * 2)
+        finally:
+            os.close(descriptor)
+
+    def state(self) -> tuple[int, int]:
+        """Return what differs once a row was taken in, or the index was made anew."""
+        with self._lock:
+            index = self.database()
+            row = index.row("SELECT max(seq) FROM events")
+            return id(index), int(row[0] or 0) if row else 0
+
+    def reached(self) -> dict[int, int]:
+        """Return the last row of each segment that is in, without a look at the journal."""
+        with self._lock:
+            last = "(SELECT coalesce(max(number), 0) FROM events WHERE segment = n)"
+            return dict(self._opened().rows(f"SELECT n, {last} FROM segments"))  # noqa: S608
+
+    def rebuild(self) -> int:
+        """Make it anew from the journal; return how many rows it has."""
+        with self._lock:
+            self._let_go()
+            self.path.unlink(missing_ok=True)
+            for part in ("-wal", "-shm"):
+                Path(f"{self.path}{part}").unlink(missing_ok=True)
+            self.refresh()
+            row = self._opened().row("SELECT count(*) FROM events")
+        return int(row[0]) if row else 0
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._closed = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+        self._looked.clear()
+        self._done.clear()
+
+    def _opened(self) -> Database:
+        """Return the file, made where it is missing, damaged, or of another version."""
+        if self._closed:
+            raise LedgerUnavailable(f"{self.path} was closed", "Start pktui again")
+        if self._database is not None:
+            try:
+                self._database.check_files()
+            except LedgerUnavailable:
+                self._let_go()
+        if self._database is None:
+            self._database = _open(self.path)
+        return self._database
+
+    def _behind(self) -> list[Segment]:
+        """Return the segments with rows, or an end, that are not in the index."""
+        found = []
+        for segment in self._joints.segments.values():
+            if segment.n in self._done:
+                continue
+            if segment.pruned is not None:
+                found.append(segment)
+                continue
+            try:
+                size = os.stat(file_of(self._directory, segment.n)).st_size  # noqa: PTH116
+            except FileNotFoundError:
+                size = 0
+            if size != self._looked.get(segment.n):
+                found.append(segment)
+            elif segment.sealed is not None:
+                self._done.add(segment.n)
+        return found
+
+    def _take(self, database: Database, behind: list[Segment]) -> int:
+        """Take some rows of segments in, in the order of their times; return how many."""
+        rows: list[tuple[Any, ...]] = []
+        with database.transaction():
+            known: dict[int, int] = dict(database.rows("SELECT n, offset FROM segments"))
+            for segment in behind:
+                if segment.pruned is not None:
+                    self._drop(database, segment.n)
+                    continue
+                start = known.get(segment.n, 0)
+                piece, whole = _piece(file_of(self._directory, segment.n), start)
+                offset = start + len(piece)
+                self._looked[segment.n] = offset if whole < 0 else whole
+                if offset != start or segment.n not in known:
+                    first = bytes.fromhex(segment.opened.hash)
+                    database.run(_REACHED, (segment.n, first, offset))
+                rows += _rows(piece, segment.n)
+            rows.sort(key=_time)
+            database.run_all(_INSERT, rows)
+        return len(rows)
+
+    def _drop(self, database: Database, segment: int) -> None:
+        database.run("DELETE FROM events WHERE segment = ?", (segment,))
+        database.run("DELETE FROM segments WHERE n = ?", (segment,))
+        self._done.add(segment)
+
+
+def place_of(index: Database, key: int) -> int:
+    """Return a row's place in the order the index has; of one that is gone, that before it."""
+    row = index.row(_PLACE, split_key(key)) if key else None
+    return int(row[0]) if row else 0
+
+
+def _time(row: tuple[Any, ...]) -> int:
+    return int(row[2])
+
+
+def _piece(path: Path, start: int) -> tuple[bytes, int]:
+    """Return whole lines of a segment from there on, and its size; -1 where more follow them."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            length = _PIECE_BYTES
+            while True:
+                data = os.pread(file.fileno(), length, start)
+                end = data.rfind(b"\n") + 1
+                if end or len(data) < length:
+                    break
+                length *= 8
+    except FileNotFoundError:
+        return b"", 0
+    return data[:end], size if start + len(data) >= size else -1
+
+
+def _rows(piece: bytes, segment: int) -> Iterator[tuple[Any, ...]]:
+    """Give the rows of lines as the index has them; what is no row is for `audit verify`."""
+    for line in piece.splitlines():
+        with suppress(msgspec.DecodeError, ValueError, IndexError):
+            row = decode_row(line)
+            content = row[: len(CONTENT)]
+            charges = _encode(row[CHARGES]).decode() if len(row) > CHARGES + 1 else ""
+            is_call = content[2] in ("decision", "refused")
+            call_us = content[1] if is_call else None
+            call_tool = f"{content[5]}{BETWEEN}{content[6]}" if is_call else None
+            digest = bytes.fromhex(row[-1])
+            yield segment, *content, charges, digest, call_us, call_tool
+
+
+def _open(path: Path) -> Database:
+    """Open the index; one that cannot be used as it is is made anew. Raises `LedgerUnavailable`."""
+    for last in (False, True):
+        try:
+            return Database(_connect(path), path, read_only=False, version=INDEX_VERSION)
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if last or code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise unavailable(error, path) from error
+            for part in ("", "-wal", "-shm"):
+                Path(f"{path}{part}").unlink(missing_ok=True)
+        except OSError as error:
+            raise unavailable(error, path) from error
+    raise AssertionError
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    target: Path | str = path
+    if os.access(path.parent, os.W_OK):
+        if not path.exists():
+            os.close(open_private(path, os.O_RDWR))
+    else:
+        target = ":memory:"
+    connection = sqlite3.connect(
+        target, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        if target is path:
+            use_wal(connection)
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.execute("PRAGMA secure_delete=ON")
+        if connection.execute("PRAGMA user_version").fetchone()[0] != INDEX_VERSION:
+            connection.execute("BEGIN IMMEDIATE")
+            _make(connection)
+            connection.execute("COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    """Make the tables, in place of those of another version."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] == INDEX_VERSION:
+        return
+    found = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    for (name,) in connection.execute(found).fetchall():
+        connection.execute(f'DROP TABLE "{name}"')
+    for statement in INDEX_TABLES:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id={INDEX_ID}")
+    connection.execute(f"PRAGMA user_version={INDEX_VERSION}")

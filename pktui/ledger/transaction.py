@@ -1,0 +1,159 @@
+"""The one way in to what is written: rows of the journal and of `ledger.db`, all of them or none.
+
+Rows of the journal are collected and written when the outermost transaction ends, just before the
+file's own changes are committed: an event whose change was not committed is applied by whoever
+opens the ledger next (`pktui.ledger.approvals.applying`), a change without its event does not
+count. Locks are taken in one order: the file's write lock, a shared segment's, the counters'.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from pktui.errors import LedgerUnavailable
+
+if TYPE_CHECKING:
+    from pktui.ledger.journal.journal import Journal
+
+
+class Rows(Protocol):
+    """What is asked of `ledger.db`."""
+
+    def check_files(self) -> None:
+        """Raise where it is not the file that was opened."""
+
+    def begin(self) -> None:
+        """Take its write lock, unless that is done."""
+
+    def check_whole(self) -> None:
+        """Raise where a change failed."""
+
+    def commit(self) -> None:
+        """Commit what was begun, if anything was."""
+
+    def roll_back(self) -> None:
+        """Take back what was begun and not committed."""
+
+
+class Transaction:
+    """Use as `with database.transaction():`, again inside itself if need be.
+
+    One thread of a process is in it at a time.
+    """
+
+    def __init__(self, database: Rows) -> None:
+        self.journal: Journal | None = None
+        # Brings `ledger.db` up to what the journal says, where a commit of this process failed.
+        self.mend: Callable[[], object] = _nothing
+        self._database = database
+        self._lock = threading.RLock()
+        self._outer = _Outer(self)
+        self._writer = 0
+        self._eager = True
+        # Whether what the last transaction put on record was not committed.
+        self.behind = False
+
+    def use(self, journal: Journal, *, own: bool) -> None:
+        """Write events there; `own`: no other process waits for its segments."""
+        self.journal = journal
+        self._eager = not own
+
+    def __call__(self, *, rows: bool = True) -> AbstractContextManager[object]:
+        """Begin the outermost one, which takes the write lock at once unless `rows` is False.
+
+        Inside one that has not taken it, the first that has `rows` takes it. Where it ends in an
+        exception, nothing of it is written.
+        """
+        if self._writer != threading.get_ident():
+            self._outer.rows = rows or self._eager
+            return self._outer
+        if rows:
+            self._database.begin()
+        return self._lock
+
+    def claim(self) -> bool:
+        """Keep other threads out until `let_go`; False, at once, where one is in it."""
+        if self._writer == threading.get_ident() or not self._lock.acquire(blocking=False):
+            return False
+        if self.journal is None or self.journal.closed:
+            self._lock.release()
+            return False
+        return True
+
+    def let_go(self) -> None:
+        """Let others in again."""
+        self._lock.release()
+
+    def enter(self, *, rows: bool) -> None:
+        """Begin the outermost one."""
+        self._lock.acquire()
+        try:
+            self._database.check_files()
+            if rows or self.behind:
+                self._database.begin()
+        except BaseException:
+            self._lock.release()
+            raise
+        self._writer = threading.get_ident()
+        if self.behind:
+            self._mend()
+
+    def leave(self, *, commit: bool) -> None:
+        """End the outermost one."""
+        journal = self.journal
+        try:
+            if not commit:
+                return
+            self._database.check_whole()
+            if journal is not None:
+                journal.flush()
+            try:
+                self._database.commit()
+            except LedgerUnavailable:
+                self.behind = True
+                raise
+        finally:
+            self._writer = 0
+            try:
+                if journal is not None:
+                    journal.discard()
+                self._database.roll_back()
+            finally:
+                self._lock.release()
+
+    def _mend(self) -> None:
+        try:
+            self.mend()
+            self.behind = False
+        except BaseException:
+            self.leave(commit=False)
+            raise
+
+
+class _Outer:
+    """The outermost transaction of a thread, as a context."""
+
+    __slots__ = ("_transaction", "rows")
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self.rows = True
+
+    def __enter__(self) -> None:
+        self._transaction.enter(rows=self.rows)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._transaction.leave(commit=kind is None)
+
+
+def _nothing() -> None:
+    """There is nothing to bring up to date."""
