@@ -6,11 +6,9 @@ from typing import Final
 
 # The agent's id in commands and settings, and its name, by what its MCP client says it is.
 _KNOWN: Final = {
-    "claude-code": ("claude-code", "Claude Code"),
     "claude-ai": ("claude-desktop", "Claude Desktop"),
     "codex-mcp-client": ("codex", "Codex"),
     "gemini-cli-mcp-client": ("gemini", "Gemini CLI"),
-    "opencode": ("opencode", "opencode"),
     "cursor-vscode": ("cursor", "Cursor"),
     "Visual Studio Code": ("vscode", "VS Code"),
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from pktui.agent_names import friendly
 from pktui.cli import output, reach
 from pktui.cli.commands import Argument, Exit, Option, group
 from pktui.cli.moments import WHEN_HELP
@@ -270,7 +271,7 @@ def _line(record: Event | CallRow) -> str:
         output.moment(record.at_us),
         f"{kind:<8}",
         f"{record.effect:<9}",
-        record.grant or record.agent or "-",
+        record.grant or friendly(record.agent) or "-",
         where or "-",
         took,
         why,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Annotated
 
+from pktui.agent_names import friendly
 from pktui.cli import output, reach
 from pktui.cli.commands import Exit, Option
 from pktui.errors import UsageError
@@ -103,7 +104,7 @@ def wait(
         output.json(found)
         return
     for one in found:
-        asker = one.grant or one.agent or "an unnamed agent"
+        asker = one.grant or friendly(one.agent) or "an unnamed agent"
         output.line(f"{one.id} {asker} {one.server}.{one.tool} {one.arguments}")
 
 
@@ -167,7 +168,7 @@ def _tell_needs(found: Now) -> None:
 
 def _agent_row(one: Agent, now_us: int) -> tuple[str, ...]:
     return (
-        *(_SIGNS[one.state], one.agent or "an unnamed agent", one.project),
+        *(_SIGNS[one.state], friendly(one.agent) or "an unnamed agent", one.project),
         " ".join(_state_words(one, now_us)),
         *(spark(one.spark), f"{one.calls:,}", f"{one.denied:,}"),
         output.age(now_us - one.first_us),

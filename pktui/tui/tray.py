@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.reactive import reactive
 
+from pktui.agent_names import friendly
 from pktui.text import one_line
 from pktui.tui.actions import BY_ID
 from pktui.tui.cells import fit
@@ -96,7 +97,7 @@ def _tool(approval: Approval, room: int, now_us: int, ink: Ink) -> list[Part]:
 
 def _asks(approval: Approval, before: str, into: str, now_us: int, ink: Ink) -> list[Part]:
     left = approval.expires_us - now_us
-    agent = one_line(approval.agent, 24) or "unnamed agent"
+    agent = one_line(friendly(approval.agent), 24) or "unnamed agent"
     tool = f"{one_line(approval.server, 24)}.{one_line(approval.tool, 32)}"
     show = f"show('{approval.id}')"
     return [

@@ -16,7 +16,10 @@ function hook(event, onlyNote) {
     } catch (error) {
       return blocked(`[DENIED by pktui] pktui hook cannot be started: ${error.message}`)
     }
-    const late = setTimeout(() => child.kill("SIGTERM"), SECONDS * 1000)
+    const late = setTimeout(() => {
+      child.kill("SIGKILL") // what it started may keep its pipes open, so nothing waits for them
+      blocked(`[DENIED by pktui] pktui hook took more than ${SECONDS} s`)
+    }, SECONDS * 1000)
     child.on("error", (error) => blocked(`[DENIED by pktui] pktui hook cannot be started: ${error.message}`))
     child.stderr.on("data", (data) => (said += data))
     child.stdout.on("data", (data) => (printed += data))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from pktui.agent_names import friendly
 from pktui.cli import output, reach
 from pktui.cli.commands import Argument, Exit, Option
 from pktui.cli.risk import tool_risk_in
@@ -86,7 +87,7 @@ def tell(ledger: Ledger, approval: Approval) -> None:
         (
             ("id", approval.id),
             ("status", approval.status),
-            ("agent", approval.agent),
+            ("agent", friendly(approval.agent)),
             ("grant", approval.grant),
             ("session", approval.session),
             ("project", approval.project),
@@ -110,7 +111,7 @@ def tell(ledger: Ledger, approval: Approval) -> None:
 
 def who(approval: Approval) -> str:
     """Name who asks."""
-    return approval.grant or approval.agent or "an unnamed agent"
+    return approval.grant or friendly(approval.agent) or "an unnamed agent"
 
 
 def _redefined(ledger: Ledger, approval: Approval) -> str:

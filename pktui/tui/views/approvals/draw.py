@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from pktui.agent_names import friendly
 from pktui.policy.predicate import say_conditions
 from pktui.text import one_line
 from pktui.tui.arguments import summary
@@ -93,8 +94,8 @@ def draw_standing(one: StandingApproval, pen: Pen, now_us: int) -> Sequence[Sequ
 
 
 def agent_name(approval: Approval | StandingApproval) -> str:
-    """Return the agent's own name for itself."""
-    return one_line(approval.agent, 40) or "unnamed agent"
+    """Return what a person calls the agent."""
+    return one_line(friendly(approval.agent), 40) or "unnamed agent"
 
 
 def client_name(approval: Approval | StandingApproval) -> str:

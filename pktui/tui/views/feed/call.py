@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pktui.agent_names import friendly
 from pktui.ledger.journal.segment import shown_key
 from pktui.text import one_line
 from pktui.tui.arguments import summary
@@ -60,7 +61,7 @@ def feed_call(row: CallRow) -> FeedCall:
         row=row,
         state=state,
         time=clock_time(row.at_us),
-        agent=one_line(row.agent, 60) or "unnamed",
+        agent=one_line(friendly(row.agent), 60) or "unnamed",
         tool=tool_name(row),
         arguments=summary(row.arguments, 240),
         why=why_of(row, state),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pktui.agent_names import friendly
 from pktui.ledger.journal.segment import shown_key
 from pktui.text import one_line
 from pktui.tui.arguments import argument_lines
@@ -74,7 +75,7 @@ def _decision(whole: Whole) -> Iterator[Line]:
 
 
 def _caller(row: CallRow, glyphs: Glyphs) -> Iterator[Line]:
-    parts = [one_line(row.agent, 80) or "unnamed agent"]
+    parts = [one_line(friendly(row.agent), 80) or "unnamed agent"]
     if row.grant:
         parts.append(f"grant {one_line(row.grant, 80)}")
     if row.session:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from pktui.agent_names import friendly
 from pktui.insight.now import Agent, Need, Now
 from pktui.text import one_line
 from pktui.tui.arguments import summary
@@ -180,8 +181,8 @@ def doing(agent: Agent, now_us: int) -> str:
 
 
 def agent_name(agent: str) -> str:
-    """Return an agent's own name for itself."""
-    return one_line(agent, 40) or "unnamed"
+    """Return what a person calls an agent."""
+    return one_line(friendly(agent), 40) or "unnamed"
 
 
 def project_name(project: str) -> str:
