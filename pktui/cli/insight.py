@@ -28,7 +28,7 @@ def insight(
         output.note("Nothing is on record yet.")
         return
     with reach.ledger() as ledger:
-        ledger.rollup.catch_up()
+        reach.count_all(ledger)
         found = Activity(ledger, now_us, reach.purse()).read(days)
     if json:
         output.json(found)

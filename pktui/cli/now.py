@@ -139,7 +139,7 @@ def _read(around: tuple[str, ...] = ()) -> Now | None:
     if not reach.used_before():
         return None
     with reach.ledger() as ledger:
-        ledger.rollup.catch_up()
+        reach.count_all(ledger)
         return NowReader(ledger, now_us, reach.purse()).read(around)
 
 

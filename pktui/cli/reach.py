@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pktui.cli import output
 from pktui.settings import Paths
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.memory.client import MemoryClient
     from pktui.settings import AuditSettings
+
+# Long work says after each so many seconds how much is left.
+_TELL_SECONDS = 1.0
 
 
 @contextmanager
@@ -54,6 +58,12 @@ def ledger(
         yield opened
     finally:
         opened.close()
+
+
+def count_all(ledger: Ledger) -> None:
+    """Bring the sums up to date; says how much is left where that takes a while."""
+    while behind := ledger.rollup.catch_up(seconds=_TELL_SECONDS):
+        output.note(f"Counting the record, once: {behind:,} rows left")
 
 
 def used_before() -> bool:

@@ -167,6 +167,19 @@ def test_insight_lists_what_was_asked_denied_and_slow(
     assert len(record["hours"]) == 24
 
 
+def test_a_long_count_says_how_much_is_left(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.cli.reach._TELL_SECONDS", 0)
+    monkeypatch.setattr("pktui.ledger.feed.rollup.CHUNK", 2)
+    for number in range(5):
+        call(ledger, f"c{number}", "read")
+    assert run(["insight", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert "Counting the record, once: 3 rows left" in shown.err
+    assert sum(hour["ran"] for hour in json.loads(shown.out)["hours"]) == 5
+
+
 def test_counts_as_bars() -> None:
     assert spark((0, 1, 4, 8)) == "_▁▄█"
     assert spark((0, 0)) == "__"

@@ -86,7 +86,7 @@ def _show_all(tool: str, *, json: bool) -> None:
     if not reach.used_before():
         Ledger.open(paths.ledger_file, audit=settings.audit).close()
     with reach.ledger() as ledger:
-        ledger.rollup.catch_up()
+        reach.count_all(ledger)
         page = PolicyOverview(paths, settings, ledger, now_us, definitions).shown(EVERY).page
     tools = [one for one in page.tools if tool in ("", one.name)] if page is not None else []
     if json:
