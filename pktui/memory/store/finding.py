@@ -137,7 +137,9 @@ class Finding:
             "call": Source(state.calls, texts, calls_scope),
         }
         return asked, [
-            self._found(asked, source) for kind, source in sources.items() if kind in filters.kinds
+            self._found(asked, source)
+            for kind, source in sources.items()
+            if kind in filters.kinds and source.corpus.living
         ]
 
     def entries(self, query: str, mode: str, limit: int, waited: float) -> SearchAnswer:
@@ -316,15 +318,13 @@ def _scores(
     """
     question = asked.question
     if asked.mode == "exact":
-        scores = ranking.Scores(len(corpus))
-        scores.add("words", 1.0, np.ones(len(corpus), np.float32))
-        return scores, allowed, None
+        every = np.ones(len(corpus), np.float32)
+        return ranking.Scores(every).made_of("words", 1.0, every), allowed, None
     cosines = None
     if asked.vector is not None:
         cosines = ranking.best_cosines(corpus, asked.vector)
         if asked.mode == "meaning":
-            scores = ranking.Scores(len(corpus))
-            scores.add("meaning", 1.0, cosines)
+            scores = ranking.Scores(cosines).made_of("meaning", 1.0, cosines)
             return scores, allowed & (cosines >= ranking.LEAST_COSINE), None
     evidence = weigh(corpus, query_terms(question.words))
     if cosines is None:

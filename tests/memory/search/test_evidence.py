@@ -171,10 +171,7 @@ def both(
     def highest(values: list[float]) -> float:
         return max([value for value, fits in zip(values, allowed, strict=True) if fits], default=0)
 
-    lent = [
-        0.3 * sum(meaning[m] for m in near[n][0]) + 0.15 * sum(meaning[m] for m in near[n][1])
-        for n in every
-    ]
+    lent = [0.3 * sum(meaning[m] for m in near[n][0]) for n in every]
     best = {
         slot: max([meaning[n] for n in every if slots[n] == slot and allowed[n]], default=0)
         for slot in set(slots)
@@ -186,7 +183,7 @@ def both(
         weights.words * words[n] / highest(words)
         + weights.meaning * meaning[n] / highest(meaning)
         + weights.neighbours * (meaning[n] + lent[n]) / highest(meaning)
-        + weights.session_words * session_words[n] / highest(session_words)
+        + weights.session_words * session_words[n] / max(evidence.groups)
         + weights.session_meaning * best[slots[n]] / highest(meaning)
         + weights.date * max([nearness[n] for nearness in near_in_time], default=0)
         for n in every
