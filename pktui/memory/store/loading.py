@@ -34,8 +34,9 @@ def load(state: State) -> None:
         _move_calls(state)
         state.sign()
     _load_sessions(state)
-    _load_messages(state)
-    _load_calls(state)
+    last_message, last_call = state.index.restore(state)
+    _load_messages(state, last_message)
+    _load_calls(state, last_call)
     _load_entries(state)
 
 
@@ -48,11 +49,10 @@ def _load_sessions(state: State) -> None:
     _raise_mark(state, "session", [one.session.id for one in listed])
 
 
-def _load_messages(state: State) -> None:
+def _load_messages(state: State, last: int) -> None:
     """Count every message into its session; a session's row is removed first, so that messages
     without one belong to a deletion that a crash cut short, or to an import that never ended.
     """
-    last = state.index.restore(state)
     _raise_mark(state, "message", [last])
     _count_restored(state)
     orphaned: set[int] = set()
@@ -77,10 +77,11 @@ def _load_messages(state: State) -> None:
         state.messages_table.delete(f"session_id IN ({_list(orphaned)})")
 
 
-def _load_calls(state: State) -> None:
+def _load_calls(state: State, last: int) -> None:
     """Take in the calls; those of a session that is gone are removed."""
     orphaned: set[int] = set()
-    for batch in _by_id(state.calls_table, 0):
+    _raise_mark(state, "call", [last])
+    for batch in _by_id(state.calls_table, last):
         calls = schema.read_calls(batch)
         _raise_mark(state, "call", [call.id for call in calls])
         orphaned |= {one.session_id for one in calls if not state.catalogue.has(one.session_id)}

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pktui.memory.store.state import State
+    from pktui.memory.store.tables import Table
 
-VERSION = 5
+VERSION = 6
 """Of what is derived and how: raise it when terms, vectors or columns change their meaning."""
 NAME = "search.index"
 
+_CALLS = "calls"
 _WORTH_IT = 1_000
 """So many new documents or passages at the least are worth a new file."""
 _GROWN_QUIET, _GROWN_BUSY = 0.02, 0.25
@@ -59,30 +61,34 @@ class SavedIndex:
         """Documents and passages in the file."""
         self._forgotten = 0
 
-    def restore(self, state: State) -> int:
-        """Fill the messages' corpus from the file; returns the last id in it, 0 for none.
+    def restore(self, state: State) -> tuple[int, int]:
+        """Fill the corpora of messages and calls from the file; returns the last id of each.
 
-        Called while the store is opened, after the sessions are known.
+        0 where there is none. Called while the store is opened, after the sessions are known.
         """
         if self._path is None:
-            return 0
+            return 0, 0
         try:
             archive = read_archive(self._path)
             facts = msgspec.json.decode(archive.facts, type=_Facts)
         except (NoArchive, msgspec.MsgspecError):
-            return 0
+            return 0, 0
         if (facts.version, facts.uri) != (VERSION, _remote(state)):
-            return 0
-        if not _is_current(state, archive):
-            return 0
+            return 0, 0
+        calls = _calls_of(archive)
+        if not (
+            _is_current(state.messages_table, archive) and _is_current(state.calls_table, calls)
+        ):
+            return 0, 0
         vectors = state.vectors
         corpus = Corpus.of(archive, facts.dimension)
         if (facts.model, facts.dimension) != (vectors.model, vectors.dimension):
             corpus.forget_vectors(vectors.dimension)
         state.messages = corpus
+        state.calls = Corpus.of(calls, 0)
         self.titles = facts.titles
         self._size = facts.documents + facts.rows
-        return int(corpus.facts["ids"][-1]) if len(corpus) else 0
+        return _last(state.messages), _last(state.calls)
 
     def due(self, state: State, *, quiet: bool) -> bool:
         """Tell whether the file should be written anew; `quiet` says that nobody waits."""
@@ -100,9 +106,12 @@ class SavedIndex:
         if self._path is None:
             return False
         with self._saving:
-            corpus = state.messages
+            corpus, calls = state.messages, state.calls
             with state.writing, state.lock:
-                arrays = corpus.arrays()
+                arrays = {
+                    **corpus.arrays(),
+                    **{f"{_CALLS}.{name}": parts for name, parts in calls.arrays().items()},
+                }
                 forgotten, size = self._forgotten, _size(state)
                 facts = _facts(state)
             write_archive(self._path, msgspec.json.encode(facts), arrays)
@@ -112,7 +121,9 @@ class SavedIndex:
                     return False
                 self._size = size
                 if _size(state) == size:
-                    corpus.adopt(read_archive(self._path))
+                    archive = read_archive(self._path)
+                    corpus.adopt(archive)
+                    calls.adopt(_calls_of(archive))
         return True
 
     def forget(self) -> None:
@@ -131,12 +142,20 @@ class SavedIndex:
             ) from error
 
 
-def _is_current(state: State, archive: Archive) -> bool:
-    """Tell whether the messages in the archive are the first ones in the table."""
+def _calls_of(archive: Archive) -> Archive:
+    return Archive(archive.facts, archive.part(_CALLS))
+
+
+def _last(corpus: Corpus) -> int:
+    return int(corpus.facts["ids"][-1]) if len(corpus) else 0
+
+
+def _is_current(table: Table, archive: Archive) -> bool:
+    """Tell whether what the archive holds is the first part of the table."""
     alive = archive.arrays["alive"]
     ids = archive.arrays["ids"][alive]
     last = int(ids[-1]) if len(ids) else 0
-    rows = state.messages_table.read(["id", "session_id", "created_at"], f"id <= {last}")
+    rows = table.read(["id", "session_id", "created_at"], f"id <= {last}")
     order = np.argsort(rows["id"].to_numpy(), kind="stable")
     groups = archive.arrays["groups.ids"][archive.arrays["slots"][alive]]
     times = rows["created_at"].cast("int64").to_numpy()
@@ -154,7 +173,7 @@ def _facts(state: State) -> _Facts:
         uri=_remote(state),
         model=state.vectors.model,
         dimension=corpus.passages.dimension,
-        documents=len(corpus),
+        documents=len(corpus) + len(state.calls),
         rows=len(corpus.passages),
         titles={one.id: one.title for one in state.catalogue.sessions()},
     )
@@ -165,4 +184,4 @@ def _remote(state: State) -> str:
 
 
 def _size(state: State) -> int:
-    return len(state.messages) + len(state.messages.passages)
+    return len(state.messages) + len(state.messages.passages) + len(state.calls)

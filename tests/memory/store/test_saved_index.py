@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pktui.memory.records import NewMessage
+from pktui.memory.records import NewCall, NewMessage
 from pktui.memory.search.corpus import Corpus
 from pktui.memory.store import Store, saved_index, tables
 from tests.memory.store.conftest import ADA, BEN, embed_all, log
@@ -206,3 +206,21 @@ def test_the_file_is_written_when_enough_is_new(
         assert store.save_index(quiet=False)
         assert not store.save_index(quiet=True)
         assert (place / saved_index.NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_calls_come_from_the_file_too(place: Path) -> None:
+    with Store.open(place, WordsEmbedder()) as store:
+        session = store.start_session("s", ADA)
+        calls = [NewCall("Bash", f'{{"command":"make target{n}"}}') for n in range(600)]
+        store.append_calls(session.id, calls)
+        store.append([NewMessage(session.id, "user", f"message {n}") for n in range(600)])
+        assert store.save_index(quiet=True)
+        (found,) = store.search("target77 in:calls", "exact").hits
+        store.append_calls(session.id, [NewCall("Bash", '{"command":"make later"}')])
+    with Store.open(place, WordsEmbedder()) as store:
+        assert store.search("target77 in:calls", "exact").hits == (found,)
+        assert store.search("make later", "exact").total == 1
+        assert [call.seq for call in store.calls(session.id, after=599).items] == [600, 601]
+        store.delete_session(session.id)
+    with Store.open(place, WordsEmbedder()) as store:
+        assert store.status().calls == 0
