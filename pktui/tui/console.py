@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,16 @@ from textual.widgets import Input
 
 from pktui.errors import PinError, PktuiError
 from pktui.text import one_line, visible
-from pktui.tui.actions import BY_ID, bindings, display_key, read_keymap, scopes_of
+from pktui.tui.actions import (
+    BY_ID,
+    Action,
+    actions_in,
+    bindings,
+    display_key,
+    offered_in,
+    read_keymap,
+    scopes_of,
+)
 from pktui.tui.drafts import Drafts
 from pktui.tui.glyphs import ASCII, glyphs_of
 from pktui.tui.keyboard import TYPED, Keyboard
@@ -151,6 +160,7 @@ class Console(App[int], inherit_bindings=False):
         self.crash: BaseException | None = None
         """What the console ended with, where it was not told to end."""
         self.undo_stack = UndoStack(self.refresh_bindings)
+        self._recent: list[str] = []
         self.drafts = Drafts(self._count_drafts)
         self.memory = MemoryVitals()
         self.ledger = LedgerVitals()
@@ -580,18 +590,35 @@ class Console(App[int], inherit_bindings=False):
         self.say(f"theme {self.theme}; set console.theme in settings.toml to keep it")
 
     def action_help(self) -> None:
-        """Show the keys of the view in front."""
-        from pktui.tui.screens.help import HelpScreen
-
-        self.push_screen(HelpScreen(scopes_of(self.front), self.keymap))
+        """List the keys that hold in the view in front, to be typed into and run from."""
+        actions = [one for one in actions_in(*scopes_of(self.front)) if self.keymap.keys(one)]
+        scopes = scopes_of(self.front)
+        actions.sort(key=lambda one: scopes.index(one.scope))
+        self._list_actions("a key, a word or an id; enter runs it", actions)
 
     def action_palette(self) -> None:
-        """Open the command palette."""
-        from textual.command import CommandPalette
+        """List what can be done, what was done last first."""
+        recent = {name: at for at, name in enumerate(self._recent)}
+        offered = sorted(offered_in(self.front), key=lambda one: recent.get(one.id, len(recent)))
+        self._list_actions("what to do", offered)
 
-        from pktui.tui.palette import ActionProvider
+    def _list_actions(self, title: str, actions: Sequence[Action]) -> None:
+        from pktui.tui.screens.action_list import ActionList
 
-        self.push_screen(CommandPalette([ActionProvider], placeholder="Find an action…"))
+        def answer(action: Action | None) -> None:
+            if action is not None:
+                before = [name for name in self._recent if name != action.id]
+                self._recent = [action.id, *before][:9]
+                self.call_later(self._run_listed, action)
+
+        foot = "esc closes · ids are for console.keys in settings.toml"
+        self.push_screen(ActionList(title, actions, foot), answer)
+
+    async def _run_listed(self, action: Action) -> None:
+        if action.scope == "app":
+            await self.run_action(action.command, default_namespace=self)
+        else:
+            await self.run_in_front(action.command)
 
     async def action_quit(self) -> None:
         """Leave the console; drafts that would be lost are asked about first."""

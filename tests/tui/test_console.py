@@ -89,7 +89,7 @@ async def test_the_palette_finds_an_action_and_runs_it(paths: Paths) -> None:
         await room.press("ctrl+p")
         await room.type_text("watch every call")
         await room.desk.until(lambda: "Watch every call as it happens" in room.text())
-        await room.press("down", "enter")
+        await room.press("enter")
         await room.desk.until(lambda: room.app.front == "feed")
 
 
