@@ -432,8 +432,12 @@ class HttpProtocol(HttpToolsProtocol):
             self._wait(self._head_seconds, self.transport.close)
 
     def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        def over() -> None:
+            self._timer = None
+            then()
+
         if self._timer is None:
-            self._timer = self.loop.call_later(seconds, then)
+            self._timer = self.loop.call_later(seconds, over)
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:

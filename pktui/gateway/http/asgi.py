@@ -379,8 +379,7 @@ class McpEndpoint:
         with shared.desk.at_once() as mine:
             if not mine and writes(message):
                 return False
-            exchange = Exchange(context, link, message, gateway.work, gateway.new_scope(), session)
-            self._serve_short(exchange, context, session, post, message)
+            self._serve_short(context, link, session, post, message)
         return True
 
     def _lent(self, context: RequestContext, message: Message) -> Link | None:
@@ -395,8 +394,8 @@ class McpEndpoint:
 
     def _serve_short(
         self,
-        exchange: Exchange,
         context: RequestContext,
+        link: Link,
         session: Session | None,
         post: Post,
         message: Message,
@@ -404,6 +403,11 @@ class McpEndpoint:
         gateway = self._gateway
         waiting: list[ShortAnswer] = []
         leave = gateway.enter_short(context.grant, session)
+        try:
+            exchange = Exchange(context, link, message, gateway.work, gateway.new_scope(), session)
+        except jsonrpc.Refused:
+            leave()
+            raise
 
         def done() -> None:
             leave()

@@ -180,7 +180,7 @@ class Exchange:
         await reply.stream(self._headers)
         primed = self._context.headers.get(names.VERSION) == _PRIMED
         if self._session is not None and primed:
-            await reply.event(b"", f"{stream.name}/0")
+            await reply.prime(f"{stream.name}/0")
         await deliver(reply, stream, reader, 0, resumable=self._session is not None)
 
     @property

@@ -20,6 +20,8 @@ _STREAM: Final = (
     ("cache-control", "no-cache, no-transform"),
     ("x-accel-buffering", "no"),
 )
+# How long a client is asked to wait before it comes back.
+RETRY_MS: Final = 1000
 _COMMENT: Final = b": pktui\n\n"
 
 
@@ -38,9 +40,14 @@ class Reply:
             await self._begin(HTTPStatus.OK, (*_STREAM, *headers))
 
     async def event(self, data: bytes, event_id: str | None = None) -> None:
-        """Send one event on the stream, which begins with it; without data it only names an id."""
+        """Send one event on the stream, which begins with it."""
         await self.stream()
         await self._body(_frame(data, event_id), more=True)
+
+    async def prime(self, event_id: str) -> None:
+        """Give the stream's beginning an id, so that a client can come back for all of it."""
+        await self.stream()
+        await self._body(b"id: %b\nretry: %d\ndata:\n\n" % (event_id.encode(), RETRY_MS), more=True)
 
     async def comment(self) -> None:
         """Show on the stream that the answer is still on its way."""
@@ -84,7 +91,6 @@ class Reply:
 
 def _frame(data: bytes, event_id: str | None) -> bytes:
     lines = [] if event_id is None else [b"id: " + event_id.encode()]
-    if data:
-        lines.append(b"event: message")
+    lines.append(b"event: message")
     lines += [b"data: " + line for line in data.replace(b"\r", b"\n").split(b"\n")]
     return b"\n".join(lines) + b"\n\n"

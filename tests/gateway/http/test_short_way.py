@@ -141,3 +141,26 @@ def test_a_client_that_leaves_a_call_that_is_held_takes_it_back(running: Served)
         assert eventually(lambda: len(running.ledger.approvals.pending()) == 1)
     assert eventually(lambda: not running.ledger.approvals.pending())
     assert answer(running.send("plain", {**PING, "id": 2}, mcp_session_id=session))["id"] == 2
+
+
+def test_requests_of_clients_that_left_leave_nothing_behind(running: Served) -> None:
+    session = running.begin("plain")
+    body = json.dumps(ECHO).encode()
+    head = (
+        f"POST /mcp/plain HTTP/1.1\r\nHost: 127.0.0.1:{running.port}\r\n"
+        f"Authorization: Bearer {running.token}\r\nContent-Type: application/json\r\n"
+        f"Accept: text/event-stream\r\nMcp-Session-Id: {session}\r\n"
+        f"Content-Length: {len(body) + 3}\r\n\r\n"
+    )
+    address = ("127.0.0.1", running.port)
+    for number in range(200):
+        asked = {**ECHO, "id": 10_000 + number}
+        with socket.create_connection(address, timeout=PATIENCE) as connection:
+            connection.sendall(head.encode() + json.dumps(asked).encode().ljust(len(body) + 3))
+
+    def is_free(number: int) -> bool:
+        reply = running.send("plain", {**ECHO, "id": number}, mcp_session_id=session)
+        return "result" in answer(reply)
+
+    for number in range(10_000, 10_200, 20):
+        assert eventually(lambda number=number: is_free(number))  # type: ignore[misc]
