@@ -64,6 +64,9 @@ class Upkeep:
 
     def _run(self) -> None:
         pause = _FIRST_SECONDS
+        if not self._ending.wait(pause):
+            with lasting.Survived("starting the memory", self._say):
+                self._wake_memory()
         while not self._ending.wait(pause):
             pause = _EVERY_SECONDS
             self._try(self._look)
@@ -71,6 +74,13 @@ class Upkeep:
             self._try(_end)
         if self._ledger is not None:
             self._ledger.close()
+
+    def _wake_memory(self) -> None:
+        """Start the memory service where it follows the sessions of adopted agents."""
+        if self._paths.followed_file.exists():
+            from pktui.memory.starting import start_soon
+
+            start_soon(self._paths)
 
     def _index(self) -> None:
         """Keep what is read of the journal up, behind the calls."""
