@@ -9,7 +9,9 @@ import pytest
 from pktui.tui.console import Console
 from pktui.tui.views.approvals.view import ApprovalsView
 from pktui.tui.views.feed.view import FeedView
-from tests.tui.house import AGENT, Desk, House
+from pktui.tui.views.sessions.view import SessionsView
+from tests.support.memory import MemoryInProcess
+from tests.tui.house import AGENT, Desk, House, _kept_notices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,3 +47,32 @@ async def test_it_begins_with_a_filter(house: House) -> None:
         await hands.settle()
         assert app.query_one(FeedView).box.value == "tool:drop"
         assert "files.read" not in hands.screen_text()
+
+
+@pytest.mark.parametrize("size", [(120, 36), (60, 20)])
+async def test_it_begins_at_a_session_that_is_far_down(house: House, size: tuple[int, int]) -> None:
+    memory = MemoryInProcess()
+    for number in range(80):
+        memory.add(f"session {number}", ("user", f"words of {number}"))
+    house.memory = memory
+    app = Console(house.services(), view="sessions", at="3")
+    async with app.run_test(size=size) as pilot:
+        hands = Desk(house, app, pilot, [])
+        await hands.settle()
+        session = app.query_one(SessionsView).session
+        assert session is not None
+        assert session.id == 3
+        assert "words of 2" in hands.screen_text()
+
+
+async def test_a_session_that_is_gone_is_said(house: House) -> None:
+    memory = MemoryInProcess()
+    memory.add("the only one", ("user", "hello"))
+    house.memory = memory
+    app = Console(house.services(), view="sessions", at="99")
+    said = _kept_notices(app)
+    async with app.run_test(size=(120, 36)) as pilot:
+        hands = Desk(house, app, pilot, said)
+        await hands.settle()
+        assert "the only one" in hands.screen_text()
+        assert "99" in hands.notices()

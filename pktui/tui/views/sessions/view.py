@@ -18,6 +18,7 @@ from textual.content import Content
 from textual.message import Message
 
 from pktui.errors import MemoryUnavailable, PktuiError
+from pktui.memory.records import Page
 from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from pktui.memory.records import GroupedAnswer, Mode, Page, Session
+    from pktui.memory.records import GroupedAnswer, Mode, Session
     from pktui.tui.services import Services
 
 # How long the console waits for the model before it asks for the same by meaning.
@@ -57,9 +58,16 @@ STACKED = (80, 30)
 
 
 class _Listed(Message):
-    def __init__(self, turn: int, page: Page[Session], *, first: bool) -> None:
+    def __init__(
+        self,
+        turn: int,
+        page: Page[Session],
+        *,
+        first: bool,
+        missing: PktuiError | None = None,
+    ) -> None:
         super().__init__()
-        self.turn, self.page, self.first = turn, page, first
+        self.turn, self.page, self.first, self.missing = turn, page, first, missing
 
 
 class _Found(Message):
@@ -90,6 +98,9 @@ class SessionsView(View):
         self._error: PktuiError | None = None
         self._at_last_hit = False
         self._shown_turn = -1
+        # The session that a link names stands first; 0: none does.
+        self._linked = 0
+        self._just_linked = False
 
     # Layout
 
@@ -149,6 +160,13 @@ class SessionsView(View):
         reading = self.has_class("-reading")
         focus_now(self._preview.transcript if reading else self._rows)
 
+    def go_to(self, *names: str) -> None:
+        """Open a session by its number; it stands first until something else is asked for."""
+        if names[0].isdecimal():
+            self._turn += 1
+            self._linked, self._just_linked = int(names[0]), True
+            self._reload.ask()
+
     def search(self, text: str) -> None:
         """Search for this text."""
         self._box.search_for(text)
@@ -174,6 +192,7 @@ class SessionsView(View):
     @on(SearchBox.Asked)
     def _search_anew(self, _event: SearchBox.Asked) -> None:
         self._turn += 1
+        self._linked = 0
         self._reload.ask()
         self._show_state()
 
@@ -184,7 +203,8 @@ class SessionsView(View):
             self._search(self._turn, text, mode, project, "", min(max(FOUND, shown), MOST_FOUND))
         else:
             loaded = self._source.loaded if self._source else 0
-            self._list(self._turn, None, project, min(max(PAGE, loaded), MOST_KEPT))
+            limit = min(max(PAGE, loaded), MOST_KEPT)
+            self._list(self._turn, None, project, limit, self._linked)
 
     @work(thread=True, group="sessions-read")
     def _search(
@@ -200,13 +220,24 @@ class SessionsView(View):
         self.post_message(_Found(turn, answer, first=not cursor))
 
     @work(thread=True, group="sessions-read")
-    def _list(self, turn: int, cursor: str | None, project: str | None, limit: int) -> None:
+    def _list(
+        self, turn: int, cursor: str | None, project: str | None, limit: int, linked: int = 0
+    ) -> None:
         try:
             page = self.services.memory.sessions(cursor=cursor, project=project, limit=limit)
         except PktuiError as error:
             self.post_message(_Failed(turn, error))
             return
-        self.post_message(_Listed(turn, page, first=cursor is None))
+        missing: PktuiError | None = None
+        if linked and cursor is None:
+            try:
+                first = self.services.memory.session(linked)
+            except PktuiError as error:
+                missing = error
+            else:
+                others = (one for one in page.items if one.id != linked)
+                page = Page((first, *others), page.total, page.cursor)
+        self.post_message(_Listed(turn, page, first=cursor is None, missing=missing))
 
     @on(_Listed)
     def _show_sessions(self, message: _Listed) -> None:
@@ -221,6 +252,12 @@ class SessionsView(View):
             self._source = self._new_source(message.page)
             self._known_total = message.page.total
             self._put(self._source, two_lines=False)
+            if message.missing is not None:
+                self._linked = 0
+                self.console.say_error(message.missing)
+            elif self._linked and self.has_class("-single") and self._just_linked:
+                self.add_class("-reading")
+            self._just_linked = False
         self._reload.done()
 
     @on(_Found)
