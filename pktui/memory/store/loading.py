@@ -20,13 +20,14 @@ from pktui.memory.times import from_microseconds, microseconds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pktui.memory.store.saved_index import SavedIndex
     from pktui.memory.store.state import State
     from pktui.memory.store.tables import Table
 
 _BATCH = 4096
 
 
-def load(state: State) -> None:
+def load(state: State, index: SavedIndex) -> None:
     """Fill the memory from the tables; called once, before anyone else can use the state."""
     outdated = state.check_format()
     state.rows.recover()
@@ -34,8 +35,8 @@ def load(state: State) -> None:
         _move_calls(state)
         state.sign()
     _load_sessions(state)
-    last_message, last_call = state.index.restore(state)
-    _load_messages(state, last_message)
+    last_message, last_call = index.restore(state)
+    _load_messages(state, index, last_message)
     _load_calls(state, last_call)
     _load_entries(state)
 
@@ -49,12 +50,12 @@ def _load_sessions(state: State) -> None:
     _raise_mark(state, "session", [one.session.id for one in listed])
 
 
-def _load_messages(state: State, last: int) -> None:
+def _load_messages(state: State, index: SavedIndex, last: int) -> None:
     """Count every message into its session; a session's row is removed first, so that messages
     without one belong to a deletion that a crash cut short, or to an import that never ended.
     """
     _raise_mark(state, "message", [last])
-    _count_restored(state)
+    _count_restored(state, index)
     orphaned: set[int] = set()
     grown_sessions: dict[int, Listed] = {}
     for batch in _by_id(state.messages_table, last):
@@ -116,7 +117,7 @@ def _move_calls(state: State) -> None:
     if not moved:
         return
     _raise_mark(state, "message", [max(state.messages_table.read(["id"])["id"].to_pylist())])
-    state.index.forget()
+    state.forget_index()
     if made:
         state.calls_table.append(schema.call_rows(made))
     state.keep_marks()
@@ -132,7 +133,7 @@ def _load_requests(state: State) -> None:
     state.requests.fill("message", ((key, message_id) for message_id, key in known))
 
 
-def _count_restored(state: State) -> None:
+def _count_restored(state: State, index: SavedIndex) -> None:
     """Count the messages that came from the saved index into their sessions."""
     corpus = state.messages
     counts = np.bincount(corpus.facts["slots"][corpus.facts["alive"]], minlength=len(corpus.groups))
@@ -143,9 +144,7 @@ def _count_restored(state: State) -> None:
         corpus.facts["times"][corpus.facts["alive"]],
     )
     counted = [
-        with_messages(
-            state.catalogue.get(group), count, from_microseconds(last), state.index.titles
-        )
+        with_messages(state.catalogue.get(group), count, from_microseconds(last), index.titles)
         for group, count, last in zip(
             corpus.groups["ids"].tolist(), counts.tolist(), latest.tolist(), strict=True
         )

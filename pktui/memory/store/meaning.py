@@ -124,7 +124,7 @@ class Meaning:
         """Drop all vectors, so that `embed_pending` makes them anew; returns how many wait."""
         vectors = self._state.vectors
         with vectors.lock:
-            self._state.index.forget()
+            self._state.forget_index()
             vectors.clear()
             with self._state.lock:
                 for corpus in (self._state.messages, self._state.knowledge):

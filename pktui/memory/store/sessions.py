@@ -147,7 +147,7 @@ class Sessions:
             if self._deleted_by(request) == session_id:
                 return
             self._get(session_id)
-            state.index.forget()
+            state.forget_index()
             state.rows.flush()
             mark = deletion_mark("deleted session", request, session_id) if request else ""
             state.keep_marks(mark)

@@ -20,7 +20,6 @@ from pktui.memory.times import microseconds
 
 if TYPE_CHECKING:
     from pktui.memory.records import Entry
-    from pktui.memory.store.saved_index import SavedIndex
     from pktui.memory.store.tables import Database
 
 Clock = Callable[[], datetime]
@@ -35,10 +34,16 @@ class State:
     """
 
     def __init__(
-        self, database: Database, clock: Clock, index: SavedIndex, *, sync: bool = False
+        self,
+        database: Database,
+        clock: Clock,
+        forget_index: Callable[[], None],
+        *,
+        sync: bool = False,
     ) -> None:
+        """`forget_index` removes the saved index, in which what is to be deleted may stand."""
         self.database = database
-        self.index = index
+        self.forget_index = forget_index
         self.clock = clock
         self.writing = threading.Lock()
         self.lock = threading.RLock()

@@ -61,8 +61,9 @@ class Store:
     the model fails.
     """
 
-    def __init__(self, state: State, session_timeout: timedelta) -> None:
+    def __init__(self, state: State, index: SavedIndex, session_timeout: timedelta) -> None:
         self._state = state
+        self._index = index
         self._sessions = Sessions(state, session_timeout)
         self._messages = Messages(state)
         self._calls = Calls(state)
@@ -92,9 +93,10 @@ class Store:
         database = place if isinstance(place, Database) else Database(place)
         directory = database.place.directory
         local = directory / NAME if directory is not None else None
-        state = State(database, clock, SavedIndex(index or local), sync=sync)
-        load(state)
-        store = cls(state, session_timeout)
+        saved = SavedIndex(index or local)
+        state = State(database, clock, saved.forget, sync=sync)
+        load(state, saved)
+        store = cls(state, saved, session_timeout)
         store._meaning.load()
         if embedder is not None:
             store.attach(embedder)
@@ -407,7 +409,7 @@ class Store:
 
         Returns whether it was written. Call it now and then, so that the next opening is quick.
         """
-        index, state = self._state.index, self._state
+        index, state = self._index, self._state
         try:
             if not index.due(state, quiet=quiet):
                 return False
@@ -422,7 +424,7 @@ class Store:
     def status(self) -> Status:
         """Return the state of the store; the owner adds its own."""
         disk = self._state.database.size_on_disk()
-        due = self._state.index.due(self._state, quiet=True)
+        due = self._index.due(self._state, quiet=True)
         pending = self._meaning.pending()
         with self._state.lock:
             state = self._state

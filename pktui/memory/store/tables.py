@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -130,6 +131,10 @@ class Table:
         self.commits = 0
         with self._errors("could not be compacted"):
             self._inner.optimize(cleanup_older_than=_KEEP_VERSIONS)
+            if len(self._inner.list_versions()) > 1:
+                # its own first version is of the same millisecond, and names what was deleted
+                time.sleep(2 * _KEEP_VERSIONS.total_seconds())
+                self._inner.optimize(cleanup_older_than=_KEEP_VERSIONS)
 
     @property
     def schema(self) -> pa.Schema:

@@ -254,7 +254,7 @@ def test_the_index_on_disk_holds_nothing_that_the_tables_do_not(place: Path) -> 
     assert killed.save_index(quiet=True)
     log(killed, session.id, "after")
     with Store.open(place, WordsEmbedder()) as store:
-        assert store._state.index._size > 0  # the file was taken
+        assert store._index._size > 0  # the file was taken
         assert store.pending_vectors() == 1
 
 
