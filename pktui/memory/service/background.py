@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from pktui import lasting
 from pktui.errors import PktuiError
+from pktui.memory.service.c_library import give_back
 from pktui.memory.service.holder import panics_told
-from pktui.memory.service.residue import give_back
 
 if TYPE_CHECKING:
     from pktui.memory.embed import Embedder

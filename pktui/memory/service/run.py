@@ -254,8 +254,8 @@ class Service:
 
     def _load_model(self) -> Embedder:
         from pktui.memory.embed import load_embedder
-        from pktui.memory.embed.freed import keep_freed_memory
         from pktui.memory.embed.packaged import PackagedModel
+        from pktui.memory.service.c_library import keep_freed_memory
 
         keep_freed_memory()
         embedder = load_embedder(self._settings.model, self._paths.models_dir)

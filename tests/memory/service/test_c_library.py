@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING
 
-from pktui.memory.embed import freed
+from pktui.memory.service import c_library
 
 if TYPE_CHECKING:
     import pytest
@@ -23,10 +23,10 @@ def test_blocks_of_some_megabytes_are_kept(monkeypatch: pytest.MonkeyPatch) -> N
             return 1
 
     monkeypatch.setattr(ctypes, "CDLL", Library)
-    freed.keep_freed_memory()
+    c_library.keep_freed_memory()
     assert told == {-3: 32 << 20, -1: 64 << 20}
 
 
 def test_a_library_without_the_choice_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: object())
-    freed.keep_freed_memory()
+    c_library.keep_freed_memory()
