@@ -439,6 +439,9 @@ def _key_name(key: str) -> str:
 _SHOWN = {
     "slash": "/",
     "question_mark": "?",
+    "asterisk": "*",
+    "plus": "+",
+    "minus": "-",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "escape": "esc",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual import on
 from textual.binding import Binding
@@ -14,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from pktui.tui.actions import NOT_IN_PALETTE, ONLY_KEYS, SCOPE_TITLES, Action, display_key
-from pktui.tui.cells import fit
+from pktui.tui.cells import fit, fit_right
 from pktui.tui.context import context_of
 from pktui.tui.focus import focus_now
 from pktui.tui.theme import ink_of
@@ -25,7 +24,7 @@ from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-_KEYS, _WHERE = 12, 16
+_KEYS, _WHERE, _IDS = 10, 16, 22
 _ROOMY = 90
 
 
@@ -68,14 +67,14 @@ class ActionList(ModalScreen["Action | None"]):
     def _draw(self, action: Action, pen: Pen) -> Sequence[Sequence[Run]]:
         ink, keymap = pen.ink, context_of(self).keymap
         keys = " ".join(display_key(key) for key in keymap.keys(action)[:2])
-        name = action.id if pen.width >= _ROOMY else ""
-        room = max(0, pen.width - _KEYS - _WHERE - cell_len(name) - 3)
+        ids = _IDS if pen.width >= _ROOMY else 0
+        room = max(0, pen.width - _KEYS - _WHERE - ids)
         style = ink.text if can_run(action) else ink.dim
         return [[
-            (fit(SCOPE_TITLES[action.scope], _WHERE), ink.faint),
-            (fit(action.tooltip, room), style),
-            (f" {name} ", ink.faint),
-            (f"{fit(keys, _KEYS - 1):>{_KEYS}}", ink.accent),
+            (fit(SCOPE_TITLES[action.scope], _WHERE - 1) + " ", ink.faint),
+            (fit(action.tooltip, room - 1) + " ", style),
+            (fit(action.id, ids), ink.faint),
+            (fit_right(keys, _KEYS), ink.accent),
         ]]  # fmt: skip
 
     @on(Input.Changed)
