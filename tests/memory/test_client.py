@@ -10,7 +10,7 @@ import pytest
 
 from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError
 from pktui.memory.client import MemoryClient
-from pktui.memory.records import MODES, Identity, Mode
+from pktui.memory.records import MODES, Identity, Mode, NewCall
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -256,3 +256,26 @@ def _settle(memory: MemoryClient) -> None:
     while (status := memory.status()).model_state != "ready" or status.pending_vectors:
         assert time.monotonic() < until, "the vectors were not made in time"
         threading.Event().wait(0.01)
+
+
+def test_calls_make_the_session_they_belong_to_and_are_found(memory: MemoryClient) -> None:
+    new = NewCall("Bash", '{"command":"make deploy"}', call_id="toolu_1")
+    (call,) = memory.log_calls([new], source="claude-code", source_id="abc", agent="claude-code")
+    assert memory.log_calls([new], source="claude-code", source_id="abc") == (call,)
+    session = memory.session(call.session_id)
+    assert (session.source, session.source_id) == ("claude-code", "abc")
+    assert memory.calls(session.id).items == (call,)
+    answer = memory.search_sessions("deploy in:calls", "words")
+    assert (answer.total, answer.total_hits, answer.cursor) == (1, 1, "")
+    assert answer.sessions[0].hits[0].call == call
+    with pytest.raises(NotFound, match="no current session"):
+        memory.log_calls([new])
+    mine = memory.start_session("mine")
+    assert memory.log_calls([new])[0].session_id == mine.id
+
+
+def test_entries_that_are_like_one_are_listed(memory: MemoryClient) -> None:
+    memory.add_entry("Port", "The service listens on port 80.")
+    second = memory.add_entry("Port", "The service listens on port 81.")
+    (found,) = memory.similar_entries(second.id)
+    assert (found.id, found.relation) == (1, "may contradict")

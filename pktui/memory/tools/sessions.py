@@ -275,9 +275,9 @@ def _session_id(hit: Hit) -> int:
 
 
 def _kind(hit: Hit) -> str:
-    return (
-        f"[call {hit.call.outcome}]" if hit.call else f"[{hit.message.role if hit.message else ''}]"
-    )
+    if hit.call is not None:
+        return f"[{preview(hit.call.tool)}: {hit.call.outcome}]"
+    return f"[{hit.message.role}]" if hit.message is not None else ""
 
 
 def _place(hit: Hit) -> str:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.errors import InvalidRequest
+from pktui.memory.search.bm25 import without_frequent
+from pktui.memory.search.question import read_question
 from pktui.memory.store import Store
 from tests.memory.store.conftest import ADA, BEN, embed_all, log
-from tests.support.clock import Clock
+from tests.support.clock import START, Clock
 from tests.support.embedder import WordsEmbedder
 
 if TYPE_CHECKING:
@@ -242,3 +244,26 @@ def test_entries_are_searched_apart_with_their_own_filters(filled: Store) -> Non
     assert filled.search_entries("tag:db").hits[0].entry == other
     with pytest.raises(InvalidRequest):
         filled.search_entries("since:soon")
+
+
+@pytest.mark.parametrize(
+    ("query", "asks"),
+    [
+        ("when did she fly to Rome", True),
+        ("the trip to Rome?", True),
+        ("fix: address review", False),
+        ("what.md", False),
+        ("is active", False),
+    ],
+)
+def test_a_question_is_told_from_key_words(query: str, asks: bool) -> None:
+    assert read_question(query, (), START, "hybrid").asks is asks
+
+
+def test_words_that_stand_everywhere_are_left_out_of_what_is_meant(store: Store) -> None:
+    session = store.start_session("s", ADA)
+    log(store, session.id, *(f"Emi: number {number}" for number in range(60)))
+    log(store, session.id, "Emi: pasta at noon")
+    corpus = store._state.messages
+    assert without_frequent(corpus, "What pasta does Emi cook?") == "What pasta does cook?"
+    assert without_frequent(corpus, "number?") == ""

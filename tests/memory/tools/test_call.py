@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from pktui.errors import StoreError
-from pktui.memory.records import Identity
+from pktui.memory.records import Identity, NewCall
 from pktui.memory.store import Store
 from pktui.memory.tools.call import call
 from pktui.memory.tools.catalogue import definitions
@@ -370,3 +370,26 @@ def test_a_store_that_fails_is_told_with_its_reason(
     answer = use(store, "log_message", role="user", content="x")
     assert answer.is_error
     assert answer.text.startswith("❌ Failed to log message: memory table messages could not be")
+
+
+def test_searches_find_calls_and_say_so(store: Store) -> None:
+    use(store, "start_logging_session", name="shop")
+    use(store, "log_message", role="user", content="please look at the cart")
+    arguments = '{"command":"npm run build"}'
+    store.append_calls(1, [NewCall("Bash", arguments, "error", "ENOENT: no package.json")])
+    for name, more in (("search_all_sessions", {}), ("search_session", {"sessionId": 1})):
+        answer = use(store, name, query="ENOENT npm", **more)
+        assert "[Bash: error]" in answer.text
+        assert "**Call:** #1 - " in answer.text
+        (found,) = data(answer)["results"]
+        assert (found["callId"], found["role"], found["tool"]) == (1, "call", "Bash")
+        assert found["outcome"] == "error"
+        assert "messageId" not in found
+
+
+def test_a_stored_entry_that_repeats_one_is_said(store: Store) -> None:
+    use(store, "store_knowledge", title="Tokens", content="Tokens live for 15 minutes.")
+    answer = use(store, "store_knowledge", title="Tokens", content="Tokens live for 60 minutes.")
+    assert '- #1 "Tokens" (may contradict, ' in answer.text
+    (near,) = data(answer)["similar"]
+    assert (near["id"], near["relation"]) == (1, "may contradict")
