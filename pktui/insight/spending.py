@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pktui.budget import Spent, spent
-from pktui.prices import Prices
+from pktui.errors import SettingsError
+from pktui.prices import Prices, load_prices
 from pktui.settings import BudgetSettings
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from pktui.ledger.usage import UsageSum
+    from pktui.settings import Paths, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,38 @@ class Purse(msgspec.Struct, frozen=True):
             for one in spent(self.budget, today, self.prices, agent=agent, project=project)
         ]
         return tuple(dict.fromkeys(found))
+
+
+def purse_of(paths: Paths, settings: Settings) -> tuple[Purse, str]:
+    """Return prices and budgets as they are set; with what is wrong where prices can't be read."""
+    try:
+        return Purse(load_prices(paths), settings.budget), ""
+    except SettingsError as error:
+        return Purse(budget=settings.budget), str(error)
+
+
+def by_model(spending: Iterable[Spending]) -> tuple[Spending, ...]:
+    """Return the sums of each agent, project and model over all days, those with most tokens first.
+
+    Their `day` is the last one. Money is that of the days whose price is known.
+    """
+    sums: dict[tuple[str, str, str], Spending] = {}
+    for one in spending:
+        key = one.agent, one.project, one.model
+        known = sums.get(key)
+        if known is None:
+            sums[key] = one
+            continue
+        both = [money for money in (known.money, one.money) if money is not None]
+        sums[key] = replace(
+            known,
+            day=max(known.day, one.day),
+            tokens_in=known.tokens_in + one.tokens_in,
+            tokens_out=known.tokens_out + one.tokens_out,
+            cached=known.cached + one.cached,
+            money=sum(both, Decimal(0)) if both else None,
+        )
+    return tuple(sorted(sums.values(), key=lambda one: -(one.tokens_in + one.tokens_out)))
 
 
 def local_day(at_us: int) -> str:

@@ -7,13 +7,14 @@ import pytest
 
 from pktui.insight.activity import Activity
 from pktui.insight.now import NowReader
-from pktui.insight.spending import Purse, local_day
+from pktui.insight.spending import Purse, by_model, local_day, purse_of
 from pktui.ledger.usage import UsageSum
 from pktui.prices import Price, Prices
-from pktui.settings import BudgetSettings, DayBudget
+from pktui.settings import BudgetSettings, DayBudget, Settings
 
 if TYPE_CHECKING:
     from pktui.ledger import Ledger
+    from pktui.settings import Paths
     from tests.ledger.conftest import Clock
 
 DAY_US = 86_400_000_000
@@ -63,3 +64,24 @@ def test_without_prices_and_budgets_tokens_are_told(told: Ledger, clock: Clock) 
     found = NowReader(told, clock).read()
     assert found.budgets == ()
     assert [one.money for one in found.today] == [None, None]
+
+
+def test_days_of_a_model_add_up(told: Ledger, clock: Clock) -> None:
+    found = by_model(Activity(told, clock, Purse(PRICES)).read(days=10).spending)
+    assert [(one.agent, one.model, one.tokens_in) for one in found] == [
+        ("claude-code", "big-1", 1_000_000),
+        ("codex", "unknown", 1_000),
+        ("codex", "big-1", 5),
+    ]
+    twice = by_model([found[0], found[0]])
+    assert (twice[0].tokens_in, twice[0].money) == (2_000_000, Decimal("10.2"))
+
+
+def test_prices_that_cannot_be_read_are_said_and_tokens_counted(paths: Paths) -> None:
+    budget = BudgetSettings(tokens_per_day=5)
+    assert purse_of(paths, Settings(budget=budget)) == (Purse(budget=budget), "")
+    paths.config_dir.mkdir(parents=True, exist_ok=True)
+    (paths.config_dir / "prices.toml").write_text("currency = 5")
+    purse, problem = purse_of(paths, Settings(budget=budget))
+    assert purse == Purse(budget=budget)
+    assert "prices.toml" in problem

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pktui.insight.spending import local_day
 from pktui.ledger.arguments.canonical import args_hash
 from pktui.ledger.records import Caller
+from pktui.ledger.usage import UsageSum
 from pktui.text import has_hidden
 from pktui.tui.moments import HOUR, MINUTE
 from pktui.tui.views.feed.view import FeedView
@@ -122,3 +124,28 @@ def test_counts_are_spread_or_added_up() -> None:
     assert squeezed((1, 2), 5) == (1, 1, 2, 2)
     assert squeezed((1, 2, 3, 4), 2) == (3, 7)
     assert squeezed((), 5) == ()
+
+
+async def test_tokens_and_money_are_told_once_they_are_known(house: House) -> None:
+    day, hostile = local_day(house.now_us), HOSTILE.replace("\ud800", "")
+    sums = [
+        UsageSum(day, "claude-code", "/home/me/shop", "big-1", 1_200_000, 8_000, 5),
+        UsageSum(day, "codex", hostile, hostile, 10, 1, 0),
+    ]
+    house.other.usage.write(tuple(sums), house.now_us)
+    house.paths.config_dir.mkdir(parents=True, exist_ok=True)
+    (house.paths.config_dir / "prices.toml").write_text('[models."big-*"]\nin = 3.0\nout = 15.0\n')
+    async with desk(house, "insight", (160, 60)) as at:
+        text = at.screen_text()
+        assert "TOKENS AND MONEY" in text
+        assert "in 1,200,000" in text
+        assert "3.72" in text
+        assert "no price" in text
+        assert not has_hidden(text)
+
+
+async def test_prices_that_cannot_be_read_are_said(house: House) -> None:
+    house.paths.config_dir.mkdir(parents=True, exist_ok=True)
+    (house.paths.config_dir / "prices.toml").write_text("[models")
+    async with desk(house, "insight") as at:
+        assert "prices.toml" in at.notices()

@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rich.cells import cell_len
 
+from pktui.insight.spending import by_model
 from pktui.text import one_line
 from pktui.tui.moments import age, countdown, duration, span_words
 from pktui.tui.views.feed.rate import bars, sparkline
@@ -19,16 +21,18 @@ if TYPE_CHECKING:
     from rich.style import Style
 
     from pktui.insight.activity import Insight
+    from pktui.insight.spending import Spending
     from pktui.tui.theme import Ink
     from pktui.tui.widgets.rows import Pen, Run
 
-Part = Literal["calls", "bill", "heat", "slow", "denials"]
+Part = Literal["calls", "bill", "heat", "slow", "denials", "spent"]
 _TITLES: dict[Part, str] = {
     "calls": "calls an hour",
     "bill": "what asking cost",
     "heat": "tools by hour of day",
     "slow": "slowest tools",
     "denials": "denied by",
+    "spent": "tokens and money",
 }
 _LABEL = 9
 _FIGURE = 9
@@ -53,6 +57,15 @@ _DENIALS = (
     Column("tool", order=1, most=36),
     Column("agent", order=2, most=18),
     Column("last", order=3, right=True, most=14),
+)
+_SPENT = (
+    Column("agent", most=18),
+    Column("model", order=1, most=36),
+    Column("project", order=3, most=30),
+    Column("in", right=True, most=18),
+    Column("out", right=True, most=18),
+    Column("cached", order=2, right=True, most=18),
+    Column("money", right=True, most=16),
 )
 
 
@@ -85,6 +98,9 @@ def _rows(insight: Insight) -> Iterator[Row]:
         "slow": [(one.server, one.tool) for one in insight.slow],
         "denials": [(one.server, one.tool) for one in insight.denials],
     }
+    spent = by_model(insight.spending)
+    if spent:
+        lists["spent"] = [("", "")] * len(spent)
     for part, names in lists.items():
         yield Row(part, -1, "none")
         yield Row(part, -1, "head")
@@ -106,6 +122,7 @@ class Figures:
             "heat": Table(_HEAT, [_heat(insight, at, glyphs) for at in range(len(insight.heat))]),
             "slow": Table(_SLOW, [_slow(insight, at) for at in range(len(insight.slow))]),
             "denials": Table(_DENIALS, [_rule(insight, at) for at in range(len(insight.denials))]),
+            "spent": Table(_SPENT, [_spent(one) for one in by_model(insight.spending)]),
         }
 
     def draw(self, row: Row, pen: Pen) -> Sequence[Sequence[Run]]:
@@ -238,9 +255,19 @@ def _rule(insight: Insight, at: int) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _spent(one: Spending) -> tuple[str, ...]:
+    return (
+        one_line(one.agent, 18), one_line(one.model, 40), one_line(Path(one.project).name, 30),
+        f"in {one.tokens_in:,}", f"out {one.tokens_out:,}", f"cached {one.cached:,}",
+        f"{one.money:,.2f}" if one.money is not None else "no price",
+    )  # fmt: skip
+
+
 def _styles(part: Part, ink: Ink) -> dict[str, Style]:
-    names = {column.name for columns in (_BILL, _HEAT, _SLOW, _DENIALS) for column in columns}
+    names = {
+        column.name for columns in (_BILL, _HEAT, _SLOW, _DENIALS, _SPENT) for column in columns
+    }
     styles = dict.fromkeys(names, ink.dim)
-    first = "rule" if part == "denials" else "tool"
+    first = {"denials": "rule", "spent": "agent"}.get(part, "tool")
     return {**styles, first: ink.text, "waited": ink.text, "hours": ink.accent, "p95": ink.text,
-            "count": ink.text}  # fmt: skip
+            "count": ink.text, "money": ink.text}  # fmt: skip

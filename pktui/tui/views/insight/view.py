@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 
 from pktui.insight.activity import Activity, Insight
+from pktui.insight.spending import purse_of
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
 from pktui.tui.turns import Turns
@@ -36,7 +37,8 @@ class InsightView(View):
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
-        self._activity = Activity(services.ledger, services.clock)
+        purse, self._problem = purse_of(services.paths, services.settings)
+        self._activity = Activity(services.ledger, services.clock, purse)
         self._turns = Turns(self._read)
         self._days = SPANS[0]
         self._insight: Insight | None = None
@@ -52,6 +54,8 @@ class InsightView(View):
     def on_mount(self) -> None:
         """Read, now and every few seconds."""
         self._turns.ask()
+        if self._problem:
+            self.console.say(self._problem, severity="warning")
         if self.services.background:
             self.set_interval(READ_SECONDS, self.look)
 
