@@ -126,6 +126,7 @@ def _answer(paths: Paths, agent: HookedAgent, event: HookEvent) -> Answer:
         elif event.kind == "begin":
             desk.begin()
         elif event.kind == "end":
+            desk.refresh_usage()
             desk.end()
         else:
             desk.refresh_usage()
