@@ -176,7 +176,7 @@ def doing(agent: Agent, now_us: int) -> str:
         "waiting": f"waits for you {countdown(now_us - agent.since_us)}  {tool}",
         "denied": f"silent {span} after a denial",
         "idle": f"idle {span}" if tool == "" else f"idle {span} after {tool}",
-        "gone": f"gone {span} ago",
+        "gone": "gone" if span == "now" else f"gone {span} ago",
     }[agent.state]
 
 
@@ -203,7 +203,8 @@ def _sign(agent: Agent, glyphs: Glyphs, ink: Ink) -> tuple[str, Style]:
 def hour_lines(now: Now, bars: str, glyphs: Glyphs) -> tuple[Line, ...]:
     """Say how the last hour was, and what no eye would find in a feed."""
     hour, lines = now.hour, []
-    parts = [f"{sparkline(hour.calls, bars)}  {hour.total:,} calls"]
+    calls = "1 call" if hour.total == 1 else f"{hour.total:,} calls"
+    parts = [f"{sparkline(hour.calls, bars)}  {calls}"]
     if hour.denied:
         parts.append(f"{hour.denied:,} denied")
     if hour.asked:
