@@ -62,6 +62,7 @@ class Exchange:
         self._work = work
         self._scope = scope
         self._session = session
+        self.takes_streams = accepts(context.headers, EVENTS)
         self._modern = is_modern(context.headers, message)
         self._taken = False
         self._lock = threading.Lock()
@@ -164,7 +165,7 @@ class Exchange:
 
     async def _answer(self, reply: Reply, stream: Stream, reader: int) -> None:
         """Answer with one message where that comes at once, else with a stream."""
-        streams = accepts(self._context.headers, EVENTS)
+        streams = self.takes_streams
         entry = await stream.first(reader, prompt(modern=self._modern) if streams else None)
         while entry is not None and not streams and not stream.ends_with(entry):
             entry = await stream.next(reader, entry.place)
@@ -218,11 +219,6 @@ class Exchange:
     def came(self) -> int:
         """How many messages came for the client before there was a stream; -1: there is one."""
         return len(self._ahead) if self._stream is None else -1
-
-    @property
-    def takes_streams(self) -> bool:
-        """Whether the client takes a stream for an answer."""
-        return accepts(self._context.headers, EVENTS)
 
     def leave(self) -> None:
         """Let go of it: it is answered, or its client has left."""

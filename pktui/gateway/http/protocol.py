@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 HANDSHAKE_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 EVENTS: Final = "text/event-stream"
 JSON: Final = "application/json"
+BOTH: Final = f"{JSON}, {EVENTS}"
 # Seconds between two signs to a client that its answer is on its way.
 KEEP_ALIVE: Final = 15.0
 # The code of a request that was cancelled, as the Language Server Protocol has it.
@@ -138,6 +139,8 @@ def writes(message: Message) -> bool:
 
 def accepts(headers: Headers, kind: str) -> bool:
     """Tell whether the client takes that media type."""
+    if headers.get("accept") == BOTH:  # what SDKs send
+        return True
     family = kind.partition("/")[0] + "/*"
     given = ",".join(headers.getlist("accept")).lower()
     return any(one.partition(";")[0].strip() in ("*/*", family, kind) for one in given.split(","))
