@@ -19,8 +19,10 @@ from pktui.errors import PktuiError, SettingsError
 PRIVATE_DIRECTORY: Final = 0o700
 PRIVATE_FILE: Final = 0o600
 OTHERS: Final = 0o077
-# Seconds between two looks at a lock that somebody else holds.
-_LOOK_SECONDS: Final = 0.01
+# Seconds between two looks at a lock that somebody else holds, at first and at most: the holder of
+# one that is waited for on a call's path lets it go within microseconds.
+_FIRST_LOOK: Final = 20e-6
+_LOOK_SECONDS: Final = 0.001
 
 
 def make_directories(path: Path) -> None:
@@ -154,13 +156,21 @@ def lock(descriptor: int, *, shared: bool = False, seconds: float = 0.0) -> bool
     It ends with the descriptor, and so with the process however that ends.
     """
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    until = time.monotonic() + seconds
+    until, pause = 0.0, _FIRST_LOOK
     while True:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() >= until:
+            now = time.monotonic()
+            until = until or now + seconds
+            if now >= until:
                 return False
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(pause)
+            pause = min(_LOOK_SECONDS, pause * 1.5)
         else:
             return True
+
+
+def unlock(descriptor: int) -> None:
+    """Give the kernel's lock of an open file back."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)

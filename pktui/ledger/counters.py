@@ -1,59 +1,66 @@
 """How much of each limit is used, exactly, however many processes count at once.
 
-A charge is one row. Each row carries the running total of its counter, so that what a window holds
-is the difference of two totals: two index look-ups, however many rows lie between. A sliding
-window of length w at time t holds what was charged after t - w, so that no stretch of that
-length ever holds more than the limit; a calendar window starts at a multiple of its length since
-the epoch, in UTC. A counter is known by server, holder, name, window and alignment: editing a
-limit's `max` keeps its count.
+Each counter is a ring of charges, when and how much, in the mapped file `counters`. A sliding
+window of length w at time t holds what was charged after t - w, so that no stretch of that length
+ever holds more than the limit; a calendar window starts at a multiple of its length since the
+epoch, in UTC. A counter is known by server, holder, name, window and alignment: editing a limit's
+`max` keeps its count.
 
 Amounts are counted in whole millionths, rounded up, limits rounded down; a limit above
 `MOST` units counts as `MOST`.
+
+The file is derived. A call's row on record says what it takes or gives back; whoever finds the file
+marked as in change, damaged, or new counts the rows again. So the order of a turn is: look and
+take, in memory; mark the file; append the rows; write what they take; unmark.
 """
 
 from __future__ import annotations
 
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import msgspec
 
-from pktui.ledger.records import CounterInUse
+from pktui.errors import LedgerUnavailable
+from pktui.ledger.counter_file import HEADER, CounterFile
+from pktui.ledger.records import Charged, CounterInUse
+from pktui.text import storable
+from pktui.times import SKEW_US
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
-    from pktui.ledger.database import Database
+MILLION: Final = 1_000_000
+# Units; what fits 64 bits with room for sums.
+MOST: Final = 2**60 // MILLION
+# The retry time of a charge that is larger than its limit.
+NEVER_US: Final = 2**63 - 1
 
-MILLION = 1_000_000
-MOST = 2**60 // MILLION
-"""Units; what fits SQLite's 64-bit integers with room for running totals."""
-NEVER_US = 2**63 - 1
-"""The retry time of a charge that is larger than its limit."""
-
-_REBASE_AT = 2**62
-_TIDY_EVERY = 32
-"""A counter drops its own passed charges at every so many."""
-_PRUNE_EVERY = 4096
-"""Calls after which the charges of counters that nobody uses any more are looked for."""
-_LAST = """SELECT at_us, n, total,
-    (SELECT total - amount FROM charges WHERE key = ?1 AND at_us > ?2 ORDER BY at_us, n LIMIT 1)
-    FROM charges WHERE key = ?1 ORDER BY at_us DESC, n DESC LIMIT 1"""
-# Every counter of a server by steps over the key's index, and what its window holds, as `_LAST`.
-_IN_USE = """WITH RECURSIVE each (key) AS (
-    SELECT min(key) FROM charges WHERE key >= ?2 AND key < ?3
-    UNION ALL
-    SELECT (SELECT min(key) FROM charges WHERE key > each.key AND key < ?3)
-    FROM each WHERE key IS NOT NULL)
-    SELECT key, (SELECT total FROM charges WHERE key = each.key ORDER BY at_us DESC, n DESC LIMIT 1)
-        - (SELECT total - amount FROM charges WHERE key = each.key
-        AND at_us > CASE json_extract(key, '$[4]') WHEN 'calendar'
-        THEN ?1 - ?1 % json_extract(key, '$[3]') - 1 ELSE ?1 - json_extract(key, '$[3]') END
-        ORDER BY at_us, n LIMIT 1) AS used
-    FROM each WHERE key IS NOT NULL AND json_valid(key) AND used > 0"""
+_SLOT: Final = 16
+# Places in a slot: the key's hash, its window, its ring, what of that is in use, and a check.
+_KEY, _KEY2, _WINDOW, _RING, _ROOM, _TAIL, _FIRST, _HEAD, _USED, _CHECK = range(10)
+# A charge's words: when, how much.
+_ENTRY: Final = 2
+_SLOTS: Final = 16
+_ROOM_AT_FIRST: Final = 16
+# A counter whose sum is above this is over every limit: no older charge is needed to tell that.
+_FULL: Final = 2**62
+_ALIGNS: Final = ("sliding", "calendar")
+# So that a slot of zeros, or of ones, is no slot.
+_SALT: Final = 0x9E3779B97F4A7C15
+_ORDER: Final = sys.byteorder
 _encode = msgspec.json.Encoder().encode
 _parts_of = msgspec.json.Decoder(tuple[str, str, str, int, str]).decode
+
+Key = tuple[int, int]
+# When, how much.
+Entry = tuple[int, int]
 
 
 class Charge(Protocol):
@@ -91,237 +98,581 @@ class Charge(Protocol):
 C = TypeVar("C", bound=Charge)
 
 
-class _Window(msgspec.Struct):
-    """A counter's window inside a transaction: what it holds and what is about to be added."""
+class _Ring(msgspec.Struct):
+    """A counter inside a transaction: what its ring holds and what is about to change.
 
-    key: str
-    start_us: int
-    """The window holds what came after this time."""
-    expires_us: int
-    """What is charged now leaves the window at this time."""
+    Charges are numbered from the first that was ever made; `tail` to `head` are there, `first` to
+    `head` in the window, `used` is their sum with what is about to change. `slot` is 0 where the
+    file does not have it yet; `window` is as a slot holds it. `ahead`: there are charges from the
+    future.
+    """
+
+    key: Key
+    window: int
+    slot: int = 0
+    at: int = 0
+    room: int = 0
+    tail: int = 0
+    first: int = 0
+    head: int = 0
     used: int = 0
-    last_us: int = 0
-    last_n: int = 0
-    total: int = 0
+    ahead: bool = False
     added: list[int] = msgspec.field(default_factory=list)
+    returned: list[int] = msgspec.field(default_factory=list)
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything of it is to be written."""
+        return bool(self.added or self.returned or self.ahead)
+
+    def place(self, number: int) -> int:
+        """Return where a charge stands."""
+        return self.at + _ENTRY * (number & (self.room - 1))
 
 
 class _Look(msgspec.Struct):
-    """A charge in its window; `amount` and `limit` in millionths."""
+    """A charge at its counter; `amount` and `limit` in millionths."""
 
     charge: Charge
-    window: _Window
+    name: str
+    ring: _Ring
     amount: int
     limit: int
 
 
 class Sight(msgspec.Struct):
-    """What one transaction sees of the counters, all at one time: each is read once."""
+    """What one turn sees of the counters; from its first change on with the lock held."""
 
     now_us: int
-    windows: dict[str, _Window] = msgspec.field(default_factory=dict)
+    locked: bool = False
+    # Whether all of the file was looked through in this turn.
+    sound: bool = False
+    rings: dict[Key, _Ring] = msgspec.field(default_factory=dict)
+    # By the identity of the charge, as the same ones are looked at and then taken.
     looks: dict[int, _Look] = msgspec.field(default_factory=dict)
-    """By the identity of the charge, as the same ones are looked at and then taken."""
+    taken: dict[str, tuple[Charged, ...]] = msgspec.field(default_factory=dict)
+
+    @property
+    def changed(self) -> list[_Ring]:
+        """The counters that are about to change."""
+        return [ring for ring in self.rings.values() if ring.changes]
 
     def forget(self) -> None:
         """Read everything again when it is needed."""
-        self.windows.clear()
+        self.rings.clear()
         self.looks.clear()
 
 
 class Counters:
-    """Reserves, releases and reads charges."""
+    """Reserves, gives back and reads charges. Raises `LedgerUnavailable`.
 
-    def __init__(self, database: Database, clock: Callable[[], int]) -> None:
-        self._database = database
+    A turn is a `Sight` and what is done with it until `end` or `abandon`. Turns of several threads
+    may look at once; one of them at a time may take.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], int],
+        history: Callable[[int], Iterable[Charged]],
+        known: Callable[[], Iterable[str]] = tuple,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        """`history` gives all that is on record since a time, in any order (0: all there is).
+
+        It is called with the lock held. `known` gives the names of the counters on record.
+        """
+        self._file = CounterFile(path, read_only=read_only)
         self._clock = clock
-        self._until_prune = _PRUNE_EVERY
+        self._history = history
+        self._known = known
+        self._slots: dict[Key, int] = {}
+        self._epoch = 0
+
+    # a turn
 
     def sight(self) -> Sight:
-        """Return what a transaction hands to its looks and its reservation; nothing is read yet."""
+        """Begin a turn; nothing is locked or read yet."""
         return Sight(self._clock())
+
+    def end(self, sight: Sight, append: Callable[[], object]) -> None:
+        """Put a turn's rows on record by `append`, then write what they take.
+
+        Where `append` fails it must have taken back what it wrote: nothing is taken then.
+        """
+        try:
+            changed = sight.changed if sight.locked else ()
+            if not changed:
+                append()
+                return
+            self._file.mark()
+            try:
+                self._make_room(changed, sight)
+                append()
+            except BaseException:
+                self._file.unmark()
+                raise
+            for ring in changed:
+                self._write(ring, sight.now_us)
+            self._file.unmark()
+        finally:
+            self.abandon(sight)
+
+    def abandon(self, sight: Sight) -> None:
+        """End a turn; what it took and did not write is not taken."""
+        sight.forget()
+        if sight.locked:
+            sight.locked = False
+            self._file.unlock()
 
     def usage(self, charge: Charge, sight: Sight | None = None) -> tuple[Decimal, int]:
         """Return the units in the window now, and when the charge would first fit.
 
-        The time is 0 where it fits now and `NEVER_US` where it is larger than the limit.
+        The time is 0 where it fits now and `NEVER_US` where it is larger than the limit. The lock
+        is held no longer than the look takes.
         """
         seen = sight or self.sight()
-        look = self._look(charge, seen)
-        need = look.window.used + look.amount - look.limit
-        used = Decimal(look.window.used).scaleb(-6)
-        return used, self._retry_at(look, need, seen.now_us) if need > 0 else 0
+        held = seen.locked
+        if not held:
+            self._lock(seen)
+        try:
+            look = self._look(charge, seen)
+            need = look.ring.used + look.amount - look.limit
+            used = Decimal(look.ring.used).scaleb(-6)
+            return used, self._retry_at(look, need, seen.now_us) if need > 0 else 0
+        finally:
+            if not held:
+                self._file.unlock()
+
+    def used(self, charges: Iterable[Charge]) -> list[Decimal]:
+        """Return the units in the windows of many charges, all of one time."""
+        sight = self.sight()
+        self._lock(sight)
+        try:
+            return [Decimal(self._look(one, sight).ring.used).scaleb(-6) for one in charges]
+        finally:
+            self._file.unlock()
 
     def in_use(self, server: str = "") -> tuple[CounterInUse, ...]:
-        """Return all counters of a server, or of every one, whose windows hold anything now.
-
-        One statement, whose cost grows with the counters and not with what they count.
-        """
+        """Return all counters of a server, or of every one, whose windows hold anything now."""
+        names = [name for name in self._known() if server in ("", json.loads(name)[0])]
+        sight = self.sight()
+        self._lock(sight)
         try:
-            first = f"[{_encode(server).decode()}," if server else "["
-        except UnicodeEncodeError:
-            return ()
-        bounds = (self._clock(), first, first[:-1] + chr(ord(first[-1]) + 1))
+            found = [(name, self._ring(*_counter(*json.loads(name))[1:], sight)) for name in names]
+        finally:
+            self._file.unlock()
         return tuple(
-            CounterInUse(*_parts_of(key), Decimal(used).scaleb(-6))
-            for key, used in self._database.rows(_IN_USE, bounds)
+            CounterInUse(*_parts_of(name), Decimal(ring.used).scaleb(-6))
+            for name, ring in found
+            if ring.used
         )
 
-    def reserve(self, charges: Sequence[C], call_id: str, sight: Sight | None = None) -> C | None:
+    def reserve(self, charges: Sequence[C], call_id: str, sight: Sight) -> C | None:
         """Take all charges for a call, or none and return the first that does not fit.
 
-        Joins a transaction that is under way; a `sight` must be of that one, and sees what was
-        taken. Raises `LedgerUnavailable`.
+        Later looks of the turn see what was taken; it is written at its end.
         """
-        with self._database.transaction():
-            seen = sight or self.sight()
-            refused = self._take(charges, seen)
-            if refused is not None:
-                for window in seen.windows.values():
-                    self._bring_back(window, seen.now_us)
-                seen.forget()
-                return refused
-            for window in seen.windows.values():
-                if window.added:
-                    self._write(window, seen.now_us, call_id)
-            seen.looks.clear()
-            self._prune_sometimes(seen.now_us)
-        return None
-
-    def release(self, call_id: str) -> bool:
-        """Give back what a call took; False where it took nothing or its windows have passed."""
-        with self._database.transaction():
-            taken = self._database.rows(
-                "SELECT key, at_us, n, amount FROM charges WHERE call_id = ?", (call_id,)
-            )
-            for key, at_us, n, amount in taken:
-                place = (key, at_us, n)
-                self._database.run(
-                    "DELETE FROM charges WHERE key = ? AND at_us = ? AND n = ?", place
-                )
-                self._database.run(
-                    "UPDATE charges SET total = total - ? WHERE key = ? AND (at_us, n) > (?, ?)",
-                    (amount, *place),
-                )
-        return bool(taken)
-
-    def prune(self) -> int:
-        """Remove charges whose windows have passed; return how many."""
-        with self._database.transaction():
-            return self._database.run("DELETE FROM charges WHERE expires_us <= ?", (self._clock(),))
-
-    def _take(self, charges: Sequence[C], sight: Sight) -> C | None:
-        """Add the charges to their windows, not written yet, up to the first that does not fit."""
+        self._hold(sight)
+        taken: list[_Look] = []
         for charge in charges:
             look = self._look(charge, sight)
-            if look.window.used + look.amount > look.limit:
+            if look.ring.used + look.amount > look.limit:
+                for one in reversed(taken):
+                    one.ring.used -= one.amount
+                    one.ring.added.pop()
+                sight.taken.pop(call_id, None)
                 return charge
-            look.window.used += look.amount
-            look.window.added.append(look.amount)
+            look.ring.used += look.amount
+            look.ring.added.append(look.amount)
+            taken.append(look)
+        now = sight.now_us
+        sight.taken[call_id] = tuple([Charged(look.name, look.amount, now) for look in taken])
         return None
+
+    def taken(self, sight: Sight, call_id: str) -> tuple[Charged, ...]:
+        """Return what a call took in this turn, for its row on record."""
+        return sight.taken.get(call_id, ())
+
+    def release(self, charged: Sequence[Charged], sight: Sight) -> tuple[Charged, ...]:
+        """Give back what a call took; return what its row says of that, empty where it is past."""
+        if not charged:
+            return ()
+        self._hold(sight)
+        back = []
+        for one in charged:
+            _, key, window = _counter(*json.loads(one.key))
+            ring = sight.rings.get(key) or self._ring(key, window, sight)
+            number = self._number(ring, one)
+            if number is None:
+                continue
+            ring.returned.append(number)
+            if number >= ring.first:
+                ring.used -= one.amount
+            back.append(Charged(one.key, -one.amount, one.at_us))
+        return tuple(back)
+
+    def longest_us(self) -> int:
+        """Return the longest window that was ever in use: younger rows must stay on record."""
+        self._file.lock()
+        try:
+            return self._file.longest
+        finally:
+            self._file.unlock()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    # the word of changes
+
+    def word(self) -> int | None:
+        """Return a number that is another after each change that others made in `ledger.db`.
+
+        None where it cannot be told: a change is under way, or the file is another one.
+        """
+        return self._file.word()
+
+    def before_change(self) -> None:
+        """Note that a change of `ledger.db` begins; with the right to write it, before that."""
+        self._file.make_odd()
+
+    def after_change(self) -> None:
+        """Note that the change was committed, or taken back."""
+        self._file.make_even()
+
+    # looking
+
+    def _lock(self, sight: Sight) -> None:
+        """Take the lock; count anew where the file is not whole."""
+        if not self._file.lock():
+            try:
+                self._count_anew(self._clock())
+            except BaseException:
+                self._file.unlock()
+                raise
+        if self._epoch != self._file.epoch:
+            if not self._is_sound():
+                self._start_over(sight)
+            self._epoch = self._file.epoch
+            self._slots.clear()
+            sight.forget()
+
+    def _hold(self, sight: Sight) -> None:
+        """Hold the lock until the turn ends; what it saw before is read again, as of now."""
+        if sight.locked:
+            return
+        self._lock(sight)
+        sight.locked = True
+        sight.now_us = self._clock()
+        sight.forget()
 
     def _look(self, charge: Charge, sight: Sight) -> _Look:
         look = sight.looks.get(id(charge))
         if look is None:
-            window = self._window(charge, sight)
-            look = _Look(charge, window, _millionths(charge), _limit(charge))
+            name, key, window = _counter(
+                charge.server, charge.holder, charge.counter, charge.window_us, charge.align
+            )
+            ring = sight.rings.get(key) or self._ring(key, window, sight)
+            look = _Look(charge, name, ring, _millionths(charge), _limit(charge))
             sight.looks[id(charge)] = look
         return look
 
-    def _window(self, charge: Charge, sight: Sight) -> _Window:
-        key = _key(charge.server, charge.holder, charge.counter, charge.window_us, charge.align)
-        window = sight.windows.get(key)
-        if window is None:
-            now = sight.now_us
-            window = _Window(key, _start_us(charge, now), _expiry_us(charge, now))
-            last = self._database.row(_LAST, (key, window.start_us))
-            if last is not None:
-                window.last_us, window.last_n, window.total, before = last
-                window.used = 0 if before is None else window.total - before
-            sight.windows[key] = window
-        return window
+    def _ring(self, key: Key, window: int, sight: Sight) -> _Ring:
+        ring = _Ring(key, window)
+        slot = self._slots.get(key) or self._slot(key)
+        if slot:
+            self._slots[key] = slot
+        if not slot and not sight.sound:  # so that a key that was lost is missed
+            sight.sound = self._is_sound()
+        if not (self._read(ring, slot) if slot else sight.sound):
+            self._start_over(sight)
+            return self._ring(key, window, sight)
+        if slot:
+            self._move(ring, sight.now_us)
+        sight.rings[key] = ring
+        return ring
 
-    def _write(self, window: _Window, now: int, call_id: str) -> None:
-        """Add the charges after the counter's last row, in time as in number."""
-        run = self._database.run
-        self._bring_back(window, now)
-        if window.total > _REBASE_AT:
-            self._rebase(window)
-        for amount in window.added:
-            window.last_n += 1
-            window.total += amount
-            values = (
-                *(window.key, now, window.last_n, amount, window.total),
-                *(call_id, window.expires_us),
-            )
-            run("INSERT INTO charges VALUES (?, ?, ?, ?, ?, ?, ?)", values)
-            if window.last_n % _TIDY_EVERY == 0:
-                self._tidy(window)
-        window.last_us = now
-        window.added.clear()
+    def _start_over(self, sight: Sight) -> None:
+        """Count a damaged file anew; not in the middle of a turn, which goes by what was in it."""
+        self._file.spoil()
+        if sight.locked and sight.changed:
+            raise LedgerUnavailable(f"{self._file.path} is damaged", "Call again: it is made anew")
+        sight.forget()
+        self._count_anew(sight.now_us)
+        self._epoch = self._file.epoch
 
-    def _bring_back(self, window: _Window, now: int) -> None:
-        """Let charges from the future, left by a clock that was set back, count as made now.
+    def _slot(self, key: Key) -> int:
+        """Return where the slot of a key is, 0 where it has none."""
+        words, table = self._file.words, self._file.table
+        for step in range(table):
+            slot = HEADER + _SLOT * ((key[0] + step) & (table - 1))
+            if words[slot + _KEY] == key[0] and words[slot + _KEY2] == key[1]:
+                return slot
+            if not words[slot + _ROOM]:
+                break
+        return 0
 
-        Else they would be in the window until that time comes.
-        """
-        if window.last_us > now:
-            self._database.run(
-                "UPDATE charges SET at_us = ?, expires_us = ? WHERE key = ? AND at_us > ?",
-                (now, window.expires_us, window.key, now),
-            )
-
-    def _tidy(self, window: _Window) -> None:
-        """Remove what the counter's window has left behind."""
-        self._database.run(
-            "DELETE FROM charges WHERE key = ? AND at_us <= ?", (window.key, window.start_us)
+    def _read(self, ring: _Ring, slot: int) -> bool:
+        """Read a slot; tell whether it can be true."""
+        words = self._file.words
+        ring.slot = slot
+        ring.at, ring.room, ring.tail, ring.first, ring.head, ring.used = words[
+            slot + _RING : slot + _CHECK
+        ]
+        sound: bool = words[slot + _CHECK] == _check(ring)
+        return (
+            sound
+            and ring.at + _ENTRY * ring.room <= len(words)
+            and ring.tail <= ring.first <= ring.head <= ring.tail + ring.room
         )
 
-    def _rebase(self, window: _Window) -> None:
-        """Let the running total start again at what the window holds."""
-        held = window.used - sum(window.added)
-        self._tidy(window)
-        self._database.run(
-            "UPDATE charges SET total = total - ? WHERE key = ?", (window.total - held, window.key)
-        )
-        window.total = held
+    def _move(self, ring: _Ring, now: int) -> None:
+        """Let the window begin where it does now, also where the clock was set back."""
+        words, first, start = self._file.words, ring.first, _start_us(ring.window, now)
+        while first < ring.head and words[ring.place(first)] <= start:
+            ring.used -= words[ring.place(first) + 1]
+            first += 1
+        while first > ring.tail and ring.used <= _FULL and words[ring.place(first - 1)] > start:
+            first -= 1
+            ring.used += words[ring.place(first) + 1]
+        ring.first = first
+        ring.ahead = ring.head > ring.tail and words[ring.place(ring.head - 1)] > now
 
     def _retry_at(self, look: _Look, need: int, now: int) -> int:
-        charge, window = look.charge, look.window
+        charge, ring, words = look.charge, look.ring, self._file.words
         if look.amount > look.limit:
             return NEVER_US
         if charge.align == "calendar":
-            return _expiry_us(charge, now)
-        row = self._database.row(
-            "SELECT at_us FROM charges WHERE key = ? AND at_us > ? AND total >= ?"
-            " ORDER BY at_us, n LIMIT 1",
-            (window.key, window.start_us, window.total - window.used + need),
+            return now - now % charge.window_us + charge.window_us
+        for number in range(ring.first, ring.head):
+            if number not in ring.returned:
+                need -= words[ring.place(number) + 1]
+            if need <= 0:
+                return min(words[ring.place(number)], now) + charge.window_us
+        return now + charge.window_us if ring.added else 0
+
+    def _number(self, ring: _Ring, charged: Charged) -> int | None:
+        """Return the number of a charge, None where it has left the ring or was given back.
+
+        The same amount at the same time; where nothing is of that time, it was still to come when
+        the clock was set back: the last one of that amount before it.
+        """
+        words, low, high = self._file.words, ring.tail, ring.head
+        while low < high:
+            middle = (low + high) // 2
+            if words[ring.place(middle)] > charged.at_us:
+                high = middle
+            else:
+                low = middle + 1
+        exact = high > ring.tail and words[ring.place(high - 1)] == charged.at_us
+        for number in range(high - 1, ring.tail - 1, -1):
+            at, amount = words[ring.place(number) : ring.place(number) + _ENTRY]
+            if exact and at != charged.at_us:
+                return None
+            if amount == charged.amount and number not in ring.returned:
+                return number
+        return None
+
+    def _all(self) -> Iterator[tuple[_Ring, bool]]:
+        """Give every counter of the file, and whether what its slot says can be true."""
+        words = self._file.words
+        for slot in range(HEADER, HEADER + _SLOT * self._file.table, _SLOT):
+            if words[slot + _ROOM]:
+                ring = _Ring((words[slot + _KEY], words[slot + _KEY2]), words[slot + _WINDOW])
+                yield ring, self._read(ring, slot)
+
+    def _is_sound(self) -> bool:
+        """Tell whether all slots are there and fit what their rings hold."""
+        words, count = self._file.words, 0
+        for ring, sound in self._all():
+            if not sound or ring.used != sum(
+                words[ring.place(number) + 1] for number in range(ring.first, ring.head)
+            ):
+                return False
+            count += 1
+        return count == self._file.in_use
+
+    # writing
+
+    def _make_room(self, changed: Sequence[_Ring], sight: Sight) -> None:
+        """Give every counter its slot, and its ring as much room as it is about to need."""
+        new = [ring for ring in changed if ring.added and not ring.slot]
+        if new and (self._file.in_use + len(new)) * 4 > self._file.table * 3:
+            self._lay_out_anew(len(new), sight)
+        for ring in new:
+            self._put(ring)
+        for ring in changed:
+            needed = ring.head - ring.tail + len(ring.added)
+            if needed <= ring.room or not ring.slot:
+                continue
+            ring.tail = ring.first  # what has left the window is needed by nobody
+            needed = ring.head - ring.tail + len(ring.added)
+            if needed * 4 > ring.room * 3:
+                self._enlarge(ring, needed)
+
+    def _put(self, ring: _Ring) -> None:
+        """Give a counter a slot and a ring."""
+        at, number, table = (
+            self._file.allocate(_ENTRY * _ROOM_AT_FIRST),
+            ring.key[0],
+            self._file.table,
         )
-        return min(row[0], now) + charge.window_us if row else 0
+        words = self._file.words
+        while words[(slot := HEADER + _SLOT * (number & (table - 1))) + _ROOM]:
+            number += 1
+        ring.slot, ring.at, ring.room = slot, at, _ROOM_AT_FIRST
+        words[slot + _KEY], words[slot + _KEY2] = ring.key
+        words[slot + _WINDOW] = ring.window
+        self._write_slot(_Ring(ring.key, ring.window, slot, at, ring.room))
+        self._file.in_use += 1
+        self._file.reach_back(ring.window >> 1)
+        self._slots[ring.key] = slot
 
-    def _prune_sometimes(self, now: int) -> None:
-        self._until_prune -= 1
-        if self._until_prune <= 0:
-            self._until_prune = _PRUNE_EVERY
-            self._database.run("DELETE FROM charges WHERE expires_us <= ?", (now,))
+    def _enlarge(self, ring: _Ring, needed: int) -> None:
+        room = ring.room
+        while needed * 2 > room:
+            room *= 2
+        at = self._file.allocate(_ENTRY * room)
+        words = self._file.words
+        for number in range(ring.tail, ring.head):
+            old, new = ring.place(number), at + _ENTRY * (number & (room - 1))
+            words[new : new + _ENTRY] = words[old : old + _ENTRY]
+        ring.at, ring.room = at, room
+
+    def _write(self, ring: _Ring, now: int) -> None:
+        """Write what a transaction changed; charges from the future count as made now.
+
+        Those were left by a clock that was set back, and would be in the window until that time.
+        """
+        if not ring.slot:
+            return
+        words = self._file.words
+        if ring.ahead:
+            number = ring.head - 1
+            while number >= ring.tail and words[ring.place(number)] > now:
+                words[ring.place(number)] = now
+                number -= 1
+        for number in ring.returned:
+            words[ring.place(number) + 1] = 0
+        for amount in ring.added:
+            place = ring.place(ring.head)
+            words[place], words[place + 1] = now, amount
+            ring.head += 1
+        self._write_slot(ring)
+
+    def _write_slot(self, ring: _Ring) -> None:
+        words, slot = self._file.words, ring.slot
+        words[slot + _RING], words[slot + _ROOM] = ring.at, ring.room
+        words[slot + _TAIL], words[slot + _FIRST] = ring.tail, ring.first
+        words[slot + _HEAD], words[slot + _USED] = ring.head, ring.used
+        words[slot + _CHECK] = _check(ring)
+
+    # the whole file
+
+    def _lay_out_anew(self, more: int, sight: Sight) -> None:
+        """Leave out the counters that nobody uses any more; make the table fit the rest and more.
+
+        Charges get other numbers by that, but stay as far from the head.
+        """
+        now, words = sight.now_us, self._file.words
+        kept: list[tuple[Key, int, list[Entry]]] = []
+        for ring, sound in self._all():
+            if not sound:
+                self._start_over(sight)
+            start = _start_us(ring.window, now)
+            places = map(ring.place, range(ring.tail, ring.head))
+            entries = [(words[one], words[one + 1]) for one in places if words[one] > start]
+            if entries:
+                kept.append((ring.key, ring.window, entries))
+        self._fill(kept, more)
+        for ring in sight.rings.values():
+            self._follow(ring)
+
+    def _follow(self, ring: _Ring) -> None:
+        """Take a counter of the transaction to where it is now."""
+        used, first, head = ring.used, ring.first, ring.head
+        slot = self._slot(ring.key)
+        if not slot:
+            ring.slot = ring.at = ring.room = ring.tail = ring.first = ring.head = 0
+            ring.returned.clear()
+            return
+        self._read(ring, slot)
+        by = head - ring.head
+        ring.used, ring.first = used, max(first - by, 0)
+        ring.returned = [number - by for number in ring.returned if number >= by]
+
+    def _count_anew(self, now: int) -> None:
+        """Count what is on record: the file was lost, damaged, or left while it was changed."""
+        longest = self._file.longest
+        since = now - longest - SKEW_US if longest else 0
+        found: dict[str, Counter[Entry]] = {}
+        for one in self._history(max(since, 0)):
+            of_key = found.setdefault(one.key, Counter())
+            of_key[one.at_us, abs(one.amount)] += 1 if one.amount > 0 else -1
+        kept: list[tuple[Key, int, list[Entry]]] = []
+        for name, counted in found.items():
+            _, key, window = _counter(*json.loads(name))
+            start = _start_us(window, now)
+            entries = sorted(entry for entry in counted.elements() if entry[0] > start)
+            if entries:
+                kept.append((key, window, entries))
+        self._fill(kept, 0)
+        self._file.unmark()
+
+    def _fill(self, counters: Sequence[tuple[Key, int, Sequence[Entry]]], more: int) -> None:
+        """Make the file anew of these counters: keys, windows, charges in their order."""
+        slots = _SLOTS
+        while slots < (len(counters) + more) * 4:
+            slots *= 2
+        self._file.begin_anew(slots, _SLOT * slots)
+        self._slots.clear()
+        for key, window, entries in counters:
+            ring = _Ring(key, window)
+            self._put(ring)
+            if len(entries) > ring.room:
+                self._enlarge(ring, len(entries))
+            words = self._file.words
+            for number, entry in enumerate(entries):
+                place = ring.place(number)
+                words[place], words[place + 1] = entry
+            ring.head, ring.used = len(entries), sum(entry[1] for entry in entries)
+            while ring.used > _FULL:
+                ring.used -= entries[ring.first][1]
+                ring.first += 1
+            self._write_slot(ring)
 
 
-@lru_cache(maxsize=256)
-def _key(*parts: str | int) -> str:
-    try:
-        return _encode(parts).decode()
-    except UnicodeEncodeError:
-        return repr(parts)
+def key_of(server: str, holder: str, counter: str, window_us: int, align: str) -> str:
+    """Return what a counter is called on record."""
+    return _counter(server, holder, counter, window_us, align)[0]
 
 
-def _start_us(charge: Charge, now: int) -> int:
-    if charge.align == "calendar":
-        return now - now % charge.window_us - 1
-    return now - charge.window_us
+@lru_cache(maxsize=1024)
+def _counter(
+    server: str, holder: str, counter: str, window_us: int, align: str
+) -> tuple[str, Key, int]:
+    """Return a counter's name on record, its key in the file, and its window as a slot has it."""
+    parts = (storable(server), storable(holder), storable(counter), window_us, align)
+    name = _encode(parts)
+    digest = blake2b(name, digest_size=16).digest()
+    key = int.from_bytes(digest[:8], _ORDER), int.from_bytes(digest[8:], _ORDER)
+    return name.decode(), key, window_us << 1 | _ALIGNS.index(align)
 
 
-def _expiry_us(charge: Charge, now: int) -> int:
-    return now + charge.window_us - (now % charge.window_us if charge.align == "calendar" else 0)
+def _check(ring: _Ring) -> int:
+    """Return what a slot's other words are held together by."""
+    return (
+        ring.at ^ ring.room << 8 ^ ring.tail << 16 ^ ring.first << 24 ^ ring.head << 32
+        ^ ring.used ^ ring.key[0] ^ ring.key[1] << 1 ^ ring.window << 2 ^ _SALT
+    ) & 2**64 - 1  # fmt: skip
+
+
+def _start_us(window: int, now: int) -> int:
+    """Return the time that a window, as a slot has it, holds what came after."""
+    window_us, calendar = window >> 1, window & 1
+    return now - now % window_us - 1 if calendar else now - window_us
 
 
 def _limit(charge: Charge) -> int:

@@ -162,6 +162,11 @@ class Database:
             except sqlite3.Error as error:
                 self._fail(error)
 
+    @property
+    def begun(self) -> bool:
+        """Whether the transaction under way has the write lock."""
+        return self._begun
+
     def check_whole(self) -> None:
         """Raise `LedgerUnavailable` where a statement of the transaction under way failed."""
         if self._begun and self._broken:
@@ -271,9 +276,10 @@ def open_database(path: Path, *, fsync: bool, read_only: bool) -> Database:
     return Database(_open(path, fsync=fsync, read_only=read_only), path, read_only=read_only)
 
 
-def has_log(database: Database) -> bool:
-    """Tell whether the file has the log of the first edition still."""
-    return database.row("SELECT 1 FROM sqlite_master WHERE name = 'events'") is not None
+def has_table(database: Database, name: str) -> bool:
+    """Tell whether the file has a table of that name."""
+    found = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return database.row(found, (name,)) is not None
 
 
 def _open(path: Path, *, fsync: bool, read_only: bool) -> sqlite3.Connection:

@@ -12,20 +12,22 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from pktui.ledger.approvals.decided import APPLIED, BY_TABLE, row_facts
 from pktui.ledger.arguments.canonical import json_text
 from pktui.ledger.arguments.masking import mask_arguments, mask_line
 from pktui.ledger.arguments.secrets import mask_text
 from pktui.ledger.journal.indexer import place_of
 from pktui.ledger.journal.segment import CONTENT, key_of, split_key
-from pktui.ledger.records import NOBODY, Caller, Event, EventKind
+from pktui.ledger.records import NOBODY, Caller, Charged, Event, EventKind
 from pktui.ledger.schema import VERSION
 
 if TYPE_CHECKING:
     from pktui.ledger.allowance import Allowance
     from pktui.ledger.database import Database, Row, Values
     from pktui.ledger.journal.joints import Shelf
-    from pktui.ledger.journal.journal import Charged, Journal
+    from pktui.ledger.journal.journal import Journal
     from pktui.settings import AuditSettings
 
 _COLUMNS: Final = ", ".join(CONTENT[1:])
@@ -37,6 +39,7 @@ _EVENTS: Final = f"""SELECT segment, number, {_COLUMNS}, charges,
 # Kinds that say nothing of what happened: what was refused, asked for, or is about a connection.
 _BESIDE: Final = frozenset({"refused", "request", "start", "end"})
 _NEXT: Final = f"UPDATE changes SET n = n + 1, schema = {VERSION} RETURNING n"  # noqa: S608
+_decode_charges: Final = msgspec.json.Decoder(tuple[Charged, ...]).decode
 _MOMENT_US: Final = 1_000_000
 _mask_reason = lru_cache(maxsize=256)(mask_text)
 
@@ -185,6 +188,15 @@ class Events:
             f"{_EVENTS} WHERE call_id = ? AND call_id <> '' ORDER BY seq", (call_id,)
         )
         return tuple(map(_event, rows))
+
+    def charged(self, call_id: str) -> tuple[Charged, ...]:
+        """Return what a call took from limits, empty where nothing is on record of that."""
+        rows = self._index().rows(
+            "SELECT charges FROM events WHERE call_id = ? AND call_id <> '' AND charges <> ''"
+            " AND kind IN ('decision', 'approval')",
+            (call_id,),
+        )
+        return tuple(one for row in rows for one in _decode_charges(row[0]))
 
     def last_seq(self) -> int:
         """Return the key of the event that came last, 0 where there is none."""

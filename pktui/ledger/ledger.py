@@ -6,9 +6,10 @@ the index of the journal.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from pktui.errors import LedgerUnavailable
@@ -18,10 +19,10 @@ from pktui.ledger.approvals.speakable import Below, random_below
 from pktui.ledger.catalogue import Catalogue
 from pktui.ledger.clock import SharedClock
 from pktui.ledger.counters import Counters
-from pktui.ledger.database import Database, has_log, open_database
+from pktui.ledger.database import Database, has_table, open_database
 from pktui.ledger.events import Events
 from pktui.ledger.feed.pages import Feed
-from pktui.ledger.journal.journal import Journal
+from pktui.ledger.journal.journal import Journal, charges_of
 from pktui.ledger.presence import Presence
 from pktui.ledger.requests import Requests
 from pktui.settings import AuditSettings
@@ -56,6 +57,7 @@ class Ledger:
         self,
         database: Database,
         journal: Journal,
+        counters: Counters,
         audit: AuditSettings,
         clock: Callable[[], int],
         below: Below,
@@ -72,7 +74,7 @@ class Ledger:
         self.events = Events(database, journal, self._indexed, clock, audit, allowance)
         self.feed = Feed(self._indexed, clock)
         self.approvals = Approvals(database, self.events, clock, below, self._check_pin)
-        self.counters = Counters(database, clock)
+        self.counters = counters
         self.catalogue = Catalogue(database, self.events, clock, self._check_pin)
         self.requests = Requests(database, clock)
         self.presence = Presence(database, clock)
@@ -106,8 +108,15 @@ class Ledger:
             own=own,
             max_bytes=round(audit.max_megabytes * _MEGABYTE),
         )
-        database.transaction.use(journal, own=own)
-        ledger = cls(database, journal, audit, clock, below, require_pin)
+        counters = Counters(
+            path.with_name("counters"),
+            clock,
+            partial(charges_of, journal.directory, clock),
+            lambda: ledger.index.counters(),
+            read_only=not os.access(path.parent, os.W_OK),
+        )
+        database.transaction.use(journal, counters, own=own)
+        ledger = cls(database, journal, counters, audit, clock, below, require_pin)
         try:
             if isinstance(clock, SteadyClock):
                 SharedClock(database, clock).join()
@@ -154,7 +163,8 @@ class Ledger:
         from pktui.ledger.chain.retention import Retention
 
         return Retention(
-            *(self._database, self._journal, self._indexed, self.events, self._audit, self._clock)
+            *(self._database, self._journal, self._indexed, self.events, self._audit, self._clock),
+            self.counters.longest_us,
         )
 
     @cached_property
@@ -292,6 +302,7 @@ class Ledger:
         if "index" in self.__dict__:
             self.index.close()
         self._journal.close()
+        self.counters.close()
         self._database.close()
 
     def stands(self, table: str, *key: str | int | bytes) -> bool:
@@ -315,7 +326,7 @@ class Ledger:
     def _catch_up(self) -> None:
         """Carry the log of the first edition over; make what processes that died left unmade."""
         self.transaction.mend = lambda: self._applying.mend()
-        if has_log(self._database):
+        if has_table(self._database, "events") or has_table(self._database, "charges"):
             from pktui.ledger.chain.carrying import carry_over
 
             carry_over(self._database, self._journal, self.events)

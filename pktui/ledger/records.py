@@ -357,6 +357,18 @@ class ServerSeen(msgspec.Struct, frozen=True):
     last_seen_us: int
 
 
+class Charged(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """What a row says of one counter: what a call took, or, negative, gave back.
+
+    `key` is the counter's, `amount` in millionths; `at_us` is when it was taken, also of what is
+    given back.
+    """
+
+    key: str
+    amount: int
+    at_us: int
+
+
 class CounterInUse(msgspec.Struct, frozen=True):
     """What a limit's window holds now for one holder; `window_us` and `align` are the limit's."""
 

@@ -378,6 +378,7 @@ INDEX_TABLES = (
     """CREATE INDEX events_failed ON events (outcome, decision_seq)
         WHERE kind = 'outcome' AND outcome <> 'ok'""",
     _FIRST[6],
+    "CREATE TABLE counters (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
     """CREATE TABLE segments (
         n INTEGER PRIMARY KEY,
         first_hash BLOB NOT NULL,

@@ -17,11 +17,16 @@ from typing import TYPE_CHECKING, Protocol
 from pktui.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
+    from pktui.ledger.counters import Counters, Sight
     from pktui.ledger.journal.journal import Journal
 
 
 class Rows(Protocol):
     """What is asked of `ledger.db`."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether this transaction has its write lock."""
 
     def check_files(self) -> None:
         """Raise where it is not the file that was opened."""
@@ -56,10 +61,13 @@ class Transaction:
         self._eager = True
         # Whether what the last transaction put on record was not committed.
         self.behind = False
+        self._counters: Counters | None = None
+        self._sight: Sight | None = None
 
-    def use(self, journal: Journal, *, own: bool) -> None:
+    def use(self, journal: Journal, counters: Counters, *, own: bool) -> None:
         """Write events there; `own`: no other process waits for its segments."""
         self.journal = journal
+        self._counters = counters
         self._eager = not own
 
     def __call__(self, *, rows: bool = True) -> AbstractContextManager[object]:
@@ -74,6 +82,24 @@ class Transaction:
         if rows:
             self._database.begin()
         return self._lock
+
+    def sight(self) -> Sight:
+        """Return what this transaction sees of the counters and takes from them."""
+        assert self._counters is not None
+        if self._sight is None:
+            self._sight = self._counters.sight()
+        return self._sight
+
+    def take_rows(self) -> bool:
+        """Take the file's write lock; True where what was done so far had to be written first.
+
+        For the counters' lock comes after it: what was taken from them is on record then.
+        """
+        ended = self._sight is not None and self._sight.locked and not self._database.begun
+        if ended:
+            self._append()
+        self._database.begin()
+        return ended
 
     def claim(self) -> bool:
         """Keep other threads out until `let_go`; False, at once, where one is in it."""
@@ -109,8 +135,7 @@ class Transaction:
             if not commit:
                 return
             self._database.check_whole()
-            if journal is not None:
-                journal.flush()
+            self._append()
             try:
                 self._database.commit()
             except LedgerUnavailable:
@@ -119,11 +144,24 @@ class Transaction:
         finally:
             self._writer = 0
             try:
+                if self._sight is not None and self._counters is not None:
+                    self._counters.abandon(self._sight)
+                    self._sight = None
                 if journal is not None:
                     journal.discard()
                 self._database.roll_back()
             finally:
                 self._lock.release()
+
+    def _append(self) -> None:
+        """Write the rows of this transaction, and what they took from the counters."""
+        if self.journal is None:
+            return
+        sight, self._sight = self._sight, None
+        if sight is not None and self._counters is not None:
+            self._counters.end(sight, self.journal.flush)
+        else:
+            self.journal.flush()
 
     def _mend(self) -> None:
         try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from pktui.ledger import Caller, FeedFilter, Ledger, args_hash
 from pktui.settings import AuditSettings
 from tests.ledger.conftest import MINUTE, START_US, Clock, Limit
+from tests.support.charging import take
 
 AGENTS = ("claude-code", "opencode", "codex")
 TOOLS = tuple(f"{verb}_{noun}" for verb in ("read", "write", "list") for noun in "abcdefgh")
@@ -37,7 +38,7 @@ def timed(name: str, work: Callable[[int], object], repeats: int) -> None:
 def decision(ledger: Ledger, number: int) -> int:
     call_id = f"c{number:09x}"
     with ledger.transaction():
-        ledger.counters.reserve([LIMIT], call_id)
+        take(ledger, [LIMIT], call_id)
         return append(ledger, number)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import sqlite3
@@ -64,10 +65,6 @@ def calls(received: Path) -> list[int]:
     return [one["params"]["arguments"]["n"] for one in found if one["method"] == "tools/call"]
 
 
-def raw(paths: Paths) -> sqlite3.Connection:
-    return sqlite3.connect(paths.ledger_file, isolation_level=None)
-
-
 def remove(paths: Paths) -> None:
     paths.ledger_file.unlink()
 
@@ -127,15 +124,15 @@ def test_a_ledger_that_is_spoilt_under_a_gateway_stops_every_call(
     assert "a call to echo was denied" in gateway.all_words()
 
 
-def test_a_ledger_that_is_kept_locked_stops_calls_until_it_is_free(
+def test_counters_that_are_kept_locked_stop_calls_until_they_are_free(
     gateway: RunningGateway, paths: Paths, received: Path
 ) -> None:
-    with closing(raw(paths)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with (paths.data_dir / "counters").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
         answer = call(gateway, 2)
         assert answer.startswith(NOT_ON_RECORD)
-        assert "another process has kept it locked for 5 seconds" in answer
-        other.execute("ROLLBACK")
+        assert "another process has kept" in answer
+        assert "counters locked for 5 seconds" in answer
     assert call(gateway, 3) == '["echo", {"n": 3}]'
     assert calls(received) == [1, 3]
 

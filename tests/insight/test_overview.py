@@ -13,6 +13,7 @@ from pktui.insight.overview import ALL, PolicyOverview
 from pktui.policy.document import policy as documents
 from pktui.settings import Settings
 from tests.ledger.conftest import CLAUDE, MINUTE, Limit
+from tests.support.charging import take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +81,7 @@ def busy(paths: Paths, ledger: Ledger) -> None:
                     )
                     for n in range(4)
                 ]
-                ledger.counters.reserve(charges, f"{server}-{caller}")
+                take(ledger, charges, f"{server}-{caller}")
 
 
 @pytest.mark.usefixtures("busy")
@@ -93,7 +94,7 @@ def test_a_look_takes_five_statements_and_parses_nothing_that_did_not_change(
     for module in (overview, documents):
         monkeypatch.setattr(module, "parse_policy", lambda raw, _path: parsed.append(raw))
     monkeypatch.setattr("pktui.policy.live.parse_policy", lambda raw, _path: parsed.append(raw))
-    ledger.counters.reserve([Limit(counter="tool0", holder="grant:0", server="server3")], "more")
+    take(ledger, [Limit(counter="tool0", holder="grant:0", server="server3")], "more")
     with statements(ledger) as seen:
         again = reader.shown(server)
     assert len(seen) <= 5
@@ -108,7 +109,7 @@ def test_what_is_left_is_what_the_client_that_used_most_has_left(
 ) -> None:
     for number in range(3):
         charge = Limit(Decimal(1000), counter="tool1", holder="grant:7", server="server3")
-        ledger.counters.reserve([charge], f"more{number}")
+        take(ledger, [charge], f"more{number}")
     tools = {tool.name: tool for tool in page_of(reader, "server3").tools}
     assert tools["tool1"].limits[0].shown == "996/1000 left"
     assert tools["tool2"].limits[0].shown == "999/1000 left"
@@ -119,7 +120,7 @@ def test_a_counter_of_another_scope_or_window_is_not_taken_for_the_limits(
 ) -> None:
     write(paths, "files", tool1=rule(1))
     for other in (Limit(counter="tool1", holder="session:s1"), Limit(window_us=2 * MINUTE)):
-        ledger.counters.reserve([other], "c1")
+        take(ledger, [other], "c1")
     assert page_of(reader, "files").tools[0].limits[0].left == 1000
 
 

@@ -13,6 +13,7 @@ from pktui.ledger.approvals.standing import Wider
 from pktui.ledger.clock import SharedClock
 from pktui.times import BELIEVED_AFTER_US, SECOND_US, SKEW_US, SteadyClock
 from tests.ledger.conftest import CLAUDE, MINUTE, START_US, Clock, Limit
+from tests.support.charging import take
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -189,13 +190,13 @@ def test_a_window_that_was_filled_ahead_of_time_is_free_after_its_length(
     limit = Limit(align=align)
     clock.forward(400 * 86_400)
     for number in range(3):
-        assert ledger.counters.reserve([limit], f"c{number}") is None
+        assert take(ledger, [limit], f"c{number}") is None
     clock.now = START_US
-    assert ledger.counters.reserve([limit], "c3") is limit, "nothing was given back"
+    assert take(ledger, [limit], "c3") is limit, "nothing was given back"
     clock.forward(59 if align == "sliding" else 0)
-    assert ledger.counters.reserve([limit], "c4") is limit
+    assert take(ledger, [limit], "c4") is limit
     clock.forward(61)
-    assert ledger.counters.reserve([limit], "c5") is None
+    assert take(ledger, [limit], "c5") is None
 
 
 def test_a_ledger_that_is_only_read_notes_no_time(ledger: Ledger, file: Path) -> None:

@@ -12,8 +12,8 @@ from pktui.errors import LedgerError
 from pktui.ledger import Caller, Ledger
 from pktui.ledger.chain.anchors import Anchor, Head
 from pktui.ledger.chain.export import verify_lines
-from pktui.ledger.journal.journal import Charged
 from pktui.ledger.journal.segment import CONTENT, row_hash
+from pktui.ledger.records import Charged
 from pktui.settings import AuditSettings
 from tests.ledger.conftest import CLAUDE, START_US, Clock
 

@@ -15,7 +15,8 @@ import pytest
 from pktui.errors import LedgerUnavailable
 from pktui.ledger import Ledger
 from pktui.ledger.journal.joints import Joints
-from pktui.ledger.journal.journal import Charged, Journal
+from pktui.ledger.journal.journal import charges_of
+from pktui.ledger.records import Charged
 from pktui.settings import AuditSettings
 
 if TYPE_CHECKING:
@@ -284,10 +285,10 @@ def test_what_rows_took_from_limits_is_read_from_all_segments(file: Path, clock:
         ledger.events.append("outcome", outcome="error", charges=[Charged("a", -5, clock())])
     with closing(Ledger.open(file, clock=clock)) as other:
         other.events.append("decision", effect="allow", charges=[Charged("b", 7, clock())])
-    journal = Journal(file.parent / "journal", clock)
+    folder = file.parent / "journal"
     now = clock()
     then = now - 60_000_000
-    assert sorted(journal.charges()) == sorted(
+    assert sorted(charges_of(folder, clock)) == sorted(
         [Charged("a", 5, then), Charged("a", -5, now), Charged("b", 7, now)]
     )
-    assert sorted(journal.charges(now)) == [Charged("a", -5, now), Charged("b", 7, now)]
+    assert sorted(charges_of(folder, clock, now)) == [Charged("a", -5, now), Charged("b", 7, now)]

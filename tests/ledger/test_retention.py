@@ -15,6 +15,7 @@ from pktui.ledger import Ledger, NewApproval, args_hash
 from pktui.ledger.approvals.standing import Wider
 from pktui.settings import AuditSettings
 from tests.ledger.conftest import CLAUDE, MINUTE, Clock, Limit
+from tests.support.charging import take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,12 +162,25 @@ def test_appending_goes_on_while_a_log_is_pruned(
     assert gateway.verify().ok
 
 
-def test_quota_and_open_approvals_outlive_their_events(
+def test_rows_that_a_window_counts_stay(
+    keeping: Callable[..., Ledger], clock: Clock, file: Path
+) -> None:
+    ledger = keeping(keep_days=1)
+    limit = Limit(max=Decimal(3), window_us=10 * DAY * 1_000_000)
+    take(ledger, [limit], "c1")
+    clock.forward(3 * DAY)
+    assert prune(ledger) == 0
+    file.with_name("counters").unlink()
+    assert keeping().counters.usage(limit)[0] == 1
+    clock.forward(8 * DAY)
+    assert prune(ledger) == 1
+    assert keeping().counters.usage(limit)[0] == 0
+
+
+def test_open_approvals_and_grants_outlive_their_events(
     keeping: Callable[..., Ledger], clock: Clock
 ) -> None:
     ledger = keeping(keep_days=1)
-    limit = Limit(max=Decimal(3), window_us=90 * DAY * 1_000_000)
-    ledger.counters.reserve([limit], "c1")
     asked = {
         word: ledger.approvals.open(
             NewApproval(
@@ -189,7 +203,6 @@ def test_quota_and_open_approvals_outlive_their_events(
     ledger.approvals.expire()
     clock.forward(3 * DAY)
     prune(ledger)
-    assert ledger.counters.usage(limit)[0] == 1
     assert ledger.grants.find(token) == grant
     left = {one.arguments: one.status for one in ledger.approvals.recent()}
     assert left == {

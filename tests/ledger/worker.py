@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pktui.ledger import Ledger
 from tests.ledger.conftest import CLAUDE, MINUTE, Limit
+from tests.support.charging import take
 
 LIMIT = Limit(max=Decimal(200), window_us=60 * MINUTE)
 
@@ -23,10 +24,7 @@ def reserve(ledger: Ledger, count: int) -> None:
     """Take from one limit as often as it gives; print how often that was."""
     taken = 0
     for number in range(count):
-        with ledger.transaction():
-            if ledger.counters.reserve([LIMIT], f"c{number}") is None:
-                ledger.events.append("decision", effect="allow")
-                taken += 1
+        taken += take(ledger, [LIMIT], f"c{number}") is None
     print(taken, flush=True)
 
 

@@ -29,6 +29,7 @@ from pktui.policy.windows import MemoryQuota
 from pktui.settings import ApprovalSettings
 from tests.policy.build import Clock, call
 from tests.policy.test_windows import MINUTE_US, charge
+from tests.support.charging import give_back, take
 
 NAMES = st.sampled_from(["a", "ab", "b", "db_x", "unlisted"])
 VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["a", "b", 0.5, [1], {}])
@@ -165,9 +166,10 @@ from decimal import Decimal
 from pathlib import Path
 from pktui.ledger.ledger import Ledger
 from pktui.policy.evaluate import Charge
+from tests.support.charging import take
 ledger = Ledger.open(Path(sys.argv[1]))
 one = Charge("c", "grant:g", "s", 3_600_000_000, "sliding", Decimal(50), Decimal(1), "/r", "")
-print(sum(ledger.counters.reserve([one], f"{sys.argv[2]}-{n}") is None for n in range(40)))
+print(sum(take(ledger, [one], f"{sys.argv[2]}-{n}") is None for n in range(40)))
 """
 
 
@@ -209,10 +211,10 @@ def test_the_ledger_counts_as_the_memory_does(steps: list[tuple[int, int, str]])
             assert counters.usage(wanted) == (
                 memory.usage(wanted).used, memory.usage(wanted).retry_at_us,
             )  # fmt: skip
-            refused = counters.reserve([wanted], str(index))
+            refused = take(connections[which], [wanted], str(index))
             assert (refused is None) is (memory.reserve([wanted], str(index)) is None)
             if refused is None and outcome == "error":
-                counters.release(str(index))
+                give_back(connections[which], str(index))
                 memory.release(str(index))
             elif refused is None and index % 3 == 0:
                 admitted.append(clock.now_us)

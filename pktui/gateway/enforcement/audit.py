@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pktui.gateway.enforcement.decision import Ended, ToolCall
     from pktui.gateway.protocol.jsonrpc import Refused
     from pktui.ledger.approvals.standing import StandingApproval
     from pktui.ledger.ledger import Ledger
-    from pktui.ledger.records import Approval, Caller
+    from pktui.ledger.records import Approval, Caller, Charged
     from pktui.policy.evaluate import Effect, Verdict
 
 
@@ -30,6 +30,7 @@ class Audit:
         effect: Effect,
         verdict: Verdict,
         approval: Approval | StandingApproval | None = None,
+        charges: Sequence[Charged] = (),
     ) -> int:
         """Record what was decided, before anything goes out; return the row's `seq`."""
         kept = call.continues or call.beside or call.meta or call.unlisted  # most have none of it
@@ -46,6 +47,7 @@ class Audit:
             arguments=call.arguments,
             approval_id=approval.id if approval is not None else "",
             detail=self._detail(call) if kept else None,
+            charges=charges,
         )
 
     def _detail(self, call: ToolCall) -> dict[str, object]:
@@ -59,7 +61,11 @@ class Audit:
         return detail
 
     def released(
-        self, call: ToolCall, verdict: Verdict, approval: Approval | StandingApproval | None
+        self,
+        call: ToolCall,
+        verdict: Verdict,
+        approval: Approval | StandingApproval | None,
+        charges: Sequence[Charged] = (),
     ) -> None:
         """Record that a held call goes out now, and by whose word."""
         by = _stood(approval) or getattr(approval, "decided_by", "")
@@ -73,6 +79,7 @@ class Audit:
             rule=verdict.rule,
             reason=f"released by {by}" if by else "released: the policy allows it now",
             approval_id=approval.id if approval is not None else "",
+            charges=charges,
         )
 
     def ended(
@@ -86,6 +93,7 @@ class Audit:
         approval: Approval | None = None,
         seq: int = 0,
         detail: Mapping[str, object] | None = None,
+        charges: Sequence[Charged] = (),
     ) -> None:
         """Record how a call ended; `seq` is its decision's, looked up where not given."""
         self._events.append(
@@ -101,12 +109,18 @@ class Audit:
             approval_id=approval.id if approval is not None else "",
             detail=detail,
             ref_seq=seq,
+            charges=charges,
         )
 
-    def settled(self, end: Ended) -> None:
+    def settled(self, end: Ended, given_back: Sequence[Charged] = ()) -> None:
         """Record how a forwarded call ended, and that it never went out where that is so."""
         detail = None if end.sent else {"sent": False}
-        self.ended(end.call, end.outcome, end.duration_us, seq=end.seq, detail=detail)
+        self.ended(
+            *(end.call, end.outcome, end.duration_us),
+            seq=end.seq,
+            detail=detail,
+            charges=given_back,
+        )
 
     def refused(self, caller: Caller, refused: Refused, line: bytes) -> None:
         """Record a client line that was answered with an error instead of being forwarded."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pktui.gateway.protocol.jsonrpc import Refused
     from pktui.ledger.approvals.standing import StandingApproval
     from pktui.ledger.ledger import Ledger
-    from pktui.ledger.records import Caller
+    from pktui.ledger.records import Caller, Charged
     from pktui.policy.document.policy import Policy
     from pktui.settings import ApprovalSettings
 
@@ -99,6 +99,8 @@ class Enforcer:
         self._spent = spent
         self._late = threading.Lock()
         self._unrecorded: list[Ended] = []
+        # What calls took from their limits that are under way.
+        self._charged: dict[str, tuple[Charged, ...]] = {}
         self._version = -1
         self._stopped = False
         # The policy that the last call was decided by.
@@ -111,20 +113,29 @@ class Enforcer:
     def decide_all(self, calls: Sequence[ToolCall], *, room: int) -> list[Decision]:
         """Decide calls that came together, in one transaction: all of them count, or none does.
 
-        At most `room` of them can be kept waiting for a person.
+        Those before the first that asks a person are on record by themselves. At most `room` of
+        them can be kept waiting for a person.
         """
         decisions: list[Decision] = []
+        written = 0
+        transaction = self._ledger.transaction
         try:
-            with self._ledger.transaction(rows=False):
+            with transaction(rows=False):
                 policy = self._refresh()
-                quota = LedgerQuota(self._ledger)
+                quota = LedgerQuota(self._ledger, transaction.sight())
                 for call in calls:
-                    decision = self._decide(call, policy, quota, hold=room > 0)
+                    decision = self._decide_shortly(call, policy, quota)
+                    if decision is None:
+                        verdict = self._evaluate(call, policy, quota)
+                        if verdict.effect is _APPROVE and transaction.take_rows():
+                            written = len(decisions)
+                            quota = LedgerQuota(self._ledger, transaction.sight())
+                        decision = self._decide(call, verdict, quota, hold=room > 0)
                     room -= decision.ruling is _HOLD
                     decisions.append(decision)
         except LedgerError as error:
-            self._take_back(zip(calls, decisions, strict=False))
-            return [self._broken(call, error) for call in calls]
+            self._take_back(zip(calls[written:], decisions[written:], strict=False))
+            return decisions[:written] + [self._broken(call, error) for call in calls[written:]]
         return decisions
 
     def resume(self, call: ToolCall, held: Decision, *, hold: bool) -> Decision:
@@ -165,14 +176,21 @@ class Enforcer:
                 with self._late:
                     late, self._unrecorded = self._unrecorded, late
                 for end in (*late, *ended):
-                    if end.gives_back:
-                        self._ledger.counters.release(end.call.call_id)
-                    self._audit.settled(end)
+                    self._audit.settled(end, self._given_back(end))
         except LedgerError as error:
             tools = ", ".join(sorted({end.call.tool for end in ended}))
             self._log(f"the end of {len(ended)} calls ({tools}) is not on record yet: {error}")
             with self._late:
                 self._unrecorded = [*late, *self._unrecorded, *ended][-_MOST_LATE:]
+
+    def _given_back(self, end: Ended) -> Sequence[Charged]:
+        """Give back what a call took, where it provably did not run; return that."""
+        charged = self._charged.pop(end.call.call_id, None)
+        if not end.gives_back:
+            return ()
+        if charged is None:  # another process decided it
+            charged = self._ledger.events.charged(end.call.call_id)
+        return self._ledger.counters.release(charged, self._ledger.transaction.sight())
 
     def refused(self, caller: Caller, refused: Refused, line: bytes) -> None:
         """Record a client line that was not understood."""
@@ -308,18 +326,28 @@ class Enforcer:
         self.in_force = policy = self._policy.current()
         return policy
 
+    def _decide_shortly(
+        self, call: ToolCall, policy: Policy | None, quota: LedgerQuota
+    ) -> Decision | None:
+        """Let a call through that its rule allows as it did before; None: decide it in full."""
+        if self._stopped or self._spent(call.caller):
+            return None
+        allowed = self._short_way.find(call, policy)
+        if allowed is None:
+            return None
+        charged: tuple[Charged, ...] = ()
+        if allowed.charges:
+            if quota.reserve(allowed.charges, call.call_id) is not None:
+                return None
+            self._charged[call.call_id] = charged = quota.taken(call.call_id)
+        verdict = allowed.verdict
+        seq = self._audit.decided(call, _ALLOW, verdict, None, charged)
+        rule, reason = verdict.rule, verdict.reason
+        return Decision(call.call_id, call.tool, _FORWARD, rule, reason, None, 0, seq)
+
     def _decide(
-        self, call: ToolCall, policy: Policy | None, quota: LedgerQuota, *, hold: bool
+        self, call: ToolCall, verdict: Verdict, quota: LedgerQuota, *, hold: bool
     ) -> Decision:
-        short = not self._stopped and not self._spent(call.caller)
-        if short and (allowed := self._short_way.find(call, policy)) is not None:
-            charges = allowed.charges
-            if not charges or quota.reserve(charges, call.call_id) is None:
-                verdict = allowed.verdict
-                seq = self._audit.decided(call, _ALLOW, verdict)
-                rule, reason = verdict.rule, verdict.reason
-                return Decision(call.call_id, call.tool, _FORWARD, rule, reason, None, 0, seq)
-        verdict = self._evaluate(call, policy, quota)
         if verdict.effect is _APPROVE:
             return self._ask(call, verdict, quota, hold=hold)
         if verdict.effect is _ALLOW:
@@ -357,16 +385,18 @@ class Enforcer:
 
         `held_seq` is the row of a held call's decision, 0 for a call decided just now.
         """
+        charged: tuple[Charged, ...] = ()
         if verdict.charges and not call.continues:
             over = quota.reserve(verdict.charges, call.call_id)
             if over is not None:
                 return self._deny(call, over, held_seq)
+            self._charged[call.call_id] = charged = quota.taken(call.call_id)
         if approval is not None:
             self._asking.use(approval)
         if held_seq:
-            self._audit.released(call, verdict, approval)
+            self._audit.released(call, verdict, approval, charged)
         else:
-            held_seq = self._audit.decided(call, _ALLOW, verdict, approval)
+            held_seq = self._audit.decided(call, _ALLOW, verdict, approval, charged)
         single = approval if isinstance(approval, Approval) else None
         return _answered(call, verdict, _FORWARD, held_seq, single)
 
@@ -380,7 +410,7 @@ class Enforcer:
 
     def _resume(self, call: ToolCall, held: Decision, *, hold: bool) -> Decision:
         """Judge anew: a deny set meanwhile beats the person's answer, an allow needs none."""
-        quota = LedgerQuota(self._ledger)
+        quota = LedgerQuota(self._ledger, self._ledger.transaction.sight())
         verdict = self._evaluate(call, self._refresh(), quota)
         if self._asking.has_no_grant(call.caller):
             verdict = _GRANT_ENDED
@@ -413,6 +443,7 @@ class Enforcer:
                 self._unrecorded += ended
 
     def _broken(self, call: ToolCall, error: LedgerError) -> Decision:
+        self._charged.pop(call.call_id, None)
         self._log(f"a call to {call.tool} was denied: {error}")
         return Decision(call.call_id, call.tool, Ruling.BROKEN, "(no record)", str(error))
 

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 from pktui.policy.evaluate import Charge, Effect, Usage, Verdict
 
 if TYPE_CHECKING:
+    from pktui.ledger.counters import Sight
     from pktui.ledger.ledger import Ledger
+    from pktui.ledger.records import Charged
 
 
 class LedgerQuota:
     """The counters that all gateways share, as one decision sees them in its transaction."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, sight: Sight | None = None) -> None:
+        """Without a `sight` it can only be looked."""
         self._counters = ledger.counters
-        self._sight = self._counters.sight()
+        self._sight = sight if sight is not None else self._counters.sight()
 
     def usage(self, charge: Charge) -> Usage:
         """Return what is used in the charge's window now, without counting."""
@@ -26,7 +29,6 @@ class LedgerQuota:
 
     def reserve(self, charges: Sequence[Charge], call_id: str) -> Verdict | None:
         """Take every charge or none; return the denial where one does not fit."""
-        self._sight.forget()  # what was looked at before the right to write was taken
         refused = self._counters.reserve(charges, call_id, self._sight)
         if refused is None:
             return None
@@ -41,6 +43,10 @@ class LedgerQuota:
             retry_at_us=usage.retry_at_us if fits_later else 0,
             over_limit=True,
         )
+
+    def taken(self, call_id: str) -> tuple[Charged, ...]:
+        """Return what a call took in this transaction."""
+        return self._counters.taken(self._sight, call_id)
 
 
 class Uncounted:

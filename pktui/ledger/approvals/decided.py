@@ -146,7 +146,6 @@ DECIDED: Final = (
 """The tables that decide."""
 
 NOT_DECIDED: Final = {
-    "charges": "what is used of limits; decisions are in the journal, sums are not",
     "presence": "which processes run; they are looked for",
     "requests": "counts that are shown",
     "clock": "the time as the processes share it; a wrong one lets rows go later, never earlier",

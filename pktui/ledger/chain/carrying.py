@@ -16,10 +16,11 @@ from pktui.errors import LedgerUnavailable
 from pktui.files import make_private_directory, open_private
 from pktui.ledger.approvals.decided import BY_TABLE, Kept, kept_rows
 from pktui.ledger.chain.crosscheck import Recorded, difference, read_standing
-from pktui.ledger.database import has_log, unavailable
+from pktui.ledger.database import has_table, unavailable
 from pktui.ledger.journal.joints import CARRIED
 from pktui.ledger.journal.journal import MOST_BYTES
 from pktui.ledger.journal.segment import CONTENT, decode_row, file_of, lines_of
+from pktui.ledger.records import Charged
 
 if TYPE_CHECKING:
     from pktui.ledger.database import Database
@@ -45,7 +46,9 @@ def carry_over(database: Database, journal: Journal, events: Events) -> None:
     Raises `LedgerUnavailable`.
     """
     with database.transaction():
-        if not has_log(database):
+        if has_table(database, "charges"):
+            _carry_charges(database, events)
+        if not has_table(database, "events"):
             return
         row = database.row("SELECT base_seq, base_hash, seq FROM chain")
         if row is not None and row[2] > row[0]:
@@ -56,6 +59,15 @@ def carry_over(database: Database, journal: Journal, events: Events) -> None:
             _say_again(database, journal, events, whole=row[0] == 0, first_us=first)
         database.run("DROP TABLE events")
         database.run("DROP TABLE chain")
+
+
+def _carry_charges(database: Database, events: Events) -> None:
+    """Put on record what was taken from limits: the counters are made of that now."""
+    rows = database.rows("SELECT key, amount, at_us FROM charges WHERE amount > 0 ORDER BY at_us")
+    for start in range(0, len(rows), _AT_ONCE):
+        charges = [Charged(*row) for row in rows[start : start + _AT_ONCE]]
+        events.append("note", detail={"carried": "charges"}, charges=charges)
+    database.run("DROP TABLE charges")
 
 
 def _carry_rows(database: Database, journal: Journal, seq: int, previous: bytes) -> int:

@@ -113,14 +113,19 @@ class Retention:
         events: Events,
         audit: AuditSettings,
         clock: Callable[[], int],
+        window_us: Callable[[], int],
         ticks: Callable[[], int] = lambda: boot_ns() // 1000,
     ) -> None:
-        """`ticks`: microseconds that pass whatever the clock says."""
+        """`window_us` gives the longest window of a limit: younger rows count the calls in it.
+
+        `ticks`: microseconds that pass whatever the clock says.
+        """
         self._database = database
         self._journal = journal
         self._index = index
         self._events = events
         self._clock = clock
+        self._window_us = window_us
         self._ticks = ticks
         self._ticked = 0
         self._keep_us = round(audit.keep_days * _DAY_US)
@@ -174,7 +179,8 @@ class Retention:
         old = self._too_old(slack_us) if by_age and self._keep_us > 0 else {}
         much = self._too_much("calls", self._max_bytes)
         beside = self._too_much("beside", self._max_bytes // _BESIDE)
-        ends = {**old, **much, **beside}
+        counted_us = self._clock() - (self._window_us() or -1)
+        ends = {n: end for n, end in {**old, **much, **beside}.items() if end.at_us < counted_us}
         if not ends:
             return None
         return Prune(

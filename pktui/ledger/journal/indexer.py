@@ -41,7 +41,9 @@ _PLACE: Final = """SELECT seq FROM events WHERE segment = ? AND number <= ?
 # Seconds between two looks of the one that keeps the index up: while rows come, and at most.
 _SOON: Final = 0.05
 _LATE: Final = 0.5
+_CHARGED: Final = 1 + len(CONTENT)
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
 
 
 class Index:
@@ -100,6 +102,10 @@ class Index:
             index = self.database()
             row = index.row("SELECT max(seq) FROM events")
             return id(index), int(row[0] or 0) if row else 0
+
+    def counters(self) -> list[str]:
+        """Return the names of all counters that rows took from."""
+        return [row[0] for row in self.database().rows("SELECT key FROM counters")]
 
     def reached(self) -> dict[int, int]:
         """Return the last row of each segment that is in, without a look at the journal."""
@@ -182,6 +188,8 @@ class Index:
                 rows += _rows(piece, segment.n)
             rows.sort(key=_time)
             database.run_all(_INSERT, rows)
+            keys = {one[0] for row in rows if row[_CHARGED] for one in _decode(row[_CHARGED])}
+            database.run_all("INSERT OR IGNORE INTO counters VALUES (?)", [(key,) for key in keys])
         return len(rows)
 
     def _drop(self, database: Database, segment: int) -> None:

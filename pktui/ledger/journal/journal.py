@@ -30,6 +30,7 @@ from pktui.ledger.journal.segment import (
     set_aside,
     tail_of,
 )
+from pktui.ledger.records import Charged
 
 MOST_BYTES: Final = 16_000_000
 _LEAST_BYTES: Final = 64 * 1024
@@ -40,17 +41,6 @@ _WAIT_SECONDS: Final = 5.0
 
 Dead = Callable[[Path, Segment], object]
 """Looks through a segment whose writer died, before it is sealed."""
-
-
-class Charged(msgspec.Struct, frozen=True, array_like=True, order=True):
-    """What a row took from a limit (`amount`, millionths), or gave back to it (below 0).
-
-    `at_us` is when it was taken, `key` the counter's name as the counters know it.
-    """
-
-    key: str
-    amount: int
-    at_us: int
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -209,20 +199,6 @@ class Journal:
                 finally:
                     segment.close()
 
-    def charges(self, since_us: int = 0) -> Iterator[Charged]:
-        """Give what all rows from that time on took from limits and gave back to them."""
-        self.joints.refresh()
-        for segment in list(self.joints.segments.values()):
-            sealed = segment.sealed
-            if segment.pruned is not None or segment.opened.shelf != "calls":
-                continue
-            if sealed is not None and sealed.last_us < since_us:
-                continue
-            with suppress(FileNotFoundError):
-                for _, line in lines_of(file_of(self.directory, segment.n)):
-                    if line.endswith(b"]", 0, -68):  # nothing else ends so before the hash
-                        yield from charged_in(decode_row(line), since_us)
-
     def _ready(self, shelf: Shelf) -> Appending:
         """Return the segment for a turn's rows, locked by this process."""
         segment = self._open.get(shelf)
@@ -380,8 +356,22 @@ _CAUSES: Final = {
 }
 
 
-def charged_in(row: list[Any], since_us: int = 0) -> Iterator[Charged]:
-    """Give what a row took from limits and gave back, from that time on."""
+def charges_of(directory: Path, clock: Callable[[], int], since_us: int = 0) -> Iterator[Charged]:
+    """Give what all rows from that time on took from limits and gave back to them."""
+    joints = Joints(directory, clock)
+    joints.refresh()
+    for segment in list(joints.segments.values()):
+        sealed = segment.sealed
+        gone = segment.pruned is not None or segment.opened.shelf != "calls"
+        if gone or (sealed is not None and sealed.last_us < since_us):
+            continue
+        with suppress(FileNotFoundError):
+            for _, line in lines_of(file_of(directory, segment.n)):
+                if line.endswith(b"]", 0, -68):  # nothing else ends so before the hash
+                    yield from _charged(decode_row(line), since_us)
+
+
+def _charged(row: list[Any], since_us: int) -> Iterator[Charged]:
     if len(row) > CHARGES + 1:
         for charged in msgspec.convert(row[CHARGES], list[Charged]):
             if charged.at_us >= since_us:

@@ -18,6 +18,7 @@ from pktui.tui.views.policies.accepting import AcceptScreen
 from pktui.tui.views.policies.draw import tool_lines
 from pktui.tui.views.policies.view import PoliciesView
 from pktui.tui.widgets.rows import Rows
+from tests.support.charging import take
 from tests.tui.house import AGENT, HOSTILE, LARGE, SMALL, Desk, House, desk
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ async def test_what_is_left_of_a_limit_is_shown(house: House) -> None:
     charge = charge_for(rule.limits[0], Call("files", "read", {}, AGENT.identity, AGENT.session))
     assert charge is not None
     for number in range(18):
-        house.other.counters.reserve([charge], f"c{number}")
+        take(house.other, [charge], f"c{number}")
     house.other.events.append(
         "decision", caller=AGENT, call_id="c0", server="files", tool="read", effect="allow"
     )
