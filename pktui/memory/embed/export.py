@@ -10,12 +10,19 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 import torch
 
 from pktui import files
 from pktui.errors import StoreError
 from pktui.memory.embed.onnx_model import OnnxModel
-from pktui.memory.embed.weights import exported_file, exported_name, sha256
+from pktui.memory.embed.weights import (
+    MODEL,
+    NUMBERS,
+    digest_of,
+    exported_file,
+    exported_name,
+)
 
 if TYPE_CHECKING:
     from pktui.memory.embed.sentence import SentenceEmbedder
@@ -62,14 +69,17 @@ def export(model: SentenceEmbedder, directory: Path) -> Path:
 def _exported(model: SentenceEmbedder, directory: Path) -> Path:
     room = Path(mkdtemp(prefix=_DRAFT, dir=directory))
     try:
-        draft = room / "draft.onnx"
-        _write(model, draft)
-        _check(model, OnnxModel(draft))
-        draft.chmod(files.PRIVATE_FILE)
-        descriptor = os.open(draft, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
-        return draft.replace(directory / exported_name(sha256(draft)))
+        draft = room / "draft"
+        draft.mkdir(mode=files.PRIVATE_DIRECTORY)
+        _write(model, room / "whole.onnx")
+        _part(room / "whole.onnx", draft)
+        _check(model, OnnxModel(draft / MODEL))
+        for file in (draft / MODEL, draft / NUMBERS):
+            file.chmod(files.PRIVATE_FILE)
+            descriptor = os.open(file, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+        return draft.replace(directory / exported_name(digest_of(draft))) / MODEL
     finally:
         shutil.rmtree(room, ignore_errors=True)
 
@@ -95,6 +105,17 @@ def _write(model: SentenceEmbedder, path: Path) -> None:
             f"torch {torch.__version__} cannot export the model: {error}",
             "It is run by sentence-transformers instead",
         ) from error
+
+
+def _part(whole: Path, folder: Path) -> None:
+    """Write the model with its numbers beside it, where they are mapped and not read."""
+    onnx.save(
+        onnx.load(whole),
+        folder / MODEL,
+        save_as_external_data=True,
+        all_tensors_to_one_file=True,
+        location=NUMBERS,
+    )
 
 
 def _check(model: SentenceEmbedder, exported: OnnxModel) -> None:

@@ -1,12 +1,14 @@
-"""The weights that come with pktui, and the file that is exported from them once.
+"""The weights that come with pktui, and the model that is exported from them once.
 
-The file lies in a directory of the data directory. Its name says which weights it is of and what
-its own bytes are, so that it is used only while it is whole.
+It lies in a directory of the data directory, in a folder whose name says which weights it is of
+and what its own bytes are, so that it is used only while it is whole.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from pktui.errors import StoreError
@@ -19,7 +21,9 @@ MOST_TOKENS = 256
 """A longer text is cut off by the model, the two marks at its ends counted."""
 
 # Raise it when the same weights are exported in another way.
-_EXPORT = 1
+_EXPORT = 2
+MODEL, NUMBERS = "model.onnx", "numbers.bin"
+"""The files of an exported model: onnxruntime maps the second, and reads what it needs of it."""
 
 
 def packaged_directory() -> Path:
@@ -58,19 +62,23 @@ def checked_directory() -> Path:
 
 def exported_file(directory: Path) -> Path | None:
     """Return the exported model in the directory; one that is not whole is removed."""
-    for path in directory.glob(exported_name("*")):
-        try:
-            if path.name == exported_name(sha256(path)):
-                return path
-            path.unlink()
-        except OSError:
-            continue
+    for folder in directory.glob(exported_name("*")):
+        with suppress(OSError):
+            if folder.name == exported_name(digest_of(folder)):
+                return folder / MODEL
+        shutil.rmtree(folder, ignore_errors=True)
     return None
 
 
 def exported_name(digest: str) -> str:
-    """Return the name of an exported model whose own SHA-256 is this."""
-    return f"{PACKAGED_SHA256[:16]}-{_EXPORT}-{digest}.onnx"
+    """Return the name of the folder with an exported model whose digest is this."""
+    return f"{PACKAGED_SHA256[:16]}-{_EXPORT}-{digest}"
+
+
+def digest_of(folder: Path) -> str:
+    """Return the digest of an exported model's two files; raises `OSError`."""
+    both = sha256(folder / MODEL) + sha256(folder / NUMBERS)
+    return hashlib.sha256(both.encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:

@@ -71,8 +71,6 @@ def receive(stream: IO[bytes]) -> bytes:
 
 def main(directory: Path, idle_s: float) -> None:
     """Serve until the other side ends or asks no more."""
-    with suppress(OSError):
-        os.nice(NICENESS)
     threading.Thread(target=_end_with_the_service, daemon=True).start()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
@@ -81,6 +79,8 @@ def main(directory: Path, idle_s: float) -> None:
         embedder, ready = _prepared(directory)
     except PktuiError as error:
         embedder, ready = None, Ready("failed", str(error))
+    with suppress(OSError):  # only now: somebody may wait for the model
+        os.nice(NICENESS)
     with suppress(BrokenPipeError):
         send(answers, ready)
         if embedder is not None:

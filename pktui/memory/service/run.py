@@ -255,7 +255,7 @@ class Service:
     def _load_model(self) -> Embedder:
         from pktui.memory.embed import load_embedder
         from pktui.memory.embed.packaged import PackagedModel
-        from pktui.memory.service.c_library import keep_freed_memory
+        from pktui.memory.service.c_library import give_back, keep_freed_memory
 
         keep_freed_memory()
         embedder = load_embedder(self._settings.model, self._paths.models_dir)
@@ -264,6 +264,7 @@ class Service:
             if embedder.degraded:
                 say(f"pktui: {embedder.degraded}")
         gc.collect()
+        give_back()  # a model is read into memory before it is in its place
         gc.freeze()  # store and model stay: looking through them again is a pause for every request
         return embedder
 
