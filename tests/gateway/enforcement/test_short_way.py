@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pktui.gateway.enforcement.decision import Ruling
 from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.policy_file import ServerPolicy
 from pktui.settings import ApprovalSettings
@@ -26,14 +27,17 @@ SERVERS = itertools.count()
 WAYS = ("short", "long")
 TYPES = st.sampled_from(["integer", "string", "boolean"])
 SCHEMAS = st.dictionaries(st.sampled_from(["x", "y", "X"]), TYPES, max_size=2)
+CALLED = st.tuples(st.just("call"), NAMES, ARGUMENTS | st.just({"X": 1, "path": "/denied/x"}))
 STEPS = st.lists(
-    st.tuples(st.just("call"), NAMES, ARGUMENTS | st.just({"X": 1, "path": "/denied/x"}))
+    CALLED
+    | CALLED
+    | CALLED
     | st.tuples(st.just("list"), NAMES, SCHEMAS)
     | st.tuples(st.just("wait"), st.integers(0, 70), st.none())
     | st.tuples(st.just("stop"), st.booleans(), st.none())
     | st.tuples(st.just("spend"), st.sampled_from(["", "The budget is spent."]), st.none()),
-    min_size=1,
-    max_size=12,
+    min_size=4,
+    max_size=16,
 )
 TAKEN: list[str] = []
 
@@ -105,7 +109,7 @@ def test_every_call_is_decided_alike(houses: tuple[House, House]) -> None:
         decide_alike(houses, document, steps, denied)
 
     alike()
-    assert len(TAKEN) > 20
+    assert len(TAKEN) > 100
 
 
 def decide_alike(
@@ -144,3 +148,13 @@ def decide_alike(
             assert told[0] == told[1]
     for house in houses:
         house.console.approvals.release(by="test")
+
+
+def test_what_holds_for_every_call_holds_on_the_short_way(houses: tuple[House, House]) -> None:
+    both = Both(houses, {"version": "1", "default": "allow", "tools": {}})
+    assert both.call("a", {})[0].ruling is Ruling.FORWARD
+    both.spent = "The budget is spent."
+    assert both.call("a", {})[0].rule == "(budget)"
+    both.spent = ""
+    houses[0].console.approvals.stop(by="test")
+    assert both.call("a", {})[0].ruling is Ruling.STOPPED
