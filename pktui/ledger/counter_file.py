@@ -58,6 +58,7 @@ class CounterFile:
         self._size = 0
         self._map: mmap.mmap | None = None
         self._page: memoryview | None = None
+        self._was_odd = False
 
     # the lock
 
@@ -194,13 +195,18 @@ class CounterFile:
             self.lock()
             self.unlock()
             page = self._page
+        self._was_odd = bool(page[_WORD_AT] & 1)
         page[_WORD_AT] = (page[_WORD_AT] | 1) % _WRAP
 
-    def make_even(self) -> None:
-        """Let what is read from now on be gone by; a word that was left odd is even by that."""
+    def make_even(self, *, changed: bool) -> None:
+        """Let what is read from now on be gone by; a word that was left odd is even by that.
+
+        It is as it was before where nothing was changed.
+        """
         page = self._page
         if page is not None:
-            page[_WORD_AT] = ((page[_WORD_AT] | 1) + 1) % _WRAP
+            odd = page[_WORD_AT] | 1
+            page[_WORD_AT] = (odd + 1 if changed or self._was_odd else odd - 1) % _WRAP
 
     # opening and closing
 

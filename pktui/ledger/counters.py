@@ -338,9 +338,9 @@ class Counters:
         """Note that a change of `ledger.db` begins; with the right to write it, before that."""
         self._file.make_odd()
 
-    def after_change(self) -> None:
-        """Note that the change was committed, or taken back."""
-        self._file.make_even()
+    def after_change(self, *, changed: bool = True) -> None:
+        """Note that the change was committed, or taken back, or that there was none."""
+        self._file.make_even(changed=changed)
 
     # looking
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from pktui.errors import LedgerUnavailable, SettingsError
@@ -72,6 +72,16 @@ def moved_on(path: Path) -> LedgerUnavailable:
     )
 
 
+class Changes(Protocol):
+    """Tells other processes that what they know of the file may be old."""
+
+    def before_change(self) -> None:
+        """Note that a change begins."""
+
+    def after_change(self, *, changed: bool) -> None:
+        """Note that it has ended, and whether anything is other than before."""
+
+
 class Database:
     """A connection and the lock that makes it usable from any thread."""
 
@@ -86,6 +96,10 @@ class Database:
         """One for everything that gives no rows: to make one takes as long as a small change."""
         self._lock = threading.RLock()
         self._begun = self._broken = False
+        # Is told when changes begin, and when they were committed or taken back.
+        self.changes: Changes | None = None
+        self._announced = False
+        self._changes_before = 0
         self.transaction = Transaction(self)
         self._files = tuple((file, _file_identity(file)) for file in _parts(path))
         self._looked = 0.0
@@ -146,8 +160,12 @@ class Database:
         self._begun = True
         try:
             self._writing.execute("BEGIN IMMEDIATE")
+            self._changes_before = self._connection.total_changes
             self._looked_now = True
             self._see_others()
+            if self.changes is not None:
+                self.changes.before_change()
+                self._announced = True
         except (sqlite3.Error, LedgerUnavailable) as error:
             self.roll_back()
             if isinstance(error, LedgerUnavailable):
@@ -182,6 +200,7 @@ class Database:
             self._writing.execute("COMMIT")
         except sqlite3.Error as error:
             raise unavailable(error, self.path) from error
+        self._tell_end()
         self._begun = False
         self._lock.release()
 
@@ -192,7 +211,14 @@ class Database:
             with contextlib.suppress(sqlite3.Error):  # also where it was closed meanwhile
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+            self._tell_end()
             self._lock.release()
+
+    def _tell_end(self) -> None:
+        if self._announced and self.changes is not None:
+            self._announced = False
+            changed = self._connection.total_changes != self._changes_before
+            self.changes.after_change(changed=changed)
 
     def data_version(self) -> int:
         """Return a number that differs from the last one once another connection has written.

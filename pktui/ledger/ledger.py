@@ -7,6 +7,7 @@ the index of the journal.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pktui.ledger.usage import Usage
 
 _MEGABYTE = 1_000_000
+_LOOK_SECONDS = 1.0
 _DEFAULTS = AuditSettings()
 
 
@@ -75,6 +77,9 @@ class Ledger:
         self.feed = Feed(self._indexed, clock)
         self.approvals = Approvals(database, self.events, clock, below, self._check_pin)
         self.counters = counters
+        # What was read of the file when it was looked at last, and when that was.
+        self._version: object = None
+        self._looked = 0.0
         self.catalogue = Catalogue(database, self.events, clock, self._check_pin)
         self.requests = Requests(database, clock)
         self.presence = Presence(database, clock)
@@ -116,6 +121,7 @@ class Ledger:
             read_only=not os.access(path.parent, os.W_OK),
         )
         database.transaction.use(journal, counters, own=own)
+        database.changes = None if read_only else counters
         ledger = cls(database, journal, counters, audit, clock, below, require_pin)
         try:
             if isinstance(clock, SteadyClock):
@@ -220,6 +226,18 @@ class Ledger:
     def state(self) -> tuple[int, int, int]:
         """Return what differs from the last time once anything was recorded or changed."""
         return self.data_version(), *self.index.state()
+
+    def changes(self) -> object:
+        """Return what is another after each change of approvals, grants, pins or the stop.
+
+        A word in the counters' file tells it; `ledger.db` itself is looked at once a second, and
+        where the word cannot tell.
+        """
+        word, now = self.counters.word(), time.monotonic()
+        if word is None or now - self._looked >= _LOOK_SECONDS:
+            self._looked = now
+            self._version = self._database.data_version()
+        return object() if word is None else (word, self._version)
 
     def data_version(self) -> int:
         """Return a number that differs from the last one once another connection has written.

@@ -266,3 +266,19 @@ def test_threads_share_one_ledger(ledger: Ledger) -> None:
         thread.join()
     assert ledger.events.last_seq() == 400
     assert ledger.verify().ok
+
+
+def test_each_change_is_told_to_others_by_a_word(file: Path) -> None:
+    mine, theirs = Ledger.open(file), Ledger.open(file)
+    theirs.changes()
+    before = theirs.changes()
+    assert theirs.changes() == before
+    with mine.transaction():
+        assert theirs.changes() != before, "a change is under way"
+    assert theirs.changes() == before, "nothing was changed"
+    mine.presence.announce("console")
+    after = theirs.changes()
+    assert after != before
+    assert theirs.changes() == after
+    mine.close()
+    theirs.close()

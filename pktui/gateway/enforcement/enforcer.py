@@ -101,7 +101,7 @@ class Enforcer:
         self._unrecorded: list[Ended] = []
         # What calls took from their limits that are under way.
         self._charged: dict[str, tuple[Charged, ...]] = {}
-        self._version = -1
+        self._version: object = None
         self._stopped = False
         # The policy that the last call was decided by.
         self.in_force: Policy | None = None
@@ -316,7 +316,7 @@ class Enforcer:
 
     def _refresh(self) -> Policy | None:
         """Read what others may have set again, where they have; return the policy in force."""
-        version = self._ledger.data_version()
+        version = self._ledger.changes()
         if version != self._version:
             self._version = version
             self._stopped = self._ledger.approvals.stopped()
