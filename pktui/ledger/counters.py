@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import msgspec
@@ -130,6 +131,9 @@ class _Ring(msgspec.Struct):
         return self.at + _ENTRY * (number & (self.room - 1))
 
 
+_CHANGES: Final = attrgetter("changes")
+
+
 class _Look(msgspec.Struct):
     """A charge at its counter; `amount` and `limit` in millionths."""
 
@@ -202,7 +206,7 @@ class Counters:
         Where `append` fails it must have taken back what it wrote: nothing is taken then.
         """
         try:
-            changed = sight.changed if sight.locked else ()
+            changed = list(filter(_CHANGES, sight.rings.values())) if sight.locked else []
             if not changed:
                 append()
                 return
@@ -221,7 +225,8 @@ class Counters:
 
     def abandon(self, sight: Sight) -> None:
         """End a turn; what it took and did not write is not taken."""
-        sight.forget()
+        sight.rings.clear()
+        sight.looks.clear()
         if sight.locked:
             sight.locked = False
             self._file.unlock()
@@ -276,6 +281,8 @@ class Counters:
         """
         self._hold(sight)
         taken: list[_Look] = []
+        charged: list[Charged] = []
+        now = sight.now_us
         for charge in charges:
             look = self._look(charge, sight)
             if look.ring.used + look.amount > look.limit:
@@ -287,8 +294,8 @@ class Counters:
             look.ring.used += look.amount
             look.ring.added.append(look.amount)
             taken.append(look)
-        now = sight.now_us
-        sight.taken[call_id] = tuple([Charged(look.name, look.amount, now) for look in taken])
+            charged.append(Charged(look.name, look.amount, now))
+        sight.taken[call_id] = tuple(charged)
         return None
 
     def taken(self, sight: Sight, call_id: str) -> tuple[Charged, ...]:
@@ -366,7 +373,8 @@ class Counters:
         self._lock(sight)
         sight.locked = True
         sight.now_us = self._clock()
-        sight.forget()
+        sight.rings.clear()
+        sight.looks.clear()
 
     def _look(self, charge: Charge, sight: Sight) -> _Look:
         look = sight.looks.get(id(charge))
@@ -430,15 +438,20 @@ class Counters:
 
     def _move(self, ring: _Ring, now: int) -> None:
         """Let the window begin where it does now, also where the clock was set back."""
-        words, first, start = self._file.words, ring.first, _start_us(ring.window, now)
-        while first < ring.head and words[ring.place(first)] <= start:
-            ring.used -= words[ring.place(first) + 1]
+        words, first, head = self._file.words, ring.first, ring.head
+        at, mask, window = ring.at, ring.room - 1, ring.window
+        start = now - now % (window >> 1) - 1 if window & 1 else now - (window >> 1)
+        while first < head and words[place := at + _ENTRY * (first & mask)] <= start:
+            ring.used -= words[place + 1]
             first += 1
-        while first > ring.tail and ring.used <= _FULL and words[ring.place(first - 1)] > start:
+        while first > ring.tail and ring.used <= _FULL:
+            place = at + _ENTRY * (first - 1 & mask)
+            if words[place] <= start:
+                break
             first -= 1
-            ring.used += words[ring.place(first) + 1]
+            ring.used += words[place + 1]
         ring.first = first
-        ring.ahead = ring.head > ring.tail and words[ring.place(ring.head - 1)] > now
+        ring.ahead = head > ring.tail and words[at + _ENTRY * (head - 1 & mask)] > now
 
     def _retry_at(self, look: _Look, need: int, now: int) -> int:
         charge, ring, words = look.charge, look.ring, self._file.words
@@ -498,6 +511,8 @@ class Counters:
 
     def _make_room(self, changed: Sequence[_Ring], sight: Sight) -> None:
         """Give every counter its slot, and its ring as much room as it is about to need."""
+        if all(map(_has_room, changed)):
+            return
         new = [ring for ring in changed if ring.added and not ring.slot]
         if new and (self._file.in_use + len(new)) * 4 > self._file.table * 3:
             self._lay_out_anew(len(new), sight)
@@ -667,6 +682,10 @@ def _check(ring: _Ring) -> int:
         ring.at ^ ring.room << 8 ^ ring.tail << 16 ^ ring.first << 24 ^ ring.head << 32
         ^ ring.used ^ ring.key[0] ^ ring.key[1] << 1 ^ ring.window << 2 ^ _SALT
     ) & 2**64 - 1  # fmt: skip
+
+
+def _has_room(ring: _Ring) -> bool:
+    return bool(ring.slot) and ring.head - ring.tail + len(ring.added) <= ring.room
 
 
 def _start_us(window: int, now: int) -> int:
