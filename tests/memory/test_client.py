@@ -258,24 +258,28 @@ def _settle(memory: MemoryClient) -> None:
         threading.Event().wait(0.01)
 
 
-def test_calls_make_the_session_they_belong_to_and_are_found(memory: MemoryClient) -> None:
+def test_calls_make_the_session_they_belong_to_and_are_found(
+    memory: MemoryClient, served: Paths
+) -> None:
     new = NewCall("Bash", '{"command":"make deploy"}', call_id="toolu_1")
     (call,) = memory.log_calls([new], source="claude-code", source_id="abc", agent="claude-code")
     assert memory.log_calls([new], source="claude-code", source_id="abc") == (call,)
     session = memory.session(call.session_id)
     assert (session.source, session.source_id) == ("claude-code", "abc")
     assert memory.calls(session.id).items == (call,)
-    answer = memory.search_sessions("deploy in:calls", "words")
+    answer = memory.search_sessions(f"deploy in:calls session:{session.id}", "words")
     assert (answer.total, answer.total_hits, answer.cursor) == (1, 1, "")
     assert answer.sessions[0].hits[0].call == call
+    stranger = MemoryClient(served, Identity("new here", "", "/new"), start=False)
     with pytest.raises(NotFound, match="no current session"):
-        memory.log_calls([new])
+        stranger.log_calls([new])
+    stranger.close()
     mine = memory.start_session("mine")
     assert memory.log_calls([new])[0].session_id == mine.id
 
 
 def test_entries_that_are_like_one_are_listed(memory: MemoryClient) -> None:
-    memory.add_entry("Port", "The service listens on port 80.")
+    first = memory.add_entry("Port", "The service listens on port 80.")
     second = memory.add_entry("Port", "The service listens on port 81.")
     (found,) = memory.similar_entries(second.id)
-    assert (found.id, found.relation) == (1, "may contradict")
+    assert (found.id, found.relation) == (first.id, "may contradict")
