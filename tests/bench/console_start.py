@@ -42,6 +42,8 @@ def main(runs: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
         paths = Paths.at(Path(directory, "config"), Path(directory, "data"))
         memory = MemoryClient(paths)
+        paths.policies_dir.mkdir(parents=True)  # else it starts where agents are found
+        paths.policy_file("files").write_text('{"version": "1", "default": "approve"}')
         try:
             memory.log("user", "hello", memory.start_session(SESSION.decode()).id)
             warm = [_one_run(paths, (FRAME, LIST, SESSION)) for _ in range(runs)]

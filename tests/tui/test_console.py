@@ -16,12 +16,20 @@ def _house(paths: Paths, **console: object) -> House:
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
-async def test_the_header_names_four_views_and_the_scope(
+async def test_the_header_names_the_views_and_the_scope(
     paths: Paths, size: tuple[int, int]
 ) -> None:
     async with sessions(paths, size=size) as room:
         header = room.text().splitlines()[0]
-        for word in ("pktui", "1 Sessions 3", "2 Feed", "3 Policies", "4 Approvals", "all"):
+        for word in (
+            "0 Now",
+            "1 Sessions",
+            "2 Feed",
+            "3 Policies",
+            "4 Approvals",
+            "5 Insight",
+            "all",
+        ):
             assert word in header
 
 
@@ -29,7 +37,8 @@ async def test_digits_and_clicks_change_the_view(paths: Paths) -> None:
     async with sessions(paths) as room:
         await room.press("3")
         assert room.app.front == "policies"
-        await room.desk.pilot.click(TopBar, offset=(11, 0))
+        at = room.text().splitlines()[0].index("Sessions")
+        await room.desk.pilot.click(TopBar, offset=(at, 0))
         await room.desk.settle()
         assert room.app.front == "sessions"
         assert sum(view.display for view in room.app.query(View)) == 1
