@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 SWEEP_SECONDS: Final = 2.0
 # How long a grant that has ended may still be served.
 WATCH_SECONDS: Final = 0.25
+# Between looks for clients that may see other tools.
+LOOK_SECONDS: Final = 0.5
 _MINUTE: Final = 60
 # Messages of the largest size that one grant may have under way.
 MESSAGES: Final = 16
@@ -254,6 +256,16 @@ class Gateway:
             with lasting.Survived("looking up grants", self.log):
                 for key in await self.work.run(self._grants.ended):
                     await self._end_grant(key)
+
+    async def watch_lists(self) -> None:
+        """Tell clients that listen where they may see other tools than they were shown."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            with lasting.Survived("looking for other lists of tools", self.log):
+                for session in self.sessions.every():
+                    # Where nobody listens the news is kept: it is looked for again.
+                    if session.link.unasked is not None:
+                        session.link.relay.look()
 
     async def _end_grant(self, key: str) -> None:
         """End the requests, streams, sessions and servers of a grant."""

@@ -140,6 +140,7 @@ class HttpGateway:
         watching = [
             asyncio.ensure_future(gateway.sweep()),
             asyncio.ensure_future(gateway.watch_grants()),
+            asyncio.ensure_future(gateway.watch_lists()),
         ]
         try:
             await self._server.serve(sockets=[listener])

@@ -7,12 +7,22 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from pktui.gateway.http.streams import KEEP_BYTES
-from tests.gateway.http.served import Served, eventually, request
+from tests.gateway.http.served import (
+    Served,
+    eventually,
+    plain,
+    request,
+    served,
+    write_policy,
+    write_servers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx2
+
+    from pktui.settings import Paths
 
 CHANGED = b'{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}'
 
@@ -131,3 +141,31 @@ def test_a_revoked_grants_open_stream_ends(running: Served) -> None:
     with running.client.stream("GET", running.url("/mcp/plain"), headers=headers) as reply:
         threading.Thread(target=lambda: running.ledger.grants.revoke("leaving")).start()
         assert list(heard(reply)) == []
+
+
+def test_a_toggle_reaches_a_client_that_listens(paths: Paths) -> None:
+    write_servers(paths, plain=plain())
+    write_policy(paths, "plain")
+    with served(paths) as running:
+        session = running.begin("plain")
+        shown = running.ask("plain", session, "tools/list")["result"]["tools"]
+        names = [tool["name"] for tool in shown]
+        with listen(running, session) as reply:
+            write_policy(paths, "plain", hide=[names[0]])
+            _, message = next(heard(reply))
+        assert message["method"] == "notifications/tools/list_changed"
+        left = running.ask("plain", session, "tools/list", 2)["result"]["tools"]
+        assert [tool["name"] for tool in left] == names[1:]
+
+
+def test_a_toggle_while_nobody_listens_is_told_to_who_comes(paths: Paths) -> None:
+    write_servers(paths, plain=plain())
+    write_policy(paths, "plain")
+    with served(paths) as running:
+        session = running.begin("plain")
+        names = [
+            one["name"] for one in running.ask("plain", session, "tools/list")["result"]["tools"]
+        ]
+        write_policy(paths, "plain", hide=[names[0]])
+        with listen(running, session) as reply:
+            assert next(heard(reply))[1]["method"] == "notifications/tools/list_changed"
