@@ -236,14 +236,15 @@ class Exchange:
         self.put(line, last=True)
 
     def _leave(self, *, answered: bool) -> None:
-        if answered:
+        if answered or not self._taken or self._session is None:
             self._link.close(self._message, self)
-            return
-        if self._session is not None and self._waits_for_server:
-            return  # its client may come back for the answer
-        self._link.close(self._message, self)
-        if self._taken:
+        if not answered and self._taken and not self._kept:
             self._work.soon(self._give_up)
+
+    @property
+    def _kept(self) -> bool:
+        """Whether the client may come back for what the server owes it."""
+        return self._session is not None and self._waits_for_server
 
     @property
     def _waits_for_server(self) -> bool:
@@ -251,10 +252,18 @@ class Exchange:
         return self._link.waits_for(self._message.id)
 
     def _give_up(self) -> None:
-        """Take the request back: its client has left."""
+        """Take the request back: its client has left.
+
+        In a session, a call that is neither held nor with the server is being decided or has just
+        been answered: its stream stays, for the answer that is on its way to it.
+        """
         assert self._message.id is not None
+        if self._kept:
+            return
         sent = self._waits_for_server
-        if not self._link.relay.cancel(self._message.id) and sent:
+        if self._link.relay.cancel(self._message.id):
+            self._link.close(self._message, self)
+        elif sent:
             params = {"requestId": msgspec.Raw(self._message.id_text)}
             self._link.to_server(jsonrpc.notification_line("notifications/cancelled", params))
 
