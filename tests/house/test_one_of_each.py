@@ -17,6 +17,7 @@ MECHANISMS = {
     "pktui.strict_json": r"\bobject_pairs_hook\b",
     "pktui.gateway.protocol.jsonrpc": r"\bisinstance\([\w.]+, str \| int \| float\)",
     "pktui.suggest": r"\bget_close_matches\(",
+    "pktui.memory.onnx_runtime": r"\bimport onnxruntime\b",
 }
 # Another job than the mechanism's.
 APART = {

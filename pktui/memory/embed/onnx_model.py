@@ -14,6 +14,7 @@ import numpy as np
 from pktui.errors import StoreError
 from pktui.memory.embed.chunks import PASSAGE_TOKENS, cut_by_tokens
 from pktui.memory.embed.weights import DIMENSION, MOST_TOKENS, PACKAGED, packaged_directory
+from pktui.memory.onnx_runtime import load_onnxruntime
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class OnnxModel:
     dimension = DIMENSION
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
-        import onnxruntime
+        onnxruntime = load_onnxruntime()
 
         self._tokens = Tokens()
         options = onnxruntime.SessionOptions()

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pktui.memory.embed.threads import half_the_processors
+from pktui.memory.onnx_runtime import load_onnxruntime
 
 if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
@@ -40,7 +41,7 @@ def products(codes: npt.NDArray[np.uint8], vector: Floats) -> Floats:
 
 @functools.cache
 def _session() -> Any:
-    import onnxruntime
+    onnxruntime = load_onnxruntime()
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = half_the_processors()
