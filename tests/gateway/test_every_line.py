@@ -82,6 +82,7 @@ class Recorder:
     """Stands where the Enforcer is asked, and allows everything, so that asking is what shows."""
 
     redacts = False
+    in_force = None
 
     def __init__(self) -> None:
         self.methods = Unasked()

@@ -31,10 +31,14 @@ def loaded(*modules: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["main", "stdio.proxy", "relay.relay_session", "upstream.memory", "upstream.remote"]
+    "module", ["main", "stdio.proxy", "relay.relay_session", "upstream.memory"]
 )
 def test_nothing_heavy_is_loaded(module: str) -> None:
     assert HEAVY.isdisjoint(loaded(f"pktui.gateway.{module}"))
+
+
+def test_a_url_takes_an_event_loop_and_nothing_else_that_is_heavy() -> None:
+    assert HEAVY & loaded("pktui.gateway.upstream.remote") == {"asyncio"}
 
 
 def test_what_few_starts_need_is_loaded_by_those_alone() -> None:
