@@ -28,10 +28,10 @@ class Counts:
 
 ROOMY = 100
 """Cells from which the line has room for everything."""
-Detail = Literal["all", "names", "numbers"]
-DETAILS: tuple[Detail, ...] = ("all", "names", "numbers")
-"""What is said of the views, less and less: with counts, by name alone, by number but the one in
-front. How many approvals wait is always said."""
+# What is said of the views, less and less: with counts, by name alone, by number but the one in
+# front, the same without the program's name. How many approvals wait is always said.
+Detail = Literal["all", "names", "numbers", "bare"]
+DETAILS: tuple[Detail, ...] = ("all", "names", "numbers", "bare")
 TITLES = {
     "now": "Now",
     "sessions": "Sessions",
@@ -62,10 +62,10 @@ class TopBar(Bar):
     def _parts(self, detail: Detail) -> list[Part]:
         ink = ink_of(self.app)
         parts = [Part(" ", ink.dim)]
-        if detail != "names":
+        if detail not in ("names", "bare"):
             parts.insert(0, Part(" pktui ", ink.bold + ink.accent))
         for number, (name, title) in enumerate(TITLES.items()):
-            shown = title if detail != "numbers" or name == self.front else ""
+            shown = title if detail in ("all", "names") or name == self.front else ""
             count = self._count(name, ink) if detail == "all" or name == "approvals" else None
             parts += self._view(number, name, shown, count, ink)
         return parts
