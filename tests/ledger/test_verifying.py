@@ -11,7 +11,9 @@ import pytest
 
 from pktui.ledger import Ledger, NewApproval, args_hash
 from pktui.ledger.approvals.standing import Wider
+from pktui.ledger.chain import verify
 from pktui.ledger.journal.segment import CONTENT, bind, decode_row
+from pktui.settings import AuditSettings
 from tests.ledger.conftest import CLAUDE, MINUTE, Clock
 
 if TYPE_CHECKING:
@@ -214,6 +216,34 @@ def test_segments_that_changed_places_are_named(file: Path) -> None:
     two.write_bytes(kept)
     with closing(Ledger.open(file)) as again:
         assert found(again)[1].startswith("row 1:1 was edited")
+
+
+@pytest.mark.parametrize("effect", ["allow", "deny"])
+def test_what_is_pruned_or_opened_meanwhile_is_no_fault(
+    file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, effect: str
+) -> None:
+    ledger = Ledger.open(file, clock=clock, audit=AuditSettings(max_megabytes=0.1))
+    approval = asked(ledger, clock)
+    for number in range(4):
+        ledger.events.append(
+            "decision", call_id=f"n{number}", effect=effect, arguments={"x": "y" * 65_000}
+        )
+    size = verify._size
+
+    def overtaken(path: Path) -> int:
+        if ledger.retention.announce() is not None:
+            while ledger.retention.step():
+                pass
+            ledger.events.append("refused", reason="in a segment of its own")
+        return size(path)
+
+    monkeypatch.setattr(verify, "_size", overtaken)
+    verification = ledger.verify()
+    assert verification.ok, verification.problem
+    pruned = (file.parent / "journal" / "joints.jsonl").read_text().count('"prune"')
+    assert pruned >= 2
+    assert approval in {one.id for one in ledger.approvals.pending()}
+    ledger.close()
 
 
 def test_a_segment_that_no_joint_names_is_named(ledger: Ledger, attacker: Attacker) -> None:

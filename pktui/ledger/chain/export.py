@@ -7,8 +7,10 @@ and `charges`, which is there as JSON where it is not empty; without white space
 
 Before the events stands which rows there are, `{"export": {…}}`, after them the joints, each as it
 is in the journal (`{"joint": […]}`, bound to each other like rows), and at the end the first line
-again, so that a part that was cut off at either end is missed. Exports follow each other in one
-file as they are. Those of the first edition, of one chain with a `seq`, are verified as well.
+again, with the number of joints by then, so that a part that was cut off at either end is missed.
+A segment that is pruned while it is exported is in the first line and not among the events; its
+joint says so. Exports follow each other in one file as they are. Those of the first edition, of one
+chain with a `seq`, are verified as well.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import msgspec
 
 from pktui.errors import LedgerError
 from pktui.ledger.chain import first_edition
-from pktui.ledger.journal.joints import Joints
+from pktui.ledger.journal.joints import Joints, read_joint
 from pktui.ledger.journal.segment import (
     CHARGES,
     decode_row,
@@ -86,29 +88,32 @@ def framed(
     """Give the events from `since_us` to before `until_us` (0: all), segment by segment.
 
     Of each segment the rows from the first to the last of that time, so that its chain is whole
-    whatever the clock did. Raises `LedgerError` where rows are pruned meanwhile.
+    whatever the clock did. What is pruned meanwhile is left out: an agent that has what was refused
+    pruned all the time keeps nobody from exporting. Raises `LedgerError` where one is missing.
     """
     joints = Joints(directory, clock)
     joints.refresh()
     rows = [
         found
-        for segment in joints.segments.values()
+        for segment in list(joints.segments.values())
         if segment.pruned is None
-        for found in _span(directory, segment.n, since_us, until_us)
+        for found in _span(directory, joints, segment.n, since_us, until_us)
     ]
     ends = _Ends("begin", tuple(rows), joints.n)
     yield _encode(_Frame(ends)) + b"\n"
-    firsts = {n: segment.opened.hash for n, segment in joints.segments.items()}
     for one in rows:
-        yield from _events(directory, one, firsts[one.segment])
+        yield from _events(directory, joints, one)
+    joints.refresh()
     if joints.n:
         for at, (_, line) in enumerate(lines_of(joints.path), 1):
             if at <= joints.n:
                 yield b'{"joint":%b}\n' % line
-    yield _encode(_Frame(msgspec.structs.replace(ends, at="end"))) + b"\n"
+    yield _encode(_Frame(msgspec.structs.replace(ends, at="end", joints=joints.n))) + b"\n"
 
 
-def _span(directory: Path, segment: int, since_us: int, until_us: int) -> Iterator[Rows]:
+def _span(
+    directory: Path, joints: Joints, segment: int, since_us: int, until_us: int
+) -> Iterator[Rows]:
     first = last = 0
     try:
         for _, line in lines_of(file_of(directory, segment)):
@@ -118,14 +123,18 @@ def _span(directory: Path, segment: int, since_us: int, until_us: int) -> Iterat
             if not until_us or int(at_us) < until_us:
                 last = int(number)
     except FileNotFoundError:
-        raise LedgerError(
-            f"segment {segment} of the journal is missing", "See pktui audit verify"
-        ) from None
+        _check_pruned(joints, segment)
     if first and last >= first:
         yield Rows(segment, first, last)
 
 
-def _events(directory: Path, rows: Rows, previous: str) -> Iterator[bytes]:
+def _check_pruned(joints: Joints, segment: int) -> None:
+    if not joints.was_pruned(segment):
+        raise LedgerError(f"segment {segment} of the journal is missing", "See pktui audit verify")
+
+
+def _events(directory: Path, joints: Joints, rows: Rows) -> Iterator[bytes]:
+    previous = joints.segments[rows.segment].opened.hash
     try:
         for _, line in lines_of(file_of(directory, rows.segment)):
             row = decode_row(line)
@@ -136,7 +145,7 @@ def _events(directory: Path, rows: Rows, previous: str) -> Iterator[bytes]:
                 yield escaped(_encode(event).decode()).encode() + b"\n"
             previous = row[-1]
     except FileNotFoundError:
-        raise LedgerError("rows were pruned while they were exported", "Export again") from None
+        _check_pruned(joints, rows.segment)
 
 
 def verify_lines(lines: Iterable[bytes], anchors: Sequence[Anchor] = ()) -> Verification:
@@ -172,6 +181,7 @@ class _Reading:
         self._ends: _Ends | None = None
         self._last: dict[int, Event] = {}
         self._joint = bytes(32)
+        self._pruned: set[int] = set()
         self.rows = self._joints = 0
         self._agreed: set[int] = set()
 
@@ -214,6 +224,7 @@ class _Reading:
             problem = self.left_open()
             self._ends = ends
             self._last.clear()
+            self._pruned.clear()
             self._joint, self._joints = bytes(32), 0
             return problem
         begun, self._ends = self._ends, None
@@ -221,9 +232,13 @@ class _Reading:
             return "its beginning is missing"
         for rows in begun.rows:
             last = self._last.get(rows.segment)
+            if last is None and rows.segment in self._pruned:
+                continue
             if last is None or last.number != rows.last:
                 return f"rows of segment {rows.segment} are missing, up to {rows.last}"
-        return "" if self._joints == begun.joints else "joints are missing at its end"
+        return (
+            "" if begun.joints <= self._joints == ends.joints else "joints are missing at its end"
+        )
 
     def _take_joint(self, line: bytes) -> str:
         digest = follows(line, self._joint)
@@ -231,6 +246,9 @@ class _Reading:
             return f"joint {self._joints + 1} was edited, or one before it was removed"
         self._joint = digest
         self._joints += 1
+        joint = read_joint(line)
+        if joint is not None and joint.what == "prune":
+            self._pruned.add(joint.segment)
         return self._compare(0, self._joints, digest.hex())
 
     def _begins(self, event: Event) -> str:

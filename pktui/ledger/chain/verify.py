@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pktui.errors import LedgerUnavailable
 from pktui.ledger.chain.crosscheck import WATCHED, Recorded, read_standing
-from pktui.ledger.journal.joints import CARRIED, Joint, Segment, joints_fault
+from pktui.ledger.journal.joints import CARRIED, Joint, Joints, Segment, joints_fault
 from pktui.ledger.journal.segment import (
     decode_row,
     file_of,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pktui.ledger.database import Database
 
 _EVERY = 10_000
+_TRIES = 3
 _OBJECTS = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND (type = 'trigger'"
 _GUARDS = f"{_OBJECTS} OR tbl_name IN ('changes', 'applied'))"
 # What a row says that changes something that decides, as it stands in its line.
@@ -66,13 +67,21 @@ def verify(
     the journal, said where nothing is wrong with it. `progress` is called now and then with the
     bytes done and the bytes in all. Raises `LedgerUnavailable` where a file cannot be used.
     """
-    walk = _Walk(directory, database, reached, anchors, progress)
     problem, segment, row = "", 0, 0
-    try:
-        walk.run()
-        problem = beside
-    except _Fault as fault:
-        problem, segment, row = fault.problem, fault.segment, fault.row
+    for left in reversed(range(_TRIES)):
+        walk = _Walk(directory, database, reached, anchors, progress)
+        try:
+            walk.run()
+            problem = beside
+        except _Fault as fault:
+            problem, segment, row = fault.problem, fault.segment, fault.row
+        except _Overtaken:
+            if not left:
+                raise LedgerUnavailable(
+                    f"rows of {directory} were pruned while they were looked at", "Try again"
+                ) from None
+            continue
+        break
     return Verification(
         ok=not problem,
         rows=walk.rows,
@@ -84,6 +93,10 @@ def verify(
         anchors=len(walk.agreed),
         notes=tuple(walk.notes),
     )
+
+
+class _Overtaken(Exception):
+    """Rows of what happened were pruned before they were reached."""
 
 
 class _Walk:
@@ -177,8 +190,6 @@ class _Walk:
     def _follow(self, segment: Segment, size: int) -> None:
         opened, sealed, n = segment.opened, segment.sealed, segment.n
         path = file_of(self._directory, n)
-        if not path.exists():
-            raise _Fault(n, 0, f"segment {n} of {opened.writer}, {path.name}, is missing")
         number, previous, end = opened.number, bytes.fromhex(opened.hash), 0
         self._compare(n, number, previous)
         last = sealed.number if sealed is not None else -1
@@ -196,6 +207,9 @@ class _Walk:
                     seen = _CHANGE in line
                 if seen:
                     self._recorded.saw(n, decode_row(line))
+        except FileNotFoundError:
+            self._check_pruned(segment)
+            return
         except OSError as error:
             raise _unreadable(path, error) from error
         self._done += size
@@ -235,6 +249,21 @@ class _Walk:
         if torn and sealed is None:
             self.notes.append(f"segment {n} ends with {torn:,} bytes of a row that is not whole")
 
+    def _joints(self) -> Joints:
+        """Return the joints as they are by now."""
+        joints = Joints(self._directory, lambda: 0)
+        joints.refresh()
+        return joints
+
+    def _check_pruned(self, segment: Segment) -> None:
+        """Check that a segment that is not there was pruned meanwhile."""
+        n, opened = segment.n, segment.opened
+        if not self._joints().was_pruned(n):
+            name = file_of(self._directory, n).name
+            raise _Fault(n, 0, f"segment {n} of {opened.writer}, {name}, is missing")
+        if opened.shelf == "calls":  # it may say how rows stand that decide
+            raise _Overtaken
+
     def _compare(self, segment: int, number: int, digest: bytes) -> None:
         for named, line in self._named.pop(key_of(segment, number), ()):
             what = f"row {segment}:{number}" if segment else f"joint {number}"
@@ -259,8 +288,12 @@ class _Walk:
 
     def _check_strays(self, segments: Mapping[int, Segment]) -> None:
         names = {file_of(self._directory, n).name for n in segments} | {"joints.jsonl"}
-        for path in sorted(self._directory.glob("*.jsonl")):
-            if path.name not in names and path.stat().st_size:
+        found = sorted(self._directory.glob("*.jsonl"))
+        strays = [path for path in found if path.name not in names and _size(path)]
+        joints = self._joints()  # read after that: some were opened meanwhile
+        names = {file_of(self._directory, n).name for n in joints.segments}
+        for path in strays:
+            if path.name not in names:
                 raise _Fault(0, 0, f"{path.name} lies in the journal, and no joint names it")
 
 

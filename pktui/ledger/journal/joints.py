@@ -96,6 +96,12 @@ class Joints:
             for line in data[: data.rfind(b"\n") + 1].splitlines(keepends=True):
                 self._take(line)
 
+    def was_pruned(self, segment: int) -> bool:
+        """Tell whether a segment was pruned, if need be since the last look. Raises `OSError`."""
+        self.refresh()
+        known = self.segments.get(segment)
+        return known is not None and known.pruned is not None
+
     @contextmanager
     def locked(self) -> Iterator[Adding]:
         """Let nobody else add a joint meanwhile. Raises `OSError`, `LedgerUnavailable`."""
