@@ -11,6 +11,7 @@ import pytest
 
 from pktui.ledger import FeedFilter, Ledger
 from pktui.ledger.journal.indexer import Index
+from pktui.settings import AuditSettings
 from tests.ledger.conftest import CLAUDE, Clock
 
 if TYPE_CHECKING:
@@ -171,3 +172,21 @@ def test_where_nothing_can_be_written_it_is_made_in_memory(file: Path) -> None:
     with closing(Ledger.open(file, read_only=True)) as reader:
         assert reader.feed.count() == 10
     file.parent.chmod(0o700)
+
+
+def test_what_was_pruned_leaves_an_index_that_had_it(file: Path, clock: Clock) -> None:
+    """One that lives on, as a gateway's does, and had taken the segment in whole."""
+    ledger = Ledger.open(file, clock=clock, audit=AuditSettings(keep_days=1))
+    fill(ledger, 5)
+    clock.forward(3 * 86_400)
+    fill(ledger, 1, 5)
+    ledger.retention.announce()
+    index = Index(file.with_name("index.db"), file.parent / "journal", clock)
+    for _ in range(3):
+        index.refresh()
+    while ledger.retention.step():
+        pass
+    assert rows(index) == 3
+    assert len(ledger.events.tail()) == 3
+    index.close()
+    ledger.close()

@@ -60,7 +60,9 @@ class Index:
         self._database: Database | None = None
         # How large each segment was when all of it was in.
         self._looked: dict[int, int] = {}
+        # Segments that are whole in it, and those that were taken out again.
         self._done: set[int] = set()
+        self._gone: set[int] = set()
         self._closed = False
 
     def database(self) -> Database:
@@ -136,6 +138,7 @@ class Index:
             self._database = None
         self._looked.clear()
         self._done.clear()
+        self._gone.clear()
 
     def _opened(self) -> Database:
         """Return the file, made where it is missing, damaged, or of another version."""
@@ -154,7 +157,7 @@ class Index:
         """Return the segments with rows, or an end, that are not in the index."""
         found = []
         for segment in self._joints.segments.values():
-            if segment.n in self._done:
+            if segment.n in (self._done if segment.pruned is None else self._gone):
                 continue
             if segment.pruned is not None:
                 found.append(segment)
@@ -176,7 +179,9 @@ class Index:
             known: dict[int, int] = dict(database.rows("SELECT n, offset FROM segments"))
             for segment in behind:
                 if segment.pruned is not None:
-                    self._drop(database, segment.n)
+                    if segment.n in known:
+                        self._drop(database, segment.n)
+                    self._gone.add(segment.n)
                     continue
                 start = known.get(segment.n, 0)
                 piece, whole = _piece(file_of(self._directory, segment.n), start)
@@ -195,7 +200,6 @@ class Index:
     def _drop(self, database: Database, segment: int) -> None:
         database.run("DELETE FROM events WHERE segment = ?", (segment,))
         database.run("DELETE FROM segments WHERE n = ?", (segment,))
-        self._done.add(segment)
 
 
 def place_of(index: Database, key: int) -> int:
