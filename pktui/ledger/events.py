@@ -206,8 +206,9 @@ class Events:
 
 def _shelf(kind: EventKind, effect: str) -> Shelf:
     """Return where a row is kept: what was refused never makes what happened go."""
-    beside = kind in _BESIDE or (kind == "decision" and effect not in ("allow", "approve"))
-    return "beside" if beside else "calls"
+    if kind == "decision":
+        return "calls" if effect in ("allow", "approve") else "beside"
+    return "beside" if kind in _BESIDE or (kind, effect) == ("prune", "refusals") else "calls"
 
 
 def _size(content: Sequence[Any]) -> int:

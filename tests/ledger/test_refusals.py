@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.ledger import Caller, Ledger
+from pktui.ledger.journal.joints import Joints
 from pktui.settings import AuditSettings
-from tests.ledger.conftest import CLAUDE, Clock
+from tests.ledger.conftest import CLAUDE, MINUTE, Clock, Limit
+from tests.support.charging import take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,6 +104,51 @@ def test_no_flood_of_what_was_refused_pushes_out_what_happened(
     assert sum(path.stat().st_size for path in (file.parent / "journal").iterdir()) < 400_000
     verification = ledger.verify()
     assert verification.ok, verification.problem
+
+
+def flood(ledger: Ledger, count: int = 40) -> None:
+    for number in range(count):
+        denied(ledger, CLAUDE, number, 60_000)
+
+
+def test_what_was_refused_goes_while_a_limit_still_counts(
+    opened: Callable[[], Ledger], file: Path
+) -> None:
+    ledger = opened()
+    month = Limit(window_us=30 * 24 * 60 * MINUTE)
+    take(ledger, [month])
+    flood(ledger)
+    prune(ledger)
+    assert sum(path.stat().st_size for path in (file.parent / "journal").iterdir()) < 400_000
+    assert ledger.counters.usage(month)[0] == 1
+
+
+def test_the_word_of_what_was_refused_lies_with_it(
+    opened: Callable[[], Ledger], file: Path, clock: Clock
+) -> None:
+    """However often an agent makes it go, nothing is added to what happened."""
+    ledger = opened()
+    allowed(ledger)
+    flood(ledger)
+    due = ledger.retention.due()
+    prune(ledger)
+    assert "rows of what was refused or asked for" in str(due)
+    joints = Joints(file.parent / "journal", clock)
+    joints.refresh()
+    events = ledger.events.tail(0, 1000)
+    [word] = [event for event in events if event.kind == "prune"]
+    assert joints.segments[word.segment].opened.shelf == "beside"
+    assert ledger.retention.pruned_for_size() == ""
+
+
+def test_two_that_look_at_once_let_the_same_go(opened: Callable[[], Ledger]) -> None:
+    one, another = opened(), opened()
+    flood(one)
+    assert one.retention.announce() is not None
+    assert another.retention.announce() is not None
+    while one.retention.step() | another.retention.step():
+        pass
+    assert one.verify().ok
 
 
 def test_what_happened_goes_for_its_own_size(opened: Callable[[], Ledger]) -> None:

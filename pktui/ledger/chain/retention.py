@@ -3,9 +3,9 @@
 A prune is announced by an event of its own that names the segments to go, and with it how each row
 stands that still decides and names an event there. Then they go, oldest first, each checked before:
 a segment that was tampered with is not pruned, so that the evidence stays. A joint says that it is
-gone. What was refused or asked for has segments and a bound of its own, so that it never makes
-what happened go. Counters, pins, grants and open approvals are not touched; approvals that were
-answered go with the rows of their time.
+gone. What was refused or asked for has segments and a bound of its own, and so has the word of what
+went of it, so that it never makes what happened go. Counters, pins, grants and open approvals are
+not touched; approvals that were answered go with the rows of their time.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ _PIECE: Final = 200
 _COMPACT_PAGES: Final = 4096
 _COMPACT_SHARE: Final = 0.25
 _ANNOUNCED: Final = """SELECT detail, at_us FROM events
-    WHERE kind = 'prune' AND kind NOT IN ('decision', 'outcome') ORDER BY seq DESC LIMIT 1"""
+    WHERE kind = 'prune' AND kind NOT IN ('decision', 'outcome') AND effect <> 'refusals'
+    ORDER BY seq DESC LIMIT 1"""
 _ANSWERED: Final = """DELETE FROM approvals WHERE n IN (
     SELECT n FROM approvals WHERE status NOT IN ('pending', 'allowed') AND expires_us < ?1
     AND created_us < ?1 ORDER BY n LIMIT ?2)"""
@@ -66,7 +67,7 @@ _KINDS: Final[dict[str, EventKind]] = {
     "tools": "pin",
 }
 
-Why = Literal["age", "size"]
+Why = Literal["age", "size", "refusals"]
 
 
 class Gone(msgspec.Struct, frozen=True, array_like=True):
@@ -91,6 +92,9 @@ class Prune(msgspec.Struct, frozen=True):
         which = f"the {self.rows:,} oldest rows of the record, up to {until:%Y-%m-%d %H:%M} UTC,"
         if self.why == "age":
             return f"{which} are removed: they are older than audit.keep_days"
+        if self.why == "refusals":
+            which = which.replace("of the record", "of what was refused or asked for", 1)
+            return f"{which} are removed: they take a quarter of audit.max_megabytes"
         why = "the record is larger than audit.max_megabytes"
         return f"{which} are removed, whatever their age: {why}"
 
@@ -179,14 +183,19 @@ class Retention:
         old = self._too_old(slack_us) if by_age and self._keep_us > 0 else {}
         much = self._too_much("calls", self._max_bytes)
         beside = self._too_much("beside", self._max_bytes // _BESIDE)
-        counted_us = self._clock() - (self._window_us() or -1)
-        ends = {n: end for n, end in {**old, **much, **beside}.items() if end.at_us < counted_us}
+        window_us = self._window_us()
+        ends = {
+            n: end
+            for n, end in {**old, **much, **beside}.items()
+            if not self._may_count(n, end, window_us)
+        }
         if not ends:
             return None
+        for_size = any(n in much and n not in old for n in ends)
         return Prune(
             tuple(Gone(n, ends[n].number, ends[n].hash.hex()) for n in sorted(ends)),
             sum(ends[n].number - self._first(n) for n in ends),
-            "size" if any(n not in old for n in much) else "age",
+            "size" if for_size else "age" if any(n in old for n in ends) else "refusals",
             max(end.at_us for end in ends.values()),
         )
 
@@ -219,7 +228,12 @@ class Retention:
             for row in kept_rows(self._database):
                 if row.segment in going and row.known.decides(row.facts):
                     self._say_again(row)
-            self._events.append("prune", detail=msgspec.to_builtins(prune) | {"by": by})
+            beside = all(segment.opened.shelf == "beside" for segment in self._going)
+            self._events.append(
+                "prune",
+                effect="refusals" if beside else "",
+                detail=msgspec.to_builtins(prune) | {"by": by},
+            )
         return prune
 
     def step(self) -> bool:
@@ -232,11 +246,13 @@ class Retention:
         segment = self._going[0]
         sealed = segment.sealed
         assert sealed is not None
-        self._check(segment)
-        with self._database.transaction():
-            self._journal.prune(segment)
-            self._database.run(_ANSWERED, (sealed.last_us, _PIECE))
-            self._database.run("DELETE FROM applied WHERE segment = ?", (segment.n,))
+        joints = self._journal.joints
+        if not joints.was_pruned(segment.n) and self._check(segment):
+            with self._database.transaction():
+                if not joints.was_pruned(segment.n):  # else another was quicker
+                    self._journal.prune(segment)
+                self._database.run(_ANSWERED, (sealed.last_us, _PIECE))
+                self._database.run("DELETE FROM applied WHERE segment = ?", (segment.n,))
         self._going.pop(0)
         return True
 
@@ -290,6 +306,11 @@ class Retention:
             return tail_of(file.fileno(), segment.opened.number, first)
         return None
 
+    def _may_count(self, n: int, end: Tail, window_us: int) -> bool:
+        """Tell whether a call in a segment may be in a limit's window; what was refused is not."""
+        shelf = self._journal.joints.segments[n].opened.shelf
+        return shelf == "calls" and window_us > 0 and end.at_us >= self._clock() - window_us
+
     def _first(self, n: int) -> int:
         return self._journal.joints.segments[n].opened.number
 
@@ -336,7 +357,8 @@ class Retention:
             key = (bytes.fromhex(row.key[0]),)
         self._events.append(_KINDS.get(table, "note"), effect="stands", row=(table, *key))
 
-    def _check(self, segment: Segment) -> None:
+    def _check(self, segment: Segment) -> bool:
+        """Follow a segment that is to go; False: another process has let it go meanwhile."""
         number, previous = segment.opened.number, bytes.fromhex(segment.opened.hash)
         try:
             for _, line in lines_of(file_of(self._journal.directory, segment.n)):
@@ -346,10 +368,13 @@ class Retention:
                     raise self._tampered(f"row {segment.n}:{number} is not as it was written")
                 previous = digest
         except FileNotFoundError:
+            if self._journal.joints.was_pruned(segment.n):
+                return False
             raise self._tampered(f"segment {segment.n} is missing") from None
         sealed = segment.sealed
         if sealed is not None and (number, previous.hex()) != (sealed.number, sealed.hash):
             raise self._tampered(f"rows of segment {segment.n} are missing")
+        return True
 
     def _tampered(self, problem: str) -> LedgerError:
         self._going = []
