@@ -66,6 +66,7 @@ async def photograph(stage: Stage, ledger: Ledger, memory: MemoryClient) -> None
     app = Console(services)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(STORY_SECONDS)
+        await save(pilot, "now", "0")
         await save(pilot, "feed", "2")
         await save(pilot, "approvals", "4")
         await save(pilot, "policies", "3", "escape", "down", "enter", "down", "space", "d")
