@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from pktui.gateway.enforcement.decision import call_ids
 from pktui.gateway.protocol.jsonrpc import Limits
 from pktui.gateway.relay.held_calls import Holder, Pace
+from pktui.gateway.relay.known_tools import ToolList
 from pktui.gateway.relay.pending import Continuations, InFlight, Pending
 from pktui.gateway.relay.relay_session import RelaySession
 from pktui.gateway.relay.server_context import ServerContext, SessionContext
-from pktui.gateway.relay.tool_list import ToolList
 from pktui.ledger.records import Caller
 from pktui.times import now_us
 

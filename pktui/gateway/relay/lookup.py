@@ -16,7 +16,7 @@ import msgspec
 if TYPE_CHECKING:
     from pktui.gateway.enforcement.decision import ToolCall
     from pktui.gateway.protocol.jsonrpc import Message
-    from pktui.gateway.relay.tool_list import ToolList
+    from pktui.gateway.relay.known_tools import ToolList
 
 # The ids of these requests begin with it.
 OWN: Final = f"pktui-{os.urandom(16).hex()}-"

@@ -18,8 +18,8 @@ from pktui import lasting
 from pktui.gateway.enforcement.decision import Ended, Outcome, ToolCall
 from pktui.gateway.protocol.jsonrpc import EXACT, Message, same_id
 from pktui.gateway.relay.held_calls import Holder, Pace
+from pktui.gateway.relay.known_tools import ToolList
 from pktui.gateway.relay.lookup import Lookup
-from pktui.gateway.relay.tool_list import ToolList
 from pktui.ledger.arguments.canonical import args_hash
 
 if TYPE_CHECKING:

@@ -65,7 +65,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, far: FarServer) -> Iterato
 @pytest.fixture(autouse=True)
 def _as_usual(far: FarServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test has a server of its own behind the one gateway: what it lists is never fresh."""
-    monkeypatch.setattr("pktui.gateway.relay.tool_list.FRESH_NS", 0)
+    monkeypatch.setattr("pktui.gateway.relay.known_tools.FRESH_NS", 0)
     yield
     far.script = usual
 

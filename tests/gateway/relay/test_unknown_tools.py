@@ -9,7 +9,7 @@ import pytest
 
 from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.protocol.server_messages import Unanswered
-from pktui.gateway.relay import tool_list
+from pktui.gateway.relay import known_tools
 from pktui.gateway.relay.lookup import OWN
 from tests.gateway.wired import Wired
 
@@ -132,7 +132,7 @@ def test_a_tool_of_the_catalogue_needs_no_list_on_this_connection(wired: Wired) 
 def test_a_name_that_is_not_on_the_list_that_was_read_is_looked_for_again(
     wired: Wired, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tool_list, "FRESH_NS", 0)
+    monkeypatch.setattr(known_tools, "FRESH_NS", 0)
     wired.house.policy(default="allow", hide=["secret"])
     wired.request("tools/list", request_id="l")
     wired.answer("l", result={"tools": [{"name": "echo"}]})

@@ -17,8 +17,8 @@ from pktui.policy.windows import MemoryQuota
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.screens.confirm import ConfirmScreen
 from pktui.tui.views.policies.chooser import ChooserScreen
-from pktui.tui.views.policies.edits import Edits
-from pktui.tui.views.policies.writing import WriteScreen
+from pktui.tui.views.policies.write_screen import WriteScreen
+from pktui.tui.views.policies.writing import Edits
 from tests.tui.house import LARGE, SMALL, Desk, House, desk
 from tests.tui.views.test_policies import POLICY, action_of, at_tool, house, write
 

@@ -10,7 +10,7 @@ from textual import events
 from pktui.ledger.arguments.canonical import args_hash
 from pktui.tui.views.policies.sentence import SentenceScreen
 from pktui.tui.views.policies.trials import PresetScreen, ReplayScreen
-from pktui.tui.views.policies.writing import WriteScreen
+from pktui.tui.views.policies.write_screen import WriteScreen
 from tests.tui.house import AGENT, LARGE, SMALL, Desk, House, desk
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from pktui.tui.undo import UndoStep
 from pktui.tui.views.approvals.draw import agent_name, tool_name
 from pktui.tui.views.approvals.wider import Choice, WiderScreen
 from pktui.tui.views.policies import rule
-from pktui.tui.views.policies.edits import BY
 from pktui.tui.views.policies.sentence import HOUR_US, Sentence, SentenceScreen
+from pktui.tui.views.policies.writing import BY
 
 if TYPE_CHECKING:
     from textual.screen import Screen

@@ -208,7 +208,9 @@ def hour_lines(now: Now, bars: str, glyphs: Glyphs) -> tuple[Line, ...]:
     if hour.denied:
         parts.append(f"{hour.denied:,} denied")
     if hour.asked:
-        allowed = f"{hour.allowed:,} allowed, median {countdown(hour.median_wait_us)}"
+        allowed = f"{hour.allowed:,} allowed"
+        if hour.median_wait_us:
+            allowed += f", median {countdown(hour.median_wait_us)}"
         parts.append(f"{hour.asked:,} asked ({allowed})")
     if hour.new_tools:
         parts.append(f"{hour.new_tools:,} new {'tool' if hour.new_tools == 1 else 'tools'}")

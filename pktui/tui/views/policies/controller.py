@@ -19,9 +19,9 @@ from pktui.tui.screens.ask import AskScreen
 from pktui.tui.undo import UndoStep
 from pktui.tui.views.policies.chooser import ChooserScreen
 from pktui.tui.views.policies.draw import WORDS, draft_words
-from pktui.tui.views.policies.edits import Done, Edits, Proposal
 from pktui.tui.views.policies.trials import PresetScreen, ReplayScreen
-from pktui.tui.views.policies.writing import WriteScreen
+from pktui.tui.views.policies.write_screen import WriteScreen
+from pktui.tui.views.policies.writing import Done, Edits, Proposal
 
 if TYPE_CHECKING:
     from textual.geometry import Region

@@ -19,7 +19,7 @@ from pktui.policy.place import Place
 from pktui.policy.sentence import Answered, Hole, answered, conditions_of, holes_of
 from pktui.policy.shape import pinned
 from pktui.real_path import home_directory, real_path
-from pktui.tui.views.policies.edits import BY, open_editor
+from pktui.tui.views.policies.writing import BY, open_editor
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Approval, Caller, CallRow
