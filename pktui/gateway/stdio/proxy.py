@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 STDIN: Final = 0
 STDOUT: Final = 1
+# What a call waits at most for the thread that follows the journal; Python has 5 ms.
+_SWITCH_SECONDS: Final = 0.0005
 # The status of a gateway that failed by its own fault (sysexits: EX_SOFTWARE).
 FAULT: Final = 70
 # A server's line may be this many times as long as a client's: answers carry files and images.
@@ -209,6 +212,7 @@ def _relay(
     loop.read(STDIN, gateway.max_message_bytes, relay.from_client, lambda: ends.put(End("client")))
     gc.freeze()  # what is there by now stays: looking through it again is a pause of milliseconds
     gc.enable()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     loop.start()
     try:
         return _finish(ends, relay, upstream, name, gateway.grace_seconds)
