@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 # Bytes kept for a slow reader above which nothing more is read that could add to them.
 FULL: Final = 256 * 1024
+# Reads of what a source that is left has sent already, at most: it may send without an end.
+_LAST_READS: Final = 64
+_LOOK: Final = 0.1
 _GONE: Final = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
@@ -64,6 +67,7 @@ class Loop:
         self._watched: dict[int, Outlet] = {}
         self._thread: threading.Thread | None = None
         self._going = True
+        self._leaving: list[tuple[int, threading.Event]] = []
         self._bell = threading.Lock()
         self._bell_out, self._bell_in = os.pipe()
         os.set_blocking(self._bell_in, False)
@@ -94,6 +98,14 @@ class Loop:
     def start(self) -> None:
         """Begin, in a thread of its own."""
         self._thread = lasting.start("relay", self._run, log=self._log)
+
+    def leave(self, descriptor: int) -> None:
+        """Take what a descriptor has sent already, then read no more of it; return after that."""
+        left = threading.Event()
+        self._leaving.append((descriptor, left))
+        self._ring()
+        while self._thread is not None and self._thread.is_alive() and not left.wait(_LOOK):
+            pass
 
     @property
     def here(self) -> bool:
@@ -154,8 +166,25 @@ class Loop:
                 self._watched.pop(descriptor).lost()
             elif descriptor == self._bell_out:
                 read_some(descriptor)
+        while self._leaving:
+            self._leave(*self._leaving.pop())
         if self._slow:
             self._arrange()
+
+    def _leave(self, descriptor: int, left: threading.Event) -> None:
+        source = self._sources.get(descriptor)
+        if source is not None and source.read:
+            ready = select.poll()
+            ready.register(descriptor, select.POLLIN)
+            for _ in range(_LAST_READS):
+                if descriptor not in self._sources or not ready.poll(0):
+                    break
+                self._read(source)
+            if self._sources.pop(descriptor, None) is not None:
+                self._poll.unregister(descriptor)
+        else:
+            self._sources.pop(descriptor, None)
+        left.set()
 
     def _read(self, source: _Source) -> None:
         try:

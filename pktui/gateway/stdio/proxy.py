@@ -217,6 +217,7 @@ def _relay(
     try:
         return _finish(ends, relay, upstream, name, gateway.grace_seconds)
     finally:
+        loop.leave(STDIN)  # a call that is being decided ends on record, and is answered
         to_client.drain(gateway.grace_seconds / 2)
 
 

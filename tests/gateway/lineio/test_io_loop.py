@@ -126,6 +126,40 @@ def test_lines_of_several_threads_stay_whole(loop: Loop, pipes: list[Pipe]) -> N
         assert mine == [b"%s %d " % (mark, number) + mark * 700 for number in range(300)]
 
 
+def test_a_source_that_is_left_is_heard_once_more_and_then_no_more(
+    loop: Loop, pipes: list[Pipe]
+) -> None:
+    source = pipes[0]
+    taken: list[bytes | TooLong] = []
+    begun, going_on = threading.Event(), threading.Event()
+
+    def take(*lines: bytes | TooLong) -> None:
+        begun.set()
+        assert going_on.wait(PATIENCE)
+        taken.extend(lines)
+
+    loop.read(source.out, LIMIT, take, lambda: None)
+    loop.start()
+    os.write(source.into, b"under way\n")
+    assert begun.wait(PATIENCE)
+    os.write(source.into, b"already there\n")
+    leaving = threading.Thread(target=loop.leave, args=(source.out,))
+    leaving.start()
+    going_on.set()
+    leaving.join(PATIENCE)
+    assert taken == [b"under way", b"already there"]
+    os.write(source.into, b"later\n")
+    loop.leave(source.out)
+    assert taken == [b"under way", b"already there"]
+
+
+def test_a_loop_that_does_not_run_is_left_at_once(loop: Loop, pipes: list[Pipe]) -> None:
+    loop.leave(pipes[0].out)
+    loop.start()
+    loop.end()
+    loop.leave(pipes[0].out)
+
+
 def test_a_reader_that_is_gone_is_told_once_and_takes_the_rest(
     loop: Loop, pipes: list[Pipe]
 ) -> None:
