@@ -58,6 +58,7 @@ class Scene:
 
     def open_client(self) -> None:
         """Start a client with a gateway and a server, and wait until they talk."""
+        self.written = 0
         command = gateway_command("demo", "--", *plain_server("--received", str(self.received)))
         self.client = self._start("pumping_client.py", *command)
         assert self.client.stderr is not None
@@ -78,10 +79,18 @@ class Scene:
 
     def request(self, method: str, request_id: Any = 1, **params: Any) -> None:
         message = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
+        line = json.dumps(message).encode() + b"\n"
         assert self.client.stdin is not None
         with suppress(BrokenPipeError):
-            self.client.stdin.write(json.dumps(message).encode() + b"\n")
+            self.client.stdin.write(line)
             self.client.stdin.flush()
+        self.written += len(line)
+
+    def passed_on(self) -> None:
+        """Wait until what was requested lies in the gateway's pipe."""
+        assert self.client.stderr is not None
+        while self.client.stderr.readline() != b"passed %d\n" % self.written:
+            assert alive(self.client.pid)
 
     def call(self, tool: str, request_id: Any = 1, **arguments: Any) -> None:
         self.request("tools/call", request_id, name=tool, arguments=arguments)
@@ -181,6 +190,7 @@ def undecided(scene: Scene) -> None:
     """The gateway has not read the call."""
     stop(scene.gateway)
     scene.call("echo")
+    scene.passed_on()
 
 
 def decided(scene: Scene) -> None:

@@ -1,6 +1,7 @@
 """A client that can be killed: it starts a gateway and passes lines on, both ways.
 
-The command comes as arguments. Its first word on stderr is the gateway's process id.
+The command comes as arguments. Its first word on stderr is the gateway's process id; then it says
+there, after each piece, how many bytes it has passed on to the gateway.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ import threading
 from typing import IO
 
 
-def pump(source: IO[bytes], sink: IO[bytes]) -> None:
+def pump(source: IO[bytes], sink: IO[bytes], *, told: bool = False) -> None:
+    passed = 0
     while chunk := os.read(source.fileno(), 65536):
         sink.write(chunk)
         sink.flush()
+        passed += len(chunk)
+        if told:
+            os.write(sys.stderr.fileno(), b"passed %d\n" % passed)
     sink.close()
 
 
@@ -25,7 +30,11 @@ def main() -> None:
     assert gateway.stdout is not None
     print(gateway.pid, file=sys.stderr, flush=True)
     upwards = threading.Thread(
-        target=pump, args=(sys.stdin.buffer, gateway.stdin), name="upwards", daemon=True
+        target=pump,
+        args=(sys.stdin.buffer, gateway.stdin),
+        kwargs={"told": True},
+        name="upwards",
+        daemon=True,
     )
     upwards.start()
     pump(gateway.stdout, sys.stdout.buffer)
