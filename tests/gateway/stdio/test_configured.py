@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pktui.memory.client import MemoryClient
 from tests.support.gateway import RunningGateway, plain_server
 
 if TYPE_CHECKING:
@@ -52,6 +54,9 @@ def test_the_memory_goes_on_whatever_the_list_of_servers_holds(paths: Paths, tex
         assert "result" in gateway.ask("initialize", **INITIALIZE)
         gateway.hang_up()
         assert "servers.json, line 1" in gateway.all_words()
+    with closing(MemoryClient(paths)) as memory:  # the gateway started the service, which stays
+        memory.ensure()
+        memory.stop()
 
 
 def test_a_server_that_cannot_be_used_is_refused_with_line_and_cure(paths: Paths) -> None:
