@@ -53,16 +53,18 @@ class Calls:
             now, last = state.clock(), len(state.calls.members(session_id))
             made: list[Call] = []
             ids: list[int] = []
+            fresh: dict[str, int] = {}
             for new in calls:
-                found = known.get(new.call_id) if new.call_id else None
+                found = known.get(new.call_id, fresh.get(new.call_id))
                 if found is None:
                     last += 1
                     made.append(_made(new, state.next_id("call"), session_id, last, now))
                     found = made[-1].id
                     if new.call_id:
-                        known[new.call_id] = found
+                        fresh[new.call_id] = found
                 ids.append(found)
             state.rows.add("call", [CallRow(call) for call in made])
+            known.update(fresh)
             with state.lock:
                 state.calls.add([document(call) for call in made])
                 state.calls.pending.clear()

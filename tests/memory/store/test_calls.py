@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pktui.errors import InvalidRequest, NotFound
+from pktui.errors import InvalidRequest, NotFound, StoreError
 from pktui.memory.records import Hit, NewCall, NewMessage
 from pktui.memory.store import Store, schema
 from pktui.memory.store.tables import Database
@@ -91,6 +91,21 @@ def test_a_call_comes_once_whoever_tells_it(store: Store) -> None:
     page = store.calls(session.id)
     assert [call.seq for call in page.items] == [1, 2]
     assert page.total == 2
+
+
+def test_a_call_that_could_not_be_kept_is_kept_when_it_comes_again(place: Path) -> None:
+    def refuse() -> None:
+        raise StoreError("the disk is full", "Free some space")
+
+    database = Database(place)
+    with Store.open(database) as store:
+        session = store.start_session("s", ADA)
+        pass_on, database.guard = database.guard, refuse
+        with pytest.raises(StoreError, match="the disk is full"):
+            store.append_calls(session.id, [bash("ls", call_id="toolu_1")])
+        database.guard = pass_on
+        (kept,) = store.append_calls(session.id, [bash("ls", call_id="toolu_1")])
+        assert store.calls(session.id).items == (kept,)
 
 
 def test_calls_are_read_page_by_page(filled: Store) -> None:
