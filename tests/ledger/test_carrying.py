@@ -133,6 +133,54 @@ def test_one_that_was_pruned_goes_on_from_its_base(file: Path) -> None:
         assert [event.number for event in ledger.events.tail(0, 3)] == [101, 102, 103]
 
 
+def test_one_whose_process_died_between_two_joints_has_each_row_once(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(file).raw.close()
+    from pktui.ledger.journal.joints import Adding
+
+    add = Adding.add
+
+    def die_before_the_seal(self: Adding, what: Any, *rest: Any) -> None:
+        if what == "seal":
+            raise KeyboardInterrupt
+        add(self, what, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Adding, "add", die_before_the_seal)
+        with pytest.raises(KeyboardInterrupt):
+            Ledger.open(file)
+    with closing(Ledger.open(file)) as ledger:
+        verification = ledger.verify()
+        assert verification.ok, verification.problem
+        assert verification.rows == 14
+        assert [row.call_id for row in ledger.feed.page()] == [f"c{n}" for n in range(5)]
+
+
+def test_what_is_older_than_a_pruned_log_stands_also_where_it_was_begun_before(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = filled(file, base=100)
+    old.raw.execute(
+        "INSERT INTO grants (key, digest, name, servers, policy, created_us, expires_us,"
+        " revoked_us) VALUES (x'01', x'02', 'older', '[\"*\"]', '', ?, 0, 0)",
+        (START,),
+    )
+    old.raw.close()
+    from pktui.ledger.chain import carrying
+
+    def die(*_given: Any, **_named: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(carrying, "_say_again", die)
+        with pytest.raises(KeyboardInterrupt):
+            Ledger.open(file)
+    with closing(Ledger.open(file)) as ledger:
+        assert ledger.stands("grants", b"\x02")
+        assert ledger.verify().ok
+
+
 @pytest.mark.parametrize(("seq", "agrees"), [(3, True), (12, True), (3, False), (99, False)])
 def test_its_anchors_go_on_to_hold(file: Path, tmp_path: Path, seq: int, agrees: bool) -> None:
     old = filled(file)

@@ -53,10 +53,12 @@ def carry_over(database: Database, journal: Journal, events: Events) -> None:
         row = database.row("SELECT base_seq, base_hash, seq FROM chain")
         if row is not None and row[2] > row[0]:
             try:
-                first = _carry_rows(database, journal, row[0], row[1])
+                _carry_rows(database, journal, row[0], row[1])
             except OSError as error:
                 raise unavailable(error, journal.directory) from error
-            _say_again(database, journal, events, whole=row[0] == 0, first_us=first)
+            first = database.row("SELECT at_us FROM events WHERE seq > ? ORDER BY seq", row[:1])
+            first_us = first[0] if first is not None else 0
+            _say_again(database, journal, events, whole=row[0] == 0, first_us=first_us)
         database.run("DROP TABLE events")
         database.run("DROP TABLE chain")
 
@@ -70,14 +72,13 @@ def _carry_charges(database: Database, events: Events) -> None:
     database.run("DROP TABLE charges")
 
 
-def _carry_rows(database: Database, journal: Journal, seq: int, previous: bytes) -> int:
-    """Write the rows into segments; return when the first was written."""
+def _carry_rows(database: Database, journal: Journal, seq: int, previous: bytes) -> None:
+    """Write the rows into segments, behind those that were written when this was begun before."""
     make_private_directory(journal.directory)
     journal.joints.refresh()
     for segment in journal.joints.segments.values():
         if segment.opened.writer == CARRIED and segment.sealed is not None:
             seq, previous = segment.sealed.number, bytes.fromhex(segment.sealed.hash)
-    first_us = 0
     lines: list[bytes] = []
     before, size, last_us = (seq, previous), 0, 0
     while rows := database.rows(_ROWS, (seq, _AT_ONCE)):
@@ -86,13 +87,11 @@ def _carry_rows(database: Database, journal: Journal, seq: int, previous: bytes)
             lines.append(line)
             size += len(line)
             seq, last_us, previous = content[0], content[1], digest
-            first_us = first_us or last_us
             if size >= MOST_BYTES:
                 _write_segment(journal, lines, before, (seq, previous), last_us)
                 lines, before, size = [], (seq, previous), 0
     if lines:
         _write_segment(journal, lines, before, (seq, previous), last_us)
-    return first_us
 
 
 def _write_segment(
@@ -103,7 +102,12 @@ def _write_segment(
     last_us: int,
 ) -> None:
     with journal.joints.locked() as adding:
-        n = journal.joints.n + 1
+        begun = [
+            segment.n
+            for segment in journal.joints.segments.values()
+            if segment.opened.writer == CARRIED and segment.sealed is None
+        ]
+        n = begun[0] if begun else journal.joints.n + 1
         path = file_of(journal.directory, n)
         data = b"".join(lines)
         descriptor = open_private(path, os.O_WRONLY | os.O_TRUNC)
@@ -118,7 +122,8 @@ def _write_segment(
                 f"the ledger cannot be carried over into {journal.directory}: the disk is full",
                 "Free as much space as the ledger takes, then start pktui again",
             )
-        adding.add("open", n, "calls", CARRIED, before[0], before[1].hex())
+        if not begun:
+            adding.add("open", n, "calls", CARRIED, before[0], before[1].hex())
         adding.add("seal", n, "calls", CARRIED, last[0], last[1].hex(), len(data), last_us)
 
 
