@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -81,4 +82,5 @@ def _of(
 
 
 def _is_in(path: str, directory: str) -> bool:
-    return path == directory or path.startswith(f"{directory.rstrip('/')}/")
+    within = os.path.expanduser(directory).rstrip("/")  # noqa: PTH111  Path raises on ~nobody
+    return path == within or path.startswith(f"{within}/")

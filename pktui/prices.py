@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pktui.settings import Paths
 
 _MILLION: Final = Decimal(1_000_000)
+_MOST: Final = _MILLION
 
 
 class Used(Protocol):
@@ -52,6 +53,12 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens_in: Decimal = msgspec.field(name="in")
     tokens_out: Decimal = msgspec.field(name="out")
     cached: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        """Refuse what no budget could be judged by; raises `ValueError`."""
+        for price in (self.tokens_in, self.tokens_out, self.cached):
+            if not (price.is_finite() and 0 <= price <= _MOST):
+                raise ValueError(f"a price is a number from 0 to {_MOST:,}, not {price}")
 
 
 class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

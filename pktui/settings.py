@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -241,15 +241,15 @@ class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DayBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may be used in a local day; None: any number. Tokens are without the cached ones."""
 
-    tokens_per_day: int | None = None
-    money_per_day: float | None = None
+    tokens_per_day: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    money_per_day: Annotated[float, msgspec.Meta(ge=0, le=1e12)] | None = None
 
 
 class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[budget]`: once it is spent, every call of those who draw on it asks a person."""
 
-    tokens_per_day: int | None = None
-    money_per_day: float | None = None
+    tokens_per_day: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    money_per_day: Annotated[float, msgspec.Meta(ge=0, le=1e12)] | None = None
     agents: dict[str, DayBudget] = {}
     """By the agent: claude-code, codex, gemini, opencode."""
     projects: dict[str, DayBudget] = {}
@@ -335,8 +335,8 @@ def _parse(raw: bytes, file: Path) -> Settings:
     import tomllib
 
     try:
-        table = tomllib.loads(raw.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        table = tomllib.loads(raw.decode("utf-8-sig"), parse_float=_number)
+    except ValueError as error:
         raise SettingsError(f"{file} is not valid TOML: {error}", "Mend that line") from error
     _refuse_unknown(table, Settings, file, "")
     _check_servers(table.get("servers"), file)
@@ -346,6 +346,14 @@ def _parse(raw: bytes, file: Path) -> Settings:
         raise SettingsError(
             f"{file}: {error}", "See config/settings.toml for every option"
         ) from error
+
+
+def _number(text: str) -> float:
+    """Return a number of a setting; raises `ValueError` on `nan`, which no bound can hold."""
+    number = float(text)
+    if number != number:
+        raise ValueError("nan is no number")
+    return number
 
 
 def _refuse_unknown(table: dict[str, Any], kind: type[msgspec.Struct], file: Path, at: str) -> None:

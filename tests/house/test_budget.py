@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,8 +13,6 @@ from pktui.prices import Prices, load_prices
 from pktui.settings import BudgetSettings, DayBudget, bundled, load_settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pktui.settings import Paths
 
 DAY = "2026-11-30"
@@ -44,6 +43,25 @@ def test_a_price_that_cannot_be_read_is_named(paths: Paths) -> None:
         load_prices(paths)
 
 
+@pytest.mark.parametrize("price", ["nan", "inf", "-5", '"NaN"', "1e999999"])
+def test_a_price_that_no_budget_could_be_judged_by_is_refused(price: str, paths: Paths) -> None:
+    paths.config_dir.mkdir(parents=True)
+    (paths.config_dir / "prices.toml").write_text(f'[models."x"]\nin = {price}\nout = 1\n')
+    with pytest.raises(SettingsError, match="from 0 to 1,000,000"):
+        load_prices(paths)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["money_per_day = nan", "money_per_day = inf", "money_per_day = -1", "tokens_per_day = -1"],
+)
+def test_a_budget_that_nothing_could_be_held_to_is_refused(line: str, paths: Paths) -> None:
+    paths.config_dir.mkdir(parents=True)
+    paths.settings_file.write_text(f'[budget.projects."/shop"]\n{line}\n')
+    with pytest.raises(SettingsError, match=r"settings\.toml"):
+        load_settings(paths)
+
+
 @pytest.mark.parametrize(
     ("budget", "agent", "project", "over"),
     [
@@ -54,6 +72,8 @@ def test_a_price_that_cannot_be_read_is_named(paths: Paths) -> None:
         (BudgetSettings(agents={"codex": DayBudget(tokens_per_day=10)}), "codex", "/", ["codex"]),
         (BudgetSettings(agents={"codex": DayBudget(tokens_per_day=10)}), "gemini", "/", []),
         (BudgetSettings(projects={"/shop": DayBudget(money_per_day=8)}), "x", "/shop/a", ["/shop"]),
+        (BudgetSettings(projects={"/shop/": DayBudget(money_per_day=8)}), "x", "/shop", ["/shop"]),
+        (BudgetSettings(projects={"~": DayBudget(tokens_per_day=0)}), "x", "{home}/a", ["~"]),
         (BudgetSettings(projects={"/shop": DayBudget(money_per_day=8)}), "x", "/shopping", []),
         (BudgetSettings(projects={"/shop": DayBudget(tokens_per_day=3_100_001)}), "x", "/shop", []),
     ],
@@ -61,6 +81,7 @@ def test_a_price_that_cannot_be_read_is_named(paths: Paths) -> None:
 def test_what_is_spent(
     budget: BudgetSettings, agent: str, project: str, over: list[str], prices: Prices
 ) -> None:
+    project = project.format(home=Path.home())
     found = spent(budget, SUMS, prices, agent=agent, project=project)
     said = [one.words for one in found if one.over]
     assert len(said) == len(over)
