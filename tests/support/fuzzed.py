@@ -94,6 +94,7 @@ class Fuzzed:
         )
         of_its_own = Pending.of(enforcer, Pace(), time.monotonic_ns)
         pending = msgspec.structs.replace(of_its_own, tools=EveryTool(time.monotonic_ns))
+        self._in_flight = pending.in_flight
         self._relay = RelaySession(
             enforcer, Caller("fuzz", session="s"), wiring, Limits(65536), pending
         )
@@ -110,7 +111,8 @@ class Fuzzed:
 
     def settle(self) -> None:
         """Let every request that waits be over, so that its id is free again."""
-        self._relay.close_all("cancelled")
+        for request_id in tuple(self._in_flight.waiting):
+            self._relay.close(request_id, "lost")
 
     def server(self, line: bytes) -> None:
         """Send a server's line and check what the client sees of it."""

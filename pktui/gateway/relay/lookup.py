@@ -44,7 +44,7 @@ class Lookup:
         self,
         tools: ToolList,
         ask: Ask,
-        forget: Callable[[str], None],
+        forget: Callable[[str], object],
         decide: Callable[[Sequence[Parked]], None],
     ) -> None:
         self._tools = tools

@@ -72,7 +72,7 @@ class RelaySession:
         self._scope = pending.scope
         self._tools = pending.tools
         self._parked = pending.parked
-        self._lookup = Lookup(self._tools, self._ask, self._forget, self._decide_parked)
+        self._lookup = Lookup(self._tools, self._ask, self._in_flight.take, self._decide_parked)
         self._responses = Responses(enforcer, context, pending, lambda: self._caller)
         # Tools that are listed and not hidden, by which list and which policy.
         self._known: dict[str, tuple[object, object]] = {}
@@ -277,14 +277,8 @@ class RelaySession:
         self._in_flight.add(request_id, waiting)
         if self._ended:
             self._fail([self._in_flight.take(request_id)])
-        elif self._context.ask is not None:
-            self._context.ask(request_id, line)
         else:
             self._context.to_server(line)
-
-    def _forget(self, request_id: str) -> None:
-        self._in_flight.take(request_id)
-        self._context.forget(request_id)
 
     def _carry_out(self, asked: Sequence[Parked]) -> None:
         """Decide calls in one transaction, and carry out what was decided."""
@@ -374,10 +368,6 @@ class RelaySession:
             waiting.own.lookup.fail("it did not answer")
         self._settle([waiting], outcome, sent=sent)
         return True
-
-    def close_all(self, outcome: Outcome) -> None:
-        """Record how everything ended that waits for the server."""
-        self._settle(self._in_flight.take_all(), outcome)
 
     def _key(self, request_id: Id | None) -> tuple[str, Id | None]:
         return self._scope, None if request_id is None else jsonrpc.same_id(request_id)

@@ -48,10 +48,6 @@ class SessionContext(msgspec.Struct, frozen=True):
     now_us: Callable[[], int]
     ticks: Callable[[], int]
     shown: Callable[[str], str] = str
-    ask: Callable[[str, bytes], None] | None = None
-    """Sends a request of the gateway's own, by its id; None: it goes as all others do."""
-    forget: Callable[[str], None] = lambda _request_id: None
-    """Is told the id of such a request when nobody waits for its answer any more."""
 
 
 class ServerContext:
