@@ -394,7 +394,8 @@ class Responses:
         if not cursor:
             self._listed = {}
         if policy is not None and len(self._listed) < MOST_TOOLS:
-            self._listed |= {name: policy.lists(name) for name in names}
+            # Another dict each time: another thread looks for news in it meanwhile.
+            self._listed = self._listed | {name: policy.lists(name) for name in names}
         self._listed_by = policy
 
     def _shown_again(
