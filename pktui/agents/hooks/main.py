@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
@@ -44,10 +45,13 @@ def main(argv: list[str]) -> int:
     if argv in (["--help"], ["-h"]):
         print(_USAGE)
         return 0
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
-        signal.signal(number, _end)
-    signal.alarm(_LONGEST_S)
-    return run(argv, sys.stdin.buffer, lambda: signal.alarm(_RECORD_S))
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
+            signal.signal(number, _end)
+        signal.alarm(_LONGEST_S)
+        return run(argv, sys.stdin.buffer, lambda: signal.alarm(_RECORD_S))
+    except BaseException:  # noqa: BLE001  no stdin at all, or ended while saying why
+        return _BLOCKED
 
 
 def run(argv: list[str], stdin: BinaryIO, hurry: Callable[[], object] = lambda: None) -> int:
@@ -172,7 +176,9 @@ def _block(why: str, status: int = _BLOCKED) -> int:
 
 
 def _say(sentence: str) -> None:
+    """Say it on stderr; one that is closed or full changes nothing about what is decided."""
     from pktui.text import visible
 
-    sys.stderr.write(f"{visible(sentence)}\n")
-    sys.stderr.flush()
+    with suppress(OSError, AttributeError):  # closed from the start, it is None
+        sys.stderr.write(f"{visible(sentence)}\n")
+        sys.stderr.flush()

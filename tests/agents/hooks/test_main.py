@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -190,6 +192,13 @@ def test_a_ledger_that_cannot_be_used_blocks_but_not_afterwards(
     assert hook("codex", shell("codex", "ls", project)) == 2
     assert "could not be judged" in capsys.readouterr().err
     assert hook("codex", shell("codex", "ls", project, **ENDS["codex"])) == 0
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&- <&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_hook_without_its_streams_blocks(closed: str) -> None:
+    command = f'"$0" -m pktui hook claude-code {closed}'
+    ended = subprocess.run(["sh", "-c", command, sys.executable], input=b"{}", check=False)
+    assert ended.returncode == 2
 
 
 def test_home_names_both_directories(project: Path, tmp_path: Path) -> None:
