@@ -1,20 +1,25 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pktui.ledger.arguments.canonical import args_hash
+from pktui.policy.sentence import Choice, Hole, conditions_of
 from pktui.text import has_hidden
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.views.approvals.detail import Detail
-from pktui.tui.views.policies.sentence import SentenceScreen
+from pktui.tui.views.policies import rule
+from pktui.tui.views.policies.sentence import SentenceScreen, with_value
 from tests.tui.house import AGENT, HOSTILE, LARGE, SMALL, Desk, House, desk
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
+    from pktui.tui.services import Services
 
 BOTH = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
 POLICY = {"version": "1", "default": "deny", "tools": {"run_shell": {"action": "approve"}}}
@@ -136,3 +141,49 @@ async def test_hostile_arguments_are_text(house: House) -> None:
     async with desk(house, "feed") as at:
         await opened(at, "p")
         assert not has_hidden(at.screen_text().replace("\n", ""))
+
+
+async def test_no_rule_is_made_of_what_no_policy_can_hold(house: House) -> None:
+    ran(house, f"echo {HOSTILE}")
+    async with desk(house, "feed") as at:
+        await at.press("p")
+        assert not isinstance(at.app.screen, SentenceScreen)
+        assert "no rule can be made from this call" in at.notices()
+
+
+@pytest.mark.parametrize(
+    "text", ["NaN", "1e999", "[" * 100_000, '"\\ud800"', '{"a": 1, "a": 2}', "[1, 2"]
+)
+@pytest.mark.parametrize("choice", [Choice("one of", "in", [1]), Choice("at most", "lte", 1)])
+def test_what_is_typed_and_is_no_plain_json_is_a_text(choice: Choice, text: str) -> None:
+    value = with_value(choice, text).value
+    assert value == ([text] if choice.op == "in" else text)
+    assert conditions_of([Hole("n", "args.n", 1, (replace(choice, value=value),))])
+
+
+async def test_what_was_worked_out_for_other_words_is_never_written(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran(house, "pytest -q")
+    gates = [threading.Event(), threading.Event()]
+    begun: list[str] = []
+    figure = rule.figure
+
+    def slow(services: Services, example: rule.Example, conditions: str) -> rule.Figured:
+        begun.append(conditions)
+        assert gates[len(begun) - 1].wait(60)
+        return figure(services, example, conditions)
+
+    monkeypatch.setattr(rule, "figure", slow)
+    async with desk(house, "feed") as at:
+        await at.pilot.press("p")
+        await at.until(lambda: len(begun) == 1)
+        await at.pilot.press("space")
+        gates[0].set()
+        await at.until(lambda: len(begun) == 2)
+        await at.pilot.press("w")
+        await at.until(lambda: "there is nothing to write yet" in at.notices())
+        assert rules(house) == []
+        gates[1].set()
+        await at.settle()
+        assert "would have answered" in at.screen_text()

@@ -18,13 +18,17 @@ from pktui.policy.permit import preview_permit
 from pktui.policy.place import Place
 from pktui.policy.sentence import Answered, Hole, answered, conditions_of, holes_of
 from pktui.policy.shape import pinned
+from pktui.policy.text.jsontext import MAX_DEPTH
 from pktui.real_path import home_directory, real_path
+from pktui.strict_json import Reader
 from pktui.tui.views.policies.writing import BY, open_editor
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Approval, Caller, CallRow
     from pktui.policy.editor import Edit, PolicyEditor
     from pktui.tui.services import Services
+
+_READER = Reader(depth=MAX_DEPTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +66,9 @@ class Figured:
 
 
 def of_approval(approval: Approval) -> Example:
-    """Return the call that waits. Raises `ApprovalError` where it cannot be read."""
+    """Return the call that waits. Raises `ApprovalError`, `PolicyError` where it can't be read."""
     hash_of_shown(approval)
-    arguments = json.loads(approval.arguments)
+    arguments = _whole(approval.arguments)
     return Example(approval.server, approval.tool, arguments, approval.caller, approval)
 
 
@@ -72,17 +76,8 @@ def of_call(row: CallRow) -> Example:
     """Return a recorded call, as far as it is on record. Raises `PolicyError`."""
     from pktui.ledger.records import Caller
 
-    try:
-        arguments = json.loads(row.arguments or "{}")
-    except ValueError:
-        arguments = None
-    if not isinstance(arguments, dict):
-        raise PolicyError(
-            "no rule can be made from this call: its arguments are not on record as a whole",
-            "Choose another call of the tool",
-        )
     caller = Caller(row.agent, row.grant, row.session, row.project)
-    return Example(row.server, row.tool, arguments, caller)
+    return Example(row.server, row.tool, _whole(row.arguments or "{}"), caller)
 
 
 def newest_ask(services: Services, server: str, tool: str) -> Example:
@@ -145,6 +140,21 @@ def take_back(services: Services, draft: Draft) -> str:
     edit = draft.editor.undo()
     _record(services, draft, edit)
     return edit.summary
+
+
+def _whole(text: str) -> Mapping[str, Any]:
+    """Return arguments that a policy can hold as they are."""
+    try:
+        arguments = _READER.read(text)
+    except ValueError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise PolicyError(
+            "no rule can be made from this call: its arguments are not on record as a whole, or "
+            "no policy can hold them",
+            "Choose another call of the tool",
+        )
+    return arguments
 
 
 def _read(text: str) -> Any:

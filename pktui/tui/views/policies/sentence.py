@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rich.text import Text
 from textual.containers import Vertical
@@ -14,6 +14,8 @@ from textual.widgets import Static
 
 from pktui.errors import PinError, PktuiError
 from pktui.policy.sentence import Choice, Hole, conditions_of
+from pktui.policy.text.jsontext import MAX_DEPTH
+from pktui.strict_json import Reader
 from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.background import in_thread
@@ -48,6 +50,7 @@ REACHES: dict[Reach, str] = {
 HOUR_US = 3_600_000_000
 _NAME, _WORDS = 14, 13
 _NEAR = 200
+_TYPED = Reader(depth=MAX_DEPTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +109,14 @@ class SentenceScreen(EditScreen["Sentence | None"]):
         self.query_one("#sentence-reach", Static).update(reach)
 
     def _figure(self) -> None:
-        work = partial(rule.figure, self._services, self._example, conditions_of(self._holes))
-        in_thread(self, work, self._take, self._failed, group="sentence")
+        conditions = conditions_of(self._holes)
+        work = partial(rule.figure, self._services, self._example, conditions)
+        in_thread(self, work, partial(self._take, conditions), self._failed, group="sentence")
 
-    def _take(self, figured: Figured) -> None:
-        self._figured = figured
-        self.show_change(tuple(self._told(figured)))
+    def _take(self, conditions: str, figured: Figured) -> None:
+        if conditions == conditions_of(self._holes):  # else another answer is on its way
+            self._figured = figured
+            self.show_change(tuple(self._told(figured)))
         self._turns.done()
 
     def _failed(self, error: PktuiError) -> None:
@@ -220,17 +225,19 @@ def draw_hole(hole: Hole, pen: Pen) -> Sequence[Sequence[Run]]:
 def with_value(choice: Choice, text: str) -> Choice:
     """Return the choice with what was typed: a list's members, a number, or the text itself."""
     if choice.op in ("in", "within"):
-        try:
-            read = json.loads(text)
-        except ValueError:
-            read = text
+        read = _read(text)
         return replace(choice, value=read if isinstance(read, list) else [read])
     if isinstance(choice.value, (int, float)) and not isinstance(choice.value, bool):
-        try:
-            return replace(choice, value=json.loads(text))
-        except ValueError:
-            return replace(choice, value=text)
+        return replace(choice, value=_read(text))
     return replace(choice, value=text)
+
+
+def _read(text: str) -> Any:
+    """Return what JSON stands for, else the text itself."""
+    try:
+        return _TYPED.read(text)
+    except ValueError:
+        return text
 
 
 class Rules:
