@@ -37,10 +37,10 @@ def now(json: output.JsonFlag = False) -> None:
     output.table(headers, rows, empty="No agent is here.")
     hour = found.hour
     output.line()
-    median = output.span(hour.median_wait_us)
+    waited = f", median {output.span(hour.median_wait_us)}" if hour.median_wait_us else ""
     output.line(
         f"Last hour: {spark(hour.calls)} {hour.total:,} calls, {hour.denied:,} denied,"
-        f" {hour.asked:,} asked ({hour.allowed:,} allowed, median {median}),"
+        f" {hour.asked:,} asked ({hour.allowed:,} allowed{waited}),"
         f" {hour.new_tools:,} new tools"
     )
     if found.today:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final, Literal
 
+from pktui.agent_names import agent_id
 from pktui.insight.spending import Purse, Spending
 from pktui.person import parent_of
 
@@ -223,7 +224,8 @@ def _visits(
             visit.gateways.append(gateway)
     for one in connections:
         serving = present.get(one.token)
-        hooked = not one.token and one.last_us > now - _HERE_US
+        # A hook answers under the agent's own name as that of a server, and has no gateway.
+        hooked = one.server == agent_id(one.agent) and one.last_us > now - _HERE_US
         group = group_of(serving) if serving is not None else 0 if hooked else -1
         key = one.agent, one.project, group
         visit = visits.setdefault(key, _Visit([], [], one.agent, one.project, group >= 0))

@@ -121,10 +121,16 @@ def test_two_agents_of_a_kind_in_one_project_are_two(
     assert len(reader.read().agents) == 2
 
 
+@pytest.mark.parametrize(
+    ("caller", "server"),
+    [(CLAUDE, "claude-code"), (Caller("codex-mcp-client", session="s2"), "codex")],
+)
 def test_a_hooked_agent_has_no_gateway_and_is_here_while_it_calls(
-    reader: NowReader, ledger: Ledger, clock: Clock
+    reader: NowReader, ledger: Ledger, clock: Clock, caller: Caller, server: str
 ) -> None:
-    call(ledger, "", "Bash", server="claude-code")
+    call(ledger, "73945e27824e85c28e18d3c15c", "Bash", caller=caller, server=server)
+    assert only(reader.read()).state == "running"
+    end(ledger, "73945e27824e85c28e18d3c15c")
     assert only(reader.read()).state == "idle"
     clock.forward(20 * 60)
     assert only(reader.read()).state == "gone"
