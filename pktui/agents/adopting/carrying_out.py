@@ -26,8 +26,6 @@ from pktui.memory.followed import follow
 if TYPE_CHECKING:
     from pktui.settings import Paths
 
-# How often a file that an agent writes meanwhile is planned anew.
-_ATTEMPTS: Final = 5
 _PATIENCE_S: Final = 5.0
 
 
@@ -41,62 +39,53 @@ class FileDone:
 
 
 def carry_out(plan: Plan) -> tuple[FileDone, ...]:
-    """Write every change; one that cannot be written keeps none of the others from it.
+    """Plan again for what is there now, and write it; returns what became of each file.
+
+    A file that cannot be written keeps no other from it, but for servers.json: no agent is led to
+    a server that did not get there, and none is taken out of it while a file may still name it.
 
     Raises `PktuiError` where another process adopts just now, or the record cannot be written.
     """
     with _alone(plan.paths):
-        return tuple(_carry_out(plan))
+        # Whatever the plan was made of may have changed while a person read it: the agents write
+        # their files, and another pktui the record.
+        return tuple(_carry_out(plan.again()))
 
 
 def _carry_out(plan: Plan) -> Iterator[FileDone]:
-    plan = _of_now(plan)
-    paths, planned = plan.paths, plan.record.files
+    paths, planned = plan.paths, plan.record
     make_private_directory(paths.backups_dir)
     for name, raw in plan.keeps.items():
         write_whole(paths.backups_dir / name, raw)
-    record = Adopted.load(paths)
-    former = dict(record.files)
-    record.files |= planned
-    record.servers = plan.record.servers
-    record.save(paths)  # first, so that a file that was written can always be taken back
-    failed: set[str] = set()
+    former = Adopted.load(paths)
+    # First, so that whatever was written when the process dies can be taken back.
+    Adopted(former.files | planned.files, former.servers | planned.servers).save(paths)
+    failed: list[str] = []
+    servers_file = str(paths.servers_file)
     for change in plan.changes:
-        done = _written(paths, change)
+        path = str(change.path)
+        if failed and servers_file in (path, *failed):
+            done = FileDone(change.path, f"left as it is, for {failed[0]} could not be written")
+        else:
+            done = _written(paths, change)
         if done.problem:
-            failed.add(str(change.path))
+            failed.append(path)
         yield done
-    kept = failed & former.keys()
-    record.files = {path: one for path, one in planned.items() if path not in failed}
-    record.files |= {path: former[path] for path in kept}
-    record.save(paths)
+    files = {path: one for path, one in planned.files.items() if path not in failed}
+    files |= {path: one for path, one in former.files.items() if path in failed}
+    servers = former.servers if servers_file in failed else planned.servers
+    Adopted(files, servers).save(paths)
     follow(paths, plan.stores)
-
-
-def _of_now(plan: Plan) -> Plan:
-    """Return the plan for what the files hold now; agents rewrite theirs at any time."""
-    for _ in range(_ATTEMPTS):
-        if all(_is_as_planned(change) for change in plan.changes):
-            return plan
-        plan = plan.again()
-    raise SettingsError("a file is rewritten all the time", "End the agent, try again")
 
 
 def _written(paths: Paths, change: FileChange) -> FileDone:
     try:
         backup = _keep(paths, change)
         _write(change)
-    except (OSError, SettingsError) as error:
+    except (OSError, NotEditable, SettingsError) as error:
         why = getattr(error, "strerror", None) or str(error)
         return FileDone(change.path, f"cannot be written: {why}")
     return FileDone(change.path, backup=backup)
-
-
-def _is_as_planned(change: FileChange) -> bool:
-    try:
-        return read_config(change.path) == change.before
-    except (OSError, NotEditable):
-        return False
 
 
 def _keep(paths: Paths, change: FileChange) -> Path | None:
@@ -111,13 +100,13 @@ def _keep(paths: Paths, change: FileChange) -> Path | None:
 
 def _write(change: FileChange) -> None:
     target = Path(os.path.realpath(change.path))
-    if change.after is None:
-        target.unlink(missing_ok=True)
-        return
     make_directories(target.parent)
     with _locked(target.parent):
         if read_config(target) != change.before:
             raise SettingsError("it was rewritten this very moment", "Try again")
+        if change.after is None:
+            target.unlink()
+            return
         mode = target.stat().st_mode & 0o777 if target.exists() else PRIVATE_FILE
         write_whole(target, change.after, mode=mode)
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from pktui.agents.adopting import Plan, carry_out, plan_adoption, plan_release
 from pktui.agents.clients import Places
 from pktui.agents.discovery import find_configs
 from pktui.errors import PktuiError
+from pktui.files import write_whole
 from pktui.memory.followed import followed
 
 if TYPE_CHECKING:
@@ -334,6 +337,103 @@ def test_a_file_that_cannot_be_written_harms_no_other(paths: Paths, places: Plac
     release(paths, places)
     assert locked.read_text() == GEMINI
     assert (places.home / ".claude.json").read_text() == CLAUDE
+
+
+CURSOR = FILES[".cursor/mcp.json"]
+WRITERS = (
+    "pktui.agents.adopting.carrying_out",
+    "pktui.agents.adopting.record",
+    "pktui.memory.followed",
+)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def stop(monkeypatch: pytest.MonkeyPatch, error: BaseException, at: Path | int) -> None:
+    """Have a write fail: that of a file, or the one that follows so many."""
+    written: list[Path] = []
+
+    def write(path: Path, data: bytes, **more: Any) -> None:
+        if path == at or len(written) == at:
+            raise error
+        written.append(path)
+        write_whole(path, data, **more)
+
+    for module in WRITERS:
+        monkeypatch.setattr(f"{module}.write_whole", write)
+
+
+def test_what_two_plan_at_the_same_time_is_all_taken_back(paths: Paths, places: Places) -> None:
+    cursor = put(places, ".cursor/mcp.json", CURSOR.encode())
+    hooks = put(places, ".codex/hooks.json", b"{}")
+    adopt(paths, places, clients=("claude-code",))
+    plans = [plan_adoption(paths, places, (one,)) for one in ("cursor", "codex")]
+    for plan in plans:
+        carry_out(plan)
+    assert "gateway" in cursor.read_text()
+    assert "pktui" in hooks.read_text()
+    release(paths, places)
+    assert (cursor.read_text(), hooks.read_text()) == (CURSOR, "{}")
+    assert not paths.servers_file.exists()
+
+
+def test_no_agent_is_led_to_servers_that_could_not_be_written(
+    paths: Paths, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor = put(places, ".cursor/mcp.json", CURSOR.encode())
+    with monkeypatch.context() as full:
+        stop(full, OSError(28, "No space left"), paths.servers_file)
+        done = {one.path: one.problem for one in carry_out(plan_adoption(paths, places))}
+    assert "No space left" in done[paths.servers_file]
+    assert str(paths.servers_file) in done[cursor]
+    assert cursor.read_text() == CURSOR
+    adopt(paths, places)
+    release(paths, places)
+    assert cursor.read_text() == CURSOR
+
+
+def test_servers_stay_while_an_agent_could_not_be_released(
+    paths: Paths, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor = put(places, ".cursor/mcp.json", CURSOR.encode())
+    adopt(paths, places)
+    before = paths.servers_file.read_bytes()
+    with monkeypatch.context() as full:
+        stop(full, OSError(28, "No space left"), cursor)
+        done = carry_out(plan_release(paths, places))
+    assert {one.path for one in done if one.problem} == {cursor, paths.servers_file}
+    assert paths.servers_file.read_bytes() == before
+    release(paths, places)
+    assert cursor.read_text() == CURSOR
+    assert not paths.servers_file.exists()
+
+
+@pytest.mark.parametrize("way", [plan_adoption, plan_release])
+@pytest.mark.parametrize("at", range(12))
+def test_a_process_that_is_killed_loses_nothing(
+    way: Callable[[Paths, Places], Plan],
+    at: int,
+    paths: Paths,
+    places: Places,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = {name: FILES[name].encode() for name in (".cursor/mcp.json", ".codex/config.toml")}
+    files = [put(places, name, raw) for name, raw in before.items()]
+    if way is plan_release:
+        adopt(paths, places)
+    with monkeypatch.context() as killed:
+        stop(killed, Killed(), at)
+        with suppress(Killed):
+            carry_out(way(paths, places))
+    servers = paths.servers_file.read_text() if paths.servers_file.exists() else ""
+    assert '"raw"' in servers or not any("gateway" in file.read_text() for file in files)
+    if way is plan_adoption:
+        adopt(paths, places)
+    release(paths, places)
+    assert everything(places) == before
+    assert not paths.servers_file.exists()
 
 
 def test_an_unknown_agent_is_named(paths: Paths, places: Places) -> None:
