@@ -7,6 +7,7 @@ Every statement of the ledger goes through `Database`, so that a failure of SQLi
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -331,6 +332,8 @@ def _open(path: Path, *, fsync: bool, read_only: bool) -> sqlite3.Connection:
 
 def _connect(path: Path, *, fsync: bool) -> sqlite3.Connection:
     make_private_directory(path.parent)
+    if not os.access(path.parent, os.W_OK):  # SQLite takes the file, and its log cannot be made
+        raise PermissionError(errno.EACCES, f"{path.parent} cannot be written to")
     _make_file(path)
     if path.stat().st_mode & 0o077:
         path.chmod(PRIVATE_FILE)

@@ -41,6 +41,16 @@ def test_a_file_open_to_others_is_closed_to_them(ledger: Ledger, file: Path) -> 
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_directory_that_cannot_be_written_is_said_at_once(
+    ledger: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.close()
+    monkeypatch.setattr("pktui.ledger.database.os.access", lambda *_: False)
+    with pytest.raises(LedgerUnavailable, match=f"{file.parent} cannot be written to"):
+        Ledger.open(file)
+    Ledger.open(file, read_only=True).close()
+
+
 def test_what_was_written_is_there_when_opened_again(ledger: Ledger, file: Path) -> None:
     ledger.events.append("note", reason="kept")
     ledger.close()
