@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pktui.insight.spending import Spending
 
 _MOST_ROWS = 12
-_STEP_HOURS = 6
+# Hours a bar, of few days and of so many that their bars would not fit a terminal.
+_STEP_HOURS, _DAY_HOURS, _MOST_BARS = 6, 24, 60
 
 
 def insight(
@@ -25,6 +26,8 @@ def insight(
     from pktui.times import now_us
 
     if not reach.used_before():
+        if json:
+            output.json(None)
         output.note("Nothing is on record yet.")
         return
     with reach.ledger() as ledger:
@@ -35,7 +38,8 @@ def insight(
         return
     asked, denied = sum(one.asked for one in found.hours), sum(one.denied for one in found.hours)
     output.line(f"{found.total:,} calls in {days} days: {asked:,} asked, {denied:,} denied")
-    output.line(f"{spark(_steps(found))}  {_STEP_HOURS} hours a bar, the last is now")
+    step = _STEP_HOURS if days * _DAY_HOURS <= _MOST_BARS * _STEP_HOURS else _DAY_HOURS
+    output.line(f"{spark(_steps(found, step))}  {step} hours a bar, the last is now")
     if found.spending:
         output.line(spending_words(found.spending))
     for budget in found.budgets:
@@ -44,11 +48,9 @@ def insight(
     _tell(found)
 
 
-def _steps(found: Insight) -> tuple[int, ...]:
+def _steps(found: Insight, step: int) -> tuple[int, ...]:
     counts = [hour.ran + hour.asked + hour.denied for hour in found.hours]
-    return tuple(
-        sum(counts[start : start + _STEP_HOURS]) for start in range(0, len(counts), _STEP_HOURS)
-    )
+    return tuple(sum(counts[start : start + step]) for start in range(0, len(counts), step))
 
 
 def _tell(found: Insight) -> None:

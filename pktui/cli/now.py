@@ -9,6 +9,7 @@ from pktui.agent_names import friendly
 from pktui.cli import output, reach
 from pktui.cli.commands import Exit, Option
 from pktui.errors import UsageError
+from pktui.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Approval
 
 _LOOK_SECONDS = 0.5
+# Of a line that says what a call wants.
+_MOST_CHARACTERS = 2_000
 _BARS = "▁▂▃▄▅▆▇█"
 _SIGNS = {"waiting": "▲", "running": "●", "denied": "✗", "idle": "●", "gone": "○"}
 
@@ -50,7 +53,7 @@ def now(json: output.JsonFlag = False) -> None:
             output.line(budget.words)
     for odd in found.odd:
         when = f", {output.age(found.at_us - odd.at_us)} ago" if odd.at_us else ""
-        output.line(f"Odd: {odd.words}{when}")
+        output.line(f"Odd: {one_line(odd.words)}{when}")
 
 
 def status(
@@ -76,7 +79,8 @@ def status(
         (f"{found.hour.total:,} calls/h", ""),
         (f"{found.hour.denied:,} denied", "red") if found.hour.denied else ("", ""),
     ]
-    output.line(" · ".join(_coloured(*part, tmux=tmux) for part in parts if part[0]))
+    shown = " · ".join(_coloured(*part, tmux=tmux) for part in parts if part[0])
+    output.line(one_line(shown, _MOST_CHARACTERS))
 
 
 def wait(
@@ -105,7 +109,8 @@ def wait(
         return
     for one in found:
         asker = one.grant or friendly(one.agent) or "an unnamed agent"
-        output.line(f"{one.id} {asker} {one.server}.{one.tool} {one.arguments}")
+        asked = one_line(f"{asker} {one.server}.{one.tool} {one.arguments}", _MOST_CHARACTERS)
+        output.line(f"{one.id} {asked}")
 
 
 def spark(counts: tuple[int, ...]) -> str:
@@ -152,7 +157,7 @@ def _waiting() -> tuple[Approval, ...]:
 
 def _tell_needs(found: Now) -> None:
     if found.stopped_by:
-        output.line(f"Everything is stopped by {found.stopped_by}.")
+        output.line(f"Everything is stopped by {one_line(found.stopped_by)}.")
     rows = [
         (
             *(need.approval.id, need.approval.grant or need.approval.agent, need.approval.project),

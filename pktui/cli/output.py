@@ -167,13 +167,11 @@ def span(span_us: int) -> str:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before what cannot be undone; `yes` answers it. Raises `PktuiError` on anything else."""
+    """Ask before what counts for much; `yes` answers it. Raises `PktuiError` on anything else."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise PktuiError(
-            "this cannot be undone and nobody can be asked here", "Give --yes to do it"
-        )
+        raise PktuiError("nobody can be asked here, so nothing was done", "Give --yes to do it")
     import click
 
     if not click.confirm(visible(question), default=False, err=True):

@@ -96,6 +96,27 @@ def test_an_agent_that_goes_around_pktui_is_odd(
     assert "reaches db around pktui" in said(capsys, "now")
 
 
+def test_a_line_stays_one_whatever_an_agent_is_called(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caller = Caller("evil\nOdd: nothing", "", "s1", "/home/ada/shop")
+    for number in range(5):
+        ledger.events.append(
+            "decision", caller=caller, call_id=f"c{number}", server="files",
+            tool="drop\nx", effect="deny",
+        )  # fmt: skip
+    arguments = {"path": "a"}
+    ledger.approvals.open(
+        NewApproval(caller, "files", "drop\nx", arguments, args_hash(arguments), now_us() + HOUR)
+    )
+    assert said(capsys, "wait").count("\n") == 1
+    ledger.approvals.stop(by="ada\nbob")
+    assert said(capsys, "status").count("\n") == 1
+    shown = said(capsys, "now")
+    assert "Odd: nothing" not in shown.splitlines()
+    assert "Everything is stopped by ada bob." in shown
+
+
 def test_status_is_one_line(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
     call(ledger, "c1", "read")
     call(ledger, "c2", "drop", "deny")
@@ -165,6 +186,24 @@ def test_insight_lists_what_was_asked_denied_and_slow(
     record = json.loads(said(capsys, "insight", "--json", "--days", "1"))
     assert record["bill"][0]["allowed"] == 1
     assert len(record["hours"]) == 24
+
+
+@pytest.mark.parametrize(("days", "bars", "step"), [("7", 28, "6"), ("30", 30, "24")])
+def test_the_bars_of_many_days_fit_a_terminal(
+    days: str, bars: int, step: str, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(ledger, "c", "read")
+    line = said(capsys, "insight", "--days", days).splitlines()[1]
+    assert line.partition("  ")[2].startswith(f"{step} hours a bar")
+    assert len(line.partition("  ")[0]) == bars
+    assert line[bars - 1] != "_"
+
+
+def test_insight_without_a_ledger_is_null_to_a_script(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not paths.ledger_file.exists()
+    assert json.loads(said(capsys, "insight", "--json")) is None
 
 
 def test_a_long_count_says_how_much_is_left(
