@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pktui import lasting
-from pktui.errors import PktuiError
 from pktui.memory.importers.agent_stores import is_transcript, open_store
 
 if TYPE_CHECKING:
@@ -147,8 +146,11 @@ class Follower:
 
     def _read(self, agent: str, path: Path) -> None:
         since = self._read_at.get(agent, 0.0) - _OVERLAP_S
-        self._read_at[agent] = time.time()
-        try:
-            self._take(open_store(agent, path, self._masks, since=max(0.0, since)))
-        except (PktuiError, OSError) as error:
-            self._say(f"{agent}: {error}")
+        begun = time.time()
+        with lasting.Survived(f"following {agent}", self._say):
+            try:
+                self._take(open_store(agent, path, self._masks, since=max(0.0, since)))
+            except OSError as error:  # it was moved away meanwhile
+                self._say(f"{agent}: {error}")
+            else:
+                self._read_at[agent] = begun

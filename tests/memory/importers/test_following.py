@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pktui.errors import StoreError
 from pktui.memory.exchange import MessageRecord, Record, SessionRecord
 from pktui.memory.importers.calls import Masks
 from pktui.memory.importers.following import Follower
@@ -98,3 +101,30 @@ def test_a_store_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     assert "opencode" in said.get()
     stop.set()
     thread.join()
+
+
+def test_what_could_not_be_taken_in_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "opencode.db"
+    with sqlite3.connect(file) as database:
+        database.executescript((STORES / "opencode.sql").read_text())
+    database.close()
+    said: Queue[str] = Queue()
+    taken: Queue[list[Record]] = Queue()
+    stop = threading.Event()
+
+    def take(source: Source) -> None:
+        if said.empty():
+            raise StoreError("the disk is full", "Free some space")
+        taken.put(list(source))
+
+    def say(words: str) -> None:
+        said.put(words)
+        os.utime(file)
+
+    follower = Follower(lambda: {"opencode": file}, MASKS, take, say, stop)
+    thread = threading.Thread(target=follower.run)
+    thread.start()
+    records = taken.get()
+    stop.set()
+    thread.join()
+    assert any(isinstance(record, MessageRecord) for record in records)
