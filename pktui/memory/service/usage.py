@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pktui.errors import StoreError
 from pktui.memory.records import UsageSum
+from pktui.text import storable
 
 if TYPE_CHECKING:
     from pktui.memory.exchange import UsageRecord
@@ -31,6 +32,8 @@ _ADD: Final = """INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 _SUMS: Final = """SELECT day, agent, project, model,
     sum(tokens_in), sum(tokens_out), sum(cached), {}
     FROM answers WHERE day >= ? GROUP BY day, agent, project, model, {} ORDER BY day, agent"""
+# No answer takes more: what a file says beyond that would be more than SQLite can add up.
+_MOST_TOKENS: Final = 2**40
 
 
 class UsageBook:
@@ -44,10 +47,12 @@ class UsageBook:
         """Keep what answers took; one that is known already counts once."""
         rows = [
             (
-                hashlib.sha256(f"{one.source}\0{one.session}\0{one.source_id}".encode()).digest(),
+                hashlib.sha256(
+                    storable(f"{one.source}\0{one.session}\0{one.source_id}").encode()
+                ).digest(),
                 one.created_at.astimezone().date().isoformat(),
-                *(one.source, one.project, one.model, one.session),
-                *(one.tokens_in, one.tokens_out, one.cached),
+                *map(storable, (one.source, one.project, one.model, one.session)),
+                *map(_counted, (one.tokens_in, one.tokens_out, one.cached)),
             )
             for one in used
         ]
@@ -70,3 +75,7 @@ class UsageBook:
                 yield database
         except sqlite3.Error as error:
             raise StoreError(f"{self._path} cannot be used: {error}", "Move it away") from error
+
+
+def _counted(tokens: int) -> int:
+    return min(max(tokens, 0), _MOST_TOKENS)

@@ -48,3 +48,12 @@ def test_a_day_is_the_persons(book: UsageBook, in_zone: Callable[[str], None]) -
     in_zone("Asia/Tokyo")
     book.add([ANSWER])
     assert book.sums()[0].day == "2026-12-01"
+
+
+def test_what_no_answer_takes_harms_no_sum(book: UsageBook) -> None:
+    for number, tokens in enumerate((2**70, 2**63 - 1, -5)):
+        odd = msgspec.structs.replace(ANSWER, source_id=f"m{number}", tokens_in=tokens)
+        book.add([msgspec.structs.replace(odd, project="/\udcff")])
+    (one,) = book.sums()
+    assert one.tokens_in == 2 * 2**40
+    assert one.project == "/\\udcff"
