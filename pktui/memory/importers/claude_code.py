@@ -29,7 +29,7 @@ from pktui.memory.importers.calls import (
     Masks,
     Outcome,
 )
-from pktui.memory.importers.lines import UNREADABLE, decode
+from pktui.memory.importers.lines import UNREADABLE, decode, said
 from pktui.memory.importers.source import (
     LONGEST_PATH,
     LONGEST_TITLE,
@@ -103,7 +103,7 @@ class _Message(msgspec.Struct):
     content: str | list[_Block] | None = None
     model: str | None = None
     id: str | None = None
-    usage: _Usage | None = None
+    usage: Any = None
 
     @property
     def blocks(self) -> list[_Block]:
@@ -182,15 +182,15 @@ class ClaudeCodeSource(Transcripts):
                 kind = decode(line.text, _KIND).type
                 if kind in _SPOKEN or (kind == "attachment" and _QUEUED in line.text):
                     row = decode(line.text, _ROW)
-                    said = list(reading.take(row, row.uuid or f"line {line.number}"))
+                    records = list(reading.take(row, row.uuid or f"line {line.number}"))
                 else:
-                    said = []
+                    records = []
             except UNREADABLE as error:
                 self._refuse(found, line, error)
                 continue
             if kind not in _SPOKEN and kind not in _OTHER:
                 self.rejects.pass_over(kind)
-            yield from said
+            yield from records
         if settled:
             yield from reading.unanswered()
 
@@ -253,7 +253,7 @@ class _Reading(SessionReading):
 
     def _used(self, message: _Message) -> Iterator[UsageRecord]:
         """Yield the usage of an answer, which each of its lines carries, where it has grown."""
-        usage = message.usage
+        usage = said(message.usage, _Usage)
         if usage is None or not message.id or message.model in (None, "<synthetic>"):
             return
         used = self.usage(

@@ -28,7 +28,7 @@ from pktui.memory.importers.calls import (
     Outcome,
     arguments_of,
 )
-from pktui.memory.importers.lines import UNREADABLE, Line, decode
+from pktui.memory.importers.lines import UNREADABLE, Line, decode, said
 from pktui.memory.importers.source import LONGEST_PATH, LONGEST_TITLE, instant, kept, key
 from pktui.memory.importers.transcripts import SessionReading, Transcripts, headed, written_at
 
@@ -88,7 +88,7 @@ class _Message(msgspec.Struct, rename="camel"):
     timestamp: str | None = None
     content: str | _Part | list[_Part | str] | None = None
     tool_calls: list[_ToolCall] | None = None
-    tokens: _Tokens | None = None
+    tokens: Any = None
     model: str | None = None
 
     @property
@@ -293,8 +293,9 @@ class _Reading(SessionReading):
             yield from self._begin(part, message_id)
         for number, call in enumerate(message.tool_calls or ()):
             yield from self._told_call(call, f"{message_id}:{number}", settled=settled)
-        if message.tokens is not None:
-            yield self._used(message.tokens, message.model or "", message_id)
+        tokens = said(message.tokens, _Tokens)
+        if tokens is not None:
+            yield self._used(tokens, message.model or "", message_id)
 
     def _used(self, tokens: _Tokens, model: str, message_id: str) -> UsageRecord:
         return self.usage(

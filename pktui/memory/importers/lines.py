@@ -67,6 +67,17 @@ def decode(text: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     return msgspec.convert(parts, decoder.type)
 
 
+def said(part: object, kind: type[T]) -> T | None:
+    """Return a part of a line in its form, None where it is missing or of another form.
+
+    For what a line may lack, so that the rest of it counts.
+    """
+    try:
+        return msgspec.convert(part, kind)
+    except msgspec.ValidationError:
+        return None
+
+
 def _without_mark(line: bytes) -> bytes:
     if line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         raise UnicodeError("is UTF-16 text")

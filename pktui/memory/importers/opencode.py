@@ -28,7 +28,7 @@ from pktui.memory.exchange import (
     check_times,
 )
 from pktui.memory.importers.calls import SETTLED_S, Call, Masks, Outcome, arguments_of, call_record
-from pktui.memory.importers.lines import UNREADABLE, decode
+from pktui.memory.importers.lines import UNREADABLE, decode, said
 from pktui.memory.importers.source import Rejects, key
 from pktui.memory.importers.sqlite import columns, read_only
 from pktui.memory.records import Role
@@ -91,7 +91,7 @@ class _Tokens(msgspec.Struct):
 class _MessageData(msgspec.Struct):
     role: str
     time: _Time = msgspec.field(default_factory=_Time)
-    tokens: _Tokens | None = None
+    tokens: Any = None
     model: str = msgspec.field(default="", name="modelID")
 
 
@@ -300,7 +300,7 @@ def _message(
 
 
 def _used(session: SessionRecord, row: sqlite3.Row, data: _MessageData) -> UsageRecord | None:
-    tokens = data.tokens
+    tokens = said(data.tokens, _Tokens)
     if tokens is None:
         return None
     return UsageRecord(

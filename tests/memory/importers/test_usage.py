@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pktui.memory.exchange import UsageRecord
+from pktui.memory.exchange import MessageRecord, UsageRecord
 from pktui.memory.importers.agent_stores import open_store
 from pktui.memory.importers.calls import Masks
 
@@ -59,3 +59,13 @@ def test_an_answer_of_several_lines_is_one_and_the_last_counts(tmp_path: Path) -
     found = used("claude-code", file)
     assert [(one.source_id, one.tokens_out) for one in found] == [("msg_1", 1), ("msg_1", 40)]
     assert (found[-1].tokens_in, found[-1].cached, found[-1].project) == (620, 7, "/s")
+
+
+def test_an_answer_whose_usage_cannot_be_read_is_kept(tmp_path: Path) -> None:
+    row = {"type": "assistant", "uuid": "u", "timestamp": "2026-11-30T01:00:00Z",
+           "message": {"id": "msg_1", "model": "m", "usage": {"input_tokens": "many"},
+                       "content": [{"type": "text", "text": "hi"}]}}  # fmt: skip
+    file = tmp_path / "s.jsonl"
+    file.write_text(json.dumps(row) + "\n")
+    records = list(open_store("claude-code", file, MASKS))
+    assert [one.content for one in records if isinstance(one, MessageRecord)] == ["hi"]
