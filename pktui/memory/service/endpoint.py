@@ -42,12 +42,9 @@ class McpEndpoint:
         """Answer one POST; there are no streams to GET and no sessions to DELETE."""
         if request.method != "POST":
             return Response(status_code=405, headers={"Allow": "POST"})
-        accepted = {
-            one.partition(";")[0].strip() for one in request.headers.get("accept", "").split(",")
-        }
-        if not accepted & _ACCEPTED:
+        if not _types(request, "accept") & _ACCEPTED:
             return Response("accept application/json", 406)
-        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        if _types(request, "content-type") != {"application/json"}:
             return Response("send application/json", 415)
         try:
             message = mcp_server.read(await bytes_of(request, MAX_BODY_BYTES))
