@@ -16,7 +16,6 @@ take, in memory; mark the file; append the rows; write what they take; unmark.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +23,7 @@ from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -57,7 +56,10 @@ _ALIGNS: Final = ("sliding", "calendar")
 _SALT: Final = 0x9E3779B97F4A7C15
 _ORDER: Final = sys.byteorder
 _encode = msgspec.json.Encoder().encode
-_parts_of = msgspec.json.Decoder(tuple[str, str, str, int, str]).decode
+_Window = Annotated[int, msgspec.Meta(gt=0, le=2**62)]
+_parts_of = msgspec.json.Decoder(
+    tuple[str, str, str, _Window, Literal["sliding", "calendar"]]
+).decode
 
 Key = tuple[int, int]
 # When, how much.
@@ -261,11 +263,16 @@ class Counters:
 
     def in_use(self, server: str = "") -> tuple[CounterInUse, ...]:
         """Return all counters of a server, or of every one, whose windows hold anything now."""
-        names = [name for name in self._known() if server in ("", json.loads(name)[0])]
+        known = ((name, _counter_of(name)) for name in self._known())
+        wanted = [
+            (name, counter[1:])
+            for name, counter in known
+            if counter is not None and server in ("", _parts_of(name)[0])
+        ]
         sight = self.sight()
         self._lock(sight)
         try:
-            found = [(name, self._ring(*_counter(*json.loads(name))[1:], sight)) for name in names]
+            found = [(name, self._ring(*counter, sight)) for name, counter in wanted]
         finally:
             self._file.unlock()
         return tuple(
@@ -309,7 +316,10 @@ class Counters:
         self._hold(sight)
         back = []
         for one in charged:
-            _, key, window = _counter(*json.loads(one.key))
+            counter = _counter_of(one.key)
+            if counter is None:
+                continue
+            _, key, window = counter
             ring = sight.rings.get(key) or self._ring(key, window, sight)
             number = self._number(ring, one)
             if number is None:
@@ -628,7 +638,10 @@ class Counters:
             of_key[one.at_us, abs(one.amount)] += 1 if one.amount > 0 else -1
         kept: list[tuple[Key, int, list[Entry]]] = []
         for name, counted in found.items():
-            _, key, window = _counter(*json.loads(name))
+            counter = _counter_of(name)
+            if counter is None:
+                continue
+            _, key, window = counter
             start = _start_us(window, now)
             entries = sorted(entry for entry in counted.elements() if entry[0] > start)
             if entries:
@@ -674,6 +687,14 @@ def _counter(
     digest = blake2b(name, digest_size=16).digest()
     key = int.from_bytes(digest[:8], _ORDER), int.from_bytes(digest[8:], _ORDER)
     return name.decode(), key, window_us << 1 | _ALIGNS.index(align)
+
+
+def _counter_of(name: str) -> tuple[str, Key, int] | None:
+    """Return `_counter` of a name on record, None where no counter is called so."""
+    try:
+        return _counter(*_parts_of(name))
+    except msgspec.DecodeError:
+        return None
 
 
 def _check(ring: _Ring) -> int:

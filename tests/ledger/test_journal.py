@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
 import subprocess
 import sys
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pktui.errors import LedgerUnavailable
+from pktui.errors import LedgerError, LedgerUnavailable
 from pktui.ledger import Ledger
 from pktui.ledger.journal.joints import Joints
 from pktui.ledger.journal.journal import charges_of
 from pktui.ledger.records import Charged
 from pktui.settings import AuditSettings
+from tests.ledger.conftest import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -292,3 +295,74 @@ def test_what_rows_took_from_limits_is_read_from_all_segments(file: Path, clock:
         [Charged("a", 5, then), Charged("a", -5, now), Charged("b", 7, now)]
     )
     assert sorted(charges_of(folder, clock, now)) == [Charged("a", -5, now), Charged("b", 7, now)]
+
+
+KEY = '["memory","grant:lab","calls",60000000,"sliding"]'
+NO_ROWS: dict[str, Any] = {
+    "no member": {},
+    "few members": {"length": 10},
+    "a number as text": {0: "x"},
+    "a time as text": {1: "x"},
+    "a time that is no integer": {1: 1.5},
+    "a time beyond 64 bits": {1: 2**70},
+    "no kind": {2: None},
+    "a list as text": {5: ["x"]},
+    "charges that are none": {20: 5},
+    "charges without a time": {20: [[KEY, 1]]},
+    "a charge of too much": {20: [[KEY, 2**63, 1]]},
+    "a charge beyond 64 bits": {20: [[KEY, 1, 2**64]]},
+    "a hash that is none": {-1: 5},
+}
+NO_COUNTERS = ["x", "5", '["memory"]', KEY.replace("60000000", "-5"), KEY.replace("sl", "x")]
+
+
+def edit_second(file: Path, change: dict[Any, Any]) -> None:
+    """Leave the second of three rows as someone might who edits the file."""
+    (segment,) = segments(file)
+    lines = segment.read_bytes().splitlines(keepends=True)
+    row = json.loads(lines[1])[: change.get("length")] if change else {}
+    for member, value in change.items():
+        if member != "length":
+            row[member] = value
+    lines[1] = json.dumps(row, separators=(",", ":")).encode() + b"\n"
+    segment.write_bytes(b"".join(lines))
+    file.with_name("counters").unlink()
+
+
+def charge_thrice(file: Path, clock: Clock) -> None:
+    with closing(Ledger.open(file, clock=clock)) as ledger:
+        for number in range(3):
+            with ledger.transaction(rows=False):
+                sight = ledger.transaction.sight()
+                ledger.counters.reserve([Limit()], f"c{number}", sight)
+                charges = ledger.counters.taken(sight, f"c{number}")
+                ledger.events.append(
+                    "decision", effect="allow", call_id=f"c{number}", charges=charges
+                )
+
+
+@pytest.mark.parametrize("change", NO_ROWS.values(), ids=NO_ROWS)
+def test_a_row_that_is_none_harms_only_itself(
+    file: Path, clock: Clock, change: dict[Any, Any]
+) -> None:
+    charge_thrice(file, clock)
+    edit_second(file, change)
+    with closing(Ledger.open(file, clock=clock)) as ledger:
+        assert ledger.counters.usage(Limit())[0] == Decimal(2)
+        assert [event.call_id for event in ledger.events.tail()] == ["c0", "c2"]
+        assert [one.used for one in ledger.counters.in_use()] == [Decimal(2)]
+        with pytest.raises(LedgerError, match="segment 1 of the journal has a line that is no row"):
+            list(ledger.framed())
+        assert ledger.verify().problem.startswith("row 1:2 was edited")
+
+
+@pytest.mark.parametrize("name", NO_COUNTERS)
+def test_a_counter_that_is_none_harms_no_other(file: Path, clock: Clock, name: str) -> None:
+    charge_thrice(file, clock)
+    edit_second(file, {20: [[name, 1_000_000, clock()]]})
+    with closing(Ledger.open(file, clock=clock)) as ledger:
+        assert ledger.counters.usage(Limit())[0] == Decimal(2)
+        assert [one.used for one in ledger.counters.in_use()] == [Decimal(2)]
+        charged = ledger.events.charged("c1")
+        with ledger.transaction(rows=False):
+            assert ledger.counters.release(charged, ledger.transaction.sight()) == ()

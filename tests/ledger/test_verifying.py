@@ -68,7 +68,7 @@ def found(ledger: Ledger) -> tuple[int, str]:
 
 
 def edited(line: bytes, member: int, value: Any) -> bytes:
-    row = decode_row(line)
+    row = json.loads(line)
     row[member] = value
     return json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
@@ -518,3 +518,13 @@ def test_a_tool_that_changed_and_was_accepted_agrees_with_the_log(ledger: Ledger
         assert found(ledger) == (0, "")
     ledger.catalogue.accept("s", "get", by="ada")
     assert found(ledger) == (0, "")
+
+
+@pytest.mark.parametrize("members", [(), ("when", "approval"), (1, 2, 3)])
+def test_a_row_that_follows_and_is_none_is_named(
+    ledger: Ledger, attacker: Attacker, members: tuple[Any, ...]
+) -> None:
+    lines = attacker.lines()
+    row, _ = bind([6, *members, '{"row":[]}'], bytes.fromhex(json.loads(lines[4])[-1]))
+    attacker.write([*lines[:5], row, *lines[6:]])
+    assert found(ledger) == (6, "row 1:6 is not one that pktui writes")

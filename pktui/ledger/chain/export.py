@@ -117,11 +117,11 @@ def _span(
     first = last = 0
     try:
         for _, line in lines_of(file_of(directory, segment)):
-            number, at_us = line[1:].split(b",", 2)[:2]
-            if int(at_us) >= since_us and not first:
-                first = int(number)
-            if not until_us or int(at_us) < until_us:
-                last = int(number)
+            number, at_us = _place(segment, line)
+            if at_us >= since_us and not first:
+                first = number
+            if not until_us or at_us < until_us:
+                last = number
     except FileNotFoundError:
         _check_pruned(joints, segment)
     if first and last >= first:
@@ -133,11 +133,33 @@ def _check_pruned(joints: Joints, segment: int) -> None:
         raise LedgerError(f"segment {segment} of the journal is missing", "See pktui audit verify")
 
 
+def _place(segment: int, line: bytes) -> tuple[int, int]:
+    """Return a row's number and time, without a look at the rest."""
+    try:
+        number, at_us = line[1:].split(b",", 2)[:2]
+        return int(number), int(at_us)
+    except ValueError as error:
+        raise _no_row(segment) from error
+
+
+def _row(segment: int, line: bytes) -> tuple[Any, ...]:
+    try:
+        return decode_row(line)
+    except ValueError as error:
+        raise _no_row(segment) from error
+
+
+def _no_row(segment: int) -> LedgerError:
+    return LedgerError(
+        f"segment {segment} of the journal has a line that is no row", "See pktui audit verify"
+    )
+
+
 def _events(directory: Path, joints: Joints, rows: Rows) -> Iterator[bytes]:
     previous = joints.segments[rows.segment].opened.hash
     try:
         for _, line in lines_of(file_of(directory, rows.segment)):
-            row = decode_row(line)
+            row = _row(rows.segment, line)
             if rows.first <= row[0] <= rows.last:
                 charges = _encode(row[CHARGES]).decode() if len(row) > CHARGES + 1 else ""
                 values = [rows.segment, *row[:CHARGES], charges, previous, row[-1]]

@@ -40,7 +40,7 @@ _OBJECTS = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND (type 
 _GUARDS = f"{_OBJECTS} OR tbl_name IN ('changes', 'applied'))"
 # What a row says that changes something that decides, as it stands in its line.
 _CHANGE = rb"\"row\":"
-_KINDS = tuple(b'"%b"' % kind.encode() for kind in WATCHED)
+_KINDS = frozenset(b'"%b"' % kind.encode() for kind in WATCHED)
 
 
 class _Fault(Exception):
@@ -202,11 +202,11 @@ class _Walk:
                 if sealed is not None and number > last:
                     raise _Fault(n, number, f"row {n}:{number} was added behind the segment's seal")
                 if opened.writer == CARRIED:
-                    seen = line.split(b",", 3)[2] in _KINDS
+                    seen = not _KINDS.isdisjoint(line.split(b",", 3)[2:3])
                 else:
                     seen = _CHANGE in line
                 if seen:
-                    self._recorded.saw(n, decode_row(line))
+                    self._recorded.saw(n, self._read(n, number, line))
         except FileNotFoundError:
             self._check_pruned(segment)
             return
@@ -214,6 +214,12 @@ class _Walk:
             raise _unreadable(path, error) from error
         self._done += size
         self._check_end(segment, number, previous, size - end, end)
+
+    def _read(self, n: int, number: int, line: bytes) -> tuple[Any, ...]:
+        try:
+            return decode_row(line)
+        except ValueError:
+            raise _Fault(n, number, f"row {n}:{number} is not one that pktui writes") from None
 
     def _step(self, n: int, line: bytes, number: int, previous: bytes, end: int) -> bytes:
         found = number_of(line)

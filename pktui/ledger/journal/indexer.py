@@ -232,7 +232,7 @@ def _piece(path: Path, start: int) -> tuple[bytes, int]:
 def _rows(piece: bytes, segment: int) -> Iterator[tuple[Any, ...]]:
     """Give the rows of lines as the index has them; what is no row is for `audit verify`."""
     for line in piece.splitlines():
-        with suppress(msgspec.DecodeError, ValueError, IndexError):
+        with suppress(ValueError):
             row = decode_row(line)
             content = row[: len(CONTENT)]
             charges = _encode(row[CHARGES]).decode() if len(row) > CHARGES + 1 else ""

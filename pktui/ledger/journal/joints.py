@@ -20,7 +20,6 @@ from pktui.files import lock, open_private
 from pktui.ledger.journal.segment import (
     NO_HASH,
     bind,
-    decode_row,
     follows,
     hash_of,
     set_aside,
@@ -33,6 +32,7 @@ What = Literal["open", "seal", "prune"]
 SHARED: Final = "shared"
 CARRIED: Final = "first edition"
 _WAIT_SECONDS: Final = 5.0
+_decode = msgspec.json.Decoder(list[Any]).decode
 
 
 class Joint(msgspec.Struct, frozen=True, array_like=True):
@@ -162,8 +162,8 @@ class Adding:
 def read_joint(line: bytes) -> Joint | None:
     """Return the joint of a line, None where it is none."""
     try:
-        return msgspec.convert(decode_row(line)[:-1], Joint)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+        return msgspec.convert(_decode(line)[:-1], Joint)
+    except ValueError:
         return None
 
 

@@ -25,6 +25,7 @@ from pktui.ledger.journal.segment import (
     bind,
     decode_row,
     file_of,
+    has_charges,
     key_of,
     lines_of,
     set_aside,
@@ -341,7 +342,7 @@ class _Said:
         if isinstance(error, OSError):
             why, cure = _CAUSES.get(error.errno or 0, (error.strerror or str(error), _CHECK))
             raise LedgerUnavailable(
-                f"the journal {self._directory} cannot be written: {why}", cure
+                f"the journal {self._directory} cannot be used: {why}", cure
             ) from error
         if isinstance(error, SettingsError):
             raise LedgerUnavailable(error.what, error.cure) from error
@@ -359,21 +360,23 @@ _CAUSES: Final = {
 def charges_of(directory: Path, clock: Callable[[], int], since_us: int = 0) -> Iterator[Charged]:
     """Give what all rows from that time on took from limits and gave back to them."""
     joints = Joints(directory, clock)
-    joints.refresh()
-    for segment in list(joints.segments.values()):
-        sealed = segment.sealed
-        gone = segment.pruned is not None or segment.opened.shelf != "calls"
-        if gone or (sealed is not None and sealed.last_us < since_us):
-            continue
-        with suppress(FileNotFoundError):
-            for _, line in lines_of(file_of(directory, segment.n)):
-                if line.endswith(b"]", 0, -68):  # nothing else ends so before the hash
-                    yield from _charged(decode_row(line), since_us)
+    with _Said(directory):
+        joints.refresh()
+        for segment in list(joints.segments.values()):
+            sealed = segment.sealed
+            gone = segment.pruned is not None or segment.opened.shelf != "calls"
+            if gone or (sealed is not None and sealed.last_us < since_us):
+                continue
+            with suppress(FileNotFoundError):
+                for _, line in lines_of(file_of(directory, segment.n)):
+                    if has_charges(line):
+                        yield from _charged(line, since_us)
 
 
-def _charged(row: list[Any], since_us: int) -> Iterator[Charged]:
-    if len(row) > CHARGES + 1:
-        for charged in msgspec.convert(row[CHARGES], list[Charged]):
+def _charged(line: bytes, since_us: int) -> Iterator[Charged]:
+    with suppress(ValueError):  # what is no row is for `audit verify`
+        for one in decode_row(line)[CHARGES]:
+            charged = Charged(*one)
             if charged.at_us >= since_us:
                 yield charged
 

@@ -12,7 +12,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -53,8 +53,18 @@ _SEAL: Final = 2 + 64 + 2
 _TAIL_BYTES: Final = 8192
 _READ_BYTES: Final = 1 << 20
 
+# What SQLite holds as an integer; and what the counters' file does.
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Amount = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+_Time = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+_INTEGERS: Final = frozenset({"number", "at_us", "ref_seq", "duration_us"})
+_MEMBERS: Final[tuple[Any, ...]] = tuple(_Whole if name in _INTEGERS else str for name in CONTENT)
+_Plain: Any = tuple.__class_getitem__((*_MEMBERS, str))
+_Charging: Any = tuple.__class_getitem__((*_MEMBERS, list[tuple[str, _Amount, _Time]], str))
+
 _encode = msgspec.json.Encoder().encode
-decode_row = msgspec.json.Decoder(list[Any]).decode
+_decode_plain = msgspec.json.Decoder(_Plain).decode
+_decode_charging = msgspec.json.Decoder(_Charging).decode
 
 
 def key_of(segment: int, number: int) -> int:
@@ -70,6 +80,20 @@ def split_key(key: int) -> tuple[int, int]:
 def shown_key(key: int) -> str:
     """Return a key as a person reads it: `segment:number`."""
     return "{}:{}".format(*split_key(key))
+
+
+def has_charges(line: bytes) -> bool:
+    """Tell whether a row's line, without its end, says what was taken from limits."""
+    return line.endswith(b"]", 0, -_SEAL)  # nothing else ends so before the hash
+
+
+def decode_row(line: bytes) -> tuple[Any, ...]:
+    """Return the members of a row's line, the last of them its hash.
+
+    Raises `ValueError` where it is no row: someone has edited it, or the disk has.
+    """
+    row: tuple[Any, ...] = (_decode_charging if has_charges(line) else _decode_plain)(line)
+    return row
 
 
 def row_hash(previous: bytes, content: Sequence[Any]) -> bytes:
