@@ -294,6 +294,8 @@ class RelaySession:
                 self._holder.hold(held)
             else:
                 self._refuse_call(message, call, decision)
+        if self._ended:  # while they were decided
+            self._let_go()
         self._send(going)
 
     def _refuse_call(self, message: Message, call: ToolCall, decision: Decision) -> None:
@@ -420,6 +422,10 @@ class RelaySession:
         for message, _ in self._lookup.end():
             self._parked.pop(self._key(message.id), None)
             self.refuse(Refused(jsonrpc.SERVER_ERROR, why, message.id_text), message.raw)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Answer the held calls: nobody will decide them here any more."""
         for held, decision in self._holder.withdraw_all(self._scope):
             held.release(held, decision)
 

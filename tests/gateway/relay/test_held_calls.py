@@ -137,6 +137,22 @@ def test_the_end_of_a_relay_withdraws_what_it_held(wired: Wired) -> None:
     assert {wired.client.next()["id"], wired.client.next()["id"]} == {1, 2}
 
 
+def test_a_call_that_is_held_just_as_its_relay_ends_is_withdrawn_too(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide_all = wired.house.enforcer.decide_all
+
+    def ending(*given: Any, **named: Any) -> Any:
+        decided = decide_all(*given, **named)
+        wired.relay.stop("pktui is ending")
+        return decided
+
+    monkeypatch.setattr(wired.house.enforcer, "decide_all", ending)
+    wired.call("write")
+    assert wired.house.console.approvals.pending() == ()
+    assert wired.client.next()["id"] == 1
+
+
 def test_no_more_calls_are_held_than_there_is_room_for(wired: Wired) -> None:
     for number in range(CAPACITY + 1):
         wired.call("write", {"n": number}, request_id=number)
