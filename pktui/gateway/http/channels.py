@@ -126,7 +126,7 @@ class Link:
         self._desk = desk
         self._work = work
         self._backlog: deque[tuple[bytes | TooLong | Unanswered, ...]] = deque()
-        self._patient = True  # the server has a thread of its own, which may wait for a client
+        self._own_thread = True  # the server has one, which may wait for a client
         self._log = log
         self._state_given = state_given
         self._clock = clock
@@ -222,7 +222,7 @@ class Link:
         if threading.get_ident() != self._work.thread:
             self.relay.from_server(*lines)
             return
-        self._patient = False
+        self._own_thread = False
         small = sum(len(line) for line in lines if isinstance(line, bytes)) <= LARGE
         if small and not self._backlog:
             with self._desk.at_once() as mine:
@@ -265,6 +265,11 @@ class Link:
         if self.unasked is not None:
             self.unasked.finish()
         self._upstream.end(0)
+
+    @property
+    def _patient(self) -> bool:
+        """Whether a slow client may be waited for; in the event loop, which serves it, never."""
+        return self._own_thread and threading.get_ident() != self._work.thread
 
     def _pass_on(self, line: bytes, said: _Line) -> None:
         if not said.asks:

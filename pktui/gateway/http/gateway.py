@@ -262,10 +262,7 @@ class Gateway:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             with lasting.Survived("looking for other lists of tools", self.log):
-                for session in self.sessions.every():
-                    # Where nobody listens the news is kept: it is looked for again.
-                    if session.link.unasked is not None:
-                        session.link.relay.look()
+                await self.work.write(_look_for_lists, self.sessions.every())
 
     async def _end_grant(self, key: str) -> None:
         """End the requests, streams, sessions and servers of a grant."""
@@ -315,6 +312,14 @@ class Gateway:
     def _opened(self) -> list[SharedContext]:
         done = [one for one in self._contexts.values() if one.done() and not one.cancelled()]
         return [one.result() for one in done if one.exception() is None]
+
+
+def _look_for_lists(sessions: list[Session]) -> None:
+    """Tell of other lists; where nobody takes it the news is kept, and looked for again."""
+    for session in sessions:
+        stream = session.link.unasked
+        if stream is not None and not stream.behind:
+            session.link.relay.look()
 
 
 def _memory(

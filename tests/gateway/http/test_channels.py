@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -50,9 +51,10 @@ class Client:
     heard: list[Any] = field(default_factory=list)
     over: bool = False
     behind: bool = False
+    waited_for: bool = True
 
     def put(self, line: bytes, *, last: bool, wait: bool) -> None:
-        assert wait
+        assert wait is self.waited_for
         self.heard.append(json.loads(line))
         self.over = last
 
@@ -92,13 +94,18 @@ def server() -> Server:
 
 
 @pytest.fixture
-def link(server: Server, clock: Clock, in_flight: InFlight, closed: list[Any]) -> Link:
+def work() -> Work:
+    return cast("Work", SimpleNamespace(thread=0))
+
+
+@pytest.fixture
+def link(server: Server, clock: Clock, in_flight: InFlight, closed: list[Any], work: Work) -> Link:
     made = Link(
         cast("Started", server),
         "demo",
         cast("Pending", SimpleNamespace(in_flight=in_flight)),
         cast("ServerContext", None),
-        cast("Work", SimpleNamespace(thread=0)),
+        work,
         log=lambda _said: None,
         state_given=lambda _state, _link: None,
         clock=clock,
@@ -192,6 +199,14 @@ def test_what_belongs_to_no_token_goes_out_with_the_newest_request(
     link.open(asked(8), other)
     server.say(told("notifications/message"), told("notifications/tools/list_changed"))
     assert [len(client.heard) for client in (one, other, unasked)] == [0, 1, 1]
+
+
+def test_the_event_loop_waits_for_no_client_that_it_serves_itself(link: Link, work: Work) -> None:
+    work.thread = threading.get_ident()
+    slow = Client(waited_for=False)
+    link.unasked = cast("Any", slow)
+    link.to_client(told("notifications/tools/list_changed"))
+    assert len(slow.heard) == 1
 
 
 def test_a_server_that_gives_a_request_up_ends_its_stream(
