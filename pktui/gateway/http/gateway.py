@@ -305,6 +305,7 @@ class Gateway:
         for session in self.sessions.every():
             self.sessions.forget(session)
         await self._tell_left()
+        await self.work.written()  # a call that is being decided ends on record
         for shared in self._opened():
             await self.work.write(shared.close)
         self.work.end()

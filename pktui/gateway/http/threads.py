@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from pktui import lasting
 
@@ -37,6 +37,7 @@ class Work:
         self._log = log
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
+        self._writing: set[Future[Any]] = set()
         self._writers = ThreadPoolExecutor(_THREADS, thread_name_prefix="police")
         self._others = ThreadPoolExecutor(_THREADS, thread_name_prefix="work")
 
@@ -56,7 +57,23 @@ class Work:
         **named: _Given.kwargs,
     ) -> _Result:
         """Run a function that may wait for a ledger; return what it returns."""
-        return await asyncio.wrap_future(self._writers.submit(function, *given, **named))
+        return await asyncio.wrap_future(self._write(function, *given, **named))
+
+    def _write(
+        self,
+        function: Callable[_Given, _Result],
+        *given: _Given.args,
+        **named: _Given.kwargs,
+    ) -> Future[_Result]:
+        written = self._writers.submit(function, *given, **named)
+        self._writing.add(written)
+        written.add_done_callback(self._writing.discard)
+        return written
+
+    async def written(self) -> None:
+        """Wait until nothing runs that may write to a ledger, whoever has ceased to wait for it."""
+        while writing := tuple(self._writing):
+            await asyncio.gather(*map(asyncio.wrap_future, writing), return_exceptions=True)
 
     async def decide(
         self,
@@ -85,7 +102,7 @@ class Work:
             with lasting.Survived("what nobody waits for", self._log):
                 function(*given, **named)
 
-        self._writers.submit(do)
+        self._write(do)
 
     def end(self) -> None:
         """Wait for what runs, and take nothing more."""
