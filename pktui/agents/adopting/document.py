@@ -70,19 +70,18 @@ class JsonDocument:
             text = jsonc.decoded(raw)
         except jsonc.NotReadable as error:
             raise NotEditable(str(error)) from error
-        self._text = text if text.strip() else "{}\n"
-        self._root = self._scan()
+        self._become(text if text.strip() else "{}\n")
 
     def plain(self) -> dict[str, Any]:
         """Return all of it."""
-        whole = self._root.plain()
+        whole = _plain(self._root)
         assert isinstance(whole, dict)
         return whole
 
     def get(self, path: Path) -> Any:
         """Return what stands there, None where nothing does."""
         node = self._node(path)
-        return None if node is None else node.plain()
+        return None if node is None else _plain(node)
 
     def set(self, path: Path, value: Any) -> None:
         """Put a value there; the objects around it are made where they are missing."""
@@ -94,7 +93,7 @@ class JsonDocument:
             node, at = member.value, at + 1
         if at == len(path):
             text = self._laid_out(value, node.start)
-            self._text = f"{self._text[: node.start]}{text}{self._text[node.end :]}"
+            whole = f"{self._text[: node.start]}{text}{self._text[node.end :]}"
         else:
             if node.kind != "object":
                 raise NotEditable(f"{'.'.join(path[:at]) or 'it'} is no object")
@@ -102,20 +101,19 @@ class JsonDocument:
                 value = {key: value}
             inner = node.members[-1].start if node.members else None
             text = self._laid_out(value, node.start if inner is None else inner, new=inner is None)
-            self._text = add_member(self._text, node, path[at], text, lines=self._has_lines())
-        self._root = self._scan()
+            whole = add_member(self._text, node, path[at], text, lines=self._has_lines())
+        self._become(whole)
 
     def remove(self, path: Path) -> None:
         """Take out what stands there, if anything does."""
         around = self._node(path[:-1])
         if around is not None and around.kind == "object" and around.member(path[-1]) is not None:
-            self._text = remove_member(self._text, around, path[-1])
-            self._root = self._scan()
+            self._become(remove_member(self._text, around, path[-1]))
 
     def append(self, path: Path, value: Any) -> None:
         """Append a value to the list there, which is made where it is missing."""
         node = self._node(path)
-        if node is None:
+        if node is None or node.plain() is None:
             self.set(path, [value])
             return
         if node.kind != "array":
@@ -125,31 +123,30 @@ class JsonDocument:
         if not node.items and self._has_lines():
             self.set(path, [value])
             return
-        self._text = add_item(self._text, node, text)
-        self._root = self._scan()
+        self._become(add_item(self._text, node, text))
 
     def drop(self, path: Path, value: Any) -> None:
         """Take the first item out of the list there that is this value."""
         node = self._node(path)
         for index, item in enumerate(node.items if node is not None else ()):
-            if item.plain() == value:
+            if _plain(item) == value:
                 assert node is not None
-                self._text = remove_item(self._text, node, index)
-                self._root = self._scan()
+                self._become(remove_item(self._text, node, index))
                 return
 
     def encoded(self) -> bytes:
         """Return the file's bytes."""
         return self._mark + self._text.encode()
 
-    def _scan(self) -> Node:
-        root, slips = scan(self._text, comments=True)
+    def _become(self, text: str) -> None:
+        """Take a text in place of what there is, which stays where it can't be understood."""
+        root, slips = scan(text, comments=True)
         if slips or root is None:
-            line, _ = line_column(self._text, slips[0].offset)
+            line, _ = line_column(text, slips[0].offset)
             raise NotEditable(f"line {line}: {slips[0].what}")
         if root.kind != "object":
             raise NotEditable("it is no object")
-        return root
+        self._text, self._root = text, root
 
     def _node(self, path: Path) -> Node | None:
         node = self._root
@@ -173,6 +170,11 @@ class JsonDocument:
         text = json.dumps(value, ensure_ascii=False, indent=unit)
         newline = "\r\n" if "\r\n" in self._text else "\n"
         return text.replace("\n", f"{newline}{outer}{unit if new else ''}")
+
+
+def _plain(node: Node) -> Any:
+    """Return a value that can be written again: the scanner's exact numbers can't."""
+    return json.loads(json.dumps(node.plain(), default=float))
 
 
 def _unit(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,7 +176,7 @@ class _Adopting:
         self._places = places
         self._levels = ("user", "project") if project else ("user",)
         self._record = Adopted.load(paths)
-        self._opened: dict[Path, _Open] = {}
+        self._opened: dict[str, _Open] = {}
         self._plugins: list[FileChange] = []
         self._servers_before, self._servers = _open_servers(paths)
         self._table = _servers_table(self._servers)
@@ -230,15 +231,14 @@ class _Adopting:
     def _guarded(self, client: ClientKind, file: Path, act: Any) -> None:
         try:
             act(client, file)
-        except NotEditable as error:
-            self._problems.append(f"{client.title}: {file} is left alone: {error}")
-        except OSError as error:
-            self._problems.append(
-                f"{client.title}: {file} is left alone: {error.strerror or error}"
-            )
+        except (NotEditable, OSError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            opened = self._opened.get(os.path.realpath(file))
+            left = "gets no hooks" if opened is not None and opened.entries else "is left alone"
+            self._problems.append(f"{client.title}: {file} {left}: {why}")
 
     def _open(self, client: ClientKind, file: Path) -> _Open:
-        where = file.resolve()
+        where = os.path.realpath(file)  # Path.resolve raises for links that go round
         if where not in self._opened:
             self._opened[where] = _Open(client, file, read_config(file))
         return self._opened[where]
@@ -292,11 +292,13 @@ class _Adopting:
             self._adopt_plugin(client, file)
             return
         opened = self._open(client, file)
-        for event, group in hook_groups(client.id, self._paths):
+        groups = hook_groups(client.id, self._paths)
+        for event, _ in groups:  # all before the first edit: some hooks without others are none
+            if not isinstance(opened.document.get(("hooks", event)), list | None):
+                raise NotEditable(f"hooks.{event} is no list")
+        for event, group in groups:
             path = ("hooks", event)
             present = opened.document.get(path) or []
-            if not isinstance(present, list):
-                raise NotEditable(f"hooks.{event} is no list")
             if group in present:
                 continue
             for former in present:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -58,9 +59,13 @@ def entry_through_pktui(agent: str, original: Mapping[str, Any], name: str, path
 def problem_of(name: str, original: Any) -> str:
     """Say why no server can be made of an entry, empty where one can."""
     try:
-        return read_entry(name, original).problem
+        problem = read_entry(name, original).problem
+        json.dumps(original, allow_nan=False)
     except BadEntry as error:
         return error.what
+    except (TypeError, ValueError):  # a date or NaN in TOML
+        return "it holds a value that JSON has none for, so servers.json can't hold it"
+    return problem
 
 
 def free_name(wanted: str, agent: str, original: Any, known: Mapping[str, Any]) -> str:

@@ -254,6 +254,50 @@ def test_what_cannot_be_understood_is_left_alone_and_named(
     assert file.read_bytes() == raw
 
 
+def test_exact_numbers_are_moved_and_put_back(paths: Paths, places: Places) -> None:
+    text = '{"mcpServers": {"raw": {"command": "x", "timeout": 0.1, "most": 1e3}}}'
+    file = put(places, ".claude.json", text.encode())
+    adopt(paths, places)
+    moved = json.loads(paths.servers_file.read_bytes())["mcpServers"]["raw"]
+    assert moved == {"command": "x", "timeout": 0.1, "most": 1000}
+    file.write_bytes(rewritten(".claude.json", file.read_bytes()))
+    release(paths, places)
+    assert json.loads(file.read_bytes())["mcpServers"]["raw"] == moved
+    assert not paths.servers_file.exists()
+
+
+@pytest.mark.parametrize("value", ["2026-01-01", "nan", "[{ at = 10:00:00 }]"])
+def test_what_json_cannot_hold_stays_and_harms_no_other(
+    value: str, paths: Paths, places: Places
+) -> None:
+    text = f'[mcp_servers.odd]\ncommand = "y"\nsince = {value}\n'
+    codex = put(places, ".codex/config.toml", text.encode())
+    put(places, ".cursor/mcp.json", CURSOR.encode())
+    plan = adopt(paths, places, clients=("codex", "cursor"))
+    assert "server 'odd' stays as it is: it holds a value" in plan.notes[0]
+    assert codex.read_text() == text
+    assert list(json.loads(paths.servers_file.read_bytes())["mcpServers"]) == ["raw"]
+
+
+def test_hooks_are_added_all_or_none(paths: Paths, places: Places) -> None:
+    text = (
+        '{"mcpServers": {"raw": {"command": "x"}}, "hooks": {"BeforeTool": null, "AfterAgent": {}}}'
+    )
+    file = put(places, ".gemini/settings.json", text.encode())
+    plan = adopt(paths, places)
+    assert f"{file} gets no hooks: hooks.AfterAgent is no list" in plan.problems[0]
+    written = json.loads(file.read_bytes())
+    assert written["hooks"] == {"BeforeTool": None, "AfterAgent": {}}
+    assert written["mcpServers"]["raw"]["args"] == ["gateway", "raw"]
+
+
+def test_links_that_go_round_are_named(paths: Paths, places: Places) -> None:
+    put(places, ".claude/x", b"")
+    (places.home / ".claude" / "settings.json").symlink_to("settings.json")
+    (problem,) = plan_adoption(paths, places).problems
+    assert "settings.json is left alone: Too many" in problem
+
+
 def test_a_file_that_changes_after_planning_loses_nothing(paths: Paths, places: Places) -> None:
     file = put(places, ".claude.json", CLAUDE.encode())
     plan = plan_adoption(paths, places)
