@@ -100,7 +100,7 @@ def wait(
         found = [one for one in waiting if one.id not in known]
         if found:
             break
-        if until is not None and time.monotonic() >= until:
+        if until is not None and not time.monotonic() < until:  # nan is over at once
             raise Exit(1)
         left = _LOOK_SECONDS if until is None else until - time.monotonic()
         time.sleep(max(0.0, min(_LOOK_SECONDS, left)))

@@ -31,7 +31,7 @@ MOST_TEXT: Final = 1_000_000
 _TOP: Final = frozenset(
     {"version", "description", "default", "hide", "list", "all_tools", "tools", "$schema"}
 )
-_FENCE: Final = re.compile(r"^\s*```[a-zA-Z]*\n(?P<inside>.*?)\n\s*```\s*$", re.DOTALL)
+_FENCE: Final = re.compile(r"```[a-zA-Z]*")
 _LEFT: Final = ("version", "$schema", "description", "default")
 _EXAMPLE: Final = (
     'Give a policy, or the entries of tools like { "search": { "action": "approve" } }'
@@ -70,9 +70,7 @@ def _read(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the text as a document in pktui's own form, and what conversion left out."""
     if len(text) > MOST_TEXT:
         raise PolicyError(f"the text is longer than {MOST_TEXT:,} characters", _EXAMPLE)
-    fenced = _FENCE.match(text)
-    inside = (fenced["inside"] if fenced else text).strip()
-    value = _value(inside)
+    value = _value(_unfenced(text.strip()))
     if not isinstance(value, dict) or not value:
         raise PolicyError("the text holds no policy", _EXAMPLE)
     if any(isinstance(entry, dict) and "rules" in entry for entry in _tools_in(value)):
@@ -84,6 +82,14 @@ def _read(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     if not _TOP & value.keys():
         value = {"tools": value}
     return value, ()
+
+
+def _unfenced(text: str) -> str:
+    """Return what stands in a page's fence, or the text itself where there is none around it."""
+    first, _, rest = text.partition("\n")
+    inside, _, last = rest.rpartition("\n")
+    fenced = last.strip() == "```" and _FENCE.fullmatch(first.strip())
+    return inside.strip() if fenced else text
 
 
 def _tools_in(value: Mapping[str, Any]) -> Iterator[Any]:

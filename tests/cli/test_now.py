@@ -135,6 +135,7 @@ def test_wait_ends_once_a_call_needs_a_person(
     ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said(capsys, "wait", "--timeout", "0", status=1) == ""
+    assert said(capsys, "wait", "--timeout", "nan", status=1) == ""
     first = ask(ledger)
     shown = said(capsys, "wait")
     assert shown.startswith(f"{first} claude-code files.write")

@@ -71,6 +71,8 @@ def test_a_page_is_merged_from_standard_input(
     assert tools == {"read": {}, "drop": {"action": "deny", "reason": "Never."}}
     assert run(["policy", "undo", "files"]) == 0
     assert run(["policy", "merge", "files", "/nowhere/page.json"]) == 1
+    assert run(["policy", "merge", "files", "/dev/zero"]) == 1
+    assert "is larger than" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("ledger")

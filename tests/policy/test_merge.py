@@ -56,6 +56,7 @@ def merged(editor: PolicyEditor, text: str) -> dict[str, Any]:
         f"{SEARCH},",
         f"// from the page\n{{ {SEARCH} }}",
         f"```json\n{{ {SEARCH} }}\n```\n",
+        f"\n ``` \r\n\n{SEARCH}\r\n\r\n```  \n",
         "tools:\n  search:\n    action: approve\n",
     ],
 )
@@ -126,3 +127,9 @@ def test_what_would_be_no_policy_is_refused_with_its_place(editor: PolicyEditor)
 def test_a_text_without_end_is_refused(editor: PolicyEditor) -> None:
     with pytest.raises(PolicyError, match="longer"):
         merge_edit(editor, " " * (MOST_TEXT + 1))
+
+
+@pytest.mark.timeout(20)
+def test_a_fence_that_nothing_closes_costs_no_time(editor: PolicyEditor) -> None:
+    with pytest.raises(PolicyError, match="cannot be read"):
+        merge_edit(editor, "```\n" + "\n" * (MOST_TEXT - 5) + "x")

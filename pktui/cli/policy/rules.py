@@ -89,12 +89,20 @@ def merge(
 
 def _read_text(file: str) -> str:
     """Return the text of a file, or of standard input; raises `PolicyError`."""
+    from pktui.policy.text.jsontext import MAX_BYTES
+
     try:
-        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        if file == "-":
+            raw = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with Path(file).open("rb") as page:
+                raw = page.read(MAX_BYTES + 1)
     except OSError as error:
         raise PolicyError(
             f"{file} cannot be read: {error.strerror or error}", "Check the path"
         ) from error
+    if len(raw) > MAX_BYTES:
+        raise PolicyError(f"{file} is larger than {MAX_BYTES} bytes", "Give a smaller page")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
