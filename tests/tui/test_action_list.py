@@ -35,6 +35,14 @@ async def test_help_is_typed_into_and_run_from(house: House, size: tuple[int, in
         assert "every server: 15 tools" in at.screen_text()
 
 
+async def test_descriptions_and_ids_are_whole_where_there_is_room(house: House) -> None:
+    async with desk(house, "sessions") as at:
+        await at.press("question_mark", *"message")
+        text = at.screen_text()
+        assert "transcript.previous_message" in text
+        assert "Copy this session's newest message or the hit" in text
+
+
 async def test_the_palette_shows_what_was_run_last_first(house: House) -> None:
     async with desk(house, "policies") as at:
         await at.press("ctrl+p", *"feed", "enter")

@@ -24,8 +24,9 @@ from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-_KEYS, _WHERE, _IDS = 10, 16, 22
-_ROOMY = 90
+_KEYS, _WHERE = 10, 16
+# From this width on the ids stand there, whole, as they are to be copied.
+_ROOMY, _WIDER, _IDS = 90, 18, 28
 
 
 class ActionList(ModalScreen["Action | None"]):
@@ -67,11 +68,11 @@ class ActionList(ModalScreen["Action | None"]):
     def _draw(self, action: Action, pen: Pen) -> Sequence[Sequence[Run]]:
         ink, keymap = pen.ink, context_of(self).keymap
         keys = " ".join(display_key(key) for key in keymap.keys(action)[:2])
-        ids = _IDS if pen.width >= _ROOMY else 0
-        room = max(0, pen.width - _KEYS - _WHERE - ids)
+        where, ids = (_WIDER, _IDS) if pen.width >= _ROOMY else (_WHERE, 0)
+        room = max(0, pen.width - _KEYS - where - ids)
         style = ink.text if can_run(action) else ink.dim
         return [[
-            (fit(SCOPE_TITLES[action.scope], _WHERE - 1) + " ", ink.faint),
+            (fit(SCOPE_TITLES[action.scope], where - 1) + " ", ink.faint),
             (fit(action.tooltip, room - 1) + " ", style),
             (fit(action.id, ids), ink.faint),
             (fit_right(keys, _KEYS), ink.accent),
