@@ -37,8 +37,9 @@ class InsightView(View):
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
-        purse, self._problem = purse_of(services.paths, services.settings)
-        self._activity = Activity(services.ledger, services.clock, purse)
+        self._activity: Activity | None = None
+        self._problem = ""
+        """What is wrong with the prices, until it was told."""
         self._turns = Turns(self._read)
         self._days = SPANS[0]
         self._insight: Insight | None = None
@@ -54,8 +55,6 @@ class InsightView(View):
     def on_mount(self) -> None:
         """Read, now and every few seconds."""
         self._turns.ask()
-        if self._problem:
-            self.console.say(self._problem, severity="warning")
         if self.services.background:
             self.set_interval(READ_SECONDS, self.look)
 
@@ -82,8 +81,16 @@ class InsightView(View):
             self._turns.ask()
 
     def _read(self) -> None:
-        work = partial(self._activity.read, self._days)
+        work = partial(self._add_up, self._days)
         self.in_thread(work, self._take, self._show_failure, group="insight")
+
+    def _add_up(self, days: int) -> Insight:
+        """Return the figures. Blocks."""
+        services = self.services
+        if self._activity is None:
+            purse, self._problem = purse_of(services.paths, services.settings)
+            self._activity = Activity(services.ledger, services.clock, purse)
+        return self._activity.read(days)
 
     def _show_failure(self, error: PktuiError) -> None:
         self._turns.done()
@@ -91,6 +98,9 @@ class InsightView(View):
 
     def _take(self, insight: Insight) -> None:
         self.worked()
+        if self._problem:
+            self.console.say(self._problem, severity="warning")
+            self._problem = ""
         first, again = self._insight is None, insight != self._insight
         self._insight = insight
         if again:
