@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pktui.errors import PktuiError
+from pktui.tui.views.now import first_call
 from pktui.tui.views.now.first_run import AdoptScreen, FirstRun
 from tests.tui.house import AGENT, LARGE, SMALL, House, desk
 
@@ -77,6 +80,44 @@ async def test_a_read_only_console_changes_nothing(house: House, home: Path) -> 
         await at.press("w")
         assert not isinstance(at.app.screen, AdoptScreen)
         assert "read-only" in at.notices()
+
+
+async def test_a_plan_that_comes_late_opens_nothing_over_what_is_there(house: House) -> None:
+    async with desk(house, "now") as at:
+        await at.burst("w", "w", "question_mark")
+        assert len(at.app.screen_stack) == 2
+        await at.press("escape")
+        assert len(at.app.screen_stack) == 1
+
+
+@pytest.mark.parametrize("command", [("/nowhere/pktui",), ("false",), ("echo", "no json")])
+def test_a_gateway_that_does_not_answer_is_said(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_call, "_COMMAND", command)
+    with pytest.raises(PktuiError, match="the first call failed"):
+        first_call.make_first_call()
+
+
+async def test_one_first_call_is_made_at_a_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, gate = [], threading.Event()
+
+    def slow() -> str:
+        calls.append(1)
+        assert gate.wait(60)
+        return "called"
+
+    monkeypatch.setattr("pktui.tui.views.now.first_run.make_first_call", slow)
+    async with desk(house, "now") as at:
+        for _ in range(3):
+            await at.pilot.press("t")
+        gate.set()
+        await at.settle()
+        assert len(calls) == 1
+        await at.press("t")
+        assert len(calls) == 2
 
 
 async def test_the_first_call_ends_the_first_run(house: House) -> None:

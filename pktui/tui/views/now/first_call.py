@@ -27,6 +27,18 @@ _MESSAGES: tuple[dict[str, Any], ...] = (
 
 def make_first_call() -> str:
     """Call a tool that only reads, and say what came back; blocks. Raises `PktuiError`."""
+    try:
+        answer = _answer()
+    except (OSError, ValueError) as error:
+        answer = {"error": {"message": str(error)}}
+    if answer is None or "error" in answer:
+        why = (answer or {}).get("error", {}).get("message", "the gateway gave no answer")
+        raise PktuiError(f"the first call failed: {why}", "Look with: pktui doctor")
+    held = answer.get("result", {}).get("isError")
+    return f"memory.{TOOL} was {'not let through' if held else 'called'}, through a gateway"
+
+
+def _answer() -> dict[str, Any] | None:
     with subprocess.Popen(
         _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as gateway:
@@ -40,14 +52,7 @@ def make_first_call() -> str:
                 gateway.stdin.write(json.dumps(message).encode() + b"\n")
             gateway.stdin.flush()
             answers = (json.loads(line) for line in gateway.stdout)
-            answer = next((one for one in answers if one.get("id") == 2), None)
-        except (OSError, ValueError) as error:
-            answer = {"error": {"message": str(error)}}
+            return next((one for one in answers if one.get("id") == 2), None)
         finally:
             watch.cancel()
             gateway.terminate()
-    if answer is None or "error" in answer:
-        why = (answer or {}).get("error", {}).get("message", "the gateway gave no answer")
-        raise PktuiError(f"the first call failed: {why}", "Look with: pktui doctor")
-    held = answer.get("result", {}).get("isError")
-    return f"memory.{TOOL} was {'not let through' if held else 'called'}, through a gateway"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.containers import Vertical
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pktui.settings import Paths
     from pktui.tui.services import Services
 
+E = TypeVar("E")
 _NAME = 18
 _FIRST_COLUMN = 12
 
@@ -56,6 +58,7 @@ class FirstRun(Vertical):
         self._services = services
         self._choices: tuple[Choice, ...] = ()
         self._searched = False
+        self._calling = False
 
     def compose(self) -> ComposeResult:
         """Lay out what pktui is, the agents, and what comes next."""
@@ -124,12 +127,18 @@ class FirstRun(Vertical):
 
     def make_call(self) -> None:
         """Make a first call, so that something is to be seen."""
-        if self._found_in.refuse_read_only():
+        if self._calling or self._found_in.refuse_read_only():
             return
+        self._calling = True
         self._found_in.say("calling memory.list_sessions through a gateway…")
         in_thread(
-            self, make_first_call, self._found_in.say, self._found_in.say_error, group="first-call"
-        )
+            self, make_first_call, partial(self._called, self._found_in.say),
+            partial(self._called, self._found_in.say_error), group="first-call",
+        )  # fmt: skip
+
+    def _called(self, tell: Callable[[E], object], end: E) -> None:
+        self._calling = False
+        tell(end)
 
     def action_choose(self) -> None:
         """Put the agent under the cursor behind pktui, or leave it out."""
@@ -158,6 +167,9 @@ class FirstRun(Vertical):
         )  # fmt: skip
 
     def _ask(self, plan: Plan) -> None:
+        if self.app.screen.is_modal or not self.is_on_screen:
+            return  # the person went on meanwhile, or pressed w twice
+
         def answer(wanted: Plan | None) -> None:
             if wanted is not None:
                 self._found_in.undo_stack.begin()

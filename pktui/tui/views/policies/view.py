@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from pktui.policy.trial import Tried
     from pktui.tui.services import Services
+    from pktui.tui.views.policies.rule import Example
 
 LOOK_SECONDS = 1.0
 """Policy files are looked at this often while the view is in front."""
@@ -438,9 +439,13 @@ class PoliciesView(View):
         tool, services = self.current, self.services
         if tool is not None and not self.page_to_come:
             self.in_thread(
-                lambda: newest_ask(services, tool.server, tool.name), self._rules.make,
+                lambda: newest_ask(services, tool.server, tool.name), self._make_rule,
                 self.console.say_error, group="rule",
             )  # fmt: skip
+
+    def _make_rule(self, example: Example) -> None:
+        if self.is_on_screen and not self.app.screen.is_modal:  # else the person went on meanwhile
+            self._rules.make(example)
 
     def action_accept(self) -> None:
         """Show the definition under the cursor, to be accepted once it was read."""
