@@ -1,4 +1,4 @@
-"""The console: header, four views, tray and status line, and what joins them.
+"""The console: header, views, tray and status line, and what joins them.
 
 The app owns what the views share (scope, undo, keys, inks) and the beat that notices changes;
 everything a view shows is the view's own.

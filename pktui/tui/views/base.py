@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class View(Widget):
-    """Base of the four views.
+    """Base of the views.
 
     The app calls the methods below from its event loop, and only while the view is in front:
     `shown` when it comes to the front, the others when what they name has changed since.

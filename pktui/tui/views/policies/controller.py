@@ -87,8 +87,8 @@ class Drafting:
 
     def change(self) -> None:
         """Choose what the tool under the cursor may do."""
-        page, tool = self._pane.page, self._changeable()
-        if page is None or tool is None:
+        tool = self._changeable()
+        if tool is None:
             return
         draft = self._drafts.get(tool.server, tool.name)
 
@@ -100,8 +100,8 @@ class Drafting:
 
     def limit(self) -> None:
         """Draft how often the tool may be called."""
-        page, tool = self._pane.page, self._changeable()
-        if page is None or tool is None:
+        tool = self._changeable()
+        if tool is None:
             return
         draft = self._drafts.get(tool.server, tool.name)
 
@@ -124,8 +124,8 @@ class Drafting:
 
     def reason(self) -> None:
         """Draft why."""
-        page, tool = self._pane.page, self._changeable()
-        if page is None or tool is None:
+        tool = self._changeable()
+        if tool is None:
             return
         draft = self._drafts.get(tool.server, tool.name)
 

@@ -35,7 +35,7 @@ class SessionChanges:
         self._change("reopening", lambda: changes.reopen(self._memory, session))
 
     def delete(self, session: Session) -> None:
-        """Delete it once the first word of its title is typed."""
+        """Delete it once the beginning of its title is typed."""
         memory = self._memory
         questions.ask_title(
             self._view.app,

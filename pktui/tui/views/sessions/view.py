@@ -454,7 +454,7 @@ class SessionsView(View):
             self._changes.reopen(session)
 
     def action_delete(self) -> None:
-        """Delete the session once the first word of its title is typed."""
+        """Delete the session once the beginning of its title is typed."""
         session = self._changeable()
         if session is not None:
             self._changes.delete(session)
