@@ -72,7 +72,9 @@ class Table:
         Of two processes that change the same row at once, the second finds what the first wrote.
         """
         with self._errors("could not be written"):
-            return int(self._inner.update(where=where, values=dict(values)).rows_updated)
+            changed = int(self._inner.update(where=where, values=dict(values)).rows_updated)
+        self.commits += 1
+        return changed
 
     def refresh(self) -> None:
         """See what other processes committed."""
@@ -125,16 +127,22 @@ class Table:
         return self.commits / max(least, weight * self.count() // rows)
 
     def compact(self) -> None:
-        """Merge small files, and remove what older versions alone refer to; if there is any."""
-        if not self.commits:
+        """Merge small files, and remove what older versions alone refer to; if there is any.
+
+        Where that fails, or a clock that was set back keeps an older version, it stays due.
+        """
+        commits = self.commits
+        if not commits:
             return
-        self.commits = 0
         with self._errors("could not be compacted"):
             self._inner.optimize(cleanup_older_than=_KEEP_VERSIONS)
             if len(self._inner.list_versions()) > 1:
                 # its own first version is of the same millisecond, and names what was deleted
                 time.sleep(2 * _KEEP_VERSIONS.total_seconds())
                 self._inner.optimize(cleanup_older_than=_KEEP_VERSIONS)
+                if len(self._inner.list_versions()) > 1:
+                    return
+        self.commits -= commits
 
     @property
     def schema(self) -> pa.Schema:

@@ -186,6 +186,31 @@ def test_a_large_table_is_compacted_more_seldom(place: Path) -> None:
     assert table.wear(quiet=True, weight=1) == 0
 
 
+def test_a_compaction_that_fails_or_leaves_an_older_version_stays_due(place: Path) -> None:
+    class Failing:
+        versions = 1
+
+        def optimize(self, **_: object) -> None:
+            if not self.versions:
+                raise RuntimeError("No space left on device")
+
+        def list_versions(self) -> list[int]:
+            return list(range(self.versions))
+
+    inner = Failing()
+    table = Table(inner, "marks", Database(place))
+    table.commits = 3
+    inner.versions = 0
+    with pytest.raises(StoreError, match="could not be compacted"):
+        table.compact()
+    inner.versions = 2
+    table.compact()
+    assert table.commits == 3
+    inner.versions = 1
+    table.compact()
+    assert table.commits == 0
+
+
 def test_a_read_that_loses_its_files_to_a_compaction_is_repeated(place: Path) -> None:
     class Vanishing:
         tries = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pktui.errors import MemoryUnavailable
-from pktui.memory.store import Store
+from pktui.memory.store import Store, lease
 from pktui.memory.store.lease import Holder, Lease, LeaseLost
 from pktui.memory.store.tables import Database
 from tests.memory.store.conftest import ADA, log
@@ -96,3 +96,11 @@ def test_nothing_is_written_when_the_lease_may_be_lost(place: Path) -> None:
         with pytest.raises(LeaseLost):
             lease.renew()
         assert store.messages(session.id).total == 1
+
+
+def test_renewals_leave_no_pile_of_versions(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "_TIDY_EVERY", 4)
+    owner = take(place, HERE, Time())
+    for _ in range(12):
+        owner.renew()
+    assert Database(place).size_on_disk().versions < 6
