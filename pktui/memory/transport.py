@@ -25,16 +25,10 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The status, content type and body of an HTTP answer."""
+    """The status and body of an HTTP answer."""
 
     status: int
-    content_type: str
     body: bytes
-
-    @property
-    def is_json(self) -> bool:
-        """Tell whether the body says of itself that it is JSON."""
-        return self.content_type.startswith("application/json")
 
 
 class _Lost(Exception):
@@ -105,7 +99,7 @@ class Transport:
             connection.close()
             raise
         self._keep(connection)
-        return Reply(response.status, response.getheader("content-type", ""), content)
+        return Reply(response.status, content)
 
     def _connection(self) -> HTTPConnection:
         while True:

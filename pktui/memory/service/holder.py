@@ -53,15 +53,6 @@ class StoreHolder:
         """Return the store once it is open; raises what kept it from being opened."""
         return self._opened.result()
 
-    def when_opened(self, told: Callable[[], None]) -> None:
-        """Call back from the opening thread once the store is open."""
-
-        def tell(opened: Future[Store]) -> None:
-            if opened.exception() is None:
-                told()
-
-        self._opened.add_done_callback(tell)
-
     async def run(self, work: Callable[[Store], T]) -> T:
         """Do the work with the open store, in a thread; raises what it raises."""
         store = await asyncio.wrap_future(self._opened)

@@ -54,7 +54,6 @@ MESSAGES = pa.schema(
         ("request", pa.string()),
     ]
 )
-MESSAGE_COLUMNS = [name for name in MESSAGES.names if name != "request"]
 
 ENTRIES = pa.schema(
     [
