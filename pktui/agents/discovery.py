@@ -15,14 +15,13 @@ from urllib.parse import urlsplit
 
 from pktui import jsonc
 from pktui.agents.clients import KNOWN_CLIENTS, ClientKind, Level, Places
+from pktui.agents.config_file import read_config
 from pktui.agents.hook_state import NONE, hook_directories, hook_state
 from pktui.server_entry import BadEntry, read_entry
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
 
-# Claude Code keeps its history in the same file as its servers, so the limit is generous.
-MAX_CONFIG_BYTES: Final = 64 * 1024 * 1024
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh"})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -189,14 +188,12 @@ def _read(client: ClientKind, level: Level, file: Path) -> Finding:
 
 
 def _parse(file: Path) -> Any:
-    size = file.stat().st_size
-    if size > MAX_CONFIG_BYTES:
-        raise ValueError(f"{size} bytes is more than a config can be")
+    raw = read_config(file) or b""
     if file.suffix == ".toml":
         import tomllib
 
-        return tomllib.loads(jsonc.decoded(file.read_bytes()))
-    return jsonc.plain(file.read_bytes())
+        return tomllib.loads(jsonc.decoded(raw))
+    return jsonc.plain(raw)
 
 
 def server_tables(

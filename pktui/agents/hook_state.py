@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pktui import jsonc
 from pktui.agents.clients import ClientKind, Places, claude_directory, codex_directory
+from pktui.agents.config_file import read_config
 
 _BEFORE: Final = {"claude-code": "PreToolUse", "codex": "PreToolUse", "gemini": "BeforeTool"}
 _PLUGIN_COMMAND: Final = re.compile(r"^const COMMAND = (\[.*\])$", re.MULTILINE)
@@ -62,7 +63,7 @@ def _hook_words(client: ClientKind, file: Path) -> list[str]:
     """Return the command of the hook that a file registers, empty where it registers none."""
     try:
         if client.id == "opencode":
-            found = _PLUGIN_COMMAND.search(file.read_text(encoding="utf-8"))
+            found = _PLUGIN_COMMAND.search((read_config(file) or b"").decode())
             return list(json.loads(found[1])) if found else []
         at = _position(client, file)
         if at is None:
@@ -134,7 +135,7 @@ def _is_trusted(file: Path, position: int, places: Places) -> bool:
 
 def _json(file: Path) -> Mapping[str, Any]:
     try:
-        found = jsonc.plain(file.read_bytes())
+        found = jsonc.plain(read_config(file) or b"{}")
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, Mapping) else {}
@@ -142,6 +143,6 @@ def _json(file: Path) -> Mapping[str, Any]:
 
 def _toml(file: Path) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(jsonc.decoded(file.read_bytes()))
+        return tomllib.loads(jsonc.decoded(read_config(file) or b""))
     except (OSError, ValueError, RecursionError):
         return {}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,23 @@ def adopted(paths: Paths, places: Places) -> Places:
 
 def state(agent: str, places: Places) -> str:
     return hook_state(CLIENTS[agent], places)
+
+
+@pytest.mark.parametrize("agent", HOOKED)
+@pytest.mark.parametrize("device", ["/dev/zero", "pipe"])
+def test_a_project_of_pipes_and_devices_is_looked_at_and_left(
+    device: str, agent: str, paths: Paths, places: Places
+) -> None:
+    client = CLIENTS[agent]
+    assert client.hook_files is not None
+    for level, file in (*client.server_files(places), *client.hook_files(places)):
+        if level == "project" and not file.is_symlink() and not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            os.mkfifo(file) if device == "pipe" else file.symlink_to(device)
+    assert state(agent, places) == "none"
+    find_agents(paths, places)
+    plan = plan_adoption(paths, places, (agent,), project=True)
+    assert "it is no regular file" in plan.problems[0]
 
 
 @pytest.mark.parametrize("agent", HOOKED)

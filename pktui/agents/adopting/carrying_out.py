@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pktui.agents.adopting.document import NotEditable
-from pktui.agents.adopting.plan import FileChange, Plan, digest, read_config
+from pktui.agents.adopting.plan import FileChange, Plan, digest
 from pktui.agents.adopting.record import Adopted
+from pktui.agents.config_file import read_config
 from pktui.errors import SettingsError
 from pktui.files import (
     PRIVATE_FILE,
@@ -82,7 +82,7 @@ def _written(paths: Paths, change: FileChange) -> FileDone:
     try:
         backup = _keep(paths, change)
         _write(change)
-    except (OSError, NotEditable, SettingsError) as error:
+    except (OSError, ValueError, SettingsError) as error:
         why = getattr(error, "strerror", None) or str(error)
         return FileDone(change.path, f"cannot be written: {why}")
     return FileDone(change.path, backup=backup)

@@ -23,7 +23,8 @@ from pktui.agents.adopting.servers import (
     problem_of,
 )
 from pktui.agents.clients import KNOWN_CLIENTS, ClientKind, Places
-from pktui.agents.discovery import MAX_CONFIG_BYTES, is_here, server_tables, server_through_pktui
+from pktui.agents.config_file import read_config
+from pktui.agents.discovery import is_here, server_tables, server_through_pktui
 from pktui.agents.hook_state import starts_hook
 from pktui.errors import PktuiError, SettingsError
 from pktui.settings import Paths, bundled
@@ -231,7 +232,7 @@ class _Adopting:
     def _guarded(self, client: ClientKind, file: Path, act: Any) -> None:
         try:
             act(client, file)
-        except (NotEditable, OSError) as error:
+        except (ValueError, OSError) as error:
             why = getattr(error, "strerror", None) or str(error)
             opened = self._opened.get(os.path.realpath(file))
             left = "gets no hooks" if opened is not None and opened.entries else "is left alone"
@@ -380,7 +381,7 @@ class _Releasing:
         try:
             now = read_config(file)
             after = self._after(file, now, adopted)
-        except (NotEditable, OSError) as error:
+        except (ValueError, OSError) as error:
             self.problems.append(f"{file} is left alone: {error}")
             return
         del self.record.files[str(file)]
@@ -444,18 +445,6 @@ def _goes_through_pktui(document: Document, entry: Entry) -> bool:
     return server_through_pktui(entry.path[-1], document.get(entry.path))
 
 
-def read_config(file: Path) -> bytes | None:
-    """Return a file's bytes, None where there is none; raises `OSError`, `NotEditable`."""
-    try:
-        with file.open("rb") as opened:
-            raw = opened.read(MAX_CONFIG_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    if len(raw) > MAX_CONFIG_BYTES:
-        raise NotEditable("it is too large for a config")
-    return raw
-
-
 def digest(raw: bytes) -> str:
     """Return the SHA-256 in hex."""
     return hashlib.sha256(raw).hexdigest()
@@ -470,7 +459,7 @@ def _open_servers(paths: Paths) -> tuple[bytes | None, Document]:
     try:
         before = read_config(file)
         return before, open_document(file.name, before or b"")
-    except (OSError, NotEditable) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{file} cannot be used: {error}", "Mend it by hand") from error
 
 
