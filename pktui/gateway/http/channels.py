@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -90,6 +90,10 @@ class Sink(Protocol):
     @property
     def behind(self) -> bool:
         """Whether the client has so much to take that it should not be sent more."""
+
+    @property
+    def trace(self) -> Mapping[str, str]:
+        """The headers that tell to which trace the request belongs."""
 
     def finish(self) -> None:
         """Note that nothing more will come."""
@@ -182,6 +186,12 @@ class Link:
     def waits_for(self, request_id: Id) -> bool:
         """Tell whether the server owes the answer to a request."""
         return self._in_flight.waits_for(request_id)
+
+    def trace(self, request_id: Id) -> Mapping[str, str]:
+        """Return the headers that tell to which trace a request belongs."""
+        with self._lock:
+            sink = self._open.get(same_id(request_id))
+        return sink.trace if sink is not None else {}
 
     def cancelled(self, request_id: object) -> None:
         """Answer a request that its client has cancelled: its server will not."""

@@ -27,7 +27,7 @@ _ASKED_HEADERS: Final = "access-control-request-headers"
 _TAKEN: Final = (
     *("authorization", "content-type", "accept"),
     *(names.SESSION, names.VERSION, names.METHOD, names.NAME, names.LAST_EVENT),
-    *("traceparent", "tracestate"),
+    *names.TRACE,
 )
 """What a client may send; besides these only headers that repeat arguments."""
 _ARGUMENT: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +42,7 @@ LOOKS: Final = 500
 _LOOK_SECONDS: Final = 0.02
 # The version since which a stream may begin with an event that only names an id.
 _PRIMED: Final = "2025-11-25"
+_PLAIN: Final = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,511}")
 
 
 class Exchange:
@@ -90,6 +92,13 @@ class Exchange:
         self.streamed().finish()
         if self._short is not None:
             self._short.wake()
+
+    @property
+    def trace(self) -> Mapping[str, str]:
+        """The headers that tell to which trace the request belongs, for a server behind a URL."""
+        headers = self._context.headers
+        given = ((name, headers.get(name)) for name in names.TRACE)
+        return {name: value for name, value in given if _PLAIN.fullmatch(value)}
 
     @property
     def behind(self) -> bool:

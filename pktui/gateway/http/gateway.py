@@ -149,10 +149,10 @@ class Gateway:
         limit = self.settings.gateway.max_message_bytes * ANSWER_LINES
         if pool is not None:
             loop = self.work.loop
-            return lambda _caller, room: RemoteServer(
-                entry, self._narrator.say, limit, loop=loop, pool=pool, room=room
+            return lambda _caller, room, trace: RemoteServer(
+                entry, self._narrator.say, limit, loop=loop, pool=pool, room=room, trace=trace
             )
-        return lambda _caller, _room: ProcessServer(entry, self._narrator, limit)
+        return lambda _caller, _room, _trace: ProcessServer(entry, self._narrator, limit)
 
     def new_scope(self) -> str:
         """Return a name that no other request or session has."""
@@ -324,7 +324,7 @@ def _look_for_lists(sessions: list[Session]) -> None:
 
 
 def _memory(
-    paths: Paths, log: Callable[[str], None], caller: Caller, _room: object
+    paths: Paths, log: Callable[[str], None], caller: Caller, _room: object, _trace: object
 ) -> MemoryServer:
     who = Identity(caller.agent, caller.grant, caller.project, caller.session)
     return MemoryServer(paths, lambda: who, log)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pktui.gateway.http.client_sessions import Sessions
     from pktui.gateway.http.context import RequestContext
     from pktui.gateway.http.threads import Work
-    from pktui.gateway.protocol.jsonrpc import Message
+    from pktui.gateway.protocol.jsonrpc import Id, Message
     from pktui.gateway.servers.entries import ServerEntry
     from pktui.gateway.servers.watch import LiveServers
 
@@ -38,8 +38,10 @@ _STATES: Final = 256
 _END_PATIENCE: Final = 0.25
 
 Room = Callable[[], Awaitable[None]]
-# Starts a server for a caller, told what waits until more can be taken; raises `PktuiError`.
-Start = Callable[[Caller, Room], "Started"]
+Trace = Callable[["Id"], Mapping[str, str]]
+# Starts a server for a caller, told what waits until more can be taken, and what knows the headers
+# of a request's trace; raises `PktuiError`.
+Start = Callable[[Caller, Room, Trace], "Started"]
 
 
 class _Pool:
@@ -207,8 +209,11 @@ class StartedServers:
             for link in made:
                 await link.room()
 
+        def trace(request_id: Id) -> Mapping[str, str]:
+            return made[0].trace(request_id) if made else {}
+
         async def start() -> Link:
-            upstream = await self._work.run(self._start, caller, room)
+            upstream = await self._work.run(self._start, caller, room, trace)
             pending = shared.pending(grant, self._new_scope(), connected=connected)
             link = Link(
                 upstream,

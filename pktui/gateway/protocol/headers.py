@@ -20,6 +20,8 @@ METHOD: Final = "Mcp-Method"
 NAME: Final = "Mcp-Name"
 PARAM_PREFIX: Final = "Mcp-Param-"
 LAST_EVENT: Final = "Last-Event-ID"
+# W3C Trace Context.
+TRACE: Final = ("traceparent", "tracestate")
 HEADER_MISMATCH: Final = -32020
 """The error code of a server that misses a header, or finds it other than the body."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from pktui import __version__, lasting
@@ -28,7 +28,7 @@ from pktui.gateway.upstream.remote_outgoing import (
     ToolMarks,
     read_outgoing,
 )
-from pktui.gateway.upstream.remote_request import Expired, Far, Refused, RemoteRequest
+from pktui.gateway.upstream.remote_request import Expired, Far, Refused, RemoteRequest, untraced
 from pktui.gateway.upstream.remote_session import Listener, Renewal
 
 if TYPE_CHECKING:
@@ -60,12 +60,13 @@ class RemoteServer:
         loop: asyncio.AbstractEventLoop | None = None,
         pool: Pool | None = None,
         room: Callable[[], Awaitable[None]] = _always,
+        trace: Callable[[Id], Mapping[str, str]] = untraced,
     ) -> None:
         """Begin to connect in the background; raises `SettingsError` for an unusable entry.
 
         `limit` is bytes of one message of the server. `say` takes a sentence for the log. Without
         a `loop` it has one of its own. `pool` holds connections that servers of one entry share,
-        `room` waits until more can be delivered.
+        `room` waits until more can be delivered, `trace` returns the headers of a request's trace.
         """
         entry = prepared(entry, os.environ)
         self._pool = pool or open_pool(entry, say)
@@ -77,7 +78,8 @@ class RemoteServer:
         self._words = Words(entry.name, self._pool.endpoint)
         self._session = Session()
         self._far = Far(
-            *(self._pool, self._words, self._session, ToolMarks(), limit), self._hand_on, room
+            *(self._pool, self._words, self._session, ToolMarks(), limit),
+            *(self._hand_on, room, trace),
         )
         self._renewal = Renewal(self._far, self._listen)
         self._outbox = Outbox()

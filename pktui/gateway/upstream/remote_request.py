@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -25,6 +25,7 @@ from pktui.gateway.upstream.remote_replies import (
 )
 
 if TYPE_CHECKING:
+    from pktui.gateway.protocol.jsonrpc import Id
     from pktui.gateway.upstream.http_client import Pool
     from pktui.gateway.upstream.remote_errors import Words
     from pktui.gateway.upstream.remote_outgoing import Outgoing, Session, ToolMarks
@@ -54,6 +55,11 @@ class Expired(Exception):
         self.accepted = accepted
 
 
+def untraced(_request_id: Id) -> Mapping[str, str]:
+    """Return the headers of a request that belongs to no trace."""
+    return {}
+
+
 class Far:
     """What all requests to one server share."""
 
@@ -66,8 +72,12 @@ class Far:
         limit: int,
         deliver: Callable[[bytes], None],
         room: Callable[[], Awaitable[None]],
+        trace: Callable[[Id], Mapping[str, str]] = untraced,
     ) -> None:
-        """`limit` is bytes of one answer; `room` waits until more can be delivered."""
+        """`limit` is bytes of one answer; `room` waits until more can be delivered.
+
+        `trace` returns the headers that tell to which trace a request belongs.
+        """
         self.pool = pool
         self.words = words
         self.session = session
@@ -75,9 +85,10 @@ class Far:
         self.limit = limit
         self.deliver = deliver
         self.room = room
+        self._trace = trace
 
     def apart(self, session: Session, deliver: Callable[[bytes], None]) -> Far:
-        """Return the same server for requests of another session, or whose answers stay here."""
+        """Return the same server for requests that no client made, or of another session."""
         shared = (self.pool, self.words, session, self.marks, self.limit)
         return Far(*shared, deliver, self.room)
 
@@ -90,7 +101,9 @@ class Far:
             era = {}
         else:
             era = self.session.headers
-        return {"Accept": ACCEPT, "Content-Type": JSON, **era}
+        asked = message.id if message.kind == "request" else None
+        trace = self._trace(asked) if asked is not None else {}
+        return {"Accept": ACCEPT, "Content-Type": JSON, **era, **trace}
 
 
 class RemoteRequest:

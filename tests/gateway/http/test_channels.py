@@ -15,7 +15,7 @@ from pktui.gateway.protocol.jsonrpc import Limits, Message, Refused, parse
 from pktui.gateway.relay.pending import InFlight, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pktui.gateway.http.channels import Started
     from pktui.gateway.http.threads import Work
@@ -52,6 +52,7 @@ class Client:
     over: bool = False
     behind: bool = False
     waited_for: bool = True
+    trace: Mapping[str, str] = field(default_factory=dict)
 
     def put(self, line: bytes, *, last: bool, wait: bool) -> None:
         assert wait is self.waited_for

@@ -154,7 +154,7 @@ async def test_servers_that_nobody_uses_are_ended_side_by_side() -> None:
     now = [0.0]
     servers = StartedServers(
         "plain",
-        lambda _caller, _room: cast("Started", None),
+        lambda _caller, _room, _trace: cast("Started", None),
         Sessions(1, 1, lambda: now[0]),
         cast("Work", None),
         lambda: "",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pktui.gateway.http.threads import LARGE
 from pktui.settings import Paths, ServerSettings, Settings
 from tests.gateway.http.served import (
     Served,
@@ -87,6 +89,56 @@ def test_credentials_of_the_client_never_go_on_and_those_of_the_entry_do(
     assert running.token not in str(sent)
     assert not {"cookie", "x-secret", "origin", "mcp-session-id"} & set(sent)
     assert sent["mcp-name"] == "echo"
+
+
+TRACE = {"traceparent": f"00-{'4b' * 16}-{'f0' * 8}-01", "tracestate": "vendor=1"}
+
+
+def traced(far: FarServer) -> dict[str, str]:
+    """Return what of a trace came with the last call."""
+    call = [one for one in far.asked if one.body and one.message["method"] == "tools/call"][-1]
+    sent = {name.lower(): value for name, value in call.headers.items()}
+    return {name: sent[name] for name in TRACE if name in sent}
+
+
+@pytest.mark.parametrize("length", [1, LARGE])
+def test_a_requests_trace_goes_on_with_it_and_with_no_other(
+    running: Served, far: FarServer, length: int
+) -> None:
+    session = running.begin("far")
+    asked = {"name": "echo", "arguments": {"text": "x" * length}}
+    for number, given in enumerate((TRACE, {}), 1):
+        running.send("far", request("tools/call", number, asked), mcp_session_id=session, **given)
+        assert traced(far) == given
+        running.send(
+            "far", stateless("tools/call", 1, asked), **routed("tools/call", asked), **given
+        )
+        assert traced(far) == given
+
+
+def test_a_held_calls_trace_goes_on_once_it_is_allowed(running: Served, far: FarServer) -> None:
+    running.attend()
+    write_policy(running.paths, "far", tools={"write": {"action": "approve"}})
+    asked = {"name": "write", "arguments": {}}
+    with ThreadPoolExecutor(1) as client:
+        message, headers = stateless("tools/call", 1, asked), routed("tools/call", asked)
+        sent = client.submit(running.send, "far", message, **headers, **TRACE)
+        running.decide(allow=True)
+        assert sent.result().status_code == 200
+    assert traced(far) == TRACE
+    write_policy(running.paths, "far")
+
+
+@pytest.mark.parametrize("state", ["v=" + "x" * 600, "v=\xff"])
+def test_a_trace_that_is_none_stays_here(running: Served, far: FarServer, state: str) -> None:
+    given = {b"tracestate": state.encode("latin-1"), b"traceparent": TRACE["traceparent"].encode()}
+    headers = running.headers() | {
+        name.replace("_", "-"): value for name, value in routed("tools/call", CALL).items()
+    }
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    message = json.dumps(stateless("tools/call", 1, CALL)).encode()
+    running.client.post(running.url("/mcp/far"), content=message, headers=[*raw, *given.items()])
+    assert traced(far) == {"traceparent": TRACE["traceparent"]}
 
 
 MARKED = {
