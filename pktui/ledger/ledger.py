@@ -178,7 +178,8 @@ class Ledger:
         """The PIN for decisions; loaded for those who decide."""
         from pktui.ledger.approvals.pin import Pin
 
-        return Pin(self._database, self.events, self._clock, required=self._require_pin)
+        required = self._require_pin
+        return Pin(self._database, self.events, self._clock, self.stands, required=required)
 
     @cached_property
     def standing(self) -> Standing:

@@ -161,3 +161,15 @@ def test_a_changed_definition_is_accepted_with_the_pin_alone(guarded: Ledger) ->
     with pytest.raises(PinError):
         guarded.catalogue.accept("files", "read", by="x")
     assert not guarded.catalogue.accept("files", "read", by="ada", pin=RIGHT).changed
+
+
+@pytest.mark.parametrize("column", ["salt = x'00'", "hash = x'00'", "n = 2", "event = ''"])
+def test_a_pin_that_was_not_set_by_pktui_decides_nothing(guarded: Ledger, column: str) -> None:
+    asked = ask(guarded)
+    guarded._database.run(f"UPDATE pin SET {column}")
+    with pytest.raises(PinError, match="not set by pktui") as caught:
+        guarded.approvals.decide(asked.id, True, by="x", args_hash=asked.args_hash, pin=RIGHT)
+    assert "pktui audit verify" in caught.value.cure
+    with pytest.raises(PinError, match="not set by pktui"):
+        guarded.pin.clear(RIGHT, by="x")
+    assert guarded.approvals.pending() == (asked,)

@@ -40,8 +40,16 @@ class Pin:
     """
 
     def __init__(
-        self, database: Database, events: Events, clock: Callable[[], int], *, required: bool
+        self,
+        database: Database,
+        events: Events,
+        clock: Callable[[], int],
+        stands: Callable[[str, int], bool],
+        *,
+        required: bool,
     ) -> None:
+        """`stands` tells whether a row is as the journal says."""
+        self._stands = stands
         self._database = database
         self._events = events
         self._clock = clock
@@ -59,7 +67,7 @@ class Pin:
         """Return where `pin` is right, or where none is needed.
 
         Raises `PinError` where it is missing, wrong or not looked at yet because of wrong ones
-        before; `LedgerUnavailable`.
+        before, and where the PIN that is kept is not the one that was set; `LedgerUnavailable`.
         """
         if not self.is_set():
             if self._required:
@@ -69,6 +77,11 @@ class Pin:
             return
         if not pin:
             raise PinError("a PIN is needed for this", "Give the PIN that was set for decisions")
+        if not self._stands("pin", 1):
+            raise PinError(
+                "the PIN was not set by pktui: it is another one than the journal says",
+                "See pktui audit verify, and put a copy of ledger.db from before back",
+            )
         salt, expected, cost, block, lanes, tries = self._begin_try()
         if hmac.compare_digest(_hash(pin, salt, cost, block, lanes), expected):
             with self._database.transaction():
