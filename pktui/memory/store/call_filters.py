@@ -38,8 +38,11 @@ def _calls_with(state: State, allowed: Bools, texts: Texts, wanted: Filter) -> B
     value = folded(wanted.value)
     for position in np.flatnonzero(held).tolist():
         with state.lock:
-            call = call_at(state.calls, position)
-        held[position] = any(value in folded(one) for one in _CALL_FIELDS[wanted.key](call))
+            alive = state.calls.facts["alive"][position]  # it may be deleted meanwhile
+            call = call_at(state.calls, position) if alive else None
+        held[position] = call is not None and any(
+            value in folded(one) for one in _CALL_FIELDS[wanted.key](call)
+        )
     return held
 
 

@@ -10,6 +10,7 @@ import pytest
 from pktui.errors import InvalidRequest, NotFound, StoreError
 from pktui.memory.records import Hit, NewCall, NewMessage
 from pktui.memory.store import Store, schema
+from pktui.memory.store.substrings import CorpusTexts
 from pktui.memory.store.tables import Database
 from tests.memory.store.conftest import ADA, log
 from tests.support.clock import START
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pktui.memory.records import SearchAnswer
+    from pktui.memory.store.scope import Bools
 
 
 def bash(command: str, outcome: str = "ok", result: str = "", call_id: str = "") -> NewCall:
@@ -77,6 +79,20 @@ def test_a_call_is_found_by_its_command_its_file_and_its_error(filled: Store) ->
 )
 def test_filters_say_what_is_searched(filled: Store, query: str, found: int) -> None:
     assert filled.search(query, "words").total == found
+
+
+def test_a_call_that_is_deleted_while_it_is_searched_is_not_found(
+    filled: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding = CorpusTexts.holding
+
+    def deleted_meanwhile(self: CorpusTexts, text: str, allowed: Bools) -> Bools:
+        held = holding(self, text, allowed)
+        filled.delete_session(1)
+        return held
+
+    monkeypatch.setattr(CorpusTexts, "holding", deleted_meanwhile)
+    assert filled.search("cmd:npm", "words").hits == ()
 
 
 def test_an_address_is_no_filter(filled: Store) -> None:
