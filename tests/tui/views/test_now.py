@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pktui.insight.now import Agent, Hour, Need, Now, NowReader, Odd
+from pktui.insight.spending import local_day
+from pktui.ledger.usage import UsageSum
+from pktui.settings import BudgetSettings, Settings
 from pktui.text import has_hidden
 from pktui.tui.views.feed.view import FeedView
 from pktui.tui.views.now.view import NowView
-from tests.tui.house import HOSTILE, LARGE, SMALL, Desk, House, desk
+from tests.tui.house import AGENT, HOSTILE, LARGE, SMALL, Desk, House, desk
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -123,6 +126,18 @@ async def test_it_says_that_nothing_waits_and_that_nothing_ever_called(
         assert "No coding agent was found on this machine." in at.screen_text()
         await at.press("j", "enter", "f")
         assert at.app.front == "now"
+
+
+async def test_a_budget_that_is_spent_is_said(house: House) -> None:
+    house.settings = Settings(budget=BudgetSettings(tokens_per_day=1_000))
+    used = UsageSum(local_day(house.now_us), "codex", "/home/me/shop", "big-1", 900, 300, 0)
+    house.other.usage.write((used,), house.now_us)
+    house.other.events.append(
+        "decision", caller=AGENT, call_id="c", server="files", tool="read", effect="allow"
+    )
+    async with desk(house, "now") as at:
+        assert "BUDGET" in at.screen_text()
+        assert "The day's budget is spent: 1,200 of 1,000 tokens." in at.screen_text()
 
 
 @BOTH

@@ -219,6 +219,10 @@ def hour_lines(now: Now, bars: str, glyphs: Glyphs) -> tuple[Line, ...]:
         lead = f"{'' if at else 'ODD':<10} {glyphs.changed} "
         span = f" {age(now.at_us - odd.at_us)} ago" if odd.at_us else ""
         lines.append(Line(f"{one_line(odd.words, 300)}{span}", "text", lead, "warning"))
+    for budget in now.budgets:
+        if budget.over:
+            words = f"{one_line(budget.words, 300)} Its calls ask you."
+            lines.append(Line(words, "warning", f"{'BUDGET':<10} ", "warning"))
     if now.stopped_by:
         words = f"every call is refused: stopped by {one_line(now.stopped_by, 60)}"
         lines.append(Line(words, "removed", f"{'STOPPED':<10} ", "removed"))

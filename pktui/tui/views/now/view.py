@@ -9,6 +9,7 @@ from textual import events, on
 from textual.containers import Vertical
 
 from pktui.insight.now import Agent, Need, Now, NowReader
+from pktui.insight.spending import purse_of
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
 from pktui.tui.turns import Turns
@@ -38,7 +39,7 @@ class NowView(View):
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
-        self._reader = NowReader(services.ledger, services.clock)
+        self._reader: NowReader | None = None
         self._turns = Turns(self._read)
         self._now: Now | None = None
         self._board: Board | None = None
@@ -96,7 +97,15 @@ class NowView(View):
             self.rows.refresh()
 
     def _read(self) -> None:
-        self.in_thread(self._reader.read, self._take, self._show_failure, group="now")
+        self.in_thread(self._look, self._take, self._show_failure, group="now")
+
+    def _look(self) -> Now:
+        """Return what happens now. Blocks."""
+        services = self.services
+        if self._reader is None:
+            purse, _problem = purse_of(services.paths, services.settings)  # Insight tells of it
+            self._reader = NowReader(services.ledger, services.clock, purse)
+        return self._reader.read()
 
     def _show_failure(self, error: PktuiError) -> None:
         self._turns.done()
