@@ -89,18 +89,19 @@ class Finding:
     problem: str = ""
 
 
-def find_configs(places: Places, *, only: str = "") -> tuple[Finding, ...]:
+def find_configs(places: Places, *others: Places, only: str = "") -> tuple[Finding, ...]:
     """Look for every known agent's config files, or for those of `only`; missing ones are left out.
 
-    A file is told once, where the project is the home directory as well.
+    A file is told once, where the project is the home directory as well, or of several places.
     """
     found: dict[tuple[str, Path], tuple[ClientKind, Level, Path]] = {}
     for client in KNOWN_CLIENTS:
         if only and client.id != only:
             continue
-        for level, file in client.server_files(places):
-            if file.is_file():
-                found.setdefault((client.id, file.resolve()), (client, level, file))
+        for place in (places, *others):
+            for level, file in client.server_files(place):
+                if file.is_file():
+                    found.setdefault((client.id, file.resolve()), (client, level, file))
     return tuple(_read(*where) for where in found.values())
 
 

@@ -36,8 +36,9 @@ class HookedAgent(msgspec.Struct, frozen=True):
     """An agent whose hooks pktui answers.
 
     `name` is what its MCP client calls itself, so that both count as one; `prefix` stands before
-    the name of a server in that of an MCP tool, and `between` behind it. `asks` tells whether the
-    agent can ask the person in its own screen now.
+    the name of a server in that of an MCP tool, and `between` behind it; `own` are tools of the
+    agent itself that are named as if they were a server's. `asks` tells whether the agent can ask
+    the person in its own screen now.
     """
 
     id: str
@@ -46,6 +47,7 @@ class HookedAgent(msgspec.Struct, frozen=True):
     read: Callable[[Payload], HookEvent]
     prefix: str = ""
     between: str = "_"
+    own: frozenset[str] = frozenset()
     asks: Callable[[Mapping[str, str]], bool] = lambda _environment: False
 
 

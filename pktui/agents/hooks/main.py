@@ -120,7 +120,7 @@ def _answer(paths: Paths, agent: HookedAgent, event: HookEvent) -> Answer:
 
     if event.kind == "other":
         return PASS
-    if event.tool and _is_relayed(agent, event):
+    if event.tool and _is_relayed(paths, agent, event):
         return PASS
     with Desk(paths, load_settings(paths), agent, event, _say) as desk:
         if event.kind == "before":
@@ -139,15 +139,18 @@ def _answer(paths: Paths, agent: HookedAgent, event: HookEvent) -> Answer:
     return PASS
 
 
-def _is_relayed(agent: HookedAgent, event: HookEvent) -> bool:
+def _is_relayed(paths: Paths, agent: HookedAgent, event: HookEvent) -> bool:
     if not event.launch and not (
         event.tool.startswith(agent.prefix) and agent.between in event.tool
     ):
         return False
     from pktui.agents.clients import Places
     from pktui.agents.hooks.relayed import is_relayed
+    from pktui.agents.hooks.session_state import SessionState
 
-    return is_relayed(agent, event, Places.here(Path(event.directory)))
+    # The agent may have gone to another directory since; its servers are those it began with.
+    began = SessionState(paths, agent.id, event.session).project(event.directory)
+    return is_relayed(agent, event, Places.here(), (began, event.directory))
 
 
 def _wake_memory(paths: Paths) -> None:

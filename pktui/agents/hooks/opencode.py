@@ -44,4 +44,6 @@ def read(payload: Payload) -> HookEvent:
     )
 
 
-AGENT: Final = HookedAgent("opencode", "opencode", "opencode", read)
+_OWN: Final = frozenset({"apply_patch", "plan_enter", "plan_exit"})
+
+AGENT: Final = HookedAgent("opencode", "opencode", "opencode", read, own=_OWN)

@@ -36,6 +36,7 @@ class SessionState:
         if not self._session:
             return directory
         file = self._file("project")
+        make_directories(self._directory)
         try:
             descriptor = open_private(file, os.O_WRONLY | os.O_EXCL)
         except FileExistsError:

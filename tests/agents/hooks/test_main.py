@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pktui.agents.hooks import opencode
 from pktui.agents.hooks.main import run
 from pktui.ledger import Ledger
 from pktui.ledger.usage import UsageSum
+from pktui.settings import bundled
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -247,6 +249,45 @@ def test_calls_through_the_gateway_are_left_to_it(
     gemini = SHAPES["gemini"] | {"tool_name": "mcp_raw_echo", "tool_input": {}, "cwd": str(project)}
     assert hook("gemini", gemini | {"mcp_context": context}) == 0
     assert hook("gemini", gemini | {"mcp_context": context | {"command": "x"}}) == 2
+
+
+@pytest.mark.parametrize("config", ['{"mcpServers": {"raw": {"command": "x"}}}', "{ broken"])
+def test_a_projects_server_counts_wherever_the_session_has_gone(
+    config: str, project: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    ours = {"mcpServers": {"raw": {"command": "/opt/pktui", "args": ["gateway", "raw"]}}}
+    (home / ".claude.json").write_text(json.dumps(ours))
+    call = CLAUDE | {"tool_name": "mcp__raw__echo", "mcp_server": {"name": "raw"}, "tool_input": {}}
+    assert hook("claude-code", call | {"cwd": str(project)}) == 0
+    (project / ".mcp.json").write_text(config)
+    for directory in (project, project / "inner", tmp_path):
+        assert hook("claude-code", call | {"cwd": str(directory)}) == 2
+    other = call | {"session_id": "s-2", "cwd": str(tmp_path)}
+    assert hook("claude-code", other) == 0
+
+
+def test_a_projects_local_server_counts_below_it(project: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    ours = {"raw": {"command": "/opt/pktui", "args": ["gateway", "raw"]}}
+    local = {str(project): {"mcpServers": {"raw": {"command": "x"}}}}
+    (home / ".claude.json").write_text(json.dumps({"mcpServers": ours, "projects": local}))
+    call = CLAUDE | {"tool_name": "mcp__raw__echo", "mcp_server": {"name": "raw"}, "tool_input": {}}
+    assert hook("claude-code", call | {"cwd": str(project / "inner")}) == 2
+
+
+def test_a_server_cannot_take_the_name_of_opencodes_own_tools(project: Path) -> None:
+    shipped = json.loads(bundled("config", "policies", "opencode.json").read_bytes())["tools"]
+    own = [name for name in shipped if "_" in name]
+    assert "apply_patch" in own
+    ours = {"type": "local", "command": ["/opt/pktui", "gateway", "x"]}
+    servers = {name.partition("_")[0]: ours for name in own}
+    (project / "opencode.json").write_text(json.dumps({"mcp": servers}))
+    assert hook("opencode", shell("opencode", "x", project, tool="apply_patch")) == 2
+    assert hook("opencode", shell("opencode", "x", project, tool="apply_other")) == 0
+    assert opencode.AGENT.own == set(own)
 
 
 def test_a_spent_budget_asks_about_every_call_and_says_so(
