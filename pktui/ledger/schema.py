@@ -17,12 +17,8 @@ MOVED_ON = "a newer pktui has moved this ledger on; update this one"
 BETWEEN = "\x1f"
 """Stands between server and tool in `call_tool`; no server's name holds it."""
 
-# `call_us` and `call_tool` repeat time, server and tool of what the feed shows and are null in all
-# other rows: an index on columns of its own answers without a look at the rows.
-_FIRST = (
-    """CREATE TABLE events (
-        seq INTEGER PRIMARY KEY,
-        at_us INTEGER NOT NULL,
+# What a row of the record says, in the log of the first edition and in the index of the journal.
+_SAID = """at_us INTEGER NOT NULL,
         kind TEXT NOT NULL,
         call_id TEXT NOT NULL,
         ref_seq INTEGER NOT NULL,
@@ -40,7 +36,14 @@ _FIRST = (
         outcome TEXT NOT NULL,
         duration_us INTEGER NOT NULL,
         approval_id TEXT NOT NULL,
-        detail TEXT NOT NULL,
+        detail TEXT NOT NULL"""
+
+# `call_us` and `call_tool` repeat time, server and tool of what the feed shows and are null in all
+# other rows: an index on columns of its own answers without a look at the rows.
+_FIRST = (
+    f"""CREATE TABLE events (
+        seq INTEGER PRIMARY KEY,
+        {_SAID},
         hash BLOB NOT NULL,
         call_us INTEGER,
         call_tool TEXT
@@ -343,29 +346,11 @@ INDEX_VERSION = 1
 """The tables below, as `user_version` of the index: one of another version is made anew."""
 
 INDEX_TABLES = (
-    """CREATE TABLE events (
+    f"""CREATE TABLE events (
         seq INTEGER PRIMARY KEY,
         segment INTEGER NOT NULL,
         number INTEGER NOT NULL,
-        at_us INTEGER NOT NULL,
-        kind TEXT NOT NULL,
-        call_id TEXT NOT NULL,
-        ref_seq INTEGER NOT NULL,
-        server TEXT NOT NULL,
-        tool TEXT NOT NULL,
-        agent TEXT NOT NULL,
-        grant_name TEXT NOT NULL,
-        session TEXT NOT NULL,
-        project TEXT NOT NULL,
-        effect TEXT NOT NULL,
-        rule TEXT NOT NULL,
-        reason TEXT NOT NULL,
-        args_hash TEXT NOT NULL,
-        arguments TEXT NOT NULL,
-        outcome TEXT NOT NULL,
-        duration_us INTEGER NOT NULL,
-        approval_id TEXT NOT NULL,
-        detail TEXT NOT NULL,
+        {_SAID},
         charges TEXT NOT NULL,
         hash BLOB NOT NULL,
         call_us INTEGER,
