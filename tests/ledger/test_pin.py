@@ -125,7 +125,7 @@ def changes() -> Iterator[Callable[[Ledger, str], object]]:
     yield lambda ledger, old: ledger.pin.set("another", by="ada", old=old)
 
 
-@pytest.mark.parametrize("change", changes())
+@pytest.mark.parametrize("change", list(changes()))
 def test_changing_it_needs_the_old_one(
     guarded: Ledger, change: Callable[[Ledger, str], object]
 ) -> None:
