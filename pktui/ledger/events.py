@@ -25,6 +25,7 @@ from pktui.ledger.schema import VERSION
 
 if TYPE_CHECKING:
     from pktui.ledger.allowance import Allowance
+    from pktui.ledger.approvals.decided import Kept
     from pktui.ledger.database import Database, Row, Values
     from pktui.ledger.journal.joints import Shelf
     from pktui.ledger.journal.journal import Journal
@@ -141,6 +142,10 @@ class Events:
         values: Values = [f"{segment}:{number}:{offset}:{change}", *named]
         self._database.run(f"UPDATE {table} SET event = ? WHERE {where}", values)  # noqa: S608
         self._database.run(APPLIED, (segment, number, offset))
+
+    def say_again(self, row: Kept) -> None:
+        """Say how a row that decides stands, in an event that it names from now on."""
+        self.append(row.known.kind, effect="stands", row=row.row)
 
     def masked(self, arguments: Mapping[str, object] | None) -> str:
         """Return arguments as the audit settings let them be kept: masked and cut, JSON text."""

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from pktui.ledger.records import EventKind
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,13 +27,15 @@ Facts = dict[str, str | int]
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """A table whose rows decide. `what` is what a person calls a row, `name` the column they know.
+    """A table whose rows decide. `what` is what a person calls a row, `name` the column they know,
+    `kind` that of the events that say how it stands.
 
     `open`: the column and its values with which a row still decides, so that it may not be missing;
     None: every row does. `since`: the column that says when a row was made.
     """
 
     table: str
+    kind: EventKind
     what: str
     key: tuple[str, ...]
     name: str
@@ -60,6 +64,7 @@ _ORDER: Final = _EVENT | {"n": "the order rows were made in"}
 DECIDED: Final = (
     Decided(
         table="approvals",
+        kind="approval",
         what="approval",
         key=("id",),
         name="id",
@@ -75,6 +80,7 @@ DECIDED: Final = (
     ),
     Decided(
         table="standing",
+        kind="approval",
         what="standing approval",
         key=("id",),
         name="id",
@@ -91,6 +97,7 @@ DECIDED: Final = (
     ),
     Decided(
         table="grants",
+        kind="grant",
         what="grant",
         key=("digest",),
         name="name",
@@ -104,6 +111,7 @@ DECIDED: Final = (
     ),
     Decided(
         table="tools",
+        kind="pin",
         what="pinned tool",
         key=("server", "name"),
         name="name",
@@ -122,6 +130,7 @@ DECIDED: Final = (
     ),
     Decided(
         table="pin",
+        kind="note",
         what="PIN",
         key=("one",),
         name="one",
@@ -134,6 +143,7 @@ DECIDED: Final = (
     ),
     Decided(
         table="switches",
+        kind="note",
         what="stop",
         key=("name",),
         name="name",
@@ -185,6 +195,13 @@ class Kept(msgspec.Struct, frozen=True):
     event: str
     """The event it names: segment, number, where its line begins, and the change; may be empty."""
     facts: Facts
+
+    @property
+    def row(self) -> tuple[str, *tuple[str | bytes, ...]]:
+        """Its table and its key as that has it."""
+        table = self.known.table
+        key = map(bytes.fromhex, self.key) if table == "grants" else self.key
+        return table, *key
 
     @property
     def segment(self) -> int:

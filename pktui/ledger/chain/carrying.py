@@ -8,13 +8,13 @@ gets an event of its own; what does not is left without one, which `audit verify
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from pktui.errors import LedgerUnavailable
 from pktui.files import make_private_directory, open_private
-from pktui.ledger.approvals.decided import BY_TABLE, Kept, kept_rows
+from pktui.ledger.approvals.decided import BY_TABLE, kept_rows
 from pktui.ledger.chain.crosscheck import Recorded, difference, read_standing
 from pktui.ledger.database import has_table, unavailable
 from pktui.ledger.journal.joints import CARRIED
@@ -26,17 +26,10 @@ if TYPE_CHECKING:
     from pktui.ledger.database import Database
     from pktui.ledger.events import Events
     from pktui.ledger.journal.journal import Journal
-    from pktui.ledger.records import EventKind
 
 _AT_ONCE: Final = 2000
 _COLUMNS: Final = ", ".join(("seq", *CONTENT[1:]))
 _ROWS: Final = f"SELECT {_COLUMNS}, hash FROM events WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
-_KINDS: Final[dict[str, EventKind]] = {
-    "approvals": "approval",
-    "standing": "approval",
-    "grants": "grant",
-    "tools": "pin",
-}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -144,26 +137,19 @@ def _say_again(
         if facts is None:
             older = not whole and row.since_us <= first_us
             if older or not row.known.decides(row.facts):
-                _stand(events, row)
+                events.say_again(row)
             continue
         arguments = asked.get(row.key[-1]) if row.known.table == "approvals" else None
         if difference(row, facts, arguments):
             _contradict(events, row.known.table, row.key, facts)
         else:
-            _stand(events, row)
+            events.say_again(row)
     for (table, key), facts in said.items():
         if facts is not None and BY_TABLE[table].decides(facts):
             _contradict(events, table, key, facts)
 
 
-def _stand(events: Events, row: Kept) -> None:
-    key: tuple[Any, ...] = row.key
-    if row.known.table == "grants":
-        key = (bytes.fromhex(row.key[0]),)
-    events.append(_KINDS.get(row.known.table, "note"), effect="stands", row=(row.known.table, *key))
-
-
 def _contradict(events: Events, table: str, key: tuple[str, ...], facts: object) -> None:
     """Say what the log said of a row that stands otherwise, or is gone."""
     detail = {"row": (table, key, facts)}  # of no change: nobody makes it
-    events.append(_KINDS.get(table, "note"), effect="carried", detail=detail)
+    events.append(BY_TABLE[table].kind, effect="carried", detail=detail)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pktui.ledger.events import Events
     from pktui.ledger.journal.joints import Segment, Shelf
     from pktui.ledger.journal.journal import Journal
-    from pktui.ledger.records import EventKind
     from pktui.settings import AuditSettings
 
 _DAY_US: Final = 86_400_000_000
@@ -60,12 +59,6 @@ _ANNOUNCED: Final = """SELECT detail, at_us FROM events
 _ANSWERED: Final = """DELETE FROM approvals WHERE n IN (
     SELECT n FROM approvals WHERE status NOT IN ('pending', 'allowed') AND expires_us < ?1
     AND created_us < ?1 ORDER BY n LIMIT ?2)"""
-_KINDS: Final[dict[str, EventKind]] = {
-    "approvals": "approval",
-    "standing": "approval",
-    "grants": "grant",
-    "tools": "pin",
-}
 
 Why = Literal["age", "size", "refusals"]
 
@@ -348,14 +341,10 @@ class Retention:
 
     def _say_again(self, row: Kept) -> None:
         """Say in a new event how a row stands whose own event is to go."""
-        table = row.known.table
         said = said_by(self._journal.directory, row.event)
         if said is None or said[2] != row.facts:
             raise self._tampered(f"{row.known.what} {row.name} does not stand as the journal says")
-        key: tuple[str | int | bytes, ...] = row.key
-        if table == "grants":
-            key = (bytes.fromhex(row.key[0]),)
-        self._events.append(_KINDS.get(table, "note"), effect="stands", row=(table, *key))
+        self._events.say_again(row)
 
     def _check(self, segment: Segment) -> bool:
         """Follow a segment that is to go; False: another process has let it go meanwhile."""
