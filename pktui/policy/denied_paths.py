@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from pktui.errors import PolicyError
+from pktui.policy.place import Place
 from pktui.policy.text.jsontext import decode
 from pktui.policy.text.problems import BadOperand, quote
-from pktui.policy.within import Area, area_of, inside
+from pktui.policy.within import Area, area_of, inside, without_dots
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pktui.policy.place import Place
     from pktui.policy.shape import Definition
     from pktui.policy.values import Arguments, Truth
 
@@ -40,8 +40,11 @@ _COMMAND_NAME: Final = re.compile(r"^(?:command|cmd|script|patch|input)s?$", re.
 _SAYS_PATH: Final = re.compile(r"\bpaths?\b", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\s;|&<>(){}'\"`,=]+")
 _HOME: Final = re.compile(r"^\$(?:HOME\b|\{HOME\})")
+# Characters of a path, and of a name in it.
 _LONGEST: Final = 4096
-_MOST_VALUES: Final = 10_000
+_LONGEST_NAME: Final = 255
+# Texts, and paths in them, that are looked at; a call that holds more is denied.
+_MOST: Final = 10_000
 _CURE: Final = 'Write {"version": "1", "deny": ["~/.ssh/**"]}'
 
 
@@ -57,16 +60,30 @@ class DeniedPaths(msgspec.Struct, frozen=True):
     def reason(self, arguments: Arguments, definition: Definition, place: Place) -> str:
         """Say why the arguments may not be passed on, empty where they may."""
         declared = _declared(definition.text)
-        for path, certain in _paths(arguments, declared, place):
-            if self.problem:
+        place = Place(place.project, place.home, cache(place.real_path))
+        for count, (path, certain) in enumerate(_paths(arguments, declared, place)):
+            if self.problem and path:
                 return f"{self.problem} Until it is mended no path is passed on."
-            real = place.real_path(path)
+            if count == _MOST:
+                return f"It holds more than {_MOST:,} texts, too many to be looked at for paths."
+            found, written = self._lies_in(path, place) if path else (False, "")
+            if found or (found is None and certain):
+                doubt = "" if found else " may lead there: it"
+                return f"{quote(path, 200)}{doubt} lies in {written}, which no tool may reach."
+        return ""
+
+    def _lies_in(self, path: str, place: Place) -> tuple[Truth, str]:
+        """Return whether a path, however its reader takes it, is in an entry, and in which."""
+        doubtful = ""
+        for reading in _readings(path):
+            real = place.real_path(reading)
             for written, area in self.entries:
                 found: Truth = None if real is None else inside(real, area, place)
-                if found or (found is None and certain):
-                    doubt = "" if found else " may lead there: it"
-                    return f"{quote(path, 200)}{doubt} lies in {written}, which no tool may reach."
-        return ""
+                if found:
+                    return True, written
+                if found is None:
+                    doubtful = doubtful or written
+        return (None, doubtful) if doubtful else (False, "")
 
 
 def read_denied(raw: bytes, source: Path) -> DeniedPaths:
@@ -95,14 +112,16 @@ def _entries(raw: bytes) -> Iterator[tuple[str, Area]]:
 def _paths(
     arguments: Arguments, declared: frozenset[str], place: Place
 ) -> Iterator[tuple[str, bool]]:
-    """Yield the paths in the arguments, absolute, and whether each certainly is meant as one."""
-    left = _MOST_VALUES
+    """Yield the paths in the arguments, absolute, and whether each certainly is meant as one.
+
+    A text that holds none yields an empty one, so that it counts.
+    """
     todo: list[tuple[str, Any]] = list(arguments.items())
-    while todo and left:
-        left -= 1
+    while todo:
         name, value = todo.pop()
         if isinstance(value, Mapping):
             todo += value.items()
+            todo += [(name, key) for key in value]
         elif isinstance(value, list):
             todo += [(name, item) for item in value]
         elif isinstance(value, str):
@@ -111,13 +130,31 @@ def _paths(
 
 def _of_text(name: str, text: str, declared: bool, place: Place) -> Iterator[tuple[str, bool]]:
     if _COMMAND_NAME.search(name):
-        for word in _WORD.findall(text):
-            if path := _absolute(_HOME.sub("~", word), place, relative=True):
-                yield path, False
+        for word in dict.fromkeys(_WORD.findall(text)):
+            yield _absolute(_HOME.sub("~", word), place, relative=True), False
         return
-    named = declared or bool(_PATH_NAME.search(name))
-    if len(text) <= _LONGEST and (path := _absolute(text.strip(), place, relative=named)):
-        yield path, named
+    named, text = declared or bool(_PATH_NAME.search(name)), text.strip()
+    yield _absolute(text, place, relative=named), named and _may_be_path(text)
+
+
+def _may_be_path(text: str) -> bool:
+    """Return whether files can be called that; contents, whatever their argument's name, cannot."""
+    if len(text) > _LONGEST or "\n" in text:
+        return False
+    return all(len(part) <= _LONGEST_NAME for part in text.split("/"))
+
+
+def _readings(path: str) -> Iterator[str]:
+    """Yield a path as those take it that follow links first, and that resolve its words first.
+
+    What a longer text, or one of several lines, is beside that is no path.
+    """
+    readings = [path]
+    if ".." in path or len(path) > _LONGEST:
+        readings.append(without_dots(path))
+    for reading in readings:
+        if len(reading) <= _LONGEST and "\n" not in reading:
+            yield reading
 
 
 def _absolute(text: str, place: Place, *, relative: bool) -> str:
@@ -127,8 +164,7 @@ def _absolute(text: str, place: Place, *, relative: bool) -> str:
             text = unquote(urlsplit(text).path)
         except ValueError:
             return ""
-    if "\0" in text or "\n" in text:
-        return ""
+    text = text.partition("\0")[0]  # where a reader written in C ends it
     if text == "~" or text.startswith("~/"):
         return f"{place.home}{text[1:]}" if place.home else ""
     if text.startswith("/"):

@@ -105,7 +105,7 @@ def _real(text: str, place: Place) -> str | None:
     if whole is None:
         return None
     real = place.real_path(whole)
-    if ".." in whole.split("/") and real != place.real_path(_without_dots(whole)):
+    if ".." in whole.split("/") and real != place.real_path(without_dots(whole)):
         return None
     return real
 
@@ -116,7 +116,7 @@ def _absolute(text: str, place: Place) -> str | None:
     return f"{place.project}/{text}" if place.project else None
 
 
-def _without_dots(path: str) -> str:
+def without_dots(path: str) -> str:
     """Resolve `..` by its words alone, as a reader does that does not look at links first."""
     kept: list[str] = []
     for part in path.split("/"):
