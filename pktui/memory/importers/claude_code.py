@@ -29,7 +29,7 @@ from pktui.memory.importers.calls import (
     Masks,
     Outcome,
 )
-from pktui.memory.importers.lines import UNREADABLE, decode, said
+from pktui.memory.importers.lines import UNREADABLE, decode, read_part
 from pktui.memory.importers.source import (
     LONGEST_PATH,
     LONGEST_TITLE,
@@ -253,7 +253,7 @@ class _Reading(SessionReading):
 
     def _used(self, message: _Message) -> Iterator[UsageRecord]:
         """Yield the usage of an answer, which each of its lines carries, where it has grown."""
-        usage = said(message.usage, _Usage)
+        usage = read_part(message.usage, _Usage)
         if usage is None or not message.id or message.model in (None, "<synthetic>"):
             return
         used = self.usage(

@@ -28,7 +28,7 @@ from pktui.memory.importers.calls import (
     Outcome,
     arguments_of,
 )
-from pktui.memory.importers.lines import UNREADABLE, Line, decode, said
+from pktui.memory.importers.lines import UNREADABLE, Line, decode, read_part
 from pktui.memory.importers.source import LONGEST_PATH, LONGEST_TITLE, instant, kept, key
 from pktui.memory.importers.transcripts import SessionReading, Transcripts, headed, written_at
 
@@ -293,7 +293,7 @@ class _Reading(SessionReading):
             yield from self._begin(part, message_id)
         for number, call in enumerate(message.tool_calls or ()):
             yield from self._told_call(call, f"{message_id}:{number}", settled=settled)
-        tokens = said(message.tokens, _Tokens)
+        tokens = read_part(message.tokens, _Tokens)
         if tokens is not None:
             yield self._used(tokens, message.model or "", message_id)
 

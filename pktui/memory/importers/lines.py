@@ -67,7 +67,7 @@ def decode(text: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     return msgspec.convert(parts, decoder.type)
 
 
-def said(part: object, kind: type[T]) -> T | None:
+def read_part(part: object, kind: type[T]) -> T | None:
     """Return a part of a line in its form, None where it is missing or of another form.
 
     For what a line may lack, so that the rest of it counts.

@@ -28,7 +28,7 @@ from pktui.memory.exchange import (
     check_times,
 )
 from pktui.memory.importers.calls import SETTLED_S, Call, Masks, Outcome, arguments_of, call_record
-from pktui.memory.importers.lines import UNREADABLE, decode, said
+from pktui.memory.importers.lines import UNREADABLE, decode, read_part
 from pktui.memory.importers.source import Rejects, key
 from pktui.memory.importers.sqlite import columns, read_only
 from pktui.memory.records import Role
@@ -300,7 +300,7 @@ def _message(
 
 
 def _used(session: SessionRecord, row: sqlite3.Row, data: _MessageData) -> UsageRecord | None:
-    tokens = said(data.tokens, _Tokens)
+    tokens = read_part(data.tokens, _Tokens)
     if tokens is None:
         return None
     return UsageRecord(
