@@ -111,7 +111,10 @@ def _event(agent: HookedAgent, stdin: BinaryIO) -> HookEvent:
     payload = msgspec.json.decode(raw)
     if not isinstance(payload, dict):
         raise PktuiError(f"what {agent.title} says of the call is no object")
-    return agent.read(payload)
+    event = agent.read(payload)
+    if event.kind == "other" and event.tool:
+        raise PktuiError(f"{agent.title} tells of tool {event.tool} in an event that is not known")
+    return event
 
 
 def _answer(paths: Paths, agent: HookedAgent, event: HookEvent) -> Answer:

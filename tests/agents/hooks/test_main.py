@@ -196,6 +196,16 @@ def test_a_ledger_that_cannot_be_used_blocks_but_not_afterwards(
     assert hook("codex", shell("codex", "ls", project, **ENDS["codex"])) == 0
 
 
+@pytest.mark.parametrize("agent", AGENTS)
+def test_an_event_that_is_not_known_blocks_where_it_is_about_a_tool(
+    agent: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "event" if agent == "opencode" else "hook_event_name"
+    assert hook(agent, shell(agent, "ls", project, **{name: "BeforeAnyTool"})) == 2
+    assert "in an event that is not known" in capsys.readouterr().err
+    assert hook(agent, {name: "BeforeAnything"}) == 0
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&- <&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_hook_without_its_streams_blocks(closed: str) -> None:
     command = f'"$0" -m pktui hook claude-code {closed}'
