@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -58,7 +59,8 @@ _LISTEN: Final = "subscriptions/listen"
 # Seconds before anyone looks whether a client still waits: most have their answer by then.
 _AT_ONCE: Final = 0.05
 _CLOSE: Final = {"Connection": "close"}
-_MCP: Final = b"/mcp/"
+# The path of a server, nothing of it quoted.
+_PATH: Final = re.compile(rb"/mcp/([A-Za-z0-9][A-Za-z0-9._-]*)")
 _ODD: Final = (b"origin", b"content-encoding")
 
 
@@ -346,10 +348,9 @@ class McpEndpoint:
 
     def _post_short(self, post: Post) -> bool:
         found = post.headers
-        name = post.path[len(_MCP) :]
+        path = _PATH.fullmatch(post.path)
         if (
-            not post.path.startswith(_MCP)
-            or not name.isalnum()
+            path is None
             or len(post.body) > LARGE
             or found.get(b"content-type") != JSON.encode()
             or any(header in found for header in _ODD)
@@ -359,7 +360,7 @@ class McpEndpoint:
         self._door.check_names(headers)
         grant = self._door.admit(headers)
         gateway = self._gateway
-        entry = gateway.entry(name.decode(), grant)
+        entry = gateway.entry(path[1].decode(), grant)
         shared = gateway.shared_now(entry, grant)
         if shared is None:
             return False

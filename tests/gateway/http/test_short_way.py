@@ -5,21 +5,30 @@ from __future__ import annotations
 import json
 import re
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pktui.gateway.http.asgi import McpEndpoint
 from tests.gateway.http.served import (
     PATIENCE,
     VERSION_KEY,
     Served,
     answer,
     eventually,
+    plain,
     request,
     routed,
+    served,
     stateless,
     text,
+    write_policy,
+    write_servers,
 )
+
+if TYPE_CHECKING:
+    from pktui.httpserver.serving import Post
+    from pktui.settings import Paths
 
 PING = request("ping", 1, {})
 ECHO = request("tools/call", 2, {"name": "echo", "arguments": {"text": "a"}})
@@ -97,6 +106,27 @@ def test_both_ways_turn_away_the_same(
     short = raw(running, message, **changed)
     assert short == raw(running, message, *ODD, **changed)
     assert short[0] == status
+
+
+@pytest.mark.parametrize("server", ["plain", "my-server_2.1"])
+def test_every_name_that_a_server_may_have_goes_the_short_way(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, server: str
+) -> None:
+    taken: list[bytes] = []
+    post_short = McpEndpoint.post_short
+
+    def watched(endpoint: McpEndpoint, post: Post) -> bool:
+        took = post_short(endpoint, post)
+        taken.extend([post.path] * took)
+        return took
+
+    monkeypatch.setattr(McpEndpoint, "post_short", watched)
+    write_servers(paths, **{server: plain()})
+    write_policy(paths, server)
+    with served(paths) as running:
+        session = running.begin(server)
+        assert running.ask(server, session, "ping")["result"] == {}
+    assert f"/mcp/{server}".encode() in taken
 
 
 def test_a_token_that_was_revoked_is_out_from_the_next_request_on(running: Served) -> None:
