@@ -226,7 +226,7 @@ class McpEndpoint:
             await reply.message(HTTPStatus.BAD_REQUEST, line)
             return False
         if message.method == "tools/call":
-            definition = context.shared.desk.definition
+            definition = context.shared.server.definition
             tool = await self._gateway.work.write(definition, message.params["name"])
             check_parameters(context.headers, message, tool.get("inputSchema"))
         return True
@@ -268,7 +268,7 @@ class McpEndpoint:
     ) -> None:
         """Record a message that is not acceptable, and answer it."""
         caller = context.shared.caller(context.grant, "")
-        enforcer = context.shared.desk.enforcer
+        enforcer = context.shared.server.enforcer
         await self._gateway.work.write(enforcer.refused, caller, refused, body)
         line = jsonrpc.error_line(refused.code, refused.why, refused.request_id)
         await reply.message(HTTPStatus.BAD_REQUEST, line)
@@ -377,7 +377,7 @@ class McpEndpoint:
             link = session.link if session is not None else None
         if link is None or link.full:
             return False
-        with shared.desk.at_once() as mine:
+        with shared.server.at_once() as mine:
             if not mine and writes(message):
                 return False
             self._serve_short(context, link, session, post, message)

@@ -116,7 +116,7 @@ class Link:
         upstream: Started,
         name: str,
         pending: Pending,
-        desk: ServerContext,
+        server: ServerContext,
         work: Work,
         *,
         log: Callable[[str], None],
@@ -127,7 +127,7 @@ class Link:
         self._upstream = upstream
         self._name = name
         self._in_flight = pending.in_flight
-        self._desk = desk
+        self._server = server
         self._work = work
         self._backlog: deque[tuple[bytes | TooLong | Unanswered, ...]] = deque()
         self._own_thread = True  # the server has one, which may wait for a client
@@ -235,7 +235,7 @@ class Link:
         self._own_thread = False
         small = sum(len(line) for line in lines if isinstance(line, bytes)) <= LARGE
         if small and not self._backlog:
-            with self._desk.at_once() as mine:
+            with self._server.at_once() as mine:
                 if mine:
                     self.relay.from_server(*lines)
                     return

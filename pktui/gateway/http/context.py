@@ -49,7 +49,7 @@ class SharedContext:
         self.log = log
         self.limits = Limits(settings.gateway.max_message_bytes, settings.gateway.max_depth)
         self.answer_limit = settings.gateway.max_message_bytes * ANSWER_LINES
-        self.desk = ServerContext(
+        self.server = ServerContext(
             paths,
             settings,
             entry.name,
@@ -58,15 +58,15 @@ class SharedContext:
             log=log,
             selection=entry.tools,
         )
-        self.desk.__enter__()
+        self.server.__enter__()
         files = (paths.config_dir / "-", paths.data_dir / "-", policy_file or Path("-"))
         self._places = sorted({f"{file.parent}/" for file in files} - {"./"}, key=len, reverse=True)
         approvals = settings.approvals
         pace = Pace(approvals.hold_seconds, approvals.progress_seconds)
-        self._holder = Holder(self.desk.enforcer, pace, time.monotonic, log)
+        self._holder = Holder(self.server.enforcer, pace, time.monotonic, log)
         self._continuations: dict[str, Continuations] = {}
         self._tools = ToolList(time.monotonic_ns, connected=False)
-        self._new_id = call_ids(self.desk.token)
+        self._new_id = call_ids(self.server.token)
         self._salt = os.urandom(16)
         self._stateless: dict[str, Caller] = {}
         self.departed: list[str] = []  # connections of stateless clients that are forgotten
@@ -114,11 +114,11 @@ class SharedContext:
             ticks=time.monotonic_ns,
             shown=self._shown,
         )
-        return RelaySession(self.desk.enforcer, caller, wiring, self.limits, pending)
+        return RelaySession(self.server.enforcer, caller, wiring, self.limits, pending)
 
     def marks(self, tool: str) -> bool:
         """Tell whether a tool may mark arguments that go into headers; raises `LedgerError`."""
-        return "x-mcp-header" in self.desk.enforcer.definition_text(tool)
+        return "x-mcp-header" in self.server.enforcer.definition_text(tool)
 
     def _shown(self, reason: str) -> str:
         """Return a reason as clients on other machines may read it: files without their folders."""
@@ -129,7 +129,7 @@ class SharedContext:
     def end_departed(self) -> None:
         """End what was allowed until they left."""
         while self.departed:
-            self.desk.enforcer.left(self.departed.pop())
+            self.server.enforcer.left(self.departed.pop())
 
     def release_held(self) -> None:
         """Answer every held call: the gateway ends."""
@@ -140,8 +140,8 @@ class SharedContext:
         """Close the ledger and the policy; everybody has left."""
         self.end_departed()
         for session in self._stateless:
-            self.desk.enforcer.left(session)
-        self.desk.__exit__(None, None, None)
+            self.server.enforcer.left(session)
+        self.server.__exit__(None, None, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,8 +167,8 @@ class Exchange:
         if not writes(message):
             relay.take(message)
         elif message.method == "tools/call":
-            desk = self._context.shared.desk
-            await self._work.decide(desk, relay.take, message, size=len(message.raw))
+            server = self._context.shared.server
+            await self._work.decide(server, relay.take, message, size=len(message.raw))
         else:
             await self._work.write(relay.take, message)
 

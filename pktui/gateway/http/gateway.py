@@ -114,7 +114,7 @@ class Gateway:
         except Exception:
             self._contexts.pop(key, None)
             raise
-        shared.desk.policy.selection = entry.tools
+        shared.server.policy.selection = entry.tools
         return shared
 
     def shared_now(self, entry: ServerEntry, grant: Grant) -> SharedContext | None:
@@ -123,7 +123,7 @@ class Gateway:
         if opened is None or not opened.done() or opened.cancelled() or opened.exception():
             return None
         shared = opened.result()
-        shared.desk.policy.selection = entry.tools
+        shared.server.policy.selection = entry.tools
         return shared
 
     def _make(self, entry: ServerEntry) -> StartedServers:
@@ -243,7 +243,7 @@ class Gateway:
     async def _tell_left(self) -> None:
         """End what was allowed until sessions end that have ended."""
         for session in self.sessions.ended():
-            left = session.shared.desk.enforcer.left
+            left = session.shared.server.enforcer.left
             await self.work.write(left, session.caller.session)
         for shared in self._opened():
             if shared.departed:

@@ -20,7 +20,7 @@ LARGE = 32 * 1024
 
 
 class Claimable(Protocol):
-    """What is written to; a server's desk is."""
+    """What is written to; a `ServerContext` is."""
 
     def at_once(self) -> AbstractContextManager[bool]:
         """Tell, as a context, whether what is done inside need not wait."""
@@ -77,18 +77,18 @@ class Work:
 
     async def decide(
         self,
-        desk: Claimable,
+        claimed: Claimable,
         function: Callable[[_Taken], _Result],
         taken: _Taken,
         *,
         size: int,
     ) -> _Result:
-        """Run a function that writes to the desk's ledger once, on a message of so many bytes.
+        """Run a function that writes to a ledger once, on a message of so many bytes.
 
         A short one is done here where it need not wait: handing it over takes longer.
         """
         if size <= LARGE:
-            with desk.at_once() as mine:
+            with claimed.at_once() as mine:
                 if mine:
                     return function(taken)
         return await self.write(function, taken)

@@ -115,7 +115,7 @@ class StartedServers:
         self._sessions.add(session)
         self._links[link] = session
         link.start()
-        self._work.soon(shared.desk.named, agent)
+        self._work.soon(shared.server.named, agent)
         return session
 
     async def lend(self, context: RequestContext, message: Message) -> Link:
@@ -219,7 +219,7 @@ class StartedServers:
                 upstream,
                 self._name,
                 pending,
-                shared.desk,
+                shared.server,
                 self._work,
                 log=shared.log,
                 state_given=state_given,

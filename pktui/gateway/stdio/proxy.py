@@ -147,19 +147,19 @@ def _serve(
             policy_file=policy_file,
             log=narrator.say,
             selection=server.tools,
-        ) as desk,
+        ) as context,
     ):
-        upstream = process or _memory(paths, desk, narrator)
-        return _relay(settings, server.name, desk, upstream, narrator, loop, ends)
+        upstream = process or _memory(paths, context, narrator)
+        return _relay(settings, server.name, context, upstream, narrator, loop, ends)
 
 
-def _memory(paths: Paths, desk: ServerContext, narrator: Narrator) -> Upstream:
+def _memory(paths: Paths, context: ServerContext, narrator: Narrator) -> Upstream:
     """Return the built-in memory; its HTTP client is loaded for it alone."""
     from pktui.gateway.upstream.memory import MemoryServer
     from pktui.memory.records import Identity
 
     def identity() -> Identity:
-        who = desk.caller
+        who = context.caller
         return Identity(who.agent, who.grant, who.project, who.session)
 
     return MemoryServer(paths, identity, narrator.say)
@@ -168,7 +168,7 @@ def _memory(paths: Paths, desk: ServerContext, narrator: Narrator) -> Upstream:
 def _relay(
     settings: Settings,
     name: str,
-    desk: ServerContext,
+    context: ServerContext,
     upstream: Upstream,
     narrator: Narrator,
     loop: Loop,
@@ -186,19 +186,19 @@ def _relay(
         to_client=to_client.send,
         to_server=upstream.send,
         log=narrator.say,
-        named=desk.named,
-        new_id=call_ids(desk.token),
+        named=context.named,
+        new_id=call_ids(context.token),
         now_us=now_us,
         ticks=time.monotonic_ns,
     )
     gateway = settings.gateway
     pace = Pace(settings.approvals.hold_seconds, settings.approvals.progress_seconds)
     relay = RelaySession(
-        desk.enforcer,
-        desk.caller,
+        context.enforcer,
+        context.caller,
         wiring,
         Limits(gateway.max_message_bytes, gateway.max_depth),
-        Pending.of(desk.enforcer, pace, time.monotonic_ns, narrator.say),
+        Pending.of(context.enforcer, pace, time.monotonic_ns, narrator.say),
     )
 
     def deliver(*lines: bytes | TooLong | Unanswered) -> None:
