@@ -125,6 +125,18 @@ def test_a_question_that_was_not_kept_never_was(file: Path, asked: str) -> None:
         assert ledger.verify().ok
 
 
+def test_a_row_that_names_no_event_keeps_no_change_from_being_made(file: Path, asked: str) -> None:
+    dies(file, f"ledger.approvals.decide('{asked}', True, by='ada',"
+         f" args_hash='{args_hash(ARGUMENTS)}')")  # fmt: skip
+    with closing(sqlite3.connect(file, isolation_level=None)) as raw:
+        raw.execute("UPDATE approvals SET event = 'x'")
+    with closing(Ledger.open(file)) as ledger:
+        found = ledger.approvals.get(asked)
+        assert found is not None
+        assert found.status == "allowed"
+        assert ledger.stands("approvals", asked)
+
+
 def test_a_change_made_meanwhile_is_not_undone(file: Path, asked: str) -> None:
     """The one that died is looked at after another has gone on."""
     living = Ledger.open(file, own=True)
@@ -173,6 +185,8 @@ def test_a_file_made_anew_beside_its_journal_is_found_out(file: Path, asked: str
         "UPDATE approvals SET event = ''",
         "UPDATE approvals SET event = '1:1:0:9'",
         "UPDATE approvals SET event = 'x'",
+        "UPDATE approvals SET event = '²:1:0:9'",
+        f"UPDATE approvals SET event = '1:1:{10**30}:9'",
     ],
 )
 def test_a_row_that_is_not_as_its_event_says_does_not_stand(
@@ -184,3 +198,4 @@ def test_a_row_that_is_not_as_its_event_says_does_not_stand(
             raw.execute(statement)
         assert not ledger.stands("approvals", asked)
         assert not ledger.stands("approvals", "nobody-1")
+        assert ledger.verify().ok is ("event" in statement)

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pktui.ledger.approvals.decided import APPLIED, BY_TABLE, Decided, Facts, Key, row_facts
+from pktui.ledger.approvals.decided import (
+    APPLIED,
+    BY_TABLE,
+    Decided,
+    Facts,
+    Key,
+    place_of_event,
+    row_facts,
+)
 from pktui.ledger.arguments.canonical import is_hash_of
 from pktui.ledger.journal.segment import CONTENT, decode_row, file_of, lines_of
 from pktui.ledger.records import EventKind
@@ -150,7 +158,7 @@ class Applying:
         key = _stored(known, known.key, change.key)
         where = " AND ".join(f"{column} = ?" for column in known.key)
         row = self._database.row(f"SELECT event FROM {known.table} WHERE {where}", key)  # noqa: S608
-        made = int(row[0].rpartition(":")[2]) if row and row[0] else 0
+        made = place_of_event(row[0])[3] if row else 0
         self._database.run("UPDATE changes SET n = max(n, ?)", (change.change,))
         if made < change.change:
             self._database.run("SAVEPOINT applying")

@@ -185,6 +185,16 @@ def row_facts(database: Database, table: str, *key: str | int | bytes) -> dict[s
     return {"row": (table, shown, _facts(known, row) if row is not None else None)}
 
 
+def place_of_event(event: str) -> tuple[int, int, int, int]:
+    """Return the segment, number, offset and change of the event that a row names, else zeros."""
+    try:
+        segment, number, offset, change = map(int, event.split(":"))
+    except ValueError:
+        return 0, 0, 0, 0
+    place = segment, number, offset, change
+    return place if all(0 <= part < 1 << 62 for part in place) else (0, 0, 0, 0)
+
+
 class Kept(msgspec.Struct, frozen=True):
     """A row that decides, as its table has it."""
 
@@ -206,8 +216,7 @@ class Kept(msgspec.Struct, frozen=True):
     @property
     def segment(self) -> int:
         """The segment of its event, 0 where it names none."""
-        digits = self.event.partition(":")[0]
-        return int(digits) if digits.isdigit() else 0
+        return place_of_event(self.event)[0]
 
 
 def kept_rows(database: Database, known: Sequence[Decided] = DECIDED) -> list[Kept]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pktui.ledger.approvals.decided import BY_TABLE, Facts, Key, row_facts
+from pktui.ledger.approvals.decided import BY_TABLE, Facts, Key, place_of_event, row_facts
 from pktui.ledger.journal.segment import CONTENT, decode_row, file_of, line_at
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _decode = msgspec.json.Decoder(_Said).decode
 def said_by(directory: Path, event: str) -> tuple[str, Key, Facts | None] | None:
     """Return the row that the event of that name says, and how it stands; None: there is none."""
     with suppress(ValueError, OSError, msgspec.DecodeError, IndexError):
-        segment, number, offset = map(int, event.split(":")[:3])
+        segment, number, offset, _ = place_of_event(event)
         row = decode_row(line_at(file_of(directory, segment), offset))
         if row[0] == number and row[_DETAIL]:
             return _decode(row[_DETAIL]).row
