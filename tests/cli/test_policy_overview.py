@@ -55,8 +55,11 @@ def test_every_tool_of_every_server_is_shown(capsys: pytest.CaptureFixture[str])
     assert [one["tool"] for one in only] == ["drop"]
 
 
-def test_without_a_ledger_the_memorys_tools_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_ledger_the_memorys_tools_are_shown_and_none_is_made(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "memory.search_knowledge" in printed(capsys, "policy", "show", "*")
+    assert not paths.data_dir.exists()
 
 
 @pytest.mark.usefixtures("ledger")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pktui.cli import output, reach
@@ -14,6 +16,7 @@ from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.insight.overview import ToolState
+    from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import ToolSeen
     from pktui.policy.document.policy import Policy
     from pktui.policy.effective import EffectiveRule
@@ -76,16 +79,13 @@ def show(
 def _show_all(tool: str, *, json: bool) -> None:
     """Show every tool of every server: what agents can call, how often it was, what it costs."""
     from pktui.insight.overview import PolicyOverview
-    from pktui.ledger.ledger import Ledger
     from pktui.memory.tools.catalogue import definitions
     from pktui.settings import Paths, load_settings
     from pktui.times import now_us
 
     paths = Paths.from_environment()
     settings = load_settings(paths)
-    if not reach.used_before():
-        Ledger.open(paths.ledger_file, audit=settings.audit).close()
-    with reach.ledger() as ledger:
+    with _ledger() as ledger:
         reach.count_all(ledger)
         page = PolicyOverview(paths, settings, ledger, now_us, definitions).shown(EVERY).page
     tools = [one for one in page.tools if tool in ("", one.name)] if page is not None else []
@@ -102,8 +102,36 @@ def _show_all(tool: str, *, json: bool) -> None:
         )
         for one in tools
     ]
-    columns = ("tool", "action", "risk", "limits", "calls today", "tokens", "last call", "because")
+    columns = (
+        "tool",
+        "action",
+        "risk",
+        "limits",
+        "calls in 24 h",
+        "tokens",
+        "last call",
+        "because",
+    )
     output.table(columns, rows, empty="No tools.")
+
+
+@contextmanager
+def _ledger() -> Iterator[Ledger]:
+    """Give the ledger; where there is none yet an empty one that is gone afterwards."""
+    if reach.used_before():
+        with reach.ledger() as ledger:
+            yield ledger
+        return
+    from tempfile import TemporaryDirectory
+
+    from pktui.ledger.ledger import Ledger
+
+    with TemporaryDirectory() as directory:
+        empty = Ledger.open(Path(directory, "ledger.db"))
+        try:
+            yield empty
+        finally:
+            empty.close()
 
 
 def _overview_record(one: ToolState) -> dict[str, Any]:
