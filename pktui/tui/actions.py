@@ -282,10 +282,10 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
 """Scopes whose keys can hold at the same moment."""
 
 VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
-    "now": ("now", "adopt", "list", "app"),
+    "now": ("now", "adopt", "adopting", "list", "app"),
     "insight": ("insight", "list", "app"),
     "sessions": ("sessions", "search", "list", "transcript", "app"),
-    "feed": ("feed", "filter", "list", "detail", "app"),
+    "feed": ("feed", "filter", "sentence", "list", "detail", "app"),
     "policies": (
         "policies",
         "filter",
@@ -298,7 +298,7 @@ VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
         "list",
         "app",
     ),
-    "approvals": ("approvals", "filter", "list", "detail", "app"),
+    "approvals": ("approvals", "filter", "wider", "sentence", "list", "detail", "app"),
 }
 """What can be done while a view is in front, the nearest first."""
 
@@ -306,7 +306,9 @@ ONLY_KEYS: frozenset[Scope] = frozenset(
     {
         "list",
         "search",
+        "filter",
         "adopting",
+        "wider",
         "sentence",
         "replay",
         "presets",

@@ -1,11 +1,22 @@
 from __future__ import annotations
 
+import importlib
 import tomllib
 
 import pytest
 
 from pktui.settings import bundled
-from pktui.tui.actions import ACTIONS, BY_ID, OVERLAPS, display_key, read_keymap
+from pktui.tui.actions import (
+    ACTIONS,
+    BY_ID,
+    OVERLAPS,
+    SCOPE_TITLES,
+    display_key,
+    offered_in,
+    read_keymap,
+    scopes_of,
+)
+from pktui.tui.console import VIEWS, Console
 from pktui.tui.terminal_keys import EATEN, arrives, right_name
 
 
@@ -71,6 +82,23 @@ def test_no_key_means_two_things_at_once() -> None:
         and set(one.keys) & set(other.keys)
     ]
     assert clashes == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_what_the_palette_offers_is_there_to_be_run(view: str) -> None:
+    module, name = VIEWS[view]
+    kind = getattr(importlib.import_module(module), name)
+    assert not [
+        one.id
+        for one in offered_in(view)
+        if not hasattr(
+            Console if one.scope == "app" else kind, f"action_{one.command.partition('(')[0]}"
+        )
+    ]
+
+
+def test_the_help_of_some_view_lists_every_action() -> None:
+    assert {scope for view in VIEWS for scope in scopes_of(view)} == set(SCOPE_TITLES)
 
 
 def test_a_remapped_action_shows_its_new_key() -> None:
