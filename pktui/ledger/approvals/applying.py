@@ -152,9 +152,7 @@ class Applying:
         return (row[0], row[1]) if row else (0, 0)
 
     def _apply(self, change: _Change) -> None:
-        known = BY_TABLE.get(change.table)
-        if known is None:
-            return
+        known = BY_TABLE[change.table]
         key = _stored(known, known.key, change.key)
         where = " AND ".join(f"{column} = ?" for column in known.key)
         row = self._database.row(f"SELECT event FROM {known.table} WHERE {where}", key)  # noqa: S608
@@ -223,12 +221,16 @@ def _changes(path: Path, segment: int, offset: int) -> Iterator[tuple[_Change | 
 
 
 def _change(segment: int, offset: int, line: bytes) -> _Change | None:
-    with suppress(msgspec.DecodeError, ValueError, IndexError):
+    with suppress(ValueError, TypeError, LookupError):  # what is none is for `audit verify`
         row = decode_row(line)
         if row[_KIND] in _WATCHED and row[_DETAIL]:
             said = _decode(row[_DETAIL])
             if said.row is not None and said.change:
                 table, key, facts = said.row
+                known = BY_TABLE[table]
+                _stored(known, known.key, key)
+                if facts is not None:
+                    _stored(known, known.columns, [facts[column] for column in known.columns])
                 return _Change(segment, row[0], offset, row[_KIND], table, key, facts, said.change)
     return None
 

@@ -291,6 +291,27 @@ def test_hooks_are_added_all_or_none(paths: Paths, places: Places) -> None:
     assert written["mcpServers"]["raw"]["args"] == ["gateway", "raw"]
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_hook_that_somebody_put_beside_ours_stays(
+    again: bool, paths: Paths, places: Places
+) -> None:
+    file = put(places, ".claude/settings.json", b"{}")
+    adopt(paths, places)
+    settings = json.loads(file.read_bytes())
+    mine = {"type": "command", "command": "mine"}
+    settings["hooks"]["PreToolUse"][0]["hooks"].append(mine)
+    file.write_text(json.dumps(settings, indent=2))
+    if again:
+        adopt(paths, places)
+        groups = json.loads(file.read_bytes())["hooks"]["PreToolUse"]
+        assert len(groups) == 2
+        assert mine in groups[0]["hooks"]
+        assert "pktui" in json.dumps(groups[1])
+    release(paths, places)
+    left = {"PreToolUse": [{"matcher": "*", "hooks": [mine]}]}
+    assert json.loads(file.read_bytes()) == {"hooks": left}
+
+
 def test_links_that_go_round_are_named(paths: Paths, places: Places) -> None:
     put(places, ".claude/x", b"")
     (places.home / ".claude" / "settings.json").symlink_to("settings.json")
