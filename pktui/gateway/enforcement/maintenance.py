@@ -70,6 +70,8 @@ class Upkeep:
         while not self._ending.wait(pause):
             pause = _EVERY_SECONDS
             self._try(self._look)
+        if self._ledger is not None:
+            self._try(self._remember)  # what has ended since the last look
         if self._audit.anchor:
             self._try(_end)
         if self._ledger is not None:
@@ -122,7 +124,7 @@ class Upkeep:
             ledger.anchors.write()
         ledger.tell_time()
         refresh_usage(self._paths, ledger, now_us())
-        self._remembered.tell(ledger, now_us())
+        self._remember(ledger)
         retention = ledger.retention
         leap = retention.witness()
         if leap and not self._leapt:
@@ -139,6 +141,9 @@ class Upkeep:
                 return
         if retention.wasteful() and retention.space().used < _COMPACT_BYTES and _idle(ledger):
             retention.compact()
+
+    def _remember(self, ledger: Ledger) -> None:
+        self._remembered.tell(ledger, now_us())
 
 
 def _idle(ledger: Ledger) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.gateway.enforcement.maintenance import Upkeep
+from pktui.gateway.enforcement.remembered_calls import RememberedCalls
 from pktui.ledger.ledger import Ledger
 from pktui.settings import AuditSettings
 from tests.support.gateway import RunningGateway, plain_server
@@ -55,6 +56,27 @@ def test_upkeep_goes_on_while_the_gateway_runs(
             ledger.events.append("note")
             while not anchors.exists() or f'"rows":{number}}}' not in anchors.read_text():
                 pass
+    ledger.close()
+
+
+def test_the_memory_is_told_once_more_when_the_gateway_ends(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.gateway.enforcement.maintenance._FIRST_SECONDS", 0)
+    monkeypatch.setattr("pktui.gateway.enforcement.maintenance._EVERY_SECONDS", 60)
+    looked, told = threading.Event(), list[int]()
+
+    def tell(_calls: RememberedCalls, ledger: Ledger, _now_us: int) -> None:
+        told.append(ledger.events.last_seq())
+        looked.set()
+
+    monkeypatch.setattr(RememberedCalls, "tell", tell)
+    ledger = Ledger.open(paths.ledger_file)
+    with Upkeep(paths, AuditSettings(), pytest.fail):
+        assert looked.wait(60)
+        ledger.events.append("note")
+    assert told == [told[0], ledger.events.last_seq()]
+    assert told[0] < told[1]
     ledger.close()
 
 
