@@ -107,6 +107,8 @@ class Background:
             return  # every request says why
         self._load_model(store)  # somebody may wait for it
         _stand_back()
+        with lasting.Survived("looking at the store", self._say), panics_told():
+            self._untidy |= store.upkeep_due(quiet=True)  # the last owner may not have tidied up
         while not self._stopping.is_set() and store.read_words():
             self._give_way()
         while not self._stopping.is_set():

@@ -42,7 +42,10 @@ class Table:
 
     def __init__(self, inner: Any, name: str, database: Database) -> None:
         self.commits = 0
-        """Commits since the last compaction; near enough to tell when one is due."""
+        """Commits since the last compaction; near enough to tell when one is due.
+
+        Those of the last owner count too, who may have ended before there was one.
+        """
         self._inner = inner
         self._name = name
         self._database = database
@@ -212,7 +215,11 @@ class Database:
                 self._names.add(name)
         except (RuntimeError, OSError, ValueError) as error:
             raise self._unusable(error, f"memory table {name} in") from error
-        return Table(inner, name, self)
+        table = Table(inner, name, self)
+        if self.place.directory is not None:  # elsewhere each version is a request
+            with contextlib.suppress(RuntimeError, OSError, ValueError):  # a damaged old version
+                table.commits = len(inner.list_versions()) - 1
+        return table
 
     def _made(self, name: str, schema: pa.Schema, first: pa.Table | None) -> Any:
         try:

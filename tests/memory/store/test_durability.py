@@ -186,6 +186,19 @@ def test_a_large_table_is_compacted_more_seldom(place: Path) -> None:
     assert table.wear(quiet=True, weight=1) == 0
 
 
+def test_what_the_last_owner_did_not_compact_is_due_at_the_next_opening(place: Path) -> None:
+    with Store.open(place) as store:
+        gone = store.start_session("gone", ADA)
+        log(store, gone.id, "secret words")
+        store.delete_session(gone.id)
+    with Store.open(place) as store:
+        assert store.upkeep_due(quiet=True)
+        store.optimize()
+    assert not any(b"secret words" in one.read_bytes() for one in place.rglob("*.lance/*/*"))
+    with Store.open(place) as store:
+        assert not store.upkeep_due(quiet=True)
+
+
 def test_a_compaction_that_fails_or_leaves_an_older_version_stays_due(place: Path) -> None:
     class Failing:
         versions = 1
