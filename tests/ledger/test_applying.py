@@ -8,12 +8,13 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pktui.errors import LedgerUnavailable
 from pktui.ledger import Ledger, NewApproval, args_hash, now_us
+from pktui.ledger.journal.segment import bind
 from tests.ledger.conftest import CLAUDE, MINUTE
 
 if TYPE_CHECKING:
@@ -199,3 +200,30 @@ def test_a_row_that_is_not_as_its_event_says_does_not_stand(
         assert not ledger.stands("approvals", asked)
         assert not ledger.stands("approvals", "nobody-1")
         assert ledger.verify().ok is ("event" in statement)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ["nothing", ["1"], None],
+        ["pin", ["x"], None],
+        ["tools", ["memory"], None],
+        ["grants", ["no hex"], None],
+        ["switches", ["stopped"], {}],
+        ["switches", ["stopped"], {"name": "stopped", "by_whom": "eve"}],
+    ],
+)
+def test_an_event_that_says_no_change_keeps_nobody_out(
+    file: Path, asked: str, row: list[Any]
+) -> None:
+    segment = max((file.parent / "journal").glob("0*.jsonl"))
+    last = json.loads(segment.read_bytes().splitlines()[-1])
+    detail = json.dumps({"row": row, "change": 10_000}, separators=(",", ":"))
+    content = [last[0] + 1, last[1], "note", "", 0, *[""] * 12, 0, "", detail]
+    line, _ = bind(content, bytes.fromhex(last[-1]))
+    with segment.open("ab") as opened:
+        opened.write(line)
+    with closing(Ledger.open(file)) as ledger:
+        assert not ledger.approvals.stopped()
+        assert ledger.approvals.get(asked) is not None
+        assert ledger.events.newest(1)[0].detail == detail

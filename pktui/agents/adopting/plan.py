@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -302,9 +302,7 @@ class _Adopting:
             present = opened.document.get(path) or []
             if group in present:
                 continue
-            for former in present:
-                if starts_hook(former, client.id):
-                    opened.document.drop(path, former)
+            _take_out_hook(opened.document, path, lambda hook: starts_hook(hook, client.id))
             opened.document.append(path, group)
             opened.entries.append(Entry(path, group, item=True))
 
@@ -427,7 +425,8 @@ def taken_back(name: str, now: bytes, adopted: AdoptedFile) -> bytes:
     document = open_document(name, now)
     for entry in adopted.entries:
         if entry.item:
-            document.drop(entry.path, entry.ours)
+            ours = entry.ours["hooks"]
+            _take_out_hook(document, entry.path, ours.__contains__)
             if document.get(entry.path) == []:
                 document.remove(entry.path)
             if document.get(entry.path[:-1]) == {}:
@@ -438,6 +437,22 @@ def taken_back(name: str, now: bytes, adopted: AdoptedFile) -> bytes:
             else:
                 document.set(entry.path, entry.original)
     return document.encoded()
+
+
+def _take_out_hook(
+    document: Document, path: tuple[str, ...], is_ours: Callable[[Any], bool]
+) -> None:
+    """Take a hook out of the groups of an event; others that somebody put beside it stay."""
+    groups = document.get(path)
+    for group in groups if isinstance(groups, list) else ():
+        hooks = group.get("hooks") if isinstance(group, dict) else None
+        if not isinstance(hooks, list):
+            continue
+        others = [hook for hook in hooks if not is_ours(hook)]
+        if len(others) < len(hooks):
+            document.drop(path, group)
+            if others:
+                document.append(path, {**group, "hooks": others})
 
 
 def _goes_through_pktui(document: Document, entry: Entry) -> bool:
