@@ -61,14 +61,29 @@ def examine(paths: Paths) -> Iterator[Check]:
         there = paths.settings_file.exists()
         yield Check("settings", "ok", f"{paths.settings_file}{'' if there else ' (all defaults)'}")
         yield from console(settings.console, paths)
+    yield from prices(paths)
     yield from servers(paths)
     yield from agents(paths)
     yield from by_hand(paths, settings)
     yield from policies(paths)
+    yield from denied_paths(paths)
     yield from ledger(paths, settings.audit)
     yield from model(settings)
     yield from memory(paths)
     yield disk(paths)
+
+
+def prices(paths: Paths) -> Iterator[Check]:
+    """Check that the prices can be read, where there are any."""
+    from pktui.prices import load_prices
+
+    try:
+        found = load_prices(paths)
+    except PktuiError as error:
+        yield _failed("prices", error)
+    else:
+        if found.models:
+            yield Check("prices", "ok", f"of {len(found.models)} models, in {found.currency}")
 
 
 def console(wanted: ConsoleSettings, paths: Paths) -> Iterator[Check]:
@@ -266,6 +281,26 @@ def policies(paths: Paths) -> Iterator[Check]:
         else:
             found = f"{len(policy.tools)} rules, default {policy.default.value}"
             yield Check(f"policy {file.stem}", "ok", found)
+
+
+def denied_paths(paths: Paths) -> Iterator[Check]:
+    """Check the paths that no tool may reach; a file that cannot be used denies every path."""
+    from pktui.policy.denied_paths import FILE, read_denied
+    from pktui.policy.document.policy import read_bytes
+
+    file = paths.policies_dir / FILE
+    if not file.exists():
+        return
+    try:
+        found = read_denied(read_bytes(file), file)
+    except PktuiError as error:
+        yield _failed("denied paths", error)
+        return
+    if found.problem:
+        cure = "Mend it; until then no path is passed on to any tool"
+        yield Check("denied paths", "fail", found.problem, cure)
+    else:
+        yield Check("denied paths", "ok", f"{len(found.entries)} in {file}")
 
 
 def ledger(paths: Paths, audit: AuditSettings) -> Iterator[Check]:

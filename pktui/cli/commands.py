@@ -221,9 +221,7 @@ def _type(kind: Any, bounds: tuple[float | None, float | None]) -> click.ParamTy
     if bounds != (None, None):
         low, high = bounds
         if kind is int:
-            return click.IntRange(
-                None if low is None else int(low), None if high is None else int(high)
-            )
+            return click.IntRange(_whole(low), _whole(high))
         return click.FloatRange(low, high)
     return _PLAIN[kind]
 

@@ -271,6 +271,22 @@ def test_each_entry_that_cannot_be_used_is_named_with_line_and_cure(used: Paths)
     assert found(used)["servers"].state == "fail"
 
 
+def test_denied_paths_and_prices_that_cannot_be_used_fail(used: Paths) -> None:
+    assert not {"denied paths", "prices"} & found(used).keys()
+    file, costs = used.policies_dir / "_paths.json", used.config_dir / "prices.toml"
+    file.write_text('{"version": "1", "deny": ["~/.ssh/**"]}')
+    costs.write_text('[models."big*"]\nin = 3\nout = 15\n')
+    after = found(used)
+    assert after["denied paths"].found == f"1 in {file}"
+    assert after["prices"].found == "of 1 models, in USD"
+    file.write_text('{"version": "1", "deny": [1]}')
+    costs.write_text('[models."big*"]\nin = -3\nout = 15\n')
+    after = found(used)
+    assert (after["denied paths"].state, after["prices"].state) == ("fail", "fail")
+    assert "no path is passed on" in after["denied paths"].cure
+    assert "prices.toml" in after["prices"].found
+
+
 def test_a_policy_of_the_former_name_of_a_server_given_by_hand_is_named(
     used: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
