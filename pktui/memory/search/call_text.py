@@ -20,9 +20,9 @@ _LONGEST_VALUE, _LONGEST_COMMAND, _LONGEST = 300, 2_000, 4_000
 _MOST_VALUES = 100
 _COMMAND_KEYS = frozenset({"command", "cmd", "script", "shell_command"})
 _FILE_KEYS = re.compile(r"path|file|dir|cwd|folder|uri|notebook", re.IGNORECASE)
-_PATH_LIKE = re.compile(
-    r"[^\s\"'`;|&<>(){}\[\],=]*(?:[/\\]|\.[A-Za-z][A-Za-z0-9]{0,5}\b)[^\s\"'`;|&<>(){}\[\],=]*"
-)
+# One expression for both would look through a long word once for each of its characters.
+_WORD = re.compile(r"[^\s\"'`;|&<>(){}\[\],=]+")
+_PATH_LIKE = re.compile(r"[/\\]|\.[A-Za-z][A-Za-z0-9]{0,5}\b")
 
 
 def call_text(call: Call) -> str:
@@ -44,7 +44,8 @@ def files_of(call: Call) -> Iterator[str]:
         if _FILE_KEYS.search(key):
             yield value[:_LONGEST_VALUE]
         elif key in _COMMAND_KEYS or len(value) <= _LONGEST_VALUE:
-            yield from _PATH_LIKE.findall(value[:_LONGEST_COMMAND])
+            found = _WORD.findall(value[:_LONGEST_COMMAND])
+            yield from (word for word in found if _PATH_LIKE.search(word))
 
 
 def commands_of(call: Call) -> Iterator[str]:
