@@ -536,3 +536,12 @@ async def test_what_tightens_asks_for_no_pin_and_taking_it_back_does(behind_pin:
         await at.until(lambda: isinstance(at.app.screen, AskScreen))
         await at.press(*"quite", "space", *"secret", "enter")
         await at.until(lambda: file.read_bytes() == before)
+
+
+async def test_writing_from_all_tools_goes_to_the_server_once(house: House) -> None:
+    async with desk(house, "policies") as at:
+        await at.press("asterisk", "space", "d", "w")
+        assert isinstance(at.app.screen, WriteScreen)
+        await at.press("escape", "asterisk")
+        assert not isinstance(at.app.screen, WriteScreen)
+        assert at.app.drafts.total == 1

@@ -84,8 +84,8 @@ class PoliciesView(View):
         """The tool under the cursor."""
         self._listed: Sequence[ToolState] = ()
         self._order = ""
-        self._write_there = False
-        """Whether the drafts of the server that is read are to be shown for writing."""
+        self._write_at = ""
+        """The server whose drafts are to be shown for writing as soon as it was read."""
 
     # Layout
 
@@ -225,8 +225,8 @@ class PoliciesView(View):
             self._show_tools(tools, same=bool(before.page and page) and _same(before.page, page))
         self._drafting.end_true_drafts()
         self._show_rule()
-        if self._write_there and page is not None and page.server != ALL:
-            self._write_there = False
+        wanted, self._write_at = self._write_at, ""
+        if page is not None and page.server == wanted and self._may_ask:
             self._drafting.write()
 
     def _show_tools(self, tools: Sequence[ToolState], *, same: bool) -> None:
@@ -380,7 +380,7 @@ class PoliciesView(View):
         if not server:
             self.console.say("nothing is drafted: space, l and r draft a change")
             return
-        self._write_there = True
+        self._write_at = server
         self.go_to(server, drafts.of(server)[0].tool)
 
     def action_every(self) -> None:
@@ -443,8 +443,13 @@ class PoliciesView(View):
                 self.console.say_error, group="rule",
             )  # fmt: skip
 
+    @property
+    def _may_ask(self) -> bool:
+        """Whether the view is still in front: what was read meanwhile may open a question."""
+        return self.is_on_screen and not self.app.screen.is_modal
+
     def _make_rule(self, example: Example) -> None:
-        if self.is_on_screen and not self.app.screen.is_modal:  # else the person went on meanwhile
+        if self._may_ask:
             self._rules.make(example)
 
     def action_accept(self) -> None:
