@@ -289,7 +289,7 @@ def denied_paths(paths: Paths) -> Iterator[Check]:
     from pktui.policy.document.policy import read_bytes
 
     file = paths.policies_dir / FILE
-    if not file.exists():
+    if not (file.exists() or file.is_symlink()):
         return
     try:
         found = read_denied(read_bytes(file), file)

@@ -52,8 +52,8 @@ class LivePolicy:
         denied = self._look(self._denied_file)
         if stamp is None or stamp != self._stamp or denied != self._denied_stamp:
             with self._lock:
-                self._reload(stamp)
-                self._deny(denied)
+                # Put in force at once: nobody sees a policy without its denied paths.
+                self._policy = self._denying(self._reload(stamp), denied)
         return self._policy
 
     def _look(self, file: str) -> _Stamp | None:
@@ -63,38 +63,42 @@ class LivePolicy:
             return None
         return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
 
-    def _reload(self, stamp: _Stamp | None) -> None:
+    def _reload(self, stamp: _Stamp | None) -> Policy | None:
+        policy = self._policy
         try:
             raw = read_bytes(self.path)
         except PolicyError as error:
             self._raw, self.problem = None, error
         else:
             if raw != self._raw:
-                self._read(raw)
+                policy = self._read(raw)
         settled = stamp is not None and time.time_ns() - max(stamp[:2]) > _SETTLED_NS
         self._stamp = stamp if settled else None
+        return policy
 
-    def _deny(self, stamp: _Stamp | None) -> None:
-        """Read the denied paths again, unless they are known to be as they were."""
-        policy = self._policy
+    def _denying(self, policy: Policy | None, stamp: _Stamp | None) -> Policy | None:
+        """Return the policy with the denied paths, read again unless they are as they were."""
+        denied = self._policy.denied if self._policy is not None else None
         if stamp is None:
             self._denied_stamp, denied = None, None
-        elif stamp == self._denied_stamp and policy is not None and policy.denied is not None:
-            return
-        else:
+            if self._denied_path.is_symlink():
+                denied = DeniedPaths(problem=f"{self._denied_path} leads to no file.")
+        elif stamp != self._denied_stamp or denied is None:
             try:
                 denied = read_denied(read_bytes(self._denied_path), self._denied_path)
             except PolicyError as error:
                 denied = DeniedPaths(problem=str(error))
             settled = time.time_ns() - max(stamp[:2]) > _SETTLED_NS
             self._denied_stamp = stamp if settled else (0, 0, 0, 0)
-        if policy is not None and policy.denied != denied:
-            self._policy = policy.denying(denied)
+        return policy if policy is None or policy.denied == denied else policy.denying(denied)
 
-    def _read(self, raw: bytes) -> None:
+    def _read(self, raw: bytes) -> Policy | None:
+        """Return the policy that the bytes are, or the last good one."""
         self._raw = raw
         try:
-            self._policy = parse_policy(raw, self.path)
-            self.problem = None
+            policy = parse_policy(raw, self.path)
         except PolicyError as error:
             self.problem = error
+            return self._policy
+        self.problem = None
+        return policy

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pktui.policy.denied_paths import FILE, read_denied
+from pktui.policy.denied_paths import FILE, DeniedPaths, read_denied
 from pktui.policy.live import LivePolicy
 from pktui.policy.place import Place
 from pktui.policy.shape import UNKNOWN, Definition
@@ -131,3 +131,36 @@ def test_every_policy_is_read_with_the_file_beside_it(tmp_path: Path, place: Pla
     third = live.current()
     assert third is not None
     assert third.denied is None
+
+
+def test_no_policy_is_in_force_before_its_denied_paths_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = tmp_path / "files.json"
+    policy.write_text('{"version": "1", "default": "allow"}')
+    (tmp_path / FILE).write_text(json.dumps(DENIED))
+    live = LivePolicy(policy)
+    live.current()
+    before, seen = live.digest, []
+
+    def read(raw: bytes, source: Path) -> DeniedPaths:
+        seen.append(live.digest)
+        return read_denied(raw, source)
+
+    monkeypatch.setattr("pktui.policy.live.read_denied", read)
+    policy.write_text('{"version": "1", "default": "approve"}')
+    now = live.current()
+    assert now is not None
+    assert now.denied is not None
+    assert live.digest != before
+    assert set(seen) == {before}
+
+
+def test_a_link_that_leads_nowhere_denies_every_path(tmp_path: Path, place: Place) -> None:
+    policy = tmp_path / "files.json"
+    policy.write_text('{"version": "1", "default": "allow"}')
+    (tmp_path / FILE).symlink_to(tmp_path / "away")
+    found = LivePolicy(policy).current()
+    assert found is not None
+    assert found.denied is not None
+    assert "leads to no file" in found.denied.reason({"path": "README.md"}, UNKNOWN, place)
