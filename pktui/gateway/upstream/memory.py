@@ -6,6 +6,7 @@ answered meanwhile. Calls are carried to the service by one thread, in the order
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import partial
@@ -46,6 +47,7 @@ class MemoryServer:
         self._log = log
         self._waiting: Queue[ToolCall | None] = Queue(CAPACITY)
         self._client: tuple[Identity, MemoryClient] | None = None
+        self._carrier: threading.Thread | None = None
 
     def start(self, deliver: Deliver, ended: Callable[[], None]) -> None:
         """Start the service in the background, and the thread that carries messages to it.
@@ -54,7 +56,7 @@ class MemoryServer:
         """
         self._deliver = deliver
         lasting.start("memory-start", self._warm_up, log=self._log)
-        lasting.start("memory-calls", self._carry, log=self._log, fatal=ended)
+        self._carrier = lasting.start("memory-calls", self._carry, log=self._log, fatal=ended)
 
     @property
     def full(self) -> bool:
@@ -74,9 +76,14 @@ class MemoryServer:
             self._deliver(step.body)
 
     def end(self, patience: float) -> int:
-        """Stop serving; the service itself stays for others until it has been idle."""
+        """Wait for the calls that were taken, and stop serving.
+
+        The service itself stays for others until it has been idle.
+        """
         with suppress(Full):
             self._waiting.put(None, timeout=patience)
+        if self._carrier is not None and self._carrier is not threading.current_thread():
+            self._carrier.join(patience)
         return 0
 
     @property

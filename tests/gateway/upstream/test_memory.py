@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +35,10 @@ INFO = {
 @pytest.fixture(autouse=True)
 def _service_ends(paths: Paths) -> Iterator[None]:
     yield
-    client = MemoryClient(paths, start=False)
-    client.stop()
-    client.close()
+    if list(paths.memory_dir.glob("*")):
+        client = MemoryClient(paths, start=False)
+        client.stop()
+        client.close()
 
 
 def test_a_cold_memory_answers_and_keeps_what_it_is_told(paths: Paths) -> None:
@@ -128,3 +130,32 @@ def test_a_message_that_pktui_fails_on_is_answered_and_the_next_is_carried(
     assert json.loads(answers.get(timeout=PATIENCE))["id"] == 2
     server.end(PATIENCE)
     assert any("nobody thought of this" in words for words in said)
+
+
+def test_the_end_waits_for_the_calls_that_were_taken(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[object] = []
+    ending = threading.Event()
+    put = queue.Queue.put
+
+    def noted(waiting: queue.Queue[Any], item: Any, *given: Any, **named: Any) -> None:
+        if item is None:
+            ending.set()
+        put(waiting, item, *given, **named)
+
+    def late(_client: MemoryClient, call: ToolCall) -> bytes:
+        assert ending.wait(PATIENCE)
+        return str(call.id).encode()
+
+    monkeypatch.setattr(queue.Queue, "put", noted)
+    monkeypatch.setattr(MemoryClient, "call_tool", late)
+    monkeypatch.setattr(MemoryClient, "ensure", lambda _client: None)
+    server = MemoryServer(paths, Identity, lambda _said: None)
+    server.start(lambda *lines: answers.extend(lines), lambda: None)
+    for number in (1, 2):
+        asked = {"name": "get_session", "arguments": {"sessionId": number}}
+        message = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": asked}
+        server.send(json.dumps(message).encode())
+    server.end(PATIENCE)
+    assert answers == [b"1", b"2"]
