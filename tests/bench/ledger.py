@@ -99,8 +99,6 @@ def pages(ledger: Ledger, clock: Clock) -> None:
     timed("count, all", lambda _: ledger.feed.count(cap=10**9), 5)
     timed("count, capped at 100,000", lambda _: ledger.feed.count(), 5)
     timed("calls of 60 minutes", lambda _: ledger.feed.per_minute(), 50)
-    day = clock.now - 24 * 60 * MINUTE
-    timed("tool counts of a day", lambda _: ledger.feed.tool_counts("files", day), 50)
 
 
 def main(calls: int) -> None:

@@ -232,13 +232,6 @@ def test_the_sparkline_counts_each_minute(filled: Ledger) -> None:
     assert len(filled.feed.per_minute()) == 60
 
 
-def test_tools_are_counted_since_a_time(filled: Ledger) -> None:
-    assert filled.feed.tool_counts("memory", START_US) == {"search": 3, "store": 1, "": 1}
-    assert filled.feed.tool_counts("memory", START_US + 2 * MINUTE)["search"] == 2
-    assert filled.feed.tool_counts("memory", START_US + 90 * MINUTE) == {}
-    assert filled.feed.tool_counts("other", 0) == {}
-
-
 def test_many_matching_tools_are_found_too(ledger: Ledger) -> None:
     for number in range(80):
         record(ledger, f"c{number}", f"tool_{number}", outcome="")

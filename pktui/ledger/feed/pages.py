@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pktui.ledger.feed.filter import FeedFilter
-from pktui.ledger.feed.sql import Condition, branches, first_since, tools_of
+from pktui.ledger.feed.sql import Condition, branches
 from pktui.ledger.journal.indexer import place_of
 from pktui.ledger.journal.segment import KEY_SQL
 from pktui.ledger.records import CallRow
 from pktui.ledger.schema import CALLS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from pktui.ledger.database import Database, Row
 
@@ -103,19 +103,6 @@ class Feed:
         )
         counts: dict[int, int] = dict(rows)
         return tuple(counts.get(minute, 0) for minute in range(first, this + 1))
-
-    def tool_counts(self, server: str, since_us: int) -> Mapping[str, int]:
-        """Return how often each tool of a server was called at that time or later."""
-        index = self._index()
-        lowest = first_since(index, since_us)
-        counts: dict[str, int] = {}
-        for key, tool in tools_of(index, server):
-            row = index.row(
-                "SELECT count(*) FROM events WHERE call_tool = ? AND seq >= ?", (key, lowest)
-            )
-            if row and row[0]:
-                counts[tool] = row[0]
-        return counts
 
 
 def _walk(index: Database, branch: Condition, *, upwards: bool, limit: int) -> list[int]:

@@ -78,13 +78,7 @@ def branches(database: Database, wanted: FeedFilter) -> list[Condition]:
     return [rest & _any_of(servers) & _any_of(tools)]
 
 
-def tools_of(database: Database, server: str) -> list[tuple[str, str]]:
-    """Return each tool of a server that was ever called: its `call_tool` and its name."""
-    rows = database.rows(f"SELECT call_tool, tool FROM ({_TOOLS}) WHERE server = ?", (server,))  # noqa: S608
-    return [(key, tool) for key, tool in rows]
-
-
-def first_since(database: Database, at_us: int) -> int:
+def _first_since(database: Database, at_us: int) -> int:
     """Return the `seq` of the earliest call at that time or later, beyond the last if none."""
     if not at_us:
         return 0
@@ -109,7 +103,7 @@ def _times(database: Database, wanted: FeedFilter) -> Condition:
         until = wanted.before_us or 2**62
         return Condition("at_us >= ? AND at_us < ?", (wanted.since_us, until))
     if wanted.since_us:
-        first = first_since(database, wanted.since_us)
+        first = _first_since(database, wanted.since_us)
         condition = Condition("at_us >= ? AND seq >= ?", (wanted.since_us, first))
     if wanted.before_us:
         last = _last_before(database, wanted.before_us)
