@@ -18,6 +18,16 @@ _GARBAGE = 50_000
 
 def main() -> None:
     """Run the command that `sys.argv` names and exit with its status."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # while it was still being loaded; later each command has its own
+        if sys.argv[1:2] != ["hook"]:
+            sys.exit(130)
+        print("[DENIED by pktui] The hook was interrupted.", file=sys.stderr)
+        sys.exit(2)  # which every agent takes for a denial
+
+
+def _run() -> None:
     _load_msgspec()
     if sys.argv[1:2] == ["gateway"]:
         from pktui.gateway.main import main as run_gateway
