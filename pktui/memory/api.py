@@ -22,6 +22,7 @@ from pktui.memory.records import (
     Message,
     Mode,
     NewCall,
+    Outline,
     Page,
     Role,
     SearchAnswer,
@@ -68,6 +69,11 @@ class Messages(OfSession, frozen=True):
 class Calls(OfSession, frozen=True):
     after: int = 0
     limit: int = 200
+
+
+class OutlineOf(OfSession, frozen=True):
+    after: int = 0
+    calls_after: int = 0
 
 
 class Neighbours(Arguments, frozen=True):
@@ -199,6 +205,7 @@ CURRENT_SESSION: Verb[Arguments, Session | None]
 CURRENT_SESSION = Verb("current-session", Arguments, Session | None)  # type: ignore[arg-type]
 MESSAGES = Verb("messages", Messages, Page[Message])
 CALLS = Verb("calls", Calls, Page[Call])
+OUTLINE = Verb("outline", OutlineOf, Outline)
 NEIGHBOURS = Verb("neighbours", Neighbours, tuple[Message, ...])
 SEARCH = Verb("search", Search, SearchAnswer)
 SEARCH_SESSIONS = Verb("search-sessions", SearchSessions, GroupedAnswer)

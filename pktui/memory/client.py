@@ -26,6 +26,7 @@ from pktui.memory.records import (
     Message,
     Mode,
     NewCall,
+    Outline,
     Page,
     Role,
     SearchAnswer,
@@ -273,6 +274,14 @@ class MemoryClient:
     def calls(self, session_id: int, *, after: int = 0, limit: int = 200) -> Page[Call]:
         """Return the session's calls in order, those after the `seq`; the cursor is one too."""
         return self._ask(api.CALLS, api.Calls(session_id=session_id, after=after, limit=limit))
+
+    def outline(self, session_id: int, *, after: int = 0, calls_after: int = 0) -> Outline:
+        """Return when each message and call of the session was, without their texts.
+
+        Only of messages and of calls after those `seq`.
+        """
+        asked = api.OutlineOf(session_id=session_id, after=after, calls_after=calls_after)
+        return self._ask(api.OUTLINE, asked)
 
     def neighbours(self, message_id: int, n: int = 2) -> tuple[Message, ...]:
         """Return a message with up to `n` before it and `n` after it, in their order."""

@@ -163,6 +163,28 @@ class Call(msgspec.Struct, frozen=True):
     call_id: str = ""
 
 
+class CallBrief(msgspec.Struct, frozen=True, array_like=True):
+    """What is told of a call in its session's outline; `at_us` is in microseconds, UTC."""
+
+    seq: int
+    at_us: int
+    tool: str
+    outcome: Outcome
+    call_id: str
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """All that is in a session, without its texts.
+
+    `times_us` and `roles` are those of its messages in their order, a letter a role (`u`, `a`,
+    `t`, `s`).
+    """
+
+    times_us: tuple[int, ...]
+    roles: str
+    calls: tuple[CallBrief, ...]
+
+
 class Entry(msgspec.Struct, frozen=True):
     """A piece of knowledge."""
 

@@ -175,6 +175,7 @@ _ON_THE_STORE: Mapping[str, Callable[[Store, Any, Asker], object]] = {
     api.CURRENT_SESSION.name: lambda store, _, asker: store.current_session(asker.who),
     api.MESSAGES.name: lambda store, asked, _: store.messages(**_given(asked)),
     api.CALLS.name: lambda store, asked, _: store.calls(**_given(asked)),
+    api.OUTLINE.name: lambda store, asked, _: store.outline(**_given(asked)),
     api.NEIGHBOURS.name: lambda store, asked, _: store.neighbours(**_given(asked)),
     api.START_SESSION.name: _start_session,
     api.LOG.name: _log,

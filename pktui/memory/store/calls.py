@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from pktui.errors import InvalidRequest
-from pktui.memory.records import OUTCOMES, Call, Message, NewCall, Page
+from pktui.memory.records import OUTCOMES, Call, CallBrief, Message, NewCall, Page
 from pktui.memory.search.call_text import call_text
 from pktui.memory.search.corpus import Document
 from pktui.memory.store.schema import CallRow
@@ -31,6 +32,10 @@ class _Facts(msgspec.Struct, frozen=True, array_like=True):
     arguments: str
     result: str
     call_id: str
+
+
+# The same, with what is long left as it is.
+_decode_names = msgspec.json.Decoder(tuple[str, msgspec.Raw, msgspec.Raw, str]).decode
 
 
 class Calls:
@@ -80,6 +85,23 @@ class Calls:
             shown = tuple(call_at(self._state.calls, at) for at in members[first : first + limit])
             last = first + len(shown)
             return Page(shown, len(members), str(last) if last < len(members) else "")
+
+    def briefs(self, session_id: int, after: int) -> tuple[CallBrief, ...]:
+        """Return the session's calls after that `seq`, without arguments and results."""
+        with self._state.lock:
+            calls = self._state.calls
+            members = np.asarray(calls.members(session_id)[after:], np.intp)
+            rows = zip(
+                members.tolist(),
+                calls.facts["times"][members].tolist(),
+                calls.facts["roles"][members].tolist(),
+                strict=True,
+            )
+            made = []
+            for seq, (at, time_us, outcome) in enumerate(rows, after + 1):
+                tool, _, _, call_id = _decode_names(calls.origins[at])
+                made.append(CallBrief(seq, time_us, tool, OUTCOMES[outcome], call_id))
+            return tuple(made)
 
     def forget(self, session_id: int) -> None:
         """Forget what is remembered of a session that is removed."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pktui.errors import InvalidRequest, NotFound
 from pktui.memory.records import ROLES, Message, NewMessage, Page, Session
 from pktui.memory.store.catalogue import grown
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pktui.memory.store.state import State
+
+
+_LETTERS = tuple(role[0] for role in ROLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,15 @@ class Messages:
             ids = [int(self._state.messages.facts["ids"][at]) for at in members[first:last]]
         edge = first + 1 if from_end else last
         return Page(tuple(self.get_many(ids)), total, str(edge) if more else "")
+
+    def times_and_roles(self, session_id: int, after: int) -> tuple[tuple[int, ...], str]:
+        """Return time, in microseconds, and role's letter of each message after that `seq`."""
+        with self._state.lock:
+            self._state.catalogue.get(session_id)
+            facts = self._state.messages.facts
+            members = np.asarray(self._state.messages.members(session_id)[after:], np.intp)
+            roles = "".join(_LETTERS[role] for role in facts["roles"][members].tolist())
+            return tuple(facts["times"][members].tolist()), roles
 
     def neighbours(self, message_id: int, count: int) -> tuple[Message, ...]:
         """Return the message with up to `count` messages before and after it in its session."""

@@ -18,6 +18,7 @@ from pktui.memory.records import (
     ModelState,
     NewCall,
     NewMessage,
+    Outline,
     Page,
     SearchAnswer,
     Session,
@@ -248,6 +249,11 @@ class Store:
     def calls(self, session_id: int, *, after: int = 0, limit: int = 200) -> Page[Call]:
         """Return the session's calls in order, those after the `seq`; the cursor is one too."""
         return self._calls.page(session_id, after, _limit(limit))
+
+    def outline(self, session_id: int, *, after: int = 0, calls_after: int = 0) -> Outline:
+        """Return the messages and calls of a session after those `seq`, without their texts."""
+        times, roles = self._messages.times_and_roles(session_id, max(after, 0))
+        return Outline(times, roles, self._calls.briefs(session_id, max(calls_after, 0)))
 
     def add_entry(
         self,

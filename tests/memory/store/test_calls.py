@@ -131,6 +131,23 @@ def test_calls_are_read_page_by_page(filled: Store) -> None:
     assert ([call.seq for call in rest.items], rest.cursor) == ([3], "")
 
 
+def test_an_outline_tells_when_and_what_without_texts(filled: Store) -> None:
+    other = filled.start_session("other", ADA)
+    log(filled, other.id, "no part of it")
+    whole = filled.outline(1)
+    assert (len(whole.times_us), whole.roles) == (1, "u")
+    assert [(one.seq, one.tool, one.outcome) for one in whole.calls] == [
+        (1, "Bash", "error"),
+        (2, "Bash", "ok"),
+        (3, "Edit", "ok"),
+    ]
+    log(filled, 1, "one more")
+    later = filled.outline(1, after=1, calls_after=2)
+    assert (len(later.times_us), [one.seq for one in later.calls]) == (1, [3])
+    with pytest.raises(NotFound):
+        filled.outline(99)
+
+
 def test_calls_outlive_the_process_and_go_with_their_session(place: Path) -> None:
     with Store.open(place) as store:
         kept, gone = store.start_session("kept", ADA), store.start_session("gone", ADA)
