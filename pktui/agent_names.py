@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 # The agent's id in commands and settings, and its name, by what its MCP client says it is.
@@ -22,6 +23,12 @@ def agent_id(name: str) -> str:
 def friendly(name: str) -> str:
     """Return what a person calls the agent; what is not known keeps its name."""
     return _found(name)[1]
+
+
+def hooked_call_id(agent: str, session: str, use_id: str) -> str:
+    """Return the ledger's id of a call that the agent of this id reported by its own id of it."""
+    text = f"{agent}\0{session}\0{use_id}"
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:26]
 
 
 def _found(name: str) -> tuple[str, str]:

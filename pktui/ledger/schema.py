@@ -342,7 +342,7 @@ def migration_from(version: int) -> tuple[str, ...]:
     return (*(statement for step in MIGRATIONS[version:] for statement in step), *_GUARD)
 
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 """The tables below, as `user_version` of the index: one of another version is made anew."""
 
 INDEX_TABLES = (
@@ -363,6 +363,8 @@ INDEX_TABLES = (
     """CREATE INDEX events_failed ON events (outcome, decision_seq)
         WHERE kind = 'outcome' AND outcome <> 'ok'""",
     _FIRST[6],
+    """CREATE INDEX events_session ON events (session, call_us)
+        WHERE call_us IS NOT NULL AND session <> ''""",
     "CREATE TABLE counters (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
     """CREATE TABLE segments (
         n INTEGER PRIMARY KEY,

@@ -272,3 +272,39 @@ def test_the_feed_of_a_closed_ledger_cannot_be_read(filled: Ledger) -> None:
     filled.close()
     with pytest.raises(LedgerUnavailable):
         filled.feed.page()
+
+
+def test_calls_are_read_by_their_keys_whatever_stands_between(filled: Ledger) -> None:
+    rows = filled.feed.page()
+    wanted = [rows[4].seq, rows[1].seq, 999_999]
+    assert filled.feed.named(wanted) == (rows[1], rows[4])
+    outcome = filled.events.of_call("c1")[1]
+    assert filled.feed.named([outcome.seq]) == ()
+    assert filled.feed.named([]) == ()
+
+
+def test_calls_of_a_connection_come_without_arguments_and_of_no_other(filled: Ledger) -> None:
+    far = START_US + 60 * MINUTE
+    its = filled.feed.of_sessions(["s2"], since_us=0, before_us=far, limit=10)
+    assert [(row.call_id, row.outcome, row.arguments) for row in its] == [
+        ("c2", "ok", ""),
+        ("c4", "error", ""),
+        ("", "", ""),
+    ]
+    both = filled.feed.of_sessions(["s2", CLAUDE.session], since_us=0, before_us=far, limit=100)
+    assert [row.seq for row in both] == [row.seq for row in filled.feed.page()]
+    last = filled.feed.of_sessions(["s2"], since_us=0, before_us=far, limit=1)
+    assert [row.call_id for row in last] == [""]
+    none = filled.feed.of_sessions(["s2", ""], since_us=far, before_us=far + 1, limit=10)
+    assert none == ()
+
+
+def test_ids_of_use_come_with_their_connection(ledger: Ledger) -> None:
+    for call_id, detail in (
+        ("u1", {"_meta": {"claudecode/toolUseId": "toolu_1", "progressToken": 1}}),
+        ("u2", {"_meta": {"claudecode/toolUseId": 7}}),
+        ("u3", {"beside": "claudecode/toolUseId"}),
+    ):
+        ledger.events.append("decision", caller=CLAUDE, call_id=call_id, tool="t", detail=detail)
+    found = ledger.feed.uses("claudecode/toolUseId", since_us=0, before_us=2**62, limit=10)
+    assert found == ((CLAUDE.session, "toolu_1"),)

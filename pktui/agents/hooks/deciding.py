@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pktui.agent_names import hooked_call_id
 from pktui.agents.hooks.session_state import SessionState
 from pktui.gateway.enforcement.budget import refresh_usage, spent_of
 from pktui.gateway.enforcement.decision import Decision, Outcome, Ruling, ToolCall
@@ -209,8 +210,7 @@ class Desk:
             self._state.opened(self._likeness(), call.call_id)
 
     def _id_of(self, use_id: str) -> str:
-        text = f"{self._agent.id}\0{self._event.session}\0{use_id}"
-        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:26]
+        return hooked_call_id(self._agent.id, self._event.session, use_id)
 
     def _likeness(self) -> str:
         """Return what a call has in common with the event of its end where it has no id."""

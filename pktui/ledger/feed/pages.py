@@ -7,12 +7,13 @@ where the page begins until the page is full.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from pktui.ledger.feed.filter import FeedFilter
 from pktui.ledger.feed.sql import Condition, branches
 from pktui.ledger.journal.indexer import place_of
-from pktui.ledger.journal.segment import KEY_SQL
+from pktui.ledger.journal.segment import KEY_SQL, split_key
 from pktui.ledger.records import CallRow
 from pktui.ledger.schema import CALLS
 
@@ -28,6 +29,8 @@ _COLUMNS = (
     f"{KEY_SQL}, call_id, at_us, agent, grant_name, session, project, server, tool, arguments,"
     " effect, rule, reason, approval_id, detail, args_hash"
 )
+
+_WITHOUT_ARGUMENTS = _COLUMNS.replace(" arguments,", " '',", 1)
 
 
 class Feed:
@@ -81,6 +84,49 @@ class Feed:
             (call_id,),
         )
         return _joined(index, rows)[0] if rows else None
+
+    def named(self, seqs: Sequence[int]) -> tuple[CallRow, ...]:
+        """Return the calls of these keys that are on record, in the order they came."""
+        index, rows = self._index(), []
+        for start in range(0, len(seqs), _AT_ONCE):
+            part = [split_key(seq) for seq in seqs[start : start + _AT_ONCE]]
+            rows += index.rows(
+                f"SELECT seq, {_COLUMNS} FROM events WHERE (segment, number) IN"  # noqa: S608
+                f" (VALUES {', '.join(['(?, ?)'] * len(part))}) AND {CALLS}",
+                [number for key in part for number in key],
+            )
+        return _joined(index, [row[1:] for row in sorted(rows, key=itemgetter(0))])
+
+    def of_sessions(
+        self, sessions: Sequence[str], *, since_us: int, before_us: int, limit: int
+    ) -> tuple[CallRow, ...]:
+        """Return the last calls of these sessions or connections in that time, as they came.
+
+        Without their arguments.
+        """
+        index, rows = self._index(), []
+        for session in sessions:
+            rows += index.rows(
+                f"SELECT seq, {_WITHOUT_ARGUMENTS} FROM events"  # noqa: S608
+                " WHERE session = ? AND session <> '' AND call_us >= ? AND call_us < ?"
+                " AND call_us IS NOT NULL ORDER BY call_us DESC LIMIT ?",
+                (session, since_us, before_us, limit),
+            )
+        rows.sort(key=itemgetter(0))
+        return _joined(index, [row[1:] for row in rows[-limit:]])
+
+    def uses(
+        self, member: str, *, since_us: int, before_us: int, limit: int
+    ) -> tuple[tuple[str, str], ...]:
+        """Return connection and id of use of the last calls whose `_meta` has that member."""
+        rows = self._index().rows(
+            "SELECT session, json_extract(detail, ?) FROM events"
+            " WHERE call_us >= ? AND call_us < ? AND call_us IS NOT NULL"
+            " AND detail LIKE '{%' AND instr(detail, ?) > 0 AND json_valid(detail)"
+            " ORDER BY call_us DESC LIMIT ?",
+            (f'$._meta."{member}"', since_us, before_us, member, limit),
+        )
+        return tuple((session, use) for session, use in rows if isinstance(use, str))
 
     def changed_at(self, server: str, tool: str) -> int:
         """Return when the definition of a tool was last seen to be another, 0 where it was not."""
