@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -72,6 +73,8 @@ def run_console(
     presence.announce()
     console = Console(services, view=view or _first_view(services), at=at, words=words)
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as it is while pktui is loaded
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         console.run()
     except Exception as error:  # noqa: BLE001  a driver that fails: told as any other crash
         console.crash = console.crash or error

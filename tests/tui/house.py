@@ -19,6 +19,7 @@ from pktui.memory.client import MemoryClient
 from pktui.memory.records import Identity
 from pktui.settings import ConsoleSettings, Paths, Settings
 from pktui.tui.console import Console
+from pktui.tui.keyboard import RUN_SECONDS
 from pktui.tui.screens.question import Question
 from pktui.tui.services import Services
 
@@ -136,8 +137,14 @@ class Desk:
 
     async def press(self, *keys: str) -> None:
         for key in keys:
-            await self.pilot.press(key)
+            await self.key(key)
         await self.settle()
+
+    async def key(self, key: str) -> None:
+        """Press one key as a hand does, apart from the one before: closer ones count as pasted."""
+        while time.monotonic() - self.app.keyboard._before < RUN_SECONDS:
+            await self.pilot.pause(0.001)
+        await self.pilot.press(key)
 
     async def burst(self, *keys: str) -> None:
         """Type all keys before the console looks at the first of them."""
@@ -145,10 +152,13 @@ class Desk:
         await self.settle()
 
     def type(self, *keys: str) -> None:
-        """Type keys and wait for nothing: a worker may be held up."""
+        """Type keys together, apart from those before; wait for nothing, a worker may be held."""
+        at = max(time.monotonic(), self.app.keyboard._before + RUN_SECONDS)
         for key in keys:
             character = {"space": " ", "slash": "/"}.get(key, key if len(key) == 1 else None)
-            self.app.post_message(events.Key(key, character))
+            event = events.Key(key, character)
+            event.time = at
+            self.app.post_message(event)
 
     async def answer(self, *keys: str) -> None:
         """Answer the question on the screen, once its quiet time is over."""

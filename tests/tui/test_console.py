@@ -114,10 +114,10 @@ async def test_ctrl_c_leaves_at_the_second_press(
 ) -> None:
     monkeypatch.setattr("pktui.tui.console.SECOND_PRESS_SECONDS", 600)
     async with sessions(paths) as room:
-        await room.desk.pilot.press("ctrl+c")
+        await room.desk.key("ctrl+c")
         assert "once more" in room.desk.notices()
         assert room.app.return_value is None
-        await room.desk.pilot.press("ctrl+c")
+        await room.desk.key("ctrl+c")
         assert room.app.return_value == 0
 
 
@@ -127,7 +127,7 @@ async def test_q_leaves_and_is_a_letter_in_a_box(paths: Paths) -> None:
         assert room.app.return_value is None
         assert room.box.text == "q"
         await room.press("escape")
-        await room.desk.pilot.press("q")
+        await room.desk.key("q")
         assert room.app.return_value == 0
 
 

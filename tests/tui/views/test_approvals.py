@@ -173,7 +173,7 @@ async def test_a_held_key_decides_one_approval_only(house: House) -> None:
         await at.press("a")
         for _ in range(40):
             clock.now += 0.03
-            await at.pilot.press("a")
+            await at.key("a")
         assert house.status(first) == "allowed"
         assert house.status(second) == "pending"
 

@@ -112,7 +112,7 @@ async def test_one_first_call_is_made_at_a_time(
     monkeypatch.setattr("pktui.tui.views.now.first_run.make_first_call", slow)
     async with desk(house, "now") as at:
         for _ in range(3):
-            await at.pilot.press("t")
+            await at.key("t")
         gate.set()
         await at.settle()
         assert len(calls) == 1

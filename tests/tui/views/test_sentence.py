@@ -176,12 +176,12 @@ async def test_what_was_worked_out_for_other_words_is_never_written(
 
     monkeypatch.setattr(rule, "figure", slow)
     async with desk(house, "feed") as at:
-        await at.pilot.press("p")
+        await at.key("p")
         await at.until(lambda: len(begun) == 1)
-        await at.pilot.press("space")
+        await at.key("space")
         gates[0].set()
         await at.until(lambda: len(begun) == 2)
-        await at.pilot.press("w")
+        await at.key("w")
         await at.until(lambda: "there is nothing to write yet" in at.notices())
         assert rules(house) == []
         gates[1].set()
