@@ -205,6 +205,11 @@ class Approval(msgspec.Struct, frozen=True):
     meta: str = ""
     """The call's `_meta` as it came, masked; empty where it has none."""
     grant_key: str = ""
+    changed: str = ""
+    """The arguments as the person changed them on allowing the call, kept like `arguments`; empty
+    where they did not."""
+    changed_hash: str = ""
+    """The hash of the call with these arguments, which is what the permission is bound to."""
 
     @property
     def caller(self) -> Caller:

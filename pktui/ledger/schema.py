@@ -309,6 +309,15 @@ _JOURNAL = (
         BEGIN SELECT RAISE(FAIL, '{MOVED_ON}'); END""",
 )
 
+# What a person made of a call's arguments on allowing it, and the hash of the call with them.
+_CHANGED_ARGUMENTS = (
+    *(
+        f"ALTER TABLE approvals ADD COLUMN {name} TEXT NOT NULL DEFAULT ''"
+        for name in ("changed", "masked_changed", "changed_hash")
+    ),
+    "CREATE INDEX approvals_changed ON approvals (changed_hash) WHERE changed_hash <> ''",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _REQUESTS_AND_FLAGS,
@@ -322,6 +331,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _CLOCK,
     _REFUSALS,
     _JOURNAL,
+    _CHANGED_ARGUMENTS,
 )
 VERSION = len(MIGRATIONS)
 """The schema this pktui writes, kept in the file as `user_version`."""
@@ -331,6 +341,7 @@ VERSION = len(MIGRATIONS)
 # transaction, so that goes, too.
 _GUARD = (
     "DROP TRIGGER IF EXISTS changes_are_of_this_schema",
+    f"UPDATE changes SET schema = {VERSION}",  # noqa: S608
     f"""CREATE TRIGGER changes_are_of_this_schema BEFORE UPDATE ON changes
         WHEN NEW.schema <> {VERSION}
         BEGIN SELECT RAISE(FAIL, '{MOVED_ON}'); END""",

@@ -69,17 +69,40 @@ class House:
         """Open a console: this test's process stands for it."""
         self.console.presence.announce("console")
 
-    def answer(self, *, allow: bool, words: str = "") -> None:
+    def answer(
+        self, *, allow: bool, words: str = "", changed: Mapping[str, Any] | None = None
+    ) -> None:
         """Decide what waits, as the console does."""
         [approval] = self.console.approvals.pending()
         self.console.approvals.decide(
-            approval.id, allow, by="console", words=words, args_hash=approval.args_hash
+            *(approval.id, allow),
+            by="console",
+            words=words,
+            args_hash=approval.args_hash,
+            changed=changed,
         )
 
     def row(self, call_id: str) -> CallRow:
         row = self.console.feed.call(call_id)
         assert row is not None
         return row
+
+
+def enforcer_of(
+    ledger: Ledger,
+    policy_file: Path,
+    clock: Clock,
+    said: list[str],
+    *,
+    carries_changes: bool = True,
+) -> Enforcer:
+    policy = ServerPolicy("demo", policy_file, needed=False, changed=lambda _digest, _problem: None)
+    return Enforcer(
+        *(ledger, policy, ApprovalSettings(), "demo"),
+        clock=clock,
+        log=said.append,
+        carries_changes=carries_changes,
+    )
 
 
 @contextmanager
@@ -90,8 +113,7 @@ def open_house(paths: Paths) -> Iterator[House]:
     policy_file = paths.policy_file("demo")
     policy_file.parent.mkdir(parents=True)
     said: list[str] = []
-    policy = ServerPolicy("demo", policy_file, needed=False, changed=lambda _digest, _problem: None)
-    enforcer = Enforcer(ledger, policy, ApprovalSettings(), "demo", clock=clock, log=said.append)
+    enforcer = enforcer_of(ledger, policy_file, clock, said)
     yield House(ledger, console, policy_file, clock, enforcer, said)
     ledger.close()
     console.close()

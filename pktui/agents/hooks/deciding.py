@@ -87,6 +87,7 @@ class Desk:
             log=log,
             rules=rules,
             always_holds=True,
+            carries_changes=False,
             spent=spent_of(paths, settings, self._ledger, now_us),
         )
         self._state.seen()

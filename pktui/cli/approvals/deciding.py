@@ -10,6 +10,8 @@ from pktui.cli.approvals import queue
 from pktui.cli.commands import Option
 from pktui.cli.doors import BY, ask_pin
 from pktui.errors import ApprovalError, PolicyError, UsageError
+from pktui.settings import Paths, load_settings
+from pktui.text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +48,17 @@ def approve(
     always: Annotated[
         bool, Option("--always", help="Save as a rule for every client: this tool, or --if.")
     ] = False,
+    sets: Annotated[
+        list[str] | None,
+        Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Allow it with another argument: args.amount=5, items.0.qty=2.",
+        ),
+    ] = None,
+    unsets: Annotated[
+        list[str] | None, Option("--unset", metavar="PATH", help="Leave an argument out.")
+    ] = None,
     shown_hash: Annotated[
         str,
         Option(
@@ -64,6 +77,13 @@ def approve(
         if wider is not None and found.status == "pending":
             check_may_stand(found, wider)
             _check_fulfils(ledger, found, wider)
+        change = None
+        if (sets or unsets) and found.status == "pending":
+            if wider is not None or always:
+                raise UsageError(
+                    "--set and --unset change this one call", "Allow such calls by another answer"
+                )
+            change = _Change(ledger, found, sets or (), unsets or ())
         rule = None
         if always and found.status == "pending":
             rule = _Rule(ledger, found, _conditions(where or ()))
@@ -71,11 +91,15 @@ def approve(
             _check_hash(found, shown_hash)
         elif found.status == "pending" and not yes:
             queue.tell(ledger, found)
+            if change is not None:
+                change.tell()
             if rule is not None:
                 output.line(rule.edit.diff.rstrip("\n"))
                 output.line(rule.would_have)
-            output.confirm(f"Allow this call, {_reach(found, wider, always=always)}?", yes=False)
-        decided, made = _decide(ledger, found, wider)
+            reach_words = _reach(found, wider, always=always)
+            how = ", so changed" if change is not None else ""
+            output.confirm(f"Allow this call{how}, {reach_words}?", yes=False)
+        decided, made = _decide(ledger, found, wider, change)
         if rule is not None:
             rule.write(ledger)
     _report(decided, made, rule, json=json)
@@ -95,6 +119,38 @@ def deny(
             found.id, False, by=BY, words=words, args_hash=found.args_hash, pin=ask_pin(ledger)
         )
     _report(decided, None, None, json=json)
+
+
+class _Change:
+    """The waiting call with other arguments, which the policy was asked about."""
+
+    def __init__(
+        self, ledger: Ledger, asked: Approval, sets: Sequence[str], unsets: Sequence[str]
+    ) -> None:
+        from pktui.insight.redeciding import Redeciding
+        from pktui.policy.amend import drop_value, set_value
+
+        paths = Paths.from_environment()
+        call = Redeciding.of(ledger, asked)
+        changed = dict(call.arguments)
+        for text in sets:
+            path, equals, value = text.partition("=")
+            if not equals:
+                raise UsageError(f"--set {text} has no value", "Write it like --set amount=5")
+            changed = set_value(changed, path, value, call.definition)
+        for path in unsets:
+            changed = drop_value(changed, path, call.definition)
+        self._before = call.arguments
+        self.arguments = changed
+        self._verdict = call.check(ledger, paths, load_settings(paths), changed)
+
+    def tell(self) -> None:
+        """Print what changes and what the policy says of it."""
+        from pktui.insight.redeciding import difference
+
+        for line in difference(self._before, self.arguments):
+            output.line(escaped(line))
+        output.line(f"The policy, asked again: {self._verdict.effect} ({self._verdict.rule}).")
 
 
 class _Rule:
@@ -245,14 +301,17 @@ def _span_us(text: str) -> int:
 
 
 def _decide(
-    ledger: Ledger, found: Approval, wider: Wider | None
+    ledger: Ledger, found: Approval, wider: Wider | None, change: _Change | None = None
 ) -> tuple[Approval, StandingApproval | None]:
     from pktui.ledger.approvals.single import hash_of_shown
 
     shown = hash_of_shown(found) if found.status == "pending" else found.args_hash
     pin = ask_pin(ledger)
     if wider is None:
-        decided = ledger.approvals.decide(found.id, True, by=BY, args_hash=shown, pin=pin)
+        changed = change.arguments if change is not None else None
+        decided = ledger.approvals.decide(
+            found.id, True, by=BY, args_hash=shown, pin=pin, changed=changed
+        )
         return decided, None
     return ledger.standing.allow(found.id, wider, by=BY, args_hash=shown, pin=pin)
 
@@ -293,6 +352,7 @@ def _report(
         output.json({"approval": decided, "standing": made} if made is not None else decided)
         return
     word: str = "allowed, once" if decided.status == "allowed" else decided.status
+    word += ", as changed" if decided.changed_hash else ""
     if made is not None:
         word = f"allowed, and standing as {made.id} until {output.moment(made.expires_us)}"
         word += " or until it disconnects" if made.session else ""

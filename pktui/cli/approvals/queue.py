@@ -103,6 +103,7 @@ def tell(ledger: Ledger, approval: Approval) -> None:
             ("hash", approval.args_hash),
             ("beside", escaped(_pretty(approval.beside)) if approval.beside else ""),
             ("arguments", escaped(_pretty(approval.arguments))),
+            ("changed to", escaped(_pretty(approval.changed)) if approval.changed else ""),
             ("_meta", escaped(_pretty(approval.meta)) if approval.meta else ""),
             ("definition", _redefined(ledger, approval)),
         )

@@ -125,6 +125,13 @@ class Asking:
             self._approvals.expire()
         return now
 
+    def changed(self, held: Approval | None) -> Approval | None:
+        """Return the permission that a person gave a held call with other arguments, if any."""
+        now = self._approvals.get(held.id) if held is not None else None
+        if now is None or now.status != "allowed" or not now.changed_hash or self._forged(now):
+            return None
+        return now if self._given_for(now) else None
+
     def use(self, answer: Approval | StandingApproval) -> None:
         """Use up an allowed approval, or count the use of a standing one."""
         if isinstance(answer, Approval):

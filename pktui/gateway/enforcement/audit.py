@@ -31,9 +31,14 @@ class Audit:
         verdict: Verdict,
         approval: Approval | StandingApproval | None = None,
         charges: Sequence[Charged] = (),
+        changed: ToolCall | None = None,
     ) -> int:
-        """Record what was decided, before anything goes out; return the row's `seq`."""
-        kept = call.continues or call.beside or call.meta or call.unlisted  # most have none of it
+        """Record what was decided, before anything goes out; return the row's `seq`.
+
+        `changed` is the call as it goes out where a person changed it.
+        """
+        # Most have none of it.
+        kept = call.continues or call.beside or call.meta or call.unlisted or changed
         return self._events.append(
             "decision",
             caller=call.caller,
@@ -46,7 +51,7 @@ class Audit:
             args_hash=call.bound_hash or call.digest,
             arguments=call.arguments,
             approval_id=approval.id if approval is not None else "",
-            detail=self._detail(call) if kept else None,
+            detail=self._detail(call) | self._changed(changed) if kept else None,
             charges=charges,
         )
 
@@ -66,8 +71,9 @@ class Audit:
         verdict: Verdict,
         approval: Approval | StandingApproval | None,
         charges: Sequence[Charged] = (),
+        changed: ToolCall | None = None,
     ) -> None:
-        """Record that a held call goes out now, and by whose word."""
+        """Record that a held call goes out now, by whose word, and with which change."""
         by = _stood(approval) or getattr(approval, "decided_by", "")
         self._events.append(
             "approval",
@@ -79,8 +85,14 @@ class Audit:
             rule=verdict.rule,
             reason=f"released by {by}" if by else "released: the policy allows it now",
             approval_id=approval.id if approval is not None else "",
+            detail=self._changed(changed) or None,
             charges=charges,
         )
+
+    def _changed(self, call: ToolCall | None) -> dict[str, object]:
+        """Return the arguments that a person put in the place of the agent's, masked like those."""
+        kept = self._events.masked(call.arguments) if call is not None else ""
+        return {"changed": msgspec.Raw(kept.encode())} if kept else {}
 
     def ended(
         self,

@@ -31,6 +31,9 @@ class Ruling(StrEnum):
     """Answer as an unknown tool is answered: the server has none of the name, or it is hidden."""
     DENIED_BY_RULE = "rule"
     DENIED_BY_PERSON = "person"
+    CHANGED = "changed"
+    """Allowed with other arguments, which this caller cannot put into the call: the agent has to
+    call with them."""
     STOPPED = "stopped"
     """A person has stopped everything."""
     OVER_QUOTA = "quota"
@@ -78,6 +81,8 @@ class ToolCall(msgspec.Struct, frozen=True):
     """Why that list could not be had, where the tool is not known otherwise."""
     shown: bool = False
     """The tool was on a list that this connection was shown; only words depend on it."""
+    changed: bool = False
+    """The arguments are a person's, who changed the agent's own on allowing the call."""
 
     @property
     def digest(self) -> str:
@@ -100,6 +105,8 @@ class Decision(msgspec.Struct, frozen=True):
     approval: Approval | None = None
     retry_at_us: int = 0
     seq: int = 0
+    changed: Mapping[str, Any] | None = None
+    """The arguments that the call goes out with instead of its own, where a person changed them."""
 
 
 class Ended(msgspec.Struct, frozen=True):

@@ -7,10 +7,12 @@ the servers of the SDKs say so, and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pktui.gateway.enforcement.decision import Decision, Ruling
 from pktui.gateway.protocol import jsonrpc
+from pktui.ledger.arguments.canonical import json_text
 
 METHODS_RULE: Final = "(methods)"
 """The rule of what is switched off in the settings."""
@@ -29,6 +31,14 @@ def refusal_line(decision: Decision, request_id: bytes, *, modern: bool, now_us:
         return jsonrpc.result_line(result, request_id)
     result["_meta"] = {"pktui/decision": _described(decision, now_us)}
     return jsonrpc.result_line(result, request_id)
+
+
+def changed_note(arguments: Mapping[str, Any]) -> str:
+    """Return what the agent reads of a call that ran with a person's arguments, not its own."""
+    return (
+        "[CHANGED by pktui] A person changed the arguments of this call before allowing it. It ran"
+        f" with: {json_text(arguments)} Go on from what it did, not from what was asked."
+    )
 
 
 def withheld_line(why: str, request_id: bytes, *, modern: bool) -> bytes:
@@ -89,6 +99,14 @@ def _by_person(decision: Decision, _now_us: int) -> tuple[str, str]:
     )
 
 
+def _changed(decision: Decision, _now_us: int) -> tuple[str, str]:
+    arguments = json_text(decision.changed or {})
+    return (
+        f"A person allowed this call with other arguments only: {arguments}",
+        "Call again with exactly these arguments; that call runs, once.",
+    )
+
+
 def _stopped(decision: Decision, _now_us: int) -> tuple[str, str]:
     return (
         "A person has stopped the tool calls of every agent, this one's too.",
@@ -128,6 +146,7 @@ def _broken(decision: Decision, _now_us: int) -> tuple[str, str]:
 _WORDS: Final = {
     Ruling.DENIED_BY_RULE: _by_rule,
     Ruling.DENIED_BY_PERSON: _by_person,
+    Ruling.CHANGED: _changed,
     Ruling.STOPPED: _stopped,
     Ruling.OVER_QUOTA: _over_quota,
     Ruling.EXPIRED: _expired,

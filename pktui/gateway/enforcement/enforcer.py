@@ -7,13 +7,14 @@ It knows nothing of transports; relays and hooks use it alike.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pktui.errors import LedgerError, PktuiError
+from pktui.errors import LedgerError, LedgerUnavailable, PktuiError
 from pktui.gateway.enforcement.approvals import Asking
 from pktui.gateway.enforcement.audit import Audit
 from pktui.gateway.enforcement.decision import Decision, Ended, Outcome, Ruling, ToolCall
@@ -22,6 +23,7 @@ from pktui.gateway.enforcement.pins import Pins
 from pktui.gateway.enforcement.places import place_of
 from pktui.gateway.enforcement.quota import LedgerQuota, Uncounted
 from pktui.gateway.enforcement.short_way import ShortWay
+from pktui.ledger.arguments.canonical import call_hash
 from pktui.ledger.records import Approval
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
 from pktui.policy.text.problems import quote
@@ -68,7 +70,7 @@ class Enforcer:
     `rules` is what is set for this server. `methods` looks after all that is no tool call;
     `redacts` tells whether secrets in the server's results are masked. `always_holds`: the caller
     itself sees to it that a call is not held where no console is open. `spent` says which of a
-    caller's budgets is used up.
+    caller's budgets is used up. `carries_changes`: a call can go out with a person's arguments.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Enforcer:
         rules: ServerSettings = _NO_RULES,
         always_holds: bool = False,
         spent: Callable[[Caller], str] = lambda _caller: "",
+        carries_changes: bool = True,
     ) -> None:
         self.methods = Methods(ledger, server, rules.denied, log)
         self.redacts = rules.redact
@@ -97,6 +100,7 @@ class Enforcer:
         self._audit = Audit(ledger, server)
         self._always_holds = always_holds
         self._spent = spent
+        self._carries_changes = carries_changes
         self._late = threading.Lock()
         self._unrecorded: list[Ended] = []
         # What calls took from their limits that are under way.
@@ -383,8 +387,16 @@ class Enforcer:
     ) -> Decision:
         """Take the quota, use the approval up and put it on record that the call goes out.
 
-        `held_seq` is the row of a held call's decision, 0 for a call decided just now.
+        `held_seq` is the row of a held call's decision, 0 for a call decided just now. Where a
+        person changed the call, the policy decides that again: it is what goes out.
         """
+        changed = _as_changed(call, approval)
+        if changed is not None:
+            verdict = self._evaluate(changed, self.in_force, quota)
+            if verdict.effect not in (_ALLOW, _APPROVE):
+                return self._deny(call, _of_the_change(verdict), held_seq)
+            if not self._carries_changes:
+                return self._tell_changed(call, changed, verdict, approval, held_seq)
         charged: tuple[Charged, ...] = ()
         if verdict.charges and not call.continues:
             over = quota.reserve(verdict.charges, call.call_id)
@@ -394,11 +406,27 @@ class Enforcer:
         if approval is not None:
             self._asking.use(approval)
         if held_seq:
-            self._audit.released(call, verdict, approval, charged)
+            self._audit.released(call, verdict, approval, charged, changed)
         else:
-            held_seq = self._audit.decided(call, _ALLOW, verdict, approval, charged)
+            held_seq = self._audit.decided(call, _ALLOW, verdict, approval, charged, changed)
         single = approval if isinstance(approval, Approval) else None
-        return _answered(call, verdict, _FORWARD, held_seq, single)
+        return _answered(call, verdict, _FORWARD, held_seq, single, changed)
+
+    def _tell_changed(
+        self,
+        call: ToolCall,
+        changed: ToolCall,
+        verdict: Verdict,
+        approval: Approval | StandingApproval | None,
+        held_seq: int,
+    ) -> Decision:
+        """Refuse a call that was allowed with other arguments; a call with these runs, once."""
+        assert isinstance(approval, Approval)
+        if held_seq:
+            self._audit.ended(call, "denied", approval=approval, seq=held_seq)
+        else:
+            held_seq = self._audit.decided(call, Effect.DENY, verdict, approval)
+        return _answered(call, verdict, Ruling.CHANGED, held_seq, approval, changed)
 
     def _deny(self, call: ToolCall, verdict: Verdict, held_seq: int) -> Decision:
         if held_seq:
@@ -415,8 +443,10 @@ class Enforcer:
         if self._asking.has_no_grant(call.caller):
             verdict = _GRANT_ENDED
         if verdict.effect is Effect.ALLOW:
-            self._asking.withdraw(held.approval)
-            return self._let_through(call, verdict, quota, None, held.seq)
+            answer = self._asking.changed(held.approval)
+            if answer is None:
+                self._asking.withdraw(held.approval)
+            return self._let_through(call, verdict, quota, answer, held.seq)
         if verdict.effect is not Effect.APPROVE:
             self._asking.withdraw(held.approval)
             return self._deny(call, verdict, held.seq)
@@ -471,8 +501,38 @@ def _refusal(call: ToolCall, verdict: Verdict, seq: int) -> Decision:
     return _answered(call, verdict, ruling, seq, None)
 
 
+def _as_changed(call: ToolCall, answer: Approval | StandingApproval | None) -> ToolCall | None:
+    """Return the call as a person changed it on allowing it, None where they did not.
+
+    The agent may have called with their arguments by itself. Raises `LedgerUnavailable` where they
+    are not those that the permission is bound to.
+    """
+    if not isinstance(answer, Approval) or answer.changed_hash in ("", call.digest):
+        return None
+    arguments = json.loads(answer.changed)
+    if call_hash(arguments, call.beside) != answer.changed_hash:
+        raise LedgerUnavailable(
+            f"the changed arguments of approval {answer.id} are not those that were allowed",
+            "The agent can ask again with the same call",
+        )
+    return msgspec.structs.replace(
+        call, arguments=arguments, bound_hash=answer.changed_hash, changed=True
+    )
+
+
+def _of_the_change(verdict: Verdict) -> Verdict:
+    said = "A person allowed this call with other arguments, which the policy refuses"
+    reason = f"{said}: {verdict.reason}"
+    return msgspec.structs.replace(verdict, reason=reason)
+
+
 def _answered(
-    call: ToolCall, verdict: Verdict, ruling: Ruling, seq: int, approval: Approval | None
+    call: ToolCall,
+    verdict: Verdict,
+    ruling: Ruling,
+    seq: int,
+    approval: Approval | None,
+    changed: ToolCall | None = None,
 ) -> Decision:
     return Decision(
         call.call_id,
@@ -483,4 +543,5 @@ def _answered(
         approval,
         verdict.retry_at_us,
         seq,
+        changed.arguments if changed is not None else None,
     )

@@ -17,6 +17,7 @@ import msgspec
 
 from pktui import strict_json
 from pktui.gateway.protocol.ids import ids_in
+from pktui.ledger.arguments.canonical import json_text
 from pktui.settings import SWITCHABLE
 from pktui.strict_json import Doubt
 from pktui.text import storable
@@ -99,6 +100,22 @@ class _IdOnly(msgspec.Struct):
 
 
 _read_id = msgspec.json.Decoder(_IdOnly)
+
+
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def with_arguments(message: Message, arguments: Mapping[str, Any]) -> Message:
+    """Return a tool call with other arguments; all else in it stays as it was written."""
+    members = _MEMBERS.decode(message.raw)
+    params = _MEMBERS.decode(members["params"])
+    params["arguments"] = msgspec.Raw(json_text(arguments).encode())
+    members["params"] = msgspec.Raw(msgspec.json.encode(params))
+    return msgspec.structs.replace(
+        message,
+        raw=msgspec.json.encode(members),
+        params={**message.params, "arguments": arguments},
+    )
 
 
 def is_id(value: object) -> TypeGuard[Id]:

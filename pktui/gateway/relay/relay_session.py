@@ -287,7 +287,10 @@ class RelaySession:
         going: list[tuple[Message, ToolCall | None, int]] = []
         for (message, call), decision in zip(asked, decisions, strict=True):
             if decision.ruling is _FORWARD:
-                going.append((message, call, decision.seq))
+                if decision.changed is not None:
+                    going.append(_as_changed(message, call, decision))
+                else:
+                    going.append((message, call, decision.seq))
             elif decision.ruling is Ruling.HOLD:
                 key = self._key(message.id)
                 held = Held(key, message, call, decision, self._release, self._tell_progress)
@@ -393,7 +396,7 @@ class RelaySession:
 
     def _release(self, held: Held, decision: Decision) -> None:
         if decision.ruling is Ruling.FORWARD:
-            self._send([(held.message, held.call, decision.seq)])
+            self._send([_as_changed(held.message, held.call, decision)])
         else:
             self._refuse_call(held.message, held.call, decision)
 
@@ -478,6 +481,18 @@ def client_name(message: Message) -> str:
         info = message.meta.get(jsonrpc.CLIENT_INFO_KEY)
     name = info.get("name") if isinstance(info, dict) else None
     return one_line(name, _NAME_LIMIT) if isinstance(name, str) else ""
+
+
+def _as_changed(
+    message: Message, call: ToolCall, decision: Decision
+) -> tuple[Message, ToolCall, int]:
+    """Return what goes out of a call that may: with the arguments that a person gave it, if any."""
+    if decision.changed is not None:
+        message = jsonrpc.with_arguments(message, decision.changed)
+        call = msgspec.structs.replace(
+            call, arguments=decision.changed, bound_hash="", changed=True
+        )
+    return message, call, decision.seq
 
 
 def _in_use(message: Message) -> Refused:

@@ -6,11 +6,13 @@ Calls that ended are handed back with the lines, so that those of one read share
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pktui import lasting
+from pktui.errors import LedgerError
 from pktui.gateway.enforcement import denial
 from pktui.gateway.enforcement.decision import Ended
 from pktui.gateway.lineio.lines import TooLong
@@ -39,6 +41,7 @@ from pktui.gateway.protocol.tool_list import (
 )
 from pktui.gateway.relay import redaction
 from pktui.gateway.relay.lookup import OWN, is_own
+from pktui.gateway.relay.noting import with_note
 from pktui.ledger.catalogue import MOST_TOOLS
 from pktui.text import one_line
 
@@ -147,7 +150,9 @@ class Responses:
         if answer.method or answer.error or not answer.result or type(request_id) is not int:
             return False
         waiting = self._in_flight.waiting.get(request_id)
-        if waiting is None or waiting.call is None or self._methods.asked_of_client(line):
+        if waiting is None or waiting.call is None or waiting.call.changed:
+            return False
+        if self._methods.asked_of_client(line):
             return False
         if self._in_flight.take(request_id) is not waiting:
             return False
@@ -294,12 +299,21 @@ class Responses:
             carried = read_answer(line).carried
         if waiting is not None and waiting.call is not None:
             self._end(waiting, self._outcome(answer, waiting.call), ended)
+            if waiting.call.changed:
+                line = self._told_of_change(line, waiting.call)
         elif waiting is None or waiting.method == "tools/list":
             line = self._filtered(line, carried, waiting)
         elif waiting.method == "initialize" and not answer.failed:
             self._tells = True
             line = declaring_changes(line)
         return (line,)
+
+    def _told_of_change(self, line: bytes, call: ToolCall) -> bytes:
+        """Return an answer that tells the agent with which arguments of a person its call ran."""
+        definition = "{}"
+        with suppress(LedgerError):
+            definition = self._enforcer.definition_text(call.tool)
+        return with_note(line, denial.changed_note(call.arguments), definition)
 
     def news(self) -> bytes | None:
         """Return a line for the client where it may see other tools than it was shown."""

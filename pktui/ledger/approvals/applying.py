@@ -200,7 +200,11 @@ class Applying:
             marks = ", ".join("?" * len(row))
             run(f"INSERT INTO {table} ({names}) VALUES ({marks})", row)  # noqa: S608
         if table == "approvals" and facts["status"] not in ("pending", "allowed"):
-            run("UPDATE approvals SET arguments = masked, beside = masked_beside WHERE id = ?", key)
+            run(
+                "UPDATE approvals SET arguments = masked, beside = masked_beside,"
+                " changed = masked_changed WHERE id = ?",
+                key,
+            )
         elif table == "tools" and facts["pinned_hash"] == facts["hash"]:
             run(
                 "UPDATE tools SET pinned_definition = definition WHERE server = ? AND name = ?", key
@@ -230,6 +234,7 @@ def _change(segment: int, offset: int, line: bytes) -> _Change | None:
                 known = BY_TABLE[table]
                 _stored(known, known.key, key)
                 if facts is not None:
+                    facts = known.completed(facts)
                     _stored(known, known.columns, [facts[column] for column in known.columns])
                 return _Change(segment, row[0], offset, row[_KIND], table, key, facts, said.change)
     return None

@@ -46,6 +46,8 @@ class Decided(msgspec.Struct, frozen=True):
     """Compared by their SHA-256: they are long, or a secret."""
     free: Mapping[str, str] = {}
     """Columns that no event vouches for, each with the reason."""
+    added: tuple[str, ...] = ()
+    """Columns that older events do not name: the row was empty there."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -56,7 +58,13 @@ class Decided(msgspec.Struct, frozen=True):
         """Tell whether a row that stands so still decides."""
         return self.open is None or facts.get(self.open[0]) in self.open[1]
 
+    def completed(self, facts: Facts) -> Facts:
+        """Return what an event says of a row, with the columns that came later."""
+        empty = {name: _NO_TEXT if name in self.digested else "" for name in self.added}
+        return empty | facts
 
+
+_NO_TEXT: Final = hashlib.sha256(b"").hexdigest()
 _CALLER: Final = ("identity", "agent", "grant_name", "grant_key", "session", "project")
 _EVENT: Final = {"event": "names the event that says all this"}
 _ORDER: Final = _EVENT | {"n": "the order rows were made in"}
@@ -73,10 +81,14 @@ DECIDED: Final = (
         plain=(
             *("status", "created_us", "expires_us", "server", "tool", "args_hash"),
             *("definition_hash", "rule", "once", *_CALLER, "call_id"),
-            *("decided_by", "decided_us", "words"),
+            *("decided_by", "decided_us", "words", "changed_hash"),
         ),
-        digested=("arguments", "masked", "beside", "masked_beside", "meta", "reason"),
+        digested=(
+            *("arguments", "masked", "beside", "masked_beside", "meta", "reason"),
+            *("changed", "masked_changed"),
+        ),
         free=_ORDER,
+        added=("changed_hash", "changed", "masked_changed"),
     ),
     Decided(
         table="standing",

@@ -126,11 +126,15 @@ class Approvals:
         return self._approval(row) if row else None
 
     def find(self, identity: str, server: str, tool: str, args_hash: str) -> Approval | None:
-        """Return the latest answer to the identical call that is neither spent nor withdrawn."""
+        """Return the latest answer to the identical call that is neither spent nor withdrawn.
+
+        One that a person allowed with a change is met by the call as it was and as it was changed.
+        """
         row = self._database.row(
-            f"{_SELECT} WHERE args_hash = ? AND tool = ? AND server = ? AND identity = ?"
+            f"{_SELECT} WHERE (args_hash = ? OR (changed_hash = ? AND changed_hash <> ''))"
+            " AND tool = ? AND server = ? AND identity = ?"
             " AND status NOT IN ('spent', 'withdrawn') ORDER BY n DESC LIMIT 1",
-            (args_hash, tool, server, identity),
+            (args_hash, args_hash, tool, server, identity),
         )
         return self._approval(row) if row else None
 
@@ -175,8 +179,11 @@ class Approvals:
         args_hash: str,
         words: str = "",
         pin: str = "",
+        changed: Mapping[str, object] | None = None,
     ) -> Approval:
         """Allow or deny, once. `args_hash` is that of the arguments the person was shown.
+
+        `changed`: the arguments that the call is allowed with instead of its own.
 
         A permission that is not used lapses after as long as the question was open for. Raises
         `ApprovalError` where it is unknown, decided (and says by whom), expired, not the call
@@ -184,10 +191,19 @@ class Approvals:
         `PinError` where one is set and `pin` is not it; `LedgerUnavailable`.
         """
         self.check_pin(pin, by)
-        return self.answer(approval_id, allow, by=by, args_hash=args_hash, words=words)
+        return self.answer(
+            approval_id, allow, by=by, args_hash=args_hash, words=words, changed=changed
+        )
 
     def answer(
-        self, approval_id: str, allow: bool, *, by: str, args_hash: str, words: str = ""
+        self,
+        approval_id: str,
+        allow: bool,
+        *,
+        by: str,
+        args_hash: str,
+        words: str = "",
+        changed: Mapping[str, object] | None = None,
     ) -> Approval:
         """Decide after the PIN was checked; for answers that are part of a larger change."""
         self.expire()
@@ -202,6 +218,8 @@ class Approvals:
                 )
             if allow:
                 self._check_allowable(approval)
+                if changed is not None:
+                    approval = self._change(approval, changed)
             now = self._clock()
             return self._settle(
                 msgspec.structs.replace(
@@ -246,6 +264,21 @@ class Approvals:
         )
         arguments, beside = row or ("", "")
         return f"[{arguments},{beside}]" if beside else arguments
+
+    def _change(self, approval: Approval, arguments: Mapping[str, object]) -> Approval:
+        """Note other arguments for a call that is about to be allowed; the same are no change."""
+        beside = json.loads(approval.beside) if approval.beside else {}
+        digest = call_hash(arguments, beside)
+        if digest == approval.args_hash:
+            return approval
+        self._database.run(
+            "UPDATE approvals SET changed = ?, masked_changed = ?, changed_hash = ? WHERE id = ?",
+            (
+                *(json_text(arguments), self._events.masked(arguments) or NOT_KEPT),
+                *(digest, approval.id),
+            ),
+        )
+        return msgspec.structs.replace(approval, changed=json_text(arguments), changed_hash=digest)
 
     def _kept(self, members: Mapping[str, object]) -> str:
         """Return what is kept for good of members beside the arguments, empty of none."""
@@ -327,11 +360,12 @@ class Approvals:
         changed = self._database.run(
             "UPDATE approvals SET status = ?, decided_by = ?, decided_us = ?, words = ?,"
             " expires_us = ?, arguments = CASE WHEN ? THEN masked ELSE arguments END,"
-            " beside = CASE WHEN ? THEN masked_beside ELSE beside END"
+            " beside = CASE WHEN ? THEN masked_beside ELSE beside END,"
+            " changed = CASE WHEN ? THEN masked_changed ELSE changed END"
             " WHERE id = ? AND status = ?",
             (
                 *(approval.status, approval.decided_by, approval.decided_us, approval.words),
-                *(approval.expires_us, final, final, approval.id, old),
+                *(approval.expires_us, final, final, final, approval.id, old),
             ),
         )
         if not changed:
@@ -372,6 +406,10 @@ class Approvals:
         detail: dict[str, object] = {"approval": approval.id, "status": status}
         if status in ("allowed", "denied"):
             detail |= {"by": approval.decided_by, "words": approval.words}
+        if approval.changed_hash and status == "allowed":
+            detail |= {"changed_hash": approval.changed_hash}
+            if kept := self._events.masked(json.loads(approval.changed)):
+                detail["changed"] = msgspec.Raw(kept.encode())
         self._events.append(
             "approval",
             caller=approval.caller,

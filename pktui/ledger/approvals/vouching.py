@@ -26,11 +26,14 @@ _decode = msgspec.json.Decoder(_Said).decode
 
 def said_by(directory: Path, event: str) -> tuple[str, Key, Facts | None] | None:
     """Return the row that the event of that name says, and how it stands; None: there is none."""
-    with suppress(ValueError, OSError, msgspec.DecodeError, IndexError):
+    with suppress(ValueError, OSError, msgspec.DecodeError, LookupError):
         segment, number, offset, _ = place_of_event(event)
         row = decode_row(line_at(file_of(directory, segment), offset))
         if row[0] == number and row[_DETAIL]:
-            return _decode(row[_DETAIL]).row
+            said = _decode(row[_DETAIL]).row
+            if said is not None and said[2] is not None:
+                return said[0], said[1], BY_TABLE[said[0]].completed(said[2])
+            return said
     return None
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pktui.gateway.enforcement.decision import Decision, Ruling, ToolCall
+from pktui.gateway.enforcement.denial import words
 from pktui.ledger.records import Caller
+from tests.gateway.conftest import enforcer_of
 
 if TYPE_CHECKING:
     from tests.gateway.conftest import House
@@ -292,3 +295,33 @@ def test_a_client_that_asks_too_much_is_denied_until_its_questions_are_answered(
     assert waiting[0].approval is not None
     house.console.approvals.withdraw(waiting[0].approval.id)
     assert house.decide("write", path="3").ruling is Ruling.WAITING
+
+
+def test_a_rule_set_meanwhile_does_not_let_the_first_arguments_out(house: House) -> None:
+    call, decision = held(house, path="a")
+    house.answer(allow=True, changed={"path": "b"})
+    house.policy(tools={"write": {}})
+    final = house.enforcer.resume(call, decision, hold=True)
+    assert (final.ruling, final.changed) == (Ruling.FORWARD, {"path": "b"})
+
+
+def test_a_caller_that_cannot_change_a_call_is_told_how_to_call(house: House) -> None:
+    house.enforcer = enforcer_of(
+        *(house.ledger, house.policy_file, house.clock, house.said), carries_changes=False
+    )
+    call, decision = held(house, path="a")
+    house.answer(allow=True, changed={"path": "b"})
+    final = house.enforcer.resume(call, decision, hold=True)
+    assert final.ruling is Ruling.CHANGED
+    assert '{"path":"b"}' in words(final, house.clock())
+    assert house.decide("write", path="b").ruling is Ruling.FORWARD
+    assert house.decide("write", path="b").ruling is Ruling.HOLD
+
+
+def test_a_permission_for_changed_arguments_is_void_where_the_row_was_edited(house: House) -> None:
+    house.policy(tools=ASK)
+    house.decide("write", path="a")
+    house.answer(allow=True, changed={"path": "b"})
+    with sqlite3.connect(house.ledger.path) as raw:
+        raw.execute("UPDATE approvals SET changed = ?", ('{"path":"/etc/passwd"}',))
+    assert house.decide("write", path="a").ruling is Ruling.WAITING

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pktui.errors import PktuiError, PolicyError
 from pktui.guard import check_edit
+from pktui.insight.redeciding import policy_file_of
 from pktui.insight.trial import asks
 from pktui.ledger.approvals.single import hash_of_shown
 from pktui.policy.evaluate import Call
@@ -165,11 +166,9 @@ def _read(text: str) -> Any:
 
 
 def _policy_file(services: Services, example: Example) -> Path:
-    """Return the policy that asked: the grant's own, else the server's."""
-    key = example.approval.grant_key if example.approval else ""
-    grants = services.ledger.grants.list() if key else ()
-    own = next((grant.policy for grant in grants if grant.key == key), "")
-    return Path(own) if own else services.settings.policy_file(services.paths, example.server)
+    if example.approval is None:
+        return services.settings.policy_file(services.paths, example.server)
+    return policy_file_of(services.ledger, services.paths, services.settings, example.approval)
 
 
 def _record(services: Services, draft: Draft, edit: Edit) -> None:

@@ -1,0 +1,100 @@
+"""What the policy says of a waiting call with other arguments, before a person allows it so.
+
+The gateway decides it again before it goes out; this tells it first.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pktui.errors import ApprovalError
+from pktui.ledger.approvals.single import hash_of_shown
+from pktui.ledger.records import Approval
+from pktui.policy.denied_paths import FILE
+from pktui.policy.document.policy import Action
+from pktui.policy.evaluate import Call, Charge, Effect, Usage, Verdict, evaluate
+from pktui.policy.live import LivePolicy
+from pktui.policy.place import Place
+from pktui.policy.shape import Definition, pinned
+from pktui.real_path import home_directory, real_path
+
+if TYPE_CHECKING:
+    from pktui.ledger.ledger import Ledger
+    from pktui.settings import Paths, Settings
+
+_NO_FILE = Verdict(Effect.APPROVE, f"(default {Action.APPROVE})", "The server has no policy yet.")
+
+
+class _Quota:
+    def __init__(self, ledger: Ledger) -> None:
+        self._counters = ledger.counters
+
+    def usage(self, charge: Charge) -> Usage:
+        used, retry_at_us = self._counters.usage(charge)
+        return Usage(charge, used, retry_at_us)
+
+
+class Redeciding(msgspec.Struct, frozen=True):
+    """A waiting call whose arguments a person changes."""
+
+    approval: Approval
+    arguments: Mapping[str, Any]
+    """As the agent gave them."""
+    definition: Definition
+
+    @classmethod
+    def of(cls, ledger: Ledger, approval: Approval) -> Redeciding:
+        """Read the call. Raises `ApprovalError` where its arguments cannot be read."""
+        hash_of_shown(approval)
+        seen = ledger.catalogue.tool(approval.server, approval.tool)
+        return cls(approval, json.loads(approval.arguments), pinned(seen))
+
+    def check(
+        self, ledger: Ledger, paths: Paths, settings: Settings, arguments: Mapping[str, Any]
+    ) -> Verdict:
+        """Return the policy's word on the call with other arguments.
+
+        Raises `ApprovalError` where it would refuse them, `PktuiError` where it cannot be asked.
+        """
+        asked = self.approval
+        path = policy_file_of(ledger, paths, settings, asked)
+        caller = asked.caller
+        call = Call(
+            *(asked.server, asked.tool, arguments, caller.identity, caller.session),
+            *(self.definition, Place(caller.project, home_directory(), real_path)),
+        )
+        policy = LivePolicy(path, paths.policies_dir / FILE)
+        verdict = evaluate(policy.current(), call, _Quota(ledger)) if path.exists() else _NO_FILE
+        if policy.current() is None and policy.problem is not None and path.exists():
+            raise policy.problem
+        if verdict.effect not in (Effect.ALLOW, Effect.APPROVE):
+            raise ApprovalError(
+                f"the policy refuses these arguments: {verdict.reason} ({verdict.rule})",
+                "Change them otherwise, or the rule",
+            )
+        return verdict
+
+
+def difference(before: object, after: object) -> list[str]:
+    """Return the lines in which two values differ as laid-out JSON, each with its sign.
+
+    Lines around them that are equal begin with a blank.
+    """
+    old, new = (
+        json.dumps(value, ensure_ascii=False, indent=2).splitlines() for value in (before, after)
+    )
+    lines = difflib.unified_diff(old, new, n=2, lineterm="")
+    return [line for line in list(lines)[2:] if not line.startswith("@@")]
+
+
+def policy_file_of(ledger: Ledger, paths: Paths, settings: Settings, asked: Approval) -> Path:
+    """Return the policy that asked: the grant's own, else the server's."""
+    grants = ledger.grants.list() if asked.grant_key else ()
+    own = next((grant.policy for grant in grants if grant.key == asked.grant_key), "")
+    return Path(own) if own else settings.policy_file(paths, asked.server)
