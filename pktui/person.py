@@ -193,6 +193,22 @@ def ancestors() -> Iterator[Process]:
         process = look(process.parent) if process.parent > 0 else None
 
 
+def started_by() -> Process | None:
+    """Return what started this command: the nearest process that is no shell and not pktui itself.
+
+    None where that cannot be told.
+    """
+    try:
+        return next((one for one in ancestors() if not _passes_on(one.words)), None)
+    except ApprovalError:
+        return None
+
+
+def _passes_on(words: tuple[str, ...]) -> bool:
+    """Tell whether a process only starts another: a shell, or what `pktui` was started with."""
+    return bool(words) and (_base(words[0]).lstrip("-") in _SHELLS or _is_gateway(words))
+
+
 def parent_of(pid: int) -> int:
     """Return the process that started this one, 0 where that cannot be told."""
     found = (_from_proc if Path("/proc/self/stat").exists() else _from_ps)(pid)

@@ -151,6 +151,8 @@ class CallRow(msgspec.Struct, frozen=True):
     outcome_detail: str
     """JSON text the outcome carries."""
     args_hash: str
+    agent_session: str = ""
+    """The agent's own session that made it, empty where that is not known for certain."""
 
 
 class NewApproval(msgspec.Struct, frozen=True):

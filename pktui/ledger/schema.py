@@ -353,7 +353,7 @@ def migration_from(version: int) -> tuple[str, ...]:
     return (*(statement for step in MIGRATIONS[version:] for statement in step), *_GUARD)
 
 
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 """The tables below, as `user_version` of the index: one of another version is made anew."""
 
 INDEX_TABLES = (
@@ -366,9 +366,12 @@ INDEX_TABLES = (
         hash BLOB NOT NULL,
         call_us INTEGER,
         call_tool TEXT,
+        agent_session TEXT,
         decision_seq INTEGER NOT NULL
     ) STRICT""",
     "CREATE UNIQUE INDEX events_key ON events (segment, number)",
+    """CREATE INDEX events_agent_session ON events (agent_session, call_us)
+        WHERE agent_session IS NOT NULL""",
     *_FIRST[1:4],
     _FIRST[4],
     """CREATE INDEX events_failed ON events (outcome, decision_seq)

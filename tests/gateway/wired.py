@@ -16,7 +16,7 @@ from pktui.gateway.relay.server_context import SessionContext
 from tests.gateway.conftest import CALLER, House
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 PATIENCE = 60.0
 TOOLS = ("echo", "write", "secret", "danger", "ask", "asked", "few", "docs", "fail", "pay", "fine")
@@ -59,6 +59,7 @@ class Wired:
         limits: Limits | None = None,
         client: Mailbox | None = None,
         lists: Sequence[str] | None = TOOLS,
+        agent_session: Callable[[str, str, str, Mapping[str, Any]], str] = lambda *_: "",
     ) -> None:
         """`lists` are the tools that the server has listed on this connection; None: not yet."""
         self.house = house
@@ -80,6 +81,7 @@ class Wired:
                 new_id=lambda: f"id-{next(ids)}",
                 now_us=house.clock,
                 ticks=time.monotonic_ns,
+                agent_session=agent_session,
             ),
             limits or Limits(),
             self.pending,

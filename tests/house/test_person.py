@@ -9,7 +9,7 @@ import pytest
 
 from pktui import person
 from pktui.errors import ApprovalError
-from pktui.person import Process, agent_of, check_person
+from pktui.person import Process, agent_of, check_person, started_by
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,28 @@ def test_an_agent_is_seen_however_many_shells_stand_between(
     assert len(list(person.ancestors())) == 199
     with pytest.raises(ApprovalError, match=r"opencode \(process 1\) started this command"):
         check_person()
+
+
+@pytest.mark.parametrize(
+    ("chain", "found"),
+    [
+        ((("node", "gemini"), ("bash",)), 1),
+        ((("sh", "-c", "o=$(pktui hook codex)"), ("/bin/zsh", "-lc", "x"), ("codex",)), 3),
+        ((("-bash",), ("uv", "run", "pktui", "gateway", "raw"), ("opencode", "run")), 3),
+        ((("opencode", "run", "why does pktui gateway fail"), ("tmux",)), 1),
+        ((("sh",), ("bash",)), 0),
+        ((), 0),
+    ],
+)
+def test_what_started_a_command_is_looked_for_above_shells_and_pktui(
+    chain: tuple[tuple[str, ...], ...], found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {at: Process(at, at + 1, words) for at, words in enumerate(chain, 1)}
+    monkeypatch.undo()
+    monkeypatch.setattr("os.getppid", lambda: 1)
+    monkeypatch.setattr(person, "_from_proc", known.get)
+    monkeypatch.setattr(person, "_from_ps", known.get)
+    assert started_by() == known.get(found)
 
 
 def test_a_parent_that_cannot_be_seen_is_nobody_to_decide(monkeypatch: pytest.MonkeyPatch) -> None:

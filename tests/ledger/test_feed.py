@@ -25,6 +25,7 @@ def record(
     effect: str = "allow",
     outcome: str = "ok",
     text: str = "",
+    detail: dict[str, object] | None = None,
 ) -> None:
     ledger.events.append(
         "decision",
@@ -36,6 +37,7 @@ def record(
         rule=f"/tools/{tool}",
         arguments={"text": text},
         args_hash="h" + call_id,
+        detail=detail,
     )
     if outcome:
         ledger.events.append(
@@ -297,6 +299,24 @@ def test_calls_of_a_connection_come_without_arguments_and_of_no_other(filled: Le
     assert [row.call_id for row in last] == [""]
     none = filled.feed.of_sessions(["s2", ""], since_us=far, before_us=far + 1, limit=10)
     assert none == ()
+
+
+def test_calls_of_an_agents_own_session_come_whatever_their_connections(filled: Ledger) -> None:
+    detail: dict[str, object] = {"agent_session": "a_1", "continues": "c1"}
+    for call_id, caller in (("m1", CLAUDE), ("m2", CODEX)):
+        record(filled, call_id, caller=caller, detail=detail)
+    record(filled, "m3", detail={"agent_session": "a_12"})
+    record(filled, "m4", detail={"beside": {"agent_session": "a_1"}})
+    record(filled, "m5", caller=Caller(session="a_1"), detail=detail)
+    its = filled.feed.of_sessions(["a_1"], since_us=0, before_us=2**62, limit=10)
+    assert [(row.call_id, row.agent_session) for row in its] == [
+        (call_id, "a_1") for call_id in ("m1", "m2", "m5")
+    ]
+    assert shown(filled, "session:a_1") == ["m1", "m2", "m3", "m5"]
+    assert shown(filled, "session:a?1 agent:codex") == ["m2"]
+    assert shown(filled, "session:s2 -session:a_1") == ["c2", "c4", "refused"]
+    filled.index.rebuild()
+    assert shown(filled, "session:a_1") == ["m1", "m2", "m3", "m5"]
 
 
 def test_ids_of_use_come_with_their_connection(ledger: Ledger) -> None:

@@ -45,5 +45,9 @@ def _asks(environment: Mapping[str, str]) -> bool:
 
 
 AGENT: Final = HookedAgent(
-    "claude-code", "Claude Code", "claude-code", read, prefix="mcp__", between="__", asks=_asks
+    *("claude-code", "Claude Code", "claude-code", read),
+    prefix="mcp__",
+    between="__",
+    notes="id",
+    asks=_asks,
 )

@@ -22,4 +22,6 @@ def read(payload: Payload) -> HookEvent:
     return tool_event(_KINDS.get(event_name(payload), "other"), payload)
 
 
-AGENT: Final = HookedAgent("codex", "Codex", "codex-mcp-client", read, prefix="mcp__", between="__")
+AGENT: Final = HookedAgent(
+    "codex", "Codex", "codex-mcp-client", read, prefix="mcp__", between="__", notes=""
+)

@@ -197,7 +197,11 @@ class Desk:
 
     def _call(self, call_id: str) -> ToolCall:
         event = self._event
-        return ToolCall(call_id, event.tool, event.arguments, self._caller, shown=True)
+        return ToolCall(
+            *(call_id, event.tool, event.arguments, self._caller),
+            shown=True,
+            agent_session=self._caller.session,
+        )
 
     def _new_id(self) -> str:
         return self._id_of(self._event.use_id) if self._event.use_id else os.urandom(13).hex()

@@ -38,7 +38,9 @@ class HookedAgent(msgspec.Struct, frozen=True):
     `name` is what its MCP client calls itself, so that both count as one; `prefix` stands before
     the name of a server in that of an MCP tool, and `between` behind it; `own` are tools of the
     agent itself that are named as if they were a server's. `asks` tells whether the agent can ask
-    the person in its own screen now.
+    the person in its own screen now. `notes` tells what a gateway knows the agent's MCP calls by:
+    their own id, or the agent's process and the arguments; nothing is needed where they name their
+    session.
     """
 
     id: str
@@ -48,6 +50,7 @@ class HookedAgent(msgspec.Struct, frozen=True):
     prefix: str = ""
     between: str = "_"
     own: frozenset[str] = frozenset()
+    notes: Literal["", "id", "process"] = "process"
     asks: Callable[[Mapping[str, str]], bool] = lambda _environment: False
 
 

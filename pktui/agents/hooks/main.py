@@ -124,6 +124,8 @@ def _answer(paths: Paths, agent: HookedAgent, event: HookEvent) -> Answer:
     if event.kind == "other":
         return PASS
     if event.tool and _is_relayed(paths, agent, event):
+        if event.kind == "before":
+            _note(paths, agent, event)
         return PASS
     with Desk(paths, load_settings(paths), agent, event, _say) as desk:
         if event.kind == "before":
@@ -154,6 +156,20 @@ def _is_relayed(paths: Paths, agent: HookedAgent, event: HookEvent) -> bool:
     # The agent may have gone to another directory since; its servers are those it began with.
     began = SessionState(paths, agent.id, event.session).project(event.directory)
     return is_relayed(agent, event, Places.here(), (began, event.directory))
+
+
+def _note(paths: Paths, agent: HookedAgent, event: HookEvent) -> None:
+    """Tell the gateway which session the call is of that it is about to get; raises `OSError`."""
+    if not agent.notes or not event.session:
+        return
+    from pktui.gateway.enforcement.agent_sessions import CallNotes
+    from pktui.ledger.arguments.canonical import args_hash
+
+    notes = CallNotes(paths)
+    if agent.notes == "id":
+        notes.leave_by_id(event.use_id, event.session, event.tool)
+    else:
+        notes.leave_by_process(args_hash(event.arguments), event.session, event.tool)
 
 
 def _wake_memory(paths: Paths) -> None:

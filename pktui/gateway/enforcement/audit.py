@@ -37,8 +37,14 @@ class Audit:
 
         `changed` is the call as it goes out where a person changed it.
         """
-        # Most have none of it.
-        kept = call.continues or call.beside or call.meta or call.unlisted or changed
+        kept = (  # most have none of it
+            call.agent_session
+            or call.continues
+            or call.beside
+            or call.meta
+            or call.unlisted
+            or changed
+        )
         return self._events.append(
             "decision",
             caller=call.caller,
@@ -57,7 +63,11 @@ class Audit:
 
     def _detail(self, call: ToolCall) -> dict[str, object]:
         """Return what else is kept of a call, masked like its arguments."""
-        detail: dict[str, object] = {"continues": call.continues} if call.continues else {}
+        detail: dict[str, object] = {}
+        if call.agent_session:
+            detail["agent_session"] = call.agent_session  # first: the index looks for it there
+        if call.continues:
+            detail["continues"] = call.continues
         for name, members in (("beside", call.beside), ("_meta", call.meta)):
             if members and (kept := self._events.masked(members)):
                 detail[name] = msgspec.Raw(kept.encode())

@@ -83,6 +83,8 @@ class ToolCall(msgspec.Struct, frozen=True):
     """The tool was on a list that this connection was shown; only words depend on it."""
     changed: bool = False
     """The arguments are a person's, who changed the agent's own on allowing the call."""
+    agent_session: str = ""
+    """The agent's own session that made the call, empty where it is not known for certain."""
 
     @property
     def digest(self) -> str:

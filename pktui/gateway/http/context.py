@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pktui.gateway.enforcement.agent_sessions import AgentSessions
 from pktui.gateway.enforcement.decision import call_ids
 from pktui.gateway.protocol.jsonrpc import Limits
 from pktui.gateway.relay.held_calls import Holder, Pace
@@ -67,6 +68,7 @@ class SharedContext:
         self._continuations: dict[str, Continuations] = {}
         self._tools = ToolList(time.monotonic_ns, connected=False)
         self._new_id = call_ids(self.server.token)
+        self._agent_sessions = AgentSessions(paths, child=False)
         self._salt = os.urandom(16)
         self._stateless: dict[str, Caller] = {}
         self.departed: list[str] = []  # connections of stateless clients that are forgotten
@@ -113,6 +115,7 @@ class SharedContext:
             now_us=now_us,
             ticks=time.monotonic_ns,
             shown=self._shown,
+            agent_session=self._agent_sessions.of,
         )
         return RelaySession(self.server.enforcer, caller, wiring, self.limits, pending)
 

@@ -194,9 +194,10 @@ class RelaySession:
         arguments = params.get("arguments") or {}
         plain = params.keys() <= _PLAIN
         beside = NOTHING if plain else {k: v for k, v in params.items() if k not in _PLAIN}
+        name, digest, meta = params["name"], call_hash(arguments, beside), message.meta
         call = ToolCall(
-            *(self._context.new_id(), params["name"], arguments, self._caller, ""),
-            *(call_hash(arguments, beside), beside, message.meta),
+            *(self._context.new_id(), name, arguments, self._caller, "", digest, beside, meta),
+            agent_session=self._context.agent_session(self._caller.agent, name, digest, meta),
         )
         if not plain and (origin := self._continuations.claim(call)):
             call = msgspec.structs.replace(call, continues=origin)

@@ -37,7 +37,8 @@ class SessionContext(msgspec.Struct, frozen=True):
 
     `ticks` is a monotonic clock in nanoseconds. `log` takes one sentence for the person who runs
     the gateway. `named` is told the client's name once it is known. `shown` makes of a reason what
-    the client may read of it.
+    the client may read of it. `agent_session` returns the agent's own session of a call: of its
+    client's name, tool, arguments' hash and `_meta`.
     """
 
     to_client: Send
@@ -48,6 +49,7 @@ class SessionContext(msgspec.Struct, frozen=True):
     now_us: Callable[[], int]
     ticks: Callable[[], int]
     shown: Callable[[str], str] = str
+    agent_session: Callable[[str, str, str, Mapping[str, Any]], str] = lambda *_: ""
 
 
 class ServerContext:

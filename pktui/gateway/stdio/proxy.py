@@ -150,7 +150,7 @@ def _serve(
         ) as context,
     ):
         upstream = process or _memory(paths, context, narrator)
-        return _relay(settings, server.name, context, upstream, narrator, loop, ends)
+        return _relay(paths, settings, server.name, context, upstream, narrator, loop, ends)
 
 
 def _memory(paths: Paths, context: ServerContext, narrator: Narrator) -> Upstream:
@@ -166,6 +166,7 @@ def _memory(paths: Paths, context: ServerContext, narrator: Narrator) -> Upstrea
 
 
 def _relay(
+    paths: Paths,
     settings: Settings,
     name: str,
     context: ServerContext,
@@ -174,6 +175,7 @@ def _relay(
     loop: Loop,
     ends: Ends,
 ) -> int:
+    from pktui.gateway.enforcement.agent_sessions import AgentSessions
     from pktui.gateway.enforcement.decision import call_ids
     from pktui.gateway.protocol.jsonrpc import Limits
     from pktui.gateway.relay.held_calls import Pace
@@ -190,6 +192,7 @@ def _relay(
         new_id=call_ids(context.token),
         now_us=now_us,
         ticks=time.monotonic_ns,
+        agent_session=AgentSessions(paths, child=True).of,
     )
     gateway = settings.gateway
     pace = Pace(settings.approvals.hold_seconds, settings.approvals.progress_seconds)

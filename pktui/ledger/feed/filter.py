@@ -1,6 +1,7 @@
 """What a person types over the feed, as conditions of the store.
 
-    agent: grant: session: project:    part of the name, or a pattern with * and ?
+    agent: grant: session: project:    part of the name, or a pattern with * and ?; a session is
+                                       the agent's own, or its connection
     server: tool:                      the whole name, or a pattern; tool: also takes server.tool
     effect:                            allow, deny, approve, hide, refused (or allowed, denied …)
     outcome:                           ok, error … or a pattern

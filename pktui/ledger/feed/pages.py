@@ -27,10 +27,13 @@ _AT_ONCE = 500
 """Values in one query."""
 _COLUMNS = (
     f"{KEY_SQL}, call_id, at_us, agent, grant_name, session, project, server, tool, arguments,"
-    " effect, rule, reason, approval_id, detail, args_hash"
+    " effect, rule, reason, approval_id, detail, args_hash, agent_session"
 )
 
 _WITHOUT_ARGUMENTS = _COLUMNS.replace(" arguments,", " '',", 1)
+
+# Where a session stands, and what the index of that column is made of.
+_SESSIONS = (("session", "session <> ''"), ("agent_session", "agent_session IS NOT NULL"))
 
 
 class Feed:
@@ -102,18 +105,21 @@ class Feed:
     ) -> tuple[CallRow, ...]:
         """Return the last calls of these sessions or connections in that time, as they came.
 
-        Without their arguments.
+        A session is an agent's own; a call of it came over a connection of another name. Without
+        their arguments.
         """
-        index, rows = self._index(), []
-        for session in sessions:
-            rows += index.rows(
-                f"SELECT seq, {_WITHOUT_ARGUMENTS} FROM events"  # noqa: S608
-                " WHERE session = ? AND session <> '' AND call_us >= ? AND call_us < ?"
-                " AND call_us IS NOT NULL ORDER BY call_us DESC LIMIT ?",
-                (session, since_us, before_us, limit),
-            )
-        rows.sort(key=itemgetter(0))
-        return _joined(index, [row[1:] for row in rows[-limit:]])
+        index = self._index()
+        found: dict[int, Row] = {}
+        for session in filter(None, sessions):
+            for column, some in _SESSIONS:
+                rows = index.rows(
+                    f"SELECT seq, {_WITHOUT_ARGUMENTS} FROM events"  # noqa: S608
+                    f" WHERE {column} = ? AND {some} AND call_us >= ? AND call_us < ?"
+                    " AND call_us IS NOT NULL ORDER BY call_us DESC LIMIT ?",
+                    (session, since_us, before_us, limit),
+                )
+                found |= {row[0]: row[1:] for row in rows}
+        return _joined(index, [found[seq] for seq in sorted(found)[-limit:]])
 
     def uses(
         self, member: str, *, since_us: int, before_us: int, limit: int
@@ -198,7 +204,7 @@ def _joined(index: Database, rows: Sequence[Row]) -> tuple[CallRow, ...]:
 
 def _call(row: Row, outcome: Row | None) -> CallRow:
     seq, call_id, at_us, agent, grant, session, project, server, tool, arguments = row[:10]
-    effect, rule, reason, approval_id, detail, args_hash = row[10:]
+    effect, rule, reason, approval_id, detail, args_hash, agent_session = row[10:]
     return CallRow(
         seq=seq,
         call_id=call_id,
@@ -219,6 +225,7 @@ def _call(row: Row, outcome: Row | None) -> CallRow:
         detail=detail,
         outcome_detail=outcome[3] if outcome else "",
         args_hash=args_hash,
+        agent_session=agent_session or "",
     )
 
 

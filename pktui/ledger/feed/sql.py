@@ -179,6 +179,11 @@ def _test(match: Match) -> Condition:
             "(tool LIKE ? ESCAPE '\\' OR server || '.' || tool LIKE ? ESCAPE '\\')",
             (match.pattern, match.pattern),
         )
+    if match.column == "session":
+        return Condition(
+            "(session LIKE ? ESCAPE '\\' OR coalesce(agent_session, '') LIKE ? ESCAPE '\\')",
+            (match.pattern, match.pattern),
+        )
     if match.column == "effect":
         return Condition("effect = ?", (match.pattern,))
     if match.column == "outcome":

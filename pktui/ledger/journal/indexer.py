@@ -30,8 +30,9 @@ _PIECE_BYTES: Final = 1 << 20
 _MOST_SEGMENTS: Final = 16
 _COLUMNS: Final = ", ".join(CONTENT[1:])
 _INSERT: Final = f"""INSERT OR IGNORE INTO events
-    (segment, number, {_COLUMNS}, charges, hash, call_us, call_tool, decision_seq)
-    VALUES ({", ".join("?" * (len(CONTENT) + 5))}, CASE WHEN ?4 = 'outcome' THEN coalesce(
+    (segment, number, {_COLUMNS}, charges, hash, call_us, call_tool, agent_session,
+    decision_seq)
+    VALUES ({", ".join("?" * (len(CONTENT) + 6))}, CASE WHEN ?4 = 'outcome' THEN coalesce(
         (SELECT min(seq) FROM events WHERE call_id = ?5 AND call_id <> '' AND kind = 'decision'),
         0) ELSE 0 END)"""  # noqa: S608
 _REACHED: Final = """INSERT INTO segments (n, first_hash, offset) VALUES (?, ?, ?)
@@ -42,8 +43,16 @@ _PLACE: Final = """SELECT seq FROM events WHERE segment = ? AND number <= ?
 _SOON: Final = 0.05
 _LATE: Final = 0.5
 _CHARGED: Final = 1 + len(CONTENT)
+_NAMES_SESSION: Final = '{"agent_session":"'
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
+
+
+class _Detail(msgspec.Struct):
+    agent_session: str
+
+
+_decode_detail = msgspec.json.Decoder(_Detail).decode
 
 
 class Index:
@@ -239,8 +248,14 @@ def _rows(piece: bytes, segment: int) -> Iterator[tuple[Any, ...]]:
             is_call = content[2] in ("decision", "refused")
             call_us = content[1] if is_call else None
             call_tool = f"{content[5]}{BETWEEN}{content[6]}" if is_call else None
+            session = _agent_session(content[-1]) if is_call else None
             digest = bytes.fromhex(row[-1])
-            yield segment, *content, charges, digest, call_us, call_tool
+            yield segment, *content, charges, digest, call_us, call_tool, session
+
+
+def _agent_session(detail: str) -> str | None:
+    """Return the agent's own session that a call's row names, which stands first in its detail."""
+    return _decode_detail(detail).agent_session if detail.startswith(_NAMES_SESSION) else None
 
 
 def _open(path: Path) -> Database:

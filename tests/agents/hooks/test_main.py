@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -14,8 +15,11 @@ import pytest
 
 from pktui.agents.hooks import opencode
 from pktui.agents.hooks.main import run
+from pktui.gateway.enforcement.agent_sessions import AgentSessions
 from pktui.ledger import Ledger
+from pktui.ledger.arguments.canonical import call_hash
 from pktui.ledger.usage import UsageSum
+from pktui.person import Process
 from pktui.settings import bundled
 
 if TYPE_CHECKING:
@@ -87,6 +91,7 @@ def test_a_harmless_command_runs_and_its_end_is_on_record(
     decision, outcome = ledger.events.newest()
     assert (decision.kind, decision.server, decision.effect) == ("decision", agent, "allow")
     assert (decision.session, decision.project) == ("s-1", str(project))
+    assert [row.agent_session for row in ledger.feed.page()] == ["s-1"]
     assert (outcome.kind, outcome.outcome, outcome.ref_seq) == ("outcome", "ok", decision.seq)
 
 
@@ -276,6 +281,29 @@ def test_a_projects_server_counts_wherever_the_session_has_gone(
         assert hook("claude-code", call | {"cwd": str(directory)}) == 2
     other = call | {"session_id": "s-2", "cwd": str(tmp_path)}
     assert hook("claude-code", other) == 0
+
+
+@pytest.mark.parametrize("agent", ["claude-code", "gemini", "opencode"])
+def test_the_gateway_is_told_the_session_of_a_call_that_is_left_to_it(
+    agent: str, project: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    above = Process(os.getpid(), 1, ("opencode",))
+    monkeypatch.setattr("pktui.gateway.enforcement.agent_sessions.started_by", lambda: above)
+    ours = {"command": ["/opt/pktui", "gateway", "raw"]}
+    (project / ".mcp.json").write_text(json.dumps({"mcpServers": {"raw": ours}}))
+    (project / "opencode.json").write_text(json.dumps({"mcp": {"raw": ours}}))
+    context = {"server_name": "raw", "command": "pktui", "args": ["gateway", "raw"]}
+    names = {"claude-code": "mcp__raw__echo", "gemini": "mcp_raw_echo", "opencode": "raw_echo"}
+    named = "tool" if agent == "opencode" else "tool_name"
+    call = shell(agent, "x", project, **{named: names[agent]}, mcp_context=context)
+    assert hook(agent, call) == 0
+    assert hook(agent, call | ENDS[agent]) == 0
+    client = {"gemini": "gemini-cli-mcp-client"}.get(agent, agent)
+    meta = {"claudecode/toolUseId": "toolu_1"}
+    sessions = AgentSessions(paths, child=True)
+    digest = call_hash({"command": "x"}, {})
+    told = [sessions.of(client, "echo", digest, meta) for _ in range(2)]
+    assert told == ["s-1", ""]
 
 
 def test_a_projects_local_server_counts_below_it(project: Path, tmp_path: Path) -> None:

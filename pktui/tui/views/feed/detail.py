@@ -78,8 +78,10 @@ def _caller(row: CallRow, glyphs: Glyphs) -> Iterator[Line]:
     parts = [one_line(friendly(row.agent), 80) or "unnamed agent"]
     if row.grant:
         parts.append(f"grant {one_line(row.grant, 80)}")
-    if row.session:
-        parts.append(f"session {one_line(row.session, 80)}")
+    if row.agent_session:
+        parts.append(f"session {one_line(row.agent_session, 80)}")
+    elif row.session:
+        parts.append(f"connection {one_line(row.session, 80)}")
     yield _labelled("caller", f" {glyphs.dot} ".join(parts))
     if row.project:
         yield _labelled("project", one_line(row.project, 400))
