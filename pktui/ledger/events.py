@@ -114,10 +114,10 @@ class Events:
                 self.allowance.take(caller, server, _size(content))
             if charges:
                 content.append(charges)
-            written = self._journal.add(content, shelf)
+            key, offset = self._journal.add(content, shelf)
             if row is not None:
-                self._name_event(row, written.key, written.offset, change)
-        return written.key
+                self._name_event(row, key, offset, change)
+        return key
 
     def _now(self, shelf: Shelf) -> int:
         """Return the time; rows of one moment in two segments follow each other all the same."""

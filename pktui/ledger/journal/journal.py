@@ -44,26 +44,6 @@ Dead = Callable[[Path, Segment], object]
 """Looks through a segment whose writer died, before it is sealed."""
 
 
-class Written(msgspec.Struct, frozen=True):
-    """Where a row will be: its key, and where its line begins."""
-
-    key: int
-    offset: int
-
-
-class _Turn:
-    """Rows for one segment that are not written yet."""
-
-    __slots__ = ("hash", "lines", "number", "segment", "size")
-
-    def __init__(self, segment: Appending) -> None:
-        self.segment = segment
-        self.lines: list[bytes] = []
-        self.number = segment.number
-        self.hash = segment.hash
-        self.size = segment.size
-
-
 class Journal:
     """Adds rows, all of a turn at once. To be used by one thread at a time."""
 
@@ -84,49 +64,35 @@ class Journal:
         self._own = own
         self._most = min(MOST_BYTES, max(_LEAST_BYTES, (max_bytes or 2**62) // _SEGMENTS))
         self._open: dict[Shelf, Appending] = {}
-        self._turns: dict[Shelf, _Turn] = {}
+        self._said = _Said(directory)
         self.closed = False
 
-    def add(self, content: list[Any], shelf: Shelf) -> Written:
-        """Add a row to the turn, its number set; `flush` writes it. Raises `LedgerUnavailable`."""
-        turn = self._turns.get(shelf)
-        if turn is None:
-            if self.closed:
-                raise LedgerUnavailable(f"the journal {self.directory} was closed", "Start again")
-            with self._said():
-                turn = self._turns[shelf] = _Turn(self._ready(shelf))
-        turn.number += 1
-        content[0] = turn.number
-        line, turn.hash = bind(content, turn.hash)
-        written = Written(key_of(turn.segment.segment, turn.number), turn.size)
-        turn.lines.append(line)
-        turn.size += len(line)
-        return written
+    def add(self, content: list[Any], shelf: Shelf) -> tuple[int, int]:
+        """Add a row to the turn, its number and time set; `flush` writes it.
+
+        Returns its key and where its line begins. Raises `LedgerUnavailable`.
+        """
+        segment = self._open.get(shelf)
+        if segment is None or not segment.begun:
+            segment = self._ready(shelf, segment, content[1])
+        return segment.add(content)
 
     def flush(self) -> None:
         """Write the rows of the turn, one `write` a segment; raises `LedgerUnavailable`."""
-        if not self._turns:
-            return
-        try:
-            with self._said():
-                for turn in self._turns.values():
-                    segment = turn.segment
+        with self._said:
+            for segment in self._open.values():
+                if segment.begun:
                     if not segment.is_there():
                         raise _removed(segment.path)
-                    lines = turn.lines
-                    data = lines[0] if len(lines) == 1 else b"".join(lines)
-                    segment.write(data, sync=self._fsync)
-                    segment.number, segment.hash = turn.number, turn.hash
-                    segment.size = turn.size
-        finally:
-            self.discard()
+                    segment.write(sync=self._fsync)
 
     def discard(self) -> None:
-        """Forget what is not written."""
-        self._turns.clear()
-        if not self._own:
-            for segment in self._open.values():
+        """End the turn: forget what is not written, and let others add to shared segments."""
+        for segment in self._open.values():
+            segment.discard()
+            if not self._own:
                 segment.close()
+        if not self._own:
             self._open.clear()
 
     def close(self) -> None:
@@ -141,7 +107,7 @@ class Journal:
 
     def has_dead(self) -> bool:
         """Tell whether a writer died and left a segment that is not sealed."""
-        with self._said():
+        with self._said:
             self.joints.refresh()
             mine = {segment.segment for segment in self._open.values()}
             return any(
@@ -158,7 +124,7 @@ class Journal:
         `look` sees each before. Raises `LedgerUnavailable`.
         """
         done = 0
-        with self._said():
+        with self._said:
             self.joints.refresh()
             mine = {segment.segment for segment in self._open.values()}
             for segment in list(self.joints.segments.values()):
@@ -172,7 +138,7 @@ class Journal:
         """Let a sealed segment go for good. Raises `LedgerUnavailable`."""
         sealed = segment.sealed
         assert sealed is not None
-        with self._said():
+        with self._said:
             with self.joints.locked() as adding:
                 adding.add(
                     *("prune", segment.n, sealed.shelf, sealed.writer, sealed.number, sealed.hash),
@@ -184,7 +150,7 @@ class Journal:
 
     def end_shared(self, before_us: int) -> None:
         """Seal segments that short-lived writers share where their last row is older than that."""
-        with self._said():
+        with self._said:
             self.joints.refresh()
             for known in list(self.joints.segments.values()):
                 shared = known.sealed is None and known.opened.writer == SHARED
@@ -200,23 +166,25 @@ class Journal:
                 finally:
                     segment.close()
 
-    def _ready(self, shelf: Shelf) -> Appending:
+    def _ready(self, shelf: Shelf, segment: Appending | None, now: int) -> Appending:
         """Return the segment for a turn's rows, locked by this process."""
-        segment = self._open.get(shelf)
-        if segment is None:
-            return self._open_own(shelf) if self._own else self._lock_shared(shelf)
-        if not segment.is_there():
-            raise _removed(segment.path)
-        if self._is_full(segment):
-            self._seal(segment, shelf, str(os.getpid()))
-            del self._open[shelf]
-            segment.close()
+        if segment is not None and not self._is_full(segment, now):
+            return segment
+        if self.closed:
+            raise LedgerUnavailable(f"the journal {self.directory} was closed", "Start again")
+        with self._said:
+            if not self._own:
+                return self._lock_shared(shelf)
+            if segment is not None:
+                if not segment.is_there():
+                    raise _removed(segment.path)
+                self._seal(segment, shelf, str(os.getpid()))
+                del self._open[shelf]
+                segment.close()
             return self._open_own(shelf)
-        return segment
 
-    def _is_full(self, segment: Appending) -> bool:
-        age = self._clock() - segment.opened_us
-        return segment.size >= self._most or age >= _DAY_US
+    def _is_full(self, segment: Appending, now: int) -> bool:
+        return segment.size >= self._most or now - segment.opened_us >= _DAY_US
 
     def _open_own(self, shelf: Shelf) -> Appending:
         make_private_directory(self.directory)
@@ -238,7 +206,7 @@ class Journal:
                 os.close(descriptor)
                 raise
         segment = Appending(path, n, descriptor, self._clock())
-        segment.hash = before
+        segment.stands(0, before, 0)
         return segment
 
     def _lock_shared(self, shelf: Shelf) -> Appending:
@@ -278,7 +246,7 @@ class Journal:
                 segment.close()
                 return None
             self._stand(segment, known)
-            if self._is_full(segment):
+            if self._is_full(segment, self._clock()):
                 self._seal(segment, shelf, SHARED)
                 segment.close()
                 return None
@@ -294,7 +262,7 @@ class Journal:
         tail = tail_of(segment.descriptor, known.opened.number, first)
         if tail.torn:
             set_aside(segment.path, segment.descriptor, tail)
-        segment.stands(tail)
+        segment.stands(tail.number, tail.hash, tail.size)
         return tail.torn
 
     def _seal(self, segment: Appending, shelf: Shelf, writer: str, torn: int = 0) -> None:
@@ -324,9 +292,6 @@ class Journal:
         finally:
             segment.close()
         return True
-
-    def _said(self) -> _Said:
-        return _Said(self.directory)
 
 
 class _Said:

@@ -196,34 +196,56 @@ def _time_of(line: bytes) -> int:
 
 
 class Appending:
-    """A segment that is open for this process to write to."""
+    """A segment that is open for this process to write to.
 
-    __slots__ = ("descriptor", "hash", "identity", "number", "opened_us", "path", "segment", "size")
+    `number`, `hash` and `size` are those of its last row, written or added.
+    """
+
+    __slots__ = (
+        "_identity", "_lines", "_name", "_written", "descriptor", "hash", "number", "opened_us",
+        "path", "segment", "size",
+    )  # fmt: skip
 
     def __init__(self, path: Path, segment: int, descriptor: int, opened_us: int) -> None:
         self.path = path
         self.segment = segment
         self.descriptor = descriptor
         self.opened_us = opened_us
+        self._name = os.fspath(path)
         found = os.fstat(descriptor)
-        self.identity = found.st_dev, found.st_ino
-        self.number = self.size = 0
-        self.hash = NO_HASH
+        self._identity = found.st_dev, found.st_ino
+        self._lines: list[bytes] = []
+        self.stands(0, NO_HASH, 0)
 
-    def stands(self, tail: Tail) -> None:
+    def stands(self, number: int, row_hash: bytes, size: int) -> None:
         """Go on behind that row."""
-        self.number, self.hash, self.size = tail.number, tail.hash, tail.size
+        self.number, self.hash, self.size = self._written = number, row_hash, size
+
+    @property
+    def begun(self) -> bool:
+        """Whether rows were added that are not written."""
+        return bool(self._lines)
 
     def is_there(self) -> bool:
         """Tell whether the file is still the one at its path."""
         try:
-            found = os.stat(self.path)  # noqa: PTH116  a third of the time of Path.stat
+            found = os.stat(self._name)  # noqa: PTH116  a third of the time of Path.stat
         except OSError:
             return False
-        return (found.st_dev, found.st_ino) == self.identity
+        return (found.st_dev, found.st_ino) == self._identity
 
-    def write(self, data: bytes, *, sync: bool) -> None:
-        """Append rows, all of them or none. Raises `OSError`."""
+    def add(self, content: list[Any]) -> tuple[int, int]:
+        """Add a row, its number set; return its key and where its line will begin."""
+        number, offset = self.number + 1, self.size
+        content[0] = number
+        line, self.hash = bind(content, self.hash)
+        self._lines.append(line)
+        self.number, self.size = number, offset + len(line)
+        return key_of(self.segment, number), offset
+
+    def write(self, *, sync: bool) -> None:
+        """Append what was added, all of it or nothing. Raises `OSError`."""
+        data = b"".join(self._lines)
         done = 0
         try:
             while done < len(data):
@@ -232,8 +254,16 @@ class Appending:
                 os.fdatasync(self.descriptor)
         except OSError:
             if done:
-                os.ftruncate(self.descriptor, self.size)
+                os.ftruncate(self.descriptor, self._written[2])
             raise
+        self._lines.clear()
+        self._written = self.number, self.hash, self.size
+
+    def discard(self) -> None:
+        """Forget what was added and not written."""
+        if self._lines:
+            self._lines.clear()
+            self.number, self.hash, self.size = self._written
 
     def close(self) -> None:
         """Let the file and its lock go."""
