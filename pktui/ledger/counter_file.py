@@ -71,8 +71,14 @@ class CounterFile:
         self._threads.acquire()
         self._depth += 1
         try:
-            if self._depth == 1:
-                self._lock_file()
+            while self._depth == 1:
+                if self._descriptor < 0:
+                    self._open()
+                if not lock(self._descriptor, shared=self._read_only, seconds=BUSY_SECONDS):
+                    raise self._busy()  # noqa: TRY301
+                if self._is_at_path():
+                    break
+                self._let_go()
             return self._is_whole()
         except OSError as error:
             self.unlock()
@@ -90,21 +96,11 @@ class CounterFile:
         finally:
             self._threads.release()
 
-    def _lock_file(self) -> None:
-        while True:
-            if self._descriptor < 0:
-                self._open()
-            self._wait()
-            if self._is_at_path():
-                return
-            self._let_go()
-
-    def _wait(self) -> None:
-        if not lock(self._descriptor, shared=self._read_only, seconds=BUSY_SECONDS):
-            raise LedgerUnavailable(
-                f"another process has kept {self.path} locked for {BUSY_SECONDS:.0f} seconds",
-                "End the process that holds it, then try again",
-            )
+    def _busy(self) -> LedgerUnavailable:
+        return LedgerUnavailable(
+            f"another process has kept {self.path} locked for {BUSY_SECONDS:.0f} seconds",
+            "End the process that holds it, then try again",
+        )
 
     # the mark
 

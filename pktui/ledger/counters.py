@@ -16,13 +16,13 @@ take, in memory; mark the file; append the rows; write what they take; unmark.
 
 from __future__ import annotations
 
+import struct
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
-from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol, TypeVar
 
 import msgspec
@@ -43,11 +43,14 @@ MOST: Final = 2**60 // MILLION
 NEVER_US: Final = 2**63 - 1
 
 _SLOT: Final = 16
-# Places in a slot: the key's hash, its window, its ring, what of that is in use, and a check.
-_KEY, _KEY2, _WINDOW, _RING, _ROOM, _TAIL, _FIRST, _HEAD, _USED, _CHECK = range(10)
+# Places in a slot: the key's hash, its window, its ring, and the ring's room.
+_KEY, _KEY2, _WINDOW, _RING, _ROOM = range(5)
+# From its ring on: where that is, its room, tail, first, head, what is used, the check.
+_STATE: Final = struct.Struct("=7Q")
 # A charge's words: when, how much.
 _ENTRY: Final = 2
 _SLOTS: Final = 16
+_MOST_TERMS: Final = 256
 _ROOM_AT_FIRST: Final = 16
 # A counter whose sum is above this is over every limit: no older charge is needed to tell that.
 _FULL: Final = 2**62
@@ -123,25 +126,19 @@ class _Ring(msgspec.Struct):
     added: list[int] = msgspec.field(default_factory=list)
     returned: list[int] = msgspec.field(default_factory=list)
 
-    @property
-    def changes(self) -> bool:
-        """Whether anything of it is to be written."""
-        return bool(self.added or self.returned or self.ahead)
-
     def place(self, number: int) -> int:
         """Return where a charge stands."""
         return self.at + _ENTRY * (number & (self.room - 1))
 
 
-_CHANGES: Final = attrgetter("changes")
+class _Terms(msgspec.Struct, frozen=True):
+    """What a charge comes to at its counter; `amount` and `limit` in millionths."""
 
-
-class _Look(msgspec.Struct):
-    """A charge at its counter; `amount` and `limit` in millionths."""
-
+    # Kept, so that its identity stays its own.
     charge: Charge
     name: str
-    ring: _Ring
+    key: Key
+    window: int
     amount: int
     limit: int
 
@@ -154,19 +151,16 @@ class Sight(msgspec.Struct):
     # Whether all of the file was looked through in this turn.
     sound: bool = False
     rings: dict[Key, _Ring] = msgspec.field(default_factory=dict)
-    # By the identity of the charge, as the same ones are looked at and then taken.
-    looks: dict[int, _Look] = msgspec.field(default_factory=dict)
     taken: dict[str, tuple[Charged, ...]] = msgspec.field(default_factory=dict)
 
     @property
     def changed(self) -> list[_Ring]:
         """The counters that are about to change."""
-        return [ring for ring in self.rings.values() if ring.changes]
+        return [one for one in self.rings.values() if one.added or one.returned or one.ahead]
 
     def forget(self) -> None:
         """Read everything again when it is needed."""
         self.rings.clear()
-        self.looks.clear()
 
 
 class Counters:
@@ -194,6 +188,8 @@ class Counters:
         self._history = history
         self._known = known
         self._slots: dict[Key, int] = {}
+        # By the identity of the charge: calls of one tool and caller take the same ones.
+        self._terms: dict[int, _Terms] = {}
         self._epoch = 0
 
     # a turn
@@ -208,7 +204,7 @@ class Counters:
         Where `append` fails it must have taken back what it wrote: nothing is taken then.
         """
         try:
-            changed = list(filter(_CHANGES, sight.rings.values())) if sight.locked else []
+            changed = sight.changed if sight.locked else []
             if not changed:
                 append()
                 return
@@ -228,7 +224,6 @@ class Counters:
     def abandon(self, sight: Sight) -> None:
         """End a turn; what it took and did not write is not taken."""
         sight.rings.clear()
-        sight.looks.clear()
         if sight.locked:
             sight.locked = False
             self._file.unlock()
@@ -244,10 +239,10 @@ class Counters:
         if not held:
             self._lock(seen)
         try:
-            look = self._look(charge, seen)
-            need = look.ring.used + look.amount - look.limit
-            used = Decimal(look.ring.used).scaleb(-6)
-            return used, self._retry_at(look, need, seen.now_us) if need > 0 else 0
+            terms, ring = self._look(charge, seen)
+            need = ring.used + terms.amount - terms.limit
+            used = Decimal(ring.used).scaleb(-6)
+            return used, self._retry_at(terms, ring, need, seen.now_us) if need > 0 else 0
         finally:
             if not held:
                 self._file.unlock()
@@ -257,7 +252,7 @@ class Counters:
         sight = self.sight()
         self._lock(sight)
         try:
-            return [Decimal(self._look(one, sight).ring.used).scaleb(-6) for one in charges]
+            return [Decimal(self._look(one, sight)[1].used).scaleb(-6) for one in charges]
         finally:
             self._file.unlock()
 
@@ -287,21 +282,19 @@ class Counters:
         Later looks of the turn see what was taken; it is written at its end.
         """
         self._hold(sight)
-        taken: list[_Look] = []
+        taken: list[_Ring] = []
         charged: list[Charged] = []
-        now = sight.now_us
         for charge in charges:
-            look = self._look(charge, sight)
-            if look.ring.used + look.amount > look.limit:
+            terms, ring = self._look(charge, sight)
+            if ring.used + terms.amount > terms.limit:
                 for one in reversed(taken):
-                    one.ring.used -= one.amount
-                    one.ring.added.pop()
+                    one.used -= one.added.pop()
                 sight.taken.pop(call_id, None)
                 return charge
-            look.ring.used += look.amount
-            look.ring.added.append(look.amount)
-            taken.append(look)
-            charged.append(Charged(look.name, look.amount, now))
+            ring.used += terms.amount
+            ring.added.append(terms.amount)
+            taken.append(ring)
+            charged.append(Charged(terms.name, terms.amount, sight.now_us))
         sight.taken[call_id] = tuple(charged)
         return None
 
@@ -384,18 +377,21 @@ class Counters:
         sight.locked = True
         sight.now_us = self._clock()
         sight.rings.clear()
-        sight.looks.clear()
 
-    def _look(self, charge: Charge, sight: Sight) -> _Look:
-        look = sight.looks.get(id(charge))
-        if look is None:
-            name, key, window = _counter(
-                charge.server, charge.holder, charge.counter, charge.window_us, charge.align
-            )
-            ring = sight.rings.get(key) or self._ring(key, window, sight)
-            look = _Look(charge, name, ring, _millionths(charge), _limit(charge))
-            sight.looks[id(charge)] = look
-        return look
+    def _look(self, charge: Charge, sight: Sight) -> tuple[_Terms, _Ring]:
+        terms = self._terms.get(id(charge)) or self._note(charge)
+        ring = sight.rings.get(terms.key) or self._ring(terms.key, terms.window, sight)
+        return terms, ring
+
+    def _note(self, charge: Charge) -> _Terms:
+        if len(self._terms) >= _MOST_TERMS:
+            self._terms.clear()
+        counter = _counter(
+            charge.server, charge.holder, charge.counter, charge.window_us, charge.align
+        )
+        terms = _Terms(charge, *counter, _millionths(charge), _limit(charge))
+        self._terms[id(charge)] = terms
+        return terms
 
     def _ring(self, key: Key, window: int, sight: Sight) -> _Ring:
         ring = _Ring(key, window)
@@ -436,12 +432,11 @@ class Counters:
         """Read a slot; tell whether it can be true."""
         words = self._file.words
         ring.slot = slot
-        ring.at, ring.room, ring.tail, ring.first, ring.head, ring.used = words[
-            slot + _RING : slot + _CHECK
-        ]
-        sound: bool = words[slot + _CHECK] == _check(ring)
+        ring.at, ring.room, ring.tail, ring.first, ring.head, ring.used, check = _STATE.unpack_from(
+            words, 8 * (slot + _RING)
+        )
         return (
-            sound
+            check == _check(ring)
             and ring.at + _ENTRY * ring.room <= len(words)
             and ring.tail <= ring.first <= ring.head <= ring.tail + ring.room
         )
@@ -463,9 +458,9 @@ class Counters:
         ring.first = first
         ring.ahead = head > ring.tail and words[at + _ENTRY * (head - 1 & mask)] > now
 
-    def _retry_at(self, look: _Look, need: int, now: int) -> int:
-        charge, ring, words = look.charge, look.ring, self._file.words
-        if look.amount > look.limit:
+    def _retry_at(self, terms: _Terms, ring: _Ring, need: int, now: int) -> int:
+        charge, words = terms.charge, self._file.words
+        if terms.amount > terms.limit:
             return NEVER_US
         if charge.align == "calendar":
             return now - now % charge.window_us + charge.window_us
@@ -588,11 +583,8 @@ class Counters:
         self._write_slot(ring)
 
     def _write_slot(self, ring: _Ring) -> None:
-        words, slot = self._file.words, ring.slot
-        words[slot + _RING], words[slot + _ROOM] = ring.at, ring.room
-        words[slot + _TAIL], words[slot + _FIRST] = ring.tail, ring.first
-        words[slot + _HEAD], words[slot + _USED] = ring.head, ring.used
-        words[slot + _CHECK] = _check(ring)
+        state = ring.at, ring.room, ring.tail, ring.first, ring.head, ring.used, _check(ring)
+        _STATE.pack_into(self._file.words, 8 * (ring.slot + _RING), *state)
 
     # the whole file
 

@@ -96,7 +96,9 @@ class Database:
         self._writing = connection.cursor()
         """One for everything that gives no rows: to make one takes as long as a small change."""
         self._lock = threading.RLock()
-        self._begun = self._broken = False
+        # Whether the transaction under way has the write lock.
+        self.begun = False
+        self._broken = False
         # Is told when changes begin, and when they were committed or taken back.
         self.changes: Changes | None = None
         self._announced = False
@@ -152,13 +154,13 @@ class Database:
 
     def begin(self) -> None:
         """Take the write lock, unless this transaction has it; raises `LedgerUnavailable`."""
-        if self._begun:
+        if self.begun:
             return
         if self.read_only:
             raise self._read_only()
         self._broken = False
         self._lock.acquire()  # other threads see nothing of it before it is committed
-        self._begun = True
+        self.begun = True
         try:
             self._writing.execute("BEGIN IMMEDIATE")
             self._changes_before = self._connection.total_changes
@@ -181,34 +183,29 @@ class Database:
             except sqlite3.Error as error:
                 self._fail(error)
 
-    @property
-    def begun(self) -> bool:
-        """Whether the transaction under way has the write lock."""
-        return self._begun
-
     def check_whole(self) -> None:
         """Raise `LedgerUnavailable` where a statement of the transaction under way failed."""
-        if self._begun and self._broken:
+        if self.begun and self._broken:
             raise LedgerUnavailable(
                 f"the ledger {self.path} could not keep a change", "Run pktui doctor"
             )
 
     def commit(self) -> None:
         """Commit what was begun, if anything was; raises `LedgerUnavailable`, and keeps it then."""
-        if not self._begun:
+        if not self.begun:
             return
         try:
             self._writing.execute("COMMIT")
         except sqlite3.Error as error:
             raise unavailable(error, self.path) from error
         self._tell_end()
-        self._begun = False
+        self.begun = False
         self._lock.release()
 
     def roll_back(self) -> None:
         """Take back what was begun and not committed."""
-        if self._begun:
-            self._begun = False
+        if self.begun:
+            self.begun = False
             with contextlib.suppress(sqlite3.Error):  # also where it was closed meanwhile
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
@@ -227,10 +224,10 @@ class Database:
         Raises `LedgerUnavailable` where one of those was a newer pktui that changed the schema.
         """
         with self._lock:
-            if self._looked_now and self._begun:
+            if self._looked_now and self.begun:
                 return self._data_version  # nobody else writes
             try:
-                self._looked_now = self._begun
+                self._looked_now = self.begun
                 return self._see_others()
             except sqlite3.Error as error:
                 raise unavailable(error, self.path) from error
@@ -279,22 +276,19 @@ class Database:
         would overwrite each other's rows, now and then, because each look costs a call its time.
         Who only reads may have come before there was a log.
         """
-        now = time.monotonic()
-        all_of_them = not self.read_only and now - self._looked >= _LOOK_SECONDS
-        looked = self._files if all_of_them else self._files[:1]
-        for file, identity in looked:
-            if _file_identity(file) != identity:
-                raise LedgerUnavailable(
-                    f"{file}, part of the ledger, was removed or replaced while in use",
-                    "Start pktui and the agents again",
-                )
-        if looked is self._files:
-            self._looked = now
+        file, identity = self._files[0]
+        if _file_identity(file) != identity:
+            raise _replaced(file)
+        if not self.read_only and time.monotonic() - self._looked >= _LOOK_SECONDS:
+            for file, identity in self._files[1:]:
+                if _file_identity(file) != identity:
+                    raise _replaced(file)
+            self._looked = time.monotonic()
 
     def _fail(self, error: sqlite3.Error | UnicodeEncodeError) -> None:
         """Raise what SQLite's failure stands for; text it cannot carry the caller mends."""
         if isinstance(error, sqlite3.Error):
-            self._broken = self._begun
+            self._broken = self.begun
             raise unavailable(error, self.path) from error
 
 
@@ -439,6 +433,13 @@ def _storable(values: Values) -> Values:
 def _parts(path: Path) -> tuple[str, str, str]:
     """Return the files that are there while a ledger is open: itself, its log, the log's index."""
     return str(path), f"{path}-wal", f"{path}-shm"
+
+
+def _replaced(file: str) -> LedgerUnavailable:
+    return LedgerUnavailable(
+        f"{file}, part of the ledger, was removed or replaced while in use",
+        "Start pktui and the agents again",
+    )
 
 
 def _file_identity(path: str) -> tuple[int, int] | None:

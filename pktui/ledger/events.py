@@ -95,8 +95,9 @@ class Events:
         changed in this transaction: the event says how it stands now. Raises `LedgerUnavailable`.
         """
         effect = effect or ("refused" if kind == "refused" else "")
-        masked = self.masked(arguments) if arguments is not None else ""
-        if reason and self._audit.arguments != "full":
+        mode = self._audit.arguments
+        masked = mask_arguments(arguments, mode, self._audit.max_argument_bytes)
+        if reason and mode != "full":
             reason = _mask_reason(reason)
         asked = kind == "decision" and effect == "approve"
         with self._database.transaction(rows=asked or row is not None):
@@ -104,12 +105,12 @@ class Events:
             if row is not None:
                 change = self._next_change()
                 detail = {**(detail or {}), **row_facts(self._database, *row), "change": change}
+            kept = json_text(detail) if detail else ""
             content: list[Any] = [
-                *(0, self._now(shelf), kind, call_id, ref_seq, server, tool),
-                *(caller.agent, caller.grant, caller.session, caller.project),
-                *(effect, rule, reason, args_hash, masked, outcome, duration_us),
-                *(approval_id, json_text(detail) if detail else ""),
-            ]
+                0, self._now(shelf), kind, call_id, ref_seq, server, tool,
+                caller.agent, caller.grant, caller.session, caller.project,
+                effect, rule, reason, args_hash, masked, outcome, duration_us, approval_id, kept,
+            ]  # fmt: skip
             if asked:
                 self.allowance.take(caller, server, _size(content))
             if charges:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
 class Rows(Protocol):
     """What is asked of `ledger.db`."""
 
-    @property
-    def begun(self) -> bool:
-        """Whether this transaction has its write lock."""
+    # Whether this transaction has its write lock.
+    begun: bool
 
     def check_files(self) -> None:
         """Raise where it is not the file that was opened."""
@@ -56,7 +56,8 @@ class Transaction:
         self.mend: Callable[[], object] = _nothing
         self._database = database
         self._lock = threading.RLock()
-        self._outer = _Outer(self)
+        self._outer = _Outer(self, rows=False)
+        self._outer_with_rows = _Outer(self, rows=True)
         self._writer = 0
         self._eager = True
         # Whether what the last transaction put on record was not committed.
@@ -76,16 +77,20 @@ class Transaction:
         Inside one that has not taken it, the first that has `rows` takes it. Where it ends in an
         exception, nothing of it is written.
         """
-        if self._writer != threading.get_ident():
-            self._outer.rows = rows or self._eager
-            return self._outer
+        if self._writer != get_ident():
+            return self._outer_with_rows if rows or self._eager else self._outer
         if rows:
             self._database.begin()
         return self._lock
 
     def sight(self) -> Sight:
-        """Return what this transaction sees of the counters and takes from them."""
+        """Return what this transaction sees of the counters and takes from them.
+
+        Outside one it is what is there now, to be looked at once.
+        """
         assert self._counters is not None
+        if self._writer != get_ident():
+            return self._counters.sight()
         if self._sight is None:
             self._sight = self._counters.sight()
         return self._sight
@@ -103,7 +108,7 @@ class Transaction:
 
     def claim(self) -> bool:
         """Keep other threads out until `let_go`; False, at once, where one is in it."""
-        if self._writer == threading.get_ident() or not self._lock.acquire(blocking=False):
+        if self._writer == get_ident() or not self._lock.acquire(blocking=False):
             return False
         if self.journal is None or self.journal.closed:
             self._lock.release()
@@ -124,34 +129,38 @@ class Transaction:
         except BaseException:
             self._lock.release()
             raise
-        self._writer = threading.get_ident()
+        self._writer = get_ident()
         if self.behind:
             self._mend()
 
     def leave(self, *, commit: bool) -> None:
         """End the outermost one."""
-        journal = self.journal
         try:
-            if not commit:
-                return
-            self._database.check_whole()
-            self._append()
-            try:
-                self._database.commit()
-            except LedgerUnavailable:
-                self.behind = True
-                raise
+            if commit:
+                if self._database.begun:
+                    self._database.check_whole()
+                self._append()
+                if self._database.begun:
+                    self._commit()
         finally:
             self._writer = 0
             try:
                 if self._sight is not None and self._counters is not None:
                     self._counters.abandon(self._sight)
                     self._sight = None
-                if journal is not None:
-                    journal.discard()
-                self._database.roll_back()
+                if self.journal is not None:
+                    self.journal.discard()
+                if self._database.begun:
+                    self._database.roll_back()
             finally:
                 self._lock.release()
+
+    def _commit(self) -> None:
+        try:
+            self._database.commit()
+        except LedgerUnavailable:
+            self.behind = True
+            raise
 
     def _append(self) -> None:
         """Write the rows of this transaction, and what they took from the counters."""
@@ -175,14 +184,14 @@ class Transaction:
 class _Outer:
     """The outermost transaction of a thread, as a context."""
 
-    __slots__ = ("_transaction", "rows")
+    __slots__ = ("_rows", "_transaction")
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, *, rows: bool) -> None:
         self._transaction = transaction
-        self.rows = True
+        self._rows = rows
 
     def __enter__(self) -> None:
-        self._transaction.enter(rows=self.rows)
+        self._transaction.enter(rows=self._rows)
 
     def __exit__(
         self,

@@ -48,20 +48,14 @@ class LivePolicy:
 
     def current(self) -> Policy | None:
         """Return the policy in force; None where there never was a good one."""
-        stamp = self._look(self._file)
-        denied = self._look(self._denied_file)
+        stamp = _look(self._file)
+        # Most have none, and what is not there is no exception that way.
+        denied = _look(self._denied_file) if os.access(self._denied_file, os.F_OK) else None
         if stamp is None or stamp != self._stamp or denied != self._denied_stamp:
             with self._lock:
                 # Put in force at once: nobody sees a policy without its denied paths.
                 self._policy = self._denying(self._reload(stamp), denied)
         return self._policy
-
-    def _look(self, file: str) -> _Stamp | None:
-        try:
-            found = os.stat(file)  # noqa: PTH116  a Path costs as much again as the call
-        except OSError:
-            return None
-        return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
 
     def _reload(self, stamp: _Stamp | None) -> Policy | None:
         policy = self._policy
@@ -102,3 +96,11 @@ class LivePolicy:
             return self._policy
         self.problem = None
         return policy
+
+
+def _look(file: str) -> _Stamp | None:
+    try:
+        found = os.stat(file)  # noqa: PTH116  a Path costs as much again as the call
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)

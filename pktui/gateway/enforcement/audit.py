@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pktui.gateway.enforcement.decision import Ended, ToolCall
     from pktui.gateway.protocol.jsonrpc import Refused
@@ -108,16 +108,13 @@ class Audit:
         self,
         call: ToolCall,
         outcome: str,
-        duration_us: int = 0,
         *,
         rule: str = "",
         reason: str = "",
         approval: Approval | None = None,
         seq: int = 0,
-        detail: Mapping[str, object] | None = None,
-        charges: Sequence[Charged] = (),
     ) -> None:
-        """Record how a call ended; `seq` is its decision's, looked up where not given."""
+        """Record how a call ended that did not go out; `seq` is its decision's."""
         self._events.append(
             "outcome",
             caller=call.caller,
@@ -127,20 +124,22 @@ class Audit:
             rule=rule,
             reason=reason,
             outcome=outcome,
-            duration_us=duration_us,
             approval_id=approval.id if approval is not None else "",
-            detail=detail,
             ref_seq=seq,
-            charges=charges,
         )
 
     def settled(self, end: Ended, given_back: Sequence[Charged] = ()) -> None:
         """Record how a forwarded call ended, and that it never went out where that is so."""
-        detail = None if end.sent else {"sent": False}
-        self.ended(
-            *(end.call, end.outcome, end.duration_us),
-            seq=end.seq,
-            detail=detail,
+        self._events.append(
+            "outcome",
+            caller=end.call.caller,
+            call_id=end.call.call_id,
+            server=self._server,
+            tool=end.call.tool,
+            outcome=end.outcome,
+            duration_us=end.duration_us,
+            detail=None if end.sent else {"sent": False},
+            ref_seq=end.seq,
             charges=given_back,
         )
 

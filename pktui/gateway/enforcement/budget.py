@@ -22,13 +22,15 @@ _TIMEOUT_S: Final = 5.0
 
 def spent_of(
     paths: Paths, settings: Settings, ledger: Ledger, clock: Callable[[], int]
-) -> Callable[[Caller], str]:
-    """Return what says, of a caller, which of its budgets is spent; empty where none is.
+) -> Callable[[Caller], str] | None:
+    """Return what says, of a caller, which of its budgets is spent, empty where none is.
+
+    None where there are no budgets.
 
     Raises `SettingsError` where the prices can't be read.
     """
     if not settings.budget.limits:
-        return lambda _caller: ""
+        return None
     from pktui.budget import spent
     from pktui.prices import load_prices
 

@@ -70,7 +70,8 @@ class Enforcer:
     `rules` is what is set for this server. `methods` looks after all that is no tool call;
     `redacts` tells whether secrets in the server's results are masked. `always_holds`: the caller
     itself sees to it that a call is not held where no console is open. `spent` says which of a
-    caller's budgets is used up. `carries_changes`: a call can go out with a person's arguments.
+    caller's budgets is used up, None: there are none. `carries_changes`: a call can go out with a
+    person's arguments.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Enforcer:
         log: Callable[[str], None],
         rules: ServerSettings = _NO_RULES,
         always_holds: bool = False,
-        spent: Callable[[Caller], str] = lambda _caller: "",
+        spent: Callable[[Caller], str] | None = None,
         carries_changes: bool = True,
     ) -> None:
         self.methods = Methods(ledger, server, rules.denied, log)
@@ -96,6 +97,7 @@ class Enforcer:
         self._log = log
         self._pins = Pins(ledger, server)
         self._short_way = ShortWay(server, self._pins)
+        self._quota = LedgerQuota(ledger)
         self._asking = Asking(ledger, settings, server, self._pins, clock)
         self._audit = Audit(ledger, server)
         self._always_holds = always_holds
@@ -126,15 +128,13 @@ class Enforcer:
         try:
             with transaction(rows=False):
                 policy = self._refresh()
-                quota = LedgerQuota(self._ledger, transaction.sight())
                 for call in calls:
-                    decision = self._decide_shortly(call, policy, quota)
+                    decision = self._decide_shortly(call, policy)
                     if decision is None:
-                        verdict = self._evaluate(call, policy, quota)
+                        verdict = self._evaluate(call, policy)
                         if verdict.effect is _APPROVE and transaction.take_rows():
                             written = len(decisions)
-                            quota = LedgerQuota(self._ledger, transaction.sight())
-                        decision = self._decide(call, verdict, quota, hold=room > 0)
+                        decision = self._decide(call, verdict, hold=room > 0)
                     room -= decision.ruling is _HOLD
                     decisions.append(decision)
         except LedgerError as error:
@@ -180,18 +180,18 @@ class Enforcer:
                 with self._late:
                     late, self._unrecorded = self._unrecorded, late
                 for end in (*late, *ended):
-                    self._audit.settled(end, self._given_back(end))
+                    charged = self._charged.pop(end.call.call_id, None)
+                    self._audit.settled(
+                        end, self._give_back(end, charged) if end.gives_back else ()
+                    )
         except LedgerError as error:
             tools = ", ".join(sorted({end.call.tool for end in ended}))
             self._log(f"the end of {len(ended)} calls ({tools}) is not on record yet: {error}")
             with self._late:
                 self._unrecorded = [*late, *self._unrecorded, *ended][-_MOST_LATE:]
 
-    def _given_back(self, end: Ended) -> Sequence[Charged]:
-        """Give back what a call took, where it provably did not run; return that."""
-        charged = self._charged.pop(end.call.call_id, None)
-        if not end.gives_back:
-            return ()
+    def _give_back(self, end: Ended, charged: Sequence[Charged] | None) -> Sequence[Charged]:
+        """Give back what a call took that provably did not run; return that."""
         if charged is None:  # another process decided it
             charged = self._ledger.events.charged(end.call.call_id)
         return self._ledger.counters.release(charged, self._ledger.transaction.sight())
@@ -271,7 +271,7 @@ class Enforcer:
 
     def preview(self, call: ToolCall) -> Verdict:
         """Return the verdict with every step that led to it; nothing is counted or recorded."""
-        return self._evaluate(call, self._refresh(), LedgerQuota(self._ledger), trace=True)
+        return self._evaluate(call, self._refresh(), trace=True)
 
     def answer(self, call: ToolCall, verdict: Verdict) -> Approval | StandingApproval | None:
         """Return the answer or the open question that a previewed call meets; changes nothing.
@@ -293,9 +293,7 @@ class Enforcer:
         """Tell whether the held call's approval has run out of time."""
         return held.approval is not None and held.approval.expires_us <= self._clock()
 
-    def _evaluate(
-        self, call: ToolCall, policy: Policy | None, quota: LedgerQuota, *, trace: bool = False
-    ) -> Verdict:
+    def _evaluate(self, call: ToolCall, policy: Policy | None, *, trace: bool = False) -> Verdict:
         if call.missing:
             return _unknown(self._server, call.tool)
         if self._stopped and (policy is None or not policy.hides(call.tool)):
@@ -309,10 +307,10 @@ class Enforcer:
             caller.session,
             self._pins.definition(call.tool),
             place_of(caller.project),
-            self._spent(caller),
+            self._spent(caller) if self._spent is not None else "",
         )
         changed = self._pins.changed(call.tool)
-        counted = Uncounted() if call.continues else quota
+        counted = Uncounted() if call.continues else self._quota
         verdict = evaluate(policy, subject, counted, definition_changed=changed, trace=trace)
         if policy is None and self._policy.problem is not None:
             return msgspec.structs.replace(verdict, reason=str(self._policy.problem))
@@ -330,35 +328,32 @@ class Enforcer:
         self.in_force = policy = self._policy.current()
         return policy
 
-    def _decide_shortly(
-        self, call: ToolCall, policy: Policy | None, quota: LedgerQuota
-    ) -> Decision | None:
+    def _decide_shortly(self, call: ToolCall, policy: Policy | None) -> Decision | None:
         """Let a call through that its rule allows as it did before; None: decide it in full."""
-        if self._stopped or self._spent(call.caller):
+        if self._stopped or (self._spent is not None and self._spent(call.caller)):
             return None
         allowed = self._short_way.find(call, policy)
         if allowed is None:
             return None
         charged: tuple[Charged, ...] = ()
         if allowed.charges:
-            if quota.reserve(allowed.charges, call.call_id) is not None:
+            sight = self._ledger.transaction.sight()
+            if self._ledger.counters.reserve(allowed.charges, call.call_id, sight) is not None:
                 return None
-            self._charged[call.call_id] = charged = quota.taken(call.call_id)
+            self._charged[call.call_id] = charged = sight.taken[call.call_id]
         verdict = allowed.verdict
         seq = self._audit.decided(call, _ALLOW, verdict, None, charged)
         rule, reason = verdict.rule, verdict.reason
         return Decision(call.call_id, call.tool, _FORWARD, rule, reason, None, 0, seq)
 
-    def _decide(
-        self, call: ToolCall, verdict: Verdict, quota: LedgerQuota, *, hold: bool
-    ) -> Decision:
+    def _decide(self, call: ToolCall, verdict: Verdict, *, hold: bool) -> Decision:
         if verdict.effect is _APPROVE:
-            return self._ask(call, verdict, quota, hold=hold)
+            return self._ask(call, verdict, hold=hold)
         if verdict.effect is _ALLOW:
-            return self._let_through(call, verdict, quota, None)
+            return self._let_through(call, verdict, None)
         return _refusal(call, verdict, self._audit.decided(call, verdict.effect, verdict))
 
-    def _ask(self, call: ToolCall, verdict: Verdict, quota: LedgerQuota, *, hold: bool) -> Decision:
+    def _ask(self, call: ToolCall, verdict: Verdict, *, hold: bool) -> Decision:
         if self._asking.has_no_grant(call.caller):
             return self._deny(call, _GRANT_ENDED, 0)
         if self._asking.is_too_much(call, verdict):
@@ -367,7 +362,7 @@ class Enforcer:
         if approval is None:
             return self._deny(call, _CROWDED, 0)
         if not isinstance(approval, Approval) or approval.status == "allowed":
-            return self._let_through(call, verdict, quota, approval)
+            return self._let_through(call, verdict, approval)
         if approval.status == "denied":
             seq = self._audit.decided(call, Effect.DENY, verdict, approval)
             return _answered(call, verdict, Ruling.DENIED_BY_PERSON, seq, approval)
@@ -381,7 +376,6 @@ class Enforcer:
         self,
         call: ToolCall,
         verdict: Verdict,
-        quota: LedgerQuota,
         approval: Approval | StandingApproval | None,
         held_seq: int = 0,
     ) -> Decision:
@@ -392,17 +386,17 @@ class Enforcer:
         """
         changed = _as_changed(call, approval)
         if changed is not None:
-            verdict = self._evaluate(changed, self.in_force, quota)
+            verdict = self._evaluate(changed, self.in_force)
             if verdict.effect not in (_ALLOW, _APPROVE):
                 return self._deny(call, _of_the_change(verdict), held_seq)
             if not self._carries_changes:
                 return self._tell_changed(call, changed, verdict, approval, held_seq)
         charged: tuple[Charged, ...] = ()
         if verdict.charges and not call.continues:
-            over = quota.reserve(verdict.charges, call.call_id)
+            over = self._quota.reserve(verdict.charges, call.call_id)
             if over is not None:
                 return self._deny(call, over, held_seq)
-            self._charged[call.call_id] = charged = quota.taken(call.call_id)
+            self._charged[call.call_id] = charged = self._quota.taken(call.call_id)
         if approval is not None:
             self._asking.use(approval)
         if held_seq:
@@ -438,15 +432,14 @@ class Enforcer:
 
     def _resume(self, call: ToolCall, held: Decision, *, hold: bool) -> Decision:
         """Judge anew: a deny set meanwhile beats the person's answer, an allow needs none."""
-        quota = LedgerQuota(self._ledger, self._ledger.transaction.sight())
-        verdict = self._evaluate(call, self._refresh(), quota)
+        verdict = self._evaluate(call, self._refresh())
         if self._asking.has_no_grant(call.caller):
             verdict = _GRANT_ENDED
         if verdict.effect is Effect.ALLOW:
             answer = self._asking.changed(held.approval)
             if answer is None:
                 self._asking.withdraw(held.approval)
-            return self._let_through(call, verdict, quota, answer, held.seq)
+            return self._let_through(call, verdict, answer, held.seq)
         if verdict.effect is not Effect.APPROVE:
             self._asking.withdraw(held.approval)
             return self._deny(call, verdict, held.seq)
@@ -454,7 +447,7 @@ class Enforcer:
         if approval is None:
             return self._deny(call, _CROWDED, held.seq)
         if not isinstance(approval, Approval) or approval.status == "allowed":
-            return self._let_through(call, verdict, quota, approval, held.seq)
+            return self._let_through(call, verdict, approval, held.seq)
         if approval.status == "pending" and hold:
             return _answered(call, verdict, Ruling.HOLD, held.seq, approval)
         ruling, ended = _ENDS[approval.status]

@@ -71,7 +71,14 @@ class ServerPolicy:
 
     def current(self) -> Policy | None:
         """Return the policy in force; None where there never was a good one."""
-        policy = self._written()
+        live = self._live
+        policy = live.current()
+        if (
+            policy is not self._known
+            or live.problem is not self._known_problem
+            or self._interim is not None
+        ):
+            policy = self._written(policy)
         if policy is None or self.selection is EVERYTHING or self.selection == EVERYTHING:
             return policy
         kept = self._selected
@@ -79,8 +86,8 @@ class ServerPolicy:
             kept = self._selected = policy, policy.selecting(self.selection)
         return kept[1]
 
-    def _written(self) -> Policy | None:
-        policy = self._live.current()
+    def _written(self, policy: Policy | None) -> Policy | None:
+        """Return the policy that the file holds now, or what stands in for it; tell of a change."""
         if self._interim is not None:
             if policy is None and not self._live.path.exists():
                 return self._interim
@@ -109,7 +116,7 @@ class ServerPolicy:
             self._flagged |= {
                 name: sorted({flag.kind for flag in flags}) for name, flags in flagged.items()
             }
-        if not complete or self._written() is not self._interim:
+        if not complete or self._written(self._live.current()) is not self._interim:
             return None
         from pktui.policy.recommend import recommend  # judging tools is needed this once
 

@@ -9,27 +9,28 @@ from typing import TYPE_CHECKING
 from pktui.policy.evaluate import Charge, Effect, Usage, Verdict
 
 if TYPE_CHECKING:
-    from pktui.ledger.counters import Sight
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Charged
 
 
 class LedgerQuota:
-    """The counters that all gateways share, as one decision sees them in its transaction."""
+    """The counters that all gateways share, as the transaction under way sees them.
 
-    def __init__(self, ledger: Ledger, sight: Sight | None = None) -> None:
-        """Without a `sight` it can only be looked."""
+    Outside one it can only be looked.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
         self._counters = ledger.counters
-        self._sight = sight if sight is not None else self._counters.sight()
+        self._sight = ledger.transaction.sight
 
     def usage(self, charge: Charge) -> Usage:
         """Return what is used in the charge's window now, without counting."""
-        used, retry_at_us = self._counters.usage(charge, self._sight)
+        used, retry_at_us = self._counters.usage(charge, self._sight())
         return Usage(charge, used, retry_at_us)
 
     def reserve(self, charges: Sequence[Charge], call_id: str) -> Verdict | None:
         """Take every charge or none; return the denial where one does not fit."""
-        refused = self._counters.reserve(charges, call_id, self._sight)
+        refused = self._counters.reserve(charges, call_id, self._sight())
         if refused is None:
             return None
         usage = self.usage(refused)
@@ -46,7 +47,7 @@ class LedgerQuota:
 
     def taken(self, call_id: str) -> tuple[Charged, ...]:
         """Return what a call took in this transaction."""
-        return self._counters.taken(self._sight, call_id)
+        return self._counters.taken(self._sight(), call_id)
 
 
 class Uncounted:

@@ -102,9 +102,8 @@ class ProcessServer:
         On a shared loop, whose sources wait for a slow server, other threads wait for it too;
         whoever sends to one with a loop of its own asks first whether it is `full`.
         """
-        if any(b"\n" in line for line in lines):  # over HTTP; text in JSON holds none
-            lines = tuple(line.replace(b"\n", b" ") for line in lines)
-        self._inlet.send(*lines)
+        # Over HTTP a message may have line ends between its tokens; a text in JSON holds none.
+        self._inlet.send(*[line.replace(b"\n", b" ") for line in lines])
         if self._shared and self._inlet.kept:
             self._inlet.wait()
 

@@ -57,7 +57,8 @@ def call_hash(arguments: Mapping[str, object], beside: Mapping[str, object]) -> 
 
     Without anything beside them it is the hash of the arguments; a list is never one of those.
     """
-    return args_hash([arguments, beside] if beside else arguments)
+    bound = [arguments, beside] if beside else arguments
+    return hashlib.sha256(canonical_json(bound)).hexdigest()
 
 
 def json_text(value: object) -> str:

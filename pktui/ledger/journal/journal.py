@@ -14,19 +14,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from pktui.errors import LedgerUnavailable, SettingsError
 from pktui.files import lock, make_private_directory, open_private
 from pktui.ledger.journal.joints import CARRIED, SHARED, Joints, Segment, Shelf
 from pktui.ledger.journal.segment import (
     CHARGES,
     Appending,
-    bind,
     decode_row,
     file_of,
     has_charges,
-    key_of,
     lines_of,
     set_aside,
     tail_of,
@@ -73,23 +69,26 @@ class Journal:
         Returns its key and where its line begins. Raises `LedgerUnavailable`.
         """
         segment = self._open.get(shelf)
-        if segment is None or not segment.begun:
+        if segment is None or not segment.lines:
             segment = self._ready(shelf, segment, content[1])
         return segment.add(content)
 
     def flush(self) -> None:
         """Write the rows of the turn, one `write` a segment; raises `LedgerUnavailable`."""
-        with self._said:
-            for segment in self._open.values():
-                if segment.begun:
-                    if not segment.is_there():
-                        raise _removed(segment.path)
+        for segment in self._open.values():
+            if segment.lines:
+                try:
                     segment.write(sync=self._fsync)
+                except FileNotFoundError:
+                    raise _removed(segment.path) from None
+                except OSError as error:
+                    raise _unusable(self.directory, error) from error
 
     def discard(self) -> None:
         """End the turn: forget what is not written, and let others add to shared segments."""
         for segment in self._open.values():
-            segment.discard()
+            if segment.lines:
+                segment.discard()
             if not self._own:
                 segment.close()
         if not self._own:
@@ -305,12 +304,14 @@ class _Said:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError):
-            why, cure = _CAUSES.get(error.errno or 0, (error.strerror or str(error), _CHECK))
-            raise LedgerUnavailable(
-                f"the journal {self._directory} cannot be used: {why}", cure
-            ) from error
+            raise _unusable(self._directory, error) from error
         if isinstance(error, SettingsError):
             raise LedgerUnavailable(error.what, error.cure) from error
+
+
+def _unusable(directory: Path, error: OSError) -> LedgerUnavailable:
+    why, cure = _CAUSES.get(error.errno or 0, (error.strerror or str(error), _CHECK))
+    return LedgerUnavailable(f"the journal {directory} cannot be used: {why}", cure)
 
 
 _CHECK: Final = "Check its owner and mode, and those of its directory"

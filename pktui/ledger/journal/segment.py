@@ -202,7 +202,7 @@ class Appending:
     """
 
     __slots__ = (
-        "_identity", "_lines", "_name", "_written", "descriptor", "hash", "number", "opened_us",
+        "_identity", "_name", "_written", "descriptor", "hash", "lines", "number", "opened_us",
         "path", "segment", "size",
     )  # fmt: skip
 
@@ -214,17 +214,13 @@ class Appending:
         self._name = os.fspath(path)
         found = os.fstat(descriptor)
         self._identity = found.st_dev, found.st_ino
-        self._lines: list[bytes] = []
+        # Rows that were added and are not written.
+        self.lines: list[bytes] = []
         self.stands(0, NO_HASH, 0)
 
     def stands(self, number: int, row_hash: bytes, size: int) -> None:
         """Go on behind that row."""
         self.number, self.hash, self.size = self._written = number, row_hash, size
-
-    @property
-    def begun(self) -> bool:
-        """Whether rows were added that are not written."""
-        return bool(self._lines)
 
     def is_there(self) -> bool:
         """Tell whether the file is still the one at its path."""
@@ -239,13 +235,18 @@ class Appending:
         number, offset = self.number + 1, self.size
         content[0] = number
         line, self.hash = bind(content, self.hash)
-        self._lines.append(line)
+        self.lines.append(line)
         self.number, self.size = number, offset + len(line)
         return key_of(self.segment, number), offset
 
     def write(self, *, sync: bool) -> None:
-        """Append what was added, all of it or nothing. Raises `OSError`."""
-        data = b"".join(self._lines)
+        """Append what was added, all of it or nothing.
+
+        Raises `OSError`, `FileNotFoundError` where the file at its path is another one.
+        """
+        if not self.is_there():
+            raise FileNotFoundError(self._name)
+        data = b"".join(self.lines)
         done = 0
         try:
             while done < len(data):
@@ -256,14 +257,13 @@ class Appending:
             if done:
                 os.ftruncate(self.descriptor, self._written[2])
             raise
-        self._lines.clear()
+        self.lines.clear()
         self._written = self.number, self.hash, self.size
 
     def discard(self) -> None:
         """Forget what was added and not written."""
-        if self._lines:
-            self._lines.clear()
-            self.number, self.hash, self.size = self._written
+        self.lines.clear()
+        self.number, self.hash, self.size = self._written
 
     def close(self) -> None:
         """Let the file and its lock go."""
