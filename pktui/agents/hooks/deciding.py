@@ -136,6 +136,7 @@ class Desk:
     def begin(self) -> None:
         """Put on record that the session begins."""
         self._ledger.events.append("start", caller=self._caller, server=self._agent.id)
+        self._state.sweep()
 
     def end(self) -> None:
         """End what was allowed for the session, and forget what is kept of it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 # Bytes of a file that are read: a directory's name, or the ids of calls under way.
 _MOST_BYTES = 64 * 1024
+# A session of which nothing was seen for so long has ended, though no hook said so.
+_LASTS_S = 30 * 24 * 3600.0
 
 
 class SessionState:
@@ -31,6 +35,14 @@ class SessionState:
         os.close(open_private(self._seen, os.O_WRONLY))
         os.utime(self._seen)
 
+    def sweep(self) -> None:
+        """Remove what is kept of sessions that ended without a word: nothing was seen of them."""
+        oldest = time.time() - _LASTS_S
+        for file in self._directory.glob("*.*"):
+            with suppress(FileNotFoundError):
+                if file.suffix != self._seen.suffix and file.stat().st_mtime < oldest:
+                    file.unlink()
+
     def project(self, directory: str) -> str:
         """Return the directory that the session began in, which is `directory` the first time."""
         if not self._session:
@@ -40,6 +52,7 @@ class SessionState:
         try:
             descriptor = open_private(file, os.O_WRONLY | os.O_EXCL)
         except FileExistsError:
+            os.utime(file)
             return _read(file) or directory
         with os.fdopen(descriptor, "wb") as written:
             written.write(directory.encode(errors="surrogateescape"))
