@@ -5,7 +5,7 @@ Reads only. A file that cannot be read or understood is reported, never guessed 
 
 from __future__ import annotations
 
-import itertools
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from pktui.settings import Paths
 
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh"})
+_PROGRAMS: Final = frozenset({"pktui", "pktui.exe"})
+_INTERPRETER: Final = re.compile(r"python(3(\.\d+)?)?(\.exe)?")
+_LAUNCHERS: Final = (("uvx",), ("uv", "run"), ("uv", "tool", "run"), ("pipx", "run"))
+_MORE_THAN_WORDS: Final = re.compile(r"[;&|<>`\n()]")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -49,23 +53,35 @@ class ConfiguredServer:
 
 
 def starts_gateway(words: Sequence[str]) -> bool:
-    """Tell whether a command is `pktui gateway …`, by its path, `-m` or a shell's `-c`."""
-    for at, (word, following) in enumerate(itertools.pairwise(words)):
-        if following == "gateway" and PurePath(word).name in {"pktui", "pktui.exe"}:
-            return True
-        if word == "-c" and at and PurePath(words[at - 1]).name in _SHELLS:
-            return _shell_starts_gateway(following)
-    return False
+    """Tell whether a command is `pktui gateway …`, itself or by a launcher or a shell's `-c`."""
+    return bool(gateway_words(words))
 
 
-def _shell_starts_gateway(text: str) -> bool:
-    """Tell whether a shell's text is that one command, and nothing that could go another way."""
+def gateway_words(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the words of `pktui gateway …` that a command starts, empty where it is another."""
+    left = tuple(words)
+    name = PurePath(left[0]).name if left else ""
+    if name in _SHELLS and "-c" in left[1:-1]:
+        left = _shell_words(left[left.index("-c") + 1])
+    elif _INTERPRETER.fullmatch(name) and left[1:2] == ("-m",):
+        left = left[2:]
+    else:
+        for launcher in _LAUNCHERS:
+            if (name, *left[1 : len(launcher)]) == launcher:
+                left = left[len(launcher) :]
+    is_ours = len(left) > 1 and PurePath(left[0]).name in _PROGRAMS and left[1] == "gateway"
+    return left if is_ours else ()
+
+
+def _shell_words(text: str) -> tuple[str, ...]:
+    """Return the words of a shell's text, empty where it may be more than one simple command."""
+    if _MORE_THAN_WORDS.search(text):
+        return ()
     try:
         words = shlex.split(text)
     except ValueError:
-        return False
-    words = words[1:] if words[:1] == ["exec"] else words
-    return len(words) > 1 and PurePath(words[0]).name == "pktui" and words[1] == "gateway"
+        return ()
+    return tuple(words[1:] if words[:1] == ["exec"] else words)
 
 
 def _is_listener(url: str) -> bool:
@@ -147,7 +163,9 @@ def _found(
 ) -> AgentFound:
     servers = [server for finding in findings for server in finding.servers]
     usable = [server for server in servers if not (server.problem or server.disabled)]
-    problems = [f"{one.file} {one.problem}" for one in findings if one.problem]
+    problems = [
+        f"{one.file} {one.problem}" for one in _all_files(client, findings, places) if one.problem
+    ]
     problems += [
         f"server {server.name!r}: {server.problem}" for server in servers if server.problem
     ]
@@ -173,6 +191,17 @@ def _found(
             if variable in server.env
         ),
     )
+
+
+def _all_files(
+    client: ClientKind, findings: Sequence[Finding], places: Places
+) -> Iterator[Finding]:
+    """Yield an agent's files with servers, and those that hold its hooks alone."""
+    yield from findings
+    known = {one.file for one in findings}
+    for level, file in client.hook_files(places) if client.hook_files is not None else ():
+        if file not in known and file.suffix != ".js" and file.is_file():
+            yield _read(client, level, file)
 
 
 def _read(client: ClientKind, level: Level, file: Path) -> Finding:

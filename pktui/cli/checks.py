@@ -218,6 +218,9 @@ def _agent(agent: AgentFound, meant: set[str]) -> Check:
     if others := sorted(agent.directories - meant):
         what = f"it uses {', '.join(others)}, and this terminal {', '.join(sorted(meant))}"
         return Check(name, "warn", what, "Run pktui adopt here, so that both meet")
+    if agent.problems:
+        cure = "Mend it, or take it out; then run pktui adopt"
+        return Check(name, "warn", "; ".join(agent.problems), cure)
     if agent.hooks == UNTRUSTED:
         cure = "Start it and trust them in its own screen; until then they do not run"
         return Check(name, "warn", "its hooks wait for your trust", cure)

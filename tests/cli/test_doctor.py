@@ -271,6 +271,31 @@ def test_each_entry_that_cannot_be_used_is_named_with_line_and_cure(used: Paths)
     assert found(used)["servers"].state == "fail"
 
 
+@pytest.mark.parametrize(
+    ("agent", "file"),
+    [
+        ("Claude Code", ".claude.json"),
+        ("Claude Code", ".claude/settings.json"),
+        ("Codex", ".codex/config.toml"),
+        ("Codex", ".codex/hooks.json"),
+        ("Gemini CLI", ".gemini/settings.json"),
+        ("opencode", ".config/opencode/opencode.json"),
+    ],
+)
+def test_an_agent_whose_config_cannot_be_read_is_named_with_the_file(
+    agent: str, file: str, used: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    broken = tmp_path / "home" / file
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{ broken = ")
+    check = found(used)[f"agent {agent}"]
+    assert check.state == "warn"
+    assert check.found.startswith(f"{broken} cannot be understood")
+    assert "Mend it" in check.cure
+
+
 def test_denied_paths_and_prices_that_cannot_be_used_fail(used: Paths) -> None:
     assert not {"denied paths", "prices"} & found(used).keys()
     file, costs = used.policies_dir / "_paths.json", used.config_dir / "prices.toml"

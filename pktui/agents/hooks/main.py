@@ -155,7 +155,7 @@ def _is_relayed(paths: Paths, agent: HookedAgent, event: HookEvent) -> bool:
 
     # The agent may have gone to another directory since; its servers are those it began with.
     began = SessionState(paths, agent.id, event.session).project(event.directory)
-    return is_relayed(agent, event, Places.here(), (began, event.directory))
+    return is_relayed(agent, event, Places.here(), (began, event.directory), paths)
 
 
 def _note(paths: Paths, agent: HookedAgent, event: HookEvent) -> None:

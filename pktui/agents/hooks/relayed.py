@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pktui.agents.discovery import find_configs, starts_gateway
+from pktui.agents.discovery import find_configs, gateway_words
+from pktui.settings import Paths
 
 if TYPE_CHECKING:
     from pktui.agents.clients import Places
+    from pktui.agents.discovery import ConfiguredServer
     from pktui.agents.hooks.event import HookedAgent, HookEvent
+
+# What changes which program a name means, or what a program does.
+_CHANGES_PROGRAMS = ("PATH", "HOME", "LD_", "DYLD_", "PYTHON", "UV_", "PIP_", "XDG_")
 
 
 def is_relayed(
-    agent: HookedAgent, event: HookEvent, places: Places, directories: Sequence[str]
+    agent: HookedAgent,
+    event: HookEvent,
+    places: Places,
+    directories: Sequence[str],
+    paths: Paths,
 ) -> bool:
     """Tell whether the gateway decides the call, so that the hook does not.
 
     The agent's payload or its configuration says so, never the tool's name alone: where a name may
     be of several servers, all of them must be behind pktui. `directories` are those that the
-    session may have its servers from; what is above them counts as well.
+    session may have its servers from; what is above them counts as well. `paths` are this pktui's:
+    a gateway with others decides by another policy.
     """
-    if event.launch:
-        return starts_gateway(event.launch)
-    if event.tool in agent.own:
+    if event.tool in agent.own or (event.launch and not gateway_words(event.launch)):
         return False
     roots = dict.fromkeys(
         above
@@ -42,7 +52,32 @@ def is_relayed(
         if (not server.directory or Path(server.directory) in roots)
         and _is_for(server.name, agent, event)
     ]
-    return bool(named) and all(server.behind_pktui for server in named)
+    return bool(named) and all(_leads_here(server, paths) for server in named)
+
+
+def _leads_here(server: ConfiguredServer, paths: Paths) -> bool:
+    """Tell whether an entry is a gateway of this pktui, by the policies that the hook reads."""
+    if server.url:
+        return server.behind_pktui
+    program, *options = gateway_words(server.command) or ("",)
+    options = options[: options.index("--")] if "--" in options else options
+    # With one of these, or what is short for it, another policy may be in force.
+    if not _is_this(program) or any(word.startswith(("--h", "--p")) for word in options):
+        return False
+    if any(name.startswith(_CHANGES_PROGRAMS) for name in server.env):
+        return False
+    here = Paths.from_environment()
+    config = server.env.get("PKTUI_CONFIG_DIR") or here.config_dir
+    data = server.env.get("PKTUI_DATA_DIR") or here.data_dir
+    return Paths.at(Path(config), Path(data)) == paths
+
+
+def _is_this(program: str) -> bool:
+    """Tell whether a program is the pktui that runs this hook; one named alone is from the PATH."""
+    if "/" not in program:
+        return bool(program)
+    beside = Path(sys.executable).with_name("pktui")
+    return os.path.realpath(program) in (os.path.realpath(sys.argv[0]), os.path.realpath(beside))
 
 
 def _is_for(server: str, agent: HookedAgent, event: HookEvent) -> bool:

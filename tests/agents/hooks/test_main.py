@@ -48,6 +48,8 @@ ENDS = {
     "opencode": {"event": "tool.execute.after"},
 }
 AGENTS = sorted(SHAPES)
+# The pktui that runs here.
+OURS = str(Path(sys.executable).with_name("pktui"))
 
 
 @pytest.fixture(autouse=True)
@@ -249,7 +251,7 @@ def test_calls_through_the_gateway_are_left_to_it(
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    ours = {"command": "/opt/pktui", "args": ["gateway", "raw"]}
+    ours = {"command": OURS, "args": ["gateway", "raw"]}
     servers = {"raw": ours, "other": {"command": "x"}}
     (home / ".claude.json").write_text(json.dumps({"mcpServers": servers}))
     call = CLAUDE | {"cwd": str(project), "tool_input": {}}
@@ -262,8 +264,39 @@ def test_calls_through_the_gateway_are_left_to_it(
     assert hook("claude-code", other) == 2
     context = {"server_name": "raw", "command": "pktui", "args": ["gateway", "raw"]}
     gemini = SHAPES["gemini"] | {"tool_name": "mcp_raw_echo", "tool_input": {}, "cwd": str(project)}
+    assert hook("gemini", gemini | {"mcp_context": context}) == 2
+    (home / ".gemini").mkdir()
+    (home / ".gemini" / "settings.json").write_text(json.dumps({"mcpServers": servers}))
     assert hook("gemini", gemini | {"mcp_context": context}) == 0
     assert hook("gemini", gemini | {"mcp_context": context | {"command": "x"}}) == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "env", "status"),
+    [
+        ("pktui", ["gateway", "raw"], {}, 0),
+        (OURS, ["gateway", "raw"], {"PKTUI_CONFIG_DIR": "CONFIG", "PKTUI_DATA_DIR": "DATA"}, 0),
+        ("sh", ["-c", f"exec {OURS} gateway raw -- server --policy x"], {}, 0),
+        ("evil", ["pktui", "gateway", "raw"], {}, 2),
+        ("/tmp/pktui", ["gateway", "raw"], {}, 2),
+        ("pktui", ["gateway", "raw", "--policy", "/tmp/open.json"], {}, 2),
+        ("pktui", ["gateway", "raw", "--pol=/tmp/open.json"], {}, 2),
+        ("pktui", ["gateway", "raw", "--home", "/tmp/open"], {}, 2),
+        (OURS, ["gateway", "raw"], {"PKTUI_CONFIG_DIR": "/tmp/open"}, 2),
+        (OURS, ["gateway", "raw"], {"PATH": "/tmp/open"}, 2),
+        (OURS, ["gateway", "raw"], {"PYTHONPATH": "/tmp/open"}, 2),
+        (OURS, ["gateway", "raw"], {"HOME": "/tmp/open"}, 2),
+    ],
+)
+def test_only_a_gateway_of_this_pktui_and_its_policies_is_trusted_to_decide(
+    command: str, args: list[str], env: dict[str, str], status: int, project: Path, paths: Paths
+) -> None:
+    here = {"CONFIG": str(paths.config_dir), "DATA": str(paths.data_dir)}
+    named = {name: here.get(value, value) for name, value in env.items()}
+    entry = {"command": command, "args": args, "env": named}
+    (project / ".mcp.json").write_text(json.dumps({"mcpServers": {"raw": entry}}))
+    call = CLAUDE | {"tool_name": "mcp__raw__echo", "mcp_server": {"name": "raw"}, "tool_input": {}}
+    assert hook("claude-code", call | {"cwd": str(project)}) == status
 
 
 @pytest.mark.parametrize("config", ['{"mcpServers": {"raw": {"command": "x"}}}', "{ broken"])
@@ -272,7 +305,7 @@ def test_a_projects_server_counts_wherever_the_session_has_gone(
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    ours = {"mcpServers": {"raw": {"command": "/opt/pktui", "args": ["gateway", "raw"]}}}
+    ours = {"mcpServers": {"raw": {"command": OURS, "args": ["gateway", "raw"]}}}
     (home / ".claude.json").write_text(json.dumps(ours))
     call = CLAUDE | {"tool_name": "mcp__raw__echo", "mcp_server": {"name": "raw"}, "tool_input": {}}
     assert hook("claude-code", call | {"cwd": str(project)}) == 0
@@ -289,9 +322,11 @@ def test_the_gateway_is_told_the_session_of_a_call_that_is_left_to_it(
 ) -> None:
     above = Process(os.getpid(), 1, ("opencode",))
     monkeypatch.setattr("pktui.gateway.enforcement.agent_sessions.started_by", lambda: above)
-    ours = {"command": ["/opt/pktui", "gateway", "raw"]}
+    ours = {"command": [OURS, "gateway", "raw"]}
     (project / ".mcp.json").write_text(json.dumps({"mcpServers": {"raw": ours}}))
     (project / "opencode.json").write_text(json.dumps({"mcp": {"raw": ours}}))
+    (project / ".gemini").mkdir()
+    (project / ".gemini" / "settings.json").write_text(json.dumps({"mcpServers": {"raw": ours}}))
     context = {"server_name": "raw", "command": "pktui", "args": ["gateway", "raw"]}
     names = {"claude-code": "mcp__raw__echo", "gemini": "mcp_raw_echo", "opencode": "raw_echo"}
     named = "tool" if agent == "opencode" else "tool_name"
@@ -309,7 +344,7 @@ def test_the_gateway_is_told_the_session_of_a_call_that_is_left_to_it(
 def test_a_projects_local_server_counts_below_it(project: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    ours = {"raw": {"command": "/opt/pktui", "args": ["gateway", "raw"]}}
+    ours = {"raw": {"command": OURS, "args": ["gateway", "raw"]}}
     local = {str(project): {"mcpServers": {"raw": {"command": "x"}}}}
     (home / ".claude.json").write_text(json.dumps({"mcpServers": ours, "projects": local}))
     call = CLAUDE | {"tool_name": "mcp__raw__echo", "mcp_server": {"name": "raw"}, "tool_input": {}}
@@ -320,7 +355,7 @@ def test_a_server_cannot_take_the_name_of_opencodes_own_tools(project: Path) -> 
     shipped = json.loads(bundled("config", "policies", "opencode.json").read_bytes())["tools"]
     own = [name for name in shipped if "_" in name]
     assert "apply_patch" in own
-    ours = {"type": "local", "command": ["/opt/pktui", "gateway", "x"]}
+    ours = {"type": "local", "command": [OURS, "gateway", "x"]}
     servers = {name.partition("_")[0]: ours for name in own}
     (project / "opencode.json").write_text(json.dumps({"mcp": servers}))
     assert hook("opencode", shell("opencode", "x", project, tool="apply_patch")) == 2
