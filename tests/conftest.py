@@ -45,6 +45,14 @@ def _nobody_started_us(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pktui.person.ancestors", lambda: ())
 
 
+@pytest.fixture(autouse=True)
+def managed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put what is managed into a directory of this test, not there yet, in place of root's."""
+    directory = tmp_path / "managed"
+    monkeypatch.setattr("pktui.policy.managed.DIRECTORY", directory)
+    return directory
+
+
 @pytest.fixture
 def _patient_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the SDK's client wait for a slow server before it takes it for one of the older era."""

@@ -13,11 +13,11 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from pktui import __version__
+from pktui.cli.check import Check, State, failed
+from pktui.cli.policy_checks import denied_paths, managed, policies
 from pktui.errors import MemoryUnavailable, PktuiError
 from pktui.files import PRIVATE_DIRECTORY, PRIVATE_FILE
 from pktui.settings import ConsoleSettings, Paths, Settings, load_settings
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.settings import AuditSettings
 
-State = Literal["ok", "warn", "fail"]
-
 OLDEST_PYTHON = (3, 11)
 LIBRARIES = ("click", "lancedb", "mcp", "msgspec", "sentence-transformers", "textual", "torch")
 GIB = 1024**3
@@ -37,15 +35,6 @@ WARN_FREE_BYTES = GIB
 FAIL_FREE_BYTES = 100 * 1024**2
 _OTHERS = 0o077
 CHOOSE_DIRECTORIES = ("PKTUI_CONFIG_DIR", "PKTUI_DATA_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One thing that was looked at: how it stands, what was found, and what to do about it."""
-
-    what: str
-    state: State
-    found: str
-    cure: str = ""
 
 
 def examine(paths: Paths) -> Iterator[Check]:
@@ -56,7 +45,7 @@ def examine(paths: Paths) -> Iterator[Check]:
         settings = load_settings(paths)
     except PktuiError as error:
         settings = Settings()
-        yield _failed("settings", error)
+        yield failed("settings", error)
     else:
         there = paths.settings_file.exists()
         yield Check("settings", "ok", f"{paths.settings_file}{'' if there else ' (all defaults)'}")
@@ -66,7 +55,8 @@ def examine(paths: Paths) -> Iterator[Check]:
     yield from agents(paths)
     yield from by_hand(paths, settings)
     yield from policies(paths)
-    yield from denied_paths(paths)
+    yield from denied_paths(paths.policies_dir)
+    yield from managed()
     yield from ledger(paths, settings.audit)
     yield from model(settings)
     yield from memory(paths)
@@ -80,7 +70,7 @@ def prices(paths: Paths) -> Iterator[Check]:
     try:
         found = load_prices(paths)
     except PktuiError as error:
-        yield _failed("prices", error)
+        yield failed("prices", error)
     else:
         if found.models:
             yield Check("prices", "ok", f"of {len(found.models)} models, in {found.currency}")
@@ -269,43 +259,6 @@ def _given_by_hand(words: Sequence[str], directory: str) -> ServerEntry | None:
         return None
 
 
-def policies(paths: Paths) -> Iterator[Check]:
-    """Check that every policy file is one."""
-    from pktui.policy.document.policy import load_policy
-
-    files = sorted(paths.policies_dir.glob("[!_]*.json"))
-    if not files:
-        yield Check("policies", "ok", f"none in {paths.policies_dir} yet")
-    for file in files:
-        try:
-            policy = load_policy(file)
-        except PktuiError as error:
-            yield _failed(f"policy {file.stem}", error, f"See pktui policy validate {file}")
-        else:
-            found = f"{len(policy.tools)} rules, default {policy.default.value}"
-            yield Check(f"policy {file.stem}", "ok", found)
-
-
-def denied_paths(paths: Paths) -> Iterator[Check]:
-    """Check the paths that no tool may reach; a file that cannot be used denies every path."""
-    from pktui.policy.denied_paths import FILE, read_denied
-    from pktui.policy.document.policy import read_bytes
-
-    file = paths.policies_dir / FILE
-    if not (file.exists() or file.is_symlink()):
-        return
-    try:
-        found = read_denied(read_bytes(file), file)
-    except PktuiError as error:
-        yield _failed("denied paths", error)
-        return
-    if found.problem:
-        cure = "Mend it; until then no path is passed on to any tool"
-        yield Check("denied paths", "fail", found.problem, cure)
-    else:
-        yield Check("denied paths", "ok", f"{len(found.entries)} in {file}")
-
-
 def ledger(paths: Paths, audit: AuditSettings) -> Iterator[Check]:
     """Check that the ledger opens, is whole and holds its chain; then who is on it."""
     from pktui.ledger.ledger import Ledger
@@ -325,7 +278,7 @@ def ledger(paths: Paths, audit: AuditSettings) -> Iterator[Check]:
         finally:
             opened.close()
     except PktuiError as error:
-        yield _failed("ledger", error)
+        yield failed("ledger", error)
 
 
 def _writing(paths: Paths) -> Iterator[Check]:
@@ -334,7 +287,7 @@ def _writing(paths: Paths) -> Iterator[Check]:
     try:
         check_writable(paths.ledger_file)
     except PktuiError as error:
-        yield _failed("ledger writing", error)
+        yield failed("ledger writing", error)
 
 
 def _chain(opened: Ledger) -> Iterator[Check]:
@@ -376,7 +329,7 @@ def model(settings: Settings) -> Iterator[Check]:
     try:
         yield Check("model", "ok", f"the packaged all-MiniLM-L6-v2 in {checked_directory()}")
     except PktuiError as error:
-        yield _failed("model", error)
+        yield failed("model", error)
 
 
 def memory(paths: Paths) -> Iterator[Check]:
@@ -391,10 +344,10 @@ def memory(paths: Paths) -> Iterator[Check]:
         silent = remote is None and not listens(paths)
         owner = find_owner(paths) if silent else None
     except PktuiError as error:
-        yield _failed("memory", error)
+        yield failed("memory", error)
         return
     if owner is not None:
-        yield _failed("memory", owner.silent(paths))
+        yield failed("memory", owner.silent(paths))
         return
     if silent:
         yield Check("memory", "ok", f"not running for {paths.data_dir}; starts when needed")
@@ -404,10 +357,10 @@ def memory(paths: Paths) -> Iterator[Check]:
         now = client.status()
     except MemoryUnavailable as error:
         cure = "Run pktui memory stop, then try again" if remote is None else ""
-        yield _failed("memory", error, cure)
+        yield failed("memory", error, cure)
         return
     except PktuiError as error:
-        yield _failed("memory", error)
+        yield failed("memory", error)
         return
     finally:
         client.close()
@@ -431,7 +384,3 @@ def disk(paths: Paths) -> Check:
         state: State = "fail" if free < FAIL_FREE_BYTES else "warn"
         return Check("disk", state, found, "Make room: calls are denied when the disk is full")
     return Check("disk", "ok", found)
-
-
-def _failed(what: str, error: PktuiError, cure: str = "") -> Check:
-    return Check(what, "fail", error.what, cure or error.cure)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pktui.cli import output
 from pktui.cli.commands import Exit
+
+if TYPE_CHECKING:
+    from pktui.cli.check import Check
 
 _GLYPHS = {"ok": "✓", "warn": "!", "fail": "✗"}
 
 
 def doctor(json: output.JsonFlag = False) -> None:
     """Check that everything pktui needs is there; exit with 1 where something fails."""
-    from pktui.cli.checks import Check, examine
+    from pktui.cli.checks import examine
     from pktui.settings import Paths
 
     found: list[Check] = []

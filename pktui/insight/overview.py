@@ -11,15 +11,17 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pktui.errors import PktuiError
 from pktui.policy.document.policy import parse_policy, read_bytes
-from pktui.policy.effective import EffectiveAction, effective
+from pktui.policy.effective import EffectiveAction, EffectiveRule, ceiling_of, effective
 from pktui.policy.globs import is_glob
 from pktui.policy.limits import plain, window_words
 from pktui.policy.live import LivePolicy
+from pktui.policy.managed import NONE, Also, Ceiling, Managed
 from pktui.policy.risk import Risk, classify
 from pktui.policy.text.problems import PolicyInvalid
 from pktui.policy.wording import describe_limit
@@ -88,6 +90,10 @@ class ToolState:
     tokens: int = 0
     # When it was last called, 0 where no call is on record.
     last_us: int = 0
+    # The managed file that decides, empty where the person's own policy does.
+    layer: str = ""
+    # What managed policies alone make of it, None where there are none for its server.
+    ceiling: EffectiveRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +159,10 @@ class PolicyOverview:
         ledger: Ledger,
         clock: Callable[[], int],
         builtin: Definitions,
+        starts: Callable[[str], str] = lambda _server: "",
     ) -> None:
+        """`starts` gives the name that what a server's entry starts has by itself."""
+        self._starts = starts
         self._paths = paths
         self._settings = settings
         self._ledger = ledger
@@ -178,7 +187,11 @@ class PolicyOverview:
             tools = (tool for name in names for tool in self._with_figures(ruled[name], used).tools)
             return Shown(servers, Page(ALL, self._paths.policies_dir, "file", tools=tuple(tools)))
         chosen = server if server in names else names[0]
-        return Shown(servers, self._with_figures(ruled[chosen], self._used(chosen)))
+        policy = ruled[chosen].policy
+        managed = not isinstance(policy, PktuiError) and policy.over  # its limits count for files
+        return Shown(
+            servers, self._with_figures(ruled[chosen], self._used("" if managed else chosen))
+        )
 
     def _server_names(self, seen: Iterable[str]) -> tuple[str, ...]:
         """Return every server known by a policy, by an entry or by its tools; the memory first."""
@@ -191,7 +204,10 @@ class PolicyOverview:
         return self._settings.policy_file(self._paths, server)
 
     def _rules_of(self, server: str, seen: ServerSeen | None) -> _Ruled:
-        file = self._files.setdefault(server, _PolicyFile(server, self._path(server)))
+        file = self._files.get(server)
+        if file is None:
+            starts = partial(self._starts, server)
+            file = self._files[server] = _PolicyFile(server, self._path(server), starts)
         policy = file.current()
         known = self._ruled.get(server)
         if known is None or known.policy is not policy or known.tools != seen:
@@ -238,11 +254,13 @@ class PolicyOverview:
 class _PolicyFile:
     """A server's policy, parsed again where its file changed; a missing file has a default."""
 
-    def __init__(self, server: str, path: Path) -> None:
+    def __init__(self, server: str, path: Path, starts: Also) -> None:
         self.server = server
         self.path = path
+        self._managed = Managed(server, starts)
         self._live: LivePolicy | None = None
         self._default: Policy | None = None
+        self._covered: tuple[Policy, Ceiling, Policy] | None = None
 
     @property
     def origin(self) -> Origin:
@@ -252,6 +270,16 @@ class _PolicyFile:
         return "shipped" if self.server == MEMORY else "none"
 
     def current(self) -> Policy | PktuiError:
+        """Return the policy in force, managed ones laid over it, or what is wrong with it."""
+        policy, ceiling = self._own(), self._managed.current()
+        if ceiling is NONE or isinstance(policy, PktuiError):
+            return policy
+        kept = self._covered
+        if kept is None or kept[0] is not policy or kept[1] is not ceiling:
+            kept = self._covered = policy, ceiling, ceiling.over(policy)
+        return kept[2]
+
+    def _own(self) -> Policy | PktuiError:
         """Return the policy as the file has it now, or what is wrong with it."""
         if not self.path.exists():
             self._live = None
@@ -313,7 +341,7 @@ def _ruled(
         server,
         file.path,
         file.origin,
-        policy.digest if file.origin == "file" else "",
+        policy.own.digest if file.origin == "file" else "",
         policy.default.value,
         policy.description,
         tools=tuple(tool for tool, _ in found),
@@ -337,7 +365,7 @@ def _tool(
         action=rule.action,
         because=rule.because,
         rule=rule.rule,
-        ruled=effective(policy, name).action,
+        ruled=effective(policy.own, name).action,
         words=authored.words if authored else "",
         conditions=rule.conditions,
         own_limit=_own_limit(authored.limits if authored else ()),
@@ -346,6 +374,8 @@ def _tool(
         seen=seen,
         server=server,
         tokens=_tokens(definition, seen),
+        layer=rule.layer,
+        ceiling=ceiling_of(policy, name),
     )
     return state, rule.limits
 
@@ -373,7 +403,7 @@ def _counter_key(one: CounterInUse) -> tuple[str, ...]:
 
 
 def _limit_state(limit: LimitRule, server: str, used: Mapping[tuple[str, ...], int]) -> LimitState:
-    key = server, limit.scope, limit.counter, str(limit.window_us), limit.align
+    key = limit.counted_for or server, limit.scope, limit.counter, str(limit.window_us), limit.align
     left = max(0, int(limit.max) - used.get(key, 0))
     return LimitState(describe_limit(limit), left, plain(limit.max))
 
@@ -393,7 +423,7 @@ def _problems(error: PktuiError) -> tuple[str, ...]:
 
 def _names(policy: Policy, seen: Iterable[str]) -> tuple[str, ...]:
     """Return tools seen, tools only the policy names, and its patterns, in this order."""
-    named = [name for name in (*policy.tools, *policy.hide) if name not in seen]
+    named = [name for name in policy.names if name not in seen]
     exact = [name for name in named if not is_glob(name)]
     patterns = [name for name in policy.tools if is_glob(name)]
     return tuple(dict.fromkeys((*seen, *exact, *patterns)))

@@ -57,6 +57,12 @@ class DeniedPaths(msgspec.Struct, frozen=True):
     entries: tuple[tuple[str, Area], ...] = ()
     problem: str = ""
 
+    def beside(self, other: DeniedPaths | None) -> DeniedPaths:
+        """Return both: a path that either denies is denied."""
+        if other is None:
+            return self
+        return DeniedPaths(self.entries + other.entries, self.problem or other.problem)
+
     def reason(self, arguments: Arguments, definition: Definition, place: Place) -> str:
         """Say why the arguments may not be passed on, empty where they may."""
         declared = _declared(definition.text)

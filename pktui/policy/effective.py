@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pktui.policy.globs import Glob, is_glob
 from pktui.policy.rules import Action
@@ -11,17 +11,22 @@ from pktui.policy.text.problems import quote
 from pktui.policy.wording import describe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pktui.policy.document.policy import Policy
     from pktui.policy.rules import Check, LimitRule, ToolRule
 
 EffectiveAction = Literal["allow", "deny", "approve", "hide"]
+_STRICT: Final = ("hide", "deny", "approve", "allow")
+_DOES: Final = {"hide": "hides", "deny": "denies", "approve": "asks about", "allow": "allows"}
 
 
 @dataclass(frozen=True, slots=True)
 class EffectiveRule:
     """The one state of a tool: `because` is a sentence, `rule` the JSON pointer that decides.
 
-    `conditions` says, one sentence each, when arguments change the answer.
+    `conditions` says, one sentence each, when arguments change the answer. `layer` is the managed
+    file whose policy decides, empty where the person's own does.
     """
 
     action: EffectiveAction
@@ -29,6 +34,7 @@ class EffectiveRule:
     rule: str
     limits: tuple[LimitRule, ...]
     conditions: tuple[str, ...] = ()
+    layer: str = ""
 
 
 def effective(policy: Policy, tool: str, *, changed: bool = False) -> EffectiveRule:
@@ -37,13 +43,54 @@ def effective(policy: Policy, tool: str, *, changed: bool = False) -> EffectiveR
     `changed`: its server defines the tool otherwise than it was accepted. Without it this is what
     the policy says by itself.
     """
-    found = _by_policy(policy, tool)
+    found = _of_layers(policy, tool) if policy.over else _by_policy(policy, tool)
     if not changed or found.action not in ("allow", "approve"):
         return found
     because = "its definition changed since it was accepted"
     if found.action == "approve":
         because = f"{because}, and {found.because}"
     return replace(found, action="approve", because=because, rule="(definition changed)")
+
+
+def ceiling_of(policy: Policy, tool: str) -> EffectiveRule | None:
+    """Return what the managed policies alone make of a tool, None where there are none."""
+    managed = [_managed(one, tool) for one in policy.over]
+    return _strictest(managed) if managed else None
+
+
+def refusal(ceiling: EffectiveRule, tool: str, action: EffectiveAction) -> str:
+    """Say why an action for a tool would loosen what is managed; empty where it would not."""
+    if _STRICT.index(action) <= _STRICT.index(ceiling.action):
+        return ""
+    does = _DOES[ceiling.action]
+    return f"{ceiling.because}; it {does} {quote(tool)}, and nothing set here loosens that"
+
+
+def _of_layers(policy: Policy, tool: str) -> EffectiveRule:
+    own = _by_policy(policy.own, tool)
+    layers = [*(_managed(one, tool) for one in policy.over), own]
+    found = _strictest(layers)
+    return replace(
+        own if found.action == "allow" else found,
+        limits=tuple(limit for one in layers for limit in one.limits),
+        conditions=tuple(said for one in layers for said in one.conditions),
+    )
+
+
+def _managed(policy: Policy, tool: str) -> EffectiveRule:
+    """Return what one managed policy makes of a tool."""
+    found = _by_policy(policy, tool)
+    file = policy.source.name if policy.source else ""
+    return replace(
+        found,
+        because=f"managed policy {file}: {found.because}",
+        conditions=tuple(f"{said} (managed)" for said in found.conditions),
+        layer=file,
+    )
+
+
+def _strictest(layers: Sequence[EffectiveRule]) -> EffectiveRule:
+    return min(layers, key=lambda one: _STRICT.index(one.action))
 
 
 def _by_policy(policy: Policy, tool: str) -> EffectiveRule:

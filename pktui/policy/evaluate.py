@@ -18,6 +18,7 @@ import msgspec
 
 from pktui.policy.denied_paths import RULE, DeniedPaths
 from pktui.policy.document.policy import Action, Policy
+from pktui.policy.layers import is_managed
 from pktui.policy.limits import plain, read_amount
 from pktui.policy.place import NOWHERE, Place
 from pktui.policy.shape import UNKNOWN, Definition
@@ -223,7 +224,7 @@ def _within_limits(
         if usage.used + charge.amount > limit.max:
             return _over(limit, usage, usages)
         usages.append(usage)
-    effect, name, reason = _approval(rule, call, changed, steps)
+    effect, name, reason, managed = _approval(rule, call, changed, steps)
     if effect is _ALLOW and not usages:
         return _allowed(name, reason)
     return Verdict(
@@ -232,8 +233,8 @@ def _within_limits(
         reason,
         charges=tuple([usage.charge for usage in usages]),
         usages=tuple(usages),
-        once=effect is not _ALLOW and (changed or is_grave(call.tool)),
-        standing=effect is not _ALLOW and not (changed or call.spent),
+        once=effect is not _ALLOW and (changed or managed or is_grave(call.tool)),
+        standing=effect is not _ALLOW and not (changed or managed or call.spent),
     )
 
 
@@ -253,24 +254,30 @@ def is_grave(tool: str) -> bool:
 
 def _approval(
     rule: ToolRule, call: Call, changed: bool, steps: list[Step] | None
-) -> tuple[Effect, str, str]:
-    """Return whether a person must be asked, by which rule first, and every reason why."""
+) -> tuple[Effect, str, str, bool]:
+    """Return whether a person must be asked, by which rule first, and every reason why.
+
+    Last, whether a managed policy asks: no standing approval answers that.
+    """
     if not (changed or call.spent or rule.approvals or rule.action is _APPROVED):
-        return _ALLOW, rule.rule, rule.reason
+        return _ALLOW, rule.rule, rule.reason, False
     reasons = _facts(call, changed, steps)
     for check in rule.approvals:
         holds = _holds(check, call, None, steps)
         if holds is not False:
             reasons.append((check.rule, _reason(check, holds, call)))
+    answer = rule.rule, rule.reason
     if rule.action is _APPROVED:
-        allowed = _allowance(rule, call, steps)
-        if allowed is None:
-            reasons.append((rule.rule, rule.reason))
-        elif not reasons:
-            return _ALLOW, allowed.rule, allowed.reason
+        for asking in rule.asking or (rule,):
+            allowed = _allowance(asking, call, steps)
+            if allowed is None:
+                reasons.append((asking.rule, asking.reason))
+            else:
+                answer = allowed.rule, allowed.reason
     if not reasons:
-        return _ALLOW, rule.rule, rule.reason
-    return Effect.APPROVE, reasons[0][0], _joined([reason for _, reason in reasons])
+        return _ALLOW, *answer, False
+    managed = any(is_managed(named) for named, _ in reasons)
+    return Effect.APPROVE, reasons[0][0], _joined([reason for _, reason in reasons]), managed
 
 
 def _facts(call: Call, changed: bool, steps: list[Step] | None) -> list[tuple[str, str]]:
@@ -360,7 +367,7 @@ def charge_for(limit: LimitRule, call: Call) -> Charge | None:
     else:
         holder = f"session:{call.session}" if limit.scope == "session" else "server:"
     return Charge(
-        limit.counter, holder, call.server, limit.window_us, limit.align,
+        limit.counter, holder, limit.counted_for or call.server, limit.window_us, limit.align,
         limit.max, amount, limit.rule, limit.on_deny,
     )  # fmt: skip
 

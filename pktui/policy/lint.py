@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pktui.policy.document.policy import locate
-from pktui.policy.effective import effective
+from pktui.policy.effective import ceiling_of, effective, refusal
 from pktui.policy.globs import covers, is_glob, overlap
 from pktui.policy.never import contradicted, never_asked
 from pktui.policy.rules import Action
@@ -34,6 +34,19 @@ def lint(
     ]
     found = dict.fromkeys(locate(raw.decode(), faults))
     return tuple(sorted(found, key=lambda problem: (problem.line, problem.column)))
+
+
+def overruled(policy: Policy, raw: bytes) -> tuple[Problem, ...]:
+    """Return the entries that a managed policy laid over it is stricter than."""
+    faults = []
+    for name in policy.tools:
+        ceiling = ceiling_of(policy, name)
+        own = effective(policy.own, name).action
+        if ceiling is not None and (why := refusal(ceiling, name, own)):
+            faults.append(
+                Fault(("tools", name), why, "Leave it, or make it as strict", on_key=True)
+            )
+    return tuple(locate(raw.decode(), faults)) if policy.dialect == "native" else ()
 
 
 def _globs_that_deny(policy: Policy) -> Iterator[Fault]:

@@ -21,6 +21,51 @@ _SETTLED_NS = 50_000_000
 _Stamp = tuple[int, int, int, int]
 
 
+def _look(file: str) -> _Stamp | None:
+    try:
+        found = os.stat(file)  # noqa: PTH116  a Path costs as much again as the call
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+
+
+def _settled(stamp: _Stamp) -> bool:
+    return time.time_ns() - max(stamp[:2]) > _SETTLED_NS
+
+
+class LiveDenied:
+    """A file of denied paths that is followed; `found` is what it says, None where it is not there.
+
+    To be refreshed by one thread at a time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = str(path)
+        self._stamp: _Stamp | None = None
+        self.found: DeniedPaths | None = None
+
+    def moved(self) -> bool:
+        """Tell whether the file is another than `found` was read from."""
+        # Most have none, and what is not there is no exception that way.
+        there = os.access(self._file, os.F_OK)
+        return (_look(self._file) if there else None) != self._stamp
+
+    def refresh(self) -> None:
+        """Read the file again unless it is as it was."""
+        stamp = _look(self._file)
+        if stamp is None:
+            self._stamp = self.found = None
+            if self._path.is_symlink():
+                self.found = DeniedPaths(problem=f"{self._path} leads to no file.")
+        elif stamp != self._stamp or self.found is None:
+            try:
+                self.found = read_denied(read_bytes(self._path), self._path)
+            except PolicyError as error:
+                self.found = DeniedPaths(problem=str(error))
+            self._stamp = stamp if _settled(stamp) else (0, 0, 0, 0)
+
+
 class LivePolicy:
     """The policy in force for one file, with the denied paths beside it; usable from any thread.
 
@@ -31,9 +76,7 @@ class LivePolicy:
         """`denied` is the file of denied paths, where it is not the one beside the policy."""
         self.path = path
         self._file = str(path)
-        self._denied_path = denied or path.with_name(FILE)
-        self._denied_file = str(self._denied_path)
-        self._denied_stamp: _Stamp | None = None
+        self._denied = LiveDenied(denied or path.with_name(FILE))
         self.problem: PolicyError | None = None
         self._policy: Policy | None = None
         self._stamp: _Stamp | None = None
@@ -49,12 +92,10 @@ class LivePolicy:
     def current(self) -> Policy | None:
         """Return the policy in force; None where there never was a good one."""
         stamp = _look(self._file)
-        # Most have none, and what is not there is no exception that way.
-        denied = _look(self._denied_file) if os.access(self._denied_file, os.F_OK) else None
-        if stamp is None or stamp != self._stamp or denied != self._denied_stamp:
+        if stamp is None or stamp != self._stamp or self._denied.moved():
             with self._lock:
                 # Put in force at once: nobody sees a policy without its denied paths.
-                self._policy = self._denying(self._reload(stamp), denied)
+                self._policy = self._denying(self._reload(stamp))
         return self._policy
 
     def _reload(self, stamp: _Stamp | None) -> Policy | None:
@@ -66,24 +107,13 @@ class LivePolicy:
         else:
             if raw != self._raw:
                 policy = self._read(raw)
-        settled = stamp is not None and time.time_ns() - max(stamp[:2]) > _SETTLED_NS
-        self._stamp = stamp if settled else None
+        self._stamp = stamp if stamp is not None and _settled(stamp) else None
         return policy
 
-    def _denying(self, policy: Policy | None, stamp: _Stamp | None) -> Policy | None:
+    def _denying(self, policy: Policy | None) -> Policy | None:
         """Return the policy with the denied paths, read again unless they are as they were."""
-        denied = self._policy.denied if self._policy is not None else None
-        if stamp is None:
-            self._denied_stamp, denied = None, None
-            if self._denied_path.is_symlink():
-                denied = DeniedPaths(problem=f"{self._denied_path} leads to no file.")
-        elif stamp != self._denied_stamp or denied is None:
-            try:
-                denied = read_denied(read_bytes(self._denied_path), self._denied_path)
-            except PolicyError as error:
-                denied = DeniedPaths(problem=str(error))
-            settled = time.time_ns() - max(stamp[:2]) > _SETTLED_NS
-            self._denied_stamp = stamp if settled else (0, 0, 0, 0)
+        self._denied.refresh()
+        denied = self._denied.found
         return policy if policy is None or policy.denied == denied else policy.denying(denied)
 
     def _read(self, raw: bytes) -> Policy | None:
@@ -96,11 +126,3 @@ class LivePolicy:
             return self._policy
         self.problem = None
         return policy
-
-
-def _look(file: str) -> _Stamp | None:
-    try:
-        found = os.stat(file)  # noqa: PTH116  a Path costs as much again as the call
-    except OSError:
-        return None
-    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)

@@ -47,6 +47,8 @@ class LimitRule(msgspec.Struct, frozen=True):
     # Looks `increment_from` up in the arguments; None where every call counts `increment`.
     amount_of: Callable[[Arguments], Any] | None = None
     on_deny: str = ""
+    # Whom it counts for, whatever the server is called; empty: for the server.
+    counted_for: str = ""
     # `on_deny` is the whole answer: nothing is added to it.
     exact_words: bool = False
 
@@ -107,3 +109,5 @@ class ToolRule(msgspec.Struct, frozen=True):
     allowances: tuple[Check, ...] = ()
     # What the arguments that the rules look at must be; None where nothing is asked of them.
     shape: Shape | None = None
+    # Those of several layers that ask a person, each with its own allowances; empty: one layer.
+    asking: tuple[ToolRule, ...] = ()

@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,10 +15,13 @@ from pktui.ledger.ledger import Ledger
 from pktui.memory.service.ownership import Ownership
 from pktui.settings import Paths, Settings
 
+if TYPE_CHECKING:
+    from pktui.cli.check import Check
+
 POLICY = '{"version": "1", "default": "deny", "tools": {"read": {}}}'
 
 
-def found(paths: Paths) -> dict[str, checks.Check]:
+def found(paths: Paths) -> dict[str, Check]:
     return {check.what: check for check in checks.examine(paths)}
 
 

@@ -64,7 +64,7 @@ def validate(
     Warnings name what is valid and probably not meant; they do not change the exit status.
     """
     from pktui.policy.document.policy import PolicyInvalid, parse_policy, read_bytes
-    from pktui.policy.lint import lint
+    from pktui.policy.lint import lint, overruled
 
     broken = False
     for each in place:
@@ -77,7 +77,10 @@ def validate(
             _tell_problems(path, error, json=json)
         else:
             known = places.pinned_tools(places.server_of(each))
-            _tell_good(path, policy, lint(policy, raw, known), json=json)
+            warnings = [*lint(policy, raw, known)]
+            if not places.is_file(each):
+                warnings += overruled(places.managed(each).current().over(policy), raw)
+            _tell_good(path, policy, warnings, json=json)
     raise Exit(1 if broken else 0)
 
 

@@ -52,6 +52,7 @@ def explain(
     call = ToolCall("", tool, _read_arguments(arguments), caller)
     path = policy or places.file_in_force(server)
     needed = policy is not None or server == places.MEMORY
+    ceiling = places.managed(server).current()
     verdict, answer = _preview(server, path, call, needed=needed)
     risk = _risk(server, tool)
     warn_unknown(places.server_of(server), tool, ": the gateway answers it as an unknown tool")
@@ -68,6 +69,7 @@ def explain(
             ("retry at", output.moment(verdict.retry_at_us) if verdict.retry_at_us else ""),
             ("counted as", caller.identity),
             ("policy", str(path)),
+            ("managed by", ", ".join(str(one.source) for one in ceiling.policies)),
             *risk.facts,
         )
     )
@@ -95,6 +97,7 @@ def _preview(
         needed=needed,
         changed=lambda _digest, _problem: None,
         selection=places.selection_of(server),
+        managed=places.managed(server),
     )
     if reach.used_before():
         from pktui.gateway.enforcement.enforcer import Enforcer

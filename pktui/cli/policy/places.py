@@ -11,6 +11,7 @@ from pktui.errors import PolicyError
 from pktui.settings import Paths, bundled, check_server_name, load_settings
 
 if TYPE_CHECKING:
+    from pktui.policy.managed import Managed
     from pktui.policy.selection import Selection
     from pktui.policy.shape import Definition
 
@@ -69,6 +70,16 @@ def selection_of(server: str) -> Selection:
 
     entry = load_servers(Paths.from_environment()).get(server)
     return EVERYTHING if entry is None else entry.tools
+
+
+def managed(server: str) -> Managed:
+    """Return what is managed for a server, whatever its entry calls it."""
+    from pktui.gateway.enforcement.policy_file import starts_of
+    from pktui.gateway.servers.entries import load_servers
+    from pktui.policy.managed import Managed
+
+    entry = load_servers(Paths.from_environment()).get(server)
+    return Managed(server) if entry is None else Managed(server, starts_of(entry))
 
 
 def server_of(place: str) -> str:

@@ -17,6 +17,7 @@ from pktui.settings import Paths
 
 if TYPE_CHECKING:
     from pktui.policy.editor import Edit, PolicyEditor
+    from pktui.policy.effective import EffectiveAction
 
 Verb = Literal["allow", "ask", "approve", "deny", "hide", "limit"]
 
@@ -54,6 +55,8 @@ def set_(
     else:
         change = Change(tool, limit=_read_rate(rate), reason=reason)
     edit = editor.preview([change])
+    if change.action is not None and not places.is_file(server):
+        _refuse_looser(server, editor, tool, change.action)
     if not dry_run:
         guard_edit(edit.before, edit.after, edit.path)
         editor.save(edit)
@@ -63,6 +66,15 @@ def set_(
             f"There was no policy for {server}: with this one, any other tool asks a person. For "
             f"rules made from its tools, first: pktui policy init {server} --force"
         )
+
+
+def _refuse_looser(server: str, editor: PolicyEditor, tool: str, action: EffectiveAction) -> None:
+    """Raise `PolicyError` where what is managed is stricter than what is to be set."""
+    from pktui.policy.effective import ceiling_of, refusal
+
+    ceiling = ceiling_of(places.managed(server).current().over(editor.policy), tool)
+    if ceiling is not None and (why := refusal(ceiling, tool, action)):
+        raise PolicyError(why, "Ask whoever manages this machine's policies")
 
 
 def merge(

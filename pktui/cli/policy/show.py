@@ -46,11 +46,12 @@ def show(
     server = places.server_of(place)
     policy = load_policy(path)
     if not places.is_file(place):
-        policy = policy.selecting(places.selection_of(server))
+        ceiling = places.managed(server).current()
+        policy = ceiling.over(policy.selecting(places.selection_of(server)))
+        if ceiling.problem:
+            output.note(f"note: {ceiling.problem}")
     seen = _seen(server)
-    names = (
-        [tool] if tool else sorted({*policy.tools, *policy.hide, *policy.selection.without, *seen})
-    )
+    names = [tool] if tool else sorted({*policy.names, *policy.selection.without, *seen})
     found = {
         name: effective(policy, name, changed=name in seen and seen[name].changed) for name in names
     }
@@ -59,21 +60,37 @@ def show(
         tools = [_record(name, rule, risks.get(name)) for name, rule in found.items()]
         _tell_json(path, policy, tools)
         return
-    heads = (("file", str(path)), ("for", policy.description), ("default", policy.default.value))
+    heads = (
+        *(("file", str(path)), ("for", policy.description), ("default", policy.default.value)),
+        ("managed by", ", ".join(str(one.source) for one in policy.over)),
+    )
     if tool:
         rule, risk = found[tool], risks.get(tool)
-        told = (("tool", tool), ("action", rule.action), ("because", rule.because))
+        told = (
+            *(("tool", tool), ("action", rule.action), ("because", rule.because)),
+            ("layer", _layer(rule) if policy.over else ""),
+        )
         holds = (("limits and conditions", _bounds(rule)),)
         output.facts((*heads, *told, *holds, *(risk.facts if risk else ())))
         return
     output.facts(heads)
     output.line()
+    layered = bool(policy.over)
     rows = [
-        (name, rule.action, _short(risks.get(name)), _bounds(rule), rule.because)
+        (
+            *(name, rule.action, *([_layer(rule)] if layered else [])),
+            *(_short(risks.get(name)), _bounds(rule), rule.because),
+        )
         for name, rule in found.items()
     ]
-    columns = ("tool", "action", "risk", "limits and conditions", "because")
-    output.table(columns, rows, empty="No tools.")
+    columns = ("risk", "limits and conditions", "because")
+    output.table(
+        ("tool", "action", *(["layer"] if layered else []), *columns), rows, empty="No tools."
+    )
+
+
+def _layer(rule: EffectiveRule) -> str:
+    return rule.layer or "own"
 
 
 def _show_all(tool: str, *, json: bool) -> None:
@@ -141,6 +158,7 @@ def _overview_record(one: ToolState) -> dict[str, Any]:
         "action": one.action,
         "because": one.because,
         "rule": one.rule,
+        "layer": one.layer or "own",
         "conditions": one.conditions,
         "limits": one.limits,
         "calls_day": one.calls,
@@ -196,6 +214,7 @@ def _record(name: str, rule: EffectiveRule, risk: ToolRisk | None) -> dict[str, 
         "action": rule.action,
         "because": rule.because,
         "rule": rule.rule,
+        "layer": _layer(rule),
         "conditions": rule.conditions,
         "limits": [limit_words(limit) for limit in rule.limits],
         "risk": risk,
@@ -208,6 +227,7 @@ def _tell_json(path: object, policy: Policy, tools: list[dict[str, Any]]) -> Non
             "file": path,
             "description": policy.description,
             "default": policy.default,
+            "managed": [one.source for one in policy.over],
             "tools": tools,
         }
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pktui.errors import PolicyConflict
+from pktui.errors import PolicyConflict, PolicyError
 from pktui.files import make_private_directory
 from pktui.gateway.servers.entries import MEMORY
 from pktui.ledger.catalogue import MOST_TOOLS
@@ -14,11 +15,12 @@ from pktui.policy.denied_paths import FILE
 from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.files import replace_file
 from pktui.policy.live import LivePolicy
+from pktui.policy.managed import NONE, Also, Ceiling, Managed
 from pktui.policy.selection import EVERYTHING, Selection
 from pktui.settings import Paths, bundled
 
 if TYPE_CHECKING:
-    from pktui.errors import PolicyError
+    from pktui.gateway.servers.entries import ServerEntry
     from pktui.ledger.records import Flag
 
 _NOTHING: Final[Mapping[str, Sequence[Flag]]] = {}
@@ -44,16 +46,21 @@ class ServerPolicy:
         changed: Changed,
         selection: Selection = EVERYTHING,
         denied: Path | None = None,
+        managed: Managed | None = None,
     ) -> None:
         """`needed`: a missing file is a problem, and nothing is allowed.
 
         `changed` is called when the policy in force is another one, or its file was broken or
-        mended; a broken edit leaves the last good policy in force.
+        mended; a broken edit leaves the last good policy in force. `managed` is what is laid over
+        it: by default what is managed for a server of that name.
         """
+        self.managed = managed or Managed(server)
         self.selection = selection
         """Which tools the server's entry leaves in; an edit of it may set another."""
         self._server = server
         self._selected: tuple[Policy, Policy] | None = None
+        self._covered: tuple[Policy, Ceiling, Policy] | None = None
+        self._ceiling = NONE
         self._live = LivePolicy(path, denied)
         self._changed = changed
         self._unruled: dict[str, Mapping[str, Any]] = {}
@@ -66,33 +73,52 @@ class ServerPolicy:
 
     @property
     def problem(self) -> PolicyError | None:
-        """What is wrong with the file, None where nothing is."""
-        return None if self._interim is not None else self._live.problem
+        """What is wrong with the file, or with what is laid over it; None where nothing is."""
+        own = None if self._interim is not None else self._live.problem
+        managed = self._ceiling.problem
+        return own or (PolicyError(managed.rstrip(".")) if managed else None)
 
     def current(self) -> Policy | None:
         """Return the policy in force; None where there never was a good one."""
         live = self._live
-        policy = live.current()
+        policy, ceiling = live.current(), self.managed.current()
         if (
             policy is not self._known
             or live.problem is not self._known_problem
+            or ceiling is not self._ceiling
             or self._interim is not None
         ):
-            policy = self._written(policy)
-        if policy is None or self.selection is EVERYTHING or self.selection == EVERYTHING:
-            return policy
+            policy = self._written(policy, ceiling)
+        if policy is None:
+            return None
+        if not (self.selection is EVERYTHING or self.selection == EVERYTHING):
+            policy = self._left_in(policy)
+        return policy if ceiling is NONE else self._under(ceiling, policy)
+
+    def _under(self, ceiling: Ceiling, policy: Policy) -> Policy:
+        """Return the policy with the managed ones laid over it."""
+        kept = self._covered
+        if kept is None or kept[0] is not policy or kept[1] is not ceiling:
+            kept = self._covered = policy, ceiling, ceiling.over(policy)
+        return kept[2]
+
+    def _left_in(self, policy: Policy) -> Policy:
+        """Return the policy with the tools hidden that the server's entry leaves out."""
         kept = self._selected
         if kept is None or kept[0] is not policy or kept[1].selection != self.selection:
             kept = self._selected = policy, policy.selecting(self.selection)
         return kept[1]
 
-    def _written(self, policy: Policy | None) -> Policy | None:
+    def _written(self, policy: Policy | None, ceiling: Ceiling) -> Policy | None:
         """Return the policy that the file holds now, or what stands in for it; tell of a change."""
+        covered, self._ceiling = ceiling is not self._ceiling, ceiling
         if self._interim is not None:
             if policy is None and not self._live.path.exists():
+                if covered:
+                    self._tell(self._interim)
                 return self._interim
             self._interim = None
-        if policy is not self._known or self._live.problem is not self._known_problem:
+        if policy is not self._known or self._live.problem is not self._known_problem or covered:
             self._known, self._known_problem = policy, self._live.problem
             self._tell(policy)
         return policy
@@ -116,7 +142,7 @@ class ServerPolicy:
             self._flagged |= {
                 name: sorted({flag.kind for flag in flags}) for name, flags in flagged.items()
             }
-        if not complete or self._written(self._live.current()) is not self._interim:
+        if not complete or self._written(self._live.current(), self._ceiling) is not self._interim:
             return None
         from pktui.policy.recommend import recommend  # judging tools is needed this once
 
@@ -129,8 +155,9 @@ class ServerPolicy:
         return path
 
     def _tell(self, policy: Policy | None) -> None:
-        problem = self._live.problem
-        state = (policy.digest if policy is not None else "", str(problem) if problem else "")
+        problem = self.problem
+        digest = self._ceiling.over(policy).digest if policy is not None else ""
+        state = (digest, str(problem) if problem else "")
         if state != self._told:
             self._told = state
             self._changed(state[0], problem)
@@ -144,18 +171,23 @@ def open_policy(
     changed: Changed,
     selection: Selection = EVERYTHING,
     shipped: Path | None = None,
+    starts: Also = str,
 ) -> ServerPolicy:
     """Return the policy of a server: the file given, else its own in the configuration.
+
+    What is managed is laid over either; `starts` names what its entry starts.
 
     The memory's own policy, or the one that is `shipped` for the server, is copied there where it
     is missing. Raises `SettingsError` or
     `PolicyError` where that cannot be done.
     """
     denied = paths.policies_dir / FILE
+    managed = Managed(server, starts)
     if explicit is not None:
         return ServerPolicy(
-            server, explicit, needed=True, changed=changed, selection=selection, denied=denied
-        )
+            *(server, explicit), needed=True, changed=changed, selection=selection, denied=denied,
+            managed=managed,
+        )  # fmt: skip
     path = paths.policy_file(server)
     if server == MEMORY:
         shipped = bundled("config", "policies", "memory.json")
@@ -164,7 +196,20 @@ def open_policy(
     if shipped is not None and not path.exists():
         _copy(shipped, path)
     needed = shipped is not None
-    return ServerPolicy(server, path, needed=needed, changed=changed, selection=selection)
+    return ServerPolicy(
+        server, path, needed=needed, changed=changed, selection=selection, managed=managed
+    )
+
+
+def starts_of(entry: ServerEntry) -> Also:
+    """Return what gives the name that an entry's server has by itself, worked out when asked."""
+
+    def by_itself() -> str:
+        from pktui.gateway.servers.naming import name_by_itself  # asked where something is managed
+
+        return name_by_itself(entry, os.environ)
+
+    return by_itself
 
 
 def _copy(source: Path, target: Path) -> None:

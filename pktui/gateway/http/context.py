@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pktui.gateway.enforcement.agent_sessions import AgentSessions
 from pktui.gateway.enforcement.decision import call_ids
+from pktui.gateway.enforcement.policy_file import starts_of
 from pktui.gateway.protocol.jsonrpc import Limits
 from pktui.gateway.relay.held_calls import Holder, Pace
 from pktui.gateway.relay.known_tools import ToolList
@@ -46,7 +47,7 @@ class SharedContext:
         log: Callable[[str], None],
     ) -> None:
         """Open the ledger and the policy; raises `PktuiError` where that cannot be done."""
-        self.entry = entry
+        self.entry = self._followed = entry
         self.log = log
         self.limits = Limits(settings.gateway.max_message_bytes, settings.gateway.max_depth)
         self.answer_limit = settings.gateway.max_message_bytes * ANSWER_LINES
@@ -58,6 +59,7 @@ class SharedContext:
             policy_file=policy_file,
             log=log,
             selection=entry.tools,
+            starts=starts_of(entry),
         )
         self.server.__enter__()
         files = (paths.config_dir / "-", paths.data_dir / "-", policy_file or Path("-"))
@@ -72,6 +74,14 @@ class SharedContext:
         self._salt = os.urandom(16)
         self._stateless: dict[str, Caller] = {}
         self.departed: list[str] = []  # connections of stateless clients that are forgotten
+
+    def follow(self, entry: ServerEntry) -> None:
+        """Take note of the server's entry as it is now."""
+        policy = self.server.policy
+        policy.selection = entry.tools
+        if entry is not self._followed:
+            self._followed = entry
+            policy.managed.starts(starts_of(entry))
 
     def pending(self, grant: Grant, scope: str, *, connected: bool = False) -> Pending:
         """Return what waits on a connection of its own, named `scope`; `connected`: a session's.

@@ -114,7 +114,7 @@ class Gateway:
         except Exception:
             self._contexts.pop(key, None)
             raise
-        shared.server.policy.selection = entry.tools
+        shared.follow(entry)
         return shared
 
     def shared_now(self, entry: ServerEntry, grant: Grant) -> SharedContext | None:
@@ -123,7 +123,7 @@ class Gateway:
         if opened is None or not opened.done() or opened.cancelled() or opened.exception():
             return None
         shared = opened.result()
-        shared.server.policy.selection = entry.tools
+        shared.follow(entry)
         return shared
 
     def _make(self, entry: ServerEntry) -> StartedServers:

@@ -22,6 +22,7 @@ from pktui.text import storable
 from pktui.times import now_us
 
 if TYPE_CHECKING:
+    from pktui.policy.managed import Also
     from pktui.settings import Paths, Settings
 
 
@@ -70,7 +71,9 @@ class ServerContext:
         policy_file: Path | None,
         log: Callable[[str], None],
         selection: Selection = EVERYTHING,
+        starts: Also = str,
     ) -> None:
+        """`starts` gives the name that what the server's entry starts has by itself."""
         self._server = server
         self._log = log
         self._ledger = Ledger.open(paths.ledger_file, audit=settings.audit, own=True)
@@ -78,7 +81,10 @@ class ServerContext:
         rules = settings.server(server)
         named = policy_file or (settings.policy_file(paths, server) if rules.policy else None)
         policy = open_policy(
-            paths, server, named, changed=self._policy_changed, selection=selection
+            *(paths, server, named),
+            changed=self._policy_changed,
+            selection=selection,
+            starts=starts,
         )
         self.policy = policy
         self.enforcer = Enforcer(

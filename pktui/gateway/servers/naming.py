@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from pktui.errors import PktuiError
 from pktui.gateway.servers.entries import check_name
+from pktui.gateway.servers.expand import prepared
 from pktui.gateway.servers.launchers import TOLD, Parts, program_of, started, told
 from pktui.server_entry import ServerEntry
 
@@ -41,6 +43,22 @@ def server_of_url(name: str, url: str, headers: Mapping[str, str]) -> ServerEntr
     """Return the entry for a URL given by hand."""
     chosen = name or name_of([address(url)])
     return ServerEntry(check_name(chosen), url=url, headers=headers)
+
+
+def name_by_itself(entry: ServerEntry, environ: Mapping[str, str]) -> str:
+    """Return the name that what an entry starts would have without the one it was given.
+
+    Empty where that can't be told, as of an entry that cannot be started.
+    """
+    try:
+        ready = prepared(entry, environ)
+    except PktuiError:
+        return ""
+    if ready.builtin:
+        return ready.name
+    if ready.url:
+        return name_of([address(ready.url)])
+    return name_of(identity((ready.command, *ready.args), ready.cwd or Path.cwd()))
 
 
 def identity(command: Sequence[str], cwd: Path) -> list[Parts]:

@@ -135,6 +135,7 @@ def _serve(
     Raises `PktuiError` where the ledger or the policy's directory cannot be used.
     """
     from pktui.gateway.enforcement.maintenance import Upkeep
+    from pktui.gateway.enforcement.policy_file import starts_of
     from pktui.gateway.relay.server_context import ServerContext
 
     with (
@@ -147,6 +148,7 @@ def _serve(
             policy_file=policy_file,
             log=narrator.say,
             selection=server.tools,
+            starts=starts_of(server),
         ) as context,
     ):
         upstream = process or _memory(paths, context, narrator)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from pktui.errors import PolicyError
 from pktui.policy.denied_paths import DeniedPaths
 from pktui.policy.document.native import Document, read_native
 from pktui.policy.globs import Glob, is_glob
+from pktui.policy.layers import together, used_paths
 from pktui.policy.rules import Action, Dialect, LimitRule, Listed, ToolRule
 from pktui.policy.selection import EVERYTHING, Selection
 from pktui.policy.shape import Shape
@@ -63,6 +64,10 @@ class Policy(msgspec.Struct, frozen=True):
     _remembered: dict[str, tuple[bool, ToolRule]] = msgspec.field(default_factory=dict)
     # Paths that no tool may be given; they stand beside the document, too.
     denied: DeniedPaths | None = None
+    # Managed policies laid over it: nothing in it lets a call pass that one of them does not.
+    over: tuple[Policy, ...] = ()
+    _own: Policy | None = None
+    _together: dict[str, ToolRule] = msgspec.field(default_factory=dict)
 
     def denying(self, denied: DeniedPaths | None) -> Policy:
         """Return the policy with these paths denied."""
@@ -72,8 +77,45 @@ class Policy(msgspec.Struct, frozen=True):
         """Return the policy for a server whose entry leaves in so many of its tools."""
         return msgspec.structs.replace(self, selection=selection)
 
+    def renamed(self, rename: Callable[[ToolRule], ToolRule]) -> Policy:
+        """Return the policy with each rule under another name."""
+        new = {id(rule): rename(rule) for rule in (*self.tools.values(), self.unlisted)}
+        return msgspec.structs.replace(
+            self,
+            tools={name: new[id(rule)] for name, rule in self.tools.items()},
+            unlisted=new[id(self.unlisted)],
+            _exact={name: new[id(rule)] for name, rule in self._exact.items()},
+            _globs=tuple((glob, new[id(rule)]) for glob, rule in self._globs),
+            _remembered={},
+        )
+
+    def under(self, over: tuple[Policy, ...], denied: DeniedPaths | None) -> Policy:
+        """Return the policy with managed ones laid over it, and further paths denied."""
+        digests = "".join(one.digest for one in (*over, self)).encode()
+        return msgspec.structs.replace(
+            self,
+            over=over,
+            denied=denied.beside(self.denied) if denied else self.denied,
+            digest=hashlib.sha256(digests).hexdigest(),
+            _own=self,
+            _together={},
+        )
+
+    @property
+    def own(self) -> Policy:
+        """The policy without what is laid over it."""
+        return self._own or self
+
+    @property
+    def names(self) -> Iterable[str]:
+        """Every name and glob that it, or a policy laid over it, lists or hides."""
+        layers = (*self.over, self.own)
+        return dict.fromkeys(name for one in layers for name in (*one.tools, *one.hide))
+
     def hides(self, tool: str) -> bool:
         """Return whether the tool is left out of lists and unknown when called."""
+        if self.over and any(one.hides(tool) for one in self.over):
+            return True
         if tool in self._hidden or (
             self.selection is not EVERYTHING and self.selection.leaves_out(tool)
         ):
@@ -91,7 +133,8 @@ class Policy(msgspec.Struct, frozen=True):
     @property
     def hides_nothing(self) -> bool:
         """Return whether no tool is left out of lists as hidden."""
-        return not (self.hide or self.selection is not EVERYTHING)
+        hides = self.hide or self.selection is not EVERYTHING
+        return not hides and all(one.hides_nothing for one in self.over)
 
     def leaves_to_server(self, tool: str) -> bool:
         """Return whether a name that the server does not list is the server's own affair.
@@ -106,12 +149,25 @@ class Policy(msgspec.Struct, frozen=True):
         """Return the rule of a tool: by its name, else by the best glob, else `unlisted`.
 
         A glob that denies is better than any other, then the one with more text before its star.
-        A tool whose name reads like a glob of the policy is not that glob's own entry.
+        A tool whose name reads like a glob of the policy is not that glob's own entry. Where
+        managed policies are laid over it, it is what holds of all of them together.
         """
+        if self.over:
+            return self._of_all(tool)
         rule = self._exact.get(tool)
         if rule is not None:
             return rule
         return self._met(tool)[1] if self._globs else self.unlisted
+
+    def _of_all(self, tool: str) -> ToolRule:
+        """Return the rule that every layer's own comes to; remembered."""
+        rule = self._together.get(tool)
+        if rule is None:
+            rule = together([one.rule_for(tool) for one in (*self.over, self.own)])
+            if len(self._together) >= MOST_REMEMBERED:
+                self._together.clear()
+            self._together[tool] = rule
+        return rule
 
     def _met(self, tool: str) -> tuple[bool, ToolRule]:
         """Return whether a glob hides the tool, and the rule of the best glob; remembered."""
@@ -291,14 +347,6 @@ def _shaped(rule: ToolRule) -> ToolRule:
     """Add what the arguments must look like that the rule looks at."""
     paths = used_paths(rule)
     return msgspec.structs.replace(rule, shape=Shape(paths)) if paths else rule
-
-
-def used_paths(rule: ToolRule) -> tuple[str, ...]:
-    """Return every path that a tool's rule looks at, as written."""
-    checks = (*rule.checks, *rule.approvals, *rule.allowances)
-    paths = [condition.path for check in checks for condition in check.conditions]
-    paths += [limit.increment_from for limit in rule.limits if limit.increment_from]
-    return tuple(dict.fromkeys(paths))
 
 
 def denies_always(rule: ToolRule) -> bool:

@@ -19,11 +19,13 @@ from pktui.tui.screens.confirm import ConfirmScreen
 from pktui.tui.views.policies.chooser import ChooserScreen
 from pktui.tui.views.policies.write_screen import WriteScreen
 from pktui.tui.views.policies.writing import Edits
+from tests.support.managing import manage
 from tests.tui.house import LARGE, SMALL, Desk, House, desk
 from tests.tui.views.test_policies import POLICY, action_of, at_tool, house, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pktui.policy.editor import Edit
 
@@ -42,6 +44,25 @@ async def written(at: Desk) -> None:
 
 def in_front(at: Desk) -> bool:
     return at.app.screen is at.app.screen_stack[0]
+
+
+@BOTH
+async def test_a_draft_that_would_loosen_a_managed_rule_is_refused(
+    house: House, managed: Path, size: tuple[int, int]
+) -> None:
+    manage(managed, "files", tools={"read": {"action": "deny", "reason": "Not here."}})
+    async with desk(house, "policies", size) as at:
+        view = await at_tool(at, "files", "read")
+        assert "✗ deny    read" in at.screen_text()
+        assert "locked" in at.screen_text()
+        assert "managed policy files.json" in at.screen_text()
+        await at.press("space", "a")
+        await at.settle()
+        assert at.app.drafts.of("files") == ()
+        assert "nothing set here loosens that" in at.notices()
+        await at.press("space", "h")
+        await at.until(lambda: len(at.app.drafts.of("files")) == 1)
+        assert view.page is not None
 
 
 async def test_the_number_of_drafts_stands_apart_from_the_number_of_tools(house: House) -> None:

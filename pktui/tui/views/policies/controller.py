@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pktui.errors import PinError, PktuiError
 from pktui.insight.overview import ALL
+from pktui.policy.effective import refusal
 from pktui.policy.globs import is_pattern
 from pktui.policy.limits import read_rate, window_name
 from pktui.text import one_line
@@ -93,8 +94,12 @@ class Drafting:
         draft = self._drafts.get(tool.server, tool.name)
 
         def answer(action: EffectiveAction | None) -> None:
-            if action is not None:
-                self._draft(tool.server, replace(draft, action=action))
+            if action is None:
+                return
+            if tool.ceiling is not None and (why := refusal(tool.ceiling, tool.name, action)):
+                self._console.say(f"not drafted: {one_line(why, 400)}", severity="warning")
+                return
+            self._draft(tool.server, replace(draft, action=action))
 
         self._console.ask(ChooserScreen(tool, draft.action, self._pane.row), answer)
 

@@ -163,8 +163,10 @@ def _short(tool: ToolState) -> str:
 
 
 def _marks(tool: ToolState, draft: Change | None, glyphs: Glyphs) -> str:
-    """Say whether the tool is new, changed or flagged, and whether a reason is drafted."""
+    """Say whether the tool is new, changed, flagged or managed, and whether a reason is drafted."""
     marks = [f"{glyphs.changed} {tool.mark}"] if tool.mark not in {"", "pattern"} else []
+    if tool.layer:
+        marks.append("locked")
     if draft is not None and draft.reason is not None:
         marks.append(f"{glyphs.draft} reason")
     return " ".join(marks)
@@ -204,6 +206,7 @@ def tool_lines(page: Page, tool: ToolState, draft: Change | None = None) -> tupl
         *_draft(tool, draft),
         _labelled(WORDS[tool.action], MEANING[tool.action], _TONES[tool.action], strong=True),
         *_mark(tool),
+        *_locked(tool),
         *_rule(tool),
         *(_labelled("limit", f"{limit.words}; {limit.shown}") for limit in tool.limits),
         *(_labelled("and", one_line(text, 300)) for text in tool.conditions),
@@ -252,6 +255,15 @@ def _mark(tool: ToolState) -> Iterator[Line]:
     if tool.mark == "changed":
         words = "every call waits for a person; A shows the change and accepts it"
         yield _labelled("changed", words, "warning")
+
+
+def _locked(tool: ToolState) -> Iterator[Line]:
+    """Say what a managed policy makes of the tool, and what the own one would."""
+    if tool.ceiling is not None and tool.ceiling.action != "allow":
+        words = f"{one_line(tool.ceiling.because, 300)}; nothing set here loosens it"
+        yield _labelled("locked", words, "warning")
+        if tool.layer and tool.ruled != tool.action:
+            yield _labelled("own", f"your policy alone: {WORDS[tool.ruled]}", "note")
 
 
 def _file(page: Page) -> Iterator[Line]:
