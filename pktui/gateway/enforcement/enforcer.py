@@ -332,16 +332,16 @@ class Enforcer:
         """Let a call through that its rule allows as it did before; None: decide it in full."""
         if self._stopped or (self._spent is not None and self._spent(call.caller)):
             return None
-        allowed = self._short_way.find(call, policy)
-        if allowed is None:
+        found = self._short_way.find(call, policy)
+        if found is None:
             return None
+        verdict, charges = found
         charged: tuple[Charged, ...] = ()
-        if allowed.charges:
+        if charges:
             sight = self._ledger.transaction.sight()
-            if self._ledger.counters.reserve(allowed.charges, call.call_id, sight) is not None:
+            if self._ledger.counters.reserve(charges, call.call_id, sight) is not None:
                 return None
             self._charged[call.call_id] = charged = sight.taken[call.call_id]
-        verdict = allowed.verdict
         seq = self._audit.decided(call, _ALLOW, verdict, None, charged)
         rule, reason = verdict.rule, verdict.reason
         return Decision(call.call_id, call.tool, _FORWARD, rule, reason, None, 0, seq)

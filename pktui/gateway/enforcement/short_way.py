@@ -28,19 +28,17 @@ if TYPE_CHECKING:
 
 _ALLOW: Final = Effect.ALLOW
 _MOST: Final = 1024
-_NOBODY: Final = Caller()
 
 
 class Allowed(msgspec.Struct):
-    """What an allowed call is asked, and what it takes; `charges` are those of `caller`."""
+    """What an allowed call is asked; `charges` are what it takes, by who calls."""
 
     rule: ToolRule
     definition: Definition
     verdict: Verdict
     # Whether every call of one caller takes the same.
     fixed: bool
-    caller: Caller = _NOBODY
-    charges: tuple[Charge, ...] = ()
+    charges: dict[Caller, tuple[Charge, ...]] = msgspec.field(default_factory=dict)
 
 
 class ShortWay:
@@ -58,8 +56,10 @@ class ShortWay:
         self._forgotten += 1
         self._tools.clear()
 
-    def find(self, call: ToolCall, policy: Policy | None) -> Allowed | None:
-        """Return what the call takes; None where the long way is to decide it."""
+    def find(
+        self, call: ToolCall, policy: Policy | None
+    ) -> tuple[Verdict, tuple[Charge, ...]] | None:
+        """Return the verdict and what the call takes; None where the long way is to decide it."""
         if policy is not self._policy:
             self.forget()
             self._policy = policy
@@ -70,13 +70,15 @@ class ShortWay:
         if allowed is None or policy is None or call.missing or call.continues:
             return None
         try:
-            fits = self._fits(call, policy, allowed)
+            if not self._fits(call, policy, allowed):
+                return None
+            charges = self._charges(call, allowed) if allowed.rule.limits else ()
         except Undecidable:
             return None
-        return allowed if fits else None
+        return (allowed.verdict, charges) if charges is not None else None
 
     def _fits(self, call: ToolCall, policy: Policy, allowed: Allowed) -> bool:
-        """Tell whether the call passes every check, and note what it takes."""
+        """Tell whether the call passes every check."""
         rule, arguments, denied = allowed.rule, call.arguments, policy.denied
         if rule.shape is not None and rule.shape.misfit(arguments, allowed.definition):
             return False
@@ -84,24 +86,27 @@ class ShortWay:
             place = place_of(call.caller.project)
             if denied is not None and denied.reason(arguments, allowed.definition, place):
                 return False
-            if not all(passes(check, arguments, place) for check in rule.checks):
-                return False
-        if rule.limits and not (allowed.fixed and allowed.caller is call.caller):
-            return self._charge(call, allowed)
+            return all(passes(check, arguments, place) for check in rule.checks)
         return True
 
-    def _charge(self, call: ToolCall, allowed: Allowed) -> bool:
-        """Note what the call takes; False where that cannot be told."""
+    def _charges(self, call: ToolCall, allowed: Allowed) -> tuple[Charge, ...] | None:
+        """Return what the call takes; None where that cannot be told."""
         caller = call.caller
+        if allowed.fixed and (known := allowed.charges.get(caller)) is not None:
+            return known
         subject = Call(self._server, call.tool, call.arguments, caller.identity, caller.session)
-        charges: list[Charge] = []
+        found: list[Charge] = []
         for limit in allowed.rule.limits:
             charge = charge_for(limit, subject)
             if charge is None:
-                return False
-            charges.append(charge)
-        allowed.caller, allowed.charges = caller, tuple(charges)
-        return True
+                return None
+            found.append(charge)
+        charges = tuple(found)
+        if allowed.fixed:
+            if len(allowed.charges) >= _MOST:
+                allowed.charges.clear()
+            allowed.charges[caller] = charges
+        return charges
 
     def _look_up(self, tool: str, policy: Policy | None) -> Allowed | None:
         forgotten = self._forgotten

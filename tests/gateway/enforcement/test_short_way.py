@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pktui.gateway.enforcement.decision import Decision, ToolCall
-    from pktui.gateway.enforcement.short_way import Allowed
+    from pktui.policy.evaluate import Charge, Verdict
 
 SERVERS = itertools.count()
 WAYS = ("short", "long")
@@ -82,7 +82,7 @@ class Watched:
         self._short_way = enforcer._short_way
         self._way = way
 
-    def __call__(self, call: ToolCall, policy: Any) -> Allowed | None:
+    def __call__(self, call: ToolCall, policy: Any) -> tuple[Verdict, tuple[Charge, ...]] | None:
         found = type(self._short_way).find(self._short_way, call, policy)
         if self._way == "long":
             return None
