@@ -288,10 +288,11 @@ class HttpProtocol(HttpToolsProtocol):
         """Keep a plain POST until its body is there; have all else served."""
         self._in_head = False
         self._stop_waiting()
-        if self._short is None or not self._is_plain():
+        headers = dict(self.headers)
+        if self._short is None or not self._is_plain(headers):
             self._serve()
             return
-        self._post = post = Post(self, self.url, dict(self.headers))
+        self._post = post = Post(self, self.url, headers)
         post.keep_alive = self.parser.should_keep_alive()
         self._parts = []
         self.cycle = self._served = post  # type: ignore[assignment]
@@ -384,9 +385,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     # the short way
 
-    def _is_plain(self) -> bool:
+    def _is_plain(self, headers: dict[bytes, bytes]) -> bool:
         """Tell whether a request is a small POST with nothing odd about its head."""
-        headers = dict(self.headers)
         length = headers.get(b"content-length", b"")
         return (
             self.parser.get_method() == b"POST"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -211,18 +211,12 @@ class Ledger:
         """Whether it was opened to be read only."""
         return self._database.read_only
 
-    @contextmanager
-    def at_once(self) -> Iterator[bool]:
+    def at_once(self) -> AbstractContextManager[bool]:
         """Use as `with ledger.at_once() as mine:` where nothing may wait for others.
 
         Where it is false another thread writes just now: do it elsewhere.
         """
-        mine = self.transaction.claim()
-        try:
-            yield mine
-        finally:
-            if mine:
-                self.transaction.let_go()
+        return self.transaction.at_once()
 
     def state(self) -> tuple[int, int, int]:
         """Return what differs from the last time once anything was recorded or changed."""

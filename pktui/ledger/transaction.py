@@ -106,6 +106,14 @@ class Transaction:
         self._database.begin()
         return ended
 
+    def at_once(self) -> AbstractContextManager[bool]:
+        """Use as `with transaction.at_once() as mine:` where nothing may wait for others.
+
+        While it lasts other threads stay out. Where it is false one of them is in it just now: do
+        it elsewhere.
+        """
+        return _AtOnce(self)
+
     def claim(self) -> bool:
         """Keep other threads out until `let_go`; False, at once, where one is in it."""
         if self._writer == get_ident() or not self._lock.acquire(blocking=False):
@@ -200,6 +208,24 @@ class _Outer:
         trace: TracebackType | None,
     ) -> None:
         self._transaction.leave(commit=kind is None)
+
+
+class _AtOnce:
+    """Keeps other threads out of a transaction as a context, where that needs no wait."""
+
+    __slots__ = ("_mine", "_transaction")
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._mine = False
+
+    def __enter__(self) -> bool:
+        self._mine = self._transaction.claim()
+        return self._mine
+
+    def __exit__(self, *_: object) -> None:
+        if self._mine:
+            self._transaction.let_go()
 
 
 def _nothing() -> None:

@@ -61,7 +61,8 @@ _AT_ONCE: Final = 0.05
 _CLOSE: Final = {"Connection": "close"}
 # The path of a server, nothing of it quoted.
 _PATH: Final = re.compile(rb"/mcp/([A-Za-z0-9][A-Za-z0-9._-]*)")
-_ODD: Final = (b"origin", b"content-encoding")
+_ODD: Final = frozenset({b"origin", b"content-encoding"})
+_JSON: Final = JSON.encode()
 
 
 def build_app(gateway: Gateway, door: Door, endpoint: McpEndpoint) -> ASGIApp:
@@ -352,8 +353,8 @@ class McpEndpoint:
         if (
             path is None
             or len(post.body) > LARGE
-            or found.get(b"content-type") != JSON.encode()
-            or any(header in found for header in _ODD)
+            or found.get(b"content-type") != _JSON
+            or not _ODD.isdisjoint(found)
         ):
             return False
         headers = Headers.of(found)

@@ -97,7 +97,7 @@ class Exchange:
     def trace(self) -> Mapping[str, str]:
         """The headers that tell to which trace the request belongs, for a server behind a URL."""
         headers = self._context.headers
-        given = ((name, headers.get(name)) for name in names.TRACE)
+        given = [(name, headers.get(name)) for name in names.TRACE if name in headers]
         return {name: value for name, value in given if _PLAIN.fullmatch(value)}
 
     @property

@@ -38,6 +38,7 @@ _ROUTING: Final = (names.VERSION, names.METHOD, names.NAME)
 _RECORDED: Final = frozenset({"tools/call", "notifications/cancelled"})
 _PARAM: Final = names.PARAM_PREFIX.lower()
 _PARAM_BYTES: Final = _PARAM.encode()
+_METHOD, _NAME = names.METHOD.lower().encode(), names.NAME.lower().encode()
 _STATUSES: Final[Mapping[int, HTTPStatus]] = {
     jsonrpc.PARSE_ERROR: HTTPStatus.BAD_REQUEST,
     jsonrpc.INVALID_REQUEST: HTTPStatus.BAD_REQUEST,
@@ -94,6 +95,12 @@ class Headers:
 
     def __iter__(self) -> Iterator[str]:
         return (name.decode("latin-1") for name in self._first)
+
+    @property
+    def routes_by_body(self) -> bool:
+        """Whether no header is given twice, and none repeats what a call's body says."""
+        first = self._first
+        return not self._more and _METHOD not in first and _NAME not in first
 
     @property
     def has_parameters(self) -> bool:
@@ -161,6 +168,8 @@ def check_headers(headers: Headers, message: Message) -> None:
 
     Whoever routes by the headers must see what the policy sees in the body.
     """
+    if message.method == "tools/call" and headers.routes_by_body and not message.modern:
+        return
     for name in _ROUTING:
         if headers.is_repeated(name):
             raise _mismatch(message, f"the header {name} is given twice")

@@ -176,7 +176,7 @@ class HttpGateway:
     def _door(self, host: str, port: int) -> Door:
         http = self._settings.http
         guard = Guard((*own_hosts(host, port), *http.allowed_hosts), http.allowed_origins)
-        return Door(guard, self._tokens.grants.find, self._tokens.data_version, now_us)
+        return Door(guard, self._tokens.grants.find, self._tokens.changes, now_us)
 
 
 async def _until_signal(gateway: HttpGateway, listener: socket.socket, host: str) -> int:

@@ -6,6 +6,7 @@ one of that name, and one of the whole file keeps the list.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -28,6 +29,7 @@ class LiveServers:
     def __init__(self, paths: Paths, servers: Servers, log: Callable[[str], None]) -> None:
         """`servers` are those that are known to begin with; what is wrong with them is logged."""
         self._paths = paths
+        self._file = str(paths.servers_file)
         self._servers: Mapping[str, ServerEntry] = dict(servers)
         self._log = log
         self._stamp: _Stamp | None = None
@@ -46,7 +48,7 @@ class LiveServers:
 
     def _look(self) -> _Stamp:
         try:
-            found = self._paths.servers_file.stat()
+            found = os.stat(self._file)  # noqa: PTH116  a Path costs more than the call
         except OSError:
             return ()
         return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino

@@ -16,6 +16,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import httptools
@@ -201,7 +202,7 @@ class Exchange:
     def _send(self, connection: _Connection) -> None:
         method, headers, body = self._request
         lines = [self._pool.head(method)]
-        lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items()]
+        lines.append(_lines(tuple(headers.items())))
         if body is not None:
             lines.append(b"content-length: %d\r\n\r\n" % len(body))
             lines.append(body)
@@ -533,6 +534,11 @@ class _Connection(asyncio.Protocol):
         if exchange is not None:
             self.resume()
             exchange.completed(reusable=self._parser.should_keep_alive())
+
+
+@lru_cache(maxsize=256)
+def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
 
 
 def _certificates() -> ssl.SSLContext:
