@@ -37,6 +37,7 @@ Scope = Literal[
     "accept",
     "approvals",
     "wider",
+    "change",
     "sentence",
     "replay",
     "presets",
@@ -61,6 +62,7 @@ SCOPE_TITLES: Mapping[Scope, str] = {
     "accept": "While a definition is read before it is accepted",
     "approvals": "Approvals",
     "wider": "While a wider answer is chosen",
+    "change": "While a call's arguments are changed",
     "sentence": "While a rule is made",
     "replay": "While a policy is tried on recorded calls",
     "presets": "While a ready-made policy is chosen",
@@ -197,6 +199,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("accept.leave", ("escape",), "leave", "Accept nothing"),
     Action("approvals.filter", ("slash",), "filter", "Show only calls that have these words"),
     Action("approvals.allow", ("a",), "allow once", "Let this one call run", False),
+    Action("approvals.change", ("E",), "change", "Let this call run with other arguments", False),
     Action("approvals.wider", ("A",), "wider", "Let this call run, and such calls after it",
            False),
     Action("approvals.rule", ("p",), "rule", "Make a rule from this call, and let it run", False),
@@ -217,6 +220,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("wider.longer", ("plus", "up"), "longer", "More minutes"),
     Action("wider.shorter", ("minus", "down"), "shorter", "Fewer minutes"),
     Action("wider.leave", ("escape",), "leave", "Leave the call undecided"),
+    Action("change.edit", ("e",), "edit", "Type another value for this argument"),
+    Action("change.drop", ("x",), "leave out", "Leave this argument out"),
+    Action("change.restore", ("r",), "put back", "Put back what the agent gave"),
+    Action("change.allow", ("a",), "allow once", "Let the call run as it is shown"),
+    Action("change.leave", ("escape",), "leave", "Leave the call undecided"),
     Action("replay.rule", ("c",), "rule", "Make a rule from this call"),
     Action("replay.leave", ("escape",), "leave", "Back to the tools"),
     Action("presets.take", ("w",), "take", "Show what it changes, to be written"),
@@ -238,6 +246,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
             "now",
             "adopt",
             "insight",
+            "change",
             "sentence",
             "sessions",
             "feed",
@@ -260,6 +269,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
             "feed",
             "policies",
             "approvals",
+            "change",
             "sentence",
             "drafts",
             "accept",
@@ -275,6 +285,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "accept": frozenset({"accept", "detail"}),
     "approvals": frozenset({"app", "list", "detail", "approvals"}),
     "wider": frozenset({"wider"}),
+    "change": frozenset({"change", "list", "detail"}),
     "sentence": frozenset({"sentence", "list", "detail"}),
     "replay": frozenset({"replay", "list", "detail"}),
     "presets": frozenset({"presets", "list", "detail"}),
@@ -298,7 +309,7 @@ VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
         "list",
         "app",
     ),
-    "approvals": ("approvals", "filter", "wider", "sentence", "list", "detail", "app"),
+    "approvals": ("approvals", "filter", "wider", "change", "sentence", "list", "detail", "app"),
 }
 """What can be done while a view is in front, the nearest first."""
 
@@ -309,6 +320,7 @@ ONLY_KEYS: frozenset[Scope] = frozenset(
         "filter",
         "adopting",
         "wider",
+        "change",
         "sentence",
         "replay",
         "presets",
@@ -322,7 +334,13 @@ ONLY_KEYS: frozenset[Scope] = frozenset(
 )
 """Scopes for moving about and for open questions, which the palette leaves out."""
 NOT_IN_PALETTE = frozenset(
-    {"app.interrupt", "approvals.allow", "approvals.wider", "approvals.rule"}
+    {
+        "app.interrupt",
+        "approvals.allow",
+        "approvals.change",
+        "approvals.wider",
+        "approvals.rule",
+    }
 )
 """Enter runs what the palette offers, and enter never allows a call."""
 

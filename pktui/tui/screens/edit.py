@@ -21,6 +21,7 @@ from pktui.tui.widgets.document import DocumentView
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.widget import Widget
 
 
 T = TypeVar("T")
@@ -38,11 +39,15 @@ class EditScreen(Question[T]):
 
     # Whether the last row of the change must have been on the screen, too.
     TO_THE_END: ClassVar[bool] = False
+    # What keys go to first.
+    FIRST: ClassVar[type[Widget]] = DocumentView
 
     def __init__(self, title: str, about: str, keys: Sequence[str]) -> None:
         super().__init__()
         self._title, self._about, self._keys = visible(title), visible(about), keys
         self._shown = self._seen_whole = False
+        self._shown_as = _CHANGE
+        self._number = 0
 
     def compose(self) -> ComposeResult:
         """Lay out the change between its file and its keys."""
@@ -56,17 +61,28 @@ class EditScreen(Question[T]):
 
     def on_mount(self) -> None:
         """Let the change be scrolled."""
-        focus_now(self.query_one(DocumentView))
+        focus_now(self.query_one(self.FIRST))
         self.quiet_changed()
 
     def on_resize(self, event: events.Resize) -> None:
         """Leave room for the title above the change and the keys below it."""
-        self.query_one(DocumentView).styles.max_height = max(1, event.size.height - _AROUND)
+        room = event.size.height - _AROUND - self.rows_above
+        self.query_one(DocumentView).styles.max_height = max(1, room)
 
-    def show_change(self, lines: Sequence[Line]) -> None:
-        """Show the change."""
+    @property
+    def rows_above(self) -> int:
+        """How many rows stand between what it is about and the change."""
+        return 0
+
+    def show_change(self, lines: Sequence[Line], *, anew: bool = False) -> None:
+        """Show the change. `anew`: it is another one, to be read from its start."""
         self._shown = True
-        self.query_one(DocumentView).show(_CHANGE, lines)
+        if anew:
+            self._number += 1
+            self._shown_as = f"{_CHANGE} {self._number}"
+            self._seen_whole = False
+            self._guard.focus("", self._clock())
+        self.query_one(DocumentView).show(self._shown_as, lines)
 
     def show_wait(self, words: str) -> None:
         """Say what is waited for."""
@@ -82,18 +98,18 @@ class EditScreen(Question[T]):
     @on(DocumentView.LastRowShown)
     def _read_to_its_end(self, message: DocumentView.LastRowShown) -> None:
         message.stop()
-        if message.key == _CHANGE:
+        if message.key == self._shown_as:
             self._seen_whole = True
-            self._guard.saw_last(_CHANGE)
+            self._guard.saw_last(self._shown_as)
             self.quiet_changed()
 
     def _begin(self) -> None:
         """Let the quiet time run, from when the change is painted."""
         if not (self._shown and self.query_one(DocumentView).rows):
             return
-        self._guard.focus(_CHANGE, self._clock())
+        self._guard.focus(self._shown_as, self._clock())
         if self._seen_whole or not self.TO_THE_END:
-            self._guard.saw_last(_CHANGE)
+            self._guard.saw_last(self._shown_as)
         self.wait_out()
 
     def is_answered(self) -> bool:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pktui.errors import PktuiError
+from pktui.insight.redeciding import Redeciding
 from pktui.ledger.approvals.single import hash_of_shown
 from pktui.ledger.approvals.standing import Wider
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.screens.confirm import ConfirmScreen
 from pktui.tui.undo import UndoStep
+from pktui.tui.views.approvals.changing import ChangeScreen
 from pktui.tui.views.approvals.draw import agent_name, tool_name
 from pktui.tui.views.approvals.wider import Choice, WiderScreen
 from pktui.tui.views.policies import rule
@@ -41,6 +43,7 @@ class Answer:
     allow: bool
     words: str = ""
     wider: Wider | None = None
+    changed: Mapping[str, Any] | None = None
     draft: rule.Draft | None = None
     pin: str = ""
 
@@ -52,6 +55,8 @@ class Answer:
             return f"denied: {tool}"
         if self.draft is not None:
             return f"allowed, and by a rule from now on: {tool}"
+        if self.changed is not None:
+            return f"allowed once, as you changed it: {tool}"
         if self.wider is None:
             return f"allowed once: {tool}"
         span = self.wider.for_us // MINUTE_US
@@ -123,6 +128,18 @@ class Decisions:
             self._answer(Answer(approval, True, wider=Wider(span, choice.exact)))
 
         self._ask(WiderScreen(approval, clock=self._queue.clock), answer)
+
+    def change(self, approval: Approval) -> None:
+        """Let this call run with other arguments, which are shown as a difference first."""
+
+        def answer(changed: Mapping[str, Any]) -> None:
+            self._answer(Answer(approval, True, changed=changed))
+
+        self._do(
+            lambda: Redeciding.of(self._ledger, approval),
+            lambda call: self._ask(ChangeScreen(self._view.services, call), answer),
+            self._console.say_error,
+        )
 
     def stop_or_release(self) -> None:
         """Stop everything; where it is stopped, go on."""
@@ -242,6 +259,7 @@ class Decisions:
             ledger.approvals.decide(
                 asked.id, answer.allow,
                 by=BY, words=answer.words, args_hash=shown, pin=answer.pin,
+                changed=answer.changed,
             )  # fmt: skip
         if answer.draft is not None:
             rule.write(self._view.services, answer.draft)

@@ -93,9 +93,7 @@ class Detail(Vertical):
                 self._look(approval)
             self.guard.focus(approval.id, self.clock())
             self._wait_out()
-        same = before is not None and (before.id, before.arguments, before.beside, known) == (
-            approval.id, approval.arguments, approval.beside, redefined,
-        )  # fmt: skip
+        same = before is not None and _shown_of(before, known) == _shown_of(approval, redefined)
         if not same:
             self._prepare()
         self.tick(now_us)
@@ -201,6 +199,10 @@ class Detail(Vertical):
         self.post_message(self.Changed())
 
 
+def _shown_of(approval: Approval, redefined: ToolSeen | None) -> tuple[object, ...]:
+    return approval.id, approval.arguments, approval.beside, approval.changed, redefined
+
+
 def _lines(approval: Approval, seen: ToolSeen | None, *, raw: bool) -> tuple[Line, ...]:
     """Lay out all that would go out: first what the agent adds, beside the arguments."""
     lay_out = raw_lines if raw else argument_lines
@@ -212,6 +214,8 @@ def _lines(approval: Approval, seen: ToolSeen | None, *, raw: bool) -> tuple[Lin
             Line("arguments", "heading"),
             *lines,
         )
+    if approval.changed:
+        lines = (*lines, Line("allowed with these instead", "heading"), *lay_out(approval.changed))
     if approval.meta:
         lines = (*lines, Line("_meta, which may change", "heading"), *lay_out(approval.meta))
     return lines if seen is None else (*lines, *redefinition_lines(approval, seen))

@@ -14,6 +14,8 @@ from pktui.tui.widgets.bar import Bar, Part
 
 NARROW = 60
 """Cells; a narrower line says what each key does in one word."""
+ROOMY = 100
+"""Cells; a narrower line leaves out what cannot be pressed now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,15 @@ class GuardBar(Bar):
         parts: list[Part] = []
         for name, holds in (
             ("approvals.allow", live and self.offer.allow),
+            ("approvals.change", live and self.offer.allow),
             ("approvals.wider", live and self.offer.allow and self.offer.wider),
             ("approvals.deny", live),
             ("approvals.deny_saying", live),
             ("approvals.raw", True),
             ("approvals.later", True),
         ):
+            if not holds and self.size.width < ROOMY:
+                continue
             action = BY_ID[name]
             label = "laid out" if name == "approvals.raw" and self.offer.raw else action.label
             label = label.split(" ")[0] if self._narrow else label

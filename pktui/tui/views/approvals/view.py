@@ -328,6 +328,11 @@ class ApprovalsView(View):
         if (approval := self._decidable(allow=True)) is not None:
             self._decisions.wider(approval)
 
+    def action_change(self) -> None:
+        """Let this call run with other arguments."""
+        if (approval := self._decidable(allow=True)) is not None:
+            self._decisions.change(approval)
+
     def action_rule(self) -> None:
         """Make a rule from this call, and let it run."""
         if (approval := self._decidable(allow=True)) is not None:

@@ -22,7 +22,6 @@ from pktui.tui.background import in_thread
 from pktui.tui.cells import fit
 from pktui.tui.context import Context, context_of
 from pktui.tui.document import Line
-from pktui.tui.focus import focus_now
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.screens.edit import EditScreen
 from pktui.tui.theme import ink_of
@@ -50,6 +49,7 @@ REACHES: dict[Reach, str] = {
 HOUR_US = 3_600_000_000
 _NAME, _WORDS = 14, 13
 _NEAR = 200
+_MOST_HOLES = 8
 _TYPED = Reader(depth=MAX_DEPTH)
 
 
@@ -67,6 +67,7 @@ class SentenceScreen(EditScreen["Sentence | None"]):
     """Gives the sentence to be made true, `None` at escape."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("sentence")]
+    FIRST = Rows
 
     def __init__(self, services: Services, example: Example) -> None:
         tool = f"{one_line(example.server, 40)}.{one_line(example.tool, 80)}"
@@ -95,12 +96,16 @@ class SentenceScreen(EditScreen["Sentence | None"]):
     def on_mount(self) -> None:
         """Start at the first hole."""
         rows = self.query_one(Rows)
-        rows.styles.height = min(8, max(1, len(self._holes)))
-        focus_now(rows)
+        rows.styles.height = min(_MOST_HOLES, max(1, len(self._holes)))
         self._show_reach()
         self.show_wait("looking at what was asked…")
         self._turns.ask()
         self.quiet_changed()
+
+    @property
+    def rows_above(self) -> int:
+        """The holes, for whom, and the rows between."""
+        return min(_MOST_HOLES, max(1, len(self._holes))) + 2
 
     def _show_reach(self) -> None:
         ink, reach = ink_of(self.app), Text()
