@@ -242,6 +242,11 @@ def server_tables(
             yield path, table
 
 
+def command_of(name: str, entry: Any) -> tuple[str, ...]:
+    """Return the words of the command that an entry starts, empty where it starts none."""
+    return _server(name, entry, "").command
+
+
 def server_through_pktui(name: str, entry: Any) -> bool:
     """Tell whether an entry is one that leads through pktui."""
     return _server(name, entry, "").behind_pktui

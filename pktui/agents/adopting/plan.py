@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,13 @@ from pktui.agents.adopting.servers import (
 )
 from pktui.agents.clients import KNOWN_CLIENTS, ClientKind, Places
 from pktui.agents.config_file import read_config
-from pktui.agents.discovery import is_here, server_tables, server_through_pktui
+from pktui.agents.discovery import (
+    command_of,
+    gateway_words,
+    is_here,
+    server_tables,
+    server_through_pktui,
+)
 from pktui.agents.hook_state import starts_hook
 from pktui.errors import PktuiError, SettingsError
 from pktui.settings import Paths, bundled
@@ -32,6 +39,10 @@ from pktui.settings import Paths, bundled
 PLUGIN_MARK: Final = b"pktui stands between opencode and its own tools"
 _SERVER_KEYS: Final = ("mcpServers", "servers", "mcp", "mcp_servers", "context_servers")
 _DENIED: Final = "_paths.json"
+# Where a gateway that is told of no directory looks, below a home that no variable moves.
+_DEFAULT_CONFIG: Final = (
+    "Library/Application Support/pktui" if sys.platform == "darwin" else ".config/pktui"
+)
 
 Way = Literal["adopt", "release"]
 
@@ -285,8 +296,42 @@ class _Adopting:
         if not entry.get("command") or not isinstance(told, dict) or told.items() >= wanted.items():
             return
         ours = {**entry, key: {**told, **wanted}}
+        named = gateway_words(command_of(path[-1], entry))[2:3]
+        if named and named != ("memory",) and not named[0].startswith("-"):
+            name = self._carried_over(opened, named[0], told.get("PKTUI_CONFIG_DIR"))
+            if not name:
+                return
+            for member in ("command", "args"):
+                if isinstance(words := entry.get(member), list):
+                    ours[member] = [name if word == named[0] else word for word in words]
         opened.document.set(path, ours)
         opened.entries.append(Entry(path, ours, entry))
+
+    def _carried_over(self, opened: _Open, name: str, elsewhere: object) -> str:
+        """Take a server over from the servers.json that an entry has led to; return its name here.
+
+        Empty where there is none of that name.
+        """
+        directory = elsewhere if isinstance(elsewhere, str) else self._places.home / _DEFAULT_CONFIG
+        file = Path(directory, self._paths.servers_file.name)
+        document = open_document(file.name, read_config(file) or b"")
+        original = document.get([_servers_table(document), name])
+        if file == self._paths.servers_file or (original is None and name in self._known):
+            return name
+        title = opened.client.title
+        if original is None:
+            self._problems.append(f"{title}: {file} has no server {name}: its entry stays as it is")
+            return ""
+        taken = free_name(name, opened.client.id, original, self._known)
+        if taken not in self._known:
+            self._known[taken] = self._record.servers[taken] = original
+            self._servers.set([self._table, taken], original)
+        opened.servers.append(taken)
+        self._notes.append(
+            f"{title}: server {taken} is taken over from {file}, and its policy is not: it is among"
+            f" those in {file.parent / 'policies'}."
+        )
+        return taken
 
     def _adopt_hooks(self, client: ClientKind, file: Path) -> None:
         if client.id == "opencode":

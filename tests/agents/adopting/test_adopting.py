@@ -6,21 +6,20 @@ import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import tomlkit
 
 from pktui import jsonc
 from pktui.agents.adopting import Plan, carry_out, plan_adoption, plan_release
+from pktui.agents.adopting import plan as plan_module
 from pktui.agents.clients import Places
-from pktui.agents.discovery import find_configs
+from pktui.agents.discovery import find_agents, find_configs
 from pktui.errors import PktuiError
 from pktui.files import write_whole
 from pktui.memory.followed import followed
-
-if TYPE_CHECKING:
-    from pktui.settings import Paths
+from pktui.settings import Paths
 
 CLAUDE = """{
   // mine
@@ -509,3 +508,78 @@ def test_an_unknown_agent_is_named(paths: Paths, places: Places) -> None:
 def test_nothing_here_is_nothing_to_do(paths: Paths, places: Places) -> None:
     plan = plan_adoption(paths, places)
     assert [change.path.name for change in plan.changes] in ([], ["_paths.json"])
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Paths:
+    """Directories that another terminal uses."""
+    return Paths.at(tmp_path / "other" / "config", tmp_path / "other" / "data")
+
+
+def test_another_terminal_takes_its_servers_over_and_gives_them_back(
+    paths: Paths, elsewhere: Paths, places: Places, before: dict[str, bytes]
+) -> None:
+    adopt(paths, places)
+    first, servers = everything(places), json.loads(paths.servers_file.read_bytes())
+    plan = adopt(elsewhere, places)
+    assert json.loads(elsewhere.servers_file.read_bytes()) == servers
+    assert any("taken over from" in note for note in plan.notes)
+    for agent in find_agents(elsewhere, places):
+        assert agent.directories <= {str(elsewhere.config_dir), str(elsewhere.data_dir)}
+    assert adopt(elsewhere, places).empty
+    release(elsewhere, places)
+    assert everything(places) == first
+    assert not elsewhere.servers_file.exists()
+    release(paths, places)
+    assert everything(places) == before
+
+
+def test_a_server_that_is_taken_over_never_takes_the_place_of_another(
+    paths: Paths, elsewhere: Paths, places: Places
+) -> None:
+    put(places, ".claude.json", b'{"mcpServers": {"raw": {"command": "x"}}}')
+    put(places, ".config/opencode/opencode.json", b'{"mcp": {"raw": {"command": ["x"]}}}')
+    adopt(paths, places)
+    elsewhere.config_dir.mkdir(parents=True)
+    elsewhere.servers_file.write_text('{"mcpServers": {"raw": {"command": "mine"}}}')
+    adopt(elsewhere, places)
+    held = json.loads(elsewhere.servers_file.read_bytes())["mcpServers"]
+    assert held["raw"] == {"command": "mine"}
+    for finding in find_configs(places):
+        (server,) = finding.servers
+        name = server.command[server.command.index("gateway") + 1]
+        assert name != "raw"
+        assert held[name]["command"] in ("x", ["x"])
+
+
+def test_an_entry_whose_server_is_nowhere_is_named_and_left(
+    paths: Paths, elsewhere: Paths, places: Places
+) -> None:
+    put(
+        places,
+        ".claude.json",
+        b'{"mcpServers": {"raw": {"command": "x"}, "good": {"command": "y"}}}',
+    )
+    adopt(paths, places)
+    paths.servers_file.write_text('{"mcpServers": {"good": {"command": "y"}}}')
+    plan = adopt(elsewhere, places)
+    assert [f"{paths.servers_file} has no server raw" in one for one in plan.problems] == [True]
+    (finding,) = find_configs(places)
+    named = {server.name: server.env["PKTUI_CONFIG_DIR"] for server in finding.servers}
+    assert named == {"raw": str(paths.config_dir), "good": str(elsewhere.config_dir)}
+
+
+def test_an_entry_by_hand_leads_to_its_server_in_the_default_directory(
+    elsewhere: Paths, places: Places
+) -> None:
+    put(
+        places,
+        ".claude.json",
+        b'{"mcpServers": {"r": {"command": "pktui", "args": ["gateway", "raw"]}}}',
+    )
+    default = Paths.at(places.home / plan_module._DEFAULT_CONFIG, places.home / "data")
+    default.config_dir.mkdir(parents=True)
+    default.servers_file.write_text('{"servers": {"raw": {"command": "x"}}}')
+    adopt(elsewhere, places)
+    held = json.loads(elsewhere.servers_file.read_bytes())["mcpServers"]
+    assert held == {"raw": {"command": "x"}}
