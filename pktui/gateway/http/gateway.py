@@ -21,6 +21,7 @@ from pktui.gateway.http.errors import Refusal
 from pktui.gateway.http.grant_watch import GrantWatch
 from pktui.gateway.http.threads import Work
 from pktui.gateway.http.upstreams import ConfiguredServers, StartedServers
+from pktui.gateway.lineio.event_loop import EventLoop
 from pktui.gateway.servers.expand import prepared
 from pktui.gateway.servers.watch import LiveServers
 from pktui.gateway.upstream.memory import MemoryServer
@@ -31,7 +32,7 @@ from pktui.memory.records import Identity
 if TYPE_CHECKING:
     from pktui.gateway.http.client_sessions import Session
     from pktui.gateway.http.exchange import ShortAnswer
-    from pktui.gateway.http.upstreams import Start
+    from pktui.gateway.http.upstreams import Room, Start
     from pktui.gateway.lineio.stderr import Narrator
     from pktui.gateway.servers.entries import ServerEntry, Servers
     from pktui.gateway.upstream.http_client import Pool
@@ -147,12 +148,18 @@ class Gateway:
         if entry.builtin:
             return partial(_memory, self._paths, self._narrator.say)
         limit = self.settings.gateway.max_message_bytes * ANSWER_LINES
+        work, say = self.work, self._narrator.say
         if pool is not None:
-            loop = self.work.loop
+            loop = work.loop
             return lambda _caller, room, trace: RemoteServer(
-                entry, self._narrator.say, limit, loop=loop, pool=pool, room=room, trace=trace
+                entry, say, limit, loop=loop, pool=pool, room=room, trace=trace
             )
-        return lambda _caller, _room, _trace: ProcessServer(entry, self._narrator, limit)
+
+        def start(_caller: Caller, room: Room, _trace: object) -> ProcessServer:
+            lines = EventLoop(work.loop, work.thread, room, say)
+            return ProcessServer(entry, self._narrator, limit, lines)
+
+        return start
 
     def new_scope(self) -> str:
         """Return a name that no other request or session has."""

@@ -238,6 +238,17 @@ class Loop:
             return  # it was written at once
 
 
+class Carrier(Protocol):
+    """What an outlet leaves to be written later; `Loop` is one."""
+
+    @property
+    def here(self) -> bool:
+        """Tell whether the caller runs in its thread."""
+
+    def attend(self, outlet: Outlet) -> None:
+        """Write what an outlet keeps as soon as its reader takes it."""
+
+
 class Outlet:
     """Writes what the reader takes at once and leaves the rest to the loop.
 
@@ -246,7 +257,7 @@ class Outlet:
     bytes without a wait (POSIX).
     """
 
-    def __init__(self, descriptor: int, loop: Loop, broken: Callable[[], None]) -> None:
+    def __init__(self, descriptor: int, loop: Carrier, broken: Callable[[], None]) -> None:
         self.descriptor = descriptor
         self._loop = loop
         self._broken = broken

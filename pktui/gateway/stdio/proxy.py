@@ -112,7 +112,7 @@ def run_stdio(
 def _start(server: ServerEntry, settings: Settings, narrator: Narrator, loop: Loop) -> Upstream:
     limit = settings.gateway.max_message_bytes * _SERVER_LINES
     if not server.url:
-        return ProcessServer(server, narrator, limit, loop)
+        return ProcessServer(server, narrator, limit, loop, shared=True)
     from pktui.gateway.upstream.remote import RemoteServer  # HTTP is loaded for it alone
 
     return RemoteServer(server, narrator.say, limit)

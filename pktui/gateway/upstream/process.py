@@ -14,6 +14,7 @@ from pktui.gateway.upstream.child import Child
 from pktui.gateway.upstream.last_words import LastWords
 
 if TYPE_CHECKING:
+    from pktui.gateway.lineio.event_loop import EventLoop
     from pktui.gateway.protocol.server_messages import Unanswered
     from pktui.gateway.servers.entries import ServerEntry
 
@@ -62,16 +63,22 @@ class ProcessServer:
     """A server that was started as a command."""
 
     def __init__(
-        self, entry: ServerEntry, narrator: Quoting, line_limit: int, loop: Loop | None = None
+        self,
+        entry: ServerEntry,
+        narrator: Quoting,
+        line_limit: int,
+        loop: Loop | EventLoop | None = None,
+        *,
+        shared: bool = False,
     ) -> None:
         """Start the command, from the main thread; raises `UpstreamFailed`.
 
-        `loop` carries its lines and is started by its owner; without one it gets its own.
+        `loop` carries its lines; where it is `shared`, its owner starts it and ends it.
         """
         self._name = entry.name
         self._narrator = narrator
         self._line_limit = line_limit
-        self._shared = loop is not None
+        self._shared = shared
         self._loop = Loop() if loop is None else loop
         self._child = Child(entry)
         self._inlet = Outlet(self._child.stdin, self._loop, broken=lambda: None)
