@@ -67,6 +67,10 @@ class LedgerUnavailable(LedgerError):
     """The ledger cannot be opened or written; no call may go through."""
 
 
+class TeamUnavailable(LedgerUnavailable):
+    """The database that a team shares cannot be reached, or does not answer."""
+
+
 class ApprovalError(LedgerError):
     """An approval cannot be decided as asked: unknown, decided, expired or changed."""
 

@@ -238,6 +238,15 @@ class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The oldest events are pruned when the ledger holds more; 0: however large it is."""
 
 
+class LedgerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[ledger]`: where approvals, standing answers, the stop, grants, pins and limits are."""
+
+    uri: str = ""
+    """`postgresql://…`: a database that a team shares; empty: the files in the data directory."""
+    machine: str = ""
+    """What the others call this machine; empty: the name it has on the network."""
+
+
 class DayBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may be used in a local day; None: any number. Tokens are without the cached ones."""
 
@@ -300,6 +309,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: MetricsSettings = MetricsSettings()
     approvals: ApprovalSettings = ApprovalSettings()
     audit: AuditSettings = AuditSettings()
+    ledger: LedgerSettings = LedgerSettings()
     budget: BudgetSettings = BudgetSettings()
     console: ConsoleSettings = ConsoleSettings()
     servers: dict[str, ServerSettings] = {}

@@ -6,11 +6,15 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from pktui.settings import Paths
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Server
 
 # what a terminal, a CI or a proxy around the tests says is not for what is tested; typer reads some
 # of it as soon as it is imported
@@ -63,6 +67,14 @@ def _patient_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
 def paths() -> Paths:
     """Directories of this test alone, the ones the environment names."""
     return Paths.from_environment()
+
+
+@pytest.fixture(scope="session")
+def postgres(testrun_uid: str) -> Server:
+    """A PostgreSQL that all workers of this run share."""
+    from tests.support.postgres import Server
+
+    return Server(testrun_uid)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pktui.agents.discovery import AgentFound
     from pktui.gateway.servers.entries import ServerEntry
     from pktui.ledger.ledger import Ledger
-    from pktui.settings import AuditSettings
+    from pktui.ledger.postgres.team import Team
 
 OLDEST_PYTHON = (3, 11)
 LIBRARIES = ("click", "lancedb", "mcp", "msgspec", "sentence-transformers", "textual", "torch")
@@ -34,6 +34,7 @@ GIB = 1024**3
 WARN_FREE_BYTES = GIB
 FAIL_FREE_BYTES = 100 * 1024**2
 _OTHERS = 0o077
+_APART_US = 60_000_000
 CHOOSE_DIRECTORIES = ("PKTUI_CONFIG_DIR", "PKTUI_DATA_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 
 
@@ -57,7 +58,7 @@ def examine(paths: Paths) -> Iterator[Check]:
     yield from policies(paths)
     yield from denied_paths(paths.policies_dir)
     yield from managed()
-    yield from ledger(paths, settings.audit)
+    yield from ledger(paths, settings)
     yield from model(settings)
     yield from memory(paths)
     yield disk(paths)
@@ -259,26 +260,52 @@ def _given_by_hand(words: Sequence[str], directory: str) -> ServerEntry | None:
         return None
 
 
-def ledger(paths: Paths, audit: AuditSettings) -> Iterator[Check]:
+def ledger(paths: Paths, settings: Settings) -> Iterator[Check]:
     """Check that the ledger opens, is whole and holds its chain; then who is on it."""
     from pktui.ledger.ledger import Ledger
 
     if not paths.ledger_file.exists():
         yield Check("ledger", "ok", f"{paths.ledger_file} (made by the first gateway)")
+        if settings.ledger.uri:
+            yield Check("team", "warn", "asked once there is a ledger here", "Start a gateway")
         return
     mode = stat.S_IMODE(paths.ledger_file.stat().st_mode)
     if mode & _OTHERS:
         cure = f"Run chmod {PRIVATE_FILE:o} {paths.ledger_file}"
         yield Check("ledger file", "warn", f"is open to others (mode {mode:04o})", cure)
     try:
-        opened = Ledger.open(paths.ledger_file, audit=audit, read_only=True)
+        opened = Ledger.open(
+            paths.ledger_file, audit=settings.audit, read_only=True, shared=settings.ledger
+        )
         try:
+            if opened.team is not None:
+                yield from team(opened.team)
             yield from _chain(opened)
             yield from _writing(paths)
         finally:
             opened.close()
     except PktuiError as error:
         yield failed("ledger", error)
+
+
+def team(shared: Team) -> Iterator[Check]:
+    """Check the database of a team: that it answers, how soon, by which clock and to whom."""
+    try:
+        found = shared.health()
+    except PktuiError as error:
+        yield failed("team", error)
+        return
+    many = f"{found.machines} machine{'' if found.machines == 1 else 's'}"
+    said = f"{found.address}, PostgreSQL {found.server}, {many}"
+    yield Check("team", "ok", f"{said}, answers in {found.answer_us / 1000:.1f} ms")
+    if not found.writes:
+        cure = "Give it to gateways with: GRANT pktui_gateway TO ROLE"
+        yield Check("team role", "warn", f"{found.role} can only read", cure)
+    if abs(found.ahead_us) > _APART_US:
+        ahead = "ahead of" if found.ahead_us > 0 else "behind"
+        what = f"the database's clock is {abs(found.ahead_us) / 1_000_000:,.0f} s {ahead} this one"
+        cure = "Limits and answers go by the database's; set this one by NTP"
+        yield Check("team clock", "warn", what, cure)
 
 
 def _writing(paths: Paths) -> Iterator[Check]:

@@ -53,6 +53,7 @@ def ledger(
         audit=audit(settings.audit) if audit is not None else settings.audit,
         read_only=not write,
         require_pin=settings.approvals.require_pin,
+        shared=settings.ledger,
     )
     try:
         yield opened

@@ -19,8 +19,8 @@ from pktui.ledger.records import NOT_KEPT, Flag, ServerSeen, ToolSeen
 from pktui.text import storable
 
 if TYPE_CHECKING:
-    from pktui.ledger.database import Database, Row
     from pktui.ledger.events import Events
+    from pktui.ledger.transaction import Deciding, Row
 
 _COLUMNS = (
     "server, name, definition, hash, pinned_hash, pinned_definition, first_seen_us, last_seen_us,"
@@ -58,7 +58,7 @@ class Catalogue:
 
     def __init__(
         self,
-        database: Database,
+        database: Deciding,
         events: Events,
         clock: Callable[[], int],
         check_pin: Callable[[str, str], None] = lambda _pin, _by: None,
@@ -137,7 +137,8 @@ class Catalogue:
     def summary(self) -> tuple[ServerSeen, ...]:
         """Return how many tools of each server are on record, in one statement, by name."""
         rows = self._database.rows(
-            "SELECT server, count(*), sum(hash <> pinned_hash), sum(is_new), max(last_seen_us)"
+            "SELECT server, count(*), count(*) FILTER (WHERE hash <> pinned_hash),"
+            " count(*) FILTER (WHERE is_new = 1), max(last_seen_us)"
             " FROM tools GROUP BY server ORDER BY server"
         )
         return tuple(ServerSeen(*row) for row in rows)

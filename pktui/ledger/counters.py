@@ -60,9 +60,10 @@ _SALT: Final = 0x9E3779B97F4A7C15
 _ORDER: Final = sys.byteorder
 _encode = msgspec.json.Encoder().encode
 _Window = Annotated[int, msgspec.Meta(gt=0, le=2**62)]
-_parts_of = msgspec.json.Decoder(
+parts_of = msgspec.json.Decoder(
     tuple[str, str, str, _Window, Literal["sliding", "calendar"]]
 ).decode
+"""Takes a counter's name on record; returns server, holder, counter, window and alignment."""
 
 Key = tuple[int, int]
 # When, how much.
@@ -262,7 +263,7 @@ class Counters:
         wanted = [
             (name, counter[1:])
             for name, counter in known
-            if counter is not None and server in ("", _parts_of(name)[0])
+            if counter is not None and server in ("", parts_of(name)[0])
         ]
         sight = self.sight()
         self._lock(sight)
@@ -271,7 +272,7 @@ class Counters:
         finally:
             self._file.unlock()
         return tuple(
-            CounterInUse(*_parts_of(name), Decimal(ring.used).scaleb(-6))
+            CounterInUse(*parts_of(name), Decimal(ring.used).scaleb(-6))
             for name, ring in found
             if ring.used
         )
@@ -389,7 +390,7 @@ class Counters:
         counter = _counter(
             charge.server, charge.holder, charge.counter, charge.window_us, charge.align
         )
-        terms = _Terms(charge, *counter, _millionths(charge), _limit(charge))
+        terms = _Terms(charge, *counter, millionths(charge), limit_of(charge))
         self._terms[id(charge)] = terms
         return terms
 
@@ -684,7 +685,7 @@ def _counter(
 def _counter_of(name: str) -> tuple[str, Key, int] | None:
     """Return `_counter` of a name on record, None where no counter is called so."""
     try:
-        return _counter(*_parts_of(name))
+        return _counter(*parts_of(name))
     except msgspec.DecodeError:
         return None
 
@@ -707,14 +708,15 @@ def _start_us(window: int, now: int) -> int:
     return now - now % window_us - 1 if calendar else now - window_us
 
 
-def _limit(charge: Charge) -> int:
+def limit_of(charge: Charge) -> int:
+    """Return the most that a window may hold, in millionths, rounded down."""
     if charge.max >= MOST:
         return MOST * MILLION
     numerator, denominator = charge.max.as_integer_ratio()
     return numerator * MILLION // denominator
 
 
-def _millionths(charge: Charge) -> int:
+def millionths(charge: Charge) -> int:
     """Return the amount rounded up; sizes no limit allows are not worked out in full."""
     amount = charge.amount
     if amount == 1:

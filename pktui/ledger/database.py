@@ -14,13 +14,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import quote
 
 from pktui.errors import LedgerUnavailable, SettingsError
 from pktui.files import PRIVATE_FILE, make_private_directory, open_private
 from pktui.ledger.schema import APPLICATION_ID, MOVED_ON, VERSION, migration_from
-from pktui.ledger.transaction import Transaction
+from pktui.ledger.transaction import Row, Transaction, Values
 from pktui.text import storable
 
 BUSY_SECONDS = 5.0
@@ -32,9 +32,6 @@ Rarely, therefore, but below the 4,062 pages that one table of the WAL's index h
 """
 _LOOK_SECONDS = 0.2
 """How often the log and its index are looked for."""
-
-Row = tuple[Any, ...]
-Values = Sequence[str | int | bytes | bytearray | None]
 
 _CAUSES = {
     sqlite3.SQLITE_FULL: ("the disk is full", "Free some space; nothing was half-written"),

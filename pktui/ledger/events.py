@@ -14,21 +14,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pktui.ledger.approvals.decided import APPLIED, BY_TABLE, row_facts
+from pktui.ledger.approvals.decided import BY_TABLE, row_facts
 from pktui.ledger.arguments.canonical import json_text
 from pktui.ledger.arguments.masking import mask_arguments, mask_line
 from pktui.ledger.arguments.secrets import mask_text
 from pktui.ledger.journal.indexer import place_of
-from pktui.ledger.journal.segment import CONTENT, key_of, split_key
+from pktui.ledger.journal.segment import CONTENT, key_of
 from pktui.ledger.records import NOBODY, Caller, Charged, Event, EventKind
-from pktui.ledger.schema import VERSION
 
 if TYPE_CHECKING:
     from pktui.ledger.allowance import Allowance
     from pktui.ledger.approvals.decided import Kept
-    from pktui.ledger.database import Database, Row, Values
+    from pktui.ledger.approvals.vouching import Vouchers
+    from pktui.ledger.database import Database
     from pktui.ledger.journal.joints import Shelf
     from pktui.ledger.journal.journal import Journal
+    from pktui.ledger.transaction import Deciding, Row
     from pktui.settings import AuditSettings
 
 _COLUMNS: Final = ", ".join(CONTENT[1:])
@@ -39,7 +40,6 @@ _EVENTS: Final = f"""SELECT segment, number, {_COLUMNS}, charges,
     FROM events"""  # noqa: S608
 # Kinds that say nothing of what happened: what was refused, asked for, or is about a connection.
 _BESIDE: Final = frozenset({"refused", "request", "start", "end"})
-_NEXT: Final = f"UPDATE changes SET n = n + 1, schema = {VERSION} RETURNING n"  # noqa: S608
 _decode_charges: Final = msgspec.json.Decoder(tuple[Charged, ...]).decode
 _MOMENT_US: Final = 1_000_000
 _mask_reason = lru_cache(maxsize=256)(mask_text)
@@ -56,13 +56,17 @@ class Events:
         clock: Callable[[], int],
         audit: AuditSettings,
         allowance: Allowance,
+        deciding: Deciding,
+        vouchers: Vouchers,
     ) -> None:
-        """`index` gives the index, up to date."""
+        """`index` gives the index, up to date; `deciding` has the rows that events speak of."""
         self._database = database
         self._journal = journal
         self._index = index
         self._clock = clock
         self._audit = audit
+        self._deciding = deciding
+        self._vouchers = vouchers
         self.allowance = allowance
         self._last: tuple[int, Shelf] = (0, "calls")
 
@@ -100,11 +104,14 @@ class Events:
         if reason and mode != "full":
             reason = _mask_reason(reason)
         asked = kind == "decision" and effect == "approve"
-        with self._database.transaction(rows=asked or row is not None):
+        begin = self._database.transaction if row is None else self._deciding.transaction
+        with begin(rows=asked or row is not None):
             change, shelf = 0, _shelf(kind, effect)
             if row is not None:
-                change = self._next_change()
-                detail = {**(detail or {}), **row_facts(self._database, *row), "change": change}
+                change = self._vouchers.next_change()
+                detail = {**(detail or {}), **row_facts(self._deciding, *row), "change": change}
+                if self._vouchers.team:
+                    detail["team"] = self._vouchers.team
             kept = json_text(detail) if detail else ""
             content: list[Any] = [
                 0, self._now(shelf), kind, call_id, ref_seq, server, tool,
@@ -117,7 +124,8 @@ class Events:
                 content.append(charges)
             key, offset = self._journal.add(content, shelf)
             if row is not None:
-                self._name_event(row, key, offset, change)
+                line = self._journal.line(shelf)
+                self._name_event(row, self._vouchers.keep(key, offset, line, change))
         return key
 
     def _now(self, shelf: Shelf) -> int:
@@ -128,21 +136,11 @@ class Events:
         self._last = now, shelf
         return now
 
-    def _next_change(self) -> int:
-        row = self._database.row(_NEXT)
-        assert row is not None
-        return int(row[0])
-
-    def _name_event(
-        self, row: tuple[str, *tuple[str | int | bytes, ...]], key: int, offset: int, change: int
-    ) -> None:
-        """Let a row name its event, and note that the event's change is made."""
+    def _name_event(self, row: tuple[str, *tuple[str | int | bytes, ...]], event: str) -> None:
+        """Let a row name its event."""
         table, *named = row
-        segment, number = split_key(key)
         where = " AND ".join(f"{column} = ?" for column in BY_TABLE[table].key)
-        values: Values = [f"{segment}:{number}:{offset}:{change}", *named]
-        self._database.run(f"UPDATE {table} SET event = ? WHERE {where}", values)  # noqa: S608
-        self._database.run(APPLIED, (segment, number, offset))
+        self._deciding.run(f"UPDATE {table} SET event = ? WHERE {where}", [event, *named])  # noqa: S608
 
     def say_again(self, row: Kept) -> None:
         """Say how a row that decides stands, in an event that it names from now on."""

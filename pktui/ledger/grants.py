@@ -23,8 +23,8 @@ from pktui.settings import check_server_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pktui.ledger.database import Database, Row
     from pktui.ledger.events import Events
+    from pktui.ledger.transaction import Deciding, Row
 
 PREFIX: Final = "pktui_"
 EVERY_SERVER: Final = "*"
@@ -33,7 +33,7 @@ _TOKEN_BYTES: Final = 32
 _KEY_BYTES: Final = 8
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _STORED: Final = "name, servers, policy, created_us, expires_us, revoked_us"
-_COLUMNS: Final = f"{_STORED}, lower(hex(key)), project"
+_COLUMNS: Final = f"{_STORED}, key, project"
 _LIST: Final = "List them with: pktui grants list"
 
 
@@ -46,7 +46,7 @@ class Grants:
 
     def __init__(
         self,
-        database: Database,
+        database: Deciding,
         events: Events,
         clock: Callable[[], int],
         ended: Callable[[str], object],
@@ -220,5 +220,6 @@ def _encoded(servers: Sequence[str]) -> str:
 
 
 def _grant(row: Row) -> Grant:
-    name, servers, *rest = row
-    return Grant(name, tuple(msgspec.json.decode(servers, type=list[str])), *rest)
+    name, servers, policy, created_us, expires_us, revoked_us, key, project = row
+    opened = tuple(msgspec.json.decode(servers, type=list[str]))
+    return Grant(name, opened, policy, created_us, expires_us, revoked_us, key.hex(), project)

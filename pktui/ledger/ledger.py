@@ -13,10 +13,11 @@ from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from pktui.errors import LedgerUnavailable
+from pktui.errors import LedgerUnavailable, SettingsError
 from pktui.ledger.allowance import Allowance
 from pktui.ledger.approvals.single import Approvals
 from pktui.ledger.approvals.speakable import Below, random_below
+from pktui.ledger.approvals.vouching import JournalVouchers
 from pktui.ledger.catalogue import Catalogue
 from pktui.ledger.clock import SharedClock
 from pktui.ledger.counters import Counters
@@ -26,7 +27,7 @@ from pktui.ledger.feed.pages import Feed
 from pktui.ledger.journal.journal import Journal, charges_of
 from pktui.ledger.presence import Presence
 from pktui.ledger.requests import Requests
-from pktui.settings import AuditSettings
+from pktui.settings import AuditSettings, LedgerSettings
 from pktui.times import SteadyClock, now_us
 
 if TYPE_CHECKING:
@@ -35,17 +36,21 @@ if TYPE_CHECKING:
     from pktui.ledger.approvals.applying import Applying
     from pktui.ledger.approvals.pin import Pin
     from pktui.ledger.approvals.standing import Standing
+    from pktui.ledger.approvals.vouching import Vouchers
     from pktui.ledger.chain.anchors import Anchors
     from pktui.ledger.chain.retention import Retention
     from pktui.ledger.feed.rollup import Rollup
     from pktui.ledger.grants import Grants
     from pktui.ledger.journal.indexer import Index
+    from pktui.ledger.postgres.team import Team
     from pktui.ledger.records import Verification
+    from pktui.ledger.transaction import Counting, Deciding
     from pktui.ledger.usage import Usage
 
 _MEGABYTE = 1_000_000
 _LOOK_SECONDS = 1.0
 _DEFAULTS = AuditSettings()
+_ALONE = LedgerSettings()
 
 
 class Ledger:
@@ -64,6 +69,7 @@ class Ledger:
         clock: Callable[[], int],
         below: Below,
         require_pin: bool,
+        team: Team | None = None,
     ) -> None:
         self._database = database
         self._journal = journal
@@ -71,18 +77,33 @@ class Ledger:
         self._clock = clock
         self._below = below
         self._require_pin = require_pin
+        self._team = team
+        self._deciding: Deciding = database
+        self._vouchers: Vouchers = JournalVouchers(database, journal.directory)
+        self.counters: Counting = counters
+        self._counter_file = counters
+        # The time by which what decides expires: that of the database it is in.
+        self.clock = clock
+        if team is not None:
+            self._deciding, self._vouchers = team.database, team.vouchers
+            self.counters, self.clock = team.counters, team.database.link.now_us
         self.transaction = database.transaction
         allowance = Allowance(database, clock, round(audit.max_megabytes * _MEGABYTE))
-        self.events = Events(database, journal, self._indexed, clock, audit, allowance)
+        self.events = Events(
+            *(database, journal, self._indexed, clock, audit, allowance),
+            *(self._deciding, self._vouchers),
+        )
         self.feed = Feed(self._indexed, clock)
-        self.approvals = Approvals(database, self.events, clock, below, self._check_pin)
-        self.counters = counters
+        deciding = self._deciding
+        self.approvals = Approvals(deciding, self.events, self.clock, below, self._check_pin)
         # What was read of the file when it was looked at last, and when that was.
         self._version: object = None
         self._looked = 0.0
-        self.catalogue = Catalogue(database, self.events, clock, self._check_pin)
+        self.catalogue = Catalogue(deciding, self.events, self.clock, self._check_pin)
         self.requests = Requests(database, clock)
-        self.presence = Presence(database, clock)
+        self.presence = (
+            Presence(database, clock) if team is None else Presence(database, clock, team.elsewhere)
+        )
 
     @classmethod
     def open(
@@ -92,18 +113,22 @@ class Ledger:
         audit: AuditSettings = _DEFAULTS,
         read_only: bool = False,
         own: bool = False,
+        lasting: bool = False,
         clock: Callable[[], int] = now_us,
         below: Below = random_below,
         require_pin: bool = False,
+        shared: LedgerSettings = _ALONE,
     ) -> Ledger:
         """Open what is beside `path`, made where it is missing unless `read_only`.
 
         A ledger of the first edition is carried over; changes whose process died before they were
         made are made; approvals that ran out meanwhile are settled, so that their arguments are
         masked. `own`: events go to segments of this process's own, not to those that are shared.
+        `lasting`: this process lives long, as one with segments of its own does.
         `clock` returns microseconds since the epoch, `below` draws the approvals' ids.
-        `require_pin`: nothing is decided without a PIN, even where none is set yet. Raises
-        `LedgerUnavailable` with the cause and what to do.
+        `require_pin`: nothing is decided without a PIN, even where none is set yet. `shared` says
+        whether what decides is a team's; where its database is away the ledger opens all the same.
+        Raises `LedgerUnavailable` with the cause and what to do, `SettingsError`.
         """
         database = open_database(path, fsync=audit.fsync, read_only=read_only)
         journal = Journal(
@@ -120,15 +145,35 @@ class Ledger:
             lambda: ledger.index.counters(),
             read_only=not os.access(path.parent, os.W_OK),
         )
-        database.transaction.use(journal, counters, own=own)
         database.changes = None if read_only else counters
-        ledger = cls(database, journal, counters, audit, clock, below, require_pin)
+        team = None
+        if shared.uri:
+            try:
+                from pktui.ledger.postgres.team import Team
+            except ImportError as error:
+                raise SettingsError(
+                    f"ledger.uri names a PostgreSQL, and {error.name} is not installed",
+                    "Install it with: pip install 'pktui[team]'",
+                ) from error
+            team = Team(
+                *(path.parent, shared, database.transaction),
+                clock=clock,
+                read_only=read_only,
+                lasting=own or lasting,
+            )
+        turns = counters if team is None else team.counters
+        commits = None if team is None else team.database
+        database.transaction.use(journal, turns, own=own, team=commits)
+        ledger = cls(database, journal, counters, audit, clock, below, require_pin, team)
         try:
             if isinstance(clock, SteadyClock):
                 SharedClock(database, clock).join()
             if not read_only:
                 ledger._catch_up()
-                ledger.approvals.expire()
+                if team is None:
+                    ledger.approvals.expire()
+                elif own or lasting:
+                    team.keep(ledger.presence.here)
         except BaseException:
             ledger.close()
             raise
@@ -154,7 +199,7 @@ class Ledger:
         from pktui.ledger.grants import Grants
 
         ended, stands = self._grant_ended, self.stands
-        return Grants(self._database, self.events, self._clock, ended, stands)
+        return Grants(self._deciding, self.events, self.clock, ended, stands)
 
     @cached_property
     def anchors(self) -> Anchors:
@@ -170,7 +215,7 @@ class Ledger:
 
         return Retention(
             *(self._database, self._journal, self._indexed, self.events, self._audit, self._clock),
-            self.counters.longest_us,
+            *(self.counters.longest_us, self._vouchers),
         )
 
     @cached_property
@@ -179,14 +224,14 @@ class Ledger:
         from pktui.ledger.approvals.pin import Pin
 
         required = self._require_pin
-        return Pin(self._database, self.events, self._clock, self.stands, required=required)
+        return Pin(self._deciding, self.events, self.clock, self.stands, required=required)
 
     @cached_property
     def standing(self) -> Standing:
         """The standing approvals; loaded once a call needs an approval."""
         from pktui.ledger.approvals.standing import Standing
 
-        return Standing(self._database, self.events, self.approvals, self._clock, self._below)
+        return Standing(self._deciding, self.events, self.approvals, self.clock, self._below)
 
     @cached_property
     def index(self) -> Index:
@@ -211,14 +256,20 @@ class Ledger:
         """Whether it was opened to be read only."""
         return self._database.read_only
 
+    @property
+    def team(self) -> Team | None:
+        """The team's part of it; None where this machine is alone."""
+        return self._team
+
     def at_once(self) -> AbstractContextManager[bool]:
         """Use as `with ledger.at_once() as mine:` where nothing may wait for others.
 
-        Where it is false another thread writes just now: do it elsewhere.
+        Where it is false another thread writes just now, or a team's database would have to be
+        waited for: do it elsewhere.
         """
         return self.transaction.at_once()
 
-    def state(self) -> tuple[int, int, int]:
+    def state(self) -> tuple[object, int, int]:
         """Return what differs from the last time once anything was recorded or changed."""
         return self.data_version(), *self.index.state()
 
@@ -228,18 +279,21 @@ class Ledger:
         A word in the counters' file tells it; `ledger.db` itself is looked at once a second, and
         where the word cannot tell.
         """
-        word, now = self.counters.word(), time.monotonic()
+        word, now = self._counter_file.word(), time.monotonic()
         if word is None or now - self._looked >= _LOOK_SECONDS:
             self._looked = now
             self._version = self._database.data_version()
+        if self._team is not None:
+            return self._team.database.link.told()
         return object() if word is None else (word, self._version)
 
-    def data_version(self) -> int:
-        """Return a number that differs from the last one once another connection has written.
+    def data_version(self) -> object:
+        """Return what differs from the last time once others have written.
 
         Raises `LedgerUnavailable` where one of those was a newer pktui that changed the schema.
         """
-        return self._database.data_version()
+        version = self._database.data_version()
+        return version if self._team is None else (version, self._team.database.link.seen())
 
     def check_files(self) -> None:
         """Raise `LedgerUnavailable` where the file is not the one that was opened.
@@ -315,14 +369,16 @@ class Ledger:
         if "index" in self.__dict__:
             self.index.close()
         self._journal.close()
-        self.counters.close()
+        self._counter_file.close()
+        if self._team is not None:
+            self._team.close()
         self._database.close()
 
     def stands(self, table: str, *key: str | int | bytes) -> bool:
         """Tell whether a row that decides is as the event that it names says."""
         from pktui.ledger.approvals.vouching import stands
 
-        return stands(self._journal.directory, self._database, table, *key)
+        return stands(self._vouchers, self._deciding, table, *key)
 
     def _grant_ended(self, identity: str) -> None:
         self.standing.grant_ended(identity)

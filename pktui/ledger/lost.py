@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from pktui.ledger.approvals.single import Approvals
     from pktui.ledger.approvals.standing import Standing
-    from pktui.ledger.database import Database, Row
+    from pktui.ledger.database import Database
     from pktui.ledger.events import Events
     from pktui.ledger.presence import Presence
     from pktui.ledger.records import Present
+    from pktui.ledger.transaction import Row
 
 _PIECE: Final = 100
 """Calls that are settled in one transaction."""

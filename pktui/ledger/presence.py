@@ -21,9 +21,16 @@ _COLUMNS = "token, kind, pid, server, agent, project, started_us, detail"
 class Presence:
     """The register of running processes, each by its pid and the time that pid was started."""
 
-    def __init__(self, database: Database, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], int],
+        elsewhere: Callable[[PresenceKind | None], tuple[Present, ...]] = lambda _kind: (),
+    ) -> None:
+        """`elsewhere` gives what runs on a team's other machines."""
         self._database = database
         self._clock = clock
+        self._elsewhere = elsewhere
 
     def announce(
         self,
@@ -66,7 +73,7 @@ class Presence:
             return self._database.run("DELETE FROM presence WHERE token = ?", (token,)) > 0
 
     def alive(self, kind: PresenceKind | None = None) -> tuple[Present, ...]:
-        """Return what runs now, oldest first.
+        """Return what runs now, oldest first; what runs on other machines comes last.
 
         Consoles that died are removed; gateways are once their calls are settled.
         """
@@ -76,7 +83,11 @@ class Presence:
             with self._database.transaction():
                 for token in gone:
                     self.leave(token)
-        return alive
+        return alive + self._elsewhere(kind)
+
+    def here(self) -> tuple[Present, ...]:
+        """Return what runs on this machine now, oldest first."""
+        return self._seen(None)[0]
 
     def dead(self, kind: PresenceKind) -> tuple[Present, ...]:
         """Return what ended without a word, oldest first."""

@@ -293,6 +293,8 @@ class Present(msgspec.Struct, frozen=True):
     project: str
     started_us: int
     detail: str
+    machine: str = ""
+    """Which machine of a team it runs on; empty: this one."""
 
 
 FlagKind = Literal[

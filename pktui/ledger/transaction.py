@@ -1,29 +1,37 @@
-"""The one way in to what is written: rows of the journal and of `ledger.db`, all of them or none.
+"""The one way in to what is written: rows of the journal and of what decides, all or none.
 
 Rows of the journal are collected and written when the outermost transaction ends, just before the
-file's own changes are committed: an event whose change was not committed is applied by whoever
+databases' own changes are committed: an event whose change was not committed is applied by whoever
 opens the ledger next (`pktui.ledger.approvals.applying`), a change without its event does not
-count. Locks are taken in one order: the file's write lock, a shared segment's, the counters'.
+count. Locks are taken in one order: the write lock of `ledger.db`, that of a team's database, a
+shared segment's, the counters'.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from threading import get_ident
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pktui.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
-    from pktui.ledger.counters import Counters, Sight
+    from decimal import Decimal
+
+    from pktui.ledger.counters import C, Charge
     from pktui.ledger.journal.journal import Journal
+    from pktui.ledger.records import Charged, CounterInUse
 
 
-class Rows(Protocol):
-    """What is asked of `ledger.db`."""
+Row = tuple[Any, ...]
+Values = Sequence[str | int | bytes | bytearray | None]
+
+
+class Commits(Protocol):
+    """A database as the transaction over it begins and ends; raises `LedgerUnavailable`."""
 
     # Whether this transaction has its write lock.
     begun: bool
@@ -44,13 +52,75 @@ class Rows(Protocol):
         """Take back what was begun and not committed."""
 
 
+class Deciding(Protocol):
+    """The database with the tables that decide: `ledger.db`, or that of a team.
+
+    Statements have `?` for values and are such as SQLite and PostgreSQL take. Everything raises
+    `LedgerUnavailable`.
+    """
+
+    @property
+    def transaction(self) -> Callable[..., AbstractContextManager[object]]:
+        """The ledger's one transaction, with this database in it unless `rows` is False."""
+
+    def rows(self, sql: str, values: Values = ()) -> list[Row]:
+        """Return all rows of a query."""
+
+    def row(self, sql: str, values: Values = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+
+    def run(self, sql: str, values: Values = ()) -> int:
+        """Change something; return the number of rows it touched."""
+
+
+class Turn(Protocol):
+    """What one transaction sees of the counters and takes from them."""
+
+    locked: bool
+    """Whether others wait for it to end."""
+
+
+class Counting(Protocol):
+    """How much of each limit is used: on this machine, or on all of a team."""
+
+    def sight(self) -> Any:
+        """Begin a turn."""
+
+    def end(self, sight: Any, append: Callable[[], object]) -> None:
+        """Put a turn's rows on record by `append`, then let what it took be taken."""
+
+    def abandon(self, sight: Any) -> None:
+        """End a turn; what it took is not taken."""
+
+    def usage(self, charge: Charge, sight: Any = None) -> tuple[Decimal, int]:
+        """Return the units in the window now, and when the charge would first fit."""
+
+    def used(self, charges: Iterable[Charge]) -> list[Decimal]:
+        """Return the units in the windows of many charges, all of one time."""
+
+    def in_use(self, server: str = "") -> tuple[CounterInUse, ...]:
+        """Return all counters of a server, or of every one, whose windows hold anything now."""
+
+    def reserve(self, charges: Sequence[C], call_id: str, sight: Any) -> C | None:
+        """Take all charges for a call, or none and return the first that does not fit."""
+
+    def taken(self, sight: Any, call_id: str) -> tuple[Charged, ...]:
+        """Return what a call took in this turn, for its row on record."""
+
+    def release(self, charged: Sequence[Charged], sight: Any) -> tuple[Charged, ...]:
+        """Give back what a call took; return what its row says of that, empty where it is past."""
+
+    def longest_us(self) -> int:
+        """Return the longest window that was ever in use: younger rows must stay on record."""
+
+
 class Transaction:
     """Use as `with database.transaction():`, again inside itself if need be.
 
     One thread of a process is in it at a time.
     """
 
-    def __init__(self, database: Rows) -> None:
+    def __init__(self, database: Commits) -> None:
         self.journal: Journal | None = None
         # Brings `ledger.db` up to what the journal says, where a commit of this process failed.
         self.mend: Callable[[], object] = _nothing
@@ -62,13 +132,21 @@ class Transaction:
         self._eager = True
         # Whether what the last transaction put on record was not committed.
         self.behind = False
-        self._counters: Counters | None = None
-        self._sight: Sight | None = None
+        self._counters: Counting | None = None
+        self._sight: Turn | None = None
+        # The database of what decides, where that is a team's.
+        self._team: Commits | None = None
 
-    def use(self, journal: Journal, counters: Counters, *, own: bool) -> None:
-        """Write events there; `own`: no other process waits for its segments."""
+    def use(
+        self, journal: Journal, counters: Counting, *, own: bool, team: Commits | None = None
+    ) -> None:
+        """Write events there; `own`: no other process waits for its segments.
+
+        `team` is the database of what decides, where that is not this one.
+        """
         self.journal = journal
         self._counters = counters
+        self._team = team
         self._eager = not own
 
     def __call__(self, *, rows: bool = True) -> AbstractContextManager[object]:
@@ -83,7 +161,17 @@ class Transaction:
             self._database.begin()
         return self._lock
 
-    def sight(self) -> Sight:
+    def with_team(self, *, rows: bool = True) -> AbstractContextManager[object]:
+        """Begin as above; with `rows` the team's database has its part in it, too."""
+        if not rows or self._team is None:
+            return self(rows=rows)
+        if self._writer != get_ident():
+            return _Outer(self, rows=True, team=self._team)
+        self._database.begin()
+        self._team.begin()
+        return self._lock
+
+    def sight(self) -> Any:
         """Return what this transaction sees of the counters and takes from them.
 
         Outside one it is what is there now, to be looked at once.
@@ -116,6 +204,8 @@ class Transaction:
 
     def claim(self) -> bool:
         """Keep other threads out until `let_go`; False, at once, where one is in it."""
+        if self._team is not None:
+            return False  # a team's database may have to be waited for
         if self._writer == get_ident() or not self._lock.acquire(blocking=False):
             return False
         if self.journal is None or self.journal.closed:
@@ -127,14 +217,17 @@ class Transaction:
         """Let others in again."""
         self._lock.release()
 
-    def enter(self, *, rows: bool) -> None:
+    def enter(self, *, rows: bool, team: Commits | None) -> None:
         """Begin the outermost one."""
         self._lock.acquire()
         try:
             self._database.check_files()
             if rows or self.behind:
                 self._database.begin()
+            if team is not None:
+                team.begin()
         except BaseException:
+            self._database.roll_back()
             self._lock.release()
             raise
         self._writer = get_ident()
@@ -143,10 +236,13 @@ class Transaction:
 
     def leave(self, *, commit: bool) -> None:
         """End the outermost one."""
+        team = self._team
         try:
             if commit:
                 if self._database.begun:
                     self._database.check_whole()
+                if team is not None and team.begun:
+                    team.check_whole()
                 self._append()
                 if self._database.begun:
                     self._commit()
@@ -160,11 +256,16 @@ class Transaction:
                     self.journal.discard()
                 if self._database.begun:
                     self._database.roll_back()
+                if team is not None and team.begun:
+                    team.roll_back()
             finally:
                 self._lock.release()
 
     def _commit(self) -> None:
+        """Commit what decides before all else; it is begun only after the file is."""
         try:
+            if self._team is not None:
+                self._team.commit()
             self._database.commit()
         except LedgerUnavailable:
             self.behind = True
@@ -192,14 +293,17 @@ class Transaction:
 class _Outer:
     """The outermost transaction of a thread, as a context."""
 
-    __slots__ = ("_rows", "_transaction")
+    __slots__ = ("_rows", "_team", "_transaction")
 
-    def __init__(self, transaction: Transaction, *, rows: bool) -> None:
+    def __init__(
+        self, transaction: Transaction, *, rows: bool, team: Commits | None = None
+    ) -> None:
         self._transaction = transaction
         self._rows = rows
+        self._team = team
 
     def __enter__(self) -> None:
-        self._transaction.enter(rows=self._rows)
+        self._transaction.enter(rows=self._rows, team=self._team)
 
     def __exit__(
         self,

@@ -61,7 +61,9 @@ def run_console(
         paths.ledger_file,
         audit=settings.audit,
         read_only=read_only,
+        lasting=True,
         require_pin=settings.approvals.require_pin,
+        shared=settings.ledger,
     )
     memory = MemoryClient(
         paths, Identity(agent="console", project=project), timeout=ANSWER_SECONDS, start=False

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.ledger import Caller, Ledger
+from pktui.settings import LedgerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.postgres import Server
 
 START_US = 1_800_000_000_000_000
 SECOND = 1_000_000
@@ -65,8 +68,28 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "data" / "ledger.db"
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests of a module with `ENGINES` on a ledger of each of them."""
+    engines = getattr(metafunc.module, "ENGINES", ())
+    if engines and "shared" in metafunc.fixturenames:
+        alone = metafunc.definition.get_closest_marker("alone") is not None
+        metafunc.parametrize("shared", engines[:1] if alone else engines, indirect=True)
+
+
 @pytest.fixture
-def ledger(file: Path, clock: Clock) -> Iterator[Ledger]:
-    opened = Ledger.open(file, clock=clock)
+def shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LedgerSettings:
+    """Where what decides is; the database of a team then goes by the test's clock."""
+    if getattr(request, "param", "alone") == "alone":
+        return LedgerSettings()
+    from pktui.ledger.postgres.link import Link
+
+    monkeypatch.setattr(Link, "tell_time", lambda link: link.run("SELECT 1"))
+    server: Server = request.getfixturevalue("postgres")
+    return LedgerSettings(server.database(), "here")
+
+
+@pytest.fixture
+def ledger(file: Path, clock: Clock, shared: LedgerSettings) -> Iterator[Ledger]:
+    opened = Ledger.open(file, clock=clock, shared=shared)
     yield opened
     opened.close()

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from pktui.settings import LedgerSettings
+
+ENGINES = ("alone", "team")
 RIGHT = "correct horse"
 
 
@@ -103,9 +106,11 @@ def test_the_wait_ends_and_never_exceeds_an_hour(guarded: Ledger, clock: Clock) 
     guarded.pin.check(RIGHT, by="ada")
 
 
-def test_other_processes_wait_alike(guarded: Ledger, file: Path, clock: Clock) -> None:
+def test_other_processes_wait_alike(
+    guarded: Ledger, file: Path, clock: Clock, shared: LedgerSettings
+) -> None:
     wrong(guarded, FREE_TRIES)
-    other = Ledger.open(file, clock=clock)
+    other = Ledger.open(file, clock=clock, shared=shared)
     with pytest.raises(PinError, match="not looked at"):
         other.pin.check(RIGHT, by="ada")
     other.close()
@@ -163,6 +168,7 @@ def test_a_changed_definition_is_accepted_with_the_pin_alone(guarded: Ledger) ->
     assert not guarded.catalogue.accept("files", "read", by="ada", pin=RIGHT).changed
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("column", ["salt = x'00'", "hash = x'00'", "n = 2", "event = ''"])
 def test_a_pin_that_was_not_set_by_pktui_decides_nothing(guarded: Ledger, column: str) -> None:
     asked = ask(guarded)

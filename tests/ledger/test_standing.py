@@ -16,6 +16,9 @@ from tests.ledger.conftest import CLAUDE, MINUTE, START_US, Clock
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pktui.settings import LedgerSettings
+
+ENGINES = ("alone", "team")
 ARGUMENTS = {"title": "Shop", "api_key": "sk-0123456789abcdef0123"}
 HASH = args_hash(ARGUMENTS)
 TOOL = {"name": "store", "description": "Store."}
@@ -207,8 +210,10 @@ def test_ids_cannot_be_mistaken_for_those_of_single_calls(listed: Ledger) -> Non
     assert listed.approvals.get(made.id) is None
 
 
-def test_all_processes_see_it_at_once(listed: Ledger, file: Path, clock: Clock) -> None:
-    other = Ledger.open(file, clock=clock)
+def test_all_processes_see_it_at_once(
+    listed: Ledger, file: Path, clock: Clock, shared: LedgerSettings
+) -> None:
+    other = Ledger.open(file, clock=clock, shared=shared)
     made = allow(listed, ask(listed), HALF_AN_HOUR)
     assert other.standing.live("memory") == (made,)
     assert other.standing.live("files") == ()

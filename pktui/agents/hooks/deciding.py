@@ -69,7 +69,7 @@ class Desk:
         self._event = event
         self._log = log
         self._state = SessionState(paths, agent.id, event.session)
-        self._ledger = Ledger.open(paths.ledger_file, audit=settings.audit)
+        self._ledger = Ledger.open(paths.ledger_file, audit=settings.audit, shared=settings.ledger)
         rules = settings.server(agent.id)
         policy = open_policy(
             paths,
@@ -83,7 +83,7 @@ class Desk:
             policy,
             settings.approvals,
             agent.id,
-            clock=now_us,
+            clock=self._ledger.clock,
             log=log,
             rules=rules,
             always_holds=True,

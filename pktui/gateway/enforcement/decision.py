@@ -41,6 +41,8 @@ class Ruling(StrEnum):
     """The approval stays open; the same call meets its answer later."""
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
+    AWAY = "away"
+    """The database that a team shares cannot be asked, so it does not happen."""
     BROKEN = "broken"
     """The call could not be put on record, so it does not happen."""
 

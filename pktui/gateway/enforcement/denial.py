@@ -143,6 +143,13 @@ def _broken(decision: Decision, _now_us: int) -> tuple[str, str]:
     )
 
 
+def _away(decision: Decision, _now_us: int) -> tuple[str, str]:
+    return (
+        f"The team cannot be asked, so the call did not run: {_sentence(decision.reason)}",
+        "Call again in a minute; tell the person if that does not help.",
+    )
+
+
 _WORDS: Final = {
     Ruling.DENIED_BY_RULE: _by_rule,
     Ruling.DENIED_BY_PERSON: _by_person,
@@ -151,6 +158,7 @@ _WORDS: Final = {
     Ruling.OVER_QUOTA: _over_quota,
     Ruling.EXPIRED: _expired,
     Ruling.WITHDRAWN: _withdrawn,
+    Ruling.AWAY: _away,
     Ruling.BROKEN: _broken,
 }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pktui.errors import LedgerError, LedgerUnavailable, PktuiError
+from pktui.errors import LedgerError, LedgerUnavailable, PktuiError, TeamUnavailable
 from pktui.gateway.enforcement.approvals import Asking
 from pktui.gateway.enforcement.audit import Audit
 from pktui.gateway.enforcement.decision import Decision, Ended, Outcome, Ruling, ToolCall
@@ -46,6 +46,9 @@ _FORWARD, _HOLD = Ruling.FORWARD, Ruling.HOLD
 _STOPPED = Verdict(Effect.DENY, "(stopped)", "A person has stopped all tool calls.")
 
 _UNKNOWN_TOOL = "(unknown tool)"
+
+# The rule of what is denied while the team's database cannot be reached.
+_AWAY = "(team away)"
 
 _CROWDED = Verdict(
     Effect.DENY, "(too many)", "Too many calls of this client wait for a person already."
@@ -139,8 +142,20 @@ class Enforcer:
                     decisions.append(decision)
         except LedgerError as error:
             self._take_back(zip(calls[written:], decisions[written:], strict=False))
+            if isinstance(error, TeamUnavailable) and not transaction.behind:
+                away = [self._decide_away(call, error) for call in calls[written:]]
+                return decisions[:written] + away
             return decisions[:written] + [self._broken(call, error) for call in calls[written:]]
         return decisions
+
+    def _decide_away(self, call: ToolCall, why: TeamUnavailable) -> Decision:
+        """Deny a call because the team's database cannot be asked, and put that on record here."""
+        verdict = Verdict(Effect.DENY, _AWAY, str(why))
+        try:
+            with self._ledger.transaction(rows=False):
+                return _refusal(call, verdict, self._audit.decided(call, Effect.DENY, verdict))
+        except LedgerError as error:
+            return self._broken(call, error)
 
     def resume(self, call: ToolCall, held: Decision, *, hold: bool) -> Decision:
         """Decide a held call again; `hold=False` when it cannot be kept any longer."""
@@ -489,6 +504,8 @@ def _refusal(call: ToolCall, verdict: Verdict, seq: int) -> Decision:
         ruling = Ruling.UNKNOWN
     elif verdict is _STOPPED:
         ruling = Ruling.STOPPED
+    elif verdict.rule == _AWAY:
+        ruling = Ruling.AWAY
     else:
         ruling = Ruling.OVER_QUOTA if verdict.over_limit else Ruling.DENIED_BY_RULE
     return _answered(call, verdict, ruling, seq, None)

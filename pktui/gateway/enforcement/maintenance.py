@@ -19,7 +19,7 @@ from pktui.ledger.ledger import Ledger
 from pktui.times import now_us
 
 if TYPE_CHECKING:
-    from pktui.settings import AuditSettings, Paths
+    from pktui.settings import Paths, Settings
 
 _FIRST_SECONDS: Final = 0.5
 _EVERY_SECONDS: Final = 5.0
@@ -36,9 +36,9 @@ _COMPACT_BYTES: Final = 64_000_000
 class Upkeep:
     """Use as a context around everything that writes to the ledger."""
 
-    def __init__(self, paths: Paths, audit: AuditSettings, log: Callable[[str], None]) -> None:
+    def __init__(self, paths: Paths, settings: Settings, log: Callable[[str], None]) -> None:
         self._paths = paths
-        self._audit = audit
+        self._settings = settings
         self._log = log
         self._said = ""
         self._remembered = RememberedCalls(paths)
@@ -72,7 +72,7 @@ class Upkeep:
             self._try(self._look)
         if self._ledger is not None:
             self._try(self._remember)  # what has ended since the last look
-        if self._audit.anchor:
+        if self._settings.audit.anchor:
             self._try(_end)
         if self._ledger is not None:
             self._ledger.close()
@@ -104,7 +104,10 @@ class Upkeep:
         """Act on a ledger that is opened where it must be; say what goes wrong, each thing once."""
         try:
             if self._ledger is None:
-                self._ledger = Ledger.open(self._paths.ledger_file, audit=self._audit)
+                settings = self._settings
+                self._ledger = Ledger.open(
+                    self._paths.ledger_file, audit=settings.audit, shared=settings.ledger
+                )
             act(self._ledger)
         except Exception as error:  # noqa: BLE001  the next look finds the record as it is then
             said = str(error) if isinstance(error, LedgerError) else lasting.words("upkeep", error)
@@ -150,7 +153,7 @@ def _idle(ledger: Ledger) -> bool:
     """Tell whether nobody else serves calls and nothing has happened for a while."""
     newest = ledger.events.newest(1)
     quiet = not newest or now_us() - newest[0].at_us > _IDLE_US
-    return quiet and len(ledger.presence.alive("gateway")) <= 1
+    return quiet and sum(one.kind == "gateway" for one in ledger.presence.here()) <= 1
 
 
 def _end(ledger: Ledger) -> None:

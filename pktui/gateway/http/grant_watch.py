@@ -23,7 +23,7 @@ class GrantWatch:
         self._lock = threading.Lock()
         self._served: dict[str, Grant] = {}
         self._over: set[str] = set()
-        self._version = -1
+        self._version: object = None
 
     def serve(self, grant: Grant) -> bool:
         """Note that a grant is used here; False where it has ended since it was let in."""

@@ -55,14 +55,14 @@ def run_http(paths: Paths, settings: Settings, address: str) -> int:
     host, port = parse_address(address)
     sys.setswitchinterval(_SWITCH_SECONDS)
     entries = load_servers(paths)
-    tokens = Ledger.open(paths.ledger_file, audit=settings.audit)
+    tokens = Ledger.open(paths.ledger_file, audit=settings.audit, shared=settings.ledger)
     narrator = Narrator()
     try:
         gateway = HttpGateway(paths, settings, entries, tokens, narrator)
         with (
             _listener(host, port) as listener,
             _logged(narrator.say),
-            Upkeep(paths, settings.audit, narrator.say),
+            Upkeep(paths, settings, narrator.say),
         ):
             return asyncio.run(_until_signal(gateway, listener, host))
     finally:
@@ -133,7 +133,8 @@ class HttpGateway:
 
         Raises `LedgerError` where the ledger cannot be opened.
         """
-        ledger = Ledger.open(self._paths.ledger_file, audit=self._settings.audit)
+        settings = self._settings
+        ledger = Ledger.open(self._paths.ledger_file, audit=settings.audit, shared=settings.ledger)
         gateway = Gateway(self._paths, self._settings, self._entries, ledger, self._narrator)
         door = self._door(host, listener.getsockname()[1])
         self._server = _Server(_config(gateway, door, self._settings), gateway)

@@ -76,7 +76,9 @@ class ServerContext:
         """`starts` gives the name that what the server's entry starts has by itself."""
         self._server = server
         self._log = log
-        self._ledger = Ledger.open(paths.ledger_file, audit=settings.audit, own=True)
+        self._ledger = Ledger.open(
+            paths.ledger_file, audit=settings.audit, own=True, shared=settings.ledger
+        )
         self.caller = Caller("", storable(grant), os.urandom(16).hex(), _here())
         rules = settings.server(server)
         named = policy_file or (settings.policy_file(paths, server) if rules.policy else None)
@@ -92,7 +94,7 @@ class ServerContext:
             policy,
             settings.approvals,
             server,
-            clock=now_us,
+            clock=self._ledger.clock,
             log=log,
             rules=rules,
             spent=spent_of(paths, settings, self._ledger, now_us),

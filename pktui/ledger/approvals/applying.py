@@ -25,6 +25,7 @@ from pktui.ledger.approvals.decided import (
     place_of_event,
     row_facts,
 )
+from pktui.ledger.approvals.vouching import read_said
 from pktui.ledger.arguments.canonical import is_hash_of
 from pktui.ledger.journal.segment import CONTENT, decode_row, file_of, lines_of
 from pktui.ledger.records import EventKind
@@ -45,11 +46,6 @@ _NOTED_BYTES: Final = 256 * 1024
 _BLOBS: Final = frozenset({("grants", "key"), ("grants", "digest")})
 
 
-class _Said(msgspec.Struct, frozen=True):
-    row: tuple[str, Key, Facts | None] | None = None
-    change: int = 0
-
-
 class _Change(msgspec.Struct, frozen=True):
     """A change that an event says and that may not be made yet."""
 
@@ -61,9 +57,6 @@ class _Change(msgspec.Struct, frozen=True):
     key: Key
     facts: Facts | None
     change: int
-
-
-_decode = msgspec.json.Decoder(_Said).decode
 
 
 class Applying:
@@ -228,8 +221,8 @@ def _change(segment: int, offset: int, line: bytes) -> _Change | None:
     with suppress(ValueError, TypeError, LookupError):  # what is none is for `audit verify`
         row = decode_row(line)
         if row[_KIND] in _WATCHED and row[_DETAIL]:
-            said = _decode(row[_DETAIL])
-            if said.row is not None and said.change:
+            said = read_said(row[_DETAIL])
+            if said.row is not None and said.change and not said.team:
                 table, key, facts = said.row
                 known = BY_TABLE[table]
                 _stored(known, known.key, key)

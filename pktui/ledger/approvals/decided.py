@@ -19,7 +19,7 @@ from pktui.ledger.records import EventKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pktui.ledger.database import Database
+    from pktui.ledger.transaction import Deciding
 
 Key = tuple[str, ...]
 Facts = dict[str, str | int]
@@ -185,7 +185,7 @@ APPLIED: Final = """INSERT INTO applied VALUES (?, ?, ?) ON CONFLICT (segment) D
 BY_TABLE: Final = {one.table: one for one in DECIDED}
 
 
-def row_facts(database: Database, table: str, *key: str | int | bytes) -> dict[str, object]:
+def row_facts(database: Deciding, table: str, *key: str | int | bytes) -> dict[str, object]:
     """Return what an event's detail says of a row as it stands now; `null` where it is gone."""
     known = BY_TABLE[table]
     row = database.row(
@@ -231,7 +231,7 @@ class Kept(msgspec.Struct, frozen=True):
         return place_of_event(self.event)[0]
 
 
-def kept_rows(database: Database, known: Sequence[Decided] = DECIDED) -> list[Kept]:
+def kept_rows(database: Deciding, known: Sequence[Decided] = DECIDED) -> list[Kept]:
     """Return every row of the tables that decide; raises `LedgerUnavailable`."""
     return [
         Kept(one, tuple(str(facts[column]) for column in one.key), str(name), since, event, facts)

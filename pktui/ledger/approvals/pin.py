@@ -18,8 +18,8 @@ from pktui.errors import PinError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pktui.ledger.database import Database
     from pktui.ledger.events import Events
+    from pktui.ledger.transaction import Deciding
 
 SHORTEST, LONGEST = 4, 128
 """Characters of a PIN."""
@@ -41,7 +41,7 @@ class Pin:
 
     def __init__(
         self,
-        database: Database,
+        database: Deciding,
         events: Events,
         clock: Callable[[], int],
         stands: Callable[[str, int], bool],
@@ -106,9 +106,11 @@ class Pin:
         digest = _hash(new, salt, COST, _BLOCK, _LANES)
         with self._database.transaction():
             self._database.run(
-                "INSERT OR REPLACE INTO pin"
-                " (one, salt, hash, n, r, p, set_us, tries, locked_until_us)"
-                " VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0)",
+                "INSERT INTO pin (one, salt, hash, n, r, p, set_us, tries, locked_until_us)"
+                " VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0)"
+                " ON CONFLICT (one) DO UPDATE SET salt = excluded.salt, hash = excluded.hash,"
+                " n = excluded.n, r = excluded.r, p = excluded.p, set_us = excluded.set_us,"
+                " tries = 0, locked_until_us = 0, event = ''",
                 (salt, digest, COST, _BLOCK, _LANES, self._clock()),
             )
             self._note("set", by)

@@ -25,8 +25,8 @@ from pktui.times import SKEW_US
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pktui.ledger.database import Database, Row
     from pktui.ledger.events import Events
+    from pktui.ledger.transaction import Deciding, Row
 
 _FIELDS = [*Approval.__struct_fields__]
 _COLUMNS = ", ".join("grant_name" if name == "grant" else name for name in _FIELDS)
@@ -68,7 +68,7 @@ class Approvals:
 
     def __init__(
         self,
-        database: Database,
+        database: Deciding,
         events: Events,
         clock: Callable[[], int],
         below: Below,
@@ -151,7 +151,7 @@ class Approvals:
         """Tell whether so many questions of this client wait that no more should be asked."""
         row = self._database.row(
             "SELECT count(*) FROM (SELECT 1 FROM approvals WHERE status IN ('pending', 'allowed')"
-            " AND status = 'pending' AND identity = ? LIMIT ?)",
+            " AND status = 'pending' AND identity = ? LIMIT ?) AS open",
             (identity, MOST_OPEN),
         )
         return row is not None and row[0] >= MOST_OPEN
@@ -305,7 +305,9 @@ class Approvals:
         with self._database.transaction():
             now = self._clock()
             self._database.run(
-                "INSERT OR REPLACE INTO switches (name, by_whom, at_us) VALUES ('stopped', ?, ?)",
+                "INSERT INTO switches (name, by_whom, at_us) VALUES ('stopped', ?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET by_whom = excluded.by_whom,"
+                " at_us = excluded.at_us, event = ''",
                 (by, now),
             )
             self._note_stop({"stopped": True, "by": by})
@@ -359,9 +361,9 @@ class Approvals:
         final = approval.status != "allowed"
         changed = self._database.run(
             "UPDATE approvals SET status = ?, decided_by = ?, decided_us = ?, words = ?,"
-            " expires_us = ?, arguments = CASE WHEN ? THEN masked ELSE arguments END,"
-            " beside = CASE WHEN ? THEN masked_beside ELSE beside END,"
-            " changed = CASE WHEN ? THEN masked_changed ELSE changed END"
+            " expires_us = ?, arguments = CASE ? WHEN 1 THEN masked ELSE arguments END,"
+            " beside = CASE ? WHEN 1 THEN masked_beside ELSE beside END,"
+            " changed = CASE ? WHEN 1 THEN masked_changed ELSE changed END"
             " WHERE id = ? AND status = ?",
             (
                 *(approval.status, approval.decided_by, approval.decided_us, approval.words),

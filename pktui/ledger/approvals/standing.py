@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pktui.ledger.approvals.single import Approvals
-    from pktui.ledger.database import Database, Row
     from pktui.ledger.events import Events
     from pktui.ledger.records import Approval
+    from pktui.ledger.transaction import Deciding, Row
 
 Ended = Literal["", "revoked", "expired", "changed", "disconnected"]
 LONGEST_US = 7 * 24 * 3_600_000_000
@@ -112,7 +112,7 @@ class Standing:
 
     def __init__(
         self,
-        database: Database,
+        database: Deciding,
         events: Events,
         approvals: Approvals,
         clock: Callable[[], int],

@@ -72,6 +72,7 @@ class _Detail(msgspec.Struct, frozen=True):
     change: int = 0
     stopped: bool | None = None
     pin: str = ""
+    team: str = ""
 
 
 _decode = msgspec.json.Decoder(_Detail).decode
@@ -97,7 +98,7 @@ class Recorded:
         except msgspec.DecodeError:
             return
         self._order = (detail.change, segment, content[_NUMBER])
-        if detail.change > self._until:
+        if detail.change > self._until or detail.team:
             return
         if detail.row is not None:
             self._say(detail.row)

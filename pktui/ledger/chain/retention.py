@@ -25,6 +25,7 @@ from pktui.ledger.journal.segment import Tail, file_of, follows, lines_of, numbe
 from pktui.times import boot_ns
 
 if TYPE_CHECKING:
+    from pktui.ledger.approvals.vouching import Vouchers
     from pktui.ledger.database import Database
     from pktui.ledger.events import Events
     from pktui.ledger.journal.joints import Segment, Shelf
@@ -111,6 +112,7 @@ class Retention:
         audit: AuditSettings,
         clock: Callable[[], int],
         window_us: Callable[[], int],
+        vouchers: Vouchers,
         ticks: Callable[[], int] = lambda: boot_ns() // 1000,
     ) -> None:
         """`window_us` gives the longest window of a limit: younger rows count the calls in it.
@@ -123,6 +125,7 @@ class Retention:
         self._events = events
         self._clock = clock
         self._window_us = window_us
+        self._vouchers = vouchers
         self._ticks = ticks
         self._ticked = 0
         self._keep_us = round(audit.keep_days * _DAY_US)
@@ -218,7 +221,7 @@ class Retention:
                 return None
             going = {gone.segment for gone in prune.segments}
             self._going = [self._journal.joints.segments[n] for n in sorted(going)]
-            for row in kept_rows(self._database):
+            for row in () if self._vouchers.team else kept_rows(self._database):
                 if row.segment in going and row.known.decides(row.facts):
                     self._say_again(row)
             beside = all(segment.opened.shelf == "beside" for segment in self._going)
@@ -341,7 +344,7 @@ class Retention:
 
     def _say_again(self, row: Kept) -> None:
         """Say in a new event how a row stands whose own event is to go."""
-        said = said_by(self._journal.directory, row.event)
+        said = said_by(self._vouchers, row.event)
         if said is None or said[2] != row.facts:
             raise self._tampered(f"{row.known.what} {row.name} does not stand as the journal says")
         self._events.say_again(row)

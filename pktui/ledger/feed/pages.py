@@ -20,7 +20,8 @@ from pktui.ledger.schema import CALLS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pktui.ledger.database import Database, Row
+    from pktui.ledger.database import Database
+    from pktui.ledger.transaction import Row
 
 MINUTE_US = 60_000_000
 _AT_ONCE = 500

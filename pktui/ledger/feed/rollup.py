@@ -32,7 +32,8 @@ from pktui.ledger.database import unavailable
 from pktui.ledger.schema import CALLS
 
 if TYPE_CHECKING:
-    from pktui.ledger.database import Database, Row
+    from pktui.ledger.database import Database
+    from pktui.ledger.transaction import Row
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US

@@ -199,7 +199,7 @@ class Index:
                 if offset != start or segment.n not in known:
                     first = bytes.fromhex(segment.opened.hash)
                     database.run(_REACHED, (segment.n, first, offset))
-                rows += _rows(piece, segment.n)
+                rows += index_rows(piece, segment.n)
             rows.sort(key=_time)
             database.run_all(_INSERT, rows)
             keys = {one[0] for row in rows if row[_CHARGED] for one in _decode(row[_CHARGED])}
@@ -238,7 +238,7 @@ def _piece(path: Path, start: int) -> tuple[bytes, int]:
     return data[:end], size if start + len(data) >= size else -1
 
 
-def _rows(piece: bytes, segment: int) -> Iterator[tuple[Any, ...]]:
+def index_rows(piece: bytes, segment: int) -> Iterator[tuple[Any, ...]]:
     """Give the rows of lines as the index has them; what is no row is for `audit verify`."""
     for line in piece.splitlines():
         with suppress(ValueError):

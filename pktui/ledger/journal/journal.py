@@ -73,6 +73,10 @@ class Journal:
             segment = self._ready(shelf, segment, content[1])
         return segment.add(content)
 
+    def line(self, shelf: Shelf) -> bytes:
+        """Return the line of the row that this turn added last there."""
+        return self._open[shelf].lines[-1]
+
     def flush(self) -> None:
         """Write the rows of the turn, one `write` a segment; raises `LedgerUnavailable`."""
         for segment in self._open.values():

@@ -12,7 +12,7 @@ import pytest
 from pktui.gateway.enforcement.maintenance import Upkeep
 from pktui.gateway.enforcement.remembered_calls import RememberedCalls
 from pktui.ledger.ledger import Ledger
-from pktui.settings import AuditSettings
+from pktui.settings import AuditSettings, Settings
 from tests.support.gateway import RunningGateway, plain_server
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def test_upkeep_goes_on_while_the_gateway_runs(
     monkeypatch.setattr("pktui.gateway.enforcement.maintenance._EVERY_SECONDS", 0)
     anchors = tmp_path / "anchors"
     ledger = Ledger.open(paths.ledger_file)
-    with Upkeep(paths, AuditSettings(anchor=str(anchors), anchor_events=1), pytest.fail):
+    with Upkeep(
+        paths, Settings(audit=AuditSettings(anchor=str(anchors), anchor_events=1)), pytest.fail
+    ):
         for number in range(1, 4):
             ledger.events.append("note")
             while not anchors.exists() or f'"rows":{number}}}' not in anchors.read_text():
@@ -72,7 +74,7 @@ def test_the_memory_is_told_once_more_when_the_gateway_ends(
 
     monkeypatch.setattr(RememberedCalls, "tell", tell)
     ledger = Ledger.open(paths.ledger_file)
-    with Upkeep(paths, AuditSettings(), pytest.fail):
+    with Upkeep(paths, Settings(audit=AuditSettings()), pytest.fail):
         assert looked.wait(60)
         ledger.events.append("note")
     assert told == [told[0], ledger.events.last_seq()]
@@ -95,7 +97,9 @@ def test_what_goes_wrong_is_said_once_and_keeps_nobody_from_working(
         said.append(sentence)
         told.set()
 
-    with Upkeep(paths, AuditSettings(anchor=str(tmp_path / "none" / "anchors")), log):
+    with Upkeep(
+        paths, Settings(audit=AuditSettings(anchor=str(tmp_path / "none" / "anchors"))), log
+    ):
         assert told.wait(30)
     assert len(said) == 1
     assert "the record is not being looked after: the anchors" in said[0]
@@ -111,7 +115,7 @@ def test_gateways_prune_what_is_too_old(paths: Paths, monkeypatch: pytest.Monkey
     own.retention.believe()
     own.close()
     said: list[str] = []
-    with Upkeep(paths, AuditSettings(keep_days=1), said.append):
+    with Upkeep(paths, Settings(audit=AuditSettings(keep_days=1)), said.append):
         while len(ledger.events.tail(0, 1000)) > 1:
             pass
     verification = ledger.verify()
@@ -128,7 +132,7 @@ def test_a_clock_that_leapt_prunes_nothing_and_is_named_once(
         ledger.events.append("note")
     said: list[str] = []
     audit = AuditSettings(keep_days=1)
-    upkeep = Upkeep(paths, audit, said.append)
+    upkeep = Upkeep(paths, Settings(audit=audit), said.append)
     own = Ledger.open(paths.ledger_file, audit=audit)
     for _ in range(3):
         upkeep._look(own)
@@ -151,7 +155,7 @@ def test_space_is_given_back_where_nobody_else_serves(
         ledger._database.run("DROP TABLE much")
     for _ in range(others):
         ledger.presence.announce("gateway")
-    upkeep = Upkeep(paths, AuditSettings(keep_days=1), lambda _sentence: None)
+    upkeep = Upkeep(paths, Settings(audit=AuditSettings(keep_days=1)), lambda _sentence: None)
     own = Ledger.open(paths.ledger_file, audit=AuditSettings(keep_days=1))
     own.retention.believe()
     upkeep._look(own)

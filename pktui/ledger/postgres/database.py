@@ -1,0 +1,248 @@
+"""The tables that decide, shared by all machines of a team.
+
+Whoever changes them holds one advisory lock until the change is committed, as whoever changes
+`ledger.db` holds its write lock: each reads what the one before has left. A commit tells all others
+(NOTIFY). Where a commit fails the journal has an event of a change that was not made; its number
+is in no row, and nothing goes by it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from pktui.errors import LedgerUnavailable, TeamUnavailable
+from pktui.ledger.journal.indexer import index_rows
+from pktui.ledger.journal.segment import CONTENT, split_key
+from pktui.ledger.postgres.link import CHANNEL, NOW, SCHEMA, Link
+from pktui.ledger.postgres.tables import LEDGER, SCHEMA_VERSION
+from pktui.text import storable
+
+if TYPE_CHECKING:
+    from pktui.ledger.transaction import Row, Transaction, Values
+
+_DECIDING_LOCK: Final = 0x706B747569
+_BEGIN: Final = f"BEGIN; SELECT pg_advisory_xact_lock({_DECIDING_LOCK})"
+_COMMIT: Final = f"SELECT pg_notify('{CHANNEL}', ''); COMMIT"
+_IS_THERE: Final = "SELECT to_regclass('ledger') IS NOT NULL"
+_KNOWN: Final = """SELECT id, version, (SELECT n FROM machines WHERE id = %s AND name = %s)
+    FROM ledger"""
+_ENROL: Final = f"""INSERT INTO machines (id, name, seen_us) VALUES (%s, %s, {NOW})
+    ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING n"""  # noqa: S608
+EVENT_COLUMNS: Final = ("machine", "segment", *CONTENT, "charges", "hash")
+_ADD: Final = f"""INSERT INTO events ({", ".join(EVENT_COLUMNS)})
+    VALUES ({", ".join(["%s"] * len(EVENT_COLUMNS))})"""  # noqa: S608
+_DETAIL: Final = "SELECT detail FROM events WHERE machine = %s AND segment = %s AND number = %s"
+
+
+class SharedDatabase:
+    """What `Deciding` asks, of a PostgreSQL; and its part in the ledger's transaction.
+
+    `machine` is this machine's id, which stays, and its name.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        machine: tuple[str, str],
+        transaction: Transaction,
+        *,
+        clock: Callable[[], int],
+        read_only: bool = False,
+        lasting: bool = False,
+    ) -> None:
+        self.read_only = read_only
+        self.link = Link(uri, clock=clock, greet=self._greet, lasting=lasting)
+        self.transaction = transaction.with_team
+        # The ledger's id, and what this machine is called in it; known once there is a connection.
+        self.id = ""
+        self.machine_number = 0
+        self._machine = machine
+        # Whether the transaction under way has the lock.
+        self.begun = self._broken = False
+
+    # what is asked
+
+    def rows(self, sql: str, values: Values = ()) -> list[Row]:
+        """Return all rows of a query."""
+        return self._run(sql, values)[0]
+
+    def row(self, sql: str, values: Values = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        found = self._run(sql, values)[0]
+        return found[0] if found else None
+
+    def run(self, sql: str, values: Values = ()) -> int:
+        """Change something; return the number of rows it touched."""
+        return self._run(sql, values)[1]
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let every reading inside see one state."""
+        with self.link.lock:
+            self.link.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                yield
+            finally:
+                if self.link.in_transaction():
+                    self.link.run("COMMIT")
+
+    # its part in a transaction
+
+    def check_files(self) -> None:
+        """There are none."""
+
+    def begin(self) -> None:
+        """Take the lock, unless this transaction has it."""
+        if self.begun:
+            return
+        if self.read_only:
+            raise LedgerUnavailable(
+                f"the team's ledger {self.link.address} was opened to be read only",
+                "Start pktui without --read-only to change anything",
+            )
+        link = self.link
+        link.lock.acquire()  # other threads see nothing of it before it is committed
+        self.begun, self._broken = True, False
+        try:
+            link.run(_BEGIN)
+        except BaseException:
+            self.roll_back()
+            raise
+
+    def check_whole(self) -> None:
+        """Raise where a statement of the transaction under way failed."""
+        if self.begun and (self._broken or not self.link.in_transaction()):
+            raise self.link.away or TeamUnavailable(
+                f"the team's ledger {self.link.address} could not keep a change", "Try again"
+            )
+
+    def commit(self) -> None:
+        """Commit what was begun, and let all machines know."""
+        if self.begun:
+            self.check_whole()
+            self.link.run(_COMMIT)
+            self.begun = False
+            self.link.lock.release()
+
+    def roll_back(self) -> None:
+        """Take back what was begun and not committed."""
+        if not self.begun:
+            return
+        self.begun = False
+        try:
+            if self.link.in_transaction():
+                self.link.run("ROLLBACK")
+        except LedgerUnavailable:
+            pass  # the connection is gone, and what was begun with it
+        finally:
+            self.link.lock.release()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.link.close()
+
+    def _run(self, sql: str, values: Values) -> tuple[list[Row], int]:
+        try:
+            return self.link.run(sql.replace("?", "%s"), tuple(map(_stored, values)))
+        except LedgerUnavailable:
+            self._broken = self.begun
+            raise
+
+    # a new connection
+
+    def _greet(self, link: Link) -> None:
+        """Make the ledger where there is none and this role may; tell which machine this is."""
+        if not link.run(_IS_THERE)[0][0][0]:
+            if self.read_only:
+                raise _none_yet(link)
+            make_ledger(link)
+        found, _ = link.run(_KNOWN, self._machine)
+        if not found:
+            raise _none_yet(link)
+        self.id, version, number = found[0]
+        _check_version(version, link.address)
+        if number is None and not self.read_only:
+            number = link.run(_ENROL, self._machine)[0][0][0]
+        self.machine_number = number or 0
+
+
+def make_ledger(link: Link) -> None:
+    """Make the schema and everything in it; of two at once, the second finds it made."""
+    link.run("BEGIN")
+    try:
+        link.run(f"SELECT pg_advisory_xact_lock({_DECIDING_LOCK})")
+        link.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        if not link.run(_IS_THERE)[0][0][0]:
+            link.run(LEDGER)
+            link.run("INSERT INTO ledger VALUES (1, %s, %s)", (uuid.uuid4().hex, SCHEMA_VERSION))
+        link.run("COMMIT")
+    finally:
+        if link.in_transaction():
+            link.run("ROLLBACK")
+
+
+class SharedVouchers:
+    """The events of shared rows, which stand in the same database as soon as they are made."""
+
+    def __init__(self, database: SharedDatabase) -> None:
+        self._database = database
+
+    @property
+    def team(self) -> str:
+        """The ledger's id."""
+        return self._database.id
+
+    def next_change(self) -> int:
+        """Count a change; the numbers of changes that were taken back are left out."""
+        row = self._database.row("SELECT nextval('changes')")
+        assert row is not None
+        return int(row[0])
+
+    def keep(self, key: int, offset: int, line: bytes, change: int) -> str:
+        """Put the event beside its row; name its machine, segment, number and change."""
+        segment, number = split_key(key)
+        machine = self._database.machine_number
+        for row in event_rows(line, machine, segment):
+            self._database.run(_ADD, row)
+        return f"{machine}:{segment}:{number}:{change}"
+
+    def detail(self, event: str) -> str:
+        """Return what the event says."""
+        try:
+            machine, segment, number, _ = map(int, event.split(":"))
+        except ValueError:
+            return ""
+        row = self._database.row(_DETAIL, (machine, segment, number))
+        return str(row[0]) if row else ""
+
+
+def event_rows(lines: bytes, machine: int, segment: int) -> Iterator[Sequence[Any]]:
+    """Give the rows of a segment's lines as `EVENT_COLUMNS` has them."""
+    for row in index_rows(lines, segment):
+        yield machine, *row[: len(EVENT_COLUMNS) - 1]
+
+
+def _stored(value: Any) -> Any:
+    """Return a value as PostgreSQL takes it: texts hold no NUL there."""
+    if isinstance(value, str):
+        return storable(value).replace("\0", "\N{SYMBOL FOR NULL}")
+    return int(value) if isinstance(value, bool) else value
+
+
+def _none_yet(link: Link) -> LedgerUnavailable:
+    return LedgerUnavailable(
+        f"there is no ledger of pktui in {link.address} yet",
+        "It is made by the first gateway or console whose role may create a schema there",
+    )
+
+
+def _check_version(version: int, address: str) -> None:
+    if version > SCHEMA_VERSION:
+        raise LedgerUnavailable(
+            f"the team's ledger {address} was made by a newer pktui"
+            f" (schema {version}, known {SCHEMA_VERSION})",
+            "Update pktui, here and where the agents start it",
+        )

@@ -1,0 +1,102 @@
+"""What one process of each machine does for its team: it says which others run here.
+
+Who holds the lock beside the ledger does it, on a thread and a connection of its own, so that
+nothing of it is in a call's way.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pktui import lasting
+from pktui.errors import LedgerUnavailable
+from pktui.files import lock, open_private
+from pktui.ledger.postgres.link import NOW
+from pktui.ledger.records import Present
+
+if TYPE_CHECKING:
+    from pktui.ledger.postgres.database import SharedDatabase
+    from pktui.ledger.records import PresenceKind
+
+FILE: Final = "team.lock"
+_LOOK_SECONDS: Final = 0.5
+# Who has not been heard of for so long does not run any more.
+_GONE_US: Final = 15_000_000
+_BEAT_SECONDS: Final = 5.0
+_COLUMNS: Final = "token, kind, pid, server, agent, project, started_us, detail"
+_HERE: Final = f"""INSERT INTO presence (machine, {_COLUMNS}, seen_us)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, {NOW})
+    ON CONFLICT (machine, token) DO UPDATE SET agent = excluded.agent,
+        detail = excluded.detail, seen_us = excluded.seen_us"""  # noqa: S608
+_LEFT: Final = "DELETE FROM presence WHERE machine = %s AND token <> ALL (%s::text[])"
+_ELSEWHERE: Final = f"""SELECT {_COLUMNS}, machines.name FROM presence
+    JOIN machines ON machines.n = machine
+    WHERE machine <> %s AND presence.seen_us > {NOW} - {_GONE_US} AND kind = coalesce(%s, kind)
+    ORDER BY started_us, token"""  # noqa: S608
+
+
+class Keeper:
+    """Works while it holds its lock, until it is closed; `here` gives what runs on this machine."""
+
+    def __init__(
+        self, directory: Path, database: SharedDatabase, here: Callable[[], tuple[Present, ...]]
+    ) -> None:
+        self._directory = directory
+        self._database = database
+        self._here = here
+        self._ending = threading.Event()
+        self._said: tuple[Present, ...] | None = None
+        self._beaten = 0.0
+        self._thread = lasting.start("team", self._run)
+
+    def close(self) -> None:
+        """End the thread; what runs here is said by whoever takes the lock next."""
+        self._ending.set()
+        self._thread.join(_LOOK_SECONDS * 4)
+        self._database.close()
+
+    def _run(self) -> None:
+        descriptor = open_private(self._directory / FILE, os.O_RDWR)
+        try:
+            while not self._ending.wait(_LOOK_SECONDS):
+                with lasting.Survived("keeping the team up", lasting.to_stderr):
+                    if lock(descriptor):
+                        self._look()
+        finally:
+            os.close(descriptor)
+
+    def _look(self) -> None:
+        """Say what runs here where that is other than it was said, or was said a while ago."""
+        here = self._here()
+        now = time.monotonic()
+        if here == self._said and now - self._beaten < _BEAT_SECONDS:
+            return
+        self._said = None
+        with suppress(LedgerUnavailable):  # what it cannot say now it says with the next look
+            link = self._database.link
+            link.tell_time()
+            machine = self._database.machine_number
+            link.run(_LEFT, (machine, [one.token for one in here]))
+            for one in here:
+                link.run(_HERE, (machine, *(getattr(one, name) for name in _FIELDS)))
+            self._said, self._beaten = here, now
+
+
+_FIELDS: Final = tuple(_COLUMNS.split(", "))
+
+
+def elsewhere(database: SharedDatabase, kind: PresenceKind | None) -> tuple[Present, ...]:
+    """Return what runs on other machines, as far as is known; oldest first."""
+    with suppress(LedgerUnavailable):
+        link = database.link
+        link.told()
+        return tuple(
+            Present(*row) for row in link.run(_ELSEWHERE, (database.machine_number, kind))[0]
+        )
+    return ()

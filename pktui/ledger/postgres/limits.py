@@ -1,0 +1,162 @@
+"""How much of each limit is used by all machines of a team together, exactly.
+
+What `pktui.ledger.counters` is for one machine. A call takes what it needs in one statement, which
+is committed before the call's row is written; where the row cannot be written it is given back. So
+a limit may for a moment count a call that does not happen, and never misses one that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from pktui.errors import LedgerUnavailable, TeamUnavailable
+from pktui.ledger.counters import (
+    MOST,
+    NEVER_US,
+    C,
+    Charge,
+    key_of,
+    limit_of,
+    millionths,
+    parts_of,
+)
+from pktui.ledger.records import Charged, CounterInUse
+
+if TYPE_CHECKING:
+    from pktui.ledger.postgres.link import Link
+
+_TAKE: Final = """SELECT refused, now_us FROM take(%s::text[], %s::bigint[], %s::boolean[],
+    %s::bigint[], %s::bigint[])"""
+_GIVE_BACK: Final = "SELECT give_back(%s::text[], %s::bigint[], %s::bigint[])"
+_LOOK: Final = """SELECT used, retry_us FROM look(%s::text[], %s::bigint[], %s::boolean[],
+    %s::bigint[], %s::bigint[])"""
+_IN_USE: Final = "SELECT key FROM counters WHERE used > 0 ORDER BY key"
+
+
+class TeamTurn(msgspec.Struct):
+    """What one turn has taken, by call; `now_us` is of the database's clock."""
+
+    now_us: int
+    locked: bool = False
+    taken: dict[str, tuple[Charged, ...]] = msgspec.field(default_factory=dict)
+
+
+class TeamCounters:
+    """Reserves, gives back and reads charges. Raises `LedgerUnavailable`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def sight(self) -> TeamTurn:
+        """Begin a turn."""
+        return TeamTurn(self._link.now_us())
+
+    def end(self, sight: TeamTurn, append: Callable[[], object]) -> None:
+        """Put a turn's rows on record by `append`; what they took is taken already."""
+        try:
+            append()
+        except BaseException:
+            self.abandon(sight)
+            raise
+        sight.taken.clear()
+
+    def abandon(self, sight: TeamTurn) -> None:
+        """Give back what a turn took; where that cannot be said, it stays taken."""
+        with suppress(LedgerUnavailable):
+            for charged in sight.taken.values():
+                self._give_back(charged)
+        sight.taken.clear()
+
+    def usage(self, charge: Charge, sight: TeamTurn | None = None) -> tuple[Decimal, int]:
+        """Return the units in the window now, and when the charge would first fit.
+
+        The time is 0 where it fits now and `NEVER_US` where it is larger than the limit.
+        """
+        (found,) = self._look(*_asked((charge,)))
+        return found
+
+    def used(self, charges: Iterable[Charge]) -> list[Decimal]:
+        """Return the units in the windows of many charges, all of one time."""
+        return [used for used, _ in self._look(*_asked(tuple(charges)))]
+
+    def in_use(self, server: str = "") -> tuple[CounterInUse, ...]:
+        """Return all counters of a server, or of every one, whose windows hold anything now."""
+        keys = [key for (key,) in self._link.run(_IN_USE)[0]]
+        keys = [key for key in keys if server in ("", parts_of(key)[0])]
+        windows = [parts_of(key)[3] for key in keys]
+        calendars = [parts_of(key)[4] == "calendar" for key in keys]
+        looks = self._look(keys, windows, calendars, [0] * len(keys), [MOST] * len(keys))
+        return tuple(
+            CounterInUse(*parts_of(key), used)
+            for key, (used, _) in zip(keys, looks, strict=True)
+            if used
+        )
+
+    def reserve(self, charges: Sequence[C], call_id: str, sight: TeamTurn) -> C | None:
+        """Take all charges for a call, or none and return the first that does not fit."""
+        asked = _asked(charges)
+        rows, _ = self._link.run(_TAKE, asked)
+        refused: int = rows[0][0]
+        now_us: int = rows[0][1]
+        if refused:
+            return charges[refused - 1]
+        sight.now_us = now_us
+        keys, _, _, amounts, _ = asked
+        sight.taken[call_id] = tuple(
+            Charged(key, amount, now_us) for key, amount in zip(keys, amounts, strict=True)
+        )
+        return None
+
+    def taken(self, sight: TeamTurn, call_id: str) -> tuple[Charged, ...]:
+        """Return what a call took in this turn, for its row on record."""
+        return sight.taken.get(call_id, ())
+
+    def release(self, charged: Sequence[Charged], sight: TeamTurn) -> tuple[Charged, ...]:
+        """Give back what a call took; return what its row says of that, empty where it is past.
+
+        Where the database is away it stays taken: the call's end is on record all the same.
+        """
+        try:
+            back = self._give_back(charged)
+        except TeamUnavailable:
+            return ()
+        return tuple(Charged(one.key, -one.amount, one.at_us) for one in back)
+
+    def longest_us(self) -> int:
+        """Return how long rows must stay on record for the counters' sake: they are not used."""
+        return 0
+
+    def close(self) -> None:
+        """The connection is closed by whoever made it."""
+
+    def _give_back(self, charged: Sequence[Charged]) -> list[Charged]:
+        if not charged:
+            return []
+        values = [one.key for one in charged], [one.amount for one in charged]
+        rows, _ = self._link.run(_GIVE_BACK, (*values, [one.at_us for one in charged]))
+        return [charged[row[0] - 1] for row in rows]
+
+    def _look(self, *asked: list[Any]) -> list[tuple[Decimal, int]]:
+        """Return of each counter what its window holds, and when the amount would first fit."""
+        return [
+            (Decimal(used).scaleb(-6), NEVER_US if retry_us is None else retry_us)
+            for used, retry_us in self._link.run(_LOOK, asked)[0]
+        ]
+
+
+def _asked(
+    charges: Sequence[Charge],
+) -> tuple[list[str], list[int], list[bool], list[int], list[int]]:
+    """Return keys, windows, whether these are of the calendar, amounts and limits."""
+    return (
+        [key_of(one.server, one.holder, one.counter, one.window_us, one.align) for one in charges],
+        [one.window_us for one in charges],
+        [one.align == "calendar" for one in charges],
+        [millionths(one) for one in charges],
+        [limit_of(one) for one in charges],
+    )

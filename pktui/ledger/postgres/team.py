@@ -1,0 +1,116 @@
+"""What one machine has of its team's ledger: the shared tables, their events, the limits."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pktui.files import lock, open_private
+from pktui.ledger.postgres.database import SharedDatabase, SharedVouchers
+from pktui.ledger.postgres.keeper import Keeper, elsewhere
+from pktui.ledger.postgres.limits import TeamCounters
+from pktui.text import storable
+
+if TYPE_CHECKING:
+    from pktui.ledger.records import Present
+    from pktui.ledger.transaction import Transaction
+    from pktui.settings import LedgerSettings
+
+_FILE: Final = "machine"
+_LENGTH: Final = 32
+_LOCK_SECONDS: Final = 5.0
+_LONGEST: Final = 64
+_LOOKS: Final = 9
+_HEALTH: Final = """SELECT current_setting('server_version'), current_user::text,
+    has_table_privilege('events', 'INSERT'), (SELECT count(*) FROM machines)"""
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What a look at the database has found; times in microseconds."""
+
+    address: str
+    server: str
+    """Its version."""
+    role: str
+    writes: bool
+    """Whether the role may record and decide."""
+    ahead_us: int
+    """By how much its clock is ahead of this machine's."""
+    answer_us: int
+    machines: int
+
+
+class Team:
+    """Opened with the ledger, connected when it is first asked. Raises `LedgerUnavailable`."""
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: LedgerSettings,
+        transaction: Transaction,
+        *,
+        clock: Callable[[], int],
+        read_only: bool,
+        lasting: bool,
+    ) -> None:
+        name = storable(settings.machine or socket.gethostname())[:_LONGEST]
+        self._open = partial(
+            SharedDatabase,
+            *(settings.uri, (machine_id(directory), name), transaction),
+            clock=clock,
+            read_only=read_only,
+        )
+        self._directory = directory
+        self._keeper: Keeper | None = None
+        self.database = self._open(lasting=lasting)
+        self.vouchers = SharedVouchers(self.database)
+        self.counters = TeamCounters(self.database.link)
+        self.elsewhere = partial(elsewhere, self.database)
+
+    def keep(self, here: Callable[[], tuple[Present, ...]]) -> None:
+        """Look after this machine's part for as long as it is open; `here` gives what runs here."""
+        self._keeper = Keeper(self._directory, self._open(), here)
+
+    def health(self) -> Health:
+        """Look at the database; raises `LedgerUnavailable`."""
+        link = self.database.link
+        link.told()
+        took = []
+        for _ in range(_LOOKS):
+            begun = time.perf_counter_ns()
+            link.run("SELECT 1")
+            took.append(time.perf_counter_ns() - begun)
+        server, role, writes, machines = link.run(_HEALTH)[0][0]
+        ahead = link.now_us() - time.time_ns() // 1000
+        return Health(
+            *(link.address, server, role, writes, ahead, sorted(took)[_LOOKS // 2] // 1000),
+            machines,
+        )
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if self._keeper is not None:
+            self._keeper.close()
+        self.database.close()
+
+
+def machine_id(directory: Path) -> str:
+    """Return what tells this data directory from that of every other machine, made once."""
+    descriptor = open_private(directory / _FILE, os.O_RDWR)
+    try:
+        lock(descriptor, seconds=_LOCK_SECONDS)
+        found = os.pread(descriptor, _LENGTH, 0).decode("ascii", "replace")
+        if len(found) < _LENGTH:
+            found = os.urandom(_LENGTH // 2).hex()
+            os.pwrite(descriptor, found.encode(), 0)
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return found

@@ -1,0 +1,404 @@
+"""Two machines and one PostgreSQL: one queue, one stop, exact limits, each its own journal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pktui.errors import ApprovalError, LedgerUnavailable, SettingsError, TeamUnavailable
+from pktui.ledger import Ledger, NewApproval, args_hash
+from pktui.settings import LedgerSettings
+from tests.ledger.conftest import CLAUDE, MINUTE, SECOND, Limit
+from tests.support.postgres import query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pktui.ledger import Approval
+    from tests.support.postgres import Server
+
+ARGUMENTS = {"path": "/x"}
+Open = Callable[..., Ledger]
+
+
+@pytest.fixture
+def uri(postgres: Server) -> str:
+    return postgres.database()
+
+
+@pytest.fixture
+def machine(tmp_path: Path, uri: str) -> Iterator[Open]:
+    """Open the ledger of a machine of that name; all are closed at the end."""
+    opened: list[Ledger] = []
+
+    def open_one(name: str, uri: str = uri, **more: Any) -> Ledger:
+        path = tmp_path / name / "ledger.db"
+        opened.append(Ledger.open(path, shared=LedgerSettings(uri, name), **more))
+        return opened[-1]
+
+    yield open_one
+    for ledger in opened:
+        ledger.close()
+
+
+def ask(ledger: Ledger, **more: object) -> Approval:
+    given: dict[str, object] = {
+        "caller": CLAUDE,
+        "server": "files",
+        "tool": "write",
+        "arguments": ARGUMENTS,
+        "args_hash": args_hash(ARGUMENTS),
+        "expires_us": ledger.clock() + 10 * MINUTE,
+    }
+    return ledger.approvals.open(NewApproval(**{**given, **more}))  # type: ignore[arg-type]
+
+
+def wait(until: Callable[[], bool]) -> None:
+    """Wait for what the database tells at once."""
+    ready = threading.Event()
+    for _ in range(6000):
+        if until():
+            return
+        ready.wait(0.01)
+    pytest.fail("it was never told")
+
+
+def test_what_one_machine_asks_another_answers(machine: Open) -> None:
+    here, there = machine("here"), machine("there")
+    asked = ask(here)
+    before = here.data_version()
+    assert [one.id for one in there.approvals.pending()] == [asked.id]
+    there.approvals.decide(asked.id, True, by="bob", args_hash=asked.args_hash)
+    wait(lambda: here.data_version() != before)
+    answer = here.approvals.get(asked.id)
+    assert answer is not None
+    assert (answer.status, answer.decided_by) == ("allowed", "bob")
+    assert here.stands("approvals", asked.id)
+    assert here.approvals.spend(asked.id)
+    assert not there.approvals.spend(asked.id)
+
+
+def test_the_first_answer_wins(machine: Open) -> None:
+    machines = [machine(f"m{n}") for n in range(4)]
+    asked = ask(machines[0])
+    answers: list[str] = []
+
+    def decide(ledger: Ledger, n: int) -> None:
+        with suppress(ApprovalError):
+            by = f"person {n}"
+            ledger.approvals.decide(asked.id, n % 2 == 0, by=by, args_hash=asked.args_hash)
+            answers.append(by)
+
+    threads = [
+        threading.Thread(target=decide, args=(ledger, n)) for n, ledger in enumerate(machines)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = answers
+    now = machines[3].approvals.get(asked.id)
+    assert now is not None
+    assert now.decided_by == winner
+
+
+def test_a_stop_stops_every_machine(machine: Open) -> None:
+    here, there = machine("here"), machine("there")
+    before = there.changes()
+    ask(there)
+    assert len(here.approvals.stop(by="ada")) == 1
+    wait(lambda: there.changes() != before)
+    assert there.approvals.stopped()
+    assert there.approvals.release(by="bob")
+    assert not here.approvals.stopped()
+
+
+def test_a_tool_redefined_for_one_machine_is_held_for_all(machine: Open) -> None:
+    here, there = machine("here"), machine("there")
+    here.catalogue.saw("files", [{"name": "read", "description": "Reads."}])
+    (seen,) = there.catalogue.saw("files", [{"name": "read", "description": "Reads all."}])
+    assert seen.changed
+    (again,) = here.catalogue.tools("files")
+    assert again.changed
+    assert here.stands("tools", "files", "read")
+
+
+def test_a_limit_counts_the_calls_of_all_machines(machine: Open) -> None:
+    machines = [machine(f"m{n}") for n in range(3)]
+    limit = Limit(max=Decimal(25))
+    let_through: list[str] = []
+
+    def call(ledger: Ledger, name: str) -> None:
+        for n in range(15):
+            with ledger.transaction(rows=False):
+                sight = ledger.transaction.sight()
+                if ledger.counters.reserve((limit,), f"{name}{n}", sight) is None:
+                    charges = ledger.counters.taken(sight, f"{name}{n}")
+                    ledger.events.append("decision", effect="allow", charges=charges)
+                    let_through.append(name)
+
+    threads = [
+        threading.Thread(target=call, args=(ledger, f"m{n}")) for n, ledger in enumerate(machines)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(let_through) == 25
+    used, retry_us = machines[0].counters.usage(limit)
+    assert used == 25
+    assert 0 < retry_us - machines[0].clock() <= MINUTE
+    (counter,) = machines[1].counters.in_use("memory")
+    assert (counter.counter, counter.used) == ("calls", Decimal(25))
+
+
+def test_all_charges_of_a_call_are_taken_or_none(machine: Open) -> None:
+    ledger = machine("here")
+    wide, narrow = Limit(counter="wide"), Limit(counter="narrow", max=Decimal(1))
+    both = (wide, narrow)
+    with ledger.transaction(rows=False):
+        assert ledger.counters.reserve(both, "c1", ledger.transaction.sight()) is None
+    with ledger.transaction(rows=False):
+        assert ledger.counters.reserve(both, "c2", ledger.transaction.sight()) is narrow
+    assert ledger.counters.used(both) == [1, 1]
+
+
+def test_a_call_that_is_not_put_on_record_gives_back_what_it_took(machine: Open) -> None:
+    ledger = machine("here")
+    limit = Limit()
+
+    def fail() -> None:
+        with ledger.transaction(rows=False):
+            ledger.counters.reserve((limit,), "c1", ledger.transaction.sight())
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert ledger.counters.used((limit,)) == [0]
+
+
+def test_what_is_given_back_is_given_back_once(machine: Open) -> None:
+    ledger = machine("here")
+    limit = Limit(amount=Decimal("1.5"))
+    with ledger.transaction(rows=False):
+        sight = ledger.transaction.sight()
+        ledger.counters.reserve((limit,), "c1", sight)
+        taken = ledger.counters.taken(sight, "c1")
+    for expected in (1, 0):
+        with ledger.transaction(rows=False):
+            back = ledger.counters.release(taken, ledger.transaction.sight())
+        assert len(back) == expected
+    assert ledger.counters.used((limit,)) == [0]
+
+
+@pytest.mark.parametrize("align", ["sliding", "calendar"])
+def test_a_window_moves_on(machine: Open, uri: str, align: str) -> None:
+    ledger = machine("here")
+    limit = Limit(align=align, max=Decimal(1))
+    with ledger.transaction(rows=False):
+        assert ledger.counters.reserve((limit,), "c1", ledger.transaction.sight()) is None
+    query(uri, "UPDATE charges SET at_us = at_us - %s", MINUTE + SECOND)
+    assert ledger.counters.used((limit,)) == [0]
+    with ledger.transaction(rows=False):
+        assert ledger.counters.reserve((limit,), "c2", ledger.transaction.sight()) is None
+
+
+def test_a_charge_larger_than_its_limit_never_fits(machine: Open) -> None:
+    from pktui.ledger.counters import NEVER_US
+
+    ledger = machine("here")
+    assert ledger.counters.usage(Limit(amount=Decimal(4))) == (Decimal(0), NEVER_US)
+
+
+def test_consoles_of_other_machines_are_known(machine: Open) -> None:
+    here, there = machine("here"), machine("there", lasting=True)
+    token = there.presence.announce("console")
+    wait(lambda: bool(here.presence.alive("console")))
+    (console,) = here.presence.alive("console")
+    assert (console.machine, console.token) == ("there", token)
+    assert here.presence.here() == ()
+    there.presence.leave(token)
+    wait(lambda: not here.presence.alive("console"))
+
+
+def test_expiries_go_by_the_clock_of_the_database(machine: Open, tmp_path: Path, uri: str) -> None:
+    from pktui.times import now_us
+
+    right = machine("here")
+    asked = ask(right)
+    wrong = Ledger.open(
+        tmp_path / "wrong" / "ledger.db",
+        shared=LedgerSettings(uri, "wrong"),
+        clock=lambda: now_us() + 3600 * SECOND,
+    )
+    try:
+        assert [one.id for one in wrong.approvals.pending()] == [asked.id]
+        assert abs(wrong.clock() - right.clock()) < 60 * SECOND
+    finally:
+        wrong.close()
+
+
+def test_each_machine_keeps_its_own_journal(machine: Open) -> None:
+    here, there = machine("here"), machine("there")
+    asked = ask(here)
+    there.approvals.decide(asked.id, True, by="bob", args_hash=asked.args_hash)
+    assert [event.effect for event in here.events.tail()] == ["pending"]
+    assert [event.effect for event in there.events.tail()] == ["allowed"]
+    for ledger in (here, there):
+        assert ledger.verify().ok
+
+
+def test_a_journal_of_a_team_changes_nothing_of_this_machines_own_ledger(
+    machine: Open, tmp_path: Path
+) -> None:
+    ledger = machine("here", own=True)
+    ask(ledger)
+    ledger.close()
+    alone = Ledger.open(tmp_path / "here" / "ledger.db")
+    assert alone.approvals.recent() == ()
+    assert alone.verify().ok
+    alone.close()
+
+
+def edited(uri: str, asked: Approval) -> None:
+    query(uri, "ALTER TABLE approvals DISABLE TRIGGER USER")
+    query(uri, "UPDATE approvals SET status = 'allowed', decided_by = 'x' WHERE id = %s", asked.id)
+
+
+def test_an_answer_that_no_event_says_does_not_decide(machine: Open, uri: str) -> None:
+    ledger = machine("here")
+    asked = ask(ledger)
+    assert ledger.stands("approvals", asked.id)
+    edited(uri, asked)
+    assert not ledger.stands("approvals", asked.id)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events SET reason = 'another'",
+        "DELETE FROM events",
+        "TRUNCATE events",
+        "UPDATE approvals SET arguments = '{}'",
+        "UPDATE approvals SET expires_us = 0",
+        "UPDATE approvals SET status = 'spent'",
+        "UPDATE approvals SET server = 'mail', status = 'allowed'",
+    ],
+)
+def test_the_database_itself_refuses_what_would_change_the_record(
+    machine: Open, uri: str, statement: str
+) -> None:
+    import psycopg
+
+    ask(machine("here"))
+    with pytest.raises(psycopg.errors.RaiseException):
+        query(uri, statement)
+
+
+def test_a_gateways_role_records_and_decides_and_cannot_take_anything_back(
+    machine: Open, postgres: Server, uri: str
+) -> None:
+    import psycopg
+
+    machine("owner").approvals.stopped()
+    query(uri, "DROP ROLE IF EXISTS gate")
+    query(uri, "CREATE ROLE gate LOGIN IN ROLE pktui_gateway")
+    as_gate = uri.replace("postgres@", "gate@")
+    ledger = machine("here", uri=as_gate)
+    ledger.catalogue.saw("files", [{"name": "write"}])
+    asked = ask(ledger)
+    ledger.approvals.decide(asked.id, True, by="ada", args_hash=asked.args_hash)
+    assert ledger.approvals.spend(asked.id)
+    _, token = ledger.grants.create("ci", ["*"])
+    assert ledger.grants.find(token) is not None
+    ledger.approvals.stop(by="ada")
+    ledger.approvals.release(by="ada")
+    with ledger.transaction(rows=False):
+        sight = ledger.transaction.sight()
+        assert ledger.counters.reserve((Limit(),), "c1", sight) is None
+    for statement in (
+        "DELETE FROM events",
+        "UPDATE events SET reason = ''",
+        "UPDATE approvals SET server = 'mail'",
+        "DELETE FROM approvals",
+        "DELETE FROM charges",
+        "UPDATE counters SET used = 0",
+        "UPDATE ledger SET version = 9",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            query(as_gate, statement)
+
+
+def test_an_auditors_role_only_reads(machine: Open, uri: str) -> None:
+    owner = machine("owner")
+    asked = ask(owner)
+    query(uri, "DROP ROLE IF EXISTS auditor")
+    query(uri, "CREATE ROLE auditor LOGIN IN ROLE pktui_auditor")
+    as_auditor = uri.replace("postgres@", "auditor@")
+    owner_of_file = machine("desk", uri=as_auditor)
+    owner_of_file.close()
+    reading = machine("desk", uri=as_auditor, read_only=True)
+    assert [one.id for one in reading.approvals.pending()] == [asked.id]
+    with pytest.raises(LedgerUnavailable, match="read only"):
+        reading.approvals.stop(by="mallory")
+
+
+def test_a_database_that_is_not_there_denies_at_once_and_says_which(machine: Open) -> None:
+    ledger = machine("here", uri="postgresql://ada:secret@/none?host=/nowhere", own=True)
+    with pytest.raises(TeamUnavailable, match="none on /nowhere") as first:
+        ledger.changes()
+    with pytest.raises(TeamUnavailable) as second:
+        ledger.approvals.stopped()
+    assert "secret" not in f"{first.value}{second.value}"
+    ledger.events.append("note")
+    assert [event.kind for event in ledger.events.tail()] == ["note"]
+
+
+def test_a_connection_that_broke_is_made_again(machine: Open, uri: str) -> None:
+    ledger = machine("here", own=True)
+    assert not ledger.approvals.stopped()
+    query(uri, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+               " WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
+
+    def answers() -> bool:
+        try:
+            return not ledger.approvals.stopped()
+        except TeamUnavailable:
+            return False
+
+    wait(answers)
+    assert ask(ledger).status == "pending"
+
+
+def test_an_address_that_is_none_is_named(machine: Open) -> None:
+    with pytest.raises(SettingsError, match=r"ledger\.uri"):
+        machine("here", uri="postgresql://[")
+
+
+def test_a_ledger_of_a_newer_pktui_is_left_alone(machine: Open, uri: str) -> None:
+    machine("here").approvals.stopped()
+    query(uri, "UPDATE ledger SET version = version + 1")
+    with pytest.raises(LedgerUnavailable, match="made by a newer pktui"):
+        machine("there").approvals.stopped()
+
+
+def test_the_tables_are_those_of_a_machine_alone(machine: Open, uri: str) -> None:
+    from pktui.ledger.approvals.decided import BY_TABLE
+
+    ledger = machine("here")
+    ledger.approvals.stopped()
+    for table in BY_TABLE:
+        rows = query(
+            uri,
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'pktui'"
+            " AND table_name = %s",
+            table,
+        )
+        own = ledger._database.rows(f"SELECT name FROM pragma_table_info('{table}')")
+        assert {row[0] for row in rows} == {row[0] for row in own}, table
