@@ -24,6 +24,7 @@ SWITCHABLE = (
 )
 """The methods besides tool calls that a server can be denied: three to it, two from it."""
 
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -132,6 +133,16 @@ class Paths(msgspec.Struct, frozen=True):
     def usage_file(self) -> Path:
         """The tokens of each answer that agents' transcripts tell of, a SQLite file."""
         return self.data_dir / "usage.db"
+
+    @property
+    def telemetry_file(self) -> Path:
+        """How far the record was sent on."""
+        return self.data_dir / "telemetry.json"
+
+    @property
+    def telemetry_lock(self) -> Path:
+        """The lock of the one process that sends it."""
+        return self.data_dir / "telemetry.lock"
 
     @property
     def memory_start(self) -> Path:
@@ -247,6 +258,19 @@ class LedgerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the others call this machine; empty: the name it has on the network."""
 
 
+class TelemetrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[telemetry]`: where the record is sent on, as OpenTelemetry's logs and traces."""
+
+    endpoint: str = ""
+    """The base URL of a receiver of OTLP over HTTP; empty: nothing is sent."""
+    headers: dict[str, str] = {}
+    """Sent with every request; `${NAME}` is an environment variable."""
+    arguments: bool = False
+    """True: with the arguments of calls, as they are on record."""
+    timeout_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10
+    """What the receiver gets to acknowledge a batch."""
+
+
 class DayBudget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may be used in a local day; None: any number. Tokens are without the cached ones."""
 
@@ -310,6 +334,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     approvals: ApprovalSettings = ApprovalSettings()
     audit: AuditSettings = AuditSettings()
     ledger: LedgerSettings = LedgerSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     budget: BudgetSettings = BudgetSettings()
     console: ConsoleSettings = ConsoleSettings()
     servers: dict[str, ServerSettings] = {}
@@ -398,6 +423,21 @@ def _check_servers(servers: object, file: Path) -> None:
                     f"{file}: {at}methods: {method} is no method that can be switched",
                     did_you_mean(method, SWITCHABLE),
                 )
+
+
+def filled_in(text: str, where: str) -> str:
+    """Return a setting with each `${NAME}` in it replaced from the environment.
+
+    `where` is the setting's name. Raises `SettingsError` where a variable is not set.
+    """
+
+    def variable(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1])
+        if found is None:
+            raise SettingsError(f"{where} needs the environment variable {match[1]}", "Set it")
+        return found
+
+    return _VARIABLE.sub(variable, text)
 
 
 def bundled(*parts: str) -> Path:

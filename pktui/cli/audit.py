@@ -158,6 +158,22 @@ def anchor(json: output.JsonFlag = False) -> None:
 
 
 @audit_app.verb()
+def send(
+    follow: Annotated[bool, Option("--follow", "-f", help="Go on sending what happens.")] = False,
+    until_eof: Annotated[
+        bool, Option("--until-eof", help="The same, until standard input ends.")
+    ] = False,
+) -> None:
+    """Send the record on to telemetry.endpoint (OTLP), from where it was sent last.
+
+    Gateways do so by themselves; this is for machines where only hooks run.
+    """
+    from pktui.cli.sending import run_send
+
+    run_send(follow=follow, until_eof=until_eof)
+
+
+@audit_app.verb()
 def prune(
     keep_days: Annotated[
         float | None,

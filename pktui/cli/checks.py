@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pktui import __version__
 from pktui.cli.check import Check, State, failed
 from pktui.cli.policy_checks import denied_paths, managed, policies
+from pktui.cli.sending import telemetry
 from pktui.errors import MemoryUnavailable, PktuiError
 from pktui.files import PRIVATE_DIRECTORY, PRIVATE_FILE
 from pktui.settings import ConsoleSettings, Paths, Settings, load_settings
@@ -59,6 +60,7 @@ def examine(paths: Paths) -> Iterator[Check]:
     yield from denied_paths(paths.policies_dir)
     yield from managed()
     yield from ledger(paths, settings)
+    yield from telemetry(paths, settings.telemetry)
     yield from model(settings)
     yield from memory(paths)
     yield disk(paths)

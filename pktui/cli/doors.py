@@ -93,6 +93,7 @@ DOORS: Final[Mapping[str, Door]] = {
     "audit verify": "open",
     "audit export": "open",
     "audit anchor": "open",
+    "audit send": "open",
     "audit reindex": "open",  # derived: it changes nothing of the record
     "audit prune": "depends",  # removes what happened, but for --dry-run
     "grants create": "widens",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pktui.errors import SettingsError
+from pktui.settings import filled_in
 from pktui.text import one_line, storable
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 CLOUD = "db://"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]*@")
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET = re.compile(r"key|secret|token|password|sas|credential", re.IGNORECASE)
 _SHORTEST_SECRET = 4
 
@@ -69,7 +68,9 @@ def place_of(paths: Paths, settings: Settings) -> Place:
             f"memory.uri {memory.uri!r} is neither a whole path nor a URI",
             "Begin it with / or ~/, or with s3://, gs://, az:// or db://",
         )
-    options = {name: _filled_in(name, value) for name, value in memory.storage.items()}
+    options = {
+        name: filled_in(value, f"memory.storage.{name}") for name, value in memory.storage.items()
+    }
     return Place(uri, options, shared=True)
 
 
@@ -80,17 +81,3 @@ def _utf8(path: str) -> str:
             "Set PKTUI_DATA_DIR to another directory, or memory.uri to one for the memory alone",
         )
     return path
-
-
-def _filled_in(name: str, value: str) -> str:
-    """Return the option with each `${NAME}` in it replaced from the environment."""
-
-    def variable(match: re.Match[str]) -> str:
-        found = os.environ.get(match[1])
-        if found is None:
-            raise SettingsError(
-                f"memory.storage.{name} needs the environment variable {match[1]}", "Set it"
-            )
-        return found
-
-    return _VARIABLE.sub(variable, value)

@@ -39,6 +39,7 @@ class Upkeep:
     def __init__(self, paths: Paths, settings: Settings, log: Callable[[str], None]) -> None:
         self._paths = paths
         self._settings = settings
+        self._sending: threading.Thread | None = None
         self._log = log
         self._said = ""
         self._remembered = RememberedCalls(paths)
@@ -50,6 +51,8 @@ class Upkeep:
     def __enter__(self) -> Upkeep:
         self._thread = lasting.start("upkeep", self._run, log=self._log)
         lasting.start("indexer", self._index, log=self._log)
+        if self._settings.telemetry.endpoint:
+            self._sending = lasting.start("telemetry", self._send, log=self._log)
         return self
 
     def __exit__(
@@ -61,6 +64,8 @@ class Upkeep:
         self._ending.set()
         if self._thread is not None:
             self._thread.join(_END_SECONDS)
+        if self._sending is not None:
+            self._sending.join()  # it gives its child no longer than that to end
 
     def _run(self) -> None:
         pause = _FIRST_SECONDS
@@ -94,6 +99,11 @@ class Upkeep:
             with lasting.Survived("keeping the index up", self._say):
                 index.keep_up(self._ending)
         index.close()
+
+    def _send(self) -> None:
+        from pktui.gateway.enforcement.telemetry_child import keep_sending
+
+        keep_sending(self._paths, self._ending)
 
     def _say(self, sentence: str) -> None:
         if sentence != self._said:

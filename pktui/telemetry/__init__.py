@@ -1,0 +1,1 @@
+"""The record, sent on as OpenTelemetry's logs and traces."""
