@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -328,3 +329,41 @@ def test_ids_of_use_come_with_their_connection(ledger: Ledger) -> None:
         ledger.events.append("decision", caller=CLAUDE, call_id=call_id, tool="t", detail=detail)
     found = ledger.feed.uses("claudecode/toolUseId", since_us=0, before_us=2**62, limit=10)
     assert found == ((CLAUDE.session, "toolu_1"),)
+
+
+ENDS = (
+    ("allow", "", ""),
+    ("allow", "ok", ""),
+    ("approve", "ok", "babe-12"),
+    ("allow", "ok", "babe-13"),
+    ("allow", "tool_error", ""),
+    ("approve", "lost", "babe-14"),
+    ("approve", "expired", "babe-15"),
+    ("approve", "waiting", "babe-16"),
+    ("deny", "", ""),
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("effect:running", [0]),
+        ("effect:approved", [2, 3]),
+        ("effect:failed", [4, 5]),
+        ("effect:expired", [6]),
+        ("effect:failed effect:denied", [4, 5, 8]),
+        ("-effect:approved effect:approve", [5, 6, 7]),
+    ],
+)
+def test_words_of_the_screen_are_words_of_the_filter(
+    ledger: Ledger, typed: str, found: list[int]
+) -> None:
+    for number, (effect, outcome, approval) in enumerate(ENDS):
+        event: dict[str, Any] = {"call_id": f"c{number}", "server": "s", "tool": "t"}
+        ledger.events.append("decision", effect=effect, approval_id=approval, **event)
+        if outcome:
+            ledger.events.append("outcome", outcome=outcome, **event)
+    wanted, problems = FeedFilter.parse(typed, now_us=START_US)
+    assert problems == ()
+    assert [int(row.call_id[1:]) for row in ledger.feed.page(wanted)] == found
+    assert ledger.feed.count(wanted) == len(found)

@@ -3,7 +3,8 @@
     agent: grant: session: project:    part of the name, or a pattern with * and ?; a session is
                                        the agent's own, or its connection
     server: tool:                      the whole name, or a pattern; tool: also takes server.tool
-    effect:                            allow, deny, approve, hide, refused (or allowed, denied …)
+    effect:                            allow, deny, approve, hide, refused (or allowed, denied …);
+                                       what became of it: running, approved, failed, expired
     outcome:                           ok, error … or a pattern
     since: after: before:              a date, a time or an age
     kind:                              request: what else than tool calls was asked for
@@ -40,6 +41,8 @@ _EFFECT_WORDS = {
     "hidden": "hide",
     "refuse": "refused",
 }
+BECAME = ("running", "approved", "failed", "expired")
+"""What became of a call, as the feed calls it, where that is not what was decided first."""
 _KINDS = {"call": False, "calls": False, "request": True, "requests": True}
 _PARTS = frozenset({"agent", "grant", "session", "project"})
 _SECOND = 1_000_000
@@ -118,8 +121,11 @@ class _Reader:
 
     def _read_effect(self, item: Filter) -> None:
         effect = _EFFECT_WORDS.get(item.value.lower())
-        if effect is None:
-            self._problem(item, f"no effect {item.value}: use {', '.join(EFFECTS)}")
+        if item.value.lower() in BECAME:
+            self._matches.append(Match("effect", item.value.lower(), item.negated))
+        elif effect is None:
+            known = ", ".join((*EFFECTS, *BECAME))
+            self._problem(item, f"no effect {item.value}: use {known}")
         else:
             self._matches.append(Match("effect", effect, item.negated))
 

@@ -145,16 +145,27 @@ class Feed:
         )
         return int(row[0]) if row else 0
 
-    def per_minute(self, minutes: int = 60) -> tuple[int, ...]:
+    def per_minute(
+        self,
+        minutes: int = 60,
+        wanted: FeedFilter = FeedFilter(),  # noqa: B008  frozen
+    ) -> tuple[int, ...]:
         """Return the calls of each of the last minutes, oldest first, the present one last."""
         this = self._clock() // MINUTE_US
-        first = this - minutes + 1
-        rows = self._index().rows(
-            f"SELECT call_us / {MINUTE_US}, count(*) FROM events"  # noqa: S608
-            " WHERE call_us >= ? AND call_us < ? GROUP BY 1",
-            (first * MINUTE_US, (this + 1) * MINUTE_US),
+        first, index = this - minutes + 1, self._index()
+        bound = Condition(
+            "call_us >= ? AND call_us < ?", (first * MINUTE_US, (this + 1) * MINUTE_US)
         )
-        counts: dict[int, int] = dict(rows)
+        counts: dict[int, int] = {}
+        for branch in branches(index, wanted) if wanted else (Condition(""),):
+            within = bound & branch
+            rows = index.rows(
+                f"SELECT call_us / {MINUTE_US}, count(*) FROM events"  # noqa: S608
+                f" WHERE {within.sql} GROUP BY 1",
+                within.values,
+            )
+            for minute, count in rows:
+                counts[minute] = counts.get(minute, 0) + count
         return tuple(counts.get(minute, 0) for minute in range(first, this + 1))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pktui.ledger.feed.filter import BECAME
 from pktui.ledger.schema import CALLS
 
 if TYPE_CHECKING:
@@ -39,6 +40,23 @@ _TOOLS = f"""WITH RECURSIVE each (call_tool) AS (
     FROM each WHERE call_tool IS NOT NULL"""  # noqa: S608
 
 
+_OUTCOMES = (
+    "EXISTS (SELECT 1 FROM events later WHERE later.call_id = events.call_id"
+    " AND later.call_id <> '' AND later.kind = 'outcome'{})"
+)
+_ASKED = "(effect = 'approve' OR effect = 'allow' AND approval_id <> '')"
+_BECAME = {
+    "running": "(effect = 'allow' AND NOT " + _OUTCOMES.format("") + ")",
+    "approved": f"({_ASKED} AND " + _OUTCOMES.format(" AND later.outcome = 'ok'") + ")",
+    "failed": "(effect IN ('allow', 'approve') AND "
+    + _OUTCOMES.format(" AND later.outcome IN ('tool_error', 'error', 'lost')")
+    + ")",
+    "expired": "(effect IN ('allow', 'approve') AND "
+    + _OUTCOMES.format(" AND later.outcome IN ('expired', 'cancelled')")
+    + ")",
+}
+
+
 class Condition(msgspec.Struct, frozen=True):
     """What follows WHERE, with its values; empty: any row."""
 
@@ -61,13 +79,16 @@ def branches(database: Database, wanted: FeedFilter) -> list[Condition]:
     groups = _alternatives(wanted.matches)
     servers, tools = groups.pop("server", ()), groups.pop("tool", ())
     outcomes = groups.pop("outcome", ())
-    effects = sorted({match.pattern for match in groups.pop("effect", ())})
+    named_effects = groups.pop("effect", ())
+    effects = sorted({match.pattern for match in named_effects})
     shown = _REQUESTS if wanted.requests else Condition(CALLS)
     rest = shown & _times(database, wanted) & _excluded(wanted)
     for alternatives in (*((word,) for word in wanted.words if not word.negated), *groups.values()):
         rest = rest & _any(alternatives)
     if outcomes:
         rest = rest & _ended(database, outcomes)
+    if any(effect in BECAME for effect in effects):
+        return [rest & _any(named_effects) & _any_of(servers) & _any_of(tools)]
     if effects and "allow" not in effects:
         rest = rest & _any_of(servers) & _any_of(tools) & Condition("effect <> 'allow'")
         return [Condition("effect = ?", (effect,)) & rest for effect in effects]
@@ -184,6 +205,8 @@ def _test(match: Match) -> Condition:
             "(session LIKE ? ESCAPE '\\' OR coalesce(agent_session, '') LIKE ? ESCAPE '\\')",
             (match.pattern, match.pattern),
         )
+    if match.column == "effect" and match.pattern in _BECAME:
+        return Condition(_BECAME[match.pattern])
     if match.column == "effect":
         return Condition("effect = ?", (match.pattern,))
     if match.column == "outcome":

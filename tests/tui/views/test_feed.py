@@ -315,3 +315,62 @@ async def test_figures_are_counted_though_their_time_falls_into_another_reading(
         at.app._glance()
         await at.settle()
         assert "2 Feed ● 1/min" in at.screen_text()
+
+
+async def test_the_same_call_in_a_row_is_one_row_with_its_number(house: House) -> None:
+    with house.other.transaction():
+        for number in range(14):
+            call(house, number, arguments={"path": "a"}, tool="read_file")
+        call(house, 14, arguments={"path": "b"}, tool="read_file")
+    async with desk(house, "feed", LARGE) as at:
+        text = at.screen_text()
+        assert "memory.read_file x14" in text
+        assert view_of(at).rows.source.total == 2
+
+
+async def test_one_question_is_one_row_and_loses_its_amber_with_the_answer(house: House) -> None:
+    asked = house.ask("write_file", {"path": "a"})
+    with house.other.transaction():
+        for number in range(9):
+            call(
+                house,
+                number,
+                tool="write_file",
+                effect="approve",
+                outcome="waiting",
+                approval_id=asked.id,
+            )
+            call(house, number + 100)
+    async with desk(house, "feed", LARGE) as at:
+        assert "asked x9" in at.screen_text()
+        assert at.screen_text().count("▲ asked") == 1
+        house.now_us = asked.created_us + 537_000_000
+        house.other.approvals.decide(asked.id, True, by="console", args_hash=asked.args_hash)
+        await at.beat()
+        assert "asked x9 · allowed by you after 8:57" in at.screen_text()
+        assert "▲ asked" not in at.screen_text()
+
+
+async def test_an_open_call_shows_how_long_it_waited_and_its_definition(house: House) -> None:
+    asked = house.ask("write_file", {"path": "a"})
+    house.other.catalogue.saw("memory", [{"name": "write_file", "description": "Writes it."}])
+    call(house, 1, tool="write_file", effect="approve", outcome="waiting", approval_id=asked.id)
+    house.now_us = asked.created_us + 62_000_000
+    house.other.approvals.decide(
+        asked.id, True, by="console", args_hash=asked.args_hash, changed={"path": "b"}
+    )
+    async with desk(house, "feed", LARGE) as at:
+        await at.press("enter")
+        text = at.screen_text()
+        for part in ("waited 1:02", 'path="b"', "definition", "Writes it."):
+            assert part in text
+
+
+async def test_the_sparkline_follows_the_filter(house: House) -> None:
+    calls(house, 1, 5)
+    call(house, 9, tool="other")
+    async with desk(house, "feed", LARGE) as at:
+        assert "30 min" in bar(at)
+        assert "5/min" in bar(at)
+        view_of(at).search("tool:other")
+        await at.until(lambda: " 1/min" in bar(at))

@@ -11,7 +11,7 @@ from pktui.tui.actions import BY_ID
 from pktui.tui.chips import chip_parts
 from pktui.tui.context import context_of
 from pktui.tui.theme import ink_of
-from pktui.tui.views.feed.rate import sparkline
+from pktui.tui.views.feed.rate import MINUTES, sparkline
 from pktui.tui.widgets.bar import Bar, Part
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ class FeedBar(Bar):
         if any(chip.why for chip in self.chips):
             return (Part("not filtered by it  ", ink.wait), *self._state())
         return (
-            Part(f"{spark} ", ink.accent),
+            Part(f"{MINUTES} min ", ink.faint),
+            Part(spark, ink.accent),
+            Part(" now  ", ink.faint),
             Part(f"{rate}/min  ", ink.dim),
             *self._state(),
         )

@@ -13,7 +13,7 @@ from pktui.tui.effects import State, state_of
 from pktui.tui.moments import clock_time, duration
 
 if TYPE_CHECKING:
-    from pktui.ledger.records import CallRow
+    from pktui.ledger.records import Approval, CallRow
 
 _FAILED: dict[str, str] = {
     "tool_error": "the tool answered with an error",
@@ -37,6 +37,10 @@ class FeedCall:
     why: str
     """Why it did not simply run; "" where it did."""
     took: str
+    approval: Approval | None = None
+    """The answer to it, where a person was asked about this very call."""
+    times: int = 1
+    """How many calls its row stands for."""
 
     @property
     def seq(self) -> int:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from pktui.agent_names import friendly
 from pktui.ledger.journal.segment import shown_key
 from pktui.text import one_line
-from pktui.tui.arguments import argument_lines
+from pktui.tui.arguments import argument_lines, summary
 from pktui.tui.document import Line, Tone
 from pktui.tui.effects import State, state_of
-from pktui.tui.moments import clock_time, day_time, duration
+from pktui.tui.moments import clock_time, countdown, day_time, duration
 from pktui.tui.views.feed.call import tool_name, why_of
 
 if TYPE_CHECKING:
-    from pktui.ledger.records import Approval, CallRow
+    from pktui.ledger.records import Approval, CallRow, ToolSeen
     from pktui.tui.glyphs import Glyphs
 
 _LABEL = 11
@@ -40,6 +40,8 @@ class Whole:
 
     row: CallRow
     approval: Approval | None = None
+    tool: ToolSeen | None = None
+    """The tool as its server lists it now."""
 
 
 def call_lines(whole: Whole, glyphs: Glyphs) -> tuple[Line, ...]:
@@ -53,6 +55,7 @@ def call_lines(whole: Whole, glyphs: Glyphs) -> tuple[Line, ...]:
         *argument_lines(whole.row.arguments or "{}"),
         *_more("detail", whole.row.detail),
         *_more("answer", whole.row.outcome_detail),
+        *_more("definition", whole.tool.definition if whole.tool is not None else ""),
     )
 
 
@@ -94,7 +97,10 @@ def _approval(approval: Approval | None, glyphs: Glyphs) -> Iterator[Line]:
     if approval.decided_by:
         at = clock_time(approval.decided_us)
         parts.append(f"by {one_line(approval.decided_by, 60)} {at}")
+        parts.append(f"waited {countdown(approval.decided_us - approval.created_us)}")
     yield _labelled("approval", f" {glyphs.dot} ".join(parts))
+    if approval.changed:
+        yield _labelled("ran with", summary(approval.changed, _LONG), "strong")
     if approval.words:
         yield _labelled("words", one_line(approval.words, _LONG))
 

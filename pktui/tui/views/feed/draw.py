@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from pktui.tui.cells import fit, fit_right
 from pktui.tui.effects import sign_of
 
@@ -34,11 +36,11 @@ def columns(width: int) -> Columns:
     """Share the width out: the tool always, then arguments, agent and duration."""
     left = width - _TIME - _STATE - 2 * len(_GAP)
     took = _TOOK if width >= 56 else 0
-    agent = min(16, max(0, left // 6)) if width >= 72 else 0
+    agent = min(13, max(0, left // 6)) if width >= 72 else 0
     if agent:
         agent = max(11, agent)
     left -= sum(part + len(_GAP) for part in (took, agent) if part)
-    tool = min(34, max(12, left * 5 // 9))
+    tool = min(28, max(12, left * 5 // 9))
     rest = left - tool - len(_GAP)
     if rest < 8:
         return Columns(agent, max(0, left), 0, took)
@@ -55,12 +57,22 @@ def draw_call(call: FeedCall, pen: Pen) -> Sequence[Sequence[Run]]:
     ]
     if widths.agent:
         runs.append((fit(call.agent, widths.agent) + _GAP, ink.info))
-    runs.append((fit(call.tool, widths.tool) + _GAP, ink.text))
+    runs.append((_tool(call, widths.tool) + _GAP, ink.text))
     if widths.rest:
         runs += _rest(call, widths.rest, ink, style)
     if widths.took:
         runs.append((fit_right(call.took, widths.took), ink.dim))
     return [runs]
+
+
+def _tool(call: FeedCall, width: int) -> str:
+    """Return the tool; how often it was called is never cut off."""
+    times = f" x{call.times:,}" if call.times > 1 else ""
+    return (
+        fit(call.tool, width)
+        if not times
+        else fit(fit(call.tool, width - len(times)).rstrip() + times, width)
+    )
 
 
 def _rest(call: FeedCall, width: int, ink: Ink, style: Style) -> list[Run]:
@@ -69,7 +81,8 @@ def _rest(call: FeedCall, width: int, ink: Ink, style: Style) -> list[Run]:
         return [(fit(call.arguments, width) + _GAP, ink.dim)]
     if width < 36:
         return [(fit(call.why, width) + _GAP, style)]
-    why = min(len(call.why), max(20, width * 3 // 5))
+    left = width - len(_GAP) - cell_len(call.arguments)
+    why = min(cell_len(call.why), max(20, width * 3 // 5, left))
     return [
         (fit(call.arguments, width - why - len(_GAP)) + _GAP, ink.dim),
         (fit(call.why, why) + _GAP, style),

@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pktui.tui.views.feed.call import FeedCall, feed_call
+from pktui.tui.views.feed.chips import ALL
 from pktui.tui.views.feed.detail import Whole
 from pktui.tui.views.feed.rate import Rate
 from pktui.tui.views.feed.window import CAPACITY, Window
 
 if TYPE_CHECKING:
+    from pktui.ledger.feed.filter import FeedFilter
+    from pktui.ledger.records import Approval
     from pktui.tui.services import Services
     from pktui.tui.views.feed.chips import Wanted
 
@@ -34,11 +37,33 @@ class FeedReader:
     def __init__(self, services: Services) -> None:
         self._ledger = services.ledger
         self._clock = services.clock
-        self._rate = Rate(services.ledger.feed.per_minute)
+        self._answers: dict[str, Approval] = {}
+        self._rated = ALL
+        self._rate = self._rate_of(ALL)
 
-    def counts(self) -> tuple[int, ...]:
-        """Return the calls of each of the last minutes."""
+    def counts(self, wanted: Wanted) -> tuple[int, ...]:
+        """Return the calls of the filter in each of the last minutes."""
+        if wanted.filter != self._rated:
+            self._rated, self._rate = wanted.filter, self._rate_of(wanted.filter)
         return self._rate.counts(self._clock())
+
+    def _rate_of(self, wanted: FeedFilter) -> Rate:
+        return Rate(lambda minutes: self._ledger.feed.per_minute(minutes, wanted))
+
+    def answered(self, window: Window) -> Window:
+        """Give the calls of a window the answers to them as they stand now.
+
+        Those that are final are read once.
+        """
+        ids = {call.row.approval_id for call in window.rows} - {""}
+        known = {one: answer for one, answer in self._answers.items() if one in ids}
+        for one in ids:
+            if one not in known or known[one].status in ("pending", "allowed"):
+                found = self._ledger.approvals.get(one)
+                if found is not None:
+                    known[one] = found
+        self._answers = known
+        return window.with_answers(known)
 
     def newest(self, wanted: Wanted) -> Step:
         """Begin anew at the newest calls, following."""
@@ -77,7 +102,8 @@ class FeedReader:
         if row.call_id:
             row = self._ledger.feed.call(row.call_id) or row
         approval = self._ledger.approvals.get(row.approval_id) if row.approval_id else None
-        return Whole(row, approval)
+        tool = self._ledger.catalogue.tool(row.server, row.tool) if row.tool else None
+        return Whole(row, approval, tool)
 
     def _settled(self, window: Window) -> Sequence[FeedCall]:
         found = [self._ledger.feed.call(name) for name in window.unsettled(UNSETTLED)]

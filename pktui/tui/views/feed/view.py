@@ -18,6 +18,7 @@ from pktui.tui.views.feed.bar import FeedBar
 from pktui.tui.views.feed.chips import Wanted, read_filter
 from pktui.tui.views.feed.detail import Whole, call_lines
 from pktui.tui.views.feed.draw import draw_call
+from pktui.tui.views.feed.folding import folded
 from pktui.tui.views.feed.reader import FeedReader, Step
 from pktui.tui.views.feed.rows import FeedRows, FeedSource
 from pktui.tui.views.feed.window import Window
@@ -202,7 +203,8 @@ class FeedView(View):
                 step = reader.newer(wanted, window)
             else:
                 step = reader.moved(wanted, window)
-            counts = reader.counts()
+            step = replace(step, window=reader.answered(step.window))
+            counts = reader.counts(wanted)
         except PktuiError as error:
             self.post_message(self._Failed(error))
             return
@@ -228,13 +230,24 @@ class FeedView(View):
         if kind == "newest" or (kind == "moved" and before.following and step.before == 0):
             rows.set_reactive(FeedRows.follow, step.window.following)
         if step.window.rows != before.rows:
-            self._source.items = step.window.rows
-            if step.before:
-                rows.shifted(step.before)
+            held = rows.current
+            self._source.items = folded(step.window.rows)
+            moved = self._place_of(held) - rows.cursor if held is not None and step.before else 0
+            if moved:
+                rows.shifted(moved)
             else:
                 rows.changed()
         self._arrange()
         self._tell()
+
+    def _place_of(self, held: FeedCall) -> int:
+        """Return the row that a call is in now, the first where it is gone."""
+        approval = held.approval.id if held.approval is not None else ""
+        for place, call in enumerate(self._source.items):
+            same = approval and call.approval is not None and call.approval.id == approval
+            if same or call.seq >= held.seq:
+                return place
+        return 0
 
     def _tell(self) -> None:
         self.bar.following = self._window.following

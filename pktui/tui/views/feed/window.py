@@ -7,11 +7,12 @@ counted, and more are taken only where the reader goes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pktui.ledger.records import Approval
     from pktui.tui.views.feed.call import FeedCall
 
 CAPACITY = 1_000
@@ -45,6 +46,13 @@ class Window:
         """Return the ids of the newest held calls that can still change, at most `limit`."""
         ids = [call.row.call_id for call in reversed(self.rows) if call.open and call.row.call_id]
         return tuple(ids[:limit])
+
+    def with_answers(self, answers: Mapping[str, Approval]) -> Window:
+        """Give the calls that a person was asked about the approvals as they stand, by id."""
+        if all(call.approval == answers.get(call.row.approval_id) for call in self.rows):
+            return self
+        rows = (replace(call, approval=answers.get(call.row.approval_id)) for call in self.rows)
+        return replace(self, rows=tuple(rows))
 
     def with_newer(self, rows: Sequence[FeedCall]) -> Window:
         """Append calls; the oldest fall out."""
