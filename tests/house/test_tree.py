@@ -11,9 +11,8 @@ import pytest
 import pktui
 
 SOURCE = Path(pktui.__file__).parent
-# Names of files that may stand any number of times, and those that stand too often.
+# Names of files that may stand any number of times.
 ANYWHERE = {"__init__.py", "view.py", "draw.py"}
-TOO_OFTEN = {"app.py": 4, "reader.py": 4}
 
 
 def circles(graph: grimp.ImportGraph) -> list[set[str]]:
@@ -44,5 +43,5 @@ def test_a_circle_is_found(imports: list[tuple[str, str]]) -> None:
 
 def test_a_name_of_a_file_stands_at_most_three_times() -> None:
     names = Counter(path.name for path in SOURCE.rglob("*.py") if path.name not in ANYWHERE)
-    often = {name: count for name, count in names.items() if count > TOO_OFTEN.get(name, 3)}
+    often = {name: count for name, count in names.items() if count > 3}
     assert often == {}
