@@ -1,7 +1,8 @@
 """Times that a question mentions: what was said near them is likelier to be meant.
 
     today, yesterday, 3 days ago, two weeks ago, last Friday, last week, last month, last year
-    2026-05-08, 8 May 2026, May 8, 8th of May, Dec 29, first week of May 2026, May 2026, in May
+    2026-05-08, 8.5.2026, 5/8/2026 (8 May or 5 August), 8 May 2026, May 8, 8th of May, Dec 29
+    first week of May 2026, May 2026, in May
     spring 2026, 2026
 
 Days are those of the local zone. A day counts fully, a longer span less. What lies outside counts
@@ -47,6 +48,8 @@ _MONTH_ALONE = re.compile(
 )
 _YEAR = re.compile(r"\b((?:19|20)\d\d)\b")
 _ISO = re.compile(r"\b(\d{4})[-/](\d\d)[-/](\d\d)\b")
+_DOTTED = re.compile(r"(?<![\d.])(\d{1,2})\.(\d{1,2})\.(\d{4})\b(?!\.\d)")
+_SLASHED = re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})/(\d{4})\b(?!/)")
 _WEEK_OF = re.compile(
     rf"\b(first|second|third|fourth|last) week of (?:({_MONTH})\b\.?)? ?(\d{{4}})?\b"
 )
@@ -127,6 +130,9 @@ def _days(text: str, today: date) -> list[Span]:
     found = [(int(d), _month_number(m), y) for d, m, y in _DAY_FIRST.findall(text)]
     found += [(int(d), _month_number(m), y) for m, d, y in _MONTH_FIRST.findall(text)]
     found += [(int(d), int(m), y) for y, m, d in _ISO.findall(text)]
+    found += [(int(d), int(m), y) for d, m, y in _DOTTED.findall(text)]
+    for one, other, y in _SLASHED.findall(text):  # which is the day depends on the country
+        found += [(int(one), int(other), y), (int(other), int(one), y)]
     return [
         _span(date(year, month, day), 1, _DAY)
         for day, month, written in found
