@@ -164,7 +164,7 @@ class MemorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[memory]`: the session and knowledge store."""
 
     model: str = ""
-    """A sentence-transformers model's directory or name; empty: the packaged all-MiniLM-L6-v2."""
+    """A sentence-transformers model's directory or name, `wordllama`; empty: the packaged model."""
     uri: str = ""
     """A directory or any other LanceDB URI (s3://, gs://, az://, db://); empty: `memory_dir`."""
     storage: dict[str, str] = {}

@@ -14,7 +14,7 @@ __all__ = ["Embedder", "Passage", "Vectors", "load_embedder"]
 
 
 def load_embedder(model: str, directory: Path) -> Embedder:
-    """Load a model: the packaged one (""), a directory, or a name that is in the local cache.
+    """Load a model: the packaged one (""), "wordllama", a directory, or a name in the local cache.
 
     The packaged one is exported to `directory` once. Nothing is downloaded. Raises `StoreError`
     where the model is missing, damaged or unusable.
@@ -23,6 +23,10 @@ def load_embedder(model: str, directory: Path) -> Embedder:
         from pktui.memory.embed.packaged import PackagedModel
 
         return PackagedModel(directory)
+    if model == "wordllama":
+        from pktui.memory.embed.static import load_static_model
+
+        return load_static_model()
     from pktui.memory.embed.sentence import load_sentence_model
 
     return load_sentence_model(model)

@@ -6,13 +6,12 @@ priority. Single precision; importing this costs numpy, loading the model some 1
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pktui.errors import StoreError
-from pktui.memory.embed.chunks import PASSAGE_TOKENS, cut_by_tokens
+from pktui.memory.embed.tokenizer import Tokens
 from pktui.memory.embed.weights import DIMENSION, MOST_TOKENS, PACKAGED, packaged_directory
 from pktui.memory.onnx_runtime import load_onnxruntime
 from pktui.text import one_line
@@ -27,38 +26,9 @@ if TYPE_CHECKING:
 _BATCH_TEXTS = 8
 
 
-class Tokens:
-    """The packaged model's tokenizer."""
-
-    def __init__(self) -> None:
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        from tokenizers import Tokenizer
-
-        file = packaged_directory() / "tokenizer.json"
-        try:
-            self._tokenizer = Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises nothing narrower
-            raise StoreError(
-                f"the model's {file} cannot be read: {one_line(str(error))}", "Install pktui again"
-            ) from error
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-
-    def passages(self, texts: Sequence[str]) -> list[tuple[Passage, ...]]:
-        """Cut each text that is longer than a passage into overlapping parts."""
-        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return [
-            cut_by_tokens(one.offsets, len(text), PASSAGE_TOKENS)
-            for text, one in zip(texts, encoded, strict=True)
-        ]
-
-    def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the numbers of each text's tokens, as many as the model takes."""
-        encoded = (one.ids for one in self._tokenizer.encode_batch(list(texts)))
-        return [
-            ids if len(ids) <= MOST_TOKENS else [*ids[: MOST_TOKENS - 1], ids[-1]]
-            for ids in encoded
-        ]
+def packaged_tokens() -> Tokens:
+    """Return the packaged model's tokenizer."""
+    return Tokens(packaged_directory() / "tokenizer.json", "Install pktui again")
 
 
 class OnnxModel:
@@ -70,7 +40,7 @@ class OnnxModel:
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         onnxruntime = load_onnxruntime()
 
-        self._tokens = Tokens()
+        self._tokens = packaged_tokens()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -93,7 +63,10 @@ class OnnxModel:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one vector of length 1 for each text; texts of like length share a batch."""
-        ids = self._tokens.ids(texts)
+        ids = [
+            one if len(one) <= MOST_TOKENS else [*one[: MOST_TOKENS - 1], one[-1]]
+            for one in self._tokens.ids(texts, marks=True)
+        ]
         order = sorted(range(len(texts)), key=lambda row: len(ids[row]))
         vectors = np.zeros((len(texts), DIMENSION), np.float32)
         for first in range(0, len(order), _BATCH_TEXTS):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pktui.errors import StoreError
 from pktui.memory.embed.child import Child
-from pktui.memory.embed.onnx_model import OnnxModel, Tokens
+from pktui.memory.embed.onnx_model import OnnxModel, packaged_tokens
 from pktui.memory.embed.weights import DIMENSION, PACKAGED, exported_file
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class PackagedModel:
     def __init__(self, directory: Path) -> None:
         self.child = Child(directory)
         self.degraded = ""
-        self._tokens = Tokens()
+        self._tokens = packaged_tokens()
         self._model = self._loaded(directory)
 
     def passages(self, texts: Sequence[str]) -> list[tuple[Passage, ...]]:
