@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CAPACITY: Final = 64
 _LOOK_SECONDS: Final = 0.03
+# What an end waits at most for a call that is being released.
+_RELEASE_SECONDS: Final = 5
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -66,6 +68,8 @@ class Holder:
         self._changed = threading.Condition()
         # What waits, by its key; read by others, changed here alone.
         self.held: dict[tuple[str, object], Held] = {}
+        # The call that has its answer and does not wait any more, while it is released.
+        self._released: Held | None = None
         self._thread: threading.Thread | None = None
 
     def __contains__(self, key: tuple[str, object]) -> bool:
@@ -97,12 +101,21 @@ class Holder:
         return True
 
     def withdraw_all(self, scope: str | None = None) -> tuple[tuple[Held, Decision], ...]:
-        """Take back every call, or those of one scope; return them with what to tell of them."""
+        """Take back every call, or those of one scope; return them with what to tell of them.
+
+        One that is just being released has gone its way when this returns: whoever ends the
+        session finds it in flight, or answered.
+        """
         with self._changed:
             every = tuple(h for h in self.held.values() if scope is None or h.key[0] == scope)
             for held in every:
                 del self.held[held.key]
+            if threading.current_thread() is not self._thread:
+                self._changed.wait_for(lambda: not self._is_releasing(scope), _RELEASE_SECONDS)
         return tuple((held, self._enforcer.withdraw(held.call, held.decision)) for held in every)
+
+    def _is_releasing(self, scope: str | None) -> bool:
+        return self._released is not None and scope in (None, self._released.key[0])
 
     def _watch(self) -> None:
         seen: object = None
@@ -127,7 +140,7 @@ class Holder:
     def _look_at(self, held: Held, now: float, *, changed: bool) -> None:
         decision = self._answer(held, now, changed=changed)
         if decision is not None:
-            held.release(held, decision)
+            self._release(held, decision)
         elif now >= held.next_progress:
             held.steps += 1
             held.next_progress = now + self._pace.progress
@@ -138,8 +151,17 @@ class Holder:
         with self._changed:
             if self.held.pop(held.key, None) is not held:
                 return
+            self._released = held
         call = held.call
-        held.release(held, Decision(call.call_id, call.tool, Ruling.BROKEN, "(failed)", why))
+        self._release(held, Decision(call.call_id, call.tool, Ruling.BROKEN, "(failed)", why))
+
+    def _release(self, held: Held, decision: Decision) -> None:
+        try:
+            held.release(held, decision)
+        finally:
+            with self._changed:
+                self._released = None
+                self._changed.notify_all()
 
     def _answer(self, held: Held, now: float, *, changed: bool) -> Decision | None:
         """Return the call's answer and let go of it; None where it goes on waiting."""
@@ -154,4 +176,5 @@ class Holder:
                 held.decision = decision
                 return None
             del self.held[held.key]
+            self._released = held
             return decision

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pktui.gateway.relay.held_calls import CAPACITY, Pace
-from tests.gateway.wired import Wired
+from pktui.gateway.relay.held_calls import CAPACITY, Held, Pace
+from pktui.gateway.relay.relay_session import RelaySession
+from tests.gateway.wired import PATIENCE, Wired
 
 if TYPE_CHECKING:
+    from pktui.gateway.enforcement.decision import Decision
+    from pktui.gateway.relay.lookup import Parked
     from tests.gateway.conftest import House
 
 ASK = {"write": {"action": "approve", "reason": "Writes need a look."}}
@@ -151,6 +156,31 @@ def test_a_call_that_is_held_just_as_its_relay_ends_is_withdrawn_too(
     wired.call("write")
     assert wired.house.console.approvals.pending() == ()
     assert wired.client.next()["id"] == 1
+
+
+def test_a_call_that_is_allowed_just_as_its_server_ends_is_answered(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, released, ended = RelaySession._release, threading.Event(), threading.Event()
+
+    def slow(relay: RelaySession, held: Held, decision: Decision) -> None:
+        released.set()
+        assert ended.wait(PATIENCE)
+        release(relay, held, decision)
+
+    def begin_to_end() -> tuple[Parked, ...]:
+        ended.set()
+        return ()
+
+    monkeypatch.setattr(RelaySession, "_release", slow)
+    monkeypatch.setattr(wired.relay._lookup, "end", begin_to_end)
+    wired.call("write")
+    wired.house.answer(allow=True)
+    assert released.wait(PATIENCE)
+    wired.relay.server_lost("the server ended")
+    [answer] = wired.client.lines
+    assert json.loads(answer)["error"]["message"] == "the server ended"
+    assert wired.server.lines == []
 
 
 def test_no_more_calls_are_held_than_there_is_room_for(wired: Wired) -> None:
