@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 
 import pytest
 
+INTERRUPTED = """
+import signal, sys
 from pktui.cli import entry
+entry._load_msgspec = lambda: signal.raise_signal(signal.SIGINT)
+sys.argv = ["pktui", *sys.argv[1:]]
+entry.main()
+"""
 
 
 @pytest.mark.parametrize(
     ("arguments", "status"),
-    [([], 130), (["gateway", "files"], 130), (["status"], 130), (["hook", "claude-code"], 2)],
+    [
+        ([], -signal.SIGINT),
+        (["gateway", "files"], -signal.SIGINT),
+        (["status"], -signal.SIGINT),
+        (["hook", "claude-code"], 2),
+    ],
 )
 def test_an_interruption_while_loading_leaves_no_traceback_and_lets_nothing_run(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    status: int,
+    arguments: list[str], status: int
 ) -> None:
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(entry, "_load_msgspec", interrupted)
-    monkeypatch.setattr(sys, "argv", ["pktui", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        entry.main()
-    assert ended.value.code == status
-    assert ("[DENIED by pktui]" in capsys.readouterr().err) == (status == 2)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert ("[DENIED by pktui]" in done.stderr) == (status == 2)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from textual import events
+from textual.worker import WorkerCancelled
 
 from pktui.files import make_private_directory
 from pktui.ledger.arguments.canonical import args_hash
@@ -118,7 +119,8 @@ class Desk:
         """Let workers and messages come to rest: until the screen stays the same."""
         seen: list[str] = []
         for _ in range(60):
-            await self.app.workers.wait_for_complete()
+            with suppress(WorkerCancelled):  # by a later one of its group, which is waited for next
+                await self.app.workers.wait_for_complete()
             await self.pilot.pause()
             if not self.app.keyboard.at_rest:
                 continue

@@ -85,7 +85,7 @@ def test_a_url_is_asked_with_its_headers() -> None:
     with FarServer(session(script)) as far:
         entry = ServerEntry("far", url=far.url, headers={"X-Key": "k"})
         assert list(scan(entry, PATIENCE)) == TOOLS
-        assert far.methods()[-1] == "DELETE"
+        assert far.posted()[-1] == "DELETE"
 
 
 @pytest.mark.parametrize(

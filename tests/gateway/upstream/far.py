@@ -195,6 +195,10 @@ class FarServer:
             f"{one.method} {(one.message or {}).get('method', '')}".strip() for one in self.asked
         ]
 
+    def posted(self) -> list[str]:
+        """Return `methods` without the streams that were opened beside, which come at any time."""
+        return [method for method in self.methods() if method != "GET"]
+
     def __enter__(self) -> FarServer:
         return self
 

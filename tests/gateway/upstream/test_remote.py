@@ -29,7 +29,7 @@ def test_a_session_is_carried_from_the_first_answer_to_the_end() -> None:
             peer.send("notifications/initialized")
             assert peer.ask("tools/list")["result"] == {"got": "tools/list"}
         assert far.methods()[0] == "POST initialize"
-        assert far.methods()[-1] == "DELETE"
+        assert far.posted()[-1] == "DELETE"
         first, *others = far.asked
         assert "Mcp-Session-Id" not in first.headers
         assert "MCP-Protocol-Version" not in first.headers
@@ -245,7 +245,7 @@ def test_the_end_waits_for_what_is_under_way() -> None:
         assert peer.receive()["id"] == 1
         end.join(PATIENCE)
         assert status == [0]
-        assert far.methods()[-1] == "DELETE"
+        assert far.posted()[-1] == "DELETE"
 
 
 def test_the_end_lets_go_of_what_takes_longer(never: Any) -> None:
