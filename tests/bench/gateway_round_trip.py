@@ -1,13 +1,15 @@
 """What the gateway adds to a tool call: direct, through pktui, and through others beside it.
 
-    python -m tests.bench.gateway_round_trip [--calls N] [--fastmcp PYTHON]
+    python -m tests.bench.gateway_round_trip [--calls N] [--gap MS] [--old TREE] [--fastmcp PYTHON]
 
 Each call is decided, charged to one quota and put on record, its outcome too. Beside pktui: the
 server alone, a bare relay (what Python, SQLite and a hash cost at least), pktui with
-`audit.fsync`, and fastmcp's proxy, run by an interpreter that has it. All are measured in turns
-of a few calls, so that whatever else the machine does hits all alike. Prints round trips in
-microseconds, calls a second with 64 in flight, the processor time of a call one by one and in
-flight, resident memory, and how busy the machine was.
+`audit.fsync`, another build (`--old`, a checkout whose dependencies this interpreter has), and
+fastmcp's proxy, run by an interpreter that has it. All are measured in turns of a few calls, so
+that whatever else the machine does hits all alike; `--gap` is a pause before each call, as agents
+make. Prints round trips in microseconds, calls a second with 64 in flight, the processor time of a
+call one by one and in flight, what a call writes besides the messages (bytes, writes; the index's
+share is in it), resident memory, how busy the machine was, and the ratios.
 """
 
 from __future__ import annotations
@@ -51,12 +53,15 @@ from fastmcp.client.transports import StdioTransport
 from fastmcp.server import create_proxy
 create_proxy(Client(StdioTransport(sys.executable, [sys.argv[1]]))).run(show_banner=False)
 """
+WRITTEN = ("bytes", "writes")
 FSYNC = "[audit]\nfsync = true\n"
 LIMIT = {"counter": "calls", "window": "minute", "max": 100_000_000, "scope": "grant"}
 WARM_UP = 200
 WINDOW = 64
 TURN = 200
 """Calls of one peer before it is the next one's turn."""
+PAUSE = 1.2
+"""Seconds in which the index takes in what was written."""
 
 
 class Peer:
@@ -110,9 +115,12 @@ def shake_hands(peer: Peer) -> None:
 class Run:
     """One peer and what was measured of it."""
 
-    def __init__(self, name: str, command: Sequence[str], env: dict[str, str], turn: int) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], env: dict[str, str], turn: int, gap: float = 0.0
+    ) -> None:
         self.name = name
         self._turn = turn
+        self._gap = gap
         self._peer = Peer(command, env)
         self._times: list[float] = []
         self._rates: list[float] = []
@@ -124,29 +132,52 @@ class Run:
     def take_turn(self) -> None:
         pid = self._peer.process.pid
         before = processor_us(pid)
-        self._times += one_by_one(self._peer, self._turn)
+        self._times += one_by_one(self._peer, self._turn, self._gap)
         between = processor_us(pid)
         self._rates.append(in_flight(self._peer, 2 * self._turn))
         self._alone.append((between - before) / self._turn)
         self._together.append((processor_us(pid) - between) / (2 * self._turn))
+
+    def writes(self, calls: int = 200) -> tuple[float, float]:
+        """Return the bytes and the writes of a call besides its two messages, one by one."""
+        pid = self._peer.process.pid
+        time.sleep(PAUSE)
+        size, count = written(pid)
+        passed = 0
+        for number in range(calls):
+            self._peer.write(line := call(3_000_000 + number))
+            passed += len(line) + len(self._peer.read())
+        time.sleep(PAUSE)
+        later, more = written(pid)
+        return (later - size - passed) / calls, (more - count) / calls - 2
 
     def at(self, share: float) -> float:
         return sorted(self._times)[int(len(self._times) * share)] * 1e6
 
     def row(self, direct: float) -> str:
         figures = (self.at(0.5), self.at(0.95), self.at(0.99), self.at(0.5) - direct)
-        rest = (median(self._rates), median(self._alone), median(self._together))
+        rest = (self.rate, self.alone, median(self._together), *self.writes())
         text = " ".join(f"{figure:9.0f}" for figure in (*figures, *rest))
         return f"{self.name:12}{text} {resident_mb(self._peer.process.pid):6.1f}"
+
+    @property
+    def rate(self) -> float:
+        return median(self._rates)
+
+    @property
+    def alone(self) -> float:
+        return median(self._alone)
 
     def close(self) -> None:
         self._peer.close()
 
 
-def one_by_one(peer: Peer, calls: int) -> list[float]:
+def one_by_one(peer: Peer, calls: int, gap: float = 0.0) -> list[float]:
     times = []
     for number in range(calls):
         line = call(1_000_000 + number)
+        if gap:
+            time.sleep(gap)
         before = time.perf_counter()
         peer.write(line)
         answer = peer.read()
@@ -172,6 +203,13 @@ def processor_us(pid: int) -> float:
     """Return the processor time that all threads of a process have used, microseconds."""
     times = (task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))
     return sum(int(text.split()[0]) for text in times) / 1000
+
+
+def written(pid: int) -> tuple[int, int]:
+    """Return the bytes that a process has written, and in how many writes."""
+    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    told = dict(line.split(": ") for line in lines)
+    return int(told["wchar"]), int(told["syscw"])
 
 
 def resident_mb(pid: int) -> float:
@@ -202,7 +240,7 @@ def prepare(home: Path) -> dict[str, str]:
     return env
 
 
-def start(home: Path, fastmcp: str) -> list[Run]:
+def start(home: Path, gap: float, old: str, fastmcp: str) -> list[Run]:
     env = prepare(home)
     server = [sys.executable, str(home / "server.py")]
     bare = [sys.executable, "-m", "tests.bench.bare_relay", str(home / "bare.db"), *server]
@@ -210,14 +248,17 @@ def start(home: Path, fastmcp: str) -> list[Run]:
     safe = prepare(home / "fsync")
     (home / "fsync" / "config" / "settings.toml").write_text(FSYNC)
     runs = [
-        Run("direct", server, env, TURN),
-        Run("bare relay", bare, env, TURN),
-        Run("pktui", gateway, env, TURN),
-        Run("pktui fsync", gateway, safe, TURN // 4),
+        Run("direct", server, env, TURN, gap),
+        Run("bare relay", bare, env, TURN, gap),
+        Run("pktui", gateway, env, TURN, gap),
+        Run("pktui fsync", gateway, safe, TURN // 4, gap),
     ]
+    if old:
+        other = prepare(home / "old") | {"PYTHONPATH": old}
+        runs.append(Run("old", ["env", "-C", old, *gateway], other, TURN, gap))
     if fastmcp:
         proxied = [fastmcp, str(home / "proxy.py"), server[1]]
-        runs.append(Run("fastmcp", proxied, env, TURN // 10))
+        runs.append(Run("fastmcp", proxied, env, TURN // 10, gap))
     return runs
 
 
@@ -225,19 +266,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What the gateway adds to a tool call.")
     parser.add_argument("--calls", type=int, default=5000)
     here = sys.executable if importlib.util.find_spec("fastmcp") else ""
+    parser.add_argument("--gap", type=float, default=0.0, metavar="MS")
+    parser.add_argument("--old", default="", metavar="TREE", help="a checkout of another build")
     parser.add_argument("--fastmcp", default=here, metavar="PYTHON")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        runs = start(Path(folder), asked.fastmcp)
+        runs = start(Path(folder), asked.gap / 1000, asked.old, asked.fastmcp)
         for _ in range(max(1, asked.calls // TURN)):
             for run in runs:
                 run.take_turn()
-        names = ("p50", "p95", "p99", "added", "calls/s", "cpu alone", "in flight")
+        names = ("p50", "p95", "p99", "added", "calls/s", "cpu alone", "in flight", *WRITTEN)
         print(" " * 12 + " ".join(f"{name:>9}" for name in names) + "     MB")
+        direct = runs[0].at(0.5)
         for run in runs:
-            print(run.row(runs[0].at(0.5)))
+            print(run.row(direct))
             run.close()
+    compare({run.name: run for run in runs}, direct)
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+
+
+def compare(runs: dict[str, Run], direct: float) -> None:
+    """Print what pktui takes of what the others take."""
+    own = runs["pktui"]
+    for name in ("bare relay", "old", "fastmcp"):
+        if name in runs:
+            other = runs[name]
+            added = (own.at(0.5) - direct) / (other.at(0.5) - direct)
+            rate, cost = own.rate / other.rate, own.alone / other.alone
+            print(
+                f"against {name}: added {added:.2f}, calls a second {rate:.2f},"
+                f" processor time a call {cost:.2f}"
+            )
 
 
 if __name__ == "__main__":
