@@ -155,6 +155,7 @@ class Database:
             return
         if self.read_only:
             raise self._read_only()
+        self.check_files()
         self._broken = False
         self._lock.acquire()  # other threads see nothing of it before it is committed
         self.begun = True

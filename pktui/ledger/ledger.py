@@ -276,9 +276,10 @@ class Ledger:
     def changes(self) -> object:
         """Return what is another after each change of approvals, grants, pins or the stop.
 
-        A word in the counters' file tells it; `ledger.db` itself is looked at once a second, and
-        where the word cannot tell.
+        A word in the counters' file tells it; `ledger.db` itself is read once a second, and where
+        the word cannot tell. Raises `LedgerUnavailable` where it is not what was opened.
         """
+        self._database.check_files()
         word, now = self._counter_file.word(), time.monotonic()
         if word is None or now - self._looked >= _LOOK_SECONDS:
             self._looked = now

@@ -36,11 +36,8 @@ class Commits(Protocol):
     # Whether this transaction has its write lock.
     begun: bool
 
-    def check_files(self) -> None:
-        """Raise where it is not the file that was opened."""
-
     def begin(self) -> None:
-        """Take its write lock, unless that is done."""
+        """Take its write lock, unless that is done; raise where it is not what was opened."""
 
     def check_whole(self) -> None:
         """Raise where a change failed."""
@@ -221,7 +218,6 @@ class Transaction:
         """Begin the outermost one."""
         self._lock.acquire()
         try:
-            self._database.check_files()
             if rows or self.behind:
                 self._database.begin()
             if team is not None:
