@@ -26,6 +26,8 @@ class Glyphs:
     dot: str
     more: str
     into: str
+    fold: str
+    hit: str
 
 
 UNICODE = Glyphs(
@@ -45,6 +47,8 @@ UNICODE = Glyphs(
     dot="·",
     more="…",
     into="›",  # noqa: RUF001
+    fold="┄",
+    hit="◆",
 )
 ASCII = Glyphs(
     active="*",
@@ -63,6 +67,8 @@ ASCII = Glyphs(
     dot="-",
     more="~",
     into=">",
+    fold="=",
+    hit="*",
 )
 
 

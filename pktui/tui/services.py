@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.memory.records import (
+        Call,
         Entry,
         GroupedAnswer,
         Message,
         Mode,
+        Outline,
         Page,
+        SearchAnswer,
         Session,
         SessionChange,
         SessionStatus,
@@ -57,6 +60,23 @@ class Memory(Protocol):
         limit: int = 200,
     ) -> Page[Message]:
         """Return the newest messages, or those next to a sequence number; oldest first."""
+
+    def outline(self, session_id: int, *, after: int = 0, calls_after: int = 0) -> Outline:
+        """Return when each message and call of a session was; of those after these `seq`."""
+
+    def calls(self, session_id: int, *, after: int = 0, limit: int = 200) -> Page[Call]:
+        """Return calls of a session, those after the `seq`."""
+
+    def search(
+        self,
+        query: str,
+        mode: Mode = "hybrid",
+        *,
+        limit: int = 20,
+        project: str | None = None,
+        wait: bool = True,
+    ) -> SearchAnswer:
+        """Return the messages and calls that match best."""
 
     def search_sessions(
         self,

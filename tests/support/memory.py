@@ -8,14 +8,18 @@ import msgspec
 
 from pktui.errors import MemoryUnavailable, NotFound
 from pktui.memory.records import (
+    Call,
+    CallBrief,
     Entry,
     GroupedAnswer,
     Hit,
     Mark,
     Message,
     Mode,
+    Outline,
     Page,
     Role,
+    SearchAnswer,
     Session,
     SessionChange,
     SessionHits,
@@ -32,8 +36,9 @@ class MemoryInProcess:
     def __init__(self) -> None:
         self.kept: dict[int, Session] = {}
         self.written: dict[int, list[Message]] = {}
+        self.made: dict[int, list[Call]] = {}
         self.down = False
-        self.calls: list[str] = []
+        self.asked: list[str] = []
         self.loading = False
 
     def add(
@@ -69,7 +74,7 @@ class MemoryInProcess:
         self._answer("ensure")
 
     def close(self) -> None:
-        self.calls.append("close")
+        self.asked.append("close")
 
     def status(self) -> Status:
         self._answer("status")
@@ -119,6 +124,44 @@ class MemoryInProcess:
         else:
             part = [row for row in rows if row.seq > (after or 0)][:limit]
         return Page(tuple(part), len(rows))
+
+    def outline(self, session_id: int, *, after: int = 0, calls_after: int = 0) -> Outline:
+        self._answer(f"outline {session_id} {after} {calls_after}")
+        rows = self.written.get(session_id, [])[after:]
+        calls = self.made.get(session_id, [])[calls_after:]
+        return Outline(
+            tuple(_us(row.created_at) for row in rows),
+            "".join(row.role[0] for row in rows),
+            tuple(
+                CallBrief(one.seq, _us(one.created_at), one.tool, one.outcome, one.call_id)
+                for one in calls
+            ),
+        )
+
+    def calls(self, session_id: int, *, after: int = 0, limit: int = 200) -> Page[Call]:
+        self._answer(f"calls {session_id} {after} {limit}")
+        rows = self.made.get(session_id, [])
+        return Page(tuple(row for row in rows if row.seq > after)[:limit], len(rows))
+
+    def search(
+        self,
+        query: str,
+        mode: Mode = "hybrid",
+        *,
+        limit: int = 20,
+        project: str | None = None,
+        wait: bool = True,
+    ) -> SearchAnswer:
+        assert not wait, "the console does not hold an answer back"
+        self._answer(f"search-in {query!r} {mode}")
+        of, _, text = query.removeprefix("session:").partition(" ")
+        session = self.kept[int(of)]
+        hits = [
+            self._hit(session, message, text)
+            for message in self.written[session.id]
+            if text.lower() in message.content.lower()
+        ]
+        return SearchAnswer(tuple(hits[:limit]), len(hits), mode, mode)
 
     def search_sessions(
         self,
@@ -174,7 +217,7 @@ class MemoryInProcess:
         del self.kept[session_id], self.written[session_id]
 
     def _answer(self, call: str) -> None:
-        self.calls.append(call)
+        self.asked.append(call)
         if self.down:
             raise MemoryUnavailable("the memory service does not answer", "Run pktui doctor")
 
@@ -184,3 +227,7 @@ class MemoryInProcess:
         snippet = message.content[start : at + 120]
         mark = Mark(at - start, at - start + len(query))
         return Hit(0.9, snippet, (mark,), session, message)
+
+
+def _us(at: datetime) -> int:
+    return round(at.timestamp() * 1_000_000)

@@ -48,7 +48,7 @@ class Starts(MemoryInProcess):
         self.down = True
 
     def ensure(self) -> None:
-        self.calls.append("ensure")
+        self.asked.append("ensure")
         self.down = False
 
 
@@ -74,7 +74,7 @@ def test_the_watch_starts_a_service_that_does_not_run() -> None:
     watch.start()
     watch.join(PATIENCE)
     assert told == ["starting", "ok"]
-    assert memory.calls == ["status", "ensure", "status"]
+    assert memory.asked == ["status", "ensure", "status"]
 
 
 def test_the_watch_tells_why_the_service_cannot_start_and_keeps_trying() -> None:

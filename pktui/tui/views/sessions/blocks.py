@@ -1,71 +1,92 @@
-"""Messages laid out as blocks of lines, made in a thread and drawn by the transcript."""
+"""The time line laid out as blocks of lines, made in a thread and drawn by the transcript."""
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from rich.text import Text
 from textual.strip import Strip
 
-from pktui.memory.records import Message
 from pktui.query import parse_query
-from pktui.text import one_line, visible
-from pktui.tui.effects import effect_of
+from pktui.text import visible
 from pktui.tui.glyphs import UNICODE, Glyphs
-from pktui.tui.moments import duration
+from pktui.tui.views.sessions.call_blocks import (
+    BAR,
+    GUTTER,
+    WIDE,
+    CallPart,
+    draw_call,
+    draw_fold,
+    draw_parts,
+)
+from pktui.tui.views.sessions.timeline import FIRST_CALL, FOLD, MESSAGE, LineCall, Place
 
 if TYPE_CHECKING:
     from datetime import date
 
     from rich.style import Style
 
-    from pktui.ledger.records import CallRow
-    from pktui.memory.records import Role
+    from pktui.memory.records import Message, Role
     from pktui.tui.theme import Ink
+    from pktui.tui.views.sessions.reader import WholeCall
 
-BAR = 2
-"""Cells before every line: the role's bar and a space."""
-GUTTER = 14
-"""Cells for time and role where the transcript is wide."""
-WIDE = 66
 CUT_CHARACTERS = 6_000
 """Longer messages are cut until the person asks for the whole."""
 WHOLE_CHARACTERS = 400_000
 """More than this is never laid out; the export holds everything."""
 MARKDOWN_CHARACTERS = 12_000
 TOOL_LINES = 8
+CUT_LINES = 120
+MOST_ALONE = 3
+"""So many calls that were denied or asked about keep lines of their own while all is folded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How blocks are laid out; `width` in cells without the scrollbar."""
+    """How blocks are laid out; `width` in cells without the rail."""
 
     width: int
     ink: Ink
     dark: bool
     marks: re.Pattern[str] | None = None
-    whole: bool = False
     glyphs: Glyphs = UNICODE
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """What is laid out together: a message and the calls behind it.
+
+    `day` is the day that begins with it, if one does. `whole`: the message is not cut; `unfolded`:
+    each call has its line; `opened`: calls that are open, by their ids, at which part.
+    """
+
+    number: int
+    message: Message | None
+    calls: Sequence[LineCall] = ()
+    day: date | None = None
+    whole: bool = False
+    unfolded: bool = False
+    opened: Mapping[int, CallPart] = field(default_factory=dict)
+    known: Mapping[int, WholeCall] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
-    """The lines of a message or a call, or a line that names the day (`item` is `None`)."""
+    """The lines at a place. `place` is `None` for the line of a day, which nothing is done with.
 
-    item: Message | CallRow | None
-    day: date
+    `cut`: there is more of it than is shown.
+    """
+
+    place: Place | None
     strips: tuple[Strip, ...]
-
-    @property
-    def message(self) -> Message | None:
-        """The message, `None` for a call and for the line of a day."""
-        return self.item if isinstance(self.item, Message) else None
+    message: Message | None = None
+    call: LineCall | None = None
+    cut: bool = False
 
 
 def marks_of(query: str, mode: str) -> re.Pattern[str] | None:
@@ -81,31 +102,39 @@ def marks_of(query: str, mode: str) -> re.Pattern[str] | None:
     )
 
 
-def lay_out(
-    items: Sequence[Message | CallRow], look: Look, stop: Callable[[], bool] = lambda: False
-) -> tuple[Block, ...]:
-    """Lay items out, a line before each new day; gives up early where `stop` says so."""
+def lay_out(slot: Slot, look: Look) -> tuple[Block, ...]:
+    """Lay a slot out; an empty line ends it."""
     blocks: list[Block] = []
-    for item in items:
-        if stop():
-            break
-        when = time_of(item)
-        if not blocks or blocks[-1].day != when.date():
-            blocks.append(_day_line(when.date(), look))
-        if isinstance(item, Message):
-            blocks.append(Block(item, when.date(), tuple(_draw(item, look))))
-            continue
-        if blocks[-1].item is not None and blocks[-1].message is None:
-            blocks[-1] = replace(blocks[-1], strips=blocks[-1].strips[:1])
-        blocks.append(Block(item, when.date(), tuple(_draw_call(item, when, look))))
+    if slot.day:
+        blocks.append(Block(None, _day_line(slot.day, look)))
+    if slot.message is not None:
+        cut, lines = _draw(slot.message, look, whole=slot.whole)
+        blocks.append(Block((slot.number, MESSAGE), tuple(lines), slot.message, cut=cut))
+    if slot.calls:
+        blocks += _calls(slot, look)
+    if blocks and blocks[-1].place is not None:
+        blocks[-1] = replace(blocks[-1], strips=(*blocks[-1].strips, Strip([])))
     return tuple(blocks)
 
 
-def time_of(item: Message | CallRow) -> datetime:
-    """Return the local time of a message or a call."""
-    if isinstance(item, Message):
-        return item.created_at.astimezone()
-    return datetime.fromtimestamp(item.at_us / 1_000_000, UTC).astimezone()
+def has_own_line(call: LineCall, slot: Slot) -> bool:
+    """Tell whether a call is shown by itself, and not only folded with the rest of its slot."""
+    if slot.unfolded or len(slot.calls) == 1 or call.id in slot.opened:
+        return True
+    marked = sum(one.mark is not None for one in slot.calls)
+    return call.mark is not None and marked <= MOST_ALONE
+
+
+def _calls(slot: Slot, look: Look) -> Iterator[Block]:
+    if len(slot.calls) > 1:
+        yield Block((slot.number, FOLD), (draw_fold(slot.calls, look),))
+    for index, call in enumerate(slot.calls, FIRST_CALL):
+        if has_own_line(call, slot):
+            known = slot.known.get(call.id)
+            lines = draw_call(call, known, look)
+            if part := slot.opened.get(call.id):
+                lines += draw_parts(known, part, look)
+            yield Block((slot.number, index), lines, call=call)
 
 
 def role_style(role: Role, ink: Ink) -> Style:
@@ -113,18 +142,18 @@ def role_style(role: Role, ink: Ink) -> Style:
     return {"user": ink.accent, "agent": ink.info, "tool": ink.quiet, "system": ink.faint}[role]
 
 
-def _day_line(day: date, look: Look) -> Block:
+def _day_line(day: date, look: Look) -> tuple[Strip, ...]:
     words = f" {day:%A} {day.day} {day:%B %Y} "
-    line = Text("─" * max(0, (look.width - len(words)) // 2), look.ink.line)
+    line = Text(look.glyphs.rule * max(0, (look.width - len(words)) // 2), look.ink.line)
     strip = Strip([*_plain(line), Segment(words, look.ink.faint), *_plain(line)])
-    return Block(None, day, (strip, Strip([])))
+    return strip, Strip([])
 
 
 def _plain(text: Text) -> list[Segment]:
     return [Segment(text.plain, text.style if not isinstance(text.style, str) else None)]
 
 
-def _draw(message: Message, look: Look) -> Iterator[Strip]:
+def _draw(message: Message, look: Look, *, whole: bool) -> tuple[bool, list[Strip]]:
     wide = look.width >= WIDE
     gutter = GUTTER if wide else 0
     when = f"{message.created_at.astimezone():%H:%M}"
@@ -132,54 +161,38 @@ def _draw(message: Message, look: Look) -> Iterator[Strip]:
     time = Segment(f"{when} ", look.ink.faint)
     bold = look.ink.bold if message.role in {"user", "agent"} else look.ink.dim
     name = Segment(f"{message.role:<{GUTTER - 6}}", bold + colour)
-    if not wide:
-        yield Strip([name, time])
+    strips = [] if wide else [Strip([name, time])]
     width = max(1, look.width - BAR - gutter)
-    for number, line in enumerate(_body(message, width, look)):
+    cut, lines = _body(message, width, look, whole=whole)
+    for number, line in enumerate(lines):
         if wide:
             lead = [time, name] if number == 0 else [Segment(" " * GUTTER)]
-            yield Strip([*lead, *line])
+            strips.append(Strip([*lead, *line]))
         else:
-            yield Strip(line)
-    yield Strip([])
+            strips.append(Strip(line))
+    return cut, strips
 
 
-def _draw_call(call: CallRow, when: datetime, look: Look) -> Iterator[Strip]:
-    """Draw a call on one line: what was called, what became of it, and its arguments."""
-    ink = look.ink
-    sign, word, style = effect_of(call, look.glyphs, ink)
-    took = f" {duration(call.duration_us)}" if call.outcome else ""
-    name = f"{'call':<{GUTTER - 6}}" if look.width >= WIDE else "call "
-    line = Strip(
-        [
-            Segment(f"{when:%H:%M} ", ink.faint),
-            Segment(name, ink.faint),
-            Segment(f"{one_line(call.server, 60)}.{one_line(call.tool, 80)}  ", ink.dim),
-            Segment(f"{sign} {word}{took}  ", style),
-            Segment(one_line(call.arguments, 200), ink.faint),
-        ]
-    )
-    yield line.crop(0, look.width - BAR)
-    yield Strip([])
-
-
-def _body(message: Message, width: int, look: Look) -> list[list[Segment]]:
-    limit = WHOLE_CHARACTERS if look.whole else CUT_CHARACTERS
+def _body(
+    message: Message, width: int, look: Look, *, whole: bool
+) -> tuple[bool, list[list[Segment]]]:
+    limit = WHOLE_CHARACTERS if whole else CUT_CHARACTERS
     text = visible(message.content[:limit])
     left = len(message.content) - limit
     lines = _lines(message.role, text, width, look)
     if look.marks is not None:
         lines = [_mark(line, look.marks, look.ink.mark) for line in lines]
-    if message.role == "tool" and not look.whole and len(lines) > TOOL_LINES:
-        cut = len(lines) - TOOL_LINES + 1
-        lines = [
-            *lines[: TOOL_LINES - 1],
-            [Segment(f"… {cut} more lines · o whole", look.ink.faint)],
-        ]
+    most = TOOL_LINES if message.role == "tool" else CUT_LINES
+    more: list[str] = []
+    if not whole and len(lines) > most:
+        more.append(f"{len(lines) - most + 1} more lines")
+        lines = lines[: most - 1]
     if left > 0:
-        how = "x exports all" if look.whole else "o whole"
-        lines.append([Segment(f"… {left:,} more characters · {how}", look.ink.faint)])
-    return lines or [[Segment("(empty)", look.ink.faint)]]
+        more.append(f"{left:,} more characters")
+    if more:
+        how = "x exports all" if whole else "enter whole"
+        lines.append([Segment(f"… {', '.join(more)} · {how}", look.ink.faint)])
+    return bool(more) and not whole, lines or [[Segment("(empty)", look.ink.faint)]]
 
 
 def _lines(role: Role, text: str, width: int, look: Look) -> list[list[Segment]]:

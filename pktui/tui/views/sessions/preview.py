@@ -1,39 +1,49 @@
-"""One session beside the list: its title in the border, its messages, and the hits in it."""
+"""One session beside the list: its title in the border, its time line, and the hits in it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.text import Text
-from textual import on, work
+from textual import on
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 
-from pktui.errors import PktuiError
 from pktui.text import one_line
+from pktui.tui.background import in_thread
+from pktui.tui.focus import focus_now
 from pktui.tui.theme import ink_of
+from pktui.tui.turns import Turns
 from pktui.tui.views.sessions.blocks import marks_of
 from pktui.tui.views.sessions.draw import project_name, session_title
+from pktui.tui.views.sessions.prompt import Prompt, place_of_time
 from pktui.tui.views.sessions.reader import Part, Reader
+from pktui.tui.views.sessions.timeline import FOLD, MESSAGE, Place, Timeline
 from pktui.tui.views.sessions.transcript import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from textual.app import ComposeResult
     from textual.timer import Timer
 
-    from pktui.memory.records import Hit, Mode
-    from pktui.memory.records import Message as Record
+    from pktui.errors import PktuiError
+    from pktui.memory.records import Hit, Mode, SearchAnswer
     from pktui.tui.glyphs import Glyphs
     from pktui.tui.services import Services
+    from pktui.tui.views.sessions.reader import WholeCall
     from pktui.tui.views.sessions.source import Row
 
+T = TypeVar("T")
 PAUSE_SECONDS = 0.06
 """A session is read when the cursor has rested on it this long."""
-
-Kind = Literal["show", "newest", "older", "newer"]
+NEWS_SECONDS = 0.5
+"""Between two looks at what is new in a session."""
+MOST_HITS = 1_000
+"""Hits of one session that are gone through."""
 
 
 class Preview(Vertical):
@@ -46,35 +56,39 @@ class Preview(Vertical):
             super().__init__()
             self.error = error
 
-    class _Read(Message):
-        def __init__(self, turn: int, kind: Kind, part: Part) -> None:
-            super().__init__()
-            self.turn, self.kind, self.part = turn, kind, part
+    class Said(Message):
+        """Something for the person: why a key did nothing."""
 
-    class _NotRead(Message):
-        def __init__(self, turn: int, kind: Kind, error: PktuiError) -> None:
+        def __init__(self, text: str) -> None:
             super().__init__()
-            self.turn, self.kind, self.error = turn, kind, error
+            self.text = text
 
     def __init__(self, services: Services, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self._services = services
         self._glyphs = glyphs
         self._row: Row | None = None
-        self._hit = 0
+        self._reader: Reader | None = None
         self._query: tuple[str, Mode] = ("", "hybrid")
+        self._at_last_hit = False
+        self._hits: Sequence[Place] = ()
+        self._hit = -1
+        self._found = 0
         self._turn = 0
         self._timer: Timer | None = None
-        self._reading = False
         self._failed = False
+        self._opened = False
+        self._news_timer: Timer | None = None
+        self._news = Turns(self._read_news)
 
     def compose(self) -> ComposeResult:
-        """Lay out the messages."""
+        """Lay out the time line, and what is typed below it."""
         yield Transcript(self._glyphs, id="transcript")
+        yield Prompt(id="session-prompt")
 
     @property
     def transcript(self) -> Transcript:
-        """The messages."""
+        """The time line."""
         return self.query_one(Transcript)
 
     @property
@@ -86,144 +100,277 @@ class Preview(Vertical):
         """Show a session; the same one again only brings what is new."""
         before, self._row = self._row, row
         same = row is not None and before is not None and row.session.id == before.session.id
-        if same and row is not None and before is not None:
-            same = [_id(hit) for hit in row.hits] == [_id(hit) for hit in before.hits]
         if same and query == self._query and not self._failed:
             self._entitle()
-            self._read_what_is_new()
+            self.look_for_news()
             return
         self._query = query
         self._turn += 1
-        self._reading = False
-        self._failed = False
-        self._hit = self._first_hit(at_last_hit)
+        self._failed = self._opened = False
+        self._at_last_hit = at_last_hit
+        self._hits, self._hit, self._found = (), -1, row.found if row else 0
         self._entitle()
         if self._timer is not None:
             self._timer.stop()
         if row is None:
+            self._reader = None
             self.transcript.clear()
             return
-        self._timer = self.set_timer(PAUSE_SECONDS, self._read_now)
-
-    def next_hit(self, step: int) -> bool:
-        """Go to another hit of this session; false at the end of them."""
-        hits = self._row.hits if self._row else ()
-        if not 0 <= self._hit + step < len(hits):
-            return False
-        self._hit += step
-        self._go_to_hit()
-        return True
-
-    def _first_hit(self, at_last_hit: bool) -> int:
-        row = self._row
-        if row is None or not row.hits:
-            return 0
-        if at_last_hit:
-            return len(row.hits) - 1
-        return row.hits.index(row.best) if row.best in row.hits else 0
-
-    def _go_to_hit(self) -> None:
-        hit = self.hit
-        self._entitle()
-        if hit is None or hit.message is None or self.transcript.go_to(hit.message.id):
-            return
-        self._turn += 1
-        self._read_now()
-
-    @property
-    def hit(self) -> Hit | None:
-        """The hit that is marked."""
-        hits = self._row.hits if self._row else ()
-        return hits[self._hit] if self._hit < len(hits) else None
+        self._timer = self.set_timer(PAUSE_SECONDS, self._open)
 
     # Reading
 
-    def _read_now(self) -> None:
-        hit, reader = self.hit, self._reader()
-        if reader is None:
+    def _open(self) -> None:
+        row, turn = self._row, self._turn
+        if row is None:
             return
-        if hit is not None and hit.message is not None:
-            seq = hit.message.seq
-            self._read(self._turn, "show", lambda: reader.around(seq))
-        else:
-            self._read(self._turn, "show", reader.newest)
-
-    def _reader(self) -> Reader | None:
         services = self._services
-        if self._row is None:
-            return None
-        return Reader(services.memory, services.ledger, self._row.session)
+        reader = self._reader = Reader(services.memory, services.ledger, row.session)
+        hit = row.best
 
-    def _read_what_is_new(self) -> None:
-        row, part = self._row, self.transcript.part
-        if row is None or not part.messages or self._reading:
+        def read() -> tuple[Timeline, Part, Place | None]:
+            line = reader.timeline()
+            at = place_of(hit, line) if hit else None
+            return line, reader.around(at[0] if at else line.total, line.total), at
+
+        self._in_thread(turn, read, self._show_opened, self._cannot_open)
+
+    def _show_opened(self, opened: tuple[Timeline, Part, Place | None]) -> None:
+        line, part, at = opened
+        transcript, row = self.transcript, self._row
+        if not line.total and not line.calls:
+            transcript.clear("No messages yet.")
+        else:
+            transcript.show(line, part, at=at, marks=marks_of(*self._query))
+        self._opened = True
+        if row is not None and row.hits:
+            self._take_hits([place_of(hit, line) for hit in row.hits], at)
+            self._find(*self._query)
+        self._entitle()
+        reader = self._reader
+        if reader is not None:
+            self._in_thread(self._turn, reader.find_connections, self._take_connections)
+
+    def _cannot_open(self, error: PktuiError) -> None:
+        self._failed = True
+        self.transcript.clear("This session cannot be read now. It appears when it can.")
+        self.post_message(self.Failed(error))
+
+    def _take_connections(self, more: bool) -> None:
+        if more:
+            self._news.ask()
+
+    def look_for_news(self) -> None:
+        """Read what came to the session since, at most twice a second."""
+        if self._opened and self._news_timer is None:
+            self._news_timer = self.set_timer(NEWS_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._news_timer = None
+        if self._opened:
+            self._news.ask()
+
+    def _read_news(self) -> None:
+        reader, turn = self._reader, self._turn
+        if reader is None:
+            self._news.done()
             return
-        last = part.messages[-1]
-        if last.seq == part.total and row.session.message_count > last.seq:
-            self._read_more("newer", last)
+
+        def done(line: Timeline) -> None:
+            self._news.done()
+            if turn == self._turn:
+                self._take_news(line)
+
+        def failed(_error: PktuiError) -> None:
+            self._news.done()  # the status line tells of it
+
+        in_thread(self, reader.timeline, done, failed, group="session-news")
+
+    def _take_news(self, line: Timeline) -> None:
+        transcript = self.transcript
+        before = transcript.line
+        if line is before:
+            return
+        if not before.total and not before.calls:
+            self._open()
+            return
+        at_end = transcript.last == before.total
+        transcript.update(line)
+        if at_end and line.total > before.total:
+            self._read_more(older=False)
+        self._entitle()
 
     @on(Transcript.Edge)
     def _read_at_edge(self, event: Transcript.Edge) -> None:
         event.stop()
-        messages = self.transcript.part.messages
-        if messages and not self._reading:
-            edge = messages[0 if event.older else -1]
-            self._read_more("older" if event.older else "newer", edge)
+        self._read_more(older=event.older)
 
-    @on(Transcript.WantsNewest)
-    def _read_newest(self, event: Transcript.WantsNewest) -> None:
+    def _read_more(self, *, older: bool) -> None:
+        reader, transcript = self._reader, self.transcript
+        if reader is not None:
+            edge = transcript.first if older else transcript.last
+            read = reader.older if older else reader.newer
+            self._in_thread(self._turn, lambda: read(edge), self._take_more)
+
+    def _take_more(self, part: Part) -> None:
+        transcript = self.transcript
+        if part.messages and (
+            part.last + 1 == transcript.first or part.first == transcript.last + 1
+        ):
+            transcript.add(part)
+
+    @on(Transcript.Away)
+    def _read_away(self, event: Transcript.Away) -> None:
         event.stop()
-        reader = self._reader()
+        reader, line, place = self._reader, self.transcript.line, event.place
         if reader is not None:
-            self._turn += 1
-            self._reading = False
-            self._read(self._turn, "newest", reader.newest)
+            self._in_thread(
+                self._turn,
+                lambda: reader.around(place[0], line.total),
+                lambda part: self.transcript.show(
+                    self.transcript.line, part, at=place, marks=self._marks, fresh=False
+                ),
+            )
 
-    def _read_more(self, kind: Kind, edge: Record) -> None:
-        reader = self._reader()
-        if reader is not None:
-            self._reading = True
-            read = reader.older if kind == "older" else reader.newer
-            self._read(self._turn, kind, lambda: read(edge))
-
-    @work(thread=True, group="session-read")
-    def _read(self, turn: int, kind: Kind, read: Callable[[], Part]) -> None:
-        try:
-            part = read()
-        except PktuiError as error:
-            self.post_message(self._NotRead(turn, kind, error))
+    @on(Transcript.Unread)
+    def _read_calls(self, event: Transcript.Unread) -> None:
+        event.stop()
+        reader = self._reader
+        if reader is None:
             return
-        self.post_message(self._Read(turn, kind, part))
 
-    @on(_NotRead)
-    def _give_up(self, message: _NotRead) -> None:
-        message.stop()
-        if message.turn != self._turn:
+        def read() -> Mapping[int, WholeCall]:
+            whole = reader.whole(event.calls)
+            if not event.opened:
+                return whole
+            return {number: reader.with_history(call) for number, call in whole.items()}
+
+        self._in_thread(self._turn, read, self.transcript.know)
+
+    def _in_thread(
+        self,
+        turn: int,
+        work: Callable[[], T],
+        done: Callable[[T], object],
+        failed: Callable[[PktuiError], object] | None = None,
+    ) -> None:
+        """Run `work` in a thread; what it tells of a session that is no longer shown is dropped."""
+
+        def tell(result: T) -> None:
+            if turn == self._turn:
+                done(result)
+
+        def fail(error: PktuiError) -> None:
+            if turn == self._turn:
+                (failed or self._tell_failure)(error)
+
+        in_thread(self, work, tell, fail, group="session-read")
+
+    def _tell_failure(self, error: PktuiError) -> None:
+        self.post_message(self.Failed(error))
+
+    # Hits
+
+    @property
+    def _marks(self) -> re.Pattern[str] | None:
+        return marks_of(*self._query)
+
+    @property
+    def has_hits(self) -> bool:
+        """Whether there are hits in this session to go through."""
+        return bool(self._hits)
+
+    def next_hit(self, step: int) -> bool:
+        """Go to another hit of this session; false at the end of them."""
+        if not 0 <= self._hit + step < len(self._hits):
+            return False
+        self._hit += step
+        self.transcript.go_to(self._hits[self._hit])
+        self._entitle()
+        return True
+
+    def first_hit(self, step: int) -> bool:
+        """Begin again with the first hit, or backwards with the last; false where there is none."""
+        if not self._hits:
+            return False
+        self._hit = -1 if step > 0 else len(self._hits)
+        return self.next_hit(step)
+
+    def _find(self, text: str, mode: Mode) -> None:
+        """Look for all hits in this session."""
+        row, memory = self._row, self._services.memory
+        if row is None:
             return
-        self._reading = False
-        if message.kind == "show":
-            self._failed = True
-            self.transcript.clear("This session cannot be read now. It appears when it can.")
-        self.post_message(self.Failed(message.error))
+        query = f"session:{row.session.id} {text}"
+        self._in_thread(
+            self._turn,
+            lambda: memory.search(query, mode, limit=MOST_HITS, wait=False),
+            self._take_found,
+        )
 
-    @on(_Read)
-    def _take(self, message: _Read) -> None:
-        message.stop()
-        if message.turn != self._turn:
+    def _take_found(self, answer: SearchAnswer) -> None:
+        line, row = self.transcript.line, self._row
+        own = [
+            hit for hit in answer.hits if hit.session and row and hit.session.id == row.session.id
+        ]
+        self._found = max(answer.total, len(own))
+        here = self._hits[self._hit] if 0 <= self._hit < len(self._hits) else None
+        self._take_hits([place_of(hit, line) for hit in own], here)
+        if self._query[0] and here is None and not self._found:
+            self.post_message(self.Said(f"“{one_line(self._query[0], 60)}” is not in this session"))
+        self._entitle()
+
+    def _take_hits(self, places: Sequence[Place | None], here: Place | None) -> None:
+        """Take hits in the order of the line, and be at one of them."""
+        self._hits = sorted({place for place in places if place is not None})
+        self.transcript.set_hits(self._hits, self._marks)
+        if here in self._hits:
+            self._hit = self._hits.index(here)
+        elif self._hits:
+            self._hit = len(self._hits) - 1 if self._at_last_hit else 0
+            self.transcript.go_to(self._hits[self._hit])
+        else:
+            self._hit = -1
+        if self._at_last_hit and self._hits:
+            self._at_last_hit = False
+            self._hit = len(self._hits) - 1
+            self.transcript.go_to(self._hits[-1])
+
+    # What is typed below
+
+    def find(self) -> None:
+        """Type what to look for in this session."""
+        self.query_one(Prompt).type_here("find", self._query[0])
+
+    @on(Transcript.Jump)
+    def _jump(self, event: Transcript.Jump) -> None:
+        event.stop()
+        self.query_one(Prompt).type_here("jump", "")
+
+    @on(Prompt.Left)
+    def _leave_prompt(self, event: Prompt.Left) -> None:
+        event.stop()
+        focus_now(self.transcript)
+
+    @on(Prompt.Given)
+    def _obey(self, event: Prompt.Given) -> None:
+        event.stop()
+        if event.kind == "find":
+            self._query = (event.text, "exact")
+            self._hits, self._hit, self._found = (), -1, 0
+            self.transcript.set_hits((), self._marks)
+            self._entitle()
+            if event.text:
+                self._find(event.text, "exact")
             return
         transcript = self.transcript
-        if message.kind in {"show", "newest"}:
-            hit = self.hit if message.kind == "show" else None
-            at = hit.message.id if hit and hit.message else 0
-            transcript.show(message.part, at=at, marks=marks_of(*self._query))
-            if not message.part.messages:
-                transcript.clear("No messages yet.")
-            return
-        self._reading = False
-        if message.kind == "older":
-            transcript.add_older(message.part)
+        try:
+            now = datetime.fromtimestamp(self._services.clock() / 1_000_000, UTC)
+            slot = place_of_time(event.text, transcript.line, transcript.place, now)
+        except ValueError as error:
+            self.post_message(self.Said(str(error)))
         else:
-            transcript.add_newer(message.part)
+            transcript.go_to((slot, MESSAGE if slot else FOLD))
 
     # The border
 
@@ -241,15 +388,36 @@ class Preview(Vertical):
             (line, ink.line), (project_name(session.project), ink.dim),
         )  # fmt: skip
         self.border_title = Content.from_rich_text(title)
-        if row.hits:
-            plural = "" if row.found == 1 else "s"
-            held = f", {len(row.hits)} best here" if len(row.hits) < row.found else ""
-            where = f"{self._hit + 1} of {row.found:,} hit{plural}{held} · n next"
-        else:
-            count = session.message_count
-            where = f"{count:,} message{'' if count == 1 else 's'}"
-        self.border_subtitle = Content.from_rich_text(Text(where, ink.dim))
+        dot = f" {self._glyphs.dot} "
+        self.border_subtitle = Content.from_rich_text(Text(dot.join(self._where()), ink.dim))
+
+    def _where(self) -> Iterator[str]:
+        """Say which hit this is, and where in the session."""
+        line, place, row = self.transcript.line, self.transcript.place, self._row
+        if self._query[0] and self._found:
+            plural = "" if self._found == 1 else "s"
+            at = f"{self._hit + 1:,} of " if self._hit >= 0 else ""
+            yield f"{at}{self._found:,} hit{plural}"
+        if not self._opened or place is None or not line.total:
+            count = row.session.message_count if row else 0
+            yield f"{count:,} message{'' if count == 1 else 's'}"
+            return
+        yield f"{line.day(place[0]):%a} {line.day(place[0]).day} {line.day(place[0]):%b}"
+        yield f"{place[0]:,} of {line.total:,}"
+
+    @on(Transcript.Moved)
+    def _name_place(self, event: Transcript.Moved) -> None:
+        event.stop()
+        self._entitle()
+
+    @on(Transcript.Nothing)
+    def _say_nothing(self, event: Transcript.Nothing) -> None:
+        event.stop()
+        self.post_message(self.Said(event.why))
 
 
-def _id(hit: Hit) -> int:
-    return hit.message.id if hit.message else 0
+def place_of(hit: Hit, line: Timeline) -> Place | None:
+    """Return where a hit is in the line of its session."""
+    if hit.message is not None:
+        return hit.message.seq, MESSAGE
+    return line.place_of_kept(hit.call.seq) if hit.call is not None else None

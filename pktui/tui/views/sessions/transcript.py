@@ -1,44 +1,55 @@
-"""The messages of one session, drawn line by line; older ones are asked for as they are reached."""
+"""The time line of one session, drawn line by line over a window of what the memory holds.
+
+The window is a run of slots. It grows where its edge is reached, gives way at its other end, and
+is read anew where the person goes to a place that is not in it.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual import on, work
+from textual import events, on, work
 from textual.geometry import Size
 from textual.message import Message as Event
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.worker import get_current_worker
 
-from pktui.memory.records import Message
 from pktui.tui.actions import bindings
 from pktui.tui.theme import Ink, ink_of
-from pktui.tui.views.sessions.blocks import BAR, Block, Look, lay_out, role_style
-from pktui.tui.views.sessions.reader import Part
+from pktui.tui.views.sessions.blocks import Block, Look, Slot, has_own_line, lay_out, role_style
+from pktui.tui.views.sessions.call_blocks import BAR, PARTS, CallPart
+from pktui.tui.views.sessions.reader import Part, WholeCall
+from pktui.tui.views.sessions.timeline import FIRST_CALL, FOLD, MESSAGE, Mark, Place, Timeline
 
 if TYPE_CHECKING:
     import re
 
     from textual.binding import BindingType
 
-    from pktui.ledger.records import CallRow
+    from pktui.memory.records import Message
     from pktui.tui.glyphs import Glyphs
+    from pktui.tui.views.sessions.timeline import LineCall
 
 FIRST_CHUNK = 30
-"""Messages laid out before the first paint; the rest follows in larger chunks."""
+"""Slots laid out before the first paint; the rest follows in larger chunks."""
 CHUNK = 60
 NEAR_EDGE = 3
 """Lines from the first one at which older messages are asked for."""
+MOST_SLOTS = 1_000
+"""Slots that are held; those farthest from where the window grows give way."""
+MOST_READ = 300
+"""Calls in the window that are read at once, as they have lines of their own."""
+RAIL = 2
+"""Cells for the rail and the space before it."""
 
 
 class Transcript(ScrollView, can_focus=True):
-    """Shows part of a session. It keeps what is read in place when older messages come."""
+    """Shows part of a session. What is read stays in place whatever comes before or after it."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("transcript")
     ALLOW_SELECT = False
@@ -56,141 +67,284 @@ class Transcript(ScrollView, can_focus=True):
             """The transcript."""
             return self.transcript
 
-    class WantsNewest(Event):
-        """The person wants the newest message, and it is not among those that are loaded."""
+    class Away(Event):
+        """The person wants to be at a place that is not loaded."""
+
+        def __init__(self, place: Place) -> None:
+            super().__init__()
+            self.place = place
+
+    class Moved(Event):
+        """Another place is the current one."""
+
+    class Unread(Event):
+        """Calls are shown that were not read yet; `opened`: with their history."""
+
+        def __init__(self, calls: Sequence[LineCall], *, opened: bool = False) -> None:
+            super().__init__()
+            self.calls, self.opened = calls, opened
+
+    class Nothing(Event):
+        """There is nothing in the direction of a key; `why` is for the person."""
+
+        def __init__(self, why: str) -> None:
+            super().__init__()
+            self.why = why
+
+    class Jump(Event):
+        """The person wants to type a time to go to."""
 
     class _LaidOut(Event):
-        def __init__(self, turn: int, blocks: tuple[Block, ...], *, before: bool) -> None:
+        def __init__(self, turn: int, slots: Mapping[int, tuple[Block, ...]]) -> None:
             super().__init__()
-            self.turn, self.blocks, self.before = turn, blocks, before
+            self.turn, self.slots = turn, slots
 
     def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self._glyphs = glyphs
-        self._part = Part((), 0)
+        self._line = Timeline()
+        self._messages: dict[int, Message] = {}
+        self._known: dict[int, WholeCall] = {}
+        self._asked_for: set[LineCall] = set()
+        self._unfolded: set[int] = set()
+        self._opened: dict[int, CallPart] = {}
+        self._whole: set[int] = set()
+        self._hits: frozenset[Place] = frozenset()
+        self._marks: re.Pattern[str] | None = None
+        self._laid: dict[int, tuple[Block, ...]] = {}
         self._blocks: list[Block] = []
         self._starts: list[int] = [0]
-        self._target: int | None = None
-        self._marks: re.Pattern[str] | None = None
-        self._whole = False
+        self._index: dict[Place, int] = {}
+        self._place: Place | None = None
+        self._reveal: Place | None = None
+        self._fresh = True
         self._turn = 0
         self._width = 0
         self._asked: tuple[bool, int] | None = None
         self._ink: Ink | None = None
         self._note = ""
-        self._at_end = False
-        self._replacing = True
-        self.target_id = 0
+        self._rail: Mapping[int, Mark] = {}
 
     # What the owner calls
 
     @property
-    def part(self) -> Part:
-        """The messages that are loaded."""
-        return self._part
+    def line(self) -> Timeline:
+        """All of the session, without its texts."""
+        return self._line
 
-    def show(self, part: Part, *, at: int = 0, marks: re.Pattern[str] | None = None) -> None:
-        """Show messages, at message id `at` or at the newest one; `marks` are marked."""
-        self._part, self._marks, self.target_id = part, marks, at
-        self._whole = False
+    @property
+    def first(self) -> int:
+        """The first slot that is loaded."""
+        return min(self._slots(), default=0)
+
+    @property
+    def last(self) -> int:
+        """The last slot that is loaded."""
+        return max(self._slots(), default=0)
+
+    @property
+    def place(self) -> Place | None:
+        """Where the person is."""
+        return self._place
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The messages that are loaded, in their order."""
+        return [self._messages[seq] for seq in sorted(self._messages)]
+
+    def show(
+        self,
+        line: Timeline,
+        part: Part,
+        *,
+        at: Place | None = None,
+        marks: re.Pattern[str] | None = None,
+        fresh: bool = True,
+    ) -> None:
+        """Show a part of a session, at a place or at its end; `marks` are marked in its texts.
+
+        `fresh`: it is another session, of which nothing is open yet.
+        """
+        if fresh:
+            self._unfolded, self._opened, self._whole = set(), {}, set()
+            self._known, self._asked_for, self._hits = {}, set(), frozenset()
+        self._line, self._marks, self._note = line, marks, ""
+        self._messages = {message.seq: message for message in part.messages}
+        self._place = self._reveal = at or self._end()
+        if at is not None:
+            self._unfold_around(at)
         self._begin()
+        self.post_message(self.Moved())
 
     def clear(self, note: str = "") -> None:
-        """Show no messages, and a note of the console's own words in their place."""
-        self.show(Part((), 0))
-        self._note = note
-        self._blocks, self._starts = [], [0]
-        self.virtual_size = Size(self._width, 0)
+        """Show nothing, and a note of the console's own words in its place."""
+        self.show(Timeline(), Part(()))
+        self._note, self._place = note, None
+        self._laid = {}
+        self._flatten()
         self.refresh()
 
-    def add_older(self, part: Part) -> None:
-        """Put older messages before those that are there."""
-        self._part = self._joined(part, self._part)
-        self._lay_out(part.items(), before=True)
-
-    def add_newer(self, part: Part) -> None:
-        """Put newer messages after those that are there."""
+    def add(self, part: Part) -> None:
+        """Put messages before or after those that are there."""
+        older = part.first < self.first
+        self._messages |= {message.seq: message for message in part.messages}
+        kept = sorted(self._messages)
+        gone = kept[MOST_SLOTS:] if older else kept[: max(0, len(kept) - MOST_SLOTS)]
+        for seq in gone:
+            del self._messages[seq]
         self._asked = None
-        self._at_end = not self._part.has_newer and not self._scrolled_up()
-        known = {call.seq for call in self._part.calls}
-        new = replace(part, calls=tuple(call for call in part.calls if call.seq not in known))
-        self._part = self._joined(self._part, new)
-        self._lay_out(new.items(), before=False)
+        self._lay_out([message.seq for message in part.messages])
 
-    def _joined(self, earlier: Part, later: Part) -> Part:
-        total = max(earlier.total, later.total)
-        return Part(earlier.messages + later.messages, total, earlier.calls + later.calls)
+    def update(self, line: Timeline) -> None:
+        """Take the session as it is now; slots whose calls are others are laid out anew."""
+        before, self._line = self._line, line
+        changed = [slot for slot in self._slots() if before.calls_of(slot) != line.calls_of(slot)]
+        self._mark_rail()
+        self._lay_out(changed)
 
-    def go_to(self, message_id: int) -> bool:
-        """Mark a message and bring it into view; false where it is not loaded."""
-        if not any(message.id == message_id for message in self._part.messages):
-            return False
-        self.target_id = message_id
-        self._reveal_target()
+    def set_hits(self, hits: Sequence[Place], marks: re.Pattern[str] | None) -> None:
+        """Mark these places on the rail, and what matches in the texts."""
+        self._hits = frozenset(hits)
+        self._mark_rail()
+        if marks != self._marks:
+            self._marks = marks
+            self._begin()
         self.refresh()
-        return True
+
+    def know(self, calls: Mapping[int, WholeCall]) -> None:
+        """Take calls that were read, and lay out where they are shown."""
+        self._known |= calls
+        slots = [
+            slot
+            for slot in self._slots()
+            if any(call.id in calls for call in self._line.calls_of(slot))
+        ]
+        self._lay_out(slots)
+
+    def go_to(self, place: Place) -> None:
+        """Be at a place; where it is not loaded the owner is asked for it."""
+        if place[0] not in self._slots():
+            self.post_message(self.Away(place))
+            return
+        self._place = self._reveal = place
+        self._unfold_around(place)
+        if place in self._index:
+            self._reveal_now()
+        else:
+            self._lay_out([place[0]])
+        self.post_message(self.Moved())
+        self.refresh()
 
     @property
     def current(self) -> Message | None:
-        """The marked message, else the last one in view."""
-        if self.target_id:
-            found = [m for m in self._part.messages if m.id == self.target_id]
-            if found:
-                return found[0]
-        if not self._blocks:
+        """The message at the place, `None` where a call is."""
+        block = self._current_block()
+        return block.message if block is not None else None
+
+    @property
+    def current_call(self) -> tuple[WholeCall, CallPart] | None:
+        """The call at the place, if it was read, and the part that is open (or would be)."""
+        block = self._current_block()
+        if block is None or block.call is None or block.call.id not in self._known:
             return None
-        last = min(self.scroll_offset.y + self.size.height, self._starts[-1]) - 1
-        index = max(0, bisect_right(self._starts, last) - 1)
-        shown = self._blocks[: index + 1]
-        return next((block.message for block in reversed(shown) if block.message), None)
+        return self._known[block.call.id], self._opened.get(block.call.id, "arguments")
+
+    # Which slots there are
+
+    def _slots(self) -> Sequence[int]:
+        """Return the slots of the window: its messages, and what is before the first of all."""
+        slots = sorted(self._messages)
+        if self._line.first_slot == 0 and (not slots or slots[0] == 1):
+            return [0, *slots]
+        return slots
+
+    def _end(self) -> Place | None:
+        slots = self._slots()
+        if not slots or (slots == [0] and not self._line.calls):
+            return None
+        calls = self._line.calls_of(slots[-1])
+        if calls:
+            return slots[-1], FOLD if len(calls) > 1 else FIRST_CALL
+        return slots[-1], MESSAGE
+
+    def _unfold_around(self, place: Place) -> None:
+        """Unfold the calls that a place is among, where it has no line of its own."""
+        slot, part = place
+        calls = self._line.calls_of(slot)
+        if part >= FIRST_CALL and slot not in self._unfolded:
+            call = calls[part - FIRST_CALL] if part - FIRST_CALL < len(calls) else None
+            if call is None or not has_own_line(call, self._slot(slot)):
+                self._unfolded.add(slot)
+                self._read_shown([slot])
 
     # Laying out
 
     def _begin(self) -> None:
         """Lay out anew; what is on the screen stays until the first new lines are there."""
         self._turn += 1
-        self._replacing = True
-        self._at_end = False
+        self._fresh = True
         self._asked = None
-        self._width = self.scrollable_content_region.width
-        if self._width > BAR and self._part.messages:
-            items = self._part.items()
-            self._lay_out_all(self._turn, items, self._split(items), self._look())
+        self._width = self.scrollable_content_region.width - RAIL
+        slots = self._slots()
+        if self._width > BAR and self._place is not None:
+            self._read_shown(slots)
+            at = next((i for i, slot in enumerate(slots) if slot >= self._place[0]), 0)
+            split = max(0, min(at - FIRST_CHUNK // 2, len(slots) - FIRST_CHUNK))
+            made = [self._slot(slot) for slot in slots]
+            self._lay_out_all(self._turn, made, split, self._look())
 
-    def _split(self, items: Sequence[Message | CallRow]) -> int:
-        """The index that is laid out first, with what is around it."""
-        for index, item in enumerate(items):
-            if isinstance(item, Message) and item.id == self.target_id:
-                return max(0, index - FIRST_CHUNK // 2)
-        return max(0, len(items) - FIRST_CHUNK)
+    def _slot(self, number: int) -> Slot:
+        message = self._messages.get(number)
+        return Slot(
+            number,
+            message,
+            self._line.calls_of(number),
+            self._line.begins_day(number),
+            whole=number in self._whole,
+            unfolded=number in self._unfolded,
+            opened=dict(self._opened),
+            known=self._known,
+        )
 
     @work(thread=True, exclusive=True, group="transcript-layout", description="transcript-layout")
-    def _lay_out_all(
-        self, turn: int, items: Sequence[Message | CallRow], split: int, look: Look
-    ) -> None:
+    def _lay_out_all(self, turn: int, slots: Sequence[Slot], split: int, look: Look) -> None:
         worker = get_current_worker()
 
-        def give(first: int, last: int, *, before: bool) -> None:
-            blocks = lay_out(items[first:last], look, lambda: worker.is_cancelled)
+        def give(first: int, last: int) -> None:
             if not worker.is_cancelled:
-                self.post_message(self._LaidOut(turn, blocks, before=before))
+                made = {slot.number: lay_out(slot, look) for slot in slots[first:last]}
+                self.post_message(self._LaidOut(turn, made))
 
-        end = min(len(items), split + FIRST_CHUNK)
-        give(split, end, before=False)
-        for first in range(end, len(items), CHUNK):
-            give(first, first + CHUNK, before=False)
+        end = min(len(slots), split + FIRST_CHUNK)
+        give(split, end)
+        for first in range(end, len(slots), CHUNK):
+            give(first, first + CHUNK)
         for last in range(split, 0, -CHUNK):
-            give(max(0, last - CHUNK), last, before=True)
+            give(max(0, last - CHUNK), last)
 
-    @work(thread=True, group="transcript-more")
-    def _lay_out_more(
-        self, turn: int, items: Sequence[Message | CallRow], look: Look, before: bool
-    ) -> None:
-        self.post_message(self._LaidOut(turn, lay_out(items, look), before=before))
+    @work(thread=True, group="transcript-more", description="transcript-more")
+    def _lay_out_some(self, turn: int, slots: Sequence[Slot], look: Look) -> None:
+        self.post_message(self._LaidOut(turn, {slot.number: lay_out(slot, look) for slot in slots}))
 
-    def _lay_out(self, items: Sequence[Message | CallRow], *, before: bool) -> None:
-        if items:
-            self._lay_out_more(self._turn, items, self._look(), before)
+    def _lay_out(self, numbers: Sequence[int]) -> None:
+        if numbers and self._width > BAR:
+            self._read_shown(numbers)
+            self._lay_out_some(self._turn, [self._slot(one) for one in numbers], self._look())
+
+    def _read_shown(self, slots: Sequence[int]) -> None:
+        """Ask for the calls that have lines of their own."""
+        wanted = []
+        for slot in slots:
+            calls = self._line.calls_of(slot)
+            every = slot in self._unfolded or len(calls) == 1
+            wanted += [
+                call
+                for call in calls
+                if (every or call.mark or call.id in self._opened) and call not in self._asked_for
+            ]
+        if wanted:
+            self._asked_for |= set(wanted[-MOST_READ:])
+            self.post_message(self.Unread(wanted[-MOST_READ:]))
 
     def _look(self) -> Look:
         return Look(
@@ -198,80 +352,134 @@ class Transcript(ScrollView, can_focus=True):
             ink=self._inks(),
             dark=self.app.current_theme.dark,
             marks=self._marks,
-            whole=self._whole,
             glyphs=self._glyphs,
         )
 
     @on(_LaidOut)
     def _take(self, message: _LaidOut) -> None:
         message.stop()
-        if message.turn != self._turn or not message.blocks:
+        if message.turn != self._turn:
             return
-        first_paint = self._replacing
-        if first_paint:
-            self._blocks, self._replacing = [], False
-        added = self._join(message.blocks, before=message.before)
-        self._starts = [0]
-        for block in self._blocks:
-            self._starts.append(self._starts[-1] + len(block.strips))
-        self.virtual_size = Size(self._width, self._starts[-1])
-        if first_paint:
-            self._reveal_target()
-        elif message.before:
-            self._asked = None
-            self.scroll_to(y=self.scroll_offset.y + added, animate=False, force=True)
-        elif self._at_end and not self.target_id:
+        top, offset = self._anchor()
+        at_end = self._place is not None and self._place == self._last_place()
+        if self._fresh:
+            self._laid, self._fresh = {}, False
+        there = set(self._slots())
+        self._laid |= message.slots
+        self._laid = {slot: blocks for slot, blocks in self._laid.items() if slot in there}
+        self._flatten()
+        if self._reveal is not None:
+            self._reveal_now()
+        elif at_end and self._last_place() != self._place and self.last == self._line.total:
+            self._place = self._last_place()
             self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+            self.post_message(self.Moved())
+        elif top is not None and top in self._index:
+            y = self._starts[self._index[top]] + offset
+            self.scroll_to(y=y, animate=False, force=True)
         self.refresh()
 
-    def _join(self, blocks: tuple[Block, ...], *, before: bool) -> int:
-        """Put blocks to one end, with one line a day; return the lines that came before."""
-        earlier, later = (blocks, self._blocks) if before else (self._blocks, blocks)
-        dropped = 0
-        if earlier and later and earlier[-1].day == later[0].day and later[0].message is None:
-            dropped = len(later[0].strips)
-            later = later[1:]
-        self._blocks = [*earlier, *later]
-        return sum(len(block.strips) for block in blocks) - dropped
+    def _flatten(self) -> None:
+        self._blocks = [block for slot in sorted(self._laid) for block in self._laid[slot]]
+        self._starts = [0]
+        self._index = {}
+        for number, block in enumerate(self._blocks):
+            self._starts.append(self._starts[-1] + len(block.strips))
+            if block.place is not None:
+                self._index[block.place] = number
+        self.virtual_size = Size(self._width + RAIL, self._starts[-1])
+        self._mark_rail()
 
-    def _reveal_target(self) -> None:
-        for index, block in enumerate(self._blocks):
-            if block.message is not None and block.message.id == self.target_id:
-                top = self._starts[index]
-                self.scroll_to(y=max(0, top - self.size.height // 4), animate=False, force=True)
-                return
-        self.scroll_to(y=self._starts[-1], animate=False, force=True)
+    def _anchor(self) -> tuple[Place | None, int]:
+        """Return the place of the first line on the screen, and how far above the screen it is."""
+        y = self.scroll_offset.y
+        for number in range(max(0, bisect_right(self._starts, y) - 1), len(self._blocks)):
+            place = self._blocks[number].place
+            if place is not None:
+                return place, y - self._starts[number]
+        return None, 0
+
+    def _reveal_now(self) -> None:
+        """Bring the place that was asked for into view, once it is laid out."""
+        index = self._index.get(self._reveal) if self._reveal else None
+        if index is None:
+            return
+        top, end = self._starts[index], self._starts[index + 1]
+        if index + 1 == len(self._blocks):
+            y = self._starts[-1]
+        elif index == 0 or (index == 1 and self._blocks[0].place is None):
+            y = 0
+        elif self.scroll_offset.y <= top and end <= self.scroll_offset.y + self.size.height:
+            y = self.scroll_offset.y
+        else:
+            y = max(0, top - self.size.height // 4)
+        self._reveal = None
+        self.scroll_to(y=y, animate=False, force=True)
 
     # Drawing
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line."""
+        """Draw one line, and the rail beside it."""
         width = self.scrollable_content_region.width
         line = self.scroll_offset.y + y
         base = self.rich_style
+        rail = self._rail_at(y)
         if line >= self._starts[-1]:
-            note = self._note if line == 1 and not self._part.messages else ""
+            note = self._note if line == 1 and not self._messages else ""
             strip = Strip([Segment(f"  {note}", self._inks().dim)])
-            return strip.adjust_cell_length(width, Style()).apply_style(base)
-        index = bisect_right(self._starts, line) - 1
-        block = self._blocks[index]
-        strip = block.strips[line - self._starts[index]]
-        last = line + 1 == self._starts[index + 1]
-        strip = Strip.join([self._bar(block, last=last), strip])
-        return strip.adjust_cell_length(width, Style()).apply_style(base)
+        else:
+            index = bisect_right(self._starts, line) - 1
+            block = self._blocks[index]
+            strip = block.strips[line - self._starts[index]]
+            last = line + 1 == self._starts[index + 1]
+            strip = Strip.join([self._bar(block, last=last), strip])
+        strip = strip.adjust_cell_length(max(0, width - RAIL), Style())
+        return Strip.join([strip, rail]).apply_style(base)
 
     def _bar(self, block: Block, *, last: bool) -> Strip:
         ink = self._inks()
-        message = block.message
-        if block.item is None:
+        if block.place is None:
             return Strip([])
-        if last and len(block.strips) > 1:
+        if last and len(block.strips) > 1 and not block.strips[-1].cell_length:
             return Strip([Segment("  ")])
-        if message is None:
-            return Strip([Segment(f"{self._glyphs.bar} ", ink.line)])
-        if message.id == self.target_id:
-            return Strip([Segment(f"{self._glyphs.cursor} ", ink.accent)])
-        return Strip([Segment(f"{self._glyphs.bar} ", role_style(message.role, ink))])
+        if block.place == self._place:
+            focused = ink.accent if self.has_focus else ink.dim
+            return Strip([Segment(f"{self._glyphs.cursor} ", focused)])
+        style = role_style(block.message.role, ink) if block.message else ink.line
+        return Strip([Segment(f"{self._glyphs.bar} ", style)])
+
+    def _mark_rail(self) -> None:
+        self._rail = self._line.rail(max(1, self.size.height), self._hits)
+
+    def _rail_at(self, y: int) -> Strip:
+        """Draw a row of the rail: a mark, else whether the window on the screen is there."""
+        ink, glyphs = self._inks(), self._glyphs
+        mark = self._rail.get(y)
+        if mark is not None:
+            sign, style = {
+                "hit": (glyphs.hit, ink.accent),
+                "denied": (glyphs.denied, ink.bad),
+                "asked": (glyphs.waiting, ink.wait),
+                "allowed": (glyphs.allowed, ink.ok),
+            }[mark]
+            return Strip([Segment(f" {sign}", style)])
+        if not self._blocks or self._starts[-1] <= self.size.height >= self._line.total:
+            return Strip([Segment(" " * RAIL)])
+        here = y in self._rows_on_screen()
+        sign = glyphs.cursor if here else glyphs.bar
+        return Strip([Segment(f" {sign}", ink.dim if here else ink.line)])
+
+    def _rows_on_screen(self) -> range:
+        top = bisect_right(self._starts, self.scroll_offset.y) - 1
+        end = bisect_right(self._starts, self.scroll_offset.y + self.size.height - 1) - 1
+        places = [
+            block.place[0]
+            for block in self._blocks[max(0, top) : max(0, end) + 1]
+            if block.place is not None
+        ]
+        if not places:
+            return range(0)
+        return self._line.rows_of(max(1, self.size.height), places[0], places[-1])
 
     def _inks(self) -> Ink:
         if self._ink is None:
@@ -283,108 +491,249 @@ class Transcript(ScrollView, can_focus=True):
         super().notify_style_update()
         if self._ink is not None and ink_of(self.app) != self._ink:
             self._ink = None
-            self._begin()
+            self._again()
 
     # Events
 
     def on_resize(self) -> None:
-        """Lay out again where the width changed, keeping the message that was read."""
-        if self.scrollable_content_region.width != self._width:
-            current = self.current
-            keep = self.target_id
-            self.target_id = keep or (current.id if current and self._scrolled_up() else 0)
-            self._begin()
+        """Lay out again where the width changed, keeping the place that was read."""
+        self._mark_rail()
+        if self.scrollable_content_region.width - RAIL != self._width:
+            self._again()
+
+    def on_click(self, event: events.Click) -> None:
+        """Go where the rail is clicked; elsewhere be at the block, and open it at two clicks."""
+        if event.x >= self.scrollable_content_region.width - RAIL:
+            if self._line.total:
+                slot = self._line.slot_of_row(event.y, max(1, self.size.height))
+                self.go_to((slot, MESSAGE if slot else FOLD))
+            return
+        line = self.scroll_offset.y + event.y
+        if line < self._starts[-1]:
+            block = self._blocks[bisect_right(self._starts, line) - 1]
+            if block.place is not None:
+                self._set_place(block.place)
+                if event.chain == 2:
+                    self.action_open()
+
+    def _again(self) -> None:
+        self._reveal = self._place
+        self._begin()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Ask for more near the ends."""
         super().watch_scroll_y(old_value, new_value)
         if not self._blocks:
             return
-        if new_value <= NEAR_EDGE and new_value < old_value and self._all_before_laid_out():
+        if new_value <= NEAR_EDGE and new_value < old_value:
             self._ask(older=True)
         elif new_value >= self.max_scroll_y - NEAR_EDGE and new_value > old_value:
             self._ask(older=False)
 
-    def _all_before_laid_out(self) -> bool:
-        first = next((block.message for block in self._blocks if block.message), None)
-        return bool(self._part.messages) and first is self._part.messages[0]
-
-    def _scrolled_up(self) -> bool:
-        return self.scroll_offset.y < self.max_scroll_y
-
     def _ask(self, *, older: bool) -> None:
-        there = self._part.has_older if older else self._part.has_newer
-        edge = self._part.messages[0 if older else -1].seq if self._part.messages else 0
+        slots = self._slots()
+        if not slots or not set(slots) <= set(self._laid):
+            return
+        edge = self.first if older else self.last
+        there = edge > 1 if older else edge < self._line.total
         if there and self._asked != (older, edge):
             self._asked = (older, edge)
             self.post_message(self.Edge(self, older=older))
 
-    # Actions
+    # Moving
+
+    def _current_block(self) -> Block | None:
+        index = self._index.get(self._place) if self._place else None
+        return self._blocks[index] if index is not None else None
+
+    def _last_place(self) -> Place | None:
+        blocks = reversed(self._blocks)
+        return next((block.place for block in blocks if block.place is not None), None)
+
+    def _set_place(self, place: Place) -> None:
+        if place != self._place:
+            self._place = place
+            self.post_message(self.Moved())
+        self.refresh()
+
+    def _on_screen(self, index: int) -> bool:
+        top, bottom = self.scroll_offset.y, self.scroll_offset.y + self.size.height
+        return self._starts[index] < bottom and self._starts[index + 1] > top
+
+    def _here(self) -> int | None:
+        """Return the current block; where it has been scrolled away, one that is on the screen."""
+        index = self._index.get(self._place) if self._place else None
+        if index is not None and self._on_screen(index):
+            return index
+        above = index is not None and self._starts[index] < self.scroll_offset.y
+        line = self.scroll_offset.y + (0 if above or index is None else self.size.height - 1)
+        found = max(0, min(len(self._blocks), bisect_right(self._starts, line)) - 1)
+        order = range(found, len(self._blocks)) if above else range(found, -1, -1)
+        return next((at for at in order if self._blocks[at].place is not None), None)
 
     def action_down(self) -> None:
-        """Scroll a line down."""
-        self.scroll_relative(y=1, animate=False)
+        """Scroll on in what is longer than the screen, else go to the next block."""
+        self._step(1)
 
     def action_up(self) -> None:
-        """Scroll a line up."""
-        self.scroll_relative(y=-1, animate=False)
-        self._ask_at_top()
+        """Scroll back in what is longer than the screen, else go to the block before."""
+        self._step(-1)
+
+    def _step(self, by: int) -> None:
+        index = self._here()
+        if index is None:
+            return
+        top, bottom = self.scroll_offset.y, self.scroll_offset.y + self.size.height
+        block = self._blocks[index]
+        if block.place != self._place and block.place is not None:
+            self._set_place(block.place)
+            return
+        hidden = self._starts[index + 1] > bottom if by > 0 else self._starts[index] < top
+        if hidden:
+            self.scroll_relative(y=by, animate=False, force=True)
+            return
+        others = range(index + 1, len(self._blocks)) if by > 0 else range(index - 1, -1, -1)
+        other = next((at for at in others if self._blocks[at].place is not None), None)
+        if other is None:
+            self.scroll_to(y=0 if by < 0 else self._starts[-1], animate=False, force=True)
+            self._ask(older=by < 0)
+            return
+        place = self._blocks[other].place
+        assert place is not None
+        self._set_place(place)
+        first, end = self._starts[other], self._starts[other + 1]
+        if by > 0 and end > bottom:
+            y = min(first, end - self.size.height)
+            self.scroll_to(y=y, animate=False, force=True)
+        elif by < 0 and first < top:
+            self.scroll_to(y=max(first, end - self.size.height), animate=False, force=True)
 
     def action_half_down(self) -> None:
         """Scroll half a page down."""
-        self.scroll_relative(y=self.size.height // 2, animate=False)
+        self._page(self.size.height // 2)
 
     def action_half_up(self) -> None:
         """Scroll half a page up."""
-        self.scroll_relative(y=-(self.size.height // 2), animate=False)
-        self._ask_at_top()
+        self._page(-(self.size.height // 2))
 
     def action_page_down(self) -> None:
         """Scroll a page down."""
-        self.scroll_relative(y=self.size.height - 1, animate=False)
+        self._page(self.size.height - 1)
 
     def action_page_up(self) -> None:
         """Scroll a page up."""
-        self.scroll_relative(y=1 - self.size.height, animate=False)
-        self._ask_at_top()
+        self._page(1 - self.size.height)
+
+    def _page(self, lines: int) -> None:
+        before = self.scroll_offset.y
+        self.scroll_relative(y=lines, animate=False, force=True)
+        if self.scroll_offset.y == before:
+            self._ask(older=lines < 0)
+            ends = [block.place for block in self._blocks if block.place is not None]
+            if ends:
+                self._set_place(ends[0] if lines < 0 else ends[-1])
+            return
+        index = self._here()
+        if index is not None and (place := self._blocks[index].place) is not None:
+            self._set_place(place)
 
     def action_first(self) -> None:
-        """Go to the oldest message that is loaded, and ask for older ones."""
-        self.scroll_to(y=0, animate=False, force=True)
-        self._ask_at_top()
+        """Go to the first thing in the session."""
+        first = self._line.first_slot
+        if self._place is not None:
+            calls = self._line.calls_of(first)
+            place = MESSAGE if first else (FOLD if len(calls) > 1 else FIRST_CALL)
+            self.go_to((first, place))
 
     def action_last(self) -> None:
-        """Go to the newest message."""
-        self.target_id = 0
-        if self._part.has_newer:
-            self.post_message(self.WantsNewest())
+        """Go to the last thing in the session."""
+        if self._place is None:
             return
-        self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
-        self.refresh()
+        last = self._line.total
+        calls = self._line.calls_of(last)
+        shown = last in self._unfolded or len(calls) == 1
+        part = FIRST_CALL + len(calls) - 1 if shown and calls else FOLD if calls else MESSAGE
+        self.go_to((last, part))
 
-    def action_next_message(self) -> None:
-        """Mark the next message."""
-        self._step(1)
+    def action_next_turn(self) -> None:
+        """Go to the next message of the user."""
+        self._turn_by(1)
 
-    def action_previous_message(self) -> None:
-        """Mark the message before."""
-        self._step(-1)
+    def action_previous_turn(self) -> None:
+        """Go to the message of the user before."""
+        self._turn_by(-1)
 
-    def action_whole(self) -> None:
-        """Show long messages whole, or cut again."""
-        current = self.current
-        self.target_id = current.id if current else self.target_id
-        self._whole = not self._whole
-        self._begin()
-
-    def _ask_at_top(self) -> None:
-        if self.scroll_offset.y <= NEAR_EDGE and self._all_before_laid_out():
-            self._ask(older=True)
-
-    def _step(self, by: int) -> None:
-        messages = self._part.messages
-        current = self.current
-        if current is None or not messages:
+    def _turn_by(self, step: int) -> None:
+        if self._place is None:
             return
-        index = next((i for i, m in enumerate(messages) if m.id == current.id), 0)
-        self.go_to(messages[min(max(index + by, 0), len(messages) - 1)].id)
+        slot, part = self._place
+        back = step < 0 and part != MESSAGE
+        found = self._line.turn(slot + 1 if back else slot, step)
+        if found is None:
+            self.post_message(self.Nothing(f"no turn {'after' if step > 0 else 'before'} this one"))
+        else:
+            self.go_to((found, MESSAGE))
+
+    def action_next_marked(self) -> None:
+        """Go to the next call that was denied or asked about."""
+        self._marked_by(1)
+
+    def action_previous_marked(self) -> None:
+        """Go to the call before that was denied or asked about."""
+        self._marked_by(-1)
+
+    def _marked_by(self, step: int) -> None:
+        found = self._line.outstanding(self._place, step) if self._place else None
+        if found is None:
+            where = "after" if step > 0 else "before"
+            self.post_message(self.Nothing(f"no call {where} this was denied or asked about"))
+        else:
+            self.go_to(found)
+
+    def action_jump(self) -> None:
+        """Type a time to go to."""
+        self.post_message(self.Jump())
+
+    # Opening
+
+    def action_open(self) -> None:
+        """Show a long message whole, unfold calls, or open one; the same again undoes it."""
+        block = self._current_block()
+        if block is None or block.place is None:
+            return
+        slot, part = block.place
+        if part == FOLD:
+            self._unfolded.symmetric_difference_update({slot})
+        elif block.call is not None:
+            if self._opened.pop(block.call.id, None) is None:
+                self._open_at(block.call, PARTS[0])
+        elif block.cut or slot in self._whole:
+            self._whole.symmetric_difference_update({slot})
+        else:
+            self.post_message(self.Nothing("the whole message is shown"))
+            return
+        self._lay_out([slot])
+
+    def action_next_part(self) -> None:
+        """Show the next part of an open call."""
+        self._part_by(1)
+
+    def action_previous_part(self) -> None:
+        """Show the part before of an open call."""
+        self._part_by(-1)
+
+    def _part_by(self, step: int) -> None:
+        block = self._current_block()
+        call = block.call if block is not None else None
+        if block is None or block.place is None or call is None or call.id not in self._opened:
+            self.post_message(self.Nothing("no call is open here; enter opens one"))
+            return
+        part = (PARTS.index(self._opened[call.id]) + step) % len(PARTS)
+        self._open_at(call, PARTS[part])
+        self._lay_out([block.place[0]])
+
+    def _open_at(self, call: LineCall, part: CallPart) -> None:
+        self._opened[call.id] = part
+        known = self._known.get(call.id)
+        if known is None or (not known.history and known.row is not None):
+            self.post_message(self.Unread([call], opened=True))

@@ -26,6 +26,7 @@ from pktui.tui.theme import ink_of
 from pktui.tui.turns import Turns
 from pktui.tui.views.base import View
 from pktui.tui.views.sessions import empty
+from pktui.tui.views.sessions.call_blocks import part_text
 from pktui.tui.views.sessions.controller import SessionChanges
 from pktui.tui.views.sessions.draw import draw_hit, draw_session
 from pktui.tui.views.sessions.preview import Preview
@@ -337,6 +338,15 @@ class SessionsView(View):
         if not isinstance(event.error, MemoryUnavailable):
             self.console.say_error(event.error)
 
+    @on(Preview.Said)
+    def _say(self, event: Preview.Said) -> None:
+        event.stop()
+        self.console.say(event.text)
+
+    def ledger_moved(self) -> None:
+        """Show the calls that came to the session that is read."""
+        self._preview.look_for_news()
+
     def _show_state(self) -> None:
         """Name mode, count and scope in the border; say why the list is empty."""
         ink = ink_of(self.app)
@@ -402,7 +412,7 @@ class SessionsView(View):
         if action == "back":
             return isinstance(self.app.focused, Transcript) or bool(self._box.text)
         if action in {"next_hit", "previous_hit"}:
-            return self._answer is not None
+            return self._answer is not None or self._preview.has_hits
         if action in {"end", "reopen"}:
             wanted = "active" if action == "end" else "ended"
             return row is not None and row.session.status == wanted
@@ -429,7 +439,10 @@ class SessionsView(View):
         focus_now(self._preview.transcript)
 
     def action_search(self) -> None:
-        """Type a search."""
+        """Type a search: of sessions, or of what is in the one that is read."""
+        if isinstance(self.app.focused, Transcript):
+            self._preview.find()
+            return
         self.remove_class("-reading")
         self._box.type_here()
 
@@ -470,22 +483,47 @@ class SessionsView(View):
 
     def action_next_hit(self) -> None:
         """Go to the next hit, in the next session where this one has no more."""
-        if not self._preview.next_hit(1):
-            self._rows.action_down()
+        self._hit_by(1)
+
+    def _hit_by(self, step: int) -> None:
+        """Go through the hits of a session, and on to the next session; at the end begin again."""
+        if self._preview.next_hit(step):
+            return
+        rows, last = self._rows, self._rows.source.total - 1
+        if self._answer is None or isinstance(self.app.focused, Transcript):
+            if self._preview.first_hit(step):
+                self.console.say(
+                    "the last hit of this session; it begins again with the first"
+                    if step > 0
+                    else "the first hit of this session; on with the last"
+                )
+            else:
+                self.console.say("no hits here; / searches")
+            return
+        self._at_last_hit = step < 0
+        if 0 <= rows.cursor + step <= last:
+            (rows.action_down if step > 0 else rows.action_up)()
+        else:
+            self.console.say(
+                "the last session that was found; it begins again with the first"
+                if step > 0
+                else "the first session that was found; on with the last"
+            )
+            (rows.action_first if step > 0 else rows.action_last)()
 
     def action_previous_hit(self) -> None:
         """Go to the hit before."""
-        if not self._preview.next_hit(-1):
-            self._at_last_hit = self._rows.cursor > 0
-            self._rows.action_up()
+        self._hit_by(-1)
 
     def action_copy(self) -> None:
         """Copy the message that is marked, else the last in view."""
-        message = self._preview.transcript.current
-        if message is None:
-            self.console.say("no message to copy")
-            return
-        self.console.copy(message.content)
+        transcript = self._preview.transcript
+        if transcript.current is not None:
+            self.console.copy(transcript.current.content)
+        elif transcript.current_call is not None:
+            self.console.copy(part_text(*transcript.current_call))
+        else:
+            self.console.say("no message and no call is here to copy")
 
 
 def _is(row: Row | None, other: Row) -> bool:

@@ -38,7 +38,7 @@ async def test_the_summary_may_stay_empty(paths: Paths) -> None:
     async with sessions(paths) as room:
         await room.press("e", "enter")
         assert _status(room, 3) == "ended"
-        assert "end 3 None" in room.memory.calls
+        assert "end 3 None" in room.memory.asked
 
 
 async def test_escape_ends_nothing(paths: Paths) -> None:

@@ -123,7 +123,7 @@ async def test_counts_are_the_stores_and_further_sessions_come_as_they_are_reach
         await room.desk.until(lambda: room.current_title() == "Long")
         await room.desk.settle()
         assert "280 hits" in room.text()
-        assert "1 of 280 hits, 20 best here" in room.text()
+        assert "1 of 280 hits" in room.text()
 
 
 async def test_tab_goes_through_the_modes_and_searches_again(paths: Paths) -> None:
@@ -135,7 +135,7 @@ async def test_tab_goes_through_the_modes_and_searches_again(paths: Paths) -> No
             await room.press("tab")
             modes.append(room.box.mode)
         assert modes == ["meaning", "words", "exact", "hybrid"]
-        asked = [call for call in room.memory.calls if call.startswith("search")]
+        asked = [call for call in room.memory.asked if call.startswith("search ")]
         assert asked[-4:] == [f"search 'login' {mode}" for mode in modes]
 
 
@@ -152,11 +152,11 @@ async def test_n_goes_through_the_hits_and_on_to_the_next_session(paths: Paths) 
     async with sessions(paths) as room:
         await room.search("login")
         assert room.current_title() == "debugging auth"
-        seen = [room.transcript.target_id]
+        seen = [room.transcript.place]
         for key in ("n", "n", "N", "N"):
             await room.press(key)
-            seen.append(room.transcript.target_id)
-        assert seen == [100_001, 100_004, 200_002, 100_004, 100_001]
+            seen.append(room.transcript.place)
+        assert seen == [(1, 0), (4, 0), (2, 0), (4, 0), (1, 0)]
 
 
 async def test_escape_leaves_the_box_then_the_search(paths: Paths) -> None:
@@ -174,7 +174,7 @@ async def test_letters_in_the_box_are_text(paths: Paths) -> None:
         await room.type_text("eRDxyujkG1234q")
         assert room.box.text == "eRDxyujkG1234q"
         assert room.app.front == "sessions"
-        assert not [call for call in room.memory.calls if call.startswith(("end", "delete"))]
+        assert not [call for call in room.memory.asked if call.startswith(("end", "delete"))]
         assert len(room.app.screen_stack) == 1
 
 

@@ -1,0 +1,167 @@
+"""Which of the memory's calls and which rows of the ledger are of one session, each call once.
+
+A row is of a session by the agent's own id of the session, or by its connection: one of whose calls
+bears an id that the agent also wrote into its own record of the session. The same call in both is
+known by its key in the ledger, by the id that a hook gave it, or by the agent's id of use; where an
+agent has none, of the session's calls of that tool it is the nearest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pktui.agent_names import hooked_call_id
+from pktui.tui.effects import State, state_of
+from pktui.tui.views.sessions.timeline import LineCall
+
+if TYPE_CHECKING:
+    from pktui.ledger.records import CallRow
+    from pktui.memory.records import CallBrief, Outcome, Session
+
+USE_MEMBER: Final = "claudecode/toolUseId"
+"""Of `_meta`: Claude Code's own id of a call."""
+KEY_MARK: Final = "ledger:"
+"""Stands before a call's key in the ledger where the gateway told the memory of it."""
+
+# A call in both records bears nearly the same time.
+_NEAR_US: Final = 60_000_000
+
+# Calls that the messages themselves stand for.
+_LOGGING: Final = frozenset({"start_logging_session", "log_message", "end_session"})
+_STATES: Final[Mapping[Outcome, State]] = {
+    "ok": "allowed",
+    "error": "failed",
+    "denied": "denied",
+    "cancelled": "expired",
+    "no result": "expired",
+}
+_WORDS: Final[Mapping[Outcome, str]] = {"ok": "", "error": "failed"}
+
+
+def key_of_brief(brief: CallBrief) -> int:
+    """Return the key in the ledger that the memory was told with a call, 0 where none was."""
+    number = brief.call_id.removeprefix(KEY_MARK)
+    return int(number) if number != brief.call_id and number.isdecimal() else 0
+
+
+def use_of(detail: str) -> str:
+    """Return the agent's id of use out of a row's detail, "" where there is none."""
+    if USE_MEMBER not in detail:
+        return ""
+    try:
+        meta = msgspec.json.decode(detail, type=dict[str, object]).get("_meta")
+    except msgspec.MsgspecError:
+        return ""
+    use = meta.get(USE_MEMBER) if isinstance(meta, dict) else ""
+    return use if isinstance(use, str) else ""
+
+
+def joined(
+    session: Session, briefs: Sequence[CallBrief], rows: Iterable[CallRow]
+) -> tuple[LineCall, ...]:
+    """Return the calls of a session; `rows` are those of the ledger that are its own."""
+    known = _Known(session, briefs)
+    calls = []
+    for row in rows:
+        if row.tool and row.tool not in _LOGGING:
+            brief = known.take(row)
+            calls.append(_of_row(row, brief.seq if brief else 0, session))
+    calls += [_of_brief(brief) for brief in known.left()]
+    return tuple(calls)
+
+
+class _Known:
+    """The memory's calls, each taken once."""
+
+    def __init__(self, session: Session, briefs: Sequence[CallBrief]) -> None:
+        self._session = session
+        self._left = {brief.seq: brief for brief in briefs}
+        self._by_key = {key: brief for brief in briefs if (key := key_of_brief(brief))}
+        self._by_use = {brief.call_id: brief for brief in briefs if brief.call_id}
+        self._by_hook: dict[str, CallBrief] | None = None
+        self._by_name: dict[str, list[CallBrief]] | None = None
+
+    def take(self, row: CallRow) -> CallBrief | None:
+        found = (
+            self._by_key.get(row.seq)
+            or (self._by_use.get(use) if (use := use_of(row.detail)) else None)
+            or self._hooked(row)
+            or self._alike(row)
+        )
+        return self._left.pop(found.seq, None) if found else None
+
+    def _hooked(self, row: CallRow) -> CallBrief | None:
+        if row.session != self._session.source_id:
+            return None
+        if self._by_hook is None:
+            agent, session = self._session.source, self._session.source_id
+            self._by_hook = {
+                hooked_call_id(agent, session, use): brief for use, brief in self._by_use.items()
+            }
+        return self._by_hook.get(row.call_id)
+
+    def _alike(self, row: CallRow) -> CallBrief | None:
+        """Return the nearest call of the same tool, of a row that is of this session by its id."""
+        if row.agent_session != self._session.source_id or row.agent_session == row.session:
+            return None
+        if self._by_name is None:
+            self._by_name = defaultdict(list)
+            for brief in self._left.values():
+                self._by_name[brief.tool].append(brief)
+        alike = [
+            brief
+            for name in _names_of_agents(row.server, row.tool)
+            for brief in self._by_name.get(name, ())
+            if brief.seq in self._left and abs(brief.at_us - row.at_us) < _NEAR_US
+        ]
+        return min(alike, key=lambda brief: abs(brief.at_us - row.at_us), default=None)
+
+    def left(self) -> Iterable[CallBrief]:
+        return self._left.values()
+
+
+def _of_row(row: CallRow, kept: int, session: Session) -> LineCall:
+    state = state_of(row)
+    own = row.server == session.source  # a tool of the agent itself, told by its hook
+    return LineCall(
+        at_us=row.at_us,
+        server="" if own else row.server,
+        tool=row.tool,
+        state=state,
+        word="" if state in {"allowed", "approved"} else state,
+        took_us=row.duration_us if row.outcome else 0,
+        kept=kept,
+        row=row.seq,
+    )
+
+
+def _of_brief(brief: CallBrief) -> LineCall:
+    server, tool = names_of(brief.tool)
+    return LineCall(
+        at_us=brief.at_us,
+        server=server,
+        tool=tool,
+        state=_STATES[brief.outcome],
+        word=_WORDS.get(brief.outcome, brief.outcome),
+        kept=brief.seq,
+    )
+
+
+def _names_of_agents(server: str, tool: str) -> Sequence[str]:
+    """Return what agents call a server's tool in their own records."""
+    plain = "".join(one if one.isalnum() or one in "_-" else "_" for one in server)
+    forms = (f"mcp__{plain}__{tool}", f"mcp_{plain}_{tool}", f"{plain}_{tool}", f"{server}.{tool}")
+    return (*forms, tool)
+
+
+def names_of(tool: str) -> tuple[str, str]:
+    """Return server and tool of a name as agents write it: `mcp__files__read` is of `files`."""
+    if tool.startswith("mcp__"):
+        server, between, name = tool.removeprefix("mcp__").partition("__")
+        if between and name:
+            return server, name
+    return "", tool
