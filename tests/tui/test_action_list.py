@@ -37,10 +37,10 @@ async def test_help_is_typed_into_and_run_from(house: House, size: tuple[int, in
 
 async def test_descriptions_and_ids_are_whole_where_there_is_room(house: House) -> None:
     async with desk(house, "sessions") as at:
-        await at.press("question_mark", *"message")
+        await at.press("question_mark", *"denied")
         text = at.screen_text()
-        assert "transcript.previous_message" in text
-        assert "Copy this session's newest message or the hit" in text
+        assert "transcript.previous_marked" in text
+        assert "The next call that was denied or asked about" in text
 
 
 async def test_the_palette_shows_what_was_run_last_first(house: House) -> None:

@@ -14,16 +14,8 @@ from textual.strip import Strip
 
 from pktui.query import parse_query
 from pktui.text import visible
-from pktui.tui.glyphs import UNICODE, Glyphs
-from pktui.tui.views.sessions.call_blocks import (
-    BAR,
-    GUTTER,
-    WIDE,
-    CallPart,
-    draw_call,
-    draw_fold,
-    draw_parts,
-)
+from pktui.tui.views.sessions.call_blocks import CallPart, draw_call, draw_fold, draw_parts
+from pktui.tui.views.sessions.look import BAR, GUTTER, WIDE, Look
 from pktui.tui.views.sessions.timeline import FIRST_CALL, FOLD, MESSAGE, LineCall, Place
 
 if TYPE_CHECKING:
@@ -44,17 +36,6 @@ TOOL_LINES = 8
 CUT_LINES = 120
 MOST_ALONE = 3
 """So many calls that were denied or asked about keep lines of their own while all is folded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How blocks are laid out; `width` in cells without the rail."""
-
-    width: int
-    ink: Ink
-    dark: bool
-    marks: re.Pattern[str] | None = None
-    glyphs: Glyphs = UNICODE
 
 
 @dataclass(frozen=True, slots=True)

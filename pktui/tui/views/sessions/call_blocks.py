@@ -19,22 +19,17 @@ from pktui.tui.document import Line
 from pktui.tui.document import lay_out as lay_out_lines
 from pktui.tui.effects import sign_of
 from pktui.tui.moments import clock_time, countdown, duration
+from pktui.tui.views.sessions.look import BAR, Look
 from pktui.tui.widgets.document import tones_of
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Event
-    from pktui.tui.views.sessions.blocks import Look
     from pktui.tui.views.sessions.reader import WholeCall
     from pktui.tui.views.sessions.timeline import LineCall
 
 CallPart = Literal["arguments", "result", "rule", "history"]
 PARTS: tuple[CallPart, ...] = ("arguments", "result", "rule", "history")
 
-BAR = 2
-"""Cells before every line: the bar and a space."""
-GUTTER = 14
-"""Cells for time and role where the transcript is wide."""
-WIDE = 56
 MOST_ROWS = 400
 """Rows of an open call that are laid out; the feed shows all of a call."""
 _NAMES = 5

@@ -30,6 +30,7 @@ KEY_MARK: Final = "ledger:"
 # A call in both records bears nearly the same time.
 _NEAR_US: Final = 60_000_000
 
+_MEMORY: Final = "memory"
 # Calls that the messages themselves stand for.
 _LOGGING: Final = frozenset({"start_logging_session", "log_message", "end_session"})
 _STATES: Final[Mapping[Outcome, State]] = {
@@ -67,7 +68,7 @@ def joined(
     known = _Known(session, briefs)
     calls = []
     for row in rows:
-        if row.tool and row.tool not in _LOGGING:
+        if row.tool and not (row.server == _MEMORY and row.tool in _LOGGING):
             brief = known.take(row)
             calls.append(_of_row(row, brief.seq if brief else 0, session))
     calls += [_of_brief(brief) for brief in known.left()]

@@ -71,6 +71,7 @@ class Preview(Vertical):
         self._reader: Reader | None = None
         self._query: tuple[str, Mode] = ("", "hybrid")
         self._at_last_hit = False
+        self._hits_read: Sequence[Hit] = ()
         self._hits: Sequence[Place] = ()
         self._hit = -1
         self._found = 0
@@ -108,7 +109,8 @@ class Preview(Vertical):
         self._turn += 1
         self._failed = self._opened = False
         self._at_last_hit = at_last_hit
-        self._hits, self._hit, self._found = (), -1, row.found if row else 0
+        self._hits_read, self._hits, self._hit = (), (), -1
+        self._found = row.found if row else 0
         self._entitle()
         if self._timer is not None:
             self._timer.stop()
@@ -129,7 +131,7 @@ class Preview(Vertical):
         hit = row.best
 
         def read() -> tuple[Timeline, Part, Place | None]:
-            line = reader.timeline()
+            line = reader.opening()
             at = place_of(hit, line) if hit else None
             return line, reader.around(at[0] if at else line.total, line.total), at
 
@@ -144,21 +146,17 @@ class Preview(Vertical):
             transcript.show(line, part, at=at, marks=marks_of(*self._query))
         self._opened = True
         if row is not None and row.hits:
-            self._take_hits([place_of(hit, line) for hit in row.hits], at)
+            self._take_hits(row.hits, at)
             self._find(*self._query)
         self._entitle()
         reader = self._reader
         if reader is not None:
-            self._in_thread(self._turn, reader.find_connections, self._take_connections)
+            self._in_thread(self._turn, reader.completed, self._take_news)
 
     def _cannot_open(self, error: PktuiError) -> None:
         self._failed = True
         self.transcript.clear("This session cannot be read now. It appears when it can.")
         self.post_message(self.Failed(error))
-
-    def _take_connections(self, more: bool) -> None:
-        if more:
-            self._news.ask()
 
     def look_for_news(self) -> None:
         """Read what came to the session since, at most twice a second."""
@@ -196,6 +194,8 @@ class Preview(Vertical):
             return
         at_end = transcript.last == before.total
         transcript.update(line)
+        self._hits = self._places(line)
+        transcript.set_hits(self._hits, self._marks)
         if at_end and line.total > before.total:
             self._read_more(older=False)
         self._entitle()
@@ -309,32 +309,34 @@ class Preview(Vertical):
         )
 
     def _take_found(self, answer: SearchAnswer) -> None:
-        line, row = self.transcript.line, self._row
-        own = [
-            hit for hit in answer.hits if hit.session and row and hit.session.id == row.session.id
-        ]
+        row = self._row
+        if row is None:
+            return
+        own = [hit for hit in answer.hits if hit.session and hit.session.id == row.session.id]
         self._found = max(answer.total, len(own))
-        here = self._hits[self._hit] if 0 <= self._hit < len(self._hits) else None
-        self._take_hits([place_of(hit, line) for hit in own], here)
-        if self._query[0] and here is None and not self._found:
+        self._take_hits(own, self._hits[self._hit] if 0 <= self._hit < len(self._hits) else None)
+        if self._query[0] and not self._found:
             self.post_message(self.Said(f"“{one_line(self._query[0], 60)}” is not in this session"))
         self._entitle()
 
-    def _take_hits(self, places: Sequence[Place | None], here: Place | None) -> None:
-        """Take hits in the order of the line, and be at one of them."""
-        self._hits = sorted({place for place in places if place is not None})
+    def _places(self, line: Timeline) -> Sequence[Place]:
+        """Return where the hits are, in the order of the line."""
+        places = {place_of(hit, line) for hit in self._hits_read}
+        return sorted(place for place in places if place is not None)
+
+    def _take_hits(self, hits: Sequence[Hit], here: Place | None) -> None:
+        """Take hits, and be at one of them."""
+        self._hits_read = hits
+        self._hits = self._places(self.transcript.line)
         self.transcript.set_hits(self._hits, self._marks)
-        if here in self._hits:
+        if not self._hits:
+            self._hit = -1
+        elif here in self._hits and not self._at_last_hit:
             self._hit = self._hits.index(here)
-        elif self._hits:
+        else:
             self._hit = len(self._hits) - 1 if self._at_last_hit else 0
             self.transcript.go_to(self._hits[self._hit])
-        else:
-            self._hit = -1
-        if self._at_last_hit and self._hits:
-            self._at_last_hit = False
-            self._hit = len(self._hits) - 1
-            self.transcript.go_to(self._hits[-1])
+        self._at_last_hit = False
 
     # What is typed below
 
@@ -357,7 +359,7 @@ class Preview(Vertical):
         event.stop()
         if event.kind == "find":
             self._query = (event.text, "exact")
-            self._hits, self._hit, self._found = (), -1, 0
+            self._hits_read, self._hits, self._hit, self._found = (), (), -1, 0
             self.transcript.set_hits((), self._marks)
             self._entitle()
             if event.text:

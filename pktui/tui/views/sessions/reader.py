@@ -27,6 +27,8 @@ AT_ONCE = 200
 """Messages read at a time."""
 MOST_CALLS = 50_000
 """Calls of one session that are read of the ledger, the last ones."""
+# Calls of a session that are joined with the ledger before its first paint.
+_MOST_SOON = 2_000
 _AT_ONCE_CALLS = 500
 _MOST_USES = 20_000
 # Rows at the end of a session that are looked at again until their calls have ended.
@@ -94,8 +96,20 @@ class Reader:
         self._looked: frozenset[str] = frozenset()
         self._line: Timeline | None = None
 
+    def opening(self) -> Timeline:
+        """Read the session; without the ledger's part where that would take long."""
+        return self._read(soon=True)
+
+    def completed(self) -> Timeline:
+        """Read what `opening` left out, and what only a longer look finds."""
+        self._find_connections()
+        return self._read()
+
     def timeline(self) -> Timeline:
         """Read what is new in the session, and return all of it; the same where nothing is."""
+        return self._read()
+
+    def _read(self, *, soon: bool = False) -> Timeline:
         with self._lock:
             outline = self._memory.outline(
                 self._session.id, after=len(self._times), calls_after=len(self._briefs)
@@ -104,33 +118,31 @@ class Reader:
             self._roles += outline.roles
             self._briefs += outline.calls
             before = dict(self._rows)
-            # Without the ledger, which the status line tells of, the rest is worth showing.
-            with suppress(LedgerError):
-                self._read_rows()
+            if not (soon and len(self._briefs) > _MOST_SOON):
+                # Without the ledger, which the status line tells of, the rest is worth showing.
+                with suppress(LedgerError):
+                    self._read_rows()
             if self._line is None or outline.times_us or outline.calls or before != self._rows:
                 calls = joined(self._session, self._briefs, self._rows.values())
                 self._line = Timeline(tuple(self._times), self._roles, calls)
             return self._line
 
-    def find_connections(self) -> bool:
-        """Look for connections of the agent whose calls its own record names; true: there are."""
+    def _find_connections(self) -> None:
+        """Look for connections of the agent whose calls its own record names."""
         session = self._session
         if session.source == "mcp" or not self._times:
-            return False
+            return
         uses = {brief.call_id for brief in self._briefs if brief.call_id}
-        try:
+        with suppress(LedgerError):
             told = self._ledger.feed.uses(
                 USE_MEMBER,
                 since_us=self._times[0] - _BESIDE_US,
                 before_us=max(self._times) + _BESIDE_US,
                 limit=_MOST_USES,
             )
-        except LedgerError:
-            return False
-        found = {connection for connection, use in told if use in uses}
-        more = not found <= self._connections
-        self._connections |= found
-        return more
+            found = {connection for connection, use in told if use in uses}
+            with self._lock:
+                self._connections |= found
 
     def _read_rows(self) -> None:
         session, feed = self._session, self._ledger.feed

@@ -21,8 +21,9 @@ from textual.worker import get_current_worker
 
 from pktui.tui.actions import bindings
 from pktui.tui.theme import Ink, ink_of
-from pktui.tui.views.sessions.blocks import Block, Look, Slot, has_own_line, lay_out, role_style
-from pktui.tui.views.sessions.call_blocks import BAR, PARTS, CallPart
+from pktui.tui.views.sessions.blocks import Block, Slot, has_own_line, lay_out, role_style
+from pktui.tui.views.sessions.call_blocks import PARTS, CallPart
+from pktui.tui.views.sessions.look import BAR, Look
 from pktui.tui.views.sessions.reader import Part, WholeCall
 from pktui.tui.views.sessions.timeline import FIRST_CALL, FOLD, MESSAGE, Mark, Place, Timeline
 
@@ -198,6 +199,8 @@ class Transcript(ScrollView, can_focus=True):
     def update(self, line: Timeline) -> None:
         """Take the session as it is now; slots whose calls are others are laid out anew."""
         before, self._line = self._line, line
+        if self._place is not None:
+            self._place = _moved(self._place, before, line)
         changed = [slot for slot in self._slots() if before.calls_of(slot) != line.calls_of(slot)]
         self._mark_rail()
         self._lay_out(changed)
@@ -737,3 +740,19 @@ class Transcript(ScrollView, can_focus=True):
         known = self._known.get(call.id)
         if known is None or (not known.history and known.row is not None):
             self.post_message(self.Unread([call], opened=True))
+
+
+def _moved(place: Place, before: Timeline, line: Timeline) -> Place:
+    """Return where a call stands now that others may have come before it."""
+    slot, part = place
+    if part < FIRST_CALL:
+        return place
+    calls = before.calls_of(slot)
+    wanted = calls[part - FIRST_CALL] if part - FIRST_CALL < len(calls) else None
+    now = line.calls_of(slot)
+    same = (
+        at
+        for at, call in enumerate(now)
+        if wanted and (call.id == wanted.id or call.kept == wanted.kept > 0)
+    )
+    return slot, FIRST_CALL + next(same, max(0, min(part - FIRST_CALL, len(now) - 1)))

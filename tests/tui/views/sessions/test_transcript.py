@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -64,7 +64,7 @@ def _made(
     calls.append(Call(number, 1, number, tool, json.dumps(arguments), outcome, result, at, use))
 
 
-def _decided(room: Room, second: int, tool: str, effect: str, use: str, **more: str) -> None:
+def _decided(room: Room, second: int, tool: str, effect: str, use: str, **more: Any) -> None:
     """Record what a hook of the agent decided about a call."""
     house = room.desk.house
     at = room.memory.written[1][0].created_at + timedelta(seconds=second + 1)

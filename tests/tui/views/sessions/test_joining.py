@@ -1,0 +1,105 @@
+"""Which calls are of a session, each once, and where they stand in its line."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import UTC, datetime
+
+import msgspec
+
+from pktui.ledger.records import CallRow
+from pktui.memory.records import CallBrief, Session
+from pktui.tui.views.sessions.joining import joined, key_of_brief, names_of, use_of
+from pktui.tui.views.sessions.timeline import FIRST_CALL, LineCall, Timeline
+
+BEGAN_US = 1_772_445_600_000_000
+SECOND = 1_000_000
+SESSION = Session(
+    1, "", "ended", datetime(2026, 3, 2, 10, tzinfo=UTC), source="gemini", source_id="own"
+)
+
+
+def row(number: int, server: str, tool: str, second: int, **more: str) -> CallRow:
+    base = dict.fromkeys(CallRow.__struct_fields__, "")
+    known = {"seq": number, "at_us": BEGAN_US + second * SECOND, "duration_us": 0}
+    named = {"server": server, "tool": tool, "effect": "allow", "outcome": "ok"}
+    return msgspec.convert(base | known | named | more, CallRow)
+
+
+def brief(seq: int, tool: str, second: int, call_id: str = "") -> CallBrief:
+    return CallBrief(seq, BEGAN_US + second * SECOND, tool, "ok", call_id)
+
+
+def test_a_call_without_an_id_is_the_nearest_of_its_tool() -> None:
+    briefs = [
+        brief(1, "mcp_files_read", 1),
+        brief(2, "mcp_files_read", 20),
+        brief(3, "mcp_files_read", 3_000),
+        brief(4, "read", 2),
+    ]
+    own = {"session": "connection", "agent_session": "own"}
+    rows = [row(10, "files", "read", 19, **own), row(11, "files", "read", 900, **own)]
+    calls = joined(SESSION, briefs, rows)
+    assert sorted((call.kept, call.row) for call in calls) == [
+        (0, 11), (1, 0), (2, 10), (3, 0), (4, 0),
+    ]  # fmt: skip
+
+
+def test_a_call_of_another_session_is_never_taken_for_one_of_this() -> None:
+    other = {"session": "connection", "agent_session": "another"}
+    calls = joined(SESSION, [brief(1, "mcp_files_read", 1)], [row(10, "files", "read", 1, **other)])
+    assert sorted((call.kept, call.row) for call in calls) == [(0, 10), (1, 0)]
+
+
+def test_names_and_ids_are_read_out_of_what_agents_write() -> None:
+    assert names_of("mcp__files__read__all") == ("files", "read__all")
+    assert names_of("mcp__files") == ("", "mcp__files")
+    assert names_of("Read") == ("", "Read")
+    assert key_of_brief(brief(1, "t", 0, "ledger:7")) == 7
+    assert key_of_brief(brief(1, "t", 0, "ledger:x")) == key_of_brief(brief(1, "t", 0, "7")) == 0
+    assert use_of('{"_meta":{"claudecode/toolUseId":"u"}}') == "u"
+    for broken in ("", "{", '{"_meta":"claudecode/toolUseId"}', '["claudecode/toolUseId"]'):
+        assert use_of(broken) == ""
+
+
+def test_every_call_stands_behind_the_last_message_before_it() -> None:
+    draw = random.Random(7)
+    for _ in range(60):
+        times = [draw.randrange(100) for _ in range(draw.randrange(8))]
+        roles = "".join(draw.choice("uats") for _ in times)
+        states = ("allowed", "denied", "asked")
+        calls = [
+            LineCall(draw.randrange(100), "", "t", draw.choice(states), "", kept=number)  # type: ignore[arg-type]
+            for number in range(1, draw.randrange(2, 20))
+        ]
+        line = Timeline(tuple(times), roles, calls)
+        held = [(slot, call) for slot in range(line.total + 1) for call in line.calls_of(slot)]
+        assert Counter(call.kept for _, call in held) == Counter(call.kept for call in calls)
+        for slot, call in held:
+            latest = [max(times[: at + 1]) for at in range(len(times))]
+            assert slot == sum(at <= call.at_us for at in latest)
+            place = line.place_of_kept(call.kept)
+            assert place is not None
+            assert line.calls_of(place[0])[place[1] - FIRST_CALL] is call
+        _check_moves(line)
+
+
+def _check_moves(line: Timeline) -> None:
+    places = [
+        (slot, FIRST_CALL + at)
+        for slot in range(line.total + 1)
+        for at, call in enumerate(line.calls_of(slot))
+        if call.mark
+    ]
+    for slot in range(line.total + 1):
+        for part in range(FIRST_CALL + len(line.calls_of(slot))):
+            here = (slot, part)
+            later = [place for place in places if place > here]
+            before = [place for place in places if place < here]
+            assert line.outstanding(here, 1) == (later[0] if later else None)
+            assert line.outstanding(here, -1) == (before[-1] if before else None)
+    users = [seq for seq in range(1, line.total + 1) if line.turn(seq - 1, 1) == seq]
+    for slot in range(1, line.total + 1):
+        assert line.turn(slot, 1) == next((seq for seq in users if seq > slot), None)
+        assert line.turn(slot, -1) == next((seq for seq in reversed(users) if seq < slot), None)
