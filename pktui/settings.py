@@ -135,6 +135,11 @@ class Paths(msgspec.Struct, frozen=True):
         return self.data_dir / "usage.db"
 
     @property
+    def bundle_file(self) -> Path:
+        """The last good bundle of managed policies."""
+        return self.data_dir / "bundle.json"
+
+    @property
     def telemetry_file(self) -> Path:
         """How far the record was sent on."""
         return self.data_dir / "telemetry.json"

@@ -58,7 +58,7 @@ def examine(paths: Paths) -> Iterator[Check]:
     yield from by_hand(paths, settings)
     yield from policies(paths)
     yield from denied_paths(paths.policies_dir)
-    yield from managed()
+    yield from managed(paths)
     yield from ledger(paths, settings)
     yield from telemetry(paths, settings.telemetry)
     yield from model(settings)

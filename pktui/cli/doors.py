@@ -79,6 +79,8 @@ DOORS: Final[Mapping[str, Door]] = {
     "policy replay": "open",
     "policy convert": "depends",  # with --output it writes a policy
     "policy schema": "open",
+    "policy bundle": "open",
+    "policy fetch": "open",  # what root's directory names, signed by the key it names
     "approvals list": "open",
     "approvals show": "open",
     "approvals approve": "decides",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ import msgspec
 from pktui.cli import output, reach
 from pktui.cli.commands import Argument, Option, group
 from pktui.cli.doors import BY
+from pktui.cli.moments import until_us
 from pktui.errors import UsageError
 from pktui.text import storable
 
@@ -63,7 +63,7 @@ def create(
     from pktui.times import now_us
 
     now = now_us()
-    expires_us = _expiry(expires, now) if expires else 0
+    expires_us = until_us("--expires", expires) if expires else 0
     file = _policy_file(policy) if policy is not None else ""
     directory = _directory(project) if project is not None else ""
     with reach.ledger(write=True) as ledger:
@@ -119,16 +119,6 @@ def revoke(
         output.json(_shown(grant, now_us()))
     else:
         output.line(f"{grant.name} revoked: its token is refused from the next request on")
-
-
-def _expiry(text: str, now_us: int) -> int:
-    from pktui.query import parse_until
-
-    try:
-        when = parse_until(text, datetime.fromtimestamp(now_us / 1_000_000, UTC))
-    except ValueError as error:
-        raise UsageError(f"--expires: {error}") from error
-    return int(when.timestamp()) * 1_000_000
 
 
 def _policy_file(policy: Path) -> str:

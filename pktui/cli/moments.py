@@ -19,3 +19,18 @@ def typed_us(option: str, text: str) -> int:
         return int(parse_when(text, now).timestamp() * 1_000_000)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from error
+
+
+def until_us(option: str, text: str) -> int:
+    """Return when a span from now ends, or a date is, whole seconds in microseconds.
+
+    Raises `UsageError`.
+    """
+    from pktui.query import parse_until
+    from pktui.times import now_us
+
+    try:
+        when = parse_until(text, datetime.fromtimestamp(now_us() / 1_000_000, UTC))
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from error
+    return int(when.timestamp()) * 1_000_000

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 from pktui.cli.check import Check, failed
 from pktui.errors import PktuiError
 from pktui.policy import managed as places
+from pktui.policy.bundle import last_good, read_fetched, read_source
 from pktui.policy.denied_paths import FILE
+from pktui.times import now_us
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -62,7 +64,7 @@ def denied_paths(directory: Path, name: str = "denied paths") -> Iterator[Check]
         yield Check(name, "ok", f"{len(found.entries)} in {file}")
 
 
-def managed() -> Iterator[Check]:
+def managed(paths: Paths) -> Iterator[Check]:
     """Check the managed policies; says nothing where there are none."""
     directory = places.DIRECTORY
     try:
@@ -79,13 +81,37 @@ def managed() -> Iterator[Check]:
     for file in files:
         name = f"managed {file.stem}"
         yield from _writable(file, name)
-        if file.name == FILE:
+        if file.name == places.SOURCE:
+            yield _bundle(paths)
+        elif file.name == FILE:
             yield from denied_paths(directory, "managed paths")
         elif file.suffix == ".json" and (file.stem in _KNOWN or _SERVER.fullmatch(file.stem)):
             yield policy_file(name, file)
         else:
             cure = f"Name it as a server, {' or '.join(_KNOWN)}, with .json behind"
             yield Check(name, "warn", f"{file} is about no server: nobody reads it", cure)
+
+
+def _bundle(paths: Paths) -> Check:
+    """Check the bundle that is named: whether it is there and holds, and how the last look went."""
+    name = "managed bundle"
+    try:
+        source = read_source(places.DIRECTORY / places.SOURCE)
+    except PktuiError as error:
+        return failed(name, error)
+    assert source is not None
+    kept = read_fetched(paths.bundle_file)
+    found = last_good(kept, source)
+    if found is None:
+        why = kept.problem or f"it was not fetched from {source.url} yet"
+        return Check(name, "fail", f"{why}; every call is denied", "Try: pktui policy fetch")
+    held = f"{len(found.files)} files from {source.url}"
+    if found.expires_us < now_us():
+        what = f"{held} expired at {found.expires}; they stay in force"
+        return Check(name, "warn", what, "Put a newer one there: pktui policy bundle")
+    if kept.problem:
+        return Check(name, "warn", f"{kept.problem}; {held} stay in force", "Mend it there")
+    return Check(name, "ok", f"{held}, until {found.expires}")
 
 
 def _writable(path: Path, name: str) -> Iterator[Check]:

@@ -207,7 +207,9 @@ class PolicyOverview:
         file = self._files.get(server)
         if file is None:
             starts = partial(self._starts, server)
-            file = self._files[server] = _PolicyFile(server, self._path(server), starts)
+            file = self._files[server] = _PolicyFile(
+                *(server, self._path(server), starts, self._paths.bundle_file)
+            )
         policy = file.current()
         known = self._ruled.get(server)
         if known is None or known.policy is not policy or known.tools != seen:
@@ -254,10 +256,10 @@ class PolicyOverview:
 class _PolicyFile:
     """A server's policy, parsed again where its file changed; a missing file has a default."""
 
-    def __init__(self, server: str, path: Path, starts: Also) -> None:
+    def __init__(self, server: str, path: Path, starts: Also, fetched: Path) -> None:
         self.server = server
         self.path = path
-        self._managed = Managed(server, starts)
+        self._managed = Managed(server, starts, fetched)
         self._live: LivePolicy | None = None
         self._default: Policy | None = None
         self._covered: tuple[Policy, Ceiling, Policy] | None = None

@@ -21,7 +21,8 @@ _SETTLED_NS = 50_000_000
 _Stamp = tuple[int, int, int, int]
 
 
-def _look(file: str) -> _Stamp | None:
+def look(file: str) -> _Stamp | None:
+    """Return what differs once a file is another one, None where there is none."""
     try:
         found = os.stat(file)  # noqa: PTH116  a Path costs as much again as the call
     except OSError:
@@ -49,11 +50,11 @@ class LiveDenied:
         """Tell whether the file is another than `found` was read from."""
         # Most have none, and what is not there is no exception that way.
         there = os.access(self._file, os.F_OK)
-        return (_look(self._file) if there else None) != self._stamp
+        return (look(self._file) if there else None) != self._stamp
 
     def refresh(self) -> None:
         """Read the file again unless it is as it was."""
-        stamp = _look(self._file)
+        stamp = look(self._file)
         if stamp is None:
             self._stamp = self.found = None
             if self._path.is_symlink():
@@ -91,7 +92,7 @@ class LivePolicy:
 
     def current(self) -> Policy | None:
         """Return the policy in force; None where there never was a good one."""
-        stamp = _look(self._file)
+        stamp = look(self._file)
         if stamp is None or stamp != self._stamp or self._denied.moved():
             with self._lock:
                 # Put in force at once: nobody sees a policy without its denied paths.

@@ -5,7 +5,8 @@ another. For a server hold `NAME.json`, by its name and by the one that what it 
 (so that a second name changes nothing), and `_all.json`; `_others.json` holds for a server that has
 no file of its own there. `_paths.json` denies paths as beside a person's policies. What is there
 and cannot be used denies every call that it is about; an edit that breaks a file leaves the last
-good one in force.
+good one in force. `_bundle.json` names a signed bundle of such files (`bundle.py`), which are laid
+over as well; until it is there, no call is allowed.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from pktui.policy.denied_paths import FILE, DeniedPaths
+from pktui.errors import PolicyError
+from pktui.policy.denied_paths import FILE, DeniedPaths, read_denied
 from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.layers import MANAGED, managed_rule
-from pktui.policy.live import LiveDenied, LivePolicy
+from pktui.policy.live import LiveDenied, LivePolicy, look
 
 DIRECTORY = Path(
     "/Library/Application Support/pktui/policies"
@@ -32,6 +34,8 @@ DIRECTORY = Path(
 )
 ALL: Final = "_all"
 OTHERS: Final = "_others"
+# Where a bundle is to be had.
+SOURCE: Final = "_bundle.json"
 _CLOSED: Final = b'{"version": "1", "default": "deny", "list": "all"}'
 
 Also = Callable[[], str]
@@ -57,7 +61,9 @@ NONE: Final = Ceiling()
 class Managed:
     """The managed policies of one server, looked at anew each time; usable from any thread."""
 
-    def __init__(self, server: str, also: Also = str) -> None:
+    def __init__(self, server: str, also: Also = str, fetched: Path | None = None) -> None:
+        """`fetched` is the file that the last good bundle is kept in, None: there can be none."""
+        self._fetched = fetched
         self._path = DIRECTORY
         self._parent = str(DIRECTORY.parent)
         self._server = server
@@ -90,15 +96,22 @@ class Managed:
     def _look(self) -> Ceiling:
         if self._directory is None:
             self._directory = _Directory(self._path)
-        directory = self._directory
+            self._bundle = _FromBundle(self._path, self._fetched)
+        directory, bundle = self._directory, self._bundle
+        bundle.refresh()
+
+        def layers(name: str) -> list[Policy]:
+            found = directory.policy(name), bundle.policy(name)
+            return [one for one in found if one is not None]
+
         if not self._names:
             self._names = tuple(dict.fromkeys(filter(None, (self._server, self._also()))))
-        own = [policy for name in self._names if (policy := directory.policy(name)) is not None]
-        if not own and (others := directory.policy(OTHERS)) is not None:
-            own.append(others)
-        if (for_all := directory.policy(ALL)) is not None:
-            own.append(for_all)
-        return Ceiling(tuple(own), directory.denied(), directory.problem())
+        own = [layer for name in self._names for layer in layers(name)]
+        denied = directory.denied()
+        if bundle.denied is not None:
+            denied = bundle.denied.beside(denied)
+        problem = " ".join(filter(None, (directory.problem(), bundle.problem)))
+        return Ceiling((*(own or layers(OTHERS)), *layers(ALL)), denied, problem)
 
     def _kept(self, found: Ceiling) -> Ceiling:
         last = self._ceiling
@@ -134,6 +147,73 @@ class _Directory:
         found = [file.problem for file in self._files.values() if file.problem]
         denied = self._denied.found
         return " ".join(found + ([denied.problem] if denied and denied.problem else []))
+
+
+class _FromBundle:
+    """The files of the bundle that a directory names, as far as one was fetched."""
+
+    def __init__(self, directory: Path, fetched: Path | None) -> None:
+        self._directory = directory
+        self._fetched = fetched
+        self._stamps: object = (None, None)
+        self._files: Mapping[str, bytes] = {}
+        self._layers: dict[str, Policy] = {}
+        self._refused = False
+        self.denied: DeniedPaths | None = None
+        self.problem = ""
+
+    def policy(self, stem: str) -> Policy | None:
+        """Return the policy of a file, None where the bundle has no such file."""
+        name = f"{stem}.json"
+        if name not in self._layers and name in self._files:
+            self._layers[name] = self._parsed(name)
+        return self._layers.get(name)
+
+    def refresh(self) -> None:
+        """Read the bundle again where it, or where it is to be had, is another one."""
+        files = (self._directory / SOURCE, self._fetched)
+        stamps = tuple(look(str(file)) if file is not None else None for file in files)
+        if stamps == self._stamps:
+            return
+        from pktui.policy import bundle as bundles  # most directories name none
+
+        try:
+            source = bundles.read_source(self._directory / SOURCE)
+        except PolicyError as error:
+            self._refuse(f"{error}.")
+            self._stamps = stamps
+            return
+        if source is None:
+            self._take({}, "")
+        else:
+            kept = bundles.read_fetched(self._fetched) if self._fetched else bundles.Fetched()
+            found = bundles.last_good(kept, source)
+            if found is not None:
+                self._take(bundles.texts_of(found), kept.problem)
+            elif not self._files:
+                told = kept.problem or f"the bundle at {source.url} was not fetched yet"
+                self._refuse(f"{told}.")
+            else:  # what was kept is gone or no longer signed: this process still knows it
+                self.problem = f"{self._fetched}, the last good bundle, was changed."
+        self._stamps = stamps
+
+    def _take(self, files: Mapping[str, bytes], problem: str) -> None:
+        if files != self._files or self._refused:
+            self._layers = {}
+        self._files, self.problem, self._refused = files, problem, False
+        paths = files.get(FILE)
+        self.denied = None if paths is None else read_denied(paths, Path(f"bundle/{FILE}"))
+
+    def _refuse(self, problem: str) -> None:
+        self._layers = {f"{ALL}.json": refusing(SOURCE, problem)}
+        self._files, self.problem, self._refused = {}, problem, True
+
+    def _parsed(self, name: str) -> Policy:
+        try:
+            policy = parse_policy(self._files[name], self._directory / name)
+        except PolicyError as error:
+            return refusing(f"bundle/{name}", f"{error}.")
+        return as_managed(policy, f"bundle/{name}")
 
 
 class _File:

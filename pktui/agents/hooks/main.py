@@ -141,7 +141,19 @@ def _answer(paths: Paths, agent: HookedAgent, event: HookEvent) -> Answer:
             desk.refresh_usage()
     if event.kind in ("begin", "prompt"):
         _wake_memory(paths)
+        _look_for_bundle(paths)
     return PASS
+
+
+def _look_for_bundle(paths: Paths) -> None:
+    """Fetch the bundle of managed policies, where one is named and it is time, and wait for none.
+
+    Where gateways run, they do so.
+    """
+    from pktui.gateway.enforcement.bundle_fetch import fetch_soon
+
+    with suppress(OSError):
+        fetch_soon(paths)
 
 
 def _is_relayed(paths: Paths, agent: HookedAgent, event: HookEvent) -> bool:

@@ -16,5 +16,7 @@ for _name, _place in (
     ("replay", "replay:replay"),
     ("convert", "documents:convert"),
     ("schema", "documents:schema"),
+    ("bundle", "bundles:bundle"),
+    ("fetch", "bundles:fetch"),
 ):
     policy_app.later(_name, f"pktui.cli.policy.{_place}")

@@ -78,8 +78,9 @@ def managed(server: str) -> Managed:
     from pktui.gateway.servers.entries import load_servers
     from pktui.policy.managed import Managed
 
-    entry = load_servers(Paths.from_environment()).get(server)
-    return Managed(server) if entry is None else Managed(server, starts_of(entry))
+    paths = Paths.from_environment()
+    entry = load_servers(paths).get(server)
+    return Managed(server, str if entry is None else starts_of(entry), paths.bundle_file)
 
 
 def server_of(place: str) -> str:

@@ -16,6 +16,7 @@ from pktui.errors import LedgerError
 from pktui.gateway.enforcement.budget import refresh_usage
 from pktui.gateway.enforcement.remembered_calls import RememberedCalls
 from pktui.ledger.ledger import Ledger
+from pktui.policy import managed
 from pktui.times import now_us
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Upkeep:
         self._paths = paths
         self._settings = settings
         self._sending: threading.Thread | None = None
+        self._fetching: threading.Thread | None = None
         self._log = log
         self._said = ""
         self._remembered = RememberedCalls(paths)
@@ -74,6 +76,8 @@ class Upkeep:
                 self._wake_memory()
         while not self._ending.wait(pause):
             pause = _EVERY_SECONDS
+            with lasting.Survived("looking for managed policies", self._say):
+                self._look_for_bundle()
             self._try(self._look)
         if self._ledger is not None:
             self._try(self._remember)  # what has ended since the last look
@@ -99,6 +103,19 @@ class Upkeep:
             with lasting.Survived("keeping the index up", self._say):
                 index.keep_up(self._ending)
         index.close()
+
+    def _look_for_bundle(self) -> None:
+        """Fetch the bundle of managed policies that is named, where it is time, in a thread."""
+        if not (managed.DIRECTORY / managed.SOURCE).exists():
+            return
+        from pktui.gateway.enforcement.bundle_fetch import fetch, is_due
+
+        def work() -> None:
+            if problem := fetch(self._paths, now_us()):
+                self._say(f"the managed policies stay as they were: {problem}")
+
+        if is_due(self._paths) and not (self._fetching and self._fetching.is_alive()):
+            self._fetching = lasting.start("managed policies", work, log=self._say)
 
     def _send(self) -> None:
         from pktui.gateway.enforcement.telemetry_child import keep_sending

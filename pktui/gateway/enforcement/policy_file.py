@@ -182,7 +182,7 @@ def open_policy(
     `PolicyError` where that cannot be done.
     """
     denied = paths.policies_dir / FILE
-    managed = Managed(server, starts)
+    managed = Managed(server, starts, paths.bundle_file)
     if explicit is not None:
         return ServerPolicy(
             *(server, explicit), needed=True, changed=changed, selection=selection, denied=denied,
