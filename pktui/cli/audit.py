@@ -18,6 +18,7 @@ from pktui.errors import UsageError
 if TYPE_CHECKING:
     from pktui.ledger.feed.filter import FeedFilter
     from pktui.ledger.ledger import Ledger
+    from pktui.ledger.postgres.verifying import TeamVerified
     from pktui.ledger.records import CallRow, Event, Verification
 
 audit_app = group()
@@ -93,9 +94,13 @@ def verify(
     """Follow the chain from its first row to its head; exit 1 where a row is at fault."""
     if file is None and anchors is not None:
         raise UsageError("--anchors goes with a FILE", "The ledger's own are named by audit.anchor")
-    found = _verified(quiet=json) if file is None else _verified_file(file, anchors)
+    team = None
+    if file is None:
+        found, team = _verified(quiet=json)
+    else:
+        found = _verified_file(file, anchors)
     if json:
-        output.json(found)
+        output.json(found if team is None else {"here": found, "team": team})
     elif found.ok:
         some = "1 anchor agrees" if found.anchors == 1 else f"{found.anchors:,} anchors agree"
         agreed = f", and {some}" if found.anchors else ""
@@ -109,7 +114,21 @@ def verify(
         output.line(f"The chain holds {found.rows:,} rows, but {found.problem}.")
     for note in found.notes if not json else ():
         output.note(f"{note[0].upper()}{note[1:]}.")
-    raise Exit(0 if found.ok else 1)
+    if team is not None and not json:
+        _tell_team(team)
+    raise Exit(0 if found.ok and (team is None or team.ok) else 1)
+
+
+def _tell_team(team: TeamVerified) -> None:
+    """Say what was found of the record that all machines share."""
+    for one in team.machines:
+        rows = f"{one.rows:,} rows hold" if one.rows != 1 else "1 row holds"
+        broken = f"broken after {one.rows:,} good rows: {one.problem}"
+        output.line(f"Machine {one.machine}: {broken if one.problem else rows}.")
+    if team.problem:
+        output.line(f"The team's ledger: {team.problem}.")
+    else:
+        output.line(f"The team's ledger holds: {team.checkpoints:,} checkpoints agree.")
 
 
 @audit_app.verb()
@@ -201,8 +220,8 @@ def prune(
     run_prune(keep_days, max_megabytes, dry_run=dry_run, yes=yes, json=json)
 
 
-def _verified(*, quiet: bool) -> Verification:
-    """Verify the ledger; on a terminal, say how far it is."""
+def _verified(*, quiet: bool) -> tuple[Verification, TeamVerified | None]:
+    """Verify the ledger, and that of a team; on a terminal, say how far it is."""
 
     def progress(done: int, of: int) -> None:
         share = f"{done / 1_000_000:,.0f} of {of / 1_000_000:,.0f} MB"
@@ -211,9 +230,10 @@ def _verified(*, quiet: bool) -> Verification:
     watched = sys.stderr.isatty() and not quiet
     with reach.ledger() as ledger:
         found = ledger.verify(progress if watched else None)
+        team = ledger.team.verify() if ledger.team is not None else None
     if watched:
         print(file=sys.stderr)
-    return found
+    return found, team
 
 
 def _verified_file(file: Path, anchors: Path | None) -> Verification:

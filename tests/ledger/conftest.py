@@ -81,10 +81,10 @@ def shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> L
     """Where what decides is; the database of a team then goes by the test's clock."""
     if getattr(request, "param", "alone") == "alone":
         return LedgerSettings()
+    server: Server = request.getfixturevalue("postgres")
     from pktui.ledger.postgres.link import Link
 
     monkeypatch.setattr(Link, "tell_time", lambda link: link.run("SELECT 1"))
-    server: Server = request.getfixturevalue("postgres")
     return LedgerSettings(server.database(), "here")
 
 

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pktui.errors import ApprovalError, LedgerUnavailable, SettingsError, TeamUnavailable
+from pktui.errors import (
+    ApprovalError,
+    LedgerError,
+    LedgerUnavailable,
+    SettingsError,
+    TeamUnavailable,
+)
 from pktui.ledger import Ledger, NewApproval, args_hash
 from pktui.settings import LedgerSettings
 from tests.ledger.conftest import CLAUDE, MINUTE, SECOND, Limit
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pktui.ledger import Approval
+    from pktui.ledger.postgres.team import Team
     from tests.support.postgres import Server
 
 ARGUMENTS = {"path": "/x"}
@@ -402,3 +409,142 @@ def test_the_tables_are_those_of_a_machine_alone(machine: Open, uri: str) -> Non
         )
         own = ledger._database.rows(f"SELECT name FROM pragma_table_info('{table}')")
         assert {row[0] for row in rows} == {row[0] for row in own}, table
+
+
+def calls(ledger: Ledger, name: str, count: int) -> None:
+    """Put calls on record, with an end of each and a limit that they draw on."""
+    for n in range(count):
+        with ledger.transaction(rows=False):
+            sight = ledger.transaction.sight()
+            ledger.counters.reserve((Limit(max=Decimal(999)),), f"{name}{n}", sight)
+            seq = ledger.events.append(
+                *("decision",),
+                call_id=f"{name}{n}",
+                server="files",
+                tool="rea\0d",
+                effect="allow",
+                arguments={"path": f"/\0/{n}"},
+                charges=ledger.counters.taken(sight, f"{name}{n}"),
+            )
+        ledger.events.append("outcome", call_id=f"{name}{n}", outcome="ok", ref_seq=seq)
+
+
+def copied(ledger: Ledger) -> Team:
+    assert ledger.team is not None
+    ledger.team.copy()
+    return ledger.team
+
+
+def test_the_record_of_all_machines_is_proven_and_a_row_changed_in_either_is_named(
+    machine: Open, uri: str
+) -> None:
+    here, there = machine("here"), machine("there")
+    asked = ask(here)
+    calls(here, "h", 5)
+    there.approvals.decide(asked.id, True, by="bob", args_hash=asked.args_hash)
+    calls(there, "t", 3)
+    copied(here)
+    found = copied(there).verify()
+    assert found.ok
+    assert [(one.machine, one.rows) for one in found.machines] == [("here", 11), ("there", 7)]
+    query(uri, "ALTER TABLE events DISABLE TRIGGER USER")
+    for name, row in (("there", 3), ("here", 4)):
+        query(
+            uri,
+            "UPDATE events SET reason = 'other' FROM machines"
+            " WHERE machines.n = machine AND name = %s AND segment = 1 AND number = %s",
+            *(name, row),
+        )
+        broken = copied(here).verify()
+        problems = {one.machine: one.problem for one in broken.machines}
+        assert f"row 1:{row} was edited" in problems[name]
+
+
+def test_a_row_removed_from_the_shared_record_is_named(machine: Open, uri: str) -> None:
+    here = machine("here")
+    calls(here, "h", 4)
+    team = copied(here)
+    query(uri, "ALTER TABLE events DISABLE TRIGGER USER")
+    query(uri, "DELETE FROM events WHERE number = 8")
+    (found,) = team.verify().machines
+    assert found.problem == "row 1:8 was removed from the end"
+    query(uri, "UPDATE copied SET number = 7")
+    assert "row 1:8 of here" in team.verify().problem  # a checkpoint names it
+    query(uri, "DELETE FROM events WHERE number = 3")
+    (found,) = team.verify().machines
+    assert found.problem == "row 1:3 was removed"
+
+
+def test_a_checkpoint_that_was_edited_is_named(machine: Open, uri: str) -> None:
+    here = machine("here")
+    calls(here, "h", 1)
+    team = copied(here)
+    assert team.verify().checkpoints == 1
+    query(uri, "ALTER TABLE checkpoints DISABLE TRIGGER USER")
+    query(uri, "UPDATE checkpoints SET at_us = at_us + 1")
+    assert team.verify().problem == "checkpoint 1 was edited, or one before it was removed"
+
+
+def test_an_answer_edited_in_the_database_is_named(machine: Open, uri: str) -> None:
+    here = machine("here")
+    asked = ask(here)
+    team = copied(here)
+    assert team.verify().ok
+    edited(uri, asked)
+    assert "its state is 'allowed', and 'pending' in the log" in team.verify().problem
+
+
+def test_a_question_removed_from_the_database_is_named(machine: Open, uri: str) -> None:
+    here = machine("here")
+    asked = ask(here)
+    query(uri, "DELETE FROM approvals")
+    assert copied(here).verify().problem == f"approval {asked.id} was removed"
+
+
+def test_a_segment_copied_twice_adds_nothing(machine: Open, uri: str) -> None:
+    here = machine("here")
+    ask(here)
+    calls(here, "h", 250)
+    copied(here)
+    before = query(uri, "SELECT count(*), max(seq) FROM events")
+    query(uri, "DELETE FROM copied")
+    copied(here)
+    (after,) = query(uri, "SELECT count(*) FROM events")
+    assert after == (501,) == before[0][:1]
+    assert copied(here).verify().ok
+
+
+def test_two_directories_that_go_by_one_machine_are_told_apart(
+    machine: Open, tmp_path: Path
+) -> None:
+    here = machine("here")
+    calls(here, "h", 1)
+    copied(here)
+    there = machine("there")
+    (tmp_path / "there" / "machine").write_text((tmp_path / "here" / "machine").read_text())
+    there.close()
+    there = machine("there")
+    calls(there, "t", 2)
+    with pytest.raises(LedgerError, match="has another joint"):
+        copied(there)
+
+
+def test_a_gateway_copies_its_journal_up_while_it_runs(machine: Open, uri: str) -> None:
+    here = machine("here", own=True)
+    calls(here, "h", 3)
+    wait(lambda: query(uri, "SELECT count(*) FROM events") == [(6,)])
+
+
+def test_what_a_gateways_role_copies_is_proven_to_an_auditor(machine: Open, uri: str) -> None:
+    machine("owner").approvals.stopped()
+    for role, group in (("gate2", "pktui_gateway"), ("auditor2", "pktui_auditor")):
+        query(uri, f"DROP ROLE IF EXISTS {role}")
+        query(uri, f"CREATE ROLE {role} LOGIN IN ROLE {group}")
+    here = machine("here", uri=uri.replace("postgres@", "gate2@"))
+    ask(here)
+    calls(here, "h", 2)
+    copied(here)
+    machine("desk").close()
+    desk = machine("desk", uri=uri.replace("postgres@", "auditor2@"), read_only=True)
+    assert desk.team is not None
+    assert desk.team.verify().ok

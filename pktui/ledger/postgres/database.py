@@ -23,6 +23,8 @@ from pktui.text import storable
 if TYPE_CHECKING:
     from pktui.ledger.transaction import Row, Transaction, Values
 
+# Stands for NUL in the texts of the database; no text has it otherwise.
+NUL: Final = "\U0010ffff"
 _DECIDING_LOCK: Final = 0x706B747569
 _BEGIN: Final = f"BEGIN; SELECT pg_advisory_xact_lock({_DECIDING_LOCK})"
 _COMMIT: Final = f"SELECT pg_notify('{CHANNEL}', ''); COMMIT"
@@ -32,8 +34,10 @@ _KNOWN: Final = """SELECT id, version, (SELECT n FROM machines WHERE id = %s AND
 _ENROL: Final = f"""INSERT INTO machines (id, name, seen_us) VALUES (%s, %s, {NOW})
     ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING n"""  # noqa: S608
 EVENT_COLUMNS: Final = ("machine", "segment", *CONTENT, "charges", "hash")
-_ADD: Final = f"""INSERT INTO events ({", ".join(EVENT_COLUMNS)})
-    VALUES ({", ".join(["%s"] * len(EVENT_COLUMNS))})"""  # noqa: S608
+ADD_EVENT: Final = f"""INSERT INTO events ({", ".join(EVENT_COLUMNS)})
+    VALUES ({", ".join(["%s"] * len(EVENT_COLUMNS))})
+    ON CONFLICT (machine, segment, number) DO NOTHING"""  # noqa: S608
+_MADE: Final = f"WITH event AS ({ADD_EVENT}) INSERT INTO made VALUES (%s, %s, %s, %s)"  # noqa: S608
 _DETAIL: Final = "SELECT detail FROM events WHERE machine = %s AND segment = %s AND number = %s"
 
 
@@ -146,7 +150,7 @@ class SharedDatabase:
 
     def _run(self, sql: str, values: Values) -> tuple[list[Row], int]:
         try:
-            return self.link.run(sql.replace("?", "%s"), tuple(map(_stored, values)))
+            return self.link.run(sql.replace("?", "%s"), [stored(value) for value in values])
         except LedgerUnavailable:
             self._broken = self.begun
             raise
@@ -206,7 +210,7 @@ class SharedVouchers:
         segment, number = split_key(key)
         machine = self._database.machine_number
         for row in event_rows(line, machine, segment):
-            self._database.run(_ADD, row)
+            self._database.run(_MADE, (*row, change, machine, segment, number))
         return f"{machine}:{segment}:{number}:{change}"
 
     def detail(self, event: str) -> str:
@@ -222,13 +226,13 @@ class SharedVouchers:
 def event_rows(lines: bytes, machine: int, segment: int) -> Iterator[Sequence[Any]]:
     """Give the rows of a segment's lines as `EVENT_COLUMNS` has them."""
     for row in index_rows(lines, segment):
-        yield machine, *row[: len(EVENT_COLUMNS) - 1]
+        yield machine, *map(stored, row[: len(EVENT_COLUMNS) - 1])
 
 
-def _stored(value: Any) -> Any:
+def stored(value: Any) -> Any:
     """Return a value as PostgreSQL takes it: texts hold no NUL there."""
     if isinstance(value, str):
-        return storable(value).replace("\0", "\N{SYMBOL FOR NULL}")
+        return storable(value).replace("\0", NUL)
     return int(value) if isinstance(value, bool) else value
 
 

@@ -1,4 +1,4 @@
-"""What one process of each machine does for its team: it says which others run here.
+"""What one process of each machine does for its team: copy its journal up, say what runs here.
 
 Who holds the lock beside the ledger does it, on a thread and a connection of its own, so that
 nothing of it is in a call's way.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from pktui import lasting
 from pktui.errors import LedgerUnavailable
 from pktui.files import lock, open_private
+from pktui.ledger.postgres.copying import Copying
 from pktui.ledger.postgres.link import NOW
 from pktui.ledger.records import Present
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 FILE: Final = "team.lock"
 _LOOK_SECONDS: Final = 0.5
+_END_SECONDS: Final = 2.0
 # Who has not been heard of for so long does not run any more.
 _GONE_US: Final = 15_000_000
 _BEAT_SECONDS: Final = 5.0
@@ -45,20 +47,25 @@ class Keeper:
     """Works while it holds its lock, until it is closed; `here` gives what runs on this machine."""
 
     def __init__(
-        self, directory: Path, database: SharedDatabase, here: Callable[[], tuple[Present, ...]]
+        self,
+        directory: Path,
+        database: SharedDatabase,
+        here: Callable[[], tuple[Present, ...]],
+        clock: Callable[[], int],
     ) -> None:
         self._directory = directory
         self._database = database
         self._here = here
+        self._copying = Copying(directory / "journal", database, clock)
         self._ending = threading.Event()
         self._said: tuple[Present, ...] | None = None
         self._beaten = 0.0
         self._thread = lasting.start("team", self._run)
 
     def close(self) -> None:
-        """End the thread; what runs here is said by whoever takes the lock next."""
+        """End the thread, with what is left to copy, but for what takes long."""
         self._ending.set()
-        self._thread.join(_LOOK_SECONDS * 4)
+        self._thread.join(_END_SECONDS)
         self._database.close()
 
     def _run(self) -> None:
@@ -68,8 +75,16 @@ class Keeper:
                 with lasting.Survived("keeping the team up", lasting.to_stderr):
                     if lock(descriptor):
                         self._look()
+                        self._copy()
+            if lock(descriptor):
+                self._copy()  # what was written since, and that this process has ended
         finally:
             os.close(descriptor)
+
+    def _copy(self) -> None:
+        with suppress(LedgerUnavailable):  # it goes on from there once the database is back
+            while self._copying.step():
+                pass
 
     def _look(self) -> None:
         """Say what runs here where that is other than it was said, or was said a while ago."""

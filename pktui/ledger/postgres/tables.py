@@ -153,9 +153,12 @@ CREATE TABLE presence (
 );
 """
 
-# The rows of every machine's journal, as the index of one machine has them. A decision stands here
-# as soon as it is made; all else once its machine has copied it up. `hash` binds a row to the one
-# before it in its segment.
+# The rows of every machine's journal, as the index of one machine has them, and its joints. A
+# decision stands here as soon as it is made; all else once its machine has copied it up: `copied`
+# says how far, in rows and in bytes of the segment's file. `hash` binds a row to the one before it
+# in its segment; rows become visible in the order of `seq`. `made` names the event of each change
+# of a row that decides: of a change that was not committed the journal alone has one. Checkpoints
+# are one chain over all machines: each says where one of them stood.
 _EVENTS: Final = """
 CREATE TABLE events (
     seq bigint GENERATED ALWAYS AS IDENTITY,
@@ -185,6 +188,54 @@ CREATE TABLE events (
     hash bytea NOT NULL,
     PRIMARY KEY (machine, segment, number)
 );
+CREATE UNIQUE INDEX events_seq ON events (seq);
+CREATE TABLE made (
+    change bigint PRIMARY KEY,
+    machine integer NOT NULL,
+    segment bigint NOT NULL,
+    number bigint NOT NULL
+);
+CREATE TABLE joints (
+    machine integer NOT NULL REFERENCES machines,
+    n bigint NOT NULL,
+    line text NOT NULL,
+    PRIMARY KEY (machine, n)
+);
+CREATE TABLE copied (
+    machine integer NOT NULL REFERENCES machines,
+    segment bigint NOT NULL,
+    number bigint NOT NULL,
+    size bigint NOT NULL,
+    PRIMARY KEY (machine, segment)
+);
+CREATE TABLE checkpoints (
+    n bigint PRIMARY KEY,
+    machine integer NOT NULL REFERENCES machines,
+    at_us bigint NOT NULL,
+    heads text NOT NULL,
+    hash bytea NOT NULL
+);
+
+CREATE FUNCTION events_come_in_order() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(482871768425);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER events_come_in_order BEFORE INSERT ON events
+    EXECUTE FUNCTION events_come_in_order();
+
+CREATE FUNCTION checkpoint(of_machine integer, its_heads text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pktui, pg_temp AS $$
+DECLARE
+    last record;
+BEGIN
+    PERFORM pg_advisory_xact_lock(482871768426);
+    SELECT n, hash INTO last FROM checkpoints ORDER BY n DESC LIMIT 1;
+    INSERT INTO checkpoints SELECT coalesce(last.n, 0) + 1, of_machine, us, its_heads,
+        sha256(coalesce(last.hash, '') || convert_to(
+            concat_ws(' ', coalesce(last.n, 0) + 1, of_machine, us, its_heads), 'UTF8'))
+        FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us) AS now;
+END $$;
 """
 
 # A window holds what was charged after `now - length` (sliding) or after the last multiple of its
@@ -304,6 +355,12 @@ BEGIN
 END $$;
 CREATE TRIGGER events_are_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON events
     EXECUTE FUNCTION events_stay();
+CREATE TRIGGER made_is_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON made
+    EXECUTE FUNCTION events_stay();
+CREATE TRIGGER joints_are_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON joints
+    EXECUTE FUNCTION events_stay();
+CREATE TRIGGER checkpoints_are_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON checkpoints
+    EXECUTE FUNCTION events_stay();
 
 CREATE FUNCTION approvals_are_decided_once() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -381,7 +438,7 @@ BEGIN
             CREATE ROLE pktui_auditor NOLOGIN;
         END IF;
     END IF;
-    REVOKE EXECUTE ON FUNCTION take, give_back FROM PUBLIC;
+    REVOKE EXECUTE ON FUNCTION take, give_back, checkpoint FROM PUBLIC;
     IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'pktui_auditor') THEN
         GRANT USAGE ON SCHEMA pktui TO pktui_auditor;
         GRANT SELECT ON ALL TABLES IN SCHEMA pktui TO pktui_auditor;
@@ -391,10 +448,11 @@ BEGIN
         GRANT USAGE ON SCHEMA pktui TO pktui_gateway;
         GRANT SELECT ON ALL TABLES IN SCHEMA pktui TO pktui_gateway;
         GRANT SELECT, USAGE ON SEQUENCE changes TO pktui_gateway;
-        GRANT INSERT ON events, approvals, standing, grants, tools, pin, switches, machines
-            TO pktui_gateway;
+        GRANT INSERT ON events, made, joints, approvals, standing, grants, tools, pin, switches,
+            machines TO pktui_gateway;
         GRANT INSERT, UPDATE, DELETE ON presence TO pktui_gateway;
-        GRANT EXECUTE ON FUNCTION take, give_back TO pktui_gateway;
+        GRANT INSERT, UPDATE ON copied TO pktui_gateway;
+        GRANT EXECUTE ON FUNCTION take, give_back, checkpoint TO pktui_gateway;
         GRANT UPDATE (name, seen_us) ON machines TO pktui_gateway;
         GRANT UPDATE (status, decided_by, decided_us, words, expires_us, arguments, beside,
             changed, masked_changed, changed_hash, event) ON approvals TO pktui_gateway;

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pktui.files import lock, open_private
+from pktui.ledger.postgres.copying import Copying
 from pktui.ledger.postgres.database import SharedDatabase, SharedVouchers
 from pktui.ledger.postgres.keeper import Keeper, elsewhere
 from pktui.ledger.postgres.limits import TeamCounters
 from pktui.text import storable
 
 if TYPE_CHECKING:
+    from pktui.ledger.postgres.verifying import TeamVerified
     from pktui.ledger.records import Present
     from pktui.ledger.transaction import Transaction
     from pktui.settings import LedgerSettings
@@ -68,6 +70,7 @@ class Team:
             read_only=read_only,
         )
         self._directory = directory
+        self._clock = clock
         self._keeper: Keeper | None = None
         self.database = self._open(lasting=lasting)
         self.vouchers = SharedVouchers(self.database)
@@ -76,7 +79,26 @@ class Team:
 
     def keep(self, here: Callable[[], tuple[Present, ...]]) -> None:
         """Look after this machine's part for as long as it is open; `here` gives what runs here."""
-        self._keeper = Keeper(self._directory, self._open(), here)
+        self._keeper = Keeper(self._directory, self._open(), here, self._clock)
+
+    def copy(self) -> None:
+        """Copy what this machine has put on record, all of it.
+
+        Raises `LedgerUnavailable`, `LedgerError` where another row is in the place of one.
+        """
+        copying = Copying(self._directory / "journal", self.database, self._clock)
+        while copying.step():
+            pass
+
+    def verify(self) -> TeamVerified:
+        """Follow the record of all machines, and compare what decides with it.
+
+        Raises `LedgerUnavailable`.
+        """
+        from pktui.ledger.postgres.verifying import verify_team
+
+        self.database.link.told()
+        return verify_team(self.database, self.vouchers)
 
     def health(self) -> Health:
         """Look at the database; raises `LedgerUnavailable`."""

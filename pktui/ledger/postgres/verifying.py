@@ -1,0 +1,203 @@
+"""The record of all machines, followed in the database, and what decides compared with it.
+
+What is checked: that each machine's joints and rows follow each other as its files' do, as far as
+they were copied; that no segment ends before its joints or a checkpoint say; that the checkpoints
+are one chain; that every row that decides stands as the event that it names says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from pktui.ledger.approvals.decided import BY_TABLE, Facts, Key, kept_rows
+from pktui.ledger.approvals.vouching import Said, read_said, said_by
+from pktui.ledger.chain.crosscheck import difference, name_of
+from pktui.ledger.journal.joints import Segment, joints_fault
+from pktui.ledger.journal.segment import CONTENT, row_hash
+from pktui.ledger.postgres.database import NUL
+
+if TYPE_CHECKING:
+    from pktui.ledger.postgres.database import SharedDatabase, SharedVouchers
+    from pktui.ledger.transaction import Row
+
+_MACHINES: Final = "SELECT n, name FROM machines ORDER BY n"
+_JOINTS: Final = "SELECT line FROM joints WHERE machine = %s ORDER BY n"
+_COLUMNS: Final = ", ".join((*CONTENT, "charges", "hash"))
+_PIECE: Final = 1000
+_ROWS: Final = f"""SELECT {_COLUMNS} FROM events
+    WHERE machine = %s AND segment = %s AND number > %s ORDER BY number LIMIT {_PIECE}"""  # noqa: S608
+_COPIED: Final = "SELECT segment, number FROM copied WHERE machine = %s"
+_CHECKPOINTS: Final = "SELECT n, machine, at_us, heads, hash FROM checkpoints ORDER BY n"
+_CHANGES: Final = """SELECT change, detail FROM made
+    LEFT JOIN events USING (machine, segment, number) ORDER BY change"""
+_decode_charges = msgspec.json.Decoder(list[Any]).decode
+
+
+class MachineVerified(msgspec.Struct, frozen=True):
+    """What was found of one machine; `problem` is empty where nothing is wrong."""
+
+    machine: str
+    rows: int
+    problem: str = ""
+
+
+class TeamVerified(msgspec.Struct, frozen=True):
+    """What was found of all; `problem` is of no single machine, empty where nothing is wrong."""
+
+    machines: tuple[MachineVerified, ...]
+    checkpoints: int
+    problem: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problem and not any(one.problem for one in self.machines)
+
+
+class _Fault(Exception):
+    """What is wrong."""
+
+
+def verify_team(database: SharedDatabase, vouchers: SharedVouchers) -> TeamVerified:
+    """Follow all that is in the database; raises `LedgerUnavailable`."""
+    with database.snapshot():
+        machines: dict[int, str] = dict(database.rows(_MACHINES))
+        walks = {n: _Walk(database, n) for n in machines}
+        found = tuple(MachineVerified(name, *walks[n].run()) for n, name in machines.items())
+        checkpoints, problem = _follow_checkpoints(database, walks, machines)
+        return TeamVerified(found, checkpoints, problem or _decided_fault(database, vouchers))
+
+
+class _Walk:
+    """One way along the rows of a machine."""
+
+    def __init__(self, database: SharedDatabase, machine: int) -> None:
+        self._database = database
+        self._machine = machine
+        self._rows = 0
+        # The hash of each row that a checkpoint may name is asked for when it is met.
+        self.segments: dict[int, Segment] = {}
+
+    def run(self) -> tuple[int, str]:
+        """Return how many rows are as they were written, and what is wrong."""
+        try:
+            self._follow_joints()
+            copied: dict[int, int] = dict(self._database.rows(_COPIED, (self._machine,)))
+            for n, reached in copied.items():
+                if n not in self.segments:
+                    raise _Fault(f"segment {n} has no joint")  # noqa: TRY301
+                self._follow(self.segments[n], reached)
+        except _Fault as fault:
+            return self._rows, str(fault)
+        return self._rows, ""
+
+    def _follow_joints(self) -> None:
+        lines = (row[0].encode() for row in self._database.rows(_JOINTS, (self._machine,)))
+        joints, problem = joints_fault(lines)
+        for joint, _ in joints:
+            known = self.segments.get(joint.segment)
+            if joint.what == "open":
+                self.segments[joint.segment] = Segment(joint)
+            elif known is not None and joint.what == "seal":
+                self.segments[joint.segment] = Segment(known.opened, joint, known.pruned)
+            elif known is not None:
+                self.segments[joint.segment] = Segment(known.opened, known.sealed, joint)
+        if problem:
+            raise _Fault(problem)
+
+    def _follow(self, segment: Segment, reached: int) -> None:
+        n, number = segment.n, segment.opened.number
+        previous = bytes.fromhex(segment.opened.hash)
+        for row in self._rows_of(n, number):
+            if row[0] > reached:
+                break  # a decision whose rows before it are still to come
+            if row[0] != number + 1:
+                raise _Fault(f"row {n}:{number + 1} was removed")
+            number = row[0]
+            previous = _checked(row, previous, n)
+            self._rows += 1
+        if number < reached:
+            raise _Fault(f"row {n}:{number + 1} was removed from the end")
+        sealed = segment.sealed
+        last = sealed is not None and number == sealed.number
+        if last and sealed is not None and previous.hex() != sealed.hash:
+            raise _Fault(f"row {n}:{number} is not the one that was written last")
+
+    def _rows_of(self, segment: int, number: int) -> Iterator[Row]:
+        while rows := self._database.rows(_ROWS, (self._machine, segment, number)):
+            yield from rows
+            number = rows[-1][0]
+
+
+def _checked(row: Row, previous: bytes, segment: int) -> bytes:
+    """Return the hash of a row that follows that hash."""
+    *members, charges, digest = row
+    content: list[Any] = [
+        part.replace(NUL, "\0") if isinstance(part, str) else part for part in members
+    ]
+    with suppress(msgspec.DecodeError):
+        if charges:
+            content.append(_decode_charges(charges))
+        if row_hash(previous, content) == bytes(digest):
+            return bytes(digest)
+    raise _Fault(f"row {segment}:{row[0]} was edited, or another was put in its place")
+
+
+def _follow_checkpoints(
+    database: SharedDatabase, walks: dict[int, _Walk], machines: dict[int, str]
+) -> tuple[int, str]:
+    """Return how many checkpoints agree, and what is wrong with the next."""
+    previous, count = b"", 0
+    for n, machine, at_us, heads, digest in database.rows(_CHECKPOINTS):
+        said = f"{n} {machine} {at_us} {heads}".encode()
+        if n != count + 1 or hashlib.sha256(previous + said).digest() != bytes(digest):
+            return count, f"checkpoint {count + 1} was edited, or one before it was removed"
+        for head in heads.split(" "):
+            segment, number, named = head.split(":")
+            row = database.row(
+                "SELECT hash FROM events WHERE machine = %s AND segment = %s AND number = %s",
+                (machine, int(segment), int(number)),
+            )
+            if row is None or bytes(row[0]).hex() != named:
+                where = f"row {segment}:{number} of {machines.get(machine, machine)}"
+                return count, f"{where} is not the one that checkpoint {n} names"
+        previous, count = bytes(digest), n
+    return count, ""
+
+
+def _decided_fault(database: SharedDatabase, vouchers: SharedVouchers) -> str:
+    """Return which row that decides does not stand as the record says; empty: all do."""
+    newest = _newest_said(database)
+    for row in kept_rows(database):
+        said = said_by(vouchers, row.event)
+        if said is None:
+            return f"{name_of(row)} is not in the record"
+        if said[2] is None or said[:2] != (row.known.table, row.key):
+            return f"{name_of(row)} names an event of another"
+        if problem := difference(row, said[2], None):
+            return f"{name_of(row)}: {problem}"
+        newest.pop((row.known.table, row.key), None)
+    for (table, key), facts in newest.items():
+        known = BY_TABLE[table]
+        if facts is not None and (table != "approvals" or known.decides(facts)):
+            return f"{known.what} {facts.get(known.name, key[-1])} was removed"
+    return ""
+
+
+def _newest_said(database: SharedDatabase) -> dict[tuple[str, Key], Facts | None]:
+    """Return how each row stands by the last change of it that was made."""
+    found: dict[tuple[str, Key], Facts | None] = {}
+    for change, detail in database.rows(_CHANGES):
+        try:
+            said = read_said(detail or "")
+        except msgspec.DecodeError:
+            said = Said()
+        if said.row is None or said.row[0] not in BY_TABLE or said.change != change:
+            continue  # the row that it was made of has no event: that is found with the row
+        found[said.row[:2]] = said.row[2]
+    return found
