@@ -197,6 +197,7 @@ class RelaySession:
         name, digest, meta = params["name"], call_hash(arguments, beside), message.meta
         call = ToolCall(
             *(self._context.new_id(), name, arguments, self._caller, "", digest, beside, meta),
+            shown=self._tools.was_shown(name),
             agent_session=self._context.agent_session(self._caller.agent, name, digest, meta),
         )
         if not plain and (origin := self._continuations.claim(call)):
@@ -258,7 +259,6 @@ class RelaySession:
             call,
             missing=listed is False and not self._enforcer.leaves_to_server(tool),
             unlisted=unlisted,
-            shown=self._tools.was_shown(tool),
         )
 
     def _decide_parked(self, parked: Sequence[Parked]) -> None:

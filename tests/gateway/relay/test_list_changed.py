@@ -64,3 +64,25 @@ def test_a_toggle_reaches_the_client_at_once(policy: Path) -> None:
         assert left == names[1:]
         policy.write_text(json.dumps(OPEN))
         assert gateway.reply()["method"] == "notifications/tools/list_changed"
+
+
+@pytest.mark.parametrize("lists_again", [True, False])
+@pytest.mark.parametrize("called_before", [True, False])
+def test_a_tool_that_was_offered_and_is_hidden_is_denied_as_that(
+    lists_again: bool, called_before: bool, policy: Path
+) -> None:
+    with RunningGateway("plain", "--", *plain_server()) as gateway:
+        info = {"name": "test", "version": "1"}
+        gateway.ask("initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=info)
+        names = [tool["name"] for tool in gateway.ask("tools/list", 2)["result"]["tools"]]
+        if called_before:
+            gateway.ask("tools/call", 3, name=names[0], arguments={})
+        policy.write_text(json.dumps({**OPEN, "hide": names}))
+        assert gateway.reply()["method"] == "notifications/tools/list_changed"
+        if lists_again:
+            assert gateway.ask("tools/list", 4)["result"]["tools"] == []
+        answer = gateway.ask("tools/call", 5, name=names[0], arguments={})["result"]
+        assert answer["isError"] is True
+        said = answer["content"][0]["text"]
+        assert said.startswith("[DENIED by pktui]")
+        assert "hidden" in said
