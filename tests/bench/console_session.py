@@ -93,14 +93,17 @@ def decide(ledger: Ledger, messages: int) -> None:
 
 async def measure(paths: Paths, ledger: Ledger, client: MemoryClient, times: int) -> None:
     session = next(one for one in client.sessions().items if one.name == LONG)
-    reading = []
+    reading: list[float] = []
+    busy: list[float] = []
     for _ in range(times):
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         reader = Reader(client, ledger, session)
         line = reader.opening()
         reader.around(line.total, line.total)
         reading.append(1000 * (time.perf_counter() - began))
+        busy.append(1000 * (time.process_time() - worked))
     report("reading it in a thread", reading)
+    report("of that, the console's processor time", busy)
     services = Services(
         paths=paths, settings=Settings(), ledger=ledger, memory=client, clock=now_us,
         background=False,

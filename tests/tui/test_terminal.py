@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pktui.ledger.ledger import Ledger
+from pktui.memory.client import MemoryClient
+from pktui.memory.exchange import MessageRecord, SessionRecord
+from pktui.memory.records import Identity
+from tests.support.memory_service import running_service
 from tests.support.terminal import HAS_TMUX, console, gateway
 from tests.tui.house import LARGE, SMALL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pktui.memory.exchange import Record
+    from pktui.memory.records import Role
     from pktui.settings import Paths
 
 pytestmark = [
@@ -109,3 +119,55 @@ def test_a_ledger_that_is_removed_or_replaced_is_noticed(paths: Paths) -> None:
         ledger = Ledger.open(paths.ledger_file, read_only=True)
         assert ledger.presence.alive("console")
         ledger.close()
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
+def test_a_session_is_read_as_one_line_of_time(paths: Paths, size: tuple[int, int]) -> None:
+    paths.config_dir.mkdir(parents=True, exist_ok=True)
+    paths.settings_file.touch(mode=0o600)
+    with (
+        running_service(paths),
+        closing(MemoryClient(paths, Identity("test"), start=False)) as memory,
+    ):
+        memory.import_records(_worked_session())
+        with console(paths, size, program=(sys.executable, "-m", "pktui", "sessions", "1")) as seen:
+            seen.until(lambda screen: "300 of 300" in screen)
+            seen.keys("Enter")
+            seen.keys("g")
+            seen.until(lambda screen: "message 1 " in screen and "1 of 300" in screen)
+            seen.keys("j")
+            seen.until(lambda screen: "▌ " in screen and "┄ 3 calls" in screen)
+            seen.keys("Enter")
+            seen.until(lambda screen: "rm -rf build" in screen)
+            seen.text("}")
+            seen.keys("Enter")
+            seen.until(lambda screen: "arguments │ result │ rule │ history" in screen)
+            seen.keys("Right")
+            seen.until(lambda screen: "not in this house" in screen)
+            seen.text(":")
+            seen.until(lambda screen: "a message's number" in screen)
+            seen.text("150")
+            seen.keys("Enter")
+            seen.until(lambda screen: "150 of 300" in screen)
+            seen.text("]")
+            seen.until(lambda screen: "151 of 300" in screen)
+            seen.text("/")
+            seen.until(lambda screen: "find in this session" in screen)
+            seen.text("message 299")
+            seen.keys("Enter")
+            seen.until(lambda screen: "1 of 1 hit" in screen and "299 of 300" in screen)
+
+
+def _worked_session() -> Iterator[Record]:
+    began = datetime(2026, 3, 2, 10, tzinfo=UTC)
+    source, own = "claude-code", "7efbd609-a68b-4e8a-a9cd-eb7104b2e057"
+    yield SessionRecord(source, own, began, name="tidy up", agent=source, project="/home/ada/shop")
+    for number in range(1, 301):
+        at = began + timedelta(minutes=number)
+        role: Role = "user" if number % 2 else "agent"
+        yield MessageRecord(source, own, f"{number}", role, f"message {number} of it", at)
+    calls = (("make", "ok"), ("make test", "ok"), ("rm -rf build", "denied\nnot in this house"))
+    for number, (command, end) in enumerate(calls):
+        at = began + timedelta(minutes=1, seconds=number + 1)
+        told = f'Bash {{"command": "{command}"}}\n{end}'
+        yield MessageRecord(source, own, f"call:u{number}", "tool", told, at)

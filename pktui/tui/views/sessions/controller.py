@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pktui.tui.tmux import open_window
 from pktui.tui.undo import UndoStep
 from pktui.tui.views.sessions import changes, questions
 
@@ -51,6 +52,25 @@ class SessionChanges:
             session,
             lambda to: self._change("export", lambda: changes.export(memory, session, to)),
         )
+
+    def resume(self, session: Session) -> None:
+        """Go on with it in its own agent: in a new window of tmux, else by a copied command."""
+        from pktui.agents.resuming import resumption
+
+        def go_on() -> tuple[str, bool]:
+            way = resumption(session.source, session.source_id, session.project)
+            line = way.shell_line()
+            return line, open_window(way.directory, way.command)
+
+        def done(gone: tuple[str, bool]) -> None:
+            line, opened = gone
+            if opened:
+                self._view.console.say(f"in a new window: {line}")
+            else:
+                self._view.console.say(f"run it in another terminal: {line}", seconds=15)
+                self._view.console.copy(line)
+
+        self._view.in_thread(go_on, done, self._view.console.say_error, group="sessions-resume")
 
     def _change(self, label: str, change: Callable[[], changes.Done]) -> None:
         console = self._view.console

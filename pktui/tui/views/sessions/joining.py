@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -159,6 +160,7 @@ def _names_of_agents(server: str, tool: str) -> Sequence[str]:
     return (*forms, tool)
 
 
+@lru_cache(maxsize=1_000)
 def names_of(tool: str) -> tuple[str, str]:
     """Return server and tool of a name as agents write it: `mcp__files__read` is of `files`."""
     if tool.startswith("mcp__"):

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from pktui.tui.effects import State
+import msgspec
+
+from pktui.tui.effects import State
 
 Place = tuple[int, int]
 MESSAGE, FOLD, FIRST_CALL = 0, 1, 2
@@ -31,8 +31,7 @@ _OUTSTANDING: Mapping[str, Mark] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class LineCall:
+class LineCall(msgspec.Struct, frozen=True, gc=False):
     """A call, however many records tell of it: `kept` is its `seq` in the memory, 0 where it has
     none there; `row` its key in the ledger, 0 likewise. `server` is "" for an agent's own tool.
     """

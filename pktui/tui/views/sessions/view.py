@@ -416,7 +416,7 @@ class SessionsView(View):
         if action in {"end", "reopen"}:
             wanted = "active" if action == "end" else "ended"
             return row is not None and row.session.status == wanted
-        if action in {"delete", "export", "copy"}:
+        if action in {"delete", "export", "copy", "resume"}:
             return row is not None
         return True
 
@@ -476,6 +476,11 @@ class SessionsView(View):
         """Ask for a file and write the session to it."""
         if self.session is not None:
             self._changes.export(self.session)
+
+    def action_resume(self) -> None:
+        """Go on with the session in its own agent."""
+        if self.session is not None:
+            self._changes.resume(self.session)
 
     def _changeable(self) -> Session | None:
         session = self.session

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from tests.tui.house import LARGE, SMALL
-from tests.tui.views.sessions.room import Room, sessions
+from tests.tui.views.sessions.room import Room, sessions, shop_memory
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -118,3 +119,22 @@ async def test_export_never_overwrites(
         await room.press("x", "enter")
         assert "is there already" in room.desk.notices()
         assert (tmp_path / "checkout-is-slow.md").read_text() == "mine"
+
+
+async def test_going_on_copies_the_agents_own_command(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "so that the clipboard of this machine is left alone")
+    monkeypatch.delenv("TMUX", raising=False)
+    memory = shop_memory()
+    own = "7efbd609-a68b-4e8a-a9cd-eb7104b2e057"
+    memory.kept[3] = msgspec.structs.replace(
+        memory.kept[3], source="claude-code", source_id=own, project=str(tmp_path)
+    )
+    async with sessions(paths, memory) as room:
+        await room.press("o")
+        line = f"cd {tmp_path} && claude --resume {own}"
+        assert f"run it in another terminal: {line}" in room.desk.notices()
+        await room.desk.until(lambda: room.app.clipboard == line)
+        await room.press("G", "o")
+        assert "which resumes none" in room.desk.notices()
