@@ -517,7 +517,7 @@ class Counters:
 
     def _make_room(self, changed: Sequence[_Ring], sight: Sight) -> None:
         """Give every counter its slot, and its ring as much room as it is about to need."""
-        if all(map(_has_room, changed)):
+        if all(one.slot and one.head - one.tail + len(one.added) <= one.room for one in changed):
             return
         new = [ring for ring in changed if ring.added and not ring.slot]
         if new and (self._file.in_use + len(new)) * 4 > self._file.table * 3:
@@ -578,7 +578,7 @@ class Counters:
         for number in ring.returned:
             words[ring.place(number) + 1] = 0
         for amount in ring.added:
-            place = ring.place(ring.head)
+            place = ring.at + _ENTRY * (ring.head & (ring.room - 1))
             words[place], words[place + 1] = now, amount
             ring.head += 1
         self._write_slot(ring)
@@ -696,10 +696,6 @@ def _check(ring: _Ring) -> int:
         ring.at ^ ring.room << 8 ^ ring.tail << 16 ^ ring.first << 24 ^ ring.head << 32
         ^ ring.used ^ ring.key[0] ^ ring.key[1] << 1 ^ ring.window << 2 ^ _SALT
     ) & 2**64 - 1  # fmt: skip
-
-
-def _has_room(ring: _Ring) -> bool:
-    return bool(ring.slot) and ring.head - ring.tail + len(ring.added) <= ring.room
 
 
 def _start_us(window: int, now: int) -> int:

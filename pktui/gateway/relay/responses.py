@@ -5,7 +5,7 @@ Calls that ended are handed back with the lines, so that those of one read share
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -81,7 +81,8 @@ class _Shown(msgspec.Struct, frozen=True):
     policy: object
     state: object
     until_ns: int
-    names: list[str]
+    names: Mapping[str, bool]
+    """Which of its tools the client was shown."""
     next_cursor: str
     result: bytes | None
 
@@ -134,12 +135,7 @@ class Responses:
         It has a result, one id and no line end inside, and asks nothing of the client; so there is
         nothing to keep back or to mend in it, and it goes out as it came.
         """
-        if (
-            self._enforcer.redacts
-            or line.count(b'"id"') != 1
-            or line.find(b"\r", 0, len(line) - 1) >= 0
-            or line.find(b"\\u006") >= 0
-        ):
+        if self._enforcer.redacts:
             return False
         try:
             line.decode()
@@ -152,7 +148,12 @@ class Responses:
         waiting = self._in_flight.waiting.get(request_id)
         if waiting is None or waiting.call is None or waiting.call.changed:
             return False
-        if self._methods.asked_of_client(line):
+        if (
+            line.count(b'"id"') != 1
+            or line.find(b"\r", 0, len(line) - 1) >= 0
+            or line.find(b"\\u006") >= 0
+            or self._methods.asked_of_client(line)
+        ):
             return False
         if self._in_flight.take(request_id) is not waiting:
             return False
@@ -391,11 +392,10 @@ class Responses:
             shown = self._context.shown(why)
             return jsonrpc.error_line(jsonrpc.SERVER_ERROR, shown, request_id)
         policy, state = self._enforcer.policy(), self._enforcer.state()
-        shows = policy.lists if policy is not None else lambda _tool: True
-        names = listing.names
-        self._tools.show(filter(shows, names))
+        names = {name: policy is None or policy.lists(name) for name in listing.names}
+        self._tools.show(name for name, shown in names.items() if shown)
         self._remember_shown(names, cursor, policy)
-        result = listing.without(shows, modern=modern)
+        result = listing.without(names.__getitem__, modern=modern)
         if len(carried) <= _MOST_REMEMBERED:
             until = self._context.ticks() + _REMEMBERED_NS
             after = listing.next_cursor
@@ -404,12 +404,14 @@ class Responses:
             )
         return line if result is None else listing.with_result(result)
 
-    def _remember_shown(self, names: Iterable[str], cursor: str, policy: Policy | None) -> None:
+    def _remember_shown(
+        self, names: Mapping[str, bool], cursor: str, policy: Policy | None
+    ) -> None:
         if not cursor:
             self._listed = {}
         if policy is not None and len(self._listed) < MOST_TOOLS:
             # Another dict each time: another thread looks for news in it meanwhile.
-            self._listed = self._listed | {name: policy.lists(name) for name in names}
+            self._listed = {**self._listed, **names}
         self._listed_by = policy
 
     def _shown_again(

@@ -69,8 +69,8 @@ class Journal:
         Returns its key and where its line begins. Raises `LedgerUnavailable`.
         """
         segment = self._open.get(shelf)
-        if segment is None or not segment.lines:
-            segment = self._ready(shelf, segment, content[1])
+        if segment is None or (not segment.lines and self._is_full(segment, content[1])):
+            segment = self._ready(shelf, segment)
         return segment.add(content)
 
     def line(self, shelf: Shelf) -> bytes:
@@ -169,10 +169,8 @@ class Journal:
                 finally:
                     segment.close()
 
-    def _ready(self, shelf: Shelf, segment: Appending | None, now: int) -> Appending:
-        """Return the segment for a turn's rows, locked by this process."""
-        if segment is not None and not self._is_full(segment, now):
-            return segment
+    def _ready(self, shelf: Shelf, segment: Appending | None) -> Appending:
+        """Return a segment for a turn's rows, locked by this process, in place of a full one."""
         if self.closed:
             raise LedgerUnavailable(f"the journal {self.directory} was closed", "Start again")
         with self._said:

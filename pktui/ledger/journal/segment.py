@@ -202,8 +202,8 @@ class Appending:
     """
 
     __slots__ = (
-        "_identity", "_name", "_written", "descriptor", "hash", "lines", "number", "opened_us",
-        "path", "segment", "size",
+        "_first_key", "_identity", "_name", "_written", "descriptor", "hash", "lines", "number",
+        "opened_us", "path", "segment", "size",
     )  # fmt: skip
 
     def __init__(self, path: Path, segment: int, descriptor: int, opened_us: int) -> None:
@@ -212,6 +212,7 @@ class Appending:
         self.descriptor = descriptor
         self.opened_us = opened_us
         self._name = os.fspath(path)
+        self._first_key = key_of(segment, 0)
         found = os.fstat(descriptor)
         self._identity = found.st_dev, found.st_ino
         # Rows that were added and are not written.
@@ -237,7 +238,7 @@ class Appending:
         line, self.hash = bind(content, self.hash)
         self.lines.append(line)
         self.number, self.size = number, offset + len(line)
-        return key_of(self.segment, number), offset
+        return self._first_key | number, offset
 
     def write(self, *, sync: bool) -> None:
         """Append what was added, all of it or nothing.
