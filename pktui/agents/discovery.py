@@ -121,6 +121,23 @@ def find_configs(places: Places, *others: Places, only: str = "") -> tuple[Findi
     return tuple(_read(*where) for where in found.values())
 
 
+def around_pktui(places: Places) -> tuple[str, ...]:
+    """Name the servers that agents reach directly which reach others through pktui."""
+    direct: dict[str, list[str]] = {}
+    through: set[str] = set()
+    for finding in find_configs(places):
+        for server in finding.servers:
+            if server.behind_pktui:
+                through.add(finding.client.title)
+            elif not (server.disabled or server.problem):
+                direct.setdefault(finding.client.title, []).append(server.name)
+    return tuple(
+        f"{client} reaches {', '.join(names)} around pktui: pktui adopt"
+        for client, names in direct.items()
+        if client in through
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class AgentFound:
     """An agent that is on this machine.

@@ -27,7 +27,10 @@ _SIGNS = {"waiting": "▲", "running": "●", "denied": "✗", "idle": "●", "g
 
 def now(json: output.JsonFlag = False) -> None:
     """Show what needs you, which agents are here, the last hour, and what is odd."""
-    found = _read(_around())
+    from pktui.agents.clients import Places
+    from pktui.agents.discovery import around_pktui
+
+    found = _read(around_pktui(Places.here()))
     if json:
         output.json(found)
         return
@@ -181,6 +184,8 @@ def _agent_row(one: Agent, now_us: int) -> tuple[str, ...]:
 
 
 def _state_words(one: Agent, now_us: int) -> Iterator[str]:
+    if one.stopped:
+        yield "stopped,"
     since = output.age(now_us - one.since_us)
     if one.state in ("waiting", "running"):
         yield f"{one.state} {one.doing} for {since}"
@@ -211,23 +216,3 @@ def _coloured(text: str, colour: str, *, tmux: bool) -> str:
         return text
     plain = text.replace("#", "##")
     return f"#[fg={colour}]{plain}#[default]" if colour else plain
-
-
-def _around() -> tuple[str, ...]:
-    """Name the servers that agents reach directly which reach others through pktui."""
-    from pktui.agents.clients import Places
-    from pktui.agents.discovery import find_configs
-
-    direct: dict[str, list[str]] = {}
-    through: set[str] = set()
-    for finding in find_configs(Places.here()):
-        for server in finding.servers:
-            if server.behind_pktui:
-                through.add(finding.client.title)
-            elif not (server.disabled or server.problem):
-                direct.setdefault(finding.client.title, []).append(server.name)
-    return tuple(
-        f"{client} reaches {', '.join(names)} around pktui: pktui adopt"
-        for client, names in direct.items()
-        if client in through
-    )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Final, Literal
 
 from pktui.agent_names import agent_id
 from pktui.insight.spending import Purse, Spending
+from pktui.ledger.records import Caller
 from pktui.person import parent_of
 
 if TYPE_CHECKING:
@@ -70,6 +71,13 @@ class Agent:
     first_us: int = 0
     last_us: int = 0
     spark: tuple[int, ...] = ()
+    stopped: bool = False
+    """A person has stopped it: each of its calls is refused."""
+
+    @property
+    def place(self) -> str:
+        """How a stop of it names it."""
+        return Caller(self.agent, project=self.project).place
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +169,11 @@ class NowReader:
         running = {one.session: one for one in reversed(rollup.running())}
         asked = {one.session: one for one in reversed(waiting)}
         sparks = _sparks(minutes, now)
-        agents = [_agent(visit, running, asked, sparks, now) for visit in visits]
+        stopped = self._ledger.approvals.stopped_agents()
+        agents = [
+            replace(agent, stopped=agent.place in stopped)
+            for agent in (_agent(visit, running, asked, sparks, now) for visit in visits)
+        ]
         return tuple(sorted(agents, key=lambda one: (one.state == "gone", -one.last_us)))
 
     def _group_of(self, present: Present) -> int:

@@ -57,7 +57,12 @@ class Caller(msgspec.Struct, frozen=True):
     @property
     def identity(self) -> str:
         """What outlives a connection: the grant, else the client in its directory."""
-        return grant_identity(self.grant, self.key) or f"{self.agent}@{self.project}"
+        return grant_identity(self.grant, self.key) or self.place
+
+    @property
+    def place(self) -> str:
+        """The agent and where it works, which is how a person tells one from another."""
+        return f"{self.agent}@{self.project}"
 
 
 NOBODY = Caller()

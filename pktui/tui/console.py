@@ -38,6 +38,7 @@ from pktui.tui.actions import (
 from pktui.tui.drafts import Drafts
 from pktui.tui.glyphs import ASCII, glyphs_of
 from pktui.tui.keyboard import TYPED, Keyboard
+from pktui.tui.stopping import Stopping
 from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
 from pktui.tui.threads import DaemonThreads
 from pktui.tui.tray import Tray
@@ -526,6 +527,19 @@ class Console(App[int], inherit_bindings=False):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer undo only where there is something to undo."""
         return action != "undo" or self.undo_stack.can_undo
+
+    def action_stop(self) -> None:
+        """Stop everything; where it is stopped, go on."""
+        if self.screen.is_modal:
+            self.say("answer this question first")
+        else:
+            Stopping(self, self, self._looked_again).stop_or_release(stopped=self.ledger.stopped)
+
+    def _looked_again(self) -> None:
+        """A question was over the view: what is under its cursor is looked at anew."""
+        view = self.view_in_front()
+        if view is not None:
+            view.look_again()
 
     def action_undo(self) -> None:
         """Take back the last change; one that is under way is waited for."""

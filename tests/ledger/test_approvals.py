@@ -317,3 +317,17 @@ def test_the_hash_of_what_is_shown_is_of_the_very_text(waiting: Approval) -> Non
     assert hash_of_shown(replace(waiting, arguments='{"title":"Other"}')) != HASH
     with pytest.raises(ApprovalError, match="cannot be read"):
         hash_of_shown(replace(waiting, arguments="{"))
+
+
+def test_the_stop_of_one_agent_denies_what_waits_of_it_alone(ledger: Ledger) -> None:
+    codex = replace(NEW, caller=Caller("codex", project="/docs"))
+    mine, other = ledger.approvals.open(NEW), ledger.approvals.open(codex)
+    denied = ledger.approvals.stop(by="ada", whom="codex@/docs")
+    assert [one.id for one in denied] == [other.id]
+    assert ledger.approvals.stopped_agents() == {"codex@/docs"}
+    assert not ledger.approvals.stopped()
+    later = ledger.approvals.open(codex)
+    with pytest.raises(ApprovalError, match="this agent is stopped"):
+        allow(ledger, later)
+    assert [one.id for one in ledger.approvals.pending()] == [mine.id, later.id]
+    assert ledger.verify().ok

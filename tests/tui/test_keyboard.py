@@ -122,7 +122,7 @@ async def test_a_question_is_not_answered_by_what_was_typed_before_it(
     house: House, ahead: tuple[str, ...]
 ) -> None:
     async with desk(house, "approvals") as at:
-        type_at_once(at, "K", *ahead)
+        type_at_once(at, "ctrl+k", *ahead)
         await at.settle()
         assert isinstance(at.app.screen, ConfirmScreen)
         assert not house.other.approvals.stopped()

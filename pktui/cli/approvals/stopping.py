@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 from pktui.cli import output, reach
+from pktui.cli.commands import Option
 from pktui.cli.doors import BY, ask_pin
 from pktui.errors import ApprovalError
+from pktui.ledger.records import Caller
+
+Agent = Annotated[
+    str, Option(help="Only this agent, as `pktui now --json` names it, in --project.")
+]
+Project = Annotated[Path | None, Option(help="Where that agent works, else here.")]
 
 
-def stop(json: output.JsonFlag = False) -> None:
+def stop(agent: Agent = "", project: Project = None, json: output.JsonFlag = False) -> None:
     """Deny all that waits and, until `release`, every call of every agent. It needs no PIN."""
+    if agent:
+        _stop_one(agent, project, json=json)
+        return
     with reach.ledger(write=True) as ledger:
         denied = ledger.approvals.stop(by=BY)
         standing = len(ledger.standing.live())
@@ -27,9 +40,29 @@ def stop(json: output.JsonFlag = False) -> None:
         output.note(f"{hold} again from then on; end with: pktui approvals standing revoke all")
 
 
-def release(json: output.JsonFlag = False) -> None:
+def _stop_one(agent: str, project: Path | None, *, json: bool) -> None:
+    with reach.ledger(write=True) as ledger:
+        denied = ledger.approvals.stop(by=BY, whom=_whom(agent, project))
+    if json:
+        output.json({"stopped": True, "denied": denied})
+        return
+    output.line(f"{agent} is stopped: {len(denied)} waiting denied, every call of it is refused")
+
+
+def _whom(agent: str, project: Path | None) -> str:
+    return Caller(agent, project=str((project or Path.cwd()).absolute())).place
+
+
+def release(agent: Agent = "", project: Project = None, json: output.JsonFlag = False) -> None:
     """End the stop: policies decide again."""
     with reach.ledger(write=True) as ledger:
+        if agent:
+            whom = _whom(agent, project)
+            if whom not in ledger.approvals.stopped_agents():
+                raise ApprovalError(f"{agent} is not stopped there")
+            ledger.approvals.release(by=BY, pin=ask_pin(ledger), whom=whom)
+            output.json({"stopped": False}) if json else output.line(f"released: {agent}")
+            return
         if not ledger.approvals.stopped():
             raise ApprovalError("nothing is stopped")
         released = ledger.approvals.release(by=BY, pin=ask_pin(ledger))

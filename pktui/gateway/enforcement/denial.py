@@ -108,8 +108,9 @@ def _changed(decision: Decision, _now_us: int) -> tuple[str, str]:
 
 
 def _stopped(decision: Decision, _now_us: int) -> tuple[str, str]:
+    every = "A person has stopped the tool calls of every agent, this one's too."
     return (
-        "A person has stopped the tool calls of every agent, this one's too.",
+        _sentence(decision.reason) if "this agent" in decision.reason else every,
         "No other tool or way will do; stop working and wait until the person says to go on.",
     )
 

@@ -44,6 +44,7 @@ _FORWARD, _HOLD = Ruling.FORWARD, Ruling.HOLD
 """What every call needs; to take a member from its enum is a search each time."""
 
 _STOPPED = Verdict(Effect.DENY, "(stopped)", "A person has stopped all tool calls.")
+_AGENT_STOPPED = Verdict(Effect.DENY, "(stopped)", "A person has stopped this agent's tool calls.")
 
 _UNKNOWN_TOOL = "(unknown tool)"
 
@@ -112,6 +113,7 @@ class Enforcer:
         self._charged: dict[str, tuple[Charged, ...]] = {}
         self._version: object = None
         self._stopped = False
+        self._stopped_agents: frozenset[str] = frozenset()
         # The policy that the last call was decided by.
         self.in_force: Policy | None = None
 
@@ -311,9 +313,10 @@ class Enforcer:
     def _evaluate(self, call: ToolCall, policy: Policy | None, *, trace: bool = False) -> Verdict:
         if call.missing:
             return _unknown(self._server, call.tool)
-        if self._stopped and (policy is None or not policy.hides(call.tool)):
-            return _STOPPED
         caller = call.caller
+        stop = self._stop_of(caller)
+        if stop is not None and (policy is None or not policy.hides(call.tool)):
+            return stop
         subject = Call(
             self._server,
             call.tool,
@@ -331,12 +334,19 @@ class Enforcer:
             return msgspec.structs.replace(verdict, reason=str(self._policy.problem))
         return verdict
 
+    def _stop_of(self, caller: Caller) -> Verdict | None:
+        if self._stopped:
+            return _STOPPED
+        stopped = self._stopped_agents
+        return _AGENT_STOPPED if stopped and caller.place in stopped else None
+
     def _refresh(self) -> Policy | None:
         """Read what others may have set again, where they have; return the policy in force."""
         version = self._ledger.changes()
         if version != self._version:
             self._version = version
             self._stopped = self._ledger.approvals.stopped()
+            self._stopped_agents = self._ledger.approvals.stopped_agents()
             self._pins.forget()
             self._short_way.forget()
             self._asking.forget()
@@ -345,7 +355,11 @@ class Enforcer:
 
     def _decide_shortly(self, call: ToolCall, policy: Policy | None) -> Decision | None:
         """Let a call through that its rule allows as it did before; None: decide it in full."""
-        if self._stopped or (self._spent is not None and self._spent(call.caller)):
+        if (
+            self._stopped
+            or self._stopped_agents
+            or (self._spent is not None and self._spent(call.caller))
+        ):
             return None
         found = self._short_way.find(call, policy)
         if found is None:
@@ -502,7 +516,7 @@ def _unknown(server: str, tool: str) -> Verdict:
 def _refusal(call: ToolCall, verdict: Verdict, seq: int) -> Decision:
     if verdict.rule == _UNKNOWN_TOOL or (verdict.effect is Effect.HIDE and not call.shown):
         ruling = Ruling.UNKNOWN
-    elif verdict is _STOPPED:
+    elif verdict is _STOPPED or verdict is _AGENT_STOPPED:
         ruling = Ruling.STOPPED
     elif verdict.rule == _AWAY:
         ruling = Ruling.AWAY

@@ -38,6 +38,7 @@ MOST_OPEN = 200
 """Questions of one client that may wait at once: a person who has more before them reads none."""
 NOT_KEPT = '"[not kept]"'
 """What stands for the arguments of an answered approval where the settings let none be kept."""
+_STOPPED_AGENT = "stopped "
 _LIST = "List what waits with: pktui approvals list"
 
 
@@ -46,6 +47,11 @@ class Stop(msgspec.Struct, frozen=True):
 
     by: str
     at_us: int
+
+
+def _switch(whom: str) -> str:
+    """Return the name of the switch that stops an agent, or with "" everything."""
+    return f"{_STOPPED_AGENT}{whom}" if whom else "stopped"
 
 
 def hash_of_shown(approval: Approval) -> str:
@@ -296,23 +302,25 @@ class Approvals:
             rows = self._database.rows(overdue, self._bounds())
             return tuple(self._settle(self._approval(row), row[_STATUS]) for row in rows)
 
-    def stop(self, *, by: str) -> tuple[Approval, ...]:
-        """Deny all that waits and, until `release`, every call; return what was denied.
+    def stop(self, *, by: str, whom: str = "") -> tuple[Approval, ...]:
+        """Deny what waits and, until `release`, every call; return what was denied.
 
-        Permissions that were not used yet are taken back; no PIN is needed to stop.
+        `whom`: only of the agent that stands so in `Caller.place`. Permissions that were not used
+        yet are taken back; no PIN is needed to stop.
         """
         self.expire()
         with self._database.transaction():
-            now = self._clock()
+            now, switch = self._clock(), _switch(whom)
             self._database.run(
-                "INSERT INTO switches (name, by_whom, at_us) VALUES ('stopped', ?, ?)"
+                "INSERT INTO switches (name, by_whom, at_us) VALUES (?, ?, ?)"
                 " ON CONFLICT (name) DO UPDATE SET by_whom = excluded.by_whom,"
                 " at_us = excluded.at_us, event = ''",
-                (by, now),
+                (switch, by, now),
             )
-            self._note_stop({"stopped": True, "by": by})
+            self._note_stop(switch, {"stopped": True, "by": by})
             for row in self._database.rows(f"{_SELECT} WHERE status = 'allowed' ORDER BY n"):
-                self._move(row[0], "allowed", "withdrawn")
+                if self._approval(row).caller.place == whom or not whom:
+                    self._move(row[0], "allowed", "withdrawn")
             return tuple(
                 self._settle(
                     msgspec.structs.replace(
@@ -320,33 +328,47 @@ class Approvals:
                         status="denied",
                         decided_by=by,
                         decided_us=now,
-                        words="Everything was stopped.",
+                        words="This agent was stopped." if whom else "Everything was stopped.",
                     ),
                     "pending",
                 )
                 for waiting in self.pending()
+                if waiting.caller.place == whom or not whom
             )
 
-    def release(self, *, by: str, pin: str = "") -> bool:
-        """End the stop; False where there was none. Raises `PinError`."""
+    def release(self, *, by: str, pin: str = "", whom: str = "") -> bool:
+        """End the stop of everything, or of one agent; False where there was none.
+
+        Raises `PinError`.
+        """
         self.check_pin(pin, by)
+        switch = _switch(whom)
         with self._database.transaction():
-            released = self._database.run("DELETE FROM switches WHERE name = 'stopped'") > 0
+            released = self._database.run("DELETE FROM switches WHERE name = ?", (switch,)) > 0
             if released:
-                self._note_stop({"stopped": False, "by": by})
+                self._note_stop(switch, {"stopped": False, "by": by})
         return released
 
     def stopped(self) -> bool:
         """Tell whether every call is to be denied."""
-        return self._database.row("SELECT 1 FROM switches WHERE name = 'stopped'") is not None
+        return self.stop_in_force() is not None
+
+    def stopped_agents(self) -> frozenset[str]:
+        """Return the agents whose calls are to be denied, as `Caller.place` names them."""
+        rows = self._database.rows(
+            "SELECT name FROM switches WHERE name LIKE ?", (f"{_STOPPED_AGENT}%",)
+        )
+        return frozenset(name.removeprefix(_STOPPED_AGENT) for (name,) in rows)
 
     def stop_in_force(self) -> Stop | None:
         """Return who stopped everything and when, or None."""
-        row = self._database.row("SELECT by_whom, at_us FROM switches WHERE name = 'stopped'")
+        row = self._database.row(
+            "SELECT by_whom, at_us FROM switches WHERE name = ?", (_switch(""),)
+        )
         return Stop(*row) if row else None
 
-    def _note_stop(self, detail: dict[str, object]) -> None:
-        self._events.append("note", detail=detail, row=("switches", "stopped"))
+    def _note_stop(self, switch: str, detail: dict[str, object]) -> None:
+        self._events.append("note", detail=detail, row=("switches", switch))
 
     def _move(self, approval_id: str, old: ApprovalStatus, new: ApprovalStatus) -> bool:
         with self._database.transaction():
@@ -379,6 +401,10 @@ class Approvals:
         if self.stopped():
             raise ApprovalError(
                 "everything is stopped, so nothing can be allowed", "Release the stop first"
+            )
+        if approval.caller.place in self.stopped_agents():
+            raise ApprovalError(
+                "this agent is stopped, so nothing of it can be allowed", "Release it first"
             )
         row = self._database.row(
             "SELECT hash FROM tools WHERE server = ? AND name = ?", (approval.server, approval.tool)

@@ -61,6 +61,9 @@ class View(Widget):
         """Return why an action cannot be taken now, for the person who pressed its key."""
         return ""
 
+    def look_again(self) -> None:
+        """A question over the view was closed: what is under the cursor is looked at anew."""
+
     def focus_default(self) -> None:
         """Give the focus to the view's main list."""
 

@@ -206,3 +206,16 @@ def test_the_caller_is_on_record(house: House) -> None:
     house.policy()
     row = house.row(house.decide().call_id)
     assert (row.agent, row.session, row.project) == (CALLER.agent, CALLER.session, CALLER.project)
+
+
+def test_one_agent_that_is_stopped_calls_nothing_and_others_go_on(house: House) -> None:
+    house.policy()
+    house.console.approvals.stop(by="ada", whom=CALLER.place)
+    stopped = house.decide("echo")
+    assert (stopped.ruling, stopped.rule) == (Ruling.STOPPED, "(stopped)")
+    assert "this agent's tool calls" in stopped.reason
+    other = house.enforcer.decide(house.call(caller=Caller("other", session="s2", project="/work")))
+    assert other.ruling is Ruling.FORWARD
+    assert house.console.approvals.release(by="ada", whom=CALLER.place)
+    assert house.decide("echo").ruling is Ruling.FORWARD
+    assert house.console.verify().ok

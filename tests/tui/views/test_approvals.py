@@ -492,7 +492,7 @@ async def test_the_ascii_set_draws_no_other_borders(paths: Paths) -> None:
     house = House(paths, Settings(console=ConsoleSettings(glyphs="ascii")))
     house.ask()
     async with desk(house, "approvals") as at:
-        for keys in (("4",), ("2",), ("3",), ("4", "K"), ("escape", "question_mark")):
+        for keys in (("4",), ("2",), ("3",), ("4", "ctrl+k"), ("escape", "question_mark")):
             await at.press(*keys)
             assert not set("╭╮╰╯─") & set(at.screen_text()), keys
     house.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -153,3 +154,47 @@ async def test_hostile_names_are_text(
     seen(monkeypatch, whole)
     async with desk(house, "now", size) as at:
         assert not has_hidden(at.screen_text().replace("\n", ""))
+
+
+async def test_an_agent_is_stopped_on_its_row_alone_and_goes_on_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = agent(house)
+    seen(monkeypatch, now(house, one, agent(house, "codex")))
+    async with desk(house, "now", LARGE) as at:
+        await at.press("K")
+        assert "Stop claude-code?" in at.screen_text()
+        await at.press("enter")
+        assert house.other.approvals.stopped_agents() == frozenset()
+        await at.press("K")
+        await at.answer("right", "enter")
+        assert house.other.approvals.stopped_agents() == {one.place}
+        assert not house.other.approvals.stopped()
+        seen(monkeypatch, now(house, replace(one, stopped=True)))
+        view(at).ledger_moved()
+        await at.settle()
+        await at.press("K")
+        await at.answer("right", "enter")
+        assert house.other.approvals.stopped_agents() == frozenset()
+
+
+async def test_a_stopped_agent_is_said_and_every_view_stops_all(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen(monkeypatch, now(house, agent(house, stopped=True)))
+    async with desk(house, "now", LARGE) as at:
+        assert "stopped: each of its calls is refused" in at.screen_text()
+        await at.press("2", "ctrl+k")
+        assert "Stop everything?" in at.screen_text()
+        await at.answer("right", "enter")
+        assert house.other.approvals.stopped()
+
+
+async def test_a_config_that_goes_around_pktui_is_odd(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around = "Codex reaches files around pktui: pktui adopt"
+    monkeypatch.setattr("pktui.tui.views.now.view.around_pktui", lambda _places: (around,))
+    house.ask()
+    async with desk(house, "now", LARGE) as at:
+        assert around in at.screen_text()

@@ -261,20 +261,20 @@ async def test_keys_of_the_queue_do_nothing_while_what_stands_has_the_focus(hous
 async def test_everything_is_stopped_and_released_only_on_purpose(house: House) -> None:
     asked = house.ask()
     async with desk(house, "approvals", SMALL) as at:
-        await at.press("K")
+        await at.press("ctrl+k")
         assert "Stop everything?" in at.screen_text()
         await at.press("enter")
         assert not house.other.approvals.stopped()
-        await at.press("K")
+        await at.press("ctrl+k")
         await at.answer("right", "enter")
         stop = house.other.approvals.stop_in_force()
         assert stop is not None
         assert stop.by == "console"
         assert house.status(asked) == "denied"
         assert "stopped by console" in at.screen_text()
-        await at.press("K", "enter")
+        await at.press("ctrl+k", "enter")
         assert house.other.approvals.stopped()
-        await at.press("K")
+        await at.press("ctrl+k")
         await at.answer("right", "enter")
         assert not house.other.approvals.stopped()
 
@@ -319,14 +319,14 @@ class TestPin:
             assert house.other.standing.live() == ()
             await at.press(*"2468", "enter")
             assert len(house.other.standing.live()) == 1
-            await at.press("K")
+            await at.press("ctrl+k")
             await at.answer("right", "enter")
             assert house.other.approvals.stopped()
-            await at.press("K")
+            await at.press("ctrl+k")
             await at.answer("right", "enter")
             await at.press(*"1111", "enter")
             assert house.other.approvals.stopped()
-            await at.press("K")
+            await at.press("ctrl+k")
             await at.answer("right", "enter")
             await at.press(*"2468", "enter")
             assert not house.other.approvals.stopped()
@@ -388,7 +388,7 @@ async def test_read_only_changes_nothing(house: House) -> None:
     asked = house.ask(arguments={"n": 1})
     async with desk(house, "approvals") as at:
         await ready(at)
-        await at.press("A", "K", "s")
+        await at.press("A", "ctrl+k", "s")
         await at.press("x")
         assert len(house.other.standing.live()) == 1
         assert not house.other.approvals.stopped()

@@ -12,7 +12,6 @@ from pktui.insight.redeciding import Redeciding
 from pktui.ledger.approvals.single import hash_of_shown
 from pktui.ledger.approvals.standing import Wider
 from pktui.tui.screens.ask import AskScreen
-from pktui.tui.screens.confirm import ConfirmScreen
 from pktui.tui.undo import UndoStep
 from pktui.tui.views.approvals.changing import ChangeScreen
 from pktui.tui.views.approvals.draw import agent_name, tool_name
@@ -141,11 +140,6 @@ class Decisions:
             self._console.say_error,
         )
 
-    def stop_or_release(self) -> None:
-        """Stop everything; where it is stopped, go on."""
-        if not self._console.refuse_read_only():
-            self._ask_release() if self._console.ledger.stopped else self._ask_stop()
-
     def revoke(self, standing_id: str) -> None:
         """End a standing approval."""
         if not self._console.refuse_read_only():
@@ -162,40 +156,6 @@ class Decisions:
                 then(chosen)
 
         self._console.ask(screen, answer)
-
-    def _confirm(self, screen: Screen[bool], then: Callable[[], object]) -> None:
-        def answer(yes: bool | None) -> None:
-            self._queue.look_again()
-            if yes:
-                then()
-
-        self._console.ask(screen, answer)
-
-    def _ask_stop(self) -> None:
-        def stop() -> str:
-            self._ledger.approvals.stop(by=BY)
-            return "everything is stopped; K goes on"
-
-        screen = ConfirmScreen(
-            "Stop everything?",
-            "All that waits is denied, and every call of every agent is refused until you "
-            "release it. What a server works on already goes on.",
-            yes="Stop everything",
-        )
-        self._confirm(screen, lambda: self._change(stop))
-
-    def _ask_release(self) -> None:
-        def release(pin: str) -> str:
-            self._ledger.approvals.release(by=BY, pin=pin)
-            return "released: policies decide"
-
-        screen = ConfirmScreen(
-            "Everything is stopped. Go on?",
-            "Policies decide again, and standing approvals hold again.",
-            yes="Release",
-        )
-        then = partial(self._with_pin, "Release", lambda pin: self._change(lambda: release(pin)))
-        self._confirm(screen, then)
 
     def _with_pin(self, title: str, then: Callable[[str], object]) -> None:
         """Ask for the PIN where one is set, then go on; leaving the question does nothing."""

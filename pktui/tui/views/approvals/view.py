@@ -253,7 +253,7 @@ class ApprovalsView(View):
             title += f", {len(self._queue.items)} shown"
         if stop is None:
             return title
-        return f"all calls stopped by {one_line(stop.by, 30)}, {age(now - stop.at_us)}; K goes on"
+        return f"all calls stopped by {one_line(stop.by, 30)}, {age(now - stop.at_us)}; ^k goes on"
 
     @on(Rows.Moved, "#approvals-list")
     def _moved(self, message: Rows.Moved) -> None:
@@ -337,10 +337,6 @@ class ApprovalsView(View):
         """Make a rule from this call, and let it run."""
         if (approval := self._decidable(allow=True)) is not None:
             self._decisions.rule(approval)
-
-    def action_stop(self) -> None:
-        """Stop everything; where it is stopped, go on."""
-        self._decisions.stop_or_release()
 
     def _decidable(self, *, allow: bool) -> Approval | None:
         """Return the approval under the cursor if a key may decide it now, else say why not."""

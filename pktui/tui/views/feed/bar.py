@@ -41,9 +41,7 @@ class FeedBar(Bar):
         if any(chip.why for chip in self.chips):
             return (Part("not filtered by it  ", ink.wait), *self._state())
         return (
-            Part(f"{MINUTES} min ", ink.faint),
-            Part(spark, ink.accent),
-            Part(" now  ", ink.faint),
+            Part(f"{MINUTES} min {spark} now  ", ink.accent),
             Part(f"{rate}/min  ", ink.dim),
             *self._state(),
         )

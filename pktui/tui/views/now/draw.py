@@ -112,10 +112,12 @@ class Board:
         widths = self._of("agents", _AGENT, pen.width - GAP, now_us)
         gone = agent.state == "gone"
         sign, style = _sign(agent, pen.glyphs, ink)
+        if agent.stopped:
+            sign, style, doing = pen.glyphs.denied, ink.bad, ink.bad
         doing = ink.wait if agent.state == "waiting" else ink.text
         styles = {
             "agent": ink.dim if gone else ink.info, "project": ink.dim,
-            "doing": ink.dim if agent.state in {"gone", "idle"} else doing,
+            "doing": ink.dim if agent.state in {"gone", "idle"} and not agent.stopped else doing,
             "spark": ink.faint if gone else ink.accent, "calls": ink.dim,
             "denied": ink.bad, "asked": ink.dim, "age": ink.faint,
         }  # fmt: skip
@@ -170,6 +172,8 @@ def agent_texts(agent: Agent, now_us: int, bars: str) -> tuple[str, ...]:
 
 def doing(agent: Agent, now_us: int) -> str:
     """Say what an agent does and since when."""
+    if agent.stopped:
+        return "stopped: each of its calls is refused"
     tool, span = one_line(agent.doing, 60), age(now_us - agent.since_us)
     return {
         "running": f"running {tool} {span}",

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events, on
 from textual.containers import Vertical
 
+from pktui.agents.clients import Places
+from pktui.agents.discovery import around_pktui
 from pktui.insight.now import Agent, Need, Now, NowReader
 from pktui.insight.spending import purse_of
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
+from pktui.tui.stopping import Stopping
 from pktui.tui.turns import Turns
 from pktui.tui.views.base import View
-from pktui.tui.views.now.draw import Board, Row, hour_lines, key_of, rows_of
+from pktui.tui.views.now.draw import Board, Row, agent_name, hour_lines, key_of, rows_of
 from pktui.tui.views.now.first_run import FirstRun
 from pktui.tui.widgets.lines import Lines
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 # How often spans are drawn anew, and how often all is read though nothing was written.
 TICK_SECONDS = 1.0
 READ_TICKS = 15
+# How long agents' configs are not read again.
+CONFIGS_US = 30_000_000
 
 
 class NowView(View):
@@ -44,6 +49,9 @@ class NowView(View):
         self._now: Now | None = None
         self._board: Board | None = None
         self._ticks = 0
+        # What agents' configs reach around pktui, and when they were read.
+        self._around: tuple[str, ...] = ()
+        self._looked_us = -CONFIGS_US
 
     def compose(self) -> ComposeResult:
         """Lay out the list over the last hour."""
@@ -105,7 +113,10 @@ class NowView(View):
         if self._reader is None:
             purse, _problem = purse_of(services.paths, services.settings)  # Insight tells of it
             self._reader = NowReader(services.ledger, services.clock, purse)
-        return self._reader.read()
+        now = services.clock()
+        if now - self._looked_us >= CONFIGS_US:
+            self._looked_us, self._around = now, around_pktui(Places.here())
+        return self._reader.read(self._around)
 
     def _show_failure(self, error: PktuiError) -> None:
         self._turns.done()
@@ -153,7 +164,8 @@ class NowView(View):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer to follow an agent only where agents are listed."""
-        return action != "follow" or (self.is_mounted and self.rows.display)
+        listed = self.is_mounted and self.rows.display
+        return action not in ("follow", "stop_agent") or listed
 
     @on(Rows.Chosen)
     async def _open(self, message: Rows.Chosen) -> None:
@@ -163,6 +175,15 @@ class NowView(View):
             await self.console.open_view("approvals", message.item.approval.id)
         elif isinstance(message.item, Agent):
             await self.console.open_view("sessions", message.item.agent, message.item.project)
+
+    def action_stop_agent(self) -> None:
+        """Stop the agent under the cursor, or let it go on; it is asked once."""
+        row = self.rows.current
+        if not isinstance(row, Agent):
+            self.console.say("no agent is under the cursor; ^k stops all of them")
+        else:
+            name, stopping = agent_name(row.agent), Stopping(self.app, self.console)
+            stopping.stop_or_release(row.place, name, stopped=row.stopped)
 
     async def action_follow(self) -> None:
         """Show the calls of the agent under the cursor as they happen."""
