@@ -261,6 +261,7 @@ def _records(
     ledger: Ledger, wanted: FeedFilter | None, number: int, *, follow: bool
 ) -> Iterator[Event | CallRow]:
     """Give the newest records, then, while following, each as it comes."""
+    _look_at_team(ledger)
     version = ledger.state()
     last = ledger.events.last_seq()
     newest = _newest(ledger, wanted, number)
@@ -274,7 +275,14 @@ def _records(
             continue
         while ledger.state() == version:
             time.sleep(_LOOK_SECONDS)
+            _look_at_team(ledger)
         version = ledger.state()
+
+
+def _look_at_team(ledger: Ledger) -> None:
+    """Take in what a team's other machines have put on record; what is away is said once."""
+    if ledger.team is not None:
+        ledger.team.take_in(ledger.index)
 
 
 def _newest(
@@ -305,6 +313,7 @@ def _line(record: Event | CallRow) -> str:
     parts = (
         f"{shown_key(record.seq):>7}",
         output.moment(record.at_us),
+        getattr(record, "machine", ""),
         f"{kind:<8}",
         f"{record.effect:<9}",
         record.grant or friendly(record.agent) or "-",

@@ -220,5 +220,5 @@ def _size(content: Sequence[Any]) -> int:
 
 
 def _event(row: Row) -> Event:
-    values = [*row[:-2], row[-2].hex(), row[-1].hex()]
+    values = [*row[:-2], (row[-2] or b"").hex(), row[-1].hex()]
     return Event(*values)

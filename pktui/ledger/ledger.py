@@ -173,7 +173,7 @@ class Ledger:
                 if team is None:
                     ledger.approvals.expire()
                 elif own or lasting:
-                    team.keep(ledger.presence.here)
+                    team.keep(ledger.presence.here, lambda: ledger.index)
         except BaseException:
             ledger.close()
             raise

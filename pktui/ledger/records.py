@@ -158,6 +158,8 @@ class CallRow(msgspec.Struct, frozen=True):
     args_hash: str
     agent_session: str = ""
     """The agent's own session that made it, empty where that is not known for certain."""
+    machine: str = ""
+    """Which machine of a team it ran on; empty where this machine is alone."""
 
 
 class NewApproval(msgspec.Struct, frozen=True):

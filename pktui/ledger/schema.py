@@ -353,7 +353,7 @@ def migration_from(version: int) -> tuple[str, ...]:
     return (*(statement for step in MIGRATIONS[version:] for statement in step), *_GUARD)
 
 
-INDEX_VERSION = 3
+INDEX_VERSION = 4
 """The tables below, as `user_version` of the index: one of another version is made anew."""
 
 INDEX_TABLES = (
@@ -380,6 +380,8 @@ INDEX_TABLES = (
     """CREATE INDEX events_session ON events (session, call_us)
         WHERE call_us IS NOT NULL AND session <> ''""",
     "CREATE TABLE counters (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
+    "CREATE TABLE machines (n INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT",
+    "CREATE TABLE others (team TEXT PRIMARY KEY, reached INTEGER NOT NULL) STRICT",
     """CREATE TABLE segments (
         n INTEGER PRIMARY KEY,
         first_hash BLOB NOT NULL,

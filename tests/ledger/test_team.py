@@ -17,7 +17,7 @@ from pktui.errors import (
     SettingsError,
     TeamUnavailable,
 )
-from pktui.ledger import Ledger, NewApproval, args_hash
+from pktui.ledger import FeedFilter, Ledger, NewApproval, args_hash
 from pktui.settings import LedgerSettings
 from tests.ledger.conftest import CLAUDE, MINUTE, SECOND, Limit
 from tests.support.postgres import query
@@ -548,3 +548,69 @@ def test_what_a_gateways_role_copies_is_proven_to_an_auditor(machine: Open, uri:
     desk = machine("desk", uri=uri.replace("postgres@", "auditor2@"), read_only=True)
     assert desk.team is not None
     assert desk.team.verify().ok
+
+
+def feed(ledger: Ledger, words: str = "") -> list[tuple[str, str, str]]:
+    wanted, problems = FeedFilter.parse(words, now_us=ledger.clock())
+    assert not problems
+    page = ledger.feed.page(wanted)
+    assert ledger.feed.count(wanted) == len(page)
+    return [(row.machine, row.call_id, row.outcome) for row in page]
+
+
+def seen_by(ledger: Ledger) -> int:
+    assert ledger.team is not None
+    return ledger.team.take_in(ledger.index)
+
+
+def test_the_feed_shows_the_calls_of_all_machines(machine: Open) -> None:
+    here, there = machine("here"), machine("there")
+    calls(here, "h", 2)
+    calls(there, "t", 2)
+    copied(there)
+    assert seen_by(here) == 4
+    mine = [("here", "h0", "ok"), ("here", "h1", "ok")]
+    theirs = [("there", "t0", "ok"), ("there", "t1", "ok")]
+    assert sorted(feed(here)) == mine + theirs
+    assert feed(here, "machine:there") == theirs
+    assert feed(here, "machine:th*") == theirs
+    assert feed(here, "-machine:there") == mine
+    assert feed(here, "machine:nobody") == []
+    assert [row.tool for row in here.feed.page()] == ["rea\0d"] * 4
+    assert there.verify().ok
+    assert here.verify().ok
+
+
+def test_a_row_is_taken_in_once_and_comes_later_too(machine: Open) -> None:
+    here, there = machine("here"), machine("there")
+    calls(there, "t", 1)
+    copied(there)
+    assert [seen_by(here), seen_by(here)] == [2, 0]
+    calls(there, "u", 1)
+    calls(here, "h", 1)
+    copied(here)
+    copied(there)
+    assert seen_by(here) == 2
+    assert {name for name, _, _ in feed(here)} == {"here", "there"}
+    here.index.rebuild()
+    assert seen_by(here) == 4
+    assert len(feed(here)) == 3
+
+
+def test_an_open_console_takes_in_what_others_do(machine: Open) -> None:
+    here, there = machine("here", lasting=True), machine("there", own=True)
+    here.presence.announce("console")
+    calls(there, "t", 1)
+    wait(lambda: feed(here) == [("there", "t0", "ok")])
+
+
+def test_what_is_asked_elsewhere_and_ends_is_followed(machine: Open) -> None:
+    here, there = machine("here"), machine("there")
+    there.events.append("decision", call_id="t0", effect="allow", server="files", tool="read")
+    copied(there)
+    seen_by(here)
+    assert feed(here) == [("there", "t0", "")]
+    there.events.append("outcome", call_id="t0", outcome="tool_error")
+    copied(there)
+    seen_by(here)
+    assert feed(here, "outcome:tool_error") == [("there", "t0", "tool_error")]

@@ -2,6 +2,7 @@
 
     agent: grant: session: project:    part of the name, or a pattern with * and ?; a session is
                                        the agent's own, or its connection
+    machine:                           the whole name of one of a team's, or a pattern
     server: tool:                      the whole name, or a pattern; tool: also takes server.tool
     effect:                            allow, deny, approve, hide, refused (or allowed, denied …);
                                        what became of it: running, approved, failed, expired
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pktui.query import Filter, Problem, Query
 
 KEYS = (
-    *("agent", "grant", "session", "project", "server", "tool"),
+    *("agent", "grant", "session", "project", "server", "tool", "machine"),
     *("effect", "outcome", "since", "after", "before", "kind"),
 )
 """The words that may stand before a colon."""

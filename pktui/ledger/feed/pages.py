@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pktui.ledger.feed.filter import FeedFilter
 from pktui.ledger.feed.sql import Condition, branches
 from pktui.ledger.journal.indexer import place_of
-from pktui.ledger.journal.segment import KEY_SQL, split_key
+from pktui.ledger.journal.segment import KEY_SQL, MACHINE_BITS, split_key
 from pktui.ledger.records import CallRow
 from pktui.ledger.schema import CALLS
 
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 MINUTE_US = 60_000_000
 _AT_ONCE = 500
 """Values in one query."""
+_MACHINE = f"(SELECT name FROM machines WHERE n = segment >> {MACHINE_BITS})"  # noqa: S608
 _COLUMNS = (
     f"{KEY_SQL}, call_id, at_us, agent, grant_name, session, project, server, tool, arguments,"
-    " effect, rule, reason, approval_id, detail, args_hash, agent_session"
+    f" effect, rule, reason, approval_id, detail, args_hash, agent_session, {_MACHINE}"
 )
 
 _WITHOUT_ARGUMENTS = _COLUMNS.replace(" arguments,", " '',", 1)
@@ -216,7 +217,7 @@ def _joined(index: Database, rows: Sequence[Row]) -> tuple[CallRow, ...]:
 
 def _call(row: Row, outcome: Row | None) -> CallRow:
     seq, call_id, at_us, agent, grant, session, project, server, tool, arguments = row[:10]
-    effect, rule, reason, approval_id, detail, args_hash, agent_session = row[10:]
+    effect, rule, reason, approval_id, detail, args_hash, agent_session, machine = row[10:]
     return CallRow(
         seq=seq,
         call_id=call_id,
@@ -238,6 +239,7 @@ def _call(row: Row, outcome: Row | None) -> CallRow:
         outcome_detail=outcome[3] if outcome else "",
         args_hash=args_hash,
         agent_session=agent_session or "",
+        machine=machine or "",
     )
 
 

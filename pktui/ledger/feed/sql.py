@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pktui.ledger.feed.filter import BECAME
+from pktui.ledger.journal.segment import MACHINE_BITS
 from pktui.ledger.schema import CALLS
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ _BECAME = {
     + _OUTCOMES.format(" AND later.outcome IN ('expired', 'cancelled')")
     + ")",
 }
+
+
+# One of a team's machines, by its name.
+_ON_MACHINE = f"""segment >> {MACHINE_BITS} IN
+    (SELECT n FROM machines WHERE name LIKE ? ESCAPE '\\')"""  # noqa: S608
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -207,6 +213,8 @@ def _test(match: Match) -> Condition:
         )
     if match.column == "effect" and match.pattern in _BECAME:
         return Condition(_BECAME[match.pattern])
+    if match.column == "machine":
+        return Condition(_ON_MACHINE, (match.pattern,))
     if match.column == "effect":
         return Condition("effect = ?", (match.pattern,))
     if match.column == "outcome":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,14 @@ from pktui.errors import LedgerUnavailable
 from pktui.files import lock, open_private
 from pktui.ledger.database import Database, unavailable, use_wal
 from pktui.ledger.journal.joints import Joints, Segment
-from pktui.ledger.journal.segment import CHARGES, CONTENT, decode_row, file_of, split_key
+from pktui.ledger.journal.segment import (
+    CHARGES,
+    CONTENT,
+    MACHINE_BITS,
+    decode_row,
+    file_of,
+    split_key,
+)
 from pktui.ledger.schema import BETWEEN, INDEX_ID, INDEX_TABLES, INDEX_VERSION
 
 _BUSY_SECONDS: Final = 5.0
@@ -117,6 +124,35 @@ class Index:
     def counters(self) -> list[str]:
         """Return the names of all counters that rows took from."""
         return [row[0] for row in self.database().rows("SELECT key FROM counters")]
+
+    def others_reached(self, team: str) -> int:
+        """Return up to where the rows of a team's other machines are in; 0: none is."""
+        with self._lock:
+            row = self._opened().row("SELECT reached FROM others WHERE team = ?", (team,))
+        return int(row[0]) if row else 0
+
+    def take_others(
+        self,
+        rows: Sequence[tuple[Any, ...]],
+        machines: Mapping[int, str],
+        team: str,
+        reached: int,
+    ) -> None:
+        """Take rows of other machines in, each with its machine before all else.
+
+        `machines` are the names of all, that of this one under 0.
+        """
+        placed = (
+            (machine << MACHINE_BITS | segment, *rest)
+            for machine, segment, *rest in rows
+            if segment < 1 << MACHINE_BITS
+        )
+        with self._lock, self._opened().transaction():
+            database = self._opened()
+            for n, name in machines.items():
+                database.run("INSERT OR REPLACE INTO machines VALUES (?, ?)", (n, name))
+            database.run_all(_INSERT, list(map(_indexed, placed)))
+            database.run("INSERT OR REPLACE INTO others VALUES (?, ?)", (team, reached))
 
     def reached(self) -> dict[int, int]:
         """Return the last row of each segment that is in, without a look at the journal."""
@@ -243,14 +279,16 @@ def index_rows(piece: bytes, segment: int) -> Iterator[tuple[Any, ...]]:
     for line in piece.splitlines():
         with suppress(ValueError):
             row = decode_row(line)
-            content = row[: len(CONTENT)]
             charges = _encode(row[CHARGES]).decode() if len(row) > CHARGES + 1 else ""
-            is_call = content[2] in ("decision", "refused")
-            call_us = content[1] if is_call else None
-            call_tool = f"{content[5]}{BETWEEN}{content[6]}" if is_call else None
-            session = _agent_session(content[-1]) if is_call else None
-            digest = bytes.fromhex(row[-1])
-            yield segment, *content, charges, digest, call_us, call_tool, session
+            yield _indexed((segment, *row[: len(CONTENT)], charges, bytes.fromhex(row[-1])))
+
+
+def _indexed(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a row, its segment before and its charges and hash behind it, as the index has it."""
+    is_call = row[3] in ("decision", "refused")
+    call_us = row[2] if is_call else None
+    call_tool = f"{row[6]}{BETWEEN}{row[7]}" if is_call else None
+    return *row, call_us, call_tool, _agent_session(row[len(CONTENT)]) if is_call else None
 
 
 def _agent_session(detail: str) -> str | None:

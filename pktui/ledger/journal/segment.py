@@ -47,6 +47,9 @@ NO_HASH: Final = bytes(32)
 # The same as an expression of SQL.
 KEY_SQL: Final = "((segment - 1) << 32 | number)"
 _NUMBER_BITS: Final = 32
+# In the index the segments of a team's other machines have the machine's number above these bits.
+MACHINE_BITS: Final = 20
+MOST_MACHINES: Final = 1 << 10
 _NUMBERS: Final = (1 << _NUMBER_BITS) - 1
 # Of a line: the comma, the quotes, the hash and the bracket at its end; the bracket alone.
 _SEAL: Final = 2 + 64 + 2
@@ -78,8 +81,10 @@ def split_key(key: int) -> tuple[int, int]:
 
 
 def shown_key(key: int) -> str:
-    """Return a key as a person reads it: `segment:number`."""
-    return "{}:{}".format(*split_key(key))
+    """Return a key as a person reads it: `segment:number`, of another machine `@machine/…`."""
+    segment, number = split_key(key)
+    machine, segment = segment >> MACHINE_BITS, segment & (1 << MACHINE_BITS) - 1
+    return f"@{machine}/{segment}:{number}" if machine else f"{segment}:{number}"
 
 
 def has_charges(line: bytes) -> bool:

@@ -19,9 +19,11 @@ from pktui.errors import LedgerUnavailable
 from pktui.files import lock, open_private
 from pktui.ledger.postgres.copying import Copying
 from pktui.ledger.postgres.link import NOW
+from pktui.ledger.postgres.others import take_in
 from pktui.ledger.records import Present
 
 if TYPE_CHECKING:
+    from pktui.ledger.journal.indexer import Index
     from pktui.ledger.postgres.database import SharedDatabase
     from pktui.ledger.records import PresenceKind
 
@@ -52,10 +54,13 @@ class Keeper:
         database: SharedDatabase,
         here: Callable[[], tuple[Present, ...]],
         clock: Callable[[], int],
+        index: Callable[[], Index],
     ) -> None:
+        """`index` is asked for where a console looks."""
         self._directory = directory
         self._database = database
         self._here = here
+        self._index = index
         self._copying = Copying(directory / "journal", database, clock)
         self._ending = threading.Event()
         self._said: tuple[Present, ...] | None = None
@@ -85,6 +90,8 @@ class Keeper:
         with suppress(LedgerUnavailable):  # it goes on from there once the database is back
             while self._copying.step():
                 pass
+            if not self._ending.is_set() and any(one.kind == "console" for one in self._here()):
+                take_in(self._database, self._index())
 
     def _look(self) -> None:
         """Say what runs here where that is other than it was said, or was said a while ago."""

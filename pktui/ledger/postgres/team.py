@@ -17,9 +17,11 @@ from pktui.ledger.postgres.copying import Copying
 from pktui.ledger.postgres.database import SharedDatabase, SharedVouchers
 from pktui.ledger.postgres.keeper import Keeper, elsewhere
 from pktui.ledger.postgres.limits import TeamCounters
+from pktui.ledger.postgres.others import take_in
 from pktui.text import storable
 
 if TYPE_CHECKING:
+    from pktui.ledger.journal.indexer import Index
     from pktui.ledger.postgres.verifying import TeamVerified
     from pktui.ledger.records import Present
     from pktui.ledger.transaction import Transaction
@@ -77,9 +79,19 @@ class Team:
         self.counters = TeamCounters(self.database.link)
         self.elsewhere = partial(elsewhere, self.database)
 
-    def keep(self, here: Callable[[], tuple[Present, ...]]) -> None:
-        """Look after this machine's part for as long as it is open; `here` gives what runs here."""
-        self._keeper = Keeper(self._directory, self._open(), here, self._clock)
+    def keep(self, here: Callable[[], tuple[Present, ...]], index: Callable[[], Index]) -> None:
+        """Look after this machine's part for as long as it is open.
+
+        `here` gives what runs here, `index` what a console reads.
+        """
+        self._keeper = Keeper(self._directory, self._open(), here, self._clock, index)
+
+    def take_in(self, index: Index) -> int:
+        """Take what other machines have put on record into this machine's index.
+
+        Returns how many rows that was. Raises `LedgerUnavailable`.
+        """
+        return take_in(self.database, index)
 
     def copy(self) -> None:
         """Copy what this machine has put on record, all of it.

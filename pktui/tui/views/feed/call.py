@@ -37,6 +37,8 @@ class FeedCall:
     why: str
     """Why it did not simply run; "" where it did."""
     took: str
+    machine: str = ""
+    """Which of a team's machines it ran on; "" where this one is alone."""
     approval: Approval | None = None
     """The answer to it, where a person was asked about this very call."""
     times: int = 1
@@ -70,6 +72,7 @@ def feed_call(row: CallRow) -> FeedCall:
         arguments=summary(row.arguments, 240),
         why=why_of(row, state),
         took=duration(row.duration_us) if row.outcome and state not in _NOT_RUN else "",
+        machine=one_line(row.machine, 64),
     )
 
 

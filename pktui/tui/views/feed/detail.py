@@ -86,6 +86,8 @@ def _caller(row: CallRow, glyphs: Glyphs) -> Iterator[Line]:
     elif row.session:
         parts.append(f"connection {one_line(row.session, 80)}")
     yield _labelled("caller", f" {glyphs.dot} ".join(parts))
+    if row.machine:
+        yield _labelled("machine", one_line(row.machine, 64))
     if row.project:
         yield _labelled("project", one_line(row.project, 400))
 

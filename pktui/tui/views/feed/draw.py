@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pktui.tui.views.feed.call import FeedCall
     from pktui.tui.widgets.rows import Pen, Run
 
-_TIME, _STATE, _TOOK = 8, 10, 6
+_TIME, _STATE, _TOOK, _MACHINE = 8, 10, 6, 10
 _GAP = "  "
 
 
@@ -30,31 +30,35 @@ class Columns:
     tool: int
     rest: int
     took: int
+    machine: int = 0
 
 
-def columns(width: int) -> Columns:
-    """Share the width out: the tool always, then arguments, agent and duration."""
+def columns(width: int, *, team: bool = False) -> Columns:
+    """Share the width out: the tool always, then arguments, agent, duration; a team's machine."""
     left = width - _TIME - _STATE - 2 * len(_GAP)
     took = _TOOK if width >= 56 else 0
     agent = min(13, max(0, left // 6)) if width >= 72 else 0
     if agent:
         agent = max(11, agent)
-    left -= sum(part + len(_GAP) for part in (took, agent) if part)
+    machine = _MACHINE if team and width >= 100 else 0
+    left -= sum(part + len(_GAP) for part in (took, agent, machine) if part)
     tool = min(28, max(12, left * 5 // 9))
     rest = left - tool - len(_GAP)
     if rest < 8:
-        return Columns(agent, max(0, left), 0, took)
-    return Columns(agent, tool, rest, took)
+        return Columns(agent, max(0, left), 0, took, machine)
+    return Columns(agent, tool, rest, took, machine)
 
 
 def draw_call(call: FeedCall, pen: Pen) -> Sequence[Sequence[Run]]:
     """Draw a call on one line."""
-    ink, widths = pen.ink, columns(pen.width)
+    ink, widths = pen.ink, columns(pen.width, team=bool(call.machine))
     sign, style = sign_of(call.state, pen.glyphs, ink)
     runs: list[Run] = [
         (call.time + _GAP, ink.dim),
         (fit(f"{sign} {call.state}", _STATE) + _GAP, style),
     ]
+    if widths.machine:
+        runs.append((fit(call.machine, widths.machine) + _GAP, ink.dim))
     if widths.agent:
         runs.append((fit(call.agent, widths.agent) + _GAP, ink.info))
     runs.append((_tool(call, widths.tool) + _GAP, ink.text))
