@@ -236,18 +236,11 @@ class Finding:
 
     def _vector(self, text: str, corpus: Corpus) -> Vectors | None:
         """Return what the question means: as it stands, and without its frequent words."""
-        vector = self._meaning.of_question(text)
-        if vector is None:
-            return None
         with self._state.lock:
             telling = without_frequent(corpus, text)
         if not words(telling) or len(telling.split()) == len(text.split()):
-            return vector
-        other = self._meaning.of_question(telling)
-        if other is None:
-            return vector
-        mean = vector + other
-        return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
+            return self._meaning.of_question(text)
+        return self._meaning.of_question(text, telling)
 
     def _answer(self, asked: Asked, total: int, hits: Iterable[Hit]) -> SearchAnswer:
         found = tuple(hits)

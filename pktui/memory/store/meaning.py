@@ -46,7 +46,7 @@ class Meaning:
         self.embedder: Embedder | None = None
         self.model_state: ModelState = "absent"
         self.note = "no model is loaded"
-        self._meant: Callable[[str], Vectors] | None = None
+        self._meant: Callable[[tuple[str, ...]], Vectors] | None = None
 
     def load(self) -> None:
         """Read the vectors that are there; remove those whose text is gone."""
@@ -111,14 +111,14 @@ class Meaning:
                         corpus.forget_vectors(embedder.dimension)
             self.waiting("ready", "")
 
-    def of_question(self, text: str) -> Vectors | None:
-        """Return the vector of a question, or None while there is no model that can be used.
+    def of_question(self, *forms: str) -> Vectors | None:
+        """Return the mean vector of a question's forms, or None while no model can be used.
 
         Recent ones are remembered: the next page or another filter asks the same again. Raises
         `StoreError` where the model fails.
         """
         meant = self._meant
-        return meant(text) if meant is not None and self.model_state == "ready" else None
+        return meant(forms) if meant is not None and self.model_state == "ready" else None
 
     def reindex(self) -> int:
         """Drop all vectors, so that `embed_pending` makes them anew; returns how many wait."""
@@ -208,10 +208,11 @@ class Meaning:
         return self._state.messages if kind == "message" else self._state.knowledge
 
 
-def _remembering(embedder: Embedder) -> Callable[[str], Vectors]:
+def _remembering(embedder: Embedder) -> Callable[[tuple[str, ...]], Vectors]:
     @lru_cache(_RECENT_QUESTIONS)
-    def meant(text: str) -> Vectors:
-        return np.asarray(embedder.embed([text])[0], np.float32)
+    def meant(forms: tuple[str, ...]) -> Vectors:
+        mean = embedder.embed(forms).sum(axis=0)  # in one batch: two thirds of the time of two
+        return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
 
     return meant
 
