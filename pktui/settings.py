@@ -300,12 +300,25 @@ class BudgetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return bool(self.agents or self.projects) or any(one is not None for one in whole)
 
 
+class NoticeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[console.notices]`: how a person is told who looks elsewhere."""
+
+    by: Literal["off", "terminal", "desktop", "command"] = "terminal"
+    command: tuple[str, ...] = ()
+    """For `command`: a program and its arguments; it gets the notice as JSON on stdin."""
+    quiet: Annotated[
+        str, msgspec.Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$")
+    ] = ""
+    """Hours without notices, local time, such as `22:00-07:00`."""
+
+
 class ConsoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[console]`: the terminal program."""
 
     theme: str = "pktui-dark"
     glyphs: Literal["unicode", "ascii"] = "unicode"
     bell: bool = True
+    notices: NoticeSettings = NoticeSettings()
     keys: dict[str, str] = {}
     """Action id to key or comma-separated keys, for example `"session.end" = "E"`."""
 

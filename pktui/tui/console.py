@@ -203,12 +203,25 @@ class Console(App[int], inherit_bindings=False):
         if self.services.background:
             self.set_interval(GLANCE_SECONDS, self._glance)
             self.set_interval(BEAT_SECONDS, self.beat)
+            self._begin_telling()
             self._watch = MemoryWatch(
                 self.services.memory, lambda seen: self.post_message(MemorySeen(seen))
             )
             self.call_after_refresh(self._watch.start)
         else:
             self._look_at_memory()
+
+    def _begin_telling(self) -> None:
+        """Tell a person who looks elsewhere, where the settings want that."""
+        if self.services.settings.console.notices.by == "off":
+            return
+        from pktui.tui.telling import LOOK_SECONDS, Telling  # not before the first paint
+
+        def write(sequence: str) -> None:
+            if self._driver is not None:
+                self._driver.write(sequence)
+
+        self.set_interval(LOOK_SECONDS, Telling(self, self.services, self.say, write).look)
 
     async def _open_first(self) -> None:
         """Bring the first view to the front; keys that were typed before go to it."""

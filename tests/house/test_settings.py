@@ -6,7 +6,15 @@ import msgspec
 import pytest
 
 from pktui.errors import SettingsError
-from pktui.settings import SWITCHABLE, Paths, ServerSettings, Settings, bundled, load_settings
+from pktui.settings import (
+    SWITCHABLE,
+    NoticeSettings,
+    Paths,
+    ServerSettings,
+    Settings,
+    bundled,
+    load_settings,
+)
 
 
 def write(paths: Paths, text: str) -> None:
@@ -104,12 +112,13 @@ def test_the_sample_settings_name_every_option_with_its_default(paths: Paths) ->
     example = ServerSettings(methods=dict.fromkeys(SWITCHABLE, "allow"))
     assert loaded.servers == {"example": example}
     parts = [part.type for part in msgspec.structs.fields(Settings) if part.name != "servers"]
-    for part in (*parts, ServerSettings):
+    for part in (*parts, ServerSettings, NoticeSettings):
         options = {option.name for option in msgspec.structs.fields(part)} - {
             "keys",
             "agents",
             "projects",
             "methods",
             "storage",
+            "notices",
         }
         assert all(f"{option} = " in sample for option in options)

@@ -1,0 +1,153 @@
+"""Being told while looking elsewhere: what is worth a notice, and how it reaches a person.
+
+Only an edge is told: the first call that waits, a minute before one expires, something odd. No
+agent is told of twice within a minute, and nothing in quiet hours. Texts of agents are made
+visible first.
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pktui.agent_names import friendly
+from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from pktui.insight.now import Odd
+    from pktui.ledger.records import Approval
+    from pktui.settings import NoticeSettings
+
+_MINUTE_US: Final = 60_000_000
+COMMAND_SECONDS: Final = 10.0
+TITLE: Final = "pktui"
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """One thing to tell; a command gets it as JSON. `kind`: `waiting`, `expiring`, `odd`."""
+
+    kind: str
+    text: str
+    agent: str = ""
+    approval: str = ""
+    at_us: int = 0
+
+
+class Edges:
+    """Finds what is new since the last look; the first one only learns what is odd already."""
+
+    def __init__(self, quiet: str = "") -> None:
+        """`quiet` is a span of local time, such as `22:00-07:00`; empty: none."""
+        begin, _, end = quiet.partition("-")
+        self._quiet = (time.fromisoformat(begin), time.fromisoformat(end)) if quiet else None
+        self._waited = False
+        self._warned: set[str] = set()
+        self._odd: frozenset[tuple[str, str]] | None = None
+        self._told: dict[str, int] = {}
+
+    def look(self, now_us: int, waiting: Sequence[Approval], odd: Iterable[Odd]) -> list[Notice]:
+        """Return what to tell now."""
+        found = [*self._waiting(waiting), *self._expiring(now_us, waiting), *self._oddities(odd)]
+        if self._is_quiet(now_us):
+            return []
+        told = []
+        for notice in found:
+            last = self._told.get(notice.agent)
+            if last is None or now_us - last >= _MINUTE_US:
+                self._told[notice.agent] = now_us
+                told.append(msgspec.structs.replace(notice, at_us=now_us))
+        return told
+
+    def _waiting(self, waiting: Sequence[Approval]) -> Iterable[Notice]:
+        before, self._waited = self._waited, bool(waiting)
+        if waiting and not before:
+            yield _asks(waiting[0], "waiting", "waits for you")
+
+    def _expiring(self, now_us: int, waiting: Sequence[Approval]) -> Iterable[Notice]:
+        ids = {one.id for one in waiting}
+        soon = [one for one in waiting if one.expires_us - now_us <= _MINUTE_US]
+        new = [one for one in soon if one.id not in self._warned]
+        self._warned = (self._warned & ids) | {one.id for one in soon}
+        return [_asks(one, "expiring", "expires within a minute") for one in new]
+
+    def _oddities(self, odd: Iterable[Odd]) -> Iterable[Notice]:
+        found = {(one.kind, f"{one.server}.{one.tool} {one.agent}"): one for one in odd}
+        known, self._odd = self._odd, frozenset(found)
+        if known is None:
+            return []
+        return [
+            Notice("odd", one_line(one.words, 200), one.agent)
+            for key, one in found.items()
+            if key not in known
+        ]
+
+    def _is_quiet(self, now_us: int) -> bool:
+        if self._quiet is None:
+            return False
+        begin, end = self._quiet
+        now = datetime.fromtimestamp(now_us / 1_000_000).astimezone().time()
+        return begin <= now < end if begin <= end else now >= begin or now < end
+
+
+def _asks(approval: Approval, kind: str, what: str) -> Notice:
+    agent = one_line(friendly(approval.agent), 40) or "an agent"
+    tool = f"{one_line(approval.server, 40)}.{one_line(approval.tool, 80)}"
+    return Notice(kind, f"{agent}: {tool} {what}", approval.agent, approval.id)
+
+
+def terminal_sequence(text: str, environment: Mapping[str, str]) -> str:
+    """Return what makes a terminal show a notice, as far as its environment says which it knows.
+
+    OSC 99 for kitty, 777 for foot and urxvt, 9 for all others; through tmux where that is between.
+    """
+    text = one_line(text, 250)
+    program = environment.get("TERM", "") + environment.get("LC_TERMINAL", "")
+    if "KITTY_WINDOW_ID" in environment or "kitty" in program:
+        data = base64.b64encode(text.encode()).decode()
+        sequence = f"\x1b]99;e=1;{data}\x1b\\"
+    elif "foot" in program or "rxvt" in program:
+        sequence = f"\x1b]777;notify;{TITLE};{text.replace(';', ',')}\x1b\\"
+    else:
+        sequence = f"\x1b]9;{TITLE}: {text}\x1b\\"
+    if "TMUX" in environment:
+        return "\x1bPtmux;" + sequence.replace("\x1b", "\x1b\x1b") + "\x1b\\"
+    return sequence
+
+
+def run_outside(notice: Notice, settings: NoticeSettings) -> str:
+    """Tell by the desktop or a command; return why that failed, else "". Blocks."""
+    words = _desktop(notice.text) if settings.by == "desktop" else settings.command
+    if not words:
+        return "there is no notify-send or osascript here, and no command is set"
+    try:
+        done = subprocess.run(
+            words,
+            input=msgspec.json.encode(notice),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        return f"{words[0]}: {error}"
+    return f"{words[0]} ended with {done.returncode}" if done.returncode else ""
+
+
+def _desktop(text: str) -> tuple[str, ...]:
+    if shutil.which("notify-send"):
+        body = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return ("notify-send", "--app-name", TITLE, "--", TITLE, body)
+    if shutil.which("osascript"):
+        script = (
+            "on run argv",
+            f'display notification (item 1 of argv) with title "{TITLE}"',
+            "end run",
+        )
+        return ("osascript", *(part for line in script for part in ("-e", line)), text)
+    return ()

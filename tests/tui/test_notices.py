@@ -1,0 +1,135 @@
+"""What a person is told who looks elsewhere, and how."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from pktui.insight.now import Odd
+from pktui.settings import NoticeSettings, load_settings
+from pktui.tui.notices import Edges, Notice, run_outside, terminal_sequence
+from pktui.tui.telling import Telling
+from tests.tui.house import HOSTILE, START_US, House
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pktui.settings import Paths
+
+SECOND = 1_000_000
+ODD = Odd("burst", "shell.run was denied 5x in 2 min", START_US, "shell", "run", "codex", 5)
+
+
+@pytest.fixture
+def house(paths: Paths) -> Iterator[House]:
+    house = House(paths)
+    yield house
+    house.close()
+
+
+def kinds(notices: list[Notice]) -> list[str]:
+    return [notice.kind for notice in notices]
+
+
+def test_only_the_first_call_that_waits_is_told(house: House) -> None:
+    edges, first = Edges(), house.ask()
+    assert kinds(edges.look(START_US, (first,), ())) == ["waiting"]
+    other = replace(house.ask("end_session"), agent="codex")
+    assert edges.look(START_US + SECOND, (first, other), ()) == []
+    assert edges.look(START_US + 2 * SECOND, (), ()) == []
+    assert kinds(edges.look(START_US + 90 * SECOND, (other,), ())) == ["waiting"]
+
+
+def test_a_minute_before_it_expires_a_call_is_told_once(house: House) -> None:
+    edges, asked = Edges(), house.ask()
+    edges.look(START_US, (asked,), ())
+    assert edges.look(START_US + 500 * SECOND, (asked,), ()) == []
+    assert kinds(edges.look(START_US + 545 * SECOND, (asked,), ())) == ["expiring"]
+    assert edges.look(START_US + 599 * SECOND, (asked,), ()) == []
+
+
+def test_what_is_odd_is_told_when_it_becomes_so() -> None:
+    edges = Edges()
+    assert edges.look(START_US, (), (ODD,)) == []
+    new = Odd("first", "first call ever of a.b", START_US, "a", "b")
+    assert [one.text for one in edges.look(START_US, (), (ODD, new))] == [new.words]
+    assert edges.look(START_US, (), (replace_words(new), ODD)) == []
+
+
+def replace_words(odd: Odd) -> Odd:
+    return Odd(odd.kind, f"{odd.words}, again", odd.at_us, odd.server, odd.tool)
+
+
+def test_no_agent_is_told_of_twice_within_a_minute(house: House) -> None:
+    edges, asked = Edges(), replace(house.ask(), agent="codex")
+    edges.look(START_US, (), ())
+    assert kinds(edges.look(START_US, (asked,), (ODD,))) == ["waiting"]
+    other = Odd("again", "codex did it again", START_US, "x", "y", "codex")
+    assert edges.look(START_US + 30 * SECOND, (asked,), (ODD, other)) == []
+
+
+@pytest.mark.parametrize(
+    ("quiet", "told"), [("", True), ("00:00-23:59", False), ("00:00-00:00", True)]
+)
+def test_quiet_hours_are_quiet(house: House, quiet: str, told: bool) -> None:
+    # One minute of the day is outside of the long span; the clock of the test is not in it.
+    assert bool(Edges(quiet).look(START_US, (house.ask(),), ())) is told
+
+
+@pytest.mark.parametrize(
+    ("environment", "starts"),
+    [
+        ({}, "\x1b]9;pktui: "),
+        ({"TERM": "xterm-kitty"}, "\x1b]99;e=1;"),
+        ({"TERM": "foot"}, "\x1b]777;notify;pktui;"),
+        ({"TMUX": "/tmp/t", "TERM": "screen"}, "\x1bPtmux;\x1b\x1b]9;"),
+    ],
+)
+def test_a_terminal_gets_the_sequence_that_it_knows(
+    environment: dict[str, str], starts: str
+) -> None:
+    sequence = terminal_sequence(HOSTILE.replace("\ud800", ""), environment)
+    assert sequence.startswith(starts)
+    assert sequence.endswith("\x1b\\")
+    inner = sequence.removeprefix("\x1bPtmux;").removesuffix("\x1b\\").replace("\x1b\x1b", "\x1b")
+    assert inner.removesuffix("\x1b\\").count("\x1b") == 1
+    assert "\x07" not in inner
+
+
+def test_a_command_gets_the_notice_on_its_standard_input(tmp_path: Path) -> None:
+    file = tmp_path / "said.json"
+    code = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_bytes(sys.stdin.buffer.read())"
+    settings = NoticeSettings(by="command", command=(sys.executable, "-c", code, str(file)))
+    notice = Notice("waiting", "codex: a.b waits for you", "codex", "babe-12", START_US)
+    assert run_outside(notice, settings) == ""
+    assert json.loads(file.read_text()) == {
+        "kind": "waiting", "text": "codex: a.b waits for you", "agent": "codex",
+        "approval": "babe-12", "at_us": START_US,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [(), ("/no/such/program",), (sys.executable, "-c", "exit(3)")])
+def test_a_command_that_fails_says_why(command: tuple[str, ...]) -> None:
+    assert run_outside(Notice("odd", "x"), NoticeSettings(by="command", command=command))
+
+
+def test_the_ledger_is_read_only_where_it_moved_or_something_waits(house: House) -> None:
+    telling = Telling(None, house.services(), print, print)  # type: ignore[arg-type]
+    assert telling.find() == []
+    house.ask()
+    assert kinds(telling.find()) == ["waiting"]
+    house.now_us += 545 * SECOND
+    assert kinds(telling.find()) == ["expiring"]
+
+
+@pytest.mark.parametrize("quiet", ["22-7", "25:00-07:00", "22:00"])
+def test_hours_that_cannot_be_read_are_refused(paths: Paths, quiet: str) -> None:
+    paths.config_dir.mkdir(parents=True, exist_ok=True)
+    paths.settings_file.write_text(f'[console.notices]\nquiet = "{quiet}"\n')
+    with pytest.raises(Exception, match="quiet"):
+        load_settings(paths)
