@@ -95,7 +95,10 @@ class Ledger:
         )
         self.feed = Feed(self._indexed, clock)
         deciding = self._deciding
-        self.approvals = Approvals(deciding, self.events, self.clock, below, self._check_pin)
+        person = str if team is None else team.database.person
+        self.approvals = Approvals(
+            *(deciding, self.events, self.clock, below, self._check_pin, person)
+        )
         # What was read of the file when it was looked at last, and when that was.
         self._version: object = None
         self._looked = 0.0

@@ -180,6 +180,8 @@ class NewApproval(msgspec.Struct, frozen=True):
     """What goes out beside the arguments; `args_hash` covers it."""
     meta: Mapping[str, object] = msgspec.field(default_factory=dict)
     """Its `_meta`, which no hash covers."""
+    approvers: int = 1
+    """How many people have to allow it."""
 
 
 class Approval(msgspec.Struct, frozen=True):
@@ -219,6 +221,28 @@ class Approval(msgspec.Struct, frozen=True):
     where they did not."""
     changed_hash: str = ""
     """The hash of the call with these arguments, which is what the permission is bound to."""
+    approvers: str = ""
+    """How many people have to allow it; empty: one."""
+    agreed: str = ""
+    """Who has allowed it so far where several have to, a name a line."""
+
+    @property
+    def needed(self) -> int:
+        """How many people have to allow it."""
+        return int(self.approvers or 1)
+
+    @property
+    def persons(self) -> tuple[str, ...]:
+        """Who has allowed it so far, where several have to."""
+        return tuple(self.agreed.splitlines())
+
+    @property
+    def people(self) -> str:
+        """Say who has allowed it and who is missing; empty where one person is enough."""
+        if self.needed == 1:
+            return ""
+        so_far = " and ".join(self.persons) or "nobody"
+        return f"{self.needed} people have to allow it; so far {so_far}"
 
     @property
     def caller(self) -> Caller:

@@ -318,6 +318,12 @@ _CHANGED_ARGUMENTS = (
     "CREATE INDEX approvals_changed ON approvals (changed_hash) WHERE changed_hash <> ''",
 )
 
+# How many people have to allow a call, where it is more than one, and who has.
+_APPROVERS = tuple(
+    f"ALTER TABLE approvals ADD COLUMN {name} TEXT NOT NULL DEFAULT ''"
+    for name in ("approvers", "agreed")
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _REQUESTS_AND_FLAGS,
@@ -332,6 +338,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _REFUSALS,
     _JOURNAL,
     _CHANGED_ARGUMENTS,
+    _APPROVERS,
 )
 VERSION = len(MIGRATIONS)
 """The schema this pktui writes, kept in the file as `user_version`."""

@@ -130,7 +130,8 @@ def _conditions(rule: ToolRule) -> tuple[str, ...]:
     )
     questions = (f"asks when {_say(check)}" for check in rule.approvals)
     exceptions = (f"runs unasked when {_say(check)}" for check in rule.allowances)
-    return (*denials, *questions, *exceptions)
+    people = [f"{rule.approvers} people have to allow what is asked"] if rule.approvers > 1 else []
+    return (*denials, *questions, *exceptions, *people)
 
 
 def _hider(policy: Policy, tool: str) -> str:

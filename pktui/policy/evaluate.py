@@ -66,6 +66,8 @@ class Call(msgspec.Struct, frozen=True):
     place: Place = NOWHERE
     # Which budget is used up, in a sentence; empty: none is.
     spent: str = ""
+    # Whether several people can answer: only a team's ledger tells one from another.
+    several: bool = True
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -123,7 +125,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     `charges` are to be reserved, all or none, before the call goes out. `once` tells that only
     this one call may be approved, never the tool for longer. `over_limit`: a quota refused.
-    `standing` tells whether a standing approval may answer the question (`once` or not).
+    `standing` tells whether a standing approval may answer the question (`once` or not), and
+    `approvers` how many people have to.
     """
 
     effect: Effect
@@ -136,6 +139,7 @@ class Verdict(msgspec.Struct, frozen=True):
     over_limit: bool = False
     steps: tuple[Step, ...] = ()
     standing: bool = False
+    approvers: int = 1
 
 
 def evaluate(
@@ -175,6 +179,8 @@ def _decide(
         steps.append(Step(rule.rule or "(rules)", f"action {rule.action}"))
     if rule.action is _DENIED:
         return Verdict(Effect.DENY, rule.rule, rule.reason or _not_permitted(tool))
+    if rule.approvers > 1 and not call.several:
+        return Verdict(Effect.DENY, rule.rule, _too_few(rule.approvers))
     denial = (
         _misfit(rule, call, steps)
         or (_on_denied_path(policy.denied, call, steps) if policy.denied is not None else None)
@@ -233,8 +239,11 @@ def _within_limits(
         reason,
         charges=tuple([usage.charge for usage in usages]),
         usages=tuple(usages),
-        once=effect is not _ALLOW and (changed or managed or is_grave(call.tool)),
-        standing=effect is not _ALLOW and not (changed or managed or call.spent),
+        once=effect is not _ALLOW
+        and (changed or managed or rule.approvers > 1 or is_grave(call.tool)),
+        standing=effect is not _ALLOW
+        and not (changed or managed or rule.approvers > 1 or call.spent),
+        approvers=rule.approvers,
     )
 
 
@@ -404,6 +413,13 @@ def say_over(limit: LimitRule, amount: Decimal, retry_at_us: int) -> str:
         return sentence(limit.on_deny or f"Over the limit of {told}: {asked}")
     opening = sentence(limit.on_deny or f"The limit of {told} is used up")
     return f"{opening} Try again after {say_time(retry_at_us)}." if retry_at_us else opening
+
+
+def _too_few(approvers: int) -> str:
+    return (
+        f"{approvers} people have to allow this tool's calls, and only a team's ledger"
+        " (ledger.uri in settings.toml) tells one from another."
+    )
 
 
 def _not_permitted(tool: str) -> str:

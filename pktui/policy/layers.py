@@ -43,6 +43,7 @@ def together(rules: Sequence[ToolRule]) -> ToolRule:
         limits=tuple(limit for rule in rules for limit in rule.limits),
         allowances=(),
         shape=Shape(dict.fromkeys(shaped)) if shaped else None,
+        approvers=max(rule.approvers for rule in rules),
         asking=tuple(rule for rule in rules if rule.action is Action.APPROVE),
     )
 

@@ -109,5 +109,7 @@ class ToolRule(msgspec.Struct, frozen=True):
     allowances: tuple[Check, ...] = ()
     # What the arguments that the rules look at must be; None where nothing is asked of them.
     shape: Shape | None = None
+    # How many people have to allow a call that is asked about.
+    approvers: int = 1
     # Those of several layers that ask a person, each with its own allowances; empty: one layer.
     asking: tuple[ToolRule, ...] = ()

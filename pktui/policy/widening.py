@@ -110,6 +110,8 @@ def _part(name: str, before: Any, after: Any) -> str:
     """Say how one part of a rule is looser, empty where it is not."""
     if name == "limits":
         return "" if _limits_hold(before, after) else "a limit is higher or gone"
+    if name == "approvers":
+        return "" if after >= before else f"{before} people → {after}"
     if name in ("checks", "approvals"):
         kept = {*map(_key, before)} <= {*map(_key, after)}
         return "" if kept else "a condition is other or gone"

@@ -352,6 +352,8 @@ def _report(
         output.json({"approval": decided, "standing": made} if made is not None else decided)
         return
     word: str = "allowed, once" if decided.status == "allowed" else decided.status
+    if decided.status == "pending":
+        word = f"waits for another person ({decided.people})"
     word += ", as changed" if decided.changed_hash else ""
     if made is not None:
         word = f"allowed, and standing as {made.id} until {output.moment(made.expires_us)}"

@@ -98,6 +98,7 @@ def tell(ledger: Ledger, approval: Approval) -> None:
             *tool_risk_in(ledger, approval.server, approval.tool).facts,
             ("asked", output.moment(approval.created_us)),
             ("expires", output.moment(approval.expires_us)),
+            ("people", approval.people),
             ("decided by", answer if approval.decided_by else ""),
             ("words", approval.words),
             ("hash", approval.args_hash),

@@ -77,11 +77,25 @@ def validate(
             _tell_problems(path, error, json=json)
         else:
             known = places.pinned_tools(places.server_of(each))
+            _check_people(path, policy)
             warnings = [*lint(policy, raw, known)]
             if not places.is_file(each):
                 warnings += overruled(places.managed(each).current().over(policy), raw)
             _tell_good(path, policy, warnings, json=json)
     raise Exit(1 if broken else 0)
+
+
+def _check_people(path: Path, policy: Policy) -> None:
+    """Raise `PolicyError` where several people have to allow a call and none are told apart."""
+    from pktui.settings import load_settings
+
+    several = [name for name, rule in policy.tools.items() if rule.approvers > 1]
+    if several and not load_settings(Paths.from_environment()).ledger.uri:
+        raise PolicyError(
+            f"{path}: several people have to allow {', '.join(several)}, and only a team's ledger"
+            " tells one from another; until then these tools are denied",
+            "Set ledger.uri in settings.toml, or remove approvers",
+        )
 
 
 def convert(

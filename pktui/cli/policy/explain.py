@@ -118,6 +118,7 @@ def _preview(
     subject = Call(
         *(server, call.tool, call.arguments, caller.identity, caller.session),
         place=place_of(caller.project),
+        several=bool(load_settings(Paths.from_environment()).ledger.uri),
     )
     return evaluate(followed.current(), subject, MemoryQuota(lambda: 0), trace=True), None
 

@@ -85,7 +85,7 @@ class Asking:
         """
         digest = call.digest
         found = self._found(call, digest)
-        if found is not None and not self._given_for(found):
+        if found is not None and not self._given_for(found, verdict):
             self._approvals.void(found.id)
             found = None
         if found is not None and found.status != "pending":
@@ -102,7 +102,7 @@ class Asking:
         """Return what `ask` would, but None where it would open a question; changes nothing."""
         digest = call.digest
         found = self._found(call, digest)
-        if found is not None and not self._given_for(found):
+        if found is not None and not self._given_for(found, verdict):
             found = None
         if found is not None and found.status != "pending":
             return found
@@ -119,7 +119,7 @@ class Asking:
         now = self._approvals.get(held.id) if held is not None else None
         if now is None or now.status in ("spent", "withdrawn", "pending") or self._forged(now):
             return self.ask(call, verdict)
-        if not self._given_for(now):
+        if not self._given_for(now, verdict):
             return self.ask(call, verdict)
         if now.status == "expired":
             self._approvals.expire()
@@ -130,7 +130,7 @@ class Asking:
         now = self._approvals.get(held.id) if held is not None else None
         if now is None or now.status != "allowed" or not now.changed_hash or self._forged(now):
             return None
-        return now if self._given_for(now) else None
+        return now if self._given_for(now, None) else None
 
     def use(self, answer: Approval | StandingApproval) -> None:
         """Use up an allowed approval, or count the use of a standing one."""
@@ -162,6 +162,7 @@ class Asking:
                 rule=verdict.rule,
                 reason=verdict.reason,
                 once=self._once(call, verdict),
+                approvers=verdict.approvers,
                 call_id=call.call_id,
                 beside=call.beside,
                 meta=call.meta,
@@ -217,11 +218,13 @@ class Asking:
         """Tell whether an answer that allows is not as the journal has it: it does not count."""
         return found.status == "allowed" and not self._ledger.stands("approvals", found.id)
 
-    def _given_for(self, approval: Approval) -> bool:
-        """Tell whether the tool's definition is still the approval's.
+    def _given_for(self, approval: Approval, verdict: Verdict | None) -> bool:
+        """Tell whether it was asked of as many people, of the tool as it is still defined.
 
         One first listed since then is no change; one that is not as it was pinned is.
         """
+        if verdict is not None and approval.needed < verdict.approvers:
+            return False
         if approval.definition_hash:
             return approval.definition_hash == self._pins.definition_hash(approval.tool)
         return not self._pins.changed(approval.tool)

@@ -326,6 +326,7 @@ class Enforcer:
             self._pins.definition(call.tool),
             place_of(caller.project),
             self._spent(caller) if self._spent is not None else "",
+            self._ledger.team is not None,
         )
         changed = self._pins.changed(call.tool)
         counted = Uncounted() if call.continues else self._quota

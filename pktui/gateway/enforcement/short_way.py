@@ -122,7 +122,7 @@ class ShortWay:
         if len(tool) > MAX_TOOL_NAME or policy.hides(tool) or self._pins.changed(tool):
             return None
         rule = policy.rule_for(tool)
-        if rule.action is not Action.ALLOW or rule.approvals:
+        if rule.action is not Action.ALLOW or rule.approvals or rule.approvers > 1:
             return None
         if any(check.readings for check in rule.checks):
             return None

@@ -81,14 +81,14 @@ DECIDED: Final = (
         plain=(
             *("status", "created_us", "expires_us", "server", "tool", "args_hash"),
             *("definition_hash", "rule", "once", *_CALLER, "call_id"),
-            *("decided_by", "decided_us", "words", "changed_hash"),
+            *("decided_by", "decided_us", "words", "changed_hash", "approvers", "agreed"),
         ),
         digested=(
             *("arguments", "masked", "beside", "masked_beside", "meta", "reason"),
             *("changed", "masked_changed"),
         ),
         free=_ORDER,
-        added=("changed_hash", "changed", "masked_changed"),
+        added=("changed_hash", "changed", "masked_changed", "approvers", "agreed"),
     ),
     Decided(
         table="standing",

@@ -79,8 +79,13 @@ class Approvals:
         clock: Callable[[], int],
         below: Below,
         check_pin: Callable[[str, str], None] = lambda _pin, _by: None,
+        person: Callable[[], str] = str,
     ) -> None:
-        """`check_pin` takes the PIN given and who gave it; raises `PinError` where it is wrong."""
+        """`check_pin` takes the PIN given and who gave it; raises `PinError` where it is wrong.
+
+        `person` tells who decides from others, where several have to; empty: it can't be told.
+        """
+        self._person = person
         self.check_pin = check_pin
         self._database = database
         self._events = events
@@ -113,6 +118,7 @@ class Approvals:
                 words="",
                 beside=json_text(new.beside) if new.beside else "",
                 meta=self._kept(new.meta),
+                approvers=str(new.approvers) if new.approvers > 1 else "",
             )
             self._database.run(
                 f"INSERT INTO approvals ({_COLUMNS}, masked, masked_beside, identity)"  # noqa: S608
@@ -189,7 +195,8 @@ class Approvals:
     ) -> Approval:
         """Allow or deny, once. `args_hash` is that of the arguments the person was shown.
 
-        `changed`: the arguments that the call is allowed with instead of its own.
+        `changed`: the arguments that the call is allowed with instead of its own. Where several
+        people have to allow it, it stays pending until the last of them has.
 
         A permission that is not used lapses after as long as the question was open for. Raises
         `ApprovalError` where it is unknown, decided (and says by whom), expired, not the call
@@ -224,7 +231,11 @@ class Approvals:
                 )
             if allow:
                 self._check_allowable(approval)
-                if changed is not None:
+                if approval.needed > 1:
+                    approval = self._agree(approval, changed)
+                    if len(approval.persons) < approval.needed:
+                        return approval
+                elif changed is not None:
                     approval = self._change(approval, changed)
             now = self._clock()
             return self._settle(
@@ -285,6 +296,34 @@ class Approvals:
             ),
         )
         return msgspec.structs.replace(approval, changed=json_text(arguments), changed_hash=digest)
+
+    def _agree(self, approval: Approval, changed: Mapping[str, object] | None) -> Approval:
+        """Note that this person allows a call that several have to."""
+        who = self._person()
+        if not who:
+            raise ApprovalError(
+                f"{approval.needed} people have to allow {approval.id}, and one is not told from"
+                " another here",
+                "Share a ledger: ledger.uri in settings.toml",
+            )
+        if changed is not None:
+            raise ApprovalError(
+                f"{approval.id} can't be changed: {approval.needed} people have to allow the same",
+                "Deny it, so that the agent asks again",
+            )
+        if who in approval.persons:
+            raise ApprovalError(
+                f"{who} has allowed {approval.id} already",
+                f"{approval.needed} people have to: let another one decide",
+            )
+        approval = msgspec.structs.replace(approval, agreed=f"{approval.agreed}{who}\n")
+        self._database.run(
+            "UPDATE approvals SET agreed = ? WHERE id = ? AND status = 'pending'",
+            (approval.agreed, approval.id),
+        )
+        if len(approval.persons) < approval.needed:
+            self._record(approval, "pending")
+        return approval
 
     def _kept(self, members: Mapping[str, object]) -> str:
         """Return what is kept for good of members beside the arguments, empty of none."""
@@ -434,6 +473,8 @@ class Approvals:
         detail: dict[str, object] = {"approval": approval.id, "status": status}
         if status in ("allowed", "denied"):
             detail |= {"by": approval.decided_by, "words": approval.words}
+        if approval.agreed:
+            detail["persons"] = approval.persons
         if approval.changed_hash and status == "allowed":
             detail |= {"changed_hash": approval.changed_hash}
             if kept := self._events.masked(json.loads(approval.changed)):

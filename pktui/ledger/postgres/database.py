@@ -82,6 +82,11 @@ class SharedDatabase:
         """Change something; return the number of rows it touched."""
         return self._run(sql, values)[1]
 
+    def person(self) -> str:
+        """Return who is logged in: people are the database's roles, which it tells apart itself."""
+        row = self.row("SELECT session_user")
+        return str(row[0]) if row else ""
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Let every reading inside see one state."""

@@ -61,6 +61,8 @@ CREATE TABLE approvals (
     changed text NOT NULL DEFAULT '',
     masked_changed text NOT NULL DEFAULT '',
     changed_hash text NOT NULL DEFAULT '',
+    approvers text NOT NULL DEFAULT '',
+    agreed text NOT NULL DEFAULT '',
     event text NOT NULL DEFAULT ''
 );
 CREATE INDEX approvals_changed ON approvals (changed_hash) WHERE changed_hash <> '';
@@ -365,7 +367,7 @@ CREATE TRIGGER checkpoints_are_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE
 CREATE FUNCTION approvals_are_decided_once() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        IF NEW.status <> 'pending' OR NEW.decided_by <> '' THEN
+        IF NEW.status <> 'pending' OR NEW.decided_by <> '' OR NEW.agreed <> '' THEN
             RAISE EXCEPTION 'approval % is decided before it is asked', NEW.id;
         END IF;
         RETURN NEW;
@@ -374,6 +376,16 @@ BEGIN
         OR OLD.status = 'pending' AND NEW.status IN ('allowed', 'denied', 'expired', 'withdrawn')
         OR OLD.status = 'allowed' AND NEW.status IN ('spent', 'expired', 'withdrawn')) THEN
         RAISE EXCEPTION 'approval % is % already', OLD.id, OLD.status;
+    END IF;
+    IF NEW.agreed <> OLD.agreed AND (OLD.status <> 'pending'
+            OR NEW.agreed <> OLD.agreed || session_user || E'\\n'
+            OR position(E'\\n' || session_user || E'\\n' IN E'\\n' || OLD.agreed) > 0) THEN
+        RAISE EXCEPTION 'approval %: each person agrees once, and for nobody else', OLD.id;
+    END IF;
+    IF OLD.status = 'pending' AND NEW.status = 'allowed' AND NEW.approvers <> '' AND
+            length(NEW.agreed) - length(replace(NEW.agreed, E'\\n', ''))
+            < NEW.approvers::integer THEN
+        RAISE EXCEPTION 'approval %: % people have to allow it', OLD.id, NEW.approvers;
     END IF;
     IF NEW.status = OLD.status AND (NEW.decided_by, NEW.decided_us, NEW.words, NEW.expires_us,
             NEW.arguments, NEW.beside) IS DISTINCT FROM (OLD.decided_by, OLD.decided_us, OLD.words,
@@ -386,11 +398,11 @@ BEGIN
         OR (NEW.n, NEW.id, NEW.created_us, NEW.server, NEW.tool, NEW.masked, NEW.args_hash,
             NEW.definition_hash, NEW.rule, NEW.reason, NEW.once, NEW.identity, NEW.agent,
             NEW.grant_name, NEW.session, NEW.project, NEW.call_id, NEW.masked_beside, NEW.meta,
-            NEW.grant_key) IS DISTINCT FROM
+            NEW.grant_key, NEW.approvers) IS DISTINCT FROM
            (OLD.n, OLD.id, OLD.created_us, OLD.server, OLD.tool, OLD.masked, OLD.args_hash,
             OLD.definition_hash, OLD.rule, OLD.reason, OLD.once, OLD.identity, OLD.agent,
             OLD.grant_name, OLD.session, OLD.project, OLD.call_id, OLD.masked_beside, OLD.meta,
-            OLD.grant_key) THEN
+            OLD.grant_key, OLD.approvers) THEN
         RAISE EXCEPTION 'approval % stays as it was asked', OLD.id;
     END IF;
     RETURN NEW;
@@ -455,7 +467,7 @@ BEGIN
         GRANT EXECUTE ON FUNCTION take, give_back, checkpoint TO pktui_gateway;
         GRANT UPDATE (name, seen_us) ON machines TO pktui_gateway;
         GRANT UPDATE (status, decided_by, decided_us, words, expires_us, arguments, beside,
-            changed, masked_changed, changed_hash, event) ON approvals TO pktui_gateway;
+            changed, masked_changed, changed_hash, agreed, event) ON approvals TO pktui_gateway;
         GRANT UPDATE (uses, used_us, ended, ended_by, ended_us, event)
             ON standing TO pktui_gateway;
         GRANT UPDATE (revoked_us, event) ON grants TO pktui_gateway;

@@ -20,6 +20,7 @@ from pktui.suggest import did_you_mean
 TOP_KEYS = ("version", "description", "default", "hide", "list", "all_tools", "tools", "$schema")
 TOOL_KEYS = (
     "action", "reason", "require", "deny_if", "approve_if", "allow_if", "limits", "rate_limit",
+    "approvers",
 )  # fmt: skip
 LIMIT_KEYS = ("counter", "window", "max", "scope", "align", "increment_from", "on_deny")
 PREDICATE_KEYS = ("conditions", "on_deny")
@@ -35,6 +36,7 @@ HOLD_IN_DOUBT = ("deny_if", "approve_if")
 ALIGNS = ("sliding", "calendar")
 MAX_NAME = 256
 MAX_COUNTER = 300
+MAX_APPROVERS = 9
 
 _WINDOW_CURE = 'Write "second", "minute", "hour", "day" or whole seconds'
 
@@ -202,8 +204,10 @@ class _Reader:
             what = f"allow_if says nothing where action is {action}"
             self.faults.add((*at, "allow_if"), what, 'Write "action": "approve", or remove it',
                             on_key=True)  # fmt: skip
+        approvers = self._approvers(table, at, asks=action is Action.APPROVE)
         return ToolRule(
             rule=pointer(*at),
+            approvers=approvers,
             action=action,
             reason=reason or _default_reason(name, action),
             checks=(
@@ -215,6 +219,18 @@ class _Reader:
             limits=limits,
             words=reason,
         )
+
+    def _approvers(self, table: dict[str, Any], at: Steps, *, asks: bool) -> int:
+        value = table.get("approvers", 1)
+        if type(value) is not int or not 1 <= value <= MAX_APPROVERS:
+            what = f"approvers is {_shown(value)}"
+            self.faults.add((*at, "approvers"), what, f"Write a number from 1 to {MAX_APPROVERS}")
+            return MAX_APPROVERS
+        if value > 1 and not (asks or table.get("approve_if")):
+            what = "approvers says nothing where no call is asked about"
+            cure = 'Write "action": "approve" or an approve_if, or remove it'
+            self.faults.add((*at, "approvers"), what, cure, on_key=True)
+        return value
 
     def _predicates(
         self, table: dict[str, Any], at: Steps, key: str, reason: str

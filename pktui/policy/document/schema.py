@@ -11,6 +11,7 @@ from pktui.policy.document.native import (
     ALIGNS,
     ASKING,
     LISTS,
+    MAX_APPROVERS,
     MAX_COUNTER,
     MAX_NAME,
     SCOPES,
@@ -91,6 +92,13 @@ def _definitions() -> dict[str, Any]:
                         "Where action is approve: any that holds allows "
                         "without asking, unless an approve_if holds.",
                     ),
+                    "approvers": {
+                        "description": "How many people have to allow a call that is asked about; "
+                        "more than one needs a team's ledger.",
+                        "type": "integer",
+                        "minimum": 1,
+                        "maximum": MAX_APPROVERS,
+                    },
                     "limits": _list("limit", "Quotas of this tool."),
                     "rate_limit": _rate_limit(),
                 }

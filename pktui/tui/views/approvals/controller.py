@@ -206,9 +206,12 @@ class Decisions:
 
         self._with_pin(f"{verb} {tool_name(answer.approval)}", decide)
 
-    def _decide(self, answer: Answer) -> str:
-        """Flip the row; return the id of the standing approval that was made, if any. Blocks."""
-        ledger, asked, standing_id = self._ledger, answer.approval, ""
+    def _decide(self, answer: Answer) -> tuple[str, str]:
+        """Flip the row; return the id of the standing approval that was made, if any. Blocks.
+
+        Beside it, who has allowed it so far where others have to as well.
+        """
+        ledger, asked, standing_id, waits = self._ledger, answer.approval, "", ""
         shown = hash_of_shown(asked)
         if answer.wider is not None:
             _, made = ledger.standing.allow(
@@ -216,14 +219,15 @@ class Decisions:
             )
             standing_id = made.id
         else:
-            ledger.approvals.decide(
+            decided = ledger.approvals.decide(
                 asked.id, answer.allow,
                 by=BY, words=answer.words, args_hash=shown, pin=answer.pin,
                 changed=answer.changed,
             )  # fmt: skip
+            waits = decided.people if decided.status == "pending" else ""
         if answer.draft is not None:
             rule.write(self._view.services, answer.draft)
-        return standing_id
+        return standing_id, waits
 
     def _change(self, change: Callable[[], str]) -> None:
         self._do(change, self._tell_said, self._tell_failed)
@@ -236,9 +240,10 @@ class Decisions:
     ) -> None:
         self._view.in_thread(work, done, failed, group="decide")
 
-    def _tell_done(self, answer: Answer, standing_id: str) -> None:
+    def _tell_done(self, answer: Answer, made: tuple[str, str]) -> None:
+        standing_id, waits = made
         self.deciding.discard(answer.approval.id)
-        self._console.say(answer.sentence, seconds=3)
+        self._console.say(f"allowed by you; {waits}" if waits else answer.sentence, seconds=3)
         self._remember(answer, standing_id)
         self._console.undo_stack.end()
         self._queue.answered(answer.approval)

@@ -152,7 +152,7 @@ def header(
         asks = f"{tool_name(approval)} {glyphs.dot} {agent_name(approval)}"
         return (
             _labelled("wants", asks, "strong"),
-            _labelled("because", one_line(approval.reason, 80) or NO_REASON),
+            _labelled("because", one_line(approval.people or approval.reason, 80) or NO_REASON),
             _until(approval, state, now_us),
         )
     lines = [
@@ -165,6 +165,8 @@ def header(
         ),
     ]
     lines.append(_until(approval, state, now_us))
+    if approval.people:
+        lines.append(_labelled("people", one_line(approval.people, 200), "warning"))
     if approval.words:
         lines.append(_labelled("words", one_line(approval.words, 400)))
     return tuple(lines)
