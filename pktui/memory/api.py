@@ -119,6 +119,7 @@ class Search(Arguments, frozen=True):
 class SearchSessions(Search, frozen=True):
     hits: int = 3
     cursor: str = ""
+    bands: bool = False
 
 
 class SimilarEntries(OfEntry, frozen=True):

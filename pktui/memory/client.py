@@ -227,10 +227,12 @@ class MemoryClient:
         cursor: str = "",
         project: str | None = None,
         wait: bool = True,
+        bands: bool = False,
     ) -> GroupedAnswer:
         """Find sessions by their messages and calls, each with up to `hits` of its best.
 
-        The answer's cursor asks for the next ones; `wait` as in `search`.
+        The answer's cursor asks for the next ones; `wait` as in `search`. With `bands` also by
+        their titles, and those first, then what has the words, then what means the same.
         """
         asked = api.SearchSessions(
             query=_zoned(query),
@@ -240,6 +242,7 @@ class MemoryClient:
             wait=wait,
             hits=hits,
             cursor=cursor,
+            bands=bands,
         )
         return self._ask(api.SEARCH_SESSIONS, asked)
 

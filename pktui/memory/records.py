@@ -273,13 +273,22 @@ class Hit(msgspec.Struct, frozen=True):
     parts: Parts | None = None
 
 
+Band = Literal["titles", "words", "meaning"]
+"""What a session was found by at its best: what it is called, its words, or their meaning."""
+BANDS: tuple[Band, ...] = get_args(Band)
+
+
 class SessionHits(msgspec.Struct, frozen=True):
-    """A session with its best hits, best first; `total` counts all that it has."""
+    """A session with its best hits, best first; `total` counts all that it has.
+
+    One that was found by its title alone has none.
+    """
 
     session: Session
     score: float
     total: int
     hits: tuple[Hit, ...]
+    band: Band = "words"
 
 
 class SearchAnswer(msgspec.Struct, frozen=True):
@@ -300,7 +309,8 @@ class SearchAnswer(msgspec.Struct, frozen=True):
 class GroupedAnswer(msgspec.Struct, frozen=True):
     """The best sessions. `total` counts the sessions with hits, `total_hits` their hits.
 
-    `cursor` asks for the next sessions, "" at the end; the rest is as in `SearchAnswer`.
+    `cursor` asks for the next sessions, "" at the end; `bands` counts the sessions of each of
+    `BANDS` where they come one band after the other. The rest is as in `SearchAnswer`.
     """
 
     sessions: tuple[SessionHits, ...]
@@ -311,6 +321,7 @@ class GroupedAnswer(msgspec.Struct, frozen=True):
     cursor: str = ""
     note: str = ""
     awaits_meaning: bool = False
+    bands: tuple[int, ...] = ()
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -165,6 +165,19 @@ class Catalogue:
         """Return all sessions, the one with the latest activity first."""
         return [self._listed[session_id].session for _, session_id in reversed(self._order)]
 
+    def called(self, texts: Sequence[str], fits: Callable[[Session], bool]) -> set[int]:
+        """Return the ids of the sessions whose name, title or summary hold all the texts.
+
+        The texts are in the form that is searched.
+        """
+        self.read_words(len(self._unread))
+        found = {
+            session_id
+            for session_id, words in self._words.items()
+            if all(contains(words, text) for text in texts)
+        }
+        return {one for one in found if fits(self._listed[one].session)}
+
     def page(self, wanted: Wanted, cursor: str, limit: int) -> Page[Session]:
         """Return the part of the list behind the cursor, and how many sessions are wanted.
 

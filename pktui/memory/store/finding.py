@@ -66,13 +66,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a source has: a score for each position, which of them fit, which hold it as typed."""
+    """What a source has: a score for each position, which of them fit, which hold it as typed,
+    and which have any of its words."""
 
     source: Source
     parts: Scores
     scores: Floats
     fitting: Bools
     exact: Bools
+    worded: Bools
 
     def parts_of(self, position: int) -> Parts:
         """Return what the score of a position is made of."""
@@ -257,12 +259,12 @@ class Finding:
         """Score what is allowed; what holds the query as it was typed comes before the rest."""
         corpus = source.corpus
         with self._state.lock:
-            parts, fitting, complete = _scores(
+            parts, fitting, complete, worded = _scores(
                 asked, corpus, _grown(allowed, corpus), self._state.clock()
             )
             exact = np.zeros(len(parts.total), np.bool_)
             if complete is None:
-                return Found(source, parts, parts.total, fitting, exact)
+                return Found(source, parts, parts.total, fitting, exact, worded)
             likely = ranking.best(corpus, parts.total, complete & fitting, _CANDIDATES).positions
         exact[likely] = True
         for part in asked.question.exact if len(likely) else ():
@@ -272,7 +274,7 @@ class Finding:
         )
         with self._state.lock:
             fitting &= corpus.facts["alive"][: len(fitting)]
-        return Found(source, parts, np.asarray(scores, np.float32), fitting, exact)
+        return Found(source, parts, np.asarray(scores, np.float32), fitting, exact, worded)
 
     def _passages(self, asked: Asked, found: Found, positions: Sequence[int]) -> dict[int, Passage]:
         """Return the parts of the hits that are nearest to the question's meaning."""
@@ -304,30 +306,31 @@ def _has_filters(question: Question) -> bool:
 
 def _scores(
     asked: Asked, corpus: Corpus, allowed: Bools, now: datetime
-) -> tuple[Scores, Bools, Bools | None]:
-    """Score every position; returns which fit at all, and, by words, which hold all of them.
+) -> tuple[Scores, Bools, Bools | None, Bools]:
+    """Score every position; returns which fit at all, by words which hold all, and which any.
 
     The caller holds the lock.
     """
     question = asked.question
     if asked.mode == "exact":
         every = np.ones(len(corpus), np.float32)
-        return ranking.Scores(every).made_of("words", 1.0, every), allowed, None
+        return ranking.Scores(every).made_of("words", 1.0, every), allowed, None, allowed
     cosines = None
     if asked.vector is not None:
         cosines = ranking.best_cosines(corpus, asked.vector)
         if asked.mode == "meaning":
             scores = ranking.Scores(cosines).made_of("meaning", 1.0, cosines)
-            return scores, allowed & (cosines >= ranking.LEAST_COSINE), None
+            near = allowed & (cosines >= ranking.LEAST_COSINE)
+            return scores, near, None, np.zeros(len(near), np.bool_)
     evidence = weigh(corpus, query_terms(question.words))
     if cosines is None:
         scores = ranking.by_words(corpus, evidence)
-        return scores, allowed & evidence.matched, evidence.complete
+        return scores, allowed & evidence.matched, evidence.complete, evidence.matched
     fitting = allowed & (evidence.matched | (cosines >= ranking.LEAST_COSINE))
     spans = mentioned(question.text, now)
     weights = ranking.QUESTION if question.asks else ranking.KEYWORDS
     scores = ranking.both(corpus, evidence, cosines, spans, fitting, weights)
-    return scores, fitting, evidence.complete
+    return scores, fitting, evidence.complete, evidence.matched
 
 
 def _grown(allowed: Bools, corpus: Corpus) -> Bools:

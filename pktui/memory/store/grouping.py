@@ -8,19 +8,30 @@ import numpy as np
 import numpy.typing as npt
 
 from pktui.errors import InvalidRequest
-from pktui.memory.records import GroupedAnswer, SessionHits
+from pktui.memory.records import BANDS, GroupedAnswer, SessionHits
+from pktui.memory.search.filters import Filters, session_filter
+from pktui.memory.search.forms import folded
+from pktui.memory.times import microseconds
 from pktui.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pktui.memory.search.question import Question
     from pktui.memory.store.finding import Asked, Finding, Found
     from pktui.memory.store.state import State
 
 _GROUP = np.dtype(
-    [("id", np.int64), ("total", np.int64), ("score", np.float32), ("latest", np.int64)]
+    [
+        ("id", np.int64),
+        ("total", np.int64),
+        ("score", np.float32),
+        ("latest", np.int64),
+        ("band", np.int8),
+    ]
 )
 Groups = npt.NDArray[np.void]
+_WORDS, _MEANING = BANDS.index("words"), BANDS.index("meaning")
 
 
 class Grouping:
@@ -39,12 +50,20 @@ class Grouping:
         cursor: str,
         project: str | None,
         waited: float,
+        *,
+        bands: bool = False,
     ) -> GroupedAnswer:
-        """Find sessions, in the order of their best hit, each with up to `most_hits` of its own."""
+        """Find sessions, in the order of their best hit, each with up to `most_hits` of its own.
+
+        With `bands` one band after the other, those first whose title holds the query.
+        """
         asked, found = self._finding.in_sessions(query, mode, project, waited)
         with self._state.lock:
-            groups = _joined([_groups(one) for one in found])
-        left = _after(groups, cursor) if cursor else groups
+            parts = [_groups(one) for one in found]
+            if bands:
+                parts.append(self._called(asked.question, project))
+            groups = _joined(parts, banded=bands)
+        left = _after(groups, cursor, banded=bands) if cursor else groups
         page = left[:limit]
         made = [self._session(asked, found, row, most_hits) for row in page]
         return GroupedAnswer(
@@ -56,7 +75,32 @@ class Grouping:
             cursor=_cursor(page[-1]) if len(left) > limit else "",
             note=asked.note,
             awaits_meaning=self._finding.awaits(asked, not len(groups)),
+            bands=tuple(np.bincount(groups["band"], minlength=len(BANDS)).tolist())
+            if bands
+            else (),
         )
+
+    def _called(self, question: Question, project: str | None) -> Groups:
+        """Return the sessions whose title holds all that is asked; the caller holds the lock."""
+        filters = question.filters
+        texts = [folded(text) for text in (*question.words, *question.phrases)]
+        within = filters.roles is not None or filters.calls or filters.kinds != Filters().kinds
+        if not texts or within:
+            return np.zeros(0, _GROUP)
+        fits = session_filter(filters, project)
+        unwanted = [folded(text) for text in question.unwanted]
+        catalogue = self._state.catalogue
+        ids = catalogue.called(texts, fits)
+        for text in unwanted:
+            ids -= catalogue.called([text], fits)
+        groups = np.zeros(len(ids), _GROUP)
+        groups["id"] = sorted(ids)
+        groups["score"] = -1
+        groups["latest"] = [
+            microseconds(session.last_activity or session.started_at)
+            for session in (catalogue.get(one).session for one in sorted(ids))
+        ]
+        return groups
 
     def _session(
         self, asked: Asked, found: Sequence[Found], row: np.void, most_hits: int
@@ -81,7 +125,7 @@ class Grouping:
         best.sort(key=lambda hit: hit[:2])
         hits = self._finding.hits(asked, [(one, at) for _, _, at, one in best[:most_hits]])
         score = float(np.clip(row["score"], 0, 1))
-        return SessionHits(session, score, int(row["total"]), tuple(hits))
+        return SessionHits(session, score, int(row["total"]), tuple(hits), BANDS[row["band"]])
 
 
 def _groups(found: Found) -> Groups:
@@ -99,11 +143,16 @@ def _groups(found: Found) -> Groups:
     latest = np.full(len(groups), np.iinfo(np.int64).min)
     np.maximum.at(latest, slots, corpus.facts["times"][positions])
     groups["latest"] = latest
+    worded = np.bincount(slots, found.worded[positions], len(groups)) > 0
+    groups["band"] = np.where(worded, _WORDS, _MEANING)
     return groups[groups["total"] > 0]
 
 
-def _joined(parts: Sequence[Groups]) -> Groups:
-    """Return each session once, best first; equal ones by the time of their last hit."""
+def _joined(parts: Sequence[Groups], *, banded: bool) -> Groups:
+    """Return each session once, best first; equal ones by the time of their last hit.
+
+    `banded`: those of a band before those of the next.
+    """
     every = np.concatenate([np.zeros(0, _GROUP), *parts])
     ids, at = np.unique(every["id"], return_inverse=True)
     joined = np.zeros(len(ids), _GROUP)
@@ -113,23 +162,33 @@ def _joined(parts: Sequence[Groups]) -> Groups:
         highest = np.full(len(ids), least, _GROUP[field])
         np.maximum.at(highest, at, every[field])
         joined[field] = highest
-    order = np.lexsort((-joined["id"], -joined["latest"], -joined["score"]))
+    joined["band"] = len(BANDS)
+    np.minimum.at(joined["band"], at, every["band"])
+    keys = [-joined["id"], -joined["latest"], -joined["score"]]
+    if banded:
+        keys.append(joined["band"])
+    order = np.lexsort(keys)
     return joined[order]
 
 
 def _cursor(last: np.void) -> str:
-    return f"{float(last['score']).hex()}_{int(last['latest'])}_{int(last['id'])}"
+    place = (float(last["score"]).hex(), int(last["latest"]), int(last["id"]), int(last["band"]))
+    return "_".join(map(str, place))
 
 
-def _after(groups: Groups, cursor: str) -> Groups:
+def _after(groups: Groups, cursor: str, *, banded: bool) -> Groups:
     """Return the sessions that come after the one that the cursor names."""
     try:
-        score_text, latest_text, id_text = cursor.split("_")
+        score_text, latest_text, id_text, band_text = cursor.split("_")
         score, latest, number = float.fromhex(score_text), int(latest_text), int(id_text)
+        band = int(band_text)
     except (ValueError, OverflowError):
         raise InvalidRequest(
             f"cursor {one_line(cursor, 40)!r} is not one of this list", "Leave it out"
         ) from None
     later = (groups["latest"] < latest) | ((groups["latest"] == latest) & (groups["id"] < number))
-    kept: Groups = groups[(groups["score"] < score) | ((groups["score"] == score) & later)]
+    after = (groups["score"] < score) | ((groups["score"] == score) & later)
+    if banded:
+        after = (groups["band"] > band) | ((groups["band"] == band) & after)
+    kept: Groups = groups[after]
     return kept

@@ -339,10 +339,14 @@ class Store:
         cursor: str = "",
         project: str | None = None,
         waited: float = 0.0,
+        bands: bool = False,
     ) -> GroupedAnswer:
-        """Find sessions by their messages and calls, each with up to `hits` of its best."""
+        """Find sessions by their messages and calls, each with up to `hits` of its best.
+
+        With `bands` those of a title come first, then those with words, then the rest.
+        """
         return self._grouping.sessions(
-            query, mode, _limit(limit), _limit(hits), cursor, project, waited
+            query, mode, _limit(limit), _limit(hits), cursor, project, waited, bands=bands
         )
 
     def search_entries(

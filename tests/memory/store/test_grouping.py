@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.errors import InvalidRequest
-from pktui.memory.records import NewCall, NewMessage, Session
+from pktui.memory.records import BANDS, NewCall, NewMessage, Session
 from pktui.memory.search.call_text import call_text
 from pktui.memory.store import Store
 from tests.support.clock import START
+from tests.support.embedder import WordsEmbedder
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pktui.memory.records import GroupedAnswer, Mode
+    from pktui.memory.records import GroupedAnswer, Mode, SessionHits
 
 WORDS = [f"{a}{b}{c}" for a in "kmtvz" for b in "aou" for c in ("rk", "lm", "nd", "x", "pt", "gg")]
 SESSIONS, MESSAGES, CALLS = 200, 12_000, 8_000
@@ -121,3 +122,62 @@ def test_pages_hold_each_session_once_best_first(filled: Filled) -> None:
 def test_a_cursor_of_another_list_is_refused(filled: Filled) -> None:
     with pytest.raises(InvalidRequest, match="is not one of this list"):
         filled.store.search_sessions("kark", cursor="12")
+
+
+def test_bands_count_titles_words_and_meaning_as_a_brute_force_count_does(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    store = Store.open(tmp_path)
+    titles: dict[int, str] = {}
+    texts: dict[int, str] = {}
+    for _ in range(60):
+        name, text = (" ".join(chance.choices(WORDS[:12], k=3)) for _ in range(2))
+        new = Session(0, name, "ended", START, START, source="test", project="/home/ada/shop")
+        number = store.add_sessions([new])[0].id
+        titles[number] = name
+        if chance.random() < 0.7:
+            texts[number] = text
+            store.append([NewMessage(number, "user", text, START)], allow_ended=True)
+    for _ in range(60):
+        query = " ".join(chance.choices(WORDS[:12], k=chance.randint(1, 2)))
+        called = {n for n, title in titles.items() if all(w in title for w in query.split())}
+        worded = {n for n, t in texts.items() if set(query.split()) & set(t.split())}
+        found: list[SessionHits] = []
+        cursor = ""
+        while True:
+            page = store.search_sessions(query, "words", limit=7, cursor=cursor, bands=True)
+            assert page.bands == (len(called), len(worded - called), 0)
+            assert page.total == len(called | worded)
+            found += page.sessions
+            cursor = page.cursor
+            if not cursor:
+                break
+        assert [one.session.id for one in found if one.band == "titles"] == sorted(
+            called, key=[one.session.id for one in found].index
+        )
+        assert {one.session.id for one in found} == called | worded
+        order = [BANDS.index(one.band) for one in found]
+        assert order == sorted(order)
+        assert all(one.total == (one.session.id in worded) for one in found)
+    whole = store.search_sessions("kark", "words", limit=200, bands=True)
+    assert store.search_sessions("kark role:agent", "words", bands=True).bands == (0, 0, 0)
+    assert store.search_sessions("kark project:nowhere", "words", bands=True).total == 0
+    assert store.search_sessions("kark project:shop", "words", bands=True).bands == whole.bands
+    assert store.search_sessions("kark", "words").bands == ()
+    store.close()
+
+
+def test_what_only_means_the_same_is_the_last_band(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, WordsEmbedder())
+    for name, text in (("one", "kark malm"), ("two", "kark malm tokx"), ("tokx", "zuu")):
+        new = Session(0, name, "ended", START, START, source="test")
+        number = store.add_sessions([new])[0].id
+        store.append([NewMessage(number, "user", text, START)], allow_ended=True)
+    while store.embed_pending():
+        pass
+    answer = store.search_sessions("tokx kark", "meaning", bands=True)
+    assert answer.bands[1] == 0
+    assert answer.bands[2] > 0
+    answer = store.search_sessions("tokx", "hybrid", bands=True)
+    assert {one.session.name: one.band for one in answer.sessions}["two"] == "words"
+    assert answer.sessions[0].session.name == "tokx"
+    store.close()
