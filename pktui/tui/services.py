@@ -88,6 +88,7 @@ class Memory(Protocol):
         cursor: str = "",
         project: str | None = None,
         wait: bool = True,
+        bands: bool = False,
     ) -> GroupedAnswer:
         """Return the sessions that match best; with `wait` by meaning where words find none."""
 

@@ -8,6 +8,8 @@ import msgspec
 
 from pktui.errors import MemoryUnavailable, NotFound
 from pktui.memory.records import (
+    BANDS,
+    Band,
     Call,
     CallBrief,
     Entry,
@@ -40,6 +42,8 @@ class MemoryInProcess:
         self.down = False
         self.asked: list[str] = []
         self.loading = False
+        self.blind: set[Mode] = set()
+        """Ways of searching that find nothing."""
 
     def add(
         self,
@@ -173,6 +177,7 @@ class MemoryInProcess:
         cursor: str = "",
         project: str | None = None,
         wait: bool = True,
+        bands: bool = False,
     ) -> GroupedAnswer:
         assert not wait, "the console does not hold an answer back"
         self._answer(f"search {query!r} {mode}")
@@ -184,14 +189,20 @@ class MemoryInProcess:
                 for message in self.written[session.id]
                 if query.lower() in message.content.lower() and project in (None, session.project)
             ]
-            if mine:
-                found.append(SessionHits(session, 0.9, len(mine), tuple(mine[:hits])))
+            if mode in self.blind:
+                continue
+            band: Band = "titles" if query.lower() in session.title.lower() else "words"
+            if mine or (bands and band == "titles" and project in (None, session.project)):
+                found.append(SessionHits(session, 0.9, len(mine), tuple(mine[:hits]), band))
+        if bands:
+            found.sort(key=lambda one: BANDS.index(one.band))
         first = int(cursor or 0)
         last = first + limit
         return GroupedAnswer(
             tuple(found[first:last]), len(found), sum(one.total for one in found),
             "words" if loading else mode, mode, str(last) if last < len(found) else "",
             awaits_meaning=loading and not found,
+            bands=tuple(sum(one.band == band for one in found) for band in BANDS) if bands else (),
         )  # fmt: skip
 
     def get_entry(self, entry_id: int) -> Entry:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.strip import Strip
 
+from pktui.memory.records import BANDS
 from pktui.text import one_line, visible
 from pktui.tui.cells import fit
 from pktui.tui.moments import age
 from pktui.tui.views.sessions.reader import microseconds
 
 if TYPE_CHECKING:
-    from pktui.memory.records import Hit, Session
+    from pktui.memory.records import Band, Hit, Session
+    from pktui.tui.theme import Ink
     from pktui.tui.views.sessions.source import Row
     from pktui.tui.widgets.rows import Pen, Run
 
@@ -27,6 +35,9 @@ AGENT_FROM = 44
 AGE_FROM = 50
 PROJECT_FROM = 84
 SNIPPET_CHARACTERS = 400
+WHY = 28
+WHY_FROM = 60
+MOST_WORDS = 3
 
 
 def session_title(session: Session) -> str:
@@ -52,11 +63,58 @@ def draw_hit(clock: Callable[[], int]) -> Callable[[Row, Pen], Sequence[Sequence
     """Return the drawer of two-line rows: the session, and the words that matched best."""
 
     def draw(row: Row, pen: Pen) -> Sequence[Sequence[Run]]:
-        found = f"{row.found:,} hit" + ("" if row.found == 1 else "s")
+        if row.hit is not None:
+            return [_hit_line(row, pen), _found_by(row, pen)]
+        found = f"{row.found:,} hit" + ("" if row.found == 1 else "s") if row.found else ""
         first = _session_line(row.session, pen, clock(), found)
-        return [first, _snippet(row.best, pen) if row.best else []]
+        return [first, _found_by(row, pen)]
 
     return draw
+
+
+def _hit_line(row: Row, pen: Pen) -> list[Run]:
+    """Return the first line of a hit in place: which of how many it is, and when it was said."""
+    hit, ink = row.best, pen.ink
+    said = hit.message or hit.call if hit is not None else None
+    when = f"{said.created_at.astimezone():%Y-%m-%d %H:%M}" if said is not None else ""
+    return [
+        (" " * STATE, ink.faint),
+        (f"{pen.glyphs.into} {row.number:,} of {row.found:,}", ink.accent),
+        (f"  {when}", ink.faint),
+    ]
+
+
+def why(row: Row) -> str:
+    """Say what a session was found by: its title, the words that matched, or how near it is."""
+    hit, reasons = row.best, ["title"] if row.band == "titles" else []
+    if hit is not None:
+        marked = (hit.snippet[mark.start : mark.end].lower() for mark in hit.marks)
+        words = ", ".join(islice(dict.fromkeys(marked), MOST_WORDS))
+        reasons.append(f"words: {words}" if words else f"meaning {hit.score:.2f}")
+    return one_line(", ".join(reasons), WHY)
+
+
+def _found_by(row: Row, pen: Pen) -> list[Run]:
+    """Return the second line of a hit: its words, and at the right why it was found."""
+    reason = why(row) if pen.width >= WHY_FROM else ""
+    room = pen.width - (cell_len(reason) + 2 if reason else 0)
+    if row.best is not None:
+        runs = _snippet(row.best, replace(pen, width=room))
+    else:
+        runs = [(" " * STATE, pen.ink.faint)]
+        runs.append((one_line(row.session.summary, SNIPPET_CHARACTERS), pen.ink.dim))
+    strip = Strip([Segment(text, style) for text, style in runs]).adjust_cell_length(room, Style())
+    shown: list[Run] = [(part.text, part.style or Style()) for part in strip]
+    return [*shown, (f" {reason} ", pen.ink.faint)] if reason else shown
+
+
+def band_line(bands: Sequence[int], here: Band | None, ink: Ink, dot: str) -> Text:
+    """Return how many sessions each band has, the one under the cursor in bold."""
+    parts = [
+        Text(f"{band} {count:,}", ink.bold if band == here else ink.dim if count else ink.faint)
+        for band, count in zip(BANDS, bands, strict=True)
+    ]
+    return Text(f" {dot} ", ink.faint).join(parts)
 
 
 def _session_line(session: Session, pen: Pen, now_us: int, count: str) -> list[Run]:

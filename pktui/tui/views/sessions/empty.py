@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -40,15 +40,21 @@ def failed(error: PktuiError) -> Lines:
     return ((one_line(error.what, 300), "bad"), (one_line(error.cure, 300), "dim"))
 
 
-def no_hits(text: str, mode: Mode, project: str | None) -> Lines:
-    """Nothing matches."""
-    others = "tab tries the other ways of searching."
+def no_hits(text: str, mode: Mode, project: str | None, near: Mapping[Mode, int]) -> Lines:
+    """Nothing matches; `near` is how many sessions the other ways of searching find."""
+    best = max(near, key=lambda other: near[other], default=None)
+    if best is not None:
+        rest = [f"{count:,} by {other}" for other, count in near.items() if other != best]
+        also = f" ({', '.join(rest)})" if rest else ""
+        others = f"0 by {mode}; {near[best]:,} by {best}: tab{also}"
+    else:
+        others = "tab tries the other ways of searching."
     if project is not None:
         others += " ctrl+g searches all projects."
     return (
         (f"Nothing matches “{one_line(text, 80)}” by {mode}.", "text"),
         ("", "dim"),
-        (others, "dim"),
+        (others, "accent" if best else "dim"),
     )
 
 

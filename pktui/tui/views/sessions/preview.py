@@ -102,6 +102,8 @@ class Preview(Vertical):
         before, self._row = self._row, row
         same = row is not None and before is not None and row.session.id == before.session.id
         if same and query == self._query and not self._failed:
+            if row is not None and row.hit is not None and self._opened:
+                self._be_at(place_of(row.hit, self.transcript.line))
             self._entitle()
             self.look_for_news()
             return
@@ -288,6 +290,12 @@ class Preview(Vertical):
         self.transcript.go_to(self._hits[self._hit])
         self._entitle()
         return True
+
+    def _be_at(self, place: Place | None) -> None:
+        if place is not None:
+            self.transcript.go_to(place)
+        if place in self._hits:
+            self._hit = self._hits.index(place)
 
     def first_hit(self, step: int) -> bool:
         """Begin again with the first hit, or backwards with the last; false where there is none."""

@@ -72,6 +72,7 @@ class SearchBox(Horizontal):
     def __init__(self, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self._timer: Timer | None = None
+        self._offered: Mode | None = None
         self._asked: tuple[str, Mode] = ("", "hybrid")
 
     def compose(self) -> ComposeResult:
@@ -89,6 +90,10 @@ class SearchBox(Horizontal):
     def note(self, text: str) -> None:
         """Say beside the mode what the search answered instead."""
         self.query_one(".note", Static).update(Text(text, style=ink_of(self.app).wait))
+
+    def offer(self, mode: Mode | None) -> None:
+        """Let the next change go to this mode, `None`: to the next one in their order."""
+        self._offered = mode
 
     def type_here(self) -> None:
         """Give the box the focus."""
@@ -126,7 +131,8 @@ class SearchBox(Horizontal):
         event.stop()
         if event.name in {"mode", "mode_before"}:
             step = 1 if event.name == "mode" else -1
-            self.mode = MODES[(MODES.index(self.mode) + step) % len(MODES)]
+            offered = self._offered if step > 0 else None
+            self.mode = offered or MODES[(MODES.index(self.mode) + step) % len(MODES)]
             self._ask()
         else:
             self.post_message(self.Left())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pktui.memory.records import GroupedAnswer, Hit, Session
+    from pktui.memory.records import Band, GroupedAnswer, Hit, Session
 
 PAGE = 100
 """Sessions read at a time."""
@@ -22,6 +22,10 @@ class Row:
     best: Hit | None = None
     found: int = 0
     """How many hits the session has, whether they are among these or not."""
+    band: Band | None = None
+    hit: Hit | None = None
+    """The row of one hit, opened in place below its session's; `number` counts from 1."""
+    number: int = 0
 
 
 class SessionSource:
@@ -36,11 +40,12 @@ class SessionSource:
         self._load = load
         self._loading = False
         self._last_wanted = 0
+        self._opened = 0
 
     @property
     def total(self) -> int:
         """The number of sessions, loaded or not."""
-        return max(self._total, len(self._rows))
+        return max(self._total + self._opened, len(self._rows))
 
     def at(self, index: int) -> Row | None:
         """Return a row, `None` while it is not loaded."""
@@ -58,7 +63,7 @@ class SessionSource:
         known = {row.session.id for row in self._rows}
         self._rows += [row for row in rows if row.session.id not in known]
         self._cursor = cursor
-        self._total = total if cursor else len(self._rows)
+        self._total = total if cursor else self.loaded
         self._loading = False
         self.want(0, self._last_wanted)
 
@@ -68,8 +73,32 @@ class SessionSource:
 
     @property
     def loaded(self) -> int:
-        """The number of rows that are loaded."""
-        return len(self._rows)
+        """The number of sessions that are loaded."""
+        return len(self._rows) - self._opened
+
+    def open(self, index: int) -> bool:
+        """Put the hits of a session below it; false where it has none, or they are there."""
+        row = self.at(index)
+        below = self.at(index + 1)
+        if row is None or row.hit is not None or not row.hits or (below and below.hit):
+            return False
+        hits = [
+            replace(row, best=hit, hit=hit, number=number) for number, hit in enumerate(row.hits, 1)
+        ]
+        self._rows[index + 1 : index + 1] = hits
+        self._opened += len(hits)
+        return True
+
+    def close(self, index: int) -> int | None:
+        """Take the hits of a row's session away; returns its row, None where none were there."""
+        while (row := self.at(index)) is not None and row.hit is not None:
+            index -= 1
+        last = index + 1
+        while (row := self.at(last)) is not None and row.hit is not None:
+            last += 1
+        del self._rows[index + 1 : last]
+        self._opened -= last - index - 1
+        return index if last > index + 1 else None
 
 
 def found_rows(answer: GroupedAnswer) -> Sequence[Row]:
@@ -80,6 +109,7 @@ def found_rows(answer: GroupedAnswer) -> Sequence[Row]:
             tuple(sorted((hit for hit in one.hits if hit.message), key=_place)),
             next((hit for hit in one.hits if hit.message), one.hits[0] if one.hits else None),
             one.total,
+            one.band if answer.bands else None,
         )
         for one in answer.sessions
     ]

@@ -7,7 +7,8 @@ new answer comes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
@@ -16,9 +17,10 @@ from textual import events, on, work
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
+from textual.widgets import Static
 
 from pktui.errors import MemoryUnavailable, PktuiError
-from pktui.memory.records import Page
+from pktui.memory.records import MODES, Page
 from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
@@ -28,7 +30,7 @@ from pktui.tui.views.base import View
 from pktui.tui.views.sessions import empty
 from pktui.tui.views.sessions.call_blocks import part_text
 from pktui.tui.views.sessions.controller import SessionChanges
-from pktui.tui.views.sessions.draw import draw_hit, draw_session
+from pktui.tui.views.sessions.draw import band_line, draw_hit, draw_session
 from pktui.tui.views.sessions.preview import Preview
 from pktui.tui.views.sessions.query_bar import QueryBar, unanswered_chips
 from pktui.tui.views.sessions.search_box import SearchBox
@@ -77,6 +79,12 @@ class _Found(Message):
         self.turn, self.answer, self.first = turn, answer, first
 
 
+class _Near(Message):
+    def __init__(self, turn: int, found: Mapping[Mode, int]) -> None:
+        super().__init__()
+        self.turn, self.found = turn, found
+
+
 class _Failed(Message):
     def __init__(self, turn: int, error: PktuiError) -> None:
         super().__init__()
@@ -97,6 +105,7 @@ class SessionsView(View):
         self._known_total = 0
         self._reload = Turns(self._start_reading)
         self._error: PktuiError | None = None
+        self._near: Mapping[Mode, int] = {}
         self._at_last_hit = False
         self._shown_turn = -1
         # The session that a link names stands first; 0: none does.
@@ -110,6 +119,7 @@ class SessionsView(View):
         with Vertical(id="session-list"):
             yield SearchBox(id="session-search")
             yield QueryBar(id="session-unanswered")
+            yield Static(id="session-bands")
             yield Rows[Row](
                 ListSource(), draw_session(self.services.clock), glyphs=self.console.glyphs
             )
@@ -213,8 +223,9 @@ class SessionsView(View):
     ) -> None:
         try:
             answer = self.services.memory.search_sessions(
-                text, mode, limit=limit, hits=HITS, cursor=cursor, project=project, wait=False
-            )
+                text, mode, limit=limit, hits=HITS, cursor=cursor, project=project, wait=False,
+                bands=True,
+            )  # fmt: skip
         except PktuiError as error:
             self.post_message(_Failed(turn, error))
             return
@@ -270,7 +281,8 @@ class SessionsView(View):
                 self._rows.changed()
             return
         if message.turn == self._turn:
-            self._error, self._answer = None, answer
+            self._error, self._answer, self._near = None, answer, {}
+            self._box.offer(None)
             turn, text, mode = self._turn, self._box.text, self._box.mode
             project = self.console.project
             self._source = SessionSource(
@@ -280,7 +292,32 @@ class SessionsView(View):
             self._put(self._source, two_lines=True)
             if message.answer.awaits_meaning:
                 self.set_timer(MEANING_SECONDS, lambda: self._search_again(message.turn))
+            elif not answer.total:
+                self._look_near(turn, text, mode, project)
         self._reload.done()
+
+    @work(thread=True, group="sessions-near")
+    def _look_near(self, turn: int, text: str, mode: Mode, project: str | None) -> None:
+        """Count what the other ways of searching find where this one finds nothing."""
+        found: dict[Mode, int] = {}
+        for other in MODES:
+            if other == mode:
+                continue
+            with suppress(PktuiError):  # what one way cannot read, another may
+                answer = self.services.memory.search_sessions(
+                    text, other, limit=1, hits=1, project=project, wait=False, bands=True
+                )
+                if answer.total and answer.mode == other:
+                    found[other] = answer.total
+        self.post_message(_Near(turn, found))
+
+    @on(_Near)
+    def _offer_near(self, message: _Near) -> None:
+        if message.turn == self._turn and self._answer is not None:
+            self._near = message.found
+            best = max(message.found, key=lambda mode: message.found[mode], default=None)
+            self._box.offer(best)
+            self._show_state()
 
     def _search_again(self, turn: int) -> None:
         """Ask the same again, as the model may be there by now."""
@@ -330,6 +367,7 @@ class SessionsView(View):
         query = (self._box.text if self._answer else "", self._box.mode)
         self._preview.show(event.rows.current, query, at_last_hit=self._at_last_hit)
         self._at_last_hit = False
+        self._show_bands()
         self.refresh_bindings()
 
     @on(Preview.Failed)
@@ -358,7 +396,17 @@ class SessionsView(View):
         else:
             self._box.note("")
         self._rows.say_empty(self._why_empty())
+        self._show_bands()
         self._say_unanswered()
+
+    def _show_bands(self) -> None:
+        """Name the bands of a search with their counts."""
+        line, answer = self.query_one("#session-bands", Static), self._answer
+        line.display = answer is not None and bool(answer.bands) and not self._unanswered
+        if answer is not None and answer.bands:
+            row, ink = self._rows.current, ink_of(self.app)
+            here = row.band if row is not None else None
+            line.update(band_line(answer.bands, here, ink, self.console.glyphs.dot))
 
     @property
     def _unanswered(self) -> bool:
@@ -399,7 +447,7 @@ class SessionsView(View):
         if self._answer is not None:
             if self._answer.awaits_meaning:
                 return empty.not_yet(self._box.text)
-            return empty.no_hits(self._box.text, self._box.mode, self.console.project)
+            return empty.no_hits(self._box.text, self._box.mode, self.console.project, self._near)
         if self._source is None:
             return empty.READING
         return empty.no_sessions(self.console.project)
@@ -413,6 +461,9 @@ class SessionsView(View):
             return isinstance(self.app.focused, Transcript) or bool(self._box.text)
         if action in {"next_hit", "previous_hit"}:
             return self._answer is not None or self._preview.has_hits
+        if action in {"in_place", "out_of_place"}:
+            reading = isinstance(self.app.focused, Transcript)
+            return reading or (row is not None and bool(row.hits))
         if action in {"end", "reopen"}:
             wanted = "active" if action == "end" else "ended"
             return row is not None and row.session.status == wanted
@@ -422,7 +473,7 @@ class SessionsView(View):
 
     def why_not(self, command: str) -> str:
         """Say why what `check_action` does not offer is not there."""
-        if command in {"next_hit", "previous_hit"}:
+        if command in {"next_hit", "previous_hit", "in_place", "out_of_place"}:
             return "there are no hits; / searches"
         if self._rows.current is None:
             return "no session is under the cursor"
@@ -485,6 +536,26 @@ class SessionsView(View):
     def _changeable(self) -> Session | None:
         session = self.session
         return None if session is None or self.console.refuse_read_only() else session
+
+    def action_in_place(self) -> None:
+        """Open the hits of the session under the cursor; in the time line, a call's next part."""
+        if isinstance(self.app.focused, Transcript):
+            self._preview.transcript.action_next_part()
+        elif self._source is not None and self._source.open(self._rows.cursor):
+            self._rows.changed()
+            self._rows.move_to(self._rows.cursor + 1)
+        else:
+            self.console.say("no hits are folded here; / searches")
+
+    def action_out_of_place(self) -> None:
+        """Close the hits of the session under the cursor; in the time line, go a part back."""
+        if isinstance(self.app.focused, Transcript):
+            self._preview.transcript.action_previous_part()
+            return
+        at = self._source.close(self._rows.cursor) if self._source is not None else None
+        if at is not None:
+            self._rows.changed()
+            self._rows.move_to(at)
 
     def action_next_hit(self) -> None:
         """Go to the next hit, in the next session where this one has no more."""

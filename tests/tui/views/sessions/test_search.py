@@ -7,17 +7,20 @@ import pytest
 from textual.events import Paste
 from textual.widgets import Input
 
+from pktui.memory.records import MODES
 from pktui.memory.search.filters import MESSAGE_KEYS, compile_filters
 from pktui.query import parse_query
 from pktui.text import has_hidden
+from pktui.tui.views.sessions.draw import why
 from pktui.tui.views.sessions.query_bar import QueryBar
 from tests.support.memory import MemoryInProcess
-from tests.tui.house import SMALL
-from tests.tui.views.sessions.room import sessions
+from tests.tui.house import LARGE, SMALL
+from tests.tui.views.sessions.room import Room, sessions
 
 if TYPE_CHECKING:
     from pktui.memory.records import GroupedAnswer
     from pktui.settings import Paths
+    from pktui.tui.views.sessions.source import Row
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -183,3 +186,62 @@ async def test_the_scope_limits_the_search(paths: Paths) -> None:
         await room.search("login")
         await room.press("ctrl+g")
         assert "Nothing matches “login” by hybrid." in room.text()
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
+async def test_titles_come_first_each_band_is_counted_and_each_hit_says_why(
+    paths: Paths, size: tuple[int, int]
+) -> None:
+    memory = MemoryInProcess()
+    memory.add("the login page", ("user", "make it blue"))
+    memory.add("tokens", ("user", "after the login it is lost"), ("agent", "LOGIN again"))
+    async with sessions(paths, memory, size) as room:
+        await room.search("login")
+        assert "titles 1 · words 1 · meaning 0" in room.text()
+        assert room.titles() == ["the login page", "tokens"]
+        assert [why(row) for row in _loaded(room)] == ["title", "words: login"]
+        if size == SMALL:
+            assert "words: login" in room.text()  # a row has room for it
+        await room.press("escape")
+        assert "titles 1" not in room.text()
+
+
+async def test_a_miss_offers_the_way_that_finds_something(paths: Paths) -> None:
+    memory = MemoryInProcess()
+    memory.add("tokens", ("user", "after the login"))
+    memory.blind = {"hybrid", "exact"}
+    async with sessions(paths, memory) as room:
+        await room.search("login")
+        assert "0 by hybrid; 1 by meaning: tab (1 by words)" in room.text()
+        await room.press("slash", "tab")
+        assert room.box.mode == "meaning"
+        assert room.titles() == ["tokens"]
+        await room.press("tab")
+        assert str(room.box.mode) == "words"
+        memory.blind = set(MODES)
+        await room.press("tab")
+        assert "tab tries the other ways of searching." in room.text()
+
+
+def _loaded(room: Room) -> list[Row]:
+    found = (room.rows.source.at(index) for index in range(room.rows.source.total))
+    return [row for row in found if row is not None]
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
+async def test_hits_open_in_place_and_close_again(paths: Paths, size: tuple[int, int]) -> None:
+    async with sessions(paths, size=size) as room:
+        await room.search("login")
+        await room.press("right")
+        assert "1 of 2" in room.text()
+        assert "2 of 2" in room.text()
+        assert room.rows.cursor == 1
+        assert room.rows.source.total == 4
+        await room.press("j")
+        assert room.transcript.place == (4, 0)
+        await room.press("right")
+        assert "no hits are folded here" in room.desk.notices()
+        await room.press("left")
+        assert (room.rows.cursor, room.rows.source.total) == (0, 2)
+        await room.press("j", "right", "j")
+        assert room.transcript.place == (2, 0)
