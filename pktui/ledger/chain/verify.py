@@ -204,7 +204,7 @@ class _Walk:
                 if opened.writer == CARRIED:
                     seen = not _KINDS.isdisjoint(line.split(b",", 3)[2:3])
                 else:
-                    seen = _CHANGE in line
+                    seen = line.find(_CHANGE) >= 0  # `in` tries it as a number first
                 if seen:
                     self._recorded.saw(n, self._read(n, number, line))
         except FileNotFoundError:
@@ -222,12 +222,12 @@ class _Walk:
             raise _Fault(n, number, f"row {n}:{number} is not one that pktui writes") from None
 
     def _step(self, n: int, line: bytes, number: int, previous: bytes, end: int) -> bytes:
-        found = number_of(line)
-        if found > number:
-            gone = _span(n, number, found - 1)
-            raise _Fault(n, found, f"{gone} removed before row {n}:{found}")
-        digest = follows(line, previous) if found == number else None
+        digest = follows(line, previous) if line.startswith(b"[%d," % number) else None
         if digest is None:
+            found = number_of(line)
+            if found > number:
+                gone = _span(n, number, found - 1)
+                raise _Fault(n, found, f"{gone} removed before row {n}:{found}")
             raise _Fault(n, number, f"row {n}:{number} was edited, or another was put in its place")
         self.rows += 1
         if self._named:
