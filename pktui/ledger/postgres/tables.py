@@ -243,7 +243,8 @@ END $$;
 # A window holds what was charged after `now - length` (sliding) or after the last multiple of its
 # length (calendar); `used` is the sum of what is in `charges`. A counter's advisory lock is held
 # until what was taken is committed, so that no two machines take the same room; locks are taken in
-# one order. Times are of the database's clock, amounts in millionths.
+# one order. Times are of the database's clock, amounts in millionths. Plans are made while a
+# counter is empty and kept while it fills, so that they must not be to read it whole.
 _LIMITS: Final = """
 CREATE TABLE counters (
     key text PRIMARY KEY,
@@ -275,7 +276,8 @@ END $$;
 -- Takes all amounts, or none: `refused` is the place of the first that does not fit, else 0.
 CREATE FUNCTION take(keys text[], windows bigint[], calendars boolean[], amounts bigint[],
         limits bigint[], OUT refused integer, OUT now_us bigint)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pktui, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pktui, pg_temp
+    SET enable_seqscan = off AS $$
 DECLARE
     counter_n integer;
     used_now bigint;
@@ -310,7 +312,8 @@ END $$;
 
 -- Gives back what was taken; returns the places of what was still there.
 CREATE FUNCTION give_back(keys text[], amounts bigint[], times bigint[]) RETURNS SETOF integer
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pktui, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pktui, pg_temp
+    SET enable_seqscan = off AS $$
 DECLARE
     counter_n integer;
 BEGIN
@@ -329,7 +332,7 @@ END $$;
 -- What the windows hold now, and when the amount would first fit: 0 now, null never.
 CREATE FUNCTION look(keys text[], windows bigint[], calendars boolean[], amounts bigint[],
         limits bigint[]) RETURNS TABLE (used bigint, retry_us bigint)
-    LANGUAGE sql STABLE AS $$
+    LANGUAGE sql STABLE SET enable_seqscan = off AS $$
     WITH now AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us),
     asked AS (SELECT row_number() OVER () AS i, key, span, calendar, amount, most FROM
         unnest(keys, windows, calendars, amounts, limits) AS t (key, span, calendar, amount, most)),
