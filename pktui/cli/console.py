@@ -36,7 +36,15 @@ def open_console(*, read_only: bool, view: str = "", at: str = "", words: str = 
 
     paths = Paths.from_environment()
     settings = load_settings(paths)
-    return run_console(paths, settings, read_only=read_only, view=view, at=at, words=words)
+
+    def starts(server: str) -> str:
+        from pktui.gateway.servers.naming import started_name  # asked where something is managed
+
+        return started_name(paths, server)
+
+    return run_console(
+        paths, settings, read_only=read_only, view=view, at=at, words=words, starts=starts
+    )
 
 
 def can_open() -> bool:

@@ -42,6 +42,19 @@ Also = Callable[[], str]
 """Gives the name that what a server's entry starts has by itself, empty where there is none."""
 
 
+def managed_files() -> list[Path]:
+    """Return the policy files of the directory, none where it is not there or can't be read."""
+    try:
+        files = sorted(DIRECTORY.iterdir())
+    except OSError:
+        return []
+    return [
+        file
+        for file in files
+        if file.suffix == ".json" and (file.name[0] != "_" or file.stem in (ALL, OTHERS))
+    ]
+
+
 class Ceiling(msgspec.Struct, frozen=True):
     """What is laid over one server's policy; `problem`: what of it cannot be used, else empty."""
 

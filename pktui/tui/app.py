@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,11 +32,12 @@ def run_console(
     view: str = "",
     at: str = "",
     words: str = "",
+    starts: Callable[[str], str] = lambda _server: "",
 ) -> int:
     """Show the console until the person leaves it; return the exit status.
 
     It begins with `view`, its cursor at what `at` names or filtered by `words`; without one where
-    there is most to see.
+    there is most to see. `starts` gives the name that what a server's entry starts has by itself.
 
     While it is open the ledger knows that somebody can answer approvals, so gateways hold calls
     for them; a read-only console is not announced. Raises `UsageError` where there is no
@@ -70,7 +72,8 @@ def run_console(
     )
     presence = _Presence(ledger, project, read_only=read_only)
     services = Services(
-        paths, settings, ledger, memory, now_us, project, read_only, presence.announce
+        *(paths, settings, ledger, memory, now_us, project, read_only, presence.announce),
+        starts=starts,
     )
     presence.announce()
     console = Console(services, view=view or _first_view(services), at=at, words=words)

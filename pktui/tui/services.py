@@ -119,6 +119,8 @@ class Services:
     read_only: bool = False
     reopened: Callable[[], object] = lambda: None
     """Called, in a thread, once the ledger is another file than it was: the console signs on."""
+    starts: Callable[[str], str] = lambda _server: ""
+    """Gives the name that what a server's entry starts has by itself."""
     background: bool = True
     """False: nothing runs by itself; a test calls `Console.beat` and waits for the workers."""
 

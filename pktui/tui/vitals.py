@@ -117,9 +117,12 @@ class PolicyFiles:
     def read(self) -> tuple[int, str]:
         """Return the number of files and a sentence about the first that cannot be used."""
         files = sorted(self._directory.glob("[!_]*.json"))
-        stamps = tuple(stamp for file in files if (stamp := _stamp(file)))
+        from pktui.policy.managed import managed_files
+
+        looked = [*managed_files(), *files]
+        stamps = tuple(stamp for file in looked if (stamp := _stamp(file)))
         if stamps != self._stamps:
-            self._stamps, self._problem = stamps, _first_problem(files)
+            self._stamps, self._problem = stamps, _first_problem(looked)
         return len(files), self._problem
 
 

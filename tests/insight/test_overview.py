@@ -14,9 +14,11 @@ from pktui.policy.document import policy as documents
 from pktui.settings import Settings
 from tests.ledger.conftest import CLAUDE, MINUTE, Limit
 from tests.support.charging import take
+from tests.support.managing import manage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from pktui.insight.overview import Page
     from pktui.ledger import Ledger
@@ -184,3 +186,21 @@ def test_a_definition_is_told_in_tokens(reader: PolicyOverview, ledger: Ledger) 
     ledger.catalogue.saw("files", [{"name": "read", "description": "x" * 4000}])
     assert 1000 < page_of(reader, "files").tools[0].tokens < 1020
     assert page_of(reader, "memory").tools[0].tokens > 0
+
+
+def test_a_second_name_shows_what_is_managed_for_what_it_starts(
+    paths: Paths, ledger: Ledger, clock: Clock, managed: Path
+) -> None:
+    manage(managed, "npm_notes", tools={"write": {"action": "deny"}})
+    write(paths, "mine", write={})
+
+    def shown(starts: Callable[[str], str]) -> Page:
+        reader = PolicyOverview(paths, Settings(), ledger, clock, tuple, starts)
+        page = reader.shown("mine").page
+        assert page is not None
+        return page
+
+    [tool] = shown(lambda _server: "").tools
+    assert (tool.action, tool.layer, tool.ceiling) == ("allow", "", None)
+    [tool] = shown(lambda server: "npm_notes" if server == "mine" else "").tools
+    assert (tool.action, tool.ruled, tool.layer) == ("deny", "allow", "npm_notes.json")

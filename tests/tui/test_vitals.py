@@ -18,6 +18,7 @@ from pktui.tui.vitals import (
     look_at_memory,
     read_ledger,
 )
+from tests.support.managing import manage
 from tests.support.memory import MemoryInProcess
 
 if TYPE_CHECKING:
@@ -102,6 +103,14 @@ def test_a_broken_policy_is_counted_and_named(tmp_path: Path) -> None:
     count, problem = PolicyFiles(tmp_path).read()
     assert count == 2
     assert "bad.json" in problem
+
+
+def test_a_broken_managed_policy_is_named(tmp_path: Path, managed: Path) -> None:
+    (manage(managed, "_all")).write_text("{")
+    (managed / "_paths.json").write_text('{"version": "1", "deny": []}')
+    count, problem = PolicyFiles(tmp_path / "none").read()
+    assert count == 0
+    assert "_all.json" in problem
 
 
 def test_no_policy_directory_is_no_problem(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,13 +75,11 @@ def selection_of(server: str) -> Selection:
 
 def managed(server: str) -> Managed:
     """Return what is managed for a server, whatever its entry calls it."""
-    from pktui.gateway.enforcement.policy_file import starts_of
-    from pktui.gateway.servers.entries import load_servers
+    from pktui.gateway.servers.naming import started_name
     from pktui.policy.managed import Managed
 
     paths = Paths.from_environment()
-    entry = load_servers(paths).get(server)
-    return Managed(server, str if entry is None else starts_of(entry), paths.bundle_file)
+    return Managed(server, partial(started_name, paths, server), paths.bundle_file)
 
 
 def server_of(place: str) -> str:

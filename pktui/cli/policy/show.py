@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,6 +96,7 @@ def _layer(rule: EffectiveRule) -> str:
 
 def _show_all(tool: str, *, json: bool) -> None:
     """Show every tool of every server: what agents can call, how often it was, what it costs."""
+    from pktui.gateway.servers.naming import started_name
     from pktui.insight.overview import PolicyOverview
     from pktui.memory.tools.catalogue import definitions
     from pktui.settings import Paths, load_settings
@@ -104,7 +106,9 @@ def _show_all(tool: str, *, json: bool) -> None:
     settings = load_settings(paths)
     with _ledger() as ledger:
         reach.count_all(ledger)
-        page = PolicyOverview(paths, settings, ledger, now_us, definitions).shown(EVERY).page
+        starts = partial(started_name, paths)
+        overview = PolicyOverview(paths, settings, ledger, now_us, definitions, starts)
+        page = overview.shown(EVERY).page
     tools = [one for one in page.tools if tool in ("", one.name)] if page is not None else []
     if json:
         output.json([_overview_record(one) for one in tools])

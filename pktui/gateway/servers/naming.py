@@ -12,17 +12,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from pktui.errors import PktuiError
-from pktui.gateway.servers.entries import check_name
+from pktui.gateway.servers.entries import check_name, load_servers
 from pktui.gateway.servers.expand import prepared
 from pktui.gateway.servers.launchers import TOLD, Parts, program_of, started, told
 from pktui.server_entry import ServerEntry
+
+if TYPE_CHECKING:
+    from pktui.settings import Paths
 
 _LOSSLESS: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 _UNSHOWN: Final = re.compile(r"[^a-z0-9.-]+")
@@ -59,6 +63,15 @@ def name_by_itself(entry: ServerEntry, environ: Mapping[str, str]) -> str:
     if ready.url:
         return name_of([address(ready.url)])
     return name_of(identity((ready.command, *ready.args), ready.cwd or Path.cwd()))
+
+
+def started_name(paths: Paths, server: str) -> str:
+    """Return the name that what a configured server starts has by itself, empty of no such one."""
+    try:
+        entry = load_servers(paths).get(server)
+    except PktuiError:
+        return ""
+    return "" if entry is None else name_by_itself(entry, os.environ)
 
 
 def identity(command: Sequence[str], cwd: Path) -> list[Parts]:

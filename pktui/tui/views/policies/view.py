@@ -68,7 +68,8 @@ class PoliciesView(View):
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
         self._reader = PolicyOverview(
-            services.paths, services.settings, services.ledger, services.clock, definitions
+            *(services.paths, services.settings, services.ledger, services.clock, definitions),
+            services.starts,
         )
         self._drafting = Drafting(self, self)
         self._rules = Rules(self)
