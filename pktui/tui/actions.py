@@ -131,6 +131,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("insight.follow", ("f",), "calls", "Show this tool's calls in the Feed"),
     Action("insight.span", ("t",), "day/week/month", "Show the last day, week or month"),
     Action("sessions.search", ("slash",), "search", "Search sessions, or the session that is read"),
+    Action("sessions.keep", ("s",), "keep", "Keep this search by a name"),
+    Action("sessions.kept", ("apostrophe",), "kept", "The searches that are kept", False),
     Action("sessions.end", ("e",), "end", "End this session, with a summary if you like"),
     Action("sessions.reopen", ("R",), "reopen", "Make an ended session active again"),
     Action("sessions.delete", ("D",), "delete", "Delete this session for good", False),
@@ -491,6 +493,7 @@ _SHOWN = {
     "left_curly_bracket": "{",
     "right_curly_bracket": "}",
     "colon": ":",
+    "apostrophe": "'",
 }
 
 

@@ -126,13 +126,16 @@ class Feed:
     def uses(
         self, member: str, *, since_us: int, before_us: int, limit: int
     ) -> tuple[tuple[str, str], ...]:
-        """Return connection and id of use of the last calls whose `_meta` has that member."""
+        """Return connection and id of use of those of the last calls whose `_meta` has that member.
+
+        At most `limit` calls are looked at.
+        """
         rows = self._index().rows(
-            "SELECT session, json_extract(detail, ?) FROM events"
-            " WHERE call_us >= ? AND call_us < ? AND call_us IS NOT NULL"
-            " AND detail LIKE '{%' AND instr(detail, ?) > 0 AND json_valid(detail)"
-            " ORDER BY call_us DESC LIMIT ?",
-            (f'$._meta."{member}"', since_us, before_us, member, limit),
+            "SELECT session, json_extract(detail, ?) FROM"
+            " (SELECT session, detail FROM events WHERE call_us >= ? AND call_us < ?"
+            " AND call_us IS NOT NULL ORDER BY call_us DESC LIMIT ?)"
+            " WHERE instr(detail, ?) > 0 AND json_valid(detail)",
+            (f'$._meta."{member}"', since_us, before_us, limit, member),
         )
         return tuple((session, use) for session, use in rows if isinstance(use, str))
 

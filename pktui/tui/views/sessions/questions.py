@@ -58,6 +58,18 @@ def ask_file(app: App[object], session: Session, then: Callable[[str], None]) ->
     app.push_screen(screen, _unless_left(then))
 
 
+def ask_name(app: App[object], query: str, then: Callable[[str], None]) -> None:
+    """Ask for the name that a search is kept by."""
+    screen = AskScreen(
+        "Keep this search",
+        f"It searches for “{query}” again. A name that is there already is given to this one.",
+        value=query,
+        enter="keep",
+        check=lambda text: "" if text.strip() else "a name is needed",
+    )
+    app.push_screen(screen, _unless_left(lambda text: then(text.strip())))
+
+
 def _unless_left(then: Callable[[str], None]) -> Callable[[str | None], None]:
     def finish(text: str | None) -> None:
         if text is not None:

@@ -99,8 +99,9 @@ class SearchBox(Horizontal):
         """Give the box the focus."""
         focus_now(self.query_one(_Box))
 
-    def search_for(self, text: str) -> None:
-        """Put a text into the box and search for it at once."""
+    def search_for(self, text: str, mode: Mode | None = None) -> None:
+        """Put a text into the box and search for it at once, in this way if one is given."""
+        self.mode = mode or self.mode
         self.query_one(_Box).value = text
         self._ask()
 

@@ -24,21 +24,25 @@ from pktui.memory.records import MODES, Page
 from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
+from pktui.tui.screens.saved_searches import SavedSearches
 from pktui.tui.theme import ink_of
 from pktui.tui.turns import Turns
 from pktui.tui.views.base import View
-from pktui.tui.views.sessions import empty
+from pktui.tui.views.sessions import empty, saved
 from pktui.tui.views.sessions.call_blocks import part_text
 from pktui.tui.views.sessions.controller import SessionChanges
 from pktui.tui.views.sessions.draw import band_line, draw_hit, draw_session
 from pktui.tui.views.sessions.preview import Preview
 from pktui.tui.views.sessions.query_bar import QueryBar, unanswered_chips
+from pktui.tui.views.sessions.questions import ask_name
 from pktui.tui.views.sessions.search_box import SearchBox
 from pktui.tui.views.sessions.source import PAGE, Row, SessionSource, found_rows
 from pktui.tui.views.sessions.transcript import Transcript
 from pktui.tui.widgets.rows import ListSource, Rows
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -461,6 +465,8 @@ class SessionsView(View):
             return isinstance(self.app.focused, Transcript) or bool(self._box.text)
         if action in {"next_hit", "previous_hit"}:
             return self._answer is not None or self._preview.has_hits
+        if action == "keep":
+            return bool(self._box.text)
         if action in {"in_place", "out_of_place"}:
             reading = isinstance(self.app.focused, Transcript)
             return reading or (row is not None and bool(row.hits))
@@ -475,6 +481,8 @@ class SessionsView(View):
         """Say why what `check_action` does not offer is not there."""
         if command in {"next_hit", "previous_hit", "in_place", "out_of_place"}:
             return "there are no hits; / searches"
+        if command == "keep":
+            return "there is no search to keep; / searches"
         if self._rows.current is None:
             return "no session is under the cursor"
         return {"end": "it has ended", "reopen": "it has not ended"}.get(command, "")
@@ -504,6 +512,49 @@ class SessionsView(View):
             focus_now(self._rows)
         elif self._box.text:
             self._box.search_for("")
+
+    def action_keep(self) -> None:
+        """Ask for the name that this search is kept by."""
+        text, mode = self._box.text, self._box.mode
+        file = self._kept_file
+        ask_name(
+            self.app,
+            text,
+            lambda name: self.in_thread(
+                lambda: saved.keep(file, saved.SavedSearch(name, text, mode)),
+                lambda _: self.console.say(f"kept as “{one_line(name, 60)}” · ' lists them"),
+                self.console.say_error,
+                group="sessions-kept",
+            ),
+        )
+
+    def action_kept(self) -> None:
+        """List the searches that are kept, to search for one of them again."""
+        file = self._kept_file
+
+        def drop(search: saved.SavedSearch) -> None:
+            self.in_thread(
+                lambda: saved.drop(file, search.name),
+                lambda _: None,
+                self.console.say_error,
+                group="sessions-kept",
+            )
+
+        def chosen(search: saved.SavedSearch | None) -> None:
+            if search is not None:
+                self._box.search_for(search.query, search.mode)
+                focus_now(self._rows)
+
+        def show(searches: tuple[saved.SavedSearch, ...]) -> None:
+            self.console.ask(SavedSearches(searches, drop), chosen)
+
+        self.in_thread(
+            lambda: saved.load(file), show, self.console.say_error, group="sessions-kept"
+        )
+
+    @property
+    def _kept_file(self) -> Path:
+        return self.services.paths.config_dir / "searches.json"
 
     def action_end(self) -> None:
         """Ask for a summary and end the session."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pktui.memory.records import Call
 from pktui.text import has_hidden
 from tests.support.memory import MemoryInProcess
 from tests.tui.house import HOSTILE, LARGE, SMALL
@@ -75,3 +77,19 @@ async def test_no_cell_of_a_transcript_carries_a_link(paths: Paths) -> None:
         strips = room.app.screen._compositor.render_strips()
         styles = [segment.style for strip in strips for segment in strip]
         assert not [style for style in styles if style and style.link]
+
+
+async def test_a_hostile_call_is_shown_and_does_nothing(paths: Paths) -> None:
+    memory = MemoryInProcess()
+    session = memory.add("calls", ("user", "hello"))
+    text = HOSTILE.encode("utf-8", "replace").decode()
+    at = memory.written[1][0].created_at
+    arguments = json.dumps({text: text})
+    memory.made[session.id] = [Call(1, 1, 1, text, arguments, "error", text, at, text)]
+    async with sessions(paths, memory) as room:
+        await room.press("enter", "j", "enter")
+        for _ in range(4):
+            _assert_clean(room.text())
+            await room.press("right")
+        assert "arguments │ result │ rule │ history" in room.text()
+        assert room.app.is_running

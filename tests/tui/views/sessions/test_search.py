@@ -7,17 +7,21 @@ import pytest
 from textual.events import Paste
 from textual.widgets import Input
 
+from pktui.errors import SettingsError
 from pktui.memory.records import MODES
 from pktui.memory.search.filters import MESSAGE_KEYS, compile_filters
 from pktui.query import parse_query
 from pktui.text import has_hidden
 from pktui.tui.views.sessions.draw import why
 from pktui.tui.views.sessions.query_bar import QueryBar
+from pktui.tui.views.sessions.saved import SavedSearch, drop, keep, load
 from tests.support.memory import MemoryInProcess
 from tests.tui.house import LARGE, SMALL
 from tests.tui.views.sessions.room import Room, sessions
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pktui.memory.records import GroupedAnswer
     from pktui.settings import Paths
     from pktui.tui.views.sessions.source import Row
@@ -245,3 +249,42 @@ async def test_hits_open_in_place_and_close_again(paths: Paths, size: tuple[int,
         assert (room.rows.cursor, room.rows.source.total) == (0, 2)
         await room.press("j", "right", "j")
         assert room.transcript.place == (2, 0)
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
+async def test_a_search_is_kept_by_a_name_and_found_again(
+    paths: Paths, size: tuple[int, int]
+) -> None:
+    async with sessions(paths, size=size) as room:
+        await room.press("s")
+        assert "there is no search to keep" in room.desk.notices()
+        await room.search("login")
+        await room.press("s", *"found", "enter")
+        assert "kept as “found”" in room.desk.notices()
+        await room.press("escape", "apostrophe")
+        assert "found " in room.text()
+        await room.press("enter")
+        assert room.box.text == "login"
+        assert len(room.titles()) == 2
+        await room.press("apostrophe", "x")
+        assert "None yet" in room.text()
+        await room.press("escape", "apostrophe")
+        assert "None yet" in room.text()
+
+
+def test_a_file_of_searches_that_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "searches.json"
+    search = SavedSearch("a", "query", "exact")
+    assert load(file) == ()
+    keep(file, SavedSearch("b", "other"))
+    keep(file, search)
+    keep(file, SavedSearch("b", "another"))
+    assert [(one.name, one.query) for one in load(file)] == [("b", "another"), ("a", "query")]
+    assert file.stat().st_mode & 0o077 == 0
+    drop(file, "b")
+    assert load(file) == (search,)
+    for broken in (b"{", b'[{"name": 1}]', b'[{"name":"a","query":"b","mode":"odd"}]', b"\xff"):
+        file.write_bytes(broken)
+        with pytest.raises(SettingsError, match="cannot be read"):
+            keep(file, search)
+        assert file.read_bytes() == broken
