@@ -42,10 +42,13 @@ class Spent:
     def words(self) -> str:
         """Say it in a sentence."""
         whose = f" of {self.whose}" if self.whose else ""
-        return (
-            f"The day's budget{whose} is spent: {self.used:,.{self._digits}f} of"
-            f" {self.limit:,.{self._digits}f} {self.unit}."
-        )
+        return f"The day's budget{whose} is spent: {self.figures}."
+
+    @property
+    def figures(self) -> str:
+        """Say how much of it is used, like `1,200 of 5,000 tokens`."""
+        digits = self._digits
+        return f"{self.used:,.{digits}f} of {self.limit:,.{digits}f} {self.unit}"
 
     @property
     def _digits(self) -> int:

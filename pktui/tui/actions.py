@@ -129,6 +129,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("adopting.write", ("w",), "write", "Write these files"),
     Action("adopting.leave", ("escape",), "leave", "Write nothing"),
     Action("insight.follow", ("f",), "calls", "Show this tool's calls in the Feed"),
+    Action("insight.rule", ("p",), "rule", "Make a rule from the newest call asked about"),
     Action("insight.span", ("t",), "day/week/month", "Show the last day, week or month"),
     Action("sessions.search", ("slash",), "search", "Search sessions, or the session that is read"),
     Action("sessions.keep", ("s",), "keep", "Keep this search by a name"),
@@ -312,7 +313,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
 
 VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
     "now": ("now", "adopt", "adopting", "list", "app"),
-    "insight": ("insight", "list", "app"),
+    "insight": ("insight", "sentence", "list", "app"),
     "sessions": ("sessions", "search", "list", "transcript", "prompt", "app"),
     "feed": ("feed", "filter", "sentence", "list", "detail", "app"),
     "policies": (

@@ -460,13 +460,25 @@ class Loop(threading.Thread):
             self.effects.append(evaluate(self._live.current(), self._call, quota).effect)
 
 
-async def test_nothing_runs_while_a_person_goes_from_deny_to_ask(house: House) -> None:
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("space", "a", "space", "h", "space", "s"),
+        ("space", "s"),
+        ("space", "s", "space", "d", "space", "s"),
+        ("space", "h", "escape", "space", "a", "escape", "space", "s"),
+    ],
+    ids=["over allow", "at once", "back and forth", "dropped between"],
+)
+async def test_nothing_runs_while_a_person_goes_from_deny_to_ask(
+    house: House, keys: tuple[str, ...]
+) -> None:
     async with desk(house, "policies") as at:
         await at_tool(at, "files", "delete_all")
         agent = Loop(house, "delete_all")
         agent.start()
         try:
-            await at.burst("space", "a", "space", "h", "space", "s")
+            await at.burst(*keys)
             await written(at)
             await at.until(lambda: agent.effects[-1] is Effect.APPROVE)
         finally:

@@ -9,11 +9,13 @@ from pktui.insight.spending import local_day
 from pktui.ledger.arguments.canonical import args_hash
 from pktui.ledger.records import Caller
 from pktui.ledger.usage import UsageSum
+from pktui.settings import BudgetSettings, Settings
 from pktui.text import has_hidden
 from pktui.tui.moments import HOUR, MINUTE
 from pktui.tui.views.feed.view import FeedView
 from pktui.tui.views.insight.draw import squeezed
 from pktui.tui.views.insight.view import InsightView
+from pktui.tui.views.policies.sentence import SentenceScreen
 from pktui.tui.views.policies.view import PoliciesView
 from tests.tui.house import AGENT, HOSTILE, LARGE, SMALL, Desk, House, desk
 
@@ -149,3 +151,35 @@ async def test_prices_that_cannot_be_read_are_said(house: House) -> None:
     (house.paths.config_dir / "prices.toml").write_text("[models")
     async with desk(house, "insight") as at:
         assert "prices.toml" in at.notices()
+
+
+@BOTH
+async def test_the_days_budgets_are_drawn_with_what_is_used_of_them(
+    house: House, size: tuple[int, int]
+) -> None:
+    house.settings = Settings(budget=BudgetSettings(tokens_per_day=5_000))
+    used = UsageSum(local_day(house.now_us), "codex", "/home/me/shop", "big-1", 900, 300, 0)
+    house.other.usage.write((used,), house.now_us)
+    async with desk(house, "insight", size) as at:
+        await at.press("G")
+        text = at.screen_text()
+        assert "THE DAY'S BUDGETS" in text
+        assert "1,200 of 5,000 tokens" in text
+        assert "█████░" in text
+
+
+async def test_p_makes_a_rule_from_what_asking_cost(house: House) -> None:
+    asked = house.ask("write_file", {"path": "a"}, server="files")
+    house.other.events.append(
+        "decision", caller=AGENT, call_id="c", server="files", tool="write_file",
+        effect="approve", approval_id=asked.id, arguments={"path": "a"},
+    )  # fmt: skip
+    house.now_us += 2 * MINUTE
+    house.other.approvals.decide(asked.id, True, by="me", args_hash=asked.args_hash)
+    house.paths.policy_file("files").write_text(
+        '{"version": "1", "default": "approve", "tools": {}}'
+    )
+    async with desk(house, "insight", LARGE) as at:
+        await at.press("p")
+        await at.until(lambda: isinstance(at.app.screen, SentenceScreen))
+        assert "Allow files.write_file when" in at.screen_text()

@@ -20,20 +20,23 @@ from pktui.tui.widgets.columns import Column, Table
 if TYPE_CHECKING:
     from rich.style import Style
 
+    from pktui.budget import Spent
     from pktui.insight.activity import Insight
     from pktui.insight.spending import Spending
     from pktui.tui.theme import Ink
     from pktui.tui.widgets.rows import Pen, Run
 
-Part = Literal["calls", "bill", "heat", "slow", "denials", "spent"]
+Part = Literal["calls", "bill", "heat", "slow", "denials", "budgets", "spent"]
 _TITLES: dict[Part, str] = {
     "calls": "calls an hour",
     "bill": "what asking cost",
     "heat": "tools by hour of day",
     "slow": "slowest tools",
     "denials": "denied by",
+    "budgets": "the day's budgets",
     "spent": "tokens and money",
 }
+_BAR = 20
 _LABEL = 9
 _FIGURE = 9
 _BILL = (
@@ -57,6 +60,12 @@ _DENIALS = (
     Column("tool", order=1, most=36),
     Column("agent", order=2, most=18),
     Column("last", order=3, right=True, most=14),
+)
+_BUDGETS = (
+    Column("whose", most=40),
+    Column("bar", order=2, most=_BAR),
+    Column("used", right=True, most=40),
+    Column("share", order=1, right=True, most=8),
 )
 _SPENT = (
     Column("agent", most=18),
@@ -98,6 +107,8 @@ def _rows(insight: Insight) -> Iterator[Row]:
         "slow": [(one.server, one.tool) for one in insight.slow],
         "denials": [(one.server, one.tool) for one in insight.denials],
     }
+    if insight.budgets:
+        lists["budgets"] = [("", "")] * len(insight.budgets)
     spent = by_model(insight.spending)
     if spent:
         lists["spent"] = [("", "")] * len(spent)
@@ -122,6 +133,7 @@ class Figures:
             "heat": Table(_HEAT, [_heat(insight, at, glyphs) for at in range(len(insight.heat))]),
             "slow": Table(_SLOW, [_slow(insight, at) for at in range(len(insight.slow))]),
             "denials": Table(_DENIALS, [_rule(insight, at) for at in range(len(insight.denials))]),
+            "budgets": Table(_BUDGETS, [_budget(one, glyphs) for one in insight.budgets]),
             "spent": Table(_SPENT, [_spent(one) for one in by_model(insight.spending)]),
         }
 
@@ -136,7 +148,10 @@ class Figures:
             return [self._axis(row.part, pen)]
         if row.kind == "none":
             return [[("none" if row.at == -2 else "", ink.faint)]]
-        return [self._tables[row.part].draw(row.at, pen.width, _styles(row.part, ink))]
+        styles = _styles(row.part, ink)
+        if row.part == "budgets" and self._insight.budgets[row.at].over:
+            styles = dict.fromkeys(styles, ink.wait)
+        return [self._tables[row.part].draw(row.at, pen.width, styles)]
 
     def _head(self, part: Part, pen: Pen) -> list[Run]:
         insight, title = self._insight, _TITLES[part].upper()
@@ -255,6 +270,14 @@ def _rule(insight: Insight, at: int) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _budget(one: Spent, glyphs: Literal["unicode", "ascii"]) -> tuple[str, ...]:
+    share = float(one.used / one.limit) if one.limit else 1.0
+    full = min(_BAR, round(share * _BAR))
+    bar = ("█" if glyphs == "unicode" else "#") * full
+    rest = ("░" if glyphs == "unicode" else ".") * (_BAR - full)
+    return one_line(one.whose, 40) or "all agents", bar + rest, one.figures, f"{share:.0%}"
+
+
 def _spent(one: Spending) -> tuple[str, ...]:
     return (
         one_line(one.agent, 18), one_line(one.model, 40), one_line(Path(one.project).name, 30),
@@ -265,9 +288,11 @@ def _spent(one: Spending) -> tuple[str, ...]:
 
 def _styles(part: Part, ink: Ink) -> dict[str, Style]:
     names = {
-        column.name for columns in (_BILL, _HEAT, _SLOW, _DENIALS, _SPENT) for column in columns
+        column.name
+        for columns in (_BILL, _HEAT, _SLOW, _DENIALS, _BUDGETS, _SPENT)
+        for column in columns
     }
     styles = dict.fromkeys(names, ink.dim)
-    first = {"denials": "rule", "spent": "agent"}.get(part, "tool")
+    first = {"denials": "rule", "spent": "agent", "budgets": "whose"}.get(part, "tool")
     return {**styles, first: ink.text, "waited": ink.text, "hours": ink.accent, "p95": ink.text,
-            "count": ink.text, "money": ink.text}  # fmt: skip
+            "count": ink.text, "money": ink.text, "bar": ink.accent, "used": ink.text}  # fmt: skip

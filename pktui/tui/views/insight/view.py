@@ -15,6 +15,8 @@ from pktui.tui.focus import focus_now
 from pktui.tui.turns import Turns
 from pktui.tui.views.base import View
 from pktui.tui.views.insight.draw import Figures, Row, rows_of
+from pktui.tui.views.policies.rule import newest_ask
+from pktui.tui.views.policies.sentence import Rules
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
 from pktui.tui.widgets.titled_rows import TitledRows
 
@@ -38,6 +40,7 @@ class InsightView(View):
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
         self._activity: Activity | None = None
+        self._rules = Rules(self)
         self._problem = ""
         """What is wrong with the prices, until it was told."""
         self._turns = Turns(self._read)
@@ -127,6 +130,15 @@ class InsightView(View):
             self.console.say("no tool is under the cursor")
             return
         await self.console.search_in("feed", f'tool:"{row.server}.{row.tool}"')
+
+    def action_rule(self) -> None:
+        """Make a rule for the tool under the cursor, from the newest call of it asked about."""
+        row = self.rows.current
+        if row is None or not row.tool:
+            self.console.say("no tool is under the cursor")
+            return
+        work = partial(newest_ask, self.services, row.server, row.tool)
+        self.in_thread(work, self._rules.make, self.console.say_error, group="rule")
 
     def action_span(self) -> None:
         """Show the last day, week or month."""
