@@ -50,6 +50,7 @@ ROOMS = (
     Room("policy", "pktui.cli.policy", "policy_app", "Say what each tool may do."),
     Room("approvals", "pktui.cli.approvals", "approvals_app", "Decide the calls that wait."),
     Room("audit", "pktui.cli.audit", "audit_app", "Read and verify the record of calls."),
+    Room("ledger", "pktui.cli.ledger", "ledger_app", "Carry the ledger over into a team's."),
     Room("grants", "pktui.cli.grants", "grants_app", "Give out tokens for servers over HTTP."),
     Room("servers", "pktui.cli.servers", "servers_app", "Name MCP servers, see what they offer."),
     Room("adopt", "pktui.cli.adopting", "adopt", "Put the agents of this machine behind pktui."),

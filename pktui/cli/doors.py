@@ -98,6 +98,7 @@ DOORS: Final[Mapping[str, Door]] = {
     "audit send": "open",
     "audit reindex": "open",  # derived: it changes nothing of the record
     "audit prune": "depends",  # removes what happened, but for --dry-run
+    "ledger migrate": "decides",  # what all machines of a team go by
     "grants create": "widens",
     "grants list": "open",
     "grants revoke": "open",

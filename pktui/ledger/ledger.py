@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pktui.ledger.feed.rollup import Rollup
     from pktui.ledger.grants import Grants
     from pktui.ledger.journal.indexer import Index
+    from pktui.ledger.postgres.moving import Moved
     from pktui.ledger.postgres.team import Team
     from pktui.ledger.records import Verification
     from pktui.ledger.transaction import Counting, Deciding
@@ -258,6 +259,17 @@ class Ledger:
     def read_only(self) -> bool:
         """Whether it was opened to be read only."""
         return self._database.read_only
+
+    def move_to_team(self) -> Moved:
+        """Carry what decides on this machine over into the team's ledger.
+
+        Raises `LedgerUnavailable`, and `LedgerError` where that cannot be.
+        """
+        from pktui.ledger.postgres.moving import move
+
+        assert self._team is not None
+        directory = self._journal.directory
+        return move(self._database, self._team.database, self.events, directory, self._clock)
 
     @property
     def team(self) -> Team | None:

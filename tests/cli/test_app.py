@@ -28,6 +28,7 @@ LISTED = (
     "policy",
     "approvals",
     "audit",
+    "ledger",
     "grants",
     "servers",
     "adopt",

@@ -99,7 +99,7 @@ def test_a_test_names_every_command_that_a_person_decides_with() -> None:
     assert decides == {
         "approvals approve", "approvals deny", "approvals release", "approvals pin set",
         "approvals pin clear", "approvals standing revoke", "sessions delete", "knowledge delete",
-        "adopt", "clients adopt",
+        "adopt", "clients adopt", "ledger migrate",
     }  # fmt: skip
 
 
