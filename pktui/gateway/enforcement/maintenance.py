@@ -42,6 +42,7 @@ class Upkeep:
         self._settings = settings
         self._sending: threading.Thread | None = None
         self._fetching: threading.Thread | None = None
+        self._fetch_problem = ""
         self._log = log
         self._said = ""
         self._remembered = RememberedCalls(paths)
@@ -111,8 +112,10 @@ class Upkeep:
         from pktui.gateway.enforcement.bundle_fetch import fetch, is_due
 
         def work() -> None:
-            if problem := fetch(self._paths, now_us()):
-                self._say(f"the managed policies stay as they were: {problem}")
+            problem = fetch(self._paths, now_us())
+            if problem and problem != self._fetch_problem:
+                self._log(f"the managed policies stay as they were: {problem}")
+            self._fetch_problem = problem
 
         if is_due(self._paths) and not (self._fetching and self._fetching.is_alive()):
             self._fetching = lasting.start("managed policies", work, log=self._say)

@@ -23,6 +23,7 @@ from pktui.gateway.enforcement.decision import Ruling
 from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.maintenance import Upkeep
 from pktui.gateway.enforcement.policy_file import open_policy
+from pktui.ledger.ledger import Ledger
 from pktui.policy.bundle import sealed
 from pktui.policy.managed import SOURCE
 from pktui.settings import ApprovalSettings, Settings
@@ -266,6 +267,7 @@ def test_a_gateway_fetches_it_at_its_start_and_says_what_is_wrong(
     paths: Paths, office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pktui.gateway.enforcement.maintenance._FIRST_SECONDS", 0)
+    Ledger.open(paths.ledger_file).close()
     office.publish(key=Ed25519PrivateKey.generate())
     told = threading.Event()
     said: list[str] = []
