@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 import_app = group()
 
-LINE_EVERY_S = 10.0
+LINE_EVERY_S = 2.0
 # What is kept of a tool call's arguments.
 ARGUMENTS_BYTES = 2000
 

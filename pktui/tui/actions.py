@@ -138,6 +138,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("sessions.reopen", ("R",), "reopen", "Make an ended session active again"),
     Action("sessions.delete", ("D",), "delete", "Delete this session for good", False),
     Action("sessions.export", ("x",), "export", "Write this session to a file"),
+    Action("sessions.import", ("i",), "bring in", "Bring an agent's own sessions in", False,
+           "bring_in"),
     Action("sessions.resume", ("o",), "go on", "Go on with this session in its own agent"),
     Action("sessions.copy", ("y",), "copy", "Copy the message or the part of a call"),
     Action("sessions.next_hit", ("n",), "next hit", "Go to the next hit"),

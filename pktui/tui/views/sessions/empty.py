@@ -78,6 +78,7 @@ def no_sessions(project: str | None) -> Lines:
     return (
         ("No sessions yet.", "text"),
         ("", "dim"),
+        ("i brings in the sessions that your agents have kept themselves.", "dim"),
         ("Put an agent behind pktui, and what it logs appears here:", "dim"),
         ("claude mcp add memory -- pktui gateway memory", "accent"),
         ("", "dim"),

@@ -24,6 +24,7 @@ from pktui.memory.records import MODES, Page
 from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
+from pktui.tui.screens.imports import Imports
 from pktui.tui.screens.saved_searches import SavedSearches
 from pktui.tui.theme import ink_of
 from pktui.tui.turns import Turns
@@ -578,6 +579,10 @@ class SessionsView(View):
         """Ask for a file and write the session to it."""
         if self.session is not None:
             self._changes.export(self.session)
+
+    def action_bring_in(self) -> None:
+        """Choose an agent whose own sessions are brought in."""
+        self.console.ask(Imports(), lambda _: self.read_again())
 
     def action_resume(self) -> None:
         """Go on with the session in its own agent."""
