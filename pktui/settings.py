@@ -155,9 +155,14 @@ class Paths(msgspec.Struct, frozen=True):
         return self.data_dir / "memory.start"
 
 
+def is_server_name(name: str) -> bool:
+    """Tell whether a policy can be kept for a server of this name."""
+    return _SERVER_NAME.fullmatch(name) is not None
+
+
 def check_server_name(name: str) -> str:
     """Return the name, or raise `SettingsError` where it could not be a file's name."""
-    if not _SERVER_NAME.fullmatch(name):
+    if not is_server_name(name):
         raise SettingsError(
             f"server name {name!r} cannot be used",
             "Use at most 64 letters, digits, dots, dashes and underscores, a letter or digit first",

@@ -25,7 +25,7 @@ from pktui.policy.managed import NONE, Also, Ceiling, Managed
 from pktui.policy.risk import Risk, classify
 from pktui.policy.text.problems import PolicyInvalid
 from pktui.policy.wording import describe_limit
-from pktui.settings import bundled
+from pktui.settings import bundled, is_server_name
 
 if TYPE_CHECKING:
     from pktui.ledger.feed.rollup import ToolUse
@@ -160,8 +160,12 @@ class PolicyOverview:
         clock: Callable[[], int],
         builtin: Definitions,
         starts: Callable[[str], str] = lambda _server: "",
+        configured: Callable[[], Iterable[str]] = lambda: (),
     ) -> None:
-        """`starts` gives the name that what a server's entry starts has by itself."""
+        """`starts` gives the name that what a server's entry starts has by itself, `configured`
+        the names of servers that are set up somewhere, started or not.
+        """
+        self._configured = configured
         self._starts = starts
         self._paths = paths
         self._settings = settings
@@ -197,7 +201,9 @@ class PolicyOverview:
         """Return every server known by a policy, by an entry or by its tools; the memory first."""
         named = {self._path(name): name for name in self._settings.servers}
         files = {named.get(path, path.stem) for path in self._paths.policies_dir.glob("*.json")}
-        others = {name for name in files if not name.startswith("_")}.union(seen) - {MEMORY}
+        others = {name for name in files if not name.startswith("_")}.union(seen)
+        others |= {name for name in self._configured() if is_server_name(name)}
+        others.discard(MEMORY)
         return (MEMORY, *sorted(others))
 
     def _path(self, server: str) -> Path:

@@ -203,6 +203,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("policies.replay", ("t",), "try", "Try the drafts on the calls of the last days", False),
     Action("policies.paste", ("ctrl+v",), "paste", "Add a policy that was copied", False),
     Action("policies.every", ("asterisk",), "all tools", "List the tools of every server", False),
+    Action("policies.scan", ("s",), "scan", "Start this server once, to see its tools", False),
     Action("policies.sort", ("S",), "sort", "Sort the tools by the next column", False),
     Action("policies.accept", ("A",), "accept",
            "Read a new or changed definition, then accept it", False),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pktui.errors import PktuiError
 from pktui.gateway.tool_scan.findings import flags_of
 from pktui.ledger.records import Caller, Flag
 from pktui.policy.document.policy import load_policy
@@ -15,6 +16,7 @@ from pktui.policy.evaluate import Call, charge_for
 from pktui.text import has_hidden
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.views.policies.accepting import AcceptScreen
+from pktui.tui.views.policies.configured import scan
 from pktui.tui.views.policies.draw import tool_lines
 from pktui.tui.views.policies.view import PoliciesView
 from pktui.tui.widgets.rows import Rows
@@ -377,3 +379,44 @@ async def test_a_read_only_console_accepts_nothing(house: House) -> None:
         await at.press("A")
         assert "read-only" in at.notices()
         assert not isinstance(at.app.screen, AcceptScreen)
+
+
+async def test_servers_that_never_started_are_listed_and_looked_at(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.paths.servers_file.write_text(
+        '{"mcpServers": {"never": {"command": "x"}, "bad name": {"command": "y"}}, // comment\n}'
+    )
+    scanned: list[str] = []
+
+    def scan(server: str) -> str:
+        scanned.append(server)
+        house.other.catalogue.saw(server, [{"name": "found_tool"}])
+        return f"{server}: 1 tool"
+
+    monkeypatch.setattr("pktui.tui.views.policies.view.scan", scan)
+    async with desk(house, "policies", LARGE) as at:
+        assert "never" in at.screen_text()
+        assert "bad name" not in at.screen_text()
+        view = at.app.query_one(PoliciesView)
+        view.go_to("never", "")
+        await at.settle()
+        await at.press("s")
+        await at.until(lambda: "never: 1 tool" in at.notices())
+        await at.until(lambda: "found_tool" in at.screen_text())
+        assert scanned == ["never"]
+
+
+async def test_a_server_that_cannot_be_looked_at_says_why(house: House) -> None:
+    with pytest.raises(PktuiError, match=r"could not be looked at: .*no server"):
+        scan("nowhere")
+
+
+async def test_servers_of_agents_configs_are_listed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "pktui.tui.views.policies.configured._of_agents", lambda: iter(("from-cursor",))
+    )
+    async with desk(house, "policies", LARGE) as at:
+        assert "from-cursor" in at.screen_text()

@@ -12,7 +12,7 @@ from textual.geometry import Offset, Region
 from textual.widgets import Input
 
 from pktui.errors import PktuiError
-from pktui.insight.overview import ALL, Page, PolicyOverview, ServerState, Shown, ToolState
+from pktui.insight.overview import ALL, MEMORY, Page, PolicyOverview, ServerState, Shown, ToolState
 from pktui.memory.tools.catalogue import definitions
 from pktui.policy.change import Change
 from pktui.text import one_line
@@ -21,6 +21,7 @@ from pktui.tui.focus import focus_now
 from pktui.tui.turns import Turns
 from pktui.tui.views.base import View
 from pktui.tui.views.policies.accepting import Accepting
+from pktui.tui.views.policies.configured import Configured, scan
 from pktui.tui.views.policies.controller import Drafting
 from pktui.tui.views.policies.draw import (
     WORDS,
@@ -69,7 +70,7 @@ class PoliciesView(View):
         super().__init__(services, id=id)
         self._reader = PolicyOverview(
             *(services.paths, services.settings, services.ledger, services.clock, definitions),
-            services.starts,
+            *(services.starts, Configured(services.paths, services.clock)),
         )
         self._drafting = Drafting(self, self)
         self._rules = Rules(self)
@@ -383,6 +384,20 @@ class PoliciesView(View):
             return
         self._write_at = server
         self.go_to(server, drafts.of(server)[0].tool)
+
+    def action_scan(self) -> None:
+        """Start the server under the cursor once, to see its tools."""
+        server = self._server
+        if server in ("", ALL, MEMORY):
+            self.console.say("choose a server of your own; the memory's tools are known")
+        elif not self.console.refuse_read_only() and not self.console.refuse_a_run():
+            self.console.say(f"starting {server} to list its tools…")
+            self.in_thread(partial(scan, server), self._scanned, self.console.say_error,
+                           group="scan")  # fmt: skip
+
+    def _scanned(self, said: str) -> None:
+        self.console.say(said)
+        self._turns.ask()
 
     def action_every(self) -> None:
         """List the tools of every server."""
