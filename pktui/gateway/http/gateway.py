@@ -30,6 +30,7 @@ from pktui.gateway.upstream.remote import RemoteServer, open_pool
 from pktui.memory.records import Identity
 
 if TYPE_CHECKING:
+    from pktui.gateway.http.channels import Link
     from pktui.gateway.http.client_sessions import Session
     from pktui.gateway.http.exchange import ShortAnswer
     from pktui.gateway.http.upstreams import Room, Start
@@ -269,7 +270,8 @@ class Gateway:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             with lasting.Survived("looking for other lists of tools", self.log):
-                await self.work.write(_look_for_lists, self.sessions.every())
+                links = self.servers.stateless()
+                await self.work.write(_look_for_lists, self.sessions.every(), links)
 
     async def _end_grant(self, key: str) -> None:
         """End the requests, streams, sessions and servers of a grant."""
@@ -322,8 +324,10 @@ class Gateway:
         return [one.result() for one in done if one.exception() is None]
 
 
-def _look_for_lists(sessions: list[Session]) -> None:
+def _look_for_lists(sessions: list[Session], stateless: list[Link]) -> None:
     """Tell of other lists; where nobody takes it the news is kept, and looked for again."""
+    for link in stateless:
+        link.relay.look()
     for session in sessions:
         stream = session.link.unasked
         if stream is not None and not stream.behind:

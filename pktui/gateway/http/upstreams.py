@@ -161,6 +161,11 @@ class StartedServers:
         return link in self._links
 
     @property
+    def stateless(self) -> list[Link]:
+        """The servers that stateless clients share."""
+        return [link for link, session in self._links.items() if session is None and not link.gone]
+
+    @property
     def in_use(self) -> bool:
         """Whether a session has a server here, or a request waits for one."""
         return any(
@@ -280,6 +285,10 @@ class ConfiguredServers:
         if entry.name not in self._made:
             self._made[entry.name] = entry, self._make(entry)
         return self._made[entry.name][1]
+
+    def stateless(self) -> list[Link]:
+        """Return the servers that stateless clients share."""
+        return [link for one in self._all() for link in one.stateless]
 
     async def sweep(self, busy: Collection[StartedServers]) -> None:
         """End what nobody uses; requests are under way at those that are `busy`."""

@@ -467,7 +467,7 @@ class RelaySession:
     def look(self) -> None:
         """Tell the client where it may see other tools now than it was shown; call it often."""
         with lasting.Survived("looking for another list of tools", self._context.log):
-            if line := self._responses.news():
+            for line in self._responses.news():
                 self._reply(line)
 
     def _reply(self, line: bytes) -> None:

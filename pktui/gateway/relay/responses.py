@@ -63,6 +63,8 @@ _NO_RESPONSE = "a request and a response at once"
 _EMPTY = "neither a request nor a response"
 _LIST_CHANGED = b'"notifications/tools/list_changed"'
 _OWN = OWN.encode()
+_LISTEN = "subscriptions/listen"
+_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 _LIST_CHANGED_LINE = b'{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}'
 
 
@@ -316,19 +318,25 @@ class Responses:
             definition = self._enforcer.definition_text(call.tool)
         return with_note(line, denial.changed_note(call.arguments), definition)
 
-    def news(self) -> bytes | None:
-        """Return a line for the client where it may see other tools than it was shown."""
-        if not (self._tells and self._listed):
-            return None
+    def news(self) -> Lines:
+        """Return what tells the client that it may see other tools than it was shown.
+
+        On the stateless era it is a line for each request that listens for that.
+        """
+        if not self._listed:
+            return ()
         policy = self._enforcer.policy()
         if policy is self._listed_by or policy is None:
-            return None
+            return ()
         self._listed_by = policy
         now = {name: policy.lists(name) for name in self._listed}
         if now == self._listed:
-            return None
+            return ()
         self._listed = now
-        return _LIST_CHANGED_LINE
+        if self._tells:
+            return (_LIST_CHANGED_LINE,)
+        listening = filter(_listens, tuple(self._in_flight.waiting.values()))
+        return tuple(_changed_line(one.id_text) for one in listening)
 
     def _learn(self, waiting: Waiting, own: Own, answer: Answer, line: bytes) -> None:
         """Take the page of tools that the gateway asked for itself; nothing of it goes out."""
@@ -435,6 +443,22 @@ def _unreadable(waiting: Waiting | None) -> bytes:
     why = "the server's answer cannot be looked into, and its secrets must be masked"
     request_id = waiting.id_text if waiting is not None else jsonrpc.NULL
     return jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, request_id)
+
+
+def _listens(waiting: Waiting) -> bool:
+    """Tell whether a request keeps open to be told of other lists of tools."""
+    wanted = waiting.message.params.get("notifications")
+    return (
+        waiting.method == _LISTEN
+        and isinstance(wanted, dict)
+        and wanted.get("toolsListChanged") is True
+    )
+
+
+def _changed_line(listener: bytes) -> bytes:
+    """Return what is told to a listener of that id, JSON text."""
+    meta = {_SUBSCRIPTION: msgspec.Raw(listener)}
+    return jsonrpc.notification_line("notifications/tools/list_changed", {"_meta": meta})
 
 
 def _shown(line: bytes) -> str:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pktui.gateway.protocol.tool_list import declaring_changes
+from tests.gateway.wired import Wired
 from tests.support.gateway import RunningGateway, plain_server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pktui.settings import Paths
+    from tests.gateway.conftest import House
 
 OPEN = {"version": "1", "default": "allow"}
 
@@ -86,3 +88,26 @@ def test_a_tool_that_was_offered_and_is_hidden_is_denied_as_that(
         said = answer["content"][0]["text"]
         assert said.startswith("[DENIED by pktui]")
         assert "hidden" in said
+
+
+MODERN = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}
+
+
+def test_a_listener_of_the_stateless_era_is_told_of_a_toggle(house: House) -> None:
+    house.policy()
+    wired = Wired(house)
+    wanted = {"toolsListChanged": True}
+    for listener, asked in (("l-1", wanted), (7, wanted), (8, {"promptsListChanged": True})):
+        params = {"notifications": asked, **MODERN}
+        wired.request("subscriptions/listen", params, request_id=listener)
+    wired.request("tools/list", MODERN, request_id="list")
+    tools = [{"name": name, "inputSchema": {"type": "object"}} for name in ("echo", "write")]
+    wired.answer("list", result={"tools": tools, "resultType": "complete"})
+    assert wired.client.next()["id"] == "list"
+    house.policy(hide=["echo"])
+    for _ in range(2):
+        wired.relay.look()
+    told = [json.loads(line) for line in wired.client.lines[1:]]
+    assert [one["method"] for one in told] == ["notifications/tools/list_changed"] * 2
+    ids = [one["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] for one in told]
+    assert ids == ["l-1", 7]
