@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 MOST_TEXT: Final = 1_000_000
 _TOP: Final = frozenset(
-    {"version", "description", "default", "hide", "list", "all_tools", "tools", "$schema"}
+    {
+        *("version", "description", "default", "hide", "list", "on_outage", "all_tools", "tools"),
+        "$schema",
+    }
 )
 _FENCE: Final = re.compile(r"```[a-zA-Z]*")
 _LEFT: Final = ("version", "$schema", "description", "default")

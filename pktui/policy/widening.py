@@ -57,6 +57,8 @@ def _widened(old: Policy, new: Policy) -> Iterator[str]:
         if is_glob(name):
             yield from _glob(old, new, name)
     yield from _looser(_OTHERS, old.unlisted, new.unlisted)
+    if new.reads_go_on and not old.reads_go_on:
+        yield "tools that only read go on while the team's database is away"
 
 
 def _decides(policy: Policy, tool: str) -> ToolRule | None:

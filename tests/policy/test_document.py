@@ -265,3 +265,19 @@ def test_presets_do_what_their_names_say(name: str, effects: tuple[str, str, str
 
 def shipped(name: str) -> Policy:
     return load_policy(Path(__file__).parents[2] / "config" / "policies" / f"{name}.json")
+
+
+@pytest.mark.parametrize(
+    ("own", "over", "goes_on"),
+    [("allow", (), True), ("deny", (), False), ("allow", ("allow",), True),
+     ("allow", ("allow", "deny"), False), ("deny", ("allow",), False)],
+)  # fmt: skip
+def test_reading_goes_on_in_an_outage_only_where_every_layer_says_so(
+    own: str, over: tuple[str, ...], goes_on: bool
+) -> None:
+    def policy(on_outage: str) -> Policy:
+        text = json.dumps({"version": "1", "default": "allow", "on_outage": on_outage})
+        return parse_policy(text.encode())
+
+    laid_over = policy(own).under(tuple(map(policy, over)), None)
+    assert laid_over.reads_on_outage is goes_on

@@ -37,6 +37,7 @@ TIGHTER = [
     ("allow", {}, "allow", {"tools": {"x": {"action": "approve"}}}),
     ("allow", {}, "allow", {"tools": {"x_*": {"action": "deny"}}}),
     ("allow", {}, "allow", {"hide": ["x"]}),
+    ("allow", {"on_outage": "allow"}, "allow", {"on_outage": "deny"}),
     ("allow", {}, "allow", {"hide": ["x_*"]}),
     ("approve", {}, "approve", {"tools": {"x": {"action": "approve", "limits": limit(3)}}}),
     ("allow", {"tools": {"x": {}}}, "allow", {"tools": {"x": {"deny_if": when("gt", 3)}}}),

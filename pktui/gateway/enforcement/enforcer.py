@@ -151,13 +151,33 @@ class Enforcer:
         return decisions
 
     def _decide_away(self, call: ToolCall, why: TeamUnavailable) -> Decision:
-        """Deny a call because the team's database cannot be asked, and put that on record here."""
+        """Decide a call while the team's database cannot be asked; that is on record here.
+
+        It is denied, but where the policy lets reading go on: then by what was known last.
+        """
         verdict = Verdict(Effect.DENY, _AWAY, str(why))
         try:
             with self._ledger.transaction(rows=False):
+                if self._goes_on(call):
+                    verdict = Verdict(_ALLOW, _AWAY, f"The policy lets reading go on: {why}")
+                    seq = self._audit.decided(call, _ALLOW, verdict)
+                    return _answered(call, verdict, _FORWARD, seq, None)
                 return _refusal(call, verdict, self._audit.decided(call, Effect.DENY, verdict))
         except LedgerError as error:
             return self._broken(call, error)
+
+    def _goes_on(self, call: ToolCall) -> bool:
+        """Tell whether a call only reads, was allowed without a question, and may go on."""
+        policy = self._policy.current()
+        if policy is None or not policy.reads_on_outage or self._stopped or self._stopped_agents:
+            return False
+        if call.caller.key or (self._spent is not None and self._spent(call.caller)):
+            return False
+        try:
+            found = self._short_way.find(call, policy)
+        except TeamUnavailable:  # nothing is known of the tool
+            return False
+        return found is not None and not found[1] and self._pins.only_reads(call.tool)
 
     def resume(self, call: ToolCall, held: Decision, *, hold: bool) -> Decision:
         """Decide a held call again; `hold=False` when it cannot be kept any longer."""

@@ -17,7 +17,10 @@ from pktui.policy.text.problems import QUOTED, BadOperand, Faults, Steps, dotted
 from pktui.policy.wording import describe
 from pktui.suggest import did_you_mean
 
-TOP_KEYS = ("version", "description", "default", "hide", "list", "all_tools", "tools", "$schema")
+TOP_KEYS = (
+    *("version", "description", "default", "hide", "list", "on_outage", "all_tools", "tools"),
+    "$schema",
+)
 TOOL_KEYS = (
     "action", "reason", "require", "deny_if", "approve_if", "allow_if", "limits", "rate_limit",
     "approvers",
@@ -30,6 +33,7 @@ ACTIONS = tuple(action.value for action in Action)
 # Other words for `approve`, which other policies use.
 ASKING = ("approve", "require_approval", "ask")
 LISTS = ("callable", "all")
+ON_OUTAGE = ("deny", "allow")
 SCOPES = ("grant", "session", "server")
 # Predicates that hold where they can't be judged; the others fail there.
 HOLD_IN_DOUBT = ("deny_if", "approve_if")
@@ -53,6 +57,8 @@ class Document(msgspec.Struct, frozen=True):
     # What happens to other tools, where the default alone does not say it.
     unlisted: ToolRule | None = None
     list: Listed = "all"
+    # Whether tools that only read go on while the team's database is away.
+    reads_go_on: bool = False
 
 
 def read_native(value: Any, faults: Faults) -> Document:
@@ -92,6 +98,7 @@ class _Reader:
             list=self._choice(table, (), "list", LISTS) or "callable",  # type: ignore[arg-type]
             tools=tools,
             all_limits=all_limits,
+            reads_go_on=self._choice(table, (), "on_outage", ON_OUTAGE) == "allow",
         )
 
     # Small readers: each notes what is wrong and returns something of the right kind.

@@ -60,6 +60,7 @@ class Policy(msgspec.Struct, frozen=True):
     _globs: tuple[tuple[Glob, ToolRule], ...]
     # What the server's entry leaves in; it stands beside the document.
     selection: Selection = EVERYTHING
+    reads_go_on: bool = False
     # What globs say of the names that were met: a policy's globs do not change.
     _remembered: dict[str, tuple[bool, ToolRule]] = msgspec.field(default_factory=dict)
     # Paths that no tool may be given; they stand beside the document, too.
@@ -111,6 +112,14 @@ class Policy(msgspec.Struct, frozen=True):
         """Every name and glob that it, or a policy laid over it, lists or hides."""
         layers = (*self.over, self.own)
         return dict.fromkeys(name for one in layers for name in (*one.tools, *one.hide))
+
+    @property
+    def reads_on_outage(self) -> bool:
+        """Return whether tools that only read go on while the team's database is away.
+
+        Where managed policies are laid over it, each of them must say so, too.
+        """
+        return self.reads_go_on and all(one.reads_go_on for one in self.over)
 
     def hides(self, tool: str) -> bool:
         """Return whether the tool is left out of lists and unknown when called."""
@@ -328,6 +337,7 @@ def _compile(document: Document, digest: str, source: Path | None) -> Policy:
         all_limits=shared,
         unlisted=document.unlisted or _shaped(_unlisted(document.default, shared)),
         list=document.list,
+        reads_go_on=document.reads_go_on,
         _exact={name: rule for name, rule in tools.items() if not (native and is_glob(name))},
         _hidden=frozenset(document.hide),
         _hidden_globs=tuple(

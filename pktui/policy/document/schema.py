@@ -14,6 +14,7 @@ from pktui.policy.document.native import (
     MAX_APPROVERS,
     MAX_COUNTER,
     MAX_NAME,
+    ON_OUTAGE,
     SCOPES,
 )
 from pktui.policy.limits import MAX_UNITS, MAX_WINDOW_SECONDS, RATE_WORDS, WINDOWS
@@ -53,6 +54,11 @@ def policy_schema() -> dict[str, Any]:
                     LISTS,
                     "Whether tools that no call can reach are left out of lists "
                     "(callable, where it is left out) or shown (all).",
+                ),
+                "on_outage": _choice(
+                    ON_OUTAGE,
+                    "Whether allowed calls of tools that only read and that no limit counts go on "
+                    "while the database of a team is away (deny, where it is left out).",
                 ),
                 "all_tools": _object({"limits": _list("limit")}),
                 "tools": {
