@@ -113,7 +113,10 @@ class ToolTable:
         if draft is not None and draft.action is not None:
             styles["state"] = ink.wait
         styles["name"] = ink.quiet if tool.mark == "pattern" else ink.text
-        styles["mark"] = ink.wait
+        needs_you = tool.mark not in {"", "pattern"} or (
+            draft is not None and draft.reason is not None
+        )
+        styles["mark"] = ink.wait if needs_you else ink.dim
         drafted = draft is not None and draft.limit is not None
         spent = any(not limit.left for limit in tool.limits)
         styles["limit"] = ink.wait if drafted else ink.bad if spent else ink.info
@@ -261,7 +264,7 @@ def _locked(tool: ToolState) -> Iterator[Line]:
     """Say what a managed policy makes of the tool, and what the own one would."""
     if tool.ceiling is not None and tool.ceiling.action != "allow":
         words = f"{one_line(tool.ceiling.because, 300)}; nothing set here loosens it"
-        yield _labelled("locked", words, "warning")
+        yield _labelled("locked", words)
         if tool.layer and tool.ruled != tool.action:
             yield _labelled("own", f"your policy alone: {WORDS[tool.ruled]}", "note")
 
