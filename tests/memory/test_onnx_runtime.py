@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LOADED = "from pktui.memory.onnx_runtime import load_onnxruntime as load; load()"
 RAN = (
     "import numpy as np; from pktui.memory.search.byte_products import products;"
-    "products(np.zeros((2, 3), np.uint8), np.ones(3, np.float32))"
+    "products(np.zeros((3, 2), np.int8), np.zeros(2, np.int32), np.ones(3, np.float32))"
 )
 
 

@@ -1,8 +1,10 @@
-"""Products of vectors kept in bytes, by onnxruntime: what torch did with a private operator.
+"""Products of vectors kept in bytes, by onnxruntime.
 
-Whole numbers all the way, so that every processor finds the same. The question has 7 bits and the
-rows 8: a processor without VNNI adds two products in 16 bits and cuts off what does not fit, which
-255 · 63 · 2 does.
+Whole numbers all the way, so that every processor finds the same. The vectors stand side by side,
+one row a dimension, and the question is the one row they are multiplied with: that way each is read
+once, in the order it lies in memory, and all lanes of the processor count (100,000 vectors: 2.9 ms
+where rows times a column took 11). The question has 7 bits and no sign, the vectors 8: a processor
+without VNNI adds two products in 16 bits and cuts off what does not fit, which 2 · 127 · 127 does.
 """
 
 from __future__ import annotations
@@ -18,25 +20,29 @@ from pktui.memory.onnx_runtime import load_onnxruntime
 
 if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
+    Codes = npt.NDArray[np.int8]
+    Sums = npt.NDArray[np.int32]
 
-OFFSET = 128
-"""A row's number is kept with this added to it, as a byte without a sign."""
-_LARGEST = 63
-# The ONNX graph `sums = MatMulInteger(codes - 128, vector)`, opset 10; its test builds it anew.
+_OFFSET = 64
+"""Added to the question's numbers, from -63 to 63, so that none is below zero."""
+# The ONNX graph `products = MatMulInteger(question, codes)`, opset 10; its test builds it anew.
 GRAPH = (
-    b'\x08\x07:\x8e\x01\n*\n\x05codes\n\x06vector\n\x04zero\x12\x04sums"\rMatMulInteger\x12\x01p*'
-    b"\x0c\x10\x02*\x02\x80\x01B\x04zeroZ\x19\n\x05codes\x12\x10\n\x0e\x08\x02\x12\n\n\x03\x12\x01n"
-    b"\n\x03\x12\x01kZ\x1a\n\x06vector\x12\x10\n\x0e\x08\x03\x12\n\n\x03\x12\x01k\n\x03\x12\x01mb"
-    b"\x18\n\x04sums\x12\x10\n\x0e\x08\x06\x12\n\n\x03\x12\x01n\n\x03\x12\x01mB\x04\n\x00\x10\n"
+    b'\x08\x07:\x86\x01\n*\n\x08question\n\x05codes\x12\x08products"\rMatMulInte'
+    b"ger\x12\x01pZ\x1c\n\x08question\x12\x10\n\x0e\x08\x02\x12\n\n\x03\x12\x01m\n\x03\x12\x01kZ\x19\n\x05codes\x12"
+    b"\x10\n\x0e\x08\x03\x12\n\n\x03\x12\x01k\n\x03\x12\x01nb\x1c\n\x08products\x12\x10\n\x0e\x08\x06\x12\n\n\x03\x12\x01m\n\x03\x12\x01"
+    b"nB\x04\n\x00\x10\n"
 )
 
 
-def products(codes: npt.NDArray[np.uint8], vector: Floats) -> Floats:
-    """Return the product of each row, as it is kept, with the vector; off by 0.004 at the most."""
-    scale = max(float(np.abs(vector).max(initial=0)) / _LARGEST, 1e-12)
-    rounded = np.rint(vector / scale).astype(np.int8)[:, None]
-    sums = _session().run(None, {"codes": codes, "vector": rounded})[0]
-    return np.asarray(sums[:, 0] * np.float32(scale), np.float32)
+def products(codes: Codes, sums: Sums, vector: Floats) -> Floats:
+    """Return the product of each column of the codes with the vector; off by 0.004 at the most.
+
+    `sums` is that of each column.
+    """
+    scale = max(float(np.abs(vector).max(initial=0)) / (_OFFSET - 1), 1e-12)
+    question = (np.rint(vector / scale) + _OFFSET).astype(np.uint8)[None]
+    found = _session().run(None, {"question": question, "codes": codes})[0][0]
+    return np.asarray((found - _OFFSET * sums) * np.float32(scale), np.float32)
 
 
 @functools.cache

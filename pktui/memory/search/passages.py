@@ -1,7 +1,7 @@
 """The vectors in memory: one row a passage, each of a document.
 
-A vector is kept in one byte a number with one scale a row: a quarter of the memory, and of the
-time to read through all of them. The cosines differ by less than 0.005 from those of the model's
+A vector is kept in one byte a number with one scale: a quarter of the memory, and of the time to
+read through all of them. The cosines differ by less than 0.005 from those of the model's
 own numbers.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pktui.memory.embed import Passage, Vectors
-from pktui.memory.search.byte_products import OFFSET, products
+from pktui.memory.search.byte_products import products
 from pktui.memory.search.columns import Columns
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from pktui.memory.search.archive import Arrays
 
 Floats = npt.NDArray[np.float32]
-Codes = npt.NDArray[np.uint8]
-"""From -127 to 127, each kept with `OFFSET` added."""
+Codes = npt.NDArray[np.int8]
 Ints = npt.NDArray[np.int32]
 
 _ROWS = np.dtype([("owners", np.int32), ("starts", np.int32), ("ends", np.int32)])
@@ -33,36 +32,55 @@ UNKNOWN = np.float32(-2.0)
 _BLOCK_ROWS = 16_384
 _MOST_ROWS_IN_NUMPY = 2_048
 """Above this the products are made byte by byte, in a library that takes a moment to import."""
-_REFINED = 1_024
+_REFINED = 256
 """So many of the best rows get their cosine again, from unrounded sums."""
 _LARGEST = 127
 
 
 class _Block:
-    """Rows of codes with their scales; the last block of all has room for more."""
+    """Vectors side by side: one row a dimension, one column each, with its scale and its sum.
 
-    def __init__(self, codes: Codes, scales: Floats, size: int) -> None:
-        self._codes = codes
-        self._scales = scales
+    Only the last block of all has room for more.
+    """
+
+    def __init__(self, codes: Codes, scales: Floats, sums: Ints, size: int) -> None:
+        self.codes = codes
+        self.scales = scales
+        self.sums = sums
         self.size = size
 
-    @property
-    def codes(self) -> Codes:
-        return self._codes[: self.size]
-
-    @property
-    def scales(self) -> Floats:
-        return self._scales[: self.size]
+    @classmethod
+    def empty(cls, dimension: int) -> _Block:
+        """Return one that is all room."""
+        codes = np.zeros((dimension, _BLOCK_ROWS), np.int8)
+        scales, sums = np.zeros(_BLOCK_ROWS, np.float32), np.zeros(_BLOCK_ROWS, np.int32)
+        return cls(codes, scales, sums, 0)
 
     def take(self, vectors: Vectors) -> int:
         """Keep as many of the vectors as there is room for; returns how many."""
-        rows = min(len(vectors), len(self._codes) - self.size)
+        rows = min(len(vectors), len(self.scales) - self.size)
         scales = np.maximum(np.abs(vectors[:rows]).max(axis=1, initial=0) / _LARGEST, 1e-12)
-        end = self.size + rows
-        self._codes[self.size : end] = np.rint(vectors[:rows] / scales[:, None]) + OFFSET
-        self._scales[self.size : end] = scales
-        self.size = end
+        new = slice(self.size, self.size + rows)
+        self.codes[:, new] = np.rint(vectors[:rows] / scales[:, None]).T
+        self.scales[new] = scales
+        self.sums[new] = self.codes[:, new].sum(axis=0, dtype=np.int32)
+        self.size += rows
         return rows
+
+    def forget(self, gone: npt.NDArray[np.bool_]) -> None:
+        """Blank vectors."""
+        columns = np.flatnonzero(gone)
+        self.codes[:, columns] = 0
+        self.sums[columns] = 0
+
+    def cosines(self, vector: Vectors) -> Floats:
+        """Return the cosine of each vector."""
+        return (products(self.codes, self.sums, vector) * self.scales)[: self.size]
+
+    def exact(self, columns: npt.NDArray[np.intp], vector: Vectors) -> Floats:
+        """Return the cosines of some vectors, from unrounded sums."""
+        codes = self.codes.take(columns, axis=1).astype(np.float32)
+        return np.asarray((vector @ codes) * self.scales[columns], np.float32)
 
 
 class Passages:
@@ -93,8 +111,7 @@ class Passages:
         """Add one row a passage: the position of its document, its characters, its vector."""
         taken = self._blocks[-1].take(vectors) if self._blocks else 0
         while taken < len(vectors):
-            codes = np.full((_BLOCK_ROWS, self.dimension), OFFSET, np.uint8)
-            self._blocks.append(_Block(codes, np.zeros(_BLOCK_ROWS, np.float32), 0))
+            self._blocks.append(_Block.empty(self.dimension))
             taken += self._blocks[-1].take(vectors[taken:])
         self.living += len(vectors)
         self._rows.extend({"owners": positions, "starts": starts, "ends": ends})
@@ -105,7 +122,7 @@ class Passages:
         self.living -= int(np.count_nonzero(gone))
         first = 0
         for block in self._blocks:
-            block.codes[gone[first : first + block.size]] = OFFSET
+            block.forget(gone[first : first + block.size])
             first += block.size
 
     def similarities(self, vector: Vectors, documents: int) -> Floats:
@@ -130,8 +147,9 @@ class Passages:
     def arrays(self) -> Arrays:
         """Return what it is made of; see `of`."""
         return {
-            "codes": [block.codes.reshape(-1) for block in self._blocks],
-            "scales": [block.scales for block in self._blocks],
+            "codes": [block.codes[:, : block.size].reshape(-1) for block in self._blocks],
+            "scales": [block.scales[: block.size] for block in self._blocks],
+            "sums": [block.sums[: block.size] for block in self._blocks],
             **{name: [values] for name, values in self._rows},
         }
 
@@ -141,15 +159,20 @@ class Passages:
         passages = cls(dimension)
         passages._rows.extend(arrays)
         passages.living = len(passages)
-        if len(passages):
-            codes = arrays["codes"].reshape(-1, dimension)
-            passages._blocks.append(_Block(codes, arrays["scales"], len(codes)))
+        for first in range(0, len(passages), _BLOCK_ROWS):
+            part = slice(first, min(first + _BLOCK_ROWS, len(passages)))
+            codes = arrays["codes"][part.start * dimension : part.stop * dimension]
+            size = part.stop - part.start
+            block = _Block(
+                codes.reshape(dimension, size), arrays["scales"][part], arrays["sums"][part], size
+            )
+            passages._blocks.append(block if size == _BLOCK_ROWS else _with_room(block))
         return passages
 
     def _cosines(self, vector: Vectors) -> Floats:
         if len(self) <= _MOST_ROWS_IN_NUMPY:
             return self._products(np.arange(len(self)), vector)
-        cosines = np.concatenate([products(b.codes, vector) * b.scales for b in self._blocks])
+        cosines = np.concatenate([block.cosines(vector) for block in self._blocks])
         if len(cosines) > _REFINED:
             rows = np.sort(np.argpartition(cosines, -_REFINED)[-_REFINED:])
             cosines[rows] = self._products(rows, vector)
@@ -162,7 +185,16 @@ class Passages:
         for block in self._blocks:
             own = rows[(rows >= first) & (rows < first + block.size)] - first
             if len(own):
-                exact = (block.codes[own].astype(np.float32) - OFFSET) @ vector
-                found.append(exact * block.scales[own])
+                found.append(block.exact(own, vector))
             first += block.size
         return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+
+def _with_room(block: _Block) -> _Block:
+    """Return a block of the full size that begins with the vectors of this one."""
+    larger = _Block.empty(len(block.codes))
+    larger.codes[:, : block.size] = block.codes
+    larger.scales[: block.size] = block.scales
+    larger.sums[: block.size] = block.sums
+    larger.size = block.size
+    return larger

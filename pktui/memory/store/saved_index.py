@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pktui.memory.store.state import State
     from pktui.memory.store.tables import Table
 
-VERSION = 6
+VERSION = 7
 """Of what is derived and how: raise it when terms, vectors or columns change their meaning."""
 NAME = "search.index"
 
