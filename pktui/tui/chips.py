@@ -23,6 +23,8 @@ class Chip:
 
     text: str
     why: str = ""
+    start: int = 0
+    end: int = 0
 
 
 def chips_of(text: str, keys: Collection[str], problems: Iterable[Problem]) -> tuple[Chip, ...]:
@@ -32,19 +34,25 @@ def chips_of(text: str, keys: Collection[str], problems: Iterable[Problem]) -> t
     places = {(term.start, term.end) for term in query.terms} | set(bad)
     places |= {(item.start, item.end) for item in query.filters}
     return tuple(
-        Chip(one_line(text[start:end], 60), one_line(bad.get((start, end), ""), 120))
+        Chip(one_line(text[start:end], 60), one_line(bad.get((start, end), ""), 120), start, end)
         for start, end in sorted(places)
     )
 
 
-def chip_parts(chips: Iterable[Chip], ink: Ink) -> list[Part]:
-    """Return the chips as parts of a line."""
+def without(text: str, chip: Chip) -> str:
+    """Return a query without one of its words."""
+    return f"{text[: chip.start].rstrip()} {text[chip.end :].lstrip()}".strip()
+
+
+def chip_parts(chips: Iterable[Chip], ink: Ink, *, drop: bool = False) -> list[Part]:
+    """Return the chips as parts of a line; `drop`: a click on one runs `drop` with its place."""
     parts: list[Part] = []
-    for chip in chips:
+    for at, chip in enumerate(chips):
+        action = f"drop({at})" if drop else ""
         parts.append(Part(" ", ink.dim))
         if chip.why:
-            parts.append(Part(f" {chip.text} ", ink.bad + Style(underline=True)))
+            parts.append(Part(f" {chip.text} ", ink.bad + Style(underline=True), action))
             parts.append(Part(f" {chip.why}", ink.wait))
         else:
-            parts.append(Part(f" {chip.text} ", ink.accent + ink.cursor))
+            parts.append(Part(f" {chip.text} ", ink.accent + ink.cursor, action))
     return parts

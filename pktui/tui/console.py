@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from msgspec.structs import replace
 from textual import events, on, work
 from textual.app import App, ComposeResult
 from textual.errors import NoWidget
@@ -23,7 +25,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input
 
-from pktui.errors import PinError, PktuiError
+from pktui.errors import PktuiError
 from pktui.text import one_line, visible
 from pktui.tui.actions import (
     BY_ID,
@@ -35,14 +37,18 @@ from pktui.tui.actions import (
     read_keymap,
     scopes_of,
 )
+from pktui.tui.background import in_thread
 from pktui.tui.drafts import Drafts
 from pktui.tui.glyphs import ASCII, glyphs_of
+from pktui.tui.kept import Kept, read_kept, write_kept, write_theme
 from pktui.tui.keyboard import TYPED, Keyboard
+from pktui.tui.leaving import Leaving
 from pktui.tui.stopping import Stopping
 from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
 from pktui.tui.threads import DaemonThreads
 from pktui.tui.tray import Tray
-from pktui.tui.undo import UndoStack, UndoStep
+from pktui.tui.undo import UndoStack
+from pktui.tui.undoing import Undoing
 from pktui.tui.views.base import View
 from pktui.tui.vitals import (
     LedgerVitals,
@@ -53,6 +59,8 @@ from pktui.tui.vitals import (
     read_ledger,
 )
 from pktui.tui.widgets.key_line import KeyLine
+from pktui.tui.widgets.panes import is_zoomed, panes_around, zoom
+from pktui.tui.widgets.rows import Rows
 from pktui.tui.widgets.top_bar import Counts, TopBar
 
 if TYPE_CHECKING:
@@ -61,6 +69,7 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.screen import Screen
 
+    from pktui.tui.screens.action_list import Entry
     from pktui.tui.services import Services
 
 T = TypeVar("T")
@@ -68,7 +77,10 @@ GLANCE_SECONDS = 0.1
 """How soon a change by another process is seen."""
 BEAT_SECONDS = 1.0
 """How often everything is read even so: time passes, gateways end without a word."""
-SECOND_PRESS_SECONDS = 2.0
+RECENT = 9
+"""How many actions the palette remembers to have run."""
+NOTICES = 500
+"""How many notices are kept to be read again."""
 MISSING_SECONDS = 0.5
 """Between keys that do nothing, for each to be told."""
 VIEWS: dict[str, tuple[str, str]] = {
@@ -112,22 +124,6 @@ class MemorySeen(Message):
         self.vitals = vitals
 
 
-class UndoNeedsPin(Message):
-    """A change lets agents do more if it is taken back, and a PIN stands before that."""
-
-    def __init__(self, step: UndoStep, error: PinError) -> None:
-        super().__init__()
-        self.step, self.error = step, error
-
-
-class Undone(Message):
-    """A change was taken back, or could not be."""
-
-    def __init__(self, step: UndoStep, sentence: str, error: PktuiError | None = None) -> None:
-        super().__init__()
-        self.step, self.sentence, self.error = step, sentence, error
-
-
 class Console(App[int], inherit_bindings=False):
     """The program. `services` is all it knows of the rest of pktui."""
 
@@ -161,7 +157,9 @@ class Console(App[int], inherit_bindings=False):
         self.crash: BaseException | None = None
         """What the console ended with, where it was not told to end."""
         self.undo_stack = UndoStack(self.refresh_bindings)
-        self._recent: list[str] = []
+        self._undoing, self._leaving = Undoing(self), Leaving(self)
+        self._said: deque[tuple[int, str, str]] = deque(maxlen=NOTICES)
+        self.kept = read_kept(services.paths.data_dir)
         self.drafts = Drafts(self._count_drafts)
         self.memory = MemoryVitals()
         self.ledger = LedgerVitals()
@@ -171,7 +169,6 @@ class Console(App[int], inherit_bindings=False):
         self._sessions = -1
         self._policies = PolicyFiles(services.paths.policies_dir)
         self._stale: dict[str, set[str]] = {}
-        self._pressed_at = float("-inf")
         self._said_missing_at = float("-inf")
         self._watch: MemoryWatch | None = None
         self.set_class(self.glyphs is ASCII, "-ascii")
@@ -240,12 +237,20 @@ class Console(App[int], inherit_bindings=False):
             self._watch.stop()
 
     def _set_theme(self, name: str) -> None:
+        if name not in [theme.name for theme in THEMES]:
+            self._register_others()
         if name in self.available_themes:
             self.theme = name
             return
         self.theme = THEMES[0].name
         known = ", ".join(theme.name for theme in THEMES)
         self.say(f"console.theme: no theme {name}; known: {known}", severity="warning")
+
+    def _register_others(self) -> None:
+        from pktui.tui.other_themes import OTHER_NAMES, other_theme
+
+        for name in OTHER_NAMES:
+            self.register_theme(other_theme(name))
 
     # Crashes
 
@@ -390,11 +395,26 @@ class Console(App[int], inherit_bindings=False):
     def say(self, text: str, *, severity: str = "information", seconds: float = 5) -> None:
         """Show a notice; foreign text in it is made visible."""
         kind = severity if severity in {"warning", "error"} else "information"
+        self._said.append((self.services.clock(), text, kind))
         self.notify(visible(text), severity=kind, timeout=seconds, markup=False)  # type: ignore[arg-type]
 
     def say_error(self, error: PktuiError) -> None:
         """Show what went wrong and what to do."""
         self.say(str(error), severity="error", seconds=8)
+
+    def keep(self, **what: Any) -> None:
+        """Remember it for the next start; what cannot be kept is told and holds till the end."""
+        self.kept = replace(self.kept, **what)
+        self._write_kept(self.kept)
+
+    @work(thread=True, exclusive=True, group="kept")
+    def _write_kept(self, kept: Kept) -> None:
+        data_dir = self.services.paths.data_dir
+        try:
+            write_kept(data_dir, kept)
+        except OSError as error:
+            why = f"how the console looks could not be kept in {data_dir}: {error.strerror}"
+            self.call_from_thread(self.say, why, severity="warning")
 
     def view_in_front(self) -> View | None:
         """Return the view that is shown, `None` before the first."""
@@ -429,6 +449,7 @@ class Console(App[int], inherit_bindings=False):
             await place.mount(view)
         self.front = name
         self.query_one(TopBar).front = name
+        self.query_one(KeyLine).zoomed = is_zoomed(view)
         view.focus_default()
         if not new:
             view.shown()
@@ -556,90 +577,109 @@ class Console(App[int], inherit_bindings=False):
 
     def action_undo(self) -> None:
         """Take back the last change; one that is under way is waited for."""
-        if not self.refuse_a_run():
-            self.undo_stack.when_settled(self._undo)
+        self._undoing.take_back()
 
-    def _undo(self) -> None:
-        step = self.undo_stack.pop()
-        if step is None:
-            self.say("nothing to undo")
-            return
-        self.undo_stack.begin()
-        self._run_undo(step)
+    def action_zoom(self) -> None:
+        """Let the pane with the focus fill the view, or show all panes again."""
+        view = self.view_in_front()
+        if view is not None and self.focused is not None and not self.screen.is_modal:
+            zoom(view, None if is_zoomed(view) else self.focused)
+            self.query_one(KeyLine).zoomed = is_zoomed(view)
 
-    @work(thread=True, group="undo")
-    def _run_undo(self, step: UndoStep, pin: str = "") -> None:
-        try:
-            done = step.with_pin(pin) if pin and step.with_pin is not None else step.revert()
-            self.post_message(Undone(step, done))
-        except PinError as error:
-            self.post_message(
-                Undone(step, "", error) if step.with_pin is None else UndoNeedsPin(step, error)
-            )
-        except PktuiError as error:
-            self.post_message(Undone(step, "", error))
-
-    @on(UndoNeedsPin)
-    def _ask_undo_pin(self, message: UndoNeedsPin) -> None:
-        from pktui.tui.screens.ask import AskScreen
-
-        step, about = message.step, str(message.error)
-
-        def answer(pin: str | None) -> None:
-            if pin is not None:
-                self._run_undo(step, pin)
+    def action_split(self, cells: int) -> None:
+        """Move the line beside the pane that has the focus."""
+        for panes in panes_around(self.focused) if self.focused else ():
+            divider = panes.divider_of(self.focused or panes)
+            if divider is not None:
+                panes.move(divider, cells)
+                self.call_after_refresh(panes.remember)
                 return
-            self.undo_stack.end()
-            self.undo_stack.push(step)
-
-        title = f"PIN to undo {step.label}"
-        self.push_screen(AskScreen(title, about, enter="undo", password=True), answer)
-
-    @on(Undone)
-    def _show_undone(self, message: Undone) -> None:
-        step = message.step
-        self.undo_stack.end()
-        if message.error is None:
-            self.say(message.sentence)
-            step.done()
-        else:
-            self.say(f"{step.label} could not be undone: {message.error}", severity="error")
+        self.say("no line between panes is here to be moved")
 
     def action_press(self, key: str) -> None:
         """Do what a key does; for clicks on the key line."""
         self.simulate_key(key)
 
     def action_theme(self) -> None:
-        """Change to the next of the console's own themes."""
-        names = [theme.name for theme in THEMES]
-        at = names.index(self.theme) if self.theme in names else -1
-        self.theme = names[(at + 1) % len(names)]
-        self.say(f"theme {self.theme}; set console.theme in settings.toml to keep it")
+        """Choose a theme from a list; the one that is chosen is kept in settings.toml."""
+        from pktui.tui.other_themes import OTHER_NAMES
+        from pktui.tui.screens.theme_list import ThemeList
+
+        self._register_others()
+
+        def answer(name: str | None) -> None:
+            if name is not None:
+                paths = self.services.paths
+                in_thread(
+                    self, lambda: write_theme(paths, name),
+                    lambda _: self.say(f"theme {name}, kept in {paths.settings_file}"),
+                    self.say_error, group="theme",
+                )  # fmt: skip
+
+        self.push_screen(ThemeList([*(theme.name for theme in THEMES), *OTHER_NAMES]), answer)
+
+    def action_jump(self) -> None:
+        """Show a letter at every pane and row in sight, and go where it is typed."""
+        from pktui.tui.screens.jump import Jump, Place, places_on
+
+        def answer(place: Place | None) -> None:
+            if place is not None:
+                place.go()
+
+        if not self.screen.is_modal:
+            self.push_screen(Jump(places_on(self.screen)), answer)
+
+    def action_notices(self) -> None:
+        """Show what was said, and the ends of the logs."""
+        from pktui.tui.screens.notices import Notices
+
+        self.push_screen(Notices(self._said, self.services.paths.logs_dir))
 
     def action_help(self) -> None:
         """List the keys that hold in the view in front, to be typed into and run from."""
-        actions = [one for one in actions_in(*scopes_of(self.front)) if self.keymap.keys(one)]
+        from pktui.tui.reference import reference
+        from pktui.tui.screens.action_list import entry_of
+
         scopes = scopes_of(self.front)
+        actions = [one for one in actions_in(*scopes) if self.keymap.keys(one)]
         actions.sort(key=lambda one: scopes.index(one.scope))
-        self._list_actions("a key, a word or an id; enter runs it", actions)
+        listed = [entry_of(one, self.keymap) for one in actions]
+        entries = (*listed, *reference(self.glyphs))
+        self._list_actions("a key, a word or an id; enter runs it", entries)
 
     def action_palette(self) -> None:
         """List what can be done, what was done last first."""
-        recent = {name: at for at, name in enumerate(self._recent)}
-        offered = sorted(offered_in(self.front), key=lambda one: recent.get(one.id, len(recent)))
-        self._list_actions("what to do", offered)
+        from pktui.tui.screens.action_list import entry_of
 
-    def _list_actions(self, title: str, actions: Sequence[Action]) -> None:
+        recent = {name: at for at, name in enumerate(self.kept.recent)}
+        offered = sorted(offered_in(self.front), key=lambda one: recent.get(one.id, len(recent)))
+        groups = ("Last done" if one.id in recent else "" for one in offered)
+        entries = [
+            entry_of(one, self.keymap, group) for one, group in zip(offered, groups, strict=True)
+        ]
+        self._list_actions("what to do", entries)
+
+    @on(Rows.Menu)
+    def _open_menu(self, _message: Rows.Menu) -> None:
+        """List what can be done with the row under the pointer."""
+        from pktui.tui.screens.action_list import entry_of
+
+        here = {one.binding.id for one in self.screen.active_bindings.values() if one.enabled}
+        offered = actions_in(scopes_of(self.front)[0])
+        entries = [entry_of(one, self.keymap, "This row") for one in offered if one.id in here]
+        self._list_actions("this row", [entry for entry in entries if entry.runs])
+
+    def _list_actions(self, title: str, entries: Sequence[Entry]) -> None:
         from pktui.tui.screens.action_list import ActionList
 
         def answer(action: Action | None) -> None:
             if action is not None:
-                before = [name for name in self._recent if name != action.id]
-                self._recent = [action.id, *before][:9]
+                before = [name for name in self.kept.recent if name != action.id]
+                self.keep(recent=(action.id, *before[:RECENT]))
                 self.call_later(self._run_listed, action)
 
         foot = "esc closes · ids are for console.keys in settings.toml"
-        self.push_screen(ActionList(title, actions, foot), answer)
+        self.push_screen(ActionList(title, entries, foot), answer)
 
     async def _run_listed(self, action: Action) -> None:
         if action.scope == "app":
@@ -649,46 +689,8 @@ class Console(App[int], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Leave the console; drafts that would be lost are asked about first."""
-        if self.keyboard.in_a_run():
-            self.say("q came with other keys, as a paste does; press it alone to leave")
-            return
-        if not self.drafts.total:
-            self.exit(0)
-            return
-        from pktui.tui.screens.confirm import ConfirmScreen
+        self._leaving.leave()
 
-        def answer(yes: bool | None) -> None:
-            if yes:
-                self.exit(0)
-
-        title = f"Leave, and lose {self._unwritten()}?"
-        about = f"They are in no file: w in Policies writes them. {self._drafted()}"
-        self.push_screen(ConfirmScreen(title, about, yes="Leave"), answer)
-
-    def _unwritten(self) -> str:
-        total = self.drafts.total
-        return f"{total} {'draft' if total == 1 else 'drafts'}"
-
-    def _drafted(self) -> str:
-        summaries = (
-            f"{one_line(server, 40)}.{one_line(draft.summary, 60)}"
-            for server in self.drafts.servers
-            for draft in self.drafts.of(server)
-        )
-        return "; ".join(summaries)
-
-    async def action_interrupt(self) -> None:
+    def action_interrupt(self) -> None:
         """Copy what is selected; else quit at the second press."""
-        focused = self.focused
-        selected = focused.selected_text if isinstance(focused, Input) else None
-        selected = selected or self.screen.get_selected_text()
-        if selected:
-            self.copy_to_clipboard(selected)
-            return
-        now = time.monotonic()
-        if now - self._pressed_at <= SECOND_PRESS_SECONDS:
-            self.exit(0)
-            return
-        self._pressed_at = now
-        lost = f"; {self._unwritten()} would be lost" if self.drafts.total else ""
-        self.say(f"press ctrl+c once more to leave{lost}", seconds=SECOND_PRESS_SECONDS)
+        self._leaving.interrupt()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from textual.dom import DOMNode
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pktui.tui.actions import Keymap
     from pktui.tui.drafts import Drafts
     from pktui.tui.glyphs import Glyphs
+    from pktui.tui.kept import Kept
     from pktui.tui.keyboard import Keyboard
     from pktui.tui.services import Services
     from pktui.tui.undo import UndoStack
@@ -30,6 +31,7 @@ class Context(Protocol):
     keyboard: Keyboard
     undo_stack: UndoStack
     drafts: Drafts
+    kept: Kept
     memory: MemoryVitals
     ledger: LedgerVitals
 
@@ -50,6 +52,9 @@ class Context(Protocol):
 
     def say_error(self, error: PktuiError) -> None:
         """Show what went wrong and what to do."""
+
+    def keep(self, **what: Any) -> None:
+        """Remember these fields of `kept` for the next start."""
 
     def copy(self, text: str) -> object:
         """Copy a text and say by which way."""

@@ -23,6 +23,8 @@ class Glyphs:
     cursor: str
     bar: str
     rule: str
+    heavy_rule: str
+    tee: str
     dot: str
     more: str
     into: str
@@ -44,6 +46,8 @@ UNICODE = Glyphs(
     cursor="▌",
     bar="│",
     rule="─",
+    heavy_rule="━",
+    tee="┬",
     dot="·",
     more="…",
     into="›",  # noqa: RUF001
@@ -64,6 +68,8 @@ ASCII = Glyphs(
     cursor=">",
     bar="|",
     rule="-",
+    heavy_rule="=",
+    tee="+",
     dot="-",
     more="~",
     into=">",

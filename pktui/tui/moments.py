@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from itertools import pairwise
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+# No zone differs from another by less, and no day begins within one.
+_QUARTER = 15 * MINUTE
 
 
 def clock_time(at_us: int) -> str:
     """Return the local time of day, `10:31:04`."""
     return _local(at_us).strftime("%H:%M:%S")
+
+
+@lru_cache(maxsize=1024)
+def _day(quarter: int) -> date:
+    return _local(quarter * _QUARTER).date()
+
+
+def day_of(at_us: int) -> date:
+    """Return the local day; cheap, for long lists."""
+    return _day(at_us // _QUARTER)
+
+
+def day_words(day: date, today: date) -> str:
+    """Return a day as a head over what was in it: `Today`, `Yesterday`, `Monday 23 November`."""
+    ago = (today - day).days
+    if ago in (0, 1):
+        return ("Today", "Yesterday")[ago]
+    words = f"{day:%A} {day.day} {day:%B}"
+    return words if day.year == today.year else f"{words} {day.year}"
 
 
 def day_time(at_us: int) -> str:

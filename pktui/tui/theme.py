@@ -75,9 +75,10 @@ _CONTRAST = {
 }
 
 
-def _theme(
+def theme_of(
     name: str, colours: Mapping[str, str], ground: str, surface: str, panel: str, *, dark: bool
 ) -> Theme:
+    """Return a theme of the console's colours (`pk-…`) on a ground."""
     return Theme(
         name=name,
         primary=colours["pk-accent"],
@@ -110,9 +111,9 @@ def _theme(
 
 
 THEMES = (
-    _theme("pktui-dark", _DARK, "#11161d", "#161c24", "#1c2430", dark=True),
-    _theme("pktui-light", _LIGHT, "#fbfaf7", "#f4f4f0", "#ebebe6", dark=False),
-    _theme("pktui-contrast", _CONTRAST, "#000000", "#000000", "#101010", dark=True),
+    theme_of("pktui-dark", _DARK, "#11161d", "#161c24", "#1c2430", dark=True),
+    theme_of("pktui-light", _LIGHT, "#fbfaf7", "#f4f4f0", "#ebebe6", dark=False),
+    theme_of("pktui-contrast", _CONTRAST, "#000000", "#000000", "#101010", dark=True),
 )
 """The first is the default."""
 

@@ -88,7 +88,7 @@ async def test_the_ascii_set_needs_no_other_signs(paths: Paths) -> None:
 async def test_help_lists_the_keys_of_the_view(paths: Paths) -> None:
     async with sessions(paths) as room:
         await room.press("question_mark")
-        assert "Search sessions by meaning, words" in room.text()
+        assert "Search sessions, or the session that is read" in room.text()
         await room.press("escape")
         assert len(room.app.screen_stack) == 1
 
@@ -112,7 +112,7 @@ async def test_undo_is_offered_only_where_there_is_something_to_undo(paths: Path
 async def test_ctrl_c_leaves_at_the_second_press(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pktui.tui.console.SECOND_PRESS_SECONDS", 600)
+    monkeypatch.setattr("pktui.tui.leaving.SECOND_PRESS_SECONDS", 600)
     async with sessions(paths) as room:
         await room.desk.key("ctrl+c")
         assert "once more" in room.desk.notices()

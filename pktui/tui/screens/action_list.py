@@ -1,8 +1,9 @@
-"""Every action with its key and id in one list: typed into, and run from. Help and palette."""
+"""Every action with its key and id in one list: typed into, and run from. Help, palette, menu."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -12,21 +13,54 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from pktui.tui.actions import NOT_IN_PALETTE, ONLY_KEYS, SCOPE_TITLES, Action, display_key
-from pktui.tui.cells import fit, fit_right
+from pktui.tui.actions import NOT_IN_PALETTE, ONLY_KEYS, SCOPE_TITLES, Action, Keymap, display_key
 from pktui.tui.context import context_of
 from pktui.tui.focus import focus_now
 from pktui.tui.theme import ink_of
+from pktui.tui.widgets.columns import Column
 from pktui.tui.widgets.filter_box import has_words
+from pktui.tui.widgets.grid import Grid
 from pktui.tui.widgets.line_input import LineInput
-from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
+from pktui.tui.widgets.rows import Groups, ListSource, Pen, Rows
 
 if TYPE_CHECKING:
+    from rich.style import Style
     from textual.app import ComposeResult
 
-_KEYS, _WHERE = 10, 16
-# From this width on the ids stand there, whole, as they are to be copied.
-_ROOMY, _WIDER, _IDS = 90, 18, 28
+_COLUMNS = (
+    Column("words", stretch=True, share=0.5),
+    Column("id", order=1, most=30),
+    Column("keys", right=True, least=8),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the list. Without an action it is there to be read."""
+
+    group: str
+    words: str
+    keys: str = ""
+    action: Action | None = None
+
+    @property
+    def id(self) -> str:
+        """The action's id, "" without one."""
+        return self.action.id if self.action else ""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it may be run from a list: no call is allowed by enter."""
+        action = self.action
+        return (
+            action is not None and action.scope not in ONLY_KEYS and action.id not in NOT_IN_PALETTE
+        )
+
+
+def entry_of(action: Action, keymap: Keymap, group: str = "") -> Entry:
+    """Return the row of an action; `group` stands over it instead of where it holds."""
+    keys = " ".join(display_key(key) for key in keymap.keys(action)[:2])
+    return Entry(group or SCOPE_TITLES[action.scope], action.tooltip, keys, action)
 
 
 class ActionList(ModalScreen["Action | None"]):
@@ -43,17 +77,21 @@ class ActionList(ModalScreen["Action | None"]):
         Binding("pageup", "move(-10)", "page up"),
     ]
 
-    def __init__(self, title: str, actions: Sequence[Action], foot: str) -> None:
+    def __init__(self, title: str, entries: Sequence[Entry], foot: str) -> None:
         super().__init__()
-        self._title, self._actions, self._foot = title, tuple(actions), foot
+        self._title, self._entries, self._foot = title, tuple(entries), foot
 
     def compose(self) -> ComposeResult:
         """Lay out the box over the list."""
         ink = ink_of(self.app)
+        grid = Grid(_COLUMNS, lambda entry: (entry.words, entry.id, entry.keys), _styles)
+        grid.see(self._entries)
         with Vertical(id="actions"):
             yield LineInput(placeholder=self._title, id="actions-input")
-            yield Rows(ListSource(self._actions), self._draw, glyphs=context_of(self).glyphs,
-                       id="actions-rows")  # fmt: skip
+            yield Rows(
+                ListSource(self._entries), grid=grid, glyphs=context_of(self).glyphs,
+                groups=Groups(lambda entry: entry.group, str), id="actions-rows",
+            )  # fmt: skip
             yield Static(Text(self._foot, style=ink.dim), classes="foot", markup=False)
 
     def on_mount(self) -> None:
@@ -61,52 +99,32 @@ class ActionList(ModalScreen["Action | None"]):
         focus_now(self.query_one(Input))
 
     @property
-    def rows(self) -> Rows[Action]:
+    def rows(self) -> Rows[Entry]:
         """The list."""
         return self.query_one(Rows)
-
-    def _draw(self, action: Action, pen: Pen) -> Sequence[Sequence[Run]]:
-        ink, keymap = pen.ink, context_of(self).keymap
-        keys = " ".join(display_key(key) for key in keymap.keys(action)[:2])
-        where, ids = (_WIDER, _IDS) if pen.width >= _ROOMY else (_WHERE, 0)
-        room = max(0, pen.width - _KEYS - where - ids)
-        style = ink.text if can_run(action) else ink.dim
-        return [[
-            (fit(SCOPE_TITLES[action.scope], where - 1) + " ", ink.faint),
-            (fit(action.tooltip, room - 1) + " ", style),
-            (fit(action.id, ids), ink.faint),
-            (fit_right(keys, _KEYS), ink.accent),
-        ]]  # fmt: skip
 
     @on(Input.Changed)
     def _filter(self, message: Input.Changed) -> None:
         message.stop()
-        keymap = context_of(self).keymap
-
-        def fits(action: Action) -> bool:
-            keys = " ".join(map(display_key, keymap.keys(action)))
-            scope = SCOPE_TITLES[action.scope]
-            return has_words(message.value, action.id, action.label, action.tooltip, keys, scope)
-
-        self.rows.show(ListSource([action for action in self._actions if fits(action)]))
+        wanted = message.value
+        found = [one for one in self._entries if has_words(wanted, *_searched(one))]
+        self.rows.show(ListSource(found))
 
     @on(Input.Submitted)
     def _run(self, message: Input.Submitted) -> None:
         message.stop()
-        action = self.rows.current
-        if action is None:
-            return
-        if can_run(action):
-            self.dismiss(action)
-        else:
-            keys = context_of(self).keymap.shown(action)
-            context_of(self).say(f"press {keys} where it holds; it is not run from this list")
+        entry = self.rows.current
+        if entry is not None and entry.runs:
+            self.dismiss(entry.action)
+        elif entry is not None and entry.action is not None:
+            where = f"press {entry.keys.split(' ')[0]} where it holds"
+            context_of(self).say(f"{where}; it is not run from this list")
 
     @on(Rows.Chosen)
     def _clicked(self, message: Rows.Chosen) -> None:
         message.stop()
-        if isinstance(message.item, Action) and can_run(message.item):
-            self.dismiss(message.item)
+        if isinstance(message.item, Entry) and message.item.runs:
+            self.dismiss(message.item.action)
 
     def action_move(self, rows: int) -> None:
         """Go up or down the list."""
@@ -117,6 +135,12 @@ class ActionList(ModalScreen["Action | None"]):
         self.dismiss(None)
 
 
-def can_run(action: Action) -> bool:
-    """Tell whether an action may be run from a list: no call is allowed by enter."""
-    return action.scope not in ONLY_KEYS and action.id not in NOT_IN_PALETTE
+def _searched(entry: Entry) -> tuple[str, ...]:
+    label = entry.action.label if entry.action else ""
+    return entry.id, label, entry.words, entry.keys, entry.group
+
+
+def _styles(entry: Entry, pen: Pen) -> Mapping[str, Style]:
+    ink = pen.ink
+    words = ink.text if entry.runs else ink.dim
+    return {"words": words, "id": ink.faint, "keys": ink.accent}

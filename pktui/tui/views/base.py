@@ -57,6 +57,10 @@ class View(Widget):
             self._told_failure = ""
             self.console.say(f"{self.id} can be read again")
 
+    def offers(self, command: str) -> bool:
+        """Tell whether an action would do something now; the key line leaves others out."""
+        return True
+
     def why_not(self, command: str) -> str:
         """Return why an action cannot be taken now, for the person who pressed its key."""
         return ""

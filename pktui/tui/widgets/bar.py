@@ -28,6 +28,8 @@ class Part:
     text: str
     style: Style
     action: str = ""
+    keep: bool = False
+    """What goes last where the line is narrow."""
 
 
 class Bar(Widget):
@@ -75,14 +77,24 @@ class Bar(Widget):
 
     def _left_that_fits(self, room: int) -> list[Part]:
         """Keep parts while they fit; parts of one action that follow one another go together."""
+        groups = [
+            list(group)
+            for _, group in groupby(self.left(), key=lambda part: part.action or id(part))
+        ]
+        last = sum(width_of(parts) for parts in groups if parts[0].keep)
+        room -= last
         kept: list[Part] = []
-        for _, group in groupby(self.left(), key=lambda part: part.action or id(part)):
-            parts = list(group)
-            room -= cell_len("".join(part.text for part in parts).rstrip())
-            if room < 0:
-                break
-            kept += parts
-            room -= width_of(parts) - cell_len("".join(part.text for part in parts).rstrip())
+        full = False
+        for parts in groups:
+            text = "".join(part.text for part in parts)
+            ends = cell_len(text if last else text.rstrip())
+            if parts[0].keep:
+                kept += parts
+            elif not full and ends <= room:
+                kept += parts
+                room -= width_of(parts)
+            else:
+                full = True
         return kept
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -23,7 +24,8 @@ class Column:
     """One column. `order`: the highest goes first where there is no room; 0 never goes.
 
     It is drawn as wide as its widest text, from `least` to `most` cells. A column that stretches
-    takes what room is left instead. `head` is its faint title.
+    takes what room is left instead, `share` of the row at the least. `head` is its faint title.
+    One that has a `short` is cut to so many cells before any other is dropped.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Column:
     most: int = 24
     least: int = 0
     stretch: bool = False
+    share: float = 0.0
+    short: int = 0
     right: bool = False
     head: str = ""
 
@@ -38,15 +42,25 @@ class Column:
 def share_out(
     columns: Sequence[Column], texts: Iterable[Sequence[str]], width: int
 ) -> dict[str, int]:
+    """Return the cells of each column that is shown, for all rows; a text for each column."""
+    return share_widths(columns, widen([0] * len(columns), texts), width)
+
+
+def widen(wide: Sequence[int], texts: Iterable[Sequence[str]]) -> list[int]:
+    """Return the cells of the widest text of each column, `wide` at the least."""
+    wider = list(wide)
+    for row in texts:
+        wider = [max(cells, cell_len(text)) for cells, text in zip(wider, row, strict=True)]
+    return wider
+
+
+def share_widths(columns: Sequence[Column], wide: Sequence[int], width: int) -> dict[str, int]:
     """Return the cells of each column that is shown; a gap stands between any two.
 
-    `texts` are the rows, a text for each column. Columns without any text are left out.
+    `wide`: the cells of each column's widest text. Columns without any text are left out.
     """
-    wide = [0] * len(columns)
-    for row in texts:
-        wide = [max(cells, cell_len(text)) for cells, text in zip(wide, row, strict=True)]
     kept = {
-        column.name: column.least
+        column.name: max(column.least, ceil(column.share * width))
         if column.stretch
         else max(column.least, cell_len(column.head), min(cells, column.most))
         for column, cells in zip(columns, wide, strict=True)
@@ -56,12 +70,16 @@ def share_out(
     def over() -> int:
         return sum(kept.values()) + GAP * max(0, len(kept) - 1) - width
 
+    for column in columns:
+        if over() > 0 and column.short and column.name in kept:
+            kept[column.name] = column.short
     droppable = sorted((one for one in columns if one.order), key=lambda one: -one.order)
     for column in droppable:
         if over() > 0:
             kept.pop(column.name, None)
     if over() > 0 and kept:
-        widest = max(kept, key=lambda name: kept[name])
+        numbers = {column.name for column in columns if column.right}
+        widest = max(kept, key=lambda name: (name not in numbers, kept[name]))
         kept[widest] = max(1, kept[widest] - over())
     stretched = next((one.name for one in columns if one.stretch and one.name in kept), "")
     if stretched and over() < 0:

@@ -12,7 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from pktui.tui.theme import ink_of
-from pktui.tui.widgets.rows import GUTTER, Pen, Rows, Run
+from pktui.tui.widgets.rows import GUTTER, RIM, Pen, Rows, Run
 
 if TYPE_CHECKING:
     from textual import events
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Heads(Widget):
-    """One faint line; `draw` gives it for a width, as the rows below are drawn."""
+    """One faint line: the titles of the rows' grid, or what `draw` gives for a width."""
 
     ALLOW_SELECT = False
 
@@ -35,15 +35,26 @@ class Heads(Widget):
     def __init__(
         self,
         rows: Callable[[], Rows[Any]],
-        draw: Callable[[Pen], Sequence[Run]],
         glyphs: Glyphs,
+        draw: Callable[[Pen], Sequence[Run]] | None = None,
     ) -> None:
         super().__init__()
         self._rows, self._draw, self._glyphs = rows, draw, glyphs
 
+    def on_mount(self) -> None:
+        """Follow the columns."""
+        self.watch(self._rows(), "widened", self._draw_again, init=False)
+
+    def _draw_again(self) -> None:
+        self.refresh()
+
     def _runs(self) -> Sequence[Run]:
-        width = self._rows().scrollable_content_region.width - GUTTER
-        return self._draw(Pen(width, ink_of(self.app), self._glyphs, under_cursor=False))
+        rows = self._rows()
+        width = rows.scrollable_content_region.width - GUTTER - RIM
+        pen = Pen(width, ink_of(self.app), self._glyphs, under_cursor=False)
+        if self._draw is not None:
+            return self._draw(pen)
+        return rows.grid.heads(pen) if rows.grid is not None else ()
 
     def render_line(self, y: int) -> Strip:
         """Draw the titles."""

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from textual.reactive import reactive
 
-from pktui.tui.actions import ACTIONS, Action, display_key
+from pktui.tui.actions import ACTIONS, BY_ID, Action, display_key
 from pktui.tui.theme import Ink, ink_of
+from pktui.tui.views.base import View
 from pktui.tui.vitals import LedgerVitals, MemoryVitals
 from pktui.tui.widgets.bar import Bar, Part
+from pktui.tui.widgets.rows import Rows
 
 if TYPE_CHECKING:
     from rich.style import Style
+    from textual.binding import ActiveBinding
 
     from pktui.tui.glyphs import Glyphs
 
@@ -22,7 +25,8 @@ ROOMY = 100
 ARROWS = "↑↓←→"
 # What comes first while there are drafts.
 _WRITES = "policies.write"
-_LAST = ("app.undo", "app.help")
+_HELP = "app.help"
+_LAST = ("app.undo", _HELP)
 
 
 class KeyLine(Bar):
@@ -32,6 +36,8 @@ class KeyLine(Bar):
     memory: reactive[MemoryVitals] = reactive(MemoryVitals())
     drafts: reactive[int] = reactive(0)
     """How many changes of policies are drafted and not written."""
+    zoomed: reactive[bool] = reactive(False)
+    """Whether one pane fills the view."""
 
     def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -53,9 +59,10 @@ class KeyLine(Bar):
         parts = [Part(" ", ink.dim)]
         for action, key in self._in_force():
             command = f"app.press('{key}')"
+            keep = action.id == _HELP
             parts += [
-                Part(f"{display_key(key)} ", ink.accent, command),
-                Part(f"{action.label}{gap}", ink.dim, command),
+                Part(f"{display_key(key)} ", ink.accent, command, keep),
+                Part(action.label if keep else f"{action.label}{gap}", ink.dim, command, keep),
             ]
         return parts
 
@@ -66,7 +73,8 @@ class KeyLine(Bar):
         policy = self._policy(ink)
         gateways = (*self._gateways(ink), dot) if self.size.width >= ROOMY else ()
         drafts = (*self._drafts(ink), dot) if self.drafts else ()
-        return (*drafts, *policy, dot, *gateways, *self._memory(ink), Part(" ", ink.dim))
+        zoomed = (Part("full screen", ink.accent, "app.zoom"), dot) if self.zoomed else ()
+        return (*zoomed, *drafts, *policy, dot, *gateways, *self._memory(ink), Part(" ", ink.dim))
 
     def _drafts(self, ink: Ink) -> list[Part]:
         word = "draft" if self.drafts == 1 else "drafts"
@@ -77,7 +85,7 @@ class KeyLine(Bar):
         keys: dict[str, str] = {}
         for entry in self.screen.active_bindings.values():
             name, key = entry.binding.id, entry.binding.key
-            if name and entry.enabled and not self._typed(key):
+            if name and entry.enabled and not self._typed(key) and _does(entry):
                 keys.setdefault(name, key)
         shown = [action for action in ACTIONS if action.shown and action.id in keys]
         shown.sort(key=lambda action: _LAST.index(action.id) if action.id in _LAST else -1)
@@ -117,6 +125,14 @@ class KeyLine(Bar):
         if status is not None and status.pending_vectors > 0:
             return [Part(f"indexing {status.pending_vectors:,}", styles[state])]
         return [Part("memory ", ink.dim), Part(state, styles[state])]
+
+
+def _does(entry: ActiveBinding) -> bool:
+    """Tell whether the action would do something now."""
+    node, name = entry.node, entry.binding.id or ""
+    if isinstance(node, Rows):
+        return name != "list.choose" or node.opens_something
+    return not isinstance(node, View) or node.offers(BY_ID[name].command)
 
 
 def _state(sign: str, what: str, word: str, style: Style) -> Part:

@@ -7,7 +7,8 @@ rows the window wants, so that it can start a worker and call `changed` when the
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
@@ -22,14 +23,18 @@ from textual.strip import Strip
 
 from pktui.tui.actions import bindings
 from pktui.tui.glyphs import UNICODE, Glyphs
+from pktui.tui.moments import day_of, day_words
 from pktui.tui.theme import Ink, ink_of
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from textual import events
     from textual.binding import BindingType
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
 
 Run = tuple[str, Style]
 """A piece of text, already visible and on one line, with its style."""
@@ -47,6 +52,19 @@ class RowSource(Protocol[T_co]):
 
     def want(self, first: int, last: int) -> None:
         """Be told that rows `first` to `last`, both included, are in the window."""
+
+
+class Columned(Protocol[T_contra]):
+    """Rows in columns: `Grid`."""
+
+    def see(self, items: Sequence[T_contra]) -> bool:
+        """Make room for rows that are in the window; true where that changed the columns."""
+
+    def draw(self, item: T_contra, pen: Pen) -> Sequence[Run]:
+        """Draw a row on one line."""
+
+    def heads(self, pen: Pen) -> Sequence[Run]:
+        """Draw the titles of the columns."""
 
 
 class ListSource(Generic[T]):
@@ -69,6 +87,27 @@ class ListSource(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Groups(Generic[T]):
+    """Puts a head over the rows that follow one another in one group.
+
+    `group` tells what a row belongs to, `None` where it stands under no head.
+    """
+
+    group: Callable[[T], Any]
+    words: Callable[[Any], str]
+
+
+def days(at_us: Callable[[T], int | None], clock: Callable[[], int]) -> Groups[T]:
+    """Return the groups of rows by the day on which each was; `None`: on none."""
+
+    def group(item: T) -> date | None:
+        at = at_us(item)
+        return None if at is None else day_of(at)
+
+    return Groups(group, lambda day: day_words(day, day_of(clock())))
+
+
+@dataclass(frozen=True, slots=True)
 class Pen:
     """What a row is drawn with. `width` is in cells, the cursor's gutter already taken off."""
 
@@ -81,7 +120,9 @@ class Pen:
 Draw = Callable[[T, Pen], Sequence[Sequence[Run]]]
 """Draws a row as one sequence of runs for each of its lines; lines are cut and padded."""
 
-GUTTER = 2
+# Cells at the left of a row, for the cursor, and at its right.
+GUTTER, RIM = 2, 1
+RIGHT = 3
 
 
 class Rows(ScrollView, Generic[T], can_focus=True):
@@ -93,6 +134,9 @@ class Rows(ScrollView, Generic[T], can_focus=True):
     cursor: reactive[int] = reactive(0, repaint=False)
     follow: reactive[bool] = reactive(False, repaint=False)
     """True: the cursor stays on the last row as rows arrive; moving up ends it."""
+
+    widened: reactive[int] = reactive(0, repaint=False)
+    """How often the columns of the grid became wider."""
 
     class Moved(Message):
         """The cursor came to another row, or the row under it changed."""
@@ -119,6 +163,9 @@ class Rows(ScrollView, Generic[T], can_focus=True):
             """The list."""
             return self.rows
 
+    class Menu(Message):
+        """A right click on a row, which is under the cursor now."""
+
     class FollowChanged(Message):
         """Following began or paused."""
 
@@ -135,9 +182,11 @@ class Rows(ScrollView, Generic[T], can_focus=True):
     def __init__(
         self,
         source: RowSource[T],
-        draw: Draw[T],
+        draw: Draw[T] | None = None,
         *,
         row_height: int = 1,
+        groups: Groups[T] | None = None,
+        grid: Columned[T] | None = None,
         can_follow: bool = False,
         glyphs: Glyphs = UNICODE,
         id: str | None = None,  # noqa: A002
@@ -146,6 +195,10 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         self.source = source
         self._draw = draw
         self._row_height = row_height
+        self.groups, self.grid = groups, grid
+        # The rows that begin a group, and the line of each one's head.
+        self._begin: list[int] = []
+        self._head_at: list[int] = []
         self._can_follow = can_follow
         self._glyphs = glyphs
         self._ink: Ink | None = None
@@ -163,7 +216,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
     ) -> None:  # fmt: skip
         """Show other rows; `reveal` brings the cursor into the window."""
         self.source = source
-        self._draw = draw or self._draw
+        self._draw = draw if draw is not None or self.grid is not None else self._draw
         self._row_height = row_height or self._row_height
         self.set_reactive(Rows.cursor, cursor)
         self._announced = None
@@ -173,7 +226,8 @@ class Rows(ScrollView, Generic[T], can_focus=True):
 
     def changed(self) -> None:
         """Tell that rows were loaded, added or taken away; keeps the cursor's index."""
-        self.virtual_size = Size(self.size.width, self.source.total * self._row_height)
+        self._begin_groups()
+        self.virtual_size = Size(self.size.width, self._line_of(self.source.total))
         last = max(0, self.source.total - 1)
         if self.follow:
             self.set_reactive(Rows.cursor, last)
@@ -186,9 +240,11 @@ class Rows(ScrollView, Generic[T], can_focus=True):
 
     def shifted(self, count: int) -> None:
         """Tell that `count` rows came before all others: what is read stays where it is."""
+        before = self._line_of(self.cursor)
         self.set_reactive(Rows.cursor, self.cursor + count)
         self.changed()
-        self.scroll_to(y=self.scroll_offset.y + count * self._row_height, animate=False, force=True)
+        down = self._line_of(self.cursor) - before
+        self.scroll_to(y=self.scroll_offset.y + down, animate=False, force=True)
 
     def say_empty(self, lines: Sequence[tuple[str, str]]) -> None:
         """Set what stands there while there are no rows: texts with the names of their inks."""
@@ -200,6 +256,18 @@ class Rows(ScrollView, Generic[T], can_focus=True):
     def current(self) -> T | None:
         """The row under the cursor, `None` where there is none or it is not loaded."""
         return self.source.at(self.cursor) if self.cursor < self.source.total else None
+
+    @property
+    def opens_something(self) -> bool:
+        """Whether the row under the cursor can be chosen."""
+        return self.current is not None
+
+    def lines_in_sight(self) -> Iterator[tuple[int, int]]:
+        """Yield each row that begins in the window, and at which of its lines."""
+        for y in range(self.size.height):
+            index, part = self._row_at(self.scroll_offset.y + y)
+            if part == 0 and index < self.source.total:
+                yield index, y
 
     def move_to(self, index: int) -> None:
         """Put the cursor on a row and bring it into the window."""
@@ -216,7 +284,9 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         """Draw one line of the window."""
         ink = self._inks()
         width = self.scrollable_content_region.width
-        index, part = divmod(self.scroll_offset.y + y, self._row_height)
+        index, part = self._row_at(self.scroll_offset.y + y)
+        if part < 0:
+            return self._group_line(index, width)
         if index >= self.source.total:
             return self._empty_line(y, width)
         chosen = index == self.cursor
@@ -224,9 +294,22 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         if item is None:
             runs: Sequence[Run] = [(self._glyphs.dot * 3, ink.faint)] if part == 0 else []
         else:
-            lines = self._draw(item, Pen(width - GUTTER, ink, self._glyphs, chosen))
+            lines = self._lines_of(item, Pen(width - GUTTER - RIM, ink, self._glyphs, chosen))
             runs = lines[part] if part < len(lines) else []
         return self._strip(runs, width, chosen)
+
+    def _lines_of(self, item: T, pen: Pen) -> Sequence[Sequence[Run]]:
+        if self._draw is not None:
+            return self._draw(item, pen)
+        return [self.grid.draw(item, pen)] if self.grid is not None else []
+
+    def _group_line(self, index: int, width: int) -> Strip:
+        item, ink, words = self.source.at(index), self._inks(), ""
+        if self.groups is not None and item is not None:
+            words = self.groups.words(self.groups.group(item))
+        rule = self._glyphs.rule * max(0, width - GUTTER - len(words) - 2)
+        line = [Segment(" " * GUTTER), Segment(f"{words} ", ink.dim), Segment(rule, ink.line)]
+        return Strip(line).adjust_cell_length(width, Style()).apply_style(self.rich_style)
 
     def _empty_line(self, y: int, width: int) -> Strip:
         strip = Strip([])
@@ -282,11 +365,14 @@ class Rows(ScrollView, Generic[T], can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor on the row; a double click chooses it."""
-        index = (self.scroll_offset.y + event.y) // self._row_height
-        if index >= self.source.total:
+        index, part = self._row_at(self.scroll_offset.y + event.y)
+        if index >= self.source.total or part < 0:
             return
         self.move_to(index)
-        if event.chain == 2:
+        if event.button == RIGHT:
+            self.focus()
+            self.post_message(self.Menu())
+        elif event.chain == 2:
             self.action_choose()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -305,7 +391,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
     def watch_cursor(self, before: int, now: int) -> None:
         """Redraw the two rows and tell the owner."""
         for index in (before, now):
-            self.refresh_lines(index * self._row_height, self._row_height)
+            self.refresh_lines(self._line_of(index), self._row_height)
         self._announce()
 
     # Actions
@@ -352,18 +438,49 @@ class Rows(ScrollView, Generic[T], can_focus=True):
 
     # Inside
 
+    def _begin_groups(self) -> None:
+        """Find the rows that begin a group among those that are loaded."""
+        self._begin = []
+        if self.groups is not None:
+            before = None
+            for index in range(self.source.total):
+                item = self.source.at(index)
+                if item is None:
+                    break
+                group = self.groups.group(item)
+                if group not in (before, None):
+                    self._begin.append(index)
+                before = group
+        self._head_at = [row * self._row_height + at for at, row in enumerate(self._begin)]
+
+    def _line_of(self, index: int) -> int:
+        """Return the first line of a row."""
+        return index * self._row_height + bisect_right(self._begin, index)
+
+    def _row_at(self, line: int) -> tuple[int, int]:
+        """Return the row of a line, and which of its lines that is; -1: the head over it."""
+        heads = bisect_right(self._head_at, line)
+        if heads and self._head_at[heads - 1] == line:
+            return self._begin[heads - 1], -1
+        return divmod(line - heads, self._row_height)
+
     @property
     def _page(self) -> int:
         return max(1, self.size.height // self._row_height)
 
     def _window(self) -> tuple[int, int]:
-        first = self.scroll_offset.y // self._row_height
+        first, _ = self._row_at(self.scroll_offset.y)
         return first, min(self.source.total - 1, first + self._page + 1)
 
     def _want(self) -> None:
         first, last = self._window()
         if last >= first:
             self.source.want(first, last)
+        if self.grid is not None:
+            items = (self.source.at(index) for index in range(first, last + 1))
+            if self.grid.see([item for item in items if item is not None]):
+                self.refresh()
+                self.widened += 1
 
     def _set_follow(self, follow: bool) -> None:
         if self._can_follow and follow != self.follow:
@@ -372,19 +489,22 @@ class Rows(ScrollView, Generic[T], can_focus=True):
 
     def _reaches(self, first: int, height: int) -> bool:
         """Tell whether a window of that height holds the cursor's first line."""
-        return first <= self.cursor * self._row_height < first + height
+        return first <= self._line_of(self.cursor) < first + height
 
     def _reveal(self) -> None:
-        top = self.cursor * self._row_height
+        top = self._line_of(self.cursor)
         bottom = top + self._row_height
-        if top < self.scroll_offset.y:
-            self.scroll_to(y=top, animate=False, force=True)
+        first = top - (self._row_at(top - 1)[1] < 0)
+        if first < self.scroll_offset.y:
+            self.scroll_to(y=first, animate=False, force=True)
         elif bottom > self.scroll_offset.y + self.size.height:
             self.scroll_to(y=bottom - self.size.height, animate=False, force=True)
 
     def _announce(self) -> None:
         state = (self.cursor, self.current)
         if state != self._announced:
+            if self._announced is None or (self._announced[1] is None) != (state[1] is None):
+                self.refresh_bindings()
             self._announced = state
             self.post_message(self.Moved(self))
 

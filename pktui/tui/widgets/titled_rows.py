@@ -28,6 +28,11 @@ class TitledRows(Rows[T]):
         super().__init__(source, draw, glyphs=glyphs, id=id)
         self._opens = opens
 
+    @property
+    def opens_something(self) -> bool:
+        """Whether the row under the cursor can be chosen."""
+        return self._rests(self.cursor)
+
     def move_to(self, index: int) -> None:
         """Put the cursor on the nearest such row, first in the direction of the move.
 

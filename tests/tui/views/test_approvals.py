@@ -502,13 +502,13 @@ async def test_who_comes_to_the_queue_comes_to_what_waits(house: House) -> None:
     done = house.ask()
     house.other.approvals.decide(done.id, False, by="x", args_hash=done.args_hash)
     async with desk(house, "approvals") as at:
-        assert f"╭─ {done.id}" in at.screen_text()
+        assert f"── {done.id}" in at.screen_text()
         await at.press("2")
         asked = house.ask("shell", {}, server="build")
         await at.press("4")
-        assert f"╭─ {asked.id}" in at.screen_text()
+        assert f"── {asked.id}" in at.screen_text()
         await at.press("j")
-        assert f"╭─ {done.id}" in at.screen_text()
+        assert f"── {done.id}" in at.screen_text()
 
 
 class TestTray:

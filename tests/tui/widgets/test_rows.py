@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from textual.app import App, ComposeResult
 
-from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
+from pktui.tui.moments import DAY
+from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run, days
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -206,3 +207,57 @@ async def test_a_lower_window_does_not_move_what_is_read_away_from_the_cursor() 
         await pilot.resize_terminal(40, 8)
         await pilot.pause()
         assert app.text()[0] == "  row 50"
+
+
+NOON_US = 1_795_003_200_000_000  # 18 November 2026, 12:00 UTC
+
+
+def dated() -> Rows[str]:
+    """Rows of which three are of one day; a new one is of the day after the first."""
+    return Rows(
+        ListSource([f"row {number}" for number in range(12)]),
+        lambda item, pen: [[(item, pen.ink.text)]],
+        groups=days(lambda item: NOON_US - int(item.split()[1]) // 3 * DAY, lambda: NOON_US),
+    )
+
+
+async def test_a_head_stands_over_the_rows_of_each_day() -> None:
+    app = RowsApp(dated())
+    async with app.run_test(size=(30, 20)) as pilot:
+        await pilot.pause()
+        text = app.text()
+        assert [line.split("─")[0].strip() for line in text[:16:4]] == [
+            "Today", "Yesterday", "Monday 16 November", "Sunday 15 November",
+        ]  # fmt: skip
+        assert [line.strip() for line in text[5:8]] == ["row 3", "row 4", "row 5"]
+
+
+async def test_the_cursor_and_clicks_pass_over_the_heads_of_days() -> None:
+    app = RowsApp(dated())
+    async with app.run_test(size=(30, 6)) as pilot:
+        app.rows.focus()
+        await pilot.press(*["j"] * 5)
+        assert app.rows.current == "row 5"
+        assert "▌ row 5" in app.text()[-1]
+        await pilot.press(*["k"] * 5)
+        assert app.text()[0].startswith("  Today")
+        assert "▌ row 0" in app.text()[1]
+        await pilot.click(offset=(4, 4))
+        assert app.rows.cursor == 0
+        await pilot.click(offset=(4, 5))
+        assert app.rows.current == "row 3"
+
+
+async def test_what_is_read_stays_where_it_is_when_another_day_comes_before_it() -> None:
+    rows = dated()
+    app = RowsApp(rows)
+    async with app.run_test(size=(30, 6)) as pilot:
+        app.rows.focus()
+        await pilot.press("G")
+        before = app.text()
+        source = rows.source
+        assert isinstance(source, ListSource)
+        source.items = ["row -1", *source.items]
+        rows.shifted(1)
+        await pilot.pause()
+        assert app.text() == before

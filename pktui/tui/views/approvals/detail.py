@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from textual import on, work
-from textual.containers import Vertical
 from textual.message import Message
 
 from pktui.tui.arguments import argument_lines, raw_lines
@@ -19,6 +18,7 @@ from pktui.tui.views.approvals.definition import redefinition_lines
 from pktui.tui.views.approvals.draw import header
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.lines import Lines
+from pktui.tui.widgets.panes import Pane
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -32,7 +32,7 @@ AT_ONCE = 16_384
 """Characters of arguments that are laid out in the event loop; more in a thread."""
 
 
-class Detail(Vertical):
+class Detail(Pane):
     """Shows an approval and keeps the guard that stands before its keys."""
 
     class Changed(Message):
@@ -49,9 +49,8 @@ class Detail(Vertical):
         *,
         clock: Callable[[], float] = time.monotonic,
         id: str,  # noqa: A002
-        classes: str,
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(id=id)
         self.guard = Guard()
         self.clock = clock
         self.approval: Approval | None = None
@@ -80,7 +79,7 @@ class Detail(Vertical):
         """
         before, self.approval = self.approval, approval
         known, self.redefined = self.redefined, redefined
-        self.border_title = approval.id if approval else ""
+        self.title = approval.id if approval else ""
         if approval is None:
             self.guard.focus("", self.clock())
             self.document.show("", ())

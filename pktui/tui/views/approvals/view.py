@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.widgets import Input
 
 from pktui.text import one_line
@@ -20,12 +20,14 @@ from pktui.tui.views.approvals.detail import Detail
 from pktui.tui.views.approvals.draw import draw_row, draw_standing, state_word
 from pktui.tui.views.approvals.guard_bar import GuardBar, Offer
 from pktui.tui.views.approvals.preview import preview_of
-from pktui.tui.views.approvals.queue import Queue, arrange, state_of
+from pktui.tui.views.approvals.queue import Queue, arrange, settled_us, state_of
 from pktui.tui.views.approvals.reader import Loaded, load
 from pktui.tui.views.base import View
+from pktui.tui.views.policies.tool_policy import ROOMY, ToolPolicy
 from pktui.tui.widgets.empty import Empty
 from pktui.tui.widgets.filter_box import FilterBox
-from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
+from pktui.tui.widgets.panes import Divider, Pane, Panes
+from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run, days
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -68,9 +70,9 @@ class ApprovalsView(View):
 
     def compose(self) -> ComposeResult:
         """Lay out the queue beside the detail, the line of keys below both."""
-        with Horizontal(id="approvals-panes"):
+        with Panes(id="approvals-panes"):
             with Vertical(id="approvals-left"):
-                with Vertical(id="approvals-queue", classes="pane"):
+                with Pane(id="approvals-queue"):
                     yield FilterBox(placeholder="words of a call", id="approvals-filter")
                     yield Empty(
                         "Nothing waits for you.",
@@ -79,15 +81,20 @@ class ApprovalsView(View):
                         "pktui policy set memory store_knowledge approve",
                     )
                     yield Rows(
-                        ListSource(), self._draw, row_height=2, glyphs=self.console.glyphs,
+                        ListSource(), self._draw, row_height=2,
+                        groups=days(self._ended, self.services.clock),
+                        glyphs=self.console.glyphs,
                         id="approvals-list",
                     )  # fmt: skip
-                with Vertical(id="approvals-standing", classes="pane"):
+                with Pane(id="approvals-standing"):
                     yield Rows(
                         ListSource(), self._draw_standing, row_height=3,
                         glyphs=self.console.glyphs, id="approvals-standing-list",
                     )  # fmt: skip
-            yield Detail(self._preview, id="approvals-detail", classes="pane")
+            yield Divider()
+            yield Detail(self._preview, id="approvals-detail")
+            yield Divider()
+            yield ToolPolicy(self.services, id="approvals-policy")
         yield GuardBar(id="approvals-guard")
 
     def on_mount(self) -> None:
@@ -112,12 +119,22 @@ class ApprovalsView(View):
         """The pane of the call under the cursor."""
         return self.query_one(Detail)
 
+    def offers(self, command: str) -> bool:
+        """Offer no way to what is not there."""
+        if command == "standing":
+            return bool(self._loaded.standing)
+        return command != "filter" or bool(self._loaded.queue.items)
+
     def focus_default(self) -> None:
         """Focus the queue, or the detail where it covers the queue."""
         focus_now(self.detail.document if self._covered else self.rows)
 
     def _draw(self, approval: Approval, pen: Pen) -> Sequence[Sequence[Run]]:
         return draw_row(approval, pen, self.services.clock())
+
+    def _ended(self, approval: Approval) -> int | None:
+        waits = state_of(approval, self.services.clock()) == "waiting"
+        return None if waits else settled_us(approval)
 
     def _draw_standing(self, one: StandingApproval, pen: Pen) -> Sequence[Sequence[Run]]:
         return draw_standing(one, pen, self.services.clock())
@@ -153,8 +170,10 @@ class ApprovalsView(View):
         self.query_one("#approvals-left").display = not self._covered
         self.query_one("#approvals-standing").display = bool(self._loaded.standing)
         self.detail.display = has_any and (self._wide or self._open)
+        self.query_one(ToolPolicy).display = has_any and self.size.width >= ROOMY
         self.query_one(GuardBar).display = has_any or bool(self._loaded.standing)
         self.set_class(self._wide, "-wide")
+        self.query_one(Panes).fit()
 
     # What moved
 
@@ -217,7 +236,7 @@ class ApprovalsView(View):
             cursor = index if index is not None else min(self.rows.cursor, len(queue.items) - 1)
             self.rows.show(ListSource(queue.items), cursor=max(0, cursor))
         self._show_standing(before)
-        self.query_one("#approvals-queue").border_title = self._title()
+        self.query_one("#approvals-queue", Pane).title = self._title()
         self._arrange()
         self._show_current()
 
@@ -243,7 +262,7 @@ class ApprovalsView(View):
         if not standing and rows.has_focus:
             focus_now(self.rows)
         rows.show(ListSource(standing), cursor=max(0, min(rows.cursor, len(standing) - 1)))
-        self.query_one("#approvals-standing").border_title = f"{len(standing)} standing"
+        self.query_one("#approvals-standing", Pane).title = f"{len(standing)} standing"
 
     def _title(self) -> str:
         now, stop = self.services.clock(), self._loaded.stop
@@ -264,6 +283,8 @@ class ApprovalsView(View):
         current = self.rows.current
         redefined = self._loaded.redefined.get(current.id) if current else None
         self.detail.show(current, self.services.clock(), redefined)
+        if current is not None and self.query_one(ToolPolicy).display:
+            self.query_one(ToolPolicy).show(current.server, current.tool)
         self._offer()
 
     # The line of keys

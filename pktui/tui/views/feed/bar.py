@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from textual.message import Message
 from textual.reactive import reactive
 
 from pktui.tui.actions import BY_ID
@@ -26,12 +27,23 @@ class FeedBar(Bar):
     following: reactive[bool] = reactive(True)
     new: reactive[int] = reactive(0)
 
+    class Dropped(Message):
+        """A chip was clicked: it no longer filters."""
+
+        def __init__(self, chip: Chip) -> None:
+            super().__init__()
+            self.chip = chip
+
+    def action_drop(self, at: int) -> None:
+        """Drop a chip; for clicks."""
+        self.post_message(self.Dropped(self.chips[at]))
+
     def left(self) -> Sequence[Part]:
-        """Return the chips, or that nothing is left out."""
+        """Return the chips."""
         ink = ink_of(self.app)
         if not self.chips:
-            return (Part(" all calls", ink.dim),)
-        return chip_parts(self.chips, ink)
+            return ()
+        return chip_parts(self.chips, ink, drop=True)
 
     def right(self) -> Sequence[Part]:
         """Return the sparkline, the rate, and the state of following."""

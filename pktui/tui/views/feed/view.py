@@ -6,28 +6,31 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual import events, on, work
-from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input
 
 from pktui.errors import PktuiError
 from pktui.tui.actions import bindings
+from pktui.tui.chips import without
 from pktui.tui.focus import focus_now
 from pktui.tui.views.base import View
 from pktui.tui.views.feed.bar import FeedBar
 from pktui.tui.views.feed.chips import Wanted, read_filter
 from pktui.tui.views.feed.detail import Whole, call_lines
-from pktui.tui.views.feed.draw import draw_call
+from pktui.tui.views.feed.draw import call_grid
 from pktui.tui.views.feed.folding import folded
 from pktui.tui.views.feed.reader import FeedReader, Step
 from pktui.tui.views.feed.rows import FeedRows, FeedSource
 from pktui.tui.views.feed.window import Window
 from pktui.tui.views.policies.rule import of_call
 from pktui.tui.views.policies.sentence import Rules
+from pktui.tui.views.policies.tool_policy import ROOMY, ToolPolicy
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.empty import Empty
 from pktui.tui.widgets.filter_box import FilterBox
-from pktui.tui.widgets.rows import Rows
+from pktui.tui.widgets.heads import Heads
+from pktui.tui.widgets.panes import Divider, Pane, Panes, is_zoomed
+from pktui.tui.widgets.rows import Rows, days
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -85,8 +88,8 @@ class FeedView(View):
 
     def compose(self) -> ComposeResult:
         """Lay out the list under its bar, the detail beside it."""
-        with Horizontal(id="feed-panes"):
-            with Vertical(id="feed-list", classes="pane"):
+        with Panes(id="feed-panes"):
+            with Pane("all calls", id="feed-list"):
                 yield FilterBox(
                     id="feed-filter",
                     placeholder='agent:claude tool:fs_* effect:denied since:2h "words" -not',
@@ -98,12 +101,18 @@ class FeedView(View):
                     "Give this command to an MCP client in place of a server's own:",
                     "pktui gateway memory",
                 )
+                yield Heads(lambda: self.rows, self.console.glyphs)
                 yield FeedRows(
-                    self._source, draw_call, can_follow=True, glyphs=self.console.glyphs,
+                    self._source, grid=call_grid(),
+                    groups=days(lambda call: call.row.at_us, self.services.clock),
+                    can_follow=True, glyphs=self.console.glyphs,
                     id="feed-rows",
                 )  # fmt: skip
-            with Vertical(id="feed-detail", classes="pane"):
+            yield Divider()
+            with Pane("call", id="feed-detail"):
                 yield DocumentView(id="feed-call")
+            yield Divider()
+            yield ToolPolicy(self.services, id="feed-policy")
 
     def on_mount(self) -> None:
         """Begin at the newest calls."""
@@ -133,7 +142,13 @@ class FeedView(View):
     @property
     def document(self) -> DocumentView:
         """The pane of the open call."""
-        return self.query_one(DocumentView)
+        return self.query_one("#feed-call", DocumentView)
+
+    def offers(self, command: str) -> bool:
+        """Offer nothing to do with a call where there is none."""
+        if command == "back":
+            return self._open or bool(self._wanted.text)
+        return command not in {"rule", "filter"} or bool(self._window.rows or self._wanted.text)
 
     def focus_default(self) -> None:
         """Focus the list, or the call where it covers the list."""
@@ -146,13 +161,17 @@ class FeedView(View):
     def on_resize(self, _event: events.Resize) -> None:
         """Fit the panes to the width."""
         self._arrange()
+        if self._open:
+            self._show_current()
 
     def _arrange(self) -> None:
         has_any = bool(self._window.rows) or not self._loaded or bool(self._wanted.text)
         self.query_one(Empty).display = not has_any
-        self.rows.display = has_any
+        self.rows.display = self.query_one(Heads).display = has_any
         self.query_one("#feed-list").display = not self._covered
         self.query_one("#feed-detail").display = self._open
+        self.query_one(ToolPolicy).display = self._open and self.size.width >= ROOMY
+        self.query_one(Panes).fit()
 
     # What moved
 
@@ -305,8 +324,14 @@ class FeedView(View):
     def _want(self, text: str) -> None:
         self._wanted = read_filter(text, self.services.clock(), self.console.project)
         self.bar.chips = self._wanted.chips
+        self.query_one("#feed-list", Pane).title = "calls" if text else "all calls"
         self.rows.set_class(any(chip.why for chip in self._wanted.chips), "-not-filtered")
         self._ask("newest")
+
+    @on(FeedBar.Dropped)
+    def _drop(self, message: FeedBar.Dropped) -> None:
+        message.stop()
+        self.search(without(self.box.value, message.chip))
 
     # One call
 
@@ -317,7 +342,7 @@ class FeedView(View):
         self._open = True
         self._arrange()
         self._show_current()
-        if self._covered:
+        if self._covered or is_zoomed(self):
             focus_now(self.document)
 
     @on(Rows.Moved)
@@ -329,6 +354,8 @@ class FeedView(View):
     def _show_current(self) -> None:
         call = self.rows.current
         if call is not None:
+            if self.query_one(ToolPolicy).display:
+                self.query_one(ToolPolicy).show(call.row.server, call.row.tool)
             self._show_whole(call.key, Whole(call.row))
             self._read_whole(call)
 

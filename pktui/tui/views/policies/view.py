@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
-from textual.containers import Horizontal, Vertical
 from textual.geometry import Offset, Region
 from textual.widgets import Input
 
@@ -37,6 +36,7 @@ from pktui.tui.views.policies.trials import call_of
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.filter_box import FilterBox, has_words
 from pktui.tui.widgets.heads import Heads
+from pktui.tui.widgets.panes import Divider, Pane, Panes
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
 
 if TYPE_CHECKING:
@@ -94,24 +94,24 @@ class PoliciesView(View):
     def compose(self) -> ComposeResult:
         """Lay out the lists and the pane below them."""
         glyphs = self.console.glyphs
-        with Horizontal(id="policies-panes"):
-            with Vertical(id="policies-servers", classes="pane"):
+        with Panes(id="policies-panes"):
+            with Pane("servers", id="policies-servers"):
                 yield Rows[ServerState](
                     ListSource(), self._draw_server, glyphs=glyphs, id="policies-server-rows"
                 )
-            with Vertical(id="policies-right"):
-                with Vertical(id="policies-tools", classes="pane"):
+            yield Divider()
+            with Panes(id="policies-right"):
+                with Pane(id="policies-tools"):
                     yield FilterBox(placeholder="words of a tool's name", id="policies-filter")
-                    yield Heads(lambda: self.tools, self._draw_heads, glyphs)
+                    yield Heads(lambda: self.tools, glyphs, self._draw_heads)
                     yield Rows[ToolState](
                         ListSource(), self._draw_tool, glyphs=glyphs, id="policies-tool-rows"
                     )
-                with Vertical(id="policies-detail", classes="pane"):
+                with Pane(id="policies-detail"):
                     yield DocumentView(id="policies-rule")
 
     def on_mount(self) -> None:
         """Read, and keep looking at the files."""
-        self.query_one("#policies-servers").border_title = "servers"
         self._turns.ask()
         if self.services.background:
             self.set_interval(LOOK_SECONDS, self.look)
@@ -130,6 +130,12 @@ class PoliciesView(View):
     def page(self) -> Page | None:
         """The policy that is shown."""
         return self._shown.page
+
+    def offers(self, command: str) -> bool:
+        """Offer to write only where there are drafts."""
+        if command in {"change", "limit", "reason"}:
+            return self.tools.current is not None
+        return command != "write" or self.console.drafts.total > 0
 
     @property
     def _shown_server(self) -> str:
@@ -253,7 +259,7 @@ class PoliciesView(View):
         page = self.page
         if page is not None and page.default:
             title += f", any other: {WORDS[page.default]}"
-        self.query_one("#policies-tools").border_title = title.replace("[", "(")
+        self.query_one("#policies-tools", Pane).title = title
 
     def _show_rule(self) -> None:
         page, tool = self.page, self.tools.current

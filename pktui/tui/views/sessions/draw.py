@@ -1,8 +1,8 @@
-"""How a session and a search hit look in the list; columns drop as the list gets narrow."""
+"""How a session and a search hit look in the list."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import PurePath
@@ -19,21 +19,26 @@ from pktui.text import one_line, visible
 from pktui.tui.cells import fit
 from pktui.tui.moments import age
 from pktui.tui.views.sessions.reader import microseconds
+from pktui.tui.widgets.columns import Column
+from pktui.tui.widgets.grid import Grid
 
 if TYPE_CHECKING:
     from pktui.memory.records import Band, Hit, Session
+    from pktui.tui.glyphs import Glyphs
     from pktui.tui.theme import Ink
     from pktui.tui.views.sessions.source import Row
-    from pktui.tui.widgets.rows import Pen, Run
+    from pktui.tui.widgets.rows import Columned, Pen, Run
 
-STATE = 9
-AGENT = 11
-PROJECT = 14
-COUNT = 4
-AGE = 6
-AGENT_FROM = 44
-AGE_FROM = 50
-PROJECT_FROM = 84
+COLUMNS = (
+    Column("state"),
+    Column("title", stretch=True, share=0.4, head="title"),
+    Column("agent", order=1, most=12, head="agent"),
+    Column("project", order=2, most=14, head="project"),
+    Column("count", right=True, head="said"),
+    Column("age", order=3, right=True, head="age"),
+)
+# What stands before a line below the title; where the words of a hit begin, after who said them.
+_BELOW, _ROLE = "   ", 10
 SNIPPET_CHARACTERS = 400
 WHY = 28
 WHY_FROM = 60
@@ -50,24 +55,44 @@ def project_name(project: str) -> str:
     return one_line(PurePath(project).name or project, 80)
 
 
-def draw_session(clock: Callable[[], int]) -> Callable[[Row, Pen], Sequence[Sequence[Run]]]:
-    """Return the drawer of one-line session rows."""
+def session_grid(clock: Callable[[], int], glyphs: Glyphs, *, found: bool = False) -> Grid[Row]:
+    """Return the columns of sessions; `found`: with the hits in them, not their messages."""
 
-    def draw(row: Row, pen: Pen) -> Sequence[Sequence[Run]]:
-        return [_session_line(row.session, pen, clock(), f"{row.session.message_count}")]
+    def texts(row: Row) -> Sequence[str]:
+        session = row.session
+        return (
+            glyphs.active if session.status == "active" else glyphs.ended,
+            session_title(session),
+            one_line(session.agent, 40),
+            project_name(session.project),
+            (f"{row.found:,}" if row.found else "") if found else f"{session.message_count:,}",
+            age(max(0, clock() - last_us(row))),
+        )
 
-    return draw
+    def styles(row: Row, pen: Pen) -> Mapping[str, Style]:
+        ink = pen.ink
+        return {
+            "state": ink.ok if row.session.status == "active" else ink.faint,
+            "title": ink.bold if pen.under_cursor else ink.text,
+            "agent": ink.info,
+            "project": ink.dim,
+            "count": ink.dim,
+            "age": ink.faint,
+        }
+
+    columns = [
+        replace(one, head="hits") if found and one.name == "count" else one for one in COLUMNS
+    ]
+    return Grid(columns, texts, styles)
 
 
-def draw_hit(clock: Callable[[], int]) -> Callable[[Row, Pen], Sequence[Sequence[Run]]]:
+def draw_hit(grid: Columned[Row]) -> Callable[[Row, Pen], Sequence[Sequence[Run]]]:
     """Return the drawer of two-line rows: the session, and the words that matched best."""
 
     def draw(row: Row, pen: Pen) -> Sequence[Sequence[Run]]:
         if row.hit is not None:
             return [_hit_line(row, pen), _found_by(row, pen)]
-        found = f"{row.found:,} hit" + ("" if row.found == 1 else "s") if row.found else ""
-        first = _session_line(row.session, pen, clock(), found)
-        return [first, _found_by(row, pen)]
+        return [grid.draw(row, pen), _found_by(row, pen)]
 
     return draw
 
@@ -78,7 +103,7 @@ def _hit_line(row: Row, pen: Pen) -> list[Run]:
     said = hit.message or hit.call if hit is not None else None
     when = f"{said.created_at.astimezone():%Y-%m-%d %H:%M}" if said is not None else ""
     return [
-        (" " * STATE, ink.faint),
+        (_BELOW, ink.faint),
         (f"{pen.glyphs.into} {row.number:,} of {row.found:,}", ink.accent),
         (f"  {when}", ink.faint),
     ]
@@ -101,7 +126,7 @@ def _found_by(row: Row, pen: Pen) -> list[Run]:
     if row.best is not None:
         runs = _snippet(row.best, replace(pen, width=room))
     else:
-        runs = [(" " * STATE, pen.ink.faint)]
+        runs = [(_BELOW, pen.ink.faint)]
         runs.append((one_line(row.session.summary, SNIPPET_CHARACTERS), pen.ink.dim))
     strip = Strip([Segment(text, style) for text, style in runs]).adjust_cell_length(room, Style())
     shown: list[Run] = [(part.text, part.style or Style()) for part in strip]
@@ -117,28 +142,9 @@ def band_line(bands: Sequence[int], here: Band | None, ink: Ink, dot: str) -> Te
     return Text(f" {dot} ", ink.faint).join(parts)
 
 
-def _session_line(session: Session, pen: Pen, now_us: int, count: str) -> list[Run]:
-    ink, glyphs = pen.ink, pen.glyphs
-    active = session.status == "active"
-    state: Run = (
-        (f"{glyphs.active} active ", ink.ok) if active else (f"{glyphs.ended} ended  ", ink.faint)
-    )
-    tail: list[Run] = []
-    if pen.width >= AGENT_FROM:
-        tail.append((f" {fit(one_line(session.agent, 40), AGENT)}", ink.info))
-    if pen.width >= PROJECT_FROM:
-        tail.append((f" {fit(project_name(session.project), PROJECT)}", ink.dim))
-    tail.append((f"{count:>{max(COUNT, len(count) + 1)}}", ink.dim))
-    if pen.width >= AGE_FROM:
-        tail.append((f"{_age(session, now_us):>{AGE}}", ink.faint))
-    room = pen.width - STATE - sum(cell_len(text) for text, _ in tail) - 1
-    title = fit(session_title(session), max(1, room))
-    return [state, (title, ink.bold if pen.under_cursor else ink.text), *tail, (" ", ink.dim)]
-
-
-def _age(session: Session, now_us: int) -> str:
-    at = session.last_activity or session.started_at
-    return age(max(0, now_us - microseconds(at))).replace(" ", "")
+def last_us(row: Row) -> int:
+    """Return when something was last said in a session."""
+    return microseconds(row.session.last_activity or row.session.started_at)
 
 
 def _snippet(hit: Hit, pen: Pen) -> list[Run]:
@@ -147,8 +153,8 @@ def _snippet(hit: Hit, pen: Pen) -> list[Run]:
     text = hit.snippet[:SNIPPET_CHARACTERS]
     marks = sorted((mark.start, mark.end) for mark in hit.marks)
     marks = [(start, end) for start, end in marks if 0 <= start < end <= len(text)]
-    at = _first_shown(text, marks, pen.width - STATE)
-    runs: list[Run] = [("  ", ink.dim), (f"{role:<{STATE - 2}}", ink.faint)]
+    at = _first_shown(text, marks, pen.width - _ROLE)
+    runs: list[Run] = [(fit(f"{_BELOW}{role}", _ROLE), ink.faint)]
     if at:
         runs.append((pen.glyphs.more, ink.faint))
     for start, end in marks:

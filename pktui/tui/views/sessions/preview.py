@@ -1,4 +1,4 @@
-"""One session beside the list: its title in the border, its time line, and the hits in it."""
+"""One session beside the list: its title in the head, its time line, and the hits in it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.text import Text
 from textual import on
-from textual.containers import Vertical
-from textual.content import Content
 from textual.message import Message
 
 from pktui.text import one_line
@@ -23,6 +21,7 @@ from pktui.tui.views.sessions.prompt import Prompt, place_of_time
 from pktui.tui.views.sessions.reader import Part, Reader
 from pktui.tui.views.sessions.timeline import FOLD, MESSAGE, Place, Timeline
 from pktui.tui.views.sessions.transcript import Transcript
+from pktui.tui.widgets.panes import Pane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,7 +45,7 @@ MOST_HITS = 1_000
 """Hits of one session that are gone through."""
 
 
-class Preview(Vertical):
+class Preview(Pane):
     """Shows the session under the cursor; reads it in a thread."""
 
     class Failed(Message):
@@ -382,12 +381,12 @@ class Preview(Vertical):
         else:
             transcript.go_to((slot, MESSAGE if slot else FOLD))
 
-    # The border
+    # The head
 
     def _entitle(self) -> None:
         row = self._row
         if row is None:
-            self.border_title = self.border_subtitle = Content("")
+            self.title = self.note = ""
             return
         ink = ink_of(self.app)
         session = row.session
@@ -397,9 +396,9 @@ class Preview(Vertical):
             (line, ink.line), (one_line(session.agent, 40) or "no agent", ink.info),
             (line, ink.line), (project_name(session.project), ink.dim),
         )  # fmt: skip
-        self.border_title = Content.from_rich_text(title)
+        self.title = title
         dot = f" {self._glyphs.dot} "
-        self.border_subtitle = Content.from_rich_text(Text(dot.join(self._where()), ink.dim))
+        self.note = dot.join(self._where())
 
     def _where(self) -> Iterator[str]:
         """Say which hit this is, and where in the session."""

@@ -12,10 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
-from rich.text import Text
 from textual import events, on, work
-from textual.containers import Vertical
-from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
@@ -32,14 +29,16 @@ from pktui.tui.views.base import View
 from pktui.tui.views.sessions import empty, saved
 from pktui.tui.views.sessions.call_blocks import part_text
 from pktui.tui.views.sessions.controller import SessionChanges
-from pktui.tui.views.sessions.draw import band_line, draw_hit, draw_session
+from pktui.tui.views.sessions.draw import band_line, draw_hit, last_us, session_grid
 from pktui.tui.views.sessions.preview import Preview
 from pktui.tui.views.sessions.query_bar import QueryBar, unanswered_chips
 from pktui.tui.views.sessions.questions import ask_name
 from pktui.tui.views.sessions.search_box import SearchBox
 from pktui.tui.views.sessions.source import PAGE, Row, SessionSource, found_rows
 from pktui.tui.views.sessions.transcript import Transcript
-from pktui.tui.widgets.rows import ListSource, Rows
+from pktui.tui.widgets.heads import Heads
+from pktui.tui.widgets.panes import Divider, Pane, Panes
+from pktui.tui.widgets.rows import ListSource, Rows, days
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,14 +120,15 @@ class SessionsView(View):
 
     def compose(self) -> ComposeResult:
         """Lay out the list with its search box, and the preview."""
-        with Vertical(id="session-list"):
-            yield SearchBox(id="session-search")
-            yield QueryBar(id="session-unanswered")
-            yield Static(id="session-bands")
-            yield Rows[Row](
-                ListSource(), draw_session(self.services.clock), glyphs=self.console.glyphs
-            )
-        yield Preview(self.services, self.console.glyphs, id="session-preview")
+        with Panes():
+            with Pane("sessions", id="session-list"):
+                yield SearchBox(id="session-search")
+                yield QueryBar(id="session-unanswered")
+                yield Static(id="session-bands")
+                yield Heads(lambda: self._rows, self.console.glyphs)
+                yield Rows[Row](ListSource(), glyphs=self.console.glyphs)
+            yield Divider()
+            yield Preview(self.services, self.console.glyphs, id="session-preview")
 
     def on_mount(self) -> None:
         """Ask for the sessions."""
@@ -355,11 +355,13 @@ class SessionsView(View):
             same = (i for i in range(source.total) if _is(source.at(i), current))
             cursor = next(same, min(rows.cursor, max(0, source.total - 1)))
         self._shown_turn = self._turn
-        draw = draw_hit if two_lines else draw_session
+        rows.groups = None if two_lines else days(last_us, self.services.clock)
+        if not again or rows.grid is None:
+            rows.grid = session_grid(self.services.clock, self.console.glyphs, found=two_lines)
         rows.show(
             source,
             cursor=cursor,
-            draw=draw(self.services.clock),
+            draw=draw_hit(rows.grid) if two_lines else None,
             row_height=2 if two_lines else 1,
             reveal=not again or cursor != rows.cursor,
         )
@@ -391,10 +393,8 @@ class SessionsView(View):
         self._preview.look_for_news()
 
     def _show_state(self) -> None:
-        """Name mode, count and scope in the border; say why the list is empty."""
-        ink = ink_of(self.app)
-        border = self.query_one("#session-list")
-        border.border_subtitle = Content.from_rich_text(Text(self._counted(), ink.dim))
+        """Name mode, count and scope in the head; say why the list is empty."""
+        self.query_one("#session-list", Pane).title = self._counted()
         note = self._answer.note if self._answer else ""
         if note and self._answer and self._answer.mode != self._answer.asked_mode:
             self._box.note(one_line(note, 120))
