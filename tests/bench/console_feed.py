@@ -1,9 +1,11 @@
 """From a key to its paint in the Feed, over a long ledger and with calls arriving.
 
-    python -m tests.bench.console_feed [--calls N] [--rate EVENTS_A_SECOND] [--keys N]
+    python -m tests.bench.console_feed [--calls N] [--sessions N] [--rate EVENTS_A_SECOND]
+                                       [--keys N] [--idle SECONDS]
 
 The console runs in a terminal of its own on a ledger of N calls while another process writes.
 A key moves the cursor of the paused list; its paint is the first output with the cursor's sign.
+Idle is the processor time of the console while nothing arrives and nothing is pressed.
 The memory service that the console starts is stopped at the end.
 """
 
@@ -25,6 +27,7 @@ import termios
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pktui.errors import PktuiError
@@ -32,6 +35,7 @@ from pktui.files import make_private_directory
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller
 from pktui.memory.client import MemoryClient
+from pktui.memory.exchange import MessageRecord, SessionRecord
 from pktui.settings import Paths
 from pktui.times import now_us
 
@@ -92,11 +96,15 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--calls", type=int, default=100_000)
     options.add_argument("--rate", type=int, default=500)
+    options.add_argument("--sessions", type=int, default=0)
     options.add_argument("--keys", type=int, default=200)
+    options.add_argument("--idle", type=float, default=0)
     wanted = options.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         paths = Paths.at(Path(directory, "config"), Path(directory, "data"))
         fill(paths, wanted.calls)
+        if wanted.sessions:
+            _fill_memory(paths, wanted.sessions)
         terminal = _open(paths)
         try:
             terminal.wait_for(b"memory ")
@@ -104,6 +112,8 @@ def main() -> None:
             os.write(terminal.file, b"2")
             terminal.wait_for(b"live")
             terminal.settle(2)
+            if wanted.idle:
+                _report_idle(terminal, wanted.idle)
             _report("nothing arriving", _measure(terminal, wanted.keys))
             with _writer(paths, wanted.rate):
                 terminal.settle(2)
@@ -124,6 +134,20 @@ def fill(paths: Paths, calls: int) -> None:
                 _append(ledger, number)
     ledger.close()
     print(f"ledger of {calls:,} calls written in {time.perf_counter() - began:.1f} s")
+
+
+def _fill_memory(paths: Paths, sessions: int) -> None:
+    """Bring in so many sessions of one message each."""
+    at, began = datetime.now(UTC), time.perf_counter()
+
+    def records() -> Iterator[SessionRecord | MessageRecord]:
+        for number in range(sessions):
+            name, then = f"s{number}", at - timedelta(minutes=number)
+            yield SessionRecord("bench", name, then, project="/home/me/shop", agent="bench")
+            yield MessageRecord("bench", name, "m", "user", f"question {number}", then)
+
+    MemoryClient(paths, timeout=LIMIT_S).import_records(records())
+    print(f"{sessions:,} sessions brought in in {time.perf_counter() - began:.1f} s")
 
 
 def write(config: str, data: str, rate: str) -> None:
@@ -192,6 +216,19 @@ def _report(what: str, seconds: list[float]) -> None:
     p50 = statistics.median(seconds) * 1000
     p95 = statistics.quantiles(seconds, n=20)[-1] * 1000
     print(f"{what:<18}key to paint p50 {p50:.1f} ms, p95 {p95:.1f} ms   budget {BUDGET_MS} ms p95")
+
+
+def _report_idle(terminal: Terminal, seconds: float) -> None:
+    terminal.settle(5)
+    before = _processor_seconds(terminal.pid)
+    terminal.settle(seconds)
+    share = (_processor_seconds(terminal.pid) - before) / seconds * 100
+    print(f"idle for {seconds:.0f} s     {share:.2f}% of a core   budget 0.5%")
+
+
+def _processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident_mb(pid: int) -> float:
