@@ -6,14 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-    ExportLogsServiceRequest,
-    ExportLogsServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+import pytest
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -23,6 +16,9 @@ class Receiver:
     """Use as a context. `logs` and `spans` are what arrived, in order; `refuses` is a status."""
 
     def __init__(self) -> None:
+        pytest.importorskip(
+            "opentelemetry.exporter.otlp.proto.http", reason="the extra `otel` is not installed"
+        )
         self.logs: list[Any] = []
         self.spans: list[Any] = []
         self.resources: list[Any] = []
@@ -60,6 +56,15 @@ class Receiver:
             assert self.arrived.wait_for(there, seconds)
 
     def _take(self, path: str, body: bytes) -> bytes:
+        from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+            ExportLogsServiceRequest,
+            ExportLogsServiceResponse,
+        )
+        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+            ExportTraceServiceRequest,
+            ExportTraceServiceResponse,
+        )
+
         with self.arrived:
             if path == "/v1/logs":
                 for group in ExportLogsServiceRequest.FromString(body).resource_logs:
