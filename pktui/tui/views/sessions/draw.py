@@ -111,7 +111,8 @@ def _hit_line(row: Row, pen: Pen) -> list[Run]:
 
 def why(row: Row) -> str:
     """Say what a session was found by: its title, the words that matched, or how near it is."""
-    hit, reasons = row.best, ["title"] if row.band == "titles" else []
+    titled = row.band == "titles" and row.hit is None
+    hit, reasons = row.best, ["title"] if titled else []
     if hit is not None:
         marked = (hit.snippet[mark.start : mark.end].lower() for mark in hit.marks)
         words = ", ".join(islice(dict.fromkeys(marked), MOST_WORDS))

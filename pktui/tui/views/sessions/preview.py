@@ -68,6 +68,8 @@ class Preview(Pane):
         self._glyphs = glyphs
         self._row: Row | None = None
         self._reader: Reader | None = None
+        # What the list was searched for, and what is marked: that, or what is looked for here.
+        self._given: tuple[str, Mode] = ("", "hybrid")
         self._query: tuple[str, Mode] = ("", "hybrid")
         self._at_last_hit = False
         self._hits_read: Sequence[Hit] = ()
@@ -100,13 +102,13 @@ class Preview(Pane):
         """Show a session; the same one again only brings what is new."""
         before, self._row = self._row, row
         same = row is not None and before is not None and row.session.id == before.session.id
-        if same and query == self._query and not self._failed:
+        if same and query == self._given and not self._failed:
             if row is not None and row.hit is not None and self._opened:
                 self._be_at(place_of(row.hit, self.transcript.line))
             self._entitle()
             self.look_for_news()
             return
-        self._query = query
+        self._given = self._query = query
         self._turn += 1
         self._failed = self._opened = False
         self._at_last_hit = at_last_hit

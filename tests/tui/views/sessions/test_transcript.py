@@ -337,6 +337,19 @@ async def test_a_session_is_searched_inside(paths: Paths) -> None:
         assert "“nowhere” is not in this session" in room.desk.notices()
 
 
+async def test_what_was_found_inside_stays_while_the_list_is_read_again(paths: Paths) -> None:
+    async with sessions(paths, _long_memory(450)) as room:
+        await room.press("enter", "slash")
+        await room.type_text("message 12")
+        await room.press("enter", "n")
+        await room.desk.until(lambda: "2 of 11 hits" in room.text())
+        room.memory.kept[1] = msgspec.structs.replace(room.memory.kept[1], message_count=451)
+        room.view.read_again()
+        await room.press()
+        assert "2 of 11 hits" in room.text()
+        assert room.transcript.place == (120, 0)
+
+
 async def test_calls_of_a_logged_session_are_joined_by_connection(paths: Paths) -> None:
     memory = MemoryInProcess()
     session = memory.add("logged", ("user", "hello"), ("agent", "done"))
