@@ -363,6 +363,7 @@ def test_a_database_that_is_not_there_denies_at_once_and_says_which(machine: Ope
     with pytest.raises(TeamUnavailable) as second:
         ledger.approvals.stopped()
     assert "secret" not in f"{first.value}{second.value}"
+    assert first.value is not second.value  # each keeps its own trace, and no other
     ledger.events.append("note")
     assert [event.kind for event in ledger.events.tail()] == ["note"]
 

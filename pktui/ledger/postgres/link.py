@@ -89,8 +89,12 @@ class Link:
 
     @property
     def away(self) -> LedgerUnavailable | None:
-        """Why the database cannot be used now, None where it can as far as is known."""
-        return self._away
+        """Why the database cannot be used now, None where it can as far as is known.
+
+        Another error each time: one that is raised again and again keeps a trace of each time.
+        """
+        away = self._away
+        return type(away)(away.what, away.cure) if away is not None else None
 
     def now_us(self) -> int:
         """Return the time of the database's clock, as it was with the last answer."""
@@ -166,8 +170,8 @@ class Link:
         """Return the connection, made where there is none, with what it was told taken in."""
         if self._closed:
             raise LedgerUnavailable("the team's ledger was closed", "Start pktui again")
-        if self._away is not None and self._lasting:
-            raise self._away
+        if self._lasting and (why := self.away) is not None:
+            raise why
         if self._connection is None:
             self._connect()
         connection = self._connection
