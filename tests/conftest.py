@@ -70,11 +70,13 @@ def paths() -> Paths:
 
 
 @pytest.fixture(scope="session")
-def postgres(testrun_uid: str) -> Server:
-    """A PostgreSQL that all workers of this run share."""
+def postgres(testrun_uid: str) -> Iterator[Server]:
+    """A PostgreSQL that all workers of this run share; it ends with the last of them."""
     from tests.support.postgres import Server
 
-    return Server(testrun_uid)
+    server = Server(testrun_uid)
+    yield server
+    server.server.cleanup()  # a worker that ends may have no time for it
 
 
 @pytest.fixture
