@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from pktui.errors import LedgerUnavailable
 from pktui.gateway.http.errors import Refusal
 from pktui.httpserver.guard import REALM, Guard, bearer_token
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Grant
 
 _AGAIN: Final = {"Retry-After": "1"}
-
-
 # Tokens that are remembered.
 _TOKENS: Final = 1000
 
@@ -63,7 +62,10 @@ class Door:
         return grant
 
     def _look_up(self, token: str) -> Grant | None:
-        version = self._version()
+        try:
+            version = self._version()
+        except LedgerUnavailable:
+            version = object()  # look it up; whoever decides the call tells what is the matter
         if version != self._known_at or len(self._known) >= _TOKENS:
             self._known.clear()
             self._known_at = version
