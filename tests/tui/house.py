@@ -114,6 +114,7 @@ class Desk:
     app: Console
     pilot: Pilot[int]
     said: list[str]
+    typed_at: float = 0
 
     async def settle(self) -> None:
         """Let workers and messages come to rest: until the screen stays the same."""
@@ -144,9 +145,10 @@ class Desk:
 
     async def key(self, key: str) -> None:
         """Press one key as a hand does, apart from the one before: closer ones count as pasted."""
-        while time.monotonic() - self.app.keyboard._before < RUN_SECONDS:
+        while time.monotonic() - self.typed_at < RUN_SECONDS:
             await self.pilot.pause(0.001)
         await self.pilot.press(key)
+        self.typed_at = time.monotonic()
 
     async def burst(self, *keys: str) -> None:
         """Type all keys before the console looks at the first of them."""
@@ -155,7 +157,7 @@ class Desk:
 
     def type(self, *keys: str) -> None:
         """Type keys together, apart from those before; wait for nothing, a worker may be held."""
-        at = max(time.monotonic(), self.app.keyboard._before + RUN_SECONDS)
+        self.typed_at = at = max(time.monotonic(), self.typed_at + RUN_SECONDS)
         for key in keys:
             character = {"space": " ", "slash": "/"}.get(key, key if len(key) == 1 else None)
             event = events.Key(key, character)

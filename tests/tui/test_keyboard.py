@@ -206,8 +206,8 @@ async def test_a_key_that_does_nothing_here_says_so(paths: Paths) -> None:
         await room.press("n")
         assert "n next hit: there are no hits; / searches" in room.desk.notices()
         room.app._said_missing_at = 0
-        await room.press("z")
-        assert "no action on z here; ? lists the keys" in room.desk.notices()
+        await room.press("Z")
+        assert "no action on Z here; ? lists the keys" in room.desk.notices()
 
 
 async def test_scopes_that_hold_at_once_are_those_of_the_registry(house: House) -> None:

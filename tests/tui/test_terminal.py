@@ -44,7 +44,7 @@ def test_a_burst_reaches_the_box_it_opens_and_decides_nothing(
 ) -> None:
     with gateway(paths) as agent, console(paths, size) as terminal:
         terminal.until(started)
-        agent.call("write", 7, path="src/auth.py", text="TTL = 3600")
+        agent.call("write", 7, path="src/x.py", text="TTL = 3600")
         terminal.until(lambda screen: "waiting: " in screen)
         policies = {file: file.read_bytes() for file in paths.policies_dir.iterdir()}
         words = iter(("auth", "dad", "ended", "lay", "read", "kdxe", "Aware", "wad"))
@@ -53,9 +53,9 @@ def test_a_burst_reaches_the_box_it_opens_and_decides_nothing(
             terminal.text(view)
             terminal.until(lambda screen, view=view: _front(screen) == view)  # type: ignore[misc]
             terminal.text(other, "/", word)
-            terminal.until(lambda screen, word=word: word in screen)  # type: ignore[misc]
+            terminal.until(lambda screen, word=word: word in screen and "f1 help" in screen)  # type: ignore[misc]
             terminal.keys("Escape")
-            terminal.until(started)
+            terminal.until(lambda screen: "? help" in screen)
             terminal.keys("Escape")
             terminal.until(lambda screen, word=word: word not in screen)  # type: ignore[misc]
         ledger = Ledger.open(paths.ledger_file, read_only=True)
