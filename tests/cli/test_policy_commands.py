@@ -19,6 +19,7 @@ from pktui.ledger.arguments.canonical import args_hash
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller, NewApproval
 from pktui.policy.document.policy import load_policy
+from pktui.settings import bundled
 from pktui.times import now_us
 
 if TYPE_CHECKING:
@@ -106,6 +107,23 @@ def test_validate_warns_of_names_that_get_past_a_glob_that_denies(tmp_path: Path
     status, out, _ = say("validate", str(file), "--json")
     record = json.loads(out)
     assert (status, record["valid"], len(record["warnings"])) == (0, True, 1)
+
+
+@pytest.mark.parametrize("agent", ["claude-code", "codex", "gemini", "opencode"])
+def test_an_agents_rules_can_be_set_before_its_first_call(
+    paths: Paths, say: Say, agent: str
+) -> None:
+    shipped = bundled("config", "policies", f"{agent}.json")
+    assert say("show", agent)[0] == 0
+    assert say("set", agent, "Made_up", "deny", "--dry-run")[0] == 0
+    assert not paths.policy_file(agent).exists()
+    status, _, err = say("set", agent, "Made_up", "deny")
+    assert (status, "any other tool asks" in err) == (0, False)
+    set_now = load_policy(paths.policy_file(agent))
+    assert set_now.tools.keys() == load_policy(shipped).tools.keys() | {"Made_up"}
+    assert (paths.policies_dir / "_paths.json").exists()
+    assert say("undo", agent)[0] == 0
+    assert paths.policy_file(agent).read_bytes() == shipped.read_bytes()
 
 
 def test_show_tells_what_each_tool_comes_to(memory: Path, say: Say) -> None:

@@ -40,8 +40,11 @@ def init(
     target = places.policy_file(check_server_name(server))
     if not (show or force) and target.exists():
         raise PolicyError(f"{server} has a policy already: {target}", "Give --force to replace it")
-    if preset or (server == places.MEMORY and not command and not url):
-        raw = bundled("config", "policies", f"{preset or places.MEMORY}.json").read_bytes()
+    begins = places.shipped(server) if not command and not url else None
+    if preset:
+        raw = bundled("config", "policies", f"{preset}.json").read_bytes()
+    elif begins is not None:
+        raw = begins.read_bytes()
     else:
         raw = _scanned(paths, server, command or [], url)
     if show:
@@ -129,13 +132,12 @@ def schema() -> None:
 
 
 def _in_force(server: str, target: Path) -> bytes | None:
-    """Return the policy there is, of the memory the shipped one until it is copied."""
+    """Return the policy there is: the shipped one, if any, until it is copied."""
     from pktui.policy.files import read_or_none
 
     there = read_or_none(target)
-    if there is None and server == places.MEMORY:
-        return places.existing_file(server).read_bytes()
-    return there
+    begins = places.shipped(server)
+    return begins.read_bytes() if there is None and begins is not None else there
 
 
 def _scanned(paths: Paths, server: str, command: list[str], url: str) -> bytes:

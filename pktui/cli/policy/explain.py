@@ -51,7 +51,7 @@ def explain(
             caller = ledger.grants.identified(caller)
     call = ToolCall("", tool, _read_arguments(arguments), caller)
     path = policy or places.file_in_force(server)
-    needed = policy is not None or server == places.MEMORY
+    needed = policy is not None or places.shipped(server) is not None
     ceiling = places.managed(server).current()
     verdict, answer = _preview(server, path, call, needed=needed)
     risk = _risk(server, tool)

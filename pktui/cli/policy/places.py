@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Place = Annotated[str, Argument(metavar="SERVER|FILE", help="A server, or a policy file.")]
 ServerName = Annotated[str, Argument(metavar="SERVER", help="The server's name.")]
 MEMORY = "memory"
+# What no entry names, and has a policy of pktui's until it is copied: the memory, and the agents
+# whose own tools are decided.
+_SHIPPED = (MEMORY, "claude-code", "codex", "gemini", "opencode")
 
 
 def is_file(place: str) -> bool:
@@ -34,16 +37,21 @@ def policy_file(place: str) -> Path:
     return load_settings(paths).policy_file(paths, place)
 
 
+def shipped(server: str) -> Path | None:
+    """Return the policy that a server begins with, where one comes with pktui."""
+    return bundled("config", "policies", f"{server}.json") if server in _SHIPPED else None
+
+
 def existing_file(place: str) -> Path:
-    """Return the file of a policy in force; for the memory the shipped one until it is copied.
+    """Return the file of a policy in force: the shipped one, if any, until it is copied.
 
     Raises `PolicyError` with what to do where there is none.
     """
     path = policy_file(place)
     if path.exists() or is_file(place):
         return path
-    if place == MEMORY:
-        return bundled("config", "policies", "memory.json")
+    if file := shipped(place):
+        return file
     raise PolicyError(
         f"there is no policy for {check_server_name(place)} at {path}",
         f"Make one with: pktui policy init {place}",
@@ -56,7 +64,7 @@ def file_in_force(server: str) -> Path:
     Raises `UnknownServer` where there is neither a policy nor such a server.
     """
     path = policy_file(server)
-    if server == MEMORY or path.exists():
+    if path.exists() or shipped(server):
         return existing_file(server)
     from pktui.gateway.servers.entries import find_server
 

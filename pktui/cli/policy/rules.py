@@ -61,7 +61,7 @@ def set_(
         guard_edit(edit.before, edit.after, edit.path)
         editor.save(edit)
     _tell(replace(edit, path=places.policy_file(server)), written=not dry_run)
-    if begun and not dry_run and server != places.MEMORY and not places.is_file(server):
+    if begun and not (dry_run or places.shipped(server) or places.is_file(server)):
         output.note(
             f"There was no policy for {server}: with this one, any other tool asks a person. For "
             f"rules made from its tools, first: pktui policy init {server} --force"
@@ -149,8 +149,10 @@ def editor_of(server: str) -> PolicyEditor:
     paths = Paths.from_environment()
     path = places.policy_file(server)
     if not path.exists() and not places.is_file(server):
-        find_server(paths, server)
-        open_policy(paths, server, None, changed=lambda _digest, _problem: None)
+        begins = places.shipped(server)
+        if begins is None:
+            find_server(paths, server)
+        open_policy(paths, server, None, changed=lambda _digest, _problem: None, shipped=begins)
     return PolicyEditor(path, history=undo_directory(paths))
 
 
