@@ -25,6 +25,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input
 
+from pktui.daemon_pool import DaemonPool
 from pktui.errors import PktuiError
 from pktui.text import one_line, visible
 from pktui.tui.actions import (
@@ -166,6 +167,7 @@ class Console(App[int], inherit_bindings=False):
         self._first_view, self._first_at, self._first_words = view, at, words
         self._beating = False
         self._whole_beat = False
+        self._glances = DaemonPool("glance")
         self._sessions = -1
         self._policies = PolicyFiles(services.paths.policies_dir)
         self._stale: dict[str, set[str]] = {}
@@ -233,6 +235,7 @@ class Console(App[int], inherit_bindings=False):
     def on_unmount(self) -> None:
         """Let the watching thread go."""
         self.keyboard.close()
+        self._glances.dismiss()
         if self._watch is not None:
             self._watch.stop()
 
@@ -482,15 +485,30 @@ class Console(App[int], inherit_bindings=False):
 
     def _glance(self) -> None:
         """Read the ledger again where another process wrote to it, or a whole beat is due."""
-        if not self._beating and self.is_running:
-            self._beating = True
-            known = None if self._whole_beat else self.ledger
+        if self._beating or not self.is_running:
+            return
+        self._beating = True
+        if self._whole_beat:
             self._whole_beat = False
-            self._read_ledger(known)
+            self._read_ledger()
+        else:  # ten times a second, mostly for nothing: without a worker and its messages
+            self._glances.do(partial(self._look_for_news, self.ledger))
 
     @work(thread=True, group="beat", description="beat")
-    def _read_ledger(self, known: LedgerVitals | None) -> None:
-        self.post_message(LedgerSeen(read_ledger(self.services, self._policies, known)))
+    def _read_ledger(self) -> None:
+        self.post_message(LedgerSeen(read_ledger(self.services, self._policies)))
+
+    def _look_for_news(self, known: LedgerVitals) -> None:
+        """Tell of the ledger where it moved; what fails here fails again in the whole beat."""
+        seen = known
+        try:
+            seen = read_ledger(self.services, self._policies, known)
+        except Exception:  # noqa: BLE001
+            self._whole_beat = True
+        if seen is known:
+            self._beating = False
+        else:
+            self.post_message(LedgerSeen(seen))
 
     @work(thread=True, group="look")
     def _look_at_memory(self) -> None:
