@@ -17,7 +17,10 @@ from pktui.tui.context import context_of
 from pktui.tui.theme import ink_of
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from textual import events
+    from textual.screen import Screen
 
 # Cells that a pane keeps when the line beside it is moved, and how far a key moves that.
 LEAST = 16
@@ -146,6 +149,17 @@ class Panes(Container):
         layout = self.styles.layout
         return layout is not None and layout.name == "horizontal"
 
+    # What the lines and widths are for: whether the panes stand beside each other, and which.
+    _fitted: tuple[bool, str] = (False, "")
+
+    def on_mount(self) -> None:
+        """Look after each layout whether a style sheet has shown or hidden a pane."""
+        self.screen.screen_layout_refresh_signal.subscribe(self, self._laid_out)
+
+    def _laid_out(self, _screen: Screen[Any]) -> None:
+        if (self.beside, _arrangement(self._there())) != self._fitted:
+            self.fit()
+
     def on_resize(self) -> None:
         """Take the widths that were chosen."""
         self.fit()
@@ -161,6 +175,7 @@ class Panes(Container):
                     divider.display = self.beside and before is not None
                 before = child
         there = self._there()
+        self._fitted = self.beside, _arrangement(there)
         kept = context_of(self).kept.panes.get(_arrangement(there), ())
         if self.beside and (kept or len(there) == 1):
             self._share(kept or (1,))
