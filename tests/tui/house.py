@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 START_US = 1_795_000_000_000_000
 STILL = 4
 """Rounds of an unchanged screen after which nothing more is expected."""
+APART_SECONDS = 2 * RUN_SECONDS
+"""What lies between two keys that were not typed together."""
 PATIENCE = 60.0
 SMALL, LARGE = (80, 24), (120, 36)
 HOSTILE = (
@@ -145,7 +147,7 @@ class Desk:
 
     async def key(self, key: str) -> None:
         """Press one key as a hand does, apart from the one before: closer ones count as pasted."""
-        while time.monotonic() - self.typed_at < RUN_SECONDS:
+        while time.monotonic() - self.typed_at < APART_SECONDS:
             await self.pilot.pause(0.001)
         await self.pilot.press(key)
         self.typed_at = time.monotonic()
@@ -157,7 +159,7 @@ class Desk:
 
     def type(self, *keys: str) -> None:
         """Type keys together, apart from those before; wait for nothing, a worker may be held."""
-        self.typed_at = at = max(time.monotonic(), self.typed_at + RUN_SECONDS)
+        self.typed_at = at = max(time.monotonic(), self.typed_at + APART_SECONDS)
         for key in keys:
             character = {"space": " ", "slash": "/"}.get(key, key if len(key) == 1 else None)
             event = events.Key(key, character)
