@@ -428,7 +428,7 @@ class Preview(Pane):
 
 
 def place_of(hit: Hit, line: Timeline) -> Place | None:
-    """Return where a hit is in the line of its session."""
+    """Return where a hit is in the line of its session, `None` where it came after it was read."""
     if hit.message is not None:
-        return hit.message.seq, MESSAGE
+        return (hit.message.seq, MESSAGE) if hit.message.seq <= line.total else None
     return line.place_of_kept(hit.call.seq) if hit.call is not None else None

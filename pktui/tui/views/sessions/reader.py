@@ -212,7 +212,9 @@ class Reader:
         return self._part(last)
 
     def _part(self, after: int) -> Part:
-        return Part(self._memory.messages(self._session.id, after=after, limit=AT_ONCE).items)
+        items = self._memory.messages(self._session.id, after=after, limit=AT_ONCE).items
+        # What came since the outline was read has no place in the line yet.
+        return Part(tuple(one for one in items if one.seq <= len(self._times)))
 
     # Calls
 

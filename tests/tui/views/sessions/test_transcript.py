@@ -9,7 +9,7 @@ import pytest
 
 from pktui.agent_names import hooked_call_id
 from pktui.ledger.records import Caller
-from pktui.memory.records import Call
+from pktui.memory.records import Call, Outline
 from tests.support.memory import MemoryInProcess
 from tests.tui.house import LARGE, SMALL
 from tests.tui.views.sessions.room import Room, sessions
@@ -203,6 +203,30 @@ async def test_new_messages_are_added_at_the_end_and_followed(paths: Paths) -> N
         assert room.transcript.place == (5, 0)
         assert "outline 1 3 0" in memory.asked
         assert "messages 1 None 3" in memory.asked
+
+
+class _Growing(MemoryInProcess):
+    """A memory in which each session gets one more message as soon as it was outlined."""
+
+    def outline(self, session_id: int, *, after: int = 0, calls_after: int = 0) -> Outline:
+        found = super().outline(session_id, after=after, calls_after=calls_after)
+        last = self.written[session_id][-1]
+        more = msgspec.structs.replace(last, seq=last.seq + 1, content=f"message {last.seq + 1}")
+        self.written[session_id].append(more)
+        return found
+
+
+async def test_messages_that_come_while_a_session_is_opened_are_shown_at_the_next_look(
+    paths: Paths,
+) -> None:
+    memory = _Growing()
+    memory.add("growing", ("user", "message 1"), ("agent", "message 2"))
+    async with sessions(paths, memory) as room:
+        await room.press("enter")
+        assert room.transcript.last == room.transcript.line.total
+        room.app._look_at_memory()
+        await room.desk.until(lambda: "message 4" in room.text())
+        assert room.transcript.last == room.transcript.line.total
 
 
 async def test_enter_shows_a_cut_message_whole_and_cuts_it_again(paths: Paths) -> None:
