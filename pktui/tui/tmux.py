@@ -19,10 +19,13 @@ def open_window(
     socket = environment.get("TMUX", "").split(",")[0]
     if not socket:
         return False
-    # The words are a program's, and no shell reads them.
-    words = ["tmux", "-S", socket, "new-window", "-c", directory, "--", "env", *command]
+    # The words are a program's, and no shell reads them. The window begins where tmux is run: what
+    # -c names is a format of tmux's, and a directory may be called #{...} or #(...).
+    words = ["tmux", "-S", socket, "new-window", "--", "env", *command]
     try:
-        done = subprocess.run(words, capture_output=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(
+            words, cwd=directory, capture_output=True, timeout=_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0

@@ -24,7 +24,7 @@ def test_a_command_runs_in_its_directory_as_it_stands(tmp_path: Path) -> None:
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$PWD" "$@" > {written}.new\n'
                        f'mv {written}.new {written}\nsleep 60\n')  # fmt: skip
     program.chmod(0o700)
-    work = tmp_path / "a directory; $HOME"
+    work = tmp_path / "a directory; $HOME #(id) #{pid} ##[x]"
     work.mkdir()
     socket = tmp_path / "tmux"
     terminal = Terminal(socket, (80, 24), "sleep", "60")
