@@ -79,6 +79,7 @@ class Managed:
         self._fetched = fetched
         self._path = DIRECTORY
         self._parent = str(DIRECTORY.parent)
+        self._linked = DIRECTORY.parent.is_symlink()
         self._server = server
         self._also = also
         self._names: tuple[str, ...] = ()
@@ -93,14 +94,11 @@ class Managed:
 
     def current(self) -> Ceiling:
         """Return the ceiling as it is now: the very same object as long as nothing moved."""
-        if not os.access(self._parent, os.F_OK):
+        if not (self._linked or os.access(self._parent, os.F_OK)):
             return NONE  # on most machines there is none, and what is not there is no exception
         try:
-            there = os.lstat(self._path)
-            if stat.S_ISLNK(there.st_mode) and not self._path.exists():
-                raise NotADirectoryError("it leads to no directory")
-        except FileNotFoundError:
-            return NONE
+            if not _is_there(self._path):
+                return NONE
         except OSError as error:
             return self._kept(Ceiling((refusing("", _unreadable(self._path, error)),)))
         with self._lock:
@@ -168,7 +166,7 @@ class _FromBundle:
     def __init__(self, directory: Path, fetched: Path | None) -> None:
         self._directory = directory
         self._fetched = fetched
-        self._stamps: object = (None, None)
+        self._stamps: object = (False, None)
         self._files: Mapping[str, bytes] = {}
         self._layers: dict[str, Policy] = {}
         self._refused = False
@@ -184,8 +182,10 @@ class _FromBundle:
 
     def refresh(self) -> None:
         """Read the bundle again where it, or where it is to be had, is another one."""
-        files = (self._directory / SOURCE, self._fetched)
-        stamps = tuple(look(str(file)) if file is not None else None for file in files)
+        source_file = str(self._directory / SOURCE)
+        # A link that leads nowhere is no file that is not there.
+        named = look(source_file) or os.path.islink(source_file)  # noqa: PTH114  which never raises
+        stamps = (named, look(str(self._fetched)) if self._fetched is not None else None)
         if stamps == self._stamps:
             return
         from pktui.policy import bundle as bundles  # most directories name none
@@ -278,6 +278,18 @@ def refusing(file: str, problem: str) -> Policy:
         policy.unlisted, rule=f"{MANAGED}{file}#(unreadable)", reason=why
     )
     return msgspec.structs.replace(policy, source=DIRECTORY / file, unlisted=unlisted)
+
+
+def _is_there(directory: Path) -> bool:
+    """Tell whether there is such a directory; raises `OSError` where a link leads to none."""
+    for path in (directory.parent, directory):
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            return False
+        if stat.S_ISLNK(found.st_mode) and not path.exists():
+            raise NotADirectoryError(f"{path} leads to no directory")
+    return True
 
 
 def _unreadable(path: Path, error: OSError) -> str:

@@ -16,7 +16,7 @@ from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.policy_file import ServerPolicy, open_policy, starts_of
 from pktui.ledger.approvals.standing import Wider
 from pktui.ledger.records import Caller
-from pktui.policy.managed import Managed
+from pktui.policy.managed import SOURCE, Managed
 from pktui.server_entry import ServerEntry
 from pktui.settings import ApprovalSettings, bundled
 from tests.support.gateway import environment, plain_server
@@ -222,6 +222,24 @@ def test_a_managed_file_that_cannot_be_used_denies_and_says_so(house: House, man
     managed.unlink()
     managed.write_text("no directory")
     assert house.decide("write").ruling is Ruling.DENIED_BY_RULE
+
+
+def test_a_link_that_leads_nowhere_denies_wherever_it_stands(
+    house: House, managed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.policy()
+    managed.mkdir()
+    assert house.decide("write").ruling is Ruling.FORWARD
+    (managed / SOURCE).symlink_to(tmp_path / "gone")
+    assert house.decide("write").ruling is Ruling.DENIED_BY_RULE
+    assert Managed("demo").current().problem
+    parent = tmp_path / "unmounted"
+    parent.symlink_to(tmp_path / "gone")
+    monkeypatch.setattr("pktui.policy.managed.DIRECTORY", parent / "policies")
+    [closed] = Managed("demo").current().policies
+    assert str(parent) in closed.unlisted.reason
+    (tmp_path / "gone").mkdir()
+    assert Managed("demo").current().policies == ()
 
 
 def test_a_broken_edit_of_a_managed_file_keeps_the_last_good_one(
