@@ -7,7 +7,6 @@ has a serial that only ever grows, so that an older bundle never takes the place
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,11 +52,15 @@ class Bundle(msgspec.Struct, frozen=True):
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """What is kept of the last good bundle: its envelope and ETag, and how the last look went."""
+    """What is kept of the last good bundle: its envelope and ETag, and how the last look went.
+
+    `source` is what named the bundle at that look.
+    """
 
     envelope: str = ""
     etag: str = ""
     problem: str = ""
+    source: Source | None = None
 
 
 class _Signature(msgspec.Struct, frozen=True):
@@ -82,7 +85,7 @@ def read_source(file: Path) -> Source | None:
         source = msgspec.json.decode(read_bytes(file), type=Source)
         if source.version != "1" or len(_bytes_of(source.public_key)) != 32:
             raise PolicyError(f"{file}: its version is not 1, or its key no Ed25519 key")
-    except (msgspec.DecodeError, binascii.Error) as error:
+    except ValueError as error:
         raise PolicyError(f"{file} cannot be used: {error}", _SOURCE_CURE) from error
     return source
 
@@ -101,7 +104,7 @@ def opened(envelope: bytes, public_key: str) -> Bundle:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        found = msgspec.json.decode(envelope, type=_Envelope)
+        found = msgspec.json.decode(envelope.decode(), type=_Envelope)
         payload = _bytes_of(found.payload)
         key = Ed25519PublicKey.from_public_bytes(_bytes_of(public_key))
         signed = _to_sign(payload)
@@ -112,7 +115,7 @@ def opened(envelope: bytes, public_key: str) -> Bundle:
         bundle = msgspec.json.decode(payload, type=Bundle)
         if bundle.version != "1" or bundle.expires_us <= 0:
             raise PolicyError("the bundle's version is not 1")
-    except (msgspec.DecodeError, ValueError) as error:
+    except (ValueError, OverflowError) as error:
         raise PolicyError(f"the bundle cannot be read: {error}") from error
     return bundle
 

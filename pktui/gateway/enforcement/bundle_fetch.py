@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pktui.settings import Paths
 
 _TIMEOUT_SECONDS: Final = 10.0
+_WHOLE_SECONDS: Final = 60.0
 # Until the first is there, and after a look that failed.
 _AGAIN_SECONDS: Final = 30.0
 
@@ -35,8 +36,11 @@ def is_due(paths: Paths) -> bool:
         return True
     except (OSError, PolicyError):
         return False  # whoever decides calls says so
-    failed = bool(read_fetched(paths.bundle_file).problem)
-    return source is not None and not 0 <= age < (_AGAIN_SECONDS if failed else source.minutes * 60)
+    if source is None:
+        return False
+    kept = read_fetched(paths.bundle_file)
+    wait = _AGAIN_SECONDS if kept.problem else source.minutes * 60
+    return kept.source != source or not 0 <= age < wait
 
 
 def fetch_soon(paths: Paths) -> None:
@@ -64,7 +68,7 @@ def fetch(paths: Paths, now_us: int) -> str:
     if source is None:
         return ""
     kept = read_fetched(paths.bundle_file)
-    found = _asked(source, kept, now_us)
+    found = msgspec.structs.replace(_asked(source, kept, now_us), source=source)
     make_private_directory(paths.data_dir)
     write_whole(paths.bundle_file, msgspec.json.encode(found))
     return found.problem
@@ -72,15 +76,16 @@ def fetch(paths: Paths, now_us: int) -> str:
 
 def _asked(source: Source, kept: Fetched, now_us: int) -> Fetched:
     from http.client import HTTPException
-    from urllib.error import HTTPError
+    from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
     last = last_good(kept, source)
-    known = {"If-None-Match": kept.etag} if kept.etag and last is not None else {}
+    same = kept.source == source and last is not None
+    known = {"If-None-Match": kept.etag} if kept.etag and same else {}
     try:
         request = Request(source.url, headers={"Accept": "application/json", **known})  # noqa: S310
         with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310  root names it
-            envelope = answer.read(MAX_BYTES + 1)
+            envelope = _read(answer)
             etag = answer.headers.get("ETag", "")
     except HTTPError as error:
         with error:
@@ -89,11 +94,26 @@ def _asked(source: Source, kept: Fetched, now_us: int) -> Fetched:
         if last.expires_us <= now_us:
             return _failed(kept, source, f"the bundle expired at {last.expires}")
         return msgspec.structs.replace(kept, problem="")
+    except URLError as error:
+        return _failed(kept, source, str(error.reason))
     except (OSError, HTTPException, ValueError) as error:
         return _failed(kept, source, str(error))
     if len(envelope) > MAX_BYTES:
         return _failed(kept, source, f"the bundle is larger than {MAX_BYTES} bytes")
     return newer(kept, envelope, etag, source, now_us)
+
+
+def _read(answer: Any) -> bytes:
+    """Return the body, or its beginning where it is too large; raises `TimeoutError`.
+
+    The time-out of a connection is for each piece alone.
+    """
+    body, ends = bytearray(), time.monotonic() + _WHOLE_SECONDS
+    while len(body) <= MAX_BYTES and (piece := answer.read1(MAX_BYTES + 1 - len(body))):
+        body += piece
+        if time.monotonic() > ends:
+            raise TimeoutError(f"it was not read within {_WHOLE_SECONDS:.0f} seconds")
+    return bytes(body)
 
 
 def _failed(kept: Fetched, source: Source, why: str) -> Fetched:

@@ -231,6 +231,46 @@ def test_it_is_looked_for_when_it_is_time(paths: Paths, office: Office) -> None:
     assert not is_due(paths)
 
 
+def test_one_that_is_named_anew_is_looked_for_at_once(paths: Paths, office: Office) -> None:
+    office.publish(9)
+    fetch(paths, now_us())
+    another = Ed25519PrivateKey.generate()
+    office.name(another)
+    assert is_due(paths)
+    office.publish(1, key=another)
+    assert fetch(paths, now_us()) == ""
+    assert not is_due(paths)
+    office.web.url += "?"
+    office.name(another)
+    assert fetch(paths, now_us()) == ""
+    assert office.web.answers == [200, 200, 200]  # an ETag is of one address
+
+
+@pytest.mark.parametrize("key", ["é", "AA==", "no base64"])
+def test_a_key_that_is_none_denies_every_call(
+    house: House, paths: Paths, office: Office, key: str
+) -> None:
+    source = {"version": "1", "url": office.web.url, "public_key": key}
+    (office.managed / SOURCE).write_text(json.dumps(source))
+    ruling, why = asked(house, paths)
+    assert ruling is Ruling.DENIED_BY_RULE
+    assert SOURCE in why
+
+
+def test_an_answer_that_does_not_end_is_given_up(
+    paths: Paths, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.publish()
+    monkeypatch.setattr("pktui.gateway.enforcement.bundle_fetch._WHOLE_SECONDS", -1)
+    assert "was not read within" in fetch(paths, now_us())
+
+
+def test_what_is_no_text_is_refused(paths: Paths, office: Office) -> None:
+    office.publish()
+    office.web.body = office.web.body.replace(b'{"', b'{"x":"\xff","', 1)
+    assert "cannot be read" in fetch(paths, now_us())
+
+
 def test_the_commands_make_and_fetch_it(
     house: House,
     paths: Paths,
