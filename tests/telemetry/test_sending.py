@@ -12,6 +12,7 @@ import pytest
 from pktui.cli.app import run
 from pktui.errors import LedgerUnavailable, SettingsError
 from pktui.files import lock, make_private_directory, open_private
+from pktui.gateway.enforcement import telemetry_child
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller
 from pktui.settings import Paths, TelemetrySettings
@@ -206,6 +207,42 @@ def _settings(paths: Paths, receiver: Receiver) -> None:
     make_private_directory(paths.config_dir)
     text = f'[telemetry]\nendpoint = "{receiver.endpoint}"\n'
     paths.settings_file.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("token", "pause"),
+    [("${NOT_SET}", telemetry_child._AGAIN_SECONDS), ("t", telemetry_child._LOOK_SECONDS)],
+)
+def test_a_process_that_cannot_send_is_not_started_again_at_once(
+    token: str, pause: float, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_private_directory(paths.config_dir)
+    paths.settings_file.write_text(
+        '[telemetry]\nendpoint = "http://127.0.0.1:9"\n'
+        f'headers = {{ Authorization = "Bearer {token}" }}\n'
+    )
+    if token != "t":  # with no ledger there is nothing to send, and a process ends in peace
+        Ledger.open(paths.ledger_file).close()
+    make_private_directory(paths.data_dir)
+    pauses: list[float | None] = []
+    ran = threading.Event()
+    run_one = telemetry_child._run
+
+    def run_and_tell(paths: Paths, ending: threading.Event) -> bool:
+        failed = run_one(paths, ending)
+        ran.set()
+        return failed
+
+    class UntilItRan(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            if ran.is_set():
+                pauses.append(timeout)
+                return True
+            return super().wait(0.02)
+
+    monkeypatch.setattr(telemetry_child, "_run", run_and_tell)
+    telemetry_child.keep_sending(paths, UntilItRan())
+    assert pauses == [pause]
 
 
 def test_all_arrives_across_a_killed_gateway(paths: Paths, receiver: Receiver) -> None:

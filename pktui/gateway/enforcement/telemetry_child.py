@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from pktui.settings import Paths
 
 _LOOK_SECONDS: Final = 1.0
+# Until the next one where a process could not send at all: a setting is wrong, or what it keeps.
+_AGAIN_SECONDS: Final = 60.0
 # What the last rows get to be sent in when the gateway ends; the next sender goes on there.
 _END_SECONDS: Final = 2.0
 
 
 def keep_sending(paths: Paths, ending: threading.Event) -> None:
     """See to it until then that a process sends the record on; a thread's whole work."""
-    while not ending.wait(_LOOK_SECONDS):
-        if _is_free(paths):
-            _run(paths, ending)
+    pause = _LOOK_SECONDS
+    while not ending.wait(pause):
+        failed = _is_free(paths) and _run(paths, ending)
+        pause = _AGAIN_SECONDS if failed else _LOOK_SECONDS
 
 
 def _is_free(paths: Paths) -> bool:
@@ -39,7 +42,8 @@ def _is_free(paths: Paths) -> bool:
         os.close(descriptor)
 
 
-def _run(paths: Paths, ending: threading.Event) -> None:
+def _run(paths: Paths, ending: threading.Event) -> bool:
+    """Run such a process until then; tell whether it gave up by itself, and said why."""
     places = {"PKTUI_CONFIG_DIR": str(paths.config_dir), "PKTUI_DATA_DIR": str(paths.data_dir)}
     child = subprocess.Popen(
         [sys.executable, "-m", "pktui", "audit", "send", "--until-eof"],
@@ -57,3 +61,4 @@ def _run(paths: Paths, ending: threading.Event) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
+    return child.returncode > 0
