@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pktui.gateway.relay import held_calls
 from pktui.gateway.relay.held_calls import CAPACITY, Held, Pace
 from pktui.gateway.relay.relay_session import RelaySession
 from tests.gateway.wired import PATIENCE, Wired
@@ -181,6 +182,36 @@ def test_a_call_that_is_allowed_just_as_its_server_ends_is_answered(
     [answer] = wired.client.lines
     assert json.loads(answer)["error"]["message"] == "the server ended"
     assert wired.server.lines == []
+
+
+def test_a_call_that_is_decided_as_its_relay_ends_waits_for_no_other_that_is_released(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide_all, release = wired.house.enforcer.decide_all, RelaySession._release
+    released, decided, waited = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(relay: RelaySession, held: Held, decision: Decision) -> None:
+        if held.message.id == 1:
+            released.set()
+            if not decided.wait(PATIENCE):
+                waited.set()
+        release(relay, held, decision)
+
+    def ending(*given: Any, **named: Any) -> Any:
+        found = decide_all(*given, **named)
+        wired.relay._ended = "pktui is ending"
+        return found
+
+    monkeypatch.setattr(RelaySession, "_release", slow)
+    monkeypatch.setattr(held_calls, "_RELEASE_SECONDS", 2 * PATIENCE)
+    wired.call("write")
+    wired.house.answer(allow=True)
+    assert released.wait(PATIENCE)
+    monkeypatch.setattr(wired.house.enforcer, "decide_all", ending)
+    wired.call("write", {"n": 2}, request_id=2)
+    assert wired.client.next()["id"] == 2
+    decided.set()
+    assert not waited.is_set()
 
 
 def test_no_more_calls_are_held_than_there_is_room_for(wired: Wired) -> None:
