@@ -15,13 +15,6 @@ if TYPE_CHECKING:
 
     from pktui.ledger.database import Database
 
-_SAID: Final = (
-    *("segment", "number", "at_us", "kind", "call_id", "ref_seq", "server", "tool", "agent"),
-    *("grant_name", "session", "project", "effect", "rule", "reason", "args_hash", "arguments"),
-    *("outcome", "duration_us", "approval_id", "detail", "hash"),
-)
-_SELECT: Final = f"""SELECT {", ".join(_SAID)} FROM events
-    WHERE segment = ? AND number > ? ORDER BY number LIMIT ?"""  # noqa: S608
 _DECISION: Final = "SELECT at_us, detail FROM events WHERE segment = ? AND number = ?"
 # W3C Trace Context, version 00; ids of nothing but zeros are none.
 _PARENT: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
@@ -38,7 +31,7 @@ class Parent(msgspec.Struct, frozen=True):
 class SentRow(msgspec.Struct, frozen=True):
     """One row, its members as in `pktui.ledger.journal.segment.CONTENT`; `hash` is its own.
 
-    `began_us` and `parent` are its decision's, where it is on record still.
+    `began_us` and `parent` are its decision's, where it is on record still; all else is a column.
     """
 
     segment: int
@@ -65,6 +58,11 @@ class SentRow(msgspec.Struct, frozen=True):
     hash: bytes
     began_us: int = 0
     parent: Parent | None = None
+
+
+_COLUMNS: Final = SentRow.__struct_fields__[: -len(SentRow.__struct_defaults__)]
+_SELECT: Final = f"""SELECT {", ".join(_COLUMNS)} FROM events
+    WHERE segment = ? AND number > ? ORDER BY number LIMIT ?"""  # noqa: S608
 
 
 def unsent(index: Database, reached: Mapping[int, int], most: int) -> list[SentRow]:
