@@ -101,21 +101,24 @@ class Holder:
         return True
 
     def withdraw_all(self, scope: str | None = None) -> tuple[tuple[Held, Decision], ...]:
-        """Take back every call, or those of one scope; return them with what to tell of them.
-
-        One that is just being released has gone its way when this returns: whoever ends the
-        session finds it in flight, or answered.
-        """
+        """Take back every call, or those of one scope; return them with what to tell of them."""
         with self._changed:
             every = tuple(h for h in self.held.values() if scope is None or h.key[0] == scope)
             for held in every:
                 del self.held[held.key]
-            if threading.current_thread() is not self._thread:
-                self._changed.wait_for(lambda: not self._is_releasing(scope), _RELEASE_SECONDS)
         return tuple((held, self._enforcer.withdraw(held.call, held.decision)) for held in every)
 
-    def _is_releasing(self, scope: str | None) -> bool:
-        return self._released is not None and scope in (None, self._released.key[0])
+    def wait_released(self, scope: str) -> None:
+        """Wait until a call of a scope that is just being released has gone its way.
+
+        Whoever ends the session then finds it in flight, or answered. Not for an event loop.
+        """
+        if threading.current_thread() is not self._thread:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._is_releasing(scope), _RELEASE_SECONDS)
+
+    def _is_releasing(self, scope: str) -> bool:
+        return self._released is not None and self._released.key[0] == scope
 
     def _watch(self) -> None:
         seen: object = None

@@ -427,6 +427,7 @@ class RelaySession:
             self._parked.pop(self._key(message.id), None)
             self.refuse(Refused(jsonrpc.SERVER_ERROR, why, message.id_text), message.raw)
         self._let_go()
+        self._holder.wait_released(self._scope)
 
     def _let_go(self) -> None:
         """Answer the held calls: nobody will decide them here any more."""
