@@ -80,7 +80,7 @@ class CallNotes:
     def _take(self, key: str, tool: str) -> str:
         found: list[tuple[int, Path, str]] = []
         for file, left_ns in self._notes(key):
-            with suppress(OSError, ValueError):
+            with suppress(FileNotFoundError):  # taken meanwhile
                 note = msgspec.json.decode(file.read_bytes(), type=_Note)
                 if _plain(note.tool).endswith(_plain(tool)):
                     found.append((left_ns, file, note.session))
@@ -96,9 +96,10 @@ class CallNotes:
         with suppress(FileNotFoundError), os.scandir(self._directory) as entries:
             for entry in entries:
                 if entry.name.startswith(key):
-                    left = entry.stat()
-                    if left.st_mtime >= oldest:
-                        notes.append((Path(entry.path), left.st_mtime_ns))
+                    with suppress(FileNotFoundError):  # taken meanwhile
+                        left = entry.stat()
+                        if left.st_mtime >= oldest:
+                            notes.append((Path(entry.path), left.st_mtime_ns))
         return notes
 
     def _sweep(self) -> None:
@@ -132,8 +133,8 @@ class AgentSessions:
                 if self._agent is None:
                     self._agent = _agent_process()
                 return self._notes.take_by_process(self._agent, args_hash, tool)
-        except OSError:
-            pass  # the call is decided and recorded without it
+        except (OSError, ValueError):
+            pass  # a note cannot be read: the call is decided and recorded without it
         return ""
 
 

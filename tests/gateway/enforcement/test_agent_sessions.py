@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -120,6 +122,28 @@ def test_a_note_that_cannot_be_read_is_none(paths: Paths) -> None:
     for broken in (b"", b"[1]", b"\xff", b'{"session": "s"}'):
         note.write_bytes(broken)
         assert sessions.of("opencode", "echo", "h", NOTHING) == ""
+
+
+def test_a_note_that_cannot_be_read_may_be_of_another_session(paths: Paths) -> None:
+    notes = CallNotes(paths)
+    notes.leave_by_process("h", "s-1", "raw_echo")
+    (note,) = (paths.data_dir / "agents" / "calls").iterdir()
+    note.write_bytes(b"")
+    notes.leave_by_process("h", "s-2", "raw_echo")
+    assert AgentSessions(paths, child=True).of("opencode", "echo", "h", NOTHING) == ""
+
+
+def test_a_note_that_is_taken_meanwhile_hides_no_other(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = CallNotes(paths)
+    for session in ("s-0", "s-1", "s-2"):
+        notes.leave_by_process("h", session, "raw_echo")
+    entries = list(os.scandir(paths.data_dir / "agents" / "calls"))
+    taken = entries[1]
+    Path(taken.path).unlink()
+    monkeypatch.setattr(os, "scandir", lambda _directory: nullcontext(entries))
+    assert AgentSessions(paths, child=True).of("opencode", "echo", "h", NOTHING) == ""
 
 
 def test_every_ruling_on_a_call_is_recorded_with_its_session(house: House, paths: Paths) -> None:
