@@ -368,6 +368,33 @@ def test_a_database_that_is_not_there_denies_at_once_and_says_which(machine: Ope
     assert [event.kind for event in ledger.events.tail()] == ["note"]
 
 
+def test_nobody_waits_while_a_connection_is_made_again(
+    machine: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connecting, answered = threading.Event(), threading.Event()
+
+    def connect() -> None:
+        connecting.set()
+        answered.wait(20)  # as with a host that lets packets fall
+        connecting.clear()
+        raise LedgerUnavailable("still away", "")
+
+    ledger = machine("here", uri="postgresql://ada@/none?host=/nowhere", own=True)
+    with pytest.raises(TeamUnavailable):
+        ledger.approvals.stopped()
+    assert ledger.team is not None
+    monkeypatch.setattr(ledger.team.database.link, "_connect", connect)
+    assert connecting.wait(60)
+    try:
+        with pytest.raises(TeamUnavailable), ledger.approvals._database.transaction():
+            pytest.fail("it began")
+        with pytest.raises(TeamUnavailable):
+            ledger.changes()
+        assert connecting.is_set()
+    finally:
+        answered.set()
+
+
 def test_a_connection_that_broke_is_made_again(machine: Open, uri: str) -> None:
     ledger = machine("here", own=True)
     assert not ledger.approvals.stopped()

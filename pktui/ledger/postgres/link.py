@@ -1,7 +1,7 @@
 """One connection to the team's database, what it has told, and the circuit that spares calls.
 
-A statement that is not answered within `ANSWER_SECONDS`, or a connection that breaks, opens the
-circuit: everything is refused at once with the cause until a thread has made a new connection.
+A statement that is not answered within twice `ANSWER_SECONDS`, or a connection that breaks, opens
+the circuit: everything is refused at once with the cause until a thread has made a new connection.
 Changes of other machines are told over the same connection (LISTEN); what was told counts as long
 as the database has answered anything within `TOLD_SECONDS`.
 """
@@ -24,7 +24,7 @@ from pktui.errors import LedgerUnavailable, SettingsError, TeamUnavailable
 from pktui.ledger.transaction import Row
 
 ANSWER_SECONDS: Final = 2.0
-"""How long a statement may take; and how long one waits for the lock of another machine."""
+"""How long a statement waits for the lock of another machine; it may take as long again."""
 CONNECT_SECONDS: Final = 3
 TOLD_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 1.0
@@ -173,7 +173,7 @@ class Link:
         if self._lasting and (why := self.away) is not None:
             raise why
         if self._connection is None:
-            self._connect()
+            self._take_up(self._connect())
         connection = self._connection
         assert connection is not None
         pgconn = connection.pgconn
@@ -187,9 +187,9 @@ class Link:
             self._version += 1
         return connection
 
-    def _connect(self) -> None:
+    def _connect(self) -> _Connection:
         try:
-            connection = _Connection.connect(
+            return _Connection.connect(
                 self._uri,
                 autocommit=True,
                 connect_timeout=CONNECT_SECONDS,
@@ -198,6 +198,8 @@ class Link:
             )
         except psycopg.Error as error:
             raise self._failed(error) from error
+
+    def _take_up(self, connection: _Connection) -> None:
         self._connection = connection
         try:
             connection.add_notify_handler(self._was_told)
@@ -234,11 +236,15 @@ class Link:
         """Connect again, however often it takes; a thread's whole work."""
         while not self._closed:
             time.sleep(_AGAIN_SECONDS)
-            with suppress(LedgerUnavailable), self.lock:
-                if not self._closed:
-                    self._connect()
-                self._coming_back = False
-                return
+            with suppress(LedgerUnavailable):
+                connection = self._connect()  # before the lock: it may take long, and calls go on
+                with self.lock:
+                    if self._closed:
+                        connection.close()
+                    else:
+                        self._take_up(connection)
+                    self._coming_back = False
+                    return
 
     def _let_go(self) -> None:
         connection, self._connection = self._connection, None
