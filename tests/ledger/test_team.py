@@ -513,6 +513,15 @@ def test_a_checkpoint_that_was_edited_is_named(machine: Open, uri: str) -> None:
     assert team.verify().problem == "checkpoint 1 was edited, or one before it was removed"
 
 
+@pytest.mark.parametrize("heads", ["", "1", "1:x:y", "9" * 40 + ":1:" + "0" * 64, "1:1:zz"])
+def test_a_checkpoint_that_names_no_row_is_named(machine: Open, uri: str, heads: str) -> None:
+    here = machine("here")
+    calls(here, "h", 1)
+    team = copied(here)
+    query(uri, "SELECT checkpoint(1, %s)", heads)
+    assert team.verify().problem == "checkpoint 2 names no row"
+
+
 def test_an_answer_edited_in_the_database_is_named(machine: Open, uri: str) -> None:
     here = machine("here")
     asked = ask(here)

@@ -8,6 +8,7 @@ are one chain; that every row that decides stands as the event that it names say
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +34,9 @@ _ROWS: Final = f"""SELECT {_COLUMNS} FROM events
     WHERE machine = %s AND segment = %s AND number > %s ORDER BY number LIMIT {_PIECE}"""  # noqa: S608
 _COPIED: Final = "SELECT segment, number FROM copied WHERE machine = %s"
 _CHECKPOINTS: Final = "SELECT n, machine, at_us, heads, hash FROM checkpoints ORDER BY n"
+# What a checkpoint names: a segment, the number of a row in it, its hash.
+_HEAD: Final = re.compile(r"([0-9]{1,18}):([0-9]{1,18}):([0-9a-f]{64})")
+_HASH: Final = "SELECT hash FROM events WHERE machine = %s AND segment = %s AND number = %s"
 _CHANGES: Final = """SELECT change, detail FROM made
     LEFT JOIN events USING (machine, segment, number) ORDER BY change"""
 _decode_charges = msgspec.json.Decoder(list[Any]).decode
@@ -67,9 +71,10 @@ def verify_team(database: SharedDatabase, vouchers: SharedVouchers) -> TeamVerif
     """Follow all that is in the database; raises `LedgerUnavailable`."""
     with database.snapshot():
         machines: dict[int, str] = dict(database.rows(_MACHINES))
-        walks = {n: _Walk(database, n) for n in machines}
-        found = tuple(MachineVerified(name, *walks[n].run()) for n, name in machines.items())
-        checkpoints, problem = _follow_checkpoints(database, walks, machines)
+        found = tuple(
+            MachineVerified(name, *_Walk(database, n).run()) for n, name in machines.items()
+        )
+        checkpoints, problem = _follow_checkpoints(database, machines)
         return TeamVerified(found, checkpoints, problem or _decided_fault(database, vouchers))
 
 
@@ -80,8 +85,7 @@ class _Walk:
         self._database = database
         self._machine = machine
         self._rows = 0
-        # The hash of each row that a checkpoint may name is asked for when it is met.
-        self.segments: dict[int, Segment] = {}
+        self._segments: dict[int, Segment] = {}
 
     def run(self) -> tuple[int, str]:
         """Return how many rows are as they were written, and what is wrong."""
@@ -89,9 +93,9 @@ class _Walk:
             self._follow_joints()
             copied: dict[int, int] = dict(self._database.rows(_COPIED, (self._machine,)))
             for n, reached in copied.items():
-                if n not in self.segments:
+                if n not in self._segments:
                     raise _Fault(f"segment {n} has no joint")  # noqa: TRY301
-                self._follow(self.segments[n], reached)
+                self._follow(self._segments[n], reached)
         except _Fault as fault:
             return self._rows, str(fault)
         return self._rows, ""
@@ -100,13 +104,13 @@ class _Walk:
         lines = (row[0].encode() for row in self._database.rows(_JOINTS, (self._machine,)))
         joints, problem = joints_fault(lines)
         for joint, _ in joints:
-            known = self.segments.get(joint.segment)
+            known = self._segments.get(joint.segment)
             if joint.what == "open":
-                self.segments[joint.segment] = Segment(joint)
+                self._segments[joint.segment] = Segment(joint)
             elif known is not None and joint.what == "seal":
-                self.segments[joint.segment] = Segment(known.opened, joint, known.pruned)
+                self._segments[joint.segment] = Segment(known.opened, joint, known.pruned)
             elif known is not None:
-                self.segments[joint.segment] = Segment(known.opened, known.sealed, joint)
+                self._segments[joint.segment] = Segment(known.opened, known.sealed, joint)
         if problem:
             raise _Fault(problem)
 
@@ -148,9 +152,7 @@ def _checked(row: Row, previous: bytes, segment: int) -> bytes:
     raise _Fault(f"row {segment}:{row[0]} was edited, or another was put in its place")
 
 
-def _follow_checkpoints(
-    database: SharedDatabase, walks: dict[int, _Walk], machines: dict[int, str]
-) -> tuple[int, str]:
+def _follow_checkpoints(database: SharedDatabase, machines: dict[int, str]) -> tuple[int, str]:
     """Return how many checkpoints agree, and what is wrong with the next."""
     previous, count = b"", 0
     for n, machine, at_us, heads, digest in database.rows(_CHECKPOINTS):
@@ -158,11 +160,11 @@ def _follow_checkpoints(
         if n != count + 1 or hashlib.sha256(previous + said).digest() != bytes(digest):
             return count, f"checkpoint {count + 1} was edited, or one before it was removed"
         for head in heads.split(" "):
-            segment, number, named = head.split(":")
-            row = database.row(
-                "SELECT hash FROM events WHERE machine = %s AND segment = %s AND number = %s",
-                (machine, int(segment), int(number)),
-            )
+            found = _HEAD.fullmatch(head)
+            if found is None:
+                return count, f"checkpoint {n} names no row"
+            segment, number, named = found.groups()
+            row = database.row(_HASH, (machine, int(segment), int(number)))
             if row is None or bytes(row[0]).hex() != named:
                 where = f"row {segment}:{number} of {machines.get(machine, machine)}"
                 return count, f"{where} is not the one that checkpoint {n} names"
