@@ -13,7 +13,7 @@ from pktui.agent_names import friendly
 from pktui.cli import output, reach
 from pktui.cli.commands import Argument, Exit, Option, group
 from pktui.cli.moments import WHEN_HELP
-from pktui.errors import UsageError
+from pktui.errors import LedgerUnavailable, UsageError
 
 if TYPE_CHECKING:
     from pktui.ledger.feed.filter import FeedFilter
@@ -261,7 +261,7 @@ def _records(
     ledger: Ledger, wanted: FeedFilter | None, number: int, *, follow: bool
 ) -> Iterator[Event | CallRow]:
     """Give the newest records, then, while following, each as it comes."""
-    _look_at_team(ledger)
+    away = _look_at_team(ledger)
     version = ledger.state()
     last = ledger.events.last_seq()
     newest = _newest(ledger, wanted, number)
@@ -275,14 +275,24 @@ def _records(
             continue
         while ledger.state() == version:
             time.sleep(_LOOK_SECONDS)
-            _look_at_team(ledger)
+            away = _look_at_team(ledger, away)
         version = ledger.state()
 
 
-def _look_at_team(ledger: Ledger) -> None:
-    """Take in what a team's other machines have put on record; what is away is said once."""
-    if ledger.team is not None:
-        ledger.team.take_in(ledger.index)
+def _look_at_team(ledger: Ledger, said: str = "") -> str:
+    """Take in what a team's other machines have put on record.
+
+    Where the team's ledger is away this machine's record is read all the same. Returns why it is
+    away, which is told where it was not `said` before.
+    """
+    try:
+        if ledger.team is not None:
+            ledger.team.take_in(ledger.index)
+    except LedgerUnavailable as error:
+        if error.what != said:
+            output.note(f"Of this machine alone: {error}")
+        return error.what
+    return ""
 
 
 def _newest(

@@ -54,6 +54,18 @@ def test_a_query_that_no_call_matches_says_so(
     assert capsys.readouterr() == ("", "No call matches.\n")
 
 
+def test_the_record_of_this_machine_is_read_while_the_teams_is_away(
+    ledger: Ledger, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("psycopg", reason="the extra `team` is not installed")
+    paths.settings_file.parent.mkdir(parents=True, exist_ok=True)
+    paths.settings_file.write_text('[ledger]\nuri = "postgresql://ada@/none?host=/nowhere"\n')
+    assert run(["audit", "tail", "-n", "2"]) == 0
+    found = capsys.readouterr()
+    assert len(found.out.splitlines()) == 2
+    assert found.err.count("none on /nowhere") == 1
+
+
 def test_nothing_is_on_record_before_the_first_use(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
