@@ -13,6 +13,7 @@ import platform
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.exporter.otlp.proto.http import _log_exporter
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -48,6 +49,7 @@ class Otlp:
         """`headers` go with every request, beside those of the protocol."""
         logging.getLogger("opentelemetry").addHandler(_kept)
         logging.getLogger("opentelemetry").propagate = False
+        logging.getLogger(_log_exporter.__name__).filters.clear()  # says a reason once in 20 s
         self._arguments = settings.arguments
         self._endpoint = settings.endpoint.rstrip("/")
         self._resource = Resource(

@@ -169,6 +169,15 @@ def test_it_goes_on_where_it_was_acknowledged(
     assert read_cursor(paths.telemetry_file).rows == 30
 
 
+def test_each_failure_says_why(paths: Paths, ledger: Ledger, receiver: Receiver) -> None:
+    decided(ledger, 1)
+    to = sender(paths, receiver)
+    for receiver.refuses in (400, 400, 403):
+        with pytest.raises(LedgerUnavailable, match=f"does not take .* {receiver.refuses}"):
+            to.send_some()
+    to.close()
+
+
 def test_a_cursor_that_cannot_be_read_is_said(paths: Paths, receiver: Receiver) -> None:
     make_private_directory(paths.data_dir)
     paths.telemetry_file.write_text("{")
