@@ -29,6 +29,11 @@ _RETRY: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
 
 def open_otlp(settings: TelemetrySettings) -> Otlp:
     """Return what sends to the receiver that is set; raises `SettingsError`."""
+    if "@" in settings.endpoint.partition("://")[2].partition("/")[0]:
+        raise SettingsError(
+            "telemetry.endpoint holds a user's name or password, and is shown where it fails",
+            'Take it out and set telemetry.headers: { Authorization = "Basic ${OTLP_LOGIN}" }',
+        )
     headers = {
         name: filled_in(value, f"telemetry.headers.{name}")
         for name, value in settings.headers.items()

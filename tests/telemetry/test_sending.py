@@ -178,6 +178,13 @@ def test_each_failure_says_why(paths: Paths, ledger: Ledger, receiver: Receiver)
     to.close()
 
 
+@pytest.mark.parametrize("endpoint", ["http://u:hush@collector:4318", "https://hush@[::1]/v"])
+def test_no_password_is_taken_in_the_address_that_errors_show(endpoint: str) -> None:
+    with pytest.raises(SettingsError, match=r"telemetry\.headers") as refused:
+        open_otlp(TelemetrySettings(endpoint))
+    assert "hush" not in str(refused.value)
+
+
 def test_a_cursor_that_cannot_be_read_is_said(paths: Paths, receiver: Receiver) -> None:
     make_private_directory(paths.data_dir)
     paths.telemetry_file.write_text("{")
