@@ -57,16 +57,23 @@ class Sender:
         self._index = Index(path.with_name("index.db"), path.with_name("journal"), now_us)
         self._otlp = otlp
         self._cursor = read_cursor(self._file)
+        self._most = _BATCH
 
     def send_some(self) -> int:
         """Send a batch of rows that were not sent yet; return how many.
 
-        Raises `LedgerUnavailable` where the receiver does not take them.
+        Raises `LedgerUnavailable` where the receiver does not take them; the next batch is half of
+        it then, as it may be the size that the receiver refuses.
         """
-        rows = unsent(self._index.database(), self._cursor.reached, _BATCH)
+        rows = unsent(self._index.database(), self._cursor.reached, self._most)
         if not rows:
             return 0
-        self._otlp.send(rows)
+        try:
+            self._otlp.send(rows)
+        except LedgerUnavailable:
+            self._most = max(1, len(rows) // 2)
+            raise
+        self._most = min(_BATCH, 2 * self._most)
         reached = dict(self._cursor.reached)
         for row in rows:
             reached[row.segment] = max(row.number, reached.get(row.segment, 0))

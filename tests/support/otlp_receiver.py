@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class Receiver:
-    """Use as a context. `logs` and `spans` are what arrived, in order; `refuses` is a status."""
+    """Use as a context. `logs` and `spans` are what arrived, in order.
+
+    `refuses` is a status that all is answered with, and `most_bytes` what a request may have.
+    """
 
     def __init__(self) -> None:
         pytest.importorskip(
@@ -24,6 +27,7 @@ class Receiver:
         self.resources: list[Any] = []
         self.headers: list[dict[str, str]] = []
         self.refuses = 0
+        self.most_bytes = 1 << 30
         self.arrived = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
 
@@ -89,8 +93,9 @@ class Receiver:
                 receiver.headers.append(
                     {name.lower(): value for name, value in self.headers.items()}
                 )
-                answer = b"" if receiver.refuses else receiver._take(self.path, body)
-                self.send_response(receiver.refuses or 200)
+                refuses = receiver.refuses or (413 if len(body) > receiver.most_bytes else 0)
+                answer = b"" if refuses else receiver._take(self.path, body)
+                self.send_response(refuses or 200)
                 self.send_header("Content-Type", "application/x-protobuf")
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()

@@ -169,6 +169,24 @@ def test_it_goes_on_where_it_was_acknowledged(
     assert read_cursor(paths.telemetry_file).rows == 30
 
 
+def test_a_batch_that_is_too_large_for_the_receiver_is_sent_in_parts(
+    paths: Paths, ledger: Ledger, receiver: Receiver
+) -> None:
+    for number in range(16):
+        decided(ledger, number)
+    to = sender(paths, receiver)
+    receiver.most_bytes = 4000
+    refused, sent = 0, 0
+    while sent < 16 and refused < 16:
+        try:
+            sent += to.send_some()
+        except LedgerUnavailable:
+            refused += 1
+    to.close()
+    assert [value_of(one, "pktui.row.hash") for one in receiver.logs] == hashes(paths)
+    assert 0 < refused < 16
+
+
 def test_each_failure_says_why(paths: Paths, ledger: Ledger, receiver: Receiver) -> None:
     decided(ledger, 1)
     to = sender(paths, receiver)
