@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +13,12 @@ from pktui.errors import PktuiError
 from pktui.policy import managed as places
 from pktui.policy.bundle import last_good, read_fetched, read_source
 from pktui.policy.denied_paths import FILE
+from pktui.settings import is_server_name
 from pktui.times import now_us
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
 
-_SERVER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KNOWN: Final = (places.ALL, places.OTHERS)
 _OWN: Final = "Let root own it and nobody else write it: chown root, chmod go-w"
 
@@ -85,7 +84,7 @@ def managed(paths: Paths) -> Iterator[Check]:
             yield _bundle(paths)
         elif file.name == FILE:
             yield from denied_paths(directory, "managed paths")
-        elif file.suffix == ".json" and (file.stem in _KNOWN or _SERVER.fullmatch(file.stem)):
+        elif file.suffix == ".json" and (file.stem in _KNOWN or is_server_name(file.stem)):
             yield policy_file(name, file)
         else:
             cure = f"Name it as a server, {' or '.join(_KNOWN)}, with .json behind"
@@ -105,12 +104,13 @@ def _bundle(paths: Paths) -> Check:
     if found is None:
         why = kept.problem or f"it was not fetched from {source.url} yet"
         return Check(name, "fail", f"{why}; every call is denied", "Try: pktui policy fetch")
-    held = f"{len(found.files)} files from {source.url}"
+    many = f"{len(found.files)} file{'' if len(found.files) == 1 else 's'}"
+    held = f"what was fetched from {source.url} ({many})"
     if found.expires_us < now_us():
-        what = f"{held} expired at {found.expires}; they stay in force"
+        what = f"{held} expired at {found.expires}; it stays in force"
         return Check(name, "warn", what, "Put a newer one there: pktui policy bundle")
     if kept.problem:
-        return Check(name, "warn", f"{kept.problem}; {held} stay in force", "Mend it there")
+        return Check(name, "warn", f"{kept.problem}; {held} stays in force", "Mend it there")
     return Check(name, "ok", f"{held}, until {found.expires}")
 
 

@@ -147,7 +147,7 @@ def _hider(policy: Policy, tool: str) -> str:
 
 def _because(policy: Policy, tool: str, rule: ToolRule) -> str:
     if not rule.listed:
-        return f"the policy does not list it, and its default is {policy.default}"
+        return rule.words or f"the policy does not list it, and its default is {policy.default}"
     name = next((name for name, known in policy.tools.items() if known is rule), tool)
     told = "the policy lists it" if name == tool else f"the glob {quote(name)} matches it"
     return f"{told}: {rule.words}" if rule.words else told

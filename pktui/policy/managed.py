@@ -36,6 +36,7 @@ ALL: Final = "_all"
 OTHERS: Final = "_others"
 # Where a bundle is to be had.
 SOURCE: Final = "_bundle.json"
+_UNREADABLE: Final = "#(unreadable)"
 _CLOSED: Final = b'{"version": "1", "default": "deny", "list": "all"}'
 
 Also = Callable[[], str]
@@ -61,6 +62,11 @@ class Ceiling(msgspec.Struct, frozen=True):
     policies: tuple[Policy, ...] = ()
     denied: DeniedPaths | None = None
     problem: str = ""
+
+    @property
+    def closed(self) -> bool:
+        """Whether one of them cannot be used and was never, so that every call is denied."""
+        return any(one.unlisted.rule.endswith(_UNREADABLE) for one in self.policies)
 
     def over(self, policy: Policy) -> Policy:
         """Return the policy under this ceiling."""
@@ -223,7 +229,7 @@ class _FromBundle:
 
     def _parsed(self, name: str) -> Policy:
         try:
-            policy = parse_policy(self._files[name], self._directory / name)
+            policy = parse_policy(self._files[name], Path(f"bundle/{name}"))
         except PolicyError as error:
             return refusing(f"bundle/{name}", f"{error}.")
         return as_managed(policy, f"bundle/{name}")
@@ -273,9 +279,9 @@ def as_managed(policy: Policy, file: str) -> Policy:
 def refusing(file: str, problem: str) -> Policy:
     """Return the managed policy that denies every call and says why."""
     policy = parse_policy(_CLOSED)
-    why = f"{problem} Until your administrator mends that managed policy, no call is allowed."
+    why = f"{problem} Until your administrator mends that managed policy, no call is allowed"
     unlisted = msgspec.structs.replace(
-        policy.unlisted, rule=f"{MANAGED}{file}#(unreadable)", reason=why
+        policy.unlisted, rule=f"{MANAGED}{file}{_UNREADABLE}", reason=f"{why}.", words=why
     )
     return msgspec.structs.replace(policy, source=DIRECTORY / file, unlisted=unlisted)
 

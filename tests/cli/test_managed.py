@@ -66,6 +66,14 @@ def test_show_names_the_layer_of_each_rule(say: Say, own: Path, managed: Path) -
     assert json.loads(say("policy", "show", "files", "--json")[1])["managed"] == [str(file)]
 
 
+def test_show_says_why_a_managed_file_denies_everything(say: Say, own: Path, managed: Path) -> None:
+    managed.mkdir()
+    (managed / "files.json").write_text("{")
+    because = shown(say, "write")["because"]
+    assert "the text ends too early" in because
+    assert "its default" not in because
+
+
 def test_show_of_everything_names_it_too(say: Say, own: Path, managed: Path) -> None:
     manage(managed, "files", tools=WRITE)
     everything = json.loads(say("policy", "show", "*", "--json")[1])

@@ -44,9 +44,12 @@ def bundle(
             raise PolicyError(problem)
     private, now = _read_key(key), now_us()
     until = until_us("--expires", expires)
+    if until <= now:
+        raise UsageError(f"--expires: {output.moment(until)} is past", "Write 30d, or a later date")
     write_whole(target, sealed(files, private, serial=now, expires_us=until), mode=0o644)
     public = base64.b64encode(private.public_key().public_bytes_raw()).decode()
-    output.note(f"Written: {target}, {len(files)} policies until {output.moment(until)}")
+    names = ", ".join(file.name for file in files)
+    output.note(f"Written: {target}, until {output.moment(until)}: {names}")
     output.note(f'In _bundle.json of the machines: "public_key": "{public}"')
 
 

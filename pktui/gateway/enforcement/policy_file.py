@@ -156,7 +156,8 @@ class ServerPolicy:
 
     def _tell(self, policy: Policy | None) -> None:
         problem = self.problem
-        digest = self._ceiling.over(policy).digest if policy is not None else ""
+        ceiling = self._ceiling
+        digest = "" if policy is None or ceiling.closed else ceiling.over(policy).digest
         state = (digest, str(problem) if problem else "")
         if state != self._told:
             self._told = state

@@ -128,6 +128,9 @@ def test_until_the_bundle_is_there_no_call_is_allowed(
     ruling, why = asked(house, paths)
     assert ruling is Ruling.DENIED_BY_RULE
     assert "was not fetched yet" in why
+    told: list[str] = []
+    open_policy(paths, "demo", None, changed=lambda digest, _: told.append(digest)).current()
+    assert told == [""]  # so that nobody says a good one stays in force
     office.publish()
     assert fetch(paths, now_us()) == ""
     assert asked(house, paths)[0] is Ruling.FORWARD
@@ -144,6 +147,7 @@ def test_a_bundle_is_laid_over_and_asked_for_by_its_etag(
     policy = open_policy(paths, "demo", None, changed=lambda *_: None).current()
     assert policy is not None
     assert policy.rule_for("write").rule == "managed/bundle/demo.json#/tools/write"
+    assert [str(one.source) for one in policy.over] == ["bundle/demo.json"]
     manage(office.managed, "demo", tools={"echo": {"action": "deny"}})
     policy = open_policy(paths, "demo", None, changed=lambda *_: None).current()
     assert policy is not None
@@ -299,8 +303,12 @@ def test_the_commands_make_and_fetch_it(
     run(("doctor", "--json"))
     checks = {one["what"]: one for one in json.loads(capsys.readouterr().out)}
     assert checks["managed bundle"]["state"] == "warn"
+    target.unlink()
+    assert run((*words, "--expires", "2020-01-01")) == 2
+    assert "is past" in capsys.readouterr().err
     file.write_text("{")
     assert run(words) == 1
+    assert not target.exists()
 
 
 def test_a_gateway_fetches_it_at_its_start_and_says_what_is_wrong(
