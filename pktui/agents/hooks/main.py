@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 
+from pktui.agents.hooks import HOOKED
 from pktui.errors import PktuiError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pktui.settings import Paths
 
 _USAGE: Final = (
-    "usage: pktui hook claude-code | codex | gemini | opencode"
+    f"usage: pktui hook {' | '.join(HOOKED)}"
     " [--home DIR | --config DIR --data DIR]\n\n"
     "Reads what the agent's hook says on stdin and decides its own tools by the policy: exit 0 lets"
     " a call run, 2 blocks it, and stderr says why."
@@ -95,10 +96,9 @@ def _asked(argv: list[str]) -> tuple[HookedAgent, Paths]:
 def _agent(name: str) -> HookedAgent:
     from importlib import import_module
 
-    files = {"claude-code": "claude_code", "codex": "codex", "gemini": "gemini"}
-    if name not in (*files, "opencode"):
+    if name not in HOOKED:
         raise PktuiError(f"no agent {name!r} is known", _USAGE)
-    agent: HookedAgent = import_module(f"pktui.agents.hooks.{files.get(name, name)}").AGENT
+    agent: HookedAgent = import_module(f"pktui.agents.hooks.{name.replace('-', '_')}").AGENT
     return agent
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from pktui.agents.hooks import HOOKED
 from pktui.cli import reach
 from pktui.cli.commands import Argument
 from pktui.errors import PolicyError
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 Place = Annotated[str, Argument(metavar="SERVER|FILE", help="A server, or a policy file.")]
 ServerName = Annotated[str, Argument(metavar="SERVER", help="The server's name.")]
 MEMORY = "memory"
-# What no entry names, and has a policy of pktui's until it is copied: the memory, and the agents
-# whose own tools are decided.
-_SHIPPED = (MEMORY, "claude-code", "codex", "gemini", "opencode")
 
 
 def is_file(place: str) -> bool:
@@ -38,8 +36,12 @@ def policy_file(place: str) -> Path:
 
 
 def shipped(server: str) -> Path | None:
-    """Return the policy that a server begins with, where one comes with pktui."""
-    return bundled("config", "policies", f"{server}.json") if server in _SHIPPED else None
+    """Return the policy that a server begins with, where one comes with pktui.
+
+    One does for what no entry names: the memory, and the agents whose own tools are decided.
+    """
+    known = server == MEMORY or server in HOOKED
+    return bundled("config", "policies", f"{server}.json") if known else None
 
 
 def existing_file(place: str) -> Path:
