@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Final
 
 # The agent's id in commands and settings, and its name, by what its MCP client says it is.
@@ -13,6 +14,9 @@ _KNOWN: Final = {
     "cursor-vscode": ("cursor", "Cursor"),
     "Visual Studio Code": ("vscode", "VS Code"),
 }
+
+_KEY_MARK: Final = "ledger:"
+_KEY: Final = re.compile(r"[0-9]{1,18}")
 
 
 def agent_id(name: str) -> str:
@@ -29,6 +33,17 @@ def hooked_call_id(agent: str, session: str, use_id: str) -> str:
     """Return the ledger's id of a call that the agent of this id reported by its own id of it."""
     text = f"{agent}\0{session}\0{use_id}"
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:26]
+
+
+def recorded_call_id(key: int) -> str:
+    """Return the memory's id of a call that the gateway told it of by its key in the ledger."""
+    return f"{_KEY_MARK}{key}"
+
+
+def recorded_key(call_id: str) -> int:
+    """Return the key in the ledger that is in the memory's id of a call, 0 where none is."""
+    number = call_id.removeprefix(_KEY_MARK)
+    return int(number) if number != call_id and _KEY.fullmatch(number) else 0
 
 
 def _found(name: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from pktui.agent_names import recorded_call_id
 from pktui.errors import PktuiError
 
 if TYPE_CHECKING:
@@ -97,5 +98,5 @@ def _call(row: CallRow) -> NewCall:
         outcome="denied" if denied else _OUTCOMES.get(row.outcome, "error"),
         result=row.reason if denied else "",
         created_at=datetime.fromtimestamp(row.at_us / 1_000_000, UTC),
-        call_id=f"ledger:{row.seq}",
+        call_id=recorded_call_id(row.seq),
     )

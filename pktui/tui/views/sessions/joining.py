@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pktui.agent_names import hooked_call_id
+from pktui.agent_names import hooked_call_id, recorded_key
 from pktui.tui.effects import State, state_of
 from pktui.tui.views.sessions.timeline import LineCall
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 USE_MEMBER: Final = "claudecode/toolUseId"
 """Of `_meta`: Claude Code's own id of a call."""
-KEY_MARK: Final = "ledger:"
-"""Stands before a call's key in the ledger where the gateway told the memory of it."""
 
 # A call in both records bears nearly the same time.
 _NEAR_US: Final = 60_000_000
@@ -44,10 +42,18 @@ _STATES: Final[Mapping[Outcome, State]] = {
 _WORDS: Final[Mapping[Outcome, str]] = {"ok": "", "error": "failed"}
 
 
-def key_of_brief(brief: CallBrief) -> int:
-    """Return the key in the ledger that the memory was told with a call, 0 where none was."""
-    number = brief.call_id.removeprefix(KEY_MARK)
-    return int(number) if number != brief.call_id and number.isdecimal() else 0
+def by_key(briefs: Iterable[CallBrief]) -> Mapping[int, CallBrief]:
+    """Return the calls that the memory was told of with their key in the ledger, by that."""
+    return {key: brief for brief in briefs if (key := recorded_key(brief.call_id))}
+
+
+def told_by(row: CallRow, briefs: Mapping[int, CallBrief]) -> CallBrief | None:
+    """Return the call that the memory was told of with the key of this row; `briefs` by that key.
+
+    One of an imported session may bear a key of another machine's ledger: the time shows it.
+    """
+    brief = briefs.get(row.seq)
+    return brief if brief is not None and brief.at_us == row.at_us else None
 
 
 def use_of(detail: str) -> str:
@@ -82,14 +88,14 @@ class _Known:
     def __init__(self, session: Session, briefs: Sequence[CallBrief]) -> None:
         self._session = session
         self._left = {brief.seq: brief for brief in briefs}
-        self._by_key = {key: brief for brief in briefs if (key := key_of_brief(brief))}
+        self._by_key = by_key(briefs)
         self._by_use = {brief.call_id: brief for brief in briefs if brief.call_id}
         self._by_hook: dict[str, CallBrief] | None = None
         self._by_name: dict[str, list[CallBrief]] | None = None
 
     def take(self, row: CallRow) -> CallBrief | None:
         found = (
-            self._by_key.get(row.seq)
+            told_by(row, self._by_key)
             or (self._by_use.get(use) if (use := use_of(row.detail)) else None)
             or self._hooked(row)
             or self._alike(row)

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from pktui.errors import LedgerError
-from pktui.tui.views.sessions.joining import USE_MEMBER, joined, key_of_brief
+from pktui.tui.views.sessions.joining import USE_MEMBER, by_key, joined, told_by
 from pktui.tui.views.sessions.timeline import LineCall, Timeline
 
 if TYPE_CHECKING:
@@ -147,9 +147,9 @@ class Reader:
     def _read_rows(self) -> None:
         session, feed = self._session, self._ledger.feed
         if session.source == "mcp":
-            keys = [key for brief in self._briefs if (key := key_of_brief(brief))]
-            missing = [key for key in keys if key not in self._rows]
-            rows = feed.named(missing)
+            told = by_key(self._briefs)
+            missing = [key for key in told if key not in self._rows]
+            rows = tuple(row for row in feed.named(missing) if told_by(row, told))
             self._rows |= {row.seq: row for row in rows}
             self._connections |= {row.session for row in rows if row.session}
             if not self._connections:

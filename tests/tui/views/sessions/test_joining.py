@@ -10,7 +10,7 @@ import msgspec
 
 from pktui.ledger.records import CallRow
 from pktui.memory.records import CallBrief, Session
-from pktui.tui.views.sessions.joining import joined, key_of_brief, names_of, use_of
+from pktui.tui.views.sessions.joining import by_key, joined, names_of, use_of
 from pktui.tui.views.sessions.timeline import FIRST_CALL, LineCall, Timeline
 
 BEGAN_US = 1_772_445_600_000_000
@@ -52,12 +52,21 @@ def test_a_call_of_another_session_is_never_taken_for_one_of_this() -> None:
     assert sorted((call.kept, call.row) for call in calls) == [(0, 10), (1, 0)]
 
 
+def test_a_key_of_another_machines_ledger_joins_nothing() -> None:
+    briefs = [brief(1, "mcp__files__read", 1, "ledger:10"), brief(2, "t", 3, "ledger:11")]
+    rows = [row(10, "files", "read", 1), row(11, "files", "pay", 700)]
+    assert sorted((call.kept, call.row) for call in joined(SESSION, briefs, rows)) == [
+        (0, 11), (1, 10), (2, 0),
+    ]  # fmt: skip
+
+
 def test_names_and_ids_are_read_out_of_what_agents_write() -> None:
     assert names_of("mcp__files__read__all") == ("files", "read__all")
     assert names_of("mcp__files") == ("", "mcp__files")
     assert names_of("Read") == ("", "Read")
-    assert key_of_brief(brief(1, "t", 0, "ledger:7")) == 7
-    assert key_of_brief(brief(1, "t", 0, "ledger:x")) == key_of_brief(brief(1, "t", 0, "7")) == 0
+    ids = ("ledger:7", "ledger:x", "8", "ledger:", "ledger:٣", f"ledger:{'9' * 5_000}")
+    briefs = [brief(at, "t", 0, one) for at, one in enumerate(ids, 1)]
+    assert by_key(briefs) == {7: briefs[0]}
     assert use_of('{"_meta":{"claudecode/toolUseId":"u"}}') == "u"
     for broken in ("", "{", '{"_meta":"claudecode/toolUseId"}', '["claudecode/toolUseId"]'):
         assert use_of(broken) == ""

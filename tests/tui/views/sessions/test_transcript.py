@@ -395,3 +395,18 @@ async def test_calls_of_a_logged_session_are_joined_by_connection(paths: Paths) 
         await _open(room)
         assert [call.tool for call in room.transcript.line.calls] == ["read_mine"]
         assert "files.read_mine" in room.text()
+
+
+async def test_a_session_of_another_machine_shows_no_call_of_this_ones_ledger(paths: Paths) -> None:
+    memory = MemoryInProcess()
+    memory.add("from elsewhere", ("user", "hello"), ("agent", "done"))
+    async with sessions(paths, memory) as room:
+        house = room.desk.house
+        caller = Caller("claude-code", "", "mine", "/home/ada/shop")
+        house.other.events.append(
+            "decision", caller=caller, call_id="own", server="bank", tool="pay", effect="allow"
+        )
+        (row,) = house.ledger.feed.page(limit=1)
+        _made(memory, "mcp__files__read", {}, 3, use=f"ledger:{row.seq}")
+        await _open(room)
+        assert [call.tool for call in room.transcript.line.calls] == ["read"]
