@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pktui.errors import SettingsError
-from pktui.files import make_private_directory, write_whole
+from pktui.files import lock, make_private_directory, write_whole
 from pktui.memory.records import Mode
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MOST = 200
+_PATIENCE_SECONDS = 5.0
 
 
 class SavedSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,26 +47,42 @@ def load(file: Path) -> tuple[SavedSearch, ...]:
 
 def keep(file: Path, search: SavedSearch) -> None:
     """Keep a search as the first, in place of one of its name; raises `SettingsError`."""
-    others = [one for one in load(file) if one.name != search.name]
-    if len(others) >= MOST:
-        raise SettingsError(f"{MOST} searches are kept already", "Take some out with ' and x")
-    _write(file, (search, *others))
+    with _changing(file):
+        others = [one for one in load(file) if one.name != search.name]
+        if len(others) >= MOST:
+            raise SettingsError(f"{MOST} searches are kept already", "Take some out with ' and x")
+        _write(file, (search, *others))
 
 
 def drop(file: Path, name: str) -> None:
     """Keep the search of that name no longer; raises `SettingsError`."""
-    _write(file, [one for one in load(file) if one.name != name])
+    with _changing(file):
+        _write(file, [one for one in load(file) if one.name != name])
 
 
-def _write(file: Path, searches: object) -> None:
+@contextmanager
+def _changing(file: Path) -> Iterator[None]:
+    """Hold the lock of the file's directory: another console may change it, too.
+
+    What cannot be read or written raises `SettingsError`.
+    """
     try:
-        make_private_directory(file.parent)
-        data = msgspec.json.format(msgspec.json.encode(searches), indent=2)
-        write_whole(file, data + b"\n")
+        handle = os.open(make_private_directory(file.parent), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if not lock(handle, seconds=_PATIENCE_SECONDS):
+                raise SettingsError(f"another program keeps {file.parent} locked", "End it")
+            yield
+        finally:
+            os.close(handle)
     except OSError as error:
         raise SettingsError(
             f"{file} cannot be written: {error.strerror or error}", "Make it writable"
         ) from error
+
+
+def _write(file: Path, searches: object) -> None:
+    data = msgspec.json.format(msgspec.json.encode(searches), indent=2)
+    write_whole(file, data + b"\n")
 
 
 def _unreadable(file: Path, why: str) -> SettingsError:

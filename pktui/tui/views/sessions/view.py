@@ -543,6 +543,7 @@ class SessionsView(View):
 
         def chosen(search: saved.SavedSearch | None) -> None:
             if search is not None:
+                self.remove_class("-reading")
                 self._box.search_for(search.query, search.mode)
                 focus_now(self._rows)
 

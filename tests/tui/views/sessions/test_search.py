@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -271,6 +272,33 @@ async def test_a_search_is_kept_by_a_name_and_found_again(
         assert "None yet" in room.text()
         await room.press("escape", "apostrophe")
         assert "None yet" in room.text()
+
+
+async def test_a_kept_search_is_shown_where_a_session_was_read_full_screen(paths: Paths) -> None:
+    async with sessions(paths, size=SMALL) as room:
+        await room.search("login")
+        await room.press("s", "enter")
+        await room.press("escape", "enter")
+        assert room.view.has_class("-reading")
+        await room.press("apostrophe")
+        await room.press("enter")
+        assert room.rows.has_focus
+        assert not room.view.has_class("-reading")
+        assert len(room.titles()) == 2
+
+
+def test_searches_that_are_kept_and_taken_out_at_once_are_all_obeyed(tmp_path: Path) -> None:
+    file = tmp_path / "searches.json"
+    for number in range(32):
+        keep(file, SavedSearch(f"old {number}", "query"))
+
+    def change(number: int) -> None:
+        drop(file, f"old {number}")
+        keep(file, SavedSearch(f"new {number}", "query"))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, range(32)))
+    assert sorted(one.name for one in load(file)) == sorted(f"new {one}" for one in range(32))
 
 
 def test_a_file_of_searches_that_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
