@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import accumulate
 from typing import Literal
 
@@ -155,9 +155,8 @@ class Timeline:
 
     def slot_of_clock(self, seconds: int, near: int) -> int:
         """Return the slot of a local time of day, of the day of the slot `near`."""
-        day = datetime.combine(self.day(near), datetime.min.time())
-        moment = (day.timestamp() + seconds) * 1_000_000
-        return self.slot_at(round(moment))
+        moment = datetime.combine(self.day(near), time()) + timedelta(seconds=seconds)
+        return self.slot_at(round(moment.timestamp() * 1_000_000))
 
     def rail(self, rows: int, hits: Collection[Place]) -> Mapping[int, Mark]:
         """Return the marks beside the line, by row from 0; of several in a row the gravest."""

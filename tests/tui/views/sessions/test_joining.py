@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 from pktui.ledger.records import CallRow
 from pktui.memory.records import CallBrief, Session
 from pktui.tui.views.sessions.joining import by_key, joined, names_of, use_of
 from pktui.tui.views.sessions.timeline import FIRST_CALL, LineCall, Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BEGAN_US = 1_772_445_600_000_000
 SECOND = 1_000_000
@@ -92,6 +98,22 @@ def test_every_call_stands_behind_the_last_message_before_it() -> None:
             assert place is not None
             assert line.calls_of(place[0])[place[1] - FIRST_CALL] is call
         _check_moves(line)
+
+
+@pytest.fixture
+def _central_europe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_central_europe")
+def test_a_time_of_a_day_on_which_the_clock_was_changed_is_that_of_the_clock() -> None:
+    hours = (0, 2, 7, 8, 9)  # by the clock 1:00, then 4:00 and later
+    times = [round(datetime(2026, 3, 29, one, tzinfo=UTC).timestamp() * SECOND) for one in hours]
+    assert Timeline(times, "u" * len(times)).slot_of_clock(10 * 3600, 1) == 4
 
 
 def _check_moves(line: Timeline) -> None:
