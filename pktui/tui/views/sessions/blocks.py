@@ -102,8 +102,10 @@ def has_own_line(call: LineCall, slot: Slot) -> bool:
     """Tell whether a call is shown by itself, and not only folded with the rest of its slot."""
     if slot.unfolded or len(slot.calls) == 1 or call.id in slot.opened:
         return True
-    marked = sum(one.mark is not None for one in slot.calls)
-    return call.mark is not None and marked <= MOST_ALONE
+    if call.mark is None:
+        return False
+    marked = itertools.islice((one for one in slot.calls if one.mark), MOST_ALONE + 1)
+    return len(list(marked)) <= MOST_ALONE
 
 
 def _calls(slot: Slot, look: Look) -> Iterator[Block]:

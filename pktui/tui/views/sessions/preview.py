@@ -19,7 +19,7 @@ from pktui.tui.views.sessions.blocks import marks_of
 from pktui.tui.views.sessions.draw import project_name, session_title
 from pktui.tui.views.sessions.prompt import Prompt, place_of_time
 from pktui.tui.views.sessions.reader import Part, Reader
-from pktui.tui.views.sessions.timeline import FOLD, MESSAGE, Place, Timeline
+from pktui.tui.views.sessions.timeline import MESSAGE, Place, Timeline
 from pktui.tui.views.sessions.transcript import Transcript
 from pktui.tui.widgets.panes import Pane
 
@@ -381,7 +381,7 @@ class Preview(Pane):
         except ValueError as error:
             self.post_message(self.Said(str(error)))
         else:
-            transcript.go_to((slot, MESSAGE if slot else FOLD))
+            transcript.go_to(transcript.line.place_of(slot))
 
     # The head
 

@@ -87,6 +87,12 @@ class Timeline:
         """The first slot with anything in it."""
         return 0 if not self.total or self.calls_of(0) else 1
 
+    def place_of(self, slot: int) -> Place:
+        """Return the first place of a slot."""
+        if slot:
+            return slot, MESSAGE
+        return slot, FOLD if len(self.calls_of(slot)) > 1 else FIRST_CALL
+
     def calls_of(self, slot: int) -> Sequence[LineCall]:
         """Return the calls behind a message."""
         first = self._starts[slot - 1] if slot else 0

@@ -265,10 +265,13 @@ class Transcript(ScrollView, can_focus=True):
         slots = self._slots()
         if not slots or (slots == [0] and not self._line.calls):
             return None
-        calls = self._line.calls_of(slots[-1])
-        if calls:
-            return slots[-1], FOLD if len(calls) > 1 else FIRST_CALL
-        return slots[-1], MESSAGE
+        return self._last_of(slots[-1])
+
+    def _last_of(self, slot: int) -> Place:
+        """Return the last place of a slot that has a line of its own."""
+        made = self._slot(slot)
+        own = [at for at, call in enumerate(made.calls, FIRST_CALL) if has_own_line(call, made)]
+        return slot, own[-1] if own else FOLD if made.calls else MESSAGE
 
     def _unfold_around(self, place: Place) -> None:
         """Unfold the calls that a place is among, where it has no line of its own."""
@@ -509,7 +512,7 @@ class Transcript(ScrollView, can_focus=True):
         if event.x >= self.scrollable_content_region.width - RAIL:
             if self._line.total:
                 slot = self._line.slot_of_row(event.y, max(1, self.size.height))
-                self.go_to((slot, MESSAGE if slot else FOLD))
+                self.go_to(self._line.place_of(slot))
             return
         line = self.scroll_offset.y + event.y
         if line < self._starts[-1]:
@@ -642,21 +645,13 @@ class Transcript(ScrollView, can_focus=True):
 
     def action_first(self) -> None:
         """Go to the first thing in the session."""
-        first = self._line.first_slot
         if self._place is not None:
-            calls = self._line.calls_of(first)
-            place = MESSAGE if first else (FOLD if len(calls) > 1 else FIRST_CALL)
-            self.go_to((first, place))
+            self.go_to(self._line.place_of(self._line.first_slot))
 
     def action_last(self) -> None:
         """Go to the last thing in the session."""
-        if self._place is None:
-            return
-        last = self._line.total
-        calls = self._line.calls_of(last)
-        shown = last in self._unfolded or len(calls) == 1
-        part = FIRST_CALL + len(calls) - 1 if shown and calls else FOLD if calls else MESSAGE
-        self.go_to((last, part))
+        if self._place is not None:
+            self.go_to(self._last_of(self._line.total))
 
     def action_next_turn(self) -> None:
         """Go to the next message of the user."""

@@ -205,6 +205,36 @@ async def test_new_messages_are_added_at_the_end_and_followed(paths: Paths) -> N
         assert "messages 1 None 3" in memory.asked
 
 
+async def test_a_session_that_ends_with_a_denied_call_is_followed(paths: Paths) -> None:
+    memory = MemoryInProcess()
+    memory.add("live", ("user", "message 1"))
+    for second in (1, 2):
+        _made(memory, "Read", {}, second)
+    _made(memory, "Bash", {}, 3, "denied")
+    async with sessions(paths, memory) as room:
+        await room.press("enter")
+        assert room.transcript.place == (1, 4)
+        await room.press("g", "G")
+        assert room.transcript.place == (1, 4)
+        (said,) = memory.written[1]
+        later = said.created_at + timedelta(minutes=1)
+        memory.written[1].append(
+            msgspec.structs.replace(said, seq=2, content="message 2", created_at=later)
+        )
+        room.app._look_at_memory()
+        await room.desk.until(lambda: room.transcript.place == (2, 0))
+        assert "message 2" in room.text()
+
+
+async def test_a_call_before_the_first_message_is_gone_to(paths: Paths) -> None:
+    memory = _long_memory(3)
+    _made(memory, "Read", {"file_path": "first.py"}, -9)
+    async with sessions(paths, memory) as room:
+        await room.press("enter", "colon", "0", "enter")
+        assert room.transcript._current_block() is not None
+        assert room.transcript.place == (0, 2)
+
+
 class _Growing(MemoryInProcess):
     """A memory in which each session gets one more message as soon as it was outlined."""
 
