@@ -217,9 +217,16 @@ class Ledger:
         """What keeps the journal within its age and size; loaded by those who look after it."""
         from pktui.ledger.chain.retention import Retention
 
+        database, events, vouchers = self._database, self.events, self._vouchers
+        if self._team is not None:
+            vouchers = JournalVouchers(database, self._journal.directory)
+            events = Events(
+                *(database, self._journal, self._indexed, self._clock, self._audit),
+                *(self.events.allowance, database, vouchers),
+            )
         return Retention(
-            *(self._database, self._journal, self._indexed, self.events, self._audit, self._clock),
-            *(self.counters.longest_us, self._vouchers),
+            *(database, self._journal, self._indexed, events, self._audit, self._clock),
+            *(self.counters.longest_us, vouchers),
         )
 
     @cached_property

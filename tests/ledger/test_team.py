@@ -18,8 +18,8 @@ from pktui.errors import (
     TeamUnavailable,
 )
 from pktui.ledger import FeedFilter, Ledger, NewApproval, args_hash
-from pktui.settings import LedgerSettings
-from tests.ledger.conftest import CLAUDE, MINUTE, SECOND, Limit
+from pktui.settings import AuditSettings, LedgerSettings
+from tests.ledger.conftest import CLAUDE, MINUTE, SECOND, Clock, Limit
 from tests.support.postgres import query
 
 if TYPE_CHECKING:
@@ -271,6 +271,38 @@ def test_a_journal_of_a_team_changes_nothing_of_this_machines_own_ledger(
     assert alone.approvals.recent() == ()
     assert alone.verify().ok
     alone.close()
+
+
+def pruned(ledger: Ledger) -> int:
+    """Prune all that is due; return how many steps it took."""
+    ledger.retention.announce()
+    steps = 0
+    while ledger.retention.step():
+        steps += 1
+    return steps
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["there", "away"])
+def test_what_this_machine_decided_alone_stands_when_its_record_is_pruned(
+    machine: Open, clock: Clock, uri: str, away: bool
+) -> None:
+    keeping = {"clock": clock, "audit": AuditSettings(keep_days=30)}
+    alone = machine("here", uri="", **keeping)
+    _, token = alone.grants.create("ci", ["*"])
+    alone.close()
+    with_team = machine(
+        "here", uri="postgresql://ada@/none?host=/nowhere" if away else uri, **keeping
+    )
+    if not away:
+        assert not with_team.approvals.stopped()
+    clock.forward(31 * 24 * 3600)
+    with_team.events.append("note")
+    assert pruned(with_team) == 1
+    assert with_team.verify().ok
+    with_team.close()
+    again = machine("here", uri="", **keeping)
+    assert again.verify().ok
+    assert again.grants.find(token) is not None
 
 
 def edited(uri: str, asked: Approval) -> None:

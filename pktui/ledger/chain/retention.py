@@ -117,6 +117,8 @@ class Retention:
     ) -> None:
         """`window_us` gives the longest window of a limit: younger rows count the calls in it.
 
+        `events` and `vouchers` are those of the rows of `database`, also where a team has those
+        that decide.
         `ticks`: microseconds that pass whatever the clock says.
         """
         self._database = database
@@ -221,7 +223,7 @@ class Retention:
                 return None
             going = {gone.segment for gone in prune.segments}
             self._going = [self._journal.joints.segments[n] for n in sorted(going)]
-            for row in () if self._vouchers.team else kept_rows(self._database):
+            for row in kept_rows(self._database):
                 if row.segment in going and row.known.decides(row.facts):
                     self._say_again(row)
             beside = all(segment.opened.shelf == "beside" for segment in self._going)
