@@ -305,6 +305,19 @@ def test_what_this_machine_decided_alone_stands_when_its_record_is_pruned(
     assert again.grants.find(token) is not None
 
 
+def test_what_was_pruned_before_it_was_copied_is_named(machine: Open, clock: Clock) -> None:
+    here = machine("here", clock=clock, audit=AuditSettings(keep_days=30))
+    calls(here, "a", 3)
+    copied(here)
+    calls(here, "b", 2)
+    clock.forward(31 * 24 * 3600)
+    calls(here, "c", 1)
+    assert pruned(here) == 1
+    (found,) = copied(here).verify().machines
+    assert found.problem == "rows 1:7 to 1:10 were pruned before they were copied"
+    assert found.rows == 9  # those that follow are looked at all the same
+
+
 def edited(uri: str, asked: Approval) -> None:
     query(uri, "ALTER TABLE approvals DISABLE TRIGGER USER")
     query(uri, "UPDATE approvals SET status = 'allowed', decided_by = 'x' WHERE id = %s", asked.id)

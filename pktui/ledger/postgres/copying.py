@@ -110,7 +110,7 @@ class Copying:
         if ended is not None and number >= ended.number:
             self._done.add(segment.n)
         elif segment.pruned is not None and not lines:
-            self._done.add(segment.n)  # what of it was not copied is gone: `verify` says so
+            self._done.add(segment.n)  # what was not copied is gone: `verify` says so of a part
         return len(lines)
 
     def _add(self, segment: int, lines: bytes, number: int, end: int, digest: bytes) -> None:

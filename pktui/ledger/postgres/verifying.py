@@ -85,6 +85,8 @@ class _Walk:
         self._database = database
         self._machine = machine
         self._rows = 0
+        # What the machine pruned before all of it was copied; what follows it can be sound.
+        self._lost = ""
         self._segments: dict[int, Segment] = {}
 
     def run(self) -> tuple[int, str]:
@@ -98,7 +100,7 @@ class _Walk:
                 self._follow(self._segments[n], reached)
         except _Fault as fault:
             return self._rows, str(fault)
-        return self._rows, ""
+        return self._rows, self._lost
 
     def _follow_joints(self) -> None:
         lines = (row[0].encode() for row in self._database.rows(_JOINTS, (self._machine,)))
@@ -127,7 +129,10 @@ class _Walk:
             self._rows += 1
         if number < reached:
             raise _Fault(f"row {n}:{number + 1} was removed from the end")
-        sealed = segment.sealed
+        pruned, sealed = segment.pruned, segment.sealed
+        if pruned is not None and number < pruned.number:
+            span = f"rows {n}:{number + 1} to {n}:{pruned.number}"
+            self._lost = self._lost or f"{span} were pruned before they were copied"
         last = sealed is not None and number == sealed.number
         if last and sealed is not None and previous.hex() != sealed.hash:
             raise _Fault(f"row {n}:{number} is not the one that was written last")
