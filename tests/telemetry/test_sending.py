@@ -22,7 +22,7 @@ from tests.support.gateway import RunningGateway, plain_server
 from tests.support.otlp_receiver import Receiver, value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CALLER = Caller("agent", "grant", "s1", "/work")
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -258,14 +258,38 @@ def test_a_process_that_cannot_send_is_not_started_again_at_once(
     if token != "t":  # with no ledger there is nothing to send, and a process ends in peace
         Ledger.open(paths.ledger_file).close()
     make_private_directory(paths.data_dir)
+    assert pause_behind(telemetry_child._run, paths, monkeypatch, pytest.fail) == pause
+
+
+def test_a_process_that_cannot_be_started_is_said_and_tried_again(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_private_directory(paths.data_dir)
+
+    def crowded(_paths: Paths, _ending: threading.Event) -> bool:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    said: list[str] = []
+    pause = pause_behind(crowded, paths, monkeypatch, said.append)
+    assert pause == telemetry_child._AGAIN_SECONDS
+    assert "Resource temporarily unavailable" in said[0]
+
+
+def pause_behind(
+    run_one: Callable[[Paths, threading.Event], bool],
+    paths: Paths,
+    monkeypatch: pytest.MonkeyPatch,
+    log: Callable[[str], None],
+) -> float | None:
+    """Return for how long nothing is started again behind one process."""
     pauses: list[float | None] = []
     ran = threading.Event()
-    run_one = telemetry_child._run
 
     def run_and_tell(paths: Paths, ending: threading.Event) -> bool:
-        failed = run_one(paths, ending)
-        ran.set()
-        return failed
+        try:
+            return run_one(paths, ending)
+        finally:
+            ran.set()
 
     class UntilItRan(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
@@ -275,8 +299,9 @@ def test_a_process_that_cannot_send_is_not_started_again_at_once(
             return super().wait(0.02)
 
     monkeypatch.setattr(telemetry_child, "_run", run_and_tell)
-    telemetry_child.keep_sending(paths, UntilItRan())
-    assert pauses == [pause]
+    telemetry_child.keep_sending(paths, UntilItRan(), log)
+    [pause] = pauses
+    return pause
 
 
 def test_all_arrives_across_a_killed_gateway(paths: Paths, receiver: Receiver) -> None:

@@ -123,7 +123,7 @@ class Upkeep:
     def _send(self) -> None:
         from pktui.gateway.enforcement.telemetry_child import keep_sending
 
-        keep_sending(self._paths, self._ending)
+        keep_sending(self._paths, self._ending, self._say)
 
     def _say(self, sentence: str) -> None:
         if sentence != self._said:

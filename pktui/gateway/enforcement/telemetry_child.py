@@ -12,6 +12,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
+from pktui import lasting
 from pktui.files import lock, open_private
 
 if TYPE_CHECKING:
@@ -26,11 +27,13 @@ _AGAIN_SECONDS: Final = 60.0
 _END_SECONDS: Final = 2.0
 
 
-def keep_sending(paths: Paths, ending: threading.Event) -> None:
+def keep_sending(paths: Paths, ending: threading.Event, log: lasting.Log) -> None:
     """See to it until then that a process sends the record on; a thread's whole work."""
     pause = _LOOK_SECONDS
     while not ending.wait(pause):
-        failed = _is_free(paths) and _run(paths, ending)
+        failed = True
+        with lasting.Survived("sending the record on", log):
+            failed = _is_free(paths) and _run(paths, ending)
         pause = _AGAIN_SECONDS if failed else _LOOK_SECONDS
 
 
