@@ -61,8 +61,8 @@ def gateway_words(words: Sequence[str]) -> tuple[str, ...]:
     """Return the words of `pktui gateway …` that a command starts, empty where it is another."""
     left = tuple(words)
     name = PurePath(left[0]).name if left else ""
-    if name in _SHELLS and "-c" in left[1:-1]:
-        left = _shell_words(left[left.index("-c") + 1])
+    if name in _SHELLS and left[1:2] == ("-c",):
+        left = _shell_words(left[2]) if len(left) > 2 else ()
     elif _INTERPRETER.fullmatch(name) and left[1:2] == ("-m",):
         left = left[2:]
     else:

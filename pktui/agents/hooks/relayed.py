@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
     from pktui.agents.hooks.event import HookedAgent, HookEvent
 
 # What changes which program a name means, or what a program does.
-_CHANGES_PROGRAMS = ("PATH", "HOME", "LD_", "DYLD_", "PYTHON", "UV_", "PIP_", "XDG_")
+_CHANGES_PROGRAMS = (
+    *("PATH", "HOME", "LD_", "DYLD_", "PYTHON", "UV_", "PIP_", "XDG_"),
+    *("BASH_", "ENV", "ZDOTDIR"),
+)
+# An option with which another policy may be in force, or what is short for it; and what an agent or
+# a shell puts something in the place of, which may be one: $VAR, ${VAR}, {env:VAR}, {file:PATH}.
+_ANOTHER_POLICY = re.compile(r"^--[hp]|[${]")
 
 
 def is_relayed(
@@ -61,8 +68,7 @@ def _leads_here(server: ConfiguredServer, paths: Paths) -> bool:
         return server.behind_pktui
     program, *options = gateway_words(server.command) or ("",)
     options = options[: options.index("--")] if "--" in options else options
-    # With one of these, or what is short for it, another policy may be in force.
-    if not _is_this(program) or any(word.startswith(("--h", "--p")) for word in options):
+    if not _is_this(program) or any(_ANOTHER_POLICY.search(word) for word in options):
         return False
     if any(name.startswith(_CHANGES_PROGRAMS) for name in server.env):
         return False
