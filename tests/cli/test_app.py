@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from pktui import __version__
 from pktui.cli import app as cli
+from pktui.cli.doors import DOORS
 from pktui.errors import PktuiError, UsageError
 from pktui.settings import Paths, Settings
 
@@ -213,3 +216,16 @@ def test_an_encoding_without_the_signs_is_no_error() -> None:
         check=True,
     )
     assert ended.stdout.startswith("\\u2713 ok")
+
+
+def test_the_readme_names_every_command() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    listed = readme.partition("## For scripts")[2].partition("Exit status")[0]
+    named = {
+        " ".join([*room, verb])
+        for *room, verbs in (
+            spoken.split() for spoken in re.findall(r"`([^`]*)`", listed.replace("`--json`", ""))
+        )
+        for verb in verbs.split("|")
+    }
+    assert named == {" ".join(command.split()[:2]) for command in DOORS}
