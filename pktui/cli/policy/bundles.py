@@ -43,11 +43,12 @@ def bundle(
         elif problem := read_denied(read_bytes(file), file).problem:
             raise PolicyError(problem)
     private, now = _read_key(key), now_us()
+    public = base64.b64encode(private.public_key().public_bytes_raw()).decode()
     until = until_us("--expires", expires)
     if until <= now:
         raise UsageError(f"--expires: {output.moment(until)} is past", "Write 30d, or a later date")
-    write_whole(target, sealed(files, private, serial=now, expires_us=until), mode=0o644)
-    public = base64.b64encode(private.public_key().public_bytes_raw()).decode()
+    serial = max(now, _serial_of(target, public) + 1)
+    write_whole(target, sealed(files, private, serial=serial, expires_us=until), mode=0o644)
     names = ", ".join(file.name for file in files)
     output.note(f"Written: {target}, until {output.moment(until)}: {names}")
     output.note(f'In _bundle.json of the machines: "public_key": "{public}"')
@@ -64,12 +65,26 @@ def fetch() -> None:
     if source is None:
         output.note(f"{managed.DIRECTORY / managed.SOURCE} names no bundle.")
         return
-    if problem := look(paths, now_us()):
-        raise PolicyError(problem, "The last good bundle stays in force")
+    problem = look(paths, now_us())
     found = last_good(read_fetched(paths.bundle_file), source)
-    assert found is not None
+    if problem or found is None:
+        held = "The last good bundle stays in force" if found else "Every call is denied until then"
+        raise PolicyError(problem or f"{paths.bundle_file} was changed", held)
     names = ", ".join(found.files)
     output.note(f"In force until {output.moment(found.expires_us)}: {names}")
+
+
+def _serial_of(file: Path, public_key: str) -> int:
+    """Return the serial of the bundle that is to be replaced, 0 where there is none of this key.
+
+    Machines take none that is older, whatever the clock says that it is made by.
+    """
+    from pktui.policy.bundle import opened
+
+    try:
+        return opened(file.read_bytes(), public_key).serial
+    except (OSError, PolicyError):
+        return 0
 
 
 def _read_key(file: Path) -> Ed25519PrivateKey:

@@ -24,7 +24,7 @@ from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.maintenance import Upkeep
 from pktui.gateway.enforcement.policy_file import open_policy
 from pktui.ledger.ledger import Ledger
-from pktui.policy.bundle import sealed
+from pktui.policy.bundle import opened, sealed
 from pktui.policy.managed import SOURCE
 from pktui.settings import ApprovalSettings, Settings
 from pktui.times import now_us
@@ -275,6 +275,13 @@ def test_what_is_no_text_is_refused(paths: Paths, office: Office) -> None:
     assert "cannot be read" in fetch(paths, now_us())
 
 
+def test_the_command_says_what_holds_where_none_was_ever_fetched(
+    paths: Paths, office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(("policy", "fetch")) == 1
+    assert "Every call is denied" in capsys.readouterr().err
+
+
 def test_the_commands_make_and_fetch_it(
     house: House,
     paths: Paths,
@@ -303,6 +310,11 @@ def test_the_commands_make_and_fetch_it(
     run(("doctor", "--json"))
     checks = {one["what"]: one for one in json.loads(capsys.readouterr().out)}
     assert checks["managed bundle"]["state"] == "warn"
+    ahead = now_us() + 400 * DAY_US
+    target.write_bytes(sealed([file], office.key, serial=ahead, expires_us=ahead))
+    assert run(words) == 0
+    public = base64.b64encode(office.key.public_key().public_bytes_raw()).decode()
+    assert opened(target.read_bytes(), public).serial == ahead + 1
     target.unlink()
     assert run((*words, "--expires", "2020-01-01")) == 2
     assert "is past" in capsys.readouterr().err
