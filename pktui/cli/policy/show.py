@@ -40,17 +40,10 @@ def show(
     if place == EVERY:
         _show_all(tool, json=json)
         return
-    from pktui.policy.document.policy import load_policy
     from pktui.policy.effective import effective
 
-    path = places.existing_file(place)
-    server = places.server_of(place)
-    policy = load_policy(path)
-    if not places.is_file(place):
-        ceiling = places.managed(server).current()
-        policy = ceiling.over(policy.selecting(places.selection_of(server)))
-        if ceiling.problem:
-            output.note(f"note: {ceiling.problem}")
+    path, server = places.existing_file(place), places.server_of(place)
+    policy = _in_force(path, "" if places.is_file(place) else server)
     seen = _seen(server)
     names = [tool] if tool else sorted({*policy.names, *policy.selection.without, *seen})
     found = {
@@ -76,18 +69,34 @@ def show(
         return
     output.facts(heads)
     output.line()
-    layered = bool(policy.over)
-    rows = [
-        (
-            *(name, rule.action, *([_layer(rule)] if layered else [])),
-            *(_short(risks.get(name)), _bounds(rule), rule.because),
-        )
-        for name, rule in found.items()
+    _tell_table(found, risks, layered=bool(policy.over))
+
+
+def _in_force(path: Path, server: str) -> Policy:
+    """Return the policy of a file, for a server (empty: none) under what is managed for it."""
+    from pktui.policy.document.policy import load_policy
+
+    policy = load_policy(path)
+    if not server:
+        return policy
+    ceiling = places.managed(server).current()
+    if ceiling.problem:
+        output.note(f"note: {ceiling.problem}")
+    return ceiling.over(policy.selecting(places.selection_of(server)))
+
+
+def _tell_table(
+    found: Mapping[str, EffectiveRule], risks: Mapping[str, ToolRisk], *, layered: bool
+) -> None:
+    rows: list[tuple[str, ...]] = [
+        ("tool", "action", "layer", "risk", "limits and conditions", "because")
     ]
-    columns = ("risk", "limits and conditions", "because")
-    output.table(
-        ("tool", "action", *(["layer"] if layered else []), *columns), rows, empty="No tools."
-    )
+    for name, rule in found.items():
+        risk, bounds = _short(risks.get(name)), _bounds(rule)
+        rows.append((name, rule.action, _layer(rule), risk, bounds, rule.because))
+    if not layered:
+        rows = [(*row[:2], *row[3:]) for row in rows]
+    output.table(rows[0], rows[1:], empty="No tools.")
 
 
 def _layer(rule: EffectiveRule) -> str:
