@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from pktui.agents.discovery import find_configs, gateway_words
@@ -23,6 +23,8 @@ _CHANGES_PROGRAMS = (
     *("PATH", "HOME", "LD_", "DYLD_", "PYTHON", "UV_", "PIP_", "XDG_"),
     *("BASH_", "ENV", "ZDOTDIR"),
 )
+# What looks for the program in the directory that it is started in, where a project has its own.
+_LOOKS_HERE = re.compile(r"python|uv run")
 # An option with which another policy may be in force, or what is short for it; and what an agent or
 # a shell puts something in the place of, which may be one: $VAR, ${VAR}, {env:VAR}, {file:PATH}.
 _ANOTHER_POLICY = re.compile(r"^--[hp]|[${]")
@@ -69,6 +71,8 @@ def _leads_here(server: ConfiguredServer, paths: Paths) -> bool:
     program, *options = gateway_words(server.command) or ("",)
     options = options[: options.index("--")] if "--" in options else options
     if not _is_this(program) or any(_ANOTHER_POLICY.search(word) for word in options):
+        return False
+    if _LOOKS_HERE.match(" ".join((PurePath(server.command[0]).name, *server.command[1:2]))):
         return False
     if any(name.startswith(_CHANGES_PROGRAMS) for name in server.env):
         return False
