@@ -100,9 +100,6 @@ class SharedDatabase:
 
     # its part in a transaction
 
-    def check_files(self) -> None:
-        """There are none."""
-
     def begin(self) -> None:
         """Take the lock, unless this transaction has it."""
         if self.begun:

@@ -131,9 +131,6 @@ class TeamCounters:
         """Return how long rows must stay on record for the counters' sake: they are not used."""
         return 0
 
-    def close(self) -> None:
-        """The connection is closed by whoever made it."""
-
     def _give_back(self, charged: Sequence[Charged]) -> list[Charged]:
         if not charged:
             return []

@@ -133,14 +133,13 @@ class Link:
             self._heard = begun
             return rows, cursor.rowcount
 
-    def run_all(self, sql: str, values: Sequence[Sequence[Any]]) -> int:
-        """Run one statement for each of the values; return how many rows that touched."""
+    def run_all(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each of the values."""
         with self.lock:
             connection = self._ready()
             try:
                 with connection.cursor() as cursor:
                     cursor.executemany(sql, values)
-                    return cursor.rowcount
             except psycopg.Error as error:
                 raise self._failed(error) from error
 
