@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pktui.cli.app import run
 from pktui.ledger import Caller, Ledger, NewApproval, args_hash
 from pktui.ledger.approvals.standing import Wider
+from pktui.ledger.journal import journal
 from pktui.settings import LedgerSettings
 from tests.ledger.conftest import MINUTE, Limit
 from tests.support.charging import take
+from tests.support.postgres import query
 
 if TYPE_CHECKING:
     from pktui.ledger import Approval
+    from pktui.ledger.records import Charged
     from pktui.settings import Paths
     from tests.support.postgres import Server
 
@@ -90,6 +93,26 @@ def test_everything_that_decides_goes_over(
     assert ledger.team is not None
     assert ledger.team.verify().ok
     ledger.close()
+
+
+def test_a_journal_that_takes_long_to_read_keeps_no_transaction_of_the_team_waiting(
+    uri: str, filled: str, migrate: Migrate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting: list[object] = []
+
+    def charges_of(*of: Any) -> Iterator[Charged]:
+        waiting.extend(
+            query(
+                uri,
+                "SELECT query FROM pg_stat_activity WHERE datname = current_database()"
+                " AND state LIKE 'idle in transaction%'",
+            )
+        )
+        return journal.charges_of(*of)
+
+    monkeypatch.setattr("pktui.ledger.postgres.moving.charges_of", charges_of)
+    code, said = migrate()
+    assert (code, waiting) == (0, []), said
 
 
 def test_twice_adds_nothing(paths: Paths, uri: str, filled: str, migrate: Migrate) -> None:

@@ -55,13 +55,15 @@ def move(
     """
     rows: dict[str, int] = {}
     there: dict[str, int] = {}
-    with shared.transaction():
-        _check_grants(own, shared)
-        shared.run("ALTER TABLE approvals DISABLE TRIGGER approvals_are_decided_once")
-        for table in BY_TABLE.values():
-            rows[table.table], there[table.table] = _move_table(table, own, shared, events)
-        shared.run("ALTER TABLE approvals ENABLE TRIGGER approvals_are_decided_once")
-        charges = _move_charges(list(charges_of(journal, clock)), shared)
+    with own.transaction():
+        taken = list(charges_of(journal, clock))  # the team's database waits for nobody so long
+        with shared.transaction():
+            _check_grants(own, shared)
+            shared.run("ALTER TABLE approvals DISABLE TRIGGER approvals_are_decided_once")
+            for table in BY_TABLE.values():
+                rows[table.table], there[table.table] = _move_table(table, own, shared, events)
+            shared.run("ALTER TABLE approvals ENABLE TRIGGER approvals_are_decided_once")
+            charges = _move_charges(taken, shared)
     return Moved(rows, there, charges)
 
 
