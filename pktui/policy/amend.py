@@ -66,9 +66,7 @@ class Field(msgspec.Struct, frozen=True):
 def fields_of(arguments: Mapping[str, Any], definition: Definition) -> tuple[Field, ...]:
     """Return the arguments that the schema declares, in its order, then others of the call."""
     root = input_schema(definition)
-    members = root.get("properties") if isinstance(root, dict) else None
-    declared = [*members] if isinstance(members, dict) else []
-    names = dict.fromkeys((*declared, *arguments))
+    names = dict.fromkeys((*_properties(root), *arguments))
     return tuple(_field(name, arguments, root) for name in names)
 
 
@@ -106,8 +104,7 @@ def drop_value(arguments: Mapping[str, Any], path: str, definition: Definition) 
 
 
 def _field(name: str, arguments: Mapping[str, Any], root: Any) -> Field:
-    said = root.get("properties", {}).get(name) if isinstance(root, dict) else None
-    said = said if isinstance(said, dict) else {}
+    said = _said(root, name)
     description = said.get("description")
     return Field(
         name,
@@ -117,6 +114,17 @@ def _field(name: str, arguments: Mapping[str, Any], root: Any) -> Field:
         arguments.get(name, MISSING),
         _choices(said),
     )
+
+
+def _properties(root: Any) -> Mapping[str, Any]:
+    found = root.get("properties") if isinstance(root, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _said(root: Any, name: str) -> Mapping[str, Any]:
+    """Return what is declared of an argument, nothing where that is no schema."""
+    found = _properties(root).get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _choices(said: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -190,8 +198,7 @@ def _read(path: str, text: str, kinds: int, before: Any) -> Any:
 def _check_choice(steps: Path, value: Any, root: Any) -> None:
     if len(steps) > 1:
         return
-    said = root.get("properties", {}).get(steps[0]) if isinstance(root, dict) else None
-    choices = _choices(said) if isinstance(said, dict) else ()
+    choices = _choices(_said(root, str(steps[0])))
     if choices and value not in choices:
         named = ", ".join(map(written, choices))
         raise UsageError(f"{show_path(steps)} is {quote(written(value))}", f"Write one of {named}")
@@ -217,6 +224,11 @@ def _put(here: Any, steps: Path, value: Any, path: str) -> Any:
     if not steps:
         return value
     step, rest = steps[0], steps[1:]
+    if here is MISSING and _is_index(step):
+        raise UsageError(
+            f"{path} names element {step} of what the call does not give",
+            "Write the whole of it, as JSON",
+        )
     if here is MISSING:
         here = {}
     if isinstance(here, Mapping):

@@ -93,6 +93,22 @@ def test_without_a_schema_what_stands_there_says_how_a_text_is_read() -> None:
     assert set_value({"a": 1}, "a", "7", UNKNOWN) == {"a": 7}
 
 
+@pytest.mark.parametrize("properties", [[], None, "x", 1, {"a": 3}, {"a": {"enum": {}}}])
+@pytest.mark.parametrize("required", [["b"], "a", None, [[1]]])
+def test_a_schema_that_is_none_breaks_nothing(properties: object, required: object) -> None:
+    schema = {"type": "object", "properties": properties, "required": required}
+    definition = Definition("h", json.dumps({"name": "pay", "inputSchema": schema}))
+    assert set_value({"a": 1}, "a", "2", definition) == {"a": 2}
+    assert drop_value({"a": 1}, "a", definition) == {}
+    assert [(one.name, one.value) for one in fields_of({"a": 1}, definition)] == [("a", 1)]
+
+
+def test_an_element_of_a_list_that_is_not_given_is_no_member_of_an_object() -> None:
+    with pytest.raises(UsageError, match="the whole of it"):
+        set_value({"amount": 5}, "items.0.qty", "2", DEFINITION)
+    assert set_value({"amount": 5}, "items", '[{"qty":2}]', DEFINITION)["items"] == [{"qty": 2}]
+
+
 def test_a_form_has_a_field_for_all_that_is_declared_or_given() -> None:
     fields = fields_of(GIVEN | {"extra": 1}, DEFINITION)
     assert [one.name for one in fields] == [*SCHEMA["properties"], "extra"]
