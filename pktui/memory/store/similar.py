@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pktui.errors import StoreError
 from pktui.memory.records import Relation, SimilarEntry
 from pktui.memory.search.ranking import best_cosines
@@ -12,6 +14,7 @@ from pktui.memory.search.tokens import is_stop_word, terms, words
 from pktui.memory.store.loading import entry_text
 
 if TYPE_CHECKING:
+    from pktui.memory.embed import Vectors
     from pktui.memory.records import Entry
     from pktui.memory.store.meaning import Meaning
     from pktui.memory.store.state import State
@@ -37,18 +40,11 @@ class Similarity:
 
         By words and, where the model is ready, by meaning.
         """
-        state = self._state
-        with state.lock:
-            others = [one for one in state.entries.values() if one.id != entry.id]
-        if not others:
-            return ()
-        cosines = self._cosines(entry)
         own = _telling(entry)
         found = []
-        for other in others:
+        for other, cosine in self._likely(entry, own):
             its = _telling(other)
             shared = len(own & its) / max(len(own | its), 1)
-            cosine = cosines.get(other.id, 0.0)
             if shared >= _NEAR_WORDS or cosine >= _NEAR_MEANING:
                 relation = _relation(entry, other, shared, cosine, own ^ its)
                 score = min(max(shared, cosine), 1.0)
@@ -56,17 +52,33 @@ class Similarity:
         found.sort(key=lambda one: (-one.score, -one.id))
         return tuple(found[:limit])
 
-    def _cosines(self, entry: Entry) -> dict[int, float]:
+    def _likely(self, entry: Entry, own: set[str]) -> list[tuple[Entry, float]]:
+        """Return the other entries that may be near, with their cosines, by the indexes alone.
+
+        One that shares so much of the words in either holds as much of this one's own.
+        """
+        state, corpus = self._state, self._state.knowledge
+        if len(state.entries) < 2:
+            return []
+        vector = self._vector(entry)
+        with state.lock:
+            held = np.zeros(len(corpus), np.int32)
+            for term in own:
+                held[corpus.words.find(term)[0]] += 1
+            cosines = np.zeros(len(corpus), np.float32)
+            if vector is not None:
+                cosines = best_cosines(corpus, vector)
+            likely = (held >= max(_NEAR_WORDS * len(own), 1)) | (cosines >= _NEAR_MEANING)
+            likely &= corpus.facts["alive"] & (corpus.facts["ids"] != entry.id)
+            ids = corpus.facts["ids"][likely].tolist()
+            others = [state.entries[one] for one in ids]
+            return list(zip(others, cosines[likely].tolist(), strict=True))
+
+    def _vector(self, entry: Entry) -> Vectors | None:
         try:
-            vector = self._meaning.of_question(entry_text(entry))
+            return self._meaning.of_question(entry_text(entry))
         except StoreError:
-            vector = None  # said by the service's status; words go on
-        if vector is None:
-            return {}
-        with self._state.lock:
-            corpus = self._state.knowledge
-            cosines = best_cosines(corpus, vector).tolist()
-            return dict(zip(corpus.facts["ids"].tolist(), cosines, strict=True))
+            return None  # said by the service's status; words go on
 
 
 def _relation(
