@@ -349,14 +349,12 @@ def _chain(opened: Ledger) -> Iterator[Check]:
 
 def model(settings: Settings) -> Iterator[Check]:
     """Check that the model's weights are there and are the known ones."""
-    named = settings.memory.model
-    if named:
-        yield Check("model", "ok", f"{named}, as settings.toml says")
-        return
-    from pktui.memory.embed.weights import checked_directory
+    from pktui.memory.embed import model_place
 
+    named = settings.memory.model
+    what = f"{named}, as settings.toml says," if named else "the packaged all-MiniLM-L6-v2"
     try:
-        yield Check("model", "ok", f"the packaged all-MiniLM-L6-v2 in {checked_directory()}")
+        yield Check("model", "ok", f"{what} in {model_place(named)}")
     except PktuiError as error:
         yield failed("model", error)
 

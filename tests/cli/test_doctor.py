@@ -13,7 +13,7 @@ from pktui.cli.app import run
 from pktui.files import make_private_directory
 from pktui.ledger.ledger import Ledger
 from pktui.memory.service.ownership import Ownership
-from pktui.settings import Paths, Settings
+from pktui.settings import MemorySettings, Paths, Settings
 
 if TYPE_CHECKING:
     from pktui.cli.check import Check
@@ -228,6 +228,29 @@ def test_other_weights_than_the_known_ones_fail(
     assert check.state == "fail"
     assert str(tmp_path) in check.found
     assert check.cure
+
+
+@pytest.mark.parametrize(
+    ("model", "why", "cure"),
+    [
+        ("wordllama", "the package wordllama", "pktui[wordllama]"),
+        ("no-such-org/no-such-model", "no-such-org/no-such-model", "memory.model"),
+        ("/no/such directory", "/no/such directory", "memory.model"),
+    ],
+)
+def test_a_model_that_is_set_and_not_there_fails(
+    model: str, why: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.memory.embed.static.find_spec", lambda _: None)
+    check = next(checks.model(Settings(memory=MemorySettings(model=model))))
+    assert check.state == "fail"
+    assert why in check.found
+    assert cure in check.cure
+
+
+def test_a_model_in_a_directory_is_named(tmp_path: Path) -> None:
+    check = next(checks.model(Settings(memory=MemorySettings(model=str(tmp_path)))))
+    assert (check.state, check.found.endswith(f"in {tmp_path}")) == ("ok", True)
 
 
 @pytest.mark.parametrize(("free", "state"), [(10**6, "fail"), (5 * 10**8, "warn")])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pktui.memory.embed.protocol import Embedder, Passage, Vectors
-from pktui.memory.embed.weights import PACKAGED
+from pktui.memory.embed.weights import PACKAGED, checked_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Embedder", "Passage", "Vectors", "load_embedder"]
+__all__ = ["Embedder", "Passage", "Vectors", "load_embedder", "model_place"]
 
 
 def load_embedder(model: str, directory: Path) -> Embedder:
@@ -30,3 +30,19 @@ def load_embedder(model: str, directory: Path) -> Embedder:
     from pktui.memory.embed.sentence import load_sentence_model
 
     return load_sentence_model(model)
+
+
+def model_place(model: str) -> Path:
+    """Return the directory that `load_embedder` would read the model's weights from.
+
+    Loads no model. Raises `StoreError` where the weights are missing, or are not the known ones.
+    """
+    if model in ("", PACKAGED):
+        return checked_directory()
+    if model == "wordllama":
+        from pktui.memory.embed.static import static_directory
+
+        return static_directory()
+    from pktui.memory.embed.sentence import model_directory
+
+    return model_directory(model)

@@ -10,6 +10,8 @@ Importing this module is cheap; loading the model takes seconds and some 400 MB.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pktui.errors import StoreError
@@ -47,6 +49,22 @@ def load_sentence_model(model: str = "") -> SentenceEmbedder:
         raise StoreError(
             f"the model {one_line(name, 80)} cannot be loaded: {one_line(str(error))}", _CURE
         ) from error
+
+
+def model_directory(model: str) -> Path:
+    """Return where a model lies: its own directory, or that of its name in the local cache.
+
+    Nothing of it is loaded. Raises `StoreError` where it is in neither.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    from huggingface_hub import snapshot_download
+
+    for name in (model, f"sentence-transformers/{model}"):
+        with suppress(OSError, ValueError):  # not there, and no name of a model
+            return Path(snapshot_download(name, local_files_only=True))
+    named = one_line(model, 80)
+    raise StoreError(f"the model {named} is no directory, nor in the local cache", _CURE)
 
 
 class SentenceEmbedder:

@@ -33,6 +33,15 @@ _CURE = 'Install it with pip install "pktui[wordllama]", or leave memory.model o
 
 def load_static_model() -> StaticModel:
     """Load the model; raises `StoreError` where its package is missing or holds other weights."""
+    directory = static_directory()
+    return StaticModel(directory / _WEIGHTS, directory / _TOKENIZER)
+
+
+def static_directory() -> Path:
+    """Return the package's directory once its weights proved to be the known ones.
+
+    Raises `StoreError` where it is missing or holds others.
+    """
     package = find_spec(STATIC)
     if package is None or not package.submodule_search_locations:
         raise StoreError(f"the package {STATIC} with the model's weights is missing", _CURE)
@@ -49,7 +58,7 @@ def load_static_model() -> StaticModel:
             f"the model's weights {weights} are not the ones pktui knows (SHA-256 {digest[:12]}…)",
             _CURE,
         )
-    return StaticModel(weights, directory / _TOKENIZER)
+    return directory
 
 
 class StaticModel:
