@@ -381,13 +381,6 @@ class MemoryClient:
         """Yield one session with its messages, or all sessions and all knowledge."""
         return exporting.export(self, session_id)
 
-    def mcp(self, body: bytes) -> bytes | None:
-        """Answer one JSON-RPC message to the memory's MCP server; None where there is no answer."""
-        step = mcp_server.respond(mcp_server.read(body))
-        if isinstance(step, mcp_server.ToolCall):
-            return self.call_tool(step)
-        return step.body or None
-
     def call_tool(self, call: mcp_server.ToolCall) -> bytes:
         """Carry out a tool call and return the answer to it."""
         asked = api.CallTool(name=call.name, arguments=dict(call.arguments), agent=call.agent)

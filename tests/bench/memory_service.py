@@ -24,6 +24,7 @@ from pktui.memory.client import MemoryClient
 from pktui.memory.exchange import MessageRecord, Record, SessionRecord
 from pktui.memory.records import Identity
 from pktui.settings import Paths
+from tests.support.memory_service import mcp_answer
 
 TOPICS = """deploy token cache index retry queue schema invoice parser socket timeout rollback
 metric banner upload session gateway policy ledger vector search embed chunk commit merge branch"""
@@ -158,7 +159,7 @@ def log_tool(client: MemoryClient, number: int) -> None:
     arguments = {"role": "user", "content": text(number)}
     params = {"name": "log_message", "arguments": arguments}
     call = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
-    answer = client.mcp(json.dumps(call).encode())
+    answer = mcp_answer(client, json.dumps(call).encode())
     assert answer is not None
     assert b'"isError":false' in answer, answer
 

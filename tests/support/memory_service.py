@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pktui.memory import mcp_server
 from pktui.memory.service.ownership import Ownership
 from pktui.memory.service.run import Service
 from pktui.settings import MemorySettings, Paths, Settings
 from tests.support.embedder import WordsEmbedder
 
 if TYPE_CHECKING:
+    from pktui.memory.client import MemoryClient
     from pktui.memory.embed import Embedder
     from pktui.memory.service.listening import Entrance
 
@@ -59,3 +61,11 @@ def running_service(
 def paths_in(directory: Path) -> Paths:
     """Return directories below this one."""
     return Paths.at(directory / "config", directory / "data")
+
+
+def mcp_answer(client: MemoryClient, body: bytes) -> bytes | None:
+    """Answer one JSON-RPC message as the gateway does; None where there is no answer."""
+    step = mcp_server.respond(mcp_server.read(body))
+    if isinstance(step, mcp_server.ToolCall):
+        return client.call_tool(step)
+    return step.body or None

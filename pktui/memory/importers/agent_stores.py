@@ -16,7 +16,6 @@ _SOURCES: Final = {
     "gemini": ("gemini", "GeminiSource"),
     "opencode": ("opencode", "OpencodeSource"),
 }
-AGENTS: Final = tuple(_SOURCES)
 
 
 def default_place(agent: str) -> Path:

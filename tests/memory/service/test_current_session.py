@@ -11,7 +11,7 @@ import pytest
 from pktui.memory.client import MemoryClient
 from pktui.memory.records import Identity
 from tests.support.library_server import headers_of
-from tests.support.memory_service import paths_in, running_service
+from tests.support.memory_service import mcp_answer, paths_in, running_service
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -89,7 +89,7 @@ def test_a_gateway_passes_on_what_a_nameless_client_says_of_itself(served: Paths
     params = {"name": "start_logging_session", "arguments": {}, "_meta": {**MODERN, **info}}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     client = MemoryClient(served, start=False)
-    answer = client.mcp(json.dumps(body).encode())
+    answer = mcp_answer(client, json.dumps(body).encode())
     assert answer is not None
     number = json.loads(answer)["result"]["structuredContent"]["sessionId"]
     assert client.session(number).agent == "three"

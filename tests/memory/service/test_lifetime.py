@@ -23,7 +23,7 @@ from pktui.memory.service.ownership import Ownership
 from pktui.memory.store import Store
 from pktui.settings import MemorySettings, Paths, Settings
 from tests.support.embedder import WordsEmbedder
-from tests.support.memory_service import running_service
+from tests.support.memory_service import mcp_answer, running_service
 
 if TYPE_CHECKING:
     from pktui.memory.embed import Embedder, Vectors
@@ -177,7 +177,7 @@ def test_a_tool_whose_words_find_nothing_waits_for_the_model(
         {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     )
     with loading(paths) as (client, model, _), ThreadPoolExecutor(1) as other:
-        asked = other.submit(client.mcp, call)
+        asked = other.submit(mcp_answer, client, call)
         assert not asked.done()
         model.loaded.set()
         answer = msgspec.json.decode(asked.result(PATIENCE) or b"")["result"]
@@ -289,7 +289,7 @@ def test_who_waits_for_a_store_that_opens_is_told_when_the_service_ends(
     with running_service(paths) as service, ThreadPoolExecutor(2) as several:
         client = MemoryClient(paths, ADA, start=False)
         listed = several.submit(client.sessions)
-        called = several.submit(client.mcp, call)
+        called = several.submit(mcp_answer, client, call)
         until(lambda: begun.is_set() and service.activity.running == 2)
         service.stop()
         with pytest.raises(MemoryUnavailable, match="told to end before it was ready"):

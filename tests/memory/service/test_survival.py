@@ -20,7 +20,7 @@ from pktui.memory.service.tenure import Tenure
 from pktui.memory.store import Store
 from tests.memory.service.test_lifetime import ADA, Clock, until
 from tests.support.embedder import WordsEmbedder
-from tests.support.memory_service import running_service
+from tests.support.memory_service import mcp_answer, running_service
 
 if TYPE_CHECKING:
     from pktui.memory.embed import Vectors
@@ -76,7 +76,7 @@ def test_a_request_that_breaks_the_store_is_told_and_the_next_is_served(
                 client.sessions()
             call = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%s"}}'
             try:
-                answer = client.mcp(call % b"list_sessions")
+                answer = mcp_answer(client, call % b"list_sessions")
             except StoreError as failure:
                 answer = str(failure).encode()
             assert b"failed" in (answer or b"")
@@ -177,7 +177,7 @@ def test_an_odd_message_is_answered_or_refused_and_the_next_is_served(
 ) -> None:
     client = MemoryClient(served, who, start=False)
     try:
-        answer = client.mcp(body)
+        answer = mcp_answer(client, body)
     except PktuiError:
         pass
     else:

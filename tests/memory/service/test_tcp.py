@@ -23,7 +23,7 @@ from pktui.memory.service.listening import Entrance, Limits, open_entrance
 from pktui.memory.tokens import VARIABLE
 from pktui.settings import MemorySettings
 from tests.support.gateway import RunningGateway
-from tests.support.memory_service import paths_in, running_service
+from tests.support.memory_service import mcp_answer, paths_in, running_service
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -116,7 +116,7 @@ def test_a_client_elsewhere_does_all_it_can_do_here(here: Paths) -> None:
         client.session(session.id),
     )
     assert client.search("stoat", "words").hits
-    assert client.mcp(b'{"jsonrpc":"2.0","id":1,"method":"ping"}') is not None
+    assert mcp_answer(client, b'{"jsonrpc":"2.0","id":1,"method":"ping"}') is not None
     with pytest.raises(InvalidRequest, match=r"is not this machine's\. End it where it runs"):
         client.stop()
     client.close()

@@ -19,6 +19,7 @@ from pktui.memory.records import Identity
 from pktui.memory.tools.answer import ToolAnswer
 from pktui.memory.tools.catalogue import INSTRUCTIONS, SERVER_NAME, definitions
 from tests.support.library_server import headers_of, library_server
+from tests.support.memory_service import mcp_answer
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -73,7 +74,7 @@ async def test_a_client_lists_and_calls_the_tools(served: Paths, mode: str, vers
 def test_one_message_is_carried_for_the_gateway(
     memory: MemoryClient, body: bytes, answer: bytes | None
 ) -> None:
-    got = memory.mcp(body)
+    got = mcp_answer(memory, body)
     assert (got is None) is (answer is None)
     if answer is not None:
         assert got is not None
@@ -130,10 +131,11 @@ def service(paths: Paths) -> Iterator[httpx2.Client]:
 
 
 def test_a_message_of_the_modern_era_needs_no_agreed_version(memory: MemoryClient) -> None:
-    got = memory.mcp(
+    got = mcp_answer(
+        memory,
         b'{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"list_sessions",'
         b'"arguments":{},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
-        b'"io.modelcontextprotocol/clientCapabilities":{}}}}'
+        b'"io.modelcontextprotocol/clientCapabilities":{}}}}',
     )
     assert got is not None
     assert b'"resultType":"complete"' in got.replace(b" ", b"")
