@@ -226,6 +226,13 @@ class McpEndpoint:
             line = jsonrpc.error_line(jsonrpc.INVALID_PARAMS, why, message.id_text)
             await reply.message(HTTPStatus.BAD_REQUEST, line)
             return False
+        if message.method == "initialize":
+            # The era has none (SEP-2575), and clients share the server: what would begin a session
+            # for one of them would hold for all.
+            why = "Method not found: requests of this era begin no session"
+            line = jsonrpc.error_line(jsonrpc.METHOD_NOT_FOUND, why, message.id_text)
+            await reply.message(HTTPStatus.NOT_FOUND, line)
+            return False
         if message.method == "tools/call":
             definition = context.shared.server.definition
             tool = await self._gateway.work.write(definition, message.params["name"])

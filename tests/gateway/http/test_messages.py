@@ -13,6 +13,7 @@ import pytest
 
 from pktui.settings import Paths
 from tests.gateway.http.served import (
+    INITIALIZE,
     PATIENCE,
     Served,
     answer,
@@ -77,6 +78,15 @@ def test_a_shortened_list_of_the_stateless_era_is_private_and_not_kept(
     listed = running.modern(server, "tools/list")["result"]
     assert "secret" not in [tool["name"] for tool in listed["tools"]]
     assert (listed["ttlMs"], listed["cacheScope"]) == (0, "private")
+
+
+@pytest.mark.parametrize("server", BACKENDS)
+def test_a_stateless_request_begins_no_session(running: Served, server: str) -> None:
+    """As a server of that era answers it, whatever a shared process makes of it."""
+    asked = stateless("initialize", 7, INITIALIZE)
+    reply = running.send(server, asked, **routed("initialize", {}))
+    assert (reply.status_code, answer(reply)["error"]["code"]) == (404, -32601)
+    assert running.modern(server, "tools/list")["result"]["tools"]
 
 
 @pytest.mark.parametrize("server", BACKENDS)
