@@ -12,7 +12,7 @@ from pktui.insight.spending import Purse, Spending
 
 if TYPE_CHECKING:
     from pktui.budget import Spent
-    from pktui.ledger.feed.rollup import Denials, HourOfTool
+    from pktui.ledger.feed.rollup import Denials, HourOfEffect, ToolSums
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Question
 
@@ -122,18 +122,19 @@ class Activity:
         now, rollup = self._clock(), self._ledger.rollup
         since = (now // HOUR_US + 1) * HOUR_US - days * DAY_US
         behind = rollup.catch_up(seconds)
-        hours, sums = rollup.hours(since), self._ledger.usage.sums()
+        tools, sums = rollup.sums_of_tools(since), self._ledger.usage.sums()
         slow = (
-            ToolTime(one.server, one.tool, one.calls, one.p50_us, one.p95_us)
-            for one in rollup.times(since)
+            ToolTime(one.server, one.tool, one.timed, one.quantile_us(50), one.quantile_us(95))
+            for one in tools
+            if one.times
         )
         return Insight(
             at_us=now,
             days=days,
             since_us=since,
             behind=behind,
-            hours=_by_hour(hours, since, now),
-            heat=_heat(hours),
+            hours=_by_hour(rollup.hours(since), since, now),
+            heat=_heat(tools),
             slow=tuple(sorted(slow, key=lambda one: -one.p95_us)[:_LONGEST_LISTS]),
             denials=_by_rule(rollup.denials(since))[:_LONGEST_LISTS],
             bill=_bill(self._ledger.approvals.asked_since(since), now)[:_LONGEST_LISTS],
@@ -142,7 +143,7 @@ class Activity:
         )
 
 
-def _by_hour(rows: Iterable[HourOfTool], since_us: int, now_us: int) -> tuple[HourCalls, ...]:
+def _by_hour(rows: Iterable[HourOfEffect], since_us: int, now_us: int) -> tuple[HourCalls, ...]:
     counts = {hour: [0, 0, 0] for hour in range(since_us // HOUR_US, now_us // HOUR_US + 1)}
     for row in rows:
         if row.hour in counts:
@@ -151,17 +152,18 @@ def _by_hour(rows: Iterable[HourOfTool], since_us: int, now_us: int) -> tuple[Ho
     return tuple(HourCalls(hour * HOUR_US, *found) for hour, found in counts.items())
 
 
-def _heat(rows: Iterable[HourOfTool]) -> tuple[ToolHours, ...]:
-    tools: dict[tuple[str, str], list[int]] = {}
+def _heat(tools: Iterable[ToolSums]) -> tuple[ToolHours, ...]:
     local: dict[int, int] = {}
-    for row in rows:
-        if row.tool:
-            if row.hour not in local:
-                moment = datetime.fromtimestamp(row.hour * 3600, UTC)
-                local[row.hour] = moment.astimezone().hour
-            day = tools.setdefault((row.server, row.tool), [0] * _HOURS_A_DAY)
-            day[local[row.hour]] += row.calls
-    heat = (ToolHours(*tool, tuple(calls), sum(calls)) for tool, calls in tools.items())
+    heat = []
+    for tool in tools:
+        day = [0] * _HOURS_A_DAY
+        for hour, calls in tool.calls.items():
+            if hour not in local:
+                moment = datetime.fromtimestamp(hour * 3600, UTC)
+                local[hour] = moment.astimezone().hour
+            day[local[hour]] += calls
+        if tool.calls:
+            heat.append(ToolHours(tool.server, tool.tool, tuple(day), sum(day)))
     return tuple(sorted(heat, key=lambda one: (-one.total, one.server, one.tool))[:_LONGEST_LISTS])
 
 

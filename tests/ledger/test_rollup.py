@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -44,21 +45,23 @@ def end(ledger: Ledger, call_id: str, duration_us: int = 1_000, tool: str = "rea
     )
 
 
-def totals(ledger: Ledger) -> dict[tuple[str, str], int]:
+def totals(ledger: Ledger) -> dict[str, int]:
+    """Return how many calls there are of each tool and with each effect."""
     ledger.rollup.catch_up()
-    found: dict[tuple[str, str], int] = {}
-    for row in ledger.rollup.hours(0):
-        key = row.tool, row.effect
-        found[key] = found.get(key, 0) + row.calls
-    return found
+    found: Counter[str] = Counter()
+    for hour in ledger.rollup.hours(0):
+        found[hour.effect] += hour.calls
+    for tool in ledger.rollup.sums_of_tools(0):
+        found[tool.tool] += sum(tool.calls.values())
+    return dict(found)
 
 
 def test_each_call_is_counted_once_by_whoever_looks_first(ledger: Ledger, other: Ledger) -> None:
     call(ledger, "c1")
     call(ledger, "c2", "drop", effect="deny", rule="/tools/drop")
-    assert totals(ledger) == totals(other) == {("read", "allow"): 1, ("drop", "deny"): 1}
+    assert totals(ledger) == totals(other) == {"allow": 1, "deny": 1, "read": 1, "drop": 1}
     call(other, "c3")
-    assert totals(other) == totals(ledger) == {("read", "allow"): 2, ("drop", "deny"): 1}
+    assert totals(other) == totals(ledger) == {"allow": 2, "deny": 1, "read": 2, "drop": 1}
 
 
 def test_chunks_come_to_the_same_as_one(
@@ -70,9 +73,9 @@ def test_chunks_come_to_the_same_as_one(
         clock.forward(600)
         end(ledger, f"c{number}")
     assert ledger.rollup.catch_up(seconds=0) == 37
-    assert totals(ledger) == {("read", "allow"): 20}
+    assert totals(ledger) == {"allow": 20, "read": 20}
     assert ledger.rollup.running() == ()
-    assert [times.calls for times in ledger.rollup.times(0)] == [20]
+    assert [tool.timed for tool in ledger.rollup.sums_of_tools(0)] == [20]
 
 
 def test_a_call_runs_until_it_has_ended(ledger: Ledger, clock: Clock) -> None:
@@ -101,9 +104,9 @@ def test_percentiles_are_near_the_truth(ledger: Ledger) -> None:
     for number in range(1, 101):
         end(ledger, f"c{number}", number * 10_000)
     ledger.rollup.catch_up()
-    (times,) = ledger.rollup.times(0)
-    assert times.p50_us == pytest.approx(500_000, rel=0.1)
-    assert times.p95_us == pytest.approx(950_000, rel=0.1)
+    (tool,) = ledger.rollup.sums_of_tools(0)
+    assert tool.quantile_us(50) == pytest.approx(500_000, rel=0.1)
+    assert tool.quantile_us(95) == pytest.approx(950_000, rel=0.1)
 
 
 def test_connections_have_their_totals_and_their_last_call(ledger: Ledger, clock: Clock) -> None:
@@ -132,6 +135,24 @@ def test_a_tool_knows_its_first_and_last_call(ledger: Ledger, clock: Clock) -> N
     assert (tool.first_us, tool.last_us, tool.calls) == (START_US, clock.now, 1)
 
 
+def test_sums_since_an_hour_are_those_of_the_calls_since_it(ledger: Ledger, clock: Clock) -> None:
+    """Whole days are kept as sums of their own: wherever it begins, nothing more is counted."""
+    times = []
+    for number in range(120):
+        clock.forward(37 * 60)
+        call(ledger, f"c{number}")
+        end(ledger, f"c{number}", 1 << number % 20)
+        times.append(clock.now)
+    ledger.rollup.catch_up()
+    for since in range(START_US, clock.now, 3_600_000_000):
+        hour = since // 3_600_000_000
+        wanted = Counter(at // 3_600_000_000 for at in times)
+        (tool,) = ledger.rollup.sums_of_tools(since) or (None,)
+        assert tool is not None
+        assert tool.calls == {at: n for at, n in wanted.items() if at >= hour}
+        assert tool.timed == sum(tool.calls.values())
+
+
 def test_denials_are_told_by_rule(ledger: Ledger) -> None:
     for number in range(3):
         call(ledger, f"c{number}", "drop", effect="deny", rule="/tools/drop")
@@ -151,14 +172,14 @@ def test_a_file_that_is_gone_or_damaged_is_made_anew(
     file: Path, clock: Clock, ledger: Ledger, damage: bytes
 ) -> None:
     call(ledger, "c1")
-    assert totals(ledger) == {("read", "allow"): 1}
+    assert totals(ledger) == {"allow": 1, "read": 1}
     ledger.rollup.close()
     file.with_name("rollup.db").write_bytes(damage)
     with closing(Ledger.open(file, clock=clock)) as again:
         if damage:
             with pytest.raises(LedgerUnavailable):
                 again.rollup.catch_up()
-        assert totals(again) == {("read", "allow"): 1}
+        assert totals(again) == {"allow": 1, "read": 1}
 
 
 def test_another_record_is_counted_from_its_beginning(
@@ -171,7 +192,7 @@ def test_another_record_is_counted_from_its_beginning(
     second = Ledger.open(tmp_path / "second" / "ledger.db", clock=clock)
     file.with_name("rollup.db").rename(tmp_path / "second" / "rollup.db")
     call(second, "d1", "other")
-    assert totals(second) == {("other", "allow"): 1}
+    assert totals(second) == {"allow": 1, "other": 1}
     second.close()
 
 
@@ -179,14 +200,14 @@ def test_what_was_pruned_is_counted_no_more(file: Path, ledger: Ledger, clock: C
     call(ledger, "c1", "old")
     clock.forward(10 * 86_400)
     call(ledger, "c2", "new")
-    assert totals(ledger) == {("old", "allow"): 1, ("new", "allow"): 1}
+    assert totals(ledger) == {"allow": 2, "old": 1, "new": 1}
     ledger.rollup.close()
     with closing(Ledger.open(file, clock=clock, audit=AuditSettings(keep_days=5))) as pruning:
         pruning.retention.announce()
         while pruning.retention.step():
             pass
         call(pruning, "c3", "new")
-        assert totals(pruning) == {("new", "allow"): 2}
+        assert totals(pruning) == {"allow": 2, "new": 2}
         assert [tool.tool for tool in pruning.rollup.tools(0)] == ["new"]
 
 
@@ -199,9 +220,9 @@ def test_who_finds_another_counting_takes_what_that_one_has(
     call(ledger, "c2")
     counting = ledger.rollup._open()
     counting.execute("BEGIN IMMEDIATE")
-    assert totals(other) == {("read", "allow"): 1}
+    assert totals(other) == {"allow": 1, "read": 1}
     counting.execute("ROLLBACK")
-    assert totals(other) == {("read", "allow"): 2}
+    assert totals(other) == {"allow": 2, "read": 2}
 
 
 def test_a_file_that_cannot_be_written_is_kept_in_memory(
@@ -215,5 +236,5 @@ def test_a_file_that_cannot_be_written_is_kept_in_memory(
     real = sums._connect
     monkeypatch.setattr(sums, "_connect", connect)
     call(ledger, "c1")
-    assert totals(ledger) == {("read", "allow"): 1}
+    assert totals(ledger) == {"allow": 1, "read": 1}
     assert not ledger.path.with_name("rollup.db").exists()

@@ -5,7 +5,9 @@ the cursor is the last row that was counted and its hash, so that another record
 anew, and one whose counted rows were pruned are counted from the beginning. Nothing here decides
 anything, and the file can be removed at any time.
 
-    hours        calls by hour, tool, client, effect and rule; times the same by duration
+    hours        calls by hour and effect
+    denied       those that were denied, by hour, rule, tool and client
+    tools_hours  calls of each tool in an hour, and how long they took; tools_days the same of a day
     minutes      calls of the last hours by minute, connection and effect
     connections  each client connection with its totals and its last call
     running      calls that went out and have not ended
@@ -21,7 +23,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
-VERSION = 2
+VERSION = 3
 CHUNK = 50_000
 # Buckets of durations an octave: a percentile is within 5% of the truth.
 BUCKETS_AN_OCTAVE = 8
@@ -46,15 +48,23 @@ BUCKETS_AN_OCTAVE = 8
 _MINUTES_KEPT = 180
 _CONNECTIONS_KEPT_US = 7 * DAY_US
 _BUSY_MS = 2_000
+_DAY = 24
+# How many in each hour or bucket, of one tool.
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(dict[int, int]).decode
 
 _TABLES = (
     "CREATE TABLE cursor (one INTEGER PRIMARY KEY, seq INTEGER, hash BLOB, oldest_us INTEGER)",
     "INSERT INTO cursor VALUES (1, 0, x'', 0)",
-    """CREATE TABLE hours (hour INTEGER, server TEXT, tool TEXT, agent TEXT, project TEXT,
-        effect TEXT, rule TEXT, n INTEGER, last_us INTEGER,
-        PRIMARY KEY (hour, server, tool, agent, project, effect, rule)) WITHOUT ROWID""",
-    """CREATE TABLE times (hour INTEGER, server TEXT, tool TEXT, bucket INTEGER, n INTEGER,
-        PRIMARY KEY (hour, server, tool, bucket)) WITHOUT ROWID""",
+    """CREATE TABLE hours (hour INTEGER, effect TEXT, n INTEGER,
+        PRIMARY KEY (hour, effect)) WITHOUT ROWID""",
+    """CREATE TABLE denied (hour INTEGER, server TEXT, rule TEXT, tool TEXT, agent TEXT, n INTEGER,
+        last_us INTEGER, PRIMARY KEY (hour, server, rule, tool, agent)) WITHOUT ROWID""",
+    *(
+        f"""CREATE TABLE {table} (at INTEGER, server TEXT, tool TEXT, calls BLOB, times BLOB,
+        PRIMARY KEY (at, server, tool)) WITHOUT ROWID"""
+        for table in ("tools_hours", "tools_days")
+    ),
     """CREATE TABLE minutes (minute INTEGER, session TEXT, server TEXT, effect TEXT, n INTEGER,
         PRIMARY KEY (minute, session, server, effect)) WITHOUT ROWID""",
     """CREATE TABLE connections (session TEXT, server TEXT, agent TEXT, grant_name TEXT,
@@ -67,6 +77,8 @@ _TABLES = (
         PRIMARY KEY (server, tool)) WITHOUT ROWID""",
     f"PRAGMA user_version = {VERSION}",
 )
+_SUMS = ("hours", "denied", "tools_hours", "tools_days", "minutes", "connections", "running",
+         "tools")  # fmt: skip
 _CALLS_OF = f"""SELECT at_us / {MINUTE_US}, session, server, tool, agent, grant_name, project,
     effect, rule, count(*), min(at_us), max(at_us), max(seq), max(substr(call_id, 1, 16))
     FROM events
@@ -74,10 +86,9 @@ _CALLS_OF = f"""SELECT at_us / {MINUTE_US}, session, server, tool, agent, grant_
 _ENDS_OF = """SELECT kind, effect, call_id, session, server, tool, at_us, duration_us FROM events
     WHERE seq > ? AND seq <= ? AND call_id <> '' AND (kind = 'outcome'
     OR kind IN ('decision', 'approval') AND effect = 'allow') ORDER BY seq"""
-_ADD_HOUR = """INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+_ADD_HOUR = """INSERT INTO hours VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"""
+_ADD_DENIED = """INSERT INTO denied VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
     n = n + excluded.n, last_us = max(last_us, excluded.last_us)"""
-_ADD_TIME = """INSERT INTO times VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET n = n + excluded.n"""
 _ADD_MINUTE = """INSERT INTO minutes VALUES (?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET n = n + excluded.n"""
 _ADD_CONNECTION = """INSERT INTO connections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -90,12 +101,10 @@ _ADD_TOOL = """INSERT INTO tools VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
     first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us)"""
 
 
-class HourOfTool(msgspec.Struct, frozen=True):
+class HourOfEffect(msgspec.Struct, frozen=True):
     """The calls of one hour with one effect; `hour` counts from the epoch, in UTC."""
 
     hour: int
-    server: str
-    tool: str
     effect: str
     calls: int
 
@@ -111,14 +120,27 @@ class Denials(msgspec.Struct, frozen=True):
     last_us: int
 
 
-class Times(msgspec.Struct, frozen=True):
-    """How long the calls of a tool took; the bucket with which 50 and 95 in a hundred end."""
+class ToolSums(msgspec.Struct, frozen=True):
+    """The calls of a tool in each hour, and how many took how long, by bucket of duration."""
 
     server: str
     tool: str
-    calls: int
-    p50_us: int
-    p95_us: int
+    calls: Mapping[int, int]
+    times: Mapping[int, int]
+
+    @property
+    def timed(self) -> int:
+        """How many calls have a duration."""
+        return sum(self.times.values())
+
+    def quantile_us(self, percent: int) -> int:
+        """Return the middle of the bucket in which that many in a hundred have ended."""
+        wanted, seen = self.timed * percent, 0
+        for bucket, n in sorted(self.times.items()):
+            seen += n * 100
+            if seen >= wanted:
+                return round(2 ** ((bucket + 0.5) / BUCKETS_AN_OCTAVE))
+        return 0
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -194,12 +216,11 @@ class Rollup:
                     return behind
         return 0
 
-    def hours(self, since_us: int) -> tuple[HourOfTool, ...]:
-        """Return the calls of each hour since then by tool and effect, in time."""
+    def hours(self, since_us: int) -> tuple[HourOfEffect, ...]:
+        """Return the calls of each hour since then by effect, in time."""
         return self._read(
-            HourOfTool,
-            "SELECT hour, server, tool, effect, sum(n) FROM hours WHERE hour >= ?"
-            " GROUP BY 1, 2, 3, 4 ORDER BY 1",
+            HourOfEffect,
+            "SELECT hour, effect, n FROM hours WHERE hour >= ? ORDER BY hour",
             (since_us // HOUR_US,),
         )
 
@@ -207,25 +228,30 @@ class Rollup:
         """Return what was denied and hidden since then, by rule, tool and agent."""
         return self._read(
             Denials,
-            "SELECT server, rule, tool, agent, sum(n), max(last_us) FROM hours WHERE hour >= ?"
-            " AND effect NOT IN ('allow', 'approve') GROUP BY 1, 2, 3, 4",
+            "SELECT server, rule, tool, agent, sum(n), max(last_us) FROM denied WHERE hour >= ?"
+            " GROUP BY 1, 2, 3, 4",
             (since_us // HOUR_US,),
         )
 
-    def times(self, since_us: int) -> tuple[Times, ...]:
-        """Return how long each tool's calls took since then."""
-        rows = self._rows(
-            "SELECT server, tool, bucket, sum(n) FROM times WHERE hour >= ? GROUP BY 1, 2, 3"
-            " ORDER BY 1, 2, 3",
-            (since_us // HOUR_US,),
-        )
-        tools: dict[tuple[str, str], list[tuple[int, int]]] = {}
-        for server, tool, bucket, n in rows:
-            tools.setdefault((server, tool), []).append((bucket, n))
-        return tuple(
-            Times(*tool, sum(n for _, n in found), _quantile(found, 50), _quantile(found, 95))
-            for tool, found in tools.items()
-        )
+    def sums_of_tools(self, since_us: int) -> tuple[ToolSums, ...]:
+        """Return the calls of each tool since the beginning of that hour.
+
+        Whole days are read as days, so that a month of any number of calls costs some thousand
+        rows.
+        """
+        hour = since_us // HOUR_US
+        day = -(-hour // _DAY)
+        sums: dict[tuple[str, str], tuple[dict[int, int], dict[int, int]]] = {}
+        for server, tool, calls, times in self._rows(
+            "SELECT server, tool, calls, times FROM tools_days WHERE at >= ? UNION ALL"
+            " SELECT server, tool, calls, times FROM tools_hours WHERE at >= ? AND at < ?",
+            (day, hour, day * _DAY),
+        ):
+            by_hour, by_time = sums.setdefault((server, tool), ({}, {}))
+            by_hour.update(_decode(calls))  # no two rows have an hour in common
+            for bucket, n in _decode(times).items():
+                by_time[bucket] = by_time.get(bucket, 0) + n
+        return tuple(ToolSums(*tool, *of) for tool, of in sums.items())
 
     def minutes(self, since_us: int) -> tuple[MinuteOfSession, ...]:
         """Return the calls of each minute since then, of the last three hours."""
@@ -247,12 +273,11 @@ class Rollup:
 
     def tools(self, since_us: int) -> tuple[ToolUse, ...]:
         """Return the use of every tool on record, with its calls since then."""
-        return self._read(
-            ToolUse,
-            "SELECT t.server, t.tool, first_us, last_us, coalesce(c.n, 0) FROM tools t LEFT JOIN"
-            " (SELECT server, tool, sum(n) AS n FROM hours WHERE hour >= ? GROUP BY 1, 2) c"
-            " ON c.server = t.server AND c.tool = t.tool",
-            (since_us // HOUR_US,),
+        sums = {(one.server, one.tool): one.calls for one in self.sums_of_tools(since_us)}
+        rows = self._rows("SELECT server, tool, first_us, last_us FROM tools", ())
+        return tuple(
+            ToolUse(server, tool, first_us, last_us, sum(sums.get((server, tool), {}).values()))
+            for server, tool, first_us, last_us in rows
         )
 
     def close(self) -> None:
@@ -323,7 +348,7 @@ class Rollup:
         """Count the rows after the cursor; return where it is then."""
         seq, known, oldest = sums.execute("SELECT seq, hash, oldest_us FROM cursor").fetchone()
         if seq and _hash_of(record, seq) != known:
-            for table in ("hours", "times", "minutes", "connections", "running", "tools"):
+            for table in _SUMS:
                 sums.execute(f"DELETE FROM {table}")  # noqa: S608
             seq = oldest = 0
         last = min(head, seq + CHUNK)
@@ -341,23 +366,44 @@ def _hash_of(record: Database, seq: int) -> bytes:
 
 
 def _add_calls(sums: sqlite3.Connection, groups: Sequence[Row]) -> None:
-    hours: dict[tuple[Any, ...], list[int]] = {}
+    hours: Counter[tuple[int, str]] = Counter()
+    denied: dict[tuple[Any, ...], list[int]] = {}
+    calls: dict[tuple[str, str], Counter[int]] = {}
     minutes: Counter[tuple[Any, ...]] = Counter()
     tools: dict[tuple[str, str], list[int]] = {}
-    connections: dict[tuple[str, str], list[Any]] = {}
     newest = max((group[0] for group in groups), default=0)
-    for minute, session, server, tool, agent, grant, project, effect, rule, *of in groups:
-        n, first_us, last_us, last_seq, token = of
-        hour = hours.setdefault((minute // 60, server, tool, agent, project, effect, rule), [0, 0])
-        hour[0] += n
-        hour[1] = max(hour[1], last_us)
+    for minute, session, server, tool, agent, _grant, _project, effect, rule, *of in groups:
+        n, first_us, last_us, *_ = of
+        hours[minute // 60, effect] += n
+        if tool:
+            calls.setdefault((server, tool), Counter())[minute // 60] += n
+        if effect not in ("allow", "approve"):
+            row = denied.setdefault((minute // 60, server, rule, tool, agent), [0, 0])
+            row[:] = row[0] + n, max(row[1], last_us)
         if tool and effect != "refused":
             use = tools.setdefault((server, tool), [first_us, last_us])
             use[:] = min(use[0], first_us), max(use[1], last_us)
+        if session and minute > newest - _MINUTES_KEPT:
+            minutes[minute, session, server, effect] += n
+    sums.executemany(_ADD_HOUR, ((*key, n) for key, n in hours.items()))
+    sums.executemany(_ADD_DENIED, ((*key, *value) for key, value in denied.items()))
+    sums.executemany(_ADD_MINUTE, ((*key, n) for key, n in minutes.items()))
+    sums.executemany(_ADD_TOOL, ((*key, *value) for key, value in tools.items()))
+    _add_tools(sums, {(hour, *tool): ({hour: n}, {}) for tool, of in calls.items()
+                      for hour, n in of.items()})  # fmt: skip
+    _add_connections(sums, groups)
+    if newest:
+        sums.execute("DELETE FROM minutes WHERE minute <= ?", (newest - _MINUTES_KEPT,))
+        stale = newest * MINUTE_US - _CONNECTIONS_KEPT_US
+        sums.execute("DELETE FROM connections WHERE last_us < ?", (stale,))
+
+
+def _add_connections(sums: sqlite3.Connection, groups: Sequence[Row]) -> None:
+    connections: dict[tuple[str, str], list[Any]] = {}
+    for _minute, session, server, tool, agent, grant, project, effect, _rule, *of in groups:
         if not session:
             continue
-        if minute > newest - _MINUTES_KEPT:
-            minutes[minute, session, server, effect] += n
+        n, first_us, last_us, last_seq, token = of
         row = connections.setdefault(
             (session, server), [agent, grant, project, first_us, last_us, 0, 0, 0, 0, "", "", ""]
         )
@@ -368,18 +414,11 @@ def _add_calls(sums: sqlite3.Connection, groups: Sequence[Row]) -> None:
         if last_seq > row[8]:
             row[8:11] = last_seq, tool, effect
         row[11] = max(row[11], token)
-    sums.executemany(_ADD_HOUR, ((*key, *value) for key, value in hours.items()))
-    sums.executemany(_ADD_MINUTE, ((*key, n) for key, n in minutes.items()))
-    sums.executemany(_ADD_TOOL, ((*key, *value) for key, value in tools.items()))
     sums.executemany(_ADD_CONNECTION, ((*key, *value) for key, value in connections.items()))
-    if newest:
-        sums.execute("DELETE FROM minutes WHERE minute <= ?", (newest - _MINUTES_KEPT,))
-        stale = newest * MINUTE_US - _CONNECTIONS_KEPT_US
-        sums.execute("DELETE FROM connections WHERE last_us < ?", (stale,))
 
 
 def _add_ends(sums: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    times: Counter[tuple[Any, ...]] = Counter()
+    times: dict[tuple[int, str, str], Counter[int]] = {}
     running: dict[str, tuple[Any, ...]] = {}
     ended: list[tuple[str]] = []
     for kind, _effect, call_id, session, server, tool, at_us, duration_us in rows:
@@ -390,10 +429,44 @@ def _add_ends(sums: sqlite3.Connection, rows: Sequence[Row]) -> None:
             ended.append((call_id,))
         if duration_us > 0:
             bucket = int(math.log2(duration_us) * BUCKETS_AN_OCTAVE)
-            times[at_us // HOUR_US, server, tool, bucket] += 1
-    sums.executemany(_ADD_TIME, ((*key, n) for key, n in times.items()))
+            times.setdefault((at_us // HOUR_US, server, tool), Counter())[bucket] += 1
+    _add_tools(sums, {key: ({}, of) for key, of in times.items()})
     sums.executemany("DELETE FROM running WHERE call_id = ?", ended)
     sums.executemany("INSERT OR REPLACE INTO running VALUES (?, ?, ?, ?, ?)", running.values())
+
+
+_Counts = tuple[Mapping[int, int], Mapping[int, int]]
+
+
+def _add_tools(
+    sums: sqlite3.Connection,
+    hours: Mapping[tuple[int, str, str], _Counts],
+    *,
+    days_only: bool = False,
+) -> None:
+    """Add calls and times by hour and tool to those of the hours and the days."""
+    days: dict[tuple[int, str, str], tuple[Counter[int], Counter[int]]] = {}
+    for (hour, server, tool), counts in hours.items():
+        day = days.setdefault((hour // _DAY, server, tool), (Counter(), Counter()))
+        for sum_, more in zip(day, counts, strict=True):
+            sum_.update(more)
+    if not days_only:
+        _add_counts(sums, "tools_hours", hours)
+    _add_counts(sums, "tools_days", days)
+
+
+def _add_counts(
+    sums: sqlite3.Connection, table: str, new: Mapping[tuple[int, str, str], _Counts]
+) -> None:
+    known = f"SELECT calls, times FROM {table} WHERE at = ? AND server = ? AND tool = ?"  # noqa: S608
+    rows = []
+    for key, counts in new.items():
+        found = sums.execute(known, key).fetchone()
+        merged = [Counter(_decode(blob)) for blob in found] if found else [Counter(), Counter()]
+        for sum_, more in zip(merged, counts, strict=True):
+            sum_.update(more)
+        rows.append((*key, *map(_encode, merged)))
+    sums.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?)", rows)  # noqa: S608
 
 
 def _forget(record: Database, sums: sqlite3.Connection, known_us: int) -> int:
@@ -401,23 +474,19 @@ def _forget(record: Database, sums: sqlite3.Connection, known_us: int) -> int:
     row = record.row("SELECT min(call_us) FROM events WHERE call_us IS NOT NULL")
     oldest = int(row[0]) if row and row[0] else 0
     if oldest > known_us > 0:
-        for table in ("hours", "times"):
-            sums.execute(f"DELETE FROM {table} WHERE hour < ?", (oldest // HOUR_US,))  # noqa: S608
+        hour = oldest // HOUR_US
+        for table, column in (("hours", "hour"), ("denied", "hour"), ("tools_hours", "at")):
+            sums.execute(f"DELETE FROM {table} WHERE {column} < ?", (hour,))  # noqa: S608
+        sums.execute("DELETE FROM tools_days WHERE at <= ?", (hour // _DAY,))
+        of_day = sums.execute(
+            "SELECT * FROM tools_hours WHERE at < ?", ((hour // _DAY + 1) * _DAY,)
+        )
+        left = {row[:3]: (_decode(row[3]), _decode(row[4])) for row in of_day.fetchall()}
+        _add_tools(sums, left, days_only=True)
         for table in ("tools", "connections"):
             sums.execute(f"DELETE FROM {table} WHERE last_us < ?", (oldest,))  # noqa: S608
         sums.execute("DELETE FROM running WHERE at_us < ?", (oldest,))
     return oldest
-
-
-def _quantile(buckets: Sequence[tuple[int, int]], percent: int) -> int:
-    """Return the middle of the bucket in which that many in a hundred have ended."""
-    wanted = sum(n for _, n in buckets) * percent
-    seen = 0
-    for bucket, n in buckets:
-        seen += n * 100
-        if seen >= wanted:
-            return round(2 ** ((bucket + 0.5) / BUCKETS_AN_OCTAVE))
-    return 0
 
 
 def _connect(path: str) -> sqlite3.Connection:
