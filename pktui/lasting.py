@@ -17,8 +17,8 @@ from typing import Final
 from pktui.errors import PktuiError
 from pktui.text import one_line, storable
 
+# Takes a sentence for whoever runs the program.
 Log = Callable[[str], None]
-"""Takes a sentence for whoever runs the program."""
 
 _LONGEST: Final = 300
 

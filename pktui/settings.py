@@ -18,11 +18,11 @@ import msgspec
 from pktui.errors import SettingsError
 from pktui.suggest import did_you_mean
 
+# The methods besides tool calls that a server can be denied: three to it, two from it.
 SWITCHABLE = (
     *("resources/read", "prompts/get", "completion/complete"),
     *("sampling/createMessage", "elicitation/create"),
 )
-"""The methods besides tool calls that a server can be denied: three to it, two from it."""
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -14,16 +14,16 @@ from functools import partial
 from pathlib import Path
 
 SECOND_US = 1_000_000
+# How far the system's clock may stray to be followed at once.
 NEAR_US = 2 * SECOND_US
-"""How far the system's clock may stray to be followed at once."""
 BELIEVED_AFTER_US = 600 * SECOND_US
+# How much later than now something may have been made: more is a clock that was wrong then.
 SKEW_US = 300 * SECOND_US
-"""How much later than now something may have been made: more is a clock that was wrong then."""
 
 # On Linux the other one stands still while the machine sleeps.
 _TICKS_OF = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+# Nanoseconds since the machine was started, asleep or not.
 boot_ns: Callable[[], int] = partial(time.clock_gettime_ns, _TICKS_OF)
-"""Nanoseconds since the machine was started, asleep or not."""
 
 
 class SteadyClock:
@@ -71,8 +71,8 @@ class SteadyClock:
             self.leaps += 1
 
 
+# The time of this process, microseconds since the epoch, UTC.
 now_us = SteadyClock()
-"""The time of this process, microseconds since the epoch, UTC."""
 
 
 def boot_id() -> str:

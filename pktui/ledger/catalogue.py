@@ -27,12 +27,12 @@ _COLUMNS = (
     " is_new, flags"
 )
 _SELECT = f"SELECT {_COLUMNS} FROM tools"  # noqa: S608
+# A list that holds nothing new is written again only after this long.
 _FRESH_US = 60_000_000
-"""A list that holds nothing new is written again only after this long."""
+# Tools that are kept of a server; what a server lists beyond is not on record.
 MOST_TOOLS = 10_000
-"""Tools that are kept of a server; what a server lists beyond is not on record."""
+# Characters of a definition that are kept; the hash of a longer one counts all the same.
 MOST_TEXT = 256 * 1024
-"""Characters of a definition that are kept; the hash of a longer one counts all the same."""
 
 _read_flags = msgspec.json.Decoder(tuple[Flag, ...]).decode
 
@@ -45,8 +45,8 @@ class _Seen(msgspec.Struct, frozen=True):
     hash: str
 
 
+# Says what a person should look at in the definitions that share a name.
 Flagging = Callable[[Sequence[Mapping[str, object]]], Iterable[Flag]]
-"""Says what a person should look at in the definitions that share a name."""
 
 
 def _unflagged(_definitions: Sequence[Mapping[str, object]]) -> tuple[Flag, ...]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from pktui.ledger.database import Database
 
+# Clocks that differ by less are the same.
 _APART_US: Final = 60 * SECOND_US
-"""Clocks that differ by less are the same."""
 _SELECT: Final = "SELECT boot, offset_us, astray_us, astray_since_us FROM clock"
 _NOTE: Final = """UPDATE clock
     SET boot = ?, offset_us = ?, astray_us = ?, astray_since_us = ?"""

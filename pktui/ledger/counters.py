@@ -60,10 +60,10 @@ _SALT: Final = 0x9E3779B97F4A7C15
 _ORDER: Final = sys.byteorder
 _encode = msgspec.json.Encoder().encode
 _Window = Annotated[int, msgspec.Meta(gt=0, le=2**62)]
+# Takes a counter's name on record; returns server, holder, counter, window and alignment.
 parts_of = msgspec.json.Decoder(
     tuple[str, str, str, _Window, Literal["sliding", "calendar"]]
 ).decode
-"""Takes a counter's name on record; returns server, holder, counter, window and alignment."""
 
 Key = tuple[int, int]
 # When, how much.

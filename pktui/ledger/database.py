@@ -25,13 +25,12 @@ from pktui.text import storable
 
 BUSY_SECONDS = 5.0
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024
+# Pages of 4 KiB in the WAL at which they are written back to the file, while a call waits.
+#
+# Rarely, therefore, but below the 4,062 pages that one table of the WAL's index holds for readers.
 _WAL_PAGES = 4000
-"""Pages of 4 KiB in the WAL at which they are written back to the file, while a call waits.
-
-Rarely, therefore, but below the 4,062 pages that one table of the WAL's index holds for readers.
-"""
+# How often the log and its index are looked for.
 _LOOK_SECONDS = 0.2
-"""How often the log and its index are looked for."""
 
 _CAUSES = {
     sqlite3.SQLITE_FULL: ("the disk is full", "Free some space; nothing was half-written"),

@@ -13,8 +13,8 @@ from pktui.errors import LedgerUnavailable
 from pktui.ledger.database import unavailable
 
 _WAIT_SECONDS: Final = 1.0
+# The byte of the log's index that a writer locks (SQLite's walformat, "WAL Locks").
 _WRITE_BYTE: Final = 120
-"""The byte of the log's index that a writer locks (SQLite's walformat, "WAL Locks")."""
 _LOCKS: Final = Path("/proc/locks")
 
 

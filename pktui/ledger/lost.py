@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Present
     from pktui.ledger.transaction import Row
 
+# Calls that are settled in one transaction.
 _PIECE: Final = 100
-"""Calls that are settled in one transaction."""
 _REASON: Final = "Its gateway ended without a word."
 _OUTCOME: Final = (
     "SELECT 1 FROM events o WHERE o.call_id = {call} AND o.call_id <> '' AND o.kind = 'outcome'"

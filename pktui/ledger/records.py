@@ -35,8 +35,8 @@ PresenceKind = Literal["console", "gateway"]
 GrantStanding = Literal["valid", "expired", "revoked"]
 
 
+# Stands between a grant's name and its key, and in no label.
 KEY_MARK = "#"
-"""Stands between a grant's name and its key, and in no label."""
 
 
 def grant_identity(name: str, key: str) -> str:
@@ -65,8 +65,8 @@ class Caller(msgspec.Struct, frozen=True):
         return f"{self.agent}@{self.project}"
 
 
+# The caller of events that no agent caused.
 NOBODY = Caller()
-"""The caller of events that no agent caused."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -328,6 +328,7 @@ class Present(msgspec.Struct, frozen=True):
     """Which machine of a team it runs on; empty: this one."""
 
 
+# What hides in a definition: characters nobody sees, words to the model, a name like another.
 FlagKind = Literal[
     "control",
     "invisible",
@@ -341,7 +342,6 @@ FlagKind = Literal[
     "twice",
     "unread",
 ]
-"""What hides in a definition: characters nobody sees, words to the model, a name like another."""
 
 
 class Flag(msgspec.Struct, frozen=True):

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+# `pktu`: marks the file as a ledger of pktui in its header.
 APPLICATION_ID = 0x706B7475
-"""`pktu`: marks the file as a ledger of pktui in its header."""
 
+# `pkti`: marks the index of a journal.
 INDEX_ID = 0x706B7469
-"""`pkti`: marks the index of a journal."""
 
+# What the feed shows.
 CALLS = "kind IN ('decision', 'refused')"
-"""What the feed shows."""
 
+# What an older program is told; one that knows no better shows SQLite's words, which are these.
 MOVED_ON = "a newer pktui has moved this ledger on; update this one"
-"""What an older program is told; one that knows no better shows SQLite's words, which are these."""
 
+# Stands between server and tool in `call_tool`; no server's name holds it.
 BETWEEN = "\x1f"
-"""Stands between server and tool in `call_tool`; no server's name holds it."""
 
 # What a row of the record says, in the log of the first edition and in the index of the journal.
 _SAID = """at_us INTEGER NOT NULL,
@@ -340,8 +340,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _CHANGED_ARGUMENTS,
     _APPROVERS,
 )
+# The schema this pktui writes, kept in the file as `user_version`.
 VERSION = len(MIGRATIONS)
-"""The schema this pktui writes, kept in the file as `user_version`."""
 
 # Made anew by every migration: a program that was started before one, and would write rows as it
 # knows them, is refused by the file itself. Whatever changes the ledger for good is counted in its
@@ -360,9 +360,10 @@ def migration_from(version: int) -> tuple[str, ...]:
     return (*(statement for step in MIGRATIONS[version:] for statement in step), *_GUARD)
 
 
+# The tables below, as `user_version` of the index: one of another version is made anew.
 INDEX_VERSION = 4
-"""The tables below, as `user_version` of the index: one of another version is made anew."""
 
+# The index: `seq` is the order rows came in, `decision_seq` an outcome's decision there.
 INDEX_TABLES = (
     f"""CREATE TABLE events (
         seq INTEGER PRIMARY KEY,
@@ -395,4 +396,3 @@ INDEX_TABLES = (
         offset INTEGER NOT NULL
     ) STRICT""",
 )
-"""The index: `seq` is the order rows came in, `decision_seq` an outcome's decision there."""

@@ -16,8 +16,8 @@ GRANT_HEADER = "Pktui-Grant"
 PROJECT_HEADER = "Pktui-Project"
 CONNECTION_HEADER = "Pktui-Connection"
 IDENTITY_HEADERS = (AGENT_HEADER, GRANT_HEADER, PROJECT_HEADER, CONNECTION_HEADER)
+# A key that the same request bears when it is sent again, so that it is carried out once.
 REQUEST_HEADER = "Pktui-Request"
-"""A key that the same request bears when it is sent again, so that it is carried out once."""
 FailureKind = Literal["not_found", "invalid", "unavailable", "store"]
 
 

@@ -18,21 +18,21 @@ SessionStatus = Literal["active", "ended"]
 Role = Literal["user", "agent", "tool", "system"]
 Mode = Literal["hybrid", "meaning", "words", "exact"]
 StoreState = Literal["opening", "ready", "failed"]
+# Whether the search index on disk is near enough to what is kept, or to be written anew.
 IndexState = Literal["kept", "due"]
-"""Whether the search index on disk is near enough to what is kept, or to be written anew."""
 ModelState = Literal["absent", "loading", "ready", "failed", "mismatch"]
 
 ROLES: tuple[Role, ...] = ("user", "agent", "tool", "system")
+# How a call ended.
 Outcome = Literal["ok", "error", "denied", "cancelled", "no result"]
-"""How a call ended."""
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+# What a query may filter calls by.
 CALL_KEYS = ("tool", "file", "cmd")
-"""What a query may filter calls by."""
+# What a query for messages and calls may filter by.
 QUERY_KEYS = (
     "in", "session", "role", *CALL_KEYS,
     "agent", "project", "source", "status", "after", "before", "since",
 )  # fmt: skip
-"""What a query for messages and calls may filter by."""
 MODES: tuple[Mode, ...] = ("hybrid", "meaning", "words", "exact")
 
 
@@ -197,8 +197,8 @@ class Entry(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
+# What one entry is to another that is like it.
 Relation = Literal["repeats", "may contradict", "near"]
-"""What one entry is to another that is like it."""
 
 
 class SimilarEntry(msgspec.Struct, frozen=True):
@@ -273,8 +273,8 @@ class Hit(msgspec.Struct, frozen=True):
     parts: Parts | None = None
 
 
+# What a session was found by at its best: what it is called, its words, or their meaning.
 Band = Literal["titles", "words", "meaning"]
-"""What a session was found by at its best: what it is called, its words, or their meaning."""
 BANDS: tuple[Band, ...] = get_args(Band)
 
 

@@ -39,8 +39,8 @@ SOURCE: Final = "_bundle.json"
 _UNREADABLE: Final = "#(unreadable)"
 _CLOSED: Final = b'{"version": "1", "default": "deny", "list": "all"}'
 
+# Gives the name that what a server's entry starts has by itself, empty where there is none.
 Also = Callable[[], str]
-"""Gives the name that what a server's entry starts has by itself, empty where there is none."""
 
 
 def managed_files() -> list[Path]:

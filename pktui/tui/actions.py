@@ -267,6 +267,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("sentence.leave", ("escape",), "leave", "Write nothing, decide nothing"),
 )  # fmt: skip
 
+# Scopes whose keys can hold at the same moment.
 OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "app": frozenset(SCOPE_TITLES),
     "list": frozenset(
@@ -321,8 +322,8 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "replay": frozenset({"replay", "list", "detail"}),
     "presets": frozenset({"presets", "list", "detail"}),
 }
-"""Scopes whose keys can hold at the same moment."""
 
+# What can be done while a view is in front, the nearest first.
 VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
     "now": ("now", "adopt", "adopting", "list", "app"),
     "insight": ("insight", "sentence", "list", "app"),
@@ -342,8 +343,8 @@ VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
     ),
     "approvals": ("approvals", "filter", "wider", "change", "sentence", "list", "detail", "app"),
 }
-"""What can be done while a view is in front, the nearest first."""
 
+# Scopes for moving about and for open questions, which the palette leaves out.
 ONLY_KEYS: frozenset[Scope] = frozenset(
     {
         "list",
@@ -364,7 +365,7 @@ ONLY_KEYS: frozenset[Scope] = frozenset(
         "adopt",
     }
 )
-"""Scopes for moving about and for open questions, which the palette leaves out."""
+# Enter runs what the palette offers, and enter never allows a call.
 NOT_IN_PALETTE = frozenset(
     {
         "app.interrupt",
@@ -374,7 +375,6 @@ NOT_IN_PALETTE = frozenset(
         "approvals.rule",
     }
 )
-"""Enter runs what the palette offers, and enter never allows a call."""
 
 BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pktui.settings import Paths, Settings
     from pktui.tui.services import Services
 
+# What one answer of the memory may take; a search on a cold model takes some seconds.
 ANSWER_SECONDS = 20.0
-"""What one answer of the memory may take; a search on a cold model takes some seconds."""
 
 
 def run_console(

@@ -18,12 +18,12 @@ from pktui import strict_json
 from pktui.text import one_line, visible
 from pktui.tui.document import Line, Tone
 
+# A list of plain values up to this long stays on one line.
 INLINE_CHARACTERS = 60
-"""A list of plain values up to this long stays on one line."""
+# A longer key gets a line of its own.
 KEY_CELLS = 20
-"""A longer key gets a line of its own."""
+# Texts with more lines are shown one after the other: the comparison would take seconds.
 DIFF_LINES = 1_500
-"""Texts with more lines are shown one after the other: the comparison would take seconds."""
 
 _EDIT_KEYS = (
     ("old_string", "new_string"),

@@ -16,16 +16,16 @@ from pathlib import Path
 from pktui.errors import SettingsError
 from pktui.files import make_private_directory, write_whole
 
+# More than this many terminals drop without a word.
 TERMINAL_BYTES = 74_000
-"""More than this many terminals drop without a word."""
 TOOL_SECONDS = 2.0
+# The variable that must be set, and the command that reads the text from standard input.
 _TOOLS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("", ("pbcopy",)),
     ("WAYLAND_DISPLAY", ("wl-copy",)),
     ("DISPLAY", ("xclip", "-selection", "clipboard")),
     ("DISPLAY", ("xsel", "--clipboard", "--input")),
 )
-"""The variable that must be set, and the command that reads the text from standard input."""
 
 
 def copy(

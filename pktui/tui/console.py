@@ -74,16 +74,17 @@ if TYPE_CHECKING:
     from pktui.tui.services import Services
 
 T = TypeVar("T")
+# How soon a change by another process is seen.
 GLANCE_SECONDS = 0.1
-"""How soon a change by another process is seen."""
+# How often everything is read even so: time passes, gateways end without a word.
 BEAT_SECONDS = 1.0
-"""How often everything is read even so: time passes, gateways end without a word."""
+# How many actions the palette remembers to have run.
 RECENT = 9
-"""How many actions the palette remembers to have run."""
+# How many notices are kept to be read again.
 NOTICES = 500
-"""How many notices are kept to be read again."""
+# Between keys that do nothing, for each to be told.
 MISSING_SECONDS = 0.5
-"""Between keys that do nothing, for each to be told."""
+# Where each view is; it is imported when it first comes to the front.
 VIEWS: dict[str, tuple[str, str]] = {
     "now": ("pktui.tui.views.now.view", "NowView"),
     "insight": ("pktui.tui.views.insight.view", "InsightView"),
@@ -92,7 +93,6 @@ VIEWS: dict[str, tuple[str, str]] = {
     "policies": ("pktui.tui.views.policies.view", "PoliciesView"),
     "approvals": ("pktui.tui.views.approvals.view", "ApprovalsView"),
 }
-"""Where each view is; it is imported when it first comes to the front."""
 
 
 class Views(Widget):

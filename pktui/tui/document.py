@@ -13,6 +13,7 @@ from typing import Literal
 
 from rich.cells import cell_len
 
+# What a piece of text is; the style sheet gives it a colour.
 Tone = Literal[
     "text",
     "strong",
@@ -26,7 +27,6 @@ Tone = Literal[
     "warning",
     "good",
 ]
-"""What a piece of text is; the style sheet gives it a colour."""
 
 MIN_TEXT_WIDTH = 8
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from pktui.tui.glyphs import Glyphs
     from pktui.tui.theme import Ink
 
+# The word for it. `approved`: a person allowed it; `asked`: a person has not answered.
 State = Literal[
     "running", "allowed", "approved", "failed", "denied", "asked", "expired", "hidden", "refused"
 ]
-"""The word for it. `approved`: a person allowed it; `asked`: a person has not answered."""
 
 _EFFECTS: dict[str, State] = {"deny": "denied", "hide": "hidden", "refused": "refused"}
 _ENDED: dict[str, State] = {"denied": "denied", "expired": "expired", "cancelled": "expired"}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# After an approval comes under the cursor its keys do nothing for this long.
 QUIET_SECONDS = 0.4
-"""After an approval comes under the cursor its keys do nothing for this long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     Typed = events.Key | events.Paste | events.MouseDown | events.MouseUp
 
+# A key's consequences are followed through so many changes of what is in front, at the most.
 ROUNDS = 8
-"""A key's consequences are followed through so many changes of what is in front, at the most."""
+# A widget that keeps getting messages is waited for so many times, at the most.
 TURNS = 10
-"""A widget that keeps getting messages is waited for so many times, at the most."""
+# Keys that follow one another closer than this were read together: no hand types them.
 RUN_SECONDS = 0.015
-"""Keys that follow one another closer than this were read together: no hand types them."""
+# How often a widget that does not answer is looked at: it may be gone.
 LOOK_SECONDS = 0.1
-"""How often a widget that does not answer is looked at: it may be gone."""
 TYPED = (events.Key, events.Paste, events.MouseDown, events.MouseUp)
 
 

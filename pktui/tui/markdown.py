@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from pktui.tui.theme import Ink
 
+# A longer code block is drawn without colours.
 CODE_CHARACTERS = 4_000
-"""A longer code block is drawn without colours."""
 MIN_WIDTH = 16
 
 

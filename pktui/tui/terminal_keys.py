@@ -17,12 +17,13 @@ from textual.keys import _character_to_key
 
 from pktui.suggest import nearest
 
+# From here on characters have names (`banana`) but no keyboard has them.
 BEYOND_KEYBOARDS = "\u2100"
-"""From here on characters have names (`banana`) but no keyboard has them."""
+# Longer words may be misspelt; a function key that is not there is none that is near.
 LAST_F = len("f12")
-"""Longer words may be misspelt; a function key that is not there is none that is near."""
+# Keys that terminals and multiplexers keep for themselves.
 EATEN = frozenset(f"ctrl+{letter}" for letter in "abhijmqs")
-"""Keys that terminals and multiplexers keep for themselves."""
+# What people write, and what the same press is called when it arrives.
 _OTHER_NAMES = {
     "ctrl+/": "ctrl+underscore",
     "ctrl+slash": "ctrl+underscore",
@@ -46,7 +47,6 @@ _OTHER_NAMES = {
     "dash": "minus",
     "backtab": "shift+tab",
 }
-"""What people write, and what the same press is called when it arrives."""
 
 
 def arrives(key: str) -> bool:

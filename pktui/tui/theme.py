@@ -110,15 +110,15 @@ def theme_of(
     )
 
 
+# The first is the default.
 THEMES = (
     theme_of("pktui-dark", _DARK, "#11161d", "#161c24", "#1c2430", dark=True),
     theme_of("pktui-light", _LIGHT, "#fbfaf7", "#f4f4f0", "#ebebe6", dark=False),
     theme_of("pktui-contrast", _CONTRAST, "#000000", "#000000", "#101010", dark=True),
 )
-"""The first is the default."""
 
+# For themes that are not the console's own.
 DEFAULT_VARIABLES: Mapping[str, str] = _DARK
-"""For themes that are not the console's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from pktui.daemon_pool import DaemonPool
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# What work under way gets when the console is left; writes to the ledger take milliseconds.
 GRACE_SECONDS = 1.0
-"""What work under way gets when the console is left; writes to the ledger take milliseconds."""
 
 
 class DaemonThreads(ThreadPoolExecutor):

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 OPEN = "app.view('approvals')"
 TICK_SECONDS = 1.0
+# Cells kept for a countdown and the gap after it.
 COUNTDOWN = 10
-"""Cells kept for a countdown and the gap after it."""
+# Cells; in a narrower line only the tool that is asked for is named.
 NARROW = 72
-"""Cells; in a narrower line only the tool that is asked for is named."""
 
 
 class Tray(Bar):

@@ -13,9 +13,9 @@ import msgspec
 from pktui.ledger.arguments.canonical import call_hash
 from pktui.ledger.records import Approval, Caller
 
+# How a forwarded call ended: with a result, a result that says the tool failed, a JSON-RPC error of
+# the server, without an answer that can be read, or given up by its client.
 Outcome = Literal["ok", "tool_error", "error", "lost", "cancelled"]
-"""How a forwarded call ended: with a result, a result that says the tool failed, a JSON-RPC error
-of the server, without an answer that can be read, or given up by its client."""
 
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})

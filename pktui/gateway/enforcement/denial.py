@@ -14,8 +14,8 @@ from pktui.gateway.enforcement.decision import Decision, Ruling
 from pktui.gateway.protocol import jsonrpc
 from pktui.ledger.arguments.canonical import json_text
 
+# The rule of what is switched off in the settings.
 METHODS_RULE: Final = "(methods)"
-"""The rule of what is switched off in the settings."""
 _SECOND: Final = 1_000_000
 _EFFECTS: Final = {Ruling.WAITING: "approve", Ruling.HOLD: "approve"}
 

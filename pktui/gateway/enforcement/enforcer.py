@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 _NO_RULES = ServerSettings()
 _ALLOW, _APPROVE = Effect.ALLOW, Effect.APPROVE
+# What every call needs; to take a member from its enum is a search each time.
 _FORWARD, _HOLD = Ruling.FORWARD, Ruling.HOLD
-"""What every call needs; to take a member from its enum is a search each time."""
 
 _STOPPED = Verdict(Effect.DENY, "(stopped)", "A person has stopped all tool calls.")
 _AGENT_STOPPED = Verdict(Effect.DENY, "(stopped)", "A person has stopped this agent's tool calls.")
@@ -63,8 +63,8 @@ _GRANT_ENDED = Verdict(
     Effect.DENY, "(grant ended)", "The grant of this client was revoked, or has expired."
 )
 
+# Ends of calls that are kept while they cannot be recorded.
 _MOST_LATE = 16_384
-"""Ends of calls that are kept while they cannot be recorded."""
 
 
 class Enforcer:

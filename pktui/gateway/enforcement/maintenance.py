@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 _FIRST_SECONDS: Final = 0.5
 _EVERY_SECONDS: Final = 5.0
+# How long the end of a gateway waits for what is being done.
 _END_SECONDS: Final = 2.0
-"""How long the end of a gateway waits for what is being done."""
+# Between two pieces of a prune, so that decisions come in between.
 _BETWEEN_SECONDS: Final = 0.02
-"""Between two pieces of a prune, so that decisions come in between."""
 _DAY_US: Final = 86_400_000_000
 _IDLE_US: Final = 60_000_000
+# What is larger takes longer to compact than a call that comes in between may wait.
 _COMPACT_BYTES: Final = 64_000_000
-"""What is larger takes longer to compact than a call that comes in between may wait."""
 
 
 class Upkeep:

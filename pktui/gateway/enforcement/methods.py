@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 SAMPLING: Final = "sampling/createMessage"
 ELICITATION: Final = "elicitation/create"
+# What requests of methods that no protocol knows are counted under.
 OTHERS: Final = "(others)"
-"""What requests of methods that no protocol knows are counted under."""
 _FROM_SERVER: Final = frozenset({SAMPLING, ELICITATION})
 _COUNTED: Final = frozenset(
     (

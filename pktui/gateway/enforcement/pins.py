@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Flag, ToolSeen
 
 
+# Listings of several pages that may be under way at once.
 _MOST_LISTINGS = 32
-"""Listings of several pages that may be under way at once."""
+# Definitions of one name that are kept from page to page.
 _MOST_OF_A_NAME = 16
-"""Definitions of one name that are kept from page to page."""
 
 
 class _Listing(msgspec.Struct):

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _NOTHING: Final[Mapping[str, Sequence[Flag]]] = {}
 _INTERIM: Final = b'{"version":"1","description":"there is no file yet","default":"approve"}'
 
+# Takes the digest of the policy in force (empty: none) and what is wrong with its file.
 Changed = Callable[[str, "PolicyError | None"], None]
-"""Takes the digest of the policy in force (empty: none) and what is wrong with its file."""
 
 
 class ServerPolicy:

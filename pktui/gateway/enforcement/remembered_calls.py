@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _MOST: Final = 200
 _TIMEOUT_S: Final = 5.0
+# A call without an outcome for so long is told as one without a result.
 _SETTLED_US: Final = 600_000_000
-"""A call without an outcome for so long is told as one without a result."""
 _OWN_SERVER: Final = "memory"
 _NEVER_SENT: Final = frozenset({"deny", "hide", "refused"})
 _OUTCOMES: Final[dict[str, Outcome]] = {

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 METHODS: Final = "GET, POST, DELETE"
 _ASKED_METHOD: Final = "access-control-request-method"
 _ASKED_HEADERS: Final = "access-control-request-headers"
+# What a client may send; besides these only headers that repeat arguments.
 _TAKEN: Final = (
     *("authorization", "content-type", "accept"),
     *(names.SESSION, names.VERSION, names.METHOD, names.NAME, names.LAST_EVENT),
     *names.TRACE,
 )
-"""What a client may send; besides these only headers that repeat arguments."""
 _ARGUMENT: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}"
 _PARAMETER: Final = re.compile(names.PARAM_PREFIX + _ARGUMENT, re.IGNORECASE)
 _MOST_PARAMETERS: Final = 64

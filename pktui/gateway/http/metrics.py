@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Event
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+# What calls are counted under of tools that no server has listed: an agent can make up names.
 OTHER_TOOLS: Final = "(others)"
-"""What calls are counted under of tools that no server has listed: an agent can make up names."""
 
 _PAGE: Final = 2000
 _BOUNDS_US: Final = (1_000, 5_000, 25_000, 100_000, 500_000, 2_500_000, 10_000_000, 60_000_000)

@@ -39,6 +39,7 @@ _RECORDED: Final = frozenset({"tools/call", "notifications/cancelled"})
 _PARAM: Final = names.PARAM_PREFIX.lower()
 _PARAM_BYTES: Final = _PARAM.encode()
 _METHOD, _NAME = names.METHOD.lower().encode(), names.NAME.lower().encode()
+# By error code, on the stateless era; -32021 a missing capability, -32022 an unknown version.
 _STATUSES: Final[Mapping[int, HTTPStatus]] = {
     jsonrpc.PARSE_ERROR: HTTPStatus.BAD_REQUEST,
     jsonrpc.INVALID_REQUEST: HTTPStatus.BAD_REQUEST,
@@ -48,7 +49,6 @@ _STATUSES: Final[Mapping[int, HTTPStatus]] = {
     -32022: HTTPStatus.BAD_REQUEST,
     jsonrpc.METHOD_NOT_FOUND: HTTPStatus.NOT_FOUND,
 }
-"""By error code, on the stateless era; -32021 a missing capability, -32022 an unknown version."""
 
 
 class Headers:

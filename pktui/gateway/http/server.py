@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from pktui.settings import Paths, Settings
 
 _LAST: Final = 1
+# How long a thread keeps the interpreter from the others; a call is passed on four times.
 _SWITCH_SECONDS: Final = 0.0005
-"""How long a thread keeps the interpreter from the others; a call is passed on four times."""
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Bytes of head beyond the limit that are still read, so that they can be refused by name.
 _HEAD_SLACK: Final = 8 * 1024

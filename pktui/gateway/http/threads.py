@@ -15,8 +15,8 @@ _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 _Taken = TypeVar("_Taken")
 _THREADS = 8
+# Bytes from which on a message is looked at beside the event loop.
 LARGE = 32 * 1024
-"""Bytes from which on a message is looked at beside the event loop."""
 
 
 class Claimable(Protocol):

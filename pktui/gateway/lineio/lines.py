@@ -9,8 +9,8 @@ from typing import Final
 from pktui.gateway.protocol.ids import NO_IDS, Ids, IdScan, ids_in
 
 CHUNK: Final = 64 * 1024
+# Bytes kept of a line that is too long, so that what it was can still be told.
 HEAD: Final = 4 * 1024
-"""Bytes kept of a line that is too long, so that what it was can still be told."""
 
 
 class TooLong:

@@ -22,15 +22,15 @@ PARAM_PREFIX: Final = "Mcp-Param-"
 LAST_EVENT: Final = "Last-Event-ID"
 # W3C Trace Context.
 TRACE: Final = ("traceparent", "tracestate")
+# The error code of a server that misses a header, or finds it other than the body.
 HEADER_MISMATCH: Final = -32020
-"""The error code of a server that misses a header, or finds it other than the body."""
 
+# The parameter that `Mcp-Name` repeats, by method.
 NAMED: Final[Mapping[str, str]] = {
     "tools/call": "name",
     "prompts/get": "name",
     "resources/read": "uri",
 }
-"""The parameter that `Mcp-Name` repeats, by method."""
 
 _MARK: Final = "x-mcp-header"
 _WRAPPED: Final = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
@@ -40,8 +40,8 @@ _KINDS: Final = ("string", "integer", "boolean")
 _DEEPEST: Final = 64
 _SAFE_INTEGER: Final = 2**53 - 1
 
+# Member names from the root of a tool's arguments down to one value.
 Path = tuple[str, ...]
-"""Member names from the root of a tool's arguments down to one value."""
 
 
 def encode_value(value: str) -> str:

@@ -20,8 +20,8 @@ _TELLING: Final = frozenset({"method", "result", "error"})
 _LONGEST_NAME: Final = 64
 _LONGEST_ID: Final = 4096
 _MOST_IDS: Final = 256
+# Strings and brackets that are looked at: a hostile line must not keep a thread for seconds.
 _MOST_STEPS: Final = 250_000
-"""Strings and brackets that are looked at: a hostile line must not keep a thread for seconds."""
 _read_text: Final = msgspec.json.Decoder(str).decode
 _read_id: Final = msgspec.json.Decoder(str | int | float).decode
 

@@ -34,11 +34,11 @@ CLIENT_INFO_KEY: Final = "io.modelcontextprotocol/clientInfo"
 
 # Whole numbers up to it are the same to every reader.
 EXACT: Final = 2**53
+# Characters of a tool's name: no rule can name such a long one, and all are on record.
 _LONGEST_NAME: Final = 1024
-"""Characters of a tool's name: no rule can name such a long one, and all are on record."""
 _CALL: Final = "tools/call"
+# The methods that more than counting depends on.
 _POLICED: Final = frozenset((_CALL, *SWITCHABLE))
-"""The methods that more than counting depends on."""
 _FOLDED: Final = {method.casefold(): method for method in _POLICED}
 
 _NOTHING: Final[Mapping[str, Any]] = {}

@@ -13,14 +13,14 @@ import msgspec
 from pktui.gateway.protocol.ids import NO_IDS, Ids, IdScan
 
 _BOM: Final = b"\xef\xbb\xbf"
+# Bytes of a field's name and what follows it, beyond its value.
 _FIELD: Final = 16
-"""Bytes of a field's name and what follows it, beyond its value."""
 _FIELDS: Final = (b"data", b"id", b"event", b"retry")
 _MESSAGE: Final = "message"
+# Bytes kept of an event that is too large.
 _HEAD: Final = 4 * 1024
-"""Bytes kept of an event that is too large."""
+# How often it is looked whether a body is whole: each look reads all of it.
 _LOOKS: Final = 64
-"""How often it is looked whether a body is whole: each look reads all of it."""
 _read_whole: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 

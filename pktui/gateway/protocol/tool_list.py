@@ -11,8 +11,8 @@ from pktui.gateway.protocol.jsonrpc import plainly_written
 from pktui.gateway.protocol.server_messages import around
 from pktui.strict_json import Doubt, Reader, depth_of
 
+# Objects and lists inside each other in a list of tools.
 DEEPEST: Final = 200
-"""Objects and lists inside each other in a list of tools."""
 # The message, its result, and the list in that.
 _AROUND_A_TOOL: Final = 3
 _MESSAGE: Final = frozenset({"id", "method", "result", "error"})

@@ -9,8 +9,8 @@ from typing import Final
 from pktui.text import one_line
 
 _KNOWN: Final = ("gzip", "x-gzip", "deflate")
+# Added to the size of the window: gzip or zlib, whichever the data begins like.
 _EITHER: Final = 32
-"""Added to the size of the window: gzip or zlib, whichever the data begins like."""
 _LONGEST_NAME: Final = 40
 _PART: Final = 64 * 1024
 

@@ -24,8 +24,8 @@ SECONDS: Final = 10.0
 _MOST_PAGES: Final = 100
 
 Parked = tuple["Message", "ToolCall"]
+# Sends a request to the server: its id, its line, the page it asks for, and for which call.
 Ask = Callable[[str, bytes, str, "Message"], None]
-"""Sends a request to the server: its id, its line, the page it asks for, and for which call."""
 
 
 def is_own(request_id: object) -> bool:

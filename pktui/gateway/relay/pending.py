@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from pktui.gateway.protocol.jsonrpc import Id
 
 CAPACITY: Final = 16_384
+# Bytes of requests above which no further one is forwarded, however few they are.
 MOST_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of requests above which no further one is forwarded, however few they are."""
+# How long the answer to a request that was given up is reckoned with.
 LATE_NS: Final = 600 * 1_000_000_000
-"""How long the answer to a request that was given up is reckoned with."""
 MOST_STATES: Final = 256
 STATE: Final = "requestState"
 

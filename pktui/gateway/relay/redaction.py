@@ -19,8 +19,8 @@ from pktui.ledger.arguments.canonical import json_text
 from pktui.ledger.arguments.secrets import mask_text, masked, names_secret
 from pktui.text import visible
 
+# Requests whose answers may hold what a tool returned.
 METHODS: Final = frozenset({"tools/call", "tasks/result", "tasks/get"})
-"""Requests whose answers may hold what a tool returned."""
 _BYTES: Final = frozenset({"data", "blob"})
 _SECRETIVE: Final = frozenset({"content", "structuredContent", "statusMessage", "message", "data"})
 _DEEPEST: Final = 256
@@ -28,8 +28,8 @@ _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TOKEN: Final = re.compile(
     r'[ \t\r\n]*(?:("(?:[^"\\]++|\\.)*+")|([{}\[\],:])|([^\s{}\[\],:"]++))', re.DOTALL
 )
+# What moves a cursor, colours, clears or answers for the person at a terminal.
 _ACTIVE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
-"""What moves a cursor, colours, clears or answers for the person at a terminal."""
 
 
 class _Part(Enum):

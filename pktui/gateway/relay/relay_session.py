@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 
 _NAME_LIMIT: Final = 100
 _FAILED: Final = "pktui failed on this message, so it was not passed on; its log says why"
+# Kept, as to take a member from its enum is a search each time.
 _FORWARD: Final = Ruling.FORWARD
-"""Kept, as to take a member from its enum is a search each time."""
 
 _MOST_PARKED: Final = 256
+# The members of a call that have their own place; all others stand beside the arguments.
 _PLAIN: Final = frozenset({"name", "arguments", "_meta"})
-"""The members of a call that have their own place; all others stand beside the arguments."""
 
 # Of a message and its call, the call.
 _CALL: Final = itemgetter(1)
 
+# Tool calls that follow each other, by the ids of their requests.
 _Calls = dict["Id | None", tuple[Message, ToolCall]]
-"""Tool calls that follow each other, by the ids of their requests."""
 
 
 class RelaySession:

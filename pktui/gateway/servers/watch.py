@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pktui.gateway.servers.entries import ServerEntry, Servers
     from pktui.settings import Paths
 
+# A file younger than this when read is read again: its next edit may carry the same stamps.
 _SETTLED_NS: Final = 50_000_000
-"""A file younger than this when read is read again: its next edit may carry the same stamps."""
 
 _Stamp = tuple[int, ...]
 

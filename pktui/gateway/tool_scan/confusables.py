@@ -22,10 +22,10 @@ _LATIN: Final = str.maketrans(
 _SIMILAR: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l"})
 _PAIRS: Final = (("rn", "m"), ("vv", "w"))
 _SEPARATORS: Final = re.compile(r"[_\-. /]")
+# Characters; shorter names are one letter apart by chance.
 _SHORTEST: Final = 7
-"""Characters; shorter names are one letter apart by chance."""
+# Names that are compared with.
 MOST: Final = 10_000
-"""Names that are compared with."""
 
 
 def latin(text: str) -> str:

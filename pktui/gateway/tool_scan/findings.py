@@ -17,24 +17,24 @@ from pktui.gateway.tool_scan.confusables import Names, is_disguised, latin
 from pktui.ledger.records import Flag, FlagKind
 from pktui.text import has_hidden, hidden, one_line, visible
 
+# Flags of one tool; more say nothing more.
 MOST_FLAGS: Final = 20
-"""Flags of one tool; more say nothing more."""
+# Characters of one definition that are looked at.
 MOST_TEXT: Final = 256 * 1024
-"""Characters of one definition that are looked at."""
 _MOST_NODES: Final = 20_000
 # Bytes of a definition that holds no more values than that, however it is written.
 _MOST_AT_ONCE: Final = 2 * _MOST_NODES
 _SHOWN: Final = 160
+# Characters of a name that is looked for in texts; shorter ones are words.
 _SHORTEST_NAME: Final = 6
-"""Characters of a name that is looked for in texts; shorter ones are words."""
 
+# What kind a hidden character is of: the first that it matches.
 _HIDDEN: Final[tuple[tuple[FlagKind, re.Pattern[str]], ...]] = (
     ("tag", re.compile("[\U000e0000-\U000e007f]")),
     ("bidi", re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")),
     ("control", re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb]")),
     ("invisible", re.compile("")),
 )
-"""What kind a hidden character is of: the first that it matches."""
 _PADDING: Final = re.compile(r"[ \t\u00a0\u2000-\u200a\u3000]{200}|(?:[ \t\r]{0,4}\n){30}")
 # Characters that a text with padding has more than it has when its spaces are single.
 _LEAST_PADDING: Final = 25

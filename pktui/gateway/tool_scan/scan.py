@@ -36,8 +36,8 @@ _LINE_LIMIT: Final = 64 * 1024 * 1024
 _OLDER: Final = "2025-11-25"
 _STATELESS: Final = "2026-07-28"
 _CLIENT: Final = {"name": "pktui", "version": __version__}
+# Some servers have tools only for clients that can do these.
 _ABLE: Final[Mapping[str, Any]] = {"roots": {}, "sampling": {}, "elicitation": {}}
-"""Some servers have tools only for clients that can do these."""
 _ANSWERS: Final[Mapping[str, Any]] = {"ping": {}, "roots/list": {"roots": []}}
 _METHOD_NOT_FOUND: Final = -32601
 _WORDS: Final = 300

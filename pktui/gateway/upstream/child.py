@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _GUARD: Final = (
     "trap '' HUP INT QUIT TERM; read -r _; sleep 0.3; kill -TERM 0; sleep 0.7; kill -KILL 0"
 )
+# Seconds between asking a group to end and ending it.
 _AFTER_TERM: Final = 0.5
-"""Seconds between asking a group to end and ending it."""
 
 
 class Child:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pktui.memory.records import Identity
     from pktui.settings import Paths
 
+# Messages that may wait for the service.
 CAPACITY: Final = 1024
-"""Messages that may wait for the service."""
 
 
 class MemoryServer:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pktui.gateway.servers.entries import ServerEntry
 
 _LOG_LINE: Final = 16 * 1024
+# Seconds for what a server that has ended said on its stderr.
 _LAST_WORDS: Final = 0.3
-"""Seconds for what a server that has ended said on its stderr."""
+# Seconds for the last lines of a server that has ended.
 _DRAIN: Final = 0.5
-"""Seconds for the last lines of a server that has ended."""
 
 
 class Deliver(Protocol):

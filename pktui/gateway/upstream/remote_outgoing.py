@@ -19,8 +19,8 @@ Kind = Literal["request", "notification", "response"]
 CANCELLED: Final = "notifications/cancelled"
 INITIALIZE: Final = "initialize"
 INITIALIZED: Final = "notifications/initialized"
+# Tools whose marks are remembered: a server could name new ones on every list.
 _MOST_TOOLS: Final = 10_000
-"""Tools whose marks are remembered: a server could name new ones on every list."""
 _PLAIN: Final = re.compile(r"[\x21-\x7e]{1,1024}")
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pktui.ledger.transaction import Deciding
 
 Key = tuple[str, ...]
+# Columns by name; blobs and digests in hex.
 Facts = dict[str, str | int]
-"""Columns by name; blobs and digests in hex."""
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -69,6 +69,7 @@ _CALLER: Final = ("identity", "agent", "grant_name", "grant_key", "session", "pr
 _EVENT: Final = {"event": "names the event that says all this"}
 _ORDER: Final = _EVENT | {"n": "the order rows were made in"}
 
+# The tables that decide.
 DECIDED: Final = (
     Decided(
         table="approvals",
@@ -165,8 +166,8 @@ DECIDED: Final = (
         free=_EVENT,
     ),
 )
-"""The tables that decide."""
 
+# The other tables, and why no event vouches for their rows.
 NOT_DECIDED: Final = {
     "presence": "which processes run; they are looked for",
     "requests": "counts that are shown",
@@ -176,11 +177,10 @@ NOT_DECIDED: Final = {
     "changes": "how many changes of the tables that decide there were",
     "applied": "how far each segment's events are in these tables: they are compared",
 }
-"""The other tables, and why no event vouches for their rows."""
 
+# Takes a segment, the number of a row of it whose change is in these tables, and its offset.
 APPLIED: Final = """INSERT INTO applied VALUES (?, ?, ?) ON CONFLICT (segment) DO UPDATE SET
     number = max(number, excluded.number), offset = max(offset, excluded.offset)"""
-"""Takes a segment, the number of a row of it whose change is in these tables, and its offset."""
 
 BY_TABLE: Final = {one.table: one for one in DECIDED}
 

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from pktui.ledger.events import Events
     from pktui.ledger.transaction import Deciding
 
+# Characters of a PIN.
 SHORTEST, LONGEST = 4, 128
-"""Characters of a PIN."""
 FREE_TRIES = 3
 FIRST_WAIT_US = 30_000_000
 LONGEST_WAIT_US = 3_600_000_000
+# scrypt's N, with r = 8 and p = 1: 32 MiB and about a tenth of a second a try.
 COST = 1 << 15
-"""scrypt's N, with r = 8 and p = 1: 32 MiB and about a tenth of a second a try."""
 _BLOCK, _LANES = 8, 1
 _SET = "Set one with: pktui approvals pin set"
 

@@ -34,10 +34,10 @@ _SELECT = f"SELECT {_COLUMNS} FROM approvals"  # noqa: S608
 _ONCE = _FIELDS.index("once")
 _STATUS = _FIELDS.index("status")
 _ATTEMPTS = 64
+# Questions of one client that may wait at once: a person who has more before them reads none.
 MOST_OPEN = 200
-"""Questions of one client that may wait at once: a person who has more before them reads none."""
+# What stands for the arguments of an answered approval where the settings let none be kept.
 NOT_KEPT = '"[not kept]"'
-"""What stands for the arguments of an answered approval where the settings let none be kept."""
 _STOPPED_AGENT = "stopped "
 _LIST = "List what waits with: pktui approvals list"
 

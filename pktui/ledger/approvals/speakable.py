@@ -9,8 +9,8 @@ _CONSONANTS = "bdfgklmnprstvz"
 _VOWELS = "aeiou"
 _SYLLABLES = tuple(c + v for c in _CONSONANTS for v in _VOWELS)
 
+# Returns a number from 0 up to, and not, its argument.
 Below = Callable[[int], int]
-"""Returns a number from 0 up to, and not, its argument."""
 
 
 def random_below(limit: int) -> int:

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from pktui.ledger.transaction import Deciding, Row
 
 Ended = Literal["", "revoked", "expired", "changed", "disconnected"]
+# What is to hold for longer is a rule, and belongs into the policy.
 LONGEST_US = 7 * 24 * 3_600_000_000
-"""What is to hold for longer is a rule, and belongs into the policy."""
+# One that ends with its connection ends after this long all the same: a gateway that is killed
+# cannot say that its client has left.
 CONNECTION_US = 24 * 3_600_000_000
-"""One that ends with its connection ends after this long all the same: a gateway that is killed
-cannot say that its client has left."""
 _ATTEMPTS = 64
 _LIST = "List them with: pktui approvals standing list"
 

@@ -38,8 +38,8 @@ class Said(msgspec.Struct, frozen=True):
     team: str = ""
 
 
+# Takes the text of a detail; raises `msgspec.DecodeError`.
 read_said = msgspec.json.Decoder(Said).decode
-"""Takes the text of a detail; raises `msgspec.DecodeError`."""
 
 
 class Vouchers(Protocol):

@@ -19,8 +19,8 @@ ArgumentsMode = Literal["masked", "full", "keys", "hash"]
 CUT = "… [cut]"
 MAX_DEPTH = 64
 _SIGHT = 4096
+# Characters of a refused message that are kept.
 _LINE_HEAD = 1000
-"""Characters of a refused message that are kept."""
 _TOO_LARGE = '{"…":"too large to keep"}'.encode()
 _TYPE_NAMES: dict[type, str] = {
     str: "string",
@@ -31,10 +31,10 @@ _TYPE_NAMES: dict[type, str] = {
     list: "array",
     tuple: "array",
 }
+# Characters a text, and members a list or object, are cut to until all of it fits.
 _CUTS = (16384, 2048, 256, 32)
-"""Characters a text, and members a list or object, are cut to until all of it fits."""
+# Characters of JSON text that are first looked at as a whole: most arguments hold no secret.
 _SHORT = 4096
-"""Characters of JSON text that are first looked at as a whole: most arguments hold no secret."""
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# What stands for a secret whose length is nobody's business.
 MASK = "[masked]"
-"""What stands for a secret whose length is nobody's business."""
 
 _ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _KEY_ENDS = (
@@ -27,6 +27,7 @@ _KEY_ENDS = (
 )
 _KEY_PARTS = ("password", "passphrase", "apikey", "privatekey", "secretkey", "clientsecret")
 _KEY_WHOLE = frozenset({"pin", "otp", "cvv", "cvc", "auth", "bearer", "jwt", "pat", "secrets"})
+# Last words of names that tell something about a secret: `password_changed_at`.
 _ABOUT = frozenset(
     (
         *("changed", "updated", "created", "expires", "expired", "expiry", "expiration", "rotated"),
@@ -59,25 +60,24 @@ _ABOUT = frozenset(
         *("version", "format"),
     )
 )
-"""Last words of names that tell something about a secret: `password_changed_at`."""
 _ABOUT_ENDS = ("changedat", "updatedat", "createdat", "expiresat", "expiresin", "rotatedat")
+# What stands before `token` where it is a place in a list, or a piece of text: `nextPageToken`.
 _NO_SECRET = (
     *("page", "next", "previous", "prev", "continuation", "continue", "sync", "cursor", "paging"),
     *("pagination", "start", "resume", "delta", "progress", "marker", "max", "min", "num", "total"),
     *("input", "output", "prompt", "completion", "cached", "stop", "eos", "bos", "pad", "unk"),
 )
-"""What stands before `token` where it is a place in a list, or a piece of text: `nextPageToken`."""
+# Last words that say nothing: `client_secret_value`.
 _UNTOLD = frozenset({"value", "raw", "plain"})
-"""Last words that say nothing: `client_secret_value`."""
 _NAME_WORDS = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _BEFORE = re.compile(r"[\w-]{0,64}\Z")
 _AT_HEAD = re.compile(r"[\w-]*")
 _LONGEST_KEY = 128
+# Characters; no secret that is known by its shape is shorter.
 _SHORTEST = 10
-"""Characters; no secret that is known by its shape is shorter."""
 
+# Literal, pattern and its flags; what the pattern's first group holds is kept.
 Shape = tuple[str, str, int]
-"""Literal, pattern and its flags; what the pattern's first group holds is kept."""
 
 _START = r"(?<![A-Za-z0-9_-])"
 
@@ -122,14 +122,14 @@ _SHAPES: tuple[Shape, ...] = (
     ("://", r"(://)[\w.~!*+,=%#$-]{0,128}:[\w.~!*+,=%#$?^:-]{1,256}(?=@)", 0),
 )
 
+# The shapes by a character that each of their literals holds, so that plain text is read once.
 _BY_MARK = tuple(
     (mark, tuple(shape for shape in _SHAPES if _mark_of(shape[0]) == mark))
     for mark in ("_", "-", ".", ":", "")
 )
-"""The shapes by a character that each of their literals holds, so that plain text is read once."""
 
+# What secrets are made of; nothing that ends a command, begins another or quotes one.
 _LETTER = r"[\w.~+/=:%@!#$*?^-]"
-"""What secrets are made of; nothing that ends a command, begins another or quotes one."""
 _EQUALS = r"(?:\\?[\"']?[ \t]{0,3}[=:][ \t]{0,3}\\?[\"']?"
 
 
@@ -143,6 +143,7 @@ def _named(name: str, key: str, option: str) -> Iterator[Shape]:
     )
 
 
+# The same for names that stand before a secret, in lower case.
 _NAMED: tuple[Shape, ...] = (
     *(
         (name, rf"({name}[ \t]{{1,4}})[\w.~+/=-]{{16,4096}}+", re.IGNORECASE | re.ASCII)
@@ -159,10 +160,9 @@ _NAMED: tuple[Shape, ...] = (
         for shape in _named(name, "[_-]?key", f"{name}-key")
     ),
 )
-"""The same for names that stand before a secret, in lower case."""
 
+# Those that are no name of what holds a secret.
 _SCHEMES = frozenset({"bearer", "basic"})
-"""Those that are no name of what holds a secret."""
 
 _GATES = tuple((mark, tuple(shape[0] for shape in shapes)) for mark, shapes in _BY_MARK)
 _NAMES = tuple(shape[0] for shape in _NAMED)
@@ -212,8 +212,8 @@ _WHOLE = re.compile(rf"(?:{_LETTER}|,){{1,8192}}")
 _SHORT = re.compile(r"\S{1,64}")
 _SEVERAL = re.compile(rf"{_LETTER}+(?: {_LETTER}+)*")
 _COOKIES = re.compile(rf"[\w.-]+={_LETTER}*(?:; ?[\w.-]+={_LETTER}*)*")
+# Characters of a secret of several words.
 _MOST_WORDS = 128
-"""Characters of a secret of several words."""
 
 
 def mask_value(text: str) -> str:

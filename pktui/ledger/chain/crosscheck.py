@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pktui.ledger.database import Database
 
+# Columns as a person calls them, where that is not their name.
 _LABELS: Final = {
     "status": "state",
     "ended": "state",
@@ -39,7 +40,6 @@ _LABELS: Final = {
     "at_us": "time",
     "pinned_hash": "pinned hash",
 }
-"""Columns as a person calls them, where that is not their name."""
 
 _NUMBER, _KIND = CONTENT.index("number"), CONTENT.index("kind")
 _APPROVAL, _DETAIL = CONTENT.index("approval_id"), CONTENT.index("detail")
@@ -48,11 +48,11 @@ _SERVER, _TOOL = CONTENT.index("server"), CONTENT.index("tool")
 _NAMES: Final = ("server", "tool", "args_hash", "agent", "grant_name", "session", "project")
 _NAMED: Final = tuple((name, CONTENT.index(name)) for name in _NAMES)
 WATCHED: Final = frozenset({"approval", "grant", "pin", "prune", "note"})
+# Stands for a time that an older event does not tell.
 _REVOKED: Final = -1
-"""Stands for a time that an older event does not tell."""
 
+# A table, the key of a row of it, and how that stands; None: it is gone.
 Row = tuple[str, Key, Facts | None]
-"""A table, the key of a row of it, and how that stands; None: it is gone."""
 
 
 class _Detail(msgspec.Struct, frozen=True):

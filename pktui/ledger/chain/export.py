@@ -38,8 +38,8 @@ from pktui.text import escaped
 if TYPE_CHECKING:
     from pktui.ledger.chain.anchors import Anchor
 
+# Bytes; what is longer is no event.
 LONGEST_LINE: Final = 64 * 1024 * 1024
-"""Bytes; what is longer is no event."""
 
 
 class Rows(msgspec.Struct, frozen=True, array_like=True):
@@ -66,8 +66,8 @@ class _Jointed(msgspec.Struct, frozen=True):
     joint: msgspec.Raw
 
 
+# What the line of an event begins with.
 EVENT: Final = b'{"segment":'
-"""What the line of an event begins with."""
 
 _FRAME: Final = b'{"export":'
 _JOINT: Final = b'{"joint":'

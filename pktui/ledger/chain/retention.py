@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 _DAY_US: Final = 86_400_000_000
 _MEGABYTE: Final = 1_000_000
 _HOUR_US: Final = 3_600_000_000
+# A record that nobody wrote to for longer is looked at twice before rows go for their age.
 _LEAP_US: Final = 7 * _DAY_US
-"""A record that nobody wrote to for longer is looked at twice before rows go for their age."""
+# For so long the clock has to go on from where it leapt to.
 _WITNESSED_US: Final = _DAY_US
-"""For so long the clock has to go on from where it leapt to."""
+# Both are at most this part of the time that rows are kept.
 _BELIEF: Final = 4
-"""Both are at most this part of the time that rows are kept."""
 _NOTED_US: Final = 60_000_000
 _TRUSTED: Final = "SELECT trusted_us, witnessed_us FROM clock"
 _TRUST: Final = "UPDATE clock SET trusted_us = ?, witnessed_us = ?"
+# Rows are this much too old before they go, so that few prunes go on record.
 _SLACK_US: Final = _HOUR_US
-"""Rows are this much too old before they go, so that few prunes go on record."""
 # What a journal that is too large is cut down to, of its limit.
 _SHRINK_TO: Final = 0.9
 # What was refused and asked for may take this part of the record's size.

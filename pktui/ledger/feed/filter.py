@@ -25,11 +25,11 @@ import msgspec
 if TYPE_CHECKING:
     from pktui.query import Filter, Problem, Query
 
+# The words that may stand before a colon.
 KEYS = (
     *("agent", "grant", "session", "project", "server", "tool", "machine"),
     *("effect", "outcome", "since", "after", "before", "kind"),
 )
-"""The words that may stand before a colon."""
 
 EFFECTS = ("allow", "deny", "approve", "hide", "refused")
 _EFFECT_WORDS = {
@@ -42,8 +42,8 @@ _EFFECT_WORDS = {
     "hidden": "hide",
     "refuse": "refused",
 }
+# What became of a call, as the feed calls it, where that is not what was decided first.
 BECAME = ("running", "approved", "failed", "expired")
-"""What became of a call, as the feed calls it, where that is not what was decided first."""
 _KINDS = {"call": False, "calls": False, "request": True, "requests": True}
 _PARTS = frozenset({"agent", "grant", "session", "project"})
 _SECOND = 1_000_000

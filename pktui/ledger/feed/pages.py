@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pktui.ledger.transaction import Row
 
 MINUTE_US = 60_000_000
+# Values in one query.
 _AT_ONCE = 500
-"""Values in one query."""
 _MACHINE = f"(SELECT name FROM machines WHERE n = segment >> {MACHINE_BITS})"  # noqa: S608
 _COLUMNS = (
     f"{KEY_SQL}, call_id, at_us, agent, grant_name, session, project, server, tool, arguments,"

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from pktui.ledger.database import Database
     from pktui.ledger.feed.filter import FeedFilter, Match
 
+# Tools above which following each one's index costs more than walking the log.
 _MANY = 64
-"""Tools above which following each one's index costs more than walking the log."""
+# Ends up to which they are looked up first; what is not rare is soon met by walking.
 _RARE = 5000
-"""Ends up to which they are looked up first; what is not rare is soon met by walking."""
+# Tools on record above which names are compared row by row.
 _MOST_TOOLS = 5000
-"""Tools on record above which names are compared row by row."""
 
 _SEARCHED = ("arguments", "server || '.' || tool", "agent", "rule", "reason", "detail")
 _COLUMNS = {"grant": "grant_name"}
@@ -76,8 +76,8 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 _ALWAYS = Condition("")
+# Written so that the index of rare kinds serves it.
 _REQUESTS = Condition("kind NOT IN ('decision', 'outcome') AND kind = 'request'")
-"""Written so that the index of rare kinds serves it."""
 
 
 def branches(database: Database, wanted: FeedFilter) -> list[Condition]:

@@ -36,8 +36,8 @@ _SEGMENTS: Final = 32
 _DAY_US: Final = 86_400_000_000
 _WAIT_SECONDS: Final = 5.0
 
+# Looks through a segment whose writer died, before it is sealed.
 Dead = Callable[[Path, Segment], object]
-"""Looks through a segment whose writer died, before it is sealed."""
 
 
 class Journal:

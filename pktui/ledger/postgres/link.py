@@ -23,8 +23,8 @@ from pktui import lasting
 from pktui.errors import LedgerUnavailable, SettingsError, TeamUnavailable
 from pktui.ledger.transaction import Row
 
+# How long a statement waits for the lock of another machine; it may take as long again.
 ANSWER_SECONDS: Final = 2.0
-"""How long a statement waits for the lock of another machine; it may take as long again."""
 CONNECT_SECONDS: Final = 3
 TOLD_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 1.0

@@ -9,12 +9,12 @@ from pktui.memory.embed.protocol import Passage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# About what a screen can show of a passage, and what such models are trained on.
 PASSAGE_TOKENS = 128
-"""About what a screen can show of a passage, and what such models are trained on."""
+# Of one text: a log of megabytes is found by its words, and by what its beginning means.
 MOST_PASSAGES = 256
-"""Of one text: a log of megabytes is found by its words, and by what its beginning means."""
+# A fifth of each part is repeated in the next.
 _OVERLAP = 5
-"""A fifth of each part is repeated in the next."""
 
 
 def cut_by_tokens(

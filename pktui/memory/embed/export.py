@@ -27,8 +27,8 @@ from pktui.memory.embed.weights import (
 if TYPE_CHECKING:
     from pktui.memory.embed.sentence import SentenceEmbedder
 
+# What each text's two vectors must have, that of the export and that of the model.
 LEAST_COSINE = 0.9999
-"""What each text's two vectors must have, that of the export and that of the model."""
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _OPSET = 17
 _DRAFT = ".export-"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from pktui.memory.embed.protocol import Passage, Vectors
 
+# More texts than these at once are embedded by a child.
 LARGE_TEXTS = 64
-"""More texts than these at once are embedded by a child."""
 
 
 class PackagedModel:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from pktui.memory.embed.protocol import Passage, Vectors
 
+# On a processor small batches are quicker: less is padded to the length of the longest text.
 _BATCH_TEXTS, _BATCH_TEXTS_CPU = 64, 8
-"""On a processor small batches are quicker: less is padded to the length of the longest text."""
 _CURE = "Set memory.model in settings.toml to a model's directory, or leave it out"
 
 

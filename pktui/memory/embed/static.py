@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from pktui.memory.embed.protocol import Passage, Vectors
 
+# What `memory.model` says to have it.
 STATIC = "wordllama"
-"""What `memory.model` says to have it."""
 _WEIGHTS = Path("weights", "l2_supercat_256.safetensors")
 _TOKENIZER = Path("tokenizers", "l2_supercat_tokenizer_config.json")
 _SHA256 = "64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5"

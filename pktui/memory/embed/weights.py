@@ -14,16 +14,16 @@ from pathlib import Path
 from pktui.errors import StoreError
 
 PACKAGED = "all-MiniLM-L6-v2"
+# Of its `model.safetensors`.
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of its `model.safetensors`."""
 DIMENSION = 384
+# A longer text is cut off by the model, the two marks at its ends counted.
 MOST_TOKENS = 256
-"""A longer text is cut off by the model, the two marks at its ends counted."""
 
 # Raise it when the same weights are exported in another way.
 _EXPORT = 2
+# The files of an exported model: onnxruntime maps the second, and reads what it needs of it.
 MODEL, NUMBERS = "model.onnx", "numbers.bin"
-"""The files of an exported model: onnxruntime maps the second, and reads what it needs of it."""
 
 
 def packaged_directory() -> Path:

@@ -48,6 +48,7 @@ SOURCE: Final = "claude-code"
 
 _SPOKEN = frozenset({"user", "assistant"})
 _QUEUED = b'"queued_command"'
+# Kinds of lines that hold nothing that was said.
 _OTHER = frozenset(
     (
         *("ai-title", "custom-title", "attachment"),
@@ -56,7 +57,6 @@ _OTHER = frozenset(
         *("permission-mode", "file-history-snapshot", "agent-name", "tag", "pr-link"),
     )
 )
-"""Kinds of lines that hold nothing that was said."""
 
 _COMMAND = re.compile(r"<command-name>(.*?)</command-name>", re.DOTALL)
 _COMMAND_ARGS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)

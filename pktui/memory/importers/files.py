@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pktui.memory.importers.source import Rejects
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
+# Directories below a store that are looked into.
 MAX_DEPTH = 8
-"""Directories below a store that are looked into."""
 
 
 @dataclass(frozen=True, slots=True)

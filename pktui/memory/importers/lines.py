@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# What a line of unlikely values raises.
 UNREADABLE = (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError)
-"""What a line of unlikely values raises."""
 
 
 @dataclass(frozen=True, slots=True)

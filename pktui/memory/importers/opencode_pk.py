@@ -27,8 +27,8 @@ SOURCE = "opencode-pk"
 FILE = "knowledge.db"
 _TABLES = ("sessions", "session_messages", "knowledge_entries")
 
+# What a row of unlikely values raises; `IndexError` one without a column that is wanted.
 _UNREADABLE = (ValueError, TypeError, OverflowError, IndexError, msgspec.MsgspecError)
-"""What a row of unlikely values raises; `IndexError` one without a column that is wanted."""
 
 R = TypeVar("R", bound=Record)
 

@@ -11,10 +11,10 @@ from typing import Protocol
 from pktui.memory.exchange import LONGEST_KEY, ImportReport, Record, Reject, Unknown
 from pktui.text import one_line, storable
 
+# How many of the refused pieces are named; the others are counted.
 NAMED = 100
-"""How many of the refused pieces are named; the others are counted."""
+# How many kinds of unknown records are told apart.
 _KINDS = 50
-"""How many kinds of unknown records are told apart."""
 LONGEST_TITLE = 200
 LONGEST_PATH = 4096
 # So that a record fits into one request to the service, whatever its characters are as JSON.

@@ -23,8 +23,8 @@ from pktui.files import replacing
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+# Arrays by name, each in one-dimensional parts.
 Arrays = Mapping[str, Sequence[npt.NDArray[Any]]]
-"""Arrays by name, each in one-dimensional parts."""
 
 _MAGIC = b"pktui archive 1\n"
 _ALIGNED = 64

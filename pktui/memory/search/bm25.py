@@ -27,11 +27,11 @@ Bools = npt.NDArray[np.bool_]
 _SATURATION, _LENGTH = 1.0, 0.3
 _GROUP_SATURATION, _GROUP_LENGTH = 3.0, 0.75
 _FEW = 100
+# A word in a larger share of all documents tells so little that neighbours do not get it.
 _COMMON = 0.2
-"""A word in a larger share of all documents tells so little that neighbours do not get it."""
 _FREQUENT, _FEW_OF_ALL = 0.1, 20
+# What is left of a word one and two documents away from where it stands.
 _BESIDE, _TWO_AWAY = 0.5, 0.25
-"""What is left of a word one and two documents away from where it stands."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     Codes = npt.NDArray[np.int8]
     Sums = npt.NDArray[np.int32]
 
+# Added to the question's numbers, from -63 to 63, so that none is below zero.
 _OFFSET = 64
-"""Added to the question's numbers, from -63 to 63, so that none is below zero."""
 # The ONNX graph `products = MatMulInteger(question, codes)`, opset 10; its test builds it anew.
 GRAPH = (
     b'\x08\x07:\x86\x01\n*\n\x08question\n\x05codes\x12\x08products"\rMatMulInte'

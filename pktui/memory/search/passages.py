@@ -26,14 +26,14 @@ Codes = npt.NDArray[np.int8]
 Ints = npt.NDArray[np.int32]
 
 _ROWS = np.dtype([("owners", np.int32), ("starts", np.int32), ("ends", np.int32)])
+# The similarity of a document without a vector; cosines are from -1 to 1.
 UNKNOWN = np.float32(-2.0)
-"""The similarity of a document without a vector; cosines are from -1 to 1."""
 
 _BLOCK_ROWS = 16_384
+# Above this the products are made byte by byte, in a library that takes a moment to import.
 _MOST_ROWS_IN_NUMPY = 2_048
-"""Above this the products are made byte by byte, in a library that takes a moment to import."""
+# So many of the best rows get their cosine again, from unrounded sums.
 _REFINED = 256
-"""So many of the best rows get their cosine again, from unrounded sums."""
 _LARGEST = 127
 
 

@@ -33,8 +33,8 @@ from pktui.text import one_line
 if TYPE_CHECKING:
     from datetime import datetime
 
+# Characters of a query.
 LONGEST = 10_000
-"""Characters of a query."""
 
 
 _INTERROGATIVES = frozenset(
@@ -44,8 +44,8 @@ _INTERROGATIVES = frozenset(
         *("can", "could", "would", "will", "should"),
     ]
 )
+# Words; fewer are a name or a key word, whatever they begin with.
 _LEAST_ASKED = 3
-"""Words; fewer are a name or a key word, whatever they begin with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,15 +25,15 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.intp]
 Slots = npt.NDArray[np.int32]
 
+# What is less alike than this is not a hit for its meaning.
 LEAST_COSINE = 0.1
-"""What is less alike than this is not a hit for its meaning."""
 
+# How much of a neighbour's meaning is lent to a message.
 _BESIDE = 0.3
-"""How much of a neighbour's meaning is lent to a message."""
 _BLOCK = 1 << 15
 _LEAST = 1e-6
+# So many terms give a text half of what its length is worth.
 _LENGTH = 20.0
-"""So many terms give a text half of what its length is worth."""
 
 
 @dataclass(frozen=True, slots=True)

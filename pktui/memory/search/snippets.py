@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from pktui.memory.embed import Passage
 
+# Characters of a snippet, ellipses not counted.
 LENGTH = 240
-"""Characters of a snippet, ellipses not counted."""
+# The best window is found among so many; a text of megabytes may hold a million.
 MOST_MATCHES = 2_000
-"""The best window is found among so many; a text of megabytes may hold a million."""
 
 
 class Wanted(dict[str, bool]):

@@ -29,9 +29,10 @@ _WORD = re.compile(f"[{_UNSPACED}]{{1,{_LONGEST_RUN}}}|[^\\W_{_UNSPACED}]+")
 _MARKED = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^A-Za-z\d]+")
+# Characters; what is longer is a key, a hash or data: its beginning stands for it.
 _LONGEST = 64
-"""Characters; what is longer is a key, a hash or data: its beginning stands for it."""
 
+# English words that say nothing about the subject of a question.
 STOP_WORDS = frozenset({
     "a", "about", "above", "after", "again", "against", "all", "am", "an", "and", "any", "are",
     "as", "at", "be", "because", "been", "before", "being", "below", "between", "both", "but",
@@ -46,7 +47,6 @@ STOP_WORDS = frozenset({
     "when", "where", "which", "while", "who", "whom", "why", "will", "with", "would", "you",
     "your", "yours", "yourself", "yourselves",
 })  # fmt: skip
-"""English words that say nothing about the subject of a question."""
 
 
 def words(text: str) -> list[str]:

@@ -28,8 +28,8 @@ Floats = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.uint8]
 
 _OPEN_DOCUMENTS = 1024
+# Words whose terms are remembered; a store of many languages and hashes has more.
 _MOST_WORDS = 200_000
-"""Words whose terms are remembered; a store of many languages and hashes has more."""
 
 
 @dataclass(frozen=True, slots=True)

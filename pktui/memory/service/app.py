@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
+# What the piece of work under way gets to finish when the service ends.
 END_S = 2.0
-"""What the piece of work under way gets to finish when the service ends."""
+# Looking at the service does not keep it awake.
 UNCOUNTED = frozenset({api.STATUS.path})
-"""Looking at the service does not keep it awake."""
 
 
 def build_app(context: Context, say: Say) -> Starlette:

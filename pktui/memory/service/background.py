@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from pktui.memory.store import Store
 
 BATCH_TEXTS = 32
+# Of a backlog so many are embedded at once, which the packaged model leaves to a process.
 BACKLOG_TEXTS, LARGE_BATCH_TEXTS = 256, 128
-"""Of a backlog so many are embedded at once, which the packaged model leaves to a process."""
+# Messages seldom come alone: vectors for what came within this time are made together.
 GATHER_S = 0.25
-"""Messages seldom come alone: vectors for what came within this time are made together."""
 GAP_S = 0.05
+# Vectors are made in gaps of at least that long between requests; without one, after this wait.
 LONGEST_WAIT_FOR_GAP_S = 0.5
-"""Vectors are made in gaps of at least that long between requests; without one, after this wait."""
 ROUND_S = 30.0
 RETRY_S = 30.0
+# After this long without a request, what was committed since the last upkeep is tidied up.
 QUIET_S = 5.0
-"""After this long without a request, what was committed since the last upkeep is tidied up."""
+# How much less of a processor the background gets than requests, where the system can tell.
 NICENESS = 10
-"""How much less of a processor the background gets than requests, where the system can tell."""
 
 
 class Background:

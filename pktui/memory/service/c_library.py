@@ -5,10 +5,10 @@ from __future__ import annotations
 import ctypes
 import sys
 
+# What glibc's `mallopt` knows its parameters by.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""What glibc's `mallopt` knows its parameters by."""
+# What glibc comes to by itself once a block of 32 MB was freed.
 _KEPT_BYTES, _LARGEST_BYTES = 64 << 20, 32 << 20
-"""What glibc comes to by itself once a block of 32 MB was freed."""
 
 
 def keep_freed_memory() -> None:

@@ -41,14 +41,14 @@ if TYPE_CHECKING:
     from pktui.settings import Paths, Settings
 
 CHECK_S = 1.0
+# In the data directory, where the store itself is no directory.
 INDEX_NAME = "memory.index"
-"""In the data directory, where the store itself is no directory."""
+# How long a thread keeps the interpreter from the others; a request is passed on five times.
 SWITCH_S = 0.0005
-"""How long a thread keeps the interpreter from the others; a request is passed on five times."""
+# What the files of the store are not for.
 NOBODY_ELSE = 0o077
-"""What the files of the store are not for."""
+# What giving the lease back may take.
 RELEASE_S = 5
-"""What giving the lease back may take."""
 
 
 def main(

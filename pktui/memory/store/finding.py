@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from pktui.memory.store.meaning import Meaning
     from pktui.memory.store.state import State
 
+# So many of the best that hold all words are looked at for the words as they were typed.
 _CANDIDATES = 500
-"""So many of the best that hold all words are looked at for the words as they were typed."""
+# Scores of exact matches lie above this in a hybrid search, all others below.
 _EXACT_TIER = 0.9
-"""Scores of exact matches lie above this in a hybrid search, all others below."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Literal, cast
 
+# A request comes again within seconds; so many messages take longer to arrive.
 REMEMBERED = 5_000
-"""A request comes again within seconds; so many messages take longer to arrive."""
 
 DELETION_PREFIX = "deleted "
 DELETION_KEPT = timedelta(days=1)

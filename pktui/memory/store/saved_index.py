@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from pktui.memory.store.state import State
     from pktui.memory.store.tables import Table
 
+# Of what is derived and how: raise it when terms, vectors or columns change their meaning.
 VERSION = 7
-"""Of what is derived and how: raise it when terms, vectors or columns change their meaning."""
 NAME = "search.index"
 
 _CALLS = "calls"
+# So many new documents or passages at the least are worth a new file.
 _WORTH_IT = 1_000
-"""So many new documents or passages at the least are worth a new file."""
+# By what part the index must have grown, too: when nobody asks for anything, and when they do.
 _GROWN_QUIET, _GROWN_BUSY = 0.02, 0.25
-"""By what part the index must have grown, too: when nobody asks for anything, and when they do."""
 
 
 class _Facts(msgspec.Struct, frozen=True):

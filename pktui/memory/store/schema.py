@@ -14,11 +14,15 @@ from pktui.memory.store.catalogue import Listed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+# The layout of tables and journal; a store with a higher number was made by a newer pktui.
 FORMAT = 3
-"""The layout of tables and journal; a store with a higher number was made by a newer pktui."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 
+# `owner` is the identity whose current session it is, `touched_at` when it was (re)opened.
+#
+# `request`, here and below, is the key of the request that wrote the row, so that the same request
+# is known when it comes again; "" for imports. It came with format 2.
 SESSIONS = pa.schema(
     [
         ("id", pa.int64()),
@@ -36,11 +40,6 @@ SESSIONS = pa.schema(
         ("request", pa.string()),
     ]
 )
-"""`owner` is the identity whose current session it is, `touched_at` when it was (re)opened.
-
-`request`, here and below, is the key of the request that wrote the row, so that the same request
-is known when it comes again; "" for imports. It came with format 2.
-"""
 
 MESSAGES = pa.schema(
     [
@@ -68,6 +67,7 @@ ENTRIES = pa.schema(
     ]
 )
 
+# Tool calls, since format 3; before they were messages of the role `tool`.
 CALLS = pa.schema(
     [
         ("id", pa.int64()),
@@ -81,10 +81,9 @@ CALLS = pa.schema(
         ("call_id", pa.string()),
     ]
 )
-"""Tool calls, since format 3; before they were messages of the role `tool`."""
 
+# Numbers that must survive deletions: the highest id ever used of each kind, and the format.
 MARKS = pa.schema([("kind", pa.string()), ("value", pa.int64())])
-"""Numbers that must survive deletions: the highest id ever used of each kind, and the format."""
 
 
 def vectors_schema(dimension: int) -> pa.Schema:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Bools = npt.NDArray[np.bool_]
 
+# So many positions are marked in the time that one is searched for among them.
 _SEARCHED = 32
-"""So many positions are marked in the time that one is searched for among them."""
 
 
 def in_scope(state: State, corpus: Corpus, filters: Filters, project: str | None) -> Bools:

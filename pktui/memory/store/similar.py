@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 # What two texts share, of the words in either and by their meaning, to be near or the same.
 _NEAR_WORDS, _NEAR_MEANING = 0.4, 0.6
 _SAME_WORDS, _SAME_MEANING = 0.8, 0.9
+# Texts that are alike but for so few words on each side say another thing of the same.
 _MOST_DIFFERENT = 3
-"""Texts that are alike but for so few words on each side say another thing of the same."""
 _NUMBER = re.compile(r"\d[\d.,:]*")
 _NOT = frozenset({"not", "no", "never", "none", "without", "cannot", "t", "stop", "avoid"})
 

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from pktui.memory.embed import Embedder
 
 DEFAULT_TIMEOUT = timedelta(hours=1)
+# Items a list or a search returns at the most.
 MOST_AT_ONCE = 1000
-"""Items a list or a search returns at the most."""
 _WORN = 0.25
 _SESSIONS_AT_ONCE = 2_000
 

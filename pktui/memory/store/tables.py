@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+# Older versions go at once: this process is the only reader, and a read that raced is repeated.
 _KEEP_VERSIONS = timedelta(milliseconds=1)
-"""Older versions go at once: this process is the only reader, and a read that raced is repeated."""
 _READ_ATTEMPTS = 4
 _BATCH_ROWS = 4096
 _BUSY_LIMITS = 40, 5_000
+# Commits that call for a compaction: at the least, and one for so many rows of the table.
 _QUIET_LIMITS = 1, 25_000
-"""Commits that call for a compaction: at the least, and one for so many rows of the table."""
+# What the library adds for its own developers.
 _SOURCE_LINE = re.compile(r", /\S+\.rs:\d+:\d+|^lance error: ")
-"""What the library adds for its own developers."""
+# An error of the system as the library prints its own structures.
 _STRUCTURES = re.compile(r'path: Some\("([^"]+)"\).*?message: "([^"]+)"')
-"""An error of the system as the library prints its own structures."""
 
 
 class Table:

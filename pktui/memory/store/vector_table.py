@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pktui.memory.store.tables import Database, Table
 
 _NAME = "vectors"
+# A vector is so many times as wide as a message.
 _WEIGHT = 5
-"""A vector is so many times as wide as a message."""
 _COMMITTED_ROWS = 512
 _COLUMNS = ["kind", "ref_id", "start", "end", "vector"]
 

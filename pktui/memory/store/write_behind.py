@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from pktui.memory.store.tables import Database, Table
 
+# So much waits at the most before it is due to be committed, also while requests come.
 MOST_ROWS, MOST_BYTES = 2_000, 8 << 20
-"""So much waits at the most before it is due to be committed, also while requests come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from pktui.errors import InvalidRequest
 from pktui.suggest import nearest
 from pktui.text import one_line
 
+# The largest number that every JSON reader keeps exact.
 LARGEST = 2**53
-"""The largest number that every JSON reader keeps exact."""
 _FROM_ZERO = frozenset({"offset"})
 
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 MOST_RESULTS = 100
 MOST_LISTED = 1000
 RECENT = 10
+# Characters of a summary where its session is asked for.
 SUMMARY = 2_000
-"""Characters of a summary where its session is asked for."""
 _LAST = 2**62
 _HOW_TO_LOG = (
     "**IMPORTANT:** You must now call `log_message` for each exchange:\n"

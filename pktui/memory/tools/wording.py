@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pktui.memory.records import SearchAnswer
 
+# Characters of a text that a list or a preview shows.
 PREVIEW = 200
-"""Characters of a text that a list or a preview shows."""
 
 
 def time(when: datetime) -> str:

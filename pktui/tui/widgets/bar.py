@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from textual import events
 
 
+# Cells between what is at the left and what is at the right, at the least.
 GAP = 2
-"""Cells between what is at the left and what is at the right, at the least."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rich.style import Style
     from textual.binding import BindingType
 
+# Characters; longer documents are laid out in a thread.
 AT_ONCE = 60_000
-"""Characters; longer documents are laid out in a thread."""
 MARGIN = 1
 
 

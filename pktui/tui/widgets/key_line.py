@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from pktui.tui.glyphs import Glyphs
 
+# Cells from which the line has room for everything.
 ROOMY = 100
-"""Cells from which the line has room for everything."""
 ARROWS = "↑↓←→"
 # What comes first while there are drafts.
 _WRITES = "policies.write"

@@ -36,8 +36,8 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
 
+# A piece of text, already visible and on one line, with its style.
 Run = tuple[str, Style]
-"""A piece of text, already visible and on one line, with its style."""
 
 
 class RowSource(Protocol[T_co]):
@@ -117,8 +117,8 @@ class Pen:
     under_cursor: bool
 
 
+# Draws a row as one sequence of runs for each of its lines; lines are cut and padded.
 Draw = Callable[[T, Pen], Sequence[Sequence[Run]]]
-"""Draws a row as one sequence of runs for each of its lines; lines are cut and padded."""
 
 # Cells at the left of a row, for the cursor, and at its right.
 GUTTER, RIM = 2, 1

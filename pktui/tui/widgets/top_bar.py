@@ -26,8 +26,8 @@ class Counts:
     pending: int = 0
 
 
+# Cells from which the line has room for everything.
 ROOMY = 100
-"""Cells from which the line has room for everything."""
 # What is said of the views, less and less: with counts, by name alone, by number but the one in
 # front, the same without the program's name. How many approvals wait is always said.
 Detail = Literal["all", "names", "numbers", "bare"]

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from pktui.errors import PktuiError
     from pktui.ledger.records import Approval, ToolSeen
 
+# Rows; in a lower pane only the most important is said above the arguments.
 LOW = 16
-"""Rows; in a lower pane only the most important is said above the arguments."""
+# Characters of arguments that are laid out in the event loop; more in a thread.
 AT_ONCE = 16_384
-"""Characters of arguments that are laid out in the event loop; more in a thread."""
 
 
 class Detail(Pane):

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pktui.tui.widgets.rows import Pen, Run
 
 _LABEL = 10
+# Cells of a connection's id: enough to tell two apart, and the line stays one line.
 _ID = 8
-"""Cells of a connection's id: enough to tell two apart, and the line stays one line."""
 _STATE = 12
 NO_REASON = "the policy asks a person"
 _WORDS: dict[State, str] = {

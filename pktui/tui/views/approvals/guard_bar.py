@@ -12,10 +12,10 @@ from pktui.tui.context import context_of
 from pktui.tui.theme import Ink, ink_of
 from pktui.tui.widgets.bar import Bar, Part
 
+# Cells; a narrower line says what each key does in one word.
 NARROW = 60
-"""Cells; a narrower line says what each key does in one word."""
+# Cells; a narrower line leaves out what cannot be pressed now.
 ROOMY = 100
-"""Cells; a narrower line leaves out what cannot be pressed now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from pktui.tui.document import Line
     from pktui.tui.services import Services
 
+# Cells; narrower, the detail opens over the queue.
 SIDE_BY_SIDE = 100
-"""Cells; narrower, the detail opens over the queue."""
 TICK_SECONDS = 1.0
 
 READ_ONLY = "read-only: this console decides nothing"

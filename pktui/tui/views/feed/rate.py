@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 MINUTES = 30
 MINUTE_US = 60_000_000
+# Counts are read again after this long.
 FRESH_US = 1_000_000
-"""Counts are read again after this long."""
 _BARS = {"unicode": "▁▂▃▄▅▆▇█", "ascii": "_.:-=+*#"}
 
 

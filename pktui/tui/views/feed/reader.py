@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pktui.tui.views.feed.chips import Wanted
 
 PAGE = 200
+# Held calls without an end that are looked at again on each round.
 UNSETTLED = 100
-"""Held calls without an end that are looked at again on each round."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from textual.message import Message
 from pktui.tui.views.feed.call import FeedCall
 from pktui.tui.widgets.rows import ListSource, Rows
 
+# Rows from the first at which older ones are asked for.
 NEAR = 40
-"""Rows from the first at which older ones are asked for."""
 
 
 class FeedSource(ListSource[FeedCall]):

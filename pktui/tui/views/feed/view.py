@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from pktui.tui.views.feed.call import FeedCall
 
 Kind = Literal["newest", "older", "newer", "moved"]
+# What is read first when several are asked for.
 ORDER: tuple[Kind, ...] = ("newest", "older", "newer", "moved")
-"""What is read first when several are asked for."""
+# Cells; narrower, a call opens over the list.
 SIDE_BY_SIDE = 100
-"""Cells; narrower, a call opens over the list."""
 TYPING_SECONDS = 0.15
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Approval
     from pktui.tui.views.feed.call import FeedCall
 
+# Calls held at most; a page more is loaded when the reader comes near an end.
 CAPACITY = 1_000
-"""Calls held at most; a page more is loaded when the reader comes near an end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,8 +67,8 @@ TOOL_COLUMNS = (
     Column("limit", order=2, most=40, head="limit"),
     Column("calls", order=1, right=True, head="calls"),
 )
+# Characters of a line around a change.
 _CONTEXT = 46
-"""Characters of a line around a change."""
 
 
 def draw_server(server: ServerState, pen: Pen, drafts: int = 0) -> Sequence[Sequence[Run]]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pktui.insight.overview import Page, Shown
     from pktui.tui.services import Services
 
+# Cells of a view from which there is room for this pane.
 ROOMY = 160
-"""Cells of a view from which there is room for this pane."""
 
 
 class ToolPolicy(Pane):

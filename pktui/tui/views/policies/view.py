@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from pktui.tui.services import Services
     from pktui.tui.views.policies.rule import Example
 
+# Policy files are looked at this often while the view is in front.
 LOOK_SECONDS = 1.0
-"""Policy files are looked at this often while the view is in front."""
 RISKS: Sequence[str] = ("Read", "Write", "Execute", "Destructive", "Financial")
 ORDERS: Mapping[str, Callable[[ToolState], tuple[float | str, ...]]] = {
     "tool": lambda tool: (tool.name, tool.server),
@@ -57,8 +57,8 @@ ORDERS: Mapping[str, Callable[[ToolState], tuple[float | str, ...]]] = {
     "last": lambda tool: (-tool.last_us, tool.name),
     "calls": lambda tool: (-tool.calls, tool.name),
 }
+# Rows; where there are fewer, the pane below is lower.
 LOW = 28
-"""Rows; where there are fewer, the pane below is lower."""
 
 
 class PoliciesView(View):

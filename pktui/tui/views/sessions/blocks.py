@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from pktui.tui.theme import Ink
     from pktui.tui.views.sessions.reader import WholeCall
 
+# Longer messages are cut until the person asks for the whole.
 CUT_CHARACTERS = 6_000
-"""Longer messages are cut until the person asks for the whole."""
+# More than this is never laid out; the export holds everything.
 WHOLE_CHARACTERS = 400_000
-"""More than this is never laid out; the export holds everything."""
 MARKDOWN_CHARACTERS = 12_000
 TOOL_LINES = 8
 CUT_LINES = 120
+# So many calls that were denied or asked about keep lines of their own while all is folded.
 MOST_ALONE = 3
-"""So many calls that were denied or asked about keep lines of their own while all is folded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 CallPart = Literal["arguments", "result", "rule", "history"]
 PARTS: tuple[CallPart, ...] = ("arguments", "result", "rule", "history")
 
+# Rows of an open call that are laid out; the feed shows all of a call.
 MOST_ROWS = 400
-"""Rows of an open call that are laid out; the feed shows all of a call."""
 _NAMES = 5
 _INDENT = 4
 # Cells between what is at the left and what is at the right edge.

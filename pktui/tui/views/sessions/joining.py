@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pktui.ledger.records import CallRow
     from pktui.memory.records import CallBrief, Outcome, Session
 
+# Of `_meta`: Claude Code's own id of a call.
 USE_MEMBER: Final = "claudecode/toolUseId"
-"""Of `_meta`: Claude Code's own id of a call."""
 
 # A call in both records bears nearly the same time.
 _NEAR_US: Final = 60_000_000

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from pktui.tui.theme import Ink
 
+# Cells before every line: the bar and a space.
 BAR = 2
-"""Cells before every line: the bar and a space."""
+# Cells for time and role where the time line is wide.
 GUTTER = 14
-"""Cells for time and role where the time line is wide."""
 WIDE = 56
 
 

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from pktui.tui.views.sessions.source import Row
 
 T = TypeVar("T")
+# A session is read when the cursor has rested on it this long.
 PAUSE_SECONDS = 0.06
-"""A session is read when the cursor has rested on it this long."""
+# Between two looks at what is new in a session.
 NEWS_SECONDS = 0.5
-"""Between two looks at what is new in a session."""
+# Hits of one session that are gone through.
 MOST_HITS = 1_000
-"""Hits of one session that are gone through."""
 
 
 class Preview(Pane):

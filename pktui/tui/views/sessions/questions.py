@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from pktui.memory.records import Session
 
+# A person types at most this much of a title to delete its session.
 TITLE_CHARACTERS = 24
-"""A person types at most this much of a title to delete its session."""
 
 
 def ask_summary(app: App[object], session: Session, then: Callable[[str], None]) -> None:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from pktui.memory.records import Call, CallBrief, Message, Session
     from pktui.tui.services import Memory
 
+# Messages read at a time.
 AT_ONCE = 200
-"""Messages read at a time."""
+# Calls of one session that are read of the ledger, the last ones.
 MOST_CALLS = 50_000
-"""Calls of one session that are read of the ledger, the last ones."""
 # Calls of a session that are joined with the ledger before its first paint.
 _MOST_SOON = 2_000
 _AT_ONCE_CALLS = 500

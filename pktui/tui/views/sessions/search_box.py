@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.timer import Timer
 
+# After the last key the search starts.
 PAUSE_SECONDS = 0.15
-"""After the last key the search starts."""
 
 
 class _Box(LineInput):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pktui.memory.records import Band, GroupedAnswer, Hit, Session
 
+# Sessions read at a time.
 PAGE = 100
-"""Sessions read at a time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from pktui.tui.effects import State
 
 Place = tuple[int, int]
 MESSAGE, FOLD, FIRST_CALL = 0, 1, 2
+# What the rail shows; `allowed`: by a person.
 Mark = Literal["hit", "denied", "asked", "allowed"]
-"""What the rail shows; `allowed`: by a person."""
 
 _OUTSTANDING: Mapping[str, Mark] = {
     "denied": "denied",

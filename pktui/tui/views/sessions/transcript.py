@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     from pktui.tui.glyphs import Glyphs
     from pktui.tui.views.sessions.timeline import LineCall
 
+# Slots laid out before the first paint; the rest follows in larger chunks.
 FIRST_CHUNK = 30
-"""Slots laid out before the first paint; the rest follows in larger chunks."""
 CHUNK = 60
+# Lines from the first one at which older messages are asked for.
 NEAR_EDGE = 3
-"""Lines from the first one at which older messages are asked for."""
+# Slots that are held; those farthest from where the window grows give way.
 MOST_SLOTS = 1_000
-"""Slots that are held; those farthest from where the window grows give way."""
+# Calls in the window that are read at once, as they have lines of their own.
 MOST_READ = 300
-"""Calls in the window that are read at once, as they have lines of their own."""
+# Cells for the rail and the space before it.
 RAIL = 2
-"""Cells for the rail and the space before it."""
 
 
 class Transcript(ScrollView, can_focus=True):

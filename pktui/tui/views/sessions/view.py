@@ -54,12 +54,12 @@ MEANING_SECONDS = 1.0
 # Sessions of a search that are read at a time, and the best hits of each.
 FOUND = 50
 HITS = 20
+# Rows read again at once when sessions change; rows below are read when they are reached.
 MOST_KEPT = 500
-"""Rows read again at once when sessions change; rows below are read when they are reached."""
+# What one search may ask for.
 MOST_FOUND = 200
-"""What one search may ask for."""
+# How often the ages in the list are drawn anew.
 AGE_SECONDS = 10.0
-"""How often the ages in the list are drawn anew."""
 WIDE = 100
 STACKED = (80, 30)
 
