@@ -14,7 +14,7 @@ from pktui.text import one_line
 
 if TYPE_CHECKING:
     from pktui.agents.resuming import Resumption
-    from pktui.memory.records import Hit, Message, Mode, Parts, Session
+    from pktui.memory.records import EntryHits, Hit, Message, Mode, Parts, Session, SessionHits
 
 _HIT = ("session", "number", "score", "why", "role", "text")
 # A smaller share of a score is not told.
@@ -114,7 +114,7 @@ def search(
     mode: ModeOption = "hybrid",
     project: Project = None,
     by_session: Annotated[
-        bool, Option("--by-session", help="Sessions, each with its best hits.")
+        bool, Option("--by-session", help="Sessions, each with its best hits, and knowledge.")
     ] = False,
     cursor: Annotated[
         str, Option(help="With --by-session: where the list before this one ended.")
@@ -124,7 +124,8 @@ def search(
 ) -> None:
     """Find messages and calls by meaning, words, both (hybrid), or exactly as they stand.
 
-    Filters for calls: in:calls, tool:Bash, file:app.py, cmd:npm.
+    Filters for calls: in:calls, tool:Bash, file:app.py, cmd:npm. With --by-session the knowledge
+    is found, too (in:knowledge finds it alone), as in the console.
     """
     words = " ".join(query or ())
     if by_session:
@@ -145,15 +146,17 @@ def _by_session(
     words: str, mode: Mode, project: str | None, limit: int, cursor: str, *, json: bool
 ) -> None:
     with reach.memory() as memory:
-        answer = memory.search_sessions(words, mode, project=project, limit=limit, cursor=cursor)
+        answer = memory.search_sessions(
+            words, mode, project=project, limit=limit, cursor=cursor, bands=True
+        )
     if json:
         output.json(answer)
         return
-    rows = [_hit(hit) for one in answer.sessions for hit in one.hits]
+    rows = [row for one in answer.in_order() for row in _group(one)]
     output.table(_HIT, rows, empty="Nothing found.")
     output.note(
         f"{len(answer.sessions)} of {answer.total} sessions with {answer.total_hits} hits, "
-        f"by {answer.mode}"
+        f"{len(answer.entries)} of {answer.total_entries} knowledge entries, by {answer.mode}"
     )
     if answer.cursor:
         output.note(f"The next ones: --cursor {answer.cursor}")
@@ -295,7 +298,21 @@ def _message(message: Message) -> str:
     return f"#{message.seq} {message.role}  {output.moment(message.created_at)}\n{message.content}"
 
 
-def _hit(hit: Hit) -> tuple[str, str, str, str, str, str]:
+def _group(found: SessionHits | EntryHits) -> list[tuple[str, ...]]:
+    """Return the rows of a session's hits, or of an entry; of one found by its title that alone."""
+    from pktui.memory.records import EntryHits
+
+    if isinstance(found, EntryHits):
+        title, entry = found.entry.title, f"entry {found.entry.id}"
+        hits = [found.hit] if found.hit else []
+        number, rows = "", [("", entry, *_hit(hit)[2:4], "knowledge", title) for hit in hits]
+    else:
+        title, entry = found.session.title, ""
+        number, rows = str(found.session.id), [_hit(hit) for hit in found.hits]
+    return rows or [(number, entry, "", "title", "knowledge" if entry else "", title)]
+
+
+def _hit(hit: Hit) -> tuple[str, ...]:
     message, call = hit.message, hit.call
     return (
         str(hit.session.id) if hit.session else "",

@@ -232,7 +232,8 @@ class MemoryClient:
         """Find sessions by their messages and calls, each with up to `hits` of its best.
 
         The answer's cursor asks for the next ones; `wait` as in `search`. With `bands` also by
-        their titles, and those first, then what has the words, then what means the same.
+        their titles, and those first, then what has the words, then what means the same; entries
+        of the knowledge are found with them.
         """
         asked = api.SearchSessions(
             query=_zoned(query),

@@ -6,6 +6,7 @@ used twice, not even after a deletion.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Generic, Literal, TypeVar, get_args
 from urllib.parse import quote
@@ -291,6 +292,19 @@ class SessionHits(msgspec.Struct, frozen=True):
     band: Band = "words"
 
 
+class EntryHits(msgspec.Struct, frozen=True):
+    """An entry among the sessions of a `GroupedAnswer`: `after` is how many of them it follows.
+
+    One that was found by its title alone has no hit.
+    """
+
+    entry: Entry
+    score: float
+    after: int
+    hit: Hit | None = None
+    band: Band = "words"
+
+
 class SearchAnswer(msgspec.Struct, frozen=True):
     """The best hits. `total` counts everything that matched (at least, for meaning).
 
@@ -309,8 +323,9 @@ class SearchAnswer(msgspec.Struct, frozen=True):
 class GroupedAnswer(msgspec.Struct, frozen=True):
     """The best sessions. `total` counts the sessions with hits, `total_hits` their hits.
 
-    `cursor` asks for the next sessions, "" at the end; `bands` counts the sessions of each of
-    `BANDS` where they come one band after the other. The rest is as in `SearchAnswer`.
+    Where they come one band after the other `bands` counts those of each of `BANDS`; the knowledge
+    is among them then: `entries` are those of this page, `total_entries` counts all.
+    `cursor` asks for what is next, "" at the end. The rest is as in `SearchAnswer`.
     """
 
     sessions: tuple[SessionHits, ...]
@@ -322,6 +337,19 @@ class GroupedAnswer(msgspec.Struct, frozen=True):
     note: str = ""
     awaits_meaning: bool = False
     bands: tuple[int, ...] = ()
+    entries: tuple[EntryHits, ...] = ()
+    total_entries: int = 0
+
+    def in_order(self) -> Iterator[SessionHits | EntryHits]:
+        """Yield the page's sessions, and its entries where they stand among them."""
+        entries = iter(self.entries)
+        entry = next(entries, None)
+        for at in range(len(self.sessions) + 1):
+            while entry is not None and entry.after <= at:
+                yield entry
+                entry = next(entries, None)
+            if at < len(self.sessions):
+                yield self.sessions[at]
 
 
 class Status(msgspec.Struct, frozen=True):

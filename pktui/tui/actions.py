@@ -150,7 +150,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("sessions.import", ("i",), "bring in", "Bring an agent's own sessions in", False,
            "bring_in"),
     Action("sessions.resume", ("o",), "go on", "Go on with this session in its own agent"),
-    Action("sessions.copy", ("y",), "copy", "Copy the message or the part of a call"),
+    Action("sessions.copy", ("y",), "copy", "Copy the message, the part of a call, or the entry"),
     Action("sessions.next_hit", ("n",), "next hit", "Go to the next hit"),
     Action("sessions.previous_hit", ("N",), "hit before", "Go to the hit before", False),
     Action("sessions.in_place", ("right",), "hits",
@@ -289,7 +289,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "adopt": frozenset({"app", "list", "now", "adopt"}),
     "adopting": frozenset({"adopting", "detail"}),
     "insight": frozenset({"app", "list", "insight"}),
-    "sessions": frozenset({"app", "list", "sessions", "transcript"}),
+    "sessions": frozenset({"app", "list", "sessions", "transcript", "detail"}),
     "search": frozenset({"app", "search"}),
     "filter": frozenset({"app", "filter"}),
     "transcript": frozenset({"app", "sessions", "transcript"}),
@@ -298,6 +298,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
         {
             "app",
             "detail",
+            "sessions",
             "feed",
             "policies",
             "approvals",
@@ -327,7 +328,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
 VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
     "now": ("now", "adopt", "adopting", "list", "app"),
     "insight": ("insight", "sentence", "list", "app"),
-    "sessions": ("sessions", "search", "list", "transcript", "prompt", "app"),
+    "sessions": ("sessions", "search", "list", "transcript", "prompt", "detail", "app"),
     "feed": ("feed", "filter", "sentence", "list", "detail", "app"),
     "policies": (
         "policies",

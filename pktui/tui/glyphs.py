@@ -30,6 +30,7 @@ class Glyphs:
     into: str
     fold: str
     hit: str
+    entry: str
 
 
 UNICODE = Glyphs(
@@ -53,6 +54,7 @@ UNICODE = Glyphs(
     into="›",  # noqa: RUF001
     fold="┄",
     hit="◆",
+    entry="◆",
 )
 ASCII = Glyphs(
     active="*",
@@ -75,6 +77,7 @@ ASCII = Glyphs(
     into=">",
     fold="=",
     hit="*",
+    entry="&",
 )
 
 

@@ -26,7 +26,8 @@ _FEED = (
 _SESSIONS = (
     ("agent: project: source: status:", "whose session, where, from where, active or ended"),
     ("role: tool:", "who said it, or the tool that was called"),
-    ("session: in:", "inside one session"),
+    ("session:12", "inside one session"),
+    ("in:messages in:calls in:knowledge", "only what was said, done, or is kept as knowledge"),
 )
 
 
@@ -44,6 +45,7 @@ def reference(glyphs: Glyphs) -> Iterator[Entry]:
         (glyphs.hidden, "hidden: agents do not see the tool"),
         (glyphs.live, "live: it runs now; an active session"),
         (glyphs.ended, "over: an ended session, an agent that is gone"),
+        (glyphs.entry, "an entry of the knowledge; in the rail of a session a hit"),
         (glyphs.changed, "new or changed: look at it"),
         (glyphs.draft, "drafted, not written"),
         (glyphs.cursor, "the row under the cursor"),

@@ -13,6 +13,7 @@ from pktui.memory.records import (
     Call,
     CallBrief,
     Entry,
+    EntryHits,
     GroupedAnswer,
     Hit,
     Mark,
@@ -39,6 +40,7 @@ class MemoryInProcess:
         self.kept: dict[int, Session] = {}
         self.written: dict[int, list[Message]] = {}
         self.made: dict[int, list[Call]] = {}
+        self.known: dict[int, Entry] = {}
         self.down = False
         self.asked: list[str] = []
         self.loading = False
@@ -73,6 +75,12 @@ class MemoryInProcess:
             title=title,
         )
         return self.kept[number]
+
+    def add_entry(self, title: str, content: str, *, tags: tuple[str, ...] = ()) -> Entry:
+        """Add an entry of the knowledge."""
+        number = len(self.known) + 1
+        self.known[number] = Entry(number, title, content, "a wiki", tags, START, START)
+        return self.known[number]
 
     def ensure(self) -> None:
         self._answer("ensure")
@@ -196,18 +204,40 @@ class MemoryInProcess:
                 found.append(SessionHits(session, 0.9, len(mine), tuple(mine[:hits]), band))
         if bands:
             found.sort(key=lambda one: BANDS.index(one.band))
+        entries = self._entries(query) if bands and project is None else []
+        entries = [
+            msgspec.structs.replace(
+                one, after=sum(BANDS.index(s.band) <= BANDS.index(one.band) for s in found)
+            )
+            for one in entries
+        ]
+        every: list[SessionHits | EntryHits] = [*found, *entries]
         first = int(cursor or 0)
         last = first + limit
         return GroupedAnswer(
             tuple(found[first:last]), len(found), sum(one.total for one in found),
             "words" if loading else mode, mode, str(last) if last < len(found) else "",
             awaits_meaning=loading and not found,
-            bands=tuple(sum(one.band == band for one in found) for band in BANDS) if bands else (),
+            bands=tuple(sum(one.band == band for one in every) for band in BANDS) if bands else (),
+            entries=tuple(entries),
+            total_entries=len(entries),
         )  # fmt: skip
+
+    def _entries(self, query: str) -> list[EntryHits]:
+        return [
+            EntryHits(
+                entry, 0.9, 0, Hit(0.9, entry.content[:120], (), entry=entry),
+                "titles" if query.lower() in entry.title.lower() else "words",
+            )
+            for entry in self.known.values()
+            if query.lower() in f"{entry.title} {entry.content}".lower()
+        ]  # fmt: skip
 
     def get_entry(self, entry_id: int) -> Entry:
         self._answer(f"entry {entry_id}")
-        raise NotFound(f"there is no entry {entry_id}", "List them")
+        if entry_id not in self.known:
+            raise NotFound(f"there is no entry {entry_id}", "List them")
+        return self.known[entry_id]
 
     def end_session(self, session_id: int, summary: str | None = None) -> SessionChange:
         self._answer(f"end {session_id} {summary!r}")

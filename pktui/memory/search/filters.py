@@ -2,7 +2,8 @@
 
     session:12  role:user  agent:claude  project:shop  source:mcp  status:active
     after:2026-01-01  before:2026-02-01T08:00  since:7d        each with "-" before it for not
-    in:calls  in:messages  tool:Bash  file:app.py  cmd:npm      the last three find calls alone
+    in:calls  in:messages  in:knowledge
+    tool:Bash  file:app.py  cmd:npm                             find calls alone
 
 Several values of one key mean any of them, several keys all of them. `agent:`, `project:`,
 `source:`, `tool:`, `file:` and `cmd:` hold where the text occurs in it, in any case. Times are
@@ -28,8 +29,9 @@ MESSAGE_KEYS = QUERY_KEYS
 SESSION_KEYS = tuple(key for key in MESSAGE_KEYS if key not in ("in", "role", *CALL_KEYS))
 ENTRY_KEYS = ("tag", "source", "after", "before", "since")
 
-Searched = Literal["message", "call"]
-_PLACES: dict[str, Searched] = {"messages": "message", "calls": "call"}
+Searched = Literal["message", "call", "entry"]
+_PLACES: dict[str, Searched] = {"messages": "message", "calls": "call", "knowledge": "entry"}
+_OF_SESSIONS = ("session", "role", "agent", "project", "status")
 
 Fits = Callable[[Session], bool]
 
@@ -154,7 +156,7 @@ def _roles(query: Query) -> frozenset[int] | None:
 
 
 def _kinds(query: Query) -> frozenset[Searched]:
-    """Return what is searched; a message has no tool, a call no role."""
+    """Return what is searched: a message has no tool, a call no role, an entry no session."""
     kinds = set(_PLACES.values())
     wanted = [_PLACES[_named(one)] for one in query.filters if one.key == "in" and not one.negated]
     kinds &= set(wanted or kinds)
@@ -163,6 +165,8 @@ def _kinds(query: Query) -> frozenset[Searched]:
         kinds.discard("message")
     if any(one.key == "role" for one in query.filters):
         kinds.discard("call")
+    if any(one.key in (*_OF_SESSIONS, *CALL_KEYS) and not one.negated for one in query.filters):
+        kinds.discard("entry")
     return frozenset(kinds)
 
 

@@ -117,9 +117,12 @@ class Finding:
         return self._answer(asked, total, hits)
 
     def in_sessions(
-        self, query: str, mode: str, project: str | None, waited: float
+        self, query: str, mode: str, project: str | None, waited: float, *, knowledge: bool = False
     ) -> tuple[Asked, list[Found]]:
-        """Score messages and calls; returns how it was asked and what each kind has."""
+        """Score messages and calls; returns how it was asked and what each kind has.
+
+        `knowledge`: entries too, which are of no project.
+        """
         state = self._state
         asked = self._asked(query, MESSAGE_KEYS, mode, state.messages, waited)
         filters = asked.question.filters
@@ -138,6 +141,8 @@ class Finding:
             "message": messages,
             "call": Source(state.calls, texts, calls_scope),
         }
+        if knowledge and project is None:
+            sources["entry"] = self._knowledge(asked)
         return asked, [
             self._found(asked, source)
             for kind, source in sources.items()
@@ -148,17 +153,20 @@ class Finding:
         """Find entries."""
         state = self._state
         asked = self._asked(query, ENTRY_KEYS, mode, state.knowledge, waited)
-        filters = asked.question.filters
-        source = Source(
-            state.knowledge,
-            EntryTexts(state),
-            lambda: self._locked(entries_in_scope, state, filters),
-        )
+        source = self._knowledge(asked)
         found = self._found(asked, source)
         with state.lock:
             ranked = ranking.best(source.corpus, found.scores, found.fitting, limit)
         hits = self.hits(asked, [(found, position) for position in ranked.positions.tolist()])
         return self._answer(asked, ranked.total, hits)
+
+    def _knowledge(self, asked: Asked) -> Source:
+        state, filters = self._state, asked.question.filters
+        return Source(
+            state.knowledge,
+            EntryTexts(state),
+            lambda: self._locked(entries_in_scope, state, filters),
+        )
 
     def _locked(self, scope: Callable[..., Bools], *arguments: object) -> Bools:
         with self._state.lock:

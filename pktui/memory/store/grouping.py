@@ -1,4 +1,7 @@
-"""Searches grouped by session: true totals, pages that go on, each session with its best hits."""
+"""Searches grouped by session: true totals, pages that go on, each session with its best hits.
+
+Entries of the knowledge stand among the sessions as groups of their own, with negative ids.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pktui.errors import InvalidRequest
-from pktui.memory.records import BANDS, GroupedAnswer, SessionHits
-from pktui.memory.search.filters import Filters, session_filter
+from pktui.memory.records import BANDS, EntryHits, GroupedAnswer, SessionHits
+from pktui.memory.search.filters import session_filter
 from pktui.memory.search.forms import folded
+from pktui.memory.store.scope import entries_in_scope
 from pktui.memory.times import microseconds
 from pktui.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pktui.memory.search.question import Question
     from pktui.memory.store.finding import Asked, Finding, Found
@@ -55,21 +59,32 @@ class Grouping:
     ) -> GroupedAnswer:
         """Find sessions, in the order of their best hit, each with up to `most_hits` of its own.
 
-        With `bands` one band after the other, those first whose title holds the query.
+        With `bands` one band after the other, those first whose title holds the query, and the
+        knowledge among them.
         """
-        asked, found = self._finding.in_sessions(query, mode, project, waited)
+        asked, found = self._finding.in_sessions(query, mode, project, waited, knowledge=bands)
+        knowledge = self._state.knowledge
         with self._state.lock:
-            parts = [_groups(one) for one in found]
+            parts = [_groups(one, sign=-1 if one.source.corpus is knowledge else 1)
+                     for one in found]  # fmt: skip
             if bands:
                 parts.append(self._called(asked.question, project))
+                parts.append(self._titled(asked.question, project))
             groups = _joined(parts, banded=bands)
         left = _after(groups, cursor, banded=bands) if cursor else groups
         page = left[:limit]
-        made = [self._session(asked, found, row, most_hits) for row in page]
+        sessions: list[SessionHits] = []
+        entries: list[EntryHits] = []
+        for row in page:
+            if row["id"] > 0:
+                sessions += self._session(asked, found, row, most_hits)
+            else:
+                entries += self._entry(asked, found, row, len(sessions))
+        of_sessions = groups["id"] > 0
         return GroupedAnswer(
-            sessions=tuple(one for one in made if one is not None),
-            total=len(groups),
-            total_hits=int(groups["total"].sum()),
+            sessions=tuple(sessions),
+            total=int(np.count_nonzero(of_sessions)),
+            total_hits=int(groups["total"][of_sessions].sum()),
             mode=asked.mode,
             asked_mode=asked.asked_mode,
             cursor=_cursor(page[-1]) if len(left) > limit else "",
@@ -78,14 +93,16 @@ class Grouping:
             bands=tuple(np.bincount(groups["band"], minlength=len(BANDS)).tolist())
             if bands
             else (),
+            entries=tuple(entries),
+            total_entries=int(np.count_nonzero(~of_sessions)),
         )
 
     def _called(self, question: Question, project: str | None) -> Groups:
         """Return the sessions whose title holds all that is asked; the caller holds the lock."""
         filters = question.filters
         texts = [folded(text) for text in (*question.words, *question.phrases)]
-        within = filters.roles is not None or filters.calls or filters.kinds != Filters().kinds
-        if not texts or within:
+        within = filters.roles is not None or filters.calls
+        if not texts or within or not {"message", "call"} <= filters.kinds:
             return np.zeros(0, _GROUP)
         fits = session_filter(filters, project)
         unwanted = [folded(text) for text in question.unwanted]
@@ -93,26 +110,61 @@ class Grouping:
         ids = catalogue.called(texts, fits)
         for text in unwanted:
             ids -= catalogue.called([text], fits)
-        groups = np.zeros(len(ids), _GROUP)
-        groups["id"] = sorted(ids)
-        groups["score"] = -1
-        groups["latest"] = [
-            microseconds(session.last_activity or session.started_at)
-            for session in (catalogue.get(one).session for one in sorted(ids))
+        return _by_title(
+            {
+                one: microseconds(session.last_activity or session.started_at)
+                for one, session in ((one, catalogue.get(one).session) for one in ids)
+            }
+        )
+
+    def _titled(self, question: Question, project: str | None) -> Groups:
+        """Return the entries whose title holds all that is asked; the caller holds the lock."""
+        texts = [folded(text) for text in (*question.words, *question.phrases)]
+        if not texts or project is not None or "entry" not in question.filters.kinds:
+            return np.zeros(0, _GROUP)
+        state, unwanted = self._state, [folded(text) for text in question.unwanted]
+        fits = entries_in_scope(state, question.filters)
+        found = {}
+        for entry in state.entries.values():
+            title = folded(entry.title)
+            if all(text in title for text in texts) and not any(one in title for one in unwanted):
+                at = state.knowledge.position(entry.id)
+                if at is not None and fits[at]:
+                    found[-entry.id] = microseconds(entry.updated_at)
+        return _by_title(found)
+
+    def _entry(
+        self, asked: Asked, found: Sequence[Found], row: np.void, after: int
+    ) -> list[EntryHits]:
+        """Return the entry of a row, none where it was deleted since it was ranked."""
+        number, corpus = -int(row["id"]), self._state.knowledge
+        with self._state.lock:
+            entry, at = self._state.entries.get(number), corpus.position(number)
+        if entry is None or at is None:
+            return []
+        fits = [
+            (one, at)
+            for one in found
+            if one.source.corpus is corpus and at < len(one.fitting) and one.fitting[at]
         ]
-        return groups
+        hit = next(iter(self._finding.hits(asked, fits)), None)
+        score = float(np.clip(row["score"], 0, 1))
+        return [EntryHits(entry, score, after, hit, BANDS[row["band"]])]
 
     def _session(
         self, asked: Asked, found: Sequence[Found], row: np.void, most_hits: int
-    ) -> SessionHits | None:
+    ) -> list[SessionHits]:
+        """Return the session of a row, none where it was deleted since it was ranked."""
         number = int(row["id"])
         best: list[tuple[float, int, int, Found]] = []
         with self._state.lock:
             if not self._state.catalogue.has(number):
-                return None  # deleted since it was ranked
+                return []
             session = self._state.catalogue.get(number).session
             for one in found:
                 corpus = one.source.corpus
+                if corpus is self._state.knowledge:
+                    continue
                 its = np.asarray(corpus.members(number), np.int64)
                 its = its[its < len(one.fitting)]
                 its = its[one.fitting[its]]
@@ -125,17 +177,26 @@ class Grouping:
         best.sort(key=lambda hit: hit[:2])
         hits = self._finding.hits(asked, [(one, at) for _, _, at, one in best[:most_hits]])
         score = float(np.clip(row["score"], 0, 1))
-        return SessionHits(session, score, int(row["total"]), tuple(hits), BANDS[row["band"]])
+        return [SessionHits(session, score, int(row["total"]), tuple(hits), BANDS[row["band"]])]
 
 
-def _groups(found: Found) -> Groups:
-    """Return the sessions with hits of one kind; the caller holds the lock."""
+def _by_title(latest: Mapping[int, int]) -> Groups:
+    """Return what was found by its title, by ids with the time that each is of."""
+    groups = np.zeros(len(latest), _GROUP)
+    groups["id"] = sorted(latest)
+    groups["score"] = -1
+    groups["latest"] = [latest[one] for one in sorted(latest)]
+    return groups
+
+
+def _groups(found: Found, sign: int) -> Groups:
+    """Return the groups with hits of one kind; the caller holds the lock."""
     corpus = found.source.corpus
     fitting = found.fitting & corpus.facts["alive"][: len(found.fitting)]
     positions = np.flatnonzero(fitting)
     slots = corpus.facts["slots"][positions].astype(np.intp)
     groups = np.zeros(len(corpus.groups), _GROUP)
-    groups["id"] = corpus.groups["ids"]
+    groups["id"] = sign * corpus.groups["ids"]
     groups["total"] = np.bincount(slots, minlength=len(groups))
     score = np.full(len(groups), -1, np.float32)
     np.maximum.at(score, slots, found.scores[positions])
@@ -149,7 +210,7 @@ def _groups(found: Found) -> Groups:
 
 
 def _joined(parts: Sequence[Groups], *, banded: bool) -> Groups:
-    """Return each session once, best first; equal ones by the time of their last hit.
+    """Return each group once, best first; equal ones by the time of their last hit.
 
     `banded`: those of a band before those of the next.
     """

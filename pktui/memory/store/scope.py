@@ -66,7 +66,7 @@ def _entry_fits(entry: Entry, filters: Filters) -> bool:
     def holds(key: str, value: str) -> bool:
         if key == "tag":
             return any(tag.lower() == value for tag in entry.tags)
-        return value in entry.source.lower()
+        return key == "source" and value in entry.source.lower()
 
     return in_time(filters, microseconds(entry.updated_at)) and texts_hold(filters.texts, holds)
 

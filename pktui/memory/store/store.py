@@ -343,7 +343,8 @@ class Store:
     ) -> GroupedAnswer:
         """Find sessions by their messages and calls, each with up to `hits` of its best.
 
-        With `bands` those of a title come first, then those with words, then the rest.
+        With `bands` those of a title come first, then those with words, then the rest, and the
+        knowledge is found with them.
         """
         return self._grouping.sessions(
             query, mode, _limit(limit), _limit(hits), cursor, project, waited, bands=bands

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.errors import InvalidRequest
-from pktui.memory.records import BANDS, NewCall, NewMessage, Session
+from pktui.memory.records import BANDS, EntryHits, NewCall, NewMessage, Session
 from pktui.memory.search.call_text import call_text
 from pktui.memory.store import Store
 from tests.support.clock import START
@@ -180,4 +180,78 @@ def test_what_only_means_the_same_is_the_last_band(tmp_path: Path) -> None:
     answer = store.search_sessions("tokx", "hybrid", bands=True)
     assert {one.session.name: one.band for one in answer.sessions}["two"] == "words"
     assert answer.sessions[0].session.name == "tokx"
+    store.close()
+
+
+def test_knowledge_stands_in_its_band_and_each_page_counts_it_as_brute_force_does(
+    tmp_path: Path,
+) -> None:
+    chance = random.Random(11)
+    store = Store.open(tmp_path, clock=lambda: START)
+    kept: dict[tuple[str, int], tuple[str, str]] = {}
+    for _ in range(40):
+        title, text = (" ".join(chance.choices(WORDS[:12], k=3)) for _ in range(2))
+        kept["entry", store.add_entry(title, text).id] = (title, f"{title} {text}")
+        new = Session(0, title, "ended", START, START, source="test", agent="codex")
+        number = store.add_sessions([new])[0].id
+        kept["session", number] = (title, text)
+        store.append([NewMessage(number, "user", text, START)], allow_ended=True)
+    for _ in range(40):
+        query = " ".join(chance.choices(WORDS[:12], k=chance.randint(1, 2)))
+        words = query.split()
+        called = {one for one, (title, _) in kept.items() if all(w in title for w in words)}
+        worded = {one for one, (_, text) in kept.items() if set(words) & set(text.split())}
+        found: list[tuple[str, int]] = []
+        order: list[int] = []
+        cursor = ""
+        while True:
+            page = store.search_sessions(query, "words", limit=7, cursor=cursor, bands=True)
+            assert page.bands == (len(called), len(worded - called), 0)
+            expected = called | worded
+            kinds = [kind for kind, _ in expected]
+            assert (page.total, page.total_entries) == (
+                kinds.count("session"), kinds.count("entry")
+            )  # fmt: skip
+            assert page.total_hits == sum(one[0] == "session" for one in worded)
+            for one in page.in_order():
+                order.append(BANDS.index(one.band))
+                if isinstance(one, EntryHits):
+                    found.append(("entry", one.entry.id))
+                    assert (one.hit is not None) == (found[-1] in worded)
+                else:
+                    found.append(("session", one.session.id))
+            cursor = page.cursor
+            if not cursor:
+                break
+        assert len(found) == len(set(found))
+        assert set(found) == expected
+        assert order == sorted(order)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "sessions", "entries"),
+    [
+        ("kark", 1, 1),
+        ("kark in:knowledge", 0, 1),
+        ("kark in:messages", 1, 0),
+        ("kark agent:codex", 1, 0),
+        ("kark role:user", 1, 0),
+        ("kark tool:Bash", 0, 0),
+        ("kark -role:user", 0, 1),
+        ("kark source:wiki", 0, 1),
+        ("kark after:2020-01-01", 1, 1),
+    ],
+)
+def test_filters_that_only_a_session_can_meet_leave_the_knowledge_out(
+    tmp_path: Path, query: str, sessions: int, entries: int
+) -> None:
+    store = Store.open(tmp_path, clock=lambda: START)
+    store.add_entry("kark", "malm", source="a wiki")
+    new = Session(0, "s", "ended", START, START, source="test", agent="codex")
+    number = store.add_sessions([new])[0].id
+    store.append([NewMessage(number, "user", "kark", START)], allow_ended=True)
+    answer = store.search_sessions(query, "words", bands=True)
+    assert (answer.total, answer.total_entries) == (sessions, entries)
+    assert store.search_sessions(query, "words").total_entries == 0
     store.close()

@@ -60,6 +60,9 @@ def session_grid(clock: Callable[[], int], glyphs: Glyphs, *, found: bool = Fals
 
     def texts(row: Row) -> Sequence[str]:
         session = row.session
+        if session is None:
+            title = one_line(row.entry.title, 300) if row.entry else ""
+            return (glyphs.entry, title, "", "", "", age(max(0, clock() - last_us(row))))
         return (
             glyphs.active if session.status == "active" else glyphs.ended,
             session_title(session),
@@ -72,7 +75,7 @@ def session_grid(clock: Callable[[], int], glyphs: Glyphs, *, found: bool = Fals
     def styles(row: Row, pen: Pen) -> Mapping[str, Style]:
         ink = pen.ink
         return {
-            "state": ink.ok if row.session.status == "active" else ink.faint,
+            "state": _state_ink(row, ink),
             "title": ink.bold if pen.under_cursor else ink.text,
             "agent": ink.info,
             "project": ink.dim,
@@ -84,6 +87,12 @@ def session_grid(clock: Callable[[], int], glyphs: Glyphs, *, found: bool = Fals
         replace(one, head="hits") if found and one.name == "count" else one for one in COLUMNS
     ]
     return Grid(columns, texts, styles)
+
+
+def _state_ink(row: Row, ink: Ink) -> Style:
+    if row.session is None:
+        return ink.info
+    return ink.ok if row.session.status == "active" else ink.faint
 
 
 def draw_hit(grid: Columned[Row]) -> Callable[[Row, Pen], Sequence[Sequence[Run]]]:
@@ -128,7 +137,8 @@ def _found_by(row: Row, pen: Pen) -> list[Run]:
         runs = _snippet(row.best, replace(pen, width=room))
     else:
         runs = [(_BELOW, pen.ink.faint)]
-        runs.append((one_line(row.session.summary, SNIPPET_CHARACTERS), pen.ink.dim))
+        text = row.session.summary if row.session else row.entry.content if row.entry else ""
+        runs.append((one_line(text, SNIPPET_CHARACTERS), pen.ink.dim))
     strip = Strip([Segment(text, style) for text, style in runs]).adjust_cell_length(room, Style())
     shown: list[Run] = [(part.text, part.style or Style()) for part in strip]
     return [*shown, (f" {reason} ", pen.ink.faint)] if reason else shown
@@ -144,13 +154,15 @@ def band_line(bands: Sequence[int], here: Band | None, ink: Ink, dot: str) -> Te
 
 
 def last_us(row: Row) -> int:
-    """Return when something was last said in a session."""
-    return microseconds(row.session.last_activity or row.session.started_at)
+    """Return when something was last said in a session, or an entry last changed."""
+    if row.session is not None:
+        return microseconds(row.session.last_activity or row.session.started_at)
+    return microseconds(row.entry.updated_at) if row.entry is not None else 0
 
 
 def _snippet(hit: Hit, pen: Pen) -> list[Run]:
     ink = pen.ink
-    role = hit.message.role if hit.message else "call" if hit.call else ""
+    role = hit.message.role if hit.message else "call" if hit.call else "entry"
     text = hit.snippet[:SNIPPET_CHARACTERS]
     marks = sorted((mark.start, mark.end) for mark in hit.marks)
     marks = [(start, end) for start, end in marks if 0 <= start < end <= len(text)]

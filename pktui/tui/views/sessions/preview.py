@@ -1,4 +1,4 @@
-"""One session beside the list: its title in the head, its time line, and the hits in it."""
+"""What is beside the list: a session with its time line and the hits in it, or an entry."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from pktui.tui.theme import ink_of
 from pktui.tui.turns import Turns
 from pktui.tui.views.sessions.blocks import marks_of
 from pktui.tui.views.sessions.draw import project_name, session_title
+from pktui.tui.views.sessions.entry import entry_lines
 from pktui.tui.views.sessions.prompt import Prompt, place_of_time
 from pktui.tui.views.sessions.reader import Part, Reader
 from pktui.tui.views.sessions.timeline import MESSAGE, Place, Timeline
 from pktui.tui.views.sessions.transcript import Transcript
+from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.panes import Pane
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from pktui.errors import PktuiError
-    from pktui.memory.records import Hit, Mode, SearchAnswer
+    from pktui.memory.records import Entry, Hit, Mode, SearchAnswer
     from pktui.tui.glyphs import Glyphs
     from pktui.tui.services import Services
     from pktui.tui.views.sessions.reader import WholeCall
@@ -86,12 +88,19 @@ class Preview(Pane):
     def compose(self) -> ComposeResult:
         """Lay out the time line, and what is typed below it."""
         yield Transcript(self._glyphs, id="transcript")
+        yield DocumentView(id="session-entry")
         yield Prompt(id="session-prompt")
 
     @property
     def transcript(self) -> Transcript:
         """The time line."""
         return self.query_one(Transcript)
+
+    @property
+    def reads(self) -> Transcript | DocumentView:
+        """What is read now: the time line, or the entry."""
+        entry = self.query_one(DocumentView)
+        return entry if entry.display else self.transcript
 
     @property
     def row(self) -> Row | None:
@@ -101,7 +110,8 @@ class Preview(Pane):
     def show(self, row: Row | None, query: tuple[str, Mode], *, at_last_hit: bool = False) -> None:
         """Show a session; the same one again only brings what is new."""
         before, self._row = self._row, row
-        same = row is not None and before is not None and row.session.id == before.session.id
+        same = row is not None and before is not None and row.key == before.key
+        self._show_entry(row.entry if row is not None else None)
         if same and query == self._given and not self._failed:
             if row is not None and row.hit is not None and self._opened:
                 self._be_at(place_of(row.hit, self.transcript.line))
@@ -117,17 +127,29 @@ class Preview(Pane):
         self._entitle()
         if self._timer is not None:
             self._timer.stop()
-        if row is None:
+        if row is None or row.session is None:
             self._reader = None
             self.transcript.clear()
             return
         self._timer = self.set_timer(PAUSE_SECONDS, self._open)
 
+    def on_mount(self) -> None:
+        """Begin with the time line."""
+        self._show_entry(None)
+
+    def _show_entry(self, entry: Entry | None) -> None:
+        document, focused = self.query_one(DocumentView), self.reads.has_focus
+        document.display, self.transcript.display = entry is not None, entry is None
+        if entry is not None:
+            document.show(f"entry {entry.id}", tuple(entry_lines(entry)))
+        if focused:
+            focus_now(self.reads)
+
     # Reading
 
     def _open(self) -> None:
         row, turn = self._row, self._turn
-        if row is None:
+        if row is None or row.session is None:
             return
         services = self._services
         reader = self._reader = Reader(services.memory, services.ledger, row.session)
@@ -308,7 +330,7 @@ class Preview(Pane):
     def _find(self, text: str, mode: Mode) -> None:
         """Look for all hits in this session."""
         row, memory = self._row, self._services.memory
-        if row is None:
+        if row is None or row.session is None:
             return
         query = f"session:{row.session.id} {text}"
         self._in_thread(
@@ -321,7 +343,7 @@ class Preview(Pane):
         row = self._row
         if row is None:
             return
-        own = [hit for hit in answer.hits if hit.session and hit.session.id == row.session.id]
+        own = [hit for hit in answer.hits if hit.session and hit.session.id == row.key]
         self._found = max(answer.total, len(own))
         self._take_hits(own, self._hits[self._hit] if 0 <= self._hit < len(self._hits) else None)
         if self._query[0] and not self._found:
@@ -392,13 +414,16 @@ class Preview(Pane):
             return
         ink = ink_of(self.app)
         session = row.session
+        if session is None:
+            self.title, self.note = Text("knowledge", ink.info), ""
+            return
         line = f" {self._glyphs.rule} "
-        title = Text.assemble(
-            (session_title(session), ink.bold),
+        state = ink.ok if session.status == "active" else ink.faint
+        self.title = Text.assemble(
+            (session_title(session), ink.bold), (line, ink.line), (session.status, state),
             (line, ink.line), (one_line(session.agent, 40) or "no agent", ink.info),
             (line, ink.line), (project_name(session.project), ink.dim),
         )  # fmt: skip
-        self.title = title
         dot = f" {self._glyphs.dot} "
         self.note = dot.join(self._where())
 
@@ -410,7 +435,7 @@ class Preview(Pane):
             at = f"{self._hit + 1:,} of " if self._hit >= 0 else ""
             yield f"{at}{self._found:,} hit{plural}"
         if not self._opened or place is None or not line.total:
-            count = row.session.message_count if row else 0
+            count = row.session.message_count if row and row.session else 0
             yield f"{count:,} message{'' if count == 1 else 's'}"
             return
         yield f"{line.day(place[0]):%a} {line.day(place[0]).day} {line.day(place[0]):%b}"

@@ -1,4 +1,4 @@
-"""The rows of the list: sessions read page by page, or the sessions a search found."""
+"""The rows of the list: sessions read page by page, or what a search found."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pktui.memory.records import EntryHits
+
 if TYPE_CHECKING:
-    from pktui.memory.records import Band, GroupedAnswer, Hit, Session
+    from pktui.memory.records import Band, Entry, GroupedAnswer, Hit, Session, SessionHits
 
 # Sessions read at a time.
 PAGE = 100
@@ -15,9 +17,13 @@ PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A session, and what a search found in it: its hits in the order of the transcript."""
+    """A session, and what a search found in it: its hits in the order of the transcript.
 
-    session: Session
+    Or an entry of the knowledge, without a session.
+    """
+
+    session: Session | None
+    entry: Entry | None = None
     hits: tuple[Hit, ...] = ()
     best: Hit | None = None
     found: int = 0
@@ -26,6 +32,13 @@ class Row:
     hit: Hit | None = None
     """The row of one hit, opened in place below its session's; `number` counts from 1."""
     number: int = 0
+
+    @property
+    def key(self) -> int:
+        """What tells it from other sessions and entries; hits bear that of their session."""
+        if self.session is not None:
+            return self.session.id
+        return -self.entry.id if self.entry is not None else 0
 
 
 class SessionSource:
@@ -60,8 +73,8 @@ class SessionSource:
 
     def add(self, rows: Sequence[Row], total: int, cursor: str | None) -> None:
         """Take the next page, and go on where the window is still further on."""
-        known = {row.session.id for row in self._rows}
-        self._rows += [row for row in rows if row.session.id not in known]
+        known = {row.key for row in self._rows}
+        self._rows += [row for row in rows if row.key not in known]
         self._cursor = cursor
         self._total = total if cursor else self.loaded
         self._loading = False
@@ -102,17 +115,22 @@ class SessionSource:
 
 
 def found_rows(answer: GroupedAnswer) -> Sequence[Row]:
-    """Return the sessions that were found, best first, their hits in the transcript's order."""
-    return [
-        Row(
-            one.session,
-            tuple(sorted((hit for hit in one.hits if hit.message), key=_place)),
-            next((hit for hit in one.hits if hit.message), one.hits[0] if one.hits else None),
-            one.total,
-            one.band if answer.bands else None,
-        )
-        for one in answer.sessions
-    ]
+    """Return what was found, best first, the hits of a session in the transcript's order."""
+    return [_found_row(one, banded=bool(answer.bands)) for one in answer.in_order()]
+
+
+def _found_row(found: SessionHits | EntryHits, *, banded: bool) -> Row:
+    band = found.band if banded else None
+    if isinstance(found, EntryHits):
+        return Row(None, found.entry, best=found.hit, band=band)
+    said = [hit for hit in found.hits if hit.message]
+    return Row(
+        found.session,
+        hits=tuple(sorted(said, key=_place)),
+        best=next(iter(said or found.hits), None),
+        found=found.total,
+        band=band,
+    )
 
 
 def _place(hit: Hit) -> int:

@@ -174,7 +174,7 @@ class SessionsView(View):
     def focus_default(self) -> None:
         """Focus the list, or the transcript where that is all there is to see."""
         reading = self.has_class("-reading")
-        focus_now(self._preview.transcript if reading else self._rows)
+        focus_now(self._preview.reads if reading else self._rows)
 
     def go_to(self, *names: str) -> None:
         """Open a session by its number; it stands first until something else is asked for."""
@@ -352,7 +352,8 @@ class SessionsView(View):
         again = self._shown_turn == self._turn
         cursor = 0
         if current is not None and again:
-            same = (i for i in range(source.total) if _is(source.at(i), current))
+            rows_at = ((i, source.at(i)) for i in range(source.total))
+            same = (i for i, row in rows_at if row is not None and row.key == current.key)
             cursor = next(same, min(rows.cursor, max(0, source.total - 1)))
         self._shown_turn = self._turn
         rows.groups = None if two_lines else days(last_us, self.services.clock)
@@ -440,6 +441,8 @@ class SessionsView(View):
         room = self.query_one("#session-list").size.width - 4
         found = f"{self._answer.total:,} of {total} sessions"
         hits = f"{self._answer.total_hits:,} {'hit' if self._answer.total_hits == 1 else 'hits'}"
+        if known := self._answer.total_entries:
+            found = dot.join((found, f"{known:,} {'entry' if known == 1 else 'entries'}"))
         tries = (dot.join((self._answer.mode, found, hits, scope)), dot.join((found, hits)))
         return next((text for text in tries if cell_len(text) <= room), hits)
 
@@ -463,7 +466,7 @@ class SessionsView(View):
         """Offer only what can be done to the session under the cursor."""
         row = self._rows.current if self.is_mounted else None
         if action == "back":
-            return isinstance(self.app.focused, Transcript) or bool(self._box.text)
+            return self._reading or bool(self._box.text)
         if action in {"next_hit", "previous_hit"}:
             return self._answer is not None or self._preview.has_hits
         if action == "keep":
@@ -471,12 +474,13 @@ class SessionsView(View):
         if action in {"in_place", "out_of_place"}:
             reading = isinstance(self.app.focused, Transcript)
             return reading or (row is not None and bool(row.hits))
+        session = row.session if row is not None else None
         if action in {"end", "reopen"}:
             wanted = "active" if action == "end" else "ended"
-            return row is not None and row.session.status == wanted
-        if action in {"delete", "export", "copy", "resume"}:
-            return row is not None
-        return True
+            return session is not None and session.status == wanted
+        if action in {"delete", "export", "resume"}:
+            return session is not None
+        return row is not None or action != "copy"
 
     def why_not(self, command: str) -> str:
         """Say why what `check_action` does not offer is not there."""
@@ -486,6 +490,8 @@ class SessionsView(View):
             return "there is no search to keep; / searches"
         if self._rows.current is None:
             return "no session is under the cursor"
+        if self.session is None:
+            return "that is knowledge, not a session; pktui knowledge changes it"
         return {"end": "it has ended", "reopen": "it has not ended"}.get(command, "")
 
     @on(SearchBox.Left)
@@ -496,7 +502,12 @@ class SessionsView(View):
     def _open(self) -> None:
         if self.has_class("-single"):
             self.add_class("-reading")
-        focus_now(self._preview.transcript)
+        focus_now(self._preview.reads)
+
+    @property
+    def _reading(self) -> bool:
+        """Whether the session or the entry beside the list has the focus."""
+        return self.app.focused is self._preview.reads
 
     def action_search(self) -> None:
         """Type a search: of sessions, or of what is in the one that is read."""
@@ -508,7 +519,7 @@ class SessionsView(View):
 
     def action_back(self) -> None:
         """Go from the transcript to the list, from results to all sessions."""
-        if isinstance(self.app.focused, Transcript):
+        if self._reading:
             self.remove_class("-reading")
             focus_now(self._rows)
         elif self._box.text:
@@ -649,15 +660,13 @@ class SessionsView(View):
         self._hit_by(-1)
 
     def action_copy(self) -> None:
-        """Copy the message that is marked, else the last in view."""
-        transcript = self._preview.transcript
-        if transcript.current is not None:
+        """Copy the message that is marked, else the last in view; of the knowledge the entry."""
+        transcript, row = self._preview.transcript, self._rows.current
+        if row is not None and row.entry is not None:
+            self.console.copy(row.entry.content)
+        elif transcript.current is not None:
             self.console.copy(transcript.current.content)
         elif transcript.current_call is not None:
             self.console.copy(part_text(*transcript.current_call))
         else:
             self.console.say("no message and no call is here to copy")
-
-
-def _is(row: Row | None, other: Row) -> bool:
-    return row is not None and row.session.id == other.session.id

@@ -76,11 +76,11 @@ class Room:
         """Return the titles in the list that are loaded."""
         source = self.rows.source
         rows = (source.at(index) for index in range(source.total))
-        return [row.session.title for row in rows if row is not None]
+        return [_title(row) for row in rows if row is not None]
 
     def current_title(self) -> str:
         row = self.rows.current
-        return row.session.title if row else ""
+        return _title(row) if row else ""
 
     async def press(self, *keys: str) -> None:
         await self.desk.press(*keys)
@@ -98,6 +98,10 @@ class Room:
 
     def text(self) -> str:
         return self.desk.screen_text()
+
+
+def _title(row: Row) -> str:
+    return row.session.title if row.session else row.entry.title if row.entry else ""
 
 
 @asynccontextmanager
