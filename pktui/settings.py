@@ -248,6 +248,8 @@ class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """True: every commit reaches the disk before a call goes out (SQLite synchronous=FULL)."""
     arguments: Literal["masked", "full", "keys", "hash"] = "masked"
     max_argument_bytes: int = 64 * 1024
+    results: Literal["masked", "off", "hash"] = "masked"
+    """What is kept of what tools answered, at most 16 KiB of each."""
     anchor: str = ""
     """A second file that the chain's head is written to; empty: none."""
     anchor_events: int = 1000

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pktui.ledger.postgres.moving import Moved
     from pktui.ledger.postgres.team import Team
     from pktui.ledger.records import Verification
+    from pktui.ledger.results import Results
     from pktui.ledger.transaction import Counting, Deciding
     from pktui.ledger.usage import Usage
 
@@ -197,6 +198,19 @@ class Ledger:
 
         return Usage(self.path.parent)
 
+    @property
+    def keeps_results(self) -> bool:
+        """Whether anything is put on record of what tools answer."""
+        return self._audit.results != "off"
+
+    @cached_property
+    def results(self) -> Results:
+        """What tools answered; loaded by those who write or show it."""
+        from pktui.ledger.results import Results
+
+        journal = self._journal.another()
+        return Results(journal, self._indexed, self._clock, self._audit)
+
     @cached_property
     def grants(self) -> Grants:
         """The bearer tokens' grants; loaded for those who listen or hand them out alone."""
@@ -291,7 +305,7 @@ class Ledger:
         """
         return self.transaction.at_once()
 
-    def state(self) -> tuple[object, int, int]:
+    def state(self) -> tuple[object, ...]:
         """Return what differs from the last time once anything was recorded or changed."""
         return self.data_version(), *self.index.state()
 
@@ -391,6 +405,8 @@ class Ledger:
             self.rollup.close()
         if "index" in self.__dict__:
             self.index.close()
+        if "results" in self.__dict__:
+            self.results.close()
         self._journal.close()
         self._counter_file.close()
         if self._team is not None:

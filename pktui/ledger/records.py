@@ -19,6 +19,7 @@ from pktui.times import now_us as now_us
 EventKind = Literal[
     "decision",
     "outcome",
+    "result",
     "refused",
     "request",
     "approval",
@@ -160,6 +161,23 @@ class CallRow(msgspec.Struct, frozen=True):
     """The agent's own session that made it, empty where that is not known for certain."""
     machine: str = ""
     """Which machine of a team it ran on; empty where this machine is alone."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a tool answered, as far as it is on record."""
+
+    bytes: int
+    """The size of the JSON text that went to the agent."""
+    result: msgspec.Raw = msgspec.Raw()
+    """That text, masked and cut; empty where the settings or its size kept it off the record. It is
+    the result of the call, or the error where the server answered with one."""
+    sha256: str = ""
+    """Of that text as it was, where the settings let nothing else be kept."""
+
+    @property
+    def text(self) -> str:
+        """What is kept of it, JSON text; empty: nothing."""
+        return bytes(self.result).decode()
 
 
 class NewApproval(msgspec.Struct, frozen=True):

@@ -324,6 +324,10 @@ _APPROVERS = tuple(
     for name in ("approvers", "agreed")
 )
 
+# Results have segments of their own in the journal, which older programs do not know: they would
+# add joints as if those were not there.
+_RESULTS: tuple[str, ...] = ()
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _REQUESTS_AND_FLAGS,
@@ -339,6 +343,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _JOURNAL,
     _CHANGED_ARGUMENTS,
     _APPROVERS,
+    _RESULTS,
 )
 # The schema this pktui writes, kept in the file as `user_version`.
 VERSION = len(MIGRATIONS)
@@ -361,9 +366,10 @@ def migration_from(version: int) -> tuple[str, ...]:
 
 
 # The tables below, as `user_version` of the index: one of another version is made anew.
-INDEX_VERSION = 4
+INDEX_VERSION = 5
 
-# The index: `seq` is the order rows came in, `decision_seq` an outcome's decision there.
+# The index: `seq` is the order rows came in, `decision_seq` an outcome's decision there. Of each
+# result it has where its line begins in the journal, so that it is kept once and not twice.
 INDEX_TABLES = (
     f"""CREATE TABLE events (
         seq INTEGER PRIMARY KEY,
@@ -387,6 +393,15 @@ INDEX_TABLES = (
     _FIRST[6],
     """CREATE INDEX events_session ON events (session, call_us)
         WHERE call_us IS NOT NULL AND session <> ''""",
+    """CREATE TABLE results (
+        seq INTEGER PRIMARY KEY,
+        segment INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        call_id TEXT NOT NULL,
+        offset INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE UNIQUE INDEX results_key ON results (segment, number)",
+    "CREATE INDEX results_call ON results (call_id)",
     "CREATE TABLE counters (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
     "CREATE TABLE machines (n INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT",
     "CREATE TABLE others (team TEXT PRIMARY KEY, reached INTEGER NOT NULL) STRICT",

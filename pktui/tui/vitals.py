@@ -31,7 +31,7 @@ STEADY_SECONDS = 3.0
 class LedgerVitals:
     """What the ledger and the policy files say at a moment."""
 
-    version: tuple[object, int, int] = (-1, 0, 0)
+    version: tuple[object, ...] = (-1, 0, 0)
     calls_per_minute: int = 0
     waiting: tuple[Approval, ...] = ()
     gateways: int = 0

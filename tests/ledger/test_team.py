@@ -18,6 +18,7 @@ from pktui.errors import (
     TeamUnavailable,
 )
 from pktui.ledger import FeedFilter, Ledger, NewApproval, args_hash
+from pktui.ledger.results import Answered
 from pktui.settings import AuditSettings, LedgerSettings
 from tests.ledger.conftest import CLAUDE, MINUTE, SECOND, Clock, Limit
 from tests.support.postgres import query
@@ -303,6 +304,17 @@ def test_what_this_machine_decided_alone_stands_when_its_record_is_pruned(
     again = machine("here", uri="", **keeping)
     assert again.verify().ok
     assert again.grants.find(token) is not None
+
+
+def test_what_tools_answered_stays_on_its_machine(machine: Open, uri: str) -> None:
+    here = machine("ada")
+    here.events.append("decision", call_id="a", server="s", tool="t", effect="allow")
+    here.results.add([Answered("a", "s", "t", "ok", b'{"content":["a plan"]}', 1)])
+    assert copied(here).verify().ok
+    kinds = {kind for (kind,) in query(uri, "SELECT kind FROM events")}
+    assert "decision" in kinds
+    assert "result" not in kinds
+    assert here.results.of(["a"])["a"].text == '{"content":["a plan"]}'
 
 
 def test_what_was_pruned_before_it_was_copied_is_named(machine: Open, clock: Clock) -> None:

@@ -18,7 +18,7 @@ from pktui.gateway.enforcement.decision import Decision, Outcome, Ruling, ToolCa
 from pktui.gateway.enforcement.denial import words
 from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.policy_file import open_policy
-from pktui.ledger.arguments.canonical import canonical_json
+from pktui.ledger.arguments.canonical import canonical_json, json_text
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller
 from pktui.settings import bundled
@@ -127,7 +127,14 @@ class Desk:
         if not known or any(one.kind == "outcome" and one.outcome != "waiting" for one in known):
             return
         duration = self._event.duration_us or max(0, now_us() - known[-1].at_us)
-        self._enforcer.settle(self._call(call_id), outcome, duration, seq=known[0].seq)
+        call, seq, result = self._call(call_id), known[0].seq, self._event.result
+        self._enforcer.settle(call, outcome, duration, seq=seq)
+        if result is not None and self._ledger.keeps_results:
+            from pktui.ledger.results import Answered
+
+            written = json_text(result).encode(errors="replace")
+            answered = Answered(call_id, self._agent.id, call.tool, outcome, written, seq)
+            self._ledger.results.add((answered,))
 
     def refresh_usage(self) -> None:
         """Have the sums of tokens at hand for the calls to come; raises `OSError`."""

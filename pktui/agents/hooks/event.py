@@ -19,6 +19,7 @@ class HookEvent(msgspec.Struct, frozen=True):
 
     `use_id` is the agent's own id of a tool call, empty where it gives none. `server` is the MCP
     server that a call is for, as far as the payload says; `launch` the command it is started with.
+    `result` is what the tool answered, None where the agent does not tell.
     """
 
     kind: Kind
@@ -30,6 +31,7 @@ class HookEvent(msgspec.Struct, frozen=True):
     server: str = ""
     launch: tuple[str, ...] = ()
     duration_us: int = 0
+    result: Any = None
 
 
 class HookedAgent(msgspec.Struct, frozen=True):
@@ -94,5 +96,6 @@ def tool_event(kind: Kind, payload: Payload, **more: Any) -> HookEvent:
         tool,
         table(payload, "tool_input"),
         text(payload, "tool_use_id"),
+        result=payload.get("tool_response", payload.get("error")),
         **more,
     )

@@ -41,6 +41,7 @@ def read(payload: Payload) -> HookEvent:
         tool,
         table(payload, "args"),
         text(payload, "callID"),
+        result=payload.get("output"),
     )
 
 

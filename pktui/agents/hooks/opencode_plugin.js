@@ -55,6 +55,7 @@ export const Pktui = async ({ directory }) => {
         sessionID: input.sessionID,
         callID: input.callID,
         args: input.args ?? {},
+        output: output?.output,
         failed: output?.isError === true || (typeof exit === "number" && exit !== 0),
       })
     },

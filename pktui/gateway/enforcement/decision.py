@@ -117,6 +117,7 @@ class Ended(msgspec.Struct, frozen=True):
     """How a forwarded call ended; `seq` is its decision's row, 0 where none is known.
 
     `sent`: it may have reached the server; false only where it provably was never written.
+    `result` is what the agent got of its result or error, JSON text; empty where it got none.
     """
 
     call: ToolCall
@@ -124,6 +125,7 @@ class Ended(msgspec.Struct, frozen=True):
     duration_us: int
     seq: int = 0
     sent: bool = True
+    result: bytes | msgspec.Raw = b""
 
     @property
     def gives_back(self) -> bool:

@@ -22,6 +22,7 @@ from pktui.gateway.enforcement.methods import Methods
 from pktui.gateway.enforcement.pins import Pins
 from pktui.gateway.enforcement.places import place_of
 from pktui.gateway.enforcement.quota import LedgerQuota, Uncounted
+from pktui.gateway.enforcement.recorder import Recorder
 from pktui.gateway.enforcement.short_way import ShortWay
 from pktui.ledger.arguments.canonical import call_hash
 from pktui.ledger.records import Approval
@@ -104,6 +105,8 @@ class Enforcer:
         self._quota = LedgerQuota(ledger)
         self._asking = Asking(ledger, settings, server, self._pins, clock)
         self._audit = Audit(ledger, server)
+        self._keeps_results = ledger.keeps_results
+        self._recorder = Recorder(lambda: ledger.results, server, log)
         self._always_holds = always_holds
         self._spent = spent
         self._carries_changes = carries_changes
@@ -225,7 +228,18 @@ class Enforcer:
             tools = ", ".join(sorted({end.call.tool for end in ended}))
             self._log(f"the end of {len(ended)} calls ({tools}) is not on record yet: {error}")
             with self._late:
-                self._unrecorded = [*late, *self._unrecorded, *ended][-_MOST_LATE:]
+                bare = [msgspec.structs.replace(end, result=b"") for end in ended]
+                self._unrecorded = [*late, *self._unrecorded, *bare][-_MOST_LATE:]
+
+    def keep_results(self, ended: Iterable[Ended]) -> None:
+        """Have what calls that ended were answered put on record, behind them."""
+        if self._keeps_results:
+            self._recorder.take(ended)
+
+    def close(self) -> None:
+        """Put on record what is still to be; nothing is decided any more."""
+        self.settle_all(())
+        self._recorder.close()
 
     def _give_back(self, end: Ended, charged: Sequence[Charged] | None) -> Sequence[Charged]:
         """Give back what a call took that provably did not run; return that."""

@@ -76,9 +76,17 @@ class Waiting(msgspec.Struct, frozen=True):
         cursor = self.message.params.get("cursor")
         return cursor if isinstance(cursor, str) else ""
 
-    def end(self, call: ToolCall, outcome: Outcome, now_ns: int, *, sent: bool = True) -> Ended:
+    def end(
+        self,
+        call: ToolCall,
+        outcome: Outcome,
+        now_ns: int,
+        *,
+        sent: bool = True,
+        result: bytes = b"",
+    ) -> Ended:
         """Return how its call ended now; `sent`: its server may have seen it."""
-        return Ended(call, outcome, (now_ns - self.started_ns) // 1000, self.seq, sent)
+        return Ended(call, outcome, (now_ns - self.started_ns) // 1000, self.seq, sent, result)
 
 
 class InFlight:

@@ -383,7 +383,7 @@ class RelaySession:
     def from_server(self, *lines: bytes | TooLong | Unanswered) -> None:
         """Take lines of the server that came together, without their newlines.
 
-        How calls ended is on record before their answers go out.
+        How calls ended is on record before their answers go out, what they were answered after.
         """
         replies, ended = self._responses.read(lines)
         try:
@@ -392,6 +392,8 @@ class RelaySession:
             self._context.log(lasting.words("recording how calls ended", error))
         if replies:
             self._context.to_client(*replies)
+        if ended:
+            self._enforcer.keep_results(ended)
 
     # held calls
 

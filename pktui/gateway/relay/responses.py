@@ -171,7 +171,7 @@ class Responses:
                 self._continuations.remember(result.request_state, call)
             outcome = "tool_error" if result.is_error else "ok"
         lasted = (self._context.ticks() - waiting.started_ns) // 1000
-        ended.append(Ended(call, outcome, lasted, waiting.seq))
+        ended.append(Ended(call, outcome, lasted, waiting.seq, True, answer.result))
         return True
 
     def _survive(self, error: Exception, ended: list[Ended]) -> Lines:
@@ -301,7 +301,7 @@ class Responses:
             line = redaction.redacted(line) or _unreadable(waiting)
             carried = read_answer(line).carried
         if waiting is not None and waiting.call is not None:
-            self._end(waiting, self._outcome(answer, waiting.call), ended)
+            self._end(waiting, self._outcome(answer, waiting.call), ended, carried)
             if waiting.call.changed:
                 line = self._told_of_change(line, waiting.call)
         elif waiting is None or waiting.method == "tools/list":
@@ -378,9 +378,12 @@ class Responses:
             self._continuations.remember(result.request_state, call)
         return "tool_error" if result.is_error else "ok"
 
-    def _end(self, waiting: Waiting, outcome: Outcome, ended: list[Ended]) -> None:
+    def _end(
+        self, waiting: Waiting, outcome: Outcome, ended: list[Ended], carried: bytes = b""
+    ) -> None:
         if waiting.call is not None:
-            ended.append(waiting.end(waiting.call, outcome, self._context.ticks()))
+            ticks = self._context.ticks()
+            ended.append(waiting.end(waiting.call, outcome, ticks, result=carried))
 
     def _filtered(self, line: bytes, carried: bytes, waiting: Waiting | None) -> bytes:
         """Return the line without hidden tools; an answer to nothing known is looked at too."""

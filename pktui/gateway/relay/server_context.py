@@ -118,7 +118,7 @@ class ServerContext:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.enforcer.settle_all(())
+        self.enforcer.close()
         self.enforcer.left(self.caller.session)
         try:
             self._ledger.events.append("end", caller=self.caller, server=self._server)

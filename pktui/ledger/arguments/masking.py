@@ -7,7 +7,7 @@ that is kept, however large the arguments are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Literal
 
@@ -54,14 +54,22 @@ def mask_arguments(
     if mode == "masked" and (harmless := _harmless(arguments, max_bytes)):
         return harmless
     value: object = _types(arguments, 0) if mode == "keys" else arguments
-    mask = mode == "masked"
-    for cut in (max_bytes, *_CUTS):
-        shape = _Shape(mask=mask, cut=min(cut, max_bytes), room=max_bytes)
-        text = _encode(shape.of(value, 0))
-        if not shape.full and len(text) <= max_bytes:
+    cuts = [min(cut, max_bytes) for cut in (max_bytes, *_CUTS)]
+    return fitted(value, partial(Shape, mask=mode == "masked"), cuts, max_bytes)
+
+
+def fitted(value: object, shape: Callable[..., Shape], cuts: Sequence[int], most: int) -> str:
+    """Return the JSON text of a value's copy of at most `most` bytes, cut where it has to be.
+
+    `shape` makes the copy; `cuts` are tried one after the other until all of it fits.
+    """
+    for cut in cuts:
+        copy = shape(cut=cut, room=most)
+        text = _encode(copy.of(value, 0))
+        if not copy.full and len(text) <= most:
             return text.decode()
-    text = _encode(_Shape(mask=mask, cut=_CUTS[-1], room=max_bytes // 8).of(value, 0))
-    return (text if len(text) <= max_bytes else _TOO_LARGE).decode()
+    text = _encode(shape(cut=cuts[-1], room=most // 8).of(value, 0))
+    return (text if len(text) <= most else _TOO_LARGE).decode()
 
 
 def mask_line(line: bytes, mode: ArgumentsMode = "masked") -> str:
@@ -109,7 +117,7 @@ def _are_harmless(names: tuple[object, ...]) -> bool:
     return not any(isinstance(name, str) and names_secret(name) for name in names)
 
 
-class _Shape:
+class Shape:
     """A copy of a value with secrets masked, and texts, lists and objects no longer than `cut`.
 
     Once more than `room` characters are kept it is `full`: what follows is cut unseen.
@@ -126,6 +134,7 @@ class _Shape:
         return self._room < 0
 
     def of(self, value: object, depth: int) -> object:
+        """Return the copy of a value that stands so deep."""
         self._room -= 2
         if isinstance(value, str):
             return self._text(value)

@@ -3,9 +3,10 @@
 A prune is announced by an event of its own that names the segments to go, and with it how each row
 stands that still decides and names an event there. Then they go, oldest first, each checked before:
 a segment that was tampered with is not pruned, so that the evidence stays. A joint says that it is
-gone. What was refused or asked for has segments and a bound of its own, and so has the word of what
-went of it, so that it never makes what happened go. Counters, pins, grants and open approvals are
-not touched; approvals that were answered go with the rows of their time.
+gone. What was refused or asked for, and what tools answered, have segments and bounds of their own,
+and so has the word of what went of them, so that they never make what happened go. Counters, pins,
+grants and open approvals are not touched; approvals that were answered go with the rows of their
+time.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ _TRUST: Final = "UPDATE clock SET trusted_us = ?, witnessed_us = ?"
 _SLACK_US: Final = _HOUR_US
 # What a journal that is too large is cut down to, of its limit.
 _SHRINK_TO: Final = 0.9
-# What was refused and asked for may take this part of the record's size.
+# What was refused and asked for may take this part of the record's size, and results that one.
 _BESIDE: Final = 4
+_RESULTS: Final = 2
 # Approvals that go at once.
 _PIECE: Final = 200
 _COMPACT_PAGES: Final = 4096
@@ -61,7 +63,7 @@ _ANSWERED: Final = """DELETE FROM approvals WHERE n IN (
     SELECT n FROM approvals WHERE status NOT IN ('pending', 'allowed') AND expires_us < ?1
     AND created_us < ?1 ORDER BY n LIMIT ?2)"""
 
-Why = Literal["age", "size", "refusals"]
+Why = Literal["age", "size", "refusals", "results"]
 
 
 class Gone(msgspec.Struct, frozen=True, array_like=True):
@@ -89,6 +91,9 @@ class Prune(msgspec.Struct, frozen=True):
         if self.why == "refusals":
             which = which.replace("of the record", "of what was refused or asked for", 1)
             return f"{which} are removed: they take a quarter of audit.max_megabytes"
+        if self.why == "results":
+            which = which.replace("of the record", "of what tools answered", 1)
+            return f"{which} are removed: they take half of audit.max_megabytes"
         why = "the record is larger than audit.max_megabytes"
         return f"{which} are removed, whatever their age: {why}"
 
@@ -181,19 +186,22 @@ class Retention:
         old = self._too_old(slack_us) if by_age and self._keep_us > 0 else {}
         much = self._too_much("calls", self._max_bytes)
         beside = self._too_much("beside", self._max_bytes // _BESIDE)
+        results = self._too_much("results", self._max_bytes // _RESULTS)
         window_us = self._window_us()
         ends = {
             n: end
-            for n, end in {**old, **much, **beside}.items()
+            for n, end in {**old, **much, **beside, **results}.items()
             if not self._may_count(n, end, window_us)
         }
         if not ends:
             return None
-        for_size = any(n in much and n not in old for n in ends)
+        why: Why = "size" if any(n in much and n not in old for n in ends) else "age"
+        if not any(n in old or n in much for n in ends):
+            why = "refusals" if any(n in beside for n in ends) else "results"
         return Prune(
             tuple(Gone(n, ends[n].number, ends[n].hash.hex()) for n in sorted(ends)),
             sum(ends[n].number - self._first(n) for n in ends),
-            "size" if for_size else "age" if any(n in old for n in ends) else "refusals",
+            why,
             max(end.at_us for end in ends.values()),
         )
 
@@ -226,10 +234,10 @@ class Retention:
             for row in kept_rows(self._database):
                 if row.segment in going and row.known.decides(row.facts):
                     self._say_again(row)
-            beside = all(segment.opened.shelf == "beside" for segment in self._going)
+            happened = any(segment.opened.shelf == "calls" for segment in self._going)
             self._events.append(
                 "prune",
-                effect="refusals" if beside else "",
+                effect="" if happened else "refusals",
                 detail=msgspec.to_builtins(prune) | {"by": by},
             )
         return prune
@@ -249,7 +257,8 @@ class Retention:
             with self._database.transaction():
                 if not joints.was_pruned(segment.n):  # else another was quicker
                     self._journal.prune(segment)
-                self._database.run(_ANSWERED, (sealed.last_us, _PIECE))
+                if segment.opened.shelf != "results":
+                    self._database.run(_ANSWERED, (sealed.last_us, _PIECE))
                 self._database.run("DELETE FROM applied WHERE segment = ?", (segment.n,))
         self._going.pop(0)
         return True

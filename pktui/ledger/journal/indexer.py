@@ -42,14 +42,22 @@ _INSERT: Final = f"""INSERT OR IGNORE INTO events
     VALUES ({", ".join("?" * (len(CONTENT) + 6))}, CASE WHEN ?4 = 'outcome' THEN coalesce(
         (SELECT min(seq) FROM events WHERE call_id = ?5 AND call_id <> '' AND kind = 'decision'),
         0) ELSE 0 END)"""  # noqa: S608
+_INSERT_RESULT: Final = """INSERT OR IGNORE INTO results (segment, number, call_id, offset)
+    VALUES (?, ?, ?, ?)"""
+_NEWEST: Final = """SELECT (SELECT coalesce(max(seq), 0) FROM events),
+    (SELECT coalesce(max(seq), 0) FROM results)"""
 _REACHED: Final = """INSERT INTO segments (n, first_hash, offset) VALUES (?, ?, ?)
     ON CONFLICT (n) DO UPDATE SET offset = excluded.offset"""
+_LAST_ROWS: Final = """SELECT n, max(
+        (SELECT coalesce(max(number), 0) FROM events WHERE segment = n),
+        (SELECT coalesce(max(number), 0) FROM results WHERE segment = n)) FROM segments"""
 _PLACE: Final = """SELECT seq FROM events WHERE segment = ? AND number <= ?
     ORDER BY number DESC LIMIT 1"""
 # Seconds between two looks of the one that keeps the index up: while rows come, and at most.
 _SOON: Final = 0.05
 _LATE: Final = 0.5
 _CHARGED: Final = 1 + len(CONTENT)
+_CALL_ID: Final = CONTENT.index("call_id")
 _NAMES_SESSION: Final = '{"agent_session":"'
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
@@ -114,12 +122,11 @@ class Index:
         finally:
             os.close(descriptor)
 
-    def state(self) -> tuple[int, int]:
+    def state(self) -> tuple[int, ...]:
         """Return what differs once a row was taken in, or the index was made anew."""
         with self._lock:
             index = self.database()
-            row = index.row("SELECT max(seq) FROM events")
-            return id(index), int(row[0] or 0) if row else 0
+            return id(index), *(index.row(_NEWEST) or ())
 
     def counters(self) -> list[str]:
         """Return the names of all counters that rows took from."""
@@ -157,8 +164,7 @@ class Index:
     def reached(self) -> dict[int, int]:
         """Return the last row of each segment that is in, without a look at the journal."""
         with self._lock:
-            last = "(SELECT coalesce(max(number), 0) FROM events WHERE segment = n)"
-            return dict(self._opened().rows(f"SELECT n, {last} FROM segments"))  # noqa: S608
+            return dict(self._opened().rows(_LAST_ROWS))
 
     def rebuild(self) -> int:
         """Make it anew from the journal; return how many rows it has."""
@@ -235,7 +241,10 @@ class Index:
                 if offset != start or segment.n not in known:
                     first = bytes.fromhex(segment.opened.hash)
                     database.run(_REACHED, (segment.n, first, offset))
-                rows += index_rows(piece, segment.n)
+                if segment.opened.shelf == "results":
+                    database.run_all(_INSERT_RESULT, list(_results(piece, segment.n, start)))
+                else:
+                    rows += index_rows(piece, segment.n)
             rows.sort(key=_time)
             database.run_all(_INSERT, rows)
             keys = {one[0] for row in rows if row[_CHARGED] for one in _decode(row[_CHARGED])}
@@ -244,6 +253,7 @@ class Index:
 
     def _drop(self, database: Database, segment: int) -> None:
         database.run("DELETE FROM events WHERE segment = ?", (segment,))
+        database.run("DELETE FROM results WHERE segment = ?", (segment,))
         database.run("DELETE FROM segments WHERE n = ?", (segment,))
 
 
@@ -281,6 +291,15 @@ def index_rows(piece: bytes, segment: int) -> Iterator[tuple[Any, ...]]:
             row = decode_row(line)
             charges = _encode(row[CHARGES]).decode() if len(row) > CHARGES + 1 else ""
             yield _indexed((segment, *row[: len(CONTENT)], charges, bytes.fromhex(row[-1])))
+
+
+def _results(piece: bytes, segment: int, offset: int) -> Iterator[tuple[int, int, str, int]]:
+    """Give where each result of a piece that begins there stands."""
+    for line in piece.splitlines(keepends=True):
+        with suppress(ValueError):
+            row = decode_row(line[:-1])
+            yield segment, row[0], row[_CALL_ID], offset
+        offset += len(line)
 
 
 def _indexed(row: tuple[Any, ...]) -> tuple[Any, ...]:

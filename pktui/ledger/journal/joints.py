@@ -26,8 +26,8 @@ from pktui.ledger.journal.segment import (
     tail_of,
 )
 
-# What happened; and what was refused or asked for, which is pruned by itself.
-Shelf = Literal["calls", "beside"]
+# What happened; what was refused or asked for; and what tools answered. Each is pruned by itself.
+Shelf = Literal["calls", "beside", "results"]
 What = Literal["open", "seal", "prune"]
 SHARED: Final = "shared"
 CARRIED: Final = "first edition"

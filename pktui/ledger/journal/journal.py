@@ -63,6 +63,12 @@ class Journal:
         self._said = _Said(directory)
         self.closed = False
 
+    def another(self) -> Journal:
+        """Return one that writes likewise, with segments of its own, beside this one."""
+        made = Journal(self.directory, self._clock, fsync=self._fsync, own=self._own)
+        made._most = self._most
+        return made
+
     def add(self, content: list[Any], shelf: Shelf) -> tuple[int, int]:
         """Add a row to the turn, its number and time set; `flush` writes it.
 

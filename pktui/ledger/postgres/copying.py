@@ -3,6 +3,7 @@
 The journal stays the truth of what this machine did: rows keep their hashes, so that what is in the
 database can be followed as the files can. A row that is there already is left as it is; where it is
 another one, two data directories go by one machine's name, or somebody wrote there by other means.
+What tools answered stays on the machine that they answered to.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Copying:
         rows = sum(
             self._copy(segment)
             for segment in list(self._joints.segments.values())
-            if segment.n not in self._done
+            if segment.n not in self._done and segment.opened.shelf != "results"
         )
         now = time.monotonic()
         if self._heads and now - self._checked >= _CHECKPOINT_SECONDS:

@@ -97,6 +97,35 @@ def test_a_harmless_command_runs_and_its_end_is_on_record(
     assert (outcome.kind, outcome.outcome, outcome.ref_seq) == ("outcome", "ok", decision.seq)
 
 
+ANSWERS: dict[str, tuple[str, Any]] = {
+    "claude-code": ("tool_response", {"stdout": "a.py\n", "stderr": "", "interrupted": False}),
+    "codex": ("tool_response", "a.py"),
+    "gemini": ("tool_response", {"llmContent": "a.py", "returnDisplay": "a.py"}),
+    "opencode": ("output", "a.py"),
+}
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_what_the_agents_tool_answered_is_on_record(
+    agent: str, project: Path, ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    member, answer = ANSWERS[agent]
+    hook(agent, shell(agent, "ls", project))
+    assert hook(agent, shell(agent, "ls", project, **ENDS[agent], **{member: answer})) == 0
+    assert capsys.readouterr() == ("", "")
+    (row,) = ledger.feed.page()
+    assert json.loads(ledger.results.of([row.call_id])[row.call_id].text) == answer
+
+
+def test_what_claude_says_of_a_failure_is_on_record(project: Path, ledger: Ledger) -> None:
+    hook("claude-code", shell("claude-code", "ls", project))
+    end = {"hook_event_name": "PostToolUseFailure", "error": "no such file: hunter2"}
+    assert hook("claude-code", shell("claude-code", "ls", project, **end)) == 0
+    (row,) = ledger.feed.page()
+    assert row.outcome == "tool_error"
+    assert ledger.results.of([row.call_id])[row.call_id].text == '"no such file: hunter2"'
+
+
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize("command", ["ls; rm -rf /", "ls $(id)", "ls > /etc/passwd"])
 def test_a_chained_command_waits_and_runs_only_once_it_is_allowed(

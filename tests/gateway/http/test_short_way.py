@@ -129,6 +129,19 @@ def test_every_name_that_a_server_may_have_goes_the_short_way(
     assert f"/mcp/{server}".encode() in taken
 
 
+def test_what_a_tool_answered_is_on_record_either_way(running: Served) -> None:
+    session = running.begin("plain")
+    replies = [
+        running.ask("plain", session, "tools/call", 1, name="echo", arguments={"text": "a"}),
+        running.modern("plain", "tools/call", 2, name="echo", arguments={"text": "b"}),
+    ]
+    rows = running.ledger.feed.page()
+    ids = [row.call_id for row in rows]
+    assert eventually(lambda: len(running.ledger.results.of(ids)) == 2)
+    found = running.ledger.results.of(ids)
+    assert [json.loads(found[one].text) for one in ids] == [one["result"] for one in replies]
+
+
 def test_a_token_that_was_revoked_is_out_from_the_next_request_on(running: Served) -> None:
     _, token = running.grants("short-way", "plain")
     session = running.begin("plain", token=token)

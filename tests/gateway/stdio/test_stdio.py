@@ -101,6 +101,17 @@ def test_a_client_talks_to_a_server_and_the_policy_stands_between(ledger: Ledger
 
 
 @pytest.mark.usefixtures("policy")
+def test_what_a_tool_answered_is_on_record_once_the_gateway_has_ended(ledger: Ledger) -> None:
+    with demo() as gateway:
+        gateway.ask("initialize", 0, clientInfo={"name": "tester", "version": "1"})
+        gateway.call("echo", 1, a=1)
+        reply = gateway.reply()
+        assert gateway.hang_up() == 0
+    (row,) = ledger.feed.page()
+    assert json.loads(ledger.results.of([row.call_id])[row.call_id].text) == reply["result"]
+    assert ledger.verify().ok
+
+
 def test_a_pending_call_runs_when_another_process_allows_it(ledger: Ledger) -> None:
     ledger.presence.announce("console")
     with demo() as gateway:

@@ -1,0 +1,95 @@
+"""What tools answered, put on record behind the calls, on a thread of its own.
+
+A call waits for nothing of this: it hands over what it was answered, and what is collected so is
+masked and written some moments later, a few results at a time. A gateway that is killed loses what
+it had not written yet.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from pktui import lasting
+from pktui.ledger.results import Answered
+
+if TYPE_CHECKING:
+    from pktui.gateway.enforcement.decision import Ended
+    from pktui.ledger.results import Results
+
+# Seconds in which results are collected: waking a thread for each costs more than writing it.
+_COLLECT: Final = 0.05
+# Results in one write.
+_AT_ONCE: Final = 16
+# Bytes that wait to be written; what comes beyond them is not kept.
+_MOST_BYTES: Final = 64 * 1024 * 1024
+_END_SECONDS: Final = 5.0
+
+
+class Recorder:
+    """Takes how calls ended from any thread, and writes what they were answered."""
+
+    def __init__(self, results: Callable[[], Results], server: str, log: lasting.Log) -> None:
+        """`results` opens what is written to, once there is something to write."""
+        self._results = results
+        self._server = server
+        self._log = log
+        self._lock = threading.Lock()
+        self._waiting: deque[Ended] = deque()
+        self._size = 0
+        self._bell = threading.Event()
+        self._ending = False
+        self._thread: threading.Thread | None = None
+        self._said = ""
+
+    def take(self, ended: Iterable[Ended]) -> None:
+        """Take what calls were answered; returns at once."""
+        with self._lock:
+            for end in ended:
+                if end.result and self._size <= _MOST_BYTES:
+                    self._size += len(end.result)
+                    self._waiting.append(end)
+            if not self._waiting or self._bell.is_set():
+                return
+            self._bell.set()
+            if self._thread is None:
+                self._thread = lasting.start("results", self._run, log=self._log)
+
+    def close(self) -> None:
+        """Write what is left; takes at most some seconds."""
+        self._ending = True
+        self._bell.set()
+        if self._thread is not None:
+            self._thread.join(_END_SECONDS)
+
+    def _run(self) -> None:
+        while not self._ending:
+            self._bell.wait()
+            if not self._ending:
+                time.sleep(_COLLECT)
+            self._bell.clear()
+            while self._waiting:
+                with lasting.Survived("recording what tools answered", self._say):
+                    self._write()
+
+    def _write(self) -> None:
+        """Write some of what waits."""
+        with self._lock:
+            some = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
+            self._size -= sum(len(end.result) for end in some)
+        self._results().add(map(self._answered, some))
+        self._said = ""
+
+    def _answered(self, end: Ended) -> Answered:
+        call = end.call
+        return Answered(
+            *(call.call_id, self._server, call.tool, end.outcome, bytes(end.result), end.seq)
+        )
+
+    def _say(self, sentence: str) -> None:
+        if sentence != self._said:
+            self._said = sentence
+            self._log(sentence)
