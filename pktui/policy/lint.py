@@ -3,23 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pktui.policy.document.policy import locate
+from pktui.policy.document.policy import PolicyInvalid, locate, parse_policy
 from pktui.policy.effective import ceiling_of, effective, refusal
 from pktui.policy.globs import covers, is_glob, overlap
+from pktui.policy.managed import NONE
 from pktui.policy.never import contradicted, never_asked
 from pktui.policy.rules import Action
 from pktui.policy.text.problems import Fault, Problem, quote
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pktui.policy.document.policy import Policy
+    from pktui.policy.managed import Ceiling
     from pktui.policy.shape import Definition
+
+_NO_TOOLS: Mapping[str, Definition] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a document comes to: `problems` keep it from being used, and `policy` is None then."""
+
+    policy: Policy | None
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+def review(
+    raw: bytes,
+    path: Path,
+    definitions: Mapping[str, Definition] = _NO_TOOLS,
+    ceiling: Ceiling = NONE,
+) -> Review:
+    """Read a document and return all that is to be said of it, each part by its place.
+
+    Raises `PolicyError` where it is no text.
+    """
+    try:
+        policy = parse_policy(raw, path)
+    except PolicyInvalid as error:
+        return Review(None, error.problems)
+    overrules = overruled(ceiling.over(policy), raw)
+    return Review(policy, warnings=(*lint(policy, raw, definitions), *overrules))
 
 
 def lint(
-    policy: Policy, raw: bytes, definitions: Mapping[str, Definition] = MappingProxyType({})
+    policy: Policy, raw: bytes, definitions: Mapping[str, Definition] = _NO_TOOLS
 ) -> tuple[Problem, ...]:
     """Return what to look at in a policy that was read from `raw`, in the order of the text.
 

@@ -42,6 +42,7 @@ Scope = Literal[
     "sentence",
     "replay",
     "presets",
+    "document",
 ]
 
 SCOPE_TITLES: Mapping[Scope, str] = {
@@ -68,6 +69,7 @@ SCOPE_TITLES: Mapping[Scope, str] = {
     "sentence": "While a rule is made",
     "replay": "While a policy is tried on recorded calls",
     "presets": "While a ready-made policy is chosen",
+    "document": "While a policy's document is read",
 }
 
 
@@ -210,6 +212,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("policies.presets", ("P",), "presets", "Choose a ready-made policy by its figures",
            False),
     Action("policies.replay", ("t",), "try", "Try the drafts on the calls of the last days", False),
+    Action("policies.document", ("v",), "document",
+           "Read this server's policy as it is written, with its problems marked", False),
+    Action("policies.edit", ("V",), "edit", "Open this server's policy in your own editor", False,
+           "by_hand"),
     Action("policies.paste", ("ctrl+v",), "paste", "Add a policy that was copied", False),
     Action("policies.every", ("asterisk",), "all tools", "List the tools of every server", False),
     Action("policies.scan", ("s",), "scan", "Start this server once, to see its tools", False),
@@ -259,6 +265,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("replay.leave", ("escape",), "leave", "Back to the tools"),
     Action("presets.take", ("w",), "take", "Show what it changes, to be written"),
     Action("presets.leave", ("escape",), "leave", "Choose nothing"),
+    Action("document.next", ("n",), "next mark", "Go to the next problem, or the next hit"),
+    Action("document.before", ("N",), "mark before", "Go to the problem or hit before", False),
+    Action("document.search", ("slash",), "search", "Find words in the document"),
+    Action("document.edit", ("V",), "edit", "Open it in your own editor"),
+    Action("document.leave", ("escape", "v"), "leave", "Drop the search, then back to the tools"),
     Action("sentence.next", ("space", "right"), "change", "Let another thing stand there"),
     Action("sentence.before", ("left",), "before", "What stood there before", False),
     Action("sentence.own", ("e",), "value", "Write the value yourself"),
@@ -309,6 +320,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
             "adopting",
             "replay",
             "presets",
+            "document",
         }
     ),
     "feed": frozenset({"app", "list", "detail", "feed"}),
@@ -322,6 +334,7 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
     "sentence": frozenset({"sentence", "list", "detail"}),
     "replay": frozenset({"replay", "list", "detail"}),
     "presets": frozenset({"presets", "list", "detail"}),
+    "document": frozenset({"document", "detail"}),
 }
 
 # What can be done while a view is in front, the nearest first.
@@ -338,6 +351,7 @@ VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
         "sentence",
         "replay",
         "presets",
+        "document",
         "accept",
         "list",
         "app",
@@ -357,6 +371,7 @@ ONLY_KEYS: frozenset[Scope] = frozenset(
         "sentence",
         "replay",
         "presets",
+        "document",
         "transcript",
         "prompt",
         "detail",

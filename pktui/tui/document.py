@@ -7,7 +7,7 @@ a width in cells and loses no character. The lead (a key, a gutter, a diff sign)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,14 +26,21 @@ Tone = Literal[
     "removed",
     "warning",
     "good",
+    "wrong",
+    "doubtful",
+    "hit",
 ]
 
 MIN_TEXT_WIDTH = 8
 
 
+# A part of a text by its first character and the one after its last, in a tone of its own.
+Span = tuple[int, int, Tone]
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of meaning: visible text without line breaks."""
+    """One line of meaning: visible text without line breaks. `spans` come in order."""
 
     text: str
     tone: Tone = "text"
@@ -41,30 +48,51 @@ class Line:
     lead_tone: Tone = "key"
     hang: str = ""
     """Shown before wrapped rows; padded or cut to the lead's width."""
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of cells."""
+    """One row of cells; `line` is the index of the line that it is a part of."""
 
     lead: str
     lead_tone: Tone
     text: str
     tone: Tone
+    spans: tuple[Span, ...] = ()
+    line: int = 0
+
+    def pieces(self) -> Iterator[tuple[str, Tone]]:
+        """Yield the text in parts of one tone each."""
+        at = 0
+        for start, end, tone in self.spans:
+            if at < start:
+                yield self.text[at:start], self.tone
+            yield self.text[start:end], tone
+            at = end
+        yield self.text[at:], self.tone
 
 
 def lay_out(lines: Iterable[Line], width: int) -> tuple[Row, ...]:
     """Break the lines into rows of at most `width` cells."""
     rows: list[Row] = []
-    for line in lines:
+    for index, line in enumerate(lines):
         lead_width = cell_len(line.lead)
         room = max(MIN_TEXT_WIDTH, width - lead_width)
         hang = line.hang.ljust(lead_width)[:lead_width]
-        lead = line.lead
+        lead, at = line.lead, 0
         for text in wrap(line.text, room):
-            rows.append(Row(lead, line.lead_tone, text, line.tone))
-            lead = hang
+            spans = tuple(_within(line.spans, at, at + len(text)))
+            rows.append(Row(lead, line.lead_tone, text, line.tone, spans, index))
+            lead, at = hang, at + len(text)
     return tuple(rows)
+
+
+def _within(spans: Iterable[Span], start: int, end: int) -> Iterator[Span]:
+    """Yield what of the spans is in a part of the text, counted from its start."""
+    for first, last, tone in spans:
+        if first < end and last > start:
+            yield max(first, start) - start, min(last, end) - start, tone
 
 
 def wrap(text: str, width: int) -> Iterable[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -19,6 +21,7 @@ from tests.tui.house import LARGE, SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pktui.memory.exchange import Record
     from pktui.memory.records import Role
@@ -103,6 +106,61 @@ def test_a_console_that_crashes_says_where_its_log_is(paths: Paths) -> None:
         log = paths.logs_dir / "console.log"
         assert "ModuleNotFoundError: No module named 'nowhere'" in log.read_text()
         assert log.stat().st_mode & 0o077 == 0
+
+
+EDITOR = """
+import pathlib, sys
+file = pathlib.Path(sys.argv[1])
+before, after = input(f"editing {file.name}: ").split(" for ")
+file.write_text(file.read_text().replace(after, before))
+"""
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
+def test_a_policy_is_edited_in_the_person_s_own_editor_while_the_console_steps_aside(
+    paths: Paths, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "editor.py"
+    script.write_text(EDITOR)
+    monkeypatch.setenv("VISUAL", shlex.join([sys.executable, str(script)]))
+    with gateway(paths) as agent, console(paths, size) as terminal:
+        file = paths.policy_file("plain")
+        before = file.read_text()
+        terminal.until(started)
+        agent.call("write", 7, path="x", text="y")
+        terminal.until(lambda screen: "waiting: " in screen)
+        terminal.keys("3")
+        terminal.until(lambda screen: "servers" in screen and "plain" in screen)
+        terminal.keys("Left", "Down")
+        terminal.until(lambda screen: "plain: " in screen)
+        terminal.keys("V")
+        terminal.until(lambda screen: "editing plain.json:" in screen)
+        terminal.text("dad for approve")  # what is typed there decides nothing here
+        terminal.keys("Enter")
+        terminal.until(lambda screen: "1 problem" in screen)
+        assert file.read_text() == before
+        terminal.keys("V")
+        terminal.until(lambda screen: "editing plain.json:" in screen)
+        terminal.text("deny for dad")
+        terminal.keys("C-c")  # is the editor's
+        terminal.until(lambda screen: "ended with status" in screen)
+        terminal.keys("V")
+        terminal.until(lambda screen: "editing plain.json:" in screen)
+        terminal.text("deny for dad")
+        terminal.keys("Enter")
+        terminal.until(
+            lambda screen: "Write what you edited" in screen and "a moment" not in screen
+        )
+        assert file.read_text() == before
+        ledger = Ledger.open(paths.ledger_file, read_only=True)
+        assert [one.status for one in ledger.approvals.pending()] == ["pending"]
+        assert ledger.presence.alive("console")
+        ledger.close()
+        terminal.keys("w")
+        terminal.until(lambda screen: "written   edited by hand" in screen)
+        assert json.loads(file.read_text())["tools"]["write"]["action"] == "deny"
+        terminal.keys("q")
+        terminal.until(lambda _: terminal.status() == 0)
 
 
 def test_a_ledger_that_is_removed_or_replaced_is_noticed(paths: Paths) -> None:

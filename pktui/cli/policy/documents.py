@@ -66,25 +66,22 @@ def validate(
 
     Warnings name what is valid and probably not meant; they do not change the exit status.
     """
-    from pktui.policy.document.policy import PolicyInvalid, parse_policy, read_bytes
-    from pktui.policy.lint import lint, overruled
+    from pktui.policy.document.policy import read_bytes
+    from pktui.policy.lint import review
+    from pktui.policy.managed import NONE
 
     broken = False
     for each in place:
         path = places.existing_file(each)
-        try:
-            raw = read_bytes(path)
-            policy = parse_policy(raw, path)
-        except PolicyInvalid as error:
+        known = places.pinned_tools(places.server_of(each))
+        ceiling = NONE if places.is_file(each) else places.managed(each).current()
+        found = review(read_bytes(path), path, known, ceiling)
+        if found.policy is None:
             broken = True
-            _tell_problems(path, error, json=json)
+            _tell_problems(path, found.problems, json=json)
         else:
-            known = places.pinned_tools(places.server_of(each))
-            _check_people(path, policy)
-            warnings = [*lint(policy, raw, known)]
-            if not places.is_file(each):
-                warnings += overruled(places.managed(each).current().over(policy), raw)
-            _tell_good(path, policy, warnings, json=json)
+            _check_people(path, found.policy)
+            _tell_good(path, found.policy, found.warnings, json=json)
     raise Exit(1 if broken else 0)
 
 
@@ -183,12 +180,9 @@ def _tell_good(path: Path, policy: Policy, warnings: Sequence[Problem], *, json:
         output.line(f"{path}: warning: {warning}")
 
 
-def _tell_problems(path: Path, error: PktuiError, *, json: bool) -> None:
-    from pktui.policy.document.policy import PolicyInvalid
-
-    assert isinstance(error, PolicyInvalid)
+def _tell_problems(path: Path, problems: Sequence[Problem], *, json: bool) -> None:
     if json:
-        output.json_line({"file": str(path), "valid": False, "problems": error.problems})
+        output.json_line({"file": str(path), "valid": False, "problems": list(problems)})
         return
-    for problem in error.problems:
+    for problem in problems:
         output.line(f"{path}: {problem}")

@@ -11,13 +11,13 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from pktui.text import visible
-from pktui.tui.actions import BY_ID
 from pktui.tui.context import context_of
 from pktui.tui.document import Line
 from pktui.tui.focus import focus_now
 from pktui.tui.screens.question import Question
 from pktui.tui.theme import ink_of
 from pktui.tui.widgets.document import DocumentView
+from pktui.tui.widgets.key_line import keys_of
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -118,14 +118,11 @@ class EditScreen(Question[T]):
 
     def quiet_changed(self) -> None:
         """Say whether keys count, and what they do."""
-        ink, keymap, foot = ink_of(self.app), context_of(self).keymap, Text()
+        ink, foot = ink_of(self.app), Text()
         if self.quiet:
             foot.append("a moment, read first   ", style=ink.wait)
         elif not self._guard.seen_whole:
             below = self.query_one(DocumentView).hidden_rows
             foot.append(f"read to its last line: {below:,} more   ", style=ink.wait)
-        for name in self._keys:
-            action = BY_ID[name]
-            foot.append(f"{keymap.shown(action)} ", style=ink.accent)
-            foot.append(f"{action.label}   ", style=ink.dim)
+        foot.append_text(keys_of(self, self._keys))
         self.query_one("#edit-foot", Static).update(foot)

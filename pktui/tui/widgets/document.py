@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
+from rich.style import Style
 from textual import events, on, work
 from textual.geometry import Size
 from textual.message import Message
@@ -18,12 +19,12 @@ from pktui.tui.document import Line, Row, Tone, lay_out
 from pktui.tui.theme import Ink, ink_of
 
 if TYPE_CHECKING:
-    from rich.style import Style
     from textual.binding import BindingType
 
 # Characters; longer documents are laid out in a thread.
 AT_ONCE = 60_000
 MARGIN = 1
+UNDERLINED = Style(underline=True)
 
 
 def tones_of(ink: Ink) -> Mapping[Tone, Style]:
@@ -40,7 +41,21 @@ def tones_of(ink: Ink) -> Mapping[Tone, Style]:
         "removed": ink.bad,
         "warning": ink.wait,
         "good": ink.ok,
+        "wrong": ink.bad + UNDERLINED,
+        "doubtful": ink.info + UNDERLINED,
+        "hit": ink.mark,
     }
+
+
+def draw_row(row: Row, tones: Mapping[Tone, Style], ground: Style, width: int) -> Strip:
+    """Draw a row, as wide as asked."""
+    return Strip(
+        [
+            Segment(" " * MARGIN, ground),
+            Segment(row.lead, ground + tones[row.lead_tone]),
+            *(Segment(text, ground + tones[tone]) for text, tone in row.pieces()),
+        ]
+    ).adjust_cell_length(width, ground)
 
 
 class DocumentView(ScrollView, can_focus=True):
@@ -158,6 +173,13 @@ class DocumentView(ScrollView, can_focus=True):
         self._styles = None
         self.refresh()
 
+    def go_to(self, line: int) -> None:
+        """Scroll to where the line begins, unless it and the next are on the screen."""
+        at = next((at for at, row in enumerate(self._rows) if row.line == line), 0)
+        below = self.scroll_offset.y + self.size.height - 2
+        if not self.scroll_offset.y <= at < below:
+            self.scroll_to(y=max(0, at - 1), animate=False)
+
     def action_down(self) -> None:
         """Scroll one row."""
         self.scroll_relative(y=1, animate=False)
@@ -204,14 +226,7 @@ class DocumentView(ScrollView, can_focus=True):
         if index == len(self._rows) - 1 and self._whole and self._told != self._key:
             self._told = self._key
             self.call_after_refresh(self.post_message, self.LastRowShown(self, self._key))
-        row = self._rows[index]
-        return Strip(
-            [
-                Segment(" " * MARGIN, ground),
-                Segment(row.lead, ground + tones[row.lead_tone]),
-                Segment(row.text, ground + tones[row.tone]),
-            ]
-        ).adjust_cell_length(width, ground)
+        return draw_row(self._rows[index], tones, ground, width)
 
     def _tones(self) -> Mapping[Tone, Style]:
         if self._styles is None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.text import Text
 from textual.reactive import reactive
 
 from pktui.tui.actions import ACTIONS, BY_ID, Action, display_key
+from pktui.tui.context import context_of
 from pktui.tui.theme import Ink, ink_of
 from pktui.tui.views.base import View
 from pktui.tui.vitals import LedgerVitals, MemoryVitals
@@ -17,6 +19,7 @@ from pktui.tui.widgets.rows import Rows
 if TYPE_CHECKING:
     from rich.style import Style
     from textual.binding import ActiveBinding
+    from textual.dom import DOMNode
 
     from pktui.tui.glyphs import Glyphs
 
@@ -27,6 +30,15 @@ ARROWS = "↑↓←→"
 _WRITES = "policies.write"
 _HELP = "app.help"
 _LAST = ("app.undo", _HELP)
+
+
+def keys_of(node: DOMNode, names: Sequence[str]) -> Text:
+    """Return the keys of actions with their labels, as the last line of a question has them."""
+    ink, keymap, told = ink_of(node.app), context_of(node).keymap, Text()
+    for name in names:
+        told.append(f"{keymap.shown(BY_ID[name])} ", style=ink.accent)
+        told.append(f"{BY_ID[name].label}   ", style=ink.dim)
+    return told
 
 
 class KeyLine(Bar):

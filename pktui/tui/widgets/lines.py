@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
 from pktui.tui.document import Line, Row, lay_out
 from pktui.tui.theme import ink_of
-from pktui.tui.widgets.document import MARGIN, tones_of
+from pktui.tui.widgets.document import MARGIN, draw_row, tones_of
 
 if TYPE_CHECKING:
     from textual.geometry import Size
@@ -52,15 +51,7 @@ class Lines(Widget):
         rows = self._rows_at(width)
         if y >= len(rows):
             return Strip.blank(width, ground)
-        tones = tones_of(ink_of(self.app))
-        row = rows[y]
-        return Strip(
-            [
-                Segment(" " * MARGIN, ground),
-                Segment(row.lead, ground + tones[row.lead_tone]),
-                Segment(row.text, ground + tones[row.tone]),
-            ]
-        ).adjust_cell_length(width, ground)
+        return draw_row(rows[y], tones_of(ink_of(self.app)), ground, width)
 
     def _rows_at(self, width: int, *, again: bool = False) -> tuple[Row, ...]:
         if width > 0 and (again or width != self._width):

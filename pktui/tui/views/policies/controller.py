@@ -25,6 +25,8 @@ from pktui.tui.views.policies.write_screen import WriteScreen
 from pktui.tui.views.policies.writing import Done, Edits, Proposal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from textual.geometry import Region
 
     from pktui.insight.overview import Page, ToolState
@@ -234,10 +236,13 @@ class Drafting:
         if page.server == ALL:
             self._console.say("choose a server first: it is written into one policy")
             return
-        if self._refuse_unread() or self._refuse_broken(page):
-            return
+        if not (self._refuse_unread() or self._refuse_broken(page)):
+            self.ask_to_write(page.path, what, make)
+
+    def ask_to_write(self, path: Path, what: str, make: Callable[[Page], Proposal]) -> None:
+        """Show what is made, and write it if wanted; `make` blocks."""
         self._make = make
-        self._open = WriteScreen(str(page.path), what)
+        self._open = WriteScreen(str(path), what)
         self._console.ask(self._open, self._answer)
         self._start_proposing()
 

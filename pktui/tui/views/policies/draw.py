@@ -293,9 +293,8 @@ def edit_lines(edit: Edit) -> tuple[Line, ...]:
 
 def change_lines(edit: Edit) -> Iterator[Line]:
     """Show what an edit changes in the file, with a line before and after it."""
-    lines = difflib.unified_diff(
-        edit.before.decode().splitlines(), edit.after.decode().splitlines(), n=1, lineterm=""
-    )
+    before, after = (raw.decode(errors="replace") for raw in (edit.before, edit.after))
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=1, lineterm="")
     return (_diff_line(line) for line in islice(lines, 2, None))
 
 

@@ -21,7 +21,7 @@ from pktui.policy.shape import pinned
 from pktui.policy.trial import Tried
 from pktui.real_path import home_directory, real_path
 from pktui.text import one_line, visible
-from pktui.tui.actions import BY_ID, bindings
+from pktui.tui.actions import bindings
 from pktui.tui.arguments import argument_lines, summary
 from pktui.tui.background import in_thread
 from pktui.tui.context import context_of
@@ -32,6 +32,7 @@ from pktui.tui.theme import ink_of
 from pktui.tui.views.policies.draw import WORDS
 from pktui.tui.widgets.columns import Column, Table
 from pktui.tui.widgets.document import DocumentView
+from pktui.tui.widgets.key_line import keys_of
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class _ListScreen(ModalScreen["T | None"], Generic[T]):
             yield Static(classes="about", id="trial-about", markup=False)
             yield Rows(ListSource(), self.draw, glyphs=context_of(self).glyphs, id="trial-rows")
             yield DocumentView()
-            yield Static(self._foot(), classes="foot", markup=False)
+            yield Static(keys_of(self, self.KEYS), classes="foot", markup=False)
 
     def on_mount(self) -> None:
         """Read what is to be shown."""
@@ -138,13 +139,6 @@ class _ListScreen(ModalScreen["T | None"], Generic[T]):
     def failed(self, error: PktuiError) -> None:
         """Say why there is nothing to show."""
         self.say(str(error))
-
-    def _foot(self) -> Text:
-        ink, keymap, foot = ink_of(self.app), context_of(self).keymap, Text()
-        for name in self.KEYS:
-            foot.append(f"{keymap.shown(BY_ID[name])} ", style=ink.accent)
-            foot.append(f"{BY_ID[name].label}   ", style=ink.dim)
-        return foot
 
     def action_leave(self) -> None:
         """Choose nothing."""

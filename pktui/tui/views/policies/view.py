@@ -20,6 +20,7 @@ from pktui.tui.focus import focus_now
 from pktui.tui.turns import Turns
 from pktui.tui.views.base import View
 from pktui.tui.views.policies.accepting import Accepting
+from pktui.tui.views.policies.by_hand import ByHand
 from pktui.tui.views.policies.configured import Configured, scan
 from pktui.tui.views.policies.controller import Drafting
 from pktui.tui.views.policies.draw import (
@@ -73,6 +74,7 @@ class PoliciesView(View):
             *(services.starts, Configured(services.paths, services.clock)),
         )
         self._drafting = Drafting(self, self)
+        self._by_hand = ByHand(self, self, self._drafting)
         self._rules = Rules(self)
         self._accepting = Accepting(self, self.read_again)
         self._turns = Turns(self._start_reading)
@@ -431,6 +433,14 @@ class PoliciesView(View):
     def action_presets(self) -> None:
         """Choose a ready-made policy by its figures."""
         self._drafting.presets()
+
+    def action_document(self) -> None:
+        """Show the policy as it is written."""
+        self._by_hand.show()
+
+    def action_by_hand(self) -> None:
+        """Open the policy in the person's own editor."""
+        self._by_hand.edit()
 
     def action_replay(self) -> None:
         """Try the drafts, or the policy as it is, on recorded calls."""

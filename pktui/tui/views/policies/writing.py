@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pktui.errors import LedgerError, PktuiError, PolicyConflict
 from pktui.guard import check_edit
 from pktui.insight.overview import MEMORY, shipped_memory_policy
+from pktui.policy.document.policy import parse_policy
 from pktui.policy.editor import START, Edit, PolicyEditor
 from pktui.policy.merge import merge_edit
 
@@ -78,6 +79,22 @@ class Edits:
             editor = self._opened(page)
             summary = f"the ready-made policy {name}"
             return Proposal(page.server, (), Edit(editor.path, summary, editor.raw, document))
+
+    def text_of(self, server: str) -> bytes:
+        """Return the text that a server's policy has, or begins with. Raises `PolicyError`."""
+        return open_editor(self._path(server), server).raw
+
+    def propose_text(self, server: str, before: bytes, after: bytes) -> Proposal:
+        """Return the edit that a person made by hand of the text `before`; raises as `propose`."""
+        with self._turn:
+            path = self._path(server)
+            if open_editor(path, server).raw != before:
+                raise PolicyConflict(
+                    f"{path} changed while you edited it, so nothing was written",
+                    "Edit it again: what is there now is what you begin with",
+                )
+            parse_policy(after, path)
+            return Proposal(server, (), Edit(path, "edited by hand", before, after))
 
     def _opened(self, page: Page) -> PolicyEditor:
         """Open a page's file; raises `PolicyConflict` where another one was shown."""
