@@ -25,6 +25,11 @@ SWITCHABLE = (
 )
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+_ANCHOR_KINDS = {
+    "file": re.compile(r".+"),
+    "s3-lock": re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.+)?"),
+    "rfc3161": re.compile(r"https?://.+"),
+}
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -251,10 +256,19 @@ class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     results: Literal["masked", "off", "hash"] = "masked"
     """What is kept of what tools answered, at most 16 KiB of each."""
     anchor: str = ""
-    """A second file that the chain's head is written to; empty: none."""
+    """A second file that the chain's head is written to; the same as `file:` in `anchors`."""
+    anchors: tuple[str, ...] = ()
+    """Where the chain's heads are published: `file:PATH`, `s3-lock:BUCKET/PREFIX`,
+    `rfc3161:URL`."""
     anchor_events: int = 1000
     anchor_minutes: float = 5
-    """It is written after so many events or minutes, whichever comes first, and at the end."""
+    """They are after so many events or minutes, whichever comes first, and at the end."""
+    anchor_retain_days: Annotated[float, msgspec.Meta(gt=0, le=36_500)] = 365
+    """How long `s3-lock:` keeps each from being removed."""
+    anchor_roots: str = ""
+    """A PEM file with the root certificates of the authorities of `rfc3161:`."""
+    key: str = ""
+    """A file with the Ed25519 key that signs anchors, apart from the data; empty: unsigned."""
     keep_days: float = 0
     """Older events are pruned; 0: none is for its age."""
     max_megabytes: float = 2000
@@ -401,11 +415,29 @@ def _parse(raw: bytes, file: Path) -> Settings:
     _refuse_unknown(table, Settings, file, "")
     _check_servers(table.get("servers"), file)
     try:
-        return msgspec.convert(table, Settings)
+        settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
         raise SettingsError(
             f"{file}: {error}", "See config/settings.toml for every option"
         ) from error
+    _check_anchors(settings.audit.anchors, file)
+    return settings
+
+
+def _check_anchors(anchors: tuple[str, ...], file: Path) -> None:
+    """Check that each says a kind of anchor and a place of that kind."""
+    for named in anchors:
+        kind, _, place = named.partition(":")
+        if kind not in _ANCHOR_KINDS:
+            raise SettingsError(
+                f"{file}: audit.anchors: {named} is of no kind there is",
+                did_you_mean(kind, _ANCHOR_KINDS, "{}:…"),
+            )
+        if not _ANCHOR_KINDS[kind].fullmatch(place):
+            raise SettingsError(
+                f"{file}: audit.anchors: {named} names no place",
+                "Use file:PATH, s3-lock:BUCKET/PREFIX or rfc3161:URL",
+            )
 
 
 def _number(text: str) -> float:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json as json_text
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pktui.agent_names import friendly
 from pktui.cli import output, reach
+from pktui.cli.anchoring import tell_proven
 from pktui.cli.commands import Argument, Exit, Option, group
 from pktui.cli.moments import WHEN_HELP
 from pktui.errors import LedgerUnavailable, UsageError
@@ -86,19 +87,30 @@ def verify(
         Argument(metavar="FILE", help="Exported events, - for standard input; else the ledger."),
     ] = None,
     anchors: Annotated[
-        Path | None,
-        Option(metavar="FILE", help="Anchors to compare an export with."),
+        str,
+        Option(metavar="PLACE", help="Anchors to compare an export with: a file, or s3-lock:…"),
+    ] = "",
+    roots: Annotated[
+        Path | None, Option(metavar="PEM", help="With --anchors of time stamps: who signs them.")
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        Option("--key", metavar="KEY", help="The public key that signs anchors; may be repeated."),
     ] = None,
     json: output.JsonFlag = False,
 ) -> None:
     """Follow the chain from its first row to its head; exit 1 where a row is at fault."""
-    if file is None and anchors is not None:
-        raise UsageError("--anchors goes with a FILE", "The ledger's own are named by audit.anchor")
-    team = None
+    if file is None and anchors:
+        raise UsageError(
+            "--anchors goes with a FILE", "The ledger's own are named by audit.anchors"
+        )
+    team, keys = None, _public_keys(key or [])
     if file is None:
-        found, team = _verified(quiet=json)
+        found, team = _verified(keys, quiet=json)
     else:
-        found = _verified_file(file, anchors)
+        from pktui.cli.exporting import verify_export
+
+        found = verify_export(file, anchors, roots, keys)
     if json:
         output.json(found if team is None else {"here": found, "team": team})
     elif found.ok:
@@ -108,6 +120,7 @@ def verify(
         output.line(f"The chain holds: {rows}{agreed}.")
         if file is not None and found.hash:
             output.line(f"It ends with joint {found.joint}, {found.hash}.")
+        tell_proven(found)
     elif found.segment or found.row:
         output.line(f"The chain is broken after {found.rows:,} good rows: {found.problem}.")
     else:
@@ -158,22 +171,36 @@ def export(
 
 
 @audit_app.verb()
-def anchor(json: output.JsonFlag = False) -> None:
-    """Print the head of the chain, and add it to the file that `audit.anchor` names, if any."""
-    with reach.ledger(write=reach.used_before()) as ledger:
-        written = ledger.anchors.write()
-        head = written or ledger.anchors.head()
-        file = ledger.anchors.file
-    if json:
-        output.json(head)
-    else:
-        output.line(f"{head.joint} {head.hash} {output.moment(head.at_us)}")
-    if file is None:
-        output.note(
-            "audit.anchor is not set, so it is kept nowhere: keep it where agents can't write."
-        )
-    else:
-        output.note(f"{'Written to' if written else 'In'} {file}.")
+def anchor(
+    due: Annotated[
+        bool, Option("--due", help="Only where it is time, as gateways do; say only what fails.")
+    ] = False,
+    json: output.JsonFlag = False,
+) -> None:
+    """Print the head of the chain, and publish it wherever `audit.anchors` says."""
+    from pktui.cli.anchoring import run_anchor
+
+    run_anchor(due=due, json=json)
+
+
+@audit_app.verb()
+def status(json: output.JsonFlag = False) -> None:
+    """Say how far each store of anchors is, and what is wrong with it."""
+    from pktui.cli.anchoring import run_status
+
+    run_status(json=json)
+
+
+@audit_app.verb()
+def key(
+    file: Annotated[
+        Path | None, Argument(metavar="FILE", help="The private key; default: audit.key.")
+    ] = None,
+) -> None:
+    """Print the public key that signs anchors; make the key where there is none."""
+    from pktui.cli.anchoring import run_key
+
+    run_key(file)
 
 
 @audit_app.verb()
@@ -220,7 +247,7 @@ def prune(
     run_prune(keep_days, max_megabytes, dry_run=dry_run, yes=yes, json=json)
 
 
-def _verified(*, quiet: bool) -> tuple[Verification, TeamVerified | None]:
+def _verified(keys: Sequence[str], *, quiet: bool) -> tuple[Verification, TeamVerified | None]:
     """Verify the ledger, and that of a team; on a terminal, say how far it is."""
 
     def progress(done: int, of: int) -> None:
@@ -229,17 +256,24 @@ def _verified(*, quiet: bool) -> tuple[Verification, TeamVerified | None]:
 
     watched = sys.stderr.isatty() and not quiet
     with reach.ledger() as ledger:
-        found = ledger.verify(progress if watched else None)
+        found = ledger.verify(progress if watched else None, keys)
         team = ledger.team.verify() if ledger.team is not None else None
     if watched:
         print(file=sys.stderr)
     return found, team
 
 
-def _verified_file(file: Path, anchors: Path | None) -> Verification:
-    from pktui.cli.exporting import verify_export
+def _public_keys(named: Sequence[str]) -> tuple[str, ...]:
+    """Return the public keys that are named, or that files of these names have, one a line."""
+    if not named:
+        return ()
+    from pktui.ledger.chain.anchors.signing import read_public
 
-    return verify_export(file, anchors)
+    def halves(text: str) -> list[str]:
+        file = Path(text)
+        return file.read_text(errors="replace").split() if file.is_file() else [text]
+
+    return tuple(read_public(half) for text in named for half in halves(text))
 
 
 def _filter(text: str) -> FeedFilter | None:

@@ -332,6 +332,7 @@ def _chain(opened: Ledger) -> Iterator[Check]:
     else:
         cure = "See pktui audit verify; someone or something changed the file"
         yield Check("ledger", "fail", verified.problem, cure)
+    yield from _anchors(opened)
     if lately := opened.retention.pruned_for_size():
         cure = "Raise audit.max_megabytes, or export what should stay: pktui audit export"
         yield Check("record", "warn", lately, cure)
@@ -345,6 +346,19 @@ def _chain(opened: Ledger) -> Iterator[Check]:
         yield Check(f"{kind}s", "ok", f"{len(alive)} running{': ' if names else ''}{names}")
     if waiting:
         yield Check("approvals", "warn", f"{waiting} waiting", "Decide them: pktui approvals list")
+
+
+def _anchors(opened: Ledger) -> Iterator[Check]:
+    """Check that each place the heads are published to takes them, and soon enough."""
+    for one in opened.anchors.standings():
+        since = f"{one.behind:,} rows since the newest"
+        if one.problem:
+            yield Check("anchor", "fail", one.problem, "See pktui audit status")
+        elif one.late:
+            cure = "Gateways do it while they run; by hand: pktui audit anchor"
+            yield Check("anchor", "warn", f"{one.store} is late: {since}", cure)
+        else:
+            yield Check("anchor", "ok", f"{one.store}, {since}")
 
 
 def model(settings: Settings) -> Iterator[Check]:

@@ -95,6 +95,8 @@ DOORS: Final[Mapping[str, Door]] = {
     "audit verify": "open",
     "audit export": "open",
     "audit anchor": "open",
+    "audit status": "open",
+    "audit key": "open",  # makes one where there is none, and replaces none
     "audit send": "open",
     "audit reindex": "open",  # derived: it changes nothing of the record
     "audit prune": "depends",  # removes what happened, but for --dry-run

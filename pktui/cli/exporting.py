@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
 
 from pktui.cli import output, reach
 from pktui.cli.moments import typed_us
 from pktui.errors import PktuiError
 
 if TYPE_CHECKING:
+    from pktui.ledger.chain.anchors.anchor import Found
     from pktui.ledger.records import Verification
 
 STDIN = Path("-")
@@ -41,15 +44,39 @@ def run_export(to: Path | None, since: str, until: str) -> None:
     output.note(f"{written:,} events are in {to}.")
 
 
-def verify_export(file: Path, anchors: Path | None) -> Verification:
+def verify_export(
+    file: Path, anchors: str, roots: Path | None, keys: Sequence[str]
+) -> Verification:
     """Verify exported lines; `-` is standard input. Raises `PktuiError` where they are unreadable.
 
-    `anchors` is a file of anchors to compare with.
+    `anchors` is where those are that it is compared with, see `read_elsewhere`; `keys` are the
+    public keys that may have signed them.
     """
-    from pktui.ledger.chain.anchors import read_anchors
+    known, findings = _anchors(anchors, roots, keys) if anchors else ((), ())
+    found = _verify_lines(file, known)
+    if found.ok and findings:
+        return msgspec.structs.replace(found, ok=False, problem="; ".join(findings))
+    return found
+
+
+def _anchors(
+    place: str, roots: Path | None, keys: Sequence[str]
+) -> tuple[Sequence[Found], Sequence[str]]:
+    """Return the anchors that hold by themselves, and what is wrong with others."""
+    from pktui.cli.anchoring import read_elsewhere
+
+    there = read_elsewhere(place, roots)
+    if not keys and not any(one.anchor.signature for one in there.found):
+        return there.found, there.findings
+    from pktui.ledger.chain.anchors.signing import checked
+
+    good, wrong = checked(there.found, keys)
+    return good, (*there.findings, *wrong)
+
+
+def _verify_lines(file: Path, known: Sequence[Found]) -> Verification:
     from pktui.ledger.chain.export import verify_lines
 
-    known = read_anchors(anchors) if anchors is not None else ()
     if file == STDIN:
         return verify_lines(_lines(sys.stdin.buffer), known)
     try:

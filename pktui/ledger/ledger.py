@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pktui.errors import LedgerUnavailable, SettingsError
@@ -31,13 +32,11 @@ from pktui.settings import AuditSettings, LedgerSettings
 from pktui.times import SteadyClock, now_us
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pktui.ledger.approvals.applying import Applying
     from pktui.ledger.approvals.pin import Pin
     from pktui.ledger.approvals.standing import Standing
     from pktui.ledger.approvals.vouching import Vouchers
-    from pktui.ledger.chain.anchors import Anchors
+    from pktui.ledger.chain.anchors.anchoring import Anchors
     from pktui.ledger.chain.retention import Retention
     from pktui.ledger.feed.rollup import Rollup
     from pktui.ledger.grants import Grants
@@ -221,8 +220,8 @@ class Ledger:
 
     @cached_property
     def anchors(self) -> Anchors:
-        """The heads of the journal in a second file; loaded by those who look after it."""
-        from pktui.ledger.chain.anchors import Anchors
+        """The heads of the journal, kept elsewhere; loaded by those who look after it."""
+        from pktui.ledger.chain.anchors.anchoring import Anchors
 
         return Anchors(self._database, self._journal.directory, self._audit, self._clock)
 
@@ -368,23 +367,32 @@ class Ledger:
             self.standing,
         ).settle()
 
-    def verify(self, progress: Callable[[int, int], None] | None = None) -> Verification:
+    def verify(
+        self, progress: Callable[[int, int], None] | None = None, keys: Sequence[str] = ()
+    ) -> Verification:
         """Follow the journal and name the first thing that is wrong.
 
-        Checked against the anchors, too, where the settings name a file of them; raises
-        `LedgerError` where that cannot be read. `progress` is called with the bytes done and the
-        bytes in all, now and then.
+        Checked against the anchors, too, where the settings name stores of them; `keys` are the
+        public keys that may sign those, by default those of `audit.key`. `progress` is called with
+        the bytes done and the bytes in all, now and then.
         """
         from pktui.ledger.chain.verify import verify
 
         anchors = self.anchors.read()
+        found, findings = list(anchors.found), list(anchors.findings)
+        if keys or self._audit.key or any(one.anchor.signature for one in found):
+            from pktui.ledger.chain.anchors.signing import checked, public_halves
+
+            known = keys or public_halves(Path(self._audit.key).expanduser())
+            found, wrong = checked(found, known)
+            findings += wrong
         return verify(
             self._journal.directory,
             self._database,
             self.index.reached(),
-            anchors,
+            found,
             progress,
-            self.anchors.missing(anchors),
+            "; ".join(findings),
         )
 
     def framed(self, *, since_us: int = 0, until_us: int = 0) -> Iterator[bytes]:

@@ -110,6 +110,14 @@ class Event(msgspec.Struct, frozen=True):
         return key_of(self.segment, self.number)
 
 
+class Proven(msgspec.Struct, frozen=True):
+    """How far a store of anchors proves the record: until when, by how many that agree."""
+
+    by: str
+    until_us: int
+    anchors: int
+
+
 class Verification(msgspec.Struct, frozen=True):
     """What `audit verify` found; `segment` and `row` are the place at fault, 0 where none is."""
 
@@ -124,6 +132,8 @@ class Verification(msgspec.Struct, frozen=True):
     hash: str = ""
     anchors: int = 0
     """How many anchors agree with what they name."""
+    proven: tuple[Proven, ...] = ()
+    """How far each store of anchors proves that no row was changed, removed or put in since."""
     notes: tuple[str, ...] = ()
     """What was found and is no fault: the torn end of a row that was set aside."""
 

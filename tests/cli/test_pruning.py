@@ -92,12 +92,12 @@ def test_the_head_is_printed_and_kept_where_a_file_is_named(
 ) -> None:
     assert run(["audit", "anchor"]) == 0
     out, err = capsys.readouterr()
-    assert "audit.anchor is not set" in err
+    assert "audit.anchors is not set" in err
     file = tmp_path / "anchors"
     old.config_dir.mkdir(parents=True)
     old.settings_file.write_text(f'[audit]\nanchor = "{file}"\n')
     assert run(["audit", "verify"]) == 1
-    assert "pktui audit anchor" in capsys.readouterr().err
+    assert "pktui audit anchor" in capsys.readouterr().out
     assert run(["audit", "anchor", "--json"]) == 0
     told, err = capsys.readouterr()
     assert json.loads(told) == json.loads(file.read_text())

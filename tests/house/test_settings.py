@@ -122,3 +122,22 @@ def test_the_sample_settings_name_every_option_with_its_default(paths: Paths) ->
             "notices",
         }
         assert all(f"{option} = " in sample for option in options)
+
+
+@pytest.mark.parametrize(
+    ("anchor", "words"),
+    [
+        ("s3lock:bucket", "Did you mean s3-lock:…"),
+        ("/var/anchors", "is of no kind there is"),
+        ("file:", "names no place"),
+        ("s3-lock:Bad_Bucket", "names no place"),
+        ("rfc3161:ftp://example.org", "names no place"),
+    ],
+)
+def test_an_anchor_of_no_kind_is_refused(paths: Paths, anchor: str, words: str) -> None:
+    paths.config_dir.mkdir(parents=True, exist_ok=True)
+    paths.settings_file.write_text(f'[audit]\nanchors = ["{anchor}"]\n')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(paths)
+    assert words in str(caught.value)
+    assert "audit.anchors" in caught.value.what

@@ -10,7 +10,7 @@ import pytest
 
 from pktui.errors import LedgerError
 from pktui.ledger import Caller, Ledger
-from pktui.ledger.chain.anchors import Anchor, Head
+from pktui.ledger.chain.anchors.anchor import Anchor, Found, Head
 from pktui.ledger.chain.export import verify_lines
 from pktui.ledger.journal.segment import CONTENT, row_hash
 from pktui.ledger.records import Charged
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOSTILE = 'Grüße \N{SNOWMAN} \x1b[31m a\u202eb \x00\x7f\u2028 "quoted" \\ / \b\f\n\r\t \ud800 🎉'
+
+
+def kept(anchor: Anchor, where: str = "line 1") -> Found:
+    return Found(anchor, b"", where)
 
 
 def fill(ledger: Ledger, count: int = 10) -> None:
@@ -203,9 +207,11 @@ def test_an_edited_export_is_found_out(
 
 def test_an_export_is_compared_with_anchors(ledger: Ledger) -> None:
     fill(ledger)
-    right = Anchor(1, "", heads=(Head(1, 4, ledger.events.tail()[3].hash),), line=1)
+    right = kept(Anchor(1, "", heads=(Head(1, 4, ledger.events.tail()[3].hash),)))
     assert verify_lines(whole(ledger), [right]).anchors == 1
-    wrong = verify_lines(whole(ledger), [Anchor(1, "", heads=(Head(1, 4, "00" * 32),), line=7)])
+    wrong = verify_lines(
+        whole(ledger), [kept(Anchor(1, "", heads=(Head(1, 4, "00" * 32),)), "line 7")]
+    )
     assert wrong.problem == "row 1:4 is not the one that line 7 anchors"
 
 
@@ -287,6 +293,6 @@ def test_exports_of_the_first_edition_verify_as_they_did() -> None:
         ([rows[0], b"{}\n"], "line 2 is no event"),
     ):
         assert verify_lines(lines).problem.startswith(words)
-    anchor = Anchor(1, json.loads(rows[2])["hash"], seq=3, line=1)
+    anchor = kept(Anchor(1, json.loads(rows[2])["hash"], seq=3))
     assert verify_lines(rows, [anchor]).anchors == 1
-    assert not verify_lines(rows, [Anchor(1, "00" * 32, seq=3, line=1)]).ok
+    assert not verify_lines(rows, [kept(Anchor(1, "00" * 32, seq=3))]).ok

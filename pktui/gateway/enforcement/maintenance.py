@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pktui import lasting
 from pktui.errors import LedgerError
+from pktui.gateway.enforcement.anchoring_child import AnchoringChild
 from pktui.gateway.enforcement.budget import refresh_usage
 from pktui.gateway.enforcement.remembered_calls import RememberedCalls
 from pktui.ledger.ledger import Ledger
@@ -45,6 +46,9 @@ class Upkeep:
         self._fetch_problem = ""
         self._log = log
         self._said = ""
+        self._anchoring = AnchoringChild(paths, self._say_once)
+        self._anchor_said = ""
+        self._last_anchors: threading.Thread | None = None
         self._remembered = RememberedCalls(paths)
         self._leapt = False
         self._ledger: Ledger | None = None
@@ -82,8 +86,8 @@ class Upkeep:
             self._try(self._look)
         if self._ledger is not None:
             self._try(self._remember)  # what has ended since the last look
-        if self._settings.audit.anchor:
-            self._try(_end)
+        if self._settings.audit.anchor or self._settings.audit.anchors:
+            self._try(self._end)
         if self._ledger is not None:
             self._ledger.close()
 
@@ -155,6 +159,8 @@ class Upkeep:
         ledger.grants.end_expired()
         if ledger.anchors.due():
             ledger.anchors.write()
+        if ledger.anchors.far and ledger.anchors.due(far=True):
+            self._anchoring.start()
         ledger.tell_time()
         refresh_usage(self._paths, ledger, now_us())
         self._remember(ledger)
@@ -175,6 +181,16 @@ class Upkeep:
         if retention.wasteful() and retention.space().used < _COMPACT_BYTES and _idle(ledger):
             retention.compact()
 
+    def _end(self, ledger: Ledger) -> None:
+        if ledger.anchors.far:
+            self._last_anchors = self._anchoring.leave()
+        ledger.anchors.write()
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence != self._anchor_said:
+            self._anchor_said = sentence
+            self._log(sentence)
+
     def _remember(self, ledger: Ledger) -> None:
         self._remembered.tell(ledger, now_us())
 
@@ -184,7 +200,3 @@ def _idle(ledger: Ledger) -> bool:
     newest = ledger.events.newest(1)
     quiet = not newest or now_us() - newest[0].at_us > _IDLE_US
     return quiet and sum(one.kind == "gateway" for one in ledger.presence.here()) <= 1
-
-
-def _end(ledger: Ledger) -> None:
-    ledger.anchors.write()

@@ -23,6 +23,7 @@ import msgspec
 
 from pktui.errors import LedgerError
 from pktui.ledger.chain import first_edition
+from pktui.ledger.chain.anchors.anchor import proven
 from pktui.ledger.journal.joints import Joints, read_joint
 from pktui.ledger.journal.segment import (
     CHARGES,
@@ -36,7 +37,7 @@ from pktui.ledger.records import Event, Verification
 from pktui.text import escaped
 
 if TYPE_CHECKING:
-    from pktui.ledger.chain.anchors import Anchor
+    from pktui.ledger.chain.anchors.anchor import Found
 
 # Bytes; what is longer is no event.
 LONGEST_LINE: Final = 64 * 1024 * 1024
@@ -170,7 +171,7 @@ def _events(directory: Path, joints: Joints, rows: Rows) -> Iterator[bytes]:
         _check_pruned(joints, rows.segment)
 
 
-def verify_lines(lines: Iterable[bytes], anchors: Sequence[Anchor] = ()) -> Verification:
+def verify_lines(lines: Iterable[bytes], anchors: Sequence[Found] = ()) -> Verification:
     """Follow the chains of exported lines, of this edition or the first."""
     lines = iter(lines)
     head = next(lines, b"")
@@ -194,11 +195,12 @@ def _chain(head: bytes, lines: Iterator[bytes]) -> Iterator[bytes]:
 class _Reading:
     """One way along the lines."""
 
-    def __init__(self, anchors: Sequence[Anchor]) -> None:
+    def __init__(self, anchors: Sequence[Found]) -> None:
+        self._anchors = anchors
         self._named = {
-            (segment, number): (digest, anchor.line)
-            for anchor in anchors
-            for segment, number, digest in anchor.named()
+            (segment, number): (digest, at)
+            for at, found in enumerate(anchors)
+            for segment, number, digest in found.anchor.named()
         }
         self._ends: _Ends | None = None
         self._last: dict[int, Event] = {}
@@ -239,6 +241,7 @@ class _Reading:
             joint=self._joints,
             hash=self._joint.hex() if self._joints else "",
             anchors=len(self._agreed),
+            proven=proven(self._anchors, self._agreed),
         )
 
     def _take_frame(self, ends: _Ends) -> str:
@@ -284,12 +287,16 @@ class _Reading:
         return ""
 
     def _compare(self, segment: int, number: int, digest: str) -> str:
-        named, line = self._named.get((segment, number), ("", 0))
+        named, at = self._named.get((segment, number), ("", 0))
         if not named:
             return ""
-        self._agreed.add(line)
+        self._agreed.add(at)
         what = f"row {segment}:{number}" if segment else f"joint {number}"
-        return "" if named == digest else f"{what} is not the one that line {line} anchors"
+        return (
+            ""
+            if named == digest
+            else f"{what} is not the one that {self._anchors[at].where} anchors"
+        )
 
 
 def _fault(event: Event, previous: Event | None) -> str:

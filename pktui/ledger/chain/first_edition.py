@@ -17,7 +17,7 @@ from pktui.ledger.records import Verification
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pktui.ledger.chain.anchors import Anchor
+    from pktui.ledger.chain.anchors.anchor import Found
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -64,14 +64,14 @@ _decode_frame = msgspec.json.Decoder(_Frame).decode
 _decode = msgspec.json.Decoder(Row).decode
 
 
-def verify_lines(lines: Iterable[bytes], anchors: Sequence[Anchor] = ()) -> Verification:
+def verify_lines(lines: Iterable[bytes], anchors: Sequence[Found] = ()) -> Verification:
     """Follow the chain of exported lines; `seq` of what is wrong is the row's or the next one's.
 
     Where both lines that say which rows there are are missing, as in its oldest exports, nothing
     shows that nothing follows the last line or came before the first: compare `hash` with what is
     known from elsewhere.
     """
-    reading = _Reading({anchor.seq: anchor for anchor in anchors})
+    reading = _Reading({found.anchor.seq: found for found in anchors})
     for number, line in enumerate(lines, 1):
         seq, problem = reading.take(line, number)
         if problem:
@@ -85,7 +85,7 @@ _EMPTY: Final = "there is no event in it"
 class _Reading:
     """One way along the lines."""
 
-    def __init__(self, anchors: Mapping[int, Anchor]) -> None:
+    def __init__(self, anchors: Mapping[int, Found]) -> None:
         self._anchors = anchors
         self._previous: Row | None = None
         self._ends: _Ends | None = None
@@ -100,11 +100,11 @@ class _Reading:
             return self._frame(line, number)
         event, problem = _read(line, number)
         problem = problem or self._begins(event) or _fault(event, self._previous)
-        anchor = self._anchors.get(event.seq)
-        if not problem and anchor is not None:
+        anchored = self._anchors.get(event.seq)
+        if not problem and anchored is not None:
             self._agreed += 1
-            if anchor.hash != event.hash:
-                problem = f"row {event.seq} is not the one that line {anchor.line} anchors"
+            if anchored.anchor.hash != event.hash:
+                problem = f"row {event.seq} is not the one that {anchored.where} anchors"
         if not problem:
             self._previous = event
             self.rows += 1

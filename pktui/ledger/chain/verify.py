@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pktui.errors import LedgerUnavailable
+from pktui.ledger.chain.anchors.anchor import proven
 from pktui.ledger.chain.crosscheck import WATCHED, Recorded, read_standing
 from pktui.ledger.journal.joints import CARRIED, Joint, Joints, Segment, joints_fault
 from pktui.ledger.journal.segment import (
@@ -31,7 +32,7 @@ from pktui.ledger.records import Verification
 from pktui.ledger.schema import migration_from
 
 if TYPE_CHECKING:
-    from pktui.ledger.chain.anchors import Anchor
+    from pktui.ledger.chain.anchors.anchor import Found
     from pktui.ledger.database import Database
 
 _EVERY = 10_000
@@ -57,7 +58,7 @@ def verify(
     directory: Path,
     database: Database,
     reached: Mapping[int, int],
-    anchors: Sequence[Anchor] = (),
+    anchors: Sequence[Found] = (),
     progress: Callable[[int, int], None] | None = None,
     beside: str = "",
 ) -> Verification:
@@ -91,6 +92,7 @@ def verify(
         joint=walk.joint,
         hash=walk.hash,
         anchors=len(walk.agreed),
+        proven=proven(anchors, walk.agreed),
         notes=tuple(walk.notes),
     )
 
@@ -107,7 +109,7 @@ class _Walk:
         directory: Path,
         database: Database,
         reached: Mapping[int, int],
-        anchors: Sequence[Anchor],
+        anchors: Sequence[Found],
         progress: Callable[[int, int], None] | None,
     ) -> None:
         self._directory = directory
@@ -116,10 +118,11 @@ class _Walk:
         self._anchors = anchors
         self._progress = progress
         self._recorded = Recorded()
-        # What anchors name, by its key: rows, and joints under segment 0.
+        # What anchors name, by its key: rows, and joints under segment 0; and which anchor does.
         self._named: dict[int, list[tuple[str, int]]] = {}
         self._done = self._total = 0
         self.rows = self.joint = 0
+        # Places in `anchors` of those that agree.
         self.agreed: set[int] = set()
         self.hash = ""
         self.notes: list[str] = []
@@ -160,10 +163,10 @@ class _Walk:
             before = digest
         if problem:
             raise _Fault(0, 0, problem)
-        for anchor in self._anchors:
-            for segment, number, named in anchor.named(partial(_carried, segments)):
+        for at, found in enumerate(self._anchors):
+            for segment, number, named in found.anchor.named(partial(_carried, segments)):
                 if segment >= 0:
-                    self._named.setdefault(key_of(segment, number), []).append((named, anchor.line))
+                    self._named.setdefault(key_of(segment, number), []).append((named, at))
         for joint, digest in joints:
             self._compare(0, joint.n, digest)
         return segments
@@ -271,26 +274,30 @@ class _Walk:
             raise _Overtaken
 
     def _compare(self, segment: int, number: int, digest: bytes) -> None:
-        for named, line in self._named.pop(key_of(segment, number), ()):
+        for named, at in self._named.pop(key_of(segment, number), ()):
             what = f"row {segment}:{number}" if segment else f"joint {number}"
             if named != digest.hex():
                 raise _Fault(
                     segment,
                     number,
-                    f"{what} is not the one that the anchor of line {line} names: "
+                    f"{what} is not the one that the anchor of {self._where(at)} names: "
                     "the journal was written anew, or the anchor is of another one",
                 )
-            self.agreed.add(line)
+            self.agreed.add(at)
+
+    def _where(self, at: int) -> str:
+        found = self._anchors[at]
+        return found.where if found.store.startswith("file:") else f"{found.where} of {found.store}"
 
     def _check_anchors(self, segments: Mapping[int, Segment]) -> None:
         for key in sorted(self._named):
             segment, number = split_key(key)
             if segment in segments and segments[segment].pruned is not None:
                 continue
-            line = self._named[key][0][1]
+            where = self._where(self._named[key][0][1])
             what = f"row {segment}:{number}" if segment else f"joint {number}"
-            raise _Fault(segment, number, f"{what} was removed from the end: the anchor of line"
-                         f" {line} names it")  # fmt: skip
+            raise _Fault(segment, number, f"{what} was removed from the end: the anchor of"
+                         f" {where} names it")  # fmt: skip
 
     def _check_strays(self, segments: Mapping[int, Segment]) -> None:
         names = {file_of(self._directory, n).name for n in segments} | {"joints.jsonl"}

@@ -12,8 +12,9 @@ import pytest
 from pktui.gateway.enforcement.maintenance import Upkeep
 from pktui.gateway.enforcement.remembered_calls import RememberedCalls
 from pktui.ledger.ledger import Ledger
-from pktui.settings import AuditSettings, Settings
+from pktui.settings import AuditSettings, Settings, load_settings
 from tests.support.gateway import RunningGateway, plain_server
+from tests.support.time_authority import TimeAuthority
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -228,3 +229,61 @@ def test_nothing_that_was_answered_is_lost_when_a_gateway_is_killed(
     ledger.close()
     assert outcomes.count("ok") >= answered
     assert set(outcomes) <= {"ok", "lost"}
+
+
+def wait_for_the_last(upkeep: Upkeep) -> None:
+    assert upkeep._thread is not None
+    upkeep._thread.join(120)
+    for thread in (upkeep._last_anchors, upkeep._anchoring._thread):
+        assert thread is not None
+        thread.join(120)
+
+
+def test_what_the_network_takes_is_published_by_a_process_of_its_own(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rfc3161_client", reason="the extra `anchors` is not installed")
+    monkeypatch.setattr("pktui.gateway.enforcement.maintenance._FIRST_SECONDS", 0)
+    monkeypatch.setattr("pktui.gateway.enforcement.maintenance._EVERY_SECONDS", 0.05)
+    ledger = Ledger.open(paths.ledger_file)
+    ledger.events.append("note")
+    with TimeAuthority() as authority:
+        roots = authority.write_root(tmp_path / "roots.pem")
+        set_audit(paths, f'anchors = ["rfc3161:{authority.url}"]\nanchor_roots = "{roots}"')
+        settings = load_settings(paths)
+        with Upkeep(paths, settings, pytest.fail) as upkeep:
+            while not list(paths.data_dir.glob("anchors/rfc3161-*.jsonl")):
+                pass
+        wait_for_the_last(upkeep)
+    ledger.close()
+    anchored = Ledger.open(paths.ledger_file, audit=settings.audit)
+    found = anchored.verify()
+    anchored.close()
+    assert (found.ok, found.anchors) == (True, 1)
+
+
+def test_an_authority_that_refuses_is_told_once_and_keeps_nobody_from_working(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rfc3161_client", reason="the extra `anchors` is not installed")
+    monkeypatch.setattr("pktui.gateway.enforcement.maintenance._FIRST_SECONDS", 0)
+    monkeypatch.setattr("pktui.gateway.enforcement.maintenance._EVERY_SECONDS", 0.05)
+    ledger = Ledger.open(paths.ledger_file)
+    ledger.events.append("note")
+    said, told = list[str](), threading.Event()
+
+    def log(sentence: str) -> None:
+        said.append(sentence)
+        told.set()
+
+    with TimeAuthority() as authority:
+        authority.status = 403
+        roots = authority.write_root(tmp_path / "roots.pem")
+        set_audit(paths, f'anchors = ["rfc3161:{authority.url}"]\nanchor_roots = "{roots}"')
+        with Upkeep(paths, load_settings(paths), log) as upkeep:
+            assert told.wait(120)
+        wait_for_the_last(upkeep)
+    ledger.close()
+    assert len(said) == 1
+    assert said[0].startswith("the record is not anchored: rfc3161:http://127.0.0.1:")
+    assert "it answers 403" in said[0]

@@ -1,0 +1,136 @@
+"""`pktui audit anchor`, `status` and `key`: the heads of the record, kept elsewhere and signed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pktui.cli import output, reach
+from pktui.errors import PktuiError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pktui.ledger.chain.anchors.anchor import Read
+    from pktui.ledger.chain.anchors.anchoring import Published, Standing
+    from pktui.ledger.records import Verification
+
+_SET_KEY = 'Set it in settings.toml, [audit]: key = "/a/path/apart/from/the/data"'
+
+
+def run_anchor(*, due: bool, json: bool) -> None:
+    """Publish the head to every store that is set, or to those that are due, and print it."""
+    with reach.ledger(write=reach.used_before()) as ledger:
+        done = ledger.anchors.publish(due=due)
+        written = [one.anchor for one in done if one.anchor is not None]
+        head = written[0] if written else ledger.anchors.head()
+        stores = ledger.anchors.stores
+    if json:
+        output.json(head)
+    elif not due:
+        output.line(f"{head.joint} {head.hash} {output.moment(head.at_us)}")
+    if not stores:
+        output.note(
+            "audit.anchors is not set, so it is kept nowhere: keep it where agents can't write."
+        )
+    _tell_published(done, quiet=due)
+
+
+def _tell_published(done: Sequence[Published], *, quiet: bool) -> None:
+    """Say what became of each; raises `PktuiError` with the last one that failed."""
+    failed = [one.error for one in done if one.error is not None]
+    for one in done:
+        place = one.store.removeprefix("file:")
+        if one.error is None and not quiet:
+            output.note(f"{'Written to' if one.anchor else 'In'} {place}.")
+    for error in failed[:-1]:
+        output.note(str(error))
+    if failed:
+        raise failed[-1]
+
+
+def run_status(*, json: bool) -> None:
+    """Print how each store of anchors stands, and the keys that sign."""
+    from pktui.settings import Paths, load_settings
+
+    key = load_settings(Paths.from_environment()).audit.key
+    with reach.ledger() as ledger:
+        standings = ledger.anchors.standings()
+    keys: tuple[str, ...] = ()
+    if key:
+        from pktui.ledger.chain.anchors.signing import public_halves
+
+        keys = public_halves(Path(key).expanduser())
+    if json:
+        output.json({"stores": standings, "keys": keys})
+        return
+    output.table(
+        ("STORE", "LAST", "ROWS SINCE", "STATE"),
+        [
+            (one.store, output.moment(one.last_us or None), f"{one.behind:,}", state_of(one))
+            for one in standings
+        ],
+        empty="audit.anchors is not set: the record is anchored nowhere.",
+    )
+    for public in keys:
+        output.line(f"Signed by {public}")
+
+
+def state_of(standing: Standing) -> str:
+    """Return how a store stands, in words."""
+    if standing.problem:
+        return standing.problem
+    return "late" if standing.late else "ok"
+
+
+def run_key(file: Path | None) -> None:
+    """Print the public key that signs anchors; make the key where there is none."""
+    from pktui.ledger.chain.anchors.signing import SigningKey, is_apart
+    from pktui.settings import Paths, load_settings
+
+    paths = Paths.from_environment()
+    named = load_settings(paths).audit.key
+    if file is None and not named:
+        raise UsageError("audit.key is not set", _SET_KEY)
+    path = file or Path(named).expanduser()
+    if not is_apart(path, paths.data_dir):
+        raise PktuiError(
+            f"{path} is in {paths.data_dir}, beside what it signs", "Name a place of its own"
+        )
+    there = path.exists()
+    key = SigningKey.load(path) if there else SigningKey.make(path)
+    output.line(key.public)
+    if not there:
+        output.note(f"Made {path}; give auditors the line above, and keep it for yourself.")
+    if not named:
+        output.note(f'Anchors are signed once audit.key = "{path}" is in settings.toml.')
+
+
+def read_elsewhere(place: str, roots: Path | None) -> Read:
+    """Return the anchors that an auditor names: a file of them or of receipts, or `s3-lock:…`.
+
+    Raises `PktuiError` where they cannot be read.
+    """
+    from pktui.ledger.chain.anchors.anchor import Read
+    from pktui.ledger.chain.anchors.anchor_file import read_anchors
+    from pktui.ledger.chain.anchors.receipts import Receipts, are_receipts
+    from pktui.times import now_us
+
+    if place.startswith("s3-lock:"):
+        from pktui.ledger.chain.anchors.s3_lock import LockedObjects
+
+        nothing = Receipts(Path("/nonexistent"), place)
+        return LockedObjects(place, place.partition(":")[2], 1, nothing, now_us).read()
+    file = Path(place)
+    if are_receipts(file):
+        from pktui.ledger.chain.anchors.rfc3161 import TimeStamps
+
+        return TimeStamps(f"rfc3161:{file}", "", roots, Receipts(file, f"rfc3161:{file}")).read()
+    return Read(read_anchors(file, f"file:{file}"))
+
+
+def tell_proven(found: Verification) -> None:
+    """Say until when each store of anchors proves the record."""
+    for one in found.proven:
+        many = "1 anchor" if one.anchors == 1 else f"{one.anchors:,} anchors"
+        output.line(f"Proven until {output.moment(one.until_us)} by {one.by} ({many}).")

@@ -1,0 +1,1 @@
+"""Anchors: the heads of the journal, kept where whoever can write the ledger cannot write."""
