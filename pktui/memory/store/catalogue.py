@@ -204,22 +204,24 @@ class Catalogue:
             chosen = active if wanted.status == "active" else self._listed.keys() - active
         if wanted.terms:
             self.read_words(len(self._unread))
-        for text, negated in wanted.terms:
-            held = self._holding(text)
-            if chosen is None:
-                chosen = self._listed.keys() - held if negated else held
-            else:
-                chosen = set(chosen) - held if negated else held.intersection(chosen)
+        # What few sessions hold is asked first: the next term is looked for in those alone.
+        for text, negated in sorted(wanted.terms, key=lambda term: (term[1], -len(term[0]))):
+            held = self._holding(text, chosen)
+            among = self._listed.keys() if chosen is None else chosen
+            chosen = among - held if negated else held
         if wanted.fits is not None:
             ids = self._listed.keys() if chosen is None else chosen
             chosen = {one for one in ids if wanted.fits(self._listed[one].session)}
         return chosen
 
-    def _holding(self, text: str) -> set[int]:
-        """Return the ids of the sessions whose words hold the text."""
-        held: Iterator[bool] = map(contains, self._words.values(), repeat(text))
+    def _holding(self, text: str, among: Set[int] | None) -> set[int]:
+        """Return the ids of the sessions, of those or of all, whose words hold the text."""
         places = (ids for place, ids in self._places.items() if text in place)
-        return set(compress(self._words.keys(), held)).union(*places)
+        if among is None:
+            held: Iterator[bool] = map(contains, self._words.values(), repeat(text))
+            return set(compress(self._words.keys(), held)).union(*places)
+        held = map(contains, map(self._words.__getitem__, among), repeat(text))
+        return set(compress(among, held)).union(*(ids & among for ids in places))
 
     def _latest(self, chosen: Set[int], end: int, most: int) -> list[int]:
         """Return the first of the chosen in the list's order, from the place `end` on."""

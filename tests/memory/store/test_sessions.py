@@ -201,6 +201,7 @@ def test_a_list_stops_after_its_page_and_counts_all_the_same(store: Store) -> No
         ('codex -"even"', "ended", lambda n: n % 2 and n % 3 == 0 and n % 5 == 0),
         ("about agent:codex", None, lambda n: n % 3 == 0 and n % 5 == 0),
         ("about 25", None, lambda n: n == 25),
+        ('-"even" -"about"', None, lambda n: n % 2 and n % 5),
         ("nothing", None, lambda n: False),
     ):
         expected = [number for number in reversed(range(30)) if wanted(number)]
