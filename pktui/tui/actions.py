@@ -185,6 +185,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("transcript.previous_marked", ("left_curly_bracket",), "denied before",
            "The call before that was denied or asked about", False),
     Action("transcript.jump", ("colon",), "time", "Go to a time, or to a message by its number"),
+    Action("transcript.rule", ("p",), "rule", "Make a rule from this call"),
     Action("prompt.leave", ("escape",), "leave", "Close it; nothing changes"),
     Action("detail.down", ("j", "down"), "down", "Scroll down", False),
     Action("detail.up", ("k", "up"), "up", "Scroll up", False),
@@ -341,7 +342,16 @@ OVERLAPS: Mapping[Scope, frozenset[Scope]] = {
 VIEW_SCOPES: Mapping[str, tuple[Scope, ...]] = {
     "now": ("now", "adopt", "adopting", "list", "app"),
     "insight": ("insight", "sentence", "list", "app"),
-    "sessions": ("sessions", "search", "list", "transcript", "prompt", "detail", "app"),
+    "sessions": (
+        "sessions",
+        "search",
+        "list",
+        "transcript",
+        "prompt",
+        "detail",
+        "sentence",
+        "app",
+    ),
     "feed": ("feed", "filter", "sentence", "list", "detail", "app"),
     "policies": (
         "policies",

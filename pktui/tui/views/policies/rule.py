@@ -25,6 +25,7 @@ from pktui.strict_json import Reader
 from pktui.tui.views.policies.writing import BY, open_editor
 
 if TYPE_CHECKING:
+    from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Approval, Caller, CallRow
     from pktui.policy.editor import Edit, PolicyEditor
     from pktui.tui.services import Services
@@ -79,6 +80,13 @@ def of_call(row: CallRow) -> Example:
 
     caller = Caller(row.agent, row.grant, row.session, row.project)
     return Example(row.server, row.tool, _whole(row.arguments or "{}"), caller)
+
+
+def recorded_call(ledger: Ledger, key: int) -> Example:
+    """Return the call of that key in the ledger. Raises `PolicyError` where it is gone."""
+    for row in ledger.feed.named([key]):
+        return of_call(row)
+    raise PolicyError("the call is no longer on record", "Choose another call of the tool")
 
 
 def newest_ask(services: Services, server: str, tool: str) -> Example:
@@ -185,5 +193,5 @@ def _record(services: Services, draft: Draft, edit: Edit) -> None:
 
 __all__ = [
     "Draft", "Example", "Figured", "conditions_of", "figure", "newest_ask", "of_approval",
-    "of_call", "preview", "take_back", "write",
+    "of_call", "preview", "recorded_call", "take_back", "write",
 ]  # fmt: skip

@@ -92,6 +92,13 @@ class Transcript(ScrollView, can_focus=True):
             super().__init__()
             self.why = why
 
+    class Rule(Event):
+        """The person wants a rule made from the call at the place, None where no call is there."""
+
+        def __init__(self, call: LineCall | None) -> None:
+            super().__init__()
+            self.call = call
+
     class Jump(Event):
         """The person wants to type a time to go to."""
 
@@ -691,6 +698,11 @@ class Transcript(ScrollView, can_focus=True):
     def action_jump(self) -> None:
         """Type a time to go to."""
         self.post_message(self.Jump())
+
+    def action_rule(self) -> None:
+        """Make a rule from the call at the place."""
+        block = self._current_block()
+        self.post_message(self.Rule(block.call if block is not None else None))
 
     # Opening
 

@@ -26,6 +26,8 @@ from pktui.tui.screens.saved_searches import SavedSearches
 from pktui.tui.theme import ink_of
 from pktui.tui.turns import Turns
 from pktui.tui.views.base import View
+from pktui.tui.views.policies.rule import recorded_call
+from pktui.tui.views.policies.sentence import Rules
 from pktui.tui.views.sessions import empty, saved
 from pktui.tui.views.sessions.call_blocks import part_text
 from pktui.tui.views.sessions.controller import SessionChanges
@@ -103,6 +105,7 @@ class SessionsView(View):
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
         self._changes = SessionChanges(self, self.read_again)
+        self._rules = Rules(self)
         self._turn = 0
         self._source: SessionSource | None = None
         self._answer: GroupedAnswer | None = None
@@ -459,6 +462,23 @@ class SessionsView(View):
         if self._source is None:
             return empty.READING
         return empty.no_sessions(self.console.project)
+
+    @on(Transcript.Rule)
+    def _make_rule(self, event: Transcript.Rule) -> None:
+        """Make a rule from a call, of which the ledger's record is read whole."""
+        event.stop()
+        if event.call is None:
+            self.console.say("no call is under the cursor: unfold calls with enter")
+        elif not event.call.row:
+            name = one_line(event.call.tool, 80)
+            self.console.say(f"no rule is made from {name}: it went past pktui, which has no "
+                             "policy for it; adopt its server first")  # fmt: skip
+        else:
+            number, ledger = event.call.row, self.services.ledger
+            self.in_thread(
+                lambda: recorded_call(ledger, number), self._rules.make,
+                self.console.say_error, group="rule",
+            )  # fmt: skip
 
     # Keys
 

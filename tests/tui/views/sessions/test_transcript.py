@@ -10,6 +10,7 @@ import pytest
 from pktui.agent_names import hooked_call_id
 from pktui.ledger.records import Caller
 from pktui.memory.records import Call, Outline
+from pktui.tui.views.policies.sentence import SentenceScreen
 from tests.support.memory import MemoryInProcess
 from tests.tui.house import LARGE, SMALL
 from tests.tui.views.sessions.room import Room, sessions
@@ -336,6 +337,30 @@ async def test_the_same_call_in_record_and_ledger_is_shown_once(paths: Paths) ->
         assert [call.tool for call in calls] == [*["Read"] * 4, "search", "Write", "Bash", "Edit"]
         assert [bool(call.row) for call in calls[-3:]] == [True] * 3
         assert [call.took_us for call in calls[-3:]] == [2_000_000, 0, 2_000_000]
+
+
+@BOTH
+async def test_p_makes_a_rule_from_a_call_that_pktui_decided(
+    paths: Paths, size: tuple[int, int]
+) -> None:
+    async with sessions(paths, _worked_memory(), size) as room:
+        await room.press("enter", "p")
+        assert "no call is under the cursor" in room.desk.notices()
+        _decided(room, 6, "Write", "approve", "w1", approval_id="a1")
+        _decided(room, 7, "Bash", "deny", "b1")
+        await _open(room)
+        await room.press("g", "j", "enter", "j", "p")
+        assert "no rule is made from Read: it went past pktui" in room.desk.notices()
+        await room.press("G", "left_curly_bracket", "left_curly_bracket", "p")
+        screen = room.app.screen
+        assert isinstance(screen, SentenceScreen)
+        assert (screen._example.server, screen._example.tool) == ("claude-code", "Write")
+        await room.desk.until(lambda: "would have answered" in room.text())
+        assert "Allow claude-code.Write when" in room.text()
+        await room.desk.answer("w")
+        await room.desk.until(lambda: paths.policy_file("claude-code").exists())
+        assert '"Write"' in paths.policy_file("claude-code").read_text()
+        assert "u takes it back" in room.desk.notices()
 
 
 async def test_connections_are_known_by_the_ids_of_use_in_the_record(paths: Paths) -> None:
