@@ -9,7 +9,7 @@ client's methods, which say what they mean.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from pktui.memory.records import (
     Call,
     Entry,
     EntryStats,
+    Facets,
     GroupedAnswer,
     Message,
     Mode,
@@ -28,6 +29,7 @@ from pktui.memory.records import (
     SearchAnswer,
     Session,
     SessionChange,
+    SessionSort,
     SessionStatus,
     SimilarEntry,
     Status,
@@ -58,6 +60,15 @@ class Sessions(Arguments, frozen=True):
     project: str | None = None
     cursor: str = ""
     limit: int = 50
+    sort: SessionSort | None = None
+
+
+class FacetsOf(Arguments, frozen=True):
+    query: str = ""
+    mode: Mode | Literal[""] = ""
+    project: str | None = None
+    edges_us: Annotated[tuple[int, ...], msgspec.Meta(max_length=200)] = ()
+    wait: bool = True
 
 
 class Messages(OfSession, frozen=True):
@@ -120,6 +131,7 @@ class SearchSessions(Search, frozen=True):
     hits: int = 3
     cursor: str = ""
     bands: bool = False
+    sort: SessionSort | None = None
 
 
 class SimilarEntries(OfEntry, frozen=True):
@@ -201,6 +213,7 @@ IMPORT = _changing("import", Import, ImportReport)
 TOOL = _changing("tool", CallTool, ToolAnswer)
 
 SESSIONS = Verb("sessions", Sessions, Page[Session])
+FACETS = Verb("facets", FacetsOf, Facets)
 SESSION = Verb("session", OfSession, Session)
 CURRENT_SESSION: Verb[Arguments, Session | None]
 CURRENT_SESSION = Verb("current-session", Arguments, Session | None)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ from pktui.memory.records import (
     Call,
     Entry,
     EntryStats,
+    Facets,
     GroupedAnswer,
     Identity,
     Message,
@@ -32,6 +33,7 @@ from pktui.memory.records import (
     SearchAnswer,
     Session,
     SessionChange,
+    SessionSort,
     SessionStatus,
     SimilarEntry,
     Status,
@@ -142,12 +144,36 @@ class MemoryClient:
         project: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
+        sort: SessionSort | None = None,
     ) -> Page[Session]:
         """List sessions, the latest activity first; `query` has words and filters."""
         asked = api.Sessions(
-            query=_zoned(query), status=status, project=project, cursor=cursor or "", limit=limit
+            query=_zoned(query),
+            status=status,
+            project=project,
+            cursor=cursor or "",
+            limit=limit,
+            sort=sort,
         )
         return self._ask(api.SESSIONS, asked)
+
+    def facets(
+        self,
+        query: str = "",
+        mode: Mode | Literal[""] = "",
+        *,
+        project: str | None = None,
+        edges_us: Sequence[int] = (),
+        wait: bool = True,
+    ) -> Facets:
+        """Count the sessions of a list, or with a mode those a search finds in bands.
+
+        `edges_us` are ascending times in microseconds; `wait` as in `search`.
+        """
+        asked = api.FacetsOf(
+            query=_zoned(query), mode=mode, project=project, edges_us=tuple(edges_us), wait=wait
+        )
+        return self._ask(api.FACETS, asked)
 
     def session(self, session_id: int) -> Session:
         """Return a session."""
@@ -228,6 +254,7 @@ class MemoryClient:
         project: str | None = None,
         wait: bool = True,
         bands: bool = False,
+        sort: SessionSort | None = None,
     ) -> GroupedAnswer:
         """Find sessions by their messages and calls, each with up to `hits` of its best.
 
@@ -244,6 +271,7 @@ class MemoryClient:
             hits=hits,
             cursor=cursor,
             bands=bands,
+            sort=sort,
         )
         return self._ask(api.SEARCH_SESSIONS, asked)
 

@@ -34,6 +34,8 @@ QUERY_KEYS = (
     "in", "session", "role", *CALL_KEYS,
     "agent", "project", "source", "status", "after", "before", "since",
 )  # fmt: skip
+# What a query for sessions by what they are may filter by.
+SESSION_KEYS = ("session", "agent", "project", "source", "status", "after", "before", "since")
 MODES: tuple[Mode, ...] = ("hybrid", "meaning", "words", "exact")
 
 
@@ -227,6 +229,23 @@ class EntryStats(msgspec.Struct, frozen=True):
     sources: int
     oldest: datetime | None = None
     newest: datetime | None = None
+
+
+# A column to sort sessions by; `count` is of messages in a list, of hits in a search.
+SessionSort = Literal["title", "agent", "project", "count", "age"]
+SESSION_SORTS: tuple[SessionSort, ...] = get_args(SessionSort)
+
+
+class Facets(msgspec.Struct, frozen=True):
+    """How many sessions of a list or a search each agent and each project has, the most first.
+
+    `weeks` counts those before the first of the times that were asked for, then those from each
+    time on until the next.
+    """
+
+    agents: tuple[tuple[str, int], ...]
+    projects: tuple[tuple[str, int], ...]
+    weeks: tuple[int, ...]
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):

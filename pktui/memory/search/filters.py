@@ -6,8 +6,9 @@
     tool:Bash  file:app.py  cmd:npm                             find calls alone
 
 Several values of one key mean any of them, several keys all of them. `agent:`, `project:`,
-`source:`, `tool:`, `file:` and `cmd:` hold where the text occurs in it, in any case. Times are
-compared with the message's time, or the session's last activity.
+`source:`, `tool:`, `file:` and `cmd:` hold where the text occurs in it, in any case; `agent:=codex`
+and `project:=/home/me/shop` where it is just that. Times are compared with the message's time, or
+the session's last activity.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MESSAGE_KEYS = QUERY_KEYS
-SESSION_KEYS = tuple(key for key in MESSAGE_KEYS if key not in ("in", "role", *CALL_KEYS))
 ENTRY_KEYS = ("tag", "source", "after", "before", "since")
 
 Searched = Literal["message", "call", "entry"]
@@ -110,8 +110,8 @@ def in_time(filters: Filters, time_us: int) -> bool:
 def texts_hold(texts: tuple[Filter, ...], values: Callable[[str, str], bool]) -> bool:
     """Tell whether the filters hold; `values(key, value)` says whether one of them does."""
     for key in {one.key for one in texts}:
-        wanted = [values(key, f.value.lower()) for f in texts if f.key == key and not f.negated]
-        unwanted = [values(key, f.value.lower()) for f in texts if f.key == key and f.negated]
+        wanted = [values(key, f.value) for f in texts if f.key == key and not f.negated]
+        unwanted = [values(key, f.value) for f in texts if f.key == key and f.negated]
         if any(unwanted) or (wanted and not any(wanted)):
             return False
     return True
@@ -120,8 +120,9 @@ def texts_hold(texts: tuple[Filter, ...], values: Callable[[str, str], bool]) ->
 def _texts_hold(texts: tuple[Filter, ...], session: Session) -> bool:
     def holds(key: str, value: str) -> bool:
         if key == "status":
-            return session.status == value
-        return value in str(getattr(session, key)).lower()
+            return session.status == value.lower()
+        text = str(getattr(session, key))
+        return text == value[1:] if value.startswith("=") else value.lower() in text.lower()
 
     return not texts or texts_hold(texts, holds)
 

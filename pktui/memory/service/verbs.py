@@ -211,6 +211,7 @@ _SEARCHES: Mapping[str, Callable[[Store, Any, float], Any]] = {
     api.SEARCH_SESSIONS.name: lambda store, asked, waited: store.search_sessions(
         **_searched(asked, waited)
     ),
+    api.FACETS.name: lambda store, asked, waited: store.facets(**_searched(asked, waited)),
     api.SEARCH_ENTRIES.name: lambda store, asked, waited: store.search_entries(
         **_searched(asked, waited)
     ),

@@ -1,25 +1,29 @@
-"""All sessions in memory, in the order of their last activity, and whose current one each is."""
+"""All sessions in memory, in their orders, counted, and whose current one each is."""
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
-from itertools import compress, islice, repeat
+from itertools import compress, islice, pairwise, repeat
 from operator import contains
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from pktui.errors import InvalidRequest, NotFound
-from pktui.memory.records import Message, Page, Session, SessionStatus, key_of_owner
+from pktui.memory.records import Facets, Message, Page, Session, SessionStatus, key_of_owner
 from pktui.memory.search.forms import folded
+from pktui.memory.store.orders import Orders
 from pktui.memory.times import microseconds
 from pktui.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+
+    from pktui.memory.records import SessionSort
 
 T = TypeVar("T")
 
@@ -74,6 +78,9 @@ class Catalogue:
         self._unread: set[int] = set()
         """Sessions whose words have to be put together anew."""
         self._active: set[int] = set()
+        self._orders = Orders()
+        # How many sessions each agent has in each directory, once that was asked for.
+        self._kinds: Counter[tuple[str, str]] | None = None
 
     def __len__(self) -> int:
         return len(self._listed)
@@ -88,6 +95,8 @@ class Catalogue:
         for one in listed:
             self._place(one)
         self._order = sorted(_key(one.session) for one in self._listed.values())
+        self._orders.forget()
+        self._kinds = None
 
     def put(self, listed: Listed) -> None:
         """Take in a session, new or in place of what was known of it."""
@@ -96,6 +105,9 @@ class Catalogue:
             self._leave(known)
         self._place(listed)
         insort(self._order, _key(listed.session))
+        self._orders.put(listed.session)
+        if self._kinds is not None:
+            self._kinds[_kind(listed.session)] += 1
 
     def remove(self, session_id: int) -> None:
         """Forget a session."""
@@ -178,13 +190,19 @@ class Catalogue:
         }
         return {one for one in found if fits(self._listed[one].session)}
 
-    def page(self, wanted: Wanted, cursor: str, limit: int) -> Page[Session]:
+    def page(
+        self, wanted: Wanted, cursor: str, limit: int, sort: SessionSort | None = None
+    ) -> Page[Session]:
         """Return the part of the list behind the cursor, and how many sessions are wanted.
 
         The list is in order as it is, so that a page of it is looked at and no more.
         """
-        end = self._end(cursor)
         chosen = self._chosen(wanted)
+        if sort not in (None, "age"):
+            ids, following = self._orders.page(sort, self.sessions(), chosen, cursor, limit)
+            total = len(self._order) if chosen is None else len(chosen)
+            return Page(tuple(self._listed[one].session for one in ids), total, following)
+        end = self._end(cursor)
         if chosen is None:
             total = len(self._order)
             ids = [one for _, one in islice(_back(self._order, end), limit + 1)]
@@ -195,6 +213,26 @@ class Catalogue:
         more = len(found) > limit
         found = found[:limit]
         return Page(tuple(found), total, _cursor(found[-1]) if more and found else "")
+
+    def facets(self, wanted: Wanted, edges_us: Sequence[int]) -> Facets:
+        """Count the sessions that are wanted; without a wish that costs nothing to speak of."""
+        chosen = self._chosen(wanted)
+        if chosen is None:
+            if self._kinds is None:
+                self._kinds = Counter(_kind(one.session) for one in self._listed.values())
+            ends = [bisect_left(self._order, (edge, 0)) for edge in edges_us]
+            ends = [0, *ends, len(self._order)]
+            return facets_of(self._kinds, [last - first for first, last in pairwise(ends)])
+        sessions = [self._listed[one].session for one in chosen]
+        times = (microseconds(one.last_activity or one.started_at) for one in sessions)
+        weeks = Counter(bisect_right(edges_us, at) for at in times)
+        return facets_of(
+            Counter(map(_kind, sessions)), [weeks[at] for at in range(len(edges_us) + 1)]
+        )
+
+    def kinds(self, ids: Iterable[int]) -> Counter[tuple[str, str]]:
+        """Count the sessions by agent and directory."""
+        return Counter(_kind(self._listed[one].session) for one in ids if one in self._listed)
 
     def _chosen(self, wanted: Wanted) -> Set[int] | None:
         """Return the ids of the sessions that are wanted, None for all."""
@@ -263,6 +301,9 @@ class Catalogue:
         session = listed.session
         self._places.get(_place(session), set()).discard(session.id)
         del self._order[bisect_left(self._order, _key(session))]
+        self._orders.leave(session)
+        if self._kinds is not None:
+            self._kinds[_kind(session)] -= 1
         for owner in _owners(listed):
             active = self._active_of.get(owner, set())
             active.discard(session.id)
@@ -306,6 +347,25 @@ def first_line(text: str) -> str:
     """Return the first line that says something, short enough for a title."""
     lines = (line.strip() for line in text[:2000].splitlines())
     return one_line(next((line for line in lines if line), ""), TITLE_CHARACTERS)
+
+
+def facets_of(kinds: Mapping[tuple[str, str], int], weeks: Sequence[int]) -> Facets:
+    """Return the counts of agents and projects, the most first, with those of weeks."""
+    agents: Counter[str] = Counter()
+    projects: Counter[str] = Counter()
+    for (agent, project), count in kinds.items():
+        agents[agent] += count
+        projects[project] += count
+    return Facets(_most_first(agents), _most_first(projects), tuple(weeks))
+
+
+def _most_first(counts: Counter[str]) -> tuple[tuple[str, int], ...]:
+    found = [pair for pair in counts.items() if pair[1]]
+    return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0])))
+
+
+def _kind(session: Session) -> tuple[str, str]:
+    return session.agent, session.project
 
 
 def _place(session: Session) -> str:

@@ -14,6 +14,8 @@ from pktui.errors import InvalidRequest
 from pktui.memory.records import BANDS, EntryHits, GroupedAnswer, SessionHits
 from pktui.memory.search.filters import session_filter
 from pktui.memory.search.forms import folded
+from pktui.memory.store.catalogue import facets_of
+from pktui.memory.store.orders import Key, after_cursor, cursor_of, sort_key
 from pktui.memory.store.scope import entries_in_scope
 from pktui.memory.times import microseconds
 from pktui.text import one_line
@@ -21,6 +23,7 @@ from pktui.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pktui.memory.records import Facets, SessionSort
     from pktui.memory.search.question import Question
     from pktui.memory.store.finding import Asked, Finding, Found
     from pktui.memory.store.state import State
@@ -34,6 +37,7 @@ _GROUP = np.dtype(
         ("band", np.int8),
     ]
 )
+_WEEK = np.dtype([("id", np.int64), ("week", np.int64)])
 Groups = npt.NDArray[np.void]
 _WORDS, _MEANING = BANDS.index("words"), BANDS.index("meaning")
 
@@ -56,6 +60,7 @@ class Grouping:
         waited: float,
         *,
         bands: bool = False,
+        sort: SessionSort | None = None,
     ) -> GroupedAnswer:
         """Find sessions, in the order of their best hit, each with up to `most_hits` of its own.
 
@@ -63,16 +68,13 @@ class Grouping:
         knowledge among them.
         """
         asked, found = self._finding.in_sessions(query, mode, project, waited, knowledge=bands)
-        knowledge = self._state.knowledge
-        with self._state.lock:
-            parts = [_groups(one, sign=-1 if one.source.corpus is knowledge else 1)
-                     for one in found]  # fmt: skip
-            if bands:
-                parts.append(self._called(asked.question, project))
-                parts.append(self._titled(asked.question, project))
-            groups = _joined(parts, banded=bands)
-        left = _after(groups, cursor, banded=bands) if cursor else groups
-        page = left[:limit]
+        groups = self._grouped(asked, found, project, bands=bands)
+        if sort is not None:
+            page, following = self._sorted(groups, sort, cursor, limit)
+        else:
+            left = _after(groups, cursor, banded=bands) if cursor else groups
+            page = left[:limit]
+            following = _cursor(page[-1]) if len(left) > limit else ""
         sessions: list[SessionHits] = []
         entries: list[EntryHits] = []
         for row in page:
@@ -87,7 +89,7 @@ class Grouping:
             total_hits=int(groups["total"][of_sessions].sum()),
             mode=asked.mode,
             asked_mode=asked.asked_mode,
-            cursor=_cursor(page[-1]) if len(left) > limit else "",
+            cursor=following,
             note=asked.note,
             awaits_meaning=self._finding.awaits(asked, not len(groups)),
             bands=tuple(np.bincount(groups["band"], minlength=len(BANDS)).tolist())
@@ -96,6 +98,64 @@ class Grouping:
             entries=tuple(entries),
             total_entries=int(np.count_nonzero(~of_sessions)),
         )
+
+    def _grouped(
+        self, asked: Asked, found: Sequence[Found], project: str | None, *, bands: bool
+    ) -> Groups:
+        """Return all that was found, best first."""
+        knowledge = self._state.knowledge
+        with self._state.lock:
+            parts = [
+                _groups(one, sign=-1 if one.source.corpus is knowledge else 1) for one in found
+            ]
+            if bands:
+                parts.append(self._called(asked.question, project))
+                parts.append(self._titled(asked.question, project))
+            return _joined(parts, banded=bands)
+
+    def _sorted(
+        self, groups: Groups, sort: SessionSort, cursor: str, limit: int
+    ) -> tuple[Groups, str]:
+        """Return the page behind the cursor in the order of a column, and the next one's cursor."""
+        state = self._state
+        places: dict[Key, int] = {}
+        with state.lock:
+            for at, row in enumerate(groups):
+                number, count = int(row["id"]), int(row["total"])
+                if state.catalogue.has(number):
+                    session = state.catalogue.get(number).session
+                    places[sort_key(sort, session, count)] = at
+                elif (entry := state.entries.get(-number)) is not None:
+                    latest = -microseconds(entry.updated_at)
+                    by: dict[str, str | int] = {
+                        "title": folded(entry.title),
+                        "count": -count,
+                        "age": latest,
+                    }
+                    places[by.get(sort, ""), latest, number] = at
+        order = sorted(places)
+        first = after_cursor(order, cursor)
+        keys = order[first : first + limit]
+        more = len(order) > first + limit
+        return groups[[places[key] for key in keys]], cursor_of(keys[-1]) if more else ""
+
+    def facets(
+        self, query: str, mode: str, project: str | None, edges_us: Sequence[int], waited: float
+    ) -> Facets:
+        """Count the sessions that a search finds; of a time are those with a hit in it."""
+        asked, found = self._finding.in_sessions(query, mode, project, waited)
+        groups = self._grouped(asked, found, project, bands=True)
+        edges = np.asarray(edges_us, np.int64)
+        with self._state.lock:
+            ids = groups["id"][groups["id"] > 0].tolist()
+            kinds = self._state.catalogue.kinds(ids)
+            pairs = [_weeks(one, edges) for one in found]
+            titled = self._called(asked.question, project)
+        made = np.zeros(len(titled), _WEEK)
+        made["id"], made["week"] = titled["id"], edges.searchsorted(titled["latest"], "right")
+        every = np.unique(np.concatenate([made, *pairs]))
+        counts = np.bincount(every["week"], minlength=len(edges) + 1)
+        return facets_of(kinds, counts.tolist())
 
     def _called(self, question: Question, project: str | None) -> Groups:
         """Return the sessions whose title holds all that is asked; the caller holds the lock."""
@@ -187,6 +247,17 @@ def _by_title(latest: Mapping[int, int]) -> Groups:
     groups["score"] = -1
     groups["latest"] = [latest[one] for one in sorted(latest)]
     return groups
+
+
+def _weeks(found: Found, edges: npt.NDArray[np.int64]) -> Groups:
+    """Return the sessions of hits with the spans of time these are in, each once."""
+    corpus = found.source.corpus
+    fitting = found.fitting & corpus.facts["alive"][: len(found.fitting)]
+    positions = np.flatnonzero(fitting)
+    made = np.zeros(len(positions), _WEEK)
+    made["id"] = corpus.groups["ids"][corpus.facts["slots"][positions].astype(np.intp)]
+    made["week"] = edges.searchsorted(corpus.facts["times"][positions], "right")
+    return np.unique(made)
 
 
 def _groups(found: Found, sign: int) -> Groups:

@@ -65,8 +65,8 @@ def entries_in_scope(state: State, filters: Filters) -> Bools:
 def _entry_fits(entry: Entry, filters: Filters) -> bool:
     def holds(key: str, value: str) -> bool:
         if key == "tag":
-            return any(tag.lower() == value for tag in entry.tags)
-        return key == "source" and value in entry.source.lower()
+            return any(tag.lower() == value.lower() for tag in entry.tags)
+        return key == "source" and value.lower() in entry.source.lower()
 
     return in_time(filters, microseconds(entry.updated_at)) and texts_hold(filters.texts, holds)
 

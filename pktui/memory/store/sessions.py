@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pktui.memory.records import Identity, Page, Session, SessionChange, SessionStatus
-from pktui.memory.search.filters import SESSION_KEYS, compile_filters, session_filter
+from pktui.memory.records import (
+    SESSION_KEYS,
+    Facets,
+    Identity,
+    Page,
+    Session,
+    SessionChange,
+    SessionStatus,
+)
+from pktui.memory.search.filters import compile_filters, session_filter
 from pktui.memory.search.forms import folded
 from pktui.memory.store.catalogue import Listed, Wanted
 from pktui.memory.store.requests import deletion_mark
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
+    from pktui.memory.records import SessionSort
     from pktui.memory.store.state import State
 
 
@@ -197,19 +206,28 @@ class Sessions:
         project: str | None,
         cursor: str,
         limit: int,
+        sort: SessionSort | None,
     ) -> Page[Session]:
         """Return sessions that hold all words and filters, the latest activity first."""
-        state = self._state
+        wanted = self._wanted(query, status, project)
+        with self._state.lock:
+            return self._state.catalogue.page(wanted, cursor, limit, sort)
+
+    def facets(self, query: str, project: str | None, edges_us: Sequence[int]) -> Facets:
+        """Count those that a page is of."""
+        wanted = self._wanted(query, None, project)
+        with self._state.lock:
+            return self._state.catalogue.facets(wanted, edges_us)
+
+    def _wanted(self, query: str, status: SessionStatus | None, project: str | None) -> Wanted:
         parsed = parse_query(query, SESSION_KEYS)
-        filters = compile_filters(parsed, state.clock())
+        filters = compile_filters(parsed, self._state.clock())
         filtered = parsed.filters or project is not None
-        wanted = Wanted(
+        return Wanted(
             status,
             session_filter(filters, project) if filtered else None,
             tuple((folded(term.text), term.negated) for term in parsed.terms),
         )
-        with state.lock:
-            return state.catalogue.page(wanted, cursor, limit)
 
     def _get(self, session_id: int) -> Listed:
         with self._state.lock:

@@ -12,6 +12,7 @@ from pktui.memory.records import (
     Call,
     Entry,
     EntryStats,
+    Facets,
     GroupedAnswer,
     Identity,
     Message,
@@ -23,6 +24,7 @@ from pktui.memory.records import (
     SearchAnswer,
     Session,
     SessionChange,
+    SessionSort,
     SessionStatus,
     SimilarEntry,
     Status,
@@ -197,12 +199,31 @@ class Store:
         project: str | None = None,
         cursor: str = "",
         limit: int = 50,
+        sort: SessionSort | None = None,
     ) -> Page[Session]:
         """Return sessions whose title, summary, agent or directory hold the query's words.
 
-        Filters as in a search. The latest activity comes first.
+        Filters as in a search. The latest activity comes first, or what `sort` puts first.
         """
-        return self._sessions.page(query, status, project, cursor, _limit(limit))
+        return self._sessions.page(query, status, project, cursor, _limit(limit), sort)
+
+    def facets(
+        self,
+        query: str = "",
+        mode: str = "",
+        *,
+        project: str | None = None,
+        edges_us: Sequence[int] = (),
+        waited: float = 0.0,
+    ) -> Facets:
+        """Count the sessions by agent, project and time: of a search where a mode is given.
+
+        `edges_us` ascend; in a search the time is that of the hits. Without a mode those that
+        `sessions` returns are counted.
+        """
+        if mode:
+            return self._grouping.facets(query, mode, project, edges_us, waited)
+        return self._sessions.facets(query, project, edges_us)
 
     def read_words(self) -> int:
         """Make ready for lists of sessions by words, bit by bit; 0 when there is nothing to do."""
@@ -340,15 +361,17 @@ class Store:
         project: str | None = None,
         waited: float = 0.0,
         bands: bool = False,
+        sort: SessionSort | None = None,
     ) -> GroupedAnswer:
         """Find sessions by their messages and calls, each with up to `hits` of its best.
 
         With `bands` those of a title come first, then those with words, then the rest, and the
-        knowledge is found with them.
+        knowledge is found with them. `sort` puts them in another order than the best first.
         """
         return self._grouping.sessions(
-            query, mode, _limit(limit), _limit(hits), cursor, project, waited, bands=bands
-        )
+            *(query, mode, _limit(limit), _limit(hits), cursor, project, waited),
+            bands=bands, sort=sort,
+        )  # fmt: skip
 
     def search_entries(
         self, query: str, mode: str = "hybrid", *, limit: int = 10, waited: float = 0.0
