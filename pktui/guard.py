@@ -1,7 +1,7 @@
 """The guard before whatever widens what agents may do: a person, with the PIN where one is set.
 
 Console and commands come through here alike. Tightening (deny, hide, revoke, stop) needs no guard.
-`pktui.cli.doors` says of every command which of the two it is.
+`pktui.cli.command_guard` says of every command which of the two it is.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.errors import PktuiError, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _SET_KEY = 'Set it in settings.toml, [audit]: key = "/a/path/apart/from/the/data
 
 def run_anchor(*, due: bool, json: bool) -> None:
     """Publish the head to every store that is set, or to those that are due, and print it."""
-    with reach.ledger(write=reach.used_before()) as ledger:
+    with backends.ledger(write=backends.used_before()) as ledger:
         done = ledger.anchors.publish(due=due)
         written = [one.anchor for one in done if one.anchor is not None]
         head = written[0] if written else ledger.anchors.head()
@@ -54,7 +54,7 @@ def run_status(*, json: bool) -> None:
     from pktui.settings import Paths, load_settings
 
     key = load_settings(Paths.from_environment()).audit.key
-    with reach.ledger() as ledger:
+    with backends.ledger() as ledger:
         standings = ledger.anchors.standings()
     keys: tuple[str, ...] = ()
     if key:

@@ -12,8 +12,8 @@ import click
 
 from pktui import __version__
 from pktui.cli import output
+from pktui.cli.command_guard import guard_all
 from pktui.cli.commands import HELP_NAMES, Exit, Group, Option, command_of, parameters_of
-from pktui.cli.doors import guard_all
 from pktui.errors import PktuiError, UsageError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pktui.agent_names import friendly
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.cli.anchoring import tell_proven
 from pktui.cli.commands import Argument, Exit, Option, group
-from pktui.cli.moments import WHEN_HELP
+from pktui.cli.time_options import WHEN_HELP
 from pktui.errors import LedgerUnavailable, UsageError
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def tail(
 ) -> None:
     """Print the newest events, oldest first; with a QUERY the newest calls that match it."""
     wanted = _filter(" ".join(query or ()))
-    if not follow and not reach.used_before():
+    if not follow and not backends.used_before():
         output.note("Nothing is on record yet.")
         return
     found = False
-    with reach.ledger() as ledger:
+    with backends.ledger() as ledger:
         for record in _records(ledger, wanted, number, follow=follow):
             found = True
             if json:
@@ -147,7 +147,7 @@ def _tell_team(team: TeamVerified) -> None:
 @audit_app.verb()
 def reindex(json: output.JsonFlag = False) -> None:
     """Make what is read of the record anew from its journal; nothing of the record changes."""
-    with reach.ledger() as ledger:
+    with backends.ledger() as ledger:
         rows = ledger.index.rebuild()
     if json:
         output.json({"rows": rows})
@@ -214,7 +214,7 @@ def send(
 
     Gateways do so by themselves; this is for machines where only hooks run.
     """
-    from pktui.cli.sending import run_send
+    from pktui.cli.telemetry import run_send
 
     run_send(follow=follow, until_eof=until_eof)
 
@@ -255,7 +255,7 @@ def _verified(keys: Sequence[str], *, quiet: bool) -> tuple[Verification, TeamVe
         print(f"\r{share}", end="", file=sys.stderr, flush=True)
 
     watched = sys.stderr.isatty() and not quiet
-    with reach.ledger() as ledger:
+    with backends.ledger() as ledger:
         found = ledger.verify(progress if watched else None, keys)
         team = ledger.team.verify() if ledger.team is not None else None
     if watched:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from pktui import __version__
 from pktui.cli.check import Check, State, failed
 from pktui.cli.policy_checks import denied_paths, managed, policies
-from pktui.cli.sending import telemetry
+from pktui.cli.telemetry import telemetry
 from pktui.errors import MemoryUnavailable, PktuiError
 from pktui.files import PRIVATE_DIRECTORY, PRIVATE_FILE
 from pktui.settings import ConsoleSettings, Paths, Settings, load_settings

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
-from pktui.cli import output, reach
-from pktui.cli.moments import typed_us
+from pktui.cli import backends, output
+from pktui.cli.time_options import typed_us
 from pktui.errors import PktuiError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def run_export(to: Path | None, since: str, until: str) -> None:
         typed_us(option, text) if text else 0
         for option, text in (("--since", since), ("--until", until))
     )
-    with reach.ledger() as ledger:
+    with backends.ledger() as ledger:
         lines = ledger.framed(since_us=since_us, until_us=until_us)
         if to is None:
             for line in lines:

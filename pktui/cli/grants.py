@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
+from pktui.cli.command_guard import BY
 from pktui.cli.commands import Argument, Option, group
-from pktui.cli.doors import BY
-from pktui.cli.moments import until_us
+from pktui.cli.time_options import until_us
 from pktui.errors import UsageError
 from pktui.text import storable
 
@@ -66,7 +66,7 @@ def create(
     expires_us = until_us("--expires", expires) if expires else 0
     file = _policy_file(policy) if policy is not None else ""
     directory = _directory(project) if project is not None else ""
-    with reach.ledger(write=True) as ledger:
+    with backends.ledger(write=True) as ledger:
         grant, token = ledger.grants.create(
             name, server, file, expires_us, project=directory, by=BY
         )
@@ -86,8 +86,8 @@ def list_(json: output.JsonFlag = False) -> None:
     from pktui.times import now_us
 
     found: tuple[Grant, ...] = ()
-    if reach.used_before():
-        with reach.ledger() as ledger:
+    if backends.used_before():
+        with backends.ledger() as ledger:
             found = ledger.grants.list()
     now = now_us()
     if json:
@@ -113,7 +113,7 @@ def revoke(
     """End a grant: its token is refused from the next request on."""
     from pktui.times import now_us
 
-    with reach.ledger(write=True) as ledger:
+    with backends.ledger(write=True) as ledger:
         grant = ledger.grants.revoke(name, by=BY)
     if json:
         output.json(_shown(grant, now_us()))

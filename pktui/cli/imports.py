@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.cli.commands import Argument, Option, group
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _watch(agent: str, place: Path) -> None:
 
     from pktui.memory.importers.following import Follower
 
-    with reach.memory() as memory:
+    with backends.memory() as memory:
 
         def take(source: Source) -> None:
             report = memory.import_records(source)
@@ -123,7 +123,7 @@ def call_masks() -> Masks:
 
 def _take_in(source: Source, *, json: bool) -> None:
     """Import what is new; what is known is left alone, so it can be run again at any time."""
-    with reach.memory() as memory, _progress(source) as tell:
+    with backends.memory() as memory, _progress(source) as tell:
         taken = memory.import_records(source, progress=tell)
     report = taken.plus(source.rejects.report())
     if json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.cli.commands import Option
 from pktui.cli.now import spark, spending_words
 
@@ -25,14 +25,14 @@ def insight(
     from pktui.insight.activity import Activity
     from pktui.times import now_us
 
-    if not reach.used_before():
+    if not backends.used_before():
         if json:
             output.json(None)
         output.note("Nothing is on record yet.")
         return
-    with reach.ledger() as ledger:
-        reach.count_all(ledger)
-        found = Activity(ledger, now_us, reach.purse()).read(days)
+    with backends.ledger() as ledger:
+        backends.count_all(ledger)
+        found = Activity(ledger, now_us, backends.purse()).read(days)
     if json:
         output.json(found)
         return

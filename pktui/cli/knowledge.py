@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.cli.commands import Argument, Option, group
 from pktui.cli.sessions import Limit, ModeOption, Words  # noqa: TC001  read as annotations
 from pktui.errors import UsageError
@@ -34,7 +34,7 @@ def add(
 ) -> None:
     """Keep a new entry."""
     text = _text(content)
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         entry = memory.add_entry(title, text, source=source or "", tags=tag or ())
         near = memory.similar_entries(entry.id) if not json else ()
     _done(entry, f"Entry {entry.id} is kept.", json=json)
@@ -45,7 +45,7 @@ def add(
 @knowledge_app.verb()
 def similar(entry: EntryId, limit: Limit = 20, json: output.JsonFlag = False) -> None:
     """List the entries that are near to one: those that repeat it and may contradict it."""
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         found = memory.similar_entries(entry, limit=limit)
     if json:
         output.json(found)
@@ -62,7 +62,7 @@ def search(
     json: output.JsonFlag = False,
 ) -> None:
     """Find entries by meaning, by words, by both (hybrid), or exactly as they stand."""
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         answer = memory.search_entries(" ".join(query or ()), mode, limit=limit)
     if json:
         output.json(answer)
@@ -81,7 +81,7 @@ def search(
 @knowledge_app.verb()
 def get(entry: EntryId, json: output.JsonFlag = False) -> None:
     """Show an entry."""
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         found = memory.get_entry(entry)
     if json:
         output.json(found)
@@ -116,7 +116,7 @@ def update(
             "nothing to change was given", "Give --title, --content, --source or --tag"
         )
     text = None if content is None else _text(content)
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         found = memory.update_entry(entry, title=title, content=text, source=source, tags=tag)
     _done(found, f"Entry {entry} is changed.", json=json)
 
@@ -128,7 +128,7 @@ def delete(
     json: output.JsonFlag = False,
 ) -> None:
     """Remove an entry, for good."""
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         found = memory.get_entry(entry)
         title = one_line(found.title, 60)
         output.confirm(f'Remove entry {entry} "{title}" for good?', yes=yes)
@@ -144,7 +144,7 @@ def list_(
     json: output.JsonFlag = False,
 ) -> None:
     """List entries, the latest change first; with tags, those that have one of them."""
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         page = memory.entries(tags=tag or (), cursor=cursor, limit=limit)
     if json:
         output.json(page)
@@ -160,7 +160,7 @@ def list_(
 @knowledge_app.verb()
 def stats(json: output.JsonFlag = False) -> None:
     """Show figures about all entries."""
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         found = memory.stats()
     if json:
         output.json(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.cli.commands import Exit, Option, group
 from pktui.cli.imports import call_masks
 from pktui.errors import MemoryUnavailable
@@ -74,7 +74,7 @@ def status(json: output.JsonFlag = False) -> None:
     """Show what the running service holds and what it still has to do."""
     from pktui.memory.starting import memory_log
 
-    with reach.memory(start=False) as memory:
+    with backends.memory(start=False) as memory:
         found = memory.status()
     if json:
         output.json(found)
@@ -86,7 +86,7 @@ def status(json: output.JsonFlag = False) -> None:
 @memory_app.verb()
 def stop() -> None:
     """End the running service; what was logged stays. The next client starts it again."""
-    with reach.memory(start=False) as memory:
+    with backends.memory(start=False) as memory:
         try:
             memory.stop()
         except MemoryUnavailable as error:
@@ -100,7 +100,7 @@ def stop() -> None:
 @memory_app.verb()
 def reindex(json: output.JsonFlag = False) -> None:
     """Make every vector anew in the background, with the model that is set now."""
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         found = memory.reindex()
     if json:
         output.json(found)

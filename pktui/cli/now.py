@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 from pktui.agent_names import friendly
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.cli.commands import Exit, Option
 from pktui.errors import UsageError
 from pktui.text import one_line
@@ -144,17 +144,17 @@ def _read(around: tuple[str, ...] = ()) -> Now | None:
     from pktui.insight.now import NowReader
     from pktui.times import now_us
 
-    if not reach.used_before():
+    if not backends.used_before():
         return None
-    with reach.ledger() as ledger:
-        reach.count_all(ledger)
-        return NowReader(ledger, now_us, reach.purse()).read(around)
+    with backends.ledger() as ledger:
+        backends.count_all(ledger)
+        return NowReader(ledger, now_us, backends.purse()).read(around)
 
 
 def _waiting() -> tuple[Approval, ...]:
-    if not reach.used_before():
+    if not backends.used_before():
         return ()
-    with reach.ledger() as ledger:
+    with backends.ledger() as ledger:
         return ledger.approvals.pending()
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pktui.cli import output, reach
-from pktui.cli.doors import BY, guard
+from pktui.cli import backends, output
+from pktui.cli.command_guard import BY, guard
 from pktui.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def run_prune(
         size = audit.max_megabytes if max_megabytes is None else max_megabytes
         return msgspec.structs.replace(audit, keep_days=days, max_megabytes=size)
 
-    with reach.ledger(write=not dry_run, audit=asked) as ledger:
+    with backends.ledger(write=not dry_run, audit=asked) as ledger:
         due = ledger.retention.due(slack_us=0)
         rows = due.rows if due is not None else 0
         if due is not None and not dry_run:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.cli.commands import Argument, Exit, Option, group
 from pktui.errors import PktuiError
 from pktui.text import one_line
@@ -47,7 +47,7 @@ def list_(
     json: output.JsonFlag = False,
 ) -> None:
     """List sessions, the latest activity first."""
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         page = memory.sessions(
             " ".join(query or ()), status=status, project=project, cursor=cursor, limit=limit
         )
@@ -81,7 +81,7 @@ def show(
     json: output.JsonFlag = False,
 ) -> None:
     """Show a session with its last messages, or those before a message."""
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         found = memory.session(session)
         page = memory.messages(session, before=before or 2**62, limit=limit)
     if json:
@@ -131,7 +131,7 @@ def search(
     if by_session:
         _by_session(words, mode, project, limit, cursor, json=json)
         return
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         answer = memory.search(words, mode, project=project, limit=limit)
     if json:
         output.json(answer)
@@ -145,7 +145,7 @@ def search(
 def _by_session(
     words: str, mode: Mode, project: str | None, limit: int, cursor: str, *, json: bool
 ) -> None:
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         answer = memory.search_sessions(
             words, mode, project=project, limit=limit, cursor=cursor, bands=True
         )
@@ -171,7 +171,7 @@ def end(
     json: output.JsonFlag = False,
 ) -> None:
     """End a session; everything in it is kept."""
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         change = memory.end_session(session, summary)
     if json:
         output.json(change)
@@ -183,7 +183,7 @@ def end(
 @sessions_app.verb()
 def reopen(session: SessionId, json: output.JsonFlag = False) -> None:
     """Make an ended session active again."""
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         change = memory.reopen_session(session)
     if json:
         output.json(change)
@@ -203,7 +203,7 @@ def resume(
     """Print, or run, the command with which the session's own agent goes on with it."""
     from pktui.agents.resuming import resumption
 
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         found = memory.session(session)
     way = resumption(found.source, found.source_id, found.project)
     if execute:
@@ -221,7 +221,7 @@ def delete(
     json: output.JsonFlag = False,
 ) -> None:
     """Remove a session with its messages, for good."""
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         found = memory.session(session)
         title = one_line(found.title, 60)
         output.confirm(
@@ -247,7 +247,7 @@ def export(
     from pktui.memory.importers.jsonl import write_record
 
     written = 0
-    with reach.memory() as memory:
+    with backends.memory() as memory:
         records = memory.export(session)
         if to is None:
             for record in records:

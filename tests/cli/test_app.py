@@ -10,7 +10,7 @@ import pytest
 
 from pktui import __version__
 from pktui.cli import app as cli
-from pktui.cli.doors import DOORS
+from pktui.cli.command_guard import EFFECTS
 from pktui.errors import PktuiError, UsageError
 from pktui.settings import Paths, Settings
 
@@ -228,4 +228,4 @@ def test_the_readme_names_every_command() -> None:
         )
         for verb in verbs.split("|")
     }
-    assert named == {" ".join(command.split()[:2]) for command in DOORS}
+    assert named == {" ".join(command.split()[:2]) for command in EFFECTS}

@@ -210,7 +210,7 @@ def test_insight_without_a_ledger_is_null_to_a_script(
 def test_a_long_count_says_how_much_is_left(
     ledger: Ledger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pktui.cli.reach._TELL_SECONDS", 0)
+    monkeypatch.setattr("pktui.cli.backends._TELL_SECONDS", 0)
     monkeypatch.setattr("pktui.ledger.feed.rollup.CHUNK", 2)
     for number in range(5):
         call(ledger, f"c{number}", "read")

@@ -49,7 +49,7 @@ class Answer(msgspec.Struct, frozen=True):
 PASS: Final = Answer()
 
 
-class Desk:
+class EventHandler:
     """The ledger, the policy and the Enforcer for one event of one agent; use as a context.
 
     Raises `PktuiError` where the ledger or the policies' directory cannot be used, `OSError` where
@@ -94,7 +94,7 @@ class Desk:
         project = storable(self._state.project(event.directory))
         self._caller = Caller(agent.name, "", storable(event.session), project)
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> EventHandler:
         return self
 
     def __exit__(

@@ -118,7 +118,7 @@ def _event(agent: HookedAgent, stdin: BinaryIO) -> HookEvent:
 
 
 def _answer(paths: Paths, agent: HookedAgent, event: HookEvent) -> Answer:
-    from pktui.agents.hooks.deciding import PASS, Desk
+    from pktui.agents.hooks.deciding import PASS, EventHandler
     from pktui.settings import load_settings
 
     if event.kind == "other":
@@ -127,18 +127,18 @@ def _answer(paths: Paths, agent: HookedAgent, event: HookEvent) -> Answer:
         if event.kind == "before":
             _note(paths, agent, event)
         return PASS
-    with Desk(paths, load_settings(paths), agent, event, _say) as desk:
+    with EventHandler(paths, load_settings(paths), agent, event, _say) as handler:
         if event.kind == "before":
-            return desk.decide(os.environ)
+            return handler.decide(os.environ)
         if event.kind in ("after", "failed"):
-            desk.settle("ok" if event.kind == "after" else "tool_error")
+            handler.settle("ok" if event.kind == "after" else "tool_error")
         elif event.kind == "begin":
-            desk.begin()
+            handler.begin()
         elif event.kind == "end":
-            desk.refresh_usage()
-            desk.end()
+            handler.refresh_usage()
+            handler.end()
         else:
-            desk.refresh_usage()
+            handler.refresh_usage()
     if event.kind in ("begin", "prompt"):
         _wake_memory(paths)
         _look_for_bundle(paths)

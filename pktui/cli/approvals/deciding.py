@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Annotated
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.cli.approvals import queue
+from pktui.cli.command_guard import BY, ask_pin
 from pktui.cli.commands import Option
-from pktui.cli.doors import BY, ask_pin
 from pktui.errors import ApprovalError, PolicyError, UsageError
 from pktui.settings import Paths, load_settings
 from pktui.text import escaped
@@ -72,7 +72,7 @@ def approve(
     from pktui.ledger.approvals.standing import check_may_stand
 
     wider = _wider(for_, where or (), until_disconnect=until_disconnect, exact=exact, always=always)
-    with reach.ledger(write=True) as ledger:
+    with backends.ledger(write=True) as ledger:
         found = queue.get(ledger, approval)
         if wider is not None and found.status == "pending":
             check_may_stand(found, wider)
@@ -113,7 +113,7 @@ def deny(
     json: output.JsonFlag = False,
 ) -> None:
     """Deny one waiting call."""
-    with reach.ledger(write=True) as ledger:
+    with backends.ledger(write=True) as ledger:
         found = queue.get(ledger, approval)
         decided = ledger.approvals.decide(
             found.id, False, by=BY, words=words, args_hash=found.args_hash, pin=ask_pin(ledger)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pktui.agent_names import friendly
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.cli.commands import Argument, Exit, Option
 from pktui.cli.risk import tool_risk_in
 from pktui.errors import ApprovalError
@@ -29,8 +29,8 @@ def list_(
 ) -> None:
     """List the calls that wait, oldest first; with --all every one, newest first."""
     found: tuple[Approval, ...] = ()
-    if reach.used_before():
-        with reach.ledger() as ledger:
+    if backends.used_before():
+        with backends.ledger() as ledger:
             approvals = ledger.approvals
             found = approvals.recent(limit) if every else approvals.pending()[:limit]
             _tell_stop(ledger)
@@ -51,7 +51,7 @@ def list_(
 
 def show(approval: ApprovalId, json: output.JsonFlag = False) -> None:
     """Show one approval: who asks, what would run, why it asks, and what was decided."""
-    with reach.ledger() as ledger:
+    with backends.ledger() as ledger:
         found = get(ledger, approval)
         if json:
             risk = tool_risk_in(ledger, found.server, found.tool)

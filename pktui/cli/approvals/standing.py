@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
+from pktui.cli.command_guard import BY
 from pktui.cli.commands import Argument, Option, group
-from pktui.cli.doors import BY
 
 if TYPE_CHECKING:
     from pktui.ledger.approvals.standing import StandingApproval
@@ -22,8 +22,8 @@ def list_(
 ) -> None:
     """List the standing approvals, oldest first; with --all every one, newest first."""
     found: tuple[StandingApproval, ...] = ()
-    if reach.used_before():
-        with reach.ledger() as ledger:
+    if backends.used_before():
+        with backends.ledger() as ledger:
             standing = ledger.standing
             found = standing.recent(limit) if every else standing.live()[:limit]
     if json:
@@ -49,7 +49,7 @@ def revoke(
     json: output.JsonFlag = False,
 ) -> None:
     """End a standing approval: the next such call asks a person again. It needs no PIN."""
-    with reach.ledger(write=True) as ledger:
+    with backends.ledger(write=True) as ledger:
         names = [one.id for one in ledger.standing.live()] if standing == "all" else [standing]
         ended = [ledger.standing.revoke(name, by=BY) for name in names]
     if json:

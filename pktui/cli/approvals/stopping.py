@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
+from pktui.cli.command_guard import BY, ask_pin
 from pktui.cli.commands import Option
-from pktui.cli.doors import BY, ask_pin
 from pktui.errors import ApprovalError
 from pktui.ledger.records import Caller
 
@@ -22,7 +22,7 @@ def stop(agent: Agent = "", project: Project = None, json: output.JsonFlag = Fal
     if agent:
         _stop_one(agent, project, json=json)
         return
-    with reach.ledger(write=True) as ledger:
+    with backends.ledger(write=True) as ledger:
         denied = ledger.approvals.stop(by=BY)
         standing = len(ledger.standing.live())
     if json:
@@ -41,7 +41,7 @@ def stop(agent: Agent = "", project: Project = None, json: output.JsonFlag = Fal
 
 
 def _stop_one(agent: str, project: Path | None, *, json: bool) -> None:
-    with reach.ledger(write=True) as ledger:
+    with backends.ledger(write=True) as ledger:
         denied = ledger.approvals.stop(by=BY, whom=_whom(agent, project))
     if json:
         output.json({"stopped": True, "denied": denied})
@@ -55,7 +55,7 @@ def _whom(agent: str, project: Path | None) -> str:
 
 def release(agent: Agent = "", project: Project = None, json: output.JsonFlag = False) -> None:
     """End the stop: policies decide again."""
-    with reach.ledger(write=True) as ledger:
+    with backends.ledger(write=True) as ledger:
         if agent:
             whom = _whom(agent, project)
             if whom not in ledger.approvals.stopped_agents():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pktui.cli import output
 from pktui.cli.commands import Argument, Option
-from pktui.cli.moments import until_us
+from pktui.cli.time_options import until_us
 from pktui.errors import PolicyError, UsageError
 from pktui.settings import Paths
 

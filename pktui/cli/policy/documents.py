@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pktui.cli import output
+from pktui.cli.command_guard import guard_edit
 from pktui.cli.commands import Argument, Exit, Option
-from pktui.cli.doors import guard_edit
 from pktui.cli.policy import places
 from pktui.errors import PktuiError, PolicyConflict, PolicyError, UsageError
 from pktui.settings import Paths, bundled, check_server_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.cli.commands import Argument, Option
 from pktui.cli.policy import places
 from pktui.cli.policy.show import warn_unknown
@@ -46,8 +46,8 @@ def explain(
     from pktui.ledger.records import Caller
 
     caller = Caller(agent, grant, session, str((project or Path.cwd()).absolute()))
-    if grant and reach.used_before():
-        with reach.ledger() as ledger:
+    if grant and backends.used_before():
+        with backends.ledger() as ledger:
             caller = ledger.grants.identified(caller)
     call = ToolCall("", tool, _read_arguments(arguments), caller)
     path = policy or places.file_in_force(server)
@@ -99,12 +99,12 @@ def _preview(
         selection=places.selection_of(server),
         managed=places.managed(server),
     )
-    if reach.used_before():
+    if backends.used_before():
         from pktui.gateway.enforcement.enforcer import Enforcer
         from pktui.times import now_us
 
         settings = load_settings(Paths.from_environment()).approvals
-        with reach.ledger() as ledger:
+        with backends.ledger() as ledger:
             enforcer = Enforcer(ledger, followed, settings, server, clock=now_us, log=output.note)
             verdict = enforcer.preview(call)
             return verdict, enforcer.answer(call, verdict)
@@ -124,9 +124,9 @@ def _preview(
 
 
 def _risk(server: str, tool: str) -> ToolRisk:
-    if not reach.used_before():
+    if not backends.used_before():
         return tool_risk(server, tool, None)
-    with reach.ledger() as ledger:
+    with backends.ledger() as ledger:
         return tool_risk_in(ledger, server, tool)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pktui.agents.hooks import HOOKED
-from pktui.cli import reach
+from pktui.cli import backends
 from pktui.cli.commands import Argument
 from pktui.errors import PolicyError
 from pktui.settings import Paths, bundled, check_server_name, load_settings
@@ -99,9 +99,9 @@ def server_of(place: str) -> str:
 
 def pinned_tools(server: str) -> dict[str, Definition]:
     """Return the definitions of a server's tools by name; none where no gateway has seen it."""
-    if not reach.used_before():
+    if not backends.used_before():
         return {}
     from pktui.policy.shape import pinned
 
-    with reach.ledger() as ledger:
+    with backends.ledger() as ledger:
         return {tool.name: pinned(tool) for tool in ledger.catalogue.tools(server)}

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.cli.commands import Argument, Option
-from pktui.cli.moments import typed_us
 from pktui.cli.policy import places
+from pktui.cli.time_options import typed_us
 from pktui.errors import PolicyError, UsageError
 
 if TYPE_CHECKING:
@@ -151,9 +151,9 @@ def _recorded(server: str, since: str) -> tuple[CallRow, ...]:
     from pktui.insight.trial import recorded
 
     since_us = typed_us("--since", since)
-    if not reach.used_before():
+    if not backends.used_before():
         return ()
-    with reach.ledger() as ledger:
+    with backends.ledger() as ledger:
         return recorded(ledger, server, since_us)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pktui.cli import output
+from pktui.cli.command_guard import guard_edit
 from pktui.cli.commands import Argument, Option
-from pktui.cli.doors import guard_edit
 from pktui.cli.policy import places
 from pktui.cli.policy.show import warn_unknown
 from pktui.errors import PolicyError, UsageError

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.cli.commands import Argument
 from pktui.cli.policy import places
 from pktui.cli.risk import ToolRisk, tool_risk
@@ -114,7 +114,7 @@ def _show_all(tool: str, *, json: bool) -> None:
     paths = Paths.from_environment()
     settings = load_settings(paths)
     with _ledger() as ledger:
-        reach.count_all(ledger)
+        backends.count_all(ledger)
         starts = partial(started_name, paths)
         overview = PolicyOverview(paths, settings, ledger, now_us, definitions, starts)
         page = overview.shown(EVERY).page
@@ -148,8 +148,8 @@ def _show_all(tool: str, *, json: bool) -> None:
 @contextmanager
 def _ledger() -> Iterator[Ledger]:
     """Give the ledger; where there is none yet an empty one that is gone afterwards."""
-    if reach.used_before():
-        with reach.ledger() as ledger:
+    if backends.used_before():
+        with backends.ledger() as ledger:
             yield ledger
         return
     from tempfile import TemporaryDirectory
@@ -207,9 +207,9 @@ def limit_words(limit: object) -> str:
 
 
 def _seen(server: str) -> Mapping[str, ToolSeen]:
-    if not reach.used_before():
+    if not backends.used_before():
         return {}
-    with reach.ledger() as ledger:
+    with backends.ledger() as ledger:
         return {seen.name: seen for seen in ledger.catalogue.tools(server)}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.settings import Paths, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def list_(json: output.JsonFlag = False) -> None:
 
 
 def _known(names: Sequence[str]) -> dict[str, tuple[ToolSeen, ...]]:
-    if not reach.used_before():
+    if not backends.used_before():
         return dict.fromkeys(names, ())
-    with reach.ledger() as ledger:
+    with backends.ledger() as ledger:
         return {name: ledger.catalogue.tools(name) for name in names}
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
+from pktui.cli.command_guard import BY, ask_pin
 from pktui.cli.commands import Argument, Exit, Option
-from pktui.cli.doors import BY, ask_pin
 from pktui.errors import PktuiError, UsageError
 from pktui.person import check_person
 from pktui.settings import Paths
@@ -44,7 +44,7 @@ def scan(
     from pktui.cli.servers.report import show
 
     entries = _entries(names or [])
-    with reach.ledger(write=True) as ledger:
+    with backends.ledger(write=True) as ledger:
         found = [_scan(entry, ledger, seconds) for entry in entries]
         if json:
             output.json(found)

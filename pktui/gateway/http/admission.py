@@ -21,7 +21,7 @@ _AGAIN: Final = {"Retry-After": "1"}
 _TOKENS: Final = 1000
 
 
-class Door:
+class Authenticator:
     """Checks names, pages and tokens; for one thread."""
 
     def __init__(

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from pktui.gateway.http.admission import Door
-    from pktui.gateway.http.channels import Link
+    from pktui.gateway.http.admission import Authenticator
+    from pktui.gateway.http.channels import Channel
     from pktui.gateway.http.client_sessions import Session
     from pktui.gateway.http.exchange import ShortAnswer
     from pktui.gateway.http.gateway import Gateway
@@ -65,7 +65,7 @@ _ODD: Final = frozenset({b"origin", b"content-encoding"})
 _JSON: Final = JSON.encode()
 
 
-def build_app(gateway: Gateway, door: Door, endpoint: McpEndpoint) -> ASGIApp:
+def build_app(gateway: Gateway, authenticator: Authenticator, endpoint: McpEndpoint) -> ASGIApp:
     """Return the application."""
     metrics = Metrics(gateway.ledger)
 
@@ -76,16 +76,16 @@ def build_app(gateway: Gateway, door: Door, endpoint: McpEndpoint) -> ASGIApp:
 
     def admit(request: Request) -> None:
         if not gateway.settings.metrics.public:
-            door.admit(Headers(request.headers.raw))
+            authenticator.admit(Headers(request.headers.raw))
 
     async def healthz(request: Request) -> Response:
         admit(request)
-        await gateway.work.run(gateway.ledger.data_version)
+        await gateway.threads.run(gateway.ledger.data_version)
         return JSONResponse({"status": "ok", "sessions": len(gateway.sessions)})
 
     async def show(request: Request) -> Response:
         admit(request)
-        text = await gateway.work.run(metrics.text)
+        text = await gateway.threads.run(metrics.text)
         return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
     app = Starlette(
@@ -97,15 +97,17 @@ def build_app(gateway: Gateway, door: Door, endpoint: McpEndpoint) -> ASGIApp:
         exception_handlers={Refusal: _refused, PktuiError: failed, HTTPException: _unknown},
     )
     http = gateway.settings.http
-    return _Front(app, door, Cors(http.allowed_origins), http.max_header_bytes)
+    return _Front(app, authenticator, Cors(http.allowed_origins), http.max_header_bytes)
 
 
 class _Front:
     """Looks at every request's head before anything else does."""
 
-    def __init__(self, app: ASGIApp, door: Door, cors: Cors, header_limit: int) -> None:
+    def __init__(
+        self, app: ASGIApp, authenticator: Authenticator, cors: Cors, header_limit: int
+    ) -> None:
         self._app = app
-        self._door = door
+        self._authenticator = authenticator
         self._cors = cors
         self._header_limit = header_limit
 
@@ -131,20 +133,20 @@ class _Front:
                 f"the request's head is larger than {self._header_limit} bytes",
                 _CLOSE,
             )
-        self._door.check_names(headers)
+        self._authenticator.check_names(headers)
 
 
 class McpEndpoint:
     """`/mcp/<server>`: every message of every client comes through here."""
 
-    def __init__(self, gateway: Gateway, door: Door) -> None:
+    def __init__(self, gateway: Gateway, authenticator: Authenticator) -> None:
         self._gateway = gateway
-        self._door = door
+        self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in and answer it; raises `Refusal`."""
         headers = Headers(scope["headers"])
-        grant = self._door.admit(headers)
+        grant = self._authenticator.admit(headers)
         check_session_headers(headers)
         gateway = self._gateway
         entry = gateway.entry(scope["path_params"]["server"], grant)
@@ -182,7 +184,7 @@ class McpEndpoint:
         except jsonrpc.Refused as refused:
             await self._refuse(context, reply, refused, message.raw)
         if message.method == "notifications/cancelled" and session is not None:
-            session.link.cancelled(message.params.get("requestId"))
+            session.channel.cancelled(message.params.get("requestId"))
 
     async def _exchange(
         self,
@@ -197,13 +199,15 @@ class McpEndpoint:
         if modern and not await self._is_stateless_request(context, message, reply):
             return
         if modern:
-            link = await servers.lend(context, message)
+            channel = await servers.lend(context, message)
         else:
             if session is None:
                 session = await self._begin(context, servers, message)
-            link = session.link
+            channel = session.channel
         gateway = self._gateway
-        exchange = Exchange(context, link, message, gateway.work, gateway.new_scope(), session)
+        exchange = Exchange(
+            context, channel, message, gateway.threads, gateway.new_scope(), session
+        )
         await exchange.post(reply)
 
     async def _begin(
@@ -235,7 +239,7 @@ class McpEndpoint:
             return False
         if message.method == "tools/call":
             definition = context.shared.server.definition
-            tool = await self._gateway.work.write(definition, message.params["name"])
+            tool = await self._gateway.threads.write(definition, message.params["name"])
             check_parameters(context.headers, message, tool.get("inputSchema"))
         return True
 
@@ -252,7 +256,7 @@ class McpEndpoint:
         body = await self._body(receive, limits.size, take)
         try:
             if len(body) > LARGE:
-                message = await self._gateway.work.run(jsonrpc.parse, body, limits)
+                message = await self._gateway.threads.run(jsonrpc.parse, body, limits)
             else:
                 message = jsonrpc.parse(body, limits)
             check_headers(context.headers, message)
@@ -277,7 +281,7 @@ class McpEndpoint:
         """Record a message that is not acceptable, and answer it."""
         caller = context.shared.caller(context.grant, "")
         enforcer = context.shared.server.enforcer
-        await self._gateway.work.write(enforcer.refused, caller, refused, body)
+        await self._gateway.threads.write(enforcer.refused, caller, refused, body)
         line = jsonrpc.error_line(refused.code, refused.why, refused.request_id)
         await reply.message(HTTPStatus.BAD_REQUEST, line)
 
@@ -290,7 +294,7 @@ class McpEndpoint:
             return None
         server = context.shared.entry.name
         session = self._gateway.sessions.find(server, session_id, context.grant)
-        if session.link.gone:
+        if session.channel.gone:
             self._gateway.sessions.forget(session)
             why = f"server {server} has ended; initialize anew"
             raise Refusal(HTTPStatus.NOT_FOUND, why)
@@ -299,7 +303,7 @@ class McpEndpoint:
     async def _other(
         self, method: str, context: RequestContext, reply: Reply, receive: Receive
     ) -> None:
-        """Open the stream for what the server says unasked, go on with one, or end a session."""
+        """Open the stream for unsolicited messages, go on with one, or end a session."""
         if is_modern(context.headers):
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "use POST", {"Allow": "POST"})
         session = self._session(context)
@@ -365,8 +369,8 @@ class McpEndpoint:
         ):
             return False
         headers = Headers.of(found)
-        self._door.check_names(headers)
-        grant = self._door.admit(headers)
+        self._authenticator.check_names(headers)
+        grant = self._authenticator.admit(headers)
         gateway = self._gateway
         entry = gateway.entry(path[1].decode(), grant)
         shared = gateway.shared_now(entry, grant)
@@ -379,19 +383,19 @@ class McpEndpoint:
             return False
         session = None
         if is_modern(headers, message):
-            link = self._lent(context, message)
+            channel = self._lent(context, message)
         else:
             session = self._session(context)
-            link = session.link if session is not None else None
-        if link is None or link.full:
+            channel = session.channel if session is not None else None
+        if channel is None or channel.full:
             return False
         with shared.server.at_once() as mine:
             if not mine and writes(message):
                 return False
-            self._serve_short(context, link, session, post, message)
+            self._serve_short(context, channel, session, post, message)
         return True
 
-    def _lent(self, context: RequestContext, message: Message) -> Link | None:
+    def _lent(self, context: RequestContext, message: Message) -> Channel | None:
         """Return the server for a stateless request where it can have it at once."""
         if message.kind != "request" or not message.modern:
             return None
@@ -404,7 +408,7 @@ class McpEndpoint:
     def _serve_short(
         self,
         context: RequestContext,
-        link: Link,
+        channel: Channel,
         session: Session | None,
         post: Post,
         message: Message,
@@ -413,7 +417,9 @@ class McpEndpoint:
         waiting: list[ShortAnswer] = []
         leave = gateway.enter_short(context.grant, session)
         try:
-            exchange = Exchange(context, link, message, gateway.work, gateway.new_scope(), session)
+            exchange = Exchange(
+                context, channel, message, gateway.threads, gateway.new_scope(), session
+            )
         except jsonrpc.Refused:
             leave()
             raise
@@ -437,11 +443,11 @@ class McpEndpoint:
             waiting.append(answer)
             gateway.watch_short(answer, context.grant)
         if message.method == "notifications/cancelled" and session is not None:
-            session.link.cancelled(message.params.get("requestId"))
+            session.channel.cancelled(message.params.get("requestId"))
 
 
 async def _listen(headers: Headers, session: Session, reply: Reply) -> None:
-    """Send what the server says unasked, or go on with a stream that broke off."""
+    """Send what the server says unsolicited, or go on with a stream that broke off."""
     name, _, place = headers.get(names.LAST_EVENT).rpartition("/")
     stream = session.streams.get(name, session.streams["0"])
     after = int(place) if name and place.isascii() and place.isdigit() else stream.sent

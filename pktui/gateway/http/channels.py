@@ -23,7 +23,7 @@ from pktui.gateway.upstream.process import Upstream
 
 if TYPE_CHECKING:
     from pktui.gateway.http.streams import Stream
-    from pktui.gateway.http.threads import Work
+    from pktui.gateway.http.threads import WorkerThreads
     from pktui.gateway.lineio.lines import TooLong
     from pktui.gateway.protocol.jsonrpc import Id, Message
     from pktui.gateway.protocol.server_messages import Unanswered
@@ -39,7 +39,7 @@ _LATE_SECONDS: Final = 600
 _MOST_BACKLOG: Final = 32
 _LOOK_SECONDS: Final = 0.02
 # How the methods end that belong to no request.
-_UNASKED: Final = ("list_changed", "resources/updated")
+_UNSOLICITED: Final = ("list_changed", "resources/updated")
 
 
 class _Params(msgspec.Struct, rename="camel"):
@@ -102,10 +102,10 @@ class Sink(Protocol):
         """Answer a request that its client has cancelled."""
 
 
-class Link:
+class Channel:
     """A server that was started for one client. Safe from several threads.
 
-    `relay` is set before it is started. `unasked` takes what belongs to no request; None where
+    `relay` is set before it is started. `unsolicited` takes what belongs to no request; None where
     nobody listens for it.
     """
 
@@ -117,10 +117,10 @@ class Link:
         name: str,
         pending: Pending,
         server: ServerContext,
-        work: Work,
+        threads: WorkerThreads,
         *,
         log: Callable[[str], None],
-        state_given: Callable[[str, Link], None],
+        state_given: Callable[[str, Channel], None],
         clock: Callable[[], float],
     ) -> None:
         """`state_given` is told each `requestState` that the server gives."""
@@ -128,7 +128,7 @@ class Link:
         self._name = name
         self._in_flight = pending.in_flight
         self._server = server
-        self._work = work
+        self._threads = threads
         self._backlog: deque[tuple[bytes | TooLong | Unanswered, ...]] = deque()
         self._own_thread = True  # the server has one, which may wait for a client
         self._log = log
@@ -138,7 +138,7 @@ class Link:
         self._open: dict[Id, Sink] = {}
         self._tokens: dict[str | int, Sink] = {}
         self._late: dict[str | int, float] = {}  # tokens of requests that were given up
-        self.unasked: Stream | None = None
+        self.unsolicited: Stream | None = None
         self.used = clock()
         self.gone = False
 
@@ -229,7 +229,7 @@ class Link:
 
     def _from_server(self, *lines: bytes | TooLong | Unanswered) -> None:
         self.used = self._clock()
-        if threading.get_ident() != self._work.thread:
+        if threading.get_ident() != self._threads.thread:
             self.relay.from_server(*lines)
             return
         self._own_thread = False
@@ -241,13 +241,13 @@ class Link:
                     return
         self._backlog.append(lines)
         if len(self._backlog) == 1:
-            self._draining = self._work.loop.create_task(self._drain())
+            self._draining = self._threads.loop.create_task(self._drain())
 
     async def _drain(self) -> None:
         """Have what may wait for the ledger, or takes long, done beside the event loop."""
         while self._backlog:
             with lasting.Survived(f"a message of server {self._name}", self._log):
-                await self._work.write(self.relay.from_server, *self._backlog[0])
+                await self._threads.write(self.relay.from_server, *self._backlog[0])
             self._backlog.popleft()
 
     async def room(self) -> None:
@@ -257,7 +257,10 @@ class Link:
 
     @property
     def _crowded(self) -> bool:
-        sinks = (*self._open.values(), *((self.unasked,) if self.unasked is not None else ()))
+        sinks = (
+            *self._open.values(),
+            *((self.unsolicited,) if self.unsolicited is not None else ()),
+        )
         return len(self._backlog) > _MOST_BACKLOG or any(sink.behind for sink in sinks)
 
     def _ended(self) -> None:
@@ -272,14 +275,14 @@ class Link:
             left = tuple(self._open.values())
         for sink in left:
             sink.finish()
-        if self.unasked is not None:
-            self.unasked.finish()
+        if self.unsolicited is not None:
+            self.unsolicited.finish()
         self._upstream.end(0)
 
     @property
     def _patient(self) -> bool:
         """Whether a slow client may be waited for; in the event loop, which serves it, never."""
-        return self._own_thread and threading.get_ident() != self._work.thread
+        return self._own_thread and threading.get_ident() != self._threads.thread
 
     def _pass_on(self, line: bytes, said: _Line) -> None:
         if not said.asks:
@@ -310,8 +313,8 @@ class Link:
             if method == "notifications/progress":
                 token = params.progress_token
                 return self._tokens.get(token) if is_id(token) else None  # type: ignore[arg-type]
-            if method.endswith(_UNASKED) or not self._open:
-                return self.unasked
+            if method.endswith(_UNSOLICITED) or not self._open:
+                return self.unsolicited
             return next(reversed(self._open.values()))
 
     def _gives_up(self, request_id: Any) -> bool:

@@ -11,7 +11,7 @@ from pktui.gateway.http.errors import Refusal
 from pktui.gateway.protocol.headers import SESSION
 
 if TYPE_CHECKING:
-    from pktui.gateway.http.channels import Link
+    from pktui.gateway.http.channels import Channel
     from pktui.gateway.http.context import SharedContext
     from pktui.gateway.http.streams import Stream
     from pktui.ledger.records import Caller, Grant
@@ -22,17 +22,17 @@ _STREAMS: Final = 32
 
 
 class Session:
-    """One client's connection to one server; `link` leads to what was started for it."""
+    """One client's connection to one server; `channel` leads to what was started for it."""
 
     def __init__(
-        self, session_id: str, grant: Grant, shared: SharedContext, caller: Caller, link: Link
+        self, session_id: str, grant: Grant, shared: SharedContext, caller: Caller, channel: Channel
     ) -> None:
         self.id = session_id
         self.header = b"%b: %b\r\n" % (SESSION.lower().encode(), session_id.encode())
         self.grant = grant
         self.shared = shared
         self.caller = caller
-        self.link = link
+        self.channel = channel
         self.streams: dict[str, Stream] = {}
         self.open = 0
         self.used = 0.0

@@ -29,11 +29,11 @@ from pktui.gateway.protocol import jsonrpc
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from pktui.gateway.http.channels import Link
+    from pktui.gateway.http.channels import Channel
     from pktui.gateway.http.client_sessions import Session
     from pktui.gateway.http.context import RequestContext
     from pktui.gateway.http.reply import Reply
-    from pktui.gateway.http.threads import Work
+    from pktui.gateway.http.threads import WorkerThreads
     from pktui.gateway.protocol.jsonrpc import Message
     from pktui.httpserver.serving import Post
 
@@ -51,17 +51,17 @@ class Exchange:
     def __init__(
         self,
         context: RequestContext,
-        link: Link,
+        channel: Channel,
         message: Message,
-        work: Work,
+        threads: WorkerThreads,
         scope: str,
         session: Session | None = None,
     ) -> None:
         """`scope` is a name that no other exchange has; raises `Refused` for an id in use."""
         self._context = context
-        self._link = link
+        self._channel = channel
         self._message = message
-        self._work = work
+        self._threads = threads
         self._scope = scope
         self._session = session
         self.takes_streams = accepts(context.headers, EVENTS)
@@ -72,9 +72,9 @@ class Exchange:
         self._ahead: list[tuple[bytes, bool]] = []  # what came before there was a stream
         self._short: ShortAnswer | None = None
         if message.kind == "request":
-            link.open(message, self)
+            channel.open(message, self)
 
-    # what its link tells, from any thread
+    # what its channel tells, from any thread
 
     def put(self, line: bytes, *, last: bool, wait: bool = False) -> None:
         """Take a message for the client."""
@@ -109,7 +109,7 @@ class Exchange:
         """Return the stream, which begins with what came before there was one."""
         with self._lock:
             if self._stream is None:
-                self._stream = stream = Stream(self._work.loop, self._scope)
+                self._stream = stream = Stream(self._threads.loop, self._scope)
                 if self._session is not None:
                     self._session.keep(stream)
                 for line, last in self._ahead:
@@ -154,7 +154,7 @@ class Exchange:
         A thread that waited for it would be missing everywhere else.
         """
         for _ in range(LOOKS):
-            if not self._link.full:
+            if not self._channel.full:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
         why = f"server {self._context.shared.entry.name} does not take what it was sent before"
@@ -162,15 +162,15 @@ class Exchange:
 
     async def _take(self) -> None:
         """Have the message decided and sent; servers take what they are sent without a wait."""
-        message, relay = self._message, self._link.relay
+        message, relay = self._message, self._channel.relay
         self._taken = True
         if not writes(message):
             relay.take(message)
         elif message.method == "tools/call":
             server = self._context.shared.server
-            await self._work.decide(server, relay.take, message, size=len(message.raw))
+            await self._threads.decide(server, relay.take, message, size=len(message.raw))
         else:
-            await self._work.write(relay.take, message)
+            await self._threads.write(relay.take, message)
 
     async def _answer(self, reply: Reply, stream: Stream, reader: int) -> None:
         """Answer with one message where that comes at once, else with a stream."""
@@ -206,13 +206,13 @@ class Exchange:
         is left to `rest`. Returns what waits for the answer, None where nothing does.
         """
         if self._message.kind != "request":
-            self._link.relay.take(self._message)
+            self._channel.relay.take(self._message)
             done()
             post.answer(HTTPStatus.ACCEPTED, b"")
             return None
-        self._short = ShortAnswer(self, post, done, rest, self._work.loop)
+        self._short = ShortAnswer(self, post, done, rest, self._threads.loop)
         self._taken = True
-        self._link.relay.take(self._message)
+        self._channel.relay.take(self._message)
         self._short.wait(prompt(modern=self._modern))
         return self._short
 
@@ -246,9 +246,9 @@ class Exchange:
 
     def _leave(self, *, answered: bool) -> None:
         if answered or not self._taken or self._session is None:
-            self._link.close(self._message, self)
+            self._channel.close(self._message, self)
         if not answered and self._taken and not self._kept:
-            self._work.soon(self._give_up)
+            self._threads.soon(self._give_up)
 
     @property
     def _kept(self) -> bool:
@@ -258,7 +258,7 @@ class Exchange:
     @property
     def _waits_for_server(self) -> bool:
         assert self._message.id is not None
-        return self._link.waits_for(self._message.id)
+        return self._channel.waits_for(self._message.id)
 
     def _give_up(self) -> None:
         """Take the request back: its client has left.
@@ -270,11 +270,11 @@ class Exchange:
         if self._kept:
             return
         sent = self._waits_for_server
-        if self._link.relay.cancel(self._message.id):
-            self._link.close(self._message, self)
+        if self._channel.relay.cancel(self._message.id):
+            self._channel.close(self._message, self)
         elif sent:
             params = {"requestId": msgspec.Raw(self._message.id_text)}
-            self._link.to_server(jsonrpc.notification_line("notifications/cancelled", params))
+            self._channel.to_server(jsonrpc.notification_line("notifications/cancelled", params))
 
 
 class ShortAnswer:

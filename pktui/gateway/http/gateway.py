@@ -19,7 +19,7 @@ from pktui.gateway.http.client_sessions import Sessions
 from pktui.gateway.http.context import ANSWER_LINES, SharedContext
 from pktui.gateway.http.errors import Refusal
 from pktui.gateway.http.grant_watch import GrantWatch
-from pktui.gateway.http.threads import Work
+from pktui.gateway.http.threads import WorkerThreads
 from pktui.gateway.http.upstreams import ConfiguredServers, StartedServers
 from pktui.gateway.lineio.event_loop import EventLoop
 from pktui.gateway.servers.expand import prepared
@@ -30,7 +30,7 @@ from pktui.gateway.upstream.remote import RemoteServer, open_pool
 from pktui.memory.records import Identity
 
 if TYPE_CHECKING:
-    from pktui.gateway.http.channels import Link
+    from pktui.gateway.http.channels import Channel
     from pktui.gateway.http.client_sessions import Session
     from pktui.gateway.http.exchange import ShortAnswer
     from pktui.gateway.http.upstreams import Room, Start
@@ -69,7 +69,7 @@ class Gateway:
         """
         self.settings = settings
         self.ledger = ledger
-        self.work = Work(narrator.say)
+        self.threads = WorkerThreads(narrator.say)
         http = settings.http
         self.sessions = Sessions(http.max_sessions, http.idle_minutes * _MINUTE, clock)
         self._narrator = narrator
@@ -107,7 +107,7 @@ class Gateway:
         if key not in self._contexts:
             policy = Path(grant.policy) if grant.policy else None
             self._contexts[key] = asyncio.ensure_future(
-                self.work.run(
+                self.threads.run(
                     SharedContext, self._paths, self.settings, entry, policy, self._narrator.say
                 )
             )
@@ -138,7 +138,7 @@ class Gateway:
             entry.name,
             self._starter(entry, pool),
             self.sessions,
-            self.work,
+            self.threads,
             self.new_scope,
             capacity=http.max_sessions,
             idle_seconds=http.idle_minutes * _MINUTE,
@@ -149,15 +149,15 @@ class Gateway:
         if entry.builtin:
             return partial(_memory, self._paths, self._narrator.say)
         limit = self.settings.gateway.max_message_bytes * ANSWER_LINES
-        work, say = self.work, self._narrator.say
+        threads, say = self.threads, self._narrator.say
         if pool is not None:
-            loop = work.loop
+            loop = threads.loop
             return lambda _caller, room, trace: RemoteServer(
                 entry, say, limit, loop=loop, pool=pool, room=room, trace=trace
             )
 
         def start(_caller: Caller, room: Room, _trace: object) -> ProcessServer:
-            lines = EventLoop(work.loop, work.thread, room, say)
+            lines = EventLoop(threads.loop, threads.thread, room, say)
             return ProcessServer(entry, self._narrator, limit, lines)
 
         return start
@@ -252,17 +252,17 @@ class Gateway:
         """End what was allowed until sessions end that have ended."""
         for session in self.sessions.ended():
             left = session.shared.server.enforcer.left
-            await self.work.write(left, session.caller.session)
+            await self.threads.write(left, session.caller.session)
         for shared in self._opened():
             if shared.departed:
-                await self.work.write(shared.end_departed)
+                await self.threads.write(shared.end_departed)
 
     async def watch_grants(self) -> None:
         """End what a grant was given as soon as it was revoked, or its time has passed."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             with lasting.Survived("looking up grants", self.log):
-                for key in await self.work.run(self._grants.ended):
+                for key in await self.threads.run(self._grants.ended):
                     await self._end_grant(key)
 
     async def watch_lists(self) -> None:
@@ -270,8 +270,8 @@ class Gateway:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             with lasting.Survived("looking for other lists of tools", self.log):
-                links = self.servers.stateless()
-                await self.work.write(_look_for_lists, self.sessions.every(), links)
+                channels = self.servers.stateless()
+                await self.threads.write(_look_for_lists, self.sessions.every(), channels)
 
     async def _end_grant(self, key: str) -> None:
         """End the requests, streams, sessions and servers of a grant."""
@@ -291,7 +291,7 @@ class Gateway:
         """Take nothing more; answer held calls, end streams, give the other requests their time."""
         self._stopping = True
         for shared in self._opened():
-            await self.work.write(shared.release_held)
+            await self.threads.write(shared.release_held)
         for task, (_, endless) in tuple(self._under_way.items()):
             if endless:
                 task.cancel()
@@ -314,24 +314,24 @@ class Gateway:
         for session in self.sessions.every():
             self.sessions.forget(session)
         await self._tell_left()
-        await self.work.written()  # a call that is being decided ends on record
+        await self.threads.written()  # a call that is being decided ends on record
         for shared in self._opened():
-            await self.work.write(shared.close)
-        self.work.end()
+            await self.threads.write(shared.close)
+        self.threads.end()
 
     def _opened(self) -> list[SharedContext]:
         done = [one for one in self._contexts.values() if one.done() and not one.cancelled()]
         return [one.result() for one in done if one.exception() is None]
 
 
-def _look_for_lists(sessions: list[Session], stateless: list[Link]) -> None:
+def _look_for_lists(sessions: list[Session], stateless: list[Channel]) -> None:
     """Tell of other lists; where nobody takes it the news is kept, and looked for again."""
-    for link in stateless:
-        link.relay.look()
+    for channel in stateless:
+        channel.relay.look()
     for session in sessions:
-        stream = session.link.unasked
+        stream = session.channel.unsolicited
         if stream is not None and not stream.behind:
-            session.link.relay.look()
+            session.channel.relay.look()
 
 
 def _memory(

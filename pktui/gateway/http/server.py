@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from pktui.errors import GatewayError, UsageError
 from pktui.gateway.enforcement.maintenance import Upkeep
-from pktui.gateway.http.admission import Door
+from pktui.gateway.http.admission import Authenticator
 from pktui.gateway.http.asgi import McpEndpoint, build_app
 from pktui.gateway.http.gateway import Gateway
 from pktui.gateway.lineio.stderr import Narrator
@@ -136,8 +136,8 @@ class HttpGateway:
         settings = self._settings
         ledger = Ledger.open(self._paths.ledger_file, audit=settings.audit, shared=settings.ledger)
         gateway = Gateway(self._paths, self._settings, self._entries, ledger, self._narrator)
-        door = self._door(host, listener.getsockname()[1])
-        self._server = _Server(_config(gateway, door, self._settings), gateway)
+        authenticator = self._authenticator(host, listener.getsockname()[1])
+        self._server = _Server(_config(gateway, authenticator, self._settings), gateway)
         watching = [
             asyncio.ensure_future(gateway.sweep()),
             asyncio.ensure_future(gateway.watch_grants()),
@@ -174,10 +174,10 @@ class HttpGateway:
                 "put TLS in front of it"
             )
 
-    def _door(self, host: str, port: int) -> Door:
+    def _authenticator(self, host: str, port: int) -> Authenticator:
         http = self._settings.http
         guard = Guard((*own_hosts(host, port), *http.allowed_hosts), http.allowed_origins)
-        return Door(guard, self._tokens.grants.find, self._tokens.changes, now_us)
+        return Authenticator(guard, self._tokens.grants.find, self._tokens.changes, now_us)
 
 
 async def _until_signal(gateway: HttpGateway, listener: socket.socket, host: str) -> int:
@@ -212,10 +212,10 @@ class _Server(Server):
         await super().shutdown(sockets)
 
 
-def _config(gateway: Gateway, door: Door, settings: Settings) -> uvicorn.Config:
-    http, endpoint = settings.http, McpEndpoint(gateway, door)
+def _config(gateway: Gateway, authenticator: Authenticator, settings: Settings) -> uvicorn.Config:
+    http, endpoint = settings.http, McpEndpoint(gateway, authenticator)
     return configured(
-        build_app(gateway, door, endpoint),
+        build_app(gateway, authenticator, endpoint),
         http=protocol(
             head_seconds=http.header_seconds,
             head_bytes=http.max_header_bytes + _HEAD_SLACK,

@@ -26,7 +26,7 @@ class Claimable(Protocol):
         """Tell, as a context, whether what is done inside need not wait."""
 
 
-class Work:
+class WorkerThreads:
     """Runs what blocks beside the event loop.
 
     What writes to a ledger has threads of its own: where another process keeps the ledger locked

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from pktui.errors import PktuiError
-from pktui.gateway.http.channels import Link
+from pktui.gateway.http.channels import Channel
 from pktui.gateway.http.client_sessions import Session
 from pktui.gateway.http.errors import Refusal
 from pktui.gateway.http.streams import Stream
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pktui.gateway.http.channels import Started
     from pktui.gateway.http.client_sessions import Sessions
     from pktui.gateway.http.context import RequestContext
-    from pktui.gateway.http.threads import Work
+    from pktui.gateway.http.threads import WorkerThreads
     from pktui.gateway.protocol.jsonrpc import Id, Message
     from pktui.gateway.servers.entries import ServerEntry
     from pktui.gateway.servers.watch import LiveServers
@@ -49,23 +49,23 @@ class _Pool:
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
-        self.links: list[Link] = []
-        self.states: dict[str, Link] = {}
+        self.channels: list[Channel] = []
+        self.states: dict[str, Channel] = {}
 
-    def note(self, state: str, link: Link) -> None:
+    def note(self, state: str, channel: Channel) -> None:
         """Remember which of them can go on from a state."""
         if len(self.states) >= _STATES:
             del self.states[next(iter(self.states))]
-        self.states[state] = link
+        self.states[state] = channel
 
-    def free(self, message: Message) -> Link | None:
+    def free(self, message: Message) -> Channel | None:
         """Return one that can take the request, the one that its state came from first."""
         state = message.params.get("requestState")
         first = self.states.get(state) if isinstance(state, str) else None
-        self.links = [link for link in self.links if not link.gone]
-        for link in ([first] if first is not None else []) + self.links:
-            if link.is_free(message):
-                return link
+        self.channels = [channel for channel in self.channels if not channel.gone]
+        for channel in ([first] if first is not None else []) + self.channels:
+            if channel.is_free(message):
+                return channel
         return None
 
 
@@ -77,7 +77,7 @@ class StartedServers:
         name: str,
         start: Start,
         sessions: Sessions,
-        work: Work,
+        threads: WorkerThreads,
         new_scope: Callable[[], str],
         *,
         capacity: int,
@@ -93,32 +93,34 @@ class StartedServers:
         self._name = name
         self._start = start
         self._sessions = sessions
-        self._work = work
+        self._threads = threads
         self._new_scope = new_scope
         self._capacity = capacity
         self._idle_seconds = idle_seconds
         self._clock = clock
-        self._links: dict[Link, Session | None] = {}
-        self._owners: dict[Link, str] = {}  # the key of the grant that each was started for
+        self._channels: dict[Channel, Session | None] = {}
+        self._owners: dict[Channel, str] = {}  # the key of the grant that each was started for
         self._over: set[str] = set()  # the keys of grants that have ended
         self._pools: dict[tuple[str, str], _Pool] = {}
-        self._starting: set[asyncio.Task[Link]] = set()
+        self._starting: set[asyncio.Task[Channel]] = set()
 
     async def begin_session(self, context: RequestContext, agent: str) -> Session:
         """Start a server for a new session; raises `Refusal`."""
         shared, grant = context.shared, context.grant
         caller = Caller(agent, grant.name, os.urandom(16).hex(), grant.project, grant.key)
-        link = await self._start_link(context, caller, lambda _state, _link: None, connected=True)
-        session = Session(os.urandom(16).hex(), grant, shared, caller, link)
-        link.unasked = Stream(self._work.loop, "0")
-        session.keep(link.unasked)
+        channel = await self._start_channel(
+            context, caller, lambda _state, _channel: None, connected=True
+        )
+        session = Session(os.urandom(16).hex(), grant, shared, caller, channel)
+        channel.unsolicited = Stream(self._threads.loop, "0")
+        session.keep(channel.unsolicited)
         self._sessions.add(session)
-        self._links[link] = session
-        link.start()
-        self._work.soon(shared.server.named, agent)
+        self._channels[channel] = session
+        channel.start()
+        self._threads.soon(shared.server.named, agent)
         return session
 
-    async def lend(self, context: RequestContext, message: Message) -> Link:
+    async def lend(self, context: RequestContext, message: Message) -> Channel:
         """Return the server for a stateless request, started where there is none.
 
         Raises `Refusal`. The caller opens its exchange on it before anything else happens.
@@ -126,19 +128,19 @@ class StartedServers:
         agent = client_name(message)
         pool = self._pools.setdefault((context.grant.key, agent), _Pool())
         async with pool.lock:
-            link = pool.free(message)
-            if link is not None:
-                return link
-            if len(pool.links) >= _POOL:
+            channel = pool.free(message)
+            if channel is not None:
+                return channel
+            if len(pool.channels) >= _POOL:
                 why = "too many requests of this client have the same id"
                 raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, why, {"Retry-After": "1"})
             caller = context.shared.caller(context.grant, agent)
-            link = await self._start_link(context, caller, pool.note, connected=False)
-            pool.links.append(link)
-            link.start()
-            return link
+            channel = await self._start_channel(context, caller, pool.note, connected=False)
+            pool.channels.append(channel)
+            channel.start()
+            return channel
 
-    def lend_now(self, context: RequestContext, message: Message) -> Link | None:
+    def lend_now(self, context: RequestContext, message: Message) -> Channel | None:
         """Return the server for a stateless request where one runs that can take it."""
         pool = self._pools.get((context.grant.key, client_name(message)))
         return pool.free(message) if pool is not None and not pool.lock.locked() else None
@@ -146,96 +148,104 @@ class StartedServers:
     async def end_session(self, session: Session) -> None:
         """End a client's session and the server that was started for it."""
         self._sessions.forget(session)
-        await self._end(session.link)
+        await self._end(session.channel)
 
     async def end_grant(self, key: str) -> None:
         """End what was started for a grant, and what is being started for it now."""
         self._over.add(key)
-        owned = [link for link, owner in self._owners.items() if owner == key]
+        owned = [channel for channel, owner in self._owners.items() if owner == key]
         await asyncio.gather(*map(self._end, owned))
         for pool in [pool for pool in self._pools if pool[0] == key]:
             del self._pools[pool]
 
-    def owns(self, link: Link) -> bool:
+    def owns(self, channel: Channel) -> bool:
         """Tell whether the server was started here."""
-        return link in self._links
+        return channel in self._channels
 
     @property
-    def stateless(self) -> list[Link]:
+    def stateless(self) -> list[Channel]:
         """The servers that stateless clients share."""
-        return [link for link, session in self._links.items() if session is None and not link.gone]
+        return [
+            channel
+            for channel, session in self._channels.items()
+            if session is None and not channel.gone
+        ]
 
     @property
     def in_use(self) -> bool:
         """Whether a session has a server here, or a request waits for one."""
         return any(
-            link.busy or (session is not None and session in self._sessions)
-            for link, session in self._links.items()
+            channel.busy or (session is not None and session in self._sessions)
+            for channel, session in self._channels.items()
         )
 
     async def sweep(self) -> None:
         """End what nobody has used for too long, and what belongs to a session that has ended."""
-        left = [link for link, session in self._links.items() if self._is_left(link, session)]
+        left = [
+            channel
+            for channel, session in self._channels.items()
+            if self._is_left(channel, session)
+        ]
         await asyncio.gather(*map(self._end, left))
         for key, pool in tuple(self._pools.items()):
-            pool.links = [link for link in pool.links if not link.gone]
-            if not pool.links and not pool.lock.locked():
+            pool.channels = [channel for channel in pool.channels if not channel.gone]
+            if not pool.channels and not pool.lock.locked():
                 del self._pools[key]
 
     async def close(self) -> None:
         """End everything that was started."""
         await asyncio.gather(*self._starting, return_exceptions=True)
-        await asyncio.gather(*(self._end(link) for link in tuple(self._links)))
+        await asyncio.gather(*(self._end(channel) for channel in tuple(self._channels)))
         self._closed()
 
-    def _is_left(self, link: Link, session: Session | None) -> bool:
+    def _is_left(self, channel: Channel, session: Session | None) -> bool:
         if session is not None:
-            return link.gone or session not in self._sessions
-        idle = not link.busy and link.used < self._clock() - self._idle_seconds
-        return link.gone or idle
+            return channel.gone or session not in self._sessions
+        idle = not channel.busy and channel.used < self._clock() - self._idle_seconds
+        return channel.gone or idle
 
-    async def _start_link(
+    async def _start_channel(
         self,
         context: RequestContext,
         caller: Caller,
-        state_given: Callable[[str, Link], None],
+        state_given: Callable[[str, Channel], None],
         *,
         connected: bool,
-    ) -> Link:
+    ) -> Channel:
         """Start a server; one whose client leaves meanwhile is ended by the next sweep."""
-        if len(self._links) + len(self._starting) >= self._capacity:
+        if len(self._channels) + len(self._starting) >= self._capacity:
             why = f"too many of server {self._name} run already; see http.max_sessions"
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, why, {"Retry-After": "60"})
         shared, grant = context.shared, context.grant
 
-        made: list[Link] = []
+        made: list[Channel] = []
 
         async def room() -> None:
-            for link in made:
-                await link.room()
+            for channel in made:
+                await channel.room()
 
         def trace(request_id: Id) -> Mapping[str, str]:
             return made[0].trace(request_id) if made else {}
 
-        async def start() -> Link:
-            upstream = await self._work.run(self._start, caller, room, trace)
+        async def start() -> Channel:
+            upstream = await self._threads.run(self._start, caller, room, trace)
             pending = shared.pending(grant, self._new_scope(), connected=connected)
-            link = Link(
+            channel = Channel(
                 upstream,
                 self._name,
                 pending,
                 shared.server,
-                self._work,
+                self._threads,
                 log=shared.log,
                 state_given=state_given,
                 clock=self._clock,
             )
-            made.append(link)
-            link.relay = shared.relay(caller, pending, link.to_client, link.to_server)
-            self._links[link], self._owners[link] = None, grant.key
+            made.append(channel)
+            channel.relay = shared.relay(caller, pending, channel.to_client, channel.to_server)
+            self._channels[channel], self._owners[channel] = None, grant.key
             if grant.key in self._over:
-                await self._end(link)
-            return link
+                await self._end(channel)
+            return channel
 
         task = asyncio.ensure_future(start())
         self._starting.add(task)
@@ -247,10 +257,10 @@ class StartedServers:
             why = f"server {self._name} cannot be started; pktui's log says why"
             raise Refusal(HTTPStatus.BAD_GATEWAY, why) from error
 
-    async def _end(self, link: Link) -> None:
-        self._links.pop(link, None)
-        self._owners.pop(link, None)
-        await asyncio.to_thread(link.end, _END_PATIENCE)
+    async def _end(self, channel: Channel) -> None:
+        self._channels.pop(channel, None)
+        self._owners.pop(channel, None)
+        await asyncio.to_thread(channel.end, _END_PATIENCE)
 
 
 class ConfiguredServers:
@@ -286,9 +296,9 @@ class ConfiguredServers:
             self._made[entry.name] = entry, self._make(entry)
         return self._made[entry.name][1]
 
-    def stateless(self) -> list[Link]:
+    def stateless(self) -> list[Channel]:
         """Return the servers that stateless clients share."""
-        return [link for one in self._all() for link in one.stateless]
+        return [channel for one in self._all() for channel in one.stateless]
 
     async def sweep(self, busy: Collection[StartedServers]) -> None:
         """End what nobody uses; requests are under way at those that are `busy`."""
@@ -300,7 +310,7 @@ class ConfiguredServers:
     async def end_session(self, session: Session) -> None:
         """End a session, whatever has become of its server's entry."""
         for one in self._all():
-            if one.owns(session.link):
+            if one.owns(session.channel):
                 await one.end_session(session)
 
     async def end_grant(self, key: str) -> None:

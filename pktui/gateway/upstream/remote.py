@@ -28,7 +28,13 @@ from pktui.gateway.upstream.remote_outgoing import (
     ToolMarks,
     read_outgoing,
 )
-from pktui.gateway.upstream.remote_request import Expired, Far, Refused, RemoteRequest, untraced
+from pktui.gateway.upstream.remote_request import (
+    Expired,
+    Refused,
+    RemoteContext,
+    RemoteRequest,
+    untraced,
+)
 from pktui.gateway.upstream.remote_session import Listener, Renewal
 
 if TYPE_CHECKING:
@@ -77,11 +83,11 @@ class RemoteServer:
         self._thread = 0  # the loop's
         self._words = Words(entry.name, self._pool.endpoint)
         self._session = Session()
-        self._far = Far(
+        self._remote = RemoteContext(
             *(self._pool, self._words, self._session, ToolMarks(), limit),
             *(self._hand_on, room, trace),
         )
-        self._renewal = Renewal(self._far, self._listen)
+        self._renewal = Renewal(self._remote, self._listen)
         self._outbox = Outbox()
         self._running: dict[Id, RemoteRequest] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -183,7 +189,7 @@ class RemoteServer:
         if message.method == INITIALIZE and not message.version:
             self._forget_session()
             self._renewal.note(message)
-        request = RemoteRequest(self._far, message, self._outbox.written)
+        request = RemoteRequest(self._remote, message, self._outbox.written)
         if message.id is not None:
             self._running[message.id] = request
         request.begin(lambda exchange: self._answered(request, exchange))
@@ -244,7 +250,7 @@ class RemoteServer:
         """Post a notification or an answer; the next message goes when the server has it."""
         self._renewal.note(message)
         try:
-            await self._post(RemoteRequest(self._far, message))
+            await self._post(RemoteRequest(self._remote, message))
         except Aborted:
             return
         except Refused as refused:
@@ -303,7 +309,7 @@ class RemoteServer:
             self._listener.cancel()
             self._listener = None
         if self._status is None:
-            listener = Listener(self._far, self._renewed, self._say)
+            listener = Listener(self._remote, self._renewed, self._say)
             self._listener = self._loop.create_task(listener.listen())
 
     def _forget_session(self) -> None:

@@ -60,7 +60,7 @@ def untraced(_request_id: Id) -> Mapping[str, str]:
     return {}
 
 
-class Far:
+class RemoteContext:
     """What all requests to one server share."""
 
     def __init__(
@@ -87,10 +87,10 @@ class Far:
         self.room = room
         self._trace = trace
 
-    def apart(self, session: Session, deliver: Callable[[bytes], None]) -> Far:
+    def apart(self, session: Session, deliver: Callable[[bytes], None]) -> RemoteContext:
         """Return the same server for requests that no client made, or of another session."""
         shared = (self.pool, self.words, session, self.marks, self.limit)
-        return Far(*shared, deliver, self.room)
+        return RemoteContext(*shared, deliver, self.room)
 
     def headers(self, message: Outgoing) -> dict[str, str]:
         """Return the headers of a message that is posted."""
@@ -110,13 +110,13 @@ class RemoteRequest:
     """A message that is posted; for the event loop's thread."""
 
     def __init__(
-        self, far: Far, message: Outgoing, written: Callable[[], None] = lambda: None
+        self, remote: RemoteContext, message: Outgoing, written: Callable[[], None] = lambda: None
     ) -> None:
         """`written` is called once: when the message is on its way, or never will be."""
         self.message = message
         self.silent = False  # nobody waits for the answer any more
         self.sent = False  # the server may have seen the message
-        self._far = far
+        self._remote = remote
         self._written: Callable[[], None] | None = written
         self._exchange: Exchange | None = None
         self._lister: RemoteRequest | None = None
@@ -131,11 +131,11 @@ class RemoteRequest:
         self._prepared(answered).start()
 
     def _prepared(self, answered: Callable[[Exchange], None] = lambda _exchange: None) -> Exchange:
-        own = self._far.headers(self.message)
+        own = self._remote.headers(self.message)
         self._session = own.get(headers.SESSION, "")
         self._exchange = Exchange(
-            *(self._far.pool, "POST", own, self.message.line),
-            limit=self._far.limit,
+            *(self._remote.pool, "POST", own, self.message.line),
+            limit=self._remote.limit,
             done=answered,
             written=self._note_written,
         )
@@ -161,9 +161,9 @@ class RemoteRequest:
                 exchange = await self._redirected(await self._post())
             await self._read_answer(exchange)
         except TooLarge as error:
-            raise Refused(self._far.words.too_large(self._far.limit)) from error
+            raise Refused(self._remote.words.too_large(self._remote.limit)) from error
         except Unreadable as error:
-            raise Refused(self._far.words.unreadable(str(error))) from error
+            raise Refused(self._remote.words.unreadable(str(error))) from error
         except ExchangeFailed as failure:
             raise self._told(failure) from failure
         finally:
@@ -181,7 +181,7 @@ class RemoteRequest:
             failure = ExchangeFailed("it took too long", sent=self.sent)
             raise self._told(failure) from error
         except Unreadable as error:
-            raise Refused(self._far.words.unreadable(str(error))) from error
+            raise Refused(self._remote.words.unreadable(str(error))) from error
         except ExchangeFailed as failure:
             raise self._told(failure) from failure
         finally:
@@ -218,10 +218,10 @@ class RemoteRequest:
                 raise exchange.failure
             if exchange.status not in _REDIRECT:
                 break
-            there = self._far.pool.endpoint.redirected(exchange.header("location"))
+            there = self._remote.pool.endpoint.redirected(exchange.header("location"))
             if there is None or _ == REDIRECTS:
                 break
-            self._far.pool.redirect(there)
+            self._remote.pool.redirect(there)
             exchange.release()
             exchange = await self._post()
         await self._read_error(exchange)
@@ -245,7 +245,7 @@ class RemoteRequest:
         for page in range(_PAGES):
             request = {"jsonrpc": "2.0", "id": page, "method": "tools/list", "params": asked}
             lines: list[bytes] = []
-            private = self._far.apart(self._far.session, lines.append)
+            private = self._remote.apart(self._remote.session, lines.append)
             self._lister = RemoteRequest(private, read_outgoing(msgspec.json.encode(request)))
             await self._lister.run()
             cursor = next_cursor_in(lines[-1])
@@ -261,11 +261,11 @@ class RemoteRequest:
         elif exchange.content_type == EVENTS:
             await self._follow(exchange)
         elif exchange.content_type == JSON:
-            body = await exchange.read(self._far.limit)
-            if len(body) > self._far.limit:
+            body = await exchange.read(self._remote.limit)
+            if len(body) > self._remote.limit:
                 raise TooLarge("the answer is too large")
             if not self.took(body):
-                raise Refused(self._far.words.unanswered())
+                raise Refused(self._remote.words.unanswered())
         else:
             raise self._refusal(exchange)
 
@@ -293,17 +293,17 @@ class RemoteRequest:
                 if not self._resumable(place) or failures > _ATTEMPTS:
                     raise
             if not self._resumable(place):
-                raise Refused(self._far.words.broken_off())
+                raise Refused(self._remote.words.broken_off())
             exchange = await self._resume(exchange, place, pace)
 
     async def _read_stream(self, exchange: Exchange, place: Place, pace: Pace) -> bool:
         """Deliver the messages of the stream; tell whether the answer was among them."""
-        async for line in messages(exchange, self._far.limit, place):
+        async for line in messages(exchange, self._remote.limit, place):
             pace.succeeded()
             self._hand_over(line)
             if answers(line, self.message.id):
                 return True
-            await self._far.room()
+            await self._remote.room()
         return False
 
     def _resumable(self, place: Place) -> bool:
@@ -315,9 +315,9 @@ class RemoteRequest:
         await asyncio.sleep(pace.next_wait(place.retry_ms))
         if self._aborted:
             raise Aborted("ended", sent=True)
-        far = self._far
-        asked = {"Accept": EVENTS, **far.session.headers, headers.LAST_EVENT: place.last_id}
-        exchange = self._exchange = Exchange(far.pool, "GET", asked, None, limit=far.limit)
+        remote = self._remote
+        asked = {"Accept": EVENTS, **remote.session.headers, headers.LAST_EVENT: place.last_id}
+        exchange = self._exchange = Exchange(remote.pool, "GET", asked, None, limit=remote.limit)
         await exchange.ask()
         if exchange.failure is not None:
             return exchange
@@ -328,15 +328,15 @@ class RemoteRequest:
         return exchange
 
     def _hand_over(self, line: bytes) -> None:
-        message, far = self.message, self._far
+        message, remote = self.message, self._remote
         if message.method == INITIALIZE and not message.version and answers(line, message.id):
             given = self._exchange.header(headers.SESSION.lower()) if self._exchange else ""
             if b'"result"' in line:
-                far.session.open(given, version_in(line))
+                remote.session.open(given, version_in(line))
         elif message.method == "tools/list" and b"x-mcp-header" in line:
-            far.marks.learn(line)
+            remote.marks.learn(line)
         if not self.silent:
-            far.deliver(line)
+            remote.deliver(line)
 
     # refusals
 
@@ -346,7 +346,7 @@ class RemoteRequest:
         if exchange.status < 400:
             return
         if self.message.kind == "request" and exchange.content_type == JSON:
-            body = await exchange.read(self._far.limit)
+            body = await exchange.read(self._remote.limit)
             self._error = error_in(body)
             self._reason = body[:_REASON_BYTES]
         elif exchange.status == 400:
@@ -374,17 +374,17 @@ class RemoteRequest:
 
     def _refusal(self, exchange: Exchange) -> Refused | Expired:
         """Return what an answer that holds no message means."""
-        words = self._far.words
+        words = self._remote.words
         if self._expired(exchange):
             return Expired(self._session, accepted=False)
         if self._speaks_of_session(exchange):
             return Refused(words.forgetful())
         location = exchange.header("location")
-        there = self._far.pool.endpoint.resolved(location)
+        there = self._remote.pool.endpoint.resolved(location)
         return Refused(words.refused(exchange.status, exchange.content_type, location, there))
 
     def _told(self, failure: ExchangeFailed) -> Exception:
         self.sent = self.sent or failure.sent
         if isinstance(failure, Aborted):
             return failure
-        return Refused(self._far.words.failed(failure, self._far.pool.endpoint))
+        return Refused(self._remote.words.failed(failure, self._remote.pool.endpoint))

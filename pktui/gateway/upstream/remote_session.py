@@ -19,7 +19,7 @@ from pktui.gateway.upstream.http_client import Exchange, ExchangeFailed, TooLarg
 from pktui.gateway.upstream.pace import Pace
 from pktui.gateway.upstream.remote_outgoing import INITIALIZE, INITIALIZED, Session, read_outgoing
 from pktui.gateway.upstream.remote_replies import EVENTS, Place, error_in, messages
-from pktui.gateway.upstream.remote_request import Expired, Far, Refused, RemoteRequest
+from pktui.gateway.upstream.remote_request import Expired, Refused, RemoteContext, RemoteRequest
 
 if TYPE_CHECKING:
     from pktui.gateway.upstream.remote_outgoing import Outgoing
@@ -33,9 +33,12 @@ class Renewal:
     """Begins sessions anew. `begun` is told of each, `clock` is monotonic, in seconds."""
 
     def __init__(
-        self, far: Far, begun: Callable[[], None], clock: Callable[[], float] = time.monotonic
+        self,
+        remote: RemoteContext,
+        begun: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._far = far
+        self._remote = remote
         self._begun = begun
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -64,9 +67,9 @@ class Renewal:
 
         Raises `Refused` where there will be none, and where the one before was of no use.
         """
-        words = self._far.words
+        words = self._remote.words
         async with self._lock:
-            if self._far.session.id != lost:
+            if self._remote.session.id != lost:
                 return
             if self._initialize is None or self._clock() < self._not_before:
                 raise Refused(words.forgetful())
@@ -81,29 +84,32 @@ class Renewal:
         self._begun()
 
     async def _begin(self, initialize: Outgoing) -> None:
-        far, session, lines = self._far, Session(), list[bytes]()
-        private = far.apart(session, lines.append)
+        remote, session, lines = self._remote, Session(), list[bytes]()
+        private = remote.apart(session, lines.append)
         await RemoteRequest(private, initialize).run()
         if not session.opened:
             error = error_in(lines[-1]) if lines else None
             why = error[1].decode(errors="replace") if error else "its answer names no version"
-            raise Refused(far.words.not_begun_again(why))
+            raise Refused(remote.words.not_begun_again(why))
         await RemoteRequest(private, self._initialized).tell(SECONDS)
         given = session.headers
-        far.session.open(given.get(headers.SESSION, ""), given.get(headers.VERSION, ""))
+        remote.session.open(given.get(headers.SESSION, ""), given.get(headers.VERSION, ""))
 
 
 class Listener:
     """Keeps the stream of one session open until it is cancelled, or the server offers none."""
 
     def __init__(
-        self, far: Far, forgotten: Callable[[str], Awaitable[bool]], log: Callable[[str], None]
+        self,
+        remote: RemoteContext,
+        forgotten: Callable[[str], Awaitable[bool]],
+        log: Callable[[str], None],
     ) -> None:
         """`forgotten` is told of a session that the server knows no more.
 
         It tells whether there is another one now, which has a listener of its own.
         """
-        self._far = far
+        self._remote = remote
         self._forgotten = forgotten
         self._log = log
         self._place = Place()
@@ -121,7 +127,7 @@ class Listener:
     async def _hear(self) -> bool:
         """Read the stream to its end; False where there will be no other."""
         asked = self._headers()
-        exchange = Exchange(self._far.pool, "GET", asked, None, limit=self._far.limit)
+        exchange = Exchange(self._remote.pool, "GET", asked, None, limit=self._remote.limit)
         try:
             await exchange.ask()
             if exchange.failure is not None:
@@ -131,10 +137,10 @@ class Listener:
             if exchange.status != 200 or exchange.content_type != EVENTS:
                 return exchange.status >= 500
             self._offered = True
-            async for line in messages(exchange, self._far.limit, self._place):
+            async for line in messages(exchange, self._remote.limit, self._place):
                 self._pace.succeeded()
-                self._far.deliver(line)
-                await self._far.room()
+                self._remote.deliver(line)
+                await self._remote.room()
         except TooLarge:
             self._log("a message of the server is too large and was dropped")
         except (ExchangeFailed, Unreadable):
@@ -145,4 +151,4 @@ class Listener:
 
     def _headers(self) -> dict[str, str]:
         place = {headers.LAST_EVENT: self._place.last_id} if self._place.last_id else {}
-        return {"Accept": EVENTS, **self._far.session.headers, **place}
+        return {"Accept": EVENTS, **self._remote.session.headers, **place}

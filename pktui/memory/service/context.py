@@ -17,7 +17,7 @@ import msgspec
 
 from pktui.errors import PktuiError
 from pktui.memory.records import Status
-from pktui.memory.service.intake import Intake
+from pktui.memory.service.ingest import Ingest
 
 if TYPE_CHECKING:
     from pktui.memory.records import Identity
@@ -52,7 +52,7 @@ class Context:
     stop: Callable[[], None]
     monotonic: Callable[[], float] = time.monotonic
     usage: UsageBook | None = None
-    intake: Intake = field(default_factory=Intake)
+    ingest: Ingest = field(default_factory=Ingest)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     async def search(self, work: Callable[[Store, float], Found], *, wait: bool = True) -> Found:

@@ -69,7 +69,7 @@ class Following:
     def _add(self, batch: list[Record]) -> None:
         if not batch:
             return
-        report = self._context.intake.take(self._context.holder.wait(), batch)
+        report = self._context.ingest.take(self._context.holder.wait(), batch)
         if report.messages or report.sessions:
             self._context.background.wake()
             self._stopping.wait(_GIVE_WAY_S)

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from pktui.memory.importers.calls import Masks
     from pktui.memory.service.context import Context
     from pktui.memory.service.follow import Following
+    from pktui.memory.service.lease_renewal import LeaseRenewal
     from pktui.memory.service.listening import Entrance
     from pktui.memory.service.serving import LocalServer
-    from pktui.memory.service.tenure import Tenure
     from pktui.memory.store import Store
     from pktui.memory.store.tables import Database
     from pktui.settings import Paths, Settings
@@ -128,7 +128,7 @@ class Service:
         self._running: Context | None = None
         self._close_embedder: Callable[[], None] = _nothing
         self._place = place_of(paths, settings)
-        self._tenure: Tenure | None = None
+        self._renewal: LeaseRenewal | None = None
         self._following: Following | None = None
         self.activity = Activity(monotonic)
         self.failure: BaseException | None = None
@@ -177,8 +177,8 @@ class Service:
             await self._server.serve(sockets=[self._ownership.listener])
             watch.cancel()
         self._failed(context)
-        if self._tenure is not None and not self.lingering:
-            await asyncio.to_thread(self._tenure.end, RELEASE_S)
+        if self._renewal is not None and not self.lingering:
+            await asyncio.to_thread(self._renewal.end, RELEASE_S)
 
     def _follow(self, context: Context) -> None:
         """Follow adopted agents' stores, on a thread that loads what that takes."""
@@ -201,7 +201,7 @@ class Service:
         from pktui.memory.service.background import Background
         from pktui.memory.service.context import Context
         from pktui.memory.service.holder import StoreHolder
-        from pktui.memory.service.intake import Intake
+        from pktui.memory.service.ingest import Ingest
         from pktui.memory.service.usage import UsageBook
 
         holder = StoreHolder(self._open_store)
@@ -214,7 +214,7 @@ class Service:
             self.activity,
             self.stop,
             usage=usage,
-            intake=Intake(usage),
+            ingest=Ingest(usage),
         )
 
     def _open_store(self) -> Store:
@@ -238,13 +238,13 @@ class Service:
         return store
 
     def _take_lease(self, database: Database) -> None:
-        from pktui.memory.service.tenure import Tenure, holder_of
+        from pktui.memory.service.lease_renewal import LeaseRenewal, holder_of
         from pktui.memory.store.lease import Lease
 
         lease = Lease.take(database, holder_of(self._paths.memory_owner))
         database.guard = functools.partial(self._check_own, lease.check)
-        self._tenure = Tenure(lease, say)
-        self._tenure.start()
+        self._renewal = LeaseRenewal(lease, say)
+        self._renewal.start()
 
     def _check_own(self, more: Callable[[], None] = _nothing) -> None:
         """Raise `StoreError` where nothing may be written any more."""
@@ -290,7 +290,7 @@ class Service:
 
     def _failed(self, context: Context) -> bool:
         """Tell whether the store could not be opened, or is not ours any more; say why, once."""
-        lost = self._tenure.failure if self._tenure is not None else None
+        lost = self._renewal.failure if self._renewal is not None else None
         failure = context.holder.failure or lost
         if failure is not None and self.failure is None:
             self.failure = failure

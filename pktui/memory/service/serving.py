@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pktui.httpserver.serving import Server, configured, protocol
-from pktui.memory.service.door import Door, crowded
+from pktui.memory.service.tcp_guard import TcpGuard, crowded
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -21,11 +21,11 @@ MOST_HEAD_BYTES = 16 * 1024
 
 
 class TcpServer:
-    """Serves the application to other machines, behind its door."""
+    """Serves the application to other machines, behind its guard."""
 
     def __init__(self, app: ASGIApp, entrance: Entrance, names: Iterable[str]) -> None:
         limits = entrance.limits
-        door = Door(app, entrance.token, (entrance.host, *names), limits.body_seconds)
+        guard = TcpGuard(app, entrance.token, (entrance.host, *names), limits.body_seconds)
         self._listener = entrance.listener
         http = protocol(
             head_seconds=limits.head_seconds,
@@ -34,7 +34,7 @@ class TcpServer:
             refusal=crowded(),
         )
         self._server = Server(
-            configured(door, http=http, lifespan="off", timeout_graceful_shutdown=GRACE_S)
+            configured(guard, http=http, lifespan="off", timeout_graceful_shutdown=GRACE_S)
         )
         self._serving: asyncio.Task[None] | None = None
 

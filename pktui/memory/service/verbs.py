@@ -96,7 +96,7 @@ class Verbs:
 
     async def _import(self, asked: api.Import, _asker: Asker) -> object:
         made = await self._context.holder.run(
-            lambda store: self._context.intake.take(store, asked.records)
+            lambda store: self._context.ingest.take(store, asked.records)
         )
         self._context.background.wake()
         return made

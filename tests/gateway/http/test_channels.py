@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from pktui.gateway.http.channels import Link
+from pktui.gateway.http.channels import Channel
 from pktui.gateway.protocol.jsonrpc import Limits, Message, Refused, parse
 from pktui.gateway.relay.pending import InFlight, Waiting
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pktui.gateway.http.channels import Started
-    from pktui.gateway.http.threads import Work
+    from pktui.gateway.http.threads import WorkerThreads
     from pktui.gateway.relay.pending import Pending
     from pktui.gateway.relay.relay_session import RelaySession
     from pktui.gateway.relay.server_context import ServerContext
@@ -95,20 +95,22 @@ def server() -> Server:
 
 
 @pytest.fixture
-def work() -> Work:
-    return cast("Work", SimpleNamespace(thread=0))
+def threads() -> WorkerThreads:
+    return cast("WorkerThreads", SimpleNamespace(thread=0))
 
 
 @pytest.fixture
-def link(server: Server, clock: Clock, in_flight: InFlight, closed: list[Any], work: Work) -> Link:
-    made = Link(
+def channel(
+    server: Server, clock: Clock, in_flight: InFlight, closed: list[Any], threads: WorkerThreads
+) -> Channel:
+    made = Channel(
         cast("Started", server),
         "demo",
         cast("Pending", SimpleNamespace(in_flight=in_flight)),
         cast("ServerContext", None),
-        work,
+        threads,
         log=lambda _said: None,
-        state_given=lambda _state, _link: None,
+        state_given=lambda _state, _channel: None,
         clock=clock,
     )
     relay = SimpleNamespace(
@@ -140,101 +142,103 @@ def told(method: str, **params: Any) -> bytes:
 
 
 @pytest.mark.parametrize("again", [7, "7"])
-def test_the_id_of_a_request_under_way_is_no_other_requests(link: Link, again: Any) -> None:
-    link.open(asked(7), Client())
-    assert not link.is_free(asked(again))
-    assert link.is_free(asked(8))
+def test_the_id_of_a_request_under_way_is_no_other_requests(channel: Channel, again: Any) -> None:
+    channel.open(asked(7), Client())
+    assert not channel.is_free(asked(again))
+    assert channel.is_free(asked(8))
     with pytest.raises(Refused, match="still waits"):
-        link.open(asked(again), Client())
+        channel.open(asked(again), Client())
 
 
 def test_the_id_of_a_request_that_was_given_up_waits_for_its_answer(
-    link: Link, in_flight: InFlight, clock: Clock
+    channel: Channel, in_flight: InFlight, clock: Clock
 ) -> None:
     client = Client()
-    link.open(asked(7), client)
+    channel.open(asked(7), client)
     in_flight.add(7, Waiting(asked(7), None, 0))
-    link.close(asked(7), client)
+    channel.close(asked(7), client)
     in_flight.give_up(7)
-    assert not link.is_free(asked("7"))
+    assert not channel.is_free(asked("7"))
     clock.now = 601
-    assert link.is_free(asked(7))
+    assert channel.is_free(asked(7))
 
 
 def test_the_token_of_a_request_that_was_given_up_is_no_other_requests(
-    link: Link, clock: Clock
+    channel: Channel, clock: Clock
 ) -> None:
     client = Client()
-    link.open(asked(7, progressToken="t"), client)
-    assert not link.is_free(asked(8, progressToken="t"))
-    link.close(asked(7, progressToken="t"), client)
-    assert not link.is_free(asked(8, progressToken="t"))
+    channel.open(asked(7, progressToken="t"), client)
+    assert not channel.is_free(asked(8, progressToken="t"))
+    channel.close(asked(7, progressToken="t"), client)
+    assert not channel.is_free(asked(8, progressToken="t"))
     clock.now = 601
-    assert link.is_free(asked(8, progressToken="t"))
+    assert channel.is_free(asked(8, progressToken="t"))
 
 
-def test_an_answer_ends_the_stream_of_its_request(link: Link, server: Server) -> None:
+def test_an_answer_ends_the_stream_of_its_request(channel: Channel, server: Server) -> None:
     one, other = Client(), Client()
-    link.open(asked(7), one)
-    link.open(asked(8), other)
+    channel.open(asked(7), one)
+    channel.open(asked(8), other)
     server.say(answered("7"), answered(9))
     assert (one.heard, one.over) == ([json.loads(answered("7"))], True)
     assert other.heard == []
-    assert link.is_free(asked(7))
+    assert channel.is_free(asked(7))
 
 
-def test_progress_goes_out_on_the_stream_of_its_token(link: Link, server: Server) -> None:
+def test_progress_goes_out_on_the_stream_of_its_token(channel: Channel, server: Server) -> None:
     one, other = Client(), Client()
-    link.open(asked(7, progressToken=1), one)
-    link.open(asked(8, progressToken=2), other)
+    channel.open(asked(7, progressToken=1), one)
+    channel.open(asked(8, progressToken=2), other)
     server.say(told("notifications/progress", progressToken=1, progress=1))
     assert [len(one.heard), len(other.heard)] == [1, 0]
 
 
 def test_what_belongs_to_no_token_goes_out_with_the_newest_request(
-    link: Link, server: Server
+    channel: Channel, server: Server
 ) -> None:
-    one, other, unasked = Client(), Client(), Client()
-    link.unasked = cast("Any", unasked)
-    link.open(asked(7), one)
-    link.open(asked(8), other)
+    one, other, unsolicited = Client(), Client(), Client()
+    channel.unsolicited = cast("Any", unsolicited)
+    channel.open(asked(7), one)
+    channel.open(asked(8), other)
     server.say(told("notifications/message"), told("notifications/tools/list_changed"))
-    assert [len(client.heard) for client in (one, other, unasked)] == [0, 1, 1]
+    assert [len(client.heard) for client in (one, other, unsolicited)] == [0, 1, 1]
 
 
-def test_the_event_loop_waits_for_no_client_that_it_serves_itself(link: Link, work: Work) -> None:
-    work.thread = threading.get_ident()
+def test_the_event_loop_waits_for_no_client_that_it_serves_itself(
+    channel: Channel, threads: WorkerThreads
+) -> None:
+    threads.thread = threading.get_ident()
     slow = Client(waited_for=False)
-    link.unasked = cast("Any", slow)
-    link.to_client(told("notifications/tools/list_changed"))
+    channel.unsolicited = cast("Any", slow)
+    channel.to_client(told("notifications/tools/list_changed"))
     assert len(slow.heard) == 1
 
 
 def test_a_server_that_gives_a_request_up_ends_its_stream(
-    link: Link, server: Server, closed: list[Any]
+    channel: Channel, server: Server, closed: list[Any]
 ) -> None:
     client = Client()
-    link.open(asked(7), client)
+    channel.open(asked(7), client)
     server.say(told(CANCELLED, requestId=7))
     assert (client.heard, client.over, closed) == ([], True, [(7, "cancelled")])
 
 
-def test_a_request_that_its_client_cancels_is_answered_once(link: Link) -> None:
+def test_a_request_that_its_client_cancels_is_answered_once(channel: Channel) -> None:
     client = Client()
-    link.open(asked(7), client)
-    link.cancelled(7)
-    link.cancelled(7)
-    link.cancelled(None)
+    channel.open(asked(7), client)
+    channel.cancelled(7)
+    channel.cancelled(7)
+    channel.cancelled(None)
     assert client.heard == [CANCELLED]
 
 
 def test_a_server_that_ends_is_told_to_the_relay_with_what_it_said_last(
-    link: Link, server: Server, closed: list[Any]
+    channel: Channel, server: Server, closed: list[Any]
 ) -> None:
     client = Client()
-    link.open(asked(7), client)
+    channel.open(asked(7), client)
     server.said = "Error: no such port"
     server.ended()
     server.ended()
     why = 'server demo ended and can\'t answer. It said: "Error: no such port"'
-    assert (closed, client.over, link.gone) == ([why], True, True)
+    assert (closed, client.over, channel.gone) == ([why], True, True)

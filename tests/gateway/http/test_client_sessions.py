@@ -13,7 +13,7 @@ from pktui.gateway.http.errors import Refusal
 from pktui.ledger.records import Caller, Grant
 
 if TYPE_CHECKING:
-    from pktui.gateway.http.channels import Link
+    from pktui.gateway.http.channels import Channel
     from pktui.gateway.http.context import SharedContext
 
 ADA = Grant("ada", ("*",), "", 1, key="a1")
@@ -39,7 +39,7 @@ def sessions(clock: Clock) -> Sessions:
 
 def session(session_id: str, grant: Grant = ADA, server: str = "plain") -> Session:
     shared = cast("SharedContext", SimpleNamespace(entry=SimpleNamespace(name=server)))
-    return Session(session_id, grant, shared, Caller(), cast("Link", None))
+    return Session(session_id, grant, shared, Caller(), cast("Channel", None))
 
 
 def status(wanted: Any) -> HTTPStatus:

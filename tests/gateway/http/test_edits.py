@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from pktui.gateway.http.channels import Link
+from pktui.gateway.http.channels import Channel
 from pktui.gateway.http.client_sessions import Sessions
 from pktui.gateway.http.upstreams import StartedServers
 from pktui.settings import Paths
@@ -28,7 +28,7 @@ from tests.gateway.upstream.far import Asked, FarServer
 
 if TYPE_CHECKING:
     from pktui.gateway.http.channels import Started
-    from pktui.gateway.http.threads import Work
+    from pktui.gateway.http.threads import WorkerThreads
     from pktui.gateway.relay.pending import Pending
     from pktui.gateway.relay.relay_session import RelaySession
     from pktui.gateway.relay.server_context import ServerContext
@@ -156,7 +156,7 @@ async def test_servers_that_nobody_uses_are_ended_side_by_side() -> None:
         "plain",
         lambda _caller, _room, _trace: cast("Started", None),
         Sessions(1, 1, lambda: now[0]),
-        cast("Work", None),
+        cast("WorkerThreads", None),
         lambda: "",
         capacity=4,
         idle_seconds=1,
@@ -165,18 +165,18 @@ async def test_servers_that_nobody_uses_are_ended_side_by_side() -> None:
     together = threading.Barrier(3)
     for _ in range(3):
         upstream = cast("Started", _Lingering(together))
-        link = Link(
+        channel = Channel(
             upstream,
             "plain",
             cast("Pending", SimpleNamespace(in_flight=None)),
             cast("ServerContext", None),
-            cast("Work", None),
+            cast("WorkerThreads", None),
             log=print,
-            state_given=lambda _state, _link: None,
+            state_given=lambda _state, _channel: None,
             clock=lambda: now[0],
         )
-        link.relay = cast("RelaySession", SimpleNamespace(server_lost=lambda _why: None))
-        servers._links[link] = None
+        channel.relay = cast("RelaySession", SimpleNamespace(server_lost=lambda _why: None))
+        servers._channels[channel] = None
     now[0] = 2.0
     await servers.sweep()
-    assert not servers._links
+    assert not servers._channels

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pktui.gateway.enforcement.enforcer import Enforcer
-from pktui.gateway.http.threads import LARGE, Work
+from pktui.gateway.http.threads import LARGE, WorkerThreads
 from pktui.gateway.relay.server_context import ServerContext
 from pktui.settings import Settings
 from tests.gateway.http.served import (
@@ -31,7 +31,7 @@ def test_a_call_that_is_being_decided_ends_on_record_before_the_ledger_is_closed
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, going_on, order = threading.Event(), threading.Event(), list[str]()
-    decide_all, close, written = Enforcer.decide_all, ServerContext.__exit__, Work.written
+    decide_all, close, written = Enforcer.decide_all, ServerContext.__exit__, WorkerThreads.written
 
     def slow(enforcer: Enforcer, *given: Any, **named: Any) -> Any:
         begun.set()
@@ -45,13 +45,13 @@ def test_a_call_that_is_being_decided_ends_on_record_before_the_ledger_is_closed
         going_on.set()
         close(context, *error)
 
-    async def waiting(work: Work) -> None:
+    async def waiting(threads: WorkerThreads) -> None:
         going_on.set()
-        await written(work)
+        await written(threads)
 
     monkeypatch.setattr(Enforcer, "decide_all", slow)
     monkeypatch.setattr(ServerContext, "__exit__", closing)
-    monkeypatch.setattr(Work, "written", waiting)
+    monkeypatch.setattr(WorkerThreads, "written", waiting)
     write_servers(paths, plain=plain())
     write_policy(paths, "plain")
     settings = Settings()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from pktui.gateway.http.channels import Link
+from pktui.gateway.http.channels import Channel
 from pktui.gateway.http.exchange import Exchange
 from pktui.gateway.http.protocol import Headers
 from pktui.gateway.protocol.jsonrpc import Limits, parse
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pktui.gateway.http.channels import Started
     from pktui.gateway.http.client_sessions import Session
     from pktui.gateway.http.context import RequestContext
-    from pktui.gateway.http.threads import Work
+    from pktui.gateway.http.threads import WorkerThreads
     from pktui.gateway.relay.pending import Pending
     from pktui.gateway.relay.relay_session import RelaySession
     from pktui.gateway.relay.server_context import ServerContext
@@ -39,28 +39,28 @@ class Rig:
         loop = SimpleNamespace(
             call_soon_threadsafe=lambda job: job(), call_later=lambda _after, _job: None
         )
-        work = cast("Work", SimpleNamespace(thread=0, loop=loop, soon=self.later.append))
+        work = cast("WorkerThreads", SimpleNamespace(thread=0, loop=loop, soon=self.later.append))
         started = SimpleNamespace(full=False, said="", send=lambda *lines: self.sent.extend(lines))
         nobody = SimpleNamespace(waits_for=lambda _id: False)
-        self.link = Link(
+        self.channel = Channel(
             cast("Started", started),
             "demo",
             cast("Pending", SimpleNamespace(in_flight=nobody)),
             cast("ServerContext", None),
             work,
             log=self.logged.append,
-            state_given=lambda _state, _link: None,
+            state_given=lambda _state, _channel: None,
             clock=lambda: 0.0,
         )
         relay = SimpleNamespace(take=lambda _message: None, cancel=lambda _id: held)
-        self.link.relay = cast("RelaySession", relay)
+        self.channel.relay = cast("RelaySession", relay)
         asked = {"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {"name": "x"}}
         message = parse(json.dumps(asked).encode(), Limits())
         context = SimpleNamespace(headers=Headers.of({b"accept": b"text/event-stream"}))
         session = SimpleNamespace(keep=self.kept.append, header=b"")
         exchange = Exchange(
             cast("RequestContext", context),
-            self.link,
+            self.channel,
             message,
             work,
             "1",
@@ -84,7 +84,7 @@ def test_an_answer_that_was_on_its_way_is_kept_for_who_comes_back(*, late: bool)
     rig = Rig(held=False)
     if late:
         rig.work()
-    rig.link.to_client(ANSWER)
+    rig.channel.to_client(ANSWER)
     rig.work()
     [stream] = rig.kept
     assert stream.finished
@@ -94,13 +94,13 @@ def test_an_answer_that_was_on_its_way_is_kept_for_who_comes_back(*, late: bool)
 def test_a_held_call_is_taken_back_and_its_stream_with_it() -> None:
     rig = Rig(held=True)
     rig.work()
-    rig.link.to_client(ANSWER)
+    rig.channel.to_client(ANSWER)
     assert rig.logged == ["server demo answered what nobody waits for"]
     assert rig.sent == []
 
 
 def test_without_a_session_nobody_comes_back() -> None:
     rig = Rig(held=False, in_session=False)
-    rig.link.to_client(ANSWER)
+    rig.channel.to_client(ANSWER)
     assert rig.logged == ["server demo answered what nobody waits for"]
     assert len(rig.later) == 1

@@ -1,4 +1,4 @@
-"""Streams: what a server says unasked, and going on after a break."""
+"""Streams: what a server says unsolicited, and going on after a break."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def listen(running: Served, session: str, **more: str) -> Any:
 
 
 def say(running: Served, session: str, *lines: bytes) -> None:
-    """Have the server say lines unasked: the plain server echoes what it is told to say."""
+    """Have the server say lines unsolicited: the plain server echoes what it is told to say."""
     for line in lines:
         note = {"jsonrpc": "2.0", "method": "notifications/say", "params": {"line": line.decode()}}
         assert running.send("plain", note, mcp_session_id=session).status_code == 202

@@ -6,11 +6,11 @@ import asyncio
 import threading
 from contextlib import suppress
 
-from pktui.gateway.http.threads import Work
+from pktui.gateway.http.threads import WorkerThreads
 
 
 async def test_what_nobody_waits_for_any_more_is_waited_for_at_the_end() -> None:
-    work = Work()
+    threads = WorkerThreads()
     begun, going_on = threading.Event(), threading.Event()
     done: list[str] = []
 
@@ -19,31 +19,31 @@ async def test_what_nobody_waits_for_any_more_is_waited_for_at_the_end() -> None
         going_on.wait()
         done.append(what)
 
-    left = asyncio.ensure_future(work.write(write, "left"))
+    left = asyncio.ensure_future(threads.write(write, "left"))
     await asyncio.to_thread(begun.wait)
     left.cancel()
     with suppress(asyncio.CancelledError):
         await left
-    work.soon(write, "soon")
-    ended = asyncio.ensure_future(work.written())
+    threads.soon(write, "soon")
+    ended = asyncio.ensure_future(threads.written())
     await asyncio.sleep(0)
     assert not ended.done()
     going_on.set()
     await ended
     assert sorted(done) == ["left", "soon"]
-    await work.written()
-    work.end()
+    await threads.written()
+    threads.end()
 
 
 async def test_what_fails_is_waited_for_too() -> None:
-    work = Work()
+    threads = WorkerThreads()
 
     def fail() -> None:
         raise OSError("full")
 
-    failing = asyncio.ensure_future(work.write(fail))
+    failing = asyncio.ensure_future(threads.write(fail))
     await asyncio.sleep(0)
-    await work.written()
+    await threads.written()
     with suppress(OSError):
         await failing
-    work.end()
+    threads.end()

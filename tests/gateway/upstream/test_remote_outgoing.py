@@ -13,7 +13,7 @@ from pktui.gateway.protocol.jsonrpc import Limits, Refused
 from pktui.gateway.upstream.http_client import Pool
 from pktui.gateway.upstream.remote_errors import Words
 from pktui.gateway.upstream.remote_outgoing import Session, ToolMarks, read_outgoing
-from pktui.gateway.upstream.remote_request import Far
+from pktui.gateway.upstream.remote_request import RemoteContext
 from tests.gateway.upstream.far import LIMIT, MODERN
 
 VERSION = next(iter(MODERN))
@@ -43,12 +43,12 @@ async def room() -> None:
     """There is room."""
 
 
-def far() -> Far:
+def far() -> RemoteContext:
     from pktui.gateway.servers.url import parse_endpoint
 
     endpoint = parse_endpoint("http://h/", "s")
     shared = (Pool(endpoint, {}), Words("s", endpoint), Session(), ToolMarks(), LIMIT)
-    return Far(*shared, lambda _line: None, room)
+    return RemoteContext(*shared, lambda _line: None, room)
 
 
 @settings(max_examples=300, deadline=None)

@@ -14,7 +14,7 @@ import msgspec
 from pktui.memory.exchange import ImportReport, MessageRecord, SessionRecord
 from pktui.memory.importers import files
 from pktui.memory.importers.claude_code import ClaudeCodeSource, default_place
-from pktui.memory.service.intake import Intake
+from pktui.memory.service.ingest import Ingest
 from pktui.memory.service.requests import MAX_BODY_BYTES
 from pktui.memory.store import Store
 from tests.memory.importers.agents import LATER, MASKS, STORES, said, write
@@ -84,9 +84,9 @@ def test_a_store_is_read_with_titles_order_roles_times_and_calls() -> None:
 
 def test_a_store_taken_in_twice_stands_once(tmp_path: Path) -> None:
     with Store.open(tmp_path / "memory") as store:
-        first = Intake().take(store, list(source(STORE)))
+        first = Ingest().take(store, list(source(STORE)))
         assert (first.sessions, first.rejected) == (2, 0)
-        again = Intake().take(store, list(source(STORE)))
+        again = Ingest().take(store, list(source(STORE)))
         assert (again.sessions, again.messages) == (0, 0)
         assert again.known == first.sessions + first.messages + first.calls
         titles = {one.title for one in store.sessions().items}
@@ -102,10 +102,10 @@ def test_a_session_that_grows_gets_its_new_lines(tmp_path: Path) -> None:
         for upto in range(1, len(rows) + 1):
             write(path, *rows[:upto], end[: 10 * upto])
             reading = source(tmp_path, wall=0)
-            Intake().take(store, list(reading))
+            Ingest().take(store, list(reading))
             assert reading.rejects.report().rejected == 0
         write(path, *rows, end)
-        Intake().take(store, list(source(tmp_path, wall=0)))
+        Ingest().take(store, list(source(tmp_path, wall=0)))
         (kept,) = store.sessions().items
         seen = [(one.role, one.content) for one in store.messages(kept.id).items]
         results = [one.result for one in store.calls(kept.id).items]

@@ -18,7 +18,7 @@ from pktui.errors import StoreError
 from pktui.memory.exchange import ImportReport, MessageRecord, SessionRecord
 from pktui.memory.importers import files
 from pktui.memory.importers.codex import CodexSource, default_place
-from pktui.memory.service.intake import Intake
+from pktui.memory.service.ingest import Ingest
 from pktui.memory.store import Store
 from tests.memory.importers import agents
 from tests.memory.importers.agents import MASKS, STORES, calls_last, kept, said
@@ -173,11 +173,11 @@ def test_a_second_import_adds_only_what_is_new(tmp_path: Path) -> None:
     with Store.open(tmp_path / "memory") as store:
         write(tmp_path, *lines[:18])
         first = ImportReport(sessions=1, messages=2, calls=2)
-        assert Intake().take(store, list(source(tmp_path))) == first
+        assert Ingest().take(store, list(source(tmp_path))) == first
         write(tmp_path, *lines)
         grown = ImportReport(messages=3, calls=2, known=5)
-        assert Intake().take(store, list(source(tmp_path))) == grown
-        assert Intake().take(store, list(source(tmp_path))) == ImportReport(known=10)
+        assert Ingest().take(store, list(source(tmp_path))) == grown
+        assert Ingest().take(store, list(source(tmp_path))) == ImportReport(known=10)
         (session,) = store.sessions().items
         assert kept(store, session.id) == calls_last(said(source(tmp_path)))
 

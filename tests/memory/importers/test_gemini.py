@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pktui.memory.exchange import ImportReport, MessageRecord, SessionRecord
 from pktui.memory.importers import gemini
 from pktui.memory.importers.gemini import GeminiSource, default_place
-from pktui.memory.service.intake import Intake
+from pktui.memory.service.ingest import Ingest
 from pktui.memory.store import Store
 from tests.memory.importers.agents import LATER, MASKS, STORES, calls_last, kept, said, write
 
@@ -85,16 +85,16 @@ def test_a_session_imported_at_every_line_is_the_same_as_one_imported_at_its_end
     whole = (STORE / CHAT).read_bytes()
     path = tmp_path / CHAT
     with Store.open(tmp_path / "memory") as store:
-        intake = Intake()
+        ingest = Ingest()
         for end in [at + 1 for at, byte in enumerate(whole) if byte == ord("\n")]:
             write(path, whole[: end + 7])
             reading = source(tmp_path, wall=0)
-            intake.take(store, list(reading))
+            ingest.take(store, list(reading))
             assert reading.rejects.report().rejected == 0
         (session,) = store.sessions().items
         grown = kept(store, session.id)
         assert session.title.startswith("Remember that pktui is an MCP policy gateway")
-        assert intake.take(store, list(source(tmp_path))).messages == 0
+        assert ingest.take(store, list(source(tmp_path))).messages == 0
     assert grown == calls_last(said(source(STORE)))
 
 

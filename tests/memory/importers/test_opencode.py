@@ -15,7 +15,7 @@ from pktui.errors import StoreError
 from pktui.memory.exchange import ImportReport, MessageRecord, SessionRecord
 from pktui.memory.importers import sqlite
 from pktui.memory.importers.opencode import OpencodeSource, default_place
-from pktui.memory.service.intake import Intake
+from pktui.memory.service.ingest import Ingest
 from pktui.memory.store import Store
 from tests.memory.importers.agents import LATER, MASKS, STORES, said
 
@@ -126,10 +126,10 @@ def test_a_second_import_adds_nothing(tmp_path: Path) -> None:
     records = list(source(make(tmp_path)))
     with Store.open(tmp_path / "memory") as store:
         calls = sum(isinstance(one, MessageRecord) and one.role == "tool" for one in records)
-        first = Intake().take(store, records)
+        first = Ingest().take(store, records)
         assert first == ImportReport(sessions=4, messages=len(records) - 4 - calls, calls=calls)
         again = list(source(tmp_path))
-        assert Intake().take(store, again) == ImportReport(known=len(records))
+        assert Ingest().take(store, again) == ImportReport(known=len(records))
 
 
 def test_ids_and_times_are_those_of_the_agent(tmp_path: Path) -> None:

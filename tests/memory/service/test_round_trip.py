@@ -21,7 +21,7 @@ from pktui.memory.exchange import (
 from pktui.memory.exporting import export
 from pktui.memory.importers.jsonl import JsonlSource, write_record
 from pktui.memory.records import ROLES
-from pktui.memory.service.intake import Intake
+from pktui.memory.service.ingest import Ingest
 from pktui.memory.store import Store
 
 TEXTS = some.text(max_size=40)
@@ -86,9 +86,9 @@ def test_an_import_is_exported_without_loss(records: list[Record]) -> None:
 def taken_in(place: Path, records: list[Record]) -> list[Record]:
     """Import into a store, twice, and return what it exports after it was opened again."""
     with Store.open(place) as store:
-        report = Intake().take(store, records)
+        report = Ingest().take(store, records)
         assert (report.known, report.rejected) == (0, 0)
-        assert Intake().take(store, records).known == len(records)
+        assert Ingest().take(store, records).known == len(records)
     with Store.open(place) as store:
         readable: Any = store
         return list(export(readable, None))

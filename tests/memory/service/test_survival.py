@@ -14,9 +14,9 @@ from pktui.errors import PktuiError, StoreError
 from pktui.memory.client import MemoryClient
 from pktui.memory.records import Identity
 from pktui.memory.service import background
+from pktui.memory.service.lease_renewal import LeaseRenewal
 from pktui.memory.service.ownership import Ownership
 from pktui.memory.service.run import say
-from pktui.memory.service.tenure import Tenure
 from pktui.memory.store import Store
 from tests.memory.service.test_lifetime import ADA, Clock, until
 from tests.support.embedder import WordsEmbedder
@@ -117,11 +117,11 @@ def test_a_lease_is_renewed_after_whatever_went_wrong() -> None:
             self.renewed = -1
 
     lease, said = Trouble(), list[str]()
-    tenure = Tenure(lease, said.append, seconds=0.01)  # type: ignore[arg-type]
-    tenure.start()
+    renewal = LeaseRenewal(lease, said.append, seconds=0.01)  # type: ignore[arg-type]
+    renewal.start()
     until(lambda: lease.renewed > 2)
-    tenure.end(60)
-    assert (lease.renewed, tenure.failure) == (-1, None)
+    renewal.end(60)
+    assert (lease.renewed, renewal.failure) == (-1, None)
     assert "ZeroDivisionError" in said[0]
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pktui.cli.app import ROOMS, load, run
+from pktui.cli.command_guard import EFFECTS, guard_all
 from pktui.cli.commands import Group, group
-from pktui.cli.doors import DOORS, guard_all
 from pktui.ledger import Ledger
 from pktui.person import Process
 from tests.support.gateway import environment
@@ -77,7 +77,7 @@ def leaves(command: Any, path: str) -> Iterator[str]:
 
 def test_the_table_names_every_command_and_no_other() -> None:
     there = [path for room in ROOMS for path in leaves(load(room), room.name)]
-    assert sorted(there) == sorted(DOORS)
+    assert sorted(there) == sorted(EFFECTS)
 
 
 def test_a_command_that_the_table_does_not_name_is_not_started() -> None:
@@ -90,12 +90,12 @@ def test_a_command_that_the_table_does_not_name_is_not_started() -> None:
 
 def test_there_are_words_for_every_command_that_may_widen() -> None:
     assert sorted(WIDENS) == sorted(
-        path for path, door in DOORS.items() if door in ("widens", "depends")
+        path for path, effect in EFFECTS.items() if effect in ("widens", "depends")
     )
 
 
 def test_a_test_names_every_command_that_a_person_decides_with() -> None:
-    decides = {path for path, door in DOORS.items() if door == "decides"}
+    decides = {path for path, effect in EFFECTS.items() if effect == "decides"}
     assert decides == {
         "approvals approve", "approvals deny", "approvals release", "approvals pin set",
         "approvals pin clear", "approvals standing revoke", "sessions delete", "knowledge delete",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pktui.cli import output, reach
+from pktui.cli import backends, output
 from pktui.cli.commands import Group
 from pktui.errors import PinError
 
@@ -28,9 +28,9 @@ BY: Final = "the command line"
 # decides: a person does it and no agent; where a PIN goes with it the command asks for that.
 # widens: the guard stands before it.
 # depends: the command calls the guard where what it was told widens.
-Door = Literal["open", "decides", "widens", "depends"]
+Effect = Literal["open", "decides", "widens", "depends"]
 
-DOORS: Final[Mapping[str, Door]] = {
+EFFECTS: Final[Mapping[str, Effect]] = {
     "demo": "open",
     "gateway": "open",
     "hook": "open",
@@ -124,9 +124,9 @@ def guard_all(command: click.Command, path: str) -> None:
     if isinstance(command, Group):
         command.prepare = lambda child, name: guard_all(child, f"{path} {name}")
         return
-    door = DOORS[path]
-    if door in ("decides", "widens") and command.callback is not None:
-        command.callback = _guarded(command.callback, _person if door == "decides" else guard)
+    effect = EFFECTS[path]
+    if effect in ("decides", "widens") and command.callback is not None:
+        command.callback = _guarded(command.callback, _person if effect == "decides" else guard)
 
 
 def guard(what: str = "") -> None:
@@ -141,7 +141,7 @@ def guard(what: str = "") -> None:
 
     if what:
         output.note(what)
-    with reach.ledger(write=True) as ledger:
+    with backends.ledger(write=True) as ledger:
         check_widening(ledger, by=BY, pin=ask_pin(ledger))
 
 
@@ -182,8 +182,8 @@ def _person() -> None:
 
 def _pin_wanted() -> bool:
     """Return whether a PIN is set, or the settings want one; without a ledger none is set."""
-    if reach.used_before():
-        with reach.ledger() as ledger:
+    if backends.used_before():
+        with backends.ledger() as ledger:
             return ledger.pin.wanted()
     from pktui.settings import Paths, load_settings
 

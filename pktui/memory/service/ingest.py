@@ -31,7 +31,7 @@ PAGE = 1000
 _REMEMBERED_SESSIONS = 64
 
 
-class Intake:
+class Ingest:
     """Imports, one batch at a time. What a batch reports as added is on disk.
 
     A message is known by its key in its session; the keys of the sessions met last are kept, so

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RENEWALS_A_LEASE = 5
 
 
-class Tenure:
+class LeaseRenewal:
     """The thread that renews. `failure` says why it could not go on; then nothing is written."""
 
     def __init__(self, lease: Lease, say: Callable[[str], None], seconds: float = SECONDS) -> None:

@@ -20,7 +20,7 @@ from pktui.memory.exchange import (
 )
 from pktui.memory.exporting import MAX_RECORD_BYTES
 from pktui.memory.records import Identity
-from pktui.memory.service.intake import Intake
+from pktui.memory.service.ingest import Ingest
 from pktui.memory.store import Store
 from tests.support.memory_service import paths_in, running_service
 
@@ -43,12 +43,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_a_second_import_adds_only_what_is_new(store: Store) -> None:
-    intake = Intake()
+    ingest = Ingest()
     first: list[Record] = [session("a"), message("a", 1), message("a", 2)]
-    assert intake.take(store, first) == ImportReport(sessions=1, messages=2)
-    assert intake.take(store, first) == ImportReport(known=3)
+    assert ingest.take(store, first) == ImportReport(sessions=1, messages=2)
+    assert ingest.take(store, first) == ImportReport(known=3)
     grown = [*first, message("a", 3), message("a", 3)]
-    assert Intake().take(store, grown) == ImportReport(messages=1, known=4)
+    assert Ingest().take(store, grown) == ImportReport(messages=1, known=4)
     (kept,) = store.sessions().items
     assert [one.content for one in store.messages(kept.id).items] == ["text 1", "text 2", "text 3"]
 
@@ -62,13 +62,13 @@ def test_a_time_that_no_zone_may_show_is_not_taken_in(store: Store, year: int) -
         MessageRecord("codex", "b", "m", "user", "x", when),
         EntryRecord("t", "c", NOON, when),
     ]
-    report = Intake().take(store, records)
+    report = Ingest().take(store, records)
     assert (report.sessions, report.messages, report.entries, report.rejected) == (1, 0, 0, 3)
 
 
 def test_a_session_keeps_what_its_record_says(store: Store) -> None:
     record = session("a", name="n", ended_at=NOON + HOUR, summary="s", agent="codex", project="/p")
-    Intake().take(store, [record, message("a", 1)])
+    Ingest().take(store, [record, message("a", 1)])
     (kept,) = store.sessions().items
     assert (kept.name, kept.status, kept.started_at, kept.ended_at, kept.summary) == (
         "n",
@@ -81,21 +81,21 @@ def test_a_session_keeps_what_its_record_says(store: Store) -> None:
 
 
 def test_a_session_that_has_ended_since_is_ended(store: Store) -> None:
-    Intake().take(store, [session("a", status="active"), message("a", 1)])
+    Ingest().take(store, [session("a", status="active"), message("a", 1)])
     assert store.sessions().items[0].status == "active"
-    Intake().take(store, [session("a", ended_at=NOON + HOUR, summary="late words")])
+    Ingest().take(store, [session("a", ended_at=NOON + HOUR, summary="late words")])
     ended = store.sessions().items[0]
     assert (ended.status, ended.ended_at, ended.summary) == ("ended", NOON + HOUR, "late words")
 
 
 def test_an_imported_session_is_nobodys_current_one(store: Store) -> None:
-    Intake().take(store, [session("a", status="active", agent="codex", project="/p")])
+    Ingest().take(store, [session("a", status="active", agent="codex", project="/p")])
     assert store.current_session(Identity("codex", "", "/p")) is None
     assert store.current_session(Identity()) is None
 
 
 def test_a_message_without_its_session_is_named_and_the_others_are_added(store: Store) -> None:
-    report = Intake().take(store, [session("a"), message("b", 7), message("a", 1)])
+    report = Ingest().take(store, [session("a"), message("b", 7), message("a", 1)])
     assert (report.messages, report.rejected) == (1, 1)
     assert report.rejects == (
         Reject(
@@ -106,25 +106,25 @@ def test_a_message_without_its_session_is_named_and_the_others_are_added(store: 
 
 def test_sources_do_not_mix(store: Store) -> None:
     other = SessionRecord("claude-code", "a", NOON)
-    assert Intake().take(store, [session("a"), other]).sessions == 2
+    assert Ingest().take(store, [session("a"), other]).sessions == 2
 
 
 def test_entries_are_known_by_their_time_and_title_or_content(store: Store) -> None:
     entry = EntryRecord("Title", "Content", NOON, NOON + HOUR, source="https://x", tags=("a",))
-    assert Intake().take(store, [entry, entry]) == ImportReport(entries=1, known=1)
+    assert Ingest().take(store, [entry, entry]) == ImportReport(entries=1, known=1)
     (kept,) = store.entries().items
     assert (kept.created_at, kept.updated_at, kept.tags) == (NOON, NOON + HOUR, ("a",))
     store.update_entry(kept.id, title="A new title")
-    assert Intake().take(store, [entry]) == ImportReport(known=1)
+    assert Ingest().take(store, [entry]) == ImportReport(known=1)
     same_time = EntryRecord("Other", "Words", NOON, NOON)
-    assert Intake().take(store, [same_time]).entries == 1
+    assert Ingest().take(store, [same_time]).entries == 1
 
 
 def test_what_could_not_be_written_is_not_taken_for_known(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    intake = Intake()
-    intake.take(store, [session("a")])
+    ingest = Ingest()
+    ingest.take(store, [session("a")])
 
     def full(*_args: object, **_more: object) -> None:
         raise StoreError("no space left")
@@ -132,8 +132,8 @@ def test_what_could_not_be_written_is_not_taken_for_known(
     with monkeypatch.context() as patched:
         patched.setattr(store, "append", full)
         with pytest.raises(StoreError):
-            intake.take(store, [message("a", 1)])
-    assert intake.take(store, [message("a", 1)]).messages == 1
+            ingest.take(store, [message("a", 1)])
+    assert ingest.take(store, [message("a", 1)]).messages == 1
 
 
 def test_an_export_goes_round_without_loss_and_comes_home_as_known(tmp_path: Path) -> None:
@@ -187,10 +187,10 @@ def test_a_record_that_is_too_large_is_named_and_the_others_are_taken_in(tmp_pat
 
 
 def test_a_session_that_has_grown_gets_its_later_title_and_end(store: Store) -> None:
-    Intake().take(store, [session("a", name="first", ended_at=NOON)])
-    Intake().take(store, [session("a", name="second", ended_at=NOON + HOUR)])
+    Ingest().take(store, [session("a", name="first", ended_at=NOON)])
+    Ingest().take(store, [session("a", name="second", ended_at=NOON + HOUR)])
     (kept,) = store.sessions().items
     assert (kept.name, kept.title, kept.ended_at) == ("second", "second", NOON + HOUR)
-    Intake().take(store, [session("a", ended_at=NOON)])
+    Ingest().take(store, [session("a", ended_at=NOON)])
     (kept,) = store.sessions().items
     assert (kept.name, kept.ended_at) == ("second", NOON + HOUR)

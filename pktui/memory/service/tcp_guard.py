@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _OWN_MACHINE = frozenset({api.STOP.path})
 
 
-class Door:
+class TcpGuard:
     """The application behind a check of every request. `names` are further ones to be known by.
 
     A body must be there within `body_seconds`.
