@@ -394,20 +394,18 @@ INDEX_TABLES = (
     """CREATE INDEX events_session ON events (session, call_us)
         WHERE call_us IS NOT NULL AND session <> ''""",
     """CREATE TABLE results (
-        seq INTEGER PRIMARY KEY,
-        segment INTEGER NOT NULL,
-        number INTEGER NOT NULL,
         call_id TEXT NOT NULL,
-        offset INTEGER NOT NULL
-    ) STRICT""",
-    "CREATE UNIQUE INDEX results_key ON results (segment, number)",
-    "CREATE INDEX results_call ON results (call_id)",
+        segment INTEGER NOT NULL,
+        offset INTEGER NOT NULL,
+        PRIMARY KEY (call_id, segment, offset)
+    ) STRICT, WITHOUT ROWID""",
     "CREATE TABLE counters (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
     "CREATE TABLE machines (n INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT",
     "CREATE TABLE others (team TEXT PRIMARY KEY, reached INTEGER NOT NULL) STRICT",
     """CREATE TABLE segments (
         n INTEGER PRIMARY KEY,
         first_hash BLOB NOT NULL,
-        offset INTEGER NOT NULL
+        offset INTEGER NOT NULL,
+        number INTEGER NOT NULL
     ) STRICT""",
 )

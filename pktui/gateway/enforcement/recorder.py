@@ -1,8 +1,8 @@
 """What tools answered, put on record behind the calls, on a thread of its own.
 
 A call waits for nothing of this: it hands over what it was answered, and what is collected so is
-masked and written some moments later, a few results at a time. A gateway that is killed loses what
-it had not written yet.
+masked and written once calls come less fast, a second later at most. A gateway that is killed loses
+what it had not written yet.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
 # Seconds in which results are collected: waking a thread for each costs more than writing it.
 _COLLECT: Final = 0.05
+# Calls come fast where that many end meanwhile: then writing waits, so that it takes no time from
+# them, but for no longer than those seconds and no more than those bytes.
+_FAST: Final = 20
+_LATEST: Final = 1.0
+_LATEST_BYTES: Final = 8 * 1024 * 1024
 # Results in one write.
-_AT_ONCE: Final = 16
+_AT_ONCE: Final = 32
 # Bytes that wait to be written; what comes beyond them is not kept.
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _END_SECONDS: Final = 5.0
@@ -68,12 +73,21 @@ class Recorder:
     def _run(self) -> None:
         while not self._ending:
             self._bell.wait()
-            if not self._ending:
-                time.sleep(_COLLECT)
+            self._collect()
             self._bell.clear()
             while self._waiting:
                 with lasting.Survived("recording what tools answered", self._say):
                     self._write()
+
+    def _collect(self) -> None:
+        """Wait until there is time to write, or too much to be written."""
+        until = time.monotonic() + _LATEST
+        before = -_FAST
+        while not self._ending and len(self._waiting) - before >= _FAST:
+            if time.monotonic() >= until or self._size >= _LATEST_BYTES:
+                return
+            before = len(self._waiting)
+            time.sleep(_COLLECT)
 
     def _write(self) -> None:
         """Write some of what waits."""

@@ -25,8 +25,6 @@ ResultsMode = Literal["masked", "off", "hash"]
 # Bytes of JSON text that are kept of a result.
 MOST_BYTES: Final = 16 * 1024
 _CUTS: Final = (12 * 1024, 4096, 1024, 256, 32)
-# Most results are short and hold no secret: those are kept as they came.
-_SHORT: Final = 4096
 # What is longer is decoded in parts, of which long texts are cut unread.
 _DECODED: Final = 64 * 1024
 _PARTS: Final = 4096
@@ -56,8 +54,8 @@ def kept_result(answered: bytes, mode: ResultsMode) -> str:
 
 
 def _as_it_came(answered: bytes) -> str:
-    """Return the text where nothing in it is to be masked or cut, empty where that may be."""
-    if len(answered) > _SHORT or b"\\u" in answered:
+    """Return the text where nothing in it is to be masked or cut, as most are; empty: it may be."""
+    if len(answered) > MOST_BYTES or b"\\u" in answered:
         return ""
     text = answered.decode(errors="replace")
     flat = text.count("{") + text.count("[") < MAX_DEPTH

@@ -27,6 +27,7 @@ from pktui.ledger.journal.segment import (
     MACHINE_BITS,
     decode_row,
     file_of,
+    number_of,
     split_key,
 )
 from pktui.ledger.schema import BETWEEN, INDEX_ID, INDEX_TABLES, INDEX_VERSION
@@ -42,22 +43,17 @@ _INSERT: Final = f"""INSERT OR IGNORE INTO events
     VALUES ({", ".join("?" * (len(CONTENT) + 6))}, CASE WHEN ?4 = 'outcome' THEN coalesce(
         (SELECT min(seq) FROM events WHERE call_id = ?5 AND call_id <> '' AND kind = 'decision'),
         0) ELSE 0 END)"""  # noqa: S608
-_INSERT_RESULT: Final = """INSERT OR IGNORE INTO results (segment, number, call_id, offset)
-    VALUES (?, ?, ?, ?)"""
+_INSERT_RESULT: Final = "INSERT OR IGNORE INTO results VALUES (?, ?, ?)"
 _NEWEST: Final = """SELECT (SELECT coalesce(max(seq), 0) FROM events),
-    (SELECT coalesce(max(seq), 0) FROM results)"""
-_REACHED: Final = """INSERT INTO segments (n, first_hash, offset) VALUES (?, ?, ?)
-    ON CONFLICT (n) DO UPDATE SET offset = excluded.offset"""
-_LAST_ROWS: Final = """SELECT n, max(
-        (SELECT coalesce(max(number), 0) FROM events WHERE segment = n),
-        (SELECT coalesce(max(number), 0) FROM results WHERE segment = n)) FROM segments"""
+    (SELECT coalesce(sum(offset), 0) FROM segments)"""
+_REACHED: Final = """INSERT INTO segments (n, first_hash, offset, number) VALUES (?, ?, ?, ?)
+    ON CONFLICT (n) DO UPDATE SET offset = excluded.offset, number = excluded.number"""
 _PLACE: Final = """SELECT seq FROM events WHERE segment = ? AND number <= ?
     ORDER BY number DESC LIMIT 1"""
 # Seconds between two looks of the one that keeps the index up: while rows come, and at most.
 _SOON: Final = 0.05
 _LATE: Final = 0.5
 _CHARGED: Final = 1 + len(CONTENT)
-_CALL_ID: Final = CONTENT.index("call_id")
 _NAMES_SESSION: Final = '{"agent_session":"'
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
@@ -164,7 +160,7 @@ class Index:
     def reached(self) -> dict[int, int]:
         """Return the last row of each segment that is in, without a look at the journal."""
         with self._lock:
-            return dict(self._opened().rows(_LAST_ROWS))
+            return dict(self._opened().rows("SELECT n, number FROM segments"))
 
     def rebuild(self) -> int:
         """Make it anew from the journal; return how many rows it has."""
@@ -240,7 +236,8 @@ class Index:
                 self._looked[segment.n] = offset if whole < 0 else whole
                 if offset != start or segment.n not in known:
                     first = bytes.fromhex(segment.opened.hash)
-                    database.run(_REACHED, (segment.n, first, offset))
+                    last = number_of(piece[piece.rfind(b"\n", 0, -1) + 1 :])
+                    database.run(_REACHED, (segment.n, first, offset, last))
                 if segment.opened.shelf == "results":
                     database.run_all(_INSERT_RESULT, list(_results(piece, segment.n, start)))
                 else:
@@ -293,12 +290,12 @@ def index_rows(piece: bytes, segment: int) -> Iterator[tuple[Any, ...]]:
             yield _indexed((segment, *row[: len(CONTENT)], charges, bytes.fromhex(row[-1])))
 
 
-def _results(piece: bytes, segment: int, offset: int) -> Iterator[tuple[int, int, str, int]]:
-    """Give where each result of a piece that begins there stands."""
+def _results(piece: bytes, segment: int, offset: int) -> Iterator[tuple[str, int, int]]:
+    """Give the call of each result of a piece that begins there, and where the result stands."""
     for line in piece.splitlines(keepends=True):
-        with suppress(ValueError):
-            row = decode_row(line[:-1])
-            yield segment, row[0], row[_CALL_ID], offset
+        parts = line.split(b'"', 4)  # its number and time, its kind, a comma, its call
+        if len(parts) == 5:
+            yield parts[3].decode(errors="replace"), segment, offset
         offset += len(line)
 
 
