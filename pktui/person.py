@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pktui.errors import ApprovalError
+from pktui.text import storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,6 +68,16 @@ _RELEASED: Final = re.compile(
 )
 # Longer chains are those of a program that wants to hide what stands above it.
 _GENERATIONS: Final = 4096
+
+
+def login_name() -> str:
+    """Return what the system calls the user that this process is of."""
+    import pwd
+
+    try:
+        return storable(pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:
+        return str(os.getuid())
 
 
 class Process(msgspec.Struct, frozen=True):

@@ -103,6 +103,13 @@ def _operator(match: re.Match[str], keys: Collection[str]) -> Term | Filter | No
     return None
 
 
+def fits_name(wanted: str, name: str) -> bool:
+    """Tell whether a name is the one wanted, or fits it as a pattern with `*` and `?`."""
+    parts = re.split(r"([*?])", wanted.casefold())
+    pattern = "".join({"*": ".*", "?": "."}.get(part) or re.escape(part) for part in parts)
+    return re.fullmatch(pattern, name.casefold(), re.DOTALL) is not None
+
+
 def as_words(text: str, keys: Collection[str]) -> str:
     """Return the text as a query of nothing but words: no phrase, no exclusion, no filter.
 

@@ -357,7 +357,7 @@ def _line(record: Event | CallRow) -> str:
     parts = (
         f"{shown_key(record.seq):>7}",
         output.moment(record.at_us),
-        getattr(record, "machine", ""),
+        str(getattr(record, "seat", "")),
         f"{kind:<8}",
         f"{record.effect:<9}",
         record.grant or friendly(record.agent) or "-",

@@ -38,8 +38,9 @@ def now(json: output.JsonFlag = False) -> None:
         output.note("Nothing is on record yet.")
         return
     _tell_needs(found)
-    rows = [_agent_row(one, found.at_us) for one in found.agents]
-    headers = ("", "agent", "project", "state", "last hour", "calls", "denied", "here for")
+    seats = ("machine",) if any(one.machine for one in found.agents) else ()
+    rows = [_agent_row(one, found.at_us, seats) for one in found.agents]
+    headers = ("", "agent", *seats, "project", "state", "last hour", "calls", "denied", "here for")
     output.table(headers, rows, empty="No agent is here.")
     hour = found.hour
     output.line()
@@ -112,6 +113,7 @@ def wait(
         return
     for one in found:
         asker = one.grant or friendly(one.agent) or "an unnamed agent"
+        asker += f" on {one.seat}" if one.machine else ""
         asked = one_line(f"{asker} {one.server}.{one.tool} {one.arguments}", _MOST_CHARACTERS)
         output.line(f"{one.id} {asked}")
 
@@ -161,22 +163,27 @@ def _waiting() -> tuple[Approval, ...]:
 def _tell_needs(found: Now) -> None:
     if found.stopped_by:
         output.line(f"Everything is stopped by {one_line(found.stopped_by)}.")
+    seats = ("machine",) if any(need.approval.machine for need in found.needs) else ()
     rows = [
         (
-            *(need.approval.id, need.approval.grant or need.approval.agent, need.approval.project),
+            *(need.approval.id, need.approval.grant or need.approval.agent),
+            *[str(need.approval.seat) for _ in seats],
+            need.approval.project,
             *(f"{need.approval.server}.{need.approval.tool}", output.span(need.waits_us)),
             need.approval.reason,
         )
         for need in found.needs
     ]
     if rows:
-        output.table(("needs you", "agent", "project", "tool", "waits", "why"), rows)
+        output.table(("needs you", "agent", *seats, "project", "tool", "waits", "why"), rows)
         output.line()
 
 
-def _agent_row(one: Agent, now_us: int) -> tuple[str, ...]:
+def _agent_row(one: Agent, now_us: int, seats: Sequence[str]) -> tuple[str, ...]:
     return (
-        *(_SIGNS[one.state], friendly(one.agent) or "an unnamed agent", one.project),
+        *(_SIGNS[one.state], friendly(one.agent) or "an unnamed agent"),
+        *[str(one.seat) for _ in seats],
+        one.project,
         " ".join(_state_words(one, now_us)),
         *(spark(one.spark), f"{one.calls:,}", f"{one.denied:,}"),
         output.age(now_us - one.first_us),

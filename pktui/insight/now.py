@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pktui.agent_names import agent_id
 from pktui.insight.spending import Purse, Spending
-from pktui.ledger.records import Caller
+from pktui.ledger.records import Caller, Seat
 from pktui.person import parent_of
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ _GONE_US: Final = 2 * HOUR_US
 _HERE_US: Final = 15 * MINUTE_US
 # Connections that began not further apart are of one visit.
 _VISIT_US: Final = 30 * MINUTE_US
+# Stands for the process above the gateways of an agent on another machine: nobody sees it here.
+_ELSEWHERE: Final = 1
 _MOST_ODD: Final = 3
 # The newest calls that are looked through for what is odd, and how old they may be.
 _RECENT: Final = 300
@@ -73,6 +75,14 @@ class Agent:
     spark: tuple[int, ...] = ()
     stopped: bool = False
     """A person has stopped it: each of its calls is refused."""
+    person: str = ""
+    """Whose machine of a team it works on; empty where this machine is alone."""
+    machine: str = ""
+
+    @property
+    def seat(self) -> Seat:
+        """Where it works."""
+        return Seat(self.person, self.machine)
 
     @property
     def place(self) -> str:
@@ -163,9 +173,8 @@ class NowReader:
     ) -> tuple[Agent, ...]:
         rollup = self._ledger.rollup
         present = {one.token: one for one in self._ledger.presence.alive("gateway")}
-        visits = _visits(
-            rollup.connections(now - max(_GONE_US, _HERE_US)), present, self._group_of, now
-        )
+        connections = rollup.connections(now - max(_GONE_US, _HERE_US))
+        visits = _visits(connections, present, self._group_of, now, self._ledger.seat)
         running = {one.session: one for one in reversed(rollup.running())}
         asked = {one.session: one for one in reversed(waiting)}
         sparks = _sparks(minutes, now)
@@ -178,6 +187,8 @@ class NowReader:
 
     def _group_of(self, present: Present) -> int:
         """Return the process that started a gateway: the agent that several gateways serve."""
+        if present.machine:
+            return _ELSEWHERE
         if present.pid not in self._parents:
             self._parents[present.pid] = parent_of(present.pid)
         return self._parents[present.pid]
@@ -219,6 +230,7 @@ class _Visit:
     agent: str
     project: str
     here: bool
+    seat: Seat
 
 
 def _visits(
@@ -226,21 +238,29 @@ def _visits(
     present: Mapping[str, Present],
     group_of: Callable[[Present], int],
     now: int,
+    own: Seat,
 ) -> list[_Visit]:
-    """Group connections, the latest first: those here by their agent's process, others by visit."""
-    visits: dict[tuple[str, str, int], _Visit] = {}
+    """Group connections, the latest first: those here by their agent's process, others by visit.
+
+    `own` is this machine's place in its team.
+    """
+    visits: dict[tuple[str, str, Seat, int], _Visit] = {}
     for gateway in present.values():
         if gateway.agent:
-            key = gateway.agent, gateway.project, group_of(gateway)
-            visit = visits.setdefault(key, _Visit([], [], gateway.agent, gateway.project, True))
+            seat = gateway.seat if gateway.machine else own
+            key = gateway.agent, gateway.project, seat, group_of(gateway)
+            visit = visits.setdefault(
+                key, _Visit([], [], gateway.agent, gateway.project, True, seat)
+            )
             visit.gateways.append(gateway)
     for one in connections:
         serving = present.get(one.token)
         # A hook answers under the agent's own name as that of a server, and has no gateway.
         hooked = one.server == agent_id(one.agent) and one.last_us > now - _HERE_US
         group = group_of(serving) if serving is not None else 0 if hooked else -1
-        key = one.agent, one.project, group
-        visit = visits.setdefault(key, _Visit([], [], one.agent, one.project, group >= 0))
+        seat = one.seat if one.seat.machine else own
+        key = one.agent, one.project, seat, group
+        visit = visits.setdefault(key, _Visit([], [], one.agent, one.project, group >= 0, seat))
         latest = visit.connections[0].last_us if visit.connections else one.last_us
         if visit.here or latest - one.last_us <= _VISIT_US:
             visit.connections.append(one)
@@ -276,6 +296,8 @@ def _agent(
         last_us=max((one.last_us for one in connections), default=started),
         spark=tuple(map(sum, zip(*(sparks.get(one, _NONE) for one in sessions), strict=True)))
         or _NONE,
+        person=visit.seat.person,
+        machine=visit.seat.machine,
     )
 
 

@@ -179,7 +179,11 @@ class Catalogue:
                 server=server,
                 tool=tool,
                 effect="accepted",
-                detail={"by": by, "old": current.pinned_hash, "new": current.hash},
+                detail={
+                    "by": self._database.signed(by),
+                    "old": current.pinned_hash,
+                    "new": current.hash,
+                },
                 row=("tools", server, tool),
             )
             accepted = self.tool(server, tool)

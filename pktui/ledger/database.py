@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from pktui.errors import LedgerUnavailable, SettingsError
 from pktui.files import PRIVATE_FILE, make_private_directory, open_private
+from pktui.ledger.records import Seat
 from pktui.ledger.schema import APPLICATION_ID, MOVED_ON, VERSION, migration_from
 from pktui.ledger.transaction import Row, Transaction, Values
 from pktui.text import storable
@@ -86,6 +87,7 @@ class Database:
         self, connection: sqlite3.Connection, path: Path, *, read_only: bool, version: int = VERSION
     ) -> None:
         self.path = path
+        self.seat = Seat()
         self._newest = version
         self.read_only = read_only
         self._connection = connection
@@ -106,6 +108,10 @@ class Database:
         """What SQLite said last; another number: other connections have written since."""
         self._looked_now = False
         """Whether that was in the transaction under way."""
+
+    def signed(self, by: str) -> str:
+        """Return who decides: on one machine people are not told apart."""
+        return by
 
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """Return all rows of a query."""

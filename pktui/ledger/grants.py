@@ -97,7 +97,7 @@ class Grants:
                     *(policy, now, expires_us, 0, project),
                 ),
             )
-            self._record(grant, digest, "created", by)
+            self._record(grant, digest, "created", self._database.signed(by))
         return grant, token
 
     def find(self, token: str) -> Grant | None:
@@ -125,7 +125,7 @@ class Grants:
                 before = self._database.row("SELECT 1 FROM grants WHERE name = ?", (name,))
                 what = f"grant {name} was revoked before" if before else f"there is no grant {name}"
                 raise GrantError(what, _LIST)
-            return self._revoke(*held, by)
+            return self._revoke(*held, self._database.signed(by))
 
     def end_expired(self) -> None:
         """Take back what clients of grants were given whose time has passed."""

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from pktui.ledger.journal.indexer import Index
     from pktui.ledger.postgres.moving import Moved
     from pktui.ledger.postgres.team import Team
-    from pktui.ledger.records import Verification
+    from pktui.ledger.records import Seat, Verification
     from pktui.ledger.results import Results
     from pktui.ledger.transaction import Counting, Deciding
     from pktui.ledger.usage import Usage
@@ -290,6 +290,15 @@ class Ledger:
         assert self._team is not None
         directory = self._journal.directory
         return move(self._database, self._team.database, self.events, directory, self._clock)
+
+    @property
+    def seat(self) -> Seat:
+        """Which of a team's machines this is, and whose; empty where it is alone."""
+        return self._deciding.seat
+
+    def signed(self, by: str) -> str:
+        """Return who decides as the record has them: `by`, in a team `role (person@machine)`."""
+        return self._deciding.signed(by)
 
     @property
     def team(self) -> Team | None:

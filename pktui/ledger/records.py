@@ -45,6 +45,17 @@ def grant_identity(name: str, key: str) -> str:
     return f"{name}{KEY_MARK}{key}" if key else name
 
 
+class Seat(msgspec.Struct, frozen=True):
+    """One of a team's machines and whose it is there; both empty where this machine is alone."""
+
+    person: str = ""
+    """Who is logged in on it."""
+    machine: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.person}@{self.machine}" if self.person and self.machine else self.machine
+
+
 class Caller(msgspec.Struct, frozen=True):
     """Who calls: the client's name, its grant's label, its connection and working directory."""
 
@@ -171,6 +182,13 @@ class CallRow(msgspec.Struct, frozen=True):
     """The agent's own session that made it, empty where that is not known for certain."""
     machine: str = ""
     """Which machine of a team it ran on; empty where this machine is alone."""
+    person: str = ""
+    """Whose that machine is."""
+
+    @property
+    def seat(self) -> Seat:
+        """Where it ran."""
+        return Seat(self.person, self.machine)
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -253,6 +271,14 @@ class Approval(msgspec.Struct, frozen=True):
     """How many people have to allow it; empty: one."""
     agreed: str = ""
     """Who has allowed it so far where several have to, a name a line."""
+    person: str = ""
+    """Whose machine of a team it was asked on; empty where this machine is alone."""
+    machine: str = ""
+
+    @property
+    def seat(self) -> Seat:
+        """Where it was asked."""
+        return Seat(self.person, self.machine)
 
     @property
     def needed(self) -> int:
@@ -354,6 +380,13 @@ class Present(msgspec.Struct, frozen=True):
     detail: str
     machine: str = ""
     """Which machine of a team it runs on; empty: this one."""
+    person: str = ""
+    """Whose that machine is."""
+
+    @property
+    def seat(self) -> Seat:
+        """Where it runs."""
+        return Seat(self.person, self.machine)
 
 
 # What hides in a definition: characters nobody sees, words to the model, a name like another.

@@ -328,6 +328,12 @@ _APPROVERS = tuple(
 # add joints as if those were not there.
 _RESULTS: tuple[str, ...] = ()
 
+# On which of a team's machines it was asked, and whose that is.
+_SEATS = tuple(
+    f"ALTER TABLE approvals ADD COLUMN {name} TEXT NOT NULL DEFAULT ''"
+    for name in ("person", "machine")
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _REQUESTS_AND_FLAGS,
@@ -344,6 +350,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _CHANGED_ARGUMENTS,
     _APPROVERS,
     _RESULTS,
+    _SEATS,
 )
 # The schema this pktui writes, kept in the file as `user_version`.
 VERSION = len(MIGRATIONS)
@@ -366,7 +373,7 @@ def migration_from(version: int) -> tuple[str, ...]:
 
 
 # The tables below, as `user_version` of the index: one of another version is made anew.
-INDEX_VERSION = 5
+INDEX_VERSION = 6
 
 # The index: `seq` is the order rows came in, `decision_seq` an outcome's decision there. Of each
 # result it has where its line begins in the journal, so that it is kept once and not twice.
@@ -400,7 +407,11 @@ INDEX_TABLES = (
         PRIMARY KEY (call_id, segment, offset)
     ) STRICT, WITHOUT ROWID""",
     "CREATE TABLE counters (key TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
-    "CREATE TABLE machines (n INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT",
+    """CREATE TABLE machines (
+        n INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        person TEXT NOT NULL
+    ) STRICT""",
     "CREATE TABLE others (team TEXT PRIMARY KEY, reached INTEGER NOT NULL) STRICT",
     """CREATE TABLE segments (
         n INTEGER PRIMARY KEY,

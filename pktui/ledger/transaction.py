@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pktui.ledger.counters import C, Charge
     from pktui.ledger.journal.journal import Journal
-    from pktui.ledger.records import Charged, CounterInUse
+    from pktui.ledger.records import Charged, CounterInUse, Seat
 
 
 Row = tuple[Any, ...]
@@ -59,6 +59,13 @@ class Deciding(Protocol):
     @property
     def transaction(self) -> Callable[..., AbstractContextManager[object]]:
         """The ledger's one transaction, with this database in it unless `rows` is False."""
+
+    @property
+    def seat(self) -> Seat:
+        """Which of a team's machines this is."""
+
+    def signed(self, by: str) -> str:
+        """Return who decides as the record has them: `by`, in a team `role (person@machine)`."""
 
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """Return all rows of a query."""

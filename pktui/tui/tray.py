@@ -98,11 +98,13 @@ def _tool(approval: Approval, room: int, now_us: int, ink: Ink) -> list[Part]:
 def _asks(approval: Approval, before: str, into: str, now_us: int, ink: Ink) -> list[Part]:
     left = approval.expires_us - now_us
     agent = one_line(friendly(approval.agent), 24) or "unnamed agent"
+    where = f"on {one_line(str(approval.seat), 24)} " if approval.machine else ""
     tool = f"{one_line(approval.server, 24)}.{one_line(approval.tool, 32)}"
     show = f"show('{approval.id}')"
     return [
         Part(before, ink.faint, show),
         Part(f"{agent} ", ink.info, show),
+        Part(where, ink.dim, show),
         Part(f"{into} ", ink.faint, show),
         Part(f"{tool} ", ink.text, show),
         Part(countdown(left), ink.wait, show),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,7 +80,7 @@ def test_ids_are_speakable_and_never_used_twice(file: Path, clock: Clock) -> Non
 
 def test_an_allowed_call_runs_once(ledger: Ledger, waiting: Approval) -> None:
     allowed = allow(ledger, waiting)
-    assert (allowed.status, allowed.decided_by) == ("allowed", "ada")
+    assert (allowed.status, allowed.decided_by) == ("allowed", ledger.signed("ada"))
     assert ledger.approvals.spend(waiting.id)
     assert not ledger.approvals.spend(waiting.id)
     assert now(ledger, waiting).status == "spent"
@@ -98,7 +99,7 @@ def test_a_denied_call_never_runs_and_carries_the_words(ledger: Ledger, waiting:
     assert detail == {
         "approval": waiting.id,
         "status": "denied",
-        "by": "ada",
+        "by": ledger.signed("ada"),
         "words": "Use the staging shop.",
         "change": 2,
     }
@@ -108,10 +109,14 @@ def test_a_second_decision_is_refused_and_names_the_first(
     ledger: Ledger, waiting: Approval
 ) -> None:
     allow(ledger, waiting, by="console of ada")
-    with pytest.raises(ApprovalError, match="already allowed by console of ada"):
+    with pytest.raises(
+        ApprovalError, match=re.escape(f"already allowed by {ledger.signed('console of ada')}")
+    ):
         deny(ledger, waiting)
     ledger.approvals.spend(waiting.id)
-    with pytest.raises(ApprovalError, match="already allowed by console of ada"):
+    with pytest.raises(
+        ApprovalError, match=re.escape(f"already allowed by {ledger.signed('console of ada')}")
+    ):
         allow(ledger, waiting)
 
 
@@ -287,7 +292,7 @@ def test_a_stop_takes_back_what_was_allowed_and_not_used(ledger: Ledger, waiting
     assert ledger.approvals.stop(by="ada") == ()
     assert not ledger.approvals.spend(waiting.id)
     assert now(ledger, waiting).status == "withdrawn"
-    assert ledger.approvals.stop_in_force() == Stop("ada", START_US)
+    assert ledger.approvals.stop_in_force() == Stop(ledger.signed("ada"), START_US)
     ledger.approvals.release(by="ada")
     assert ledger.approvals.stop_in_force() is None
 

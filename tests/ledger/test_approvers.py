@@ -110,7 +110,7 @@ def test_what_several_allow_nobody_changes(as_role: As) -> None:
 @pytest.mark.parametrize(
     "sets",
     [
-        "status = 'allowed', decided_by = 'eve'",
+        "status = 'allowed', decided_by = session_user || ' (x@y)'",
         "agreed = 'ada' || chr(10) || 'bob' || chr(10)",
         "agreed = session_user || chr(10) || 'bob' || chr(10)",
         "agreed = session_user || chr(10) || session_user || chr(10)",

@@ -170,10 +170,10 @@ def test_making_and_revoking_is_on_record(ledger: Ledger) -> None:
         "policy": "",
         "project": "",
         "expires_us": 0,
-        "by": "the command line",
+        "by": ledger.signed("the command line"),
         "change": 1,
     }
-    assert json.loads(revoked.detail)["by"] == "ada"
+    assert json.loads(revoked.detail)["by"] == ledger.signed("ada")
     assert token not in f"{made}{revoked}"
     assert ledger.verify().ok
 

@@ -62,7 +62,7 @@ def test_no_decision_without_the_right_pin(guarded: Ledger, given: str, allow: b
     decided = guarded.approvals.decide(
         asked.id, allow, by="ada", args_hash=asked.args_hash, pin=RIGHT
     )
-    assert decided.decided_by == "ada"
+    assert decided.decided_by == guarded.signed("ada")
 
 
 def test_stopping_needs_no_pin_and_releasing_does(guarded: Ledger) -> None:
@@ -119,7 +119,7 @@ def test_other_processes_wait_alike(
 def test_wrong_tries_are_on_record_and_the_pin_is_not(guarded: Ledger, file: Path) -> None:
     wrong(guarded, 1)
     event = guarded.events.newest(1)[0]
-    assert json.loads(event.detail) == {"pin": "wrong", "tries": 1, "by": "mallory"}
+    assert json.loads(event.detail) == {"pin": "wrong", "tries": 1, "by": guarded.signed("mallory")}
     kept = b"".join(part.read_bytes() for part in file.parent.rglob("*") if part.is_file())
     assert RIGHT.encode() not in kept
     assert b"guess" not in kept

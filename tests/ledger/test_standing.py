@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,11 +56,11 @@ def test_one_answer_allows_the_call_and_such_calls_after_it(listed: Ledger, cloc
     made = allow(listed, asked, HALF_AN_HOUR)
     found = listed.approvals.get(asked.id)
     assert found is not None
-    assert (found.status, found.decided_by) == ("allowed", "ada")
+    assert (found.status, found.decided_by) == ("allowed", listed.signed("ada"))
     assert listed.standing.live() == (made,)
     assert made.answers(CLAUDE, "store", args_hash({"other": 1}), clock())
     assert (made.made_by, made.approval_id, made.expires_us) == (
-        "ada", asked.id, START_US + 30 * MINUTE,
+        listed.signed("ada"), asked.id, START_US + 30 * MINUTE,
     )  # fmt: skip
     assert effects(listed) == ["pending", "allowed", "standing"]
 
@@ -124,9 +125,9 @@ def test_it_dies_with_a_changed_definition_for_good(listed: Ledger) -> None:
 def test_it_is_revoked_once_and_by_whom_is_on_record(listed: Ledger) -> None:
     made = allow(listed, ask(listed), HALF_AN_HOUR)
     revoked = listed.standing.revoke(made.id, by="ben")
-    assert (revoked.ended, revoked.ended_by) == ("revoked", "ben")
+    assert (revoked.ended, revoked.ended_by) == ("revoked", listed.signed("ben"))
     assert listed.standing.live() == ()
-    assert json.loads(listed.events.newest(1)[0].detail)["by"] == "ben"
+    assert json.loads(listed.events.newest(1)[0].detail)["by"] == listed.signed("ben")
     with pytest.raises(ApprovalError, match="has ended already"):
         listed.standing.revoke(made.id, by="ben")
     with pytest.raises(ApprovalError, match="no standing approval s-nope-10"):
@@ -180,7 +181,7 @@ def test_nothing_stands_for_a_tool_that_is_defined_anew(listed: Ledger) -> None:
 def test_nothing_stands_for_what_was_decided_already(listed: Ledger) -> None:
     asked = ask(listed)
     listed.approvals.decide(asked.id, False, by="ben", args_hash=HASH)
-    with pytest.raises(ApprovalError, match="already denied by ben"):
+    with pytest.raises(ApprovalError, match=re.escape(f"already denied by {listed.signed('ben')}")):
         allow(listed, asked, HALF_AN_HOUR)
     assert listed.standing.recent() == ()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from pktui.errors import (
     ApprovalError,
@@ -17,15 +20,19 @@ from pktui.errors import (
     SettingsError,
     TeamUnavailable,
 )
+from pktui.insight.now import NowReader
 from pktui.ledger import FeedFilter, Ledger, NewApproval, args_hash
+from pktui.ledger.approvals.finding import having
+from pktui.ledger.approvals.standing import Wider
+from pktui.ledger.postgres.tables import SCHEMA_VERSION
 from pktui.ledger.results import Answered
+from pktui.person import login_name
 from pktui.settings import AuditSettings, LedgerSettings
 from tests.ledger.conftest import CLAUDE, MINUTE, SECOND, Clock, Limit
 from tests.support.postgres import query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pktui.ledger import Approval
     from pktui.ledger.postgres.team import Team
@@ -86,10 +93,42 @@ def test_what_one_machine_asks_another_answers(machine: Open) -> None:
     wait(lambda: here.data_version() != before)
     answer = here.approvals.get(asked.id)
     assert answer is not None
-    assert (answer.status, answer.decided_by) == ("allowed", "bob")
+    by = f"postgres ({login_name()}@there)"
+    assert (answer.status, answer.decided_by) == ("allowed", by)
     assert here.stands("approvals", asked.id)
     assert here.approvals.spend(asked.id)
     assert not there.approvals.spend(asked.id)
+
+
+def test_what_is_asked_and_decided_names_machine_person_and_role(machine: Open) -> None:
+    here, there = machine("here"), machine("there")
+    here.catalogue.saw("files", [{"name": "write"}])
+    asked, other = ask(here), ask(there, tool="move")
+    assert str(asked.seat) == f"{login_name()}@here"
+    assert having(here.approvals.pending(), "machine:her?") == (asked,)
+    assert having(here.approvals.pending(), "-machine:HERE") == (other,)
+    assert having(here.approvals.pending(), "machine:he") == ()
+    assert having(here.approvals.pending(), '"@there"') == (other,)
+    by = f"postgres ({login_name()}@there)"
+    _, made = there.standing.allow(asked.id, Wider(MINUTE), by="x", args_hash=asked.args_hash)
+    there.standing.revoke(made.id, by="x")
+    (stopped,) = there.approvals.stop(by="x")
+    there.approvals.release(by="x")
+    assert made.made_by == stopped.decided_by == by
+    said = [json.loads(event.detail).get("by") for event in there.events.newest(20)]
+    assert [one for one in said if one is not None] == [by] * 6
+
+
+def test_nobody_decides_in_the_name_of_another(machine: Open, uri: str) -> None:
+    import psycopg
+
+    asked = ask(machine("here"))
+    with pytest.raises(psycopg.errors.RaiseException, match="in the name of another"):
+        query(
+            uri,
+            "UPDATE approvals SET status = 'allowed', decided_by = 'ada (ada@there)' WHERE id = %s",
+            asked.id,
+        )
 
 
 def test_the_first_answer_wins(machine: Open) -> None:
@@ -99,9 +138,8 @@ def test_the_first_answer_wins(machine: Open) -> None:
 
     def decide(ledger: Ledger, n: int) -> None:
         with suppress(ApprovalError):
-            by = f"person {n}"
-            ledger.approvals.decide(asked.id, n % 2 == 0, by=by, args_hash=asked.args_hash)
-            answers.append(by)
+            ledger.approvals.decide(asked.id, n % 2 == 0, by="x", args_hash=asked.args_hash)
+            answers.append(str(ledger.seat))
 
     threads = [
         threading.Thread(target=decide, args=(ledger, n)) for n, ledger in enumerate(machines)
@@ -113,7 +151,7 @@ def test_the_first_answer_wins(machine: Open) -> None:
     (winner,) = answers
     now = machines[3].approvals.get(asked.id)
     assert now is not None
-    assert now.decided_by == winner
+    assert now.decided_by == f"postgres ({winner})"
 
 
 def test_a_stop_stops_every_machine(machine: Open) -> None:
@@ -480,6 +518,62 @@ def test_a_ledger_of_a_newer_pktui_is_left_alone(machine: Open, uri: str) -> Non
         machine("there").approvals.stopped()
 
 
+def tables(uri: str) -> list[tuple[object, ...]]:
+    """Return the columns, functions, triggers and rights of a team's ledger."""
+    return query(
+        uri,
+        """SELECT table_name, column_name, data_type, column_default
+            FROM information_schema.columns WHERE table_schema = 'pktui'
+        UNION ALL SELECT 'function', proname, proacl::text, prosrc FROM pg_proc
+            WHERE pronamespace = 'pktui'::regnamespace
+        UNION ALL SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid)
+            FROM pg_trigger WHERE NOT tgisinternal
+                AND tgrelid::regclass::text IN (SELECT table_name::text
+                FROM information_schema.tables WHERE table_schema = 'pktui')
+        UNION ALL SELECT table_name, column_name, grantee, privilege_type
+            FROM information_schema.column_privileges WHERE table_schema = 'pktui'
+        ORDER BY 1, 2, 3, 4""",
+    )
+
+
+def old_ledger(postgres: Server) -> str:
+    """Make a ledger of the first schema; return where."""
+    uri = postgres.database()
+    query(uri, "CREATE SCHEMA pktui")
+    query(uri, Path(__file__).with_name("team_schema_1.sql").read_text())
+    query(uri, "INSERT INTO ledger VALUES (1, 'old', 1)")
+    query(uri, "INSERT INTO machines (id, name, seen_us) VALUES ('m', 'before', 1)")
+    return uri
+
+
+def test_a_ledger_of_an_older_pktui_is_brought_up_once(
+    machine: Open, uri: str, postgres: Server
+) -> None:
+    machine("here").approvals.stopped()
+    old = old_ledger(postgres)
+    asked = ask(machine("there", uri=old))
+    assert machine("elsewhere", uri=old).approvals.get(asked.id) == asked
+    assert tables(old) == tables(uri)
+    assert query(old, "SELECT id, version FROM ledger") == [("old", SCHEMA_VERSION)]
+    assert query(old, "SELECT name FROM machines ORDER BY n") == [
+        ("before",),
+        ("there",),
+        ("elsewhere",),
+    ]
+
+
+def test_a_role_that_may_not_bring_an_old_ledger_up_says_who_does(
+    machine: Open, postgres: Server
+) -> None:
+    old = old_ledger(postgres)
+    query(old, "DROP ROLE IF EXISTS late")
+    query(old, "CREATE ROLE late LOGIN IN ROLE pktui_gateway")
+    late = machine("late", uri=old.replace("postgres@", "late@"))
+    with pytest.raises(LedgerUnavailable, match=r"of an older pktui.*role owns its tables"):
+        late.approvals.stopped()
+    assert query(old, "SELECT version FROM ledger") == [(1,)]
+
+
 def test_the_tables_are_those_of_a_machine_alone(machine: Open, uri: str) -> None:
     from pktui.ledger.approvals.decided import BY_TABLE
 
@@ -696,6 +790,29 @@ def test_an_open_console_takes_in_what_others_do(machine: Open) -> None:
     here.presence.announce("console")
     calls(there, "t", 1)
     wait(lambda: feed(here) == [("there", "t0", "ok")])
+
+
+def test_now_shows_who_works_on_which_machine(machine: Open) -> None:
+    here, there = machine("here", own=True), machine("there", own=True)
+    for ledger, session in ((here, "h1"), (there, "t1")):
+        token = ledger.presence.announce(
+            "gateway", server="files", agent=CLAUDE.agent, project=CLAUDE.project
+        )
+        caller = structs.replace(CLAUDE, session=session)
+        ledger.events.append(
+            "decision", caller=caller, call_id=f"{token}-1", server="files", effect="allow"
+        )
+        copied(ledger)
+    ask(there)
+    wait(lambda: len(here.presence.alive("gateway")) == 2)
+    seen_by(here)
+    now = NowReader(here, here.clock).read()
+    person = login_name()
+    assert {str(one.seat): one.calls for one in now.agents} == {
+        f"{person}@here": 1,
+        f"{person}@there": 1,
+    }
+    assert [str(need.approval.seat) for need in now.needs] == [f"{person}@there"]
 
 
 def test_what_is_asked_elsewhere_and_ends_is_followed(machine: Open) -> None:

@@ -203,7 +203,7 @@ class _Rule:
             effect="edited",
             approval_id=self._asked.id,
             detail={
-                "by": BY,
+                "by": ledger.signed(BY),
                 "edit": self.edit.summary,
                 "digest": hashlib.sha256(self.edit.after).hexdigest(),
             },

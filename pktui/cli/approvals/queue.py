@@ -11,6 +11,7 @@ from pktui.cli import backends, output
 from pktui.cli.commands import Argument, Exit, Option
 from pktui.cli.risk import tool_risk_in
 from pktui.errors import ApprovalError
+from pktui.ledger.approvals.finding import having
 from pktui.text import escaped
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ ApprovalId = Annotated[str, Argument(metavar="ID", help="The approval's id, for 
 
 
 def list_(
+    query: Annotated[
+        list[str] | None,
+        Argument(metavar="QUERY", help="Only those with these words, or of machine:NAME."),
+    ] = None,
     every: Annotated[
         bool, Option("--all", help="Those that were decided or have expired, too.")
     ] = False,
@@ -32,20 +37,23 @@ def list_(
     if backends.used_before():
         with backends.ledger() as ledger:
             approvals = ledger.approvals
-            found = approvals.recent(limit) if every else approvals.pending()[:limit]
+            found = approvals.recent(limit) if every else approvals.pending()
+            found = having(found, " ".join(query or ()))[:limit]
             _tell_stop(ledger)
     if json:
         output.json(found)
         return
+    seats = ("machine",) if any(one.machine for one in found) else ()
     rows = [
         (
-            *(one.id, one.status, who(one), f"{one.server}.{one.tool}"),
+            *(one.id, one.status, who(one), *[str(one.seat) for _ in seats]),
+            f"{one.server}.{one.tool}",
             *(output.moment(one.created_us), output.moment(one.expires_us)),
             f"{one.beside} {one.arguments}" if one.beside else one.arguments,
         )
         for one in found
     ]
-    headers = ("id", "status", "agent", "tool", "asked", "expires", "arguments")
+    headers = ("id", "status", "agent", *seats, "tool", "asked", "expires", "arguments")
     output.table(headers, rows, empty="No call waits for approval.")
 
 
@@ -88,6 +96,7 @@ def tell(ledger: Ledger, approval: Approval) -> None:
             ("id", approval.id),
             ("status", approval.status),
             ("agent", friendly(approval.agent)),
+            ("machine", str(approval.seat)),
             ("grant", approval.grant),
             ("session", approval.session),
             ("project", approval.project),

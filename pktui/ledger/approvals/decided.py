@@ -83,13 +83,17 @@ DECIDED: Final = (
             *("status", "created_us", "expires_us", "server", "tool", "args_hash"),
             *("definition_hash", "rule", "once", *_CALLER, "call_id"),
             *("decided_by", "decided_us", "words", "changed_hash", "approvers", "agreed"),
+            *("person", "machine"),
         ),
         digested=(
             *("arguments", "masked", "beside", "masked_beside", "meta", "reason"),
             *("changed", "masked_changed"),
         ),
         free=_ORDER,
-        added=("changed_hash", "changed", "masked_changed", "approvers", "agreed"),
+        added=(
+            *("changed_hash", "changed", "masked_changed", "approvers", "agreed"),
+            *("person", "machine"),
+        ),
     ),
     Decided(
         table="standing",

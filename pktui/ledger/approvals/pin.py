@@ -87,7 +87,8 @@ class Pin:
             with self._database.transaction():
                 self._database.run("UPDATE pin SET tries = 0, locked_until_us = 0")
             return
-        self._events.append("note", detail={"pin": "wrong", "tries": tries, "by": by})
+        who = self._database.signed(by)
+        self._events.append("note", detail={"pin": "wrong", "tries": tries, "by": who})
         wait = _wait_us(tries)
         raise PinError(
             "that PIN is wrong",
@@ -126,7 +127,8 @@ class Pin:
         return True
 
     def _note(self, what: str, by: str) -> None:
-        self._events.append("note", detail={"pin": what, "by": by}, row=("pin", 1))
+        who = self._database.signed(by)
+        self._events.append("note", detail={"pin": what, "by": who}, row=("pin", 1))
 
     def _begin_try(self) -> tuple[bytes, bytes, int, int, int, int]:
         """Count a try and return what it is to be compared with; raises where it must wait."""

@@ -119,6 +119,8 @@ class Approvals:
                 beside=json_text(new.beside) if new.beside else "",
                 meta=self._kept(new.meta),
                 approvers=str(new.approvers) if new.approvers > 1 else "",
+                person=self._database.seat.person,
+                machine=self._database.seat.machine,
             )
             self._database.run(
                 f"INSERT INTO approvals ({_COLUMNS}, masked, masked_beside, identity)"  # noqa: S608
@@ -242,7 +244,7 @@ class Approvals:
                 msgspec.structs.replace(
                     approval,
                     status="allowed" if allow else "denied",
-                    decided_by=by,
+                    decided_by=self._database.signed(by),
                     decided_us=now,
                     words=words,
                     expires_us=now + approval.expires_us - approval.created_us,
@@ -349,7 +351,7 @@ class Approvals:
         """
         self.expire()
         with self._database.transaction():
-            now, switch = self._clock(), _switch(whom)
+            now, switch, by = self._clock(), _switch(whom), self._database.signed(by)
             self._database.run(
                 "INSERT INTO switches (name, by_whom, at_us) VALUES (?, ?, ?)"
                 " ON CONFLICT (name) DO UPDATE SET by_whom = excluded.by_whom,"
@@ -385,7 +387,7 @@ class Approvals:
         with self._database.transaction():
             released = self._database.run("DELETE FROM switches WHERE name = ?", (switch,)) > 0
             if released:
-                self._note_stop(switch, {"stopped": False, "by": by})
+                self._note_stop(switch, {"stopped": False, "by": self._database.signed(by)})
         return released
 
     def stopped(self) -> bool:

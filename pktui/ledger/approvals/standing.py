@@ -138,7 +138,7 @@ class Standing:
             if asked is not None:
                 check_may_stand(asked, wider)
             allowed = self._approvals.answer(approval_id, True, by=by, args_hash=args_hash)
-            return allowed, self._make(allowed, wider, by)
+            return allowed, self._make(allowed, wider, self._database.signed(by))
 
     def get(self, standing_id: str) -> StandingApproval | None:
         """Return one as it stands now."""
@@ -175,7 +175,7 @@ class Standing:
                 raise ApprovalError(f"there is no standing approval {standing_id}", _LIST)
             if found.ended:
                 raise ApprovalError(f"standing approval {standing_id} has ended already", _LIST)
-            return self._end(found, "revoked", by)
+            return self._end(found, "revoked", self._database.signed(by))
 
     def disconnected(self, session: str) -> tuple[StandingApproval, ...]:
         """End those that were to hold until this connection ends."""

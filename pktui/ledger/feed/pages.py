@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 MINUTE_US = 60_000_000
 # Values in one query.
 _AT_ONCE = 500
-_MACHINE = f"(SELECT name FROM machines WHERE n = segment >> {MACHINE_BITS})"  # noqa: S608
+_SEAT = ", ".join(
+    f"(SELECT {column} FROM machines WHERE n = segment >> {MACHINE_BITS})"  # noqa: S608
+    for column in ("name", "person")
+)
 _COLUMNS = (
     f"{KEY_SQL}, call_id, at_us, agent, grant_name, session, project, server, tool, arguments,"
-    f" effect, rule, reason, approval_id, detail, args_hash, agent_session, {_MACHINE}"
+    f" effect, rule, reason, approval_id, detail, args_hash, agent_session, {_SEAT}"
 )
 
 _WITHOUT_ARGUMENTS = _COLUMNS.replace(" arguments,", " '',", 1)
@@ -220,7 +223,7 @@ def _joined(index: Database, rows: Sequence[Row]) -> tuple[CallRow, ...]:
 
 def _call(row: Row, outcome: Row | None) -> CallRow:
     seq, call_id, at_us, agent, grant, session, project, server, tool, arguments = row[:10]
-    effect, rule, reason, approval_id, detail, args_hash, agent_session, machine = row[10:]
+    effect, rule, reason, approval_id, detail, args_hash, agent_session, *seat = row[10:]
     return CallRow(
         seq=seq,
         call_id=call_id,
@@ -242,7 +245,8 @@ def _call(row: Row, outcome: Row | None) -> CallRow:
         outcome_detail=outcome[3] if outcome else "",
         args_hash=args_hash,
         agent_session=agent_session or "",
-        machine=machine or "",
+        machine=seat[0] or "",
+        person=seat[1] or "",
     )
 
 

@@ -31,6 +31,8 @@ import msgspec
 
 from pktui.files import open_private
 from pktui.ledger.database import unavailable
+from pktui.ledger.journal.segment import MACHINE_BITS
+from pktui.ledger.records import Seat
 from pktui.ledger.schema import CALLS
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
-VERSION = 3
+VERSION = 4
 CHUNK = 50_000
 # Buckets of durations an octave: a percentile is within 5% of the truth.
 BUCKETS_AN_OCTAVE = 8
@@ -70,7 +72,7 @@ _TABLES = (
     """CREATE TABLE connections (session TEXT, server TEXT, agent TEXT, grant_name TEXT,
         project TEXT, first_us INTEGER, last_us INTEGER, calls INTEGER, denied INTEGER,
         asked INTEGER, last_seq INTEGER, last_tool TEXT, last_effect TEXT, token TEXT,
-        PRIMARY KEY (session, server)) WITHOUT ROWID""",
+        machine INTEGER, PRIMARY KEY (session, server)) WITHOUT ROWID""",
     """CREATE TABLE running (call_id TEXT PRIMARY KEY, session TEXT, server TEXT, tool TEXT,
         at_us INTEGER) WITHOUT ROWID""",
     """CREATE TABLE tools (server TEXT, tool TEXT, first_us INTEGER, last_us INTEGER,
@@ -80,8 +82,8 @@ _TABLES = (
 _SUMS = ("hours", "denied", "tools_hours", "tools_days", "minutes", "connections", "running",
          "tools")  # fmt: skip
 _CALLS_OF = f"""SELECT at_us / {MINUTE_US}, session, server, tool, agent, grant_name, project,
-    effect, rule, count(*), min(at_us), max(at_us), max(seq), max(substr(call_id, 1, 16))
-    FROM events
+    effect, rule, count(*), min(at_us), max(at_us), max(seq), max(substr(call_id, 1, 16)),
+    max(segment >> {MACHINE_BITS}) FROM events
     WHERE seq > ? AND seq <= ? AND {CALLS} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9"""  # noqa: S608
 _ENDS_OF = """SELECT kind, effect, call_id, session, server, tool, at_us, duration_us FROM events
     WHERE seq > ? AND seq <= ? AND call_id <> '' AND (kind = 'outcome'
@@ -91,7 +93,7 @@ _ADD_DENIED = """INSERT INTO denied VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO 
     n = n + excluded.n, last_us = max(last_us, excluded.last_us)"""
 _ADD_MINUTE = """INSERT INTO minutes VALUES (?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET n = n + excluded.n"""
-_ADD_CONNECTION = """INSERT INTO connections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_ADD_CONNECTION = """INSERT INTO connections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET agent = excluded.agent, grant_name = excluded.grant_name,
     project = excluded.project, last_us = excluded.last_us, calls = calls + excluded.calls,
     denied = denied + excluded.denied, asked = asked + excluded.asked,
@@ -161,6 +163,8 @@ class Connection(msgspec.Struct, frozen=True):
     last_effect: str
     token: str
     """What its gateway is known by in the register of what runs."""
+    seat: Seat
+    """On which of a team's machines it is."""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -261,11 +265,13 @@ class Rollup:
 
     def connections(self, since_us: int) -> tuple[Connection, ...]:
         """Return the connections that called since then, the latest first."""
-        return self._read(
-            Connection,
-            "SELECT * FROM connections WHERE last_us >= ? ORDER BY last_us DESC",
-            (since_us,),
+        machines = self._record().rows("SELECT n, person, name FROM machines")
+        seats = {n: Seat(person, name) for n, person, name in machines}
+        rows = self._rows(
+            "SELECT * FROM connections WHERE last_us >= ? ORDER BY last_us DESC", (since_us,)
         )
+        found: list[Row] = [(*row[:-1], seats.get(row[-1], Seat())) for row in rows]
+        return tuple(Connection(*values) for values in found)
 
     def running(self) -> tuple[Running, ...]:
         """Return the calls that have not ended, oldest first."""
@@ -403,9 +409,9 @@ def _add_connections(sums: sqlite3.Connection, groups: Sequence[Row]) -> None:
     for _minute, session, server, tool, agent, grant, project, effect, _rule, *of in groups:
         if not session:
             continue
-        n, first_us, last_us, last_seq, token = of
+        n, first_us, last_us, last_seq, token, machine = of
         row = connections.setdefault(
-            (session, server), [agent, grant, project, first_us, last_us, 0, 0, 0, 0, "", "", ""]
+            (session, server), [agent, grant, project, first_us, last_us, 0, 0, 0, 0, "", "", "", 0]
         )
         row[3], row[4] = min(row[3], first_us), max(row[4], last_us)
         row[5] += n
@@ -413,7 +419,7 @@ def _add_connections(sums: sqlite3.Connection, groups: Sequence[Row]) -> None:
         row[7] += n if effect == "approve" else 0
         if last_seq > row[8]:
             row[8:11] = last_seq, tool, effect
-        row[11] = max(row[11], token)
+        row[11:] = max(row[11], token), machine
     sums.executemany(_ADD_CONNECTION, ((*key, *value) for key, value in connections.items()))
 
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -31,6 +31,9 @@ from pktui.ledger.journal.segment import (
     split_key,
 )
 from pktui.ledger.schema import BETWEEN, INDEX_ID, INDEX_TABLES, INDEX_VERSION
+
+if TYPE_CHECKING:
+    from pktui.ledger.records import Seat
 
 _BUSY_SECONDS: Final = 5.0
 # Bytes of a segment, and segments, that are taken in one transaction.
@@ -137,13 +140,13 @@ class Index:
     def take_others(
         self,
         rows: Sequence[tuple[Any, ...]],
-        machines: Mapping[int, str],
+        machines: Mapping[int, Seat],
         team: str,
         reached: int,
     ) -> None:
         """Take rows of other machines in, each with its machine before all else.
 
-        `machines` are the names of all, that of this one under 0.
+        `machines` are all of them, this one under 0.
         """
         placed = (
             (machine << MACHINE_BITS | segment, *rest)
@@ -152,8 +155,9 @@ class Index:
         )
         with self._lock, self._opened().transaction():
             database = self._opened()
-            for n, name in machines.items():
-                database.run("INSERT OR REPLACE INTO machines VALUES (?, ?)", (n, name))
+            for n, seat in machines.items():
+                values = n, seat.machine, seat.person
+                database.run("INSERT OR REPLACE INTO machines VALUES (?, ?, ?)", values)
             database.run_all(_INSERT, list(map(_indexed, placed)))
             database.run("INSERT OR REPLACE INTO others VALUES (?, ?)", (team, reached))
 

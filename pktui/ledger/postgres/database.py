@@ -17,10 +17,11 @@ from pktui.errors import LedgerUnavailable, TeamUnavailable
 from pktui.ledger.journal.indexer import index_rows
 from pktui.ledger.journal.segment import CONTENT, split_key
 from pktui.ledger.postgres.link import CHANNEL, NOW, SCHEMA, Link
-from pktui.ledger.postgres.tables import LEDGER, SCHEMA_VERSION
+from pktui.ledger.postgres.tables import LEDGER, SCHEMA_VERSION, migration_from
 from pktui.text import storable
 
 if TYPE_CHECKING:
+    from pktui.ledger.records import Seat
     from pktui.ledger.transaction import Row, Transaction, Values
 
 # Stands for NUL in the texts of the database; no text has it otherwise.
@@ -29,10 +30,13 @@ _DECIDING_LOCK: Final = 0x706B747569
 _BEGIN: Final = f"BEGIN; SELECT pg_advisory_xact_lock({_DECIDING_LOCK})"
 _COMMIT: Final = f"SELECT pg_notify('{CHANNEL}', ''); COMMIT"
 _IS_THERE: Final = "SELECT to_regclass('ledger') IS NOT NULL"
-_KNOWN: Final = """SELECT id, version, (SELECT n FROM machines WHERE id = %s AND name = %s)
-    FROM ledger"""
-_ENROL: Final = f"""INSERT INTO machines (id, name, seen_us) VALUES (%s, %s, {NOW})
-    ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING n"""  # noqa: S608
+_VERSION: Final = "SELECT id, version FROM ledger"
+_KNOWN: Final = "SELECT n FROM machines WHERE id = %s AND name = %s AND person = %s"
+_ENROL: Final = f"""INSERT INTO machines (id, name, person, seen_us) VALUES (%s, %s, %s, {NOW})
+    ON CONFLICT (id) DO UPDATE SET name = excluded.name, person = excluded.person
+    RETURNING n"""  # noqa: S608
+_OWNS: Final = """SELECT pg_has_role(relowner, 'USAGE') FROM pg_class
+    WHERE oid = 'ledger'::regclass"""
 EVENT_COLUMNS: Final = ("machine", "segment", *CONTENT, "charges", "hash")
 ADD_EVENT: Final = f"""INSERT INTO events ({", ".join(EVENT_COLUMNS)})
     VALUES ({", ".join(["%s"] * len(EVENT_COLUMNS))})
@@ -44,13 +48,14 @@ _DETAIL: Final = "SELECT detail FROM events WHERE machine = %s AND segment = %s 
 class SharedDatabase:
     """What `Deciding` asks, of a PostgreSQL; and its part in the ledger's transaction.
 
-    `machine` is this machine's id, which stays, and its name.
+    `machine` is this machine's id, which stays; `seat` what it is called, and whose it is.
     """
 
     def __init__(
         self,
         uri: str,
-        machine: tuple[str, str],
+        machine: str,
+        seat: Seat,
         transaction: Transaction,
         *,
         clock: Callable[[], int],
@@ -63,6 +68,7 @@ class SharedDatabase:
         # The ledger's id, and what this machine is called in it; known once there is a connection.
         self.id = ""
         self.machine_number = 0
+        self.seat = seat
         self._machine = machine
         # Whether the transaction under way has the lock.
         self.begun = self._broken = False
@@ -86,6 +92,10 @@ class SharedDatabase:
         """Return who is logged in: people are the database's roles, which it tells apart itself."""
         row = self.row("SELECT session_user")
         return str(row[0]) if row else ""
+
+    def signed(self, by: str) -> str:
+        """Return who decides: the role that is logged in, and at which machine that is."""
+        return f"{self.person()} ({self.seat})"
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -165,25 +175,48 @@ class SharedDatabase:
             if self.read_only:
                 raise _none_yet(link)
             make_ledger(link)
-        found, _ = link.run(_KNOWN, self._machine)
+        found, _ = link.run(_VERSION)
         if not found:
             raise _none_yet(link)
-        self.id, version, number = found[0]
+        self.id, version = found[0]
+        if version != SCHEMA_VERSION:
+            self._bring_up(link, version)
+        known = self._machine, self.seat.machine, self.seat.person
+        rows, _ = link.run(_KNOWN, known)
+        if not rows and not self.read_only:
+            rows, _ = link.run(_ENROL, known)
+        self.machine_number = rows[0][0] if rows else 0
+
+    def _bring_up(self, link: Link, version: int) -> None:
+        """Bring a ledger of an older pktui up to what this one knows, where this role may."""
         _check_version(version, link.address)
-        if number is None and not self.read_only:
-            number = link.run(_ENROL, self._machine)[0][0][0]
-        self.machine_number = number or 0
+        if self.read_only or not link.run(_OWNS)[0][0][0]:
+            raise LedgerUnavailable(
+                f"the team's ledger {link.address} is of an older pktui"
+                f" (schema {version}, needed {SCHEMA_VERSION})",
+                "It is brought up by the first gateway or console whose role owns its tables",
+            )
+        with _alone(link):
+            (version,) = link.run("SELECT version FROM ledger")[0][0]
+            if version < SCHEMA_VERSION:
+                link.run(migration_from(version))
 
 
 def make_ledger(link: Link) -> None:
     """Make the schema and everything in it; of two at once, the second finds it made."""
-    link.run("BEGIN")
-    try:
-        link.run(f"SELECT pg_advisory_xact_lock({_DECIDING_LOCK})")
+    with _alone(link):
         link.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         if not link.run(_IS_THERE)[0][0][0]:
             link.run(LEDGER)
             link.run("INSERT INTO ledger VALUES (1, %s, %s)", (uuid.uuid4().hex, SCHEMA_VERSION))
+
+
+@contextmanager
+def _alone(link: Link) -> Iterator[None]:
+    """Let nobody else decide or make tables meanwhile."""
+    link.run(_BEGIN)
+    try:
+        yield
         link.run("COMMIT")
     finally:
         if link.in_transaction():

@@ -39,7 +39,7 @@ _HERE: Final = f"""INSERT INTO presence (machine, {_COLUMNS}, seen_us)
     ON CONFLICT (machine, token) DO UPDATE SET agent = excluded.agent,
         detail = excluded.detail, seen_us = excluded.seen_us"""  # noqa: S608
 _LEFT: Final = "DELETE FROM presence WHERE machine = %s AND token <> ALL (%s::text[])"
-_ELSEWHERE: Final = f"""SELECT {_COLUMNS}, machines.name FROM presence
+_ELSEWHERE: Final = f"""SELECT {_COLUMNS}, machines.name, machines.person FROM presence
     JOIN machines ON machines.n = machine
     WHERE machine <> %s AND presence.seen_us > {NOW} - {_GONE_US} AND kind = coalesce(%s, kind)
     ORDER BY started_us, token"""  # noqa: S608

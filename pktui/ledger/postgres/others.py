@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pktui.ledger.journal.segment import CONTENT, MOST_MACHINES
 from pktui.ledger.postgres.database import NUL
+from pktui.ledger.records import Seat
 
 if TYPE_CHECKING:
     from pktui.ledger.journal.indexer import Index
@@ -22,7 +23,7 @@ _TOP: Final = "SELECT coalesce(max(seq), 0) FROM events"
 _ROWS: Final = f"""SELECT seq, machine, segment, {", ".join(CONTENT)}, charges, hash FROM events
     WHERE seq > %s AND seq <= %s AND machine <> %s AND machine < {MOST_MACHINES}
     ORDER BY seq LIMIT {_PIECE}"""  # noqa: S608
-_NAMES: Final = f"SELECT n, name FROM machines WHERE n < {MOST_MACHINES}"  # noqa: S608
+_NAMES: Final = f"SELECT n, name, person FROM machines WHERE n < {MOST_MACHINES}"  # noqa: S608
 
 
 def take_in(database: SharedDatabase, index: Index) -> int:
@@ -34,7 +35,7 @@ def take_in(database: SharedDatabase, index: Index) -> int:
     reached = index.others_reached(database.id)
     if reached == top:
         return 0
-    names = {0 if n == here else n: name for n, name in link.run(_NAMES)[0]}
+    names = {0 if n == here else n: Seat(person, name) for n, name, person in link.run(_NAMES)[0]}
     since = reached or max(0, top - _MOST_AT_FIRST)
     while since < top:
         found, _ = link.run(_ROWS, (since, top, here))

@@ -18,6 +18,8 @@ from pktui.ledger.postgres.database import SharedDatabase, SharedVouchers
 from pktui.ledger.postgres.keeper import Keeper, elsewhere
 from pktui.ledger.postgres.limits import TeamCounters
 from pktui.ledger.postgres.others import take_in
+from pktui.ledger.records import Seat
+from pktui.person import login_name
 from pktui.text import storable
 
 if TYPE_CHECKING:
@@ -67,7 +69,8 @@ class Team:
         name = storable(settings.machine or socket.gethostname())[:_LONGEST]
         self._open = partial(
             SharedDatabase,
-            *(settings.uri, (machine_id(directory), name), transaction),
+            *(settings.uri, machine_id(directory), Seat(login_name()[:_LONGEST], name)),
+            transaction,
             clock=clock,
             read_only=read_only,
         )

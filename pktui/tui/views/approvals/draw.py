@@ -61,7 +61,7 @@ def draw_row(approval: Approval, pen: Pen, now_us: int) -> Sequence[Sequence[Run
         (fit(f"{tool_name(approval)} ", room), ink.bold if waiting else ink.text),
         (f" {moment} ", style if waiting else ink.dim),
     ]
-    agent = agent_name(approval)
+    agent = f"{agent_name(approval)}{on_machine(approval)}"
     rest = summary(approval.arguments, pen.width) if waiting else _answer(approval, state)
     room = max(0, pen.width - _STATE - cell_len(agent) - 3)
     second: list[Run] = [
@@ -96,6 +96,11 @@ def draw_standing(one: StandingApproval, pen: Pen, now_us: int) -> Sequence[Sequ
 def agent_name(approval: Approval | StandingApproval) -> str:
     """Return what a person calls the agent."""
     return one_line(friendly(approval.agent), 40) or "unnamed agent"
+
+
+def on_machine(approval: Approval) -> str:
+    """Say on which of a team's machines it was asked, and whose that is; empty: there is one."""
+    return f" on {one_line(str(approval.seat), 64)}" if approval.machine else ""
 
 
 def client_name(approval: Approval | StandingApproval) -> str:
@@ -149,7 +154,7 @@ def header(
     """Say who asks, for what, why, and until when; where the pane is low, in fewer lines."""
     state = state_of(approval, now_us)
     if low:
-        asks = f"{tool_name(approval)} {glyphs.dot} {agent_name(approval)}"
+        asks = f"{tool_name(approval)} {glyphs.dot} {agent_name(approval)}{on_machine(approval)}"
         return (
             _labelled("wants", asks, "strong"),
             _labelled("because", one_line(approval.people or approval.reason, 80) or NO_REASON),
@@ -174,7 +179,7 @@ def header(
 
 def who(approval: Approval, glyphs: Glyphs) -> str:
     """Name the agent first, then where it works and how it is known."""
-    parts = [agent_name(approval)]
+    parts = [f"{agent_name(approval)}{on_machine(approval)}"]
     if approval.project:
         parts.append(home_short(one_line(approval.project, 120)))
     if approval.grant:

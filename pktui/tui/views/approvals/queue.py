@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pktui.tui.widgets.filter_box import has_words
+from pktui.ledger.approvals.finding import having
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Approval
@@ -59,16 +59,12 @@ class Queue:
         return next((name for name in others if name in behind), others[0] if others else "")
 
     def having(self, words: str) -> Queue:
-        """Return the approvals that have each of these words in what the list shows of them."""
-        return Queue(tuple(item for item in self.items if has_words(words, *_fields(item))))
+        """Return the approvals that these words find."""
+        return Queue(having(self.items, words))
 
     def waiting(self, now_us: int) -> int:
         """Return how many wait."""
         return sum(state_of(item, now_us) == "waiting" for item in self.items)
-
-
-def _fields(item: Approval) -> tuple[str, ...]:
-    return item.id, item.agent, item.server, item.tool, item.status, item.arguments
 
 
 def arrange(pending: Sequence[Approval], recent: Sequence[Approval], now_us: int) -> Queue:

@@ -39,6 +39,8 @@ class FeedCall:
     took: str
     machine: str = ""
     """Which of a team's machines it ran on; "" where this one is alone."""
+    person: str = ""
+    """Whose that machine is."""
     approval: Approval | None = None
     """The answer to it, where a person was asked about this very call."""
     times: int = 1
@@ -73,6 +75,7 @@ def feed_call(row: CallRow) -> FeedCall:
         why=why_of(row, state),
         took=duration(row.duration_us) if row.outcome and state not in _NOT_RUN else "",
         machine=one_line(row.machine, 64),
+        person=one_line(row.person, 64),
     )
 
 

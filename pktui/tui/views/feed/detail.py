@@ -87,7 +87,7 @@ def _caller(row: CallRow, glyphs: Glyphs) -> Iterator[Line]:
         parts.append(f"connection {one_line(row.session, 80)}")
     yield _labelled("caller", f" {glyphs.dot} ".join(parts))
     if row.machine:
-        yield _labelled("machine", one_line(row.machine, 64))
+        yield _labelled("machine", one_line(str(row.seat), 130))
     if row.project:
         yield _labelled("project", one_line(row.project, 400))
 

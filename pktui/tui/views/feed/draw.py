@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 COLUMNS = (
     Column("time", head="time"),
     Column("state", most=10, short=1),
-    Column("machine", order=3, most=12, head="machine"),
+    Column("machine", order=1, most=12, head="machine"),
+    Column("person", order=3, most=10, head="person"),
     Column("agent", order=1, most=16, head="agent"),
     Column("tool", most=34, head="tool"),
     Column("arguments", stretch=True, least=26, head="arguments"),
@@ -39,7 +40,8 @@ def call_grid() -> Grid[FeedCall]:
 
 def _texts(call: FeedCall) -> Sequence[str]:
     tool = f"{call.tool}{_times(call)}"
-    return call.time, f"  {call.state}", call.machine, call.agent, tool, "", call.took
+    where = call.machine, call.person
+    return call.time, f"  {call.state}", *where, call.agent, tool, "", call.took
 
 
 def _times(call: FeedCall) -> str:
@@ -48,7 +50,13 @@ def _times(call: FeedCall) -> str:
 
 def _styles(_call: FeedCall, pen: Pen) -> Mapping[str, Style]:
     ink = pen.ink
-    return {"time": ink.dim, "machine": ink.dim, "agent": ink.info, "took": ink.dim}
+    return {
+        "time": ink.dim,
+        "machine": ink.dim,
+        "person": ink.dim,
+        "agent": ink.info,
+        "took": ink.dim,
+    }
 
 
 def _state(call: FeedCall, width: int, pen: Pen) -> list[Run]:

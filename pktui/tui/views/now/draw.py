@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _NEED = (
     Column("agent", most=18),
+    Column("machine", order=1, most=18),
     Column("project", order=3, most=18),
     Column("tool", most=32),
     Column("what", stretch=True, least=18),
@@ -35,6 +36,7 @@ _NEED = (
 )
 _AGENT = (
     Column("agent", most=18),
+    Column("machine", order=1, most=18),
     Column("project", order=4, most=18),
     Column("doing", stretch=True, least=30),
     Column("spark", order=2, most=12),
@@ -101,8 +103,8 @@ class Board:
     def _need(self, need: Need, pen: Pen, now_us: int) -> list[Run]:
         ink, texts = pen.ink, need_texts(need, now_us)
         widths = self._of("needs", _NEED, pen.width - GAP, now_us)
-        styles = {"agent": ink.info, "project": ink.dim, "tool": ink.bold, "what": ink.dim,
-                  "why": ink.dim, "waits": ink.wait}  # fmt: skip
+        styles = {"agent": ink.info, "machine": ink.dim, "project": ink.dim, "tool": ink.bold,
+                  "what": ink.dim, "why": ink.dim, "waits": ink.wait}  # fmt: skip
         sign = (f"{pen.glyphs.waiting} ", ink.wait)
         return [sign, *draw_cells(_NEED, texts, widths, styles)]
 
@@ -116,7 +118,7 @@ class Board:
             sign, style, doing = pen.glyphs.denied, ink.bad, ink.bad
         doing = ink.wait if agent.state == "waiting" else ink.text
         styles = {
-            "agent": ink.dim if gone else ink.info, "project": ink.dim,
+            "agent": ink.dim if gone else ink.info, "machine": ink.dim, "project": ink.dim,
             "doing": ink.dim if agent.state in {"gone", "idle"} and not agent.stopped else doing,
             "spark": ink.faint if gone else ink.accent, "calls": ink.dim,
             "denied": ink.bad, "asked": ink.dim, "age": ink.faint,
@@ -148,6 +150,7 @@ def need_texts(need: Need, now_us: int) -> tuple[str, ...]:
     asked = need.approval
     return (
         agent_name(asked.agent),
+        one_line(str(asked.seat), 64),
         project_name(asked.project),
         f"{one_line(asked.server, 24)}.{one_line(asked.tool, 40)}",
         summary(asked.arguments, 240),
@@ -160,6 +163,7 @@ def agent_texts(agent: Agent, now_us: int, bars: str) -> tuple[str, ...]:
     """Return an agent's texts, one for each column."""
     return (
         agent_name(agent.agent),
+        one_line(str(agent.seat), 64),
         project_name(agent.project),
         doing(agent, now_us),
         sparkline(agent.spark, bars),
