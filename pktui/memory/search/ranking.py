@@ -52,6 +52,9 @@ class Weights:
     length: float
 
 
+# How much of a session's best call is lent to its messages.
+_DONE = 0.03
+
 # In a question much is grammar, so its meaning tells more than its words; what answers it says
 # something, so that a greeting is none. Key words are names, paths and errors: the words count.
 QUESTION = Weights(0.4, 0.8, 0.08, 0.1, 0.3, 0.6, 0.5)
@@ -108,6 +111,29 @@ def _words_of(scores: Scores, weight: float, evidence: WordEvidence) -> Scores:
     return scores.made_of("neighbours", -weight, evidence.own)
 
 
+def dated(
+    corpus: Corpus, scores: Scores, spans: Sequence[Span], allowed: Bools, weight: float
+) -> Scores:
+    """Add the times that were mentioned; the best of the allowed stays as high as it is."""
+    highest = _highest(scores.total, allowed)
+    near = _mentioned(corpus, spans)
+    scores.total += np.float32(weight * highest) * near
+    scores.total *= np.float32(highest / max(_highest(scores.total, allowed), _LEAST))
+    return scores.made_of("date", weight * highest, near)
+
+
+def of_sessions(corpus: Corpus, other: Corpus, scores: Floats, allowed: Bools) -> Floats:
+    """Return the best allowed score in the other corpus of each group of the corpus, by slot."""
+    best = _of_groups(other, scores, allowed)
+    ids, its = corpus.groups["ids"], other.groups["ids"][: len(best)]
+    order = np.argsort(ids, kind="stable")
+    at = order.take(np.searchsorted(ids, its, sorter=order), mode="clip")
+    lent = np.zeros(len(ids), np.float32)
+    there = (best > 0) & (ids.take(at) == its)
+    lent[at[there]] = best[there]
+    return lent
+
+
 def both(
     corpus: Corpus,
     evidence: WordEvidence,
@@ -115,8 +141,11 @@ def both(
     spans: Sequence[Span],
     allowed: Bools,
     weights: Weights,
+    done: Floats | None = None,
 ) -> Scores:
     """Return a score for each position by words, meaning and the times that were mentioned.
+
+    `done` is what the calls of each group say, by slot.
 
     Each part is relative to the best among the allowed, so that none drowns the others; all are
     scaled by how well the query is met at all, and a short text gets less. Done in blocks that
@@ -132,6 +161,8 @@ def both(
     per_session = weights.session_meaning * per_meaning
     session = np.float32(per_group) * evidence.groups
     session += np.float32(per_session) * session_meaning
+    if done is not None:
+        session += np.float32(_DONE / max(float(done.max(initial=0)), _LEAST)) * done
     beside = _beside(corpus, meaning)
     near = _mentioned(corpus, spans) if spans else None
     total = np.empty(size, np.float32)
@@ -166,7 +197,7 @@ def _of_groups(corpus: Corpus, scores: Floats, allowed: Bools) -> Floats:
 
     A group's documents mostly stand together, so that runs of them are looked at first.
     """
-    slots = corpus.facts["slots"]
+    slots = corpus.facts["slots"][: len(scores)]
     highest = np.zeros(len(corpus.groups), np.float32)
     if len(slots):
         starts = np.flatnonzero(np.append(True, slots[1:] != slots[:-1]))

@@ -143,10 +143,17 @@ class Finding:
         }
         if knowledge and project is None:
             sources["entry"] = self._knowledge(asked)
-        return asked, [
-            self._found(asked, source)
+        searched = {
+            kind: source
             for kind, source in sources.items()
             if kind in filters.kinds and source.corpus.living
+        }
+        calls = self._found(asked, searched["call"]) if "call" in searched else None
+        return asked, [
+            calls
+            if calls and kind == "call"
+            else self._found(asked, source, calls if kind == "message" else None)
+            for kind, source in searched.items()
         ]
 
     def entries(self, query: str, mode: str, limit: int, waited: float) -> SearchAnswer:
@@ -220,14 +227,15 @@ class Finding:
             return asked
         return replace(asked, wanted=Wanted(query_terms(question.words)))
 
-    def _found(self, asked: Asked, source: Source) -> Found:
+    def _found(self, asked: Asked, source: Source, calls: Found | None = None) -> Found:
+        """Score one kind; what was done in a session, its `calls`, speaks for what was said."""
         allowed = source.scope()
         for phrase in asked.question.unwanted:
             allowed &= ~source.texts.holding(phrase, allowed)
         required = asked.question.exact if asked.mode == "exact" else asked.question.phrases
         for phrase in required:
             allowed = source.texts.holding(phrase, allowed)
-        return self._rank(asked, source, allowed)
+        return self._rank(asked, source, allowed, calls)
 
     def _with_vector(self, asked: Asked, corpus: Corpus) -> Asked:
         """Add what the question means, or fall back to words and say why."""
@@ -263,12 +271,12 @@ class Finding:
         due = asked.asked_mode in ("hybrid", "meaning") and asked.mode != "exact"
         return due and nothing and self._meaning.due
 
-    def _rank(self, asked: Asked, source: Source, allowed: Bools) -> Found:
+    def _rank(self, asked: Asked, source: Source, allowed: Bools, calls: Found | None) -> Found:
         """Score what is allowed; what holds the query as it was typed comes before the rest."""
         corpus = source.corpus
         with self._state.lock:
             parts, fitting, complete, worded = _scores(
-                asked, corpus, _grown(allowed, corpus), self._state.clock()
+                asked, corpus, _grown(allowed, corpus), self._state.clock(), calls
             )
             exact = np.zeros(len(parts.total), np.bool_)
             if complete is None:
@@ -313,7 +321,7 @@ def _has_filters(question: Question) -> bool:
 
 
 def _scores(
-    asked: Asked, corpus: Corpus, allowed: Bools, now: datetime
+    asked: Asked, corpus: Corpus, allowed: Bools, now: datetime, calls: Found | None
 ) -> tuple[Scores, Bools, Bools | None, Bools]:
     """Score every position; returns which fit at all, by words which hold all, and which any.
 
@@ -334,10 +342,19 @@ def _scores(
     if cosines is None:
         scores = ranking.by_words(corpus, evidence)
         return scores, allowed & evidence.matched, evidence.complete, evidence.matched
-    fitting = allowed & (evidence.matched | (cosines >= ranking.LEAST_COSINE))
     spans = mentioned(question.text, now)
     weights = ranking.QUESTION if question.asks else ranking.KEYWORDS
-    scores = ranking.both(corpus, evidence, cosines, spans, fitting, weights)
+    if not corpus.passages.dimension:  # of a kind that is given no vectors
+        fitting = allowed & evidence.matched
+        scores = ranking.by_words(corpus, evidence)
+        if spans:
+            scores = ranking.dated(corpus, scores, spans, fitting, weights.date)
+        return scores, fitting, evidence.complete, evidence.matched
+    fitting = allowed & (evidence.matched | (cosines >= ranking.LEAST_COSINE))
+    done = None
+    if calls is not None:
+        done = ranking.of_sessions(corpus, calls.source.corpus, calls.parts.total, calls.fitting)
+    scores = ranking.both(corpus, evidence, cosines, spans, fitting, weights, done)
     return scores, fitting, evidence.complete, evidence.matched
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DIMENSION = 8
+DAY = 86_400_000_000
 WORDS = ("ash", "birch", "cedar", "elm", "fir", "hazel", "larch", "maple", "oak", "pine")
 QUESTIONS: tuple[dict[str, float], ...] = (
     {"ash": 1.0},
@@ -145,9 +146,11 @@ def test_words_meaning_and_times_add_up_as_written_out(made: Made, span: tuple[S
     evidence = bm25.weigh(corpus, QUESTIONS[2])
     cosines = random.uniform(-0.5, 0.9, len(corpus)).astype(np.float32)
     allowed = corpus.facts["alive"] & (random.random(len(corpus)) < 0.7)
+    done = random.random(len(corpus.groups)).astype(np.float32)
     for weights in (ranking.QUESTION, ranking.KEYWORDS):
-        scores = ranking.both(corpus, evidence, cosines, span, allowed, weights)
-        written_out = both(made, evidence, cosines.tolist(), span, allowed.tolist(), weights)
+        scores = ranking.both(corpus, evidence, cosines, span, allowed, weights, done)
+        fits = allowed.tolist()
+        written_out = both(made, evidence, cosines.tolist(), span, fits, weights, done.tolist())
         assert np.allclose(scores.total, written_out, atol=1e-5)
         for at in np.flatnonzero(scores.total).tolist():
             assert sum(scores.shares(at).values()) == pytest.approx(1)
@@ -160,6 +163,7 @@ def both(
     spans: tuple[Span, ...],
     allowed: list[bool],
     weights: ranking.Weights,
+    done: list[float],
 ) -> list[float]:
     """Return what `ranking.both` says of itself, one document after the other."""
     every = range(len(cosines))
@@ -185,6 +189,7 @@ def both(
         + weights.neighbours * (meaning[n] + lent[n]) / highest(meaning)
         + weights.session_words * session_words[n] / max(evidence.groups)
         + weights.session_meaning * best[slots[n]] / highest(meaning)
+        + 0.03 * done[slots[n]] / max(done)
         + weights.date * max([nearness[n] for nearness in near_in_time], default=0)
         for n in every
     ]
@@ -195,3 +200,29 @@ def both(
     ]
     met = min(max(highest(words), highest(meaning)), 1.0)
     return [met * total / highest(totals) for total in totals]
+
+
+def test_a_session_is_lent_its_best_call() -> None:
+    messages, calls = Corpus(keep_texts=True), Corpus(keep_texts=True)
+    messages.add([Document(n, group, 0, n, "ash") for n, group in enumerate((7, 3, 9, 7), 1)])
+    calls.add([Document(n, group, 0, n, "elm") for n, group in enumerate((3, 5, 7, 7, 3), 1)])
+    scores = np.array([0.2, 0.9, 0.3, 0.4, 0.8], np.float32)
+    allowed = np.array([True, True, True, True, False])
+    lent = ranking.of_sessions(messages, calls, scores, allowed)
+    assert dict(zip(messages.groups["ids"].tolist(), lent.tolist(), strict=True)) == (
+        pytest.approx({7: 0.4, 3: 0.2, 9: 0.0})
+    )
+
+
+def test_times_order_what_the_words_found_and_raise_none_above_the_best() -> None:
+    corpus = Corpus(keep_texts=True)
+    corpus.add([Document(n, 1, 0, n * DAY, "ash elm" if n == 1 else "ash") for n in range(1, 5)])
+    evidence = bm25.weigh(corpus, {"ash": 1.0})
+    every = np.ones(4, np.bool_)
+    plain = ranking.by_words(corpus, evidence).total.copy()
+    span = Span(3 * DAY, 3 * DAY + 1, 1.0)
+    found = ranking.dated(corpus, ranking.by_words(corpus, evidence), [span], every, 0.6)
+    assert int(np.argmax(found.total)) == 2
+    assert found.total.max() == pytest.approx(plain.max())
+    assert found.shares(2)["date"] > 0.2
+    assert sum(found.shares(2).values()) == pytest.approx(1)

@@ -12,7 +12,7 @@ from pktui.memory.records import Hit, NewCall, NewMessage
 from pktui.memory.store import Store, schema
 from pktui.memory.store.substrings import CorpusTexts
 from pktui.memory.store.tables import Database
-from tests.memory.store.conftest import ADA, log
+from tests.memory.store.conftest import ADA, embed_all, log
 from tests.support.clock import START
 
 if TYPE_CHECKING:
@@ -214,3 +214,18 @@ def test_a_hit_tells_what_its_score_is_made_of(filled: Store) -> None:
         made = [getattr(hit.parts, name) for name in hit.parts.__struct_fields__]
         assert sum(made) == pytest.approx(hit.score, abs=1e-4)
         assert hit.parts.words > 0
+
+
+def test_what_was_done_in_a_session_speaks_for_what_was_said_in_it(store: Store) -> None:
+    made = [store.start_session(name, ADA) for name in ("early", "late")]
+    for session in made:
+        log(store, session.id, "please look at the build")
+    store.append_calls(made[0].id, [bash("npm run build")])
+    embed_all(store)
+    asked = "look build"
+    hits = [hit for hit in store.search(asked).hits if hit.message is not None]
+    assert [hit.session.name for hit in hits if hit.session] == ["early", "late"]
+    assert hits[0].score > hits[1].score
+    alone = store.search(f"{asked} in:messages").hits
+    assert [hit.session.name for hit in alone if hit.session] == ["late", "early"]
+    assert alone[0].score == alone[1].score
