@@ -15,6 +15,9 @@ _KNOWN: Final = {
     "Visual Studio Code": ("vscode", "VS Code"),
 }
 
+# The ids of the agents whose own tools `pktui hook` decides, each by a policy of that name.
+HOOKED: Final = ("claude-code", "codex", "gemini", "opencode")
+
 _KEY_MARK: Final = "ledger:"
 _KEY: Final = re.compile(r"[0-9]{1,18}")
 

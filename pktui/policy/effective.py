@@ -131,7 +131,8 @@ def _conditions(rule: ToolRule) -> tuple[str, ...]:
     questions = (f"asks when {_say(check)}" for check in rule.approvals)
     exceptions = (f"runs unasked when {_say(check)}" for check in rule.allowances)
     people = [f"{rule.approvers} people have to allow what is asked"] if rule.approvers > 1 else []
-    return (*denials, *questions, *exceptions, *people)
+    shown = [f"shows what it would change with {rule.look}"] if rule.look is not None else []
+    return (*denials, *questions, *exceptions, *people, *shown)
 
 
 def _hider(policy: Policy, tool: str) -> str:

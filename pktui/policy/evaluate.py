@@ -20,6 +20,7 @@ from pktui.policy.denied_paths import RULE, DeniedPaths
 from pktui.policy.document.policy import Action, Policy
 from pktui.policy.layers import is_managed
 from pktui.policy.limits import plain, read_amount
+from pktui.policy.look import Look
 from pktui.policy.place import NOWHERE, Place
 from pktui.policy.shape import UNKNOWN, Definition
 from pktui.policy.text.problems import quote
@@ -126,7 +127,7 @@ class Verdict(msgspec.Struct, frozen=True):
     `charges` are to be reserved, all or none, before the call goes out. `once` tells that only
     this one call may be approved, never the tool for longer. `over_limit`: a quota refused.
     `standing` tells whether a standing approval may answer the question (`once` or not), and
-    `approvers` how many people have to.
+    `approvers` how many people have to. `look` shows them what the call would change.
     """
 
     effect: Effect
@@ -140,6 +141,7 @@ class Verdict(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...] = ()
     standing: bool = False
     approvers: int = 1
+    look: Look | None = None
 
 
 def evaluate(
@@ -244,6 +246,7 @@ def _within_limits(
         standing=effect is not _ALLOW
         and not (changed or managed or rule.approvers > 1 or call.spent),
         approvers=rule.approvers,
+        look=rule.look if effect is not _ALLOW else None,
     )
 
 

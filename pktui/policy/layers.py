@@ -44,6 +44,7 @@ def together(rules: Sequence[ToolRule]) -> ToolRule:
         allowances=(),
         shape=Shape(dict.fromkeys(shaped)) if shaped else None,
         approvers=max(rule.approvers for rule in rules),
+        look=next((rule.look for rule in rules if rule.look is not None), None),
         asking=tuple(rule for rule in rules if rule.action is Action.APPROVE),
     )
 
@@ -53,6 +54,7 @@ def used_paths(rule: ToolRule) -> tuple[str, ...]:
     checks = (*rule.checks, *rule.approvals, *rule.allowances)
     paths = [condition.path for check in checks for condition in check.conditions]
     paths += [limit.increment_from for limit in rule.limits if limit.increment_from]
+    paths += rule.look.paths if rule.look is not None else ()
     return tuple(dict.fromkeys(paths))
 
 

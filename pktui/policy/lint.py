@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from pktui.agent_names import HOOKED
 from pktui.policy.document.policy import PolicyInvalid, locate, parse_policy
 from pktui.policy.effective import ceiling_of, effective, refusal
 from pktui.policy.globs import covers, is_glob, overlap
 from pktui.policy.managed import NONE
 from pktui.policy.never import contradicted, never_asked
+from pktui.policy.risk import classify_all
+from pktui.policy.risk import definitions as read_definitions
 from pktui.policy.rules import Action
-from pktui.policy.text.problems import Fault, Problem, quote
+from pktui.policy.text.problems import QUOTED, Fault, Problem, quote
+from pktui.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,15 +53,21 @@ def review(
     except PolicyInvalid as error:
         return Review(None, error.problems)
     overrules = overruled(ceiling.over(policy), raw)
-    return Review(policy, warnings=(*lint(policy, raw, definitions), *overrules))
+    warnings = lint(policy, raw, definitions, hooked=path.stem in HOOKED)
+    return Review(policy, warnings=(*warnings, *overrules))
 
 
 def lint(
-    policy: Policy, raw: bytes, definitions: Mapping[str, Definition] = _NO_TOOLS
+    policy: Policy,
+    raw: bytes,
+    definitions: Mapping[str, Definition] = _NO_TOOLS,
+    *,
+    hooked: bool = False,
 ) -> tuple[Problem, ...]:
     """Return what to look at in a policy that was read from `raw`, in the order of the text.
 
-    `definitions` are the server's tools by name, as far as they are known.
+    `definitions` are the server's tools by name, as far as they are known. `hooked`: it is for an
+    agent's own tools, which no server has.
     """
     if policy.dialect != "native":
         return ()
@@ -65,6 +75,7 @@ def lint(
         *_globs_that_deny(policy),
         *never_asked(policy),
         *contradicted(policy, definitions),
+        *_looks(policy, definitions, hooked=hooked),
     ]
     found = dict.fromkeys(locate(raw.decode(), faults))
     return tuple(sorted(found, key=lambda problem: (problem.line, problem.column)))
@@ -81,6 +92,41 @@ def overruled(policy: Policy, raw: bytes) -> tuple[Problem, ...]:
                 Fault(("tools", name), why, "Leave it, or make it as strict", on_key=True)
             )
     return tuple(locate(raw.decode(), faults)) if policy.dialect == "native" else ()
+
+
+def _looks(
+    policy: Policy, definitions: Mapping[str, Definition], *, hooked: bool
+) -> Iterator[Fault]:
+    """Note looks that are never made, or that nobody would see."""
+    for name, rule in policy.tools.items():
+        if rule.look is None:
+            continue
+        at = ("tools", name, "look")
+        if rule.action is Action.DENY or not (rule.action is Action.APPROVE or rule.approvals):
+            what = "the look shows nothing: no call of this entry is asked about"
+            yield Fault(at, what, 'Write "action": "approve", or remove it', on_key=True)
+        elif hooked:
+            what = "the look is never made: an agent's own tools have no server to ask"
+            yield Fault(at, what, "Remove it; the arguments are shown all the same", on_key=True)
+        elif why := _unmade(policy, rule.look.tool, definitions):
+            yield Fault((*at, "tool"), f"the look is never made: {why[0]}", why[1])
+
+
+def _unmade(
+    policy: Policy, tool: str, definitions: Mapping[str, Definition]
+) -> tuple[str, str] | None:
+    """Say why a tool is never asked for a look, and what to do; None where it may be."""
+    action = effective(policy, tool).action
+    if action != "allow":
+        told = {"approve": "asks a person", "deny": "is denied", "hide": "is hidden"}[action]
+        return f"{quote(tool)} {told}, and only what the policy allows is asked", "Allow it"
+    if definitions and tool not in definitions:
+        return f"the server lists no tool {quote(tool)}", did_you_mean(tool, definitions, QUOTED)
+    known = definitions.get(tool)
+    risk = classify_all(read_definitions(known.text)) if known is not None else None
+    if risk is not None and risk.category != "Read":
+        return f"{quote(tool)} is no tool that only reads. {risk.why}", "Name one that only reads"
+    return None
 
 
 def _globs_that_deny(policy: Policy) -> Iterator[Fault]:

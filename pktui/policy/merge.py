@@ -118,7 +118,7 @@ def _put(text: str, at: tuple[str, ...], key: str, value: Any) -> str:
     member = node.member(key)
     if member is None:
         return json_edit.add_member(text, node, key, json_edit.write(value), lines=len(at) < 2)
-    if isinstance(value, dict) and member.value.kind == "object":
+    if isinstance(value, dict) and member.value.kind == "object" and not _is_look(at, key):
         for below, inner in value.items():
             text = _put(text, (*at, key), below, inner)
         return text
@@ -129,6 +129,11 @@ def _put(text: str, at: tuple[str, ...], key: str, value: Any) -> str:
     if member.value.plain() == value:
         return text
     return json_edit.replace_value(text, member.value, json_edit.write(value))
+
+
+def _is_look(at: tuple[str, ...], key: str) -> bool:
+    """Tell whether a member is a tool's look: arguments of two tools are not to be mixed."""
+    return key == "look" and len(at) == 2
 
 
 def _add(text: str, at: tuple[str, ...], item: Any) -> str:

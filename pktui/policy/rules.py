@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pktui.policy.look import Look
 from pktui.policy.place import Place
 from pktui.policy.shape import Shape
 from pktui.policy.values import Arguments, Truth
@@ -111,5 +112,7 @@ class ToolRule(msgspec.Struct, frozen=True):
     shape: Shape | None = None
     # How many people have to allow a call that is asked about.
     approvers: int = 1
+    # What shows a person, beside a call that asks, what it would change.
+    look: Look | None = None
     # Those of several layers that ask a person, each with its own allowances; empty: one layer.
     asking: tuple[ToolRule, ...] = ()

@@ -114,6 +114,9 @@ def _part(name: str, before: Any, after: Any) -> str:
         return "" if _limits_hold(before, after) else "a limit is higher or gone"
     if name == "approvers":
         return "" if after >= before else f"{before} people → {after}"
+    if name == "look":
+        kept = before is None or _key(before) == _key(after)
+        return "" if kept else "what shows a person the change is other or gone"
     if name in ("checks", "approvals"):
         kept = {*map(_key, before)} <= {*map(_key, after)}
         return "" if kept else "a condition is other or gone"

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 
-from pktui.agents.hooks import HOOKED
+from pktui.agent_names import HOOKED
 from pktui.errors import PktuiError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pktui.agents.hooks import HOOKED
+from pktui.agent_names import HOOKED
 from pktui.cli import backends
 from pktui.cli.commands import Argument
 from pktui.errors import PolicyError

@@ -11,6 +11,7 @@ import msgspec
 from pktui.policy.conditions import CONDITION_OPERATORS, compile_condition
 from pktui.policy.globs import is_glob, is_pattern, overlap
 from pktui.policy.limits import MAX_UNITS, WINDOWS, read_rate, window_us
+from pktui.policy.look import Look, bad_paths, plain
 from pktui.policy.paths import EACH, Path, lookup, split_path
 from pktui.policy.rules import Action, Check, Condition, Dialect, LimitRule, Listed, ToolRule
 from pktui.policy.text.problems import QUOTED, BadOperand, Faults, Steps, dotted, pointer, quote
@@ -23,12 +24,13 @@ TOP_KEYS = (
 )
 TOOL_KEYS = (
     "action", "reason", "require", "deny_if", "approve_if", "allow_if", "limits", "rate_limit",
-    "approvers",
+    "approvers", "look",
 )  # fmt: skip
 LIMIT_KEYS = ("counter", "window", "max", "scope", "align", "increment_from", "on_deny")
 PREDICATE_KEYS = ("conditions", "on_deny")
 CONDITION_KEYS = ("path", "op", "value")
 RATE_KEYS = ("max", "window")
+LOOK_KEYS = ("tool", "args")
 ACTIONS = tuple(action.value for action in Action)
 # Other words for `approve`, which other policies use.
 ASKING = ("approve", "require_approval", "ask")
@@ -225,7 +227,21 @@ class _Reader:
             allowances=self._predicates(table, at, "allow_if", reason),
             limits=limits,
             words=reason,
+            look=self._look(table["look"], (*at, "look")) if "look" in table else None,
         )
+
+    def _look(self, value: Any, at: Steps) -> Look:
+        table = self._object(value, at, LOOK_KEYS)
+        tool = table.get("tool")
+        if tool is None and isinstance(value, dict):
+            self.faults.add((*at, "tool"), "tool is missing", "Name the tool that shows it")
+        elif tool is not None and self._name(tool, (*at, "tool")) and is_glob(tool):
+            self.faults.add((*at, "tool"), f"{quote(tool)} is a glob", "Name one tool")
+        arguments = self._object(table.get("args", {}), (*at, "args"), None)
+        for below, path, cure in bad_paths(arguments):
+            what = f"path {quote(path)} is not one that is followed to one value"
+            self.faults.add((*at, "args", *below), what, cure)
+        return Look(str(tool), plain(arguments))
 
     def _approvers(self, table: dict[str, Any], at: Steps, *, asks: bool) -> int:
         value = table.get("approvers", 1)

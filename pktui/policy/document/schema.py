@@ -105,6 +105,7 @@ def _definitions() -> dict[str, Any]:
                         "minimum": 1,
                         "maximum": MAX_APPROVERS,
                     },
+                    "look": _look(),
                     "limits": _list("limit", "Quotas of this tool."),
                     "rate_limit": _rate_limit(),
                 }
@@ -121,6 +122,12 @@ def _definitions() -> dict[str, Any]:
         "condition": _condition(),
         "limit": _limit(),
         "window": _window(),
+        "given": {
+            "if": {"type": "string", "pattern": r"^args\."},
+            "then": {"pattern": _ONE_PATH},
+            "additionalProperties": {"$ref": "#/$defs/given"},
+            "items": {"$ref": "#/$defs/given"},
+        },
     }
 
 
@@ -175,6 +182,18 @@ def _limit() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _look() -> dict[str, Any]:
+    return {
+        "description": "Shows a person what a call that asks would change: a tool of the same "
+        "server that only reads, asked at the question and again before the call goes out. A text "
+        "in args that begins with args. is taken from the call.",
+        **_object(
+            {"tool": _name(glob=False), "args": {"type": "object", "$ref": "#/$defs/given"}},
+            required=("tool",),
+        ),
+    }
+
+
 def _rate_limit() -> dict[str, Any]:
     return {
         "description": 'Shorthand for one limit for each connection, like "10/minute".',
@@ -223,5 +242,6 @@ def _path(description: str, pattern: str = _PATH) -> dict[str, Any]:
     return {"description": description, "type": "string", "pattern": pattern}
 
 
-def _name() -> dict[str, Any]:
-    return {"type": "string", "pattern": _NAME, "maxLength": MAX_NAME}
+def _name(*, glob: bool = True) -> dict[str, Any]:
+    pattern = _NAME if glob else _NAME.replace("?", "*?")
+    return {"type": "string", "pattern": pattern, "maxLength": MAX_NAME}
