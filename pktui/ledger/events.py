@@ -151,6 +151,11 @@ class Events:
         audit = self._audit
         return mask_arguments(arguments, audit.arguments, audit.max_argument_bytes)
 
+    @property
+    def keeps_texts(self) -> bool:
+        """Whether the audit settings let more be kept of what calls carry than its shape."""
+        return self._audit.arguments in ("masked", "full")
+
     def refused(self, caller: Caller, server: str, code: int, why: str, line: bytes) -> int:
         """Record a message that was refused, with as much of it as the settings let be kept."""
         kept = mask_line(line, self._audit.arguments)

@@ -208,6 +208,38 @@ class Result(msgspec.Struct, frozen=True):
         return bytes(self.result).decode()
 
 
+class Looked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a look at the thing showed that a call would change, or why there was none.
+
+    `digest` is the SHA-256 of the whole answer, empty where there is none; texts are masked.
+    """
+
+    tool: str
+    at_us: int = 0
+    arguments: str = ""
+    """What the tool was asked with, JSON text."""
+    shown: str = ""
+    """The answer's text, cut."""
+    left_out: int = 0
+    """Characters that were cut."""
+    failed: bool = False
+    """The tool answered that it failed."""
+    why: str = ""
+    """Why there is no answer, a sentence; empty where there is one."""
+    digest: str = ""
+    anew: str = ""
+    """The approval that was taken back, as it had shown another answer."""
+    before: str = ""
+    """The text that was shown then."""
+
+    def is_same(self, other: Looked | None) -> bool:
+        """Tell whether another look found the same; where both found nothing, they did."""
+        return other is not None and (self.tool, self.digest) == (other.tool, other.digest)
+
+
+_LOOKED = msgspec.json.Decoder(Looked)
+
+
 class NewApproval(msgspec.Struct, frozen=True):
     """A call that asks a person."""
 
@@ -228,6 +260,8 @@ class NewApproval(msgspec.Struct, frozen=True):
     """Its `_meta`, which no hash covers."""
     approvers: int = 1
     """How many people have to allow it."""
+    looked: Looked | None = None
+    """What it would change, where its policy has that looked at."""
 
 
 class Approval(msgspec.Struct, frozen=True):
@@ -274,11 +308,18 @@ class Approval(msgspec.Struct, frozen=True):
     person: str = ""
     """Whose machine of a team it was asked on; empty where this machine is alone."""
     machine: str = ""
+    look: str = ""
+    """What a look showed that it would change, as JSON text of `Looked`; empty: none was wanted."""
 
     @property
     def seat(self) -> Seat:
         """Where it was asked."""
         return Seat(self.person, self.machine)
+
+    @property
+    def looked(self) -> Looked | None:
+        """What a look showed that it would change, None where its policy wanted none."""
+        return _LOOKED.decode(self.look) if self.look else None
 
     @property
     def needed(self) -> int:

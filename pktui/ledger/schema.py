@@ -334,6 +334,12 @@ _SEATS = tuple(
     for name in ("person", "machine")
 )
 
+# What a look showed that a call would change, and what is kept of it once it was decided.
+_LOOK = tuple(
+    f"ALTER TABLE approvals ADD COLUMN {name} TEXT NOT NULL DEFAULT ''"
+    for name in ("look", "masked_look")
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _REQUESTS_AND_FLAGS,
@@ -351,6 +357,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _APPROVERS,
     _RESULTS,
     _SEATS,
+    _LOOK,
 )
 # The schema this pktui writes, kept in the file as `user_version`.
 VERSION = len(MIGRATIONS)

@@ -167,6 +167,7 @@ def answers(root: Path, uri: str, repeats: int = 60) -> None:
                 decision,
                 release,
                 lambda _held: None,
+                lambda _held, _decision: None,
             )
         )
         (asked,) = there.ledger.approvals.pending()

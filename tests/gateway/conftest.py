@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,12 +14,15 @@ from typing import Any
 
 import pytest
 
+from pktui.errors import MemoryUnavailable
 from pktui.gateway.enforcement.decision import Decision, ToolCall
 from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.policy_file import ServerPolicy
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller, CallRow
+from pktui.memory.client import MemoryClient
 from pktui.settings import ApprovalSettings, Paths
+from tests.support.gateway import environment
 
 START_US = 1_800_000_000_000_000
 CALLER = Caller(agent="agent", session="s1", project="/work")
@@ -123,3 +128,26 @@ def open_house(paths: Paths) -> Iterator[House]:
 def house(paths: Paths) -> Iterator[House]:
     with open_house(paths) as opened:
         yield opened
+
+
+@pytest.fixture
+def memory(paths: Paths) -> Iterator[MemoryClient]:
+    """A memory service with a small model, before anything starts one with the real one."""
+    from tests.gateway.http.served import eventually
+
+    client = MemoryClient(paths, start=False)
+
+    def up() -> bool:
+        try:
+            return bool(client.status())
+        except MemoryUnavailable:
+            return False
+
+    command = [sys.executable, "-m", "tests.support.small_service"]
+    with subprocess.Popen(command, env=environment()) as service:
+        try:
+            assert eventually(up)
+            yield client
+        finally:
+            client.close()
+            service.terminate()

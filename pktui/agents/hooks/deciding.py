@@ -88,6 +88,7 @@ class EventHandler:
             rules=rules,
             always_holds=True,
             carries_changes=False,
+            looks=False,
             spent=spent_of(paths, settings, self._ledger, now_us),
         )
         self._state.seen()

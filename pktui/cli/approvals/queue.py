@@ -41,7 +41,7 @@ def list_(
             found = having(found, " ".join(query or ()))[:limit]
             _tell_stop(ledger)
     if json:
-        output.json(found)
+        output.json([_record(one) for one in found])
         return
     seats = ("machine",) if any(one.machine for one in found) else ()
     rows = [
@@ -63,7 +63,7 @@ def show(approval: ApprovalId, json: output.JsonFlag = False) -> None:
         found = get(ledger, approval)
         if json:
             risk = tool_risk_in(ledger, found.server, found.tool)
-            output.json(msgspec.structs.asdict(found) | {"risk": risk})
+            output.json(_record(found) | {"risk": risk})
         else:
             tell(ledger, found)
 
@@ -98,7 +98,7 @@ def tell(ledger: Ledger, approval: Approval) -> None:
             ("agent", friendly(approval.agent)),
             ("machine", str(approval.seat)),
             ("grant", approval.grant),
-            ("session", approval.session),
+            ("connection", approval.session),
             ("project", approval.project),
             ("server", approval.server),
             ("tool", approval.tool),
@@ -111,6 +111,7 @@ def tell(ledger: Ledger, approval: Approval) -> None:
             ("decided by", answer if approval.decided_by else ""),
             ("words", approval.words),
             ("hash", approval.args_hash),
+            ("look", _look(approval)),
             ("beside", escaped(_pretty(approval.beside)) if approval.beside else ""),
             ("arguments", escaped(_pretty(approval.arguments))),
             ("changed to", escaped(_pretty(approval.changed)) if approval.changed else ""),
@@ -118,6 +119,22 @@ def tell(ledger: Ledger, approval: Approval) -> None:
             ("definition", _redefined(ledger, approval)),
         )
     )
+
+
+def _record(approval: Approval) -> dict[str, object]:
+    return msgspec.structs.asdict(approval) | {"look": approval.looked}
+
+
+def _look(approval: Approval) -> str:
+    """Return what the call would change, as a look showed it; empty where none was wanted."""
+    looked = approval.looked
+    if looked is None:
+        return ""
+    from pktui.insight.looked import headline, shown_lines
+    from pktui.text import one_line, visible
+
+    first = f"{one_line(headline(looked), 400)} ({output.moment(looked.at_us)})"
+    return "\n".join((first, *map(visible, shown_lines(looked))))
 
 
 def who(approval: Approval) -> str:

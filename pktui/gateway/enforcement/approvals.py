@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from pktui.errors import PolicyError
 from pktui.gateway.enforcement.places import place_of
 from pktui.ledger.arguments.canonical import json_text
-from pktui.ledger.records import Approval, NewApproval
+from pktui.ledger.records import Approval, Looked, NewApproval
 
 if TYPE_CHECKING:
     from pktui.gateway.enforcement.decision import ToolCall
@@ -36,7 +38,11 @@ class Asking:
         server: str,
         pins: Pins,
         clock: Callable[[], int],
+        *,
+        looks: bool,
     ) -> None:
+        """`looks`: there is a server that can be asked what a call would change."""
+        self._looks = looks
         self._ledger = ledger
         self._approvals = ledger.approvals
         self._presence = ledger.presence
@@ -74,6 +80,18 @@ class Asking:
         self._ledger.standing.redefined(self._server)
         self.forget()
 
+    def needs_look(self, call: ToolCall, verdict: Verdict, held: Approval | None = None) -> bool:
+        """Tell whether what a call would change is to be looked at before anything else.
+
+        So it is before a person is asked, and before a call goes out that one has allowed.
+        """
+        if verdict.look is None or call.looked is not None or not self._looks:
+            return False
+        met = self._met(call, verdict, held)
+        if met is None:
+            return not self._approvals.crowded(call.caller.identity)
+        return isinstance(met, Approval) and met.status == "allowed"
+
     def ask(self, call: ToolCall, verdict: Verdict) -> Approval | StandingApproval | None:
         """Return what answers this call, asking a person where nothing does.
 
@@ -81,12 +99,17 @@ class Asking:
 
         An earlier identical call's approval is met again: allowed, denied or still open; one that
         was given for another definition of the tool is taken back. Where that is open, or there
-        is none, a standing approval answers.
+        is none, a standing approval answers. A permission is taken back, and the person asked anew,
+        where what the call would change shows another answer than it did to them.
         """
         digest = call.digest
         found = self._found(call, digest)
         if found is not None and not self._given_for(found, verdict):
             self._approvals.void(found.id)
+            found = None
+        other = found if found is not None and self._shows_other(call, verdict, found) else None
+        if other is not None:
+            self._approvals.void(other.id)
             found = None
         if found is not None and found.status != "pending":
             return found
@@ -96,7 +119,7 @@ class Asking:
             return standing
         if found is None and self._approvals.crowded(call.caller.identity):
             return None
-        return found or self._open(call, verdict, digest)
+        return found or self._open(call, verdict, digest, other)
 
     def answer(self, call: ToolCall, verdict: Verdict) -> Approval | StandingApproval | None:
         """Return what `ask` would, but None where it would open a question; changes nothing."""
@@ -116,14 +139,31 @@ class Asking:
         The person is asked anew where the answer was used by an identical call, or the question
         was taken back by one, or the tool's definition changed meanwhile.
         """
-        now = self._approvals.get(held.id) if held is not None else None
-        if now is None or now.status in ("spent", "withdrawn", "pending") or self._forged(now):
-            return self.ask(call, verdict)
-        if not self._given_for(now, verdict):
+        now = self._stays(held, verdict)
+        if now is None or self._shows_other(call, verdict, now):
             return self.ask(call, verdict)
         if now.status == "expired":
             self._approvals.expire()
         return now
+
+    def _stays(self, held: Approval | None, verdict: Verdict) -> Approval | None:
+        """Return a held call's answer, None where it has none that is still good."""
+        now = self._approvals.get(held.id) if held is not None else None
+        if now is None or now.status in ("spent", "withdrawn", "pending") or self._forged(now):
+            return None
+        return now if self._given_for(now, verdict) else None
+
+    def _met(
+        self, call: ToolCall, verdict: Verdict, held: Approval | None
+    ) -> Approval | StandingApproval | None:
+        """Return what `ask`, or for a held call `again`, would find; changes nothing."""
+        return self._stays(held, verdict) or self.answer(call, verdict)
+
+    def _shows_other(self, call: ToolCall, verdict: Verdict, allowed: Approval) -> bool:
+        """Tell whether a look found other than what was shown to the person who allowed it."""
+        if allowed.status != "allowed" or verdict.look is None or call.looked is None:
+            return False
+        return not call.looked.is_same(allowed.looked)
 
     def changed(self, held: Approval | None) -> Approval | None:
         """Return the permission that a person gave a held call with other arguments, if any."""
@@ -149,7 +189,16 @@ class Asking:
         found = self._approvals.find(call.caller.identity, self._server, call.tool, digest)
         return found if found is not None and self._stands(found) else None
 
-    def _open(self, call: ToolCall, verdict: Verdict, digest: str) -> Approval:
+    def _open(
+        self, call: ToolCall, verdict: Verdict, digest: str, other: Approval | None
+    ) -> Approval:
+        """Ask; `other` is a permission that was taken back as a look now shows something else."""
+        looked, reason = self._looked(call, verdict), verdict.reason
+        if other is not None and looked is not None:
+            before = other.looked.shown if other.looked is not None else ""
+            looked = msgspec.structs.replace(looked, anew=other.id, before=before)
+            changed = f"What {looked.tool} shows has changed since {other.id} was allowed."
+            reason = f"{changed} {reason}".rstrip()
         return self._approvals.open(
             NewApproval(
                 caller=call.caller,
@@ -160,7 +209,8 @@ class Asking:
                 expires_us=self._clock() + self._expiry_us,
                 definition_hash=self._pins.definition_hash(call.tool),
                 rule=verdict.rule,
-                reason=verdict.reason,
+                reason=reason,
+                looked=looked,
                 once=self._once(call, verdict),
                 approvers=verdict.approvers,
                 call_id=call.call_id,
@@ -168,6 +218,12 @@ class Asking:
                 meta=call.meta,
             )
         )
+
+    def _looked(self, call: ToolCall, verdict: Verdict) -> Looked | None:
+        if verdict.look is None or call.looked is not None:
+            return call.looked
+        why = "an agent's own tools have no server that could be asked"
+        return Looked(verdict.look.tool, self._clock(), why=why)
 
     def _once(self, call: ToolCall, verdict: Verdict) -> bool:
         """Tell whether a person has to look at each such call."""

@@ -43,6 +43,7 @@ class Audit:
             or call.beside
             or call.meta
             or call.unlisted
+            or call.looks_for
             or changed
         )
         return self._events.append(
@@ -71,6 +72,8 @@ class Audit:
         for name, members in (("beside", call.beside), ("_meta", call.meta)):
             if members and (kept := self._events.masked(members)):
                 detail[name] = msgspec.Raw(kept.encode())
+        if call.looks_for:
+            detail["looks_for"] = call.looks_for
         if call.unlisted:
             detail["unlisted"] = call.unlisted
         return detail

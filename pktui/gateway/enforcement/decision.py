@@ -11,7 +11,8 @@ from typing import Any, Literal
 import msgspec
 
 from pktui.ledger.arguments.canonical import call_hash
-from pktui.ledger.records import Approval, Caller
+from pktui.ledger.records import Approval, Caller, Looked
+from pktui.policy.look import Look
 
 # How a forwarded call ended: with a result, a result that says the tool failed, a JSON-RPC error of
 # the server, without an answer that can be read, or given up by its client.
@@ -27,6 +28,8 @@ class Ruling(StrEnum):
     FORWARD = "forward"
     HOLD = "hold"
     """Keep the call and ask again: a person is looking at the console."""
+    LOOK = "look"
+    """Look first at what the call would change, then ask again with what that showed."""
     UNKNOWN = "unknown"
     """Answer as an unknown tool is answered: the server has none of the name, or it is hidden."""
     DENIED_BY_RULE = "rule"
@@ -87,6 +90,10 @@ class ToolCall(msgspec.Struct, frozen=True):
     """The arguments are a person's, who changed the agent's own on allowing the call."""
     agent_session: str = ""
     """The agent's own session that made the call, empty where it is not known for certain."""
+    looked: Looked | None = None
+    """What a look showed just now that it would change."""
+    looks_for: str = ""
+    """The id of the call that it is a look for, which the gateway makes itself; else empty."""
 
     @property
     def digest(self) -> str:
@@ -109,8 +116,18 @@ class Decision(msgspec.Struct, frozen=True):
     approval: Approval | None = None
     retry_at_us: int = 0
     seq: int = 0
+    look: Look | None = None
+    """What is to be looked at first."""
     changed: Mapping[str, Any] | None = None
     """The arguments that the call goes out with instead of its own, where a person changed them."""
+
+
+class Looking(msgspec.Struct, frozen=True):
+    """A look that is to be made; `seq` is its decision's row. `why` it is not made, a sentence."""
+
+    call: ToolCall
+    seq: int = 0
+    why: str = ""
 
 
 class Ended(msgspec.Struct, frozen=True):

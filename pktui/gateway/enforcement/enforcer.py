@@ -17,7 +17,15 @@ import msgspec
 from pktui.errors import LedgerError, LedgerUnavailable, PktuiError, TeamUnavailable
 from pktui.gateway.enforcement.approvals import Asking
 from pktui.gateway.enforcement.audit import Audit
-from pktui.gateway.enforcement.decision import Decision, Ended, Outcome, Ruling, ToolCall
+from pktui.gateway.enforcement.decision import (
+    NOTHING,
+    Decision,
+    Ended,
+    Looking,
+    Outcome,
+    Ruling,
+    ToolCall,
+)
 from pktui.gateway.enforcement.methods import Methods
 from pktui.gateway.enforcement.pins import Pins
 from pktui.gateway.enforcement.places import place_of
@@ -37,6 +45,7 @@ if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Caller, Charged
     from pktui.policy.document.policy import Policy
+    from pktui.policy.look import Look
     from pktui.settings import ApprovalSettings
 
 _NO_RULES = ServerSettings()
@@ -76,7 +85,7 @@ class Enforcer:
     `redacts` tells whether secrets in the server's results are masked. `always_holds`: the caller
     itself sees to it that a call is not held where no console is open. `spent` says which of a
     caller's budgets is used up, None: there are none. `carries_changes`: a call can go out with a
-    person's arguments.
+    person's arguments. `looks`: the server can be asked what a call would change.
     """
 
     def __init__(
@@ -92,6 +101,7 @@ class Enforcer:
         always_holds: bool = False,
         spent: Callable[[Caller], str] | None = None,
         carries_changes: bool = True,
+        looks: bool = True,
     ) -> None:
         self.methods = Methods(ledger, server, rules.denied, log)
         self.redacts = rules.redact
@@ -103,7 +113,7 @@ class Enforcer:
         self._pins = Pins(ledger, server)
         self._short_way = ShortWay(server, self._pins)
         self._quota = LedgerQuota(ledger)
-        self._asking = Asking(ledger, settings, server, self._pins, clock)
+        self._asking = Asking(ledger, settings, server, self._pins, clock, looks=looks)
         self._audit = Audit(ledger, server)
         self._keeps_results = ledger.keeps_results
         self._recorder = Recorder(lambda: ledger.results, server, log)
@@ -189,6 +199,35 @@ class Enforcer:
                 return self._resume(call, held, hold=hold)
         except LedgerError as error:
             return self._broken(call, error)
+
+    def look(self, call: ToolCall, look: Look, call_id: str) -> Looking:
+        """Decide a look at what a call would change, which gets that id; it is on record then.
+
+        Only a tool that reads, and that the policy allows without asking, is looked at with.
+        """
+        asked = ToolCall(call_id, look.tool, NOTHING, call.caller, looks_for=call.call_id)
+        try:
+            asked = msgspec.structs.replace(asked, arguments=look.given(call.arguments))
+        except LookupError as error:
+            return Looking(asked, why=f"the call has no {error.args[0]}")
+        try:
+            with self._ledger.transaction(rows=False):
+                verdict = self._evaluate(asked, self._refresh())
+                why = self._unlooked(asked, verdict)
+                if why:
+                    return Looking(asked, why=why)
+                reason = f"A look at what a call of {call.tool} would change."
+                verdict = msgspec.structs.replace(verdict, reason=reason)
+                return Looking(asked, self._audit.decided(asked, _ALLOW, verdict))
+        except LedgerError as error:
+            return Looking(asked, why=str(error))
+
+    def _unlooked(self, asked: ToolCall, verdict: Verdict) -> str:
+        """Say why a look is not made, empty where it is."""
+        if verdict.effect is not _ALLOW:
+            told = _UNLOOKED[verdict.effect]
+            return f"{told}, and only what the policy allows is asked: {verdict.reason}"
+        return "" if self._pins.only_reads(asked.tool) else "it is not known to read only"
 
     def withdraw(self, call: ToolCall, held: Decision) -> Decision:
         """Take back a held call: its client cancelled it or left."""
@@ -363,7 +402,7 @@ class Enforcer:
             self._ledger.team is not None,
         )
         changed = self._pins.changed(call.tool)
-        counted = Uncounted() if call.continues else self._quota
+        counted = Uncounted() if call.continues or call.looks_for else self._quota
         verdict = evaluate(policy, subject, counted, definition_changed=changed, trace=trace)
         if policy is None and self._policy.problem is not None:
             return msgspec.structs.replace(verdict, reason=str(self._policy.problem))
@@ -422,6 +461,8 @@ class Enforcer:
             return self._deny(call, _GRANT_ENDED, 0)
         if self._asking.is_too_much(call, verdict):
             return self._deny(call, _ASKED_TOO_MUCH, 0)
+        if self._asking.needs_look(call, verdict):
+            return _look_first(call, verdict, 0)
         approval = self._asking.ask(call, verdict)
         if approval is None:
             return self._deny(call, _CROWDED, 0)
@@ -507,6 +548,8 @@ class Enforcer:
         if verdict.effect is not Effect.APPROVE:
             self._asking.withdraw(held.approval)
             return self._deny(call, verdict, held.seq)
+        if self._asking.needs_look(call, verdict, held.approval):
+            return _look_first(call, verdict, held.seq)
         approval = self._asking.again(call, verdict, held.approval)
         if approval is None:
             return self._deny(call, _CROWDED, held.seq)
@@ -541,6 +584,17 @@ _ENDS = {
     "expired": (Ruling.EXPIRED, "expired"),
     "withdrawn": (Ruling.WITHDRAWN, "cancelled"),
 }
+
+
+_UNLOOKED = {
+    Effect.DENY: "it is denied",
+    Effect.HIDE: "it is hidden",
+    Effect.APPROVE: "it asks a person itself",
+}
+
+
+def _look_first(call: ToolCall, verdict: Verdict, seq: int) -> Decision:
+    return Decision(call.call_id, call.tool, Ruling.LOOK, verdict.rule, seq=seq, look=verdict.look)
 
 
 def _unknown(server: str, tool: str) -> Verdict:
@@ -593,14 +647,15 @@ def _answered(
     approval: Approval | None,
     changed: ToolCall | None = None,
 ) -> Decision:
+    asked = approval is not None and ruling in (_HOLD, Ruling.WAITING)
     return Decision(
         call.call_id,
         call.tool,
         ruling,
         verdict.rule,
-        verdict.reason,
+        approval.reason if approval is not None and asked else verdict.reason,
         approval,
         verdict.retry_at_us,
         seq,
-        changed.arguments if changed is not None else None,
+        changed=changed.arguments if changed is not None else None,
     )

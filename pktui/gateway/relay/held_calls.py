@@ -16,6 +16,7 @@ import msgspec
 from pktui import lasting
 from pktui.gateway.enforcement.decision import Decision, Ruling, ToolCall
 from pktui.gateway.protocol.jsonrpc import Message
+from pktui.ledger.records import Looked
 
 if TYPE_CHECKING:
     from pktui.gateway.enforcement.enforcer import Enforcer
@@ -37,7 +38,8 @@ class Held(msgspec.Struct):
     """A call that waits here, and who is told of it. Times are of the monotonic clock, in seconds.
 
     `key`, a scope and an id, tells it from all others that are held here. `release` gets it with
-    its answer, `progress` whenever its client may be told that it still waits.
+    its answer, `progress` whenever its client may be told that it still waits. `look` begins the
+    look that is made before an allowed call goes out; `looked` is what that showed.
     """
 
     key: tuple[str, object]
@@ -46,9 +48,12 @@ class Held(msgspec.Struct):
     decision: Decision
     release: Callable[[Held, Decision], None]
     progress: Callable[[Held], None]
+    look: Callable[[Held, Decision], None]
     until: float = 0
     next_progress: float = 0
     steps: int = 0
+    looking: bool = False
+    looked: Looked | None = None
 
 
 class Holder:
@@ -89,6 +94,12 @@ class Holder:
             self.held[held.key] = held
             if self._thread is None:
                 self._thread = lasting.start("approvals", self._watch, log=self._log)
+            self._changed.notify()
+
+    def looked(self, held: Held, looked: Looked) -> None:
+        """Take what a look showed that was begun for a held call; it is decided again."""
+        with self._changed:
+            held.looked, held.looking = looked, False
             self._changed.notify()
 
     def withdraw(self, key: tuple[str, object]) -> bool:
@@ -142,7 +153,9 @@ class Holder:
 
     def _look_at(self, held: Held, now: float, *, changed: bool) -> None:
         decision = self._answer(held, now, changed=changed)
-        if decision is not None:
+        if decision is not None and decision.ruling is Ruling.LOOK:
+            held.look(held, decision)
+        elif decision is not None:
             self._release(held, decision)
         elif now >= held.next_progress:
             held.steps += 1
@@ -167,17 +180,24 @@ class Holder:
                 self._changed.notify_all()
 
     def _answer(self, held: Held, now: float, *, changed: bool) -> Decision | None:
-        """Return the call's answer and let go of it; None where it goes on waiting."""
+        """Return the call's answer and let go of it; None where it goes on waiting.
+
+        One that is to be looked at first goes on waiting, too, until that was done.
+        """
         with self._changed:
-            if self.held.get(held.key) is not held:
+            if self.held.get(held.key) is not held or held.looking:
                 return None
-            time_is_up = now >= held.until
-            if not (changed or time_is_up or self._enforcer.is_over(held.decision)):
+            looked, held.looked, time_is_up = held.looked, None, now >= held.until
+            if not (changed or looked or time_is_up or self._enforcer.is_over(held.decision)):
                 return None
-            decision = self._enforcer.resume(held.call, held.decision, hold=not time_is_up)
+            call = msgspec.structs.replace(held.call, looked=looked)
+            decision = self._enforcer.resume(call, held.decision, hold=not time_is_up)
             if decision.ruling is Ruling.HOLD:
                 held.decision = decision
                 return None
+            if decision.ruling is Ruling.LOOK:
+                held.looking = True
+                return decision
             del self.held[held.key]
             self._released = held
             return decision

@@ -19,6 +19,7 @@ from pktui.gateway.enforcement.decision import Ended, Outcome, ToolCall
 from pktui.gateway.protocol.jsonrpc import EXACT, Message, same_id
 from pktui.gateway.relay.held_calls import Holder, Pace
 from pktui.gateway.relay.known_tools import ToolList
+from pktui.gateway.relay.looks import LookUnderWay
 from pktui.gateway.relay.lookup import Lookup
 from pktui.ledger.arguments.canonical import args_hash
 
@@ -38,7 +39,7 @@ STATE: Final = "requestState"
 class Own(msgspec.Struct, frozen=True):
     """Who gets the answer to a request of the gateway's own, and for which call it was asked."""
 
-    lookup: Lookup
+    lookup: Lookup | LookUnderWay
     message: Message
 
 
@@ -233,7 +234,8 @@ class Pending(msgspec.Struct, frozen=True):
 
     Relays of one client's connection share it, so that one can cancel what came through another.
     `scope` tells their held calls from those of other connections in the same holder. `tools` is
-    what is known of the server's list, `parked` the calls that wait for it, and where.
+    what is known of the server's list, `parked` the calls that wait for it or for a look, and
+    where.
     """
 
     holder: Holder
@@ -241,7 +243,7 @@ class Pending(msgspec.Struct, frozen=True):
     continuations: Continuations
     tools: ToolList
     scope: str = ""
-    parked: dict[object, Lookup] = msgspec.field(default_factory=dict)
+    parked: dict[object, Lookup | LookUnderWay] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(

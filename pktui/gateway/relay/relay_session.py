@@ -6,7 +6,8 @@ through two functions. Held calls are released by a thread of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,9 @@ from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.protocol import jsonrpc
 from pktui.gateway.protocol.ids import ids_in
 from pktui.gateway.protocol.jsonrpc import EXACT, Limits, Message, Refused
+from pktui.gateway.relay import looks
 from pktui.gateway.relay.held_calls import Held
+from pktui.gateway.relay.looks import LookUnderWay
 from pktui.gateway.relay.lookup import Lookup, Parked
 from pktui.gateway.relay.pending import Own, Pending, Waiting
 from pktui.gateway.relay.responses import Responses
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from pktui.gateway.protocol.jsonrpc import Id
     from pktui.gateway.protocol.server_messages import Unanswered
     from pktui.gateway.relay.server_context import SessionContext
-    from pktui.ledger.records import Caller
+    from pktui.ledger.records import Caller, Looked
 
 _NAME_LIMIT: Final = 100
 _FAILED: Final = "pktui failed on this message, so it was not passed on; its log says why"
@@ -293,14 +296,77 @@ class RelaySession:
                 else:
                     going.append((message, call, decision.seq))
             elif decision.ruling is Ruling.HOLD:
-                key = self._key(message.id)
-                held = Held(key, message, call, decision, self._release, self._tell_progress)
-                self._holder.hold(held)
+                self._hold(message, call, decision)
+            elif decision.ruling is Ruling.LOOK:
+                self._look_first(message, call, decision)
             else:
                 self._refuse_call(message, call, decision)
         if self._ended:  # while they were decided
             self._let_go()
         self._send(going)
+
+    def _hold(self, message: Message, call: ToolCall, decision: Decision) -> None:
+        """Keep a call until a person decides; what it would change is looked at again by then."""
+        call = msgspec.structs.replace(call, looked=None)
+        release, tell = self._release, self._tell_progress
+        key = self._key(message.id)
+        self._holder.hold(Held(key, message, call, decision, release, tell, self._look_again))
+
+    # looks at what a call would change
+
+    def _look_first(self, message: Message, call: ToolCall, decision: Decision) -> None:
+        """Decide a call once it is known what it would change; it waits for that."""
+        key = self._key(message.id)
+
+        def go_on(looked: Looked) -> None:
+            self._parked.pop(key, None)
+            try:
+                self._carry_out([(message, msgspec.structs.replace(call, looked=looked))])
+            except Exception as error:  # noqa: BLE001  it is said, and the request is answered
+                self._survive(error, [message.raw])
+
+        self._begin_look(message, call, decision, go_on, key)
+
+    def _look_again(self, held: Held, decision: Decision) -> None:
+        """Have a held call decided once it is known what it would change now."""
+        go_on = partial(self._holder.looked, held)
+        self._begin_look(held.message, held.call, decision, go_on)
+
+    def _begin_look(
+        self,
+        message: Message,
+        call: ToolCall,
+        decision: Decision,
+        done: Callable[[Looked], None],
+        key: object = None,
+    ) -> None:
+        """Ask the server what a call would change; `key` is of a call that is parked for it."""
+        assert decision.look is not None
+        looking = self._enforcer.look(call, decision.look, self._context.new_id())
+        one = LookUnderWay(looking, (message, call), self._context.now_us(), done)
+        if key is not None:
+            self._parked[key] = one
+        if looking.why or self._ended:
+            one.fail(looking.why or self._ended)
+            return
+        own, asked = Own(one, message), looking.call
+        request = Message(one.line, "request", "tools/call", one.request_id, {}, message.meta)
+        started = self._context.ticks()
+        self._in_flight.add(one.request_id, Waiting(request, asked, started, looking.seq, own))
+        one.begin(self._give_up_look)
+        if self._ended:  # meanwhile
+            self._fail([self._in_flight.take(one.request_id)], sent=False)
+        else:
+            self._context.to_server(one.line)
+
+    def _give_up_look(self, one: LookUnderWay) -> None:
+        """Go on without an answer that does not come; the server need not work on it any more."""
+        waiting = self._in_flight.give_up(one.request_id)
+        if waiting is not None:
+            self._settle([waiting], "cancelled")
+            params = {"requestId": one.request_id}
+            self._context.to_server(jsonrpc.notification_line("notifications/cancelled", params))
+        one.fail(f"it did not answer within {looks.SECONDS:g} seconds")
 
     def _refuse_call(self, message: Message, call: ToolCall, decision: Decision) -> None:
         """Answer a call that does not go out now; the state that it came with still counts."""
@@ -357,8 +423,10 @@ class RelaySession:
         """Take back a call that was not decided yet; tell whether there was one."""
         lookup = self._parked.pop(key, None)
         parked = lookup.withdraw(key) if lookup is not None else None
+        if isinstance(lookup, LookUnderWay):
+            self._give_up_look(lookup)
         if parked is not None:
-            why = "the call was cancelled before its server had listed its tools"
+            why = "the call was cancelled before it was decided"
             refused = Refused(jsonrpc.INVALID_REQUEST, why)
             self._enforcer.refused(self._caller, refused, parked[0].raw)
         return parked is not None
@@ -425,11 +493,21 @@ class RelaySession:
     def stop(self, why: str) -> None:
         """Take no further requests: answer them, and the held calls, with this reason."""
         self._ended = self._ended or why
-        for message, _ in self._lookup.end():
+        parked = self._lookup.end()
+        parked += tuple(found for one in self._looks() if (found := one.withdraw()) is not None)
+        for message, _ in parked:
             self._parked.pop(self._key(message.id), None)
             self.refuse(Refused(jsonrpc.SERVER_ERROR, why, message.id_text), message.raw)
         self._let_go()
         self._holder.wait_released(self._scope)
+
+    def _looks(self) -> tuple[LookUnderWay, ...]:
+        """Return the looks that calls of this connection are parked for."""
+        mine = [one for key, one in tuple(self._parked.items()) if self._is_mine(key)]
+        return tuple(one for one in mine if isinstance(one, LookUnderWay))
+
+    def _is_mine(self, key: object) -> bool:
+        return isinstance(key, tuple) and key[0] == self._scope
 
     def _let_go(self) -> None:
         """Answer the held calls: nobody will decide them here any more."""

@@ -40,6 +40,7 @@ from pktui.gateway.protocol.tool_list import (
     with_result,
 )
 from pktui.gateway.relay import redaction
+from pktui.gateway.relay.looks import LookUnderWay
 from pktui.gateway.relay.lookup import OWN, is_own
 from pktui.gateway.relay.noting import with_note
 from pktui.ledger.catalogue import MOST_TOOLS
@@ -50,8 +51,10 @@ if TYPE_CHECKING:
     from pktui.gateway.enforcement.enforcer import Enforcer
     from pktui.gateway.enforcement.methods import Ask
     from pktui.gateway.protocol.ids import Ids
+    from pktui.gateway.protocol.jsonrpc import Message
     from pktui.gateway.protocol.tool_list import Listing
-    from pktui.gateway.relay.pending import Continuations, InFlight, Own, Pending, Waiting
+    from pktui.gateway.relay.lookup import Lookup
+    from pktui.gateway.relay.pending import Continuations, InFlight, Pending, Waiting
     from pktui.gateway.relay.server_context import SessionContext
     from pktui.ledger.records import Caller
     from pktui.policy.document.policy import Policy
@@ -265,11 +268,11 @@ class Responses:
 
     def _lost(self, waiting: Waiting, why: str, ended: list[Ended], sent: bool = True) -> Lines:
         """Answer a request in the place of its server: what became of it, nobody knows."""
+        if waiting.call is not None:
+            ended.append(waiting.end(waiting.call, "lost", self._context.ticks(), sent=sent))
         if waiting.own is not None:
             waiting.own.lookup.fail(why)
             return ()
-        if waiting.call is not None:
-            ended.append(waiting.end(waiting.call, "lost", self._context.ticks(), sent=sent))
         return (jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, waiting.id_text),)
 
     def _batch(self, line: bytes, ended: list[Ended]) -> Lines:
@@ -291,7 +294,11 @@ class Responses:
         if waiting is None and is_own(answer.id):
             return ()  # it came too late
         if waiting is not None and waiting.own is not None:
-            self._learn(waiting, waiting.own, answer, line)
+            if isinstance(waiting.own.lookup, LookUnderWay):
+                outcome = waiting.own.lookup.take(answer, line)
+                self._end(waiting, outcome, ended, answer.carried)
+            else:
+                self._learn(waiting, waiting.own.message, waiting.own.lookup, answer, line)
             return ()
         if waiting is not None and waiting.method != "tools/list" and answer.empty:
             self._context.log(f"{_EMPTY}: {_shown(line)}")
@@ -338,7 +345,9 @@ class Responses:
         listening = filter(_listens, tuple(self._in_flight.waiting.values()))
         return tuple(_changed_line(one.id_text) for one in listening)
 
-    def _learn(self, waiting: Waiting, own: Own, answer: Answer, line: bytes) -> None:
+    def _learn(
+        self, waiting: Waiting, message: Message, lookup: Lookup, answer: Answer, line: bytes
+    ) -> None:
         """Take the page of tools that the gateway asked for itself; nothing of it goes out."""
         listing, why = None, ""
         if answer.failed or not answer.carried:
@@ -349,11 +358,11 @@ class Responses:
             except Doubtful as doubt:
                 why = str(doubt)
         if listing is None:
-            own.lookup.fail(f"its list of tools cannot be had: {why or 'it is none'}")
+            lookup.fail(f"its list of tools cannot be had: {why or 'it is none'}")
         elif why := self._record(listing, waiting.cursor):
-            own.lookup.fail(why)
+            lookup.fail(why)
         else:
-            own.lookup.page(own.message, listing.next_cursor)
+            lookup.page(message, listing.next_cursor)
 
     def _record(self, listing: Listing, cursor: str) -> str:
         """Pin and remember a page of tools; return why that cannot be, empty where it was."""

@@ -195,7 +195,7 @@ class Applying:
         if table == "approvals" and facts["status"] not in ("pending", "allowed"):
             run(
                 "UPDATE approvals SET arguments = masked, beside = masked_beside,"
-                " changed = masked_changed WHERE id = ?",
+                " changed = masked_changed, look = masked_look WHERE id = ?",
                 key,
             )
         elif table == "tools" and facts["pinned_hash"] == facts["hash"]:

@@ -87,12 +87,13 @@ DECIDED: Final = (
         ),
         digested=(
             *("arguments", "masked", "beside", "masked_beside", "meta", "reason"),
-            *("changed", "masked_changed"),
+            *("changed", "masked_changed", "look", "masked_look"),
         ),
         free=_ORDER,
         added=(
             *("changed_hash", "changed", "masked_changed", "approvers", "agreed"),
             *("person", "machine"),
+            *("look", "masked_look"),
         ),
     ),
     Decided(

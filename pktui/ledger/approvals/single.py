@@ -19,7 +19,7 @@ import msgspec
 from pktui.errors import ApprovalError, LedgerUnavailable
 from pktui.ledger.approvals.speakable import Below, speakable_id
 from pktui.ledger.arguments.canonical import call_hash, json_text
-from pktui.ledger.records import Approval, ApprovalStatus, Caller, NewApproval, Question
+from pktui.ledger.records import Approval, ApprovalStatus, Caller, Looked, NewApproval, Question
 from pktui.times import SKEW_US
 
 if TYPE_CHECKING:
@@ -121,13 +121,15 @@ class Approvals:
                 approvers=str(new.approvers) if new.approvers > 1 else "",
                 person=self._database.seat.person,
                 machine=self._database.seat.machine,
+                look=_look_text(new.looked),
             )
             self._database.run(
-                f"INSERT INTO approvals ({_COLUMNS}, masked, masked_beside, identity)"  # noqa: S608
-                f" VALUES ({', '.join('?' * (len(_FIELDS) + 3))})",
+                f"INSERT INTO approvals ({_COLUMNS}, masked, masked_beside, masked_look,"  # noqa: S608
+                f" identity) VALUES ({', '.join('?' * (len(_FIELDS) + 4))})",
                 [
                     *(getattr(approval, name) for name in _FIELDS),
                     *(self._events.masked(new.arguments) or NOT_KEPT, self._kept(new.beside)),
+                    _look_text(new.looked, whole=self._events.keeps_texts),
                     new.caller.identity,
                 ],
             )
@@ -426,11 +428,12 @@ class Approvals:
             "UPDATE approvals SET status = ?, decided_by = ?, decided_us = ?, words = ?,"
             " expires_us = ?, arguments = CASE ? WHEN 1 THEN masked ELSE arguments END,"
             " beside = CASE ? WHEN 1 THEN masked_beside ELSE beside END,"
-            " changed = CASE ? WHEN 1 THEN masked_changed ELSE changed END"
+            " changed = CASE ? WHEN 1 THEN masked_changed ELSE changed END,"
+            " look = CASE ? WHEN 1 THEN masked_look ELSE look END"
             " WHERE id = ? AND status = ?",
             (
                 *(approval.status, approval.decided_by, approval.decided_us, approval.words),
-                *(approval.expires_us, final, final, final, approval.id, old),
+                *(approval.expires_us, final, final, final, final, approval.id, old),
             ),
         )
         if not changed:
@@ -522,6 +525,15 @@ class Approvals:
             if found.expires_us <= now or found.created_us > ahead:
                 return msgspec.structs.replace(found, status="expired")
         return found
+
+
+def _look_text(looked: Looked | None, *, whole: bool = True) -> str:
+    """Return a look as its row has it; not `whole`: without what the call and its server said."""
+    if looked is None:
+        return ""
+    if not whole:
+        looked = msgspec.structs.replace(looked, arguments="", shown="", before="", why="")
+    return msgspec.json.encode(looked).decode()
 
 
 def _caller_fields(caller: Caller) -> dict[str, str]:

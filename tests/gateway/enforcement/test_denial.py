@@ -26,7 +26,7 @@ ASKED = msgspec.structs.replace(BASE, approval=APPROVAL)
 REFUSALS = [
     ruling
     for ruling in Ruling
-    if ruling not in (Ruling.FORWARD, Ruling.HOLD, Ruling.UNKNOWN, Ruling.WAITING)
+    if ruling not in (Ruling.FORWARD, Ruling.HOLD, Ruling.LOOK, Ruling.UNKNOWN, Ruling.WAITING)
 ]
 
 

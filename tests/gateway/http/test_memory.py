@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
-import pytest
-
-from pktui.errors import MemoryUnavailable
-from pktui.memory.client import MemoryClient
-from tests.gateway.http.served import eventually, served, text, write_policy, write_servers
-from tests.support.gateway import environment
+from tests.gateway.http.served import served, text, write_policy, write_servers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from pktui.memory.client import MemoryClient
     from pktui.settings import Paths
-
-
-@pytest.fixture
-def memory(paths: Paths) -> Iterator[MemoryClient]:
-    """A memory service with a small model, before anything starts one with the real one."""
-    client = MemoryClient(paths, start=False)
-
-    def up() -> bool:
-        try:
-            return bool(client.status())
-        except MemoryUnavailable:
-            return False
-
-    command = [sys.executable, "-m", "tests.support.small_service"]
-    with subprocess.Popen(command, env=environment()) as service:
-        try:
-            assert eventually(up)
-            yield client
-        finally:
-            client.close()
-            service.terminate()
 
 
 def test_both_eras_reach_the_memory_under_its_policy(paths: Paths, memory: MemoryClient) -> None:

@@ -205,7 +205,7 @@ async def test_who_asks_and_what_became_of_it_take_one_line(
     async with desk(house, "approvals", size) as at:
         await at.press("enter")
         clock = await still(at)
-        assert "/home/me/shop · session 7cac3bf5…" in at.screen_text()
+        assert "/home/me/shop · connection 7cac3bf5…" in at.screen_text()
         clock.now += 1
         await at.press("a")
         assert "allowed: nothing left to decide" in keys_line(at)

@@ -16,6 +16,7 @@ from pktui.tui.document import Line
 from pktui.tui.guard import Guard
 from pktui.tui.views.approvals.definition import redefinition_lines
 from pktui.tui.views.approvals.draw import header
+from pktui.tui.views.approvals.look import look_lines
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.lines import Lines
 from pktui.tui.widgets.panes import Pane
@@ -149,6 +150,7 @@ class Detail(Pane):
         seen = self.redefined
         more = len(seen.definition) + len(seen.pinned_definition) if seen else 0
         shown = len(approval.beside) + len(approval.arguments) + len(approval.meta)
+        shown += len(approval.look)
         if shown + more <= AT_ONCE:
             self._show_lines(_lines(approval, seen, raw=self.raw))
             return
@@ -199,13 +201,14 @@ class Detail(Pane):
 
 
 def _shown_of(approval: Approval, redefined: ToolSeen | None) -> tuple[object, ...]:
-    return approval.id, approval.arguments, approval.beside, approval.changed, redefined
+    given = approval.arguments, approval.beside, approval.changed, approval.look
+    return approval.id, *given, redefined
 
 
 def _lines(approval: Approval, seen: ToolSeen | None, *, raw: bool) -> tuple[Line, ...]:
     """Lay out all that would go out: first what the agent adds, beside the arguments."""
     lay_out = raw_lines if raw else argument_lines
-    lines = lay_out(approval.arguments)
+    lines = (*look_lines(approval), *lay_out(approval.arguments))
     if approval.beside:
         lines = (
             Line("beside the arguments", "heading"),

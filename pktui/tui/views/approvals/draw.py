@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from pktui.agent_names import friendly
+from pktui.agent_names import agent_id, friendly
 from pktui.policy.predicate import say_conditions
 from pktui.text import one_line
 from pktui.tui.arguments import summary
@@ -185,7 +185,9 @@ def who(approval: Approval, glyphs: Glyphs) -> str:
     if approval.grant:
         parts.append(f"grant {one_line(approval.grant, 40)}")
     if approval.session:
-        parts.append(f"session {one_line(approval.session, _ID)}")
+        own = approval.server == agent_id(approval.agent)  # an agent's own tools, by its hook
+        known = "session" if own else "connection"
+        parts.append(f"{known} {one_line(approval.session, _ID)}")
     return f" {glyphs.dot} ".join(parts)
 
 
