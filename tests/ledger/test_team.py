@@ -24,6 +24,7 @@ from pktui.insight.now import NowReader
 from pktui.ledger import FeedFilter, Ledger, NewApproval, args_hash
 from pktui.ledger.approvals.finding import having
 from pktui.ledger.approvals.standing import Wider
+from pktui.ledger.postgres.link import Link
 from pktui.ledger.postgres.tables import SCHEMA_VERSION
 from pktui.ledger.results import Answered
 from pktui.person import login_name
@@ -461,6 +462,25 @@ def test_a_database_that_is_not_there_denies_at_once_and_says_which(machine: Ope
     assert first.value is not second.value  # each keeps its own trace, and no other
     ledger.events.append("note")
     assert [event.kind for event in ledger.events.tail()] == ["note"]
+
+
+def test_processes_of_a_machine_do_not_each_wait_for_a_connection(
+    machine: Open, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+    connect = Link._connect
+
+    def counted(link: Link) -> Any:
+        tried.append(link.address)
+        return connect(link)
+
+    monkeypatch.setattr(Link, "_connect", counted)
+    for _ in range(4):  # each of them as a hook does
+        with pytest.raises(TeamUnavailable, match="none on /nowhere"):
+            machine("here", uri="postgresql://ada@/none?host=/nowhere").approvals.stopped()
+    assert tried == ["none on /nowhere"]
+    assert not machine("here", uri=uri).approvals.stopped()
+    assert len(tried) == 2
 
 
 def test_nobody_waits_while_a_connection_is_made_again(

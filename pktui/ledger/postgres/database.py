@@ -21,6 +21,8 @@ from pktui.ledger.postgres.tables import LEDGER, SCHEMA_VERSION, migration_from
 from pktui.text import storable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pktui.ledger.records import Seat
     from pktui.ledger.transaction import Row, Transaction, Values
 
@@ -59,11 +61,12 @@ class SharedDatabase:
         transaction: Transaction,
         *,
         clock: Callable[[], int],
+        directory: Path,
         read_only: bool = False,
         lasting: bool = False,
     ) -> None:
         self.read_only = read_only
-        self.link = Link(uri, clock=clock, greet=self._greet, lasting=lasting)
+        self.link = Link(uri, clock=clock, greet=self._greet, lasting=lasting, directory=directory)
         self.transaction = transaction.with_team
         # The ledger's id, and what this machine is called in it; known once there is a connection.
         self.id = ""

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -21,6 +22,7 @@ from psycopg.pq import ConnStatus, TransactionStatus
 
 from pktui import lasting
 from pktui.errors import LedgerUnavailable, SettingsError, TeamUnavailable
+from pktui.ledger.postgres.circuit import Circuit
 from pktui.ledger.transaction import Row
 
 # How long a statement waits for the lock of another machine; it may take as long again.
@@ -51,7 +53,8 @@ class Link:
     """The connection; safe from several threads, which take turns. Raises `LedgerUnavailable`.
 
     `greet` is called with each new connection before anything else uses it. `lasting`: this process
-    lives long, so that a thread connects again while the circuit is open.
+    lives long, so that a thread connects again while the circuit is open. `directory` is where the
+    processes of this machine tell each other that it is.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Link:
         clock: Callable[[], int],
         greet: Callable[[Link], None] = lambda _link: None,
         lasting: bool = False,
+        directory: Path,
     ) -> None:
         try:
             parts = conninfo_to_dict(uri)
@@ -73,6 +77,7 @@ class Link:
         host = parts.get("host") or parts.get("hostaddr") or "localhost"
         # What a person is shown of the address: no password.
         self.address = f"{parts.get('dbname') or parts.get('user') or ''} on {host}"
+        self._circuit = Circuit(directory, self.address)
         self.lock = threading.RLock()
         self._uri = uri
         self._name = name
@@ -172,6 +177,11 @@ class Link:
         if self._lasting and (why := self.away) is not None:
             raise why
         if self._connection is None:
+            try:
+                self._circuit.check()
+            except TeamUnavailable as error:
+                self._open_circuit(error)
+                raise
             self._take_up(self._connect())
         connection = self._connection
         assert connection is not None
@@ -196,7 +206,10 @@ class Link:
                 keepalives_idle=10,
             )
         except psycopg.Error as error:
-            raise self._failed(error) from error
+            why = self._failed(error)
+            if isinstance(why, TeamUnavailable):
+                self._circuit.opened(why)
+            raise why from error
 
     def _take_up(self, connection: _Connection) -> None:
         self._connection = connection
@@ -207,6 +220,7 @@ class Link:
             self._away = None
             self.tell_time()
             self._greet(self)
+            self._circuit.closed()
         except psycopg.Error as error:
             raise self._failed(error) from error
         except LedgerUnavailable as error:

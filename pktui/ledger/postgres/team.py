@@ -72,6 +72,7 @@ class Team:
             *(settings.uri, machine_id(directory), Seat(login_name()[:_LONGEST], name)),
             transaction,
             clock=clock,
+            directory=directory,
             read_only=read_only,
         )
         self._directory = directory
