@@ -58,6 +58,9 @@ def run_prune(
             _remove(ledger.retention)
             _compact(ledger)
         space = ledger.retention.space()
+        if uncopied := ledger.retention.uncopied:
+            some = "1 segment stays" if uncopied == 1 else f"{uncopied:,} segments stay"
+            output.note(f"{some}: the team's ledger does not have all of it yet.")
     if json:
         gone = tuple(one.segment for one in due.segments) if due is not None else ()
         output.json(Pruned(rows, gone, space.used, space.free))

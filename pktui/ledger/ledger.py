@@ -239,7 +239,7 @@ class Ledger:
             )
         return Retention(
             *(database, self._journal, self._indexed, events, self._audit, self._clock),
-            *(self.counters.longest_us, vouchers),
+            *(self.counters.longest_us, vouchers, self._team.copied if self._team else None),
         )
 
     @cached_property

@@ -337,7 +337,10 @@ def test_what_this_machine_decided_alone_stands_when_its_record_is_pruned(
         assert not with_team.approvals.stopped()
     clock.forward(31 * 24 * 3600)
     with_team.events.append("note")
-    assert pruned(with_team) == 1
+    assert pruned(with_team) == 0
+    if not away:
+        copied(with_team)
+        assert pruned(with_team) == 1
     assert with_team.verify().ok
     with_team.close()
     again = machine("here", uri="", **keeping)
@@ -356,14 +359,37 @@ def test_what_tools_answered_stays_on_its_machine(machine: Open, uri: str) -> No
     assert here.results.of(["a"])["a"].text == '{"content":["a plan"]}'
 
 
-def test_what_was_pruned_before_it_was_copied_is_named(machine: Open, clock: Clock) -> None:
+def test_what_is_not_copied_yet_is_not_pruned(machine: Open, uri: str, clock: Clock) -> None:
     here = machine("here", clock=clock, audit=AuditSettings(keep_days=30))
     calls(here, "a", 3)
     copied(here)
     calls(here, "b", 2)
     clock.forward(31 * 24 * 3600)
     calls(here, "c", 1)
+    assert (pruned(here), here.retention.uncopied) == (0, 1)
+    copied(here)
+    query(uri, "ALTER TABLE copied RENAME TO away")
+    assert (pruned(here), here.retention.uncopied) == (0, 1)
+    query(uri, "ALTER TABLE away RENAME TO copied")
+    assert (pruned(here), here.retention.uncopied) == (1, 0)
+    (found,) = copied(here).verify().machines
+    assert found.problem == ""
+    assert [row.call_id for row in here.feed.page()] == ["c0"]
+
+
+def test_what_was_pruned_before_it_was_copied_is_named(machine: Open, clock: Clock) -> None:
+    keeping: dict[str, Any] = {"clock": clock, "audit": AuditSettings(keep_days=30)}
+    here = machine("here", **keeping)
+    calls(here, "a", 3)
+    copied(here)
+    here.close()
+    here = machine("here", uri="", **keeping)
+    calls(here, "b", 2)
+    clock.forward(31 * 24 * 3600)
+    calls(here, "c", 1)
     assert pruned(here) == 1
+    here.close()
+    here = machine("here", **keeping)
     (found,) = copied(here).verify().machines
     assert found.problem == "rows 1:7 to 1:10 were pruned before they were copied"
     assert found.rows == 9  # those that follow are looked at all the same

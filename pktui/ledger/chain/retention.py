@@ -6,12 +6,12 @@ a segment that was tampered with is not pruned, so that the evidence stays. A jo
 gone. What was refused or asked for, and what tools answered, have segments and bounds of their own,
 and so has the word of what went of them, so that they never make what happened go. Counters, pins,
 grants and open approvals are not touched; approvals that were answered go with the rows of their
-time.
+time. Of a team nothing goes that its ledger lacks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
@@ -118,12 +118,14 @@ class Retention:
         clock: Callable[[], int],
         window_us: Callable[[], int],
         vouchers: Vouchers,
+        copied: Callable[[], Mapping[int, int]] | None = None,
         ticks: Callable[[], int] = lambda: boot_ns() // 1000,
     ) -> None:
         """`window_us` gives the longest window of a limit: younger rows count the calls in it.
 
         `events` and `vouchers` are those of the rows of `database`, also where a team has those
-        that decide.
+        that decide. `copied` gives the last row of each segment that a team's ledger has: what it
+        lacks stays; None: the record is this machine's alone.
         `ticks`: microseconds that pass whatever the clock says.
         """
         self._database = database
@@ -133,6 +135,9 @@ class Retention:
         self._clock = clock
         self._window_us = window_us
         self._vouchers = vouchers
+        self._copied = copied
+        # How many segments were to go and stay because the team's ledger lacks rows of them.
+        self.uncopied = 0
         self._ticks = ticks
         self._ticked = 0
         self._keep_us = round(audit.keep_days * _DAY_US)
@@ -193,6 +198,7 @@ class Retention:
             for n, end in {**old, **much, **beside, **results}.items()
             if not self._may_count(n, end, window_us)
         }
+        self._keep_uncopied(ends)
         if not ends:
             return None
         why: Why = "size" if any(n in much and n not in old for n in ends) else "age"
@@ -317,6 +323,17 @@ class Retention:
         """Tell whether a call in a segment may be in a limit's window; what was refused is not."""
         shelf = self._journal.joints.segments[n].opened.shelf
         return shelf == "calls" and window_us > 0 and end.at_us >= self._clock() - window_us
+
+    def _keep_uncopied(self, ends: dict[int, Tail]) -> None:
+        """Leave out what the team's ledger lacks; what tools answered is not for it."""
+        self.uncopied = 0
+        if self._copied is None or not ends:
+            return
+        copied, segments = self._copied(), self._journal.joints.segments
+        for n, end in list(ends.items()):
+            if segments[n].opened.shelf != "results" and copied.get(n, 0) < end.number:
+                del ends[n]
+                self.uncopied += 1
 
     def _first(self, n: int) -> int:
         return self._journal.joints.segments[n].opened.number

@@ -6,12 +6,14 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pktui.errors import LedgerUnavailable
 from pktui.files import lock, open_private
 from pktui.ledger.postgres.copying import Copying
 from pktui.ledger.postgres.database import SharedDatabase, SharedVouchers
@@ -34,6 +36,7 @@ _LENGTH: Final = 32
 _LOCK_SECONDS: Final = 5.0
 _LONGEST: Final = 64
 _LOOKS: Final = 9
+_COPIED: Final = "SELECT segment, number FROM copied WHERE machine = ?"
 _HEALTH: Final = """SELECT current_setting('server_version'), current_user::text,
     has_table_privilege('events', 'INSERT'), (SELECT count(*) FROM machines)"""
 
@@ -105,6 +108,16 @@ class Team:
         copying = Copying(self._directory / "journal", self.database, self._clock)
         while copying.step():
             pass
+
+    def copied(self) -> dict[int, int]:
+        """Return the last row of each of this machine's segments that the team's ledger has.
+
+        Empty where it cannot be asked.
+        """
+        with suppress(LedgerUnavailable):
+            self.database.link.told()
+            return dict(self.database.rows(_COPIED, (self.database.machine_number,)))
+        return {}
 
     def verify(self) -> TeamVerified:
         """Follow the record of all machines, and compare what decides with it.
