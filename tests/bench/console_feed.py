@@ -1,12 +1,15 @@
 """From a key to its paint in the Feed, over a long ledger and with calls arriving.
 
     python -m tests.bench.console_feed [--calls N] [--sessions N] [--rate EVENTS_A_SECOND]
-                                       [--keys N] [--idle SECONDS]
+                                       [--keys N] [--idle SECONDS] [--at DIR]
 
 The console runs in a terminal of its own on a ledger of N calls while another process writes.
 A key moves the cursor of the paused list; its paint is the first output with the cursor's sign.
+Beside it stands the console's processor time for each key, and what the same keys take in the
+smallest Textual app that paints one line at a key, which tells what the machine has to give.
 Idle is the processor time of the console while nothing arrives and nothing is pressed.
-The memory service that the console starts is stopped at the end.
+The memory service that the console starts is stopped at the end. `--at DIR` keeps ledger and
+sessions there for the next run (`long_ledger`).
 """
 
 from __future__ import annotations
@@ -31,25 +34,39 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pktui.errors import PktuiError
-from pktui.files import make_private_directory
 from pktui.ledger.ledger import Ledger
-from pktui.ledger.records import Caller
 from pktui.memory.client import MemoryClient
 from pktui.memory.exchange import MessageRecord, SessionRecord
 from pktui.settings import Paths
-from pktui.times import now_us
+from tests.bench.long_ledger import append, long_ledger, paths_at
 
 BUDGET_MS = 50
 CURSOR = "▌".encode()
 ROWS, COLUMNS = 36, 120
 LIMIT_S = 60.0
 PAUSE_S = 0.05
-BATCH = 2_000
-CALLER = Caller("bench", "", "session", "/home/me/shop")
+# Numbers of the calls that arrive, apart from those that are there.
+FIRST = 10_000_001
 PROGRAM = (
     "from pktui.settings import Paths, Settings; from pktui.tui.app import run_console;"
     " raise SystemExit(run_console(Paths.from_environment(), Settings()))"
 )
+SMALLEST = """
+from textual.app import App
+from textual.widgets import Static
+
+class Smallest(App):
+    def compose(self):
+        yield Static("live")
+
+    def on_key(self, event):
+        self.query_one(Static).update("▌ " + event.character * (2 + self._count % 2))
+        self._count += 1
+
+    _count = 0
+
+Smallest().run()
+"""
 WRITER = "from tests.bench.console_feed import write; import sys; write(*sys.argv[1:])"
 
 
@@ -99,11 +116,12 @@ def main() -> None:
     options.add_argument("--sessions", type=int, default=0)
     options.add_argument("--keys", type=int, default=200)
     options.add_argument("--idle", type=float, default=0)
+    options.add_argument("--at", type=Path)
     wanted = options.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        paths = Paths.at(Path(directory, "config"), Path(directory, "data"))
-        fill(paths, wanted.calls)
-        if wanted.sessions:
+    with tempfile.TemporaryDirectory(prefix="pktui-bench-") as temporary:
+        paths = paths_at(wanted.at or Path(temporary))
+        long_ledger(paths, wanted.calls)
+        if wanted.sessions and not (paths.data_dir / "memory").exists():
             _fill_memory(paths, wanted.sessions)
         terminal = _open(paths)
         try:
@@ -114,26 +132,15 @@ def main() -> None:
             terminal.settle(2)
             if wanted.idle:
                 _report_idle(terminal, wanted.idle)
-            _report("nothing arriving", _measure(terminal, wanted.keys))
+            _report("nothing arriving", *_measure(terminal, wanted.keys))
             with _writer(paths, wanted.rate):
                 terminal.settle(2)
-                _report(f"{wanted.rate} events/s", _measure(terminal, wanted.keys))
+                _report(f"{wanted.rate} events/s", *_measure(terminal, wanted.keys))
+                _report_smallest(paths, wanted.keys)
+                _report_following(terminal)
                 print(f"resident          {_resident_mb(terminal.pid):.0f} MB")
         finally:
             _end(terminal, paths)
-
-
-def fill(paths: Paths, calls: int) -> None:
-    """Write a ledger of so many calls, each with its outcome."""
-    make_private_directory(paths.data_dir)
-    ledger = Ledger.open(paths.ledger_file)
-    began = time.perf_counter()
-    for first in range(0, calls, BATCH):
-        with ledger.transaction():
-            for number in range(first, min(calls, first + BATCH)):
-                _append(ledger, number)
-    ledger.close()
-    print(f"ledger of {calls:,} calls written in {time.perf_counter() - began:.1f} s")
 
 
 def _fill_memory(paths: Paths, sessions: int) -> None:
@@ -157,24 +164,12 @@ def write(config: str, data: str, rate: str) -> None:
     while True:
         due = int((time.perf_counter() - began) * int(rate) / 2)
         while number < due:
-            _append(ledger, number + 10_000_000)
+            append(ledger, number + FIRST)
             number += 1
         time.sleep(0.005)
 
 
-def _append(ledger: Ledger, number: int) -> None:
-    tool = ("read_file", "search", "write_file")[number % 3]
-    effect = "deny" if number % 50 == 0 else "allow"
-    call_id = f"{now_us()}-{number}"
-    ledger.events.append(
-        "decision", caller=CALLER, call_id=call_id, server="files", tool=tool, effect=effect,
-        rule=f"/tools/{tool}", arguments={"path": f"src/module_{number}.py", "limit": number},
-    )  # fmt: skip
-    if effect == "allow":
-        ledger.events.append("outcome", call_id=call_id, outcome="ok", duration_us=number % 90_000)
-
-
-def _open(paths: Paths) -> Terminal:
+def _open(paths: Paths, program: str = PROGRAM) -> Terminal:
     environment = {
         **os.environ,
         "PKTUI_CONFIG_DIR": str(paths.config_dir),
@@ -183,7 +178,7 @@ def _open(paths: Paths) -> Terminal:
     }
     pid, file = pty.fork()
     if pid == 0:
-        os.execve(sys.executable, [sys.executable, "-c", PROGRAM], environment)
+        os.execve(sys.executable, [sys.executable, "-c", program], environment)
     fcntl.ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     return Terminal(pid, file)
 
@@ -199,23 +194,47 @@ def _writer(paths: Paths, rate: int) -> Iterator[None]:
         process.wait()
 
 
-def _measure(terminal: Terminal, keys: int) -> list[float]:
-    """Press up and down in a paused list; each waits until the last is painted."""
+def _measure(terminal: Terminal, keys: int) -> tuple[list[float], float]:
+    """Press up and down in a paused list; each waits until the last is painted.
+
+    Returns the seconds of each, and the console's processor time for all.
+    """
     os.write(terminal.file, b"k")
     terminal.settle(0.5)
-    measured = []
+    measured, busy = [], _processor_seconds(terminal.pid)
     for number in range(keys):
         measured.append(terminal.press("k" if number % 4 < 2 else "j"))
         terminal.settle(PAUSE_S)
+    busy = _processor_seconds(terminal.pid) - busy
     os.write(terminal.file, b"G")
     terminal.settle(0.5)
-    return measured
+    return measured, busy
 
 
-def _report(what: str, seconds: list[float]) -> None:
+def _report_smallest(paths: Paths, keys: int) -> None:
+    smallest = _open(paths, SMALLEST)
+    smallest.wait_for(b"live")
+    _report("the smallest app", *_measure(smallest, keys))
+    _close(smallest)
+
+
+def _report_following(terminal: Terminal) -> None:
+    """Let the list follow what arrives."""
+    before = _processor_seconds(terminal.pid)
+    terminal.settle(5)
+    share = (_processor_seconds(terminal.pid) - before) / 5 * 100
+    print(f"following it      {share:.0f}% of a core")
+
+
+def _report(what: str, seconds: list[float], busy: float) -> None:
     p50 = statistics.median(seconds) * 1000
     p95 = statistics.quantiles(seconds, n=20)[-1] * 1000
-    print(f"{what:<18}key to paint p50 {p50:.1f} ms, p95 {p95:.1f} ms   budget {BUDGET_MS} ms p95")
+    each = busy / len(seconds) * 1000
+    print(
+        f"{what:<18}key to paint p50 {p50:.1f} ms, p95 {p95:.1f} ms, {each:.1f} ms of processor"
+        f" each   budget {BUDGET_MS} ms p95",
+        flush=True,
+    )
 
 
 def _report_idle(terminal: Terminal, seconds: float) -> None:
@@ -236,10 +255,14 @@ def _resident_mb(pid: int) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def _end(terminal: Terminal, paths: Paths) -> None:
+def _close(terminal: Terminal) -> None:
     os.kill(terminal.pid, signal.SIGKILL)
     os.waitpid(terminal.pid, 0)
     os.close(terminal.file)
+
+
+def _end(terminal: Terminal, paths: Paths) -> None:
+    _close(terminal)
     with contextlib.suppress(PktuiError):
         MemoryClient(paths, start=False).stop()
 

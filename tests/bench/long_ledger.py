@@ -119,9 +119,8 @@ def _answered(
             call_id=call,
         )
     )
-    clock = ledger.clock
-    assert isinstance(clock, Clock)
-    clock.forward(WAITED_S)
+    if isinstance(ledger.clock, Clock):
+        ledger.clock.forward(WAITED_S)
     ledger.approvals.answer(asked.id, True, by="console", args_hash=asked.args_hash)
     ledger.approvals.spend(asked.id)
     return asked.id
