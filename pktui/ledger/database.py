@@ -288,6 +288,14 @@ class Database:
                     raise _replaced(file)
             self._looked = time.monotonic()
 
+    def stamp(self) -> tuple[object, ...]:
+        """Return what differs once something was committed or the file is another."""
+        log = _status(self._files[1][0])
+        return (
+            _file_identity(self._files[0][0]),
+            log and (log.st_ino, log.st_size, log.st_mtime_ns),
+        )
+
     def _fail(self, error: sqlite3.Error | UnicodeEncodeError) -> None:
         """Raise what SQLite's failure stands for; text it cannot carry the caller mends."""
         if isinstance(error, sqlite3.Error):
@@ -446,8 +454,12 @@ def _replaced(file: str) -> LedgerUnavailable:
 
 
 def _file_identity(path: str) -> tuple[int, int] | None:
+    found = _status(path)
+    return (found.st_dev, found.st_ino) if found is not None else None
+
+
+def _status(path: str) -> os.stat_result | None:
     try:
-        found = os.stat(path)  # noqa: PTH116  a third of the time of Path.stat, on every call
+        return os.stat(path)  # noqa: PTH116  a third of the time of Path.stat, on every call
     except OSError:
         return None
-    return found.st_dev, found.st_ino

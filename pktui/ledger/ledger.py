@@ -313,6 +313,14 @@ class Ledger:
         """
         return self.transaction.at_once()
 
+    def stamp(self) -> object:
+        """Return what differs once a file of the ledger changed, from a look at their sizes alone.
+
+        Two changes within a tick of the kernel's clock can be told as one: `state` is sure.
+        """
+        seen = self._team.database.link.seen() if self._team is not None else 0
+        return self._database.stamp(), self.index.stamp(), seen
+
     def state(self) -> tuple[object, ...]:
         """Return what differs from the last time once anything was recorded or changed."""
         return self.data_version(), *self.index.state()

@@ -110,6 +110,10 @@ class MemoryClient:
         """Return the state of the service; does not start it and does not keep it awake."""
         return self._ask(api.STATUS, quiet=True)
 
+    def wait_until_gone(self, seconds: float) -> None:
+        """Return when the service closes the connection that `status` used, else after so long."""
+        self._quiet.wait_until_closed(seconds)
+
     def stop(self) -> None:
         """End the service and return when it is gone; raises `MemoryUnavailable` if none runs.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -73,6 +74,16 @@ class Transport:
                     raise
                 raise MemoryUnavailable(error.what, error.cure) from error
         raise AssertionError("unreachable")
+
+    def wait_until_closed(self, seconds: float) -> None:
+        """Return when the other side closes a kept connection, else after this long."""
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        if connection is None or connection.sock is None:
+            time.sleep(seconds)
+            return
+        select.select([connection.sock], [], [], seconds)
+        self._keep(connection)
 
     def close(self) -> None:
         """Close the kept connections; the transport can still be used."""

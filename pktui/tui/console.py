@@ -25,7 +25,6 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input
 
-from pktui.daemon_pool import DaemonPool
 from pktui.errors import PktuiError
 from pktui.text import one_line, visible
 from pktui.tui.actions import (
@@ -48,11 +47,13 @@ from pktui.tui.stopping import Stopping
 from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
 from pktui.tui.threads import DaemonThreads
 from pktui.tui.tray import Tray
+from pktui.tui.turns import Turns
 from pktui.tui.undo import UndoStack
 from pktui.tui.undoing import Undoing
 from pktui.tui.views.base import View
 from pktui.tui.vitals import (
     LedgerVitals,
+    LedgerWatch,
     MemoryVitals,
     MemoryWatch,
     PolicyFiles,
@@ -74,10 +75,6 @@ if TYPE_CHECKING:
     from pktui.tui.services import Services
 
 T = TypeVar("T")
-# How soon a change by another process is seen.
-GLANCE_SECONDS = 0.1
-# How often everything is read even so: time passes, gateways end without a word.
-BEAT_SECONDS = 1.0
 # How many actions the palette remembers to have run.
 RECENT = 9
 # How many notices are kept to be read again.
@@ -115,6 +112,10 @@ class LedgerSeen(Message):
     def __init__(self, vitals: LedgerVitals) -> None:
         super().__init__()
         self.vitals = vitals
+
+    def can_replace(self, message: Message) -> bool:
+        """Only what was read last counts."""
+        return isinstance(message, LedgerSeen)
 
 
 class MemorySeen(Message):
@@ -165,13 +166,12 @@ class Console(App[int], inherit_bindings=False):
         self.memory = MemoryVitals()
         self.ledger = LedgerVitals()
         self._first_view, self._first_at, self._first_words = view, at, words
-        self._beating = False
-        self._whole_beat = False
-        self._glances = DaemonPool("glance")
+        self._readings = Turns(self._read_ledger)
         self._sessions = -1
         self._policies = PolicyFiles(services.paths.policies_dir)
         self._stale: dict[str, set[str]] = {}
         self._said_missing_at = float("-inf")
+        self._ledger_watch: LedgerWatch | None = None
         self._watch: MemoryWatch | None = None
         self.set_class(self.glyphs is ASCII, "-ascii")
 
@@ -198,16 +198,17 @@ class Console(App[int], inherit_bindings=False):
         for problem in self.keymap.problems:
             self.say(problem, severity="warning")
         self.call_after_refresh(self._open_first)
-        self.beat()
         if self.services.background:
-            self.set_interval(GLANCE_SECONDS, self._glance)
-            self.set_interval(BEAT_SECONDS, self.beat)
+            look = partial(read_ledger, self.services, self._policies)
+            self._ledger_watch = LedgerWatch(look, lambda seen: self.post_message(LedgerSeen(seen)))
+            self._ledger_watch.start()
             self._begin_telling()
             self._watch = MemoryWatch(
                 self.services.memory, lambda seen: self.post_message(MemorySeen(seen))
             )
             self.call_after_refresh(self._watch.start)
         else:
+            self.beat()
             self._look_at_memory()
 
     def _begin_telling(self) -> None:
@@ -235,7 +236,8 @@ class Console(App[int], inherit_bindings=False):
     def on_unmount(self) -> None:
         """Let the watching thread go."""
         self.keyboard.close()
-        self._glances.dismiss()
+        if self._ledger_watch is not None:
+            self._ledger_watch.stop()
         if self._watch is not None:
             self._watch.stop()
 
@@ -480,35 +482,14 @@ class Console(App[int], inherit_bindings=False):
 
     def beat(self) -> None:
         """Read all of the ledger's figures again, as soon as no other reading is going on."""
-        self._whole_beat = True
-        self._glance()
-
-    def _glance(self) -> None:
-        """Read the ledger again where another process wrote to it, or a whole beat is due."""
-        if self._beating or not self.is_running:
-            return
-        self._beating = True
-        if self._whole_beat:
-            self._whole_beat = False
-            self._read_ledger()
-        else:  # ten times a second, mostly for nothing: without a worker and its messages
-            self._glances.do(partial(self._look_for_news, self.ledger))
+        if self._ledger_watch is not None:
+            self._ledger_watch.ask()
+        elif self.is_running:
+            self._readings.ask()
 
     @work(thread=True, group="beat", description="beat")
     def _read_ledger(self) -> None:
         self.post_message(LedgerSeen(read_ledger(self.services, self._policies)))
-
-    def _look_for_news(self, known: LedgerVitals) -> None:
-        """Tell of the ledger where it moved; what fails here fails again in the whole beat."""
-        seen = known
-        try:
-            seen = read_ledger(self.services, self._policies, known)
-        except Exception:  # noqa: BLE001
-            self._whole_beat = True
-        if seen is known:
-            self._beating = False
-        else:
-            self.post_message(LedgerSeen(seen))
 
     @work(thread=True, group="look")
     def _look_at_memory(self) -> None:
@@ -516,7 +497,8 @@ class Console(App[int], inherit_bindings=False):
 
     @on(LedgerSeen)
     def _show_ledger(self, message: LedgerSeen) -> None:
-        self._beating = False
+        if self._ledger_watch is None:
+            self._readings.done()
         seen, before = message.vitals, self.ledger
         if seen == before:
             return

@@ -37,6 +37,9 @@ class Memory(Protocol):
     def status(self) -> Status:
         """Return the state of the service."""
 
+    def wait_until_gone(self, seconds: float) -> None:
+        """Return when the service that answered last ends, else after this long."""
+
     def sessions(
         self,
         query: str = "",

@@ -42,8 +42,7 @@ class Tray(Bar):
         """Stay away until something waits, then count down."""
         self.display = False
         self.watch(self.app, "front", self._view_changed, init=False)
-        if self.services.background:
-            self.set_interval(TICK_SECONDS, self.refresh)
+        self._tick = self.set_interval(TICK_SECONDS, self.refresh, pause=True)
 
     def _view_changed(self) -> None:
         self.refresh()
@@ -55,6 +54,10 @@ class Tray(Bar):
         self._known = ids | (self._known or frozenset())
         self.waiting = waiting
         self.display = bool(waiting)
+        if waiting and self.services.background:
+            self._tick.resume()
+        else:
+            self._tick.pause()
         if new and self.services.settings.console.bell:
             self.app.bell()
 

@@ -1,14 +1,17 @@
 """The figures in the header and the status line, and how they are read.
 
-`read_ledger` is called from thread workers; `MemoryWatch` is a daemon
-thread, because starting the service can take seconds and must not hold up leaving the console.
+`LedgerWatch` and `MemoryWatch` look in threads of their own and wake the console only where
+something is another than it was: a timer in its event loop ten times a second costs more than all
+that is looked at. Both are daemons, because starting the memory service can take seconds and must
+not hold up leaving the console.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +25,11 @@ if TYPE_CHECKING:
 
 MemoryState = Literal["starting", "ok", "down"]
 
+# How soon a change by another process is seen, while there are changes and at most; and how often
+# everything is read even so: time passes, gateways end without a word.
+GLANCE_SECONDS, LATE_SECONDS = 0.1, 0.25
+BEAT_SECONDS = 1.0
+LEAVING_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 OPENING_SECONDS = 0.25
 STEADY_SECONDS = 3.0
@@ -41,6 +49,8 @@ class LedgerVitals:
     problem: str = ""
     loss: str = ""
     """What of the record went for its size within the day."""
+    stamp: object = field(default=None, compare=False)
+    """What the ledger's files looked like before all this was read."""
 
     @property
     def pending(self) -> int:
@@ -67,15 +77,19 @@ def read_ledger(
     """
     ledger = services.ledger
     try:
+        stamp = ledger.stamp()
+        if known is not None and known.stamp == stamp and not known.problem:
+            return known
         _look_by_path(services)
         if known is None and not ledger.read_only:
             ledger.settle_lost()
         version = ledger.state()
         if known is not None and known.version == version and not known.problem:
-            return known
+            return replace(known, stamp=stamp)
         policies, policy_problem = files.read()
         return LedgerVitals(
             version=version,
+            stamp=stamp,
             calls_per_minute=(
                 max(ledger.feed.per_minute(minutes=2)) if known is None else known.calls_per_minute
             ),
@@ -158,6 +172,64 @@ def look_at_memory(memory: Memory) -> MemoryVitals:
     return MemoryVitals("starting")
 
 
+class LedgerWatch(threading.Thread):
+    """Keeps an eye on the ledger and the policy files.
+
+    `look` reads them, given what is known or `None` to read all; `tell` gets what is another.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[LedgerVitals | None], LedgerVitals],
+        tell: Callable[[LedgerVitals], object],
+    ) -> None:
+        super().__init__(name="ledger-watch", daemon=True)
+        self._read = look
+        self._tell = tell
+        self._seen = LedgerVitals()
+        self._whole_at = 0.0
+        self._asked = threading.Event()
+        self._leaving = False
+
+    def run(self) -> None:
+        """Look and tell, until asked to stop."""
+        pause = LATE_SECONDS
+        while not self._leaving:
+            before = self._seen
+            with lasting.Survived("looking at the ledger", self._say_lost):
+                self._look()
+            still = self._seen is before or self._seen == before
+            pause = min(LATE_SECONDS, pause * 1.2) if still else GLANCE_SECONDS
+            self._asked.wait(pause)
+
+    def ask(self) -> None:
+        """Have everything read now."""
+        self._whole_at = 0.0
+        self._asked.set()
+
+    def stop(self) -> None:
+        """End, after the look that is under way."""
+        self._leaving = True
+        self._asked.set()
+        self.join(LEAVING_SECONDS)
+
+    def _look(self) -> None:
+        self._asked.clear()
+        now = time.monotonic()
+        whole = now >= self._whole_at
+        if whole:
+            self._whole_at = now + BEAT_SECONDS
+        self._see(self._read(None if whole else self._seen))
+
+    def _see(self, seen: LedgerVitals) -> None:
+        before, self._seen = self._seen, seen
+        if seen != before:
+            self._tell(seen)
+
+    def _say_lost(self, why: str) -> None:
+        self._see(LedgerVitals(problem=why))
+
+
 class MemoryWatch(threading.Thread):
     """Keeps an eye on the memory service and starts it where it does not run."""
 
@@ -171,18 +243,22 @@ class MemoryWatch(threading.Thread):
     def run(self) -> None:
         """Look, start where needed, tell; until asked to stop."""
         while not self._stop_asked.is_set():
-            pause = RETRY_SECONDS
+            pause: float | None = RETRY_SECONDS
             with lasting.Survived("looking at the memory service", self._say_down):
                 pause = self._look()
-            self._stop_asked.wait(pause)
+            if pause is not None:
+                self._stop_asked.wait(pause)
 
-    def _look(self) -> float:
-        """Look once; return the seconds until the next look."""
+    def _look(self) -> float | None:
+        """Look once; return the seconds until the next look, `None` where they have passed."""
         seen = look_at_memory(self._memory)
         if seen.state != "down":
             self._failing = False
             self._tell(seen)
-            return STEADY_SECONDS if seen.state == "ok" else OPENING_SECONDS
+            if seen.state == "ok" and not self._stop_asked.is_set():
+                self._memory.wait_until_gone(STEADY_SECONDS)
+                return None
+            return OPENING_SECONDS
         if not self._failing:
             self._tell(MemoryVitals("starting"))
         self._failing = not self._start_service()

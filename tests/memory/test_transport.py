@@ -6,6 +6,7 @@ import os
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,17 @@ def test_a_connection_that_was_closed_meanwhile_costs_nothing(
     server = ScriptedServer(socket_path, [[CLOSING], [ANSWER]])
     assert [ask(transport), ask(transport)] == [b"{}", b"{}"]
     assert len(server.requests) == 2
+    server.close()
+
+
+def test_a_service_that_ends_is_noticed_while_nothing_is_asked(
+    socket_path: Path, transport: Transport
+) -> None:
+    server = ScriptedServer(socket_path, [[ANSWER]])
+    ask(transport)  # its script is over then: the connection is closed
+    began = time.monotonic()
+    transport.wait_until_closed(2 * PATIENCE)
+    assert time.monotonic() - began < PATIENCE
     server.close()
 
 

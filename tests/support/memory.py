@@ -94,6 +94,9 @@ class MemoryInProcess:
         count = sum(map(len, self.written.values()))
         return Status("memory", len(self.kept), active, count, 0, count, 0, "test", "ready")
 
+    def wait_until_gone(self, seconds: float) -> None:
+        """It never ends."""
+
     def sessions(
         self,
         query: str = "",

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from pktui.ledger import Ledger, now_us
 from pktui.settings import AuditSettings, Settings
 from pktui.tui.services import Services
 from pktui.tui.vitals import (
+    LedgerVitals,
+    LedgerWatch,
     MemoryVitals,
     MemoryWatch,
     PolicyFiles,
@@ -95,6 +99,48 @@ def test_the_watch_tells_why_the_service_cannot_start_and_keeps_trying() -> None
     watch.join(PATIENCE)
     assert [seen.state for seen in told] == ["starting", "down", "ok"]
     assert "does not answer" in told[1].problem
+
+
+def test_the_ledger_watch_tells_only_of_what_is_another_and_goes_on_after_a_failure() -> None:
+    seen = [LedgerVitals(gateways=1), LedgerVitals(gateways=1), LedgerVitals(gateways=2)]
+    told: list[LedgerVitals] = []
+    all_told = threading.Event()
+
+    def look(_known: LedgerVitals | None) -> LedgerVitals:
+        if len(told) == 2:
+            raise RuntimeError("no such thing")
+        return seen.pop(0) if seen else LedgerVitals(gateways=3)
+
+    def tell(vitals: LedgerVitals) -> None:
+        told.append(vitals)
+        if vitals.gateways == 3:
+            all_told.set()
+        watch.ask()
+
+    watch = LedgerWatch(look, tell)
+    watch.start()
+    assert all_told.wait(PATIENCE)
+    watch.stop()
+    assert [one.gateways for one in told] == [1, 2, 0, 3]
+    assert "no such thing" in told[2].problem
+
+
+def test_what_is_known_is_read_again_only_where_a_file_of_the_ledger_changed(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, files = Ledger.open(paths.ledger_file), PolicyFiles(paths.policies_dir)
+    services = Services(paths, Settings(), ledger, MemoryInProcess(), now_us)
+    known = read_ledger(services, files, read_ledger(services, files))
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "state", lambda _: pytest.fail("the database was asked"))
+        assert read_ledger(services, files, known) is known
+    ledger.events.append("decision", server="files", tool="read", effect="allow")
+    after = read_ledger(services, files, known)
+    assert after.version != known.version
+    with closing(Ledger.open(paths.ledger_file)) as other:
+        other.presence.announce("gateway")
+        assert read_ledger(services, files, after).gateways == 1
+    ledger.close()
 
 
 def test_a_broken_policy_is_counted_and_named(tmp_path: Path) -> None:

@@ -121,6 +121,13 @@ class Index:
         finally:
             os.close(descriptor)
 
+    def stamp(self) -> tuple[int, ...]:
+        """Return what differs once a row was written, from a look at the segments' sizes alone."""
+        with self._lock, suppress(OSError):
+            self._joints.refresh()
+            return tuple(map(self._size, self._open_segments()))
+        return (-1,)
+
     def state(self) -> tuple[int, ...]:
         """Return what differs once a row was taken in, or the index was made anew."""
         with self._lock:
@@ -207,21 +214,26 @@ class Index:
     def _behind(self) -> list[Segment]:
         """Return the segments with rows, or an end, that are not in the index."""
         found = []
-        for segment in self._joints.segments.values():
-            if segment.n in (self._done if segment.pruned is None else self._gone):
-                continue
-            if segment.pruned is not None:
-                found.append(segment)
-                continue
-            try:
-                size = os.stat(file_of(self._directory, segment.n)).st_size  # noqa: PTH116
-            except FileNotFoundError:
-                size = 0
-            if size != self._looked.get(segment.n):
+        for segment in self._open_segments():
+            if segment.pruned is not None or self._size(segment) != self._looked.get(segment.n):
                 found.append(segment)
             elif segment.sealed is not None:
                 self._done.add(segment.n)
         return found
+
+    def _open_segments(self) -> list[Segment]:
+        """Return the segments that are not known to be whole in the index, or out of it."""
+        return [
+            one
+            for one in self._joints.segments.values()
+            if one.n not in (self._done if one.pruned is None else self._gone)
+        ]
+
+    def _size(self, segment: Segment) -> int:
+        try:
+            return os.stat(file_of(self._directory, segment.n)).st_size  # noqa: PTH116
+        except FileNotFoundError:
+            return 0
 
     def _take(self, database: Database, behind: list[Segment]) -> int:
         """Take some rows of segments in, in the order of their times; return how many."""

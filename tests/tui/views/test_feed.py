@@ -309,10 +309,8 @@ async def test_figures_are_counted_though_their_time_falls_into_another_reading(
 ) -> None:
     async with desk(house, "feed", LARGE) as at:
         call(house, 1)
-        at.app._beating = True
         at.app.beat()
-        at.app._beating = False
-        at.app._glance()
+        at.app.beat()
         await at.settle()
         assert "2 Feed ● 1/min" in at.screen_text()
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # How often spans are drawn anew, and how often all is read though nothing was written.
 TICK_SECONDS = 1.0
-READ_TICKS = 15
+READ_TICKS = 30
 # How long agents' configs are not read again.
 CONFIGS_US = 30_000_000
 
