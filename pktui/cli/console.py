@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from pktui.errors import ApprovalError, PktuiError
 from pktui.text import one_line
+
+if TYPE_CHECKING:
+    from pktui.policy.selection import Selection
 
 
 def main() -> int:
@@ -42,9 +46,15 @@ def open_console(*, read_only: bool, view: str = "", at: str = "", words: str = 
 
         return started_name(paths, server)
 
+    def selects(server: str) -> Selection:
+        from pktui.gateway.servers.entries import selection_of
+
+        return selection_of(paths, server)
+
     return run_console(
-        paths, settings, read_only=read_only, view=view, at=at, words=words, starts=starts
-    )
+        *(paths, settings), read_only=read_only, view=view, at=at, words=words, starts=starts,
+        selects=selects,
+    )  # fmt: skip
 
 
 def can_open() -> bool:

@@ -21,7 +21,7 @@ from pktui.policy.effective import EffectiveAction, EffectiveRule, ceiling_of, e
 from pktui.policy.globs import is_glob
 from pktui.policy.limits import plain, window_words
 from pktui.policy.live import LivePolicy
-from pktui.policy.managed import NONE, Also, Ceiling, Managed
+from pktui.policy.managed import NONE, Also, Ceiling, Managed, in_force
 from pktui.policy.risk import Risk, classify
 from pktui.policy.text.problems import PolicyInvalid
 from pktui.policy.wording import describe_limit
@@ -284,7 +284,7 @@ class _PolicyFile:
             return policy
         kept = self._covered
         if kept is None or kept[0] is not policy or kept[1] is not ceiling:
-            kept = self._covered = policy, ceiling, ceiling.over(policy)
+            kept = self._covered = policy, ceiling, in_force(policy, ceiling=ceiling)
         return kept[2]
 
     def _own(self) -> Policy | PktuiError:

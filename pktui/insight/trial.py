@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from pktui.insight.in_force import Layers
 from pktui.ledger.feed.filter import FeedFilter, Match, exactly
 from pktui.policy.document.policy import parse_policy
-from pktui.policy.replay import Surroundings
+from pktui.policy.layers import managed_file
 from pktui.policy.trial import Tried, try_on
 from pktui.settings import bundled
 
@@ -40,13 +41,18 @@ class Figures:
     denied: int = 0
     differ: int = 0
     partial: int = 0
+    # How many of those denied are by each managed file.
+    managed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
-        """The figures in one line: `of 1,812 calls: 1,640 run, 160 ask, 12 denied`."""
-        return (
-            f"of {self.calls:,} calls: {self.run:,} run, {self.ask:,} ask, {self.denied:,} denied"
-        )
+        """The figures in one line: `of 1,812 calls: 1,640 run, 160 ask, 12 denied`.
+
+        Where managed policies deny some of them, it says so: `12 denied (9 by managed x.json)`.
+        """
+        parts = f"{self.run:,} run, {self.ask:,} ask, {self.denied:,} denied"
+        by = ", ".join(f"{count:,} by managed {file}" for file, count in self.managed.items())
+        return f"of {self.calls:,} calls: {parts}" + (f" ({by})" if by else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,31 +92,42 @@ def recorded(
 def try_policy(
     policy: Policy,
     calls: Iterable[CallRow],
-    surroundings: Surroundings = Surroundings(),  # noqa: B008  frozen
+    layers: Layers = Layers(),  # noqa: B008  frozen
 ) -> Trial:
-    """Decide recorded calls, oldest first, by a policy that may be a draft."""
+    """Decide recorded calls, oldest first, by a policy that may be a draft, as a gateway would."""
     counts: Counter[str] = Counter()
+    managed: Counter[str] = Counter()
     changed: deque[Tried] = deque(maxlen=MOST_SHOWN)
-    for tried in try_on(policy, calls, surroundings):
+    laid = layers.over(policy)
+    for tried in try_on(laid, calls, layers.surroundings):
+        decision = _DECISIONS[tried.now.decision.value]
         counts["calls"] += 1
-        counts[_DECISIONS[tried.now.decision.value]] += 1
+        counts[decision] += 1
         counts["partial"] += tried.partial
+        if decision == "denied" and (file := _managed(laid, tried)):
+            managed[file] += 1
         if tried.changed:
             counts["differ"] += 1
             changed.appendleft(tried)
-    return Trial(Figures(**counts), tuple(changed))
+    return Trial(Figures(**counts, managed=dict(managed)), tuple(changed))
+
+
+def _managed(policy: Policy, tried: Tried) -> str:
+    """Return the managed file that denies a call, empty where none does."""
+    hides = (one.unlisted.rule for one in policy.over if one.hides(tried.call.tool))
+    return managed_file(next(hides, tried.now.limit_rule or tried.now.rule or ""))
 
 
 def try_presets(
     calls: Sequence[CallRow],
-    surroundings: Surroundings = Surroundings(),  # noqa: B008  frozen
+    layers: Layers = Layers(),  # noqa: B008  frozen
     more: Mapping[str, bytes] = {},
 ) -> Iterator[PresetTrial]:
     """Try the ready-made policies on recorded calls, and documents by name after them."""
     shipped = {name: bundled("config", "policies", f"{name}.json").read_bytes() for name in PRESETS}
     for name, document in (shipped | dict(more)).items():
         policy = parse_policy(document)
-        figures = try_policy(policy, calls, surroundings).figures
+        figures = try_policy(policy, calls, layers).figures
         yield PresetTrial(name, policy.description, document, figures)
 
 

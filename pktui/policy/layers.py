@@ -26,6 +26,11 @@ def is_managed(rule: str) -> bool:
     return rule.startswith(MANAGED)
 
 
+def managed_file(rule: str) -> str:
+    """Return the managed file that a rule is one of, empty of a person's own policy."""
+    return rule.removeprefix(MANAGED).partition("#")[0] if is_managed(rule) else ""
+
+
 def together(rules: Sequence[ToolRule]) -> ToolRule:
     """Return the rule that lets a call pass where every one of these does; the own one is last.
 

@@ -26,6 +26,7 @@ from pktui.policy.denied_paths import FILE, DeniedPaths, read_denied
 from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.layers import MANAGED, managed_rule
 from pktui.policy.live import LiveDenied, LivePolicy, look
+from pktui.policy.selection import EVERYTHING, Selection
 
 DIRECTORY = Path(
     "/Library/Application Support/pktui/policies"
@@ -75,6 +76,13 @@ class Ceiling(msgspec.Struct, frozen=True):
 
 
 NONE: Final = Ceiling()
+
+
+def in_force(policy: Policy, selection: Selection = EVERYTHING, ceiling: Ceiling = NONE) -> Policy:
+    """Return the policy that a gateway decides by: of what the entry leaves in, under a ceiling."""
+    if not (selection is EVERYTHING or selection == EVERYTHING):
+        policy = policy.selecting(selection)
+    return ceiling.over(policy)
 
 
 class Managed:

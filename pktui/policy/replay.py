@@ -77,6 +77,8 @@ class Surroundings:
 
     definition_of: Callable[[str], Definition] = lambda _tool: UNKNOWN
     place_of: Callable[[str], Place] = lambda _project: NOWHERE
+    # Whether several people can answer one call.
+    several: bool = True
 
 
 class Replayer:
@@ -109,6 +111,7 @@ class Replayer:
             past.session,
             self._surroundings.definition_of(past.tool),
             self._surroundings.place_of(past.project),
+            several=self._surroundings.several,
         )
         verdict = evaluate(self._policy, call, self._quota)
         if verdict.effect in (Effect.ALLOW, Effect.APPROVE):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pktui.errors import LedgerError, UsageError
 from pktui.files import make_private_directory, open_private
+from pktui.policy.selection import EVERYTHING, Selection
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ def run_console(
     at: str = "",
     words: str = "",
     starts: Callable[[str], str] = lambda _server: "",
+    selects: Callable[[str], Selection] = lambda _server: EVERYTHING,
 ) -> int:
     """Show the console until the person leaves it; return the exit status.
 
     It begins with `view`, its cursor at what `at` names or filtered by `words`; without one where
-    there is most to see. `starts` gives the name that what a server's entry starts has by itself.
+    there is most to see. `starts` gives the name that what a server's entry starts has by itself,
+    `selects` which tools the entry leaves in.
 
     While it is open the ledger knows that somebody can answer approvals, so gateways hold calls
     for them; a read-only console is not announced. Raises `UsageError` where there is no
@@ -74,6 +77,7 @@ def run_console(
     services = Services(
         *(paths, settings, ledger, memory, now_us, project, read_only, presence.announce),
         starts=starts,
+        selects=selects,
     )
     presence.announce()
     console = Console(services, view=view or _first_view(services), at=at, words=words)

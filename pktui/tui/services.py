@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from pktui.policy.selection import EVERYTHING, Selection
+
 if TYPE_CHECKING:
+    from pktui.insight.in_force import Layers
     from pktui.ledger.ledger import Ledger
     from pktui.memory.records import (
         Call,
@@ -124,8 +128,19 @@ class Services:
     """Called, in a thread, once the ledger is another file than it was: the console signs on."""
     starts: Callable[[str], str] = lambda _server: ""
     """Gives the name that what a server's entry starts has by itself."""
+    selects: Callable[[str], Selection] = lambda _server: EVERYTHING
+    """Gives which tools a server's entry leaves in."""
     background: bool = True
     """False: nothing runs by itself; a test calls `Console.beat` and waits for the workers."""
+
+    def layers_of(self, server: str) -> Layers:
+        """Return what a gateway of this server goes by besides its document. Blocks."""
+        from pktui.insight.in_force import layers_of
+
+        return layers_of(
+            *(server, self.paths, self.settings, self.ledger, partial(self.starts, server)),
+            self.selects(server),
+        )
 
 
 Part = Literal["memory", "ledger"]

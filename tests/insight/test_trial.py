@@ -3,12 +3,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from pktui.insight.in_force import Layers
 from pktui.insight.trial import PRESETS, asks, recorded, try_policy, try_presets
 from pktui.ledger import args_hash
+from pktui.policy.denied_paths import read_denied
 from pktui.policy.document.policy import parse_policy
+from pktui.policy.managed import Managed
+from pktui.policy.selection import Selection
 from tests.ledger.conftest import CLAUDE, Clock
+from tests.support.managing import manage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
     from pktui.ledger import Ledger
@@ -74,3 +81,36 @@ def test_each_question_is_told_once(ledger: Ledger, clock: Clock) -> None:
     found = [json.loads(row.arguments)["n"] for row in asks(ledger, "files", "run")]
     assert found == [2, 1, 0]
     assert len(asks(ledger, "files", "run", most=2)) == 2
+
+
+def test_managed_policies_decide_what_is_tried_and_are_named(ledger: Ledger, managed: Path) -> None:
+    for tool in ("read", "write", "drop", "drop"):
+        call(ledger, tool)
+    manage(managed, "files", tools={"drop": {"action": "deny"}, "write": {"action": "approve"}})
+    manage(managed, "_all", hide=["read"])
+    layers = Layers(ceiling=Managed("files").current())
+    calls = recorded(ledger, "files", 0)
+    allowing = parse_policy(b'{"version": "1", "default": "allow"}')
+    words = "of 4 calls: 0 run, 1 ask, 3 denied (1 by managed _all.json, 2 by managed files.json)"
+    assert try_policy(allowing, calls, layers).figures.words == words
+    observe = next(try_presets(calls, layers))
+    assert (observe.name, observe.figures.words) == ("observe", words)
+    denying = parse_policy(b'{"version": "1", "default": "deny"}')
+    assert try_policy(denying, calls, layers).figures.managed == {"files.json": 2, "_all.json": 1}
+
+
+def test_denied_paths_and_what_the_entry_leaves_out_are_denied_as_a_gateway_does(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    call(ledger, "read", arguments={"path": str(tmp_path / "secret")})
+    call(ledger, "read", arguments={"path": str(tmp_path / "open")})
+    call(ledger, "drop")
+    denied = json.dumps({"version": "1", "deny": [str(tmp_path / "secret")]}).encode()
+    layers = Layers(
+        selection=Selection(without=frozenset({"drop"})),
+        denied=read_denied(denied, tmp_path / "_paths.json"),
+    )
+    policy = parse_policy(b'{"version": "1", "default": "allow"}')
+    trial = try_policy(policy, recorded(ledger, "files", 0), layers)
+    assert trial.figures.words == "of 3 calls: 1 run, 0 ask, 2 denied"
+    assert {tried.now.rule for tried in trial.changed} == {"(hidden)", "(denied path)"}

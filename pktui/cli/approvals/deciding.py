@@ -157,11 +157,9 @@ class _Rule:
     """The rule that lets the tool of a waiting call through, previewed."""
 
     def __init__(self, ledger: Ledger, asked: Approval, conditions: str) -> None:
+        from pktui.cli.policy.places import layers_of
         from pktui.policy.evaluate import Call
         from pktui.policy.permit import preview_permit
-        from pktui.policy.place import Place
-        from pktui.policy.shape import pinned
-        from pktui.real_path import home_directory, real_path
 
         if asked.once:
             raise ApprovalError(
@@ -178,13 +176,13 @@ class _Rule:
         hash_of_shown(asked)  # raises where they cannot be read
         arguments = json.loads(asked.arguments)
         caller = asked.caller
-        definition = pinned(ledger.catalogue.tool(asked.server, asked.tool))
-        place = Place(caller.project, home_directory(), real_path)
+        layers = layers_of(asked.server, ledger)
+        around = layers.surroundings
         call = Call(
             *(asked.server, asked.tool, arguments, caller.identity, caller.session),
-            *(definition, place),
+            *(around.definition_of(asked.tool), around.place_of(caller.project)),
         )
-        self.edit: Edit = preview_permit(self._editor, call, conditions)
+        self.edit: Edit = preview_permit(self._editor, call, conditions, layers.over)
         self.would_have = _would_have(ledger, call, conditions)
 
     def write(self, ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,8 @@ from pktui.errors import PolicyError
 from pktui.settings import Paths, bundled, check_server_name, load_settings
 
 if TYPE_CHECKING:
+    from pktui.insight.in_force import Layers
+    from pktui.ledger.ledger import Ledger
     from pktui.policy.managed import Managed
     from pktui.policy.selection import Selection
     from pktui.policy.shape import Definition
@@ -76,11 +79,28 @@ def file_in_force(server: str) -> Path:
 
 def selection_of(server: str) -> Selection:
     """Return which tools the server's entry leaves in; every one where there is no such entry."""
-    from pktui.gateway.servers.entries import load_servers
-    from pktui.policy.selection import EVERYTHING
+    from pktui.gateway.servers import entries
 
-    entry = load_servers(Paths.from_environment()).get(server)
-    return EVERYTHING if entry is None else entry.tools
+    return entries.selection_of(Paths.from_environment(), server)
+
+
+def layers_of(server: str, ledger: Ledger | None = None) -> Layers:
+    """Return what a gateway of this server goes by besides its document.
+
+    `ledger` is the one that is open, if any.
+    """
+    from pktui.gateway.servers.naming import started_name
+    from pktui.insight.in_force import layers_of as read_layers
+
+    paths = Paths.from_environment()
+    open_one = (
+        backends.ledger() if ledger is None and backends.used_before() else nullcontext(ledger)
+    )
+    with open_one as known:
+        return read_layers(
+            *(server, paths, load_settings(paths), known, partial(started_name, paths, server)),
+            selection_of(server),
+        )
 
 
 def managed(server: str) -> Managed:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,7 @@ from pktui.errors import PolicyError, UsageError
 if TYPE_CHECKING:
     from pktui.ledger.records import CallRow
     from pktui.policy.document.policy import Policy
-    from pktui.policy.replay import PastCall, Surroundings
+    from pktui.policy.replay import PastCall
     from pktui.policy.trial import Tried
 
 
@@ -59,27 +60,19 @@ def replay(
     if audit:
         _replay_audit(loaded, server or places.server_of(policy), since, json=json)
     else:
-        _replay_calls(loaded, calls, server or places.server_of(policy))
+        of = server or places.server_of(policy)
+        _replay_calls(loaded, calls, of, alone=places.is_file(policy) and not server)
 
 
-def _surroundings(server: str, *, here: bool) -> Surroundings:
-    """Return the tools as pinned, and where calls are made: here, or where each was."""
+def _replay_calls(policy: Policy, source: str, server: str, *, alone: bool) -> None:
+    """Decide calls that are made here; `alone`: by the document, without what is laid over it."""
     from pktui.gateway.enforcement.places import place_of
-    from pktui.policy.replay import Surroundings
-    from pktui.policy.shape import UNKNOWN
-
-    known, this = places.pinned_tools(server), str(Path.cwd())
-    return Surroundings(
-        lambda tool: known.get(tool, UNKNOWN),
-        lambda project: place_of(this if here else project),
-    )
-
-
-def _replay_calls(policy: Policy, source: str, server: str) -> None:
     from pktui.policy.replay import replay as replay_calls
 
     counts: Counter[str] = Counter()
-    now_us, around = time.time_ns() // 1000, _surroundings(server, here=True)
+    layers, now_us, here = places.layers_of(server), time.time_ns() // 1000, str(Path.cwd())
+    around = replace(layers.surroundings, place_of=lambda _: place_of(here))
+    policy = policy if alone else layers.over(policy)
     for told in replay_calls(policy, _read_calls(source), start_us=now_us, surroundings=around):
         counts[told.decision.value] += 1
         output.json_line(json_text.loads(told.json()))
@@ -107,7 +100,7 @@ def _read_calls(source: str) -> Iterator[PastCall]:
 def _replay_audit(policy: Policy, server: str, since: str, *, json: bool) -> None:
     from pktui.insight.trial import try_policy
 
-    trial = try_policy(policy, _recorded(server, since), _surroundings(server, here=False))
+    trial = try_policy(policy, _recorded(server, since), places.layers_of(server))
     changed = tuple(reversed(trial.changed))
     if json:
         for tried in changed:
@@ -133,7 +126,7 @@ def _replay_presets(server: str, since: str, *, json: bool) -> None:
     from pktui.insight.trial import try_presets
 
     calls = _recorded(server, since)
-    tried = list(try_presets(calls, _surroundings(server, here=False)))
+    tried = list(try_presets(calls, places.layers_of(server)))
     if json:
         output.json([{"name": one.name, "figures": one.figures} for one in tried])
         return

@@ -75,6 +75,7 @@ def show(
 def _in_force(path: Path, server: str) -> Policy:
     """Return the policy of a file, for a server (empty: none) under what is managed for it."""
     from pktui.policy.document.policy import load_policy
+    from pktui.policy.managed import in_force
 
     policy = load_policy(path)
     if not server:
@@ -82,7 +83,7 @@ def _in_force(path: Path, server: str) -> Policy:
     ceiling = places.managed(server).current()
     if ceiling.problem:
         output.note(f"note: {ceiling.problem}")
-    return ceiling.over(policy.selecting(places.selection_of(server)))
+    return in_force(policy, places.selection_of(server), ceiling)
 
 
 def _tell_table(

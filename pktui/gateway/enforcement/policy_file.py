@@ -15,7 +15,7 @@ from pktui.policy.denied_paths import FILE
 from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.files import replace_file
 from pktui.policy.live import LivePolicy
-from pktui.policy.managed import NONE, Also, Ceiling, Managed
+from pktui.policy.managed import NONE, Also, Ceiling, Managed, in_force
 from pktui.policy.selection import EVERYTHING, Selection
 from pktui.settings import Paths, bundled
 
@@ -58,8 +58,7 @@ class ServerPolicy:
         self.selection = selection
         """Which tools the server's entry leaves in; an edit of it may set another."""
         self._server = server
-        self._selected: tuple[Policy, Policy] | None = None
-        self._covered: tuple[Policy, Ceiling, Policy] | None = None
+        self._in_force: tuple[Policy, Selection, Ceiling, Policy] | None = None
         self._ceiling = NONE
         self._live = LivePolicy(path, denied)
         self._changed = changed
@@ -91,23 +90,11 @@ class ServerPolicy:
             policy = self._written(policy, ceiling)
         if policy is None:
             return None
-        if not (self.selection is EVERYTHING or self.selection == EVERYTHING):
-            policy = self._left_in(policy)
-        return policy if ceiling is NONE else self._under(ceiling, policy)
-
-    def _under(self, ceiling: Ceiling, policy: Policy) -> Policy:
-        """Return the policy with the managed ones laid over it."""
-        kept = self._covered
-        if kept is None or kept[0] is not policy or kept[1] is not ceiling:
-            kept = self._covered = policy, ceiling, ceiling.over(policy)
-        return kept[2]
-
-    def _left_in(self, policy: Policy) -> Policy:
-        """Return the policy with the tools hidden that the server's entry leaves out."""
-        kept = self._selected
-        if kept is None or kept[0] is not policy or kept[1].selection != self.selection:
-            kept = self._selected = policy, policy.selecting(self.selection)
-        return kept[1]
+        selection, kept = self.selection, self._in_force
+        if kept is None or not (kept[0] is policy and kept[1] is selection and kept[2] is ceiling):
+            kept = policy, selection, ceiling, in_force(policy, selection, ceiling)
+            self._in_force = kept
+        return kept[3]
 
     def _written(self, policy: Policy | None, ceiling: Ceiling) -> Policy | None:
         """Return the policy that the file holds now, or what stands in for it; tell of a change."""

@@ -17,6 +17,7 @@ import msgspec
 
 from pktui.errors import SettingsError, UnknownServer
 from pktui.jsonc import Document, NotReadable, read
+from pktui.policy.selection import EVERYTHING, Selection
 from pktui.server_entry import BadEntry, ServerEntry, read_entry
 from pktui.settings import Paths, check_server_name
 from pktui.suggest import did_you_mean
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEYS", "MEMORY", "Fault", "ServerEntry", "Servers", "check_entry", "check_name",
-    "find_server", "load_servers", "table_paths",
+    "find_server", "load_servers", "selection_of", "table_paths",
 ]  # fmt: skip
 
 MEMORY: Final = "memory"
@@ -98,6 +99,12 @@ class Servers(Mapping[str, ServerEntry]):
         raise UnknownServer(
             f"no server {name!r} in {file}", did_you_mean(name, self._entries, none="Known: {}")
         )
+
+
+def selection_of(paths: Paths, name: str) -> Selection:
+    """Return which tools a server's entry leaves in; every one where there is no such entry."""
+    entry = load_servers(paths).get(name)
+    return EVERYTHING if entry is None else entry.tools
 
 
 def load_servers(paths: Paths) -> Servers:

@@ -11,9 +11,12 @@ from pktui.ledger.arguments.canonical import args_hash
 from pktui.tui.views.policies.sentence import SentenceScreen
 from pktui.tui.views.policies.trials import PresetScreen, ReplayScreen
 from pktui.tui.views.policies.write_screen import WriteScreen
+from tests.support.managing import manage
 from tests.tui.house import AGENT, LARGE, SMALL, Desk, House, desk
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pktui.settings import Paths
 
 BOTH = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
@@ -116,3 +119,33 @@ async def test_all_servers_name_the_one_that_is_needed(house: House) -> None:
         for key in ("t", "P"):
             await at.press(key)
             assert "choose a server first" in at.notices()
+
+
+@BOTH
+async def test_what_is_managed_decides_in_trials_as_it_does_in_gateways(
+    house: House, managed: Path, size: tuple[int, int]
+) -> None:
+    manage(managed, "shell", tools={"read_file": {"action": "deny", "reason": "Not here."}})
+    async with desk(house, "policies", size) as at:
+        await at_shell(at, "run_shell")
+        await at.press("t")
+        screen = " ".join(at.screen_text().split())
+        assert "of 5 calls: 0 run, 2 ask, 3 denied (3 by managed shell.json)" in screen
+        assert "managed/shell.json#/tools/read_file" in screen
+        await at.press("escape", "P")
+        assert "0 run" in at.screen_text()
+        assert "5 run" not in at.screen_text()
+
+
+async def test_a_rule_that_a_managed_policy_makes_void_is_not_offered(
+    house: House, managed: Path
+) -> None:
+    manage(managed, "shell", tools={"run_shell": {"action": "approve"}})
+    async with desk(house, "policies") as at:
+        await at_shell(at, "run_shell")
+        await at.press("c")
+        assert isinstance(at.app.screen, SentenceScreen)
+        words = "managed policy shell.json"
+        await at.until(lambda: words in at.screen_text())
+        await at.answer("w")
+        assert "no such rule can be made" in at.notices()

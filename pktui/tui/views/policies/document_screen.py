@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,8 +14,6 @@ from textual.widgets import Input, Static
 
 from pktui.errors import PolicyError
 from pktui.policy.lint import Review, review
-from pktui.policy.managed import Managed
-from pktui.policy.shape import pinned
 from pktui.policy.text.problems import Problem
 from pktui.text import one_line
 from pktui.tui.actions import bindings
@@ -75,12 +72,10 @@ class Reading:
 
 def read(services: Services, server: str, raw: bytes, *, edited: bool = False) -> Reading:
     """Read a server's policy from bytes that need not be in its file. Blocks."""
-    paths = services.paths
-    path = services.settings.policy_file(paths, server)
-    tools = services.ledger.catalogue.tools(server)
-    managed = Managed(server, partial(services.starts, server), paths.bundle_file)
+    path = services.settings.policy_file(services.paths, server)
+    layers = services.layers_of(server)
     try:
-        found = review(raw, path, {one.name: pinned(one) for one in tools}, managed.current())
+        found = review(raw, path, layers.definitions, layers.ceiling)
     except PolicyError as error:
         found = Review(None, (Problem(1, 1, "", error.what, error.cure),))
     return Reading(path, raw.decode(errors="replace"), found, edited, missing=not path.exists())

@@ -16,11 +16,8 @@ from pktui.insight.trial import asks
 from pktui.ledger.approvals.single import hash_of_shown
 from pktui.policy.evaluate import Call
 from pktui.policy.permit import preview_permit
-from pktui.policy.place import Place
 from pktui.policy.sentence import Answered, Hole, answered, conditions_of, holes_of
-from pktui.policy.shape import pinned
 from pktui.policy.text.jsontext import MAX_DEPTH
-from pktui.real_path import home_directory, real_path
 from pktui.strict_json import Reader
 from pktui.tui.views.policies.writing import BY, open_editor
 
@@ -102,8 +99,9 @@ def newest_ask(services: Services, server: str, tool: str) -> Example:
 
 def figure(services: Services, example: Example, conditions: str) -> Figured:
     """Try the conditions on what was asked, and preview the rule."""
-    definition = pinned(services.ledger.catalogue.tool(example.server, example.tool))
-    place = Place(example.caller.project, home_directory(), real_path)
+    around = services.layers_of(example.server).surroundings
+    definition = around.definition_of(example.tool)
+    place = around.place_of(example.caller.project)
     rows = asks(services.ledger, example.server, example.tool)
     past = [found for row in rows if isinstance(found := _read(row.arguments), dict)]
     found = answered(conditions, past, definition=definition, place=place)
@@ -117,12 +115,13 @@ def preview(services: Services, example: Example, conditions: str = "") -> Draft
     """Return the rule that lets such calls through. Raises `PktuiError` where none would."""
     editor = open_editor(_policy_file(services, example), example.server)
     caller = example.caller
-    definition = pinned(services.ledger.catalogue.tool(example.server, example.tool))
+    layers = services.layers_of(example.server)
+    around = layers.surroundings
     call = Call(
         *(example.server, example.tool, example.arguments, caller.identity, caller.session),
-        *(definition, Place(caller.project, home_directory(), real_path)),
+        *(around.definition_of(example.tool), around.place_of(caller.project)),
     )
-    return Draft(example, editor, preview_permit(editor, call, conditions))
+    return Draft(example, editor, preview_permit(editor, call, conditions, layers.over))
 
 
 def write(services: Services, draft: Draft, pin: str | None = None) -> None:

@@ -15,11 +15,7 @@ from textual.widgets import Static
 from pktui.insight.trial import PresetTrial, Trial, recorded, try_policy, try_presets
 from pktui.ledger.records import CallRow
 from pktui.policy.document.policy import parse_policy
-from pktui.policy.place import Place
-from pktui.policy.replay import Surroundings
-from pktui.policy.shape import pinned
 from pktui.policy.trial import Tried
-from pktui.real_path import home_directory, real_path
 from pktui.text import one_line, visible
 from pktui.tui.actions import bindings
 from pktui.tui.arguments import argument_lines, summary
@@ -73,22 +69,14 @@ class Replayed:
 def replay(services: Services, server: str, document: bytes) -> Replayed:
     """Try a policy on the calls of the last days. Blocks; raises `PktuiError`."""
     calls = recorded(services.ledger, server, services.clock() - DAYS * DAY)
-    trial = try_policy(parse_policy(document), calls, _surroundings(services, server))
+    trial = try_policy(parse_policy(document), calls, services.layers_of(server))
     return Replayed(trial, len(calls))
 
 
 def presets(services: Services, server: str) -> tuple[PresetTrial, ...]:
     """Try the ready-made policies on the calls of the last days. Blocks; raises `PktuiError`."""
     calls = recorded(services.ledger, server, services.clock() - DAYS * DAY)
-    return tuple(try_presets(calls, _surroundings(services, server)))
-
-
-def _surroundings(services: Services, server: str) -> Surroundings:
-    home = home_directory()
-    return Surroundings(
-        lambda tool: pinned(services.ledger.catalogue.tool(server, tool)),
-        lambda project: Place(project, home, real_path),
-    )
+    return tuple(try_presets(calls, services.layers_of(server)))
 
 
 class _ListScreen(ModalScreen["T | None"], Generic[T]):
