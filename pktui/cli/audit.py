@@ -56,7 +56,7 @@ def tail(
         for record in _records(ledger, wanted, number, follow=follow):
             found = True
             if json:
-                output.json_line(record)
+                output.json_line(_whole(ledger, record))
             else:
                 output.line(_line(record))
             if follow:
@@ -69,11 +69,15 @@ def feed(
     words: Annotated[
         str, Option("--filter", metavar="QUERY", help="Words, tool:fs_*, effect:denied, since:2h.")
     ] = "",
+    json: Annotated[bool, Option("--json", help="Print the newest calls as JSON Lines.")] = False,
 ) -> None:
     """Open the console at the feed of calls; where there is no terminal, print the newest."""
     from pktui.cli.console import can_open, open_console
 
-    _filter(words)
+    wanted = _filter(words)
+    if json:
+        _print_calls(wanted)
+        return
     if not can_open():
         tail([words] if words else None)
         return
@@ -289,6 +293,30 @@ def _filter(text: str) -> FeedFilter | None:
             f"{typed} cannot be used: {first.why}", "Put it in quotes to find its text"
         )
     return wanted or None
+
+
+def _print_calls(wanted: FeedFilter | None, number: int = 20) -> None:
+    from pktui.ledger.feed.filter import FeedFilter
+
+    if not backends.used_before():
+        output.note("Nothing is on record yet.")
+        return
+    with backends.ledger() as ledger:
+        _look_at_team(ledger)
+        for row in ledger.feed.page(wanted or FeedFilter(), limit=number):
+            output.json_line(_whole(ledger, row))
+
+
+def _whole(ledger: Ledger, record: Event | CallRow) -> object:
+    """Return a call with its result, as far as that is on record by now; an event as it is."""
+    import msgspec
+
+    from pktui.ledger.records import CallRow
+
+    if not isinstance(record, CallRow):
+        return record
+    found = ledger.results.of([record.call_id]).get(record.call_id)
+    return {**msgspec.structs.asdict(record), "result": found}
 
 
 def _records(

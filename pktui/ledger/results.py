@@ -6,7 +6,7 @@ and so that whoever writes them keeps no call waiting. The index says where the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -75,20 +75,24 @@ class Results:
     def of(self, call_ids: Sequence[str]) -> dict[str, Result]:
         """Return what is on record of the results of these calls, by their ids."""
         found: dict[str, Result] = {}
+        for call_id, segment, offset in self._places(call_ids):
+            # What is gone was pruned meanwhile; what is no row is for `audit verify`.
+            with suppress(OSError, ValueError):
+                line = line_at(file_of(self._journal.directory, segment), offset)
+                found[call_id] = _decode(decode_row(line)[_DETAIL])
+        return found
+
+    def kept(self, call_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of the calls that a result is on record of; it is not read."""
+        return frozenset(call_id for call_id, _, _ in self._places(call_ids))
+
+    def _places(self, call_ids: Sequence[str]) -> Iterator[tuple[str, int, int]]:
         ids = [one for one in call_ids if one]
         for start in range(0, len(ids), _AT_ONCE):
             part = ids[start : start + _AT_ONCE]
-            rows = self._index().rows(
-                "SELECT call_id, segment, offset FROM results"  # noqa: S608
-                f" WHERE call_id IN ({', '.join('?' * len(part))})",
-                part,
-            )
-            for call_id, segment, offset in rows:
-                # What is gone was pruned meanwhile; what is no row is for `audit verify`.
-                with suppress(OSError, ValueError):
-                    line = line_at(file_of(self._journal.directory, segment), offset)
-                    found[call_id] = _decode(decode_row(line)[_DETAIL])
-        return found
+            found = "SELECT call_id, segment, offset FROM results WHERE call_id IN"
+            marks = ", ".join("?" * len(part))
+            yield from self._index().rows(f"{found} ({marks})", part)
 
     def close(self) -> None:
         """Seal what this process alone wrote to."""

@@ -14,6 +14,7 @@ import pytest
 
 from pktui.cli.app import run
 from pktui.ledger import Caller, Ledger
+from pktui.ledger.results import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,6 +112,20 @@ def test_a_query_shows_only_calls_that_match(
     assert run(["audit", "tail", "effect:denied", '"number 2"', "--json"]) == 0
     calls = [json.loads(line)["call_id"] for line in capsys.readouterr().out.splitlines()]
     assert calls == ["c21", "c23", "c25", "c27", "c29"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["audit", "tail", '"number 28"', "--json"], ["feed", "--filter", '"number 28"', "--json"]],
+)
+def test_a_call_has_its_result(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    ledger.results.add([Answered("c28", "memory", "search", "ok", b'{"content":["found"]}', 1)])
+    assert run(command) == 0
+    (call,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert call["call_id"] == "c28"
+    assert call["result"] == {"bytes": 21, "result": {"content": ["found"]}, "sha256": ""}
 
 
 def test_a_query_that_cannot_be_used_is_a_usage_error(

@@ -8,6 +8,7 @@ from textual.widgets import Input
 
 from pktui.ledger.arguments.canonical import args_hash
 from pktui.ledger.records import Caller
+from pktui.ledger.results import Answered
 from pktui.text import has_hidden
 from pktui.tui.views.feed.bar import FeedBar
 from pktui.tui.views.feed.rate import Rate, sparkline
@@ -238,6 +239,24 @@ async def test_enter_shows_a_call_whole(house: House, size: tuple[int, int]) -> 
             assert part in text
         await at.press("escape")
         assert not at.app.query_one("#feed-detail").display
+
+
+@BOTH
+async def test_an_open_call_shows_its_result_once_it_has_one(
+    house: House, size: tuple[int, int]
+) -> None:
+    call_id = call(house, 1, outcome="", tool="t", arguments={})
+    async with desk(house, "feed", size) as at:
+        await at.press("enter")
+        assert "result" not in at.screen_text()
+        house.other.events.append("outcome", call_id=call_id, outcome="ok", duration_us=1)
+        result = b'{"content":[{"type":"text","text":"three entries"}]}'
+        house.other.results.add([Answered(call_id, "memory", "t", "ok", result)])
+        await at.beat()
+        document = at.app.query_one(DocumentView)
+        document.scroll_end(animate=False)
+        await at.settle()
+        assert "three entries" in at.screen_text()
 
 
 async def test_an_open_call_stays_while_others_arrive(house: House) -> None:

@@ -13,10 +13,11 @@ from pktui.tui.arguments import argument_lines, summary
 from pktui.tui.document import Line, Tone
 from pktui.tui.effects import State, state_of
 from pktui.tui.moments import clock_time, countdown, day_time, duration
+from pktui.tui.results import result_lines
 from pktui.tui.views.feed.call import tool_name, why_of
 
 if TYPE_CHECKING:
-    from pktui.ledger.records import Approval, CallRow, ToolSeen
+    from pktui.ledger.records import Approval, CallRow, Result, ToolSeen
     from pktui.tui.glyphs import Glyphs
 
 _LABEL = 11
@@ -42,6 +43,8 @@ class Whole:
     approval: Approval | None = None
     tool: ToolSeen | None = None
     """The tool as its server lists it now."""
+    result: Result | None = None
+    """What the tool answered."""
 
 
 def call_lines(whole: Whole, glyphs: Glyphs) -> tuple[Line, ...]:
@@ -53,6 +56,7 @@ def call_lines(whole: Whole, glyphs: Glyphs) -> tuple[Line, ...]:
         Line(""),
         Line("arguments", "heading"),
         *argument_lines(whole.row.arguments or "{}"),
+        *_result(whole),
         *_more("detail", whole.row.detail),
         *_more("answer", whole.row.outcome_detail),
         *_more("definition", whole.tool.definition if whole.tool is not None else ""),
@@ -105,6 +109,13 @@ def _approval(approval: Approval | None, glyphs: Glyphs) -> Iterator[Line]:
         yield _labelled("ran with", summary(approval.changed, _LONG), "strong")
     if approval.words:
         yield _labelled("words", one_line(approval.words, _LONG))
+
+
+def _result(whole: Whole) -> Iterator[Line]:
+    if whole.result is not None:
+        yield Line("")
+        yield Line("result", "heading")
+        yield from result_lines(whole.result)
 
 
 def _more(title: str, text: str) -> Iterator[Line]:

@@ -103,7 +103,8 @@ class FeedReader:
             row = self._ledger.feed.call(row.call_id) or row
         approval = self._ledger.approvals.get(row.approval_id) if row.approval_id else None
         tool = self._ledger.catalogue.tool(row.server, row.tool) if row.tool else None
-        return Whole(row, approval, tool)
+        result = self._ledger.results.of([row.call_id]).get(row.call_id)
+        return Whole(row, approval, tool, result)
 
     def _settled(self, window: Window) -> Sequence[FeedCall]:
         found = [self._ledger.feed.call(name) for name in window.unsettled(UNSETTLED)]

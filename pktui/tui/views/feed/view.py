@@ -258,6 +258,8 @@ class FeedView(View):
                 rows.changed()
         self._arrange()
         self._tell()
+        if self._open and rows.current is not None:
+            self._read_whole(rows.current)  # it may have ended since, or been answered
 
     def _place_of(self, held: FeedCall) -> int:
         """Return the row that a call is in now, the first where it is gone."""

@@ -19,6 +19,7 @@ from pktui.tui.document import Line
 from pktui.tui.document import lay_out as lay_out_lines
 from pktui.tui.effects import sign_of
 from pktui.tui.moments import clock_time, countdown, duration
+from pktui.tui.results import result_lines, result_summary, result_text
 from pktui.tui.views.sessions.look import BAR, Look
 from pktui.tui.widgets.document import tones_of
 
@@ -38,6 +39,7 @@ _INDENT = 4
 _GAP = 2
 _BETWEEN = " " * _GAP
 _RESULT_CHARACTERS = 80
+_LEAST_RESULT = 8
 
 Runs = list[tuple[str, Style]]
 
@@ -89,13 +91,24 @@ def _became(call: LineCall, whole: WholeCall | None, look: Look, style: Style) -
     words = _answered(whole) or call.word
     if words:
         tail.append((words, style if call.mark else ink.dim))
-    if call.mark and whole is not None and whole.result and call.state == "approved":
-        first = one_line(whole.result.strip().partition("\n")[0], _RESULT_CHARACTERS)
-        tail.append((f"{_BETWEEN if tail else ''}→ “{first}”", ink.faint))
-    if call.took_us:
-        tail.append((f"{_BETWEEN if tail else ''}{duration(call.took_us)}", ink.faint))
-    most = look.width // 2
-    return tail if _cells(tail) <= most else tail[:1]
+    took: Runs = [(f"{_BETWEEN}{duration(call.took_us)}", ink.faint)] if call.took_us else []
+    left = look.width // (2 if call.mark else 3) - _cells(tail) - _cells(took)
+    if left > _LEAST_RESULT and (answer := _short_result(whole, min(left, _RESULT_CHARACTERS))):
+        tail.append((f"{_BETWEEN}{look.glyphs.draft} {answer}", ink.faint))
+    tail += took
+    if tail:
+        tail[0] = (tail[0][0].lstrip(), tail[0][1])
+    return tail if _cells(tail) <= look.width // 2 else tail[:1]
+
+
+def _short_result(whole: WholeCall | None, limit: int) -> str:
+    """Return the beginning of what the agent was given, "" where none is kept."""
+    if whole is None:
+        return ""
+    if whole.answer is not None:
+        return result_summary(whole.answer, limit)
+    first = whole.told.strip().partition("\n")[0]
+    return f'"{one_line(first, limit)}"' if first else ""
 
 
 def _answered(whole: WholeCall | None) -> str:
@@ -133,7 +146,7 @@ def part_text(whole: WholeCall, part: CallPart) -> str:
     if part == "arguments":
         return whole.arguments
     if part == "result":
-        return whole.result
+        return result_text(whole.answer) if whole.answer is not None else whole.told
     return "\n".join(f"{line.lead}{line.text}" for line in _PARTS[part](whole))
 
 
@@ -143,9 +156,11 @@ def _arguments(whole: WholeCall) -> Sequence[Line]:
 
 
 def _result(whole: WholeCall) -> Sequence[Line]:
-    if not whole.result:
+    if whole.answer is not None:
+        return result_lines(whole.answer)
+    if not whole.told:
         return (Line("no result is kept of this call", "note"),)
-    return raw_lines(whole.result)
+    return raw_lines(whole.told)
 
 
 def _rule(whole: WholeCall) -> Sequence[Line]:

@@ -9,7 +9,7 @@ agent has none, of the session's calls of that tool it is the nearest.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -69,15 +69,22 @@ def use_of(detail: str) -> str:
 
 
 def joined(
-    session: Session, briefs: Sequence[CallBrief], rows: Iterable[CallRow]
+    session: Session,
+    briefs: Sequence[CallBrief],
+    rows: Iterable[CallRow],
+    answered: Collection[str] = (),
 ) -> tuple[LineCall, ...]:
-    """Return the calls of a session; `rows` are those of the ledger that are its own."""
+    """Return the calls of a session; `rows` are those of the ledger that are its own.
+
+    `answered` are the ids of the newest calls whose results are there.
+    """
     known = _Known(session, briefs)
     calls = []
     for row in rows:
         if row.tool and not (row.server == _MEMORY and row.tool in _LOGGING):
             brief = known.take(row)
-            calls.append(_of_row(row, brief.seq if brief else 0, session))
+            kept = brief.seq if brief else 0
+            calls.append(_of_row(row, kept, session, answered=row.call_id in answered))
     calls += [_of_brief(brief) for brief in known.left()]
     return tuple(calls)
 
@@ -132,7 +139,7 @@ class _Known:
         return self._left.values()
 
 
-def _of_row(row: CallRow, kept: int, session: Session) -> LineCall:
+def _of_row(row: CallRow, kept: int, session: Session, *, answered: bool) -> LineCall:
     state = state_of(row)
     own = row.server == session.source  # a tool of the agent itself, told by its hook
     return LineCall(
@@ -144,6 +151,7 @@ def _of_row(row: CallRow, kept: int, session: Session) -> LineCall:
         took_us=row.duration_us if row.outcome else 0,
         kept=kept,
         row=row.seq,
+        answered=answered,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pktui.ledger.ledger import Ledger
-    from pktui.ledger.records import Approval, CallRow, Event
+    from pktui.ledger.records import Approval, CallRow, Event, Result
     from pktui.memory.records import Call, CallBrief, Message, Session
     from pktui.tui.services import Memory
 
@@ -66,6 +66,8 @@ class WholeCall:
     kept: Call | None = None
     approval: Approval | None = None
     history: tuple[Event, ...] = ()
+    answer: Result | None = None
+    """Its result in the ledger."""
 
     @property
     def arguments(self) -> str:
@@ -75,8 +77,8 @@ class WholeCall:
         )
 
     @property
-    def result(self) -> str:
-        """What the agent was given, as far as it is kept."""
+    def told(self) -> str:
+        """What the agent's own record says it was given."""
         return self.kept.result if self.kept else ""
 
 
@@ -92,6 +94,7 @@ class Reader:
         self._roles = ""
         self._briefs: list[CallBrief] = []
         self._rows: dict[int, CallRow] = {}
+        self._answered: frozenset[str] = frozenset()
         self._connections: set[str] = set()
         self._looked: frozenset[str] = frozenset()
         self._line: Timeline | None = None
@@ -117,13 +120,14 @@ class Reader:
             self._times += outline.times_us
             self._roles += outline.roles
             self._briefs += outline.calls
-            before = dict(self._rows)
+            before, answered = dict(self._rows), self._answered
             if not (soon and len(self._briefs) > _MOST_SOON):
                 # Without the ledger, which the status line tells of, the rest is worth showing.
                 with suppress(LedgerError):
                     self._read_rows()
-            if self._line is None or outline.times_us or outline.calls or before != self._rows:
-                calls = joined(self._session, self._briefs, self._rows.values())
+            moved = (before, answered) != (self._rows, self._answered)
+            if self._line is None or outline.times_us or outline.calls or moved:
+                calls = joined(self._session, self._briefs, self._rows.values(), self._answered)
                 self._line = Timeline(tuple(self._times), self._roles, calls)
             return self._line
 
@@ -171,6 +175,8 @@ class Reader:
             limit=MOST_CALLS,
         )
         self._rows |= {row.seq: row for row in rows}
+        newest = list(self._rows.values())[-_MOST_OPEN:]
+        self._answered = self._ledger.results.kept([row.call_id for row in newest])
 
     def _settled_us(self) -> int:
         """Return up to when no row that was read can still become another."""
@@ -222,10 +228,12 @@ class Reader:
         """Read these calls whole, by their ids; one that is gone is left out."""
         kept = self._kept(sorted(call.kept for call in calls if call.kept))
         rows: dict[int, CallRow] = {}
+        answers: dict[str, Result] = {}
         approvals: dict[str, Approval] = {}
         try:
             found = self._ledger.feed.named([call.row for call in calls if call.row])
             rows = {row.seq: row for row in found}
+            answers = self._ledger.results.of([row.call_id for row in found])
             for number in {row.approval_id for row in found if row.approval_id}:
                 approval = self._ledger.approvals.get(number)
                 if approval is not None:
@@ -237,7 +245,10 @@ class Reader:
             row = rows.get(call.row)
             if row or call.kept in kept:
                 approval = approvals.get(row.approval_id) if row else None
-                made[call.id] = WholeCall(call, row, kept.get(call.kept), approval)
+                answer = answers.get(row.call_id) if row else None
+                if answer is not None and not answer.text and call.kept in kept:
+                    answer = None  # of which only the hash is kept: the agent's record says more
+                made[call.id] = WholeCall(call, row, kept.get(call.kept), approval, (), answer)
         return made
 
     def with_history(self, whole: WholeCall) -> WholeCall:
@@ -248,7 +259,7 @@ class Reader:
             events = self._ledger.events.of_call(whole.row.call_id)
         except LedgerError:
             return whole
-        return WholeCall(whole.call, whole.row, whole.kept, whole.approval, events)
+        return replace(whole, history=events)
 
     def _kept(self, seqs: Sequence[int]) -> Mapping[int, Call]:
         found: dict[int, Call] = {}

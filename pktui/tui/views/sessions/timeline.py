@@ -34,6 +34,7 @@ _OUTSTANDING: Mapping[str, Mark] = {
 class LineCall(msgspec.Struct, frozen=True, gc=False):
     """A call, however many records tell of it: `kept` is its `seq` in the memory, 0 where it has
     none there; `row` its key in the ledger, 0 likewise. `server` is "" for an agent's own tool.
+    `answered`: its result is in the ledger; of older calls that is not looked for.
     """
 
     at_us: int
@@ -44,6 +45,7 @@ class LineCall(msgspec.Struct, frozen=True, gc=False):
     took_us: int = 0
     kept: int = 0
     row: int = 0
+    answered: bool = False
 
     @property
     def id(self) -> int:

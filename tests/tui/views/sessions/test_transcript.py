@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,13 @@ import pytest
 
 from pktui.agent_names import hooked_call_id
 from pktui.ledger.records import Caller
+from pktui.ledger.results import Answered
 from pktui.memory.records import Call, Outline
+from pktui.text import has_hidden
 from pktui.tui.views.policies.sentence import SentenceScreen
+from pktui.tui.views.sessions import preview
 from tests.support.memory import MemoryInProcess
-from tests.tui.house import LARGE, SMALL
+from tests.tui.house import HOSTILE, LARGE, PATIENCE, SMALL
 from tests.tui.views.sessions.room import Room, sessions
 
 if TYPE_CHECKING:
@@ -78,6 +82,14 @@ def _decided(room: Room, second: int, tool: str, effect: str, use: str, **more: 
     )  # fmt: skip
     if effect == "allow":
         house.other.events.append("outcome", call_id=call_id, outcome="ok", duration_us=2_000_000)
+
+
+async def until(room: Room, shown: str) -> None:
+    """Wait until that is on the screen; fails where it never is."""
+    end = time.monotonic() + PATIENCE
+    while shown not in room.text():
+        assert time.monotonic() < end, room.text()
+        await room.press()
 
 
 async def _open(room: Room) -> None:
@@ -324,6 +336,32 @@ async def test_a_call_opens_to_its_parts(paths: Paths, size: tuple[int, int]) ->
         assert "arguments │" not in room.text()
         await room.press("right")
         assert "no call is open here" in room.desk.notices()
+
+
+@BOTH
+async def test_a_result_of_the_ledger_stands_in_the_line_and_opens(
+    paths: Paths, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview, "NEWS_SECONDS", 0.01)
+    async with sessions(paths, _worked_memory(), size) as room:
+        _decided(room, 8, "Edit", "allow", "e1")
+        await _open(room)
+        await room.press("g", "j", "enter", *"jjjjjjjj")
+        assert '→ "written"' in room.text()
+        assert "12 lines" not in room.text()
+        call_id = hooked_call_id("claude-code", AGENT_SESSION, "e1")
+        hostile = HOSTILE.replace("\ud800", "")
+        answer = json.dumps({"stdout": f"12 lines changed {hostile}\nsecond line"})
+        room.desk.house.other.results.add(
+            [Answered(call_id, "claude-code", "Edit", "ok", answer.encode())]
+        )
+        await room.desk.beat()
+        await until(room, '→ "12 lines')
+        await room.press("enter", "right")
+        text = room.text()
+        assert "second line" in text
+        assert "12 lines changed" in text
+        assert not has_hidden(text.replace("\n", ""))
 
 
 async def test_the_same_call_in_record_and_ledger_is_shown_once(paths: Paths) -> None:
