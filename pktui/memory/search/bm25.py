@@ -98,10 +98,13 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
         rarity = weight * _rarity(living, len(positions))
         possible += rarity
         strengths = _saturated(counts, scale.take(positions), rarity)
-        own[positions] += strengths
         if len(positions) > max(_COMMON * size, _FEW):
-            documents[positions] += strengths
+            scratch[positions] = strengths
+            own += scratch
+            documents += scratch
+            scratch[positions] = 0
         else:
+            own[positions] += strengths
             _spread(corpus, positions, strengths, scratch, documents)
         in_group = np.bincount(corpus.facts["slots"].take(positions), counts, groups).astype(
             np.float32
@@ -109,10 +112,13 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
         group_rarity = weight * _rarity(living_groups, int(np.count_nonzero(in_group)))
         group_possible += group_rarity
         by_group += _saturated(in_group, group_scale, group_rarity)
+    documents /= np.float32(possible)
+    own /= np.float32(possible)
+    by_group /= np.float32(group_possible)
     return WordEvidence(
-        documents=documents / np.float32(possible),
-        own=own / np.float32(possible),
-        groups=by_group / np.float32(group_possible),
+        documents=documents,
+        own=own,
+        groups=by_group,
         matched=matched,
         complete=complete,
     )

@@ -42,7 +42,10 @@ def products(codes: Codes, sums: Sums, vector: Floats) -> Floats:
     scale = max(float(np.abs(vector).max(initial=0)) / (_OFFSET - 1), 1e-12)
     question = (np.rint(vector / scale) + _OFFSET).astype(np.uint8)[None]
     found = _session().run(None, {"question": question, "codes": codes})[0][0]
-    return np.asarray((found - _OFFSET * sums) * np.float32(scale), np.float32)
+    found -= _OFFSET * sums
+    products: Floats = found.astype(np.float32)  # times a number it would be in double precision
+    products *= np.float32(scale)
+    return products
 
 
 @functools.cache

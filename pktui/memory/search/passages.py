@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pktui.memory.embed import Passage, Vectors
 from pktui.memory.search.byte_products import products
 from pktui.memory.search.columns import Columns
+from pktui.memory.search.selection import bound, highest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -75,7 +76,9 @@ class _Block:
 
     def cosines(self, vector: Vectors) -> Floats:
         """Return the cosine of each vector."""
-        return (products(self.codes, self.sums, vector) * self.scales)[: self.size]
+        found = products(self.codes, self.sums, vector)
+        found *= self.scales
+        return found[: self.size]
 
     def exact(self, columns: npt.NDArray[np.intp], vector: Vectors) -> Floats:
         """Return the cosines of some vectors, from unrounded sums."""
@@ -174,7 +177,8 @@ class Passages:
             return self._products(np.arange(len(self)), vector)
         cosines = np.concatenate([block.cosines(vector) for block in self._blocks])
         if len(cosines) > _REFINED:
-            rows = np.sort(np.argpartition(cosines, -_REFINED)[-_REFINED:])
+            rows = np.flatnonzero(cosines >= bound(cosines, _REFINED))
+            rows = rows[highest(cosines[rows], _REFINED)]
             cosines[rows] = self._products(rows, vector)
         return cosines
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from pktui.memory.search.selection import bound, highest
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -213,8 +215,8 @@ def _beside(corpus: Corpus, scores: Floats) -> Floats:
     before, after = corpus.facts["before"], corpus.facts["after"]
     for first in range(0, len(lent), _BLOCK):
         part = slice(first, first + _BLOCK)
-        lent[part] = padded[before[part]]
-        lent[part] += padded[after[part]]
+        lent[part] = padded.take(before[part], mode="wrap")
+        lent[part] += padded.take(after[part], mode="wrap")
     lent *= np.float32(_BESIDE)
     return lent
 
@@ -235,12 +237,16 @@ def best_cosines(corpus: Corpus, vector: Vectors) -> Floats:
 
 def best(corpus: Corpus, scores: Floats, allowed: Bools, limit: int) -> Ranked:
     """Return the best allowed positions; equal ones with the newest first, then the last id."""
-    found = np.flatnonzero(allowed)
-    total = len(found)
+    total = int(np.count_nonzero(allowed))
     if total > limit:
-        kept = scores[found]
-        least = np.partition(kept, total - limit)[total - limit]
-        found = found[kept >= least]
+        least = bound(np.where(allowed, scores, np.float32(-np.inf)), limit)
+        found = np.flatnonzero(allowed & (scores >= np.float32(least)))
+        found = found[highest(scores[found], limit)]
+        tied = scores[found] == scores[found].min()
+        newest = highest(corpus.facts["times"][found[tied]], limit - int(np.count_nonzero(~tied)))
+        found = np.concatenate([found[~tied], found[tied][newest]])
+    else:
+        found = np.flatnonzero(allowed)
     order = np.lexsort((-corpus.facts["ids"][found], -corpus.facts["times"][found], -scores[found]))
     found = found[order[:limit]]
     return Ranked(found, np.clip(scores[found], 0, 1), total)

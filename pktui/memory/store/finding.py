@@ -285,12 +285,11 @@ class Finding:
         exact[likely] = True
         for part in asked.question.exact if len(likely) else ():
             exact = source.texts.holding(part, exact)
-        scores = np.where(
-            exact, _EXACT_TIER + (1 - _EXACT_TIER) * parts.total, _EXACT_TIER * parts.total
-        )
+        scores = np.float32(_EXACT_TIER) * parts.total
+        scores[exact] = _EXACT_TIER + (1 - _EXACT_TIER) * parts.total[exact]
         with self._state.lock:
             fitting &= corpus.facts["alive"][: len(fitting)]
-        return Found(source, parts, np.asarray(scores, np.float32), fitting, exact, worded)
+        return Found(source, parts, scores, fitting, exact, worded)
 
     def _passages(self, asked: Asked, found: Found, positions: Sequence[int]) -> dict[int, Passage]:
         """Return the parts of the hits that are nearest to the question's meaning."""
