@@ -5,7 +5,7 @@ Everything here may block: call it from thread workers only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pktui.memory.records import (
         Call,
         Entry,
+        Facets,
         GroupedAnswer,
         Message,
         Mode,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         SearchAnswer,
         Session,
         SessionChange,
+        SessionSort,
         SessionStatus,
         Status,
     )
@@ -52,8 +54,20 @@ class Memory(Protocol):
         project: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
+        sort: SessionSort | None = None,
     ) -> Page[Session]:
-        """Return sessions, the latest first."""
+        """Return sessions, the latest first, or what `sort` puts first."""
+
+    def facets(
+        self,
+        query: str = "",
+        mode: Mode | Literal[""] = "",
+        *,
+        project: str | None = None,
+        edges_us: Sequence[int] = (),
+        wait: bool = True,
+    ) -> Facets:
+        """Count the sessions of a list, or with a mode those a search finds."""
 
     def session(self, session_id: int) -> Session:
         """Return one session."""
@@ -96,6 +110,7 @@ class Memory(Protocol):
         project: str | None = None,
         wait: bool = True,
         bands: bool = False,
+        sort: SessionSort | None = None,
     ) -> GroupedAnswer:
         """Return the sessions that match best; with `wait` by meaning where words find none."""
 

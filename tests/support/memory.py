@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import msgspec
 
 from pktui.errors import MemoryUnavailable, NotFound
 from pktui.memory.records import (
     BANDS,
+    QUERY_KEYS,
+    SESSION_KEYS,
     Band,
     Call,
     CallBrief,
     Entry,
     EntryHits,
+    Facets,
     GroupedAnswer,
     Hit,
     Mark,
@@ -26,9 +33,14 @@ from pktui.memory.records import (
     Session,
     SessionChange,
     SessionHits,
+    SessionSort,
     SessionStatus,
     Status,
 )
+from pktui.memory.search.filters import compile_filters, session_filter
+from pktui.memory.store.catalogue import facets_of
+from pktui.memory.store.orders import sort_key
+from pktui.query import TIME_KEYS, parse_query, with_zones
 
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
@@ -105,18 +117,47 @@ class MemoryInProcess:
         project: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
+        sort: SessionSort | None = None,
     ) -> Page[Session]:
         self._answer(f"sessions {query!r} {cursor!r}")
-        found = [
-            session
-            for session in sorted(self.kept.values(), key=lambda s: s.id, reverse=True)
-            if query.lower() in session.title.lower()
-            and status in (None, session.status)
-            and project in (None, session.project)
-        ]
+        found = [one for one in self._listed(query, project) if status in (None, one.status)]
+        if sort is not None:
+            found.sort(key=lambda one: sort_key(sort, one))
         first = int(cursor or 0)
         last = first + limit
         return Page(tuple(found[first:last]), len(found), str(last) if last < len(found) else "")
+
+    def _listed(self, query: str, project: str | None) -> list[Session]:
+        """Return the sessions that filters, understood as the store does, leave."""
+        parsed = parse_query(query, SESSION_KEYS)
+        fits = session_filter(compile_filters(parsed, START), project)
+        newest = sorted(self.kept.values(), key=lambda one: one.id, reverse=True)
+        return [one for one in newest if fits(one)]
+
+    def facets(
+        self,
+        query: str = "",
+        mode: Mode | Literal[""] = "",
+        *,
+        project: str | None = None,
+        edges_us: Sequence[int] = (),
+        wait: bool = True,
+    ) -> Facets:
+        assert not wait, "the console does not hold an answer back"
+        self._answer(f"facets {query!r} {mode}")
+        found = self._listed(with_zones(query, TIME_KEYS), project)
+        if mode:
+            words = [term.text for term in parse_query(query, QUERY_KEYS).terms]
+            found = [
+                one
+                for one in found
+                if any(" ".join(words) in row.content for row in self.written[one.id])
+            ]
+        weeks = Counter(bisect_right(edges_us, _us(one.last_activity or START)) for one in found)
+        return facets_of(
+            Counter((one.agent, one.project) for one in found),
+            [weeks[at] for at in range(len(edges_us) + 1)],
+        )
 
     def session(self, session_id: int) -> Session:
         self._answer(f"session {session_id}")
@@ -170,6 +211,7 @@ class MemoryInProcess:
         assert not wait, "the console does not hold an answer back"
         self._answer(f"search-in {query!r} {mode}")
         of, _, text = query.removeprefix("session:").partition(" ")
+        text = _words(text)
         session = self.kept[int(of)]
         hits = [
             self._hit(session, message, text)
@@ -189,12 +231,15 @@ class MemoryInProcess:
         project: str | None = None,
         wait: bool = True,
         bands: bool = False,
+        sort: SessionSort | None = None,
     ) -> GroupedAnswer:
         assert not wait, "the console does not hold an answer back"
         self._answer(f"search {query!r} {mode}")
         loading = self.loading  # first: a test ends it while this runs
         found = []
-        for session in self.kept.values():
+        kept = self._listed(query, None) if _words(query) != query else self.kept.values()
+        query = _words(query)
+        for session in kept:
             mine = [
                 self._hit(session, message, query)
                 for message in self.written[session.id]
@@ -205,7 +250,9 @@ class MemoryInProcess:
             band: Band = "titles" if query.lower() in session.title.lower() else "words"
             if mine or (bands and band == "titles" and project in (None, session.project)):
                 found.append(SessionHits(session, 0.9, len(mine), tuple(mine[:hits]), band))
-        if bands:
+        if sort is not None:
+            found.sort(key=lambda one: sort_key(sort, one.session, one.total))
+        elif bands:
             found.sort(key=lambda one: BANDS.index(one.band))
         entries = self._entries(query) if bands and project is None else []
         entries = [
@@ -271,6 +318,12 @@ class MemoryInProcess:
         snippet = message.content[start : at + 120]
         mark = Mark(at - start, at - start + len(query))
         return Hit(0.9, snippet, (mark,), session, message)
+
+
+def _words(query: str) -> str:
+    """Return the query without its filters, as it stands where it has none."""
+    parsed = parse_query(query, QUERY_KEYS)
+    return " ".join(term.text for term in parsed.terms) if parsed.filters else query
 
 
 def _us(at: datetime) -> int:

@@ -147,4 +147,4 @@ async def test_the_title_and_header_count_what_waits(paths: Paths) -> None:
         await hands.beat()
         assert hands.app.title == "(1) pktui"
         assert "4 Approvals ▲1" in hands.screen_text()
-        assert hands.app.query_one(Rows).has_focus
+        assert hands.app.query_one("#session-rows", Rows).has_focus

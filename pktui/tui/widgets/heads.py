@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.segment import Segment
 from rich.style import Style
 from textual.message import Message
+from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -24,6 +25,9 @@ class Heads(Widget):
     """One faint line: the titles of the rows' grid, or what `draw` gives for a width."""
 
     ALLOW_SELECT = False
+
+    # The heads of the column that is sorted by.
+    by: reactive[frozenset[str]] = reactive(frozenset())
 
     class Clicked(Message):
         """A title was clicked."""
@@ -58,7 +62,11 @@ class Heads(Widget):
 
     def render_line(self, y: int) -> Strip:
         """Draw the titles."""
-        segments = [Segment(text, style) for text, style in self._runs()] if y == 0 else []
+        chosen = ink_of(self.app).accent
+        runs = self._runs() if y == 0 else ()
+        segments = [
+            Segment(text, chosen if text.strip() in self.by else style) for text, style in runs
+        ]
         strip = Strip([Segment(" " * GUTTER), *segments])
         return strip.adjust_cell_length(self.size.width, Style()).apply_style(self.rich_style)
 

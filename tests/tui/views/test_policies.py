@@ -19,6 +19,7 @@ from pktui.tui.views.policies.accepting import AcceptScreen
 from pktui.tui.views.policies.configured import scan
 from pktui.tui.views.policies.draw import tool_lines
 from pktui.tui.views.policies.view import PoliciesView
+from pktui.tui.widgets.heads import Heads
 from pktui.tui.widgets.rows import Rows
 from tests.support.charging import take
 from tests.tui.house import AGENT, HOSTILE, LARGE, SMALL, Desk, House, desk
@@ -98,6 +99,33 @@ async def test_the_memory_shows_its_15_tools_and_shipped_policy(house: House) ->
         assert view.page.origin == "shipped"
         assert "as shipped" in at.screen_text()
         assert not house.paths.policy_file("memory").exists()
+
+
+@BOTH
+async def test_tools_are_sorted_by_s_and_by_a_click_on_a_head(
+    house: House, size: tuple[int, int]
+) -> None:
+    def names() -> list[str]:
+        view = at.app.query_one(PoliciesView)
+        found = (view.tools.source.at(n) for n in range(view.tools.source.total))
+        return [tool.name for tool in found if tool is not None]
+
+    async with desk(house, "policies", size) as at:
+        await at_tool(at, "files", "read")
+        given = names()
+        await at.press("S")
+        assert names() == sorted(given)
+        assert "by tool" in at.screen_text()
+        heads = at.app.query_one(Heads)
+        assert heads.by == {"tool"}
+        x = at.screen_text().splitlines()[heads.region.y].index("tool", heads.region.x)
+        await at.pilot.click(heads, offset=(x - heads.region.x, 0))
+        await at.settle()
+        assert names() == given
+        assert heads.by == frozenset()
+        await at.pilot.click(heads, offset=(x - heads.region.x, 0))
+        await at.settle()
+        assert names() == sorted(given)
 
 
 async def test_what_is_left_of_a_limit_is_shown(house: House) -> None:

@@ -17,6 +17,7 @@ from pktui.policy.change import Change
 from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
+from pktui.tui.sorting import Sorting
 from pktui.tui.turns import Turns
 from pktui.tui.views.base import View
 from pktui.tui.views.policies.accepting import Accepting
@@ -87,7 +88,7 @@ class PoliciesView(View):
         self._tool = ("", "")
         """The tool under the cursor."""
         self._listed: Sequence[ToolState] = ()
-        self._order = ""
+        self._sorting = Sorting({head: head for head in ORDERS}, self._sorted)
         self._write_at = ""
         """The server whose drafts are to be shown for writing as soon as it was read."""
 
@@ -169,9 +170,11 @@ class PoliciesView(View):
         """Measure the columns anew: tools or drafts moved."""
         tools, now = self._listed, self.services.clock()
         self._table = ToolTable(
-            tools, now, self._draft_of, whole=self._shown_server == ALL, order=self._order
+            tools, now, self._draft_of, whole=self._shown_server == ALL, order=self._sorting.by
         )
-        self.query_one(Heads).refresh()
+        heads = self.query_one(Heads)
+        heads.by = self._sorting.heads
+        heads.refresh()
 
     def _draft_of(self, tool: ToolState) -> Change | None:
         draft = self.console.drafts.get(tool.server, tool.name)
@@ -242,8 +245,8 @@ class PoliciesView(View):
     def _show_tools(self, tools: Sequence[ToolState], *, same: bool) -> None:
         known, words = len(tools), self.query_one(FilterBox).value
         tools = [tool for tool in tools if has_words(words, tool.name, tool.server)]
-        if self._order:
-            tools.sort(key=ORDERS[self._order])
+        if self._sorting.by:
+            tools.sort(key=ORDERS[self._sorting.by])
         self._listed = tools
         self._new_table()
         names = [(tool.server, tool.name) for tool in tools]
@@ -256,8 +259,8 @@ class PoliciesView(View):
         shown = f"{len(tools):,} of {known:,}" if words else f"{known:,}"
         name = "every server" if self._server == ALL else one_line(self._server, 40)
         title = f"{name}: {shown} tools"
-        if self._order:
-            title += f", by {self._order}"
+        if self._sorting.by:
+            title += f", by {self._sorting.by}"
         page = self.page
         if page is not None and page.default:
             title += f", any other: {WORDS[page.default]}"
@@ -417,17 +420,14 @@ class PoliciesView(View):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        names = ("", *ORDERS)
-        self._sort_by(names[(names.index(self._order) + 1) % len(names)])
+        self._sorting.next()
 
     @on(Heads.Clicked)
     def _head_clicked(self, message: Heads.Clicked) -> None:
         message.stop()
-        if message.title in ORDERS:
-            self._sort_by("" if message.title == self._order else message.title)
+        self._sorting.click(message.title)
 
-    def _sort_by(self, order: str) -> None:
-        self._order = order
+    def _sorted(self) -> None:
         self._show_tools(self.page.tools if self.page else (), same=True)
 
     def action_presets(self) -> None:

@@ -55,8 +55,13 @@ def project_name(project: str) -> str:
     return one_line(PurePath(project).name or project, 80)
 
 
-def session_grid(clock: Callable[[], int], glyphs: Glyphs, *, found: bool = False) -> Grid[Row]:
-    """Return the columns of sessions; `found`: with the hits in them, not their messages."""
+def session_grid(
+    clock: Callable[[], int], glyphs: Glyphs, *, found: bool = False, order: str = ""
+) -> Grid[Row]:
+    """Return the columns of sessions; `found`: with the hits in them, not their messages.
+
+    `order` is a column that stays, however narrow it is.
+    """
 
     def texts(row: Row) -> Sequence[str]:
         session = row.session
@@ -86,6 +91,7 @@ def session_grid(clock: Callable[[], int], glyphs: Glyphs, *, found: bool = Fals
     columns = [
         replace(one, head="hits") if found and one.name == "count" else one for one in COLUMNS
     ]
+    columns = [replace(one, order=0) if one.name == order else one for one in columns]
     return Grid(columns, texts, styles)
 
 

@@ -67,6 +67,15 @@ def not_yet(text: str) -> Lines:
     )
 
 
+def none_left(text: str) -> Lines:
+    """The filters leave no session."""
+    return (
+        (f"No session fits “{one_line(text, 80)}”.", "text"),
+        ("", "dim"),
+        ("backspace drops the last filter, esc all.", "dim"),
+    )
+
+
 def no_sessions(project: str | None) -> Lines:
     """There is nothing yet."""
     if project is not None:

@@ -1,9 +1,10 @@
-"""The line under the search box, there while a search was not answered: which word, and why."""
+"""The line under the search box: its filters, or what of a search was not understood, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual.message import Message
 from textual.reactive import reactive
 
 from pktui.errors import InvalidRequest, PktuiError
@@ -15,17 +16,35 @@ from pktui.tui.widgets.bar import Bar, Part
 
 
 class QueryBar(Bar):
-    """Says that the list below is not filtered."""
+    """Shows the filters as chips, which a click drops; says where the list is not filtered."""
 
     chips: reactive[tuple[Chip, ...]] = reactive(())
+    answered: reactive[bool] = reactive(True)
+
+    class Dropped(Message):
+        """A chip was clicked: it no longer filters."""
+
+        def __init__(self, chip: Chip) -> None:
+            super().__init__()
+            self.chip = chip
+
+    def action_drop(self, at: int) -> None:
+        """Drop a chip; for clicks."""
+        self.post_message(self.Dropped(self.chips[at]))
 
     def left(self) -> Sequence[Part]:
-        """Return the words of the query, the bad one with the reason."""
-        return chip_parts(self.chips, ink_of(self.app))
+        """Return the chips, the bad one with the reason."""
+        return chip_parts(self.chips, ink_of(self.app), drop=self.answered)
 
     def right(self) -> Sequence[Part]:
-        """Say what the list is then."""
-        return (Part("not filtered ", ink_of(self.app).wait),)
+        """Say what the list is where the search was not answered."""
+        return () if self.answered else (Part("not filtered ", ink_of(self.app).wait),)
+
+
+def filter_chips(text: str) -> tuple[Chip, ...]:
+    """Return the filters of a query."""
+    places = {(one.start, one.end) for one in parse_query(text, QUERY_KEYS).filters}
+    return tuple(one for one in chips_of(text, QUERY_KEYS, ()) if (one.start, one.end) in places)
 
 
 def unanswered_chips(text: str, error: PktuiError) -> tuple[Chip, ...]:

@@ -1,28 +1,23 @@
-"""The Sessions view: find a session, read it, end it.
-
-Workers read and post messages; the handlers here own what is shown. `turn` numbers the question
-that is being answered: answers to older ones are dropped, and what is on screen stays until the
-new answer comes.
-"""
+"""The Sessions view: find a session, read it, end it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
-from textual import events, on, work
-from textual.message import Message
+from textual import events, on
 from textual.widgets import Static
 
-from pktui.errors import MemoryUnavailable, PktuiError
-from pktui.memory.records import MODES, Page
+from pktui.errors import MemoryUnavailable
+from pktui.memory.records import SESSION_SORTS
 from pktui.text import one_line
 from pktui.tui.actions import bindings
+from pktui.tui.chips import without
 from pktui.tui.focus import focus_now
 from pktui.tui.screens.imports import Imports
 from pktui.tui.screens.saved_searches import SavedSearches
+from pktui.tui.sorting import Sorting
 from pktui.tui.theme import ink_of
 from pktui.tui.turns import Turns
 from pktui.tui.views.base import View
@@ -32,69 +27,52 @@ from pktui.tui.views.sessions import empty, saved
 from pktui.tui.views.sessions.call_blocks import part_text
 from pktui.tui.views.sessions.controller import SessionChanges
 from pktui.tui.views.sessions.draw import band_line, draw_hit, last_us, session_grid
+from pktui.tui.views.sessions.facets import (
+    FacetList,
+    FacetRow,
+    FacetScreen,
+    edges_us,
+    facet_rows,
+    mondays,
+    with_facet,
+)
+from pktui.tui.views.sessions.listing import Listing, Question
 from pktui.tui.views.sessions.preview import Preview
-from pktui.tui.views.sessions.query_bar import QueryBar, unanswered_chips
+from pktui.tui.views.sessions.query_bar import QueryBar, filter_chips, unanswered_chips
 from pktui.tui.views.sessions.questions import ask_name
 from pktui.tui.views.sessions.search_box import SearchBox
-from pktui.tui.views.sessions.source import PAGE, Row, SessionSource, found_rows
+from pktui.tui.views.sessions.source import Row, SessionSource
 from pktui.tui.views.sessions.transcript import Transcript
 from pktui.tui.widgets.heads import Heads
 from pktui.tui.widgets.panes import Divider, Pane, Panes
 from pktui.tui.widgets.rows import ListSource, Rows, days
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from pktui.memory.records import GroupedAnswer, Mode, Session
+    from pktui.errors import PktuiError
+    from pktui.memory.records import Facets, Session
     from pktui.tui.services import Services
 
-# How long the console waits for the model before it asks for the same by meaning.
-MEANING_SECONDS = 1.0
-# Sessions of a search that are read at a time, and the best hits of each.
-FOUND = 50
-HITS = 20
-# Rows read again at once when sessions change; rows below are read when they are reached.
-MOST_KEPT = 500
-# What one search may ask for.
-MOST_FOUND = 200
 # How often the ages in the list are drawn anew.
 AGE_SECONDS = 10.0
 WIDE = 100
 STACKED = (80, 30)
-
-
-class _Listed(Message):
-    def __init__(
-        self,
-        turn: int,
-        page: Page[Session],
-        *,
-        first: bool,
-        missing: PktuiError | None = None,
-    ) -> None:
-        super().__init__()
-        self.turn, self.page, self.first, self.missing = turn, page, first, missing
-
-
-class _Found(Message):
-    def __init__(self, turn: int, answer: GroupedAnswer, *, first: bool) -> None:
-        super().__init__()
-        self.turn, self.answer, self.first = turn, answer, first
-
-
-class _Near(Message):
-    def __init__(self, turn: int, found: Mapping[Mode, int]) -> None:
-        super().__init__()
-        self.turn, self.found = turn, found
-
-
-class _Failed(Message):
-    def __init__(self, turn: int, error: PktuiError) -> None:
-        super().__init__()
-        self.turn, self.error = turn, error
+# From here on the facets have a pane.
+FACETED = 140
+# What each head of the list sorts by.
+SORTS = {
+    "title": "title",
+    "agent": "agent",
+    "project": "project",
+    "said": "count",
+    "hits": "count",
+    "age": "age",
+}
 
 
 class SessionsView(View):
@@ -106,13 +84,11 @@ class SessionsView(View):
         super().__init__(services, id=id)
         self._changes = SessionChanges(self, self.read_again)
         self._rules = Rules(self)
-        self._turn = 0
-        self._source: SessionSource | None = None
-        self._answer: GroupedAnswer | None = None
-        self._known_total = 0
-        self._reload = Turns(self._start_reading)
-        self._error: PktuiError | None = None
-        self._near: Mapping[Mode, int] = {}
+        self._listing = Listing(self, self._question, self)
+        self._sorting = Sorting(SORTS, self._ask_anew)
+        self._counting = Turns(self._read_facets)
+        self._facets: Facets | None = None
+        self._weeks: tuple[date, ...] = ()
         self._at_last_hit = False
         self._shown_turn = -1
         # The session that a link names stands first; 0: none does.
@@ -124,19 +100,22 @@ class SessionsView(View):
     def compose(self) -> ComposeResult:
         """Lay out the list with its search box, and the preview."""
         with Panes():
+            with Pane("facets", id="session-facets"):
+                yield FacetList((), self.console.glyphs, id="session-facet-rows")
+            yield Divider()
             with Pane("sessions", id="session-list"):
                 yield SearchBox(id="session-search")
                 yield QueryBar(id="session-unanswered")
                 yield Static(id="session-bands")
                 yield Heads(lambda: self._rows, self.console.glyphs)
-                yield Rows[Row](ListSource(), glyphs=self.console.glyphs)
+                yield Rows[Row](ListSource(), glyphs=self.console.glyphs, id="session-rows")
             yield Divider()
             yield Preview(self.services, self.console.glyphs, id="session-preview")
 
     def on_mount(self) -> None:
         """Ask for the sessions."""
         self._show_state()
-        self._reload.ask()
+        self._listing.again()
         if self.services.background:
             self.set_interval(AGE_SECONDS, self._rows.refresh)
 
@@ -147,6 +126,8 @@ class SessionsView(View):
         self.set_class(wide, "-wide")
         self.set_class(stacked, "-stacked")
         self.set_class(not (wide or stacked), "-single")
+        self.set_class(event.size.width >= FACETED, "-faceted")
+        self._count()
         if not self.has_class("-single"):
             self.remove_class("-reading")
 
@@ -158,11 +139,14 @@ class SessionsView(View):
 
     def read_again(self) -> None:
         """Read the list again, once whatever is being read is there."""
-        self._reload.ask()
+        self._listing.again()
+
+    def _ask_anew(self) -> None:
+        self._listing.ask()
 
     @property
     def _rows(self) -> Rows[Row]:
-        return self.query_one(Rows)
+        return self.query_one("#session-rows", Rows)
 
     @property
     def _box(self) -> SearchBox:
@@ -182,9 +166,8 @@ class SessionsView(View):
     def go_to(self, *names: str) -> None:
         """Open a session by its number; it stands first until something else is asked for."""
         if names[0].isdecimal():
-            self._turn += 1
             self._linked, self._just_linked = int(names[0]), True
-            self._reload.ask()
+            self._listing.ask()
 
     def search(self, text: str) -> None:
         """Search for this text."""
@@ -192,193 +175,91 @@ class SessionsView(View):
 
     def shown(self) -> None:
         """Read again what may have changed."""
-        self._reload.ask()
+        self._listing.again()
 
     def memory_moved(self) -> None:
         """Read again, or say that the memory is away."""
         self._show_state()
-        found = self._answer is not None and self._error is None
+        found = self._listing.answer is not None and self._listing.error is None
         if self.console.memory.state == "ok" and not found:
-            self._reload.ask()
+            self._listing.again()
 
     def scope_changed(self) -> None:
         """Ask again in the new scope."""
-        self._turn += 1
-        self._reload.ask()
+        self._listing.ask()
 
     # Reading
 
     @on(SearchBox.Asked)
     def _search_anew(self, _event: SearchBox.Asked) -> None:
-        self._turn += 1
         self._linked = 0
-        self._reload.ask()
+        self._listing.ask()
         self._show_state()
 
-    def _start_reading(self) -> None:
-        text, mode, project = self._box.text, self._box.mode, self.console.project
-        if text:
-            shown = self._source.loaded if self._source and self._answer else 0
-            self._search(self._turn, text, mode, project, "", min(max(FOUND, shown), MOST_FOUND))
-        else:
-            loaded = self._source.loaded if self._source else 0
-            limit = min(max(PAGE, loaded), MOST_KEPT)
-            self._list(self._turn, None, project, limit, self._linked)
+    def _question(self) -> Question:
+        box, sort = self._box, self._sorting.by
+        chosen = next((one for one in SESSION_SORTS if one == sort), None)
+        return Question(box.text, box.mode, self.console.project, chosen, self._linked)
 
-    @work(thread=True, group="sessions-read")
-    def _search(
-        self, turn: int, text: str, mode: Mode, project: str | None, cursor: str, limit: int
-    ) -> None:
-        try:
-            answer = self.services.memory.search_sessions(
-                text, mode, limit=limit, hits=HITS, cursor=cursor, project=project, wait=False,
-                bands=True,
-            )  # fmt: skip
-        except PktuiError as error:
-            self.post_message(_Failed(turn, error))
-            return
-        self.post_message(_Found(turn, answer, first=not cursor))
-
-    @work(thread=True, group="sessions-read")
-    def _list(
-        self, turn: int, cursor: str | None, project: str | None, limit: int, linked: int = 0
-    ) -> None:
-        try:
-            page = self.services.memory.sessions(cursor=cursor, project=project, limit=limit)
-        except PktuiError as error:
-            self.post_message(_Failed(turn, error))
-            return
-        missing: PktuiError | None = None
-        if linked and cursor is None:
-            try:
-                first = self.services.memory.session(linked)
-            except PktuiError as error:
-                missing = error
-            else:
-                others = (one for one in page.items if one.id != linked)
-                page = Page((first, *others), page.total, page.cursor)
-        self.post_message(_Listed(turn, page, first=cursor is None, missing=missing))
-
-    @on(_Listed)
-    def _show_sessions(self, message: _Listed) -> None:
-        if not message.first:
-            if message.turn == self._turn and self._source is not None:
-                page = message.page
-                self._source.add([Row(one) for one in page.items], page.total, page.cursor)
-                self._rows.changed()
-            return
-        if message.turn == self._turn:
-            self._error = self._answer = None
-            self._source = self._new_source(message.page)
-            self._known_total = message.page.total
-            self._put(self._source, two_lines=False)
-            if message.missing is not None:
-                self._linked = 0
-                self.console.say_error(message.missing)
-            elif self._linked and self.has_class("-single") and self._just_linked:
-                self.add_class("-reading")
-            self._just_linked = False
-        self._reload.done()
-
-    @on(_Found)
-    def _show_hits(self, message: _Found) -> None:
-        answer, rows = message.answer, found_rows(message.answer)
-        if not message.first:
-            if message.turn == self._turn and self._source is not None:
-                self._source.add(rows, answer.total, answer.cursor)
-                self._rows.changed()
-            return
-        if message.turn == self._turn:
-            self._error, self._answer, self._near = None, answer, {}
-            self._box.offer(None)
-            turn, text, mode = self._turn, self._box.text, self._box.mode
-            project = self.console.project
-            self._source = SessionSource(
-                rows, answer.total, answer.cursor,
-                lambda cursor: self._search(turn, text, mode, project, cursor, FOUND),
-            )  # fmt: skip
-            self._put(self._source, two_lines=True)
-            if message.answer.awaits_meaning:
-                self.set_timer(MEANING_SECONDS, lambda: self._search_again(message.turn))
-            elif not answer.total:
-                self._look_near(turn, text, mode, project)
-        self._reload.done()
-
-    @work(thread=True, group="sessions-near")
-    def _look_near(self, turn: int, text: str, mode: Mode, project: str | None) -> None:
-        """Count what the other ways of searching find where this one finds nothing."""
-        found: dict[Mode, int] = {}
-        for other in MODES:
-            if other == mode:
-                continue
-            with suppress(PktuiError):  # what one way cannot read, another may
-                answer = self.services.memory.search_sessions(
-                    text, other, limit=1, hits=1, project=project, wait=False, bands=True
-                )
-                if answer.total and answer.mode == other:
-                    found[other] = answer.total
-        self.post_message(_Near(turn, found))
-
-    @on(_Near)
-    def _offer_near(self, message: _Near) -> None:
-        if message.turn == self._turn and self._answer is not None:
-            self._near = message.found
-            best = max(message.found, key=lambda mode: message.found[mode], default=None)
-            self._box.offer(best)
-            self._show_state()
-
-    def _search_again(self, turn: int) -> None:
-        """Ask the same again, as the model may be there by now."""
-        if turn == self._turn:
-            self._reload.ask()
-
-    @on(_Failed)
-    def _show_failure(self, message: _Failed) -> None:
-        if message.turn == self._turn:
-            self._error = message.error
-            if self._source is not None:
-                self._source.failed()
-            self._show_state()
-        self._reload.done()
-
-    def _new_source(self, page: Page[Session]) -> SessionSource:
-        turn, project = self._turn, self.console.project
-        rows = [Row(session) for session in page.items]
-        return SessionSource(
-            rows, page.total, page.cursor, lambda cursor: self._list(turn, cursor, project, PAGE)
-        )
-
-    def _put(self, source: SessionSource | ListSource[Row], *, two_lines: bool) -> None:
+    def answered(self, source: SessionSource) -> None:
         """Show rows; the cursor stays on its session where the same question was asked."""
-        rows = self._rows
+        rows, listing = self._rows, self._listing
+        found = listing.answer is not None
         current = rows.current
-        again = self._shown_turn == self._turn
+        again = self._shown_turn == listing.turn
         cursor = 0
         if current is not None and again:
             rows_at = ((i, source.at(i)) for i in range(source.total))
             same = (i for i, row in rows_at if row is not None and row.key == current.key)
             cursor = next(same, min(rows.cursor, max(0, source.total - 1)))
-        self._shown_turn = self._turn
-        rows.groups = None if two_lines else days(last_us, self.services.clock)
+        self._shown_turn = listing.turn
+        by = self._sorting.by
+        in_time = not found and by in ("", "age")
+        rows.groups = days(last_us, self.services.clock) if in_time else None
         if not again or rows.grid is None:
-            rows.grid = session_grid(self.services.clock, self.console.glyphs, found=two_lines)
+            rows.grid = session_grid(
+                self.services.clock, self.console.glyphs, found=found, order=by
+            )
+        self.query_one(Heads).by = self._sorting.heads
         rows.show(
             source,
             cursor=cursor,
-            draw=draw_hit(rows.grid) if two_lines else None,
-            row_height=2 if two_lines else 1,
+            draw=draw_hit(rows.grid) if found else None,
+            row_height=2 if found else 1,
             reveal=not again or cursor != rows.cursor,
         )
+        self._box.offer(None)
         self._show_state()
+        if self._linked and self.has_class("-single") and self._just_linked:
+            self.add_class("-reading")
+        self._just_linked = False
+        self._count()
+
+    def grown(self) -> None:
+        """Draw the rows of another page."""
+        self._rows.changed()
+
+    def told(self) -> None:
+        """Say why nothing was found, and which other way of searching finds something."""
+        near = sorted(self._listing.near.items(), key=lambda one: -one[1])
+        self._box.offer(near[0][0] if near else None)
+        self._show_state()
+
+    def missing(self, error: PktuiError) -> None:
+        """Say that the session that was to stand first is not there."""
+        self._linked = 0
+        self.remove_class("-reading")
+        self.console.say_error(error)
 
     # Showing
 
-    @on(Rows.Moved)
+    @on(Rows.Moved, "#session-rows")
     def _show_session(self, event: Rows.Moved) -> None:
-        query = (self._box.text if self._answer else "", self._box.mode)
+        query = (self._box.text if self._listing.answer else "", self._box.mode)
         self._preview.show(event.rows.current, query, at_last_hit=self._at_last_hit)
         self._at_last_hit = False
         self._show_bands()
+        self._show_facets()
         self.refresh_bindings()
 
     @on(Preview.Failed)
@@ -399,8 +280,9 @@ class SessionsView(View):
     def _show_state(self) -> None:
         """Name mode, count and scope in the head; say why the list is empty."""
         self.query_one("#session-list", Pane).title = self._counted()
-        note = self._answer.note if self._answer else ""
-        if note and self._answer and self._answer.mode != self._answer.asked_mode:
+        answer = self._listing.answer
+        note = answer.note if answer else ""
+        if note and answer and answer.mode != answer.asked_mode:
             self._box.note(one_line(note, 120))
         else:
             self._box.note("")
@@ -410,7 +292,7 @@ class SessionsView(View):
 
     def _show_bands(self) -> None:
         """Name the bands of a search with their counts."""
-        line, answer = self.query_one("#session-bands", Static), self._answer
+        line, answer = self.query_one("#session-bands", Static), self._listing.answer
         line.display = answer is not None and bool(answer.bands) and not self._unanswered
         if answer is not None and answer.bands:
             row, ink = self._rows.current, ink_of(self.app)
@@ -420,15 +302,18 @@ class SessionsView(View):
     @property
     def _unanswered(self) -> bool:
         """Whether the list is not what the box asks for: the search failed."""
-        return self._error is not None and bool(self._box.text)
+        return self._listing.error is not None and bool(self._box.text)
 
     def _say_unanswered(self) -> None:
-        """Never let the old list stand as if it were the answer."""
-        bar, unanswered = self.query_one(QueryBar), self._unanswered
-        bar.display = unanswered
+        """Show the filters; never let the old list stand as if it were the answer."""
+        bar, unanswered, error = self.query_one(QueryBar), self._unanswered, self._listing.error
         self._rows.set_class(unanswered, "-not-filtered")
-        if unanswered and self._error is not None:
-            bar.chips = unanswered_chips(self._box.text, self._error)
+        bar.answered = not unanswered
+        if unanswered and error is not None:
+            bar.chips = unanswered_chips(self._box.text, error)
+        else:
+            bar.chips = filter_chips(self._box.text)
+        bar.display = bool(bar.chips)
 
     def _counted(self) -> str:
         """Return count and scope, and more where the border has room for it."""
@@ -436,31 +321,38 @@ class SessionsView(View):
         scope = self.console.scope_name
         if self._unanswered:
             return dot.join(("not filtered", scope))
-        if self._answer is None:
-            plural = "" if self._known_total == 1 else "s"
-            return f"{self._known_total:,} session{plural}{dot}{scope}"
+        answer, by = self._listing.answer, self._sorting.by
+        order = (f"by {by}",) if by else ()
+        if answer is None:
+            known = self._listing.total
+            return dot.join((f"{known:,} session{'' if known == 1 else 's'}", *order, scope))
         status = self.console.memory.status
         total = f"{status.sessions:,}" if status else "?"
         room = self.query_one("#session-list").size.width - 4
-        found = f"{self._answer.total:,} of {total} sessions"
-        hits = f"{self._answer.total_hits:,} {'hit' if self._answer.total_hits == 1 else 'hits'}"
-        if known := self._answer.total_entries:
+        found = f"{answer.total:,} of {total} sessions"
+        hits = f"{answer.total_hits:,} {'hit' if answer.total_hits == 1 else 'hits'}"
+        if known := answer.total_entries:
             found = dot.join((found, f"{known:,} {'entry' if known == 1 else 'entries'}"))
-        tries = (dot.join((self._answer.mode, found, hits, scope)), dot.join((found, hits)))
+        tries = (
+            dot.join((answer.mode, found, hits, *order, scope)), dot.join((found, hits, *order)),
+            dot.join((found, hits)),
+        )  # fmt: skip
         return next((text for text in tries if cell_len(text) <= room), hits)
 
     def _why_empty(self) -> Sequence[tuple[str, str]]:
-        memory = self.console.memory
-        if memory.state != "ok" or isinstance(self._error, MemoryUnavailable):
-            return empty.no_memory(memory, self._error)
-        if self._error is not None:
-            return empty.failed(self._error)
-        if self._answer is not None:
-            if self._answer.awaits_meaning:
-                return empty.not_yet(self._box.text)
-            return empty.no_hits(self._box.text, self._box.mode, self.console.project, self._near)
-        if self._source is None:
+        memory, listing, text = self.console.memory, self._listing, self._box.text
+        if memory.state != "ok" or isinstance(listing.error, MemoryUnavailable):
+            return empty.no_memory(memory, listing.error)
+        if listing.error is not None:
+            return empty.failed(listing.error)
+        if listing.answer is not None:
+            if listing.answer.awaits_meaning:
+                return empty.not_yet(text)
+            return empty.no_hits(text, self._box.mode, self.console.project, listing.near)
+        if listing.source is None:
             return empty.READING
+        if text:
+            return empty.none_left(text)
         return empty.no_sessions(self.console.project)
 
     @on(Transcript.Rule)
@@ -486,11 +378,13 @@ class SessionsView(View):
         """Offer only what can be done to the session under the cursor."""
         row = self._rows.current if self.is_mounted else None
         if action == "back":
-            return self._reading or bool(self._box.text)
+            return self._reading or self._facet_list.has_focus or bool(self._box.text)
         if action in {"next_hit", "previous_hit"}:
-            return self._answer is not None or self._preview.has_hits
+            return self._listing.answer is not None or self._preview.has_hits
         if action == "keep":
             return bool(self._box.text)
+        if action == "drop_filter":
+            return bool(filter_chips(self._box.text))
         if action in {"in_place", "out_of_place"}:
             reading = isinstance(self.app.focused, Transcript)
             return reading or (row is not None and bool(row.hits))
@@ -508,6 +402,8 @@ class SessionsView(View):
             return "there are no hits; / searches"
         if command == "keep":
             return "there is no search to keep; / searches"
+        if command == "drop_filter":
+            return "nothing is filtered; F filters"
         if self._rows.current is None:
             return "no session is under the cursor"
         if self.session is None:
@@ -518,7 +414,7 @@ class SessionsView(View):
     def _leave_box(self) -> None:
         focus_now(self._rows)
 
-    @on(Rows.Chosen)
+    @on(Rows.Chosen, "#session-rows")
     def _open(self) -> None:
         if self.has_class("-single"):
             self.add_class("-reading")
@@ -542,8 +438,91 @@ class SessionsView(View):
         if self._reading:
             self.remove_class("-reading")
             focus_now(self._rows)
+        elif self._facet_list.has_focus:
+            focus_now(self._rows)
         elif self._box.text:
             self._box.search_for("")
+
+    # Facets, filters, order
+
+    @property
+    def _facet_list(self) -> FacetList:
+        return self.query_one("#session-facet-rows", FacetList)
+
+    def _count(self) -> None:
+        """Read the facets again where they are in sight."""
+        if self.has_class("-faceted") and self._listing.source is not None:
+            self._counting.ask()
+
+    def _read_facets(self) -> None:
+        weeks = mondays(self.services.clock())
+
+        def done(facets: Facets) -> None:
+            self._facets, self._weeks = facets, weeks
+            self._show_facets()
+
+        self._listing.count(edges_us(weeks), done, self._counting.done)
+
+    def _facet_rows(self) -> list[FacetRow]:
+        if self._facets is None:
+            return []
+        return facet_rows(self._facets, self._weeks, self._box.text, self._rows.current)
+
+    def _show_facets(self) -> None:
+        if self.has_class("-faceted"):
+            self._facet_list.put(self._facet_rows())
+
+    def action_facets(self) -> None:
+        """Go to the facets; where there is no room for them they are shown over the view."""
+        if self._facet_list.is_on_screen and self._facet_list.size.height:
+            focus_now(self._facet_list)
+            return
+        weeks = mondays(self.services.clock())
+
+        def show(facets: Facets) -> None:
+            rows = facet_rows(facets, weeks, self._box.text, self._rows.current)
+            if not self.app.screen.is_modal:
+                self.console.ask(FacetScreen(rows), self._take_facet)
+
+        self._listing.count(edges_us(weeks), show)
+
+    @on(Rows.Chosen, "#session-facet-rows")
+    def _facet_chosen(self, event: Rows.Chosen) -> None:
+        event.stop()
+        self._take_facet(event.item)
+
+    @on(FacetList.Missing)
+    def _say_missing_facet(self, event: FacetList.Missing) -> None:
+        event.stop()
+        self.console.say(event.why)
+
+    def _take_facet(self, row: FacetRow | None) -> None:
+        """Filter by a value, or by it no longer."""
+        if row is None:
+            return
+        if not row.filters:
+            self.console.say("its name holds what cannot be typed; / searches for a part of it")
+            return
+        self._box.search_for(with_facet(self._box.text, row))
+        focus_now(self._rows)
+
+    @on(QueryBar.Dropped)
+    def _drop(self, event: QueryBar.Dropped) -> None:
+        event.stop()
+        self._box.search_for(without(self._box.text, event.chip))
+
+    def action_drop_filter(self) -> None:
+        """Drop the last filter."""
+        self._box.search_for(without(self._box.text, filter_chips(self._box.text)[-1]))
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        self._sorting.next()
+
+    @on(Heads.Clicked)
+    def _head_clicked(self, event: Heads.Clicked) -> None:
+        event.stop()
+        self._sorting.click(event.title)
 
     def action_keep(self) -> None:
         """Ask for the name that this search is kept by."""
@@ -629,7 +608,7 @@ class SessionsView(View):
         """Open the hits of the session under the cursor; in the time line, a call's next part."""
         if isinstance(self.app.focused, Transcript):
             self._preview.transcript.action_next_part()
-        elif self._source is not None and self._source.open(self._rows.cursor):
+        elif self._listing.source is not None and self._listing.source.open(self._rows.cursor):
             self._rows.changed()
             self._rows.move_to(self._rows.cursor + 1)
         else:
@@ -640,7 +619,8 @@ class SessionsView(View):
         if isinstance(self.app.focused, Transcript):
             self._preview.transcript.action_previous_part()
             return
-        at = self._source.close(self._rows.cursor) if self._source is not None else None
+        source = self._listing.source
+        at = source.close(self._rows.cursor) if source is not None else None
         if at is not None:
             self._rows.changed()
             self._rows.move_to(at)
@@ -654,7 +634,7 @@ class SessionsView(View):
         if self._preview.next_hit(step):
             return
         rows, last = self._rows, self._rows.source.total - 1
-        if self._answer is None or isinstance(self.app.focused, Transcript):
+        if self._listing.answer is None or isinstance(self.app.focused, Transcript):
             if self._preview.first_hit(step):
                 self.console.say(
                     "the last hit of this session; it begins again with the first"

@@ -58,7 +58,7 @@ class Room:
 
     @property
     def rows(self) -> Rows[Row]:
-        return self.app.query_one(Rows)
+        return self.app.query_one("#session-rows", Rows)
 
     @property
     def box(self) -> SearchBox:

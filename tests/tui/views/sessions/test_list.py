@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.tui.views.sessions.source import PAGE
+from pktui.tui.widgets.heads import Heads
 from tests.support.memory import MemoryInProcess
 from tests.tui.house import LARGE, SMALL
 from tests.tui.views.sessions.room import sessions
@@ -114,3 +115,57 @@ async def test_rows_stay_on_screen_when_the_memory_is_lost(paths: Paths) -> None
         room.app._look_at_memory()
         await room.press()
         assert "Logical replication" in room.text()
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
+async def test_s_sorts_by_the_next_column_and_a_click_on_a_head_by_that_one(
+    paths: Paths, size: tuple[int, int]
+) -> None:
+    async with sessions(paths, size=size) as room:
+        newest = ["checkout is slow", "migrate postgres", "debugging auth"]
+        assert room.titles() == newest
+        assert "Monday 2 March" in room.text()
+        await room.press("S")
+        assert room.titles() == ["checkout is slow", "debugging auth", "migrate postgres"]
+        assert "3 sessions · by title · all projects" in room.text()
+        assert "Monday 2 March ─" not in room.text()[: room.text().index("migrate")]
+        heads = room.app.query_one(Heads)
+        assert heads.by == {"title"}
+        for order in ("agent", "project", "count", "age"):
+            await room.press("S")
+            assert f"by {order}" in room.text()
+        assert room.titles() == newest
+        await room.press("S")
+        assert heads.by == frozenset()
+        at = room.text().splitlines()[heads.region.y].index("said")
+        await room.desk.pilot.click(heads, offset=(at - heads.region.x, 0))
+        await room.press()
+        assert room.titles() == ["debugging auth", "migrate postgres", "checkout is slow"]
+        await room.desk.pilot.click(heads, offset=(at - heads.region.x, 0))
+        await room.press()
+        assert room.titles() == newest
+
+
+async def test_what_a_search_found_is_sorted_too(paths: Paths) -> None:
+    memory = MemoryInProcess()
+    memory.add("alone", ("user", "the login"))
+    memory.add("more", ("user", "a login"), ("agent", "login"))
+    async with sessions(paths, memory) as room:
+        await room.search("login")
+        assert room.titles() == ["alone", "more"]
+        heads = room.app.query_one(Heads)
+        at = room.text().splitlines()[heads.region.y].index("hits")
+        await room.desk.pilot.click(heads, offset=(at - heads.region.x, 0))
+        await room.press()
+        assert room.titles() == ["more", "alone"]
+        assert heads.by == {"said", "hits"}
+
+
+async def test_pages_of_a_sorted_list_come_as_they_are_reached(paths: Paths) -> None:
+    memory = MemoryInProcess()
+    for number in range(PAGE + 20):
+        memory.add(f"session {number:03}", ("user", "hello"))
+    async with sessions(paths, memory) as room:
+        await room.press("S", "G")
+        assert room.current_title() == f"session {PAGE + 19:03}"
+        assert room.titles() == sorted(room.titles())

@@ -54,7 +54,7 @@ async def test_the_old_rows_stay_until_the_new_ones_come(
 async def test_hits_by_meaning_come_by_themselves_once_the_model_is_there(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pktui.tui.views.sessions.view.MEANING_SECONDS", 0.01)
+    monkeypatch.setattr("pktui.tui.views.sessions.listing.MEANING_SECONDS", 0.01)
     async with sessions(paths) as room:
         room.memory.loading = True
         await room.search("quokka")
