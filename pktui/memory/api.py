@@ -85,6 +85,7 @@ class Calls(OfSession, frozen=True):
 class OutlineOf(OfSession, frozen=True):
     after: int = 0
     calls_after: int = 0
+    calls_last: int | None = None
 
 
 class Neighbours(Arguments, frozen=True):

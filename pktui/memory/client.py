@@ -311,12 +311,21 @@ class MemoryClient:
         """Return the session's calls in order, those after the `seq`; the cursor is one too."""
         return self._ask(api.CALLS, api.Calls(session_id=session_id, after=after, limit=limit))
 
-    def outline(self, session_id: int, *, after: int = 0, calls_after: int = 0) -> Outline:
+    def outline(
+        self,
+        session_id: int,
+        *,
+        after: int = 0,
+        calls_after: int = 0,
+        calls_last: int | None = None,
+    ) -> Outline:
         """Return when each message and call of the session was, without their texts.
 
-        Only of messages and of calls after those `seq`.
+        Only of messages and of calls after those `seq`, and of so many of the last calls.
         """
-        asked = api.OutlineOf(session_id=session_id, after=after, calls_after=calls_after)
+        asked = api.OutlineOf(
+            session_id=session_id, after=after, calls_after=calls_after, calls_last=calls_last
+        )
         return self._ask(api.OUTLINE, asked)
 
     def neighbours(self, message_id: int, n: int = 2) -> tuple[Message, ...]:

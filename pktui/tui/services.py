@@ -82,7 +82,14 @@ class Memory(Protocol):
     ) -> Page[Message]:
         """Return the newest messages, or those next to a sequence number; oldest first."""
 
-    def outline(self, session_id: int, *, after: int = 0, calls_after: int = 0) -> Outline:
+    def outline(
+        self,
+        session_id: int,
+        *,
+        after: int = 0,
+        calls_after: int = 0,
+        calls_last: int | None = None,
+    ) -> Outline:
         """Return when each message and call of a session was; of those after these `seq`."""
 
     def calls(self, session_id: int, *, after: int = 0, limit: int = 200) -> Page[Call]:

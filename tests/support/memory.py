@@ -181,10 +181,19 @@ class MemoryInProcess:
             part = [row for row in rows if row.seq > (after or 0)][:limit]
         return Page(tuple(part), len(rows))
 
-    def outline(self, session_id: int, *, after: int = 0, calls_after: int = 0) -> Outline:
+    def outline(
+        self,
+        session_id: int,
+        *,
+        after: int = 0,
+        calls_after: int = 0,
+        calls_last: int | None = None,
+    ) -> Outline:
         self._answer(f"outline {session_id} {after} {calls_after}")
         rows = self.written.get(session_id, [])[after:]
         calls = self.made.get(session_id, [])[calls_after:]
+        if calls_last is not None:
+            calls = calls[max(0, len(calls) - calls_last) :]
         return Outline(
             tuple(_us(row.created_at) for row in rows),
             "".join(row.role[0] for row in rows),

@@ -86,10 +86,15 @@ class Calls:
             last = first + len(shown)
             return Page(shown, len(members), str(last) if last < len(members) else "")
 
-    def briefs(self, session_id: int, after: int) -> tuple[CallBrief, ...]:
-        """Return the session's calls after that `seq`, without arguments and results."""
+    def briefs(self, session_id: int, after: int, last: int | None) -> tuple[CallBrief, ...]:
+        """Return the session's calls after that `seq`, without arguments and results.
+
+        `last`: so many of them at the most, the last ones.
+        """
         with self._state.lock:
             calls = self._state.calls
+            if last is not None:
+                after = max(after, len(calls.members(session_id)) - max(last, 0))
             members = np.asarray(calls.members(session_id)[after:], np.intp)
             rows = zip(
                 members.tolist(),

@@ -271,10 +271,21 @@ class Store:
         """Return the session's calls in order, those after the `seq`; the cursor is one too."""
         return self._calls.page(session_id, after, _limit(limit))
 
-    def outline(self, session_id: int, *, after: int = 0, calls_after: int = 0) -> Outline:
-        """Return the messages and calls of a session after those `seq`, without their texts."""
+    def outline(
+        self,
+        session_id: int,
+        *,
+        after: int = 0,
+        calls_after: int = 0,
+        calls_last: int | None = None,
+    ) -> Outline:
+        """Return the messages and calls of a session after those `seq`, without their texts.
+
+        `calls_last`: only so many of these calls, the last ones; each takes a few microseconds.
+        """
         times, roles = self._messages.times_and_roles(session_id, max(after, 0))
-        return Outline(times, roles, self._calls.briefs(session_id, max(calls_after, 0)))
+        briefs = self._calls.briefs(session_id, max(calls_after, 0), calls_last)
+        return Outline(times, roles, briefs)
 
     def add_entry(
         self,

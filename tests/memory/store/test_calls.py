@@ -144,6 +144,11 @@ def test_an_outline_tells_when_and_what_without_texts(filled: Store) -> None:
     log(filled, 1, "one more")
     later = filled.outline(1, after=1, calls_after=2)
     assert (len(later.times_us), [one.seq for one in later.calls]) == (1, [3])
+    newest = filled.outline(1, calls_last=2)
+    assert [(one.seq, one.tool) for one in newest.calls] == [(2, "Bash"), (3, "Edit")]
+    assert filled.outline(1, calls_last=9).calls == whole.calls
+    assert filled.outline(1, calls_after=2, calls_last=2).calls == later.calls
+    assert filled.outline(1, calls_last=0).calls == ()
     with pytest.raises(NotFound):
         filled.outline(99)
 

@@ -156,7 +156,7 @@ class Preview(Pane):
         hit = row.best
 
         def read() -> tuple[Timeline, Part, Place | None]:
-            line = reader.opening()
+            line = reader.opening(whole=hit is not None and hit.call is not None)
             at = place_of(hit, line) if hit else None
             return line, reader.around(at[0] if at else line.total, line.total), at
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 AT_ONCE = 200
 # Calls of one session that are read of the ledger, the last ones.
 MOST_CALLS = 50_000
-# Calls of a session that are joined with the ledger before its first paint.
-_MOST_SOON = 2_000
+# Calls of a session that are read and joined with the ledger before its first paint, the last ones.
+_MOST_SOON = 1_000
 _AT_ONCE_CALLS = 500
 _MOST_USES = 20_000
 # Rows at the end of a session that are looked at again until their calls have ended.
@@ -93,18 +93,25 @@ class Reader:
         self._times: list[int] = []
         self._roles = ""
         self._briefs: list[CallBrief] = []
+        # Whether calls before those in `_briefs` were left out so far.
+        self._without_older = False
         self._rows: dict[int, CallRow] = {}
         self._answered: frozenset[str] = frozenset()
         self._connections: set[str] = set()
         self._looked: frozenset[str] = frozenset()
         self._line: Timeline | None = None
 
-    def opening(self) -> Timeline:
-        """Read the session; without the ledger's part where that would take long."""
-        return self._read(soon=True)
+    def opening(self, *, whole: bool = False) -> Timeline:
+        """Read the session; of one with very many calls only the last ones, and no ledger.
+
+        `whole`: all of its calls, as a place among them is looked for.
+        """
+        return self._read(soon=not whole)
 
     def completed(self) -> Timeline:
         """Read what `opening` left out, and what only a longer look finds."""
+        if self._without_older:
+            self._read()
         self._find_connections()
         return self._read()
 
@@ -114,14 +121,20 @@ class Reader:
 
     def _read(self, *, soon: bool = False) -> Timeline:
         with self._lock:
+            if self._without_older and not soon:
+                self._briefs, self._without_older = [], False
             outline = self._memory.outline(
-                self._session.id, after=len(self._times), calls_after=len(self._briefs)
+                self._session.id,
+                after=len(self._times),
+                calls_after=len(self._briefs),
+                calls_last=_MOST_SOON + 1 if soon else None,
             )
             self._times += outline.times_us
             self._roles += outline.roles
             self._briefs += outline.calls
             before, answered = dict(self._rows), self._answered
-            if not (soon and len(self._briefs) > _MOST_SOON):
+            self._without_older = soon and len(self._briefs) > _MOST_SOON
+            if not self._without_older:
                 # Without the ledger, which the status line tells of, the rest is worth showing.
                 with suppress(LedgerError):
                     self._read_rows()

@@ -15,6 +15,7 @@ from pktui.memory.records import Call, Outline
 from pktui.text import has_hidden
 from pktui.tui.views.policies.sentence import SentenceScreen
 from pktui.tui.views.sessions import preview
+from pktui.tui.views.sessions.reader import Reader
 from tests.support.memory import MemoryInProcess
 from tests.tui.house import HOSTILE, LARGE, PATIENCE, SMALL
 from tests.tui.views.sessions.room import Room, sessions
@@ -251,8 +252,8 @@ async def test_a_call_before_the_first_message_is_gone_to(paths: Paths) -> None:
 class _Growing(MemoryInProcess):
     """A memory in which each session gets one more message as soon as it was outlined."""
 
-    def outline(self, session_id: int, *, after: int = 0, calls_after: int = 0) -> Outline:
-        found = super().outline(session_id, after=after, calls_after=calls_after)
+    def outline(self, session_id: int, **which: Any) -> Outline:
+        found = super().outline(session_id, **which)
         last = self.written[session_id][-1]
         more = msgspec.structs.replace(last, seq=last.seq + 1, content=f"message {last.seq + 1}")
         self.written[session_id].append(more)
@@ -362,6 +363,26 @@ async def test_a_result_of_the_ledger_stands_in_the_line_and_opens(
         assert "second line" in text
         assert "12 lines changed" in text
         assert not has_hidden(text.replace("\n", ""))
+
+
+async def test_of_very_many_calls_the_last_ones_come_first_and_the_others_follow(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.tui.views.sessions.reader._MOST_SOON", 2)
+    memory = _worked_memory()
+    async with sessions(paths, memory) as room:
+        _decided(room, 6, "Write", "allow", "w1")
+        reader = Reader(memory, room.desk.house.ledger, memory.kept[1])
+        assert [call.tool for call in reader.opening().calls] == ["search", "Write", "Bash"]
+        whole = reader.completed()
+        assert len(whole.calls) == 7
+        assert [call.row > 0 for call in whole.calls] == [False] * 5 + [True, False]
+        assert reader.timeline() is whole
+        another = Reader(memory, room.desk.house.ledger, memory.kept[1])
+        assert len(another.opening(whole=True).calls) == 7
+        await _open(room)
+        await room.press("g", "j", "enter")
+        assert room.text().count("✓ Read ") == 4
 
 
 async def test_the_same_call_in_record_and_ledger_is_shown_once(paths: Paths) -> None:
