@@ -221,7 +221,8 @@ class Console(App[int], inherit_bindings=False):
             if self._driver is not None:
                 self._driver.write(sequence)
 
-        self.set_interval(LOOK_SECONDS, Telling(self, self.services, self.say, write).look)
+        telling = Telling(self, self.services, self.say, write, self.note)
+        self.set_interval(LOOK_SECONDS, telling.look)
 
     async def _open_first(self) -> None:
         """Bring the first view to the front; keys that were typed before go to it."""
@@ -402,6 +403,10 @@ class Console(App[int], inherit_bindings=False):
         kind = severity if severity in {"warning", "error"} else "information"
         self._said.append((self.services.clock(), text, kind))
         self.notify(visible(text), severity=kind, timeout=seconds, markup=False)  # type: ignore[arg-type]
+
+    def note(self, text: str) -> None:
+        """Keep what was told elsewhere with what was said here."""
+        self._said.append((self.services.clock(), text, "information"))
 
     def say_error(self, error: PktuiError) -> None:
         """Show what went wrong and what to do."""

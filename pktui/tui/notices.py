@@ -1,16 +1,19 @@
 """Being told while looking elsewhere: what is worth a notice, and how it reaches a person.
 
 Only an edge is told: the first call that waits, a minute before one expires, something odd. No
-agent is told of twice within a minute, and nothing in quiet hours. Texts of agents are made
-visible first.
+agent is told of twice within a minute, and nothing in quiet hours; a call that still waits then is
+told of afterwards. Texts of agents are made visible first.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, time
 from typing import TYPE_CHECKING, Final
 
@@ -54,15 +57,21 @@ class Edges:
     def look(self, now_us: int, waiting: Sequence[Approval], odd: Iterable[Odd]) -> list[Notice]:
         """Return what to tell now."""
         found = [*self._waiting(waiting), *self._expiring(now_us, waiting), *self._oddities(odd)]
-        if self._is_quiet(now_us):
-            return []
         told = []
         for notice in found:
-            last = self._told.get(notice.agent)
-            if last is None or now_us - last >= _MINUTE_US:
-                self._told[notice.agent] = now_us
-                told.append(msgspec.structs.replace(notice, at_us=now_us))
+            last = self._told.get(notice.agent, -_MINUTE_US)
+            if now_us - last < _MINUTE_US or self._is_quiet(now_us):
+                self._put_off(notice)
+                continue
+            self._told[notice.agent] = now_us
+            told.append(msgspec.structs.replace(notice, at_us=now_us))
         return told
+
+    def _put_off(self, notice: Notice) -> None:
+        """Find it again with the next look, as long as the call waits."""
+        if notice.kind == "waiting":
+            self._waited = False
+        self._warned.discard(notice.approval)
 
     def _waiting(self, waiting: Sequence[Approval]) -> Iterable[Notice]:
         before, self._waited = self._waited, bool(waiting)
@@ -82,7 +91,7 @@ class Edges:
         if known is None:
             return []
         return [
-            Notice("odd", one_line(one.words, 200), one.agent)
+            Notice("odd", one_line(one.words, 200), one_line(one.agent, 60))
             for key, one in found.items()
             if key not in known
         ]
@@ -98,7 +107,7 @@ class Edges:
 def _asks(approval: Approval, kind: str, what: str) -> Notice:
     agent = one_line(friendly(approval.agent), 40) or "an agent"
     tool = f"{one_line(approval.server, 40)}.{one_line(approval.tool, 80)}"
-    return Notice(kind, f"{agent}: {tool} {what}", approval.agent, approval.id)
+    return Notice(kind, f"{agent}: {tool} {what}", one_line(approval.agent, 60), approval.id)
 
 
 def terminal_sequence(text: str, environment: Mapping[str, str]) -> str:
@@ -126,17 +135,23 @@ def run_outside(notice: Notice, settings: NoticeSettings) -> str:
     if not words:
         return "there is no notify-send or osascript here, and no command is set"
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             words,
-            input=msgspec.json.encode(notice),
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=COMMAND_SECONDS,
-            check=False,
+            start_new_session=True,
         )
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+    except (OSError, ValueError) as error:
         return f"{words[0]}: {error}"
-    return f"{words[0]} ended with {done.returncode}" if done.returncode else ""
+    try:
+        process.communicate(msgspec.json.encode(notice), COMMAND_SECONDS)
+    except subprocess.TimeoutExpired:
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)  # and what it has started
+        process.communicate()
+        return f"{words[0]} took more than {COMMAND_SECONDS:.0f} s and was ended"
+    return f"{words[0]} ended with {process.returncode}" if process.returncode else ""
 
 
 def _desktop(text: str) -> tuple[str, ...]:
@@ -149,5 +164,6 @@ def _desktop(text: str) -> tuple[str, ...]:
             f'display notification (item 1 of argv) with title "{TITLE}"',
             "end run",
         )
-        return ("osascript", *(part for line in script for part in ("-e", line)), text)
+        lines = (part for line in script for part in ("-e", line))
+        return ("osascript", *lines, f" {text}" if text.startswith("-") else text)
     return ()

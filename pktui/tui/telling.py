@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
+from pktui.daemon_pool import DaemonPool
 from pktui.insight.now import NowReader
 from pktui.tui.background import in_thread
 from pktui.tui.notices import Edges, Notice, run_outside, terminal_sequence
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from pktui.tui.services import Services
 
 LOOK_SECONDS = 5.0
+# Notices that other programs are being given at once.
+_MOST = 4
 
 
 class Telling:
@@ -26,11 +30,11 @@ class Telling:
 
     def __init__(
         self, app: App[int], services: Services, say: Callable[[str], object],
-        write: Callable[[str], object],
+        write: Callable[[str], object], keep: Callable[[str], object],
     ) -> None:  # fmt: skip
-        """`write` sends a sequence to the terminal."""
+        """`write` sends a sequence to the terminal, `keep` has what was told read again."""
         self._app, self._services = app, services
-        self._say, self._write = say, write
+        self._say, self._write, self._keep = say, write, keep
         self._settings = services.settings.console.notices
         self._edges = Edges(self._settings.quiet)
         self._reader = NowReader(services.ledger, services.clock)
@@ -38,6 +42,9 @@ class Telling:
         self._odd: tuple[Odd, ...] = ()
         self._waits = self._busy = False
         self._failed = False
+        # A program that hangs holds up neither the next notice nor the end of the console.
+        self._pool = DaemonPool("notice")
+        self._under_way = 0
 
     def look(self) -> None:
         """Look, unless a look is under way."""
@@ -46,7 +53,7 @@ class Telling:
             in_thread(self._app, self.find, self._tell, self._cannot, group="notices")
 
     def find(self) -> list[Notice]:
-        """Return what to tell, told already where that takes another program. Blocks."""
+        """Return what to tell. Blocks."""
         ledger = self._services.ledger
         version = ledger.state()
         if version == self._version and not self._waits:
@@ -55,23 +62,33 @@ class Telling:
         if version != self._version:
             self._odd = self._reader.read().odd
         self._version, self._waits = version, bool(waiting)
-        notices = self._edges.look(self._services.clock(), waiting, self._odd)
-        if self._settings.by != "terminal":
-            for notice in notices:
-                if why := run_outside(notice, self._settings):
-                    self._app.call_later(self._tell_failure, why)
-        return notices
+        return self._edges.look(self._services.clock(), waiting, self._odd)
 
     def _tell(self, notices: list[Notice]) -> None:
         self._busy = False
-        if self._settings.by == "terminal":
-            for notice in notices:
+        for notice in notices:
+            self._keep(notice.text)
+            if self._settings.by == "terminal":
                 self._write(terminal_sequence(notice.text, os.environ))
+            elif self._under_way < _MOST:
+                self._under_way += 1
+                self._pool.do(partial(self._tell_outside, notice))
+            else:
+                self._tell_end("programs that were given others still run")
 
-    def _tell_failure(self, why: str) -> None:
-        if not self._failed:
-            self._failed = True
+    def _tell_outside(self, notice: Notice) -> None:
+        why = run_outside(notice, self._settings)
+        self._app.call_later(self._ended, why)
+
+    def _ended(self, why: str) -> None:
+        self._under_way -= 1
+        self._tell_end(why)
+
+    def _tell_end(self, why: str) -> None:
+        """Say why a notice could not be given, once until the next that could."""
+        if why and not self._failed:
             self._say(f"a notice could not be given: {why}")
+        self._failed = bool(why)
 
     def _cannot(self, _error: PktuiError) -> None:
         """The views say that the ledger cannot be read."""

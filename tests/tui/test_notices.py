@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
 
 from pktui.insight.now import Odd
-from pktui.settings import NoticeSettings, load_settings
+from pktui.settings import NoticeSettings, Settings, load_settings
+from pktui.tui import notices
 from pktui.tui.notices import Edges, Notice, run_outside, terminal_sequence
 from pktui.tui.telling import Telling
-from tests.tui.house import HOSTILE, START_US, House
+from tests.gateway.stdio.test_stdio import alive, eventually
+from tests.tui.house import AGENT, HOSTILE, START_US, House, desk, quiet_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,8 +121,133 @@ def test_a_command_that_fails_says_why(command: tuple[str, ...]) -> None:
     assert run_outside(Notice("odd", "x"), NoticeSettings(by="command", command=command))
 
 
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Put a program of that name and these lines of shell first on the path."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+    def make(name: str, lines: str) -> Path:
+        file = folder / name
+        file.write_text(f"#!/bin/sh\n{lines}\n")
+        file.chmod(0o755)
+        return file
+
+    return make
+
+
+DESKTOP = NoticeSettings(by="desktop")
+SAID = Notice("waiting", "--codex <b>: a.b & c waits for you", "codex")
+
+
+def test_the_desktop_is_told_by_notify_send(
+    tmp_path: Path, program: Callable[[str, str], Path]
+) -> None:
+    program("notify-send", f'printf "%s\\n" "$@" > {tmp_path}/said')
+    assert run_outside(SAID, DESKTOP) == ""
+    assert (tmp_path / "said").read_text().splitlines() == [
+        *("--app-name", "pktui", "--", "pktui"),
+        "--codex &lt;b&gt;: a.b &amp; c waits for you",
+    ]
+
+
+def test_a_mac_is_told_by_osascript(
+    tmp_path: Path, program: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = program("osascript", f'printf "%s\\n" "$@" > {tmp_path}/said')
+    monkeypatch.setenv("PATH", str(found.parent))  # no notify-send, whatever this machine has
+    assert run_outside(SAID, DESKTOP) == ""
+    assert (tmp_path / "said").read_text().splitlines() == [
+        *("-e", "on run argv"),
+        *("-e", 'display notification (item 1 of argv) with title "pktui"'),
+        *("-e", "end run"),
+        f" {SAID.text}",
+    ]
+
+
+def test_a_desktop_without_either_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "no notify-send or osascript" in run_outside(SAID, DESKTOP)
+
+
+def test_a_program_that_hangs_is_ended_with_what_it_started(
+    tmp_path: Path, program: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "COMMAND_SECONDS", 1.0)
+    program("notify-send", f"sleep 600 & echo $! > {tmp_path}/pid; wait")
+    assert run_outside(SAID, DESKTOP) == "notify-send took more than 1 s and was ended"
+    child = int((tmp_path / "pid").read_text())
+    assert eventually(lambda: not alive(child))
+
+
+def test_what_could_not_be_told_within_the_minute_is_told_after_it(house: House) -> None:
+    edges, asked = Edges(), replace(house.ask(), agent="codex")
+    edges.look(START_US, (), ())
+    assert kinds(edges.look(START_US, (), (ODD,))) == ["odd"]
+    assert edges.look(START_US + 10 * SECOND, (asked,), (ODD,)) == []
+    assert kinds(edges.look(START_US + 60 * SECOND, (asked,), (ODD,))) == ["waiting"]
+    assert edges.look(START_US + 130 * SECOND, (asked,), (ODD,)) == []
+
+
+def test_a_call_that_still_waits_after_the_quiet_hours_is_told_of(house: House) -> None:
+    asked = house.ask()
+    now = datetime.fromtimestamp(START_US / SECOND).astimezone()
+    end = now + timedelta(minutes=2)
+    edges = Edges(f"{now:%H:%M}-{end:%H:%M}")
+    assert edges.look(START_US, (asked,), (ODD,)) == []
+    assert kinds(edges.look(START_US + 180 * SECOND, (asked,), (ODD,))) == ["waiting"]
+    assert edges.look(START_US + 250 * SECOND, (asked,), (ODD,)) == []
+
+
+async def test_a_command_that_hangs_holds_up_nothing(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the next notice, nor the screen, nor the end of the console."""
+    said = tmp_path / "said"
+    monkeypatch.setattr(notices, "COMMAND_SECONDS", 3600.0)
+    gate = tmp_path / "gate"
+    gate.touch()
+    hang = f"cat >> {said}; echo >> {said}; while [ -e {gate} ]; do sleep 0.1; done"
+    house.settings = with_notices(NoticeSettings(by="command", command=("sh", "-c", hang)))
+    async with desk(house, "feed") as at:
+        told: list[str] = []
+        telling = Telling(at.app, house.services(), at.said.append, print, told.append)
+        for agent in ("codex", "claude"):
+            approval = house.ask(caller=replace(AGENT, agent=agent))
+            telling.look()
+            await at.settle()
+            assert eventually(lambda: len(told) > 0 and said.exists())
+            house.other.approvals.decide(approval.id, False, by="t", args_hash=approval.args_hash)
+            telling.look()
+            await at.settle()
+        assert eventually(lambda: len(said.read_text().splitlines()) == 2)
+        assert [json.loads(line)["agent"] for line in said.read_text().splitlines()] == [
+            *("codex", "claude")
+        ]
+        assert len(told) == 2
+    assert gate.exists()  # they hang still
+    gate.unlink()
+
+
+async def test_what_was_told_is_read_again(house: House) -> None:
+    house.settings = with_notices(NoticeSettings(by="command", command=("true",)))
+    async with desk(house, "feed") as at:
+        house.ask()
+        telling = Telling(at.app, house.services(), print, print, at.app.note)
+        telling.look()
+        await at.settle()
+        await at.press("exclamation_mark")
+        assert "claude-code: memory.store_knowledge waits for you" in at.screen_text()
+
+
+def with_notices(wanted: NoticeSettings) -> Settings:
+    settings = quiet_settings()
+    return replace(settings, console=replace(settings.console, notices=wanted))
+
+
 def test_the_ledger_is_read_only_where_it_moved_or_something_waits(house: House) -> None:
-    telling = Telling(None, house.services(), print, print)  # type: ignore[arg-type]
+    telling = Telling(None, house.services(), print, print, print)  # type: ignore[arg-type]
     assert telling.find() == []
     house.ask()
     assert kinds(telling.find()) == ["waiting"]
