@@ -267,6 +267,8 @@ class AuditSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long `s3-lock:` keeps each from being removed."""
     anchor_roots: str = ""
     """A PEM file with the root certificates of the authorities of `rfc3161:`."""
+    beat_minutes: Annotated[float, msgspec.Meta(ge=0)] = 5
+    """How often a gateway puts on record that it is still there; 0: never."""
     key: str = ""
     """A file with the Ed25519 key that signs anchors, apart from the data; empty: unsigned."""
     keep_days: float = 0

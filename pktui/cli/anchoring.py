@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pktui.ledger.chain.anchors.anchor import Read
     from pktui.ledger.chain.anchors.anchoring import Published, Standing
-    from pktui.ledger.records import Verification
+    from pktui.ledger.records import Gap, Verification
 
 _SET_KEY = 'Set it in settings.toml, [audit]: key = "/a/path/apart/from/the/data"'
 
@@ -130,7 +130,21 @@ def read_elsewhere(place: str, roots: Path | None) -> Read:
 
 
 def tell_proven(found: Verification) -> None:
-    """Say until when each store of anchors proves the record."""
+    """Say until when each store of anchors proves the record, and when a gateway was silent."""
     for one in found.proven:
         many = "1 anchor" if one.anchors == 1 else f"{one.anchors:,} anchors"
         output.line(f"Proven until {output.moment(one.until_us)} by {one.by} ({many}).")
+    for gap in found.gaps:
+        who = f"gateway {gap.server or 'over HTTP'} (pid {gap.pid})"
+        then = f"; the next one opened at {output.moment(gap.next_us)}" if gap.next_us else ""
+        output.line(f"Gap after {output.moment(gap.since_us)}: {who} {_silence(gap)}{then}.")
+
+
+def _silence(gap: Gap) -> str:
+    if gap.how == "silent":
+        until = output.moment(gap.until_us)
+        return f"wrote nothing until {until}: the machine slept, or the process was stopped"
+    if gap.how == "killed":
+        found = output.moment(gap.until_us)
+        return f"was ended by force (kill -9, a crash, no power), which was found at {found}"
+    return "neither closed nor went on: ended by force, or what it wrote then was cut off"

@@ -39,7 +39,9 @@ _EVENTS: Final = f"""SELECT segment, number, {_COLUMNS}, charges,
         (SELECT first_hash FROM segments WHERE n = events.segment)), hash
     FROM events"""  # noqa: S608
 # Kinds that say nothing of what happened: what was refused, asked for, or is about a connection.
-_BESIDE: Final = frozenset({"refused", "request", "start", "end"})
+_BESIDE: Final = frozenset({"refused", "request", "start", "end", "gateway"})
+# What gateways say of themselves is for `audit verify`, and would fill every list.
+_TOLD: Final = "kind <> 'gateway'"
 _decode_charges: Final = msgspec.json.Decoder(tuple[Charged, ...]).decode
 _MOMENT_US: Final = 1_000_000
 _mask_reason = lru_cache(maxsize=256)(mask_text)
@@ -179,16 +181,20 @@ class Events:
         return self.allowance.allows(caller, server, min(size, self._audit.max_argument_bytes))
 
     def tail(self, after: int = 0, limit: int = 100) -> tuple[Event, ...]:
-        """Return the oldest events that came after one of that key, oldest first."""
+        """Return the oldest events that came after one of that key, oldest first.
+
+        Without what gateways say of themselves, as `newest` does.
+        """
         index = self._index()
         rows = index.rows(
-            f"{_EVENTS} WHERE seq > ? ORDER BY seq LIMIT ?", (place_of(index, after), limit)
+            f"{_EVENTS} WHERE seq > ? AND {_TOLD} ORDER BY seq LIMIT ?",
+            (place_of(index, after), limit),
         )
         return tuple(map(_event, rows))
 
     def newest(self, limit: int = 100) -> tuple[Event, ...]:
         """Return the last events, oldest first."""
-        rows = self._index().rows(f"{_EVENTS} ORDER BY seq DESC LIMIT ?", (limit,))
+        rows = self._index().rows(f"{_EVENTS} WHERE {_TOLD} ORDER BY seq DESC LIMIT ?", (limit,))
         return tuple(map(_event, reversed(rows)))
 
     def of_call(self, call_id: str) -> tuple[Event, ...]:
@@ -208,8 +214,10 @@ class Events:
         return tuple(one for row in rows for one in _decode_charges(row[0]))
 
     def last_seq(self) -> int:
-        """Return the key of the event that came last, 0 where there is none."""
-        row = self._index().row("SELECT segment, number FROM events ORDER BY seq DESC LIMIT 1")
+        """Return the key of the event that came last, 0 where there is none; as `newest` does."""
+        row = self._index().row(
+            f"SELECT segment, number FROM events WHERE {_TOLD} ORDER BY seq DESC LIMIT 1"  # noqa: S608
+        )
         return key_of(*row) if row else 0
 
 

@@ -390,7 +390,8 @@ class Ledger:
         """Follow the journal and name the first thing that is wrong.
 
         Checked against the anchors, too, where the settings name stores of them; `keys` are the
-        public keys that may sign those, by default those of `audit.key`. `progress` is called with
+        public keys that may sign those, by default those of `audit.key`. With a team's database,
+        too, row by row with what was copied there. `progress` is called with
         the bytes done and the bytes in all, now and then.
         """
         from pktui.ledger.chain.verify import verify
@@ -410,6 +411,7 @@ class Ledger:
             found,
             progress,
             "; ".join(findings),
+            self._team.copies if self._team is not None else None,
         )
 
     def framed(self, *, since_us: int = 0, until_us: int = 0) -> Iterator[bytes]:

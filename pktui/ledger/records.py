@@ -29,6 +29,7 @@ EventKind = Literal[
     "prune",
     "start",
     "end",
+    "gateway",
     "note",
 ]
 ApprovalStatus = Literal["pending", "allowed", "denied", "expired", "withdrawn", "spent"]
@@ -129,6 +130,22 @@ class Proven(msgspec.Struct, frozen=True):
     anchors: int
 
 
+class Gap(msgspec.Struct, frozen=True):
+    """A time of which a gateway put nothing on record.
+
+    `silent`: it went on at `until_us`. `killed`: it was ended by force, found at `until_us`.
+    `unclosed`: it neither went on nor closed, and does not run. `next_us` is when the next gateway
+    of that server opened; both are 0 where nothing came.
+    """
+
+    how: Literal["silent", "killed", "unclosed"]
+    server: str
+    pid: int
+    since_us: int
+    until_us: int = 0
+    next_us: int = 0
+
+
 class Verification(msgspec.Struct, frozen=True):
     """What `audit verify` found; `segment` and `row` are the place at fault, 0 where none is."""
 
@@ -147,6 +164,8 @@ class Verification(msgspec.Struct, frozen=True):
     """How far each store of anchors proves that no row was changed, removed or put in since."""
     notes: tuple[str, ...] = ()
     """What was found and is no fault: the torn end of a row that was set aside."""
+    gaps: tuple[Gap, ...] = ()
+    """Times of which a gateway put nothing on record, oldest first; no fault of the chain."""
 
 
 class CallRow(msgspec.Struct, frozen=True):

@@ -134,3 +134,36 @@ def test_doctor_says_where_an_anchor_is_late_or_refused(
     assert checks[f"file:{anchored}, 0 rows since the newest"]["state"] == "ok"
     (refused,) = [one for found, one in checks.items() if "it answers 503" in found]
     assert refused["state"] == "fail"
+
+
+def test_verify_names_the_times_of_which_a_gateway_put_nothing_on_record(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [1_800_000_000_000_000]
+    ledger = Ledger.open(paths.ledger_file, clock=lambda: now[0])
+    for pid, minutes, effect in (
+        (11, 0, "open"),
+        (11, 480, "close"),
+        (12, 490, "open"),
+        (13, 500, "open"),
+        (13, 501, "close"),
+        (14, 510, "open"),
+    ):
+        now[0] = 1_800_000_000_000_000 + minutes * 60_000_000
+        detail = {"pid": pid, "born": "never", "beat_us": 300_000_000}
+        ledger.events.append(
+            "gateway", call_id=str(pid), server="files", effect=effect, detail=detail
+        )
+    ledger.events.append("end", server="files", detail={"lost_pid": 12, "by_pid": 1})
+    ledger.close()
+    assert run(["audit", "verify"]) == 0
+    held, *gaps = capsys.readouterr().out.splitlines()
+    assert held == "The chain holds: 7 rows."
+    slept, killed, unclosed = gaps
+    assert "gateway files (pid 11) wrote nothing until" in slept
+    assert "gateway files (pid 12) was ended by force (kill -9, a crash, no power)" in killed
+    assert "; the next one opened at " in killed
+    assert "gateway files (pid 14) neither closed nor went on" in unclosed
+    assert run(["audit", "verify", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [gap["how"] for gap in told["gaps"]] == ["silent", "killed", "unclosed"]

@@ -24,6 +24,8 @@ from pktui.insight.now import NowReader
 from pktui.ledger import FeedFilter, Ledger, NewApproval, args_hash
 from pktui.ledger.approvals.finding import having
 from pktui.ledger.approvals.standing import Wider
+from pktui.ledger.journal.joints import read_joint
+from pktui.ledger.journal.segment import CONTENT, bind, decode_row
 from pktui.ledger.postgres.link import Link
 from pktui.ledger.postgres.tables import SCHEMA_VERSION
 from pktui.ledger.results import Answered
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from pktui.ledger import Approval
     from pktui.ledger.postgres.team import Team
+    from pktui.ledger.records import Verification
     from tests.support.postgres import Server
 
 ARGUMENTS = {"path": "/x"}
@@ -683,6 +686,53 @@ def test_the_record_of_all_machines_is_proven_and_a_row_changed_in_either_is_nam
         broken = copied(here).verify()
         problems = {one.machine: one.problem for one in broken.machines}
         assert f"row 1:{row} was edited" in problems[name]
+
+
+def compared(ledger: Ledger) -> Verification:
+    """Return what was found once the database answered in time."""
+    found = ledger.verify()
+
+    def is_compared() -> bool:
+        nonlocal found
+        found = ledger.verify() if found.notes else found
+        return not found.notes
+
+    wait(is_compared)
+    return found
+
+
+def test_rows_written_anew_here_are_told_by_their_copies(machine: Open, tmp_path: Path) -> None:
+    here = machine("here")
+    calls(here, "h", 4)
+    copied(here)
+    assert here.verify().ok
+    here.close()
+    file = tmp_path / "here" / "journal" / "00000001.jsonl"
+    (opened,) = (tmp_path / "here" / "journal" / "joints.jsonl").read_bytes().splitlines()[:1]
+    joint = read_joint(opened)
+    assert joint is not None
+    previous, lines = bytes.fromhex(joint.hash), file.read_bytes().splitlines()
+    kept = list(lines)
+    for at, line in enumerate(lines):
+        *content, _ = decode_row(line)
+        if at >= 2:
+            content[CONTENT.index("reason")] = "a better one"
+        whole, previous = bind(content, previous)
+        lines[at] = whole.rstrip()
+    for rows, problem in (
+        (lines, "row 1:3 is not the one the team's ledger has"),
+        (kept[:6], "row 1:7 was removed from the end: the team's ledger has it"),
+    ):
+        file.write_bytes(b"".join(line + b"\n" for line in rows))
+        (tmp_path / "here" / "index.db").unlink()
+        alone = machine("here", uri="")
+        assert alone.verify().ok
+        alone.close()
+        again = machine("here")
+        assert compared(again).problem == problem
+        again.close()
+    away = machine("here", uri="postgresql://ada@/none?host=/nowhere")
+    assert "rows were not compared with the team's ledger" in away.verify().notes[0]
 
 
 def test_a_row_removed_from_the_shared_record_is_named(machine: Open, uri: str) -> None:

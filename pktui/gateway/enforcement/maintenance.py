@@ -15,6 +15,7 @@ from pktui import lasting
 from pktui.errors import LedgerError
 from pktui.gateway.enforcement.anchoring_child import AnchoringChild
 from pktui.gateway.enforcement.budget import refresh_usage
+from pktui.gateway.enforcement.lifetime import Lifetime
 from pktui.gateway.enforcement.remembered_calls import RememberedCalls
 from pktui.ledger.ledger import Ledger
 from pktui.policy import managed
@@ -38,7 +39,11 @@ _COMPACT_BYTES: Final = 64_000_000
 class Upkeep:
     """Use as a context around everything that writes to the ledger."""
 
-    def __init__(self, paths: Paths, settings: Settings, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, paths: Paths, settings: Settings, log: Callable[[str], None], server: str = ""
+    ) -> None:
+        """`server` is the one that is served, empty where it is several."""
+        self._lifetime = Lifetime(server, settings.audit.beat_minutes)
         self._paths = paths
         self._settings = settings
         self._sending: threading.Thread | None = None
@@ -86,6 +91,7 @@ class Upkeep:
             self._try(self._look)
         if self._ledger is not None:
             self._try(self._remember)  # what has ended since the last look
+            self._try(self._lifetime.close)
         if self._settings.audit.anchor or self._settings.audit.anchors:
             self._try(self._end)
         if self._ledger is not None:
@@ -155,6 +161,7 @@ class Upkeep:
             self._said = ""
 
     def _look(self, ledger: Ledger) -> None:
+        self._lifetime.tell(ledger)
         ledger.settle_lost()
         ledger.grants.end_expired()
         if ledger.anchors.due():

@@ -139,7 +139,7 @@ def _serve(
     from pktui.gateway.relay.server_context import ServerContext
 
     with (
-        Upkeep(paths, settings, narrator.say),
+        Upkeep(paths, settings, narrator.say, server.name),
         ServerContext(
             paths,
             settings,

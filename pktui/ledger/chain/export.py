@@ -24,6 +24,7 @@ import msgspec
 from pktui.errors import LedgerError
 from pktui.ledger.chain import first_edition
 from pktui.ledger.chain.anchors.anchor import proven
+from pktui.ledger.chain.attendance import Attendance
 from pktui.ledger.journal.joints import Joints, read_joint
 from pktui.ledger.journal.segment import (
     CHARGES,
@@ -206,6 +207,9 @@ class _Reading:
         self._last: dict[int, Event] = {}
         self._joint = bytes(32)
         self._pruned: set[int] = set()
+        self._attendance = Attendance()
+        # The time of the newest row: who is silent then is not late yet.
+        self._until_us = 0
         self.rows = self._joints = 0
         self._agreed: set[int] = set()
 
@@ -224,6 +228,12 @@ class _Reading:
         if not problem:
             self._last[event.segment] = event
             self.rows += 1
+            self._until_us = max(self._until_us, event.at_us)
+            if event.kind in ("gateway", "end"):
+                self._attendance.saw(
+                    *(event.at_us, event.kind, event.call_id),
+                    *(event.server, event.effect, event.detail),
+                )
         return event, problem
 
     def left_open(self) -> str:
@@ -242,6 +252,7 @@ class _Reading:
             hash=self._joint.hex() if self._joints else "",
             anchors=len(self._agreed),
             proven=proven(self._anchors, self._agreed),
+            gaps=self._attendance.gaps(self._until_us),
         )
 
     def _take_frame(self, ends: _Ends) -> str:

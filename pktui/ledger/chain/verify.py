@@ -9,7 +9,7 @@ else that decides stand as the journal says; that the file's guards are as pktui
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pktui.errors import LedgerUnavailable
 from pktui.ledger.chain.anchors.anchor import proven
+from pktui.ledger.chain.attendance import Attendance
 from pktui.ledger.chain.crosscheck import WATCHED, Recorded, read_standing
 from pktui.ledger.journal.joints import CARRIED, Joint, Joints, Segment, joints_fault
 from pktui.ledger.journal.segment import (
@@ -28,13 +29,17 @@ from pktui.ledger.journal.segment import (
     number_of,
     split_key,
 )
+from pktui.ledger.presence import process_birth
 from pktui.ledger.records import Verification
 from pktui.ledger.schema import migration_from
+from pktui.times import now_us
 
 if TYPE_CHECKING:
     from pktui.ledger.chain.anchors.anchor import Found
     from pktui.ledger.database import Database
 
+# Gives number and hash of the rows of a segment that were copied.
+Copied = Callable[[int], Iterator[tuple[int, bytes]]]
 _EVERY = 10_000
 _TRIES = 3
 _OBJECTS = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND (type = 'trigger'"
@@ -61,16 +66,18 @@ def verify(
     anchors: Sequence[Found] = (),
     progress: Callable[[int, int], None] | None = None,
     beside: str = "",
+    copied: Copied | None = None,
 ) -> Verification:
     """Check the journal as it stood when called; what is written meanwhile is left for later.
 
     `reached` is the last row of each segment that the index has; `beside` is what is wrong beside
-    the journal, said where nothing is wrong with it. `progress` is called now and then with the
+    the journal, said where nothing is wrong with it. `copied` gives what a team's database has of a
+    segment, which is compared row by row. `progress` is called now and then with the
     bytes done and the bytes in all. Raises `LedgerUnavailable` where a file cannot be used.
     """
     problem, segment, row = "", 0, 0
     for left in reversed(range(_TRIES)):
-        walk = _Walk(directory, database, reached, anchors, progress)
+        walk = _Walk(directory, database, reached, anchors, progress, copied)
         try:
             walk.run()
             problem = beside
@@ -94,7 +101,34 @@ def verify(
         anchors=len(walk.agreed),
         proven=proven(anchors, walk.agreed),
         notes=tuple(walk.notes),
+        gaps=walk.attendance.gaps(now_us(), _runs),
     )
+
+
+class _Copy:
+    """The rows of a segment in a team's database."""
+
+    def __init__(self, segment: int, rows: Iterator[tuple[int, bytes]]) -> None:
+        self._segment = segment
+        self._rows = rows
+        self._next = next(rows, None)
+
+    def compare(self, number: int, digest: bytes) -> None:
+        """Compare a row with its copy, if there is one by now."""
+        if self._next is not None and self._next[0] == number:
+            if self._next[1] != digest:
+                what = f"row {self._segment}:{number}"
+                raise _Fault(
+                    *(self._segment, number, f"{what} is not the one the team's ledger has")
+                )
+            self._next = next(self._rows, None)
+
+    def check_end(self, number: int) -> None:
+        """Check that no copy is of a row behind the last one."""
+        if self._next is not None:
+            what = f"row {self._segment}:{self._next[0]}"
+            problem = f"{what} was removed from the end: the team's ledger has it"
+            raise _Fault(self._segment, number + 1, problem)
 
 
 class _Overtaken(Exception):
@@ -111,7 +145,10 @@ class _Walk:
         reached: Mapping[int, int],
         anchors: Sequence[Found],
         progress: Callable[[int, int], None] | None,
+        copied: Copied | None,
     ) -> None:
+        self._copied = copied
+        self._copy: _Copy | None = None
         self._directory = directory
         self._database = database
         self._reached = reached
@@ -125,6 +162,7 @@ class _Walk:
         # Places in `anchors` of those that agree.
         self.agreed: set[int] = set()
         self.hash = ""
+        self.attendance = Attendance()
         self.notes: list[str] = []
 
     def run(self) -> None:
@@ -196,6 +234,8 @@ class _Walk:
         number, previous, end = opened.number, bytes.fromhex(opened.hash), 0
         self._compare(n, number, previous)
         last = sealed.number if sealed is not None else -1
+        beside = opened.shelf == "beside"
+        self._copy = self._copy_of(n)
         try:
             for offset, line in lines_of(path):
                 if offset >= size:
@@ -208,8 +248,8 @@ class _Walk:
                     seen = not _KINDS.isdisjoint(line.split(b",", 3)[2:3])
                 else:
                     seen = line.find(_CHANGE) >= 0  # `in` tries it as a number first
-                if seen:
-                    self._recorded.saw(n, self._read(n, number, line))
+                if seen or (beside and Attendance.concerns(line)):
+                    self._saw(n, number, line)
         except FileNotFoundError:
             self._check_pruned(segment)
             return
@@ -217,6 +257,24 @@ class _Walk:
             raise _unreadable(path, error) from error
         self._done += size
         self._check_end(segment, number, previous, size - end, end)
+
+    def _saw(self, n: int, number: int, line: bytes) -> None:
+        row = self._read(n, number, line)
+        if Attendance.concerns(line):
+            self.attendance.saw_row(row)
+        else:
+            self._recorded.saw(n, row)
+
+    def _copy_of(self, n: int) -> _Copy | None:
+        """Return what a team's database has of a segment, None where that cannot be told."""
+        if self._copied is None:
+            return None
+        try:
+            return _Copy(n, self._copied(n))
+        except LedgerUnavailable as error:
+            self._copied = None
+            self.notes.append(f"rows were not compared with the team's ledger: {error.what}")
+            return None
 
     def _read(self, n: int, number: int, line: bytes) -> tuple[Any, ...]:
         try:
@@ -235,6 +293,8 @@ class _Walk:
         self.rows += 1
         if self._named:
             self._compare(n, number, digest)
+        if self._copy is not None:
+            self._copy.compare(number, digest)
         if self._progress is not None and self.rows % _EVERY == 0:
             self._progress(self._done + end, self._total)
         return digest
@@ -243,6 +303,9 @@ class _Walk:
         self, segment: Segment, number: int, previous: bytes, torn: int, end: int
     ) -> None:
         n, sealed = segment.n, segment.sealed
+        grown = _size(file_of(self._directory, n)) > end + torn
+        if self._copy is not None and not grown:
+            self._copy.check_end(number)
         if sealed is not None:
             if number < sealed.number:
                 raise _Fault(n, number + 1, f"{_span(n, number + 1, sealed.number)} removed from"
@@ -339,6 +402,11 @@ def _guards_fault(database: Database) -> str:
         if found[name] != made[name]:
             return f"{name}, which guards the ledger, is not as pktui made it"
     return ""
+
+
+def _runs(pid: int, born: str) -> bool:
+    """Tell whether the process of that id, begun at that time, still runs."""
+    return process_birth(pid) == born
 
 
 def _size(path: Path) -> int:

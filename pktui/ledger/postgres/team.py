@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -128,6 +128,16 @@ class Team:
 
         self.database.link.told()
         return verify_team(self.database, self.vouchers)
+
+    def copies(self, segment: int) -> Iterator[tuple[int, bytes]]:
+        """Give the number and hash of each row of this machine's segment that was copied.
+
+        Raises `LedgerUnavailable`.
+        """
+        from pktui.ledger.postgres.verifying import copied_hashes
+
+        self.database.link.told()
+        return copied_hashes(self.database, self.database.machine_number, segment)
 
     def health(self) -> Health:
         """Look at the database; raises `LedgerUnavailable`."""

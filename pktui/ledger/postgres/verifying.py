@@ -32,6 +32,8 @@ _COLUMNS: Final = ", ".join((*CONTENT, "charges", "hash"))
 _PIECE: Final = 1000
 _ROWS: Final = f"""SELECT {_COLUMNS} FROM events
     WHERE machine = %s AND segment = %s AND number > %s ORDER BY number LIMIT {_PIECE}"""  # noqa: S608
+_HASHES: Final = f"""SELECT number, hash FROM events
+    WHERE machine = %s AND segment = %s AND number > %s ORDER BY number LIMIT {10 * _PIECE}"""  # noqa: S608
 _COPIED: Final = "SELECT segment, number FROM copied WHERE machine = %s"
 _CHECKPOINTS: Final = "SELECT n, machine, at_us, heads, hash FROM checkpoints ORDER BY n"
 # What a checkpoint names: a segment, the number of a row in it, its hash.
@@ -76,6 +78,16 @@ def verify_team(database: SharedDatabase, vouchers: SharedVouchers) -> TeamVerif
         )
         checkpoints, problem = _follow_checkpoints(database, machines)
         return TeamVerified(found, checkpoints, problem or _decided_fault(database, vouchers))
+
+
+def copied_hashes(
+    database: SharedDatabase, machine: int, segment: int
+) -> Iterator[tuple[int, bytes]]:
+    """Give the number and hash of each row of a machine's segment that is in the database."""
+    number = 0
+    while rows := database.rows(_HASHES, (machine, segment, number)):
+        yield from ((one, bytes(digest)) for one, digest in rows)
+        number = rows[-1][0]
 
 
 class _Walk:
