@@ -514,6 +514,7 @@ class Console(App[int], inherit_bindings=False):
             self.say("the ledger is back")
         if seen.loss and seen.loss != before.loss:
             self.say(seen.loss, severity="warning", seconds=12)
+        self.query_one(Views).set_class(bool(seen.problem), "-ledger-lost")
         self.query_one(KeyLine).ledger = seen
         self._count()
         self.query_one(Tray).ledger_moved(seen.waiting)

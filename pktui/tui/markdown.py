@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from markdown_it import MarkdownIt
+from pygments import token as kinds
 from rich.console import Console
 from rich.markdown import CodeBlock, Heading, Markdown
 from rich.segment import Segment
-from rich.syntax import Syntax
+from rich.syntax import ANSISyntaxTheme, Syntax
 from rich.theme import Theme
 
 from pktui.text import visible
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
 # A longer code block is drawn without colours.
 CODE_CHARACTERS = 4_000
 MIN_WIDTH = 16
+_CODE: Final[dict[tuple[str, ...], str]] = {
+    kinds.Token: "code.text",
+    kinds.Comment: "code.comment",
+    kinds.Keyword: "code.keyword",
+    kinds.Name.Function: "code.name",
+    kinds.Name.Class: "code.name",
+    kinds.Name.Tag: "code.name",
+    kinds.Number: "code.name",
+    kinds.String: "code.string",
+}
 
 
 class _Heading(Heading):
@@ -42,8 +53,10 @@ class _Code(CodeBlock):
         lexer = self.lexer_name if len(code) <= CODE_CHARACTERS else "text"
         ground = console.get_style("markdown.code_ground").bgcolor
         colour = ground.get_truecolor().hex if ground else "default"
+        # A theme of another program has red and amber in it, which mean something here.
+        theme = ANSISyntaxTheme({kind: console.get_style(name) for kind, name in _CODE.items()})
         yield Syntax(
-            code, lexer, theme=self.theme, word_wrap=True, padding=(0, 1), background_color=colour
+            code, lexer, theme=theme, word_wrap=True, padding=(0, 1), background_color=colour
         )
 
 
@@ -55,19 +68,17 @@ class _SafeMarkdown(Markdown):
         "code_block": _Code,
     }
 
-    def __init__(self, text: str, code_theme: str) -> None:
-        super().__init__("", code_theme=code_theme, hyperlinks=False)
+    def __init__(self, text: str) -> None:
+        super().__init__("", hyperlinks=False)
         self.markup = text
         self.parsed = _parser().parse(text)
         _make_safe(self.parsed)
 
 
-def draw_markdown(
-    text: str, width: int, ink: Ink, *, base: Style, dark: bool = True
-) -> list[list[Segment]]:
+def draw_markdown(text: str, width: int, ink: Ink, *, base: Style) -> list[list[Segment]]:
     """Return the lines of the text, at most `width` cells wide; `text` is already visible."""
     console = _console(ink, max(width, MIN_WIDTH))
-    document = _SafeMarkdown(text, "github-dark" if dark else "friendly")
+    document = _SafeMarkdown(text)
     options = console.options.update(width=max(width, MIN_WIDTH))
     return console.render_lines(document, options, style=base, pad=False)
 
@@ -134,6 +145,11 @@ def _styles(ink: Ink) -> Mapping[str, Style]:
         "markdown.h6": bold,
         "markdown.code": ink.quiet,
         "markdown.code_ground": ink.code,
+        "code.text": ink.text,
+        "code.comment": ink.dim,
+        "code.keyword": ink.quiet,
+        "code.name": ink.info,
+        "code.string": ink.accent,
         "markdown.link": ink.info,
         "markdown.link_url": ink.dim,
         "markdown.block_quote": ink.dim,

@@ -59,7 +59,7 @@ def other_theme(name: str) -> Theme:
         "pk-info": ink(calm("secondary", "primary", "accent")),
         "pk-quiet": ink(calm("accent", "secondary", "primary")),
         "pk-mark": ink(text),
-        "pk-mark-bg": ground.blend(warning, 0.3).hex,
+        "pk-mark-bg": ground.blend(accent, 0.4).hex,
         "pk-cursor": ground.blend(accent, 0.22).hex,
         "pk-cursor-blur": ground.blend(text, 0.08).hex,
         "pk-bar": ground.blend(text, 0.05).hex,

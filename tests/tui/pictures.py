@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pktui.ledger.arguments.canonical import args_hash
 from pktui.ledger.records import Caller
@@ -80,7 +81,10 @@ def full(house: House, odd: str = "") -> None:
         house.paths.policy_file(server).write_text(json.dumps(POLICY))
         house.other.catalogue.saw(
             server,
-            [{"name": tool, "description": f"{tool} {odd}".strip()} for tool in (*tools, *odd.split())],
+            [
+                {"name": tool, "description": f"{tool} {odd}".strip()}
+                for tool in (*tools, *odd.split())
+            ],
         )
     for number in range(160):
         house.now_us += 20 * SECOND
@@ -104,7 +108,8 @@ def _call(house: House, number: int, odd: str) -> None:
     tool = TOOLS[server][number % len(TOOLS[server])]
     effect = "deny" if tool.startswith("delete") else "allow"
     arguments = {"path": f"src/module_{number // 3}.py {odd}".strip(), "limit": number}
-    told = {"caller": caller, "call_id": f"c{number}", "server": server, "tool": tool}
+    told: dict[str, Any] = {"caller": caller, "server": server, "tool": tool}
+    told["call_id"] = f"c{number}"
     house.other.events.append(
         "decision", **told, effect=effect, rule=f"/tools/{tool}", arguments=arguments,
         reason="Nothing is deleted here." if effect == "deny" else "",

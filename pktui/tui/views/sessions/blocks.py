@@ -182,7 +182,7 @@ def _lines(role: Role, text: str, width: int, look: Look) -> list[list[Segment]]
     from pktui.tui.markdown import draw_markdown, draw_plain  # its parser may not delay the start
 
     if role in {"user", "agent"} and len(text) <= MARKDOWN_CHARACTERS:
-        drawn = draw_markdown(text, width, look.ink, base=look.ink.text, dark=look.dark)
+        drawn = draw_markdown(text, width, look.ink, base=look.ink.text)
         return _without_edges(drawn)
     style = look.ink.text if role in {"user", "agent"} else look.ink.dim
     return draw_plain(text.strip("\n"), width, style)

@@ -25,6 +25,5 @@ class Look:
 
     width: int
     ink: Ink
-    dark: bool
     marks: re.Pattern[str] | None = None
     glyphs: Glyphs = UNICODE

@@ -363,7 +363,6 @@ class Transcript(ScrollView, can_focus=True):
         return Look(
             width=self._width,
             ink=self._inks(),
-            dark=self.app.current_theme.dark,
             marks=self._marks,
             glyphs=self._glyphs,
         )
