@@ -18,6 +18,7 @@ from pktui.ledger.journal.indexer import index_rows
 from pktui.ledger.journal.segment import CONTENT, split_key
 from pktui.ledger.postgres.link import CHANNEL, NOW, SCHEMA, Link
 from pktui.ledger.postgres.tables import LEDGER, SCHEMA_VERSION, migration_from
+from pktui.ledger.postgres.waking import Taking
 from pktui.text import storable
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class SharedDatabase:
         self.id = ""
         self.machine_number = 0
         self.seat = seat
+        self.taking = Taking(directory / "journal", clock)
         self._machine = machine
         # Whether the transaction under way has the lock.
         self.begun = self._broken = False
@@ -189,6 +191,8 @@ class SharedDatabase:
         if not rows and not self.read_only:
             rows, _ = link.run(_ENROL, known)
         self.machine_number = rows[0][0] if rows else 0
+        if not self.read_only:
+            self.taking.begin(link, self.machine_number)
 
     def _bring_up(self, link: Link, version: int) -> None:
         """Bring a ledger of an older pktui up to what this one knows, where this role may."""

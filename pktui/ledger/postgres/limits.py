@@ -2,11 +2,13 @@
 
 What `pktui.ledger.counters` is for one machine. A call takes what it needs in one statement, which
 is committed before the call's row is written; where the row cannot be written it is given back. So
-a limit may for a moment count a call that does not happen, and never misses one that does.
+a limit may for a moment count a call that does not happen, and never misses one that does. The
+commit does not wait for the disk: what a crash loses is in the journals (`waking`).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -28,29 +30,40 @@ from pktui.ledger.counters import (
 from pktui.ledger.records import Charged, CounterInUse
 
 if TYPE_CHECKING:
-    from pktui.ledger.postgres.link import Link
+    from pktui.ledger.postgres.database import SharedDatabase
 
 _TAKE: Final = """SELECT refused, now_us FROM take(%s::text[], %s::bigint[], %s::boolean[],
     %s::bigint[], %s::bigint[])"""
-_GIVE_BACK: Final = "SELECT give_back(%s::text[], %s::bigint[], %s::bigint[])"
+# In a transaction of its own: the journal has it too.
+_SOON: Final = ", set_config('synchronous_commit', 'off', true)"
+_TAKE_SOON: Final = _TAKE.replace(" FROM", f"{_SOON} FROM", 1)
+_GIVE_BACK: Final = "SELECT place FROM give_back(%s::text[], %s::bigint[], %s::bigint[]) AS place"
+_GIVE_BACK_SOON: Final = _GIVE_BACK.replace(" FROM", f"{_SOON} FROM", 1)
 _LOOK: Final = """SELECT used, retry_us FROM look(%s::text[], %s::bigint[], %s::boolean[],
     %s::bigint[], %s::bigint[])"""
+# A process that was stopped for longer looks whether the database has crashed since.
+_MOMENT_SECONDS: Final = 0.5
 _IN_USE: Final = "SELECT key FROM counters WHERE used > 0 ORDER BY key"
 
 
 class TeamTurn(msgspec.Struct):
-    """What one turn has taken, by call; `now_us` is of the database's clock."""
+    """What one turn has taken, by call, and when by this process's clock.
+
+    `now_us` is of the database's clock.
+    """
 
     now_us: int
     locked: bool = False
+    taken_s: float = 0.0
     taken: dict[str, tuple[Charged, ...]] = msgspec.field(default_factory=dict)
 
 
 class TeamCounters:
     """Reserves, gives back and reads charges. Raises `LedgerUnavailable`."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, database: SharedDatabase) -> None:
+        self._database = database
+        self._link = database.link
 
     def sight(self) -> TeamTurn:
         """Begin a turn."""
@@ -59,6 +72,8 @@ class TeamCounters:
     def end(self, sight: TeamTurn, append: Callable[[], object]) -> None:
         """Put a turn's rows on record by `append`; what they took is taken already."""
         try:
+            if sight.taken and time.monotonic() - sight.taken_s > _MOMENT_SECONDS:
+                self._link.run("SELECT 1")  # it has not crashed meanwhile and begun anew
             append()
         except BaseException:
             self.abandon(sight)
@@ -100,12 +115,17 @@ class TeamCounters:
     def reserve(self, charges: Sequence[C], call_id: str, sight: TeamTurn) -> C | None:
         """Take all charges for a call, or none and return the first that does not fit."""
         asked = _asked(charges)
-        rows, _ = self._link.run(_TAKE, asked)
+        link = self._link
+        with link.lock:
+            alone = not link.in_transaction()
+            if alone:
+                self._database.taking.go_on(link, self._database.machine_number)
+            rows, _ = link.run(_TAKE_SOON if alone else _TAKE, _arrays(*asked))
         refused: int = rows[0][0]
         now_us: int = rows[0][1]
         if refused:
             return charges[refused - 1]
-        sight.now_us = now_us
+        sight.now_us, sight.taken_s = now_us, time.monotonic()
         keys, _, _, amounts, _ = asked
         sight.taken[call_id] = tuple(
             Charged(key, amount, now_us) for key, amount in zip(keys, amounts, strict=True)
@@ -135,15 +155,29 @@ class TeamCounters:
         if not charged:
             return []
         values = [one.key for one in charged], [one.amount for one in charged]
-        rows, _ = self._link.run(_GIVE_BACK, (*values, [one.at_us for one in charged]))
+        link = self._link
+        with link.lock:
+            sql = _GIVE_BACK if link.in_transaction() else _GIVE_BACK_SOON
+            rows, _ = link.run(sql, _arrays(*values, [one.at_us for one in charged]))
         return [charged[row[0] - 1] for row in rows]
 
     def _look(self, *asked: list[Any]) -> list[tuple[Decimal, int]]:
         """Return of each counter what its window holds, and when the amount would first fit."""
         return [
             (Decimal(used).scaleb(-6), NEVER_US if retry_us is None else retry_us)
-            for used, retry_us in self._link.run(_LOOK, asked)[0]
+            for used, retry_us in self._link.run(_LOOK, _arrays(*asked))[0]
         ]
+
+
+def _arrays(*columns: Sequence[str | int]) -> list[str]:
+    """Return arrays as PostgreSQL writes them: psycopg takes 0.1 ms of a call for five."""
+    return [f"{{{','.join(map(_element, column))}}}" for column in columns]
+
+
+def _element(value: str | int) -> str:
+    if isinstance(value, str):
+        return '"{}"'.format(value.replace("\\", "\\\\").replace('"', '\\"'))
+    return str(int(value))  # of a boolean 0 or 1
 
 
 def _asked(

@@ -83,7 +83,7 @@ class Team:
         self._keeper: Keeper | None = None
         self.database = self._open(lasting=lasting)
         self.vouchers = SharedVouchers(self.database)
-        self.counters = TeamCounters(self.database.link)
+        self.counters = TeamCounters(self.database)
         self.elsewhere = partial(elsewhere, self.database)
 
     def keep(self, here: Callable[[], tuple[Present, ...]], index: Callable[[], Index]) -> None:
