@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
+import snowballstemmer
 
 from pktui.memory.search.bm25 import query_terms
+from pktui.memory.search.stem import stem
 from pktui.memory.search.tokens import terms, words
 
 
@@ -49,3 +53,15 @@ def test_a_name_in_code_counts_whole_and_in_parts(word: str, parts: set[str]) ->
 def test_stop_words_count_only_where_nothing_else_is_asked() -> None:
     assert set(query_terms(["what", "is", "the", "deadlock"])) == {"deadlock"}
     assert set(query_terms(["to", "be", "or", "not"])) == {"to", "be", "or", "not"}
+
+
+def test_a_word_that_no_suffix_fits_is_the_stem_that_the_algorithm_returns() -> None:
+    chance = random.Random(2)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    parts = ("", "ing", "ed", "ly", "ness", "ational", "ence", "sky", "dying", "yo", "generou")
+    algorithm = snowballstemmer.stemmer("english")
+    for last in letters:
+        for _ in range(60):
+            drawn = "".join(chance.choices(letters, k=chance.randint(0, 7)))
+            word = drawn + chance.choice(parts) + last
+            assert stem(word) == algorithm.stemWord(word)
