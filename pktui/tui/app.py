@@ -19,6 +19,7 @@ from pktui.text import one_line
 if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.settings import Paths, Settings
+    from pktui.tui.console import Console
     from pktui.tui.services import Services
 
 # What one answer of the memory may take; a search on a cold model takes some seconds.
@@ -46,13 +47,7 @@ def run_console(
     for them; a read-only console is not announced. Raises `UsageError` where there is no
     terminal, `LedgerUnavailable` where the ledger cannot be opened.
     """
-    streams = {"input": sys.stdin, "output": sys.stdout, "error": sys.stderr}
-    missing = [name for name, stream in streams.items() if not stream.isatty()]
-    if missing:
-        raise UsageError(
-            f"the console needs a terminal, and standard {missing[0]} is none",
-            "Use the commands instead: pktui sessions, approvals, audit, policy (all take --json)",
-        )
+    _require_terminal()
     from pktui.ledger.ledger import Ledger
     from pktui.memory.client import MemoryClient
     from pktui.memory.records import Identity
@@ -82,11 +77,7 @@ def run_console(
     presence.announce()
     console = Console(services, view=view or _first_view(services), at=at, words=words)
     try:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as it is while pktui is loaded
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        console.run()
-    except Exception as error:  # noqa: BLE001  a driver that fails: told as any other crash
-        console.crash = console.crash or error
+        _show(console)
     finally:
         presence.leave()
         ledger.close()
@@ -94,6 +85,27 @@ def run_console(
     if console.crash is not None:
         return _tell_crash(paths, console.crash)
     return console.return_code or 0
+
+
+def _require_terminal() -> None:
+    """Raise `UsageError` where one of the three standard streams is no terminal."""
+    streams = {"input": sys.stdin, "output": sys.stdout, "error": sys.stderr}
+    missing = [name for name, stream in streams.items() if not stream.isatty()]
+    if missing:
+        raise UsageError(
+            f"the console needs a terminal, and standard {missing[0]} is none",
+            "Use the commands instead: pktui sessions, approvals, audit, policy (all take --json)",
+        )
+
+
+def _show(console: Console) -> None:
+    """Run the console; what it ends with, where it was not told to end, is its `crash`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as it is while pktui is loaded
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        console.run()
+    except Exception as error:  # noqa: BLE001  a driver that fails: told as any other crash
+        console.crash = console.crash or error
 
 
 def _first_view(services: Services) -> str:

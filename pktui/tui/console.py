@@ -10,7 +10,7 @@ import asyncio
 import importlib
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from msgspec.structs import replace
 from textual import events, on, work
 from textual.app import App, ComposeResult
+from textual.binding import Binding
 from textual.errors import NoWidget
 from textual.message import Message
 from textual.reactive import reactive
@@ -30,12 +31,9 @@ from pktui.text import one_line, visible
 from pktui.tui.actions import (
     BY_ID,
     Action,
-    actions_in,
     bindings,
     display_key,
-    offered_in,
     read_keymap,
-    scopes_of,
 )
 from pktui.tui.background import in_thread
 from pktui.tui.drafts import Drafts
@@ -71,13 +69,17 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.screen import Screen
 
-    from pktui.tui.screens.action_list import Entry
+    from pktui.tui.action_lists import ActionLists
     from pktui.tui.services import Services
 
 T = TypeVar("T")
 # How many actions the palette remembers to have run.
 RECENT = 9
 # How many notices are kept to be read again.
+# What a box edits by; ctrl+c is the console's, which copies too.
+BOX_KEYS = frozenset(
+    key for one in Input.BINDINGS if isinstance(one, Binding) for key in one.key.split(",")
+) - {"ctrl+c"}
 NOTICES = 500
 # Between keys that do nothing, for each to be told.
 MISSING_SECONDS = 0.5
@@ -160,6 +162,7 @@ class Console(App[int], inherit_bindings=False):
         """What the console ended with, where it was not told to end."""
         self.undo_stack = UndoStack(self.refresh_bindings)
         self._undoing, self._leaving = Undoing(self), Leaving(self)
+        self._stopping = Stopping(self, self, self._looked_again)
         self._said: deque[tuple[int, str, str]] = deque(maxlen=NOTICES)
         self.kept = read_kept(services.paths.data_dir)
         self.drafts = Drafts(self._count_drafts)
@@ -307,7 +310,12 @@ class Console(App[int], inherit_bindings=False):
         return await super().run_action(action, default_namespace, namespaces)
 
     async def _check_bindings(self, key: str, priority: bool = False) -> bool:
-        """Run what is bound to a key; a key that does nothing here says so."""
+        """Run what is bound to a key; a key that does nothing here says so.
+
+        A box keeps the keys that it edits by.
+        """
+        if priority and key in BOX_KEYS and isinstance(self.focused, Input):
+            return False
         handled = await super()._check_bindings(key, priority)
         if not handled and not priority:
             self._say_what_is_missing(key)
@@ -570,10 +578,7 @@ class Console(App[int], inherit_bindings=False):
 
     def action_stop(self) -> None:
         """Stop everything; where it is stopped, go on."""
-        if self.screen.is_modal:
-            self.say("answer this question first")
-        else:
-            Stopping(self, self, self._looked_again).stop_or_release(stopped=self.ledger.stopped)
+        self._stopping.stop_or_release(stopped=self.ledger.stopped)
 
     def _looked_again(self) -> None:
         """A question was over the view: what is under its cursor is looked at anew."""
@@ -642,50 +647,21 @@ class Console(App[int], inherit_bindings=False):
         self.push_screen(Notices(self._said, self.services.paths.logs_dir))
 
     def action_help(self) -> None:
-        """List the keys that hold in the view in front, to be typed into and run from."""
-        from pktui.tui.reference import reference
-        from pktui.tui.screens.action_list import entry_of
-
-        scopes = scopes_of(self.front)
-        actions = [one for one in actions_in(*scopes) if self.keymap.keys(one)]
-        actions.sort(key=lambda one: scopes.index(one.scope))
-        listed = [entry_of(one, self.keymap) for one in actions]
-        entries = (*listed, *reference(self.glyphs))
-        self._list_actions("a key, a word or an id; enter runs it", entries)
+        """List the keys that hold in the view in front."""
+        self._action_lists().help()
 
     def action_palette(self) -> None:
-        """List what can be done, what was done last first."""
-        from pktui.tui.screens.action_list import entry_of
-
-        recent = {name: at for at, name in enumerate(self.kept.recent)}
-        offered = sorted(offered_in(self.front), key=lambda one: recent.get(one.id, len(recent)))
-        groups = ("Last done" if one.id in recent else "" for one in offered)
-        entries = [
-            entry_of(one, self.keymap, group) for one, group in zip(offered, groups, strict=True)
-        ]
-        self._list_actions("what to do", entries)
+        """List what can be done."""
+        self._action_lists().palette()
 
     @on(Rows.Menu)
     def _open_menu(self, _message: Rows.Menu) -> None:
-        """List what can be done with the row under the pointer."""
-        from pktui.tui.screens.action_list import entry_of
+        self._action_lists().menu()
 
-        here = {one.binding.id for one in self.screen.active_bindings.values() if one.enabled}
-        offered = actions_in(scopes_of(self.front)[0])
-        entries = [entry_of(one, self.keymap, "This row") for one in offered if one.id in here]
-        self._list_actions("this row", [entry for entry in entries if entry.runs])
+    def _action_lists(self) -> ActionLists:
+        from pktui.tui.action_lists import ActionLists  # not before the first paint
 
-    def _list_actions(self, title: str, entries: Sequence[Entry]) -> None:
-        from pktui.tui.screens.action_list import ActionList
-
-        def answer(action: Action | None) -> None:
-            if action is not None:
-                before = [name for name in self.kept.recent if name != action.id]
-                self.keep(recent=(action.id, *before[:RECENT]))
-                self.call_later(self._run_listed, action)
-
-        foot = "esc closes · ids are for console.keys in settings.toml"
-        self.push_screen(ActionList(title, entries, foot), answer)
+        return ActionLists(self, self._run_listed)
 
     async def _run_listed(self, action: Action) -> None:
         if action.scope == "app":

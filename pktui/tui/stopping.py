@@ -28,12 +28,13 @@ class Stopping:
         self, app: App[int], console: Context, asked: Callable[[], object] = lambda: None
     ) -> None:
         self._app, self._console, self._asked = app, console, asked
+        self._asking = False
 
     def stop_or_release(
         self, whom: str = EVERYTHING, name: str = "everything", *, stopped: bool
     ) -> None:
         """Stop, or where it is `stopped` go on. `whom` is an agent as a stop names it."""
-        if not self._console.refuse_read_only():
+        if not self._asking and not self._console.refuse_read_only():
             self._ask_release(whom, name) if stopped else self._ask_stop(whom, name)
 
     def _ask_stop(self, whom: str, name: str) -> None:
@@ -80,10 +81,12 @@ class Stopping:
 
     def _confirm(self, screen: ConfirmScreen, then: Callable[[], object]) -> None:
         def answer(yes: bool | None) -> None:
+            self._asking = False
             self._asked()
             if yes:
                 then()
 
+        self._asking = True
         self._console.ask(screen, answer)
 
     def _run(self, work: Callable[[], T], done: Callable[[T], object]) -> None:
