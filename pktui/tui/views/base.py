@@ -9,6 +9,7 @@ from textual.widget import Widget
 
 from pktui.tui.background import in_thread
 from pktui.tui.context import Context, context_of
+from pktui.tui.widgets.empty import Empty
 
 if TYPE_CHECKING:
     from pktui.errors import PktuiError
@@ -64,6 +65,14 @@ class View(Widget):
     def why_not(self, command: str) -> str:
         """Return why an action cannot be taken now, for the person who pressed its key."""
         return ""
+
+    def action_copy(self) -> None:
+        """Copy the command that is shown where the view is empty."""
+        shown = [one.line for one in self.query(Empty) if one.display]
+        if shown:
+            self.console.copy(shown[0])
+        else:
+            self.console.say("no command is shown here to be copied")
 
     def look_again(self) -> None:
         """A question over the view was closed: what is under the cursor is looked at anew."""

@@ -8,6 +8,8 @@ from rich.text import Text
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from pktui.tui.actions import BY_ID
+from pktui.tui.context import context_of
 from pktui.tui.theme import ink_of
 
 if TYPE_CHECKING:
@@ -15,16 +17,17 @@ if TYPE_CHECKING:
 
 
 class Empty(Vertical):
-    """Three short texts of our own in the middle of a pane."""
+    """Short texts of our own in the middle of a pane. `copies` is the action that takes `line`."""
 
-    def __init__(self, why: str, what_next: str, line: str = "") -> None:
+    def __init__(self, why: str, what_next: str, line: str, copies: str) -> None:
         super().__init__()
-        self._why, self._what_next, self._line = why, what_next, line
+        self._why, self._what_next, self.line, self._copies = why, what_next, line, copies
 
     def compose(self) -> ComposeResult:
         """Lay the texts out below each other."""
         ink = ink_of(self.app)
         yield Static(Text(self._why, style=ink.bold), markup=False)
         yield Static(Text(self._what_next, style=ink.dim), markup=False)
-        if self._line:
-            yield Static(Text(self._line, style=ink.accent), markup=False)
+        yield Static(Text(self.line, style=ink.accent), markup=False)
+        key = context_of(self).keymap.shown(BY_ID[self._copies])
+        yield Static(Text(f"{key} copies it", style=ink.faint), markup=False)

@@ -49,6 +49,9 @@ async def test_agents_are_found_written_after_their_diff_and_taken_back(
     async with desk(house, "now", size) as at:
         assert "Cursor" in at.screen_text()
         assert "1 server" in at.screen_text()
+        footer = at.screen_text().splitlines()[-1]
+        assert "space choose" in footer
+        assert "enter" not in footer
         await at.press("w")
         screen = at.app.screen
         assert isinstance(screen, AdoptScreen)

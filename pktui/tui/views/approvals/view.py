@@ -78,7 +78,7 @@ class ApprovalsView(View):
                         "Nothing waits for you.",
                         "Calls that a policy marks with ask come here; the line at the bottom, "
                         "the bell and the title say when.",
-                        "pktui policy set memory store_knowledge approve",
+                        *("pktui policy set memory store_knowledge approve", "approvals.copy"),
                     )
                     yield Rows(
                         ListSource(), self._draw, row_height=2,

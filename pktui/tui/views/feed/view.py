@@ -99,7 +99,7 @@ class FeedView(View):
                     "No calls yet.",
                     "Every tool call of an agent behind pktui is shown here as it happens. "
                     "Give this command to an MCP client in place of a server's own:",
-                    "pktui gateway memory",
+                    *("pktui gateway memory", "feed.copy"),
                 )
                 yield Heads(lambda: self.rows, self.console.glyphs)
                 yield FeedRows(

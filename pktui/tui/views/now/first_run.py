@@ -14,7 +14,7 @@ from pktui.agents.clients import Places
 from pktui.agents.discovery import AgentFound, find_agents
 from pktui.errors import PktuiError
 from pktui.text import one_line, visible
-from pktui.tui.actions import bindings
+from pktui.tui.actions import BY_ID, bindings
 from pktui.tui.background import in_thread
 from pktui.tui.cells import fit
 from pktui.tui.context import Context, context_of
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 _NAME = 18
 _FIRST_COLUMN = 12
+_GATEWAY = "pktui gateway memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,12 @@ class FirstRun(Vertical):
     def rows(self) -> AdoptRows:
         """The agents found."""
         return self.query_one(AdoptRows)
+
+    @property
+    def line(self) -> str:
+        """The command that is shown to be copied, empty where none is."""
+        busy = any(one.wanted or one.agent.adopted for one in self._choices)
+        return "" if busy or not self._searched else _GATEWAY
 
     @property
     def _found_in(self) -> Context:
@@ -119,9 +126,11 @@ class FirstRun(Vertical):
         elif any(one.agent.adopted for one in self._choices):
             yield _key("t", "lets pktui make a first call itself")
             yield _key("u", "takes it back now; pktui clients release does so at any time")
-        elif self._searched:
+        elif self.line:
             yield Line("Give this to any MCP client in place of a server's own command:", "text")
-            yield Line("pktui gateway memory", "heading", "  ")
+            yield Line(_GATEWAY, "heading", "  ")
+            key = self._found_in.keymap.shown(BY_ID["now.copy"])
+            yield Line(f"{key} copies it", "note", "  ")
 
     # Keys
 
@@ -210,6 +219,11 @@ class AdoptRows(Rows[Choice]):
     """The agents; keys for choosing hold here."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("adopt")]
+
+    @property
+    def opens_something(self) -> bool:
+        """Enter chooses, as space does, and opens nothing."""
+        return False
 
     def _home(self) -> FirstRun:
         return next(node for node in self.ancestors if isinstance(node, FirstRun))

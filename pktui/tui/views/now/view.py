@@ -185,6 +185,14 @@ class NowView(View):
             name, stopping = agent_name(row.agent), Stopping(self.app, self.console)
             stopping.stop_or_release(row.place, name, stopped=row.stopped)
 
+    def action_copy(self) -> None:
+        """Copy the command that is shown where no agent was found."""
+        first = self.query_one(FirstRun)
+        if first.display and first.line:
+            self.console.copy(first.line)
+        else:
+            super().action_copy()
+
     async def action_follow(self) -> None:
         """Show the calls of the agent under the cursor as they happen."""
         row = self.rows.current

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 Lines = Sequence[tuple[str, str]]
 
+# Commands that are shown to be copied.
+_DOCTOR = "pktui doctor"
+_ADD = "claude mcp add memory -- pktui gateway memory"
 READING: Lines = (("Reading the sessions…", "dim"),)
+
+
+def command_in(lines: Lines) -> str:
+    """Return the command that is shown to be copied, empty where none is."""
+    return next((text for text, _ in lines if text in (_DOCTOR, _ADD)), "")
 
 
 def no_memory(memory: MemoryVitals, error: PktuiError | None) -> Lines:
@@ -27,7 +35,8 @@ def no_memory(memory: MemoryVitals, error: PktuiError | None) -> Lines:
             (one_line(cause, 400), "dim"),
             ("", "dim"),
             ("The console keeps trying and shows the sessions when it is back.", "dim"),
-            ("pktui doctor", "accent"),
+            (_DOCTOR, "accent"),
+            ("y copies it", "dim"),
         )
     return (
         ("Starting the memory…", "wait"),
@@ -89,7 +98,8 @@ def no_sessions(project: str | None) -> Lines:
         ("", "dim"),
         ("i brings in the sessions that your agents have kept themselves.", "dim"),
         ("Put an agent behind pktui, and what it logs appears here:", "dim"),
-        ("claude mcp add memory -- pktui gateway memory", "accent"),
+        (_ADD, "accent"),
+        ("y copies it", "dim"),
         ("", "dim"),
         ("Or look around with sample data: pktui demo", "dim"),
     )

@@ -388,6 +388,8 @@ class SessionsView(View):
         if action in {"in_place", "out_of_place"}:
             reading = isinstance(self.app.focused, Transcript)
             return reading or (row is not None and bool(row.hits))
+        if action == "copy" and row is None:
+            return bool(empty.command_in(self._why_empty()))
         session = row.session if row is not None else None
         if action in {"end", "reopen"}:
             wanted = "active" if action == "end" else "ended"
@@ -668,5 +670,7 @@ class SessionsView(View):
             self.console.copy(transcript.current.content)
         elif transcript.current_call is not None:
             self.console.copy(part_text(*transcript.current_call))
+        elif row is None and (command := empty.command_in(self._why_empty())):
+            self.console.copy(command)
         else:
             self.console.say("no message and no call is here to copy")
