@@ -28,7 +28,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _ANCHOR_KINDS = {
     "file": re.compile(r".+"),
     "s3-lock": re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.+)?"),
-    "rfc3161": re.compile(r"https?://.+"),
+    "rfc3161": re.compile(r"https?://[^/@?#]+([/?][^#]*)?"),  # errors show it: no password
 }
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -438,7 +438,7 @@ def _check_anchors(anchors: tuple[str, ...], file: Path) -> None:
         if not _ANCHOR_KINDS[kind].fullmatch(place):
             raise SettingsError(
                 f"{file}: audit.anchors: {named} names no place",
-                "Use file:PATH, s3-lock:BUCKET/PREFIX or rfc3161:URL",
+                "Use file:PATH, s3-lock:BUCKET/PREFIX or rfc3161:URL, without a password",
             )
 
 

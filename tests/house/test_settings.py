@@ -132,6 +132,7 @@ def test_the_sample_settings_name_every_option_with_its_default(paths: Paths) ->
         ("file:", "names no place"),
         ("s3-lock:Bad_Bucket", "names no place"),
         ("rfc3161:ftp://example.org", "names no place"),
+        ("rfc3161:https://me:secret@example.org/tsr", "without a password"),
     ],
 )
 def test_an_anchor_of_no_kind_is_refused(paths: Paths, anchor: str, words: str) -> None:

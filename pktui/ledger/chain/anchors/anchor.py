@@ -6,10 +6,12 @@ edition name a row of its one chain, and go on to hold.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from pktui.errors import LedgerError
 from pktui.ledger.records import Proven
 
 if TYPE_CHECKING:
@@ -89,6 +91,18 @@ class AnchorStore(Protocol):
 
     def read(self) -> Read:
         """Return what is there; raises `LedgerError` where that cannot be told."""
+
+
+@contextmanager
+def needing_extra(store: str) -> Iterator[None]:
+    """Raise `LedgerError` where what is imported inside is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise LedgerError(
+            f"{store} needs {error.name}, which is not installed",
+            "Install it with: pip install 'pktui[anchors]'",
+        ) from error
 
 
 def proven(anchors: Sequence[Found], agreed: Collection[int]) -> tuple[Proven, ...]:

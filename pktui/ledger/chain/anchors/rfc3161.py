@@ -11,7 +11,7 @@ import base64
 from typing import TYPE_CHECKING, Any, Final
 
 from pktui.errors import LedgerError
-from pktui.ledger.chain.anchors.anchor import Anchor, Found, Read, decode_anchor
+from pktui.ledger.chain.anchors.anchor import Anchor, Found, Read, decode_anchor, needing_extra
 from pktui.ledger.chain.anchors.receipts import Receipt, Receipts
 
 if TYPE_CHECKING:
@@ -33,13 +33,14 @@ class TimeStamps:
 
     def publish(self, line: bytes, _anchor: Anchor) -> None:
         """Have the line's hash signed, and keep the token if it holds; raises `LedgerError`."""
-        from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
+        with needing_extra(self.name):
+            from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
         builder = TimestampRequestBuilder(data=line, hash_algorithm=HashAlgorithm.SHA256)
         request = builder.nonce(nonce=True).cert_request(cert_request=True).build()
         response = self._ask(request.as_bytes())
         try:
-            self._time_of(response, line, nonce=request.nonce)
+            _time_of(response, line, self._verifier(request.nonce))
         except ValueError as error:
             raise self._refused(str(error)) from error
         self._receipts.add(Receipt(line.decode(), base64.b64encode(response).decode()))
@@ -51,31 +52,25 @@ class TimeStamps:
     def read(self) -> Read:
         """Check every token; raises `LedgerError` where none can be."""
         found, findings = [], []
-        for numbered in self._receipts.read():
+        receipts = self._receipts.read()
+        verifier = self._verifier() if receipts else None
+        for numbered in receipts:
             line, where = numbered.receipt.line.encode(), f"line {numbered.number}"
             try:
                 response = base64.b64decode(numbered.receipt.proof, validate=True)
-                stamped_us = self._time_of(response, line)
+                stamped_us = _time_of(response, line, verifier)
                 found.append(Found(decode_anchor(line), line, where, self.name, stamped_us))
             except ValueError as error:
                 findings.append(f"the time stamp of {where} of {self.name} does not hold: {error}")
         return Read(tuple(found), tuple(findings))
 
-    def _time_of(self, response: bytes, line: bytes, nonce: int | None = None) -> int:
-        """Return a token's time in microseconds; raises `ValueError` where it does not hold."""
-        import rfc3161_client as tsp
+    def _verifier(self, nonce: int | None = None) -> Any:
+        """Return what checks tokens; raises `LedgerError`."""
+        with needing_extra(self.name):
+            from rfc3161_client import VerifierBuilder
 
         roots, others = self._certificates()
-        verifier = tsp.VerifierBuilder(roots=roots, intermediates=others, nonce=nonce).build()
-        try:
-            decoded = tsp.decode_timestamp_response(response)
-            if decoded.status:
-                words = "; ".join(decoded.status_string) or f"status {decoded.status}"
-                raise ValueError(f"it was not granted: {words}")
-            verifier.verify_message(decoded, line)
-            return int(decoded.tst_info.gen_time.timestamp() * 1_000_000)
-        except tsp.VerificationError as error:
-            raise ValueError(str(error)) from error
+        return VerifierBuilder(roots=roots, intermediates=others, nonce=nonce).build()
 
     def _certificates(self) -> tuple[list[Any], list[Any]]:
         """Return the roots, and what else is in their file; raises `LedgerError`."""
@@ -119,3 +114,18 @@ class TimeStamps:
             f"{self.name} gives no time stamp: {why}",
             "What happens meanwhile is in the next one; check the address and audit.anchor_roots",
         )
+
+
+def _time_of(response: bytes, line: bytes, verifier: Any) -> int:
+    """Return a token's time in microseconds; raises `ValueError` where it does not hold."""
+    from rfc3161_client import VerificationError, decode_timestamp_response
+
+    try:
+        decoded = decode_timestamp_response(response)
+        if decoded.status:
+            words = "; ".join(decoded.status_string) or f"status {decoded.status}"
+            raise ValueError(f"it was not granted: {words}")
+        verifier.verify_message(decoded, line)
+        return int(decoded.tst_info.gen_time.timestamp() * 1_000_000)
+    except VerificationError as error:
+        raise ValueError(str(error)) from error

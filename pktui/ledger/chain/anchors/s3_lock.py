@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from pktui.errors import LedgerError
-from pktui.ledger.chain.anchors.anchor import Anchor, Found, Read, decode_anchor
+from pktui.ledger.chain.anchors.anchor import Anchor, Found, Read, decode_anchor, needing_extra
 from pktui.ledger.chain.anchors.receipts import Receipt, Receipts
 
 if TYPE_CHECKING:
@@ -156,9 +156,10 @@ class _Asking:
         self._client: Any = None
 
     def __enter__(self) -> Any:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
+        with needing_extra(self._name):
+            import boto3
+            from botocore.config import Config
+            from botocore.exceptions import BotoCoreError
 
         config = Config(
             connect_timeout=_TIMEOUT_SECONDS,
