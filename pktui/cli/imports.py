@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 import_app = group()
 
 LINE_EVERY_S = 2.0
+PROGRESS_EVERY_S = 0.2
 # What is kept of a tool call's arguments.
 ARGUMENTS_BYTES = 2000
 
@@ -59,37 +60,62 @@ def opencode_pk(
 Watch = Annotated[bool, Option("--watch", help="Go on with what is written from now on.")]
 
 
+Progress = Annotated[
+    bool, Option("--progress", help="Say how far it is as lines of JSON, on standard error.")
+]
+
+
 @import_app.verb("claude-code")
 def claude_code(
-    path: StorePath = None, watch: Watch = False, json: output.JsonFlag = False
+    path: StorePath = None,
+    watch: Watch = False,
+    progress: Progress = False,
+    json: output.JsonFlag = False,
 ) -> None:
     """Take in the sessions of Claude Code, with their tool calls."""
-    _take_in_agent("claude-code", path, watch=watch, json=json)
+    _take_in_agent("claude-code", path, watch=watch, progress=progress, json=json)
 
 
 @import_app.verb()
-def gemini(path: StorePath = None, watch: Watch = False, json: output.JsonFlag = False) -> None:
+def gemini(
+    path: StorePath = None,
+    watch: Watch = False,
+    progress: Progress = False,
+    json: output.JsonFlag = False,
+) -> None:
     """Take in the sessions of Gemini CLI, with their tool calls."""
-    _take_in_agent("gemini", path, watch=watch, json=json)
+    _take_in_agent("gemini", path, watch=watch, progress=progress, json=json)
 
 
 @import_app.verb()
-def codex(path: StorePath = None, watch: Watch = False, json: output.JsonFlag = False) -> None:
+def codex(
+    path: StorePath = None,
+    watch: Watch = False,
+    progress: Progress = False,
+    json: output.JsonFlag = False,
+) -> None:
     """Take in the sessions of Codex, with their tool calls."""
-    _take_in_agent("codex", path, watch=watch, json=json)
+    _take_in_agent("codex", path, watch=watch, progress=progress, json=json)
 
 
 @import_app.verb()
-def opencode(path: StorePath = None, watch: Watch = False, json: output.JsonFlag = False) -> None:
+def opencode(
+    path: StorePath = None,
+    watch: Watch = False,
+    progress: Progress = False,
+    json: output.JsonFlag = False,
+) -> None:
     """Take in the sessions of opencode, with their tool calls."""
-    _take_in_agent("opencode", path, watch=watch, json=json)
+    _take_in_agent("opencode", path, watch=watch, progress=progress, json=json)
 
 
-def _take_in_agent(agent: str, path: Path | None, *, watch: bool, json: bool) -> None:
+def _take_in_agent(
+    agent: str, path: Path | None, *, watch: bool, progress: bool, json: bool
+) -> None:
     from pktui.memory.importers.agent_stores import default_place, open_store
 
     place = path or default_place(agent)
-    _take_in(open_store(agent, place, call_masks()), json=json)
+    _take_in(open_store(agent, place, call_masks()), json=json, progress=progress)
     if watch:
         _watch(agent, place)
 
@@ -121,9 +147,9 @@ def call_masks() -> Masks:
     return Masks(partial(mask_arguments, max_bytes=ARGUMENTS_BYTES), mask_text)
 
 
-def _take_in(source: Source, *, json: bool) -> None:
+def _take_in(source: Source, *, json: bool, progress: bool = False) -> None:
     """Import what is new; what is known is left alone, so it can be run again at any time."""
-    with backends.memory() as memory, _progress(source) as tell:
+    with backends.memory() as memory, _progress(source, as_json=progress) as tell:
         taken = memory.import_records(source, progress=tell)
     report = taken.plus(source.rejects.report())
     if json:
@@ -133,10 +159,13 @@ def _take_in(source: Source, *, json: bool) -> None:
 
 
 @contextmanager
-def _progress(source: Source) -> Iterator[Tell]:
+def _progress(source: Source, *, as_json: bool) -> Iterator[Tell]:
     """Give what tells how far it is on standard error: a bar on a terminal, else lines."""
+    if as_json:
+        yield _Lines(source, PROGRESS_EVERY_S, as_json=True)
+        return
     if not sys.stderr.isatty():
-        yield _Lines(source)
+        yield _Lines(source, LINE_EVERY_S)
         return
     from rich.console import Console
     from rich.progress import Progress
@@ -152,20 +181,32 @@ def _progress(source: Source) -> Iterator[Tell]:
 
 
 class _Lines:
-    """Says how far an import is, once in a while."""
+    """Says how far an import is, once in a while: for a person, or as JSON."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, every: float, *, as_json: bool = False) -> None:
+        self._source, self._every, self._as_json = source, every, as_json
         self._said = time.monotonic()
 
     def __call__(self, so_far: ImportReport) -> None:
         now = time.monotonic()
-        if now - self._said < LINE_EVERY_S:
+        if now - self._said < self._every:
             return
         self._said = now
         done, whole = self._source.progress
+        if self._as_json:
+            output.note(_encoded(so_far, done, whole))
+            return
         share = f"{100 * done // whole}%: " if whole else ""
         output.note(f"{share}{so_far.messages} messages added, {so_far.known} records were known")
+
+
+def _encoded(so_far: ImportReport, done: int, whole: int) -> str:
+    import msgspec
+
+    from pktui.memory.exchange import ImportProgress
+
+    taken = so_far.sessions + so_far.messages + so_far.calls
+    return msgspec.json.encode(ImportProgress(done, whole, taken, so_far.known)).decode()
 
 
 def _say(report: ImportReport) -> None:

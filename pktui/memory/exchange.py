@@ -155,6 +155,18 @@ class Unknown(msgspec.Struct, frozen=True):
     records: int
 
 
+class ImportProgress(msgspec.Struct, frozen=True):
+    """How far an import is: so much `done` of the `whole` of its source, 0 where that is unknown.
+
+    `taken` counts the messages, calls and sessions that were added, `known` records that were not.
+    """
+
+    done: int
+    whole: int
+    taken: int
+    known: int
+
+
 class ImportReport(msgspec.Struct, frozen=True):
     """What an import did: numbers added, numbers known already, and what was refused.
 

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from pktui.errors import PktuiError
+from pktui.memory.exchange import ImportProgress
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ class Import:
     """One run of `pktui import`. The importers are no part of the console's own process."""
 
     def __init__(self, paths: Paths, agent: str) -> None:
-        self._words = [sys.executable, "-P", "-m", "pktui", "import", agent]
+        self._words = [sys.executable, "-P", "-m", "pktui", "import", agent, "--progress"]
         self._environment = {
             **os.environ,
             "PKTUI_CONFIG_DIR": str(paths.config_dir),
@@ -38,8 +41,8 @@ class Import:
         self._process: subprocess.Popen[str] | None = None
         self._cancelled = False
 
-    def run(self, tell: Callable[[str], object]) -> str:
-        """Run to its end, telling each line it says; returns the last one.
+    def run(self, tell: Callable[[ImportProgress | str], object]) -> str:
+        """Run to its end, telling how far it is and each line it says; returns the last line.
 
         Blocks. Raises `PktuiError` where it fails.
         """
@@ -62,7 +65,9 @@ class Import:
         with process:
             assert process.stderr is not None
             for line in process.stderr:
-                if line.strip():
+                if far := _progress(line):
+                    tell(far)
+                elif line.strip():
                     said = one_line(line.strip(), _LONGEST)
                     tell(said)
         status = process.returncode
@@ -78,3 +83,12 @@ class Import:
             self._cancelled = True
             if self._process is not None and self._process.poll() is None:
                 self._process.terminate()
+
+
+def _progress(line: str) -> ImportProgress | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        return msgspec.json.decode(line, type=ImportProgress)
+    except msgspec.MsgspecError:
+        return None

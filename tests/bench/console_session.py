@@ -130,7 +130,7 @@ async def measure(paths: Paths, ledger: Ledger, client: MemoryClient, times: int
 
 
 def is_painted(preview: Preview, words: str) -> bool:
-    return words in str(preview.border_subtitle) and bool(preview.transcript._blocks)
+    return words in str(preview.note) and bool(preview.transcript._blocks)
 
 
 def report(what: str, milliseconds: list[float]) -> None:

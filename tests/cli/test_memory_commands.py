@@ -138,6 +138,30 @@ def test_knowledge_is_kept_found_changed_and_removed(
     assert memory.stats().total == 1
 
 
+def test_progress_is_told_as_lines_of_json(
+    memory: MemoryClient, say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.cli.imports.PROGRESS_EVERY_S", 0)
+    lines = [
+        {
+            "type": "user", "uuid": f"u{n}", "sessionId": "s1", "cwd": "/home/ada/shop",
+            "timestamp": "2026-01-01T00:00:00Z", "message": {"role": "user", "content": f"no {n}"},
+        }
+        for n in range(700)
+    ]  # fmt: skip
+    folder = tmp_path / "projects" / "-home-ada-shop"
+    folder.mkdir(parents=True)
+    (folder / "s1.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    status, _, err = say("import", "claude-code", str(tmp_path / "projects"), "--progress")
+    assert status == 0
+    told = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    assert told
+    assert [one["taken"] for one in told] == sorted(one["taken"] for one in told)
+    assert told[-1]["taken"] == memory.status().messages + memory.status().sessions
+    assert all(0 <= one["done"] <= one["whole"] for one in told)
+    assert "700 messages" in err
+
+
 def test_an_import_that_broke_off_goes_on_where_it_was(
     memory: MemoryClient, say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,9 @@
-"""Bringing sessions in: the agents, how far each import is, and a key that ends it."""
+"""Bringing sessions in: the agents, how far and how fast each import is, and keys that end it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -15,6 +16,7 @@ from textual.widgets import Static
 from pktui.tui.background import in_thread
 from pktui.tui.context import context_of
 from pktui.tui.focus import focus_now
+from pktui.tui.glyphs import ASCII
 from pktui.tui.importing import AGENTS, Import
 from pktui.tui.theme import ink_of
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
@@ -23,17 +25,53 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from pktui.errors import PktuiError
+    from pktui.memory.exchange import ImportProgress
+
+
+# Cells of the bar.
+_BAR = 24
+# A shorter span tells no rate.
+LEAST_US = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How far an import is after so many microseconds."""
+
+    progress: ImportProgress
+    span_us: int
+
+    @property
+    def a_second(self) -> int:
+        """Records that were read in a second, 0 as long as too little is known of it."""
+        read = self.progress.taken + self.progress.known
+        return round(read * 1_000_000 / self.span_us) if self.span_us >= LEAST_US else 0
+
+    def draw(self, pen: Pen) -> Sequence[Run]:
+        """Draw the bar, the share, what was taken in, and the rate."""
+        ink, far = pen.ink, self.progress
+        share = min(1.0, far.done / far.whole) if far.whole else 0.0
+        full = round(_BAR * share)
+        sign, rest = ("#", ".") if pen.glyphs is ASCII else ("█", "░")
+        known = f", {far.known:,} known" if far.known else ""
+        return [
+            (sign * full, ink.info), (rest * (_BAR - full), ink.faint),
+            (f" {share:>4.0%}" if far.whole else "", ink.text),
+            (f"  {far.taken:,} taken in{known}", ink.dim),
+            (f"  {self.a_second:,}/s" if self.span_us >= LEAST_US else "", ink.dim),
+        ]  # fmt: skip
 
 
 class Imports(ModalScreen[None]):
     """One agent a row; an import that runs goes on until it ends or escape is pressed."""
 
-    BINDINGS: ClassVar = [Binding("escape", "leave", "leave")]
+    BINDINGS: ClassVar = [Binding("escape", "leave", "leave"), Binding("x", "stop", "stop")]
 
     def __init__(self) -> None:
         super().__init__()
         self._said = dict.fromkeys(AGENTS, "")
         self._imports: dict[str, Import] = {}
+        self._far: dict[str, Pace] = {}
 
     def compose(self) -> ComposeResult:
         """Lay out the list."""
@@ -42,7 +80,8 @@ class Imports(ModalScreen[None]):
             yield Static(Text("bring an agent's own sessions in", style=ink.bold), markup=False)
             yield Rows(ListSource(list(AGENTS)), self._draw, row_height=2,
                        glyphs=context_of(self).glyphs, id="actions-rows")  # fmt: skip
-            foot = Text("enter brings them in   esc ends what runs, then leaves", style=ink.dim)
+            keys = "enter brings them in   x ends it   esc ends what runs, then leaves"
+            foot = Text(keys, style=ink.dim)
             yield Static(foot, classes="foot", markup=False)
 
     def on_mount(self) -> None:
@@ -51,6 +90,8 @@ class Imports(ModalScreen[None]):
 
     def _draw(self, agent: str, pen: Pen) -> Sequence[Sequence[Run]]:
         ink, running = pen.ink, agent in self._imports
+        if (far := self._far.get(agent)) is not None:
+            return [[(AGENTS[agent], ink.bold)], far.draw(pen)]
         said = self._said[agent] or "its sessions are read where it keeps them; nothing is changed"
         style = ink.info if running else ink.text if self._said[agent] else ink.faint
         return [[(AGENTS[agent], ink.bold)], [(said, style)]]
@@ -65,8 +106,11 @@ class Imports(ModalScreen[None]):
         run = self._imports[agent] = Import(context.services.paths, agent)
         self._say(agent, "starting…")
 
-        def tell(line: str) -> None:
-            self.app.call_from_thread(self._say, agent, line)
+        clock = context.services.clock
+        began_us = clock()
+
+        def tell(told: ImportProgress | str) -> None:
+            self.app.call_from_thread(self._hear, agent, told, clock() - began_us)
 
         def failed(error: PktuiError) -> None:
             self._end(agent, f"failed: {error}")
@@ -76,14 +120,31 @@ class Imports(ModalScreen[None]):
             group=f"import-{agent}",
         )  # fmt: skip
 
+    def _hear(self, agent: str, told: ImportProgress | str, span_us: int) -> None:
+        if isinstance(told, str):
+            self._say(agent, told)
+        else:
+            self._far[agent] = Pace(told, span_us)
+            self._say(agent, "")
+
     def _end(self, agent: str, said: str) -> None:
         del self._imports[agent]
+        self._far.pop(agent, None)
         self._say(agent, said)
 
     def _say(self, agent: str, said: str) -> None:
         self._said[agent] = said
         if self.is_mounted:
             self.query_one(Rows).refresh()
+
+    def action_stop(self) -> None:
+        """End the import of the agent under the cursor."""
+        agent = self.query_one(Rows).current
+        run = self._imports.get(agent) if isinstance(agent, str) else None
+        if run is None:
+            context_of(self).say("nothing is brought in of that agent now")
+        else:
+            run.cancel()
 
     def action_leave(self) -> None:
         """End what runs; leave where nothing does."""

@@ -420,7 +420,7 @@ class Preview(Pane):
         line = f" {self._glyphs.rule} "
         state = ink.ok if session.status == "active" else ink.faint
         self.title = Text.assemble(
-            (session_title(session), ink.bold), (line, ink.line), (session.status, state),
+            (session.status, state), (line, ink.line), (session_title(session), ink.bold),
             (line, ink.line), (one_line(session.agent, 40) or "no agent", ink.info),
             (line, ink.line), (project_name(session.project), ink.dim),
         )  # fmt: skip

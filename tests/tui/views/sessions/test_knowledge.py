@@ -80,6 +80,6 @@ async def test_what_an_agent_kept_is_made_visible(paths: Paths) -> None:
 
 async def test_the_state_of_a_session_is_named_beside_its_title(paths: Paths) -> None:
     async with sessions(paths) as room:
-        assert "checkout is slow ─ active ─" in room.text()
+        assert "active ─ checkout is slow ─" in room.text()
         await room.press("j")
-        assert "migrate postgres ─ ended ─" in room.text()
+        assert "ended ─ migrate postgres ─" in room.text()
