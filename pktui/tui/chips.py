@@ -52,7 +52,7 @@ def chip_parts(chips: Iterable[Chip], ink: Ink, *, drop: bool = False) -> list[P
         parts.append(Part(" ", ink.dim))
         if chip.why:
             parts.append(Part(f" {chip.text} ", ink.bad + Style(underline=True), action))
-            parts.append(Part(f" {chip.why}", ink.wait))
+            parts.append(Part(f" {chip.why}", ink.wait, cut=True))
         else:
             parts.append(Part(f" {chip.text} ", ink.accent + ink.cursor, action))
     return parts

@@ -63,7 +63,7 @@ def _how_much(result: Result) -> Iterator[Line]:
 def _said(value: Any) -> Iterator[Line]:
     blocks = _blocks(value)
     if _is_error(value):
-        yield Line(f"error {value['code']}", "wrong")
+        yield Line(f"error {value['code']}", "strong")
         yield from raw_lines(str(value["message"]))
         if value.get("data") is not None:
             yield from argument_lines(_text(value["data"]))
@@ -71,7 +71,7 @@ def _said(value: Any) -> Iterator[Line]:
         yield from _text_lines(value) if isinstance(value, str) else argument_lines(_text(value))
     else:
         if value.get("isError") is True:
-            yield Line("the tool says that it failed", "wrong")
+            yield Line("the tool says that it failed", "strong")
         for block in blocks:
             yield from _block_lines(block)
         if not blocks and "structuredContent" not in value:

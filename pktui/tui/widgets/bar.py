@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,15 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
+from pktui.tui.cells import fit
+
 if TYPE_CHECKING:
     from textual import events
 
 
 # Cells between what is at the left and what is at the right, at the least.
 GAP = 2
+_LEAST_CUT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Part:
     action: str = ""
     keep: bool = False
     """What goes last where the line is narrow."""
+    cut: bool = False
+    """What is shown in part where there is no room for all of it."""
 
 
 class Bar(Widget):
@@ -50,7 +55,7 @@ class Bar(Widget):
         if y > 0:
             return Strip.blank(self.size.width, self.rich_style)
         width = self.size.width
-        right = self._right_that_fits(width)
+        right = self._right_that_fits()
         room = width - width_of(right)
         segments = [self._segment(part) for part in self._left_that_fits(room - GAP)]
         strip = Strip(segments).adjust_cell_length(room, Style())
@@ -69,9 +74,14 @@ class Bar(Widget):
             style += Style.from_meta({"bar": part.action})
         return Segment(part.text, style)
 
-    def _right_that_fits(self, width: int) -> list[Part]:
+    @property
+    def most_right(self) -> int:
+        """The cells that what is at the right may take."""
+        return self.size.width * 2 // 3
+
+    def _right_that_fits(self) -> list[Part]:
         right = list(self.right())
-        while right and width_of(right) > width * 2 // 3:
+        while right and width_of(right) > self.most_right:
             right.pop(0)
         return right
 
@@ -94,6 +104,8 @@ class Bar(Widget):
                 kept += parts
                 room -= width_of(parts)
             else:
+                if parts[0].cut and room > _LEAST_CUT and not full:
+                    kept.append(replace(parts[0], text=fit(parts[0].text, room)))
                 full = True
         return kept
 

@@ -13,10 +13,14 @@ from pktui.tui.chips import chip_parts
 from pktui.tui.context import context_of
 from pktui.tui.theme import ink_of
 from pktui.tui.views.feed.rate import MINUTES, sparkline
-from pktui.tui.widgets.bar import Bar, Part
+from pktui.tui.widgets.bar import Bar, Part, width_of
 
 if TYPE_CHECKING:
     from pktui.tui.chips import Chip
+
+
+# What is shown where there is no room for all of them.
+_FEW_MINUTES = 20
 
 
 class FeedBar(Bar):
@@ -46,17 +50,28 @@ class FeedBar(Bar):
         return chip_parts(self.chips, ink, drop=True)
 
     def right(self) -> Sequence[Part]:
-        """Return the sparkline, the rate, and the state of following."""
-        ink, console = ink_of(self.app), context_of(self)
-        spark = sparkline(self.counts, console.services.settings.console.glyphs)
-        rate = max(self.counts[-2:], default=0)
+        """Return the sparkline with its axis, as much as there is room for, the rate, the state."""
+        ink = ink_of(self.app)
         if any(chip.why for chip in self.chips):
             return (Part("not filtered by it  ", ink.wait), *self._state())
+        rate = max(self.counts[-2:], default=0)
+        rest = (Part(f"{rate:,}/min  ", ink.dim), *self._state())
+        most = Part(f"at most {max(self.counts, default=0):,}/min  ", ink.dim)
+        for lead in ((*self._axis(MINUTES), most), self._axis(MINUTES), self._axis(_FEW_MINUTES)):
+            if width_of(lead) + width_of(rest) <= self.most_right:
+                return (*lead, *rest)
+        return rest
+
+    def _axis(self, minutes: int) -> Sequence[Part]:
+        """Return the last minutes from the left to now.
+
+        Those without a call are a base line: so one sees how long ago the others were.
+        """
+        ink, glyphs = ink_of(self.app), context_of(self).services.settings.console.glyphs
+        spark = sparkline(self.counts[-minutes:], glyphs).replace(" ", "_")
         return (
-            Part(f"{MINUTES} min {spark} now  ", ink.accent),
-            Part(f"{rate}/min  ", ink.dim),
-            *self._state(),
-        )
+            Part(f"{minutes} min ", ink.dim), Part(spark, ink.accent), Part(" now  ", ink.dim)
+        )  # fmt: skip
 
     def _state(self) -> Sequence[Part]:
         ink, console = ink_of(self.app), context_of(self)

@@ -45,7 +45,8 @@ def _texts(call: FeedCall) -> Sequence[str]:
 
 
 def _times(call: FeedCall) -> str:
-    return f" x{call.times:,}" if call.times > 1 else ""
+    """Say for how many calls the row stands; of one question the reason says it."""
+    return f" x{call.times:,}" if call.times > 1 and call.approval is None else ""
 
 
 def _styles(_call: FeedCall, pen: Pen) -> Mapping[str, Style]:
@@ -60,9 +61,12 @@ def _styles(_call: FeedCall, pen: Pen) -> Mapping[str, Style]:
 
 
 def _state(call: FeedCall, width: int, pen: Pen) -> list[Run]:
-    """Draw the sign, and the word where there is room for it."""
+    """Draw the sign, and the word where there is room for it; that of what simply ran is quiet."""
     sign, style = sign_of(call.state, pen.glyphs, pen.ink)
-    return [(fit(f"{sign} {call.state}", width) if width > 1 else sign, style)]
+    if width == 1:
+        return [(sign, style)]
+    word = pen.ink.dim if call.state == "allowed" else style
+    return [(sign, style), (fit(f" {call.state}", width - 1), word)]
 
 
 def _tool(call: FeedCall, width: int, pen: Pen) -> list[Run]:
