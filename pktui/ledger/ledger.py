@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pktui.errors import LedgerUnavailable, SettingsError
 from pktui.ledger.allowance import Allowance
@@ -32,6 +33,8 @@ from pktui.settings import AuditSettings, LedgerSettings
 from pktui.times import SteadyClock, now_us
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pktui.ledger.approvals.applying import Applying
     from pktui.ledger.approvals.pin import Pin
     from pktui.ledger.approvals.standing import Standing
@@ -390,29 +393,23 @@ class Ledger:
         """Follow the journal and name the first thing that is wrong.
 
         Checked against the anchors, too, where the settings name stores of them; `keys` are the
-        public keys that may sign those, by default those of `audit.key`. With a team's database,
-        too, row by row with what was copied there. `progress` is called with
-        the bytes done and the bytes in all, now and then.
+        public keys that may sign those, by default those of `audit.key`. With a team's database
+        each row is compared with its copy there. `progress` is called with the bytes done and the
+        bytes in all, now and then.
         """
         from pktui.ledger.chain.verify import verify
 
-        anchors = self.anchors.read()
-        found, findings = list(anchors.found), list(anchors.findings)
-        if keys or self._audit.key or any(one.anchor.signature for one in found):
-            from pktui.ledger.chain.anchors.signing import checked, public_halves
-
-            known = keys or public_halves(Path(self._audit.key).expanduser())
-            found, wrong = checked(found, known)
-            findings += wrong
-        return verify(
+        anchors = self.anchors.checked(keys)
+        found = verify(
             self._journal.directory,
             self._database,
             self.index.reached(),
-            found,
+            anchors.found,
             progress,
-            "; ".join(findings),
+            "; ".join(anchors.findings),
             self._team.copies if self._team is not None else None,
         )
+        return msgspec.structs.replace(found, notes=(*found.notes, *anchors.notes))
 
     def framed(self, *, since_us: int = 0, until_us: int = 0) -> Iterator[bytes]:
         """Give the events of a time as lines; see `pktui.ledger.chain.export`."""

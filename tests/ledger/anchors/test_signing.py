@@ -124,6 +124,20 @@ def test_where_a_key_is_known_nothing_signed_is_a_finding(records: Records, key:
     )
 
 
+def test_a_public_half_that_was_taken_away_is_named(records: Records, key: Path) -> None:
+    records.anchor(key)
+    key.with_name("anchors.key.pub").unlink()
+    assert "anchors.key.pub, is missing: give it by --key" in records.problem(key)
+
+
+def test_a_key_that_nobody_here_vouches_for_is_told(records: Records, key: Path) -> None:
+    records.anchor(key)
+    ledger = records.opened(None)
+    (note,) = ledger.verify().notes
+    ledger.close()
+    assert note == f"nothing here says whether {public_halves(key)[0]} may sign anchors: see --key"
+
+
 def test_a_key_that_was_replaced_goes_on_to_be_known(records: Records, key: Path) -> None:
     records.anchor(key)
     key.unlink()

@@ -75,6 +75,8 @@ class Read(msgspec.Struct, frozen=True):
 
     found: tuple[Found, ...] = ()
     findings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a person should know of them that is no fault."""
 
 
 class AnchorStore(Protocol):

@@ -94,6 +94,25 @@ class Anchors:
             findings += [missing] if missing else []
         return Read(tuple(found), tuple(findings))
 
+    def checked(self, keys: Sequence[str] = ()) -> Read:
+        """Return the anchors whose signatures hold, and what is wrong with the others.
+
+        `keys` are the public keys that may sign, by default those of `audit.key`.
+        """
+        there = self.read()
+        own = self._audit.key
+        if not (keys or own or any(one.anchor.signature for one in there.found)):
+            return there
+        from pktui.ledger.chain.anchors.signing import checked, public_halves
+
+        known = keys or (public_halves(Path(own).expanduser()) if own else ())
+        good, wrong = checked(there.found, known)
+        if own and not known:
+            wrong.append(f"the public half of audit.key, {own}.pub, is missing: give it by --key")
+        signers = sorted({one.anchor.key for one in good if one.anchor.signature and not known})
+        notes = [f"nothing here says whether {key} may sign anchors: see --key" for key in signers]
+        return Read(tuple(good), (*there.findings, *wrong), tuple(notes))
+
     def head(self) -> Anchor:
         """Return the heads as they would be anchored now; `joint` is 0 where there is none."""
         self._joints.refresh()
