@@ -259,6 +259,20 @@ async def test_an_open_call_shows_its_result_once_it_has_one(
         assert "three entries" in at.screen_text()
 
 
+async def test_y_copies_the_result_of_the_open_call_else_the_arguments(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_id = call(house, 1, tool="t", arguments={"n": 7})
+    result = b'{"content":[{"type":"text","text":"three entries"}]}'
+    house.other.results.add([Answered(call_id, "memory", "t", "ok", result)])
+    call(house, 2, tool="u", arguments={"n": 8})
+    async with desk(house, "feed") as at:
+        copied: list[str] = []
+        monkeypatch.setattr(at.app, "copy", copied.append)
+        await at.press("y", "enter", "y", "k", "y", "escape", "y")
+        assert copied == ['{"n":8}', '{"n":8}', "three entries", '{"n":7}']
+
+
 async def test_an_open_call_stays_while_others_arrive(house: House) -> None:
     calls(house, 0, 5)
     async with desk(house, "feed") as at:

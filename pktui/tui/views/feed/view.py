@@ -13,6 +13,7 @@ from pktui.errors import PktuiError
 from pktui.tui.actions import bindings
 from pktui.tui.chips import without
 from pktui.tui.focus import focus_now
+from pktui.tui.results import result_text
 from pktui.tui.views.base import View
 from pktui.tui.views.feed.bar import FeedBar
 from pktui.tui.views.feed.chips import Wanted, read_filter
@@ -83,6 +84,8 @@ class FeedView(View):
         self._loaded = False
         self._open = False
         self._typing: Timer | None = None
+        # The open call as it was read last.
+        self._whole: Whole | None = None
 
     # Layout
 
@@ -375,7 +378,18 @@ class FeedView(View):
     def _take_whole(self, message: _WholeRead) -> None:
         message.stop()
         if message.key == self.document.key:
+            self._whole = message.whole
             self._show_whole(message.key, message.whole)
+
+    def action_copy(self) -> None:
+        """Copy what the open call was answered, else what it was called with."""
+        call, whole = self.rows.current, self._whole
+        if call is None:
+            super().action_copy()
+        elif self._open and whole and whole.result and whole.row.seq == call.seq:
+            self.console.copy(result_text(whole.result))
+        else:
+            self.console.copy(call.row.arguments)
 
     def action_back(self) -> None:
         """Close the call, then drop the filter."""
