@@ -161,13 +161,13 @@ class Upkeep:
             self._said = ""
 
     def _look(self, ledger: Ledger) -> None:
-        self._lifetime.tell(ledger)
         ledger.settle_lost()
         ledger.grants.end_expired()
         if ledger.anchors.due():
             ledger.anchors.write()
         if ledger.anchors.far and ledger.anchors.due(far=True):
             self._anchoring.start()
+        self._lifetime.tell(ledger)
         ledger.tell_time()
         refresh_usage(self._paths, ledger, now_us())
         self._remember(ledger)
