@@ -735,6 +735,45 @@ def test_rows_written_anew_here_are_told_by_their_copies(machine: Open, tmp_path
     assert "rows were not compared with the team's ledger" in away.verify().notes[0]
 
 
+def made_anew(lines: list[bytes], at: int) -> list[bytes]:
+    """Return rows of which one has another reason, and all are chained anew."""
+    digest, found = bytes(32), []
+    for n, line in enumerate(lines):
+        content = list(decode_row(line)[:-1])
+        if n == at:
+            content[CONTENT.index("reason")] = "another"
+        line, digest = bind(content, digest)
+        found.append(line)
+    return found
+
+
+@pytest.mark.parametrize("where", ["database", "journal"])
+def test_a_chain_made_anew_in_one_place_differs_from_the_other(
+    machine: Open, uri: str, where: str
+) -> None:
+    here = machine("here")
+    calls(here, "h", 3)
+    team = copied(here)
+    journal = here.path.parent / "journal"
+    (file,) = [one for one in journal.iterdir() if one.name.endswith("1.jsonl")]
+    lines = file.read_bytes().splitlines()
+    forged = made_anew(lines, 2)
+    if where == "journal":
+        file.write_bytes(b"".join(forged))
+    else:
+        query(uri, "ALTER TABLE events DISABLE TRIGGER USER")
+        for line in map(bytes.rstrip, forged):
+            row = decode_row(line)
+            query(
+                uri,
+                "UPDATE events SET reason = %s, hash = %s WHERE number = %s",
+                *(row[CONTENT.index("reason")], bytes.fromhex(row[-1]), row[0]),
+            )
+    (found,) = team.verify().machines
+    assert found.problem == "row 1:3 is not the one in this machine's own journal"
+    assert found.rows == 2
+
+
 def test_a_row_removed_from_the_shared_record_is_named(machine: Open, uri: str) -> None:
     here = machine("here")
     calls(here, "h", 4)

@@ -127,7 +127,7 @@ class Team:
         from pktui.ledger.postgres.verifying import verify_team
 
         self.database.link.told()
-        return verify_team(self.database, self.vouchers)
+        return verify_team(self.database, self.vouchers, self._directory / "journal")
 
     def copies(self, segment: int) -> Iterator[tuple[int, bytes]]:
         """Give the number and hash of each row of this machine's segment that was copied.

@@ -2,7 +2,8 @@
 
 What is checked: that each machine's joints and rows follow each other as its files' do, as far as
 they were copied; that no segment ends before its joints or a checkpoint say; that the checkpoints
-are one chain; that every row that decides stands as the event that it names says.
+are one chain; that every row that decides stands as the event that it names says. What this machine
+has in its own journal is compared row by row, so that a chain made anew in either place is found.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -18,11 +20,13 @@ import msgspec
 from pktui.ledger.approvals.decided import BY_TABLE, Facts, Key, kept_rows
 from pktui.ledger.approvals.vouching import Said, read_said, said_by
 from pktui.ledger.chain.crosscheck import difference, name_of
-from pktui.ledger.journal.joints import Segment, joints_fault
-from pktui.ledger.journal.segment import CONTENT, row_hash
+from pktui.ledger.journal.joints import Joints, Segment, joints_fault
+from pktui.ledger.journal.segment import CONTENT, file_of, follows, lines_of, row_hash
 from pktui.ledger.postgres.database import NUL
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pktui.ledger.postgres.database import SharedDatabase, SharedVouchers
     from pktui.ledger.transaction import Row
 
@@ -69,12 +73,17 @@ class _Fault(Exception):
     """What is wrong."""
 
 
-def verify_team(database: SharedDatabase, vouchers: SharedVouchers) -> TeamVerified:
-    """Follow all that is in the database; raises `LedgerUnavailable`."""
+def verify_team(database: SharedDatabase, vouchers: SharedVouchers, journal: Path) -> TeamVerified:
+    """Follow all that is in the database; raises `LedgerUnavailable`.
+
+    `journal` is the directory of this machine's.
+    """
+    here = database.machine_number
     with database.snapshot():
         machines: dict[int, str] = dict(database.rows(_MACHINES))
         found = tuple(
-            MachineVerified(name, *_Walk(database, n).run()) for n, name in machines.items()
+            MachineVerified(name, *_Walk(database, n, journal if n == here else None).run())
+            for n, name in machines.items()
         )
         checkpoints, problem = _follow_checkpoints(database, machines)
         return TeamVerified(found, checkpoints, problem or _decided_fault(database, vouchers))
@@ -93,8 +102,10 @@ def copied_hashes(
 class _Walk:
     """One way along the rows of a machine."""
 
-    def __init__(self, database: SharedDatabase, machine: int) -> None:
+    def __init__(self, database: SharedDatabase, machine: int, journal: Path | None) -> None:
+        """`journal` is where the machine's own is, None where that is elsewhere."""
         self._database = database
+        self._journal = journal
         self._machine = machine
         self._rows = 0
         # What the machine pruned before all of it was copied; what follows it can be sound.
@@ -115,8 +126,9 @@ class _Walk:
         return self._rows, self._lost
 
     def _follow_joints(self) -> None:
-        lines = (row[0].encode() for row in self._database.rows(_JOINTS, (self._machine,)))
-        joints, problem = joints_fault(lines)
+        lines = [row[0].encode() for row in self._database.rows(_JOINTS, (self._machine,))]
+        self._compare_joints(lines)
+        joints, problem = joints_fault(iter(lines))
         for joint, _ in joints:
             known = self._segments.get(joint.segment)
             if joint.what == "open":
@@ -131,13 +143,16 @@ class _Walk:
     def _follow(self, segment: Segment, reached: int) -> None:
         n, number = segment.n, segment.opened.number
         previous = bytes.fromhex(segment.opened.hash)
+        own = self._own_lines(n)
         for row in self._rows_of(n, number):
             if row[0] > reached:
                 break  # a decision whose rows before it are still to come
             if row[0] != number + 1:
                 raise _Fault(f"row {n}:{number + 1} was removed")
-            number = row[0]
-            previous = _checked(row, previous, n)
+            number, before = row[0], previous
+            previous = _checked(row, before, n)
+            if own is not None and follows(next(own, b""), before) != previous:
+                raise _Fault(f"row {n}:{number} is not the one in this machine's own journal")
             self._rows += 1
         if number < reached:
             raise _Fault(f"row {n}:{number + 1} was removed from the end")
@@ -148,6 +163,21 @@ class _Walk:
         last = sealed is not None and number == sealed.number
         if last and sealed is not None and previous.hex() != sealed.hash:
             raise _Fault(f"row {n}:{number} is not the one that was written last")
+
+    def _compare_joints(self, lines: list[bytes]) -> None:
+        """Compare with this machine's own, which may have more of them by now."""
+        if self._journal is None:
+            return
+        own = [line for _, line in lines_of(Joints(self._journal, int).path)]
+        for n, (line, mine) in enumerate(zip_longest(lines, own[: len(lines)]), 1):
+            if line != mine:
+                raise _Fault(f"joint {n} is not the one in this machine's own journal")
+
+    def _own_lines(self, segment: int) -> Iterator[bytes] | None:
+        """Return the lines of this machine's own journal, None where it has none of them."""
+        if self._journal is None or not file_of(self._journal, segment).exists():
+            return None
+        return (line for _, line in lines_of(file_of(self._journal, segment)))
 
     def _rows_of(self, segment: int, number: int) -> Iterator[Row]:
         while rows := self._database.rows(_ROWS, (self._machine, segment, number)):
