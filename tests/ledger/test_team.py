@@ -26,6 +26,7 @@ from pktui.ledger.approvals.finding import having
 from pktui.ledger.approvals.standing import Wider
 from pktui.ledger.journal.joints import read_joint
 from pktui.ledger.journal.segment import CONTENT, bind, decode_row
+from pktui.ledger.postgres.copying import Copying
 from pktui.ledger.postgres.link import Link
 from pktui.ledger.postgres.tables import SCHEMA_VERSION
 from pktui.ledger.results import Answered
@@ -835,6 +836,43 @@ def test_a_segment_copied_twice_adds_nothing(machine: Open, uri: str) -> None:
     (after,) = query(uri, "SELECT count(*) FROM events")
     assert after == (501,) == before[0][:1]
     assert copied(here).verify().ok
+
+
+def test_two_who_copy_one_machine_at_once_add_each_row_once(machine: Open, uri: str) -> None:
+    here = machine("here")
+    calls(here, "h", 150)
+    copiers = [machine("here") for _ in range(3)]
+    threads = [threading.Thread(target=copied, args=(one,)) for one in copiers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert query(uri, "SELECT count(*), count(DISTINCT number) FROM events") == [(300, 300)]
+    (found,) = copied(here).verify().machines
+    assert (found.problem, found.rows) == ("", 300)
+
+
+def test_rows_that_a_standby_lacks_are_copied_again(machine: Open, uri: str) -> None:
+    here = machine("here")
+    calls(here, "h", 3)
+    assert here.team is not None
+    copying = Copying(here.path.parent / "journal", here.team.database, here.clock)
+    while copying.step():
+        pass
+    query(uri, "ALTER TABLE events DISABLE TRIGGER USER")
+    query(uri, "DELETE FROM events WHERE number > 0")
+    query(uri, "DELETE FROM copied")
+    query(uri, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+               " WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
+
+    def has_all() -> bool:
+        with suppress(LedgerUnavailable):
+            copying.step()
+        return query(uri, "SELECT count(*) FROM events") == [(6,)]
+
+    wait(has_all)
+    (found,) = copied(here).verify().machines
+    assert (found.problem, found.rows) == ("", 6)
 
 
 def test_two_directories_that_go_by_one_machine_are_told_apart(

@@ -16,6 +16,7 @@ from pktui.errors import LedgerUnavailable, TeamUnavailable
 from pktui.ledger import Ledger
 from pktui.ledger.postgres import link as link_module
 from pktui.settings import LedgerSettings
+from pktui.times import now_us
 from tests.ledger.conftest import Limit
 from tests.support.charging import give_back, take
 from tests.support.postgres import Server, query
@@ -89,8 +90,11 @@ def used(ledger: Ledger, limit: Limit) -> Decimal:
     return ledger.counters.usage(limit)[0]
 
 
-def test_what_a_crash_lost_is_counted_before_anything_is_taken(machine: Open, uri: str) -> None:
-    here, there = machine("here"), machine("there")
+@pytest.mark.parametrize("ahead", [0, HOUR, -HOUR], ids=["right", "ahead", "behind"])
+def test_what_a_crash_lost_is_counted_before_anything_is_taken(
+    machine: Open, uri: str, ahead: int
+) -> None:
+    here, there = machine("here"), machine("there", clock=lambda: now_us() + ahead)
     limit = Limit(max=Decimal(8), window_us=HOUR)
     both(here, there)
     for n in range(3):

@@ -43,6 +43,7 @@ class Copying:
         self._database = database
         self._joints = Joints(directory, clock)
         self._machine = 0
+        self._connection = (0, 0)
         self._joint = 0
         # Of each segment: the number and the end of the last row that is in the database.
         self._reached: dict[int, tuple[int, int]] = {}
@@ -57,8 +58,10 @@ class Copying:
         """
         database = self._database
         database.link.told()
-        if self._machine != database.machine_number:
+        connection = database.machine_number, database.link.connected
+        if self._connection != connection:  # one that took over may lack what another had
             self._begin(database.machine_number)
+            self._connection = connection
         self._joints.refresh()
         self._copy_joints()
         rows = sum(

@@ -34,6 +34,8 @@ CHANNEL: Final = "pktui"
 SCHEMA: Final = "pktui"
 _BEGIN: Final = (
     f"SET search_path = {SCHEMA}, pg_temp; SET lock_timeout = {ANSWER_SECONDS * 1000:.0f};"
+    # What is given up here is given up there, with the locks that it holds.
+    f" SET statement_timeout = {2 * ANSWER_SECONDS * 1000:.0f};"
     " SET idle_in_transaction_session_timeout = 10000;"
     f" LISTEN {CHANNEL}"
 )
@@ -84,6 +86,8 @@ class Link:
         self._clock = clock
         self._greet = greet
         self._lasting = lasting
+        # How often there was a new connection.
+        self.connected = 0
         self._connection: _Connection | None = None
         self._away: LedgerUnavailable | None = None
         self._closed = False
@@ -213,6 +217,7 @@ class Link:
 
     def _take_up(self, connection: _Connection) -> None:
         self._connection = connection
+        self.connected += 1
         try:
             connection.add_notify_handler(self._was_told)
             connection.execute(_BEGIN)

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pktui.errors import LedgerUnavailable
 from pktui.gateway.enforcement.decision import Ruling, ToolCall
 from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.policy_file import ServerPolicy
 from pktui.ledger import Caller, Ledger
+from pktui.ledger.postgres import link as link_module
+from pktui.ledger.postgres.database import _DECIDING_LOCK
 from pktui.settings import ApprovalSettings, LedgerSettings
 from tests.support.postgres import query
 
@@ -33,7 +36,7 @@ TOOLS = {"list_files": {"action": "allow", "limits": LIMITS}}
 class House:
     """The Enforcer of a machine of a team."""
 
-    def __init__(self, directory: Path, uri: str, **policy: object) -> None:
+    def __init__(self, directory: Path, uri: str, *, see: bool = True, **policy: object) -> None:
         self.uri = uri
         directory.mkdir()
         file = directory / "files.json"
@@ -47,7 +50,8 @@ class House:
             clock=self.ledger.clock,
             log=lambda _sentence: None,
         )
-        self.enforcer.saw([READ, WRITE, COUNTED])
+        if see:
+            self.enforcer.saw([READ, WRITE, COUNTED])
         self.numbers = itertools.count()
 
     def decide(self, tool: str, caller: Caller = Caller("claude", "", "s", "/p")) -> Decision:  # noqa: B008
@@ -74,7 +78,7 @@ class House:
 def house(tmp_path: Path, postgres: Server) -> Iterator[Any]:
     made: list[House] = []
 
-    def make(**policy: object) -> House:
+    def make(**policy: Any) -> House:
         made.append(House(tmp_path / f"m{len(made)}", postgres.database(), **policy))
         return made[-1]
 
@@ -152,3 +156,101 @@ def test_what_a_call_took_stays_taken_while_its_end_is_recorded(house: Any) -> N
     until(here, "read_file", Ruling.AWAY)
     here.enforcer.settle(call, "error", 10, seq=decision.seq)
     assert here.ledger.feed.call("c-1").outcome == "error"
+
+
+FULL = """CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'could not extend file "base/1": No space left' USING ERRCODE = '53100';
+END $$"""
+
+
+def fill_up(uri: str, *tables: str) -> None:
+    """Let the server answer as it does where its disk is full."""
+    query(uri, FULL)
+    for table in tables:
+        query(
+            uri,
+            f"CREATE TRIGGER a_full_disk BEFORE INSERT ON {table}"
+            " FOR EACH ROW EXECUTE FUNCTION full_disk()",
+        )
+
+
+def make_room(uri: str) -> None:
+    query(uri, "DROP FUNCTION full_disk CASCADE")
+
+
+def test_nothing_goes_out_while_the_databases_disk_is_full(house: Any) -> None:
+    here = house(tools={**TOOLS, "write_file": {"action": "approve"}})
+    assert here.decide("list_files").ruling is Ruling.FORWARD
+    fill_up(here.uri, "charges", "events", "approvals")
+    for tool in ("list_files", "write_file"):
+        decision = here.decide(tool)
+        assert decision.ruling not in (Ruling.FORWARD, Ruling.HOLD)
+        assert "No space left" in decision.reason
+    assert here.decide("read_file").ruling is Ruling.FORWARD  # nothing of it is to be kept there
+    with pytest.raises(LedgerUnavailable, match=r"No space left.*Give the database room"):
+        here.ledger.team.copy()
+    make_room(here.uri)
+    assert here.decide("list_files").ruling is Ruling.FORWARD
+    here.ledger.team.copy()
+    (found,) = here.ledger.team.verify().machines
+    assert (found.problem, here.ledger.verify().ok) == ("", True)
+    assert query(here.uri, "SELECT used FROM counters") == [(2_000_000,)]
+    assert query(here.uri, "SELECT count(*) FROM approvals") == [(0,)]
+    decided = query(here.uri, "SELECT count(*), count(DISTINCT call_id) FROM events"
+                              " WHERE kind = 'decision' AND effect = 'allow'")  # fmt: skip
+    assert decided == [(3, 3)]
+
+
+def test_a_role_without_rights_lets_nothing_through_and_is_told_what_it_lacks(house: Any) -> None:
+    here = house()
+    query(here.uri, "DROP ROLE IF EXISTS bare")
+    query(here.uri, "CREATE ROLE bare LOGIN")
+    bare = House(
+        here.ledger.path.parent.parent / "bare", here.uri.replace("postgres@", "bare@"), see=False
+    )
+    try:
+        decision = bare.decide("read_file")
+        assert decision.ruling is not Ruling.FORWARD
+        assert "permission denied" in decision.reason
+        assert "pktui_gateway" in decision.reason
+    finally:
+        bare.ledger.close()
+
+
+def test_a_database_that_another_keeps_locked_denies_in_time_and_goes_on(house: Any) -> None:
+    import psycopg
+
+    here = house(tools={**TOOLS, "write_file": {"action": "approve"}})
+    assert here.decide("read_file").ruling is Ruling.FORWARD
+    here.ledger.team.database.link.run("SET lock_timeout = 50")
+    with psycopg.connect(here.uri) as other:
+        other.execute(f"SELECT pg_advisory_xact_lock({_DECIDING_LOCK})")
+        decision = here.decide("write_file")
+        assert decision.ruling not in (Ruling.FORWARD, Ruling.HOLD)
+        assert "kept it locked" in decision.reason
+        assert here.decide("list_files").ruling is Ruling.FORWARD
+    assert here.decide("write_file").ruling is Ruling.WAITING
+
+
+def test_a_database_that_does_not_answer_opens_the_circuit(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = house()
+    assert here.decide("list_files").ruling is Ruling.FORWARD
+    query(
+        here.uri,
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " PERFORM pg_sleep(60); RETURN NEW; END $$",
+    )
+    query(here.uri, "CREATE TRIGGER slow BEFORE INSERT ON charges FOR EACH ROW"
+                    " EXECUTE FUNCTION slow()")  # fmt: skip
+    here.ledger.team.database.link.run("SET statement_timeout = 400")
+    monkeypatch.setattr(link_module, "ANSWER_SECONDS", 0.1)
+    decision = here.decide("list_files")
+    assert decision.ruling is Ruling.AWAY
+    assert "did not answer" in decision.reason
+    monkeypatch.undo()
+    query(here.uri, "DROP TRIGGER slow ON charges")
+    until(here, "list_files", Ruling.FORWARD)
+    allowed = [row for row in here.ledger.feed.page(limit=100) if row.effect == "allow"]
+    assert query(here.uri, "SELECT used / 1000000 FROM counters") == [(len(allowed),)]
