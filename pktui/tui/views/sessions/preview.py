@@ -70,6 +70,8 @@ class Preview(Pane):
         self._glyphs = glyphs
         self._row: Row | None = None
         self._reader: Reader | None = None
+        # Whose session was opened and not read to its end.
+        self._to_complete: Reader | None = None
         # What the list was searched for, and what is marked: that, or what is looked for here.
         self._given: tuple[str, Mode] = ("", "hybrid")
         self._query: tuple[str, Mode] = ("", "hybrid")
@@ -165,8 +167,10 @@ class Preview(Pane):
     def _show_opened(self, opened: tuple[Timeline, Part, Place | None]) -> None:
         line, part, at = opened
         transcript, row = self.transcript, self._row
+        self._to_complete = self._reader
         if not line.total and not line.calls:
             transcript.clear("No messages yet.")
+            self._complete()
         else:
             transcript.show(line, part, at=at, marks=marks_of(*self._query))
         self._opened = True
@@ -174,8 +178,12 @@ class Preview(Pane):
             self._take_hits(row.hits, at)
             self._find(*self._query)
         self._entitle()
-        reader = self._reader
-        if reader is not None:
+
+    @on(Transcript.Begun)
+    def _complete(self) -> None:
+        """Read what the opening left out: not before its lines are there, which it would delay."""
+        reader, self._to_complete = self._to_complete, None
+        if reader is not None and reader is self._reader:
             self._in_thread(self._turn, reader.completed, self._take_news)
 
     def _cannot_open(self, error: PktuiError) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pktui.tui.views.sessions.timeline import LineCall
 
 # Slots laid out before the first paint; the rest follows in larger chunks.
-FIRST_CHUNK = 30
+LEAST_FIRST = 8
 CHUNK = 60
 # Lines from the first one at which older messages are asked for.
 NEAR_EDGE = 3
@@ -77,6 +77,9 @@ class Transcript(ScrollView, can_focus=True):
 
     class Moved(Event):
         """Another place is the current one."""
+
+    class Begun(Event):
+        """The first lines of what is shown are on their way to the screen."""
 
     class Unread(Event):
         """Calls are shown that were not read yet; `opened`: with their history."""
@@ -302,9 +305,11 @@ class Transcript(ScrollView, can_focus=True):
         if self._width > BAR and self._place is not None:
             self._read_shown(slots)
             at = next((i for i, slot in enumerate(slots) if slot >= self._place[0]), 0)
-            split = max(0, min(at - FIRST_CHUNK // 2, len(slots) - FIRST_CHUNK))
+            # Of a slot that fills less than two lines there is none.
+            first = max(LEAST_FIRST, self.size.height // 2 + 1)
+            split = max(0, min(at - first // 2, len(slots) - first))
             made = [self._slot(slot) for slot in slots]
-            self._lay_out_all(self._turn, made, split, self._look())
+            self._lay_out_all(self._turn, made, split, first, self._look())
 
     def _slot(self, number: int) -> Slot:
         message = self._messages.get(number)
@@ -320,7 +325,9 @@ class Transcript(ScrollView, can_focus=True):
         )
 
     @work(thread=True, exclusive=True, group="transcript-layout", description="transcript-layout")
-    def _lay_out_all(self, turn: int, slots: Sequence[Slot], split: int, look: Look) -> None:
+    def _lay_out_all(
+        self, turn: int, slots: Sequence[Slot], split: int, first: int, look: Look
+    ) -> None:
         worker = get_current_worker()
 
         def give(first: int, last: int) -> None:
@@ -328,10 +335,10 @@ class Transcript(ScrollView, can_focus=True):
                 made = {slot.number: lay_out(slot, look) for slot in slots[first:last]}
                 self.post_message(self._LaidOut(turn, made))
 
-        end = min(len(slots), split + FIRST_CHUNK)
+        end = min(len(slots), split + first)
         give(split, end)
-        for first in range(end, len(slots), CHUNK):
-            give(first, first + CHUNK)
+        for later in range(end, len(slots), CHUNK):
+            give(later, later + CHUNK)
         for last in range(split, 0, -CHUNK):
             give(max(0, last - CHUNK), last)
 
@@ -376,6 +383,7 @@ class Transcript(ScrollView, can_focus=True):
         at_end = self._place is not None and self._place == self._last_place()
         if self._fresh:
             self._laid, self._fresh = {}, False
+            self.post_message(self.Begun())
         there = set(self._slots())
         self._laid |= message.slots
         self._laid = {slot: blocks for slot, blocks in self._laid.items() if slot in there}
