@@ -25,7 +25,7 @@ HOSTILE = 'Grüße \N{SNOWMAN} \x1b[31m a\u202eb \x00\x7f\u2028 "quoted" \\ / \b
 
 
 def kept(anchor: Anchor, where: str = "line 1") -> Found:
-    return Found(anchor, b"", where)
+    return Found(anchor, b"", where, proven_us=5)
 
 
 def fill(ledger: Ledger, count: int = 10) -> None:
@@ -213,6 +213,38 @@ def test_an_export_is_compared_with_anchors(ledger: Ledger) -> None:
         whole(ledger), [kept(Anchor(1, "", heads=(Head(1, 4, "00" * 32),)), "line 7")]
     )
     assert wrong.problem == "row 1:4 is not the one that line 7 anchors"
+
+
+def test_an_export_that_lacks_what_an_anchor_names_is_not_proven_by_it(
+    ledger: Ledger, file: Path, clock: Clock
+) -> None:
+    fill(ledger)
+    early = ledger.anchors.head()
+    clock.forward(60)
+    fill(ledger)
+    late = ledger.anchors.head()
+    segment = file.parent / "journal" / "00000001.jsonl"
+    segment.write_bytes(b"".join(segment.read_bytes().splitlines(keepends=True)[:15]))
+    cut_off = verify_lines(whole(ledger), [kept(early), kept(late)])
+    assert (cut_off.ok, cut_off.anchors, cut_off.proven[0].until_us) == (True, 1, 5)
+    (note,) = cut_off.notes
+    assert note.startswith("1 anchor names what is not in it, such as row 1:20")
+
+
+def test_what_was_pruned_is_missed_by_no_anchor(ledger: Ledger, file: Path, clock: Clock) -> None:
+    fill(ledger)
+    head = ledger.anchors.head()
+    clock.forward(40 * 86_400)
+    ledger.events.append("note")
+    ledger.close()
+    pruning = Ledger.open(file, clock=clock, audit=AuditSettings(keep_days=30))
+    pruning.retention.believe()
+    pruning.retention.announce()
+    while pruning.retention.step():
+        pass
+    found = verify_lines(whole(pruning), [kept(head)])
+    pruning.close()
+    assert (found.ok, found.anchors, found.notes) == (True, 1, ())
 
 
 def whole(ledger: Ledger) -> list[bytes]:

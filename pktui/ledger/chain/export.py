@@ -198,11 +198,12 @@ class _Reading:
 
     def __init__(self, anchors: Sequence[Found]) -> None:
         self._anchors = anchors
-        self._named = {
-            (segment, number): (digest, at)
-            for at, found in enumerate(anchors)
-            for segment, number, digest in found.anchor.named()
-        }
+        # What anchors name, and which one does; those of the first edition name rows of its chain.
+        self._named: dict[tuple[int, int], list[tuple[str, int]]] = {}
+        for at, found in enumerate(anchors):
+            for segment, number, digest in found.anchor.named() if not found.anchor.seq else ():
+                if number:  # else a segment without a row
+                    self._named.setdefault((segment, number), []).append((digest, at))
         self._ends: _Ends | None = None
         self._last: dict[int, Event] = {}
         self._joint = bytes(32)
@@ -211,7 +212,7 @@ class _Reading:
         # The time of the newest row: who is silent then is not late yet.
         self._until_us = 0
         self.rows = self._joints = 0
-        self._agreed: set[int] = set()
+        self._compared: set[tuple[int, int]] = set()
 
     def take(self, line: bytes, number: int) -> tuple[Event | None, str]:
         """Take the next line; return its event, if it is one, and what is wrong with it."""
@@ -242,6 +243,7 @@ class _Reading:
 
     def found(self, problem: str, at: Event | None = None) -> Verification:
         """Return what was found so far."""
+        agreed, absent = self._agreed()
         return Verification(
             ok=not problem,
             rows=self.rows,
@@ -250,9 +252,29 @@ class _Reading:
             problem=problem,
             joint=self._joints,
             hash=self._joint.hex() if self._joints else "",
-            anchors=len(self._agreed),
-            proven=proven(self._anchors, self._agreed),
+            anchors=len(agreed),
+            proven=proven(self._anchors, agreed),
+            notes=(absent,) if absent and not problem else (),
             gaps=self._attendance.gaps(self._until_us),
+        )
+
+    def _agreed(self) -> tuple[set[int], str]:
+        """Return which anchors have all that they name in it, and what to say of the others.
+
+        What was pruned cannot be in it.
+        """
+        absent = [key for key in self._named
+                  if key not in self._compared and key[0] not in self._pruned]  # fmt: skip
+        lacking = {at for key in absent for _, at in self._named[key]}
+        named = {at for named in self._named.values() for _, at in named}
+        if not lacking:
+            return named, ""
+        segment, number = min(absent)
+        what = f"row {segment}:{number}" if segment else f"joint {number}"
+        many = "1 anchor names" if len(lacking) == 1 else f"{len(lacking):,} anchors name"
+        return named - lacking, (
+            f"{many} what is not in it, such as {what}: it is an export of a time, was made before,"
+            " or its end was cut off"
         )
 
     def _take_frame(self, ends: _Ends) -> str:
@@ -298,16 +320,14 @@ class _Reading:
         return ""
 
     def _compare(self, segment: int, number: int, digest: str) -> str:
-        named, at = self._named.get((segment, number), ("", 0))
-        if not named:
+        if (segment, number) not in self._named:
             return ""
-        self._agreed.add(at)
+        self._compared.add((segment, number))
         what = f"row {segment}:{number}" if segment else f"joint {number}"
-        return (
-            ""
-            if named == digest
-            else f"{what} is not the one that {self._anchors[at].where} anchors"
-        )
+        for named, at in self._named[segment, number]:
+            if named != digest:
+                return f"{what} is not the one that {self._anchors[at].where} anchors"
+        return ""
 
 
 def _fault(event: Event, previous: Event | None) -> str:
