@@ -175,20 +175,26 @@ class FacetList(TitledRows[FacetRow]):
             super().__init__()
             self.why = why
 
-    def __init__(self, rows: Sequence[FacetRow], glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+    def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+        # What is to be taken once it was counted.
+        self._wanted: Facet | None = None
         super().__init__(
-            ListSource(rows), draw_facet, opens=lambda row: row.count is not None, glyphs=glyphs,
+            ListSource(), draw_facet, opens=lambda row: row.count is not None, glyphs=glyphs,
             id=id,
         )  # fmt: skip
 
     def put(self, rows: Sequence[FacetRow]) -> None:
-        """Show other counts; the cursor stays where it is."""
+        """Show other counts; the cursor stays where it is. What was typed before is obeyed."""
         if list(rows) != self._listed:
             self.show(
                 ListSource(rows), cursor=min(self.cursor, max(0, len(rows) - 1)), reveal=False
             )
             if not self.opens_something:
                 self.move_to(self.cursor)
+
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None and rows:
+            self._take(wanted)
 
     @property
     def _listed(self) -> list[FacetRow]:
@@ -218,6 +224,9 @@ class FacetList(TitledRows[FacetRow]):
         self._take("week")
 
     def _take(self, facet: Facet) -> None:
+        if not self.source.total:
+            self._wanted = facet
+            return
         own = [at for at, row in enumerate(self._listed) if row.facet == facet and row.count]
         held = next((at for at in own if self._listed[at].held), None)
         here = next((at for at in own if self._listed[at].here), None)
@@ -262,24 +271,34 @@ class FacetScreen(ModalScreen["FacetRow | None"]):
 
     BINDINGS: ClassVar = [Binding("escape", "leave", "leave")]
 
-    def __init__(self, rows: Sequence[FacetRow]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._rows = rows
+        self._rows: Sequence[FacetRow] = ()
 
     def compose(self) -> ComposeResult:
         """Lay out the facets over their keys."""
         ink = ink_of(self.app)
         with Vertical(id="actions"):
             yield Static(Text("only one agent, project or week", style=ink.bold), markup=False)
-            yield FacetList(self._rows, context_of(self).glyphs, id="actions-rows")
+            yield FacetList(context_of(self).glyphs, id="actions-rows")
             foot = "a p w that of the row under the cursor   enter chooses   esc leaves"
             yield Static(Text(foot, style=ink.dim), classes="foot", markup=False)
 
     def on_mount(self) -> None:
         """Go through the values at once."""
         rows = self.query_one(FacetList)
-        rows.move_to(0)
+        rows.say_empty((("counting…", "dim"),))
         focus_now(rows)
+        self._show()
+
+    def put(self, rows: Sequence[FacetRow]) -> None:
+        """Show what was counted."""
+        self._rows = rows
+        if self.is_mounted:
+            self._show()
+
+    def _show(self) -> None:
+        self.query_one(FacetList).put(self._rows)
 
     @on(Rows.Chosen)
     def _choose(self, message: Rows.Chosen) -> None:

@@ -13,13 +13,11 @@ from pktui.errors import MemoryUnavailable
 from pktui.memory.records import SESSION_SORTS
 from pktui.text import one_line
 from pktui.tui.actions import bindings
-from pktui.tui.chips import without
 from pktui.tui.focus import focus_now
 from pktui.tui.screens.imports import Imports
 from pktui.tui.screens.saved_searches import SavedSearches
 from pktui.tui.sorting import Sorting
 from pktui.tui.theme import ink_of
-from pktui.tui.turns import Turns
 from pktui.tui.views.base import View
 from pktui.tui.views.policies.rule import recorded_call
 from pktui.tui.views.policies.sentence import Rules
@@ -27,18 +25,11 @@ from pktui.tui.views.sessions import empty, saved
 from pktui.tui.views.sessions.call_blocks import part_text
 from pktui.tui.views.sessions.controller import SessionChanges
 from pktui.tui.views.sessions.draw import band_line, draw_hit, last_us, session_grid
-from pktui.tui.views.sessions.facets import (
-    FacetList,
-    FacetRow,
-    FacetScreen,
-    edges_us,
-    facet_rows,
-    mondays,
-    with_facet,
-)
+from pktui.tui.views.sessions.facets import FacetList
+from pktui.tui.views.sessions.filtering import Filtering
 from pktui.tui.views.sessions.listing import Listing, Question
 from pktui.tui.views.sessions.preview import Preview
-from pktui.tui.views.sessions.query_bar import QueryBar, filter_chips, unanswered_chips
+from pktui.tui.views.sessions.query_bar import QueryBar, unanswered_chips
 from pktui.tui.views.sessions.questions import ask_name
 from pktui.tui.views.sessions.search_box import SearchBox
 from pktui.tui.views.sessions.source import Row, SessionSource
@@ -48,14 +39,13 @@ from pktui.tui.widgets.panes import Divider, Pane, Panes
 from pktui.tui.widgets.rows import ListSource, Rows, days
 
 if TYPE_CHECKING:
-    from datetime import date
     from pathlib import Path
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from pktui.errors import PktuiError
-    from pktui.memory.records import Facets, Session
+    from pktui.memory.records import Session
     from pktui.tui.services import Services
 
 # How often the ages in the list are drawn anew.
@@ -86,9 +76,7 @@ class SessionsView(View):
         self._rules = Rules(self)
         self._listing = Listing(self, self._question, self)
         self._sorting = Sorting(SORTS, self._ask_anew)
-        self._counting = Turns(self._read_facets)
-        self._facets: Facets | None = None
-        self._weeks: tuple[date, ...] = ()
+        self._filtering = Filtering(self, self._listing)
         self._at_last_hit = False
         self._shown_turn = -1
         # The session that a link names stands first; 0: none does.
@@ -101,7 +89,7 @@ class SessionsView(View):
         """Lay out the list with its search box, and the preview."""
         with Panes():
             with Pane("facets", id="session-facets"):
-                yield FacetList((), self.console.glyphs, id="session-facet-rows")
+                yield FacetList(self.console.glyphs, id="session-facet-rows")
             yield Divider()
             with Pane("sessions", id="session-list"):
                 yield SearchBox(id="session-search")
@@ -127,7 +115,7 @@ class SessionsView(View):
         self.set_class(stacked, "-stacked")
         self.set_class(not (wide or stacked), "-single")
         self.set_class(event.size.width >= FACETED, "-faceted")
-        self._count()
+        self._filtering.count()
         if not self.has_class("-single"):
             self.remove_class("-reading")
 
@@ -233,7 +221,7 @@ class SessionsView(View):
         if self._linked and self.has_class("-single") and self._just_linked:
             self.add_class("-reading")
         self._just_linked = False
-        self._count()
+        self._filtering.count()
 
     def grown(self) -> None:
         """Draw the rows of another page."""
@@ -259,7 +247,7 @@ class SessionsView(View):
         self._preview.show(event.rows.current, query, at_last_hit=self._at_last_hit)
         self._at_last_hit = False
         self._show_bands()
-        self._show_facets()
+        self._filtering.show()
         self.refresh_bindings()
 
     @on(Preview.Failed)
@@ -312,7 +300,7 @@ class SessionsView(View):
         if unanswered and error is not None:
             bar.chips = unanswered_chips(self._box.text, error)
         else:
-            bar.chips = filter_chips(self._box.text)
+            bar.chips = self._filtering.chips
         bar.display = bool(bar.chips)
 
     def _counted(self) -> str:
@@ -378,13 +366,13 @@ class SessionsView(View):
         """Offer only what can be done to the session under the cursor."""
         row = self._rows.current if self.is_mounted else None
         if action == "back":
-            return self._reading or self._facet_list.has_focus or bool(self._box.text)
+            return self._reading or self._filtering.facets.has_focus or bool(self._box.text)
         if action in {"next_hit", "previous_hit"}:
             return self._listing.answer is not None or self._preview.has_hits
         if action == "keep":
             return bool(self._box.text)
         if action == "drop_filter":
-            return bool(filter_chips(self._box.text))
+            return bool(self._filtering.chips)
         if action in {"in_place", "out_of_place"}:
             reading = isinstance(self.app.focused, Transcript)
             return reading or (row is not None and bool(row.hits))
@@ -440,82 +428,35 @@ class SessionsView(View):
         if self._reading:
             self.remove_class("-reading")
             focus_now(self._rows)
-        elif self._facet_list.has_focus:
+        elif self._filtering.facets.has_focus:
             focus_now(self._rows)
         elif self._box.text:
             self._box.search_for("")
 
-    # Facets, filters, order
-
-    @property
-    def _facet_list(self) -> FacetList:
-        return self.query_one("#session-facet-rows", FacetList)
-
-    def _count(self) -> None:
-        """Read the facets again where they are in sight."""
-        if self.has_class("-faceted") and self._listing.source is not None:
-            self._counting.ask()
-
-    def _read_facets(self) -> None:
-        weeks = mondays(self.services.clock())
-
-        def done(facets: Facets) -> None:
-            self._facets, self._weeks = facets, weeks
-            self._show_facets()
-
-        self._listing.count(edges_us(weeks), done, self._counting.done)
-
-    def _facet_rows(self) -> list[FacetRow]:
-        if self._facets is None:
-            return []
-        return facet_rows(self._facets, self._weeks, self._box.text, self._rows.current)
-
-    def _show_facets(self) -> None:
-        if self.has_class("-faceted"):
-            self._facet_list.put(self._facet_rows())
+    # Filters, order
 
     def action_facets(self) -> None:
-        """Go to the facets; where there is no room for them they are shown over the view."""
-        if self._facet_list.is_on_screen and self._facet_list.size.height:
-            focus_now(self._facet_list)
-            return
-        weeks = mondays(self.services.clock())
-
-        def show(facets: Facets) -> None:
-            rows = facet_rows(facets, weeks, self._box.text, self._rows.current)
-            if not self.app.screen.is_modal:
-                self.console.ask(FacetScreen(rows), self._take_facet)
-
-        self._listing.count(edges_us(weeks), show)
+        """Go to the facets, to filter by one."""
+        self._filtering.open()
 
     @on(Rows.Chosen, "#session-facet-rows")
     def _facet_chosen(self, event: Rows.Chosen) -> None:
         event.stop()
-        self._take_facet(event.item)
+        self._filtering.take(event.item)
 
     @on(FacetList.Missing)
     def _say_missing_facet(self, event: FacetList.Missing) -> None:
         event.stop()
         self.console.say(event.why)
 
-    def _take_facet(self, row: FacetRow | None) -> None:
-        """Filter by a value, or by it no longer."""
-        if row is None:
-            return
-        if not row.filters:
-            self.console.say("its name holds what cannot be typed; / searches for a part of it")
-            return
-        self._box.search_for(with_facet(self._box.text, row))
-        focus_now(self._rows)
-
     @on(QueryBar.Dropped)
     def _drop(self, event: QueryBar.Dropped) -> None:
         event.stop()
-        self._box.search_for(without(self._box.text, event.chip))
+        self._filtering.drop(event.chip)
 
     def action_drop_filter(self) -> None:
         """Drop the last filter."""
-        self._box.search_for(without(self._box.text, filter_chips(self._box.text)[-1]))
+        self._filtering.drop(self._filtering.chips[-1])
 
     def action_sort(self) -> None:
         """Sort by the next column."""

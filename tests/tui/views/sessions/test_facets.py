@@ -98,6 +98,18 @@ async def test_where_there_is_no_room_the_same_keys_answer_over_the_view(
         assert "1 session" in room.text()
 
 
+@pytest.mark.parametrize("size", [SMALL, ROOMY], ids=["80x24", "160x40"])
+async def test_a_letter_typed_before_the_facets_are_counted_is_obeyed(
+    paths: Paths, size: tuple[int, int]
+) -> None:
+    async with sessions(paths, size=size) as room:
+        await room.desk.burst("F", "a")
+        await room.press()
+        assert room.box.text == "agent:=codex"
+        assert room.titles() == ["checkout is slow"]
+        assert len(room.app.screen_stack) == 1
+
+
 async def test_a_search_keeps_its_words_beside_the_filters(paths: Paths) -> None:
     async with sessions(paths, size=ROOMY) as room:
         await room.search("login")
