@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -92,6 +93,12 @@ def definitions(text: str) -> list[Mapping[str, Any]]:
         return [{}]
     several = value if isinstance(value, list) else [value]
     return [one for one in several if isinstance(one, dict)] or [{}]
+
+
+@lru_cache(maxsize=256)
+def only_reads(text: str) -> bool:
+    """Tell whether a catalogued definition, JSON text, is of a tool that only reads."""
+    return classify_all(definitions(text)).category == "Read"
 
 
 def classify_all(tools: Iterable[Mapping[str, Any]], flagged: Sequence[str] = ()) -> Risk:

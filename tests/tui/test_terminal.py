@@ -67,6 +67,38 @@ def test_a_burst_reaches_the_box_it_opens_and_decides_nothing(
         assert {file: file.read_bytes() for file in paths.policies_dir.iterdir()} == policies
 
 
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
+def test_a_burst_decides_no_group_and_one_key_denies_it_once_it_could_be_read(
+    paths: Paths, size: tuple[int, int]
+) -> None:
+    with gateway(paths) as agent, console(paths, size) as terminal:
+        terminal.until(started)
+        for number in range(6):
+            agent.call("write", 10 + number, path=f"src/{number}.py")
+        terminal.until(lambda screen: "6 waiting" in screen)
+        for burst in ("4d", "14dd", "4/dad", "41/dda", "24dadd"):
+            terminal.text(burst)
+            if "/" in burst:
+                word = burst.partition("/")[2]
+                terminal.until(lambda screen, word=word: word in screen and "f1 help" in screen)  # type: ignore[misc]
+                terminal.keys("Escape")
+                terminal.until(lambda screen: "? help" in screen)
+                terminal.keys("Escape")
+                terminal.until(lambda screen, word=word: word not in screen)  # type: ignore[misc]
+        terminal.text("2")
+        terminal.until(lambda screen: _front(screen) == "2")
+        terminal.text("4")
+        terminal.until(lambda screen: "d deny all 6" in screen)
+        ledger = Ledger.open(paths.ledger_file, read_only=True)
+        assert {one.status for one in ledger.approvals.pending()} == {"pending"}
+        terminal.text("d")
+        terminal.until(lambda screen: "0 waiting, 6 decided" in screen)
+        assert [one.status for one in ledger.approvals.recent()] == ["denied"] * 6
+        ledger.close()
+        answered = sorted(agent.reply()["id"] for _ in range(6))
+        assert answered == [10, 11, 12, 13, 14, 15]
+
+
 def _front(screen: str) -> str:
     """Return the number of the view whose content is on the screen."""
     marks = {"1": "search sessions", "2": "live", "3": "servers", "4": "1 waiting, "}

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Annotated
 
 from pktui.cli import backends, output
-from pktui.cli.approvals import queue
+from pktui.cli.approvals import queue, together
 from pktui.cli.command_guard import BY, ask_pin
 from pktui.cli.commands import Option
 from pktui.errors import ApprovalError, PolicyError, UsageError
@@ -65,25 +65,27 @@ def approve(
             "--hash", help="Allow only if the arguments' hash, as shown, starts so; asks nothing."
         ),
     ] = "",
+    group: Annotated[
+        bool,
+        Option("--group", help="Each waiting call of its agent and tool, where that only reads."),
+    ] = False,
     yes: Annotated[bool, Option("--yes", "-y", help="Do not ask.")] = False,
     json: output.JsonFlag = False,
 ) -> None:
     """Allow one waiting call, once, or more. It is shown first, and what is shown is what runs."""
     from pktui.ledger.approvals.standing import check_may_stand
 
+    if group:
+        others = (for_, until_disconnect, exact, where, always, sets, unsets, shown_hash)
+        together.allow(approval, plain=not any(others), yes=yes, json=json)
+        return
     wider = _wider(for_, where or (), until_disconnect=until_disconnect, exact=exact, always=always)
     with backends.ledger(write=True) as ledger:
         found = queue.get(ledger, approval)
         if wider is not None and found.status == "pending":
             check_may_stand(found, wider)
             _check_fulfils(ledger, found, wider)
-        change = None
-        if (sets or unsets) and found.status == "pending":
-            if wider is not None or always:
-                raise UsageError(
-                    "--set and --unset change this one call", "Allow such calls by another answer"
-                )
-            change = _Change(ledger, found, sets or (), unsets or ())
+        change = _change(ledger, found, sets or (), unsets or (), once=not (wider or always))
         rule = None
         if always and found.status == "pending":
             rule = _Rule(ledger, found, _conditions(where or ()))
@@ -110,15 +112,34 @@ def deny(
     words: Annotated[
         str, Option("--words", "-w", help="What the agent is told, in your words.")
     ] = "",
+    group: Annotated[
+        bool, Option("--group", help="Each waiting call of its agent and tool.")
+    ] = False,
     json: output.JsonFlag = False,
 ) -> None:
-    """Deny one waiting call."""
+    """Deny one waiting call, or all of its agent and tool."""
+    if group:
+        together.deny(approval, words, json=json)
+        return
     with backends.ledger(write=True) as ledger:
         found = queue.get(ledger, approval)
         decided = ledger.approvals.decide(
             found.id, False, by=BY, words=words, args_hash=found.args_hash, pin=ask_pin(ledger)
         )
     _report(decided, None, None, json=json)
+
+
+def _change(
+    ledger: Ledger, asked: Approval, sets: Sequence[str], unsets: Sequence[str], *, once: bool
+) -> _Change | None:
+    """Return what is changed of a waiting call, None where nothing is."""
+    if not (sets or unsets) or asked.status != "pending":
+        return None
+    if not once:
+        raise UsageError(
+            "--set and --unset change this one call", "Allow such calls by another answer"
+        )
+    return _Change(ledger, asked, sets, unsets)
 
 
 class _Change:
@@ -347,7 +368,8 @@ def _report(
     decided: Approval, made: StandingApproval | None, rule: _Rule | None, *, json: bool
 ) -> None:
     if json:
-        output.json({"approval": decided, "standing": made} if made is not None else decided)
+        told = queue.record(decided)
+        output.json({"approval": told, "standing": made} if made is not None else told)
         return
     word: str = "allowed, once" if decided.status == "allowed" else decided.status
     if decided.status == "pending":

@@ -41,7 +41,7 @@ def list_(
             found = having(found, " ".join(query or ()))[:limit]
             _tell_stop(ledger)
     if json:
-        output.json([_record(one) for one in found])
+        output.json([record(one) for one in found])
         return
     seats = ("machine",) if any(one.machine for one in found) else ()
     rows = [
@@ -63,7 +63,7 @@ def show(approval: ApprovalId, json: output.JsonFlag = False) -> None:
         found = get(ledger, approval)
         if json:
             risk = tool_risk_in(ledger, found.server, found.tool)
-            output.json(_record(found) | {"risk": risk})
+            output.json(record(found) | {"risk": risk})
         else:
             tell(ledger, found)
 
@@ -121,7 +121,8 @@ def tell(ledger: Ledger, approval: Approval) -> None:
     )
 
 
-def _record(approval: Approval) -> dict[str, object]:
+def record(approval: Approval) -> dict[str, object]:
+    """Return an approval as `--json` prints it."""
     return msgspec.structs.asdict(approval) | {"look": approval.looked}
 
 

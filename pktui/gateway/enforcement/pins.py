@@ -144,7 +144,11 @@ class Pins:
     def only_reads(self, tool: str) -> bool:
         """Tell whether its definition says that it only reads, as far as that was looked at."""
         seen = self._known.get(tool)
-        return seen is not None and not seen.flags and _only_reads(seen.definition)
+        if seen is None or seen.flags:
+            return False
+        from pktui.policy.risk import only_reads
+
+        return only_reads(seen.definition)
 
     def _is_full(self) -> bool:
         if self._full is None:
@@ -173,13 +177,6 @@ def _with_earlier(
         if earlier or len(listing.definitions) < MOST_TOOLS:
             listing.definitions[name] = found[:_MOST_OF_A_NAME]
     return [definition for found in page.values() for definition in found]
-
-
-@lru_cache(maxsize=256)
-def _only_reads(definition: str) -> bool:
-    from pktui.policy.risk import classify_all, definitions
-
-    return classify_all(definitions(definition)).category == "Read"
 
 
 @lru_cache(maxsize=256)

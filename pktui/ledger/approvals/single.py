@@ -23,7 +23,7 @@ from pktui.ledger.records import Approval, ApprovalStatus, Caller, Looked, NewAp
 from pktui.times import SKEW_US
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from pktui.ledger.events import Events
     from pktui.ledger.transaction import Deciding, Row
@@ -253,6 +253,24 @@ class Approvals:
                 ),
                 "pending",
             )
+
+    def decide_each(
+        self, asked: Sequence[Approval], allow: bool, *, by: str, words: str = "", pin: str = ""
+    ) -> list[Approval | ApprovalError]:
+        """Allow or deny several, each by the hash of what is shown of it, one after the other.
+
+        One that cannot be decided so stays as it is: why stands in its place. Raises `PinError`,
+        `LedgerUnavailable`.
+        """
+        self.check_pin(pin, by)
+        decided: list[Approval | ApprovalError] = []
+        for one in asked:
+            try:
+                shown = hash_of_shown(one)
+                decided.append(self.answer(one.id, allow, by=by, args_hash=shown, words=words))
+            except ApprovalError as error:
+                decided.append(error)
+        return decided
 
     def spend(self, approval_id: str) -> bool:
         """Use an allowed approval up; False where it is not allowed (any more)."""

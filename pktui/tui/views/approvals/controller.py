@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from pktui.errors import PktuiError
+from pktui.errors import ApprovalError, PktuiError
+from pktui.insight.groups import Group
 from pktui.insight.redeciding import Redeciding
 from pktui.ledger.approvals.single import hash_of_shown
 from pktui.ledger.approvals.standing import Wider
@@ -63,10 +64,17 @@ class Answer:
         return f"allowed {until}: {tool}; s lists what stands"
 
 
+def what(card: Approval | Group) -> str:
+    """Name what is decided."""
+    if isinstance(card, Group):
+        return f"{len(card.members)} calls of {tool_name(card)}"
+    return tool_name(card)
+
+
 class Queue(Protocol):
     """What the controller asks of the view."""
 
-    def answered(self, approval: Approval) -> None:
+    def answered(self, approval: Approval | Group) -> None:
         """Go on to what waits next."""
 
     def read_again(self) -> None:
@@ -103,15 +111,39 @@ class Decisions:
         if not self._console.refuse_a_run():
             self._answer(Answer(approval, False))
 
-    def deny_saying(self, approval: Approval) -> None:
+    def deny_saying(self, card: Approval | Group) -> None:
         """Refuse with words that reach the agent."""
         screen = AskScreen(
-            f"Deny {tool_name(approval)}",
-            f"{agent_name(approval)} reads these words as the reason.",
+            f"Deny {what(card)}",
+            f"{agent_name(card)} reads these words as the reason.",
             placeholder="what to do instead",
             enter="deny",
         )
-        self._ask(screen, lambda words: self._answer(Answer(approval, False, words.strip())))
+
+        def answer(words: str) -> None:
+            if isinstance(card, Group):
+                self.each(card, False, words.strip())
+            else:
+                self._answer(Answer(card, False, words.strip()))
+
+        self._ask(screen, answer)
+
+    def each(self, group: Group, allow: bool, words: str = "") -> None:
+        """Let the calls of a group run, or refuse them; each is decided by itself."""
+        if self._console.refuse_a_run():
+            return
+        ids = {one.id for one in group.members}
+
+        def decide(pin: str) -> None:
+            self.deciding |= ids
+            approvals = self._ledger.approvals
+            self._do(
+                lambda: approvals.decide_each(group.members, allow, by=BY, words=words, pin=pin),
+                lambda made: self._tell_each(group, allow, made),
+                lambda error: self._tell_none(ids, error),
+            )
+
+        self._with_pin(f"{'Allow' if allow else 'Deny'} {what(group)}", decide)
 
     def wider(self, approval: Approval) -> None:
         """Let this call run, and such calls after it."""
@@ -248,6 +280,26 @@ class Decisions:
         self._console.undo_stack.end()
         self._queue.answered(answer.approval)
         self._console.beat()
+
+    def _tell_each(
+        self, group: Group, allow: bool, made: Sequence[Approval | ApprovalError]
+    ) -> None:
+        self.deciding -= {one.id for one in group.members}
+        left = [one for one in made if isinstance(one, ApprovalError)]
+        verb = "allowed once" if allow else "denied"
+        said = f"{verb}: {len(made) - len(left)} calls of {tool_name(group)}"
+        if left:
+            severity = "warning"
+            more = f"; left as they are: {len(left)}, as {left[0].what}"
+            self._console.say(f"{said}{more}", severity=severity, seconds=8)
+        else:
+            self._console.say(said, seconds=3)
+        self._queue.answered(group)
+        self._console.beat()
+
+    def _tell_none(self, ids: set[str], error: PktuiError) -> None:
+        self.deciding -= ids
+        self._tell_failed(error)
 
     def _remember(self, answer: Answer, standing_id: str) -> None:
         """Let what reaches beyond the call be taken back; the call itself may have run."""

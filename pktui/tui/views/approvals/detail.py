@@ -1,4 +1,4 @@
-"""One approval whole: who, what, why, until when, and every argument."""
+"""One approval whole, or each of a group: who, what, why, until when, and every argument."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from textual import on, work
 from textual.message import Message
 
+from pktui.insight.groups import Group, calls_of
 from pktui.tui.arguments import argument_lines, raw_lines
 from pktui.tui.background import in_thread
 from pktui.tui.context import context_of
 from pktui.tui.document import Line
 from pktui.tui.guard import Guard
 from pktui.tui.views.approvals.definition import redefinition_lines
-from pktui.tui.views.approvals.draw import header
+from pktui.tui.views.approvals.draw import group_header, header
 from pktui.tui.views.approvals.look import look_lines
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.lines import Lines
@@ -34,15 +35,15 @@ AT_ONCE = 16_384
 
 
 class Detail(Pane):
-    """Shows an approval and keeps the guard that stands before its keys."""
+    """Shows an approval, or a group, and keeps the guard that stands before its keys."""
 
     class Changed(Message):
         """What the keys would do changed."""
 
     class _Prepared(Message):
-        def __init__(self, approval_id: str, raw: bool, lines: Sequence[Line]) -> None:
+        def __init__(self, key: str, raw: bool, lines: Sequence[Line]) -> None:
             super().__init__()
-            self.approval_id, self.raw, self.lines = approval_id, raw, lines
+            self.key, self.raw, self.lines = key, raw, lines
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Detail(Pane):
         super().__init__(id=id)
         self.guard = Guard()
         self.clock = clock
-        self.approval: Approval | None = None
+        self.card: Approval | Group | None = None
         self.redefined: ToolSeen | None = None
         self.raw = False
         self._preview = preview
@@ -71,29 +72,35 @@ class Detail(Pane):
         """The pane of the arguments."""
         return self.query_one(DocumentView)
 
-    def show(
-        self, approval: Approval | None, now_us: int, redefined: ToolSeen | None = None
-    ) -> None:
-        """Show an approval; another one than before starts the guard anew.
+    @property
+    def approval(self) -> Approval | None:
+        """The approval that is shown, None where it is none or a group."""
+        return None if isinstance(self.card, Group) else self.card
 
-        `redefined`: its tool, where that is defined otherwise than it was accepted.
+    def show(
+        self, card: Approval | Group | None, now_us: int, redefined: ToolSeen | None = None
+    ) -> None:
+        """Show an approval or a group; another than before starts the guard anew.
+
+        So does a group that a call has joined. `redefined`: its tool, where that is defined
+        otherwise than it was accepted.
         """
-        before, self.approval = self.approval, approval
+        before, self.card = self.card, card
         known, self.redefined = self.redefined, redefined
-        self.title = approval.id if approval else ""
-        if approval is None:
+        self.title = _title(card)
+        if card is None:
             self.guard.focus("", self.clock())
             self.document.show("", ())
             self.query_one(Lines).show(())
             return
-        if before is None or before.id != approval.id:
+        if before is None or _key(before) != _key(card):
             self.raw = False
             self._would_do = ()
-            if approval.status == "pending":
-                self._look(approval)
-            self.guard.focus(approval.id, self.clock())
+            if not isinstance(card, Group) and card.status == "pending":
+                self._look(card)
+            self.guard.focus(_key(card), self.clock())
             self._wait_out()
-        same = before is not None and _shown_of(before, known) == _shown_of(approval, redefined)
+        same = before is not None and _shown_of(before, known) == _shown_of(card, redefined)
         if not same:
             self._prepare()
         self.tick(now_us)
@@ -101,10 +108,15 @@ class Detail(Pane):
     def tick(self, now_us: int) -> None:
         """Draw the header for this moment."""
         self._now_us = now_us
-        if self.approval is not None:
+        if self.card is not None:
             glyphs = context_of(self).glyphs
             low = 0 < self.size.height < LOW
-            self.query_one(Lines).show(header(self.approval, now_us, glyphs, low=low))
+            lines = (
+                group_header(self.card, now_us, low=low)
+                if isinstance(self.card, Group)
+                else header(self.card, now_us, glyphs, low=low)
+            )
+            self.query_one(Lines).show(lines)
 
     def on_resize(self) -> None:
         """Say above the arguments what there is room for."""
@@ -116,8 +128,8 @@ class Detail(Pane):
 
     def wake(self) -> None:
         """The view came to the screen: start to read."""
-        if self.approval is not None:
-            self.guard.focus(self.approval.id, self.clock())
+        if self.card is not None:
+            self.guard.focus(_key(self.card), self.clock())
             self.guard.restart(self.clock())
             self.document.tell_again()
             self._wait_out()
@@ -125,7 +137,7 @@ class Detail(Pane):
     def turn_raw(self) -> None:
         """Show the arguments as they came, or laid out again."""
         self.raw = not self.raw
-        if self.approval is not None:
+        if self.card is not None:
             self._prepare()
 
     def _wait_out(self) -> None:
@@ -145,29 +157,25 @@ class Detail(Pane):
         self.post_message(self.Changed())
 
     def _prepare(self) -> None:
-        approval = self.approval
-        assert approval is not None
+        card = self.card
+        assert card is not None
         seen = self.redefined
         more = len(seen.definition) + len(seen.pinned_definition) if seen else 0
-        shown = len(approval.beside) + len(approval.arguments) + len(approval.meta)
-        shown += len(approval.look)
-        if shown + more <= AT_ONCE:
-            self._show_lines(_lines(approval, seen, raw=self.raw))
+        if sum(map(_length, calls_of(card))) + more <= AT_ONCE:
+            self._show_lines(_all_lines(card, seen, raw=self.raw))
             return
-        self.document.show(approval.id, (Line("laying out…", "note"),), whole=False)
-        self._prepare_in_thread(approval, seen, self.raw)
+        self.document.show(_key(card), (Line("laying out…", "note"),), whole=False)
+        self._prepare_in_thread(card, seen, self.raw)
 
     @work(thread=True, exclusive=True, group="arguments", description="arguments")
-    def _prepare_in_thread(self, approval: Approval, seen: ToolSeen | None, raw: bool) -> None:
-        self.post_message(self._Prepared(approval.id, raw, _lines(approval, seen, raw=raw)))
+    def _prepare_in_thread(self, card: Approval | Group, seen: ToolSeen | None, raw: bool) -> None:
+        self.post_message(self._Prepared(_key(card), raw, _all_lines(card, seen, raw=raw)))
 
     @on(_Prepared)
     def _take(self, message: _Prepared) -> None:
         message.stop()
-        if self.approval is not None and (message.approval_id, message.raw) == (
-            self.approval.id,
-            self.raw,
-        ):
+        shown = (_key(self.card), self.raw) if self.card is not None else None
+        if (message.key, message.raw) == shown:
             self._show_lines(message.lines)
 
     def _look(self, approval: Approval) -> None:
@@ -184,8 +192,8 @@ class Detail(Pane):
         in_thread(self, lambda: self._preview(approval), take, failed, group="preview")  # fmt: skip
 
     def _show_lines(self, lines: Sequence[Line]) -> None:
-        assert self.approval is not None
-        self.document.show(self.approval.id, (*self._would_do, *lines))
+        assert self.card is not None
+        self.document.show(_key(self.card), (*self._would_do, *lines))
         self.post_message(self.Changed())
 
     @on(DocumentView.LastRowShown)
@@ -200,9 +208,34 @@ class Detail(Pane):
         self.post_message(self.Changed())
 
 
-def _shown_of(approval: Approval, redefined: ToolSeen | None) -> tuple[object, ...]:
-    given = approval.arguments, approval.beside, approval.changed, approval.look
-    return approval.id, *given, redefined
+def _key(card: Approval | Group) -> str:
+    """Return what is read is known by: a group is another once a call has joined."""
+    return card.shown if isinstance(card, Group) else card.id
+
+
+def _title(card: Approval | Group | None) -> str:
+    if isinstance(card, Group):
+        return f"{len(card.members)} calls"
+    return card.id if card is not None else ""
+
+
+def _length(approval: Approval) -> int:
+    return sum(map(len, (approval.beside, approval.arguments, approval.meta, approval.look)))
+
+
+def _shown_of(card: Approval | Group, redefined: ToolSeen | None) -> tuple[object, ...]:
+    given = [(one.id, one.arguments, one.beside, one.changed, one.look) for one in calls_of(card)]
+    return *given, redefined
+
+
+def _all_lines(card: Approval | Group, seen: ToolSeen | None, *, raw: bool) -> tuple[Line, ...]:
+    """Lay out a call, or each call of a group below its id."""
+    if not isinstance(card, Group):
+        return _lines(card, seen, raw=raw)
+    lines: list[Line] = []
+    for one in card.members:
+        lines += (Line(one.id, "heading"), *_lines(one, seen, raw=raw), Line(""))
+    return tuple(lines)
 
 
 def _lines(approval: Approval, seen: ToolSeen | None, *, raw: bool) -> tuple[Line, ...]:

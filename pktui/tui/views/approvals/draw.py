@@ -20,6 +20,7 @@ from pktui.tui.views.approvals.queue import State, settled_us, state_of
 if TYPE_CHECKING:
     from rich.style import Style
 
+    from pktui.insight.groups import Group
     from pktui.ledger.approvals.standing import StandingApproval
     from pktui.ledger.records import Approval
     from pktui.tui.glyphs import Glyphs
@@ -30,6 +31,7 @@ _LABEL = 10
 # Cells of a connection's id: enough to tell two apart, and the line stays one line.
 _ID = 8
 _STATE = 12
+_INSIDE = "  "
 NO_REASON = "the policy asks a person"
 _WORDS: dict[State, str] = {
     "waiting": "waiting",
@@ -49,8 +51,10 @@ _MEANING: dict[State, str] = {
 }
 
 
-def draw_row(approval: Approval, pen: Pen, now_us: int) -> Sequence[Sequence[Run]]:
-    """Draw the two lines of an approval in the queue."""
+def draw_row(
+    approval: Approval, pen: Pen, now_us: int, *, inside: bool = False
+) -> Sequence[Sequence[Run]]:
+    """Draw the two lines of an approval in the queue; `inside`: below its group's."""
     ink, state = pen.ink, state_of(approval, now_us)
     sign, style = _sign(state, pen.glyphs, ink)
     waiting = state == "waiting"
@@ -58,15 +62,36 @@ def draw_row(approval: Approval, pen: Pen, now_us: int) -> Sequence[Sequence[Run
     room = max(0, pen.width - _STATE - cell_len(moment) - 2)
     first: list[Run] = [
         (fit(f"{sign} {_WORDS[state]}", _STATE), style),
-        (fit(f"{tool_name(approval)} ", room), ink.bold if waiting else ink.text),
+        (fit(f"{_INSIDE * inside}{tool_name(approval)} ", room), ink.bold if waiting else ink.text),
         (f" {moment} ", style if waiting else ink.dim),
     ]
     agent = f"{agent_name(approval)}{on_machine(approval)}"
     rest = summary(approval.arguments, pen.width) if waiting else _answer(approval, state)
+    agent = f"{_INSIDE * inside}{agent}"
     room = max(0, pen.width - _STATE - cell_len(agent) - 3)
     second: list[Run] = [
         (" " * _STATE, ink.dim),
         (f"{agent}  ", ink.info if waiting else ink.dim),
+        (fit(rest, room), ink.dim),
+    ]
+    return [first, second]
+
+
+def draw_group(group: Group, pen: Pen, now_us: int) -> Sequence[Sequence[Run]]:
+    """Draw the two lines of calls that wait as one."""
+    ink, moment = pen.ink, countdown(group.expires_us - now_us)
+    room = max(0, pen.width - _STATE - cell_len(moment) - 2)
+    first: list[Run] = [
+        (fit(f"{pen.glyphs.waiting} {len(group.members)} wait", _STATE), ink.wait),
+        (fit(f"{tool_name(group)} ", room), ink.bold),
+        (f" {moment} ", ink.wait),
+    ]
+    agent = f"{agent_name(group)}{on_machine(group.members[0])}"
+    rest = summary(group.members[0].arguments, pen.width) if group.folded else "one by one:"
+    room = max(0, pen.width - _STATE - cell_len(agent) - 3)
+    second: list[Run] = [
+        (" " * _STATE, ink.dim),
+        (f"{agent}  ", ink.info),
         (fit(rest, room), ink.dim),
     ]
     return [first, second]
@@ -93,7 +118,7 @@ def draw_standing(one: StandingApproval, pen: Pen, now_us: int) -> Sequence[Sequ
     return [first, second, third]
 
 
-def agent_name(approval: Approval | StandingApproval) -> str:
+def agent_name(approval: Approval | Group | StandingApproval) -> str:
     """Return what a person calls the agent."""
     return one_line(friendly(approval.agent), 40) or "unnamed agent"
 
@@ -116,7 +141,7 @@ def state_word(state: State) -> str:
     return _WORDS[state]
 
 
-def tool_name(approval: Approval | StandingApproval) -> str:
+def tool_name(approval: Approval | Group | StandingApproval) -> str:
     """Return `server.tool`."""
     return f"{one_line(approval.server, 40)}.{one_line(approval.tool, 80)}"
 
@@ -177,6 +202,22 @@ def header(
     return tuple(lines)
 
 
+def group_header(group: Group, now_us: int, *, low: bool = False) -> tuple[Line, ...]:
+    """Say who asks, for what, how often and why; where the pane is low, in fewer lines."""
+    first = group.members[0]
+    asks = f"{tool_name(group)}, {len(group.members)} calls"
+    left = f"the first in {countdown(group.expires_us - now_us)}"
+    reasons = dict.fromkeys(one_line(one.reason, 400) or NO_REASON for one in group.members)
+    because = next(iter(reasons)) if len(reasons) == 1 else "several reasons: look one by one"
+    lines = (
+        _labelled("who", f"{agent_name(group)}{on_machine(first)}", "heading"),
+        _labelled("wants", asks, "strong"),
+        _labelled("because", because),
+        _labelled("expires", left, "warning"),
+    )
+    return lines[1:] if low else lines
+
+
 def who(approval: Approval, glyphs: Glyphs) -> str:
     """Name the agent first, then where it works and how it is known."""
     parts = [f"{agent_name(approval)}{on_machine(approval)}"]
@@ -209,7 +250,7 @@ def _decided(approval: Approval, state: State, now_us: int) -> Line:
     if state == "expired" and approval.decided_by:
         text = "allowed, but the agent did not call again in time"
     if state == "withdrawn" and approval.decided_by:
-        text = "allowed, and taken back unused: by a stop, or as the tool was redefined"
+        text = "allowed, and taken back unused: by a stop, another look, or a redefined tool"
     if approval.decided_by:
         at = approval.decided_us
         by = one_line(approval.decided_by, 60)

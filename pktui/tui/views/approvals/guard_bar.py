@@ -30,7 +30,17 @@ class Offer:
     allow: bool = False
     wider: bool = False
     """More than this one call may be allowed."""
+    change: bool = True
+    """It may be allowed with other arguments."""
     raw: bool = False
+    many: int = 0
+    """So many calls are decided as one; 0: one call."""
+    folded: bool = False
+    """Their calls have no rows of their own."""
+    open: bool = True
+    """What would run is on screen."""
+    leaves: bool = True
+    """There is something to go back from."""
 
 
 class GuardBar(Bar):
@@ -65,21 +75,24 @@ class GuardBar(Bar):
         return (Part(f"{keys} {rows} ", ink.wait, "view_action('more')"),)
 
     def _keys(self, ink: Ink) -> list[Part]:
-        live = not self.offer.quiet
+        offer, live = self.offer, not self.offer.quiet
+        allows, one = live and offer.allow, not offer.many
         parts: list[Part] = []
-        for name, holds in (
-            ("approvals.allow", live and self.offer.allow),
-            ("approvals.change", live and self.offer.allow),
-            ("approvals.wider", live and self.offer.allow and self.offer.wider),
-            ("approvals.deny", live),
-            ("approvals.deny_saying", live),
-            ("approvals.raw", True),
-            ("approvals.later", True),
-        ):
-            if not holds and self.size.width < ROOMY:
+        for name, holds, label in (
+            ("approvals.allow", allows, f"allow all {offer.many}" if offer.many else ""),
+            ("approvals.change", allows and one and offer.change, ""),
+            ("approvals.wider", allows and one and offer.wider, ""),
+            ("approvals.deny", live, f"deny all {offer.many}" if offer.many else ""),
+            ("approvals.deny_saying", live, ""),
+            ("approvals.fold" if offer.many and not offer.folded else "approvals.unfold",
+             bool(offer.many), ""),
+            ("approvals.raw", offer.open, "laid out" if offer.raw else ""),
+            ("approvals.later", offer.leaves, ""),
+        ):  # fmt: skip
+            if not holds and (self.size.width < ROOMY or name == "approvals.unfold"):
                 continue
             action = BY_ID[name]
-            label = "laid out" if name == "approvals.raw" and self.offer.raw else action.label
+            label = label or action.label
             label = label.split(" ")[0] if self._narrow else label
             run = f"view_action('{action.command}')"
             parts.append(Part(f"{self._shown(name)} ", ink.accent if holds else ink.faint, run))

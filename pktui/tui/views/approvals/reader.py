@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pktui.insight.groups import reads
 from pktui.tui.views.approvals.queue import Queue, arrange
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class Loaded:
     standing: tuple[StandingApproval, ...] = ()
     redefined: Mapping[str, ToolSeen] = field(default_factory=dict)
     """By approval: its tool, where that is defined otherwise than it was accepted."""
+    reads: frozenset[tuple[str, str]] = frozenset()
+    """Servers and tools that only read, so that many calls of them may be allowed as one."""
     stop: Stop | None = None
     pin_set: bool = False
 
@@ -44,6 +47,7 @@ def load(services: Services) -> Loaded:
         arrange(pending, recent, services.clock()),
         ledger.standing.live(),
         redefined,
+        frozenset(place for place, tool in seen.items() if reads(tool)),
         ledger.approvals.stop_in_force(),
         ledger.pin.is_set(),
     )

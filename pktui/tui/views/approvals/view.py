@@ -10,6 +10,7 @@ from textual import events, on
 from textual.containers import Vertical
 from textual.widgets import Input
 
+from pktui.insight.groups import Group, calls_of
 from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
@@ -17,10 +18,17 @@ from pktui.tui.moments import age
 from pktui.tui.turns import Turns
 from pktui.tui.views.approvals.controller import ON_ITS_WAY, Decisions
 from pktui.tui.views.approvals.detail import Detail
-from pktui.tui.views.approvals.draw import draw_row, draw_standing, state_word
+from pktui.tui.views.approvals.draw import draw_group, draw_row, draw_standing, state_word
 from pktui.tui.views.approvals.guard_bar import GuardBar, Offer
 from pktui.tui.views.approvals.preview import preview_of
-from pktui.tui.views.approvals.queue import Queue, arrange, settled_us, state_of
+from pktui.tui.views.approvals.queue import (
+    Listed,
+    Queue,
+    arrange,
+    row_state,
+    settled_us,
+    state_of,
+)
 from pktui.tui.views.approvals.reader import Loaded, load
 from pktui.tui.views.base import View
 from pktui.tui.views.policies.tool_policy import ROOMY, ToolPolicy
@@ -44,6 +52,9 @@ SIDE_BY_SIDE = 100
 TICK_SECONDS = 1.0
 
 READ_ONLY = "read-only: this console decides nothing"
+ONLY_READING = "many at once are allowed only where they read; → shows them one by one"
+ANEW = "asked anew: what the call would change is not what you were shown"
+ALONE = "that is for one call at a time; → shows them one by one"
 
 
 class ApprovalsView(View):
@@ -57,6 +68,9 @@ class ApprovalsView(View):
         self._loaded = Loaded()
         self._queue = Queue()
         """What is shown of the queue that is loaded."""
+        self._listed = Listed()
+        self._unfolded: set[str] = set()
+        """The groups whose calls have rows of their own."""
         self._turns = Turns(self._load)
         self._go_to = ""
         self._open = False
@@ -105,7 +119,7 @@ class ApprovalsView(View):
             self.set_interval(TICK_SECONDS, self.tick)
 
     @property
-    def rows(self) -> Rows[Approval]:
+    def rows(self) -> Rows[Approval | Group]:
         """The queue's list."""
         return self.query_one("#approvals-list", Rows)
 
@@ -123,18 +137,25 @@ class ApprovalsView(View):
         """Offer no way to what is not there."""
         if command == "standing":
             return bool(self._loaded.standing)
+        if command in ("unfold", "fold"):
+            return self._group_here() is not None
         return command != "filter" or bool(self._loaded.queue.items)
 
     def focus_default(self) -> None:
         """Focus the queue, or the detail where it covers the queue."""
         focus_now(self.detail.document if self._covered else self.rows)
 
-    def _draw(self, approval: Approval, pen: Pen) -> Sequence[Sequence[Run]]:
-        return draw_row(approval, pen, self.services.clock())
+    def _draw(self, row: Approval | Group, pen: Pen) -> Sequence[Sequence[Run]]:
+        now = self.services.clock()
+        if isinstance(row, Group):
+            return draw_group(row, pen, now)
+        inside = self._listed.group_of(row.id) is not None
+        return draw_row(row, pen, now, inside=inside)
 
-    def _ended(self, approval: Approval) -> int | None:
-        waits = state_of(approval, self.services.clock()) == "waiting"
-        return None if waits else settled_us(approval)
+    def _ended(self, row: Approval | Group) -> int | None:
+        if isinstance(row, Group) or state_of(row, self.services.clock()) == "waiting":
+            return None
+        return settled_us(row)
 
     def _draw_standing(self, one: StandingApproval, pen: Pen) -> Sequence[Sequence[Run]]:
         return draw_standing(one, pen, self.services.clock())
@@ -160,8 +181,9 @@ class ApprovalsView(View):
         self._offer()
 
     def on_hide(self, _event: events.Hide) -> None:
-        """The view left the screen."""
+        """The view left the screen; when it comes back, no key counts in its first moment."""
         self.detail.rest()
+        self._offer()
 
     def _arrange(self) -> None:
         has_any = bool(self._queue.items)
@@ -225,22 +247,35 @@ class ApprovalsView(View):
         """Show the queue; the approval under the cursor stays under it, wherever it moved."""
         current = self.rows.current
         queue = loaded.queue.having(self.query_one(FilterBox).value)
-        wanted = self._wanted(queue)
+        listed = self._list(queue)
+        wanted = self._wanted(listed)
         self._go_to, self._came = "", False
         before, self._loaded = self._loaded, loaded
-        shown, self._queue = self._queue, queue
+        shown, self._listed, self._queue = self._listed, listed, queue
         first, self._ready = not self._ready, True
         self._decisions.pin_set = loaded.pin_set
-        index = queue.index(wanted)
-        if first or queue != shown or (current and current.id != wanted):
-            cursor = index if index is not None else min(self.rows.cursor, len(queue.items) - 1)
-            self.rows.show(ListSource(queue.items), cursor=max(0, cursor))
+        index = listed.index(wanted)
+        if first or listed != shown or (current and current.id != wanted):
+            cursor = index if index is not None else min(self.rows.cursor, len(listed.rows) - 1)
+            self.rows.show(ListSource(listed.rows), cursor=max(0, cursor))
         self._show_standing(before)
         self.query_one("#approvals-queue", Pane).title = self._title()
         self._arrange()
         self._show_current()
 
-    def _wanted(self, queue: Queue) -> str:
+    def _list(self, queue: Queue) -> Listed:
+        """Lay out the rows; a call that is under the cursor, or goes there, keeps one."""
+        now, current = self.services.clock(), self.rows.current
+        listed = Listed.of(queue, self._unfolded, now)
+        here = current.id if current is not None and not isinstance(current, Group) else ""
+        for name in filter(None, (here, self._go_to)):
+            group = listed.group_of(name)
+            if group is not None and group.folded:
+                self._unfolded.add(group.id)
+                listed = Listed.of(queue, self._unfolded, now)
+        return listed
+
+    def _wanted(self, listed: Listed) -> str:
         """Return what goes under the cursor: what was asked for, else what is there.
 
         Who comes to the view comes to something that waits, if anything does.
@@ -248,10 +283,13 @@ class ApprovalsView(View):
         current, now = self.rows.current, self.services.clock()
         if self._go_to or current is None:
             return self._go_to
-        index = queue.index(current.id)
-        waits = index is not None and state_of(queue.items[index], now) == "waiting"
+        if anew := listed.asked_anew(current.id):
+            self.console.say(ANEW, severity="warning", seconds=8)
+            return anew
+        index = listed.index(current.id)
+        waits = index is not None and row_state(listed.rows[index], now) == "waiting"
         if self._came and not waits:
-            return queue.next_waiting(current.id, now) or current.id
+            return listed.next_waiting(current.id, now) or current.id
         return current.id
 
     def _show_standing(self, before: Loaded) -> None:
@@ -281,7 +319,8 @@ class ApprovalsView(View):
 
     def _show_current(self) -> None:
         current = self.rows.current
-        redefined = self._loaded.redefined.get(current.id) if current else None
+        first = calls_of(current)[0].id if current is not None else ""
+        redefined = self._loaded.redefined.get(first)
         self.detail.show(current, self.services.clock(), redefined)
         if current is not None and self.query_one(ToolPolicy).display:
             self.query_one(ToolPolicy).show(current.server, current.tool)
@@ -295,32 +334,39 @@ class ApprovalsView(View):
         self._offer()
 
     def _offer(self, refusal: str = "") -> None:
-        approval, guard = self.detail.approval, self.detail.guard
+        guard = self.detail.guard
         if refusal:
             self._refused = (guard.approval_id, refusal)
         bar = self.query_one(GuardBar)
-        stands = approval is not None and approval.id == self._refused[0] and not guard.seen_whole
-        bar.refusal = self._refused[1] if stands else ""
+        stands = guard.approval_id == self._refused[0] and not guard.seen_whole
+        bar.refusal = self._refused[1] if stands and guard.approval_id else ""
         bar.offer = self._what_is_offered()
 
     def _what_is_offered(self) -> Offer:
-        approval, guard = self.detail.approval, self.detail.guard
+        card, guard = self.detail.card, self.detail.guard
         if self.standing_rows.has_focus:
             return Offer(note="x revokes the answer under the cursor; s goes back to the queue")
-        if approval is None:
+        if card is None:
             return Offer(note="nothing is selected")
-        state = state_of(approval, self.services.clock())
+        state = row_state(card, self.services.clock())
         if state != "waiting":
             return Offer(note=f"{state_word(state)}: nothing left to decide")
         if self.services.read_only:
             return Offer(note=READ_ONLY)
+        if {one.id for one in calls_of(card)} & self._decisions.deciding:
+            return Offer(note=ON_ITS_WAY)
         seen = guard.seen_whole
         return Offer(
-            quiet=guard.waiting(self.detail.clock()) > 0,
+            quiet=not guard.approval_id or guard.waiting(self.detail.clock()) > 0,
             below=0 if seen or not self.detail.display else self.detail.document.hidden_rows,
-            allow=seen,
-            wider=not approval.once,
+            allow=seen and (not isinstance(card, Group) or self._may_run_together(card)),
+            wider=not isinstance(card, Group) and not card.once,
+            change=all(one.needed == 1 for one in calls_of(card)),
             raw=self.detail.raw,
+            many=len(card.members) if isinstance(card, Group) else 0,
+            folded=isinstance(card, Group) and card.folded,
+            open=self.detail.display,
+            leaves=not self.rows.has_focus or bool(self.query_one(FilterBox).value),
         )
 
     # Decisions
@@ -330,47 +376,68 @@ class ApprovalsView(View):
         return self.detail.clock()
 
     def action_allow(self) -> None:
-        """Let this one call run."""
-        if (approval := self._decidable(allow=True)) is not None:
-            self._decisions.allow(approval)
+        """Let this one call run, or each of a group of calls that read."""
+        card = self._decidable(allow=True)
+        if isinstance(card, Group):
+            self._decisions.each(card, True)
+        elif card is not None:
+            self._decisions.allow(card)
 
     def action_deny(self) -> None:
-        """Refuse this call."""
-        if (approval := self._decidable(allow=False)) is not None:
-            self._decisions.deny(approval)
+        """Refuse this call, or each of a group."""
+        card = self._decidable(allow=False)
+        if isinstance(card, Group):
+            self._decisions.each(card, False)
+        elif card is not None:
+            self._decisions.deny(card)
 
     def action_deny_saying(self) -> None:
         """Refuse with words that reach the agent."""
-        if (approval := self._decidable(allow=False)) is not None:
-            self._decisions.deny_saying(approval)
+        if (card := self._decidable(allow=False)) is not None:
+            self._decisions.deny_saying(card)
 
     def action_wider(self) -> None:
         """Let this call run, and such calls after it."""
-        if (approval := self._decidable(allow=True)) is not None:
+        if (approval := self._decidable_alone()) is not None:
             self._decisions.wider(approval)
 
     def action_change(self) -> None:
         """Let this call run with other arguments."""
-        if (approval := self._decidable(allow=True)) is not None:
+        if (approval := self._decidable_alone()) is not None:
             self._decisions.change(approval)
 
     def action_rule(self) -> None:
         """Make a rule from this call, and let it run."""
-        if (approval := self._decidable(allow=True)) is not None:
+        if (approval := self._decidable_alone()) is not None:
             self._decisions.rule(approval)
 
-    def _decidable(self, *, allow: bool) -> Approval | None:
-        """Return the approval under the cursor if a key may decide it now, else say why not."""
-        approval = self.detail.approval
+    def _may_run_together(self, group: Group) -> bool:
+        """Tell whether one key may let all of a group run: only what reads."""
+        return group.decided_together and (group.server, group.tool) in self._loaded.reads
+
+    def _decidable_alone(self) -> Approval | None:
+        """Return the approval under the cursor if it may be allowed in another way now."""
+        if isinstance(self.detail.card, Group) and not self.standing_rows.has_focus:
+            self.console.say(ALONE)
+            return None
+        card = self._decidable(allow=True)
+        return None if isinstance(card, Group) else card
+
+    def _decidable(self, *, allow: bool) -> Approval | Group | None:
+        """Return what is under the cursor if a key may decide it now, else say why not."""
+        card = self.detail.card
         if self.standing_rows.has_focus:
             return None
-        if approval is None:
+        if card is None:
             self.console.say("nothing is under the cursor")
             return None
         if self.console.refuse_read_only():
             return None
-        if approval.id in self._decisions.deciding:
+        if {one.id for one in calls_of(card)} & self._decisions.deciding:
             self.console.say(ON_ITS_WAY)
+            return None
+        if allow and isinstance(card, Group) and not self._may_run_together(card):
+            self.console.say(ONLY_READING)
             return None
         typed = self.detail.clock() - self.console.keyboard.age()
         refusal = self.detail.guard.press(typed, allow=allow)
@@ -378,15 +445,15 @@ class ApprovalsView(View):
             hint = "" if self.detail.display or not allow else "; enter opens it"
             self._offer("" if refusal.wait else refusal.why + hint)
             return None
-        if state_of(approval, self.services.clock()) != "waiting":
+        if row_state(card, self.services.clock()) != "waiting":
             self._offer()
             return None
-        return approval
+        return card
 
-    def answered(self, approval: Approval) -> None:
+    def answered(self, row: Approval | Group) -> None:
         """Go on to what waits next."""
-        self._go_to = self._queue.next_waiting(approval.id, self.services.clock())
-        self._go_to = self._go_to or approval.id
+        self._go_to = self._listed.next_waiting(row.id, self.services.clock())
+        self._go_to = self._go_to or row.id
         if self._covered:
             self.action_later()
         self._turns.ask()
@@ -408,6 +475,34 @@ class ApprovalsView(View):
             self.console.say("s goes to the answers that stand; x revokes one there")
 
     # Moving about
+
+    def _group_here(self) -> Group | None:
+        """Return the group that is under the cursor, or that a call there is of."""
+        current = self.rows.current
+        if current is None or isinstance(current, Group):
+            return current
+        return self._listed.group_of(current.id)
+
+    def action_unfold(self) -> None:
+        """Show the calls of a group one by one."""
+        group = self._group_here()
+        if group is None:
+            self.console.say("many calls of one agent and tool are a group; this is none")
+            return
+        self._unfolded.add(group.id)
+        self._go_to = group.id if isinstance(self.rows.current, Group) else ""
+        self._take(self._loaded)
+
+    def action_fold(self) -> None:
+        """Show the calls of a group as one again."""
+        group = self._group_here()
+        if group is None:
+            self.console.say("many calls of one agent and tool are a group; this is none")
+            return
+        self._unfolded.discard(group.id)
+        self._go_to = group.id
+        self.rows.move_to(self._listed.index(group.id) or 0)
+        self._take(self._loaded)
 
     def action_filter(self) -> None:
         """Type words of a call."""
