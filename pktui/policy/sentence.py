@@ -133,7 +133,7 @@ def answered(
     Raises `PolicyError` where the conditions cannot be used.
     """
     if conditions == "[]":
-        return Answered(len(asks), len(asks), tuple(asks[:most]), "", "")
+        return Answered(len(asks), len(asks), _some(asks, most), "", "")
     predicate = read_predicate(conditions)
 
     def holds(arguments: Mapping[str, Any]) -> bool:
@@ -142,7 +142,12 @@ def answered(
     hits = [arguments for arguments in asks if holds(arguments)]
     missed = [arguments for arguments in asks if not holds(arguments)]
     near, why = _near(json.loads(conditions), hits, missed, holds)
-    return Answered(len(hits), len(asks), tuple(hits[:most]), near, why)
+    return Answered(len(hits), len(asks), _some(hits, most), near, why)
+
+
+def _some(calls: Sequence[Mapping[str, Any]], most: int) -> tuple[Mapping[str, Any], ...]:
+    """Return the first of the calls, each once."""
+    return tuple({repr(call): call for call in calls}.values())[:most]
 
 
 def _hole(name: str, value: Any, project: str) -> Hole:

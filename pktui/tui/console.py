@@ -41,6 +41,7 @@ from pktui.tui.glyphs import ASCII, glyphs_of
 from pktui.tui.kept import Kept, read_kept, write_kept, write_theme
 from pktui.tui.keyboard import TYPED, Keyboard
 from pktui.tui.leaving import Leaving
+from pktui.tui.screens.question import SHORT
 from pktui.tui.stopping import Stopping
 from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
 from pktui.tui.threads import DaemonThreads
@@ -143,6 +144,8 @@ class Console(App[int], inherit_bindings=False):
     ]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
     ENABLE_COMMAND_PALETTE = False
+    # Questions leave out the space around them where there are few rows.
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (SHORT, "-tall")]  # noqa: RUF012
     AUTO_FOCUS = None
 
     front: reactive[str] = reactive("")

@@ -14,7 +14,7 @@ from pktui.text import visible
 from pktui.tui.context import context_of
 from pktui.tui.document import Line
 from pktui.tui.focus import focus_now
-from pktui.tui.screens.question import Question
+from pktui.tui.screens.question import SHORT, Question
 from pktui.tui.theme import ink_of
 from pktui.tui.widgets.document import DocumentView
 from pktui.tui.widgets.key_line import keys_of
@@ -48,6 +48,7 @@ class EditScreen(Question[T]):
         self._shown = self._seen_whole = False
         self._shown_as = _CHANGE
         self._number = 0
+        self.short = False
 
     def compose(self) -> ComposeResult:
         """Lay out the change between its file and its keys."""
@@ -66,7 +67,9 @@ class EditScreen(Question[T]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Leave room for the title above the change and the keys below it."""
-        room = event.size.height - _AROUND - self.rows_above
+        self.short = event.size.height < SHORT
+        around = _AROUND - 2 * self.short
+        room = event.size.height - around - self.rows_above
         self.query_one(DocumentView).styles.max_height = max(1, room)
 
     @property

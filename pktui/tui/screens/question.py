@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+# Rows of a screen under which questions leave out the space around them (`-short` in styles).
+SHORT = 30
 
 
 class Question(ModalScreen[T]):

@@ -105,7 +105,8 @@ class SentenceScreen(EditScreen["Sentence | None"]):
     @property
     def rows_above(self) -> int:
         """The holes, for whom, and the rows between."""
-        return min(_MOST_HOLES, max(1, len(self._holes))) + 2
+        holes = min(_MOST_HOLES, max(1, len(self._holes)))
+        return holes + (0 if self.short else 2)
 
     def _show_reach(self) -> None:
         ink, reach = ink_of(self.app), Text()

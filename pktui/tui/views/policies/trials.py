@@ -15,21 +15,24 @@ from textual.widgets import Static
 from pktui.insight.trial import PresetTrial, Trial, recorded, try_policy, try_presets
 from pktui.ledger.records import CallRow
 from pktui.policy.document.policy import parse_policy
+from pktui.policy.lint import Review
 from pktui.policy.trial import Tried
-from pktui.text import one_line, visible
+from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.arguments import argument_lines, summary
 from pktui.tui.background import in_thread
 from pktui.tui.context import context_of
 from pktui.tui.document import Line
 from pktui.tui.focus import focus_now
-from pktui.tui.moments import DAY, day_time
+from pktui.tui.moments import DAY, clock_time
 from pktui.tui.theme import ink_of
 from pktui.tui.views.policies.draw import WORDS
-from pktui.tui.widgets.columns import Column, Table
+from pktui.tui.views.policies.marked import marked
+from pktui.tui.widgets.columns import Column, Table, draw_heads
 from pktui.tui.widgets.document import DocumentView
+from pktui.tui.widgets.heads import Heads
 from pktui.tui.widgets.key_line import keys_of
-from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
+from pktui.tui.widgets.rows import Groups, ListSource, Pen, Rows, Run, days
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -43,18 +46,18 @@ DAYS = 7
 # Rows of a screen that are neither list nor detail: border, padding, titles, keys.
 _AROUND = 12
 _TRIED = (
-    Column("at", order=2, most=20, head="at"),
+    Column("at", order=2, most=8, head="at"),
     Column("was", most=10, head="was"),
     Column("now", most=10, head="would be"),
     Column("tool", most=28, head="tool"),
     Column("arguments", stretch=True, least=8),
 )
 _PRESETS = (
-    Column("name", most=16),
-    Column("run", right=True),
-    Column("ask", right=True),
-    Column("denied", right=True),
-    Column("what", stretch=True, least=8, order=1),
+    Column("name", most=16, head="policy"),
+    Column("run", right=True, head="run"),
+    Column("ask", right=True, head="ask"),
+    Column("denied", right=True, head="denied"),
+    Column("what", stretch=True, least=8, order=1, head="about"),
 )
 
 
@@ -87,14 +90,18 @@ class _ListScreen(ModalScreen["T | None"], Generic[T]):
     def __init__(self, title: str) -> None:
         super().__init__()
         self._title = title
+        self.table = Table((), ())
 
     def compose(self) -> ComposeResult:
         """Lay out the list between its title and its keys."""
-        ink = ink_of(self.app)
+        ink, glyphs = ink_of(self.app), context_of(self).glyphs
         with Vertical(classes="edit"):
             yield Static(Text(self._title, style=ink.bold), classes="title", markup=False)
             yield Static(classes="about", id="trial-about", markup=False)
-            yield Rows(ListSource(), self.draw, glyphs=context_of(self).glyphs, id="trial-rows")
+            yield Heads(lambda: self.query_one(Rows), glyphs, self._draw_heads)
+            yield Rows(
+                ListSource(), self.draw, glyphs=glyphs, groups=self.groups(), id="trial-rows"
+            )
             yield DocumentView()
             yield Static(keys_of(self, self.KEYS), classes="foot", markup=False)
 
@@ -107,6 +114,14 @@ class _ListScreen(ModalScreen["T | None"], Generic[T]):
     def read(self) -> None:
         """Start to read."""
 
+    def groups(self) -> Groups[T] | None:
+        """Return what the rows are grouped by; `None`: by nothing."""
+        return None
+
+    def _draw_heads(self, pen: Pen) -> Sequence[Run]:
+        table = self.table
+        return draw_heads(table.columns, table.widths(pen.width), pen.ink.faint)
+
     def draw(self, row: T, pen: Pen) -> Sequence[Sequence[Run]]:
         """Draw a row."""
         return []
@@ -118,9 +133,13 @@ class _ListScreen(ModalScreen["T | None"], Generic[T]):
     def fill(self, rows: Sequence[T]) -> None:
         """Show the rows."""
         listed = self.query_one(Rows)
-        height = min(max(1, len(rows)), max(3, self.size.height // 2 - 6))
+        groups = listed.groups
+        heads = {groups.group(row) for row in rows} if groups is not None else ()
+        height = min(max(1, len(rows) + len(heads)), max(3, self.size.height // 2 - 6))
+        self.query_one(Heads).refresh()
         listed.styles.height = height
         listed.show(ListSource(rows))
+        self.call_after_refresh(listed.scroll_to, y=0, animate=False)  # to the first day's head
         room = self.size.height - height - _AROUND
         self.query_one(DocumentView).styles.max_height = max(1, room)
 
@@ -146,7 +165,7 @@ class ReplayScreen(_ListScreen[Tried]):
         what = "as it is" if not drafted else "with its draft" + "s" * (drafted > 1)
         super().__init__(f"{one_line(server, 60)} {what}, on the last {DAYS} days")
         self._services, self._server, self._make = services, server, make
-        self._table = Table(_TRIED, ())
+        self.table = Table(_TRIED, ())
         self._places: dict[int, int] = {}
 
     def read(self) -> None:
@@ -156,6 +175,10 @@ class ReplayScreen(_ListScreen[Tried]):
             self.failed, group="trial",
         )  # fmt: skip
 
+    def groups(self) -> Groups[Tried] | None:
+        """By day."""
+        return days(lambda one: one.call.at_us, self._services.clock)
+
     def _take(self, found: Replayed) -> None:
         figures, changed = found.trial.figures, found.trial.changed
         words = f"{figures.words} · {figures.differ:,} differ"
@@ -163,7 +186,7 @@ class ReplayScreen(_ListScreen[Tried]):
             words += f" · {figures.partial:,} with arguments that are not on record as a whole"
         self.say(words if found.calls else "no call of it is on record")
         self._places = {id(one): at for at, one in enumerate(changed)}
-        self._table = Table(_TRIED, [_tried_texts(one) for one in changed])
+        self.table = Table(_TRIED, [_tried_texts(one) for one in changed])
         self.fill(changed)
 
     def draw(self, row: Tried, pen: Pen) -> Sequence[Sequence[Run]]:
@@ -171,7 +194,7 @@ class ReplayScreen(_ListScreen[Tried]):
         ink = pen.ink
         styles = {"at": ink.dim, "was": ink.dim, "now": ink.bold, "tool": ink.text,
                   "arguments": ink.dim}  # fmt: skip
-        return [self._table.draw(self._places[id(row)], pen.width, styles)]
+        return [self.table.draw(self._places[id(row)], pen.width, styles)]
 
     @on(Rows.Moved)
     def _show(self, message: Rows.Moved) -> None:
@@ -201,7 +224,7 @@ class PresetScreen(_ListScreen[PresetTrial]):
     def __init__(self, services: Services, server: str) -> None:
         super().__init__(f"A ready-made policy for {one_line(server, 60)}")
         self._services, self._server = services, server
-        self._table = Table(_PRESETS, ())
+        self.table = Table(_PRESETS, ())
         self._names: tuple[str, ...] = ()
 
     def read(self) -> None:
@@ -216,7 +239,7 @@ class PresetScreen(_ListScreen[PresetTrial]):
         tried = f"of {calls:,} calls in {DAYS} days" if calls else "no call of it is on record yet"
         self.say(f"{tried}; the diff is shown before anything is written")
         self._names = tuple(one.name for one in found)
-        self._table = Table(_PRESETS, [_preset_texts(one) for one in found])
+        self.table = Table(_PRESETS, [_preset_texts(one) for one in found])
         self.fill(found)
 
     def draw(self, row: PresetTrial, pen: Pen) -> Sequence[Sequence[Run]]:
@@ -224,15 +247,15 @@ class PresetScreen(_ListScreen[PresetTrial]):
         ink = pen.ink
         styles = {"name": ink.bold, "run": ink.ok, "ask": ink.info, "denied": ink.quiet,
                   "what": ink.dim}  # fmt: skip
-        return [self._table.draw(self._names.index(row.name), pen.width, styles)]
+        return [self.table.draw(self._names.index(row.name), pen.width, styles)]
 
     @on(Rows.Moved)
     def _show(self, message: Rows.Moved) -> None:
         message.stop()
         row = message.rows.current
         if isinstance(row, PresetTrial):
-            text = [Line(visible(line)) for line in row.document.decode().splitlines()]
-            self.query_one(DocumentView).show(row.name, text)
+            text, glyphs = row.document.decode(), context_of(self).glyphs
+            self.query_one(DocumentView).show(row.name, marked(text, Review(None), glyphs).lines)
 
     @on(Rows.Chosen)
     def _chosen(self, message: Rows.Chosen) -> None:
@@ -255,7 +278,7 @@ def _tried_texts(one: Tried) -> tuple[str, ...]:
     was = WORDS.get(one.was, one.was)  # type: ignore[call-overload]
     now = WORDS.get(one.now.decision.value, one.now.decision.value)
     return (
-        day_time(one.call.at_us), str(was), str(now), one_line(one.call.tool, 80),
+        clock_time(one.call.at_us), str(was), str(now), one_line(one.call.tool, 80),
         summary(one.call.arguments, 200),
     )  # fmt: skip
 
@@ -263,6 +286,6 @@ def _tried_texts(one: Tried) -> tuple[str, ...]:
 def _preset_texts(one: PresetTrial) -> tuple[str, ...]:
     figures = one.figures
     return (
-        one.name, f"{figures.run:,} run", f"{figures.ask:,} ask", f"{figures.denied:,} denied",
-        one_line(one.description, 200),
+        one.name, f"{figures.run:,}", f"{figures.ask:,}", f"{figures.denied:,}",
+        one_line(one.description.partition(": ")[2] or one.description, 200),
     )  # fmt: skip

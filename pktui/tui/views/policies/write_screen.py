@@ -43,8 +43,8 @@ class WriteScreen(EditScreen["Proposal | None"]):
             self._fill(proposal)
 
     def _fill(self, proposal: Proposal) -> None:
-        self.show_change((*(Line(one_line(told, 300), "warning") for told in self._told),
-                          Line(""), *_difference(proposal)))  # fmt: skip
+        told = [Line(one_line(each, 300), "warning") for each in self._told]
+        self.show_change((*told, *([Line("")] if told else ()), *_difference(proposal)))
 
     def action_write(self) -> None:
         """Write it."""
