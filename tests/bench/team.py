@@ -2,12 +2,14 @@
 
 Against a PostgreSQL on this machine that syncs to the disk: a decision with a limit beside the same
 on this machine's own ledger, in turns; decisions a second of 20 gateways on 4 machines, with a
-limit for each machine and with one for all; and how soon an answer that is given on one machine
-lets the call go on that waits on another.
+limit for each machine and with one for all; whether a limit that is always reached was kept in
+every window, by the rows of all journals; and how soon an answer that is given on one machine lets
+the call go on that waits on another. Beside each stands the load of the machine.
 """
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import json
 import multiprocessing
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 from pktui.gateway.enforcement.decision import Decision, Ruling, ToolCall
@@ -25,11 +28,12 @@ from pktui.gateway.enforcement.policy_file import ServerPolicy
 from pktui.gateway.protocol.jsonrpc import Message
 from pktui.gateway.relay.held_calls import Held, Holder, Pace
 from pktui.ledger import Caller, Ledger
+from pktui.ledger.journal.journal import charges_of
 from pktui.settings import ApprovalSettings, LedgerSettings
 from tests.support.postgres import Server, query
 
 CALLER = Caller("claude-code", "", "s1", "/home/ada/shop")
-MACHINES, GATEWAYS = 4, 20
+MACHINES, GATEWAYS, SCARCE = 4, 20, 40
 POLICY = {
     "version": "1",
     "default": "allow",
@@ -37,6 +41,10 @@ POLICY = {
         "read": {
             "action": "allow",
             "limits": [{"counter": "reads", "window": "minute", "max": 10**9, "scope": "server"}],
+        },
+        "scarce": {
+            "action": "allow",
+            "limits": [{"counter": "few", "window": "second", "max": SCARCE, "scope": "server"}],
         },
         "write": {"action": "approve"},
     },
@@ -59,18 +67,22 @@ class Gateway:
             clock=self.ledger.clock,
             log=print,
         )
-        self.enforcer.saw([{"name": "read"}, {"name": "write"}])
+        self.enforcer.saw([{"name": "read"}, {"name": "scarce"}, {"name": "write"}])
         self.numbers = itertools.count()
         self.prefix = os.urandom(4).hex()
 
     def call(self, tool: str = "read", **arguments: object) -> ToolCall:
         return ToolCall(f"{self.prefix}{next(self.numbers)}", tool, arguments, CALLER)
 
-    def decide(self) -> None:
-        call = self.call(path="/home/ada/shop/app.py")
+    def decide(self, tool: str = "read") -> bool:
+        """Decide a call and end it; tell whether it went out."""
+        call = self.call(tool, path="/home/ada/shop/app.py")
         decision = self.enforcer.decide(call)
-        assert decision.ruling is Ruling.FORWARD, decision
+        if decision.ruling is not Ruling.FORWARD:
+            assert tool == "scarce", decision
+            return False
         self.enforcer.settle(call, "ok", 1500, seq=decision.seq)
+        return True
 
 
 def side_by_side(root: Path, uri: str) -> None:
@@ -83,7 +95,8 @@ def side_by_side(root: Path, uri: str) -> None:
             took[name].append((time.perf_counter() - begun) * 1e6)
     alone, shared = (statistics.median(took[name]) for name in ("own", "team"))
     print(f"decision and end, p50: own {alone:,.0f} us, team {shared:,.0f} us, added"
-          f" {shared - alone:,.0f} us; p99 {sorted(took['team'])[1485]:,.0f} us")  # fmt: skip
+          f" {shared - alone:,.0f} us; p99 {sorted(took['team'])[1485]:,.0f} us"
+          f" (load {os.getloadavg()[0]:.0f})")  # fmt: skip
     commit = []
     query(uri, "CREATE TABLE plain (n integer)")
     import psycopg
@@ -99,20 +112,25 @@ def side_by_side(root: Path, uri: str) -> None:
 
 
 def work(
-    root: str, uri: str, machine: str, server: str, gates: tuple[object, object], done: object
+    root: str,
+    uri: str,
+    machine: str,
+    server: str,
+    tool: str,
+    gates: tuple[object, object],
+    done: object,
 ) -> None:
     gateway = Gateway(Path(root), uri, machine, server)
     ready, end = gates
     ready.wait()  # type: ignore[attr-defined]
     count = 0
     while not end.is_set():  # type: ignore[attr-defined]
-        gateway.decide()
-        count += 1
+        count += gateway.decide(tool)
     done.put(count)  # type: ignore[attr-defined]
     gateway.ledger.close()
 
 
-def together(root: Path, uri: str, seconds: float, *, shared: bool) -> None:
+def together(root: Path, uri: str, seconds: float, *, shared: bool, tool: str = "read") -> None:
     context = multiprocessing.get_context("spawn")
     ready, end, done = context.Barrier(GATEWAYS + 1), context.Event(), context.Queue()
     processes = []
@@ -121,7 +139,9 @@ def together(root: Path, uri: str, seconds: float, *, shared: bool) -> None:
         server = "all" if shared else machine
         (root / machine).mkdir(exist_ok=True)
         processes.append(
-            context.Process(target=work, args=(str(root), uri, machine, server, (ready, end), done))
+            context.Process(
+                target=work, args=(str(root), uri, machine, server, tool, (ready, end), done)
+            )
         )
     for process in processes:
         process.start()
@@ -133,13 +153,37 @@ def together(root: Path, uri: str, seconds: float, *, shared: bool) -> None:
     took = time.perf_counter() - begun
     for process in processes:
         process.join()
+    load = os.getloadavg()[0]
+    if tool == "scarce":
+        print(
+            f"{GATEWAYS} gateways, {total / took:,.1f} of {SCARCE} calls a second (load {load:.0f})"
+        )
+        kept(root)
+        return
     kind = "one counter for all" if shared else "a counter a machine"
-    print(f"{GATEWAYS} gateways on {MACHINES} machines, {kind}: {total / took:,.0f} decisions/s")
+    print(f"{GATEWAYS} gateways on {MACHINES} machines, {kind}: {total / took:,.0f} decisions/s"
+          f" (load {load:.0f})")  # fmt: skip
     key = "all" if shared else "machine-%"
     (held,) = query(
         uri, "SELECT coalesce(sum(amount), 0) / 1000000 FROM charges JOIN counters"
         " ON n = counter WHERE key LIKE %s", f'["{key}"%')  # fmt: skip
     print(f"  calls let through {total:,}, counted {held[0]:,}")
+
+
+def kept(root: Path) -> None:
+    """Look whether the limit held in every window, by what the journals say was taken."""
+    taken = Counter[int]()
+    for n in range(MACHINES):
+        for one in charges_of(root / f"machine-{n}" / "journal", time.monotonic_ns):
+            if '"few"' in one.key:
+                taken[one.at_us] += 1 if one.amount > 0 else -1
+    times = sorted(taken.elements())
+    most = max(
+        bisect.bisect_right(times, at_us) - bisect.bisect_right(times, at_us - 1_000_000)
+        for at_us in times
+    )
+    print(f"  of {len(times):,} calls at most {most} in a second of any begin: limit {SCARCE}")
+    assert most <= SCARCE
 
 
 def answers(root: Path, uri: str, repeats: int = 60) -> None:
@@ -193,6 +237,7 @@ def main() -> None:
         side_by_side(root, uri)
         together(root, uri, seconds, shared=False)
         together(root, uri, seconds, shared=True)
+        together(root, uri, seconds, shared=True, tool="scarce")
         answers(root, server.database())
 
 
