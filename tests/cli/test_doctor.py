@@ -63,7 +63,7 @@ def test_every_part_is_named_after_some_use(used: Paths) -> None:
 @pytest.mark.parametrize(
     ("written", "state", "said"),
     [
-        ('theme = "pktui-light"\nkeys = { "approvals.allow" = "y" }', "ok", "1 keys changed"),
+        ('theme = "pktui-light"\nkeys = { "approvals.allow" = "f9" }', "ok", "1 keys changed"),
         ('theme = "pktui-lite"', "warn", "no theme pktui-lite; known: pktui-dark"),
         ('keys = { "approvals.alow" = "y" }', "warn", "did you mean approvals.allow?"),
     ],
