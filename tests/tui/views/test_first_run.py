@@ -60,6 +60,8 @@ async def test_agents_are_found_written_after_their_diff_and_taken_back(
         await at.answer("w")
         assert b'"gateway"' in config.read_bytes()
         assert "Waiting for the first call of Cursor" in at.screen_text()
+        await at.press("w")
+        assert "behind pktui already" in at.notices()
         await at.press("u")
         assert config.read_bytes() == before
         assert "No agent calls its tools through pktui yet." in at.screen_text()

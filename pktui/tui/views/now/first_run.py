@@ -167,7 +167,12 @@ class FirstRun(Vertical):
             return
         clients = tuple(one.agent.client.id for one in self._choices if one.wanted)
         if not clients:
-            self._found_in.say("no agent is chosen; space chooses one")
+            behind = all(one.agent.adopted for one in self._choices)
+            self._found_in.say(
+                "the agents found here are behind pktui already"
+                if behind
+                else "no agent is chosen; space chooses one"
+            )
             return
         paths = self._services.paths
         in_thread(
