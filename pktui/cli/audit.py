@@ -167,11 +167,15 @@ def export(
     ] = None,
     since: Annotated[str, Option(metavar="WHEN", help=WHEN_HELP)] = "",
     until: Annotated[str, Option(metavar="WHEN", help="The same; events before it.")] = "",
+    machine: Annotated[
+        str,
+        Option(metavar="NAME", help="Those of a team's machine, as the team's ledger has them."),
+    ] = "",
 ) -> None:
     """Write the events as JSON Lines with their hashes, for anyone to verify."""
     from pktui.cli.exporting import run_export
 
-    run_export(to, since, until)
+    run_export(to, since, until, machine)
 
 
 @audit_app.verb()

@@ -12,7 +12,7 @@ import msgspec
 
 from pktui.cli import backends, output
 from pktui.cli.time_options import typed_us
-from pktui.errors import PktuiError
+from pktui.errors import PktuiError, UsageError
 
 if TYPE_CHECKING:
     from pktui.ledger.chain.anchors.anchor import Found
@@ -21,14 +21,24 @@ if TYPE_CHECKING:
 STDIN = Path("-")
 
 
-def run_export(to: Path | None, since: str, until: str) -> None:
-    """Write the events of that time to a file, which is whole or not there, or to stdout."""
+def run_export(to: Path | None, since: str, until: str, machine: str) -> None:
+    """Write the events of that time to a file, which is whole or not there, or to stdout.
+
+    `machine`: those of a team's machine of that name; empty: this one's.
+    """
     since_us, until_us = (
         typed_us(option, text) if text else 0
         for option, text in (("--since", since), ("--until", until))
     )
     with backends.ledger() as ledger:
-        lines = ledger.framed(since_us=since_us, until_us=until_us)
+        if not machine:
+            lines = ledger.framed(since_us=since_us, until_us=until_us)
+        elif ledger.team is not None:
+            lines = ledger.team.framed(machine, since_us=since_us, until_us=until_us)
+        else:
+            raise UsageError(
+                "--machine is for a team", "Share a ledger: ledger.uri in settings.toml"
+            )
         if to is None:
             for line in lines:
                 sys.stdout.buffer.write(line)

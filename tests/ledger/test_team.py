@@ -24,6 +24,7 @@ from pktui.insight.now import NowReader
 from pktui.ledger import FeedFilter, Ledger, NewApproval, args_hash
 from pktui.ledger.approvals.finding import having
 from pktui.ledger.approvals.standing import Wider
+from pktui.ledger.chain.export import verify_lines
 from pktui.ledger.journal.joints import read_joint
 from pktui.ledger.journal.segment import CONTENT, bind, decode_row
 from pktui.ledger.postgres.copying import Copying
@@ -734,6 +735,30 @@ def test_rows_written_anew_here_are_told_by_their_copies(machine: Open, tmp_path
         again.close()
     away = machine("here", uri="postgresql://ada@/none?host=/nowhere")
     assert "rows were not compared with the team's ledger" in away.verify().notes[0]
+
+
+def test_another_machines_record_is_exported_as_it_was_written(machine: Open, clock: Clock) -> None:
+    keeping: dict[str, Any] = {"clock": clock, "audit": AuditSettings(keep_days=30)}
+    here, there = machine("here"), machine("there", **keeping)
+    assert not here.approvals.stopped()
+    calls(there, "t", 3)
+    clock.forward(31 * 24 * 3600)
+    there.results.add([Answered("t0", "files", "read", "ok", b"{}", 1)])
+    calls(there, "u", 2)
+    copied(there)
+    written = [line for line in there.framed() if line.startswith(b'{"segment":')]
+    assert pruned(there) == 1
+    copied(there)
+    team = here.team
+    assert team is not None
+    lines = list(team.framed("there", since_us=0, until_us=0))
+    exported = [line for line in lines if line.startswith(b'{"segment":')]
+    assert set(exported) >= {line for line in written if b'"kind":"result"' not in line}
+    found = verify_lines(lines)
+    assert (found.problem, found.rows) == ("", len(exported))
+    assert not verify_lines([line.replace(b'"t1"', b'"t9"') for line in lines]).ok
+    with pytest.raises(LedgerError, match=r"no machine nowhere.*here, there"):
+        list(team.framed("nowhere", since_us=0, until_us=0))
 
 
 def made_anew(lines: list[bytes], at: int) -> list[bytes]:

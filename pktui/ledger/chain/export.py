@@ -85,20 +85,26 @@ _encode = msgspec.json.Encoder().encode
 
 
 def framed(
-    directory: Path, clock: Callable[[], int], *, since_us: int = 0, until_us: int = 0
+    directory: Path,
+    clock: Callable[[], int],
+    *,
+    since_us: int = 0,
+    until_us: int = 0,
+    whole: bool = True,
 ) -> Iterator[bytes]:
     """Give the events from `since_us` to before `until_us` (0: all), segment by segment.
 
     Of each segment the rows from the first to the last of that time, so that its chain is whole
     whatever the clock did. What is pruned meanwhile is left out: an agent that has what was refused
-    pruned all the time keeps nobody from exporting. Raises `LedgerError` where one is missing.
+    pruned all the time keeps nobody from exporting. Raises `LedgerError` where one is missing;
+    where not `whole`, those count that are there, pruned by their machine or not.
     """
     joints = Joints(directory, clock)
     joints.refresh()
     rows = [
         found
         for segment in list(joints.segments.values())
-        if segment.pruned is None
+        if (segment.pruned is None if whole else file_of(directory, segment.n).exists())
         for found in _span(directory, joints, segment.n, since_us, until_us)
     ]
     ends = _Ends("begin", tuple(rows), joints.n)

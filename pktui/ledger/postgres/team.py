@@ -139,6 +139,16 @@ class Team:
         self.database.link.told()
         return copied_hashes(self.database, self.database.machine_number, segment)
 
+    def framed(self, machine: str, *, since_us: int, until_us: int) -> Iterator[bytes]:
+        """Give a machine's events of a time as lines; see `pktui.ledger.chain.export`.
+
+        Raises `LedgerError` where there is no such machine, `LedgerUnavailable`.
+        """
+        from pktui.ledger.postgres.exporting import framed_machine
+
+        span = {"since_us": since_us, "until_us": until_us}
+        return framed_machine(self.database, machine, self._clock, **span)
+
     def health(self) -> Health:
         """Look at the database; raises `LedgerUnavailable`."""
         link = self.database.link

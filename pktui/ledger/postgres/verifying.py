@@ -144,7 +144,7 @@ class _Walk:
         n, number = segment.n, segment.opened.number
         previous = bytes.fromhex(segment.opened.hash)
         own = self._own_lines(n)
-        for row in self._rows_of(n, number):
+        for row in rows_of(self._database, self._machine, n, number):
             if row[0] > reached:
                 break  # a decision whose rows before it are still to come
             if row[0] != number + 1:
@@ -179,24 +179,32 @@ class _Walk:
             return None
         return (line for _, line in lines_of(file_of(self._journal, segment)))
 
-    def _rows_of(self, segment: int, number: int) -> Iterator[Row]:
-        while rows := self._database.rows(_ROWS, (self._machine, segment, number)):
-            yield from rows
-            number = rows[-1][0]
-
 
 def _checked(row: Row, previous: bytes, segment: int) -> bytes:
     """Return the hash of a row that follows that hash."""
-    *members, charges, digest = row
+    digest = bytes(row[-1])
+    with suppress(msgspec.DecodeError):
+        if row_hash(previous, content_of(row)) == digest:
+            return digest
+    raise _Fault(f"row {segment}:{row[0]} was edited, or another was put in its place")
+
+
+def rows_of(database: SharedDatabase, machine: int, segment: int, number: int) -> Iterator[Row]:
+    """Give the rows of a segment after that number, in order, hash last."""
+    while rows := database.rows(_ROWS, (machine, segment, number)):
+        yield from rows
+        number = rows[-1][0]
+
+
+def content_of(row: Row) -> list[Any]:
+    """Return what the hash of a row covers; raises `msgspec.DecodeError` where it is no row."""
+    *members, charges, _ = row
     content: list[Any] = [
         part.replace(NUL, "\0") if isinstance(part, str) else part for part in members
     ]
-    with suppress(msgspec.DecodeError):
-        if charges:
-            content.append(_decode_charges(charges))
-        if row_hash(previous, content) == bytes(digest):
-            return bytes(digest)
-    raise _Fault(f"row {segment}:{row[0]} was edited, or another was put in its place")
+    if charges:
+        content.append(_decode_charges(charges))
+    return content
 
 
 def _follow_checkpoints(database: SharedDatabase, machines: dict[int, str]) -> tuple[int, str]:
