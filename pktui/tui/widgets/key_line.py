@@ -71,10 +71,10 @@ class KeyLine(Bar):
         parts = [Part(" ", ink.dim)]
         for action, key in self._in_force():
             command = f"app.press('{key}')"
-            keep = action.id == _HELP
+            keep, last = action.id in _LAST, action.id == _HELP
             parts += [
                 Part(f"{display_key(key)} ", ink.accent, command, keep),
-                Part(action.label if keep else f"{action.label}{gap}", ink.dim, command, keep),
+                Part(action.label if last else f"{action.label}{gap}", ink.dim, command, keep),
             ]
         return parts
 
