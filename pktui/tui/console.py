@@ -180,6 +180,14 @@ class Console(App[int], inherit_bindings=False):
         self._ledger_watch: LedgerWatch | None = None
         self._watch: MemoryWatch | None = None
         self.set_class(self.glyphs is ASCII, "-ascii")
+        for theme in THEMES:
+            self.register_theme(theme)
+        wanted = services.settings.console.theme
+        if wanted in self.available_themes:  # before the styles are read: else they are read twice
+            self.set_reactive(Console.theme, wanted)
+            self.stylesheet.set_variables(self.get_css_variables())
+            dark = self.current_theme.dark
+            self.set_class(dark, "-dark-mode").set_class(not dark, "-light-mode")
 
     # Layout
 
@@ -197,8 +205,6 @@ class Console(App[int], inherit_bindings=False):
     def on_mount(self) -> None:
         """Set theme and keys and start watching; the first view follows the first paint."""
         asyncio.get_running_loop().set_default_executor(DaemonThreads())
-        for theme in THEMES:
-            self.register_theme(theme)
         self._set_theme(self.services.settings.console.theme)
         self.set_keymap(self.keymap.textual())
         for problem in self.keymap.problems:
@@ -207,8 +213,8 @@ class Console(App[int], inherit_bindings=False):
         if self.services.background:
             look = partial(read_ledger, self.services, self._policies)
             self._ledger_watch = LedgerWatch(look, lambda seen: self.post_message(LedgerSeen(seen)))
-            self._ledger_watch.start()
-            self._begin_telling()
+            self.call_after_refresh(self._ledger_watch.start)
+            self.call_after_refresh(self._begin_telling)
             self._watch = MemoryWatch(
                 self.services.memory, lambda seen: self.post_message(MemorySeen(seen))
             )

@@ -165,4 +165,6 @@ class Services:
         )
 
 
+# How the record names a person at this console.
+BY = "console"
 Part = Literal["memory", "ledger"]

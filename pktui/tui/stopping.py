@@ -9,7 +9,7 @@ from pktui.text import one_line
 from pktui.tui.background import in_thread
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.screens.confirm import ConfirmScreen
-from pktui.tui.views.policies.writing import BY
+from pktui.tui.services import BY
 
 if TYPE_CHECKING:
     from textual.app import App

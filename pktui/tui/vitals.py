@@ -211,7 +211,8 @@ class LedgerWatch(threading.Thread):
         """End, after the look that is under way."""
         self._leaving = True
         self._asked.set()
-        self.join(LEAVING_SECONDS)
+        if self.is_alive():
+            self.join(LEAVING_SECONDS)
 
     def _look(self) -> None:
         self._asked.clear()

@@ -13,13 +13,13 @@ from pktui.insight.redeciding import Redeciding
 from pktui.ledger.approvals.single import hash_of_shown
 from pktui.ledger.approvals.standing import Wider
 from pktui.tui.screens.ask import AskScreen
+from pktui.tui.services import BY
 from pktui.tui.undo import UndoStep
 from pktui.tui.views.approvals.changing import ChangeScreen
 from pktui.tui.views.approvals.draw import agent_name, tool_name
 from pktui.tui.views.approvals.wider import Choice, WiderScreen
 from pktui.tui.views.policies import rule
 from pktui.tui.views.policies.sentence import HOUR_US, Sentence, SentenceScreen
-from pktui.tui.views.policies.writing import BY
 
 if TYPE_CHECKING:
     from textual.screen import Screen

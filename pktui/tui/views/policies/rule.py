@@ -19,7 +19,8 @@ from pktui.policy.permit import preview_permit
 from pktui.policy.sentence import Answered, Hole, answered, conditions_of, holes_of
 from pktui.policy.text.jsontext import MAX_DEPTH
 from pktui.strict_json import Reader
-from pktui.tui.views.policies.writing import BY, open_editor
+from pktui.tui.services import BY
+from pktui.tui.views.policies.writing import open_editor
 
 if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger

@@ -17,6 +17,7 @@ from pktui.insight.overview import MEMORY, shipped_memory_policy
 from pktui.policy.document.policy import parse_policy
 from pktui.policy.editor import START, Edit, PolicyEditor
 from pktui.policy.merge import merge_edit
+from pktui.tui.services import BY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.policy.change import Change
     from pktui.settings import Paths, Settings
-
-
-BY = "console"
 
 
 @dataclass(frozen=True, slots=True)
