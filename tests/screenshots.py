@@ -1,12 +1,13 @@
 """Make the pictures of the README: the console on the demo's stage, while its agent works.
 
 Run as `python -m tests.screenshots`; it writes SVG files to assets/screenshots. Each picture is
-what the program drew at 120x36 after the keys named here.
+what the program drew after the keys named here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,12 +23,14 @@ from pktui.settings import load_settings
 from pktui.times import now_us
 from pktui.tui.console import Console
 from pktui.tui.services import Services
+from tests.tui.pictures import sturdy
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
+
 TARGET = Path(__file__).resolve().parents[1] / "assets" / "screenshots"
-SIZE = (120, 36)
+SIZE = (112, 30)
 SEARCH = "people get logged out too early"
 PATIENCE_SECONDS = 180.0
 STORY_SECONDS = 40.0
@@ -66,11 +69,25 @@ async def photograph(stage: Stage, ledger: Ledger, memory: MemoryClient) -> None
     app = Console(services)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(STORY_SECONDS)
+        await write_waits(pilot, stage, ledger)
         await save(pilot, "now", "0")
-        await save(pilot, "feed", "2")
-        await save(pilot, "approvals", "4")
-        await save(pilot, "policies", "3", "escape", "down", "enter", "down", "space", "d")
-        await save(pilot, "sessions", "1", "slash", *typed(SEARCH), "enter")
+        await save(pilot, "approval", "4", "enter")
+        await save(pilot, "rule", "space", "space", "space", "p")
+        await save(pilot, "sessions", "escape", "escape", "1", "slash", *typed(SEARCH), "enter")
+        await save(pilot, "timeline", "escape", "escape", "g", "enter", "g", "j", "enter")
+
+
+async def write_waits(pilot: Pilot[int], stage: Stage, ledger: Ledger) -> None:
+    """Wait until the agent waits to write over a file; what else it waits for is allowed."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        for one in ledger.approvals.pending():
+            path = json.loads(one.arguments).get("path")
+            if one.tool == "write_file" and path and (stage.project / path).exists():
+                return
+            ledger.approvals.decide(one.id, True, by="console", args_hash=one.args_hash)
+        await pilot.pause(0.5)
+    raise SystemExit("no write over a file waited in time")
 
 
 def typed(text: str) -> list[str]:
@@ -85,7 +102,7 @@ async def save(pilot: Pilot[int], name: str, *keys: str) -> None:
         await pilot.pause(0.3)
     await pilot.pause(2)
     picture = pilot.app.export_screenshot(title="pktui")
-    (TARGET / f"{name}.svg").write_text(picture)
+    (TARGET / f"{name}.svg").write_text(sturdy(picture))
 
 
 if __name__ == "__main__":
