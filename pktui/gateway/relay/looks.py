@@ -56,10 +56,13 @@ class LookUnderWay:
         self._timer: threading.Timer | None = None
 
     def begin(self, give_up: Callable[[LookUnderWay], None]) -> None:
-        """Let the time run after which `give_up` is called."""
-        self._timer = threading.Timer(SECONDS, lambda: give_up(self))
-        self._timer.daemon = True
-        self._timer.start()
+        """Let the time run after which `give_up` is called, unless it is over already."""
+        with self._lock:
+            if self._over:
+                return
+            self._timer = threading.Timer(SECONDS, lambda: give_up(self))
+            self._timer.daemon = True
+            self._timer.start()
 
     @property
     def line(self) -> bytes:

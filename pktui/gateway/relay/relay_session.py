@@ -353,11 +353,11 @@ class RelaySession:
         request = Message(one.line, "request", "tools/call", one.request_id, {}, message.meta)
         started = self._context.ticks()
         self._in_flight.add(one.request_id, Waiting(request, asked, started, looking.seq, own))
-        one.begin(self._give_up_look)
         if self._ended:  # meanwhile
             self._fail([self._in_flight.take(one.request_id)], sent=False)
         else:
             self._context.to_server(one.line)
+            one.begin(self._give_up_look)
 
     def _give_up_look(self, one: LookUnderWay) -> None:
         """Go on without an answer that does not come; the server need not work on it any more."""

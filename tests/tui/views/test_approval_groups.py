@@ -69,6 +69,7 @@ async def test_many_of_a_kind_are_one_row_that_says_how_many(
         assert "build.shell" in text
         await at.press("enter")
         assert "files.write_file, 5 calls" in at.screen_text()
+        assert "claude-code · /home/me/shop · grant laptop" in at.screen_text()
         assert "src/0.py" in at.screen_text()
 
 

@@ -112,7 +112,7 @@ class Detail(Pane):
             glyphs = context_of(self).glyphs
             low = 0 < self.size.height < LOW
             lines = (
-                group_header(self.card, now_us, low=low)
+                group_header(self.card, now_us, glyphs, low=low)
                 if isinstance(self.card, Group)
                 else header(self.card, now_us, glyphs, low=low)
             )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from rich.cells import cell_len
 
 from pktui.agent_names import agent_id, friendly
@@ -202,15 +203,17 @@ def header(
     return tuple(lines)
 
 
-def group_header(group: Group, now_us: int, *, low: bool = False) -> tuple[Line, ...]:
+def group_header(
+    group: Group, now_us: int, glyphs: Glyphs, *, low: bool = False
+) -> tuple[Line, ...]:
     """Say who asks, for what, how often and why; where the pane is low, in fewer lines."""
-    first = group.members[0]
+    alike = msgspec.structs.replace(group.members[0], session="")
     asks = f"{tool_name(group)}, {len(group.members)} calls"
     left = f"the first in {countdown(group.expires_us - now_us)}"
     reasons = dict.fromkeys(one_line(one.reason, 400) or NO_REASON for one in group.members)
     because = next(iter(reasons)) if len(reasons) == 1 else "several reasons: look one by one"
     lines = (
-        _labelled("who", f"{agent_name(group)}{on_machine(first)}", "heading"),
+        _labelled("who", who(alike, glyphs), "heading"),
         _labelled("wants", asks, "strong"),
         _labelled("because", because),
         _labelled("expires", left, "warning"),
