@@ -258,7 +258,7 @@ class PoliciesView(View):
         self.tools.show(ListSource(tools), cursor=names.index(wanted) if wanted in names else 0)
         shown = f"{len(tools):,} of {known:,}" if words else f"{known:,}"
         name = "every server" if self._server == ALL else one_line(self._server, 40)
-        title = f"{name}: {shown} tools"
+        title = f"{name}: {shown} {'tool' if known == 1 else 'tools'}"
         if self._sorting.by:
             title += f", by {self._sorting.by}"
         page = self.page
