@@ -132,7 +132,7 @@ async def measure(paths: Paths, ledger: Ledger, client: MemoryClient, times: int
 
 def is_painted(preview: Preview, name: str) -> bool:
     shown = preview.row.session if preview.row is not None else None
-    said = {block.message.session_id for block in preview.transcript._blocks if block.message}
+    said = {block.message.session_id for block in preview.transcript._stack.blocks if block.message}
     return shown is not None and shown.name == name and shown.id in said
 
 

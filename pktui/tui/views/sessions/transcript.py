@@ -6,7 +6,6 @@ is read anew where the person goes to a place that is not in it.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,6 +24,7 @@ from pktui.tui.views.sessions.blocks import Block, Slot, has_own_line, lay_out, 
 from pktui.tui.views.sessions.call_blocks import PARTS, CallPart
 from pktui.tui.views.sessions.look import BAR, Look
 from pktui.tui.views.sessions.reader import Part, WholeCall
+from pktui.tui.views.sessions.stack import Stack
 from pktui.tui.views.sessions.timeline import FIRST_CALL, FOLD, MESSAGE, Mark, Place, Timeline
 
 if TYPE_CHECKING:
@@ -106,9 +106,9 @@ class Transcript(ScrollView, can_focus=True):
         """The person wants to type a time to go to."""
 
     class _LaidOut(Event):
-        def __init__(self, turn: int, slots: Mapping[int, tuple[Block, ...]]) -> None:
+        def __init__(self, turn: int, asked: int, slots: Mapping[int, tuple[Block, ...]]) -> None:
             super().__init__()
-            self.turn, self.slots = turn, slots
+            self.turn, self.asked, self.slots = turn, asked, slots
 
     def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -123,9 +123,10 @@ class Transcript(ScrollView, can_focus=True):
         self._hits: frozenset[Place] = frozenset()
         self._marks: re.Pattern[str] | None = None
         self._laid: dict[int, tuple[Block, ...]] = {}
-        self._blocks: list[Block] = []
-        self._starts: list[int] = [0]
-        self._index: dict[Place, int] = {}
+        # Layouts are numbered as they are asked for; by which of them each slot was laid out.
+        self._layouts = 0
+        self._laid_by: dict[int, int] = {}
+        self._stack = Stack()
         self._place: Place | None = None
         self._reveal: Place | None = None
         self._fresh = True
@@ -241,7 +242,7 @@ class Transcript(ScrollView, can_focus=True):
             return
         self._place = self._reveal = place
         self._unfold_around(place)
-        if place in self._index:
+        if self._stack.index(place) is not None:
             self._reveal_now()
         else:
             self._lay_out([place[0]])
@@ -309,7 +310,11 @@ class Transcript(ScrollView, can_focus=True):
             first = max(LEAST_FIRST, self.size.height // 2 + 1)
             split = max(0, min(at - first // 2, len(slots) - first))
             made = [self._slot(slot) for slot in slots]
-            self._lay_out_all(self._turn, made, split, first, self._look())
+            self._lay_out_all(self._turn, self._next_layout(), made, split, first, self._look())
+
+    def _next_layout(self) -> int:
+        self._layouts += 1
+        return self._layouts
 
     def _slot(self, number: int) -> Slot:
         message = self._messages.get(number)
@@ -326,14 +331,14 @@ class Transcript(ScrollView, can_focus=True):
 
     @work(thread=True, exclusive=True, group="transcript-layout", description="transcript-layout")
     def _lay_out_all(
-        self, turn: int, slots: Sequence[Slot], split: int, first: int, look: Look
+        self, turn: int, asked: int, slots: Sequence[Slot], split: int, first: int, look: Look
     ) -> None:
         worker = get_current_worker()
 
         def give(first: int, last: int) -> None:
             if not worker.is_cancelled:
                 made = {slot.number: lay_out(slot, look) for slot in slots[first:last]}
-                self.post_message(self._LaidOut(turn, made))
+                self.post_message(self._LaidOut(turn, asked, made))
 
         end = min(len(slots), split + first)
         give(split, end)
@@ -343,13 +348,15 @@ class Transcript(ScrollView, can_focus=True):
             give(max(0, last - CHUNK), last)
 
     @work(thread=True, group="transcript-more", description="transcript-more")
-    def _lay_out_some(self, turn: int, slots: Sequence[Slot], look: Look) -> None:
-        self.post_message(self._LaidOut(turn, {slot.number: lay_out(slot, look) for slot in slots}))
+    def _lay_out_some(self, turn: int, asked: int, slots: Sequence[Slot], look: Look) -> None:
+        made = {slot.number: lay_out(slot, look) for slot in slots}
+        self.post_message(self._LaidOut(turn, asked, made))
 
     def _lay_out(self, numbers: Sequence[int]) -> None:
         if numbers and self._width > BAR:
             self._read_shown(numbers)
-            self._lay_out_some(self._turn, [self._slot(one) for one in numbers], self._look())
+            slots = [self._slot(one) for one in numbers]
+            self._lay_out_some(self._turn, self._next_layout(), slots, self._look())
 
     def _read_shown(self, slots: Sequence[int]) -> None:
         """Ask for the calls that have lines of their own."""
@@ -379,55 +386,43 @@ class Transcript(ScrollView, can_focus=True):
         message.stop()
         if message.turn != self._turn:
             return
-        top, offset = self._anchor()
-        at_end = self._place is not None and self._place == self._last_place()
+        top, offset = self._stack.anchor(self.scroll_offset.y)
+        at_end = self._place is not None and self._place == self._stack.last_place
         if self._fresh:
             self._laid, self._fresh = {}, False
             self.post_message(self.Begun())
         there = set(self._slots())
-        self._laid |= message.slots
+        # What was asked for later may be there before: calls were read meanwhile.
+        newer = [slot for slot in message.slots if message.asked >= self._laid_by.get(slot, 0)]
+        self._laid_by |= dict.fromkeys(newer, message.asked)
+        self._laid |= {slot: message.slots[slot] for slot in newer}
         self._laid = {slot: blocks for slot, blocks in self._laid.items() if slot in there}
         self._flatten()
         if self._reveal is not None:
             self._reveal_now()
-        elif at_end and self._last_place() != self._place and self.last == self._line.total:
-            self._place = self._last_place()
+        elif at_end and self._stack.last_place != self._place and self.last == self._line.total:
+            self._place = self._stack.last_place
             self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
             self.post_message(self.Moved())
-        elif top is not None and top in self._index:
-            y = self._starts[self._index[top]] + offset
+        elif (index := self._stack.index(top)) is not None:
+            y = self._stack.starts[index] + offset
             self.scroll_to(y=y, animate=False, force=True)
         self.refresh()
 
     def _flatten(self) -> None:
-        self._blocks = [block for slot in sorted(self._laid) for block in self._laid[slot]]
-        self._starts = [0]
-        self._index = {}
-        for number, block in enumerate(self._blocks):
-            self._starts.append(self._starts[-1] + len(block.strips))
-            if block.place is not None:
-                self._index[block.place] = number
-        self.virtual_size = Size(self._width + RAIL, self._starts[-1])
+        self._stack = Stack([one for slot in sorted(self._laid) for one in self._laid[slot]])
+        self.virtual_size = Size(self._width + RAIL, self._stack.height)
         self._mark_rail()
-
-    def _anchor(self) -> tuple[Place | None, int]:
-        """Return the place of the first line on the screen, and how far above the screen it is."""
-        y = self.scroll_offset.y
-        for number in range(max(0, bisect_right(self._starts, y) - 1), len(self._blocks)):
-            place = self._blocks[number].place
-            if place is not None:
-                return place, y - self._starts[number]
-        return None, 0
 
     def _reveal_now(self) -> None:
         """Bring the place that was asked for into view, once it is laid out."""
-        index = self._index.get(self._reveal) if self._reveal else None
+        stack, index = self._stack, self._stack.index(self._reveal)
         if index is None:
             return
-        top, end = self._starts[index], self._starts[index + 1]
-        if index + 1 == len(self._blocks):
-            y = self._starts[-1]
-        elif index == 0 or (index == 1 and self._blocks[0].place is None):
+        top, end = stack.starts[index], stack.starts[index + 1]
+        if index + 1 == len(stack.blocks):
+            y = stack.height
+        elif index == 0 or (index == 1 and stack.blocks[0].place is None):
             y = 0
         elif self.scroll_offset.y <= top and end <= self.scroll_offset.y + self.size.height:
             y = self.scroll_offset.y
@@ -444,14 +439,11 @@ class Transcript(ScrollView, can_focus=True):
         line = self.scroll_offset.y + y
         base = self.rich_style
         rail = self._rail_at(y)
-        if line >= self._starts[-1]:
+        if line >= self._stack.height:
             note = self._note if line == 1 and not self._messages else ""
             strip = Strip([Segment(f"  {note}", self._inks().dim)])
         else:
-            index = bisect_right(self._starts, line) - 1
-            block = self._blocks[index]
-            strip = block.strips[line - self._starts[index]]
-            last = line + 1 == self._starts[index + 1]
+            block, strip, last = self._stack.strip(line)
             strip = Strip.join([self._bar(block, last=last), strip])
         strip = strip.adjust_cell_length(max(0, width - RAIL), Style())
         return Strip.join([strip, rail]).apply_style(base)
@@ -483,23 +475,19 @@ class Transcript(ScrollView, can_focus=True):
                 "allowed": (glyphs.allowed, ink.ok),
             }[mark]
             return Strip([Segment(f" {sign}", style)])
-        if not self._blocks or self._starts[-1] <= self.size.height >= self._line.total:
+        stack = self._stack
+        if not stack.blocks or stack.height <= self.size.height >= self._line.total:
             return Strip([Segment(" " * RAIL)])
         here = y in self._rows_on_screen()
         sign = glyphs.cursor if here else glyphs.bar
         return Strip([Segment(f" {sign}", ink.dim if here else ink.line)])
 
     def _rows_on_screen(self) -> range:
-        top = bisect_right(self._starts, self.scroll_offset.y) - 1
-        end = bisect_right(self._starts, self.scroll_offset.y + self.size.height - 1) - 1
-        places = [
-            block.place[0]
-            for block in self._blocks[max(0, top) : max(0, end) + 1]
-            if block.place is not None
-        ]
+        top, height = self.scroll_offset.y, self.size.height
+        places = self._stack.places(top, top + height - 1)
         if not places:
             return range(0)
-        return self._line.rows_of(max(1, self.size.height), places[0], places[-1])
+        return self._line.rows_of(max(1, height), places[0][0], places[-1][0])
 
     def _inks(self) -> Ink:
         if self._ink is None:
@@ -529,8 +517,8 @@ class Transcript(ScrollView, can_focus=True):
                 self.go_to(self._line.place_of(slot))
             return
         line = self.scroll_offset.y + event.y
-        if line < self._starts[-1]:
-            block = self._blocks[bisect_right(self._starts, line) - 1]
+        if line < self._stack.height:
+            block = self._stack.blocks[self._stack.at(line)]
             if block.place is not None:
                 self._set_place(block.place)
                 if event.chain == 2:
@@ -543,7 +531,7 @@ class Transcript(ScrollView, can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Ask for more near the ends."""
         super().watch_scroll_y(old_value, new_value)
-        if not self._blocks:
+        if not self._stack.blocks:
             return
         if new_value <= NEAR_EDGE and new_value < old_value:
             self._ask(older=True)
@@ -563,12 +551,7 @@ class Transcript(ScrollView, can_focus=True):
     # Moving
 
     def _current_block(self) -> Block | None:
-        index = self._index.get(self._place) if self._place else None
-        return self._blocks[index] if index is not None else None
-
-    def _last_place(self) -> Place | None:
-        blocks = reversed(self._blocks)
-        return next((block.place for block in blocks if block.place is not None), None)
+        return self._stack.block(self._place)
 
     def _set_place(self, place: Place) -> None:
         if place != self._place:
@@ -578,18 +561,20 @@ class Transcript(ScrollView, can_focus=True):
 
     def _on_screen(self, index: int) -> bool:
         top, bottom = self.scroll_offset.y, self.scroll_offset.y + self.size.height
-        return self._starts[index] < bottom and self._starts[index + 1] > top
+        return self._stack.starts[index] < bottom and self._stack.starts[index + 1] > top
 
     def _here(self) -> int | None:
         """Return the current block; where it has been scrolled away, one that is on the screen."""
-        index = self._index.get(self._place) if self._place else None
+        stack, index = self._stack, self._stack.index(self._place)
         if index is not None and self._on_screen(index):
             return index
-        above = index is not None and self._starts[index] < self.scroll_offset.y
+        above = index is not None and stack.starts[index] < self.scroll_offset.y
         line = self.scroll_offset.y + (0 if above or index is None else self.size.height - 1)
-        found = max(0, min(len(self._blocks), bisect_right(self._starts, line)) - 1)
-        order = range(found, len(self._blocks)) if above else range(found, -1, -1)
-        return next((at for at in order if self._blocks[at].place is not None), None)
+        count = len(stack.blocks)
+        if not count:
+            return None
+        found = max(0, min(count - 1, stack.at(line)))
+        return stack.with_place(range(found, count) if above else range(found, -1, -1))
 
     def action_down(self) -> None:
         """Scroll on in what is longer than the screen, else go to the next block."""
@@ -604,24 +589,24 @@ class Transcript(ScrollView, can_focus=True):
         if index is None:
             return
         top, bottom = self.scroll_offset.y, self.scroll_offset.y + self.size.height
-        block = self._blocks[index]
+        stack, block = self._stack, self._stack.blocks[index]
         if block.place != self._place and block.place is not None:
             self._set_place(block.place)
             return
-        hidden = self._starts[index + 1] > bottom if by > 0 else self._starts[index] < top
+        hidden = stack.starts[index + 1] > bottom if by > 0 else stack.starts[index] < top
         if hidden:
             self.scroll_relative(y=by, animate=False, force=True)
             return
-        others = range(index + 1, len(self._blocks)) if by > 0 else range(index - 1, -1, -1)
-        other = next((at for at in others if self._blocks[at].place is not None), None)
+        after = range(index + 1, len(stack.blocks))
+        other = stack.with_place(after if by > 0 else range(index - 1, -1, -1))
         if other is None:
-            self.scroll_to(y=0 if by < 0 else self._starts[-1], animate=False, force=True)
+            self.scroll_to(y=0 if by < 0 else stack.height, animate=False, force=True)
             self._ask(older=by < 0)
             return
-        place = self._blocks[other].place
+        place = stack.blocks[other].place
         assert place is not None
         self._set_place(place)
-        first, end = self._starts[other], self._starts[other + 1]
+        first, end = stack.starts[other], stack.starts[other + 1]
         if by > 0 and end > bottom:
             y = min(first, end - self.size.height)
             self.scroll_to(y=y, animate=False, force=True)
@@ -649,12 +634,12 @@ class Transcript(ScrollView, can_focus=True):
         self.scroll_relative(y=lines, animate=False, force=True)
         if self.scroll_offset.y == before:
             self._ask(older=lines < 0)
-            ends = [block.place for block in self._blocks if block.place is not None]
-            if ends:
-                self._set_place(ends[0] if lines < 0 else ends[-1])
+            end = self._stack.first_place if lines < 0 else self._stack.last_place
+            if end is not None:
+                self._set_place(end)
             return
         index = self._here()
-        if index is not None and (place := self._blocks[index].place) is not None:
+        if index is not None and (place := self._stack.blocks[index].place) is not None:
             self._set_place(place)
 
     def action_first(self) -> None:

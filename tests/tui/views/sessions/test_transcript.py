@@ -16,6 +16,7 @@ from pktui.text import has_hidden
 from pktui.tui.views.policies.sentence import SentenceScreen
 from pktui.tui.views.sessions import preview
 from pktui.tui.views.sessions.reader import Reader
+from pktui.tui.views.sessions.transcript import Transcript
 from tests.support.memory import MemoryInProcess
 from tests.tui.house import HOSTILE, LARGE, PATIENCE, SMALL
 from tests.tui.views.sessions.room import Room, sessions
@@ -317,6 +318,17 @@ async def test_calls_are_folded_and_unfolded(paths: Paths, size: tuple[int, int]
         assert "code.search" in room.text()
         await room.press("enter")
         assert "src/0.py" not in room.text()
+
+
+async def test_a_layout_that_comes_late_does_not_replace_a_later_one(paths: Paths) -> None:
+    async with sessions(paths, _worked_memory()) as room:
+        await room.press("enter", "g")
+        transcript = room.transcript
+        laid = transcript._laid[1]
+        transcript.post_message(Transcript._LaidOut(transcript._turn, 0, {1: ()}))
+        await room.press()
+        assert transcript._laid[1] == laid
+        assert "rm -rf /" in room.text()
 
 
 @BOTH
