@@ -506,6 +506,7 @@ def test_processes_of_a_machine_do_not_each_wait_for_a_connection(
         return connect(link)
 
     monkeypatch.setattr(Link, "_connect", counted)
+    monkeypatch.setattr("pktui.ledger.postgres.circuit._AGAIN_NS", 3600 * 10**9)
     for _ in range(4):  # each of them as a hook does
         with pytest.raises(TeamUnavailable, match="none on /nowhere"):
             machine("here", uri="postgresql://ada@/none?host=/nowhere").approvals.stopped()
