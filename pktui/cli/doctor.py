@@ -8,14 +8,14 @@ from pktui.cli import output
 from pktui.cli.commands import Exit
 
 if TYPE_CHECKING:
-    from pktui.cli.check import Check
+    from pktui.cli.doctor_check import Check
 
 _GLYPHS = {"ok": "✓", "warn": "!", "fail": "✗"}
 
 
 def doctor(json: output.JsonFlag = False) -> None:
     """Check that everything pktui needs is there; exit with 1 where something fails."""
-    from pktui.cli.checks import examine
+    from pktui.cli.doctor_checks import examine
     from pktui.settings import Paths
 
     found: list[Check] = []

@@ -14,9 +14,9 @@ from pktui.cli import backends, output
 from pktui.cli.commands import Argument, Option, group
 
 if TYPE_CHECKING:
-    from pktui.memory.exchange import ImportReport
     from pktui.memory.importers.calls import Masks
     from pktui.memory.importers.source import Source
+    from pktui.memory.interchange import ImportReport
 
     Tell = Callable[[ImportReport], None]
 
@@ -203,7 +203,7 @@ class _Lines:
 def _encoded(so_far: ImportReport, done: int, whole: int) -> str:
     import msgspec
 
-    from pktui.memory.exchange import ImportProgress
+    from pktui.memory.interchange import ImportProgress
 
     taken = so_far.sessions + so_far.messages + so_far.calls
     return msgspec.json.encode(ImportProgress(done, whole, taken, so_far.known)).decode()

@@ -12,7 +12,7 @@ from pktui.errors import LedgerError, UsageError
 
 if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
-    from pktui.ledger.postgres.moving import Moved
+    from pktui.ledger.postgres.migration import Moved
 
 ledger_app = group()
 

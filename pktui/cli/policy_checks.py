@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pktui.cli.check import Check, failed
+from pktui.cli.doctor_check import Check, failed
 from pktui.errors import PktuiError
 from pktui.policy import managed as places
 from pktui.policy.bundle import last_good, read_fetched, read_source

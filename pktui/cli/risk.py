@@ -57,7 +57,7 @@ def _definitions(server: str, tool: str, seen: ToolSeen | None) -> Sequence[Mapp
     if seen is not None:
         return definitions(seen.definition)
     if server == _MEMORY:
-        from pktui.memory.tools.catalogue import definitions as memory_tools
+        from pktui.memory.tools.definitions import definitions as memory_tools
 
         return [own for own in memory_tools() if own["name"] == tool] or [{"name": tool}]
     return [{"name": tool}]

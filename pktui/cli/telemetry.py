@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from pktui.cli import output
-from pktui.cli.check import Check, failed
+from pktui.cli.doctor_check import Check, failed
 from pktui.errors import PktuiError, UsageError
 from pktui.settings import Paths, load_settings
 

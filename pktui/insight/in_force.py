@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pktui.policy.argument_check import UNKNOWN, Definition, pinned
+from pktui.policy.call_place import Place
 from pktui.policy.denied_paths import FILE, DeniedPaths
 from pktui.policy.live import LiveDenied
 from pktui.policy.managed import NONE, Also, Ceiling, Managed, in_force
-from pktui.policy.place import Place
 from pktui.policy.replay import Surroundings
 from pktui.policy.selection import EVERYTHING, Selection
-from pktui.policy.shape import UNKNOWN, Definition, pinned
 from pktui.real_path import home_directory, real_path
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pktui.errors import ApprovalError
-from pktui.ledger.approvals.single import hash_of_shown
+from pktui.ledger.approvals.approvals import hash_of_shown
 from pktui.ledger.records import Approval
+from pktui.policy.argument_check import Definition, pinned
+from pktui.policy.call_place import Place
 from pktui.policy.denied_paths import FILE
 from pktui.policy.document.policy import Action
 from pktui.policy.evaluate import Call, Charge, Effect, Usage, Verdict, evaluate
 from pktui.policy.live import LivePolicy
-from pktui.policy.place import Place
-from pktui.policy.shape import Definition, pinned
 from pktui.real_path import home_directory, real_path
 
 if TYPE_CHECKING:

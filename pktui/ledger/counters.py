@@ -144,7 +144,7 @@ class _Terms(msgspec.Struct, frozen=True):
     limit: int
 
 
-class Sight(msgspec.Struct):
+class LocalTurn(msgspec.Struct):
     """What one turn sees of the counters; from its first change on with the lock held."""
 
     now_us: int
@@ -167,8 +167,8 @@ class Sight(msgspec.Struct):
 class Counters:
     """Reserves, gives back and reads charges. Raises `LedgerUnavailable`.
 
-    A turn is a `Sight` and what is done with it until `end` or `abandon`. Turns of several threads
-    may look at once; one of them at a time may take.
+    A turn is a `LocalTurn` and what is done with it until `end` or `abandon`. Turns of several
+    threads may look at once; one of them at a time may take.
     """
 
     def __init__(
@@ -195,47 +195,47 @@ class Counters:
 
     # a turn
 
-    def sight(self) -> Sight:
+    def begin(self) -> LocalTurn:
         """Begin a turn; nothing is locked or read yet."""
-        return Sight(self._clock())
+        return LocalTurn(self._clock())
 
-    def end(self, sight: Sight, append: Callable[[], object]) -> None:
+    def end(self, turn: LocalTurn, append: Callable[[], object]) -> None:
         """Put a turn's rows on record by `append`, then write what they take.
 
         Where `append` fails it must have taken back what it wrote: nothing is taken then.
         """
         try:
-            changed = sight.changed if sight.locked else []
+            changed = turn.changed if turn.locked else []
             if not changed:
                 append()
                 return
             self._file.mark()
             try:
-                self._make_room(changed, sight)
+                self._make_room(changed, turn)
                 append()
             except BaseException:
                 self._file.unmark()
                 raise
             for ring in changed:
-                self._write(ring, sight.now_us)
+                self._write(ring, turn.now_us)
             self._file.unmark()
         finally:
-            self.abandon(sight)
+            self.abandon(turn)
 
-    def abandon(self, sight: Sight) -> None:
+    def abandon(self, turn: LocalTurn) -> None:
         """End a turn; what it took and did not write is not taken."""
-        sight.rings.clear()
-        if sight.locked:
-            sight.locked = False
+        turn.rings.clear()
+        if turn.locked:
+            turn.locked = False
             self._file.unlock()
 
-    def usage(self, charge: Charge, sight: Sight | None = None) -> tuple[Decimal, int]:
+    def usage(self, charge: Charge, turn: LocalTurn | None = None) -> tuple[Decimal, int]:
         """Return the units in the window now, and when the charge would first fit.
 
         The time is 0 where it fits now and `NEVER_US` where it is larger than the limit. The lock
         is held no longer than the look takes.
         """
-        seen = sight or self.sight()
+        seen = turn or self.begin()
         held = seen.locked
         if not held:
             self._lock(seen)
@@ -250,10 +250,10 @@ class Counters:
 
     def used(self, charges: Iterable[Charge]) -> list[Decimal]:
         """Return the units in the windows of many charges, all of one time."""
-        sight = self.sight()
-        self._lock(sight)
+        turn = self.begin()
+        self._lock(turn)
         try:
-            return [Decimal(self._look(one, sight)[1].used).scaleb(-6) for one in charges]
+            return [Decimal(self._look(one, turn)[1].used).scaleb(-6) for one in charges]
         finally:
             self._file.unlock()
 
@@ -265,10 +265,10 @@ class Counters:
             for name, counter in known
             if counter is not None and server in ("", parts_of(name)[0])
         ]
-        sight = self.sight()
-        self._lock(sight)
+        turn = self.begin()
+        self._lock(turn)
         try:
-            found = [(name, self._ring(*counter, sight)) for name, counter in wanted]
+            found = [(name, self._ring(*counter, turn)) for name, counter in wanted]
         finally:
             self._file.unlock()
         return tuple(
@@ -277,44 +277,44 @@ class Counters:
             if ring.used
         )
 
-    def reserve(self, charges: Sequence[C], call_id: str, sight: Sight) -> C | None:
+    def reserve(self, charges: Sequence[C], call_id: str, turn: LocalTurn) -> C | None:
         """Take all charges for a call, or none and return the first that does not fit.
 
         Later looks of the turn see what was taken; it is written at its end.
         """
-        self._hold(sight)
+        self._hold(turn)
         taken: list[_Ring] = []
         charged: list[Charged] = []
         for charge in charges:
-            terms, ring = self._look(charge, sight)
+            terms, ring = self._look(charge, turn)
             if ring.used + terms.amount > terms.limit:
                 for one in reversed(taken):
                     one.used -= one.added.pop()
-                sight.taken.pop(call_id, None)
+                turn.taken.pop(call_id, None)
                 return charge
             ring.used += terms.amount
             ring.added.append(terms.amount)
             taken.append(ring)
-            charged.append(Charged(terms.name, terms.amount, sight.now_us))
-        sight.taken[call_id] = tuple(charged)
+            charged.append(Charged(terms.name, terms.amount, turn.now_us))
+        turn.taken[call_id] = tuple(charged)
         return None
 
-    def taken(self, sight: Sight, call_id: str) -> tuple[Charged, ...]:
+    def taken(self, turn: LocalTurn, call_id: str) -> tuple[Charged, ...]:
         """Return what a call took in this turn, for its row on record."""
-        return sight.taken.get(call_id, ())
+        return turn.taken.get(call_id, ())
 
-    def release(self, charged: Sequence[Charged], sight: Sight) -> tuple[Charged, ...]:
+    def release(self, charged: Sequence[Charged], turn: LocalTurn) -> tuple[Charged, ...]:
         """Give back what a call took; return what its row says of that, empty where it is past."""
         if not charged:
             return ()
-        self._hold(sight)
+        self._hold(turn)
         back = []
         for one in charged:
             counter = _counter_of(one.key)
             if counter is None:
                 continue
             _, key, window = counter
-            ring = sight.rings.get(key) or self._ring(key, window, sight)
+            ring = turn.rings.get(key) or self._ring(key, window, turn)
             number = self._number(ring, one)
             if number is None:
                 continue
@@ -355,7 +355,7 @@ class Counters:
 
     # looking
 
-    def _lock(self, sight: Sight) -> None:
+    def _lock(self, turn: LocalTurn) -> None:
         """Take the lock; count anew where the file is not whole."""
         if not self._file.lock():
             try:
@@ -365,23 +365,23 @@ class Counters:
                 raise
         if self._epoch != self._file.epoch:
             if not self._is_sound():
-                self._start_over(sight)
+                self._start_over(turn)
             self._epoch = self._file.epoch
             self._slots.clear()
-            sight.forget()
+            turn.forget()
 
-    def _hold(self, sight: Sight) -> None:
+    def _hold(self, turn: LocalTurn) -> None:
         """Hold the lock until the turn ends; what it saw before is read again, as of now."""
-        if sight.locked:
+        if turn.locked:
             return
-        self._lock(sight)
-        sight.locked = True
-        sight.now_us = self._clock()
-        sight.rings.clear()
+        self._lock(turn)
+        turn.locked = True
+        turn.now_us = self._clock()
+        turn.rings.clear()
 
-    def _look(self, charge: Charge, sight: Sight) -> tuple[_Terms, _Ring]:
+    def _look(self, charge: Charge, turn: LocalTurn) -> tuple[_Terms, _Ring]:
         terms = self._terms.get(id(charge)) or self._note(charge)
-        ring = sight.rings.get(terms.key) or self._ring(terms.key, terms.window, sight)
+        ring = turn.rings.get(terms.key) or self._ring(terms.key, terms.window, turn)
         return terms, ring
 
     def _note(self, charge: Charge) -> _Terms:
@@ -394,28 +394,28 @@ class Counters:
         self._terms[id(charge)] = terms
         return terms
 
-    def _ring(self, key: Key, window: int, sight: Sight) -> _Ring:
+    def _ring(self, key: Key, window: int, turn: LocalTurn) -> _Ring:
         ring = _Ring(key, window)
         slot = self._slots.get(key) or self._slot(key)
         if slot:
             self._slots[key] = slot
-        if not slot and not sight.sound:  # so that a key that was lost is missed
-            sight.sound = self._is_sound()
-        if not (self._read(ring, slot) if slot else sight.sound):
-            self._start_over(sight)
-            return self._ring(key, window, sight)
+        if not slot and not turn.sound:  # so that a key that was lost is missed
+            turn.sound = self._is_sound()
+        if not (self._read(ring, slot) if slot else turn.sound):
+            self._start_over(turn)
+            return self._ring(key, window, turn)
         if slot:
-            self._move(ring, sight.now_us)
-        sight.rings[key] = ring
+            self._move(ring, turn.now_us)
+        turn.rings[key] = ring
         return ring
 
-    def _start_over(self, sight: Sight) -> None:
+    def _start_over(self, turn: LocalTurn) -> None:
         """Count a damaged file anew; not in the middle of a turn, which goes by what was in it."""
         self._file.spoil()
-        if sight.locked and sight.changed:
+        if turn.locked and turn.changed:
             raise LedgerUnavailable(f"{self._file.path} is damaged", "Call again: it is made anew")
-        sight.forget()
-        self._count_anew(sight.now_us)
+        turn.forget()
+        self._count_anew(turn.now_us)
         self._epoch = self._file.epoch
 
     def _slot(self, key: Key) -> int:
@@ -515,13 +515,13 @@ class Counters:
 
     # writing
 
-    def _make_room(self, changed: Sequence[_Ring], sight: Sight) -> None:
+    def _make_room(self, changed: Sequence[_Ring], turn: LocalTurn) -> None:
         """Give every counter its slot, and its ring as much room as it is about to need."""
         if all(one.slot and one.head - one.tail + len(one.added) <= one.room for one in changed):
             return
         new = [ring for ring in changed if ring.added and not ring.slot]
         if new and (self._file.in_use + len(new)) * 4 > self._file.table * 3:
-            self._lay_out_anew(len(new), sight)
+            self._lay_out_anew(len(new), turn)
         for ring in new:
             self._put(ring)
         for ring in changed:
@@ -589,23 +589,23 @@ class Counters:
 
     # the whole file
 
-    def _lay_out_anew(self, more: int, sight: Sight) -> None:
+    def _lay_out_anew(self, more: int, turn: LocalTurn) -> None:
         """Leave out the counters that nobody uses any more; make the table fit the rest and more.
 
         Charges get other numbers by that, but stay as far from the head.
         """
-        now, words = sight.now_us, self._file.words
+        now, words = turn.now_us, self._file.words
         kept: list[tuple[Key, int, list[Entry]]] = []
         for ring, sound in self._all():
             if not sound:
-                self._start_over(sight)
+                self._start_over(turn)
             start = _start_us(ring.window, now)
             places = map(ring.place, range(ring.tail, ring.head))
             entries = [(words[one], words[one + 1]) for one in places if words[one] > start]
             if entries:
                 kept.append((ring.key, ring.window, entries))
         self._fill(kept, more)
-        for ring in sight.rings.values():
+        for ring in turn.rings.values():
             self._follow(ring)
 
     def _follow(self, ring: _Ring) -> None:

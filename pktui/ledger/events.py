@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pktui.ledger.approvals.decided import BY_TABLE, row_facts
 from pktui.ledger.arguments.canonical import json_text
 from pktui.ledger.arguments.masking import mask_arguments, mask_line
 from pktui.ledger.arguments.secrets import mask_text
+from pktui.ledger.integrity.vouched_columns import BY_TABLE, row_facts
 from pktui.ledger.journal.indexer import place_of
 from pktui.ledger.journal.segment import CONTENT, key_of
 from pktui.ledger.records import NOBODY, Caller, Charged, Event, EventKind
 
 if TYPE_CHECKING:
     from pktui.ledger.allowance import Allowance
-    from pktui.ledger.approvals.decided import Kept
-    from pktui.ledger.approvals.vouching import Vouchers
     from pktui.ledger.database import Database
+    from pktui.ledger.integrity.vouched_columns import Kept
+    from pktui.ledger.integrity.vouching import Vouchers
     from pktui.ledger.journal.joints import Shelf
     from pktui.ledger.journal.journal import Journal
     from pktui.ledger.transaction import Deciding, Row

@@ -17,34 +17,34 @@ import msgspec
 
 from pktui.errors import LedgerUnavailable, SettingsError
 from pktui.ledger.allowance import Allowance
-from pktui.ledger.approvals.single import Approvals
+from pktui.ledger.approvals.approvals import Approvals
 from pktui.ledger.approvals.speakable import Below, random_below
-from pktui.ledger.approvals.vouching import JournalVouchers
-from pktui.ledger.catalogue import Catalogue
 from pktui.ledger.clock import SharedClock
 from pktui.ledger.counters import Counters
 from pktui.ledger.database import Database, has_table, open_database
 from pktui.ledger.events import Events
 from pktui.ledger.feed.pages import Feed
+from pktui.ledger.integrity.vouching import JournalVouchers
 from pktui.ledger.journal.journal import Journal, charges_of
 from pktui.ledger.presence import Presence
 from pktui.ledger.requests import Requests
+from pktui.ledger.tool_catalogue import Catalogue
 from pktui.settings import AuditSettings, LedgerSettings
 from pktui.times import SteadyClock, now_us
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pktui.ledger.approvals.applying import Applying
     from pktui.ledger.approvals.pin import Pin
     from pktui.ledger.approvals.standing import Standing
-    from pktui.ledger.approvals.vouching import Vouchers
     from pktui.ledger.chain.anchors.anchoring import Anchors
     from pktui.ledger.chain.retention import Retention
     from pktui.ledger.feed.rollup import Rollup
     from pktui.ledger.grants import Grants
+    from pktui.ledger.integrity.recovery import Applying
+    from pktui.ledger.integrity.vouching import Vouchers
     from pktui.ledger.journal.indexer import Index
-    from pktui.ledger.postgres.moving import Moved
+    from pktui.ledger.postgres.migration import Moved
     from pktui.ledger.postgres.team import Team
     from pktui.ledger.records import Seat, Verification
     from pktui.ledger.results import Results
@@ -90,7 +90,7 @@ class Ledger:
         self.clock = clock
         if team is not None:
             self._deciding, self._vouchers = team.database, team.vouchers
-            self.counters, self.clock = team.counters, team.database.link.now_us
+            self.counters, self.clock = team.counters, team.database.connection.now_us
         self.transaction = database.transaction
         allowance = Allowance(database, clock, round(audit.max_megabytes * _MEGABYTE))
         self.events = Events(
@@ -269,7 +269,7 @@ class Ledger:
 
     @cached_property
     def _applying(self) -> Applying:
-        from pktui.ledger.approvals.applying import Applying
+        from pktui.ledger.integrity.recovery import Applying
 
         return Applying(self._database, self._journal, self.events)
 
@@ -288,7 +288,7 @@ class Ledger:
 
         Raises `LedgerUnavailable`, and `LedgerError` where that cannot be.
         """
-        from pktui.ledger.postgres.moving import move
+        from pktui.ledger.postgres.migration import move
 
         assert self._team is not None
         directory = self._journal.directory
@@ -321,7 +321,7 @@ class Ledger:
 
         Two changes within a tick of the kernel's clock can be told as one: `state` is sure.
         """
-        seen = self._team.database.link.seen() if self._team is not None else 0
+        seen = self._team.database.connection.seen() if self._team is not None else 0
         return self._database.stamp(), self.index.stamp(), seen
 
     def state(self) -> tuple[object, ...]:
@@ -340,7 +340,7 @@ class Ledger:
             self._looked = now
             self._version = self._database.data_version()
         if self._team is not None:
-            return self._team.database.link.told()
+            return self._team.database.connection.told()
         return object() if word is None else (word, self._version)
 
     def data_version(self) -> object:
@@ -349,7 +349,7 @@ class Ledger:
         Raises `LedgerUnavailable` where one of those was a newer pktui that changed the schema.
         """
         version = self._database.data_version()
-        return version if self._team is None else (version, self._team.database.link.seen())
+        return version if self._team is None else (version, self._team.database.connection.seen())
 
     def check_files(self) -> None:
         """Raise `LedgerUnavailable` where the file is not the one that was opened.
@@ -439,7 +439,7 @@ class Ledger:
 
     def stands(self, table: str, *key: str | int | bytes) -> bool:
         """Tell whether a row that decides is as the event that it names says."""
-        from pktui.ledger.approvals.vouching import stands
+        from pktui.ledger.integrity.vouching import stands
 
         return stands(self._vouchers, self._deciding, table, *key)
 
@@ -459,7 +459,7 @@ class Ledger:
         """Carry the log of the first edition over; make what processes that died left unmade."""
         self.transaction.mend = lambda: self._applying.mend()
         if has_table(self._database, "events") or has_table(self._database, "charges"):
-            from pktui.ledger.chain.carrying import carry_over
+            from pktui.ledger.chain.first_edition_import import carry_over
 
             carry_over(self._database, self._journal, self.events)
         self._applying.catch_up()

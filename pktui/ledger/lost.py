@@ -16,7 +16,7 @@ from pktui.ledger.schema import CALLS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pktui.ledger.approvals.single import Approvals
+    from pktui.ledger.approvals.approvals import Approvals
     from pktui.ledger.approvals.standing import Standing
     from pktui.ledger.database import Database
     from pktui.ledger.events import Events

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pktui.ledger.arguments.results import kept_result
+from pktui.ledger.arguments.kept_result import kept_result
 from pktui.ledger.journal.segment import CONTENT, decode_row, file_of, line_at
 from pktui.ledger.records import Result
 

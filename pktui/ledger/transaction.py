@@ -2,7 +2,7 @@
 
 Rows of the journal are collected and written when the outermost transaction ends, just before the
 databases' own changes are committed: an event whose change was not committed is applied by whoever
-opens the ledger next (`pktui.ledger.approvals.applying`), a change without its event does not
+opens the ledger next (`pktui.ledger.integrity.recovery`), a change without its event does not
 count. Locks are taken in one order: the write lock of `ledger.db`, that of a team's database, a
 shared segment's, the counters'.
 """
@@ -87,16 +87,16 @@ class Turn(Protocol):
 class Counting(Protocol):
     """How much of each limit is used: on this machine, or on all of a team."""
 
-    def sight(self) -> Any:
+    def begin(self) -> Any:
         """Begin a turn."""
 
-    def end(self, sight: Any, append: Callable[[], object]) -> None:
+    def end(self, turn: Any, append: Callable[[], object]) -> None:
         """Put a turn's rows on record by `append`, then let what it took be taken."""
 
-    def abandon(self, sight: Any) -> None:
+    def abandon(self, turn: Any) -> None:
         """End a turn; what it took is not taken."""
 
-    def usage(self, charge: Charge, sight: Any = None) -> tuple[Decimal, int]:
+    def usage(self, charge: Charge, turn: Any = None) -> tuple[Decimal, int]:
         """Return the units in the window now, and when the charge would first fit."""
 
     def used(self, charges: Iterable[Charge]) -> list[Decimal]:
@@ -105,13 +105,13 @@ class Counting(Protocol):
     def in_use(self, server: str = "") -> tuple[CounterInUse, ...]:
         """Return all counters of a server, or of every one, whose windows hold anything now."""
 
-    def reserve(self, charges: Sequence[C], call_id: str, sight: Any) -> C | None:
+    def reserve(self, charges: Sequence[C], call_id: str, turn: Any) -> C | None:
         """Take all charges for a call, or none and return the first that does not fit."""
 
-    def taken(self, sight: Any, call_id: str) -> tuple[Charged, ...]:
+    def taken(self, turn: Any, call_id: str) -> tuple[Charged, ...]:
         """Return what a call took in this turn, for its row on record."""
 
-    def release(self, charged: Sequence[Charged], sight: Any) -> tuple[Charged, ...]:
+    def release(self, charged: Sequence[Charged], turn: Any) -> tuple[Charged, ...]:
         """Give back what a call took; return what its row says of that, empty where it is past."""
 
     def longest_us(self) -> int:
@@ -137,7 +137,7 @@ class Transaction:
         # Whether what the last transaction put on record was not committed.
         self.behind = False
         self._counters: Counting | None = None
-        self._sight: Turn | None = None
+        self._turn: Turn | None = None
         # The database of what decides, where that is a team's.
         self._team: Commits | None = None
 
@@ -175,24 +175,24 @@ class Transaction:
         self._team.begin()
         return self._lock
 
-    def sight(self) -> Any:
+    def turn(self) -> Any:
         """Return what this transaction sees of the counters and takes from them.
 
         Outside one it is what is there now, to be looked at once.
         """
         assert self._counters is not None
         if self._writer != get_ident():
-            return self._counters.sight()
-        if self._sight is None:
-            self._sight = self._counters.sight()
-        return self._sight
+            return self._counters.begin()
+        if self._turn is None:
+            self._turn = self._counters.begin()
+        return self._turn
 
     def take_rows(self) -> bool:
         """Take the file's write lock; True where what was done so far had to be written first.
 
         For the counters' lock comes after it: what was taken from them is on record then.
         """
-        ended = self._sight is not None and self._sight.locked and not self._database.begun
+        ended = self._turn is not None and self._turn.locked and not self._database.begun
         if ended:
             self._append()
         self._database.begin()
@@ -252,9 +252,9 @@ class Transaction:
         finally:
             self._writer = 0
             try:
-                if self._sight is not None and self._counters is not None:
-                    self._counters.abandon(self._sight)
-                    self._sight = None
+                if self._turn is not None and self._counters is not None:
+                    self._counters.abandon(self._turn)
+                    self._turn = None
                 if self.journal is not None:
                     self.journal.discard()
                 if self._database.begun:
@@ -278,9 +278,9 @@ class Transaction:
         """Write the rows of this transaction, and what they took from the counters."""
         if self.journal is None:
             return
-        sight, self._sight = self._sight, None
-        if sight is not None and self._counters is not None:
-            self._counters.end(sight, self.journal.flush)
+        turn, self._turn = self._turn, None
+        if turn is not None and self._counters is not None:
+            self._counters.end(turn, self.journal.flush)
         else:
             self.journal.flush()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from pktui.errors import MemoryUnavailable, SettingsError
-from pktui.memory import meeting
+from pktui.memory import rendezvous
 from pktui.memory.starting import find_owner
 from pktui.memory.tokens import read_token
 
@@ -35,7 +35,7 @@ class _LocalConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Connect to the socket that the data directory names; raises `SettingsError`."""
-        self.sock = meeting.connect(self._paths, self.timeout or 0)
+        self.sock = rendezvous.connect(self._paths, self.timeout or 0)
 
 
 @dataclass(frozen=True, slots=True)

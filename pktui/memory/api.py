@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
-from pktui.memory.exchange import ImportReport, Record
+from pktui.memory.interchange import ImportReport, Record
 from pktui.memory.records import (
     Call,
     Entry,

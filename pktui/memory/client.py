@@ -16,7 +16,7 @@ import msgspec
 from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError, StoreError
 from pktui.memory import api, envelope, exporting, mcp_server
 from pktui.memory.addresses import LocalAddress, remote_of
-from pktui.memory.exchange import ImportReport, Record, Reject
+from pktui.memory.interchange import ImportReport, Record, Reject
 from pktui.memory.records import (
     Call,
     Entry,

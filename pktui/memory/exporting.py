@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
-from pktui.memory.exchange import (
+from pktui.memory.interchange import (
     CALL_MARK,
     EntryRecord,
     MessageRecord,

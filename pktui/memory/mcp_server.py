@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from pktui import strict_json
-from pktui.memory.tools.catalogue import (
+from pktui.memory.tools.definitions import (
     INSTRUCTIONS,
     SERVER_NAME,
     SERVER_TITLE,

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 from pktui import lasting
 from pktui.errors import MemoryUnavailable
 from pktui.files import lock, make_private_directory, open_private
-from pktui.memory import meeting
-from pktui.memory.meeting import Meeting, listens
+from pktui.memory import rendezvous
+from pktui.memory.rendezvous import Meeting, listens
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -120,7 +120,7 @@ class Owner:
             )
         return MemoryUnavailable(
             f"the memory service ({who}) has {paths.data_dir}, but does not answer at "
-            f"{meeting.socket_of(paths, self.meeting)}",
+            f"{rendezvous.socket_of(paths, self.meeting)}",
             f"End it with pktui memory stop, then try again; its log is {memory_log(paths)}",
         )
 
@@ -138,7 +138,7 @@ def find_owner(paths: Paths) -> Owner | None:
     finally:
         os.close(held)
     pid = int(text) if text.isdigit() else 0
-    said = meeting.read(paths)
+    said = rendezvous.read(paths)
     return Owner(pid, said if said is not None and (said.pid == pid or not pid) else None)
 
 

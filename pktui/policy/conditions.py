@@ -11,8 +11,8 @@ from pktui.policy.rules import Condition
 from pktui.policy.values import MISSING, kind_of
 
 if TYPE_CHECKING:
+    from pktui.policy.call_place import Place
     from pktui.policy.operators import Test
-    from pktui.policy.place import Place
     from pktui.policy.values import Arguments, Truth
 
 CONDITION_OPERATORS: Final = (*OPERATORS, "within", "command")

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from pktui.errors import PolicyError
-from pktui.policy.place import Place
+from pktui.policy.call_place import Place
 from pktui.policy.text.jsontext import decode
 from pktui.policy.text.problems import BadOperand, quote
 from pktui.policy.within import Area, area_of, inside, without_dots
@@ -25,7 +25,7 @@ from pktui.policy.within import Area, area_of, inside, without_dots
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pktui.policy.shape import Definition
+    from pktui.policy.argument_check import Definition
     from pktui.policy.values import Arguments, Truth
 
 RULE: Final = "(denied path)"

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pktui.errors import PolicyConflict, PolicyError
-from pktui.policy.change import Change
 from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.files import read_or_none, replace_file
 from pktui.policy.globs import Glob, is_glob, is_pattern
 from pktui.policy.history import History, Past
 from pktui.policy.limits import WINDOWS, read_rate, window_name
+from pktui.policy.rule_change import Change
 from pktui.policy.rules import Action
 from pktui.policy.text import json_edit
 from pktui.policy.text.json import Node, scan

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
+from pktui.policy.argument_check import UNKNOWN, Definition
+from pktui.policy.call_place import NOWHERE, Place
 from pktui.policy.denied_paths import RULE, DeniedPaths
 from pktui.policy.document.policy import Action, Policy
 from pktui.policy.layers import is_managed
 from pktui.policy.limits import plain, read_amount
 from pktui.policy.look import Look
-from pktui.policy.place import NOWHERE, Place
-from pktui.policy.shape import UNKNOWN, Definition
 from pktui.policy.text.problems import quote
 from pktui.policy.values import Arguments, Undecidable
 from pktui.policy.wording import describe_limit, say_time, sentence

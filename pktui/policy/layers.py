@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pktui.policy.argument_check import Shape
 from pktui.policy.rules import Action, ToolRule
-from pktui.policy.shape import Shape
 
 if TYPE_CHECKING:
     from pktui.policy.rules import Check, LimitRule

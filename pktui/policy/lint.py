@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pktui.agent_names import HOOKED
+from pktui.policy.dead_rules import contradicted, never_asked
 from pktui.policy.document.policy import PolicyInvalid, locate, parse_policy
 from pktui.policy.effective import ceiling_of, effective, refusal
 from pktui.policy.globs import covers, is_glob, overlap
 from pktui.policy.managed import NONE
-from pktui.policy.never import contradicted, never_asked
 from pktui.policy.risk import classify_all
 from pktui.policy.risk import definitions as read_definitions
 from pktui.policy.rules import Action
@@ -22,9 +22,9 @@ from pktui.suggest import did_you_mean
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pktui.policy.argument_check import Definition
     from pktui.policy.document.policy import Policy
     from pktui.policy.managed import Ceiling
-    from pktui.policy.shape import Definition
 
 _NO_TOOLS: Mapping[str, Definition] = MappingProxyType({})
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pktui.policy import verbs
+from pktui.policy import tool_verbs
 from pktui.policy.risk import Category, properties, split_words
 
 
@@ -40,7 +40,7 @@ _REACH: Final[dict[Category, str]] = {
 # What a parameter lets the agent choose, by a word in its name; the first that is there counts.
 _INPUTS: Final[tuple[tuple[frozenset[str], str, str], ...]] = (
     (
-        verbs.CODE_INPUTS - {"sql"},
+        tool_verbs.CODE_INPUTS - {"sql"},
         "All that the account it runs under can do: files, network, other programs.",
         "A planted text hides a second command behind a harmless one.",
     ),

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from pktui.errors import PolicyError
+from pktui.policy.argument_check import Shape
 from pktui.policy.conditions import CONDITION_OPERATORS
 from pktui.policy.document.native import read_conditions
 from pktui.policy.rules import Condition
-from pktui.policy.shape import Shape
 from pktui.policy.text.jsontext import decode
 from pktui.policy.text.problems import Faults, dotted
 from pktui.policy.wording import describe
 
 if TYPE_CHECKING:
-    from pktui.policy.place import Place
-    from pktui.policy.shape import Definition
+    from pktui.policy.argument_check import Definition
+    from pktui.policy.call_place import Place
 
 _EXAMPLE: Final = """'args.command command "pytest *"'"""
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from pktui.errors import PolicyError
+from pktui.policy.argument_check import UNKNOWN, Definition
+from pktui.policy.call_place import NOWHERE, Place
 from pktui.policy.document.policy import Policy, parse_policy, read_bytes, read_text
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
-from pktui.policy.place import NOWHERE, Place
-from pktui.policy.shape import UNKNOWN, Definition
 from pktui.policy.text.jsontext import decode
 from pktui.policy.text.problems import quote
 from pktui.policy.windows import MemoryQuota

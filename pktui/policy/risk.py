@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from pktui.policy import verbs
+from pktui.policy import tool_verbs
 
 Category = Literal["Read", "Write", "Execute", "Financial", "Destructive"]
 Severity = Literal["low", "medium", "high", "critical"]
@@ -31,11 +31,11 @@ _SEVERITY: dict[Category, Severity] = {
     "Financial": "critical",
 }
 _CLEAR: tuple[tuple[frozenset[str], Category], ...] = (
-    (verbs.DESTRUCTIVE, "Destructive"),
-    (verbs.FINANCIAL, "Financial"),
-    (verbs.EXECUTE, "Execute"),
-    (verbs.WRITE, "Write"),
-    (verbs.READ, "Read"),
+    (tool_verbs.DESTRUCTIVE, "Destructive"),
+    (tool_verbs.FINANCIAL, "Financial"),
+    (tool_verbs.EXECUTE, "Execute"),
+    (tool_verbs.WRITE, "Write"),
+    (tool_verbs.READ, "Read"),
 )
 _PIECE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SENTENCE = re.compile(r"[.;:\n(]")
@@ -114,10 +114,10 @@ def split_words(name: str) -> list[str]:
 
 def _by_name(words: list[str]) -> _Sign | None:
     """Judge by the name: money first, then its clear verb, then what stands like a verb."""
-    money = next((word for word in words if _singular(word) in verbs.MONEY), None)
-    if money and not verbs.NEVER_MONEY & set(words):
+    money = next((word for word in words if _singular(word) in tool_verbs.MONEY), None)
+    if money and not tool_verbs.NEVER_MONEY & set(words):
         return _Sign("Financial", f'Its name is about money ("{money}")')
-    if len(words) == 1 and words[0] in verbs.SHELLS:
+    if len(words) == 1 and words[0] in tool_verbs.SHELLS:
         return _Sign("Execute", f'Its name is that of a shell ("{words[0]}")')
     return _clear_verb(words) or (None if _tells(words) else _unclear_verb(words))
 
@@ -128,7 +128,7 @@ def _clear_verb(words: list[str]) -> _Sign | None:
     for index, word in enumerate(words):
         if found and words[index - 1] not in _JOINERS:
             continue
-        if word in verbs.NAMING_READS and words[-1] in verbs.NEVER_NOUNS:
+        if word in tool_verbs.NAMING_READS and words[-1] in tool_verbs.NEVER_NOUNS:
             continue
         category = _verb_category(word, words[index + 1 :], words[:index])
         if category:
@@ -140,10 +140,10 @@ def _verb_category(word: str, after: list[str], before: list[str]) -> Category |
     """Return what a clear verb says beside other words, None where it is no clear verb."""
     objects = {_singular(other) for other in after}
     around = objects | set(before)
-    if word in verbs.MOVING and objects & verbs.MONEY_WHEN_CHANGED:
-        if not around & verbs.NEVER_MONEY:
+    if word in tool_verbs.MOVING and objects & tool_verbs.MONEY_WHEN_CHANGED:
+        if not around & tool_verbs.NEVER_MONEY:
             return "Financial"
-    elif word in verbs.FINANCIAL and around & verbs.NEVER_MONEY:
+    elif word in tool_verbs.FINANCIAL and around & tool_verbs.NEVER_MONEY:
         return "Write"
     return _by_object(word, objects or around) or next(
         (category for known, category in _CLEAR if word in known), None
@@ -153,16 +153,20 @@ def _verb_category(word: str, after: list[str], before: list[str]) -> Category |
 def _by_object(word: str, objects: set[str]) -> Category | None:
     """Judge the verbs whose meaning hangs on what they are done to."""
     if word == "take":
-        return "Read" if objects & verbs.PICTURES else "Execute"
+        return "Read" if objects & tool_verbs.PICTURES else "Execute"
     if word == "reset":
-        return "Destructive" if objects & verbs.LOST_WHEN_RESET else "Write"
+        return "Destructive" if objects & tool_verbs.LOST_WHEN_RESET else "Write"
     if word == "resolve":
-        return "Read" if objects & verbs.NAMED else "Write"
-    if word in verbs.CONTROLS:
-        return "Execute" if objects & verbs.RUNNABLE else "Write"
-    if word == "open" and objects & verbs.CASES and not objects & (verbs.RUNNABLE | verbs.PLACES):
+        return "Read" if objects & tool_verbs.NAMED else "Write"
+    if word in tool_verbs.CONTROLS:
+        return "Execute" if objects & tool_verbs.RUNNABLE else "Write"
+    if (
+        word == "open"
+        and objects & tool_verbs.CASES
+        and not objects & (tool_verbs.RUNNABLE | tool_verbs.PLACES)
+    ):
         return "Write"
-    if word == "start" and objects & verbs.RECORDS:
+    if word == "start" and objects & tool_verbs.RECORDS:
         return "Write"
     return None
 
@@ -175,9 +179,9 @@ def _by_picking(words: list[str], tool: Mapping[str, Any]) -> _Sign | None:
     """
     taken = {name.lower() for name in properties(tool)}
     objects = {_singular(word) for word in words[1:]}
-    if words[:1] != ["open"] or not objects or not taken or taken - verbs.SELECTING_INPUTS:
+    if words[:1] != ["open"] or not objects or not taken or taken - tool_verbs.SELECTING_INPUTS:
         return None
-    if objects & (verbs.RUNNABLE | verbs.PLACES | verbs.CASES):
+    if objects & (tool_verbs.RUNNABLE | tool_verbs.PLACES | tool_verbs.CASES):
         return None
     said = _strongest(_by_texts(tool))
     reads = said is None or said.category == "Read" or '"open' in said.why
@@ -194,15 +198,15 @@ def _unclear_verb(words: list[str]) -> _Sign | None:
 
 
 def _unclear_category(word: str, others: list[str]) -> Category | None:
-    said = verbs.UNCLEAR.get(word)
-    if said == "Financial" and others and not verbs.TRADED & {_singular(o) for o in others}:
+    said = tool_verbs.UNCLEAR.get(word)
+    if said == "Financial" and others and not tool_verbs.TRADED & {_singular(o) for o in others}:
         return "Write"
     return None if said is None else _category(said)
 
 
 def _tells(words: list[str]) -> bool:
     """Return whether a name ends in a noun that only tells something."""
-    return bool(words) and bool({words[-1], _singular(words[-1])} & verbs.READ_NOUNS)
+    return bool(words) and bool({words[-1], _singular(words[-1])} & tool_verbs.READ_NOUNS)
 
 
 def _by_noun(words: list[str], tool: Mapping[str, Any]) -> _Sign | None:
@@ -266,7 +270,7 @@ def _by_hints(tool: Mapping[str, Any]) -> _Sign | None:
 
 
 def _unknown(tool: Mapping[str, Any]) -> _Sign:
-    code = verbs.CODE_INPUTS & set(properties(tool))
+    code = tool_verbs.CODE_INPUTS & set(properties(tool))
     if code:
         return _Sign("Execute", f'It takes "{min(code)}", which it may run')
     return _Sign("Write", "Nothing says what it does, so it may change something")
@@ -276,14 +280,14 @@ def _raises(tool: Mapping[str, Any], base: _Sign) -> Iterator[_Sign]:
     """Yield what makes the tool more dangerous than its name says."""
     words = split_words(_text(tool, "name"))
     read_only = _annotation(tool, "readOnlyHint")
-    replaces = base.category == "Write" and set(words) & verbs.REPLACING
+    replaces = base.category == "Write" and set(words) & tool_verbs.REPLACING
     # MCP calls each update destructive that is not only additive: of such a verb that is no news.
     if _annotation(tool, "destructiveHint") is True and read_only is not True and not replaces:
         yield _Sign("Destructive", "Its annotations say that it destroys")
     if read_only is False and base.category == "Read":
         yield _Sign("Write", "Its annotations say that it does not only read")
     if base.category == "Read" and "query" in words:
-        taken = verbs.CODE_INPUTS & set(properties(tool))
+        taken = tool_verbs.CODE_INPUTS & set(properties(tool))
         if taken:
             yield _Sign("Execute", f'It takes "{min(taken)}", which may do more than read')
     for choice in _choices(tool):

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from pktui.policy.argument_check import Shape
+from pktui.policy.call_place import Place
 from pktui.policy.look import Look
-from pktui.policy.place import Place
-from pktui.policy.shape import Shape
 from pktui.policy.values import Arguments, Truth
 
 Dialect = Literal["native", "intercept"]

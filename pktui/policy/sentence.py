@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from pktui.policy.argument_check import UNKNOWN, Definition
+from pktui.policy.call_place import NOWHERE, Place
 from pktui.policy.command import split_command
-from pktui.policy.place import NOWHERE, Place
 from pktui.policy.predicate import json_text, read_predicate
-from pktui.policy.shape import UNKNOWN, Definition
 from pktui.policy.within import PROJECT
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pktui.policy.text.problems import BadOperand
 from pktui.policy.values import MISSING, Truth, read_json
 
 if TYPE_CHECKING:
-    from pktui.policy.place import Place
+    from pktui.policy.call_place import Place
 
 PROJECT: Final = "${project}"
 # Characters of a path that are looked at.

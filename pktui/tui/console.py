@@ -47,8 +47,8 @@ from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
 from pktui.tui.threads import DaemonThreads
 from pktui.tui.tray import Tray
 from pktui.tui.turns import Turns
-from pktui.tui.undo import UndoStack
-from pktui.tui.undoing import Undoing
+from pktui.tui.undo_action import Undoing
+from pktui.tui.undo_history import UndoStack
 from pktui.tui.views.base import View
 from pktui.tui.vitals import (
     LedgerVitals,
@@ -227,7 +227,7 @@ class Console(App[int], inherit_bindings=False):
         """Tell a person who looks elsewhere, where the settings want that."""
         if self.services.settings.console.notices.by == "off":
             return
-        from pktui.tui.telling import LOOK_SECONDS, Telling  # not before the first paint
+        from pktui.tui.notifier import LOOK_SECONDS, Telling  # not before the first paint
 
         def write(sequence: str) -> None:
             if self._driver is not None:
@@ -651,7 +651,7 @@ class Console(App[int], inherit_bindings=False):
 
     def action_notices(self) -> None:
         """Show what was said, and the ends of the logs."""
-        from pktui.tui.screens.notices import Notices
+        from pktui.tui.screens.notice_log import Notices
 
         self.push_screen(Notices(self._said, self.services.paths.logs_dir))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pktui.tui.kept import Kept
     from pktui.tui.keyboard import Keyboard
     from pktui.tui.services import Services
-    from pktui.tui.undo import UndoStack
+    from pktui.tui.undo_history import UndoStack
     from pktui.tui.vitals import LedgerVitals, MemoryVitals
 
 T = TypeVar("T")

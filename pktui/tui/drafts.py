@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pktui.policy.change import Change
+from pktui.policy.rule_change import Change
 
 
 class Drafts:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pktui.errors import PktuiError
-from pktui.memory.exchange import ImportProgress
+from pktui.memory.interchange import ImportProgress
 from pktui.text import one_line
 
 if TYPE_CHECKING:

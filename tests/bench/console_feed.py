@@ -36,7 +36,7 @@ from pathlib import Path
 from pktui.errors import PktuiError
 from pktui.ledger.ledger import Ledger
 from pktui.memory.client import MemoryClient
-from pktui.memory.exchange import MessageRecord, SessionRecord
+from pktui.memory.interchange import MessageRecord, SessionRecord
 from pktui.settings import Paths
 from tests.bench.long_ledger import append, long_ledger, paths_at
 

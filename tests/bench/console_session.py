@@ -24,7 +24,7 @@ from pktui.files import make_private_directory
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller
 from pktui.memory.client import MemoryClient
-from pktui.memory.exchange import MessageRecord, Record, SessionRecord
+from pktui.memory.interchange import MessageRecord, Record, SessionRecord
 from pktui.memory.records import Identity, Role
 from pktui.settings import Paths, Settings
 from pktui.times import now_us

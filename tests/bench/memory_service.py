@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pktui.memory.client import MemoryClient
-from pktui.memory.exchange import MessageRecord, Record, SessionRecord
+from pktui.memory.interchange import MessageRecord, Record, SessionRecord
 from pktui.memory.records import Identity
 from pktui.settings import Paths
 from tests.support.memory_service import mcp_answer

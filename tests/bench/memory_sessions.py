@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pktui.memory.records import Session
-from pktui.memory.store.catalogue import Catalogue, Listed, Wanted
+from pktui.memory.store.session_catalogue import Catalogue, Listed, Wanted
 from tests.bench.memory_texts import texts
 
 if TYPE_CHECKING:

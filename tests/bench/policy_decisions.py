@@ -18,9 +18,9 @@ from typing import Any
 
 from pktui.gateway.enforcement.quota import LedgerQuota
 from pktui.ledger.ledger import Ledger
+from pktui.policy.argument_check import UNKNOWN, Definition
 from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.evaluate import Call, evaluate
-from pktui.policy.shape import UNKNOWN, Definition
 from pktui.policy.windows import MemoryQuota
 
 TOOLS = 500

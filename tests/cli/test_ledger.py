@@ -110,7 +110,7 @@ def test_a_journal_that_takes_long_to_read_keeps_no_transaction_of_the_team_wait
         )
         return journal.charges_of(*of)
 
-    monkeypatch.setattr("pktui.ledger.postgres.moving.charges_of", charges_of)
+    monkeypatch.setattr("pktui.ledger.postgres.migration.charges_of", charges_of)
     code, said = migrate()
     assert (code, waiting) == (0, []), said
 

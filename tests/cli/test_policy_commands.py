@@ -13,7 +13,7 @@ import pytest
 
 from pktui.cli.app import run
 from pktui.files import make_private_directory
-from pktui.ledger.approvals.single import hash_of_shown
+from pktui.ledger.approvals.approvals import hash_of_shown
 from pktui.ledger.approvals.standing import Wider
 from pktui.ledger.arguments.canonical import args_hash
 from pktui.ledger.ledger import Ledger

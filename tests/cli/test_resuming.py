@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.memory.client import MemoryClient
-from pktui.memory.exchange import SessionRecord
+from pktui.memory.interchange import SessionRecord
 from pktui.memory.records import Identity
 from tests.support.memory_service import running_service
 

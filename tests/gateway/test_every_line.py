@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pktui.gateway.enforcement.decision import Decision, Ruling, ToolCall
 from pktui.gateway.protocol.jsonrpc import Limits, Refused
 from pktui.gateway.relay.held_calls import Pace
-from pktui.gateway.relay.pending import Pending
+from pktui.gateway.relay.in_flight import Pending
 from pktui.gateway.relay.relay_session import RelaySession
 from pktui.gateway.relay.server_context import SessionContext
 from pktui.ledger.records import Caller

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pktui.gateway.protocol.jsonrpc import Limits
 from pktui.gateway.relay.held_calls import Pace
-from pktui.gateway.relay.pending import Pending
+from pktui.gateway.relay.in_flight import Pending
 from pktui.gateway.relay.relay_session import RelaySession
 from pktui.gateway.relay.server_context import SessionContext
 from tests.gateway.conftest import CALLER, House

@@ -82,9 +82,9 @@ def shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> L
     if getattr(request, "param", "alone") == "alone":
         return LedgerSettings()
     server: Server = request.getfixturevalue("postgres")
-    from pktui.ledger.postgres.link import Link
+    from pktui.ledger.postgres.connection import TeamConnection
 
-    monkeypatch.setattr(Link, "tell_time", lambda link: link.run("SELECT 1"))
+    monkeypatch.setattr(TeamConnection, "tell_time", lambda link: link.run("SELECT 1"))
     return LedgerSettings(server.database(), "here")
 
 

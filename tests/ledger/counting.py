@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from pktui.ledger import now_us
-from pktui.ledger.counters import Charge, Counters, Sight
+from pktui.ledger.counters import Charge, Counters, LocalTurn
 from pktui.ledger.records import Charged
 from tests.ledger.conftest import MINUTE, Limit
 
@@ -51,20 +51,20 @@ class Counting:
         self.file = folder / "counters"
         self.counters = Counters(self.file, clock, self.record.since)
 
-    def take(self, *charges: Limit, sight: Sight | None = None) -> Limit | tuple[Charged, ...]:
+    def take(self, *charges: Limit, turn: LocalTurn | None = None) -> Limit | tuple[Charged, ...]:
         """Take in a turn of its own; return what was taken, or the charge that did not fit."""
-        seen = sight or self.counters.sight()
+        seen = turn or self.counters.begin()
         refused = self.counters.reserve(charges, "c", seen)
         taken = () if refused else self.counters.taken(seen, "c")
-        if sight is None:
+        if turn is None:
             self.counters.end(seen, lambda: self.record.append(taken))
         return refused or taken
 
     def give_back(self, charged: tuple[Charged, ...]) -> bool:
         """Give back in a turn of its own; tell whether there was anything to give back."""
-        sight = self.counters.sight()
-        back = self.counters.release(charged, sight)
-        self.counters.end(sight, lambda: self.record.append(back))
+        turn = self.counters.begin()
+        back = self.counters.release(charged, turn)
+        self.counters.end(turn, lambda: self.record.append(back))
         return bool(back)
 
     def usage(self, charge: Charge) -> tuple[float, int]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from pktui.errors import ApprovalError
 from pktui.ledger import Approval, Caller, Ledger, NewApproval, args_hash
-from pktui.ledger.approvals.single import Stop, hash_of_shown
+from pktui.ledger.approvals.approvals import Stop, hash_of_shown
 from pktui.settings import AuditSettings
 from tests.ledger.conftest import CLAUDE, MINUTE, START_US, Clock, Dice
 

@@ -52,49 +52,49 @@ def test_a_limit_gives_as_often_as_it_says(counting: Counting) -> None:
 def test_a_reservation_goes_on_from_what_was_looked_at(counting: Counting) -> None:
     counters, other = counting.counters, replace(THREE, counter="other")
     for number in range(5):
-        sight = counters.sight()
-        assert counters.usage(other, sight)[0] == 0
-        assert counters.usage(THREE, sight)[0] == min(number, 3)
-        assert (counters.reserve([THREE], f"c{number}", sight) is None) is (number < 3)
-        assert counters.usage(THREE, sight)[0] == min(number + 1, 3)
-        counters.end(sight, lambda: None)
+        turn = counters.begin()
+        assert counters.usage(other, turn)[0] == 0
+        assert counters.usage(THREE, turn)[0] == min(number, 3)
+        assert (counters.reserve([THREE], f"c{number}", turn) is None) is (number < 3)
+        assert counters.usage(THREE, turn)[0] == min(number + 1, 3)
+        counters.end(turn, lambda: None)
     assert counting.usage(other) == (0, 0)
 
 
 def test_what_others_took_after_a_look_counts(counting: Counting, clock: Clock) -> None:
     counters, other = counting.counters, anew(counting, clock)
-    sight = counters.sight()
-    assert counters.usage(THREE, sight)[0] == 0
+    turn = counters.begin()
+    assert counters.usage(THREE, turn)[0] == 0
     for _ in range(3):
         assert given_to(other, THREE)
-    assert counters.reserve([THREE], "c", sight) is THREE
-    counters.abandon(sight)
+    assert counters.reserve([THREE], "c", turn) is THREE
+    counters.abandon(turn)
 
 
 def test_what_was_refused_is_not_seen_as_taken(counting: Counting) -> None:
-    sight = counting.counters.sight()
-    assert counting.counters.reserve([THREE] * 4, "c", sight) is THREE
-    assert counting.counters.usage(THREE, sight)[0] == 0
-    assert counting.counters.taken(sight, "c") == ()
-    counting.counters.abandon(sight)
+    turn = counting.counters.begin()
+    assert counting.counters.reserve([THREE] * 4, "c", turn) is THREE
+    assert counting.counters.usage(THREE, turn)[0] == 0
+    assert counting.counters.taken(turn, "c") == ()
+    counting.counters.abandon(turn)
 
 
 def test_what_is_not_on_record_is_not_taken(counting: Counting) -> None:
     def fails() -> None:
         raise RuntimeError
 
-    sight = counting.counters.sight()
-    assert counting.counters.reserve([THREE], "c", sight) is None
+    turn = counting.counters.begin()
+    assert counting.counters.reserve([THREE], "c", turn) is None
     with pytest.raises(RuntimeError):
-        counting.counters.end(sight, fails)
+        counting.counters.end(turn, fails)
     assert counting.usage(THREE) == (0, 0)
     assert given_to(counting, THREE)
 
 
 def test_a_turn_that_is_abandoned_takes_nothing(counting: Counting) -> None:
-    sight = counting.counters.sight()
-    counting.counters.reserve([THREE], "c", sight)
-    counting.counters.abandon(sight)
+    turn = counting.counters.begin()
+    counting.counters.reserve([THREE], "c", turn)
+    counting.counters.abandon(turn)
     assert counting.usage(THREE) == (0, 0)
 
 
@@ -215,9 +215,9 @@ def test_what_was_taken_before_the_clock_was_set_back_can_be_given_back(
 def test_nothing_is_given_back_where_the_turn_fails(counting: Counting) -> None:
     taken = counting.take(THREE)
     assert isinstance(taken, tuple)
-    sight = counting.counters.sight()
-    counting.counters.release(taken, sight)
-    counting.counters.abandon(sight)
+    turn = counting.counters.begin()
+    counting.counters.release(taken, turn)
+    counting.counters.abandon(turn)
     assert counting.usage(THREE)[0] == 1
 
 
@@ -309,12 +309,12 @@ def test_a_table_that_grows_in_a_turn_keeps_what_the_turn_takes(
     counting.take(THREE)
     assert isinstance(old, tuple)
     counters = counting.counters
-    sight = counters.sight()
-    back = counters.release(old, sight)
+    turn = counters.begin()
+    back = counters.release(old, turn)
     many = [replace(THREE, counter=str(number)) for number in range(200)]
-    assert counters.reserve([THREE, *many], "c", sight) is None
-    rows = back + counters.taken(sight, "c")
-    counters.end(sight, lambda: counting.record.append(rows))
+    assert counters.reserve([THREE, *many], "c", turn) is None
+    rows = back + counters.taken(turn, "c")
+    counters.end(turn, lambda: counting.record.append(rows))
     other = anew(counting, clock)
     assert other.usage(THREE)[0] == 2
     assert {other.usage(one)[0] for one in many} == {1}
@@ -365,9 +365,9 @@ def test_a_file_of_another_start_of_the_machine_is_counted_anew(
     counting: Counting, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counting.take(THREE)
-    sight = counting.counters.sight()
-    counting.counters.reserve([THREE], "c", sight)
-    counting.counters.end(sight, lambda: None)
+    turn = counting.counters.begin()
+    counting.counters.reserve([THREE], "c", turn)
+    counting.counters.end(turn, lambda: None)
     assert counting.usage(THREE)[0] == 2
     monkeypatch.setattr("pktui.ledger.counter_file._boot", lambda: (1, 2))
     assert anew(counting, clock).usage(THREE)[0] == 1, "what is on record counts"

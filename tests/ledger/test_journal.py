@@ -333,9 +333,9 @@ def charge_thrice(file: Path, clock: Clock) -> None:
     with closing(Ledger.open(file, clock=clock)) as ledger:
         for number in range(3):
             with ledger.transaction(rows=False):
-                sight = ledger.transaction.sight()
-                ledger.counters.reserve([Limit()], f"c{number}", sight)
-                charges = ledger.counters.taken(sight, f"c{number}")
+                turn = ledger.transaction.turn()
+                ledger.counters.reserve([Limit()], f"c{number}", turn)
+                charges = ledger.counters.taken(turn, f"c{number}")
                 ledger.events.append(
                     "decision", effect="allow", call_id=f"c{number}", charges=charges
                 )
@@ -365,4 +365,4 @@ def test_a_counter_that_is_none_harms_no_other(file: Path, clock: Clock, name: s
         assert [one.used for one in ledger.counters.in_use()] == [Decimal(2)]
         charged = ledger.events.charged("c1")
         with ledger.transaction(rows=False):
-            assert ledger.counters.release(charged, ledger.transaction.sight()) == ()
+            assert ledger.counters.release(charged, ledger.transaction.turn()) == ()

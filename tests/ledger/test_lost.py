@@ -38,9 +38,9 @@ def token(ledger: Ledger, ended_pid: int) -> str:
 
 def call(ledger: Ledger, call_id: str, effect: str = "allow", approval: str = "") -> int:
     with ledger.transaction():
-        sight = ledger.transaction.sight()
+        turn = ledger.transaction.turn()
         if effect == "allow":
-            ledger.counters.reserve([LIMIT], call_id, sight)
+            ledger.counters.reserve([LIMIT], call_id, turn)
         return ledger.events.append(
             "decision",
             caller=CLAUDE,
@@ -49,7 +49,7 @@ def call(ledger: Ledger, call_id: str, effect: str = "allow", approval: str = ""
             tool="store",
             effect=effect,
             approval_id=approval,
-            charges=ledger.counters.taken(sight, call_id),
+            charges=ledger.counters.taken(turn, call_id),
         )
 
 
@@ -144,7 +144,7 @@ def test_a_question_of_another_call_stays_open(ledger: Ledger, token: str) -> No
 def test_a_held_call_that_was_released_is_lost(ledger: Ledger, token: str) -> None:
     call(ledger, f"{token}01", effect="approve")
     with ledger.transaction():
-        ledger.counters.reserve([LIMIT], f"{token}01", ledger.transaction.sight())
+        ledger.counters.reserve([LIMIT], f"{token}01", ledger.transaction.turn())
         ledger.events.append("approval", call_id=f"{token}01", effect="allow")
     ledger.settle_lost()
     assert outcomes(ledger) == {"01": "lost"}

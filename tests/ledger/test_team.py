@@ -27,8 +27,8 @@ from pktui.ledger.approvals.standing import Wider
 from pktui.ledger.chain.export import verify_lines
 from pktui.ledger.journal.joints import read_joint
 from pktui.ledger.journal.segment import CONTENT, bind, decode_row
-from pktui.ledger.postgres.copying import Copying
-from pktui.ledger.postgres.link import Link
+from pktui.ledger.postgres.connection import TeamConnection
+from pktui.ledger.postgres.replication import Copying
 from pktui.ledger.postgres.tables import SCHEMA_VERSION
 from pktui.ledger.results import Answered
 from pktui.person import login_name
@@ -189,9 +189,9 @@ def test_a_limit_counts_the_calls_of_all_machines(machine: Open) -> None:
     def call(ledger: Ledger, name: str) -> None:
         for n in range(15):
             with ledger.transaction(rows=False):
-                sight = ledger.transaction.sight()
-                if ledger.counters.reserve((limit,), f"{name}{n}", sight) is None:
-                    charges = ledger.counters.taken(sight, f"{name}{n}")
+                turn = ledger.transaction.turn()
+                if ledger.counters.reserve((limit,), f"{name}{n}", turn) is None:
+                    charges = ledger.counters.taken(turn, f"{name}{n}")
                     ledger.events.append("decision", effect="allow", charges=charges)
                     let_through.append(name)
 
@@ -215,9 +215,9 @@ def test_all_charges_of_a_call_are_taken_or_none(machine: Open) -> None:
     wide, narrow = Limit(counter="wide"), Limit(counter="narrow", max=Decimal(1))
     both = (wide, narrow)
     with ledger.transaction(rows=False):
-        assert ledger.counters.reserve(both, "c1", ledger.transaction.sight()) is None
+        assert ledger.counters.reserve(both, "c1", ledger.transaction.turn()) is None
     with ledger.transaction(rows=False):
-        assert ledger.counters.reserve(both, "c2", ledger.transaction.sight()) is narrow
+        assert ledger.counters.reserve(both, "c2", ledger.transaction.turn()) is narrow
     assert ledger.counters.used(both) == [1, 1]
 
 
@@ -227,7 +227,7 @@ def test_a_call_that_is_not_put_on_record_gives_back_what_it_took(machine: Open)
 
     def fail() -> None:
         with ledger.transaction(rows=False):
-            ledger.counters.reserve((limit,), "c1", ledger.transaction.sight())
+            ledger.counters.reserve((limit,), "c1", ledger.transaction.turn())
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -239,12 +239,12 @@ def test_what_is_given_back_is_given_back_once(machine: Open) -> None:
     ledger = machine("here")
     limit = Limit(amount=Decimal("1.5"))
     with ledger.transaction(rows=False):
-        sight = ledger.transaction.sight()
-        ledger.counters.reserve((limit,), "c1", sight)
-        taken = ledger.counters.taken(sight, "c1")
+        turn = ledger.transaction.turn()
+        ledger.counters.reserve((limit,), "c1", turn)
+        taken = ledger.counters.taken(turn, "c1")
     for expected in (1, 0):
         with ledger.transaction(rows=False):
-            back = ledger.counters.release(taken, ledger.transaction.sight())
+            back = ledger.counters.release(taken, ledger.transaction.turn())
         assert len(back) == expected
     assert ledger.counters.used((limit,)) == [0]
 
@@ -254,11 +254,11 @@ def test_a_window_moves_on(machine: Open, uri: str, align: str) -> None:
     ledger = machine("here")
     limit = Limit(align=align, max=Decimal(1))
     with ledger.transaction(rows=False):
-        assert ledger.counters.reserve((limit,), "c1", ledger.transaction.sight()) is None
+        assert ledger.counters.reserve((limit,), "c1", ledger.transaction.turn()) is None
     query(uri, "UPDATE charges SET at_us = at_us - %s", MINUTE + SECOND)
     assert ledger.counters.used((limit,)) == [0]
     with ledger.transaction(rows=False):
-        assert ledger.counters.reserve((limit,), "c2", ledger.transaction.sight()) is None
+        assert ledger.counters.reserve((limit,), "c2", ledger.transaction.turn()) is None
 
 
 def test_a_charge_larger_than_its_limit_never_fits(machine: Open) -> None:
@@ -454,8 +454,8 @@ def test_a_gateways_role_records_and_decides_and_cannot_take_anything_back(
     ledger.approvals.stop(by="ada")
     ledger.approvals.release(by="ada")
     with ledger.transaction(rows=False):
-        sight = ledger.transaction.sight()
-        assert ledger.counters.reserve((Limit(),), "c1", sight) is None
+        turn = ledger.transaction.turn()
+        assert ledger.counters.reserve((Limit(),), "c1", turn) is None
     for statement in (
         "DELETE FROM events",
         "UPDATE events SET reason = ''",
@@ -499,13 +499,13 @@ def test_processes_of_a_machine_do_not_each_wait_for_a_connection(
     machine: Open, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[str] = []
-    connect = Link._connect
+    connect = TeamConnection._connect
 
-    def counted(link: Link) -> Any:
+    def counted(link: TeamConnection) -> Any:
         tried.append(link.address)
         return connect(link)
 
-    monkeypatch.setattr(Link, "_connect", counted)
+    monkeypatch.setattr(TeamConnection, "_connect", counted)
     monkeypatch.setattr("pktui.ledger.postgres.circuit._AGAIN_NS", 3600 * 10**9)
     for _ in range(4):  # each of them as a hook does
         with pytest.raises(TeamUnavailable, match="none on /nowhere"):
@@ -530,7 +530,7 @@ def test_nobody_waits_while_a_connection_is_made_again(
     with pytest.raises(TeamUnavailable):
         ledger.approvals.stopped()
     assert ledger.team is not None
-    monkeypatch.setattr(ledger.team.database.link, "_connect", connect)
+    monkeypatch.setattr(ledger.team.database.connection, "_connect", connect)
     assert connecting.wait(60)
     try:
         with pytest.raises(TeamUnavailable), ledger.approvals._database.transaction():
@@ -627,7 +627,7 @@ def test_a_role_that_may_not_bring_an_old_ledger_up_says_who_does(
 
 
 def test_the_tables_are_those_of_a_machine_alone(machine: Open, uri: str) -> None:
-    from pktui.ledger.approvals.decided import BY_TABLE
+    from pktui.ledger.integrity.vouched_columns import BY_TABLE
 
     ledger = machine("here")
     ledger.approvals.stopped()
@@ -646,8 +646,8 @@ def calls(ledger: Ledger, name: str, count: int) -> None:
     """Put calls on record, with an end of each and a limit that they draw on."""
     for n in range(count):
         with ledger.transaction(rows=False):
-            sight = ledger.transaction.sight()
-            ledger.counters.reserve((Limit(max=Decimal(999)),), f"{name}{n}", sight)
+            turn = ledger.transaction.turn()
+            ledger.counters.reserve((Limit(max=Decimal(999)),), f"{name}{n}", turn)
             seq = ledger.events.append(
                 *("decision",),
                 call_id=f"{name}{n}",
@@ -655,7 +655,7 @@ def calls(ledger: Ledger, name: str, count: int) -> None:
                 tool="rea\0d",
                 effect="allow",
                 arguments={"path": f"/\0/{n}"},
-                charges=ledger.counters.taken(sight, f"{name}{n}"),
+                charges=ledger.counters.taken(turn, f"{name}{n}"),
             )
         ledger.events.append("outcome", call_id=f"{name}{n}", outcome="ok", ref_seq=seq)
 

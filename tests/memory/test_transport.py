@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pktui.errors import MemoryUnavailable, SettingsError
-from pktui.memory import meeting
+from pktui.memory import rendezvous
 from pktui.memory.addresses import LocalAddress
 from pktui.memory.transport import Transport
 from pktui.settings import Paths
@@ -74,7 +74,7 @@ def socket_path() -> Iterator[Path]:
 def address(socket_path: Path) -> LocalAddress:
     """The address of a service that says that it listens there."""
     paths = Paths.at(socket_path.parent, socket_path.parent)
-    meeting.write(paths, meeting.Meeting(os.getpid(), "listening", socket_path.name))
+    rendezvous.write(paths, rendezvous.Meeting(os.getpid(), "listening", socket_path.name))
     return LocalAddress(paths)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from pktui.policy.argument_check import UNKNOWN, Definition
+from pktui.policy.call_place import Place
 from pktui.policy.denied_paths import FILE, DeniedPaths, read_denied
 from pktui.policy.live import LivePolicy
-from pktui.policy.place import Place
-from pktui.policy.shape import UNKNOWN, Definition
 from pktui.real_path import real_path
 
 DENIED = {"version": "1", "deny": ["~/.ssh/**", "**/.env", "/etc/shadow", "${project}/keys"]}

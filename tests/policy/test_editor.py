@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from pktui.errors import PolicyConflict, PolicyError
 from pktui.policy import files
-from pktui.policy.change import Change
 from pktui.policy.document.policy import PolicyInvalid, parse_policy
 from pktui.policy.editor import START, PolicyEditor, PolicyText
 from pktui.policy.effective import effective
+from pktui.policy.rule_change import Change
 
 ODD = """{ "version":"1",
   "default" : "deny",

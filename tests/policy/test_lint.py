@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from pktui.policy.argument_check import Definition
 from pktui.policy.document.policy import parse_policy
 from pktui.policy.lint import lint
-from pktui.policy.shape import Definition
 
 DENY: dict[str, Any] = {"action": "deny"}
 ASK: dict[str, Any] = {"action": "approve"}

@@ -9,6 +9,7 @@ import pytest
 
 from pktui.cli.app import run
 from pktui.files import make_private_directory
+from pktui.policy.argument_check import Definition
 from pktui.policy.document.policy import Policy, PolicyInvalid, parse_policy
 from pktui.policy.editor import PolicyEditor
 from pktui.policy.effective import effective
@@ -17,7 +18,6 @@ from pktui.policy.lint import lint
 from pktui.policy.look import Look
 from pktui.policy.managed import Managed
 from pktui.policy.merge import merge_edit
-from pktui.policy.shape import Definition
 from pktui.policy.widening import widened
 from pktui.policy.windows import MemoryQuota
 from tests.support.managing import manage

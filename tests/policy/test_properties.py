@@ -18,9 +18,9 @@ from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.policy_file import ServerPolicy
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller
+from pktui.policy.call_place import NOWHERE
 from pktui.policy.document.policy import parse_policy
 from pktui.policy.evaluate import Charge, Effect, evaluate
-from pktui.policy.place import NOWHERE
 from pktui.policy.replay import PastCall, Replayer
 from pktui.policy.text.jsontext import decode
 from pktui.policy.text.layout import write_document

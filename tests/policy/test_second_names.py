@@ -11,8 +11,8 @@ from mcp.server.mcpserver import MCPServer
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from pktui.ledger.arguments.canonical import canonical_json
+from pktui.policy.argument_check import Definition
 from pktui.policy.evaluate import Call, evaluate
-from pktui.policy.shape import Definition
 from pktui.policy.windows import MemoryQuota
 from tests.policy.build import Clock, tool
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pktui.policy.place import Place
+from pktui.policy.argument_check import UNKNOWN
+from pktui.policy.call_place import Place
 from pktui.policy.predicate import read_predicate
 from pktui.policy.sentence import Choice, answered, conditions_of, holes_of
-from pktui.policy.shape import UNKNOWN
 
 PROJECT = "/home/ada/shop"
 PLACE = Place(PROJECT, "/home/ada", lambda path: path)

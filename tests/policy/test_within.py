@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from pktui.policy.call_place import NOWHERE, Place
 from pktui.policy.document.policy import PolicyInvalid
 from pktui.policy.evaluate import Call, Effect, evaluate
-from pktui.policy.place import NOWHERE, Place
 from pktui.policy.windows import MemoryQuota
 from tests.policy.build import Clock, tool
 

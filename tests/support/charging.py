@@ -20,10 +20,10 @@ def take(
 ) -> C | None:
     """Decide a call that takes from limits; return the charge that does not fit, if any."""
     with ledger.transaction(rows=False):
-        sight = ledger.transaction.sight()
-        refused = ledger.counters.reserve(charges, call_id, sight)
+        turn = ledger.transaction.turn()
+        refused = ledger.counters.reserve(charges, call_id, turn)
         if refused is None:
-            taken = ledger.counters.taken(sight, call_id)
+            taken = ledger.counters.taken(turn, call_id)
             ledger.events.append("decision", call_id=call_id, effect="allow", charges=taken)
     return refused
 
@@ -32,6 +32,6 @@ def give_back(ledger: Ledger, call_id: str) -> bool:
     """End a call that did not run; tell whether it had taken anything."""
     with ledger.transaction(rows=False):
         charged = ledger.events.charged(call_id)
-        back = ledger.counters.release(charged, ledger.transaction.sight())
+        back = ledger.counters.release(charged, ledger.transaction.turn())
         ledger.events.append("outcome", call_id=call_id, outcome="error", charges=back)
     return bool(back)

@@ -22,10 +22,10 @@ from mcp.server.mcpserver import MCPServer
 from pydantic import BaseModel, create_model
 
 from pktui.ledger.arguments.canonical import canonical_json
+from pktui.policy.argument_check import Definition
 from pktui.policy.command import compile_command
 from pktui.policy.document.policy import parse_policy
 from pktui.policy.evaluate import Call, Effect, evaluate
-from pktui.policy.shape import Definition
 from pktui.policy.windows import MemoryQuota
 
 NAMES = ("a", "b")

@@ -18,8 +18,8 @@ from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.policy_file import ServerPolicy
 from pktui.gateway.protocol.jsonrpc import Limits
 from pktui.gateway.relay.held_calls import Pace
+from pktui.gateway.relay.in_flight import Pending
 from pktui.gateway.relay.known_tools import ToolList
-from pktui.gateway.relay.pending import Pending
 from pktui.gateway.relay.relay_session import RelaySession
 from pktui.gateway.relay.server_context import SessionContext
 from pktui.ledger.arguments.canonical import canonical_json

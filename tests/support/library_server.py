@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
-from pktui.memory.tools.catalogue import (
+from pktui.memory.tools.definitions import (
     INSTRUCTIONS,
     SERVER_NAME,
     SERVER_TITLE,

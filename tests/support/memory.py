@@ -38,8 +38,8 @@ from pktui.memory.records import (
     Status,
 )
 from pktui.memory.search.filters import compile_filters, session_filter
-from pktui.memory.store.catalogue import facets_of
 from pktui.memory.store.orders import sort_key
+from pktui.memory.store.session_catalogue import facets_of
 from pktui.query import TIME_KEYS, parse_query, with_zones
 
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)

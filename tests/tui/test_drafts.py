@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pktui.policy.change import Change
+from pktui.policy.rule_change import Change
 from pktui.tui.drafts import Drafts
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pktui.errors import PktuiError
 from pktui.memory.client import MemoryClient
-from pktui.memory.exchange import ImportProgress
+from pktui.memory.interchange import ImportProgress
 from pktui.memory.records import Identity
 from pktui.tui.importing import Import
 from pktui.tui.screens.imports import Imports, Pace

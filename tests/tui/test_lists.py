@@ -9,7 +9,7 @@ import pytest
 
 from pktui.tui.screens.action_list import ActionList
 from pktui.tui.screens.jump import LETTERS, Jump, labels
-from pktui.tui.screens.notices import Notices
+from pktui.tui.screens.notice_log import Notices
 from pktui.tui.screens.theme_list import ThemeList
 from pktui.tui.views.policies.view import PoliciesView
 from pktui.tui.widgets.rows import GUTTER

@@ -15,7 +15,7 @@ from pktui.insight.now import Odd
 from pktui.settings import NoticeSettings, Settings, load_settings
 from pktui.tui import notices
 from pktui.tui.notices import Edges, Notice, run_outside, terminal_sequence
-from pktui.tui.telling import Telling
+from pktui.tui.notifier import Telling
 from tests.gateway.stdio.test_stdio import alive, eventually
 from tests.tui.house import AGENT, HOSTILE, START_US, House, desk, quiet_settings
 

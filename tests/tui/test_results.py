@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pktui.ledger.arguments.results import kept_result
+from pktui.ledger.arguments.kept_result import kept_result
 from pktui.ledger.records import Result
 from pktui.text import has_hidden
 from pktui.tui.results import result_lines, result_summary, result_text

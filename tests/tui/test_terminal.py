@@ -13,7 +13,7 @@ import pytest
 
 from pktui.ledger.ledger import Ledger
 from pktui.memory.client import MemoryClient
-from pktui.memory.exchange import MessageRecord, SessionRecord
+from pktui.memory.interchange import MessageRecord, SessionRecord
 from pktui.memory.records import Identity
 from tests.support.memory_service import running_service
 from tests.support.terminal import HAS_TMUX, console, gateway
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pktui.memory.exchange import Record
+    from pktui.memory.interchange import Record
     from pktui.memory.records import Role
     from pktui.settings import Paths
 

@@ -149,7 +149,7 @@ class _Change:
         self, ledger: Ledger, asked: Approval, sets: Sequence[str], unsets: Sequence[str]
     ) -> None:
         from pktui.insight.redeciding import Redeciding
-        from pktui.policy.amend import drop_value, set_value
+        from pktui.policy.argument_edits import drop_value, set_value
 
         paths = Paths.from_environment()
         call = Redeciding.of(ledger, asked)
@@ -180,7 +180,7 @@ class _Rule:
     def __init__(self, ledger: Ledger, asked: Approval, conditions: str) -> None:
         from pktui.cli.policy.places import layers_of
         from pktui.policy.evaluate import Call
-        from pktui.policy.permit import preview_permit
+        from pktui.policy.rule_from_answer import preview_permit
 
         if asked.once:
             raise ApprovalError(
@@ -190,7 +190,7 @@ class _Rule:
             )
         import json
 
-        from pktui.ledger.approvals.single import hash_of_shown
+        from pktui.ledger.approvals.approvals import hash_of_shown
 
         self._asked = asked
         self._editor = _editor(ledger, asked)
@@ -287,9 +287,9 @@ def _check_fulfils(ledger: Ledger, asked: Approval, wider: Wider) -> None:
     import json
 
     from pktui.gateway.enforcement.places import place_of
-    from pktui.ledger.approvals.single import hash_of_shown
+    from pktui.ledger.approvals.approvals import hash_of_shown
+    from pktui.policy.argument_check import Definition
     from pktui.policy.predicate import read_predicate
-    from pktui.policy.shape import Definition
 
     hash_of_shown(asked)  # raises where they cannot be read
     seen = ledger.catalogue.tool(asked.server, asked.tool)
@@ -322,7 +322,7 @@ def _span_us(text: str) -> int:
 def _decide(
     ledger: Ledger, found: Approval, wider: Wider | None, change: _Change | None = None
 ) -> tuple[Approval, StandingApproval | None]:
-    from pktui.ledger.approvals.single import hash_of_shown
+    from pktui.ledger.approvals.approvals import hash_of_shown
 
     shown = hash_of_shown(found) if found.status == "pending" else found.args_hash
     pin = ask_pin(ledger)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from pktui.memory.exchange import EntryRecord, MessageRecord, Record, SessionRecord, UsageRecord
 from pktui.memory.importers.jsonl import JsonlSource
+from pktui.memory.interchange import EntryRecord, MessageRecord, Record, SessionRecord, UsageRecord
 from pktui.settings import bundled
 
 FILES = ("claude-code.jsonl", "opencode.jsonl", "codex.jsonl", "cursor.jsonl", "knowledge.jsonl")

@@ -18,7 +18,7 @@ import msgspec
 
 from pktui.errors import PktuiError
 from pktui.files import make_private_directory
-from pktui.memory import meeting
+from pktui.memory import rendezvous
 from pktui.settings import Paths, bundled
 
 PROJECT = "storefront"
@@ -117,7 +117,7 @@ def clear(stage: Stage) -> tuple[int, ...]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, sign)
             gone = wait_for(lambda: not processes_on(stage), END_SECONDS)
-    meeting.clear(stage.paths)  # the socket may lie elsewhere
+    rendezvous.clear(stage.paths)  # the socket may lie elsewhere
     shutil.rmtree(stage.root, ignore_errors=True)
     return processes_on(stage)
 
@@ -127,7 +127,7 @@ def end_memory(paths: Paths) -> None:
     from pktui.memory.client import MemoryClient
 
     with contextlib.suppress(PktuiError):
-        if not meeting.listens(paths):
+        if not rendezvous.listens(paths):
             return
     client = MemoryClient(paths, start=False, timeout=END_SECONDS)
     with contextlib.suppress(PktuiError):

@@ -15,7 +15,7 @@ from pktui.cli.demo.person import NAME, Person, Unmet, expect
 from pktui.cli.demo.samples import samples
 from pktui.cli.demo.stage import Stage, end_memory, processes_on, wait_for
 from pktui.errors import ApprovalError
-from pktui.memory.exchange import SessionRecord
+from pktui.memory.interchange import SessionRecord
 from pktui.policy.document.policy import load_policy
 
 if TYPE_CHECKING:

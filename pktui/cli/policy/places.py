@@ -16,9 +16,9 @@ from pktui.settings import Paths, bundled, check_server_name, load_settings
 if TYPE_CHECKING:
     from pktui.insight.in_force import Layers
     from pktui.ledger.ledger import Ledger
+    from pktui.policy.argument_check import Definition
     from pktui.policy.managed import Managed
     from pktui.policy.selection import Selection
-    from pktui.policy.shape import Definition
 
 Place = Annotated[str, Argument(metavar="SERVER|FILE", help="A server, or a policy file.")]
 ServerName = Annotated[str, Argument(metavar="SERVER", help="The server's name.")]
@@ -121,7 +121,7 @@ def pinned_tools(server: str) -> dict[str, Definition]:
     """Return the definitions of a server's tools by name; none where no gateway has seen it."""
     if not backends.used_before():
         return {}
-    from pktui.policy.shape import pinned
+    from pktui.policy.argument_check import pinned
 
     with backends.ledger() as ledger:
         return {tool.name: pinned(tool) for tool in ledger.catalogue.tools(server)}

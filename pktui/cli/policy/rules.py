@@ -44,7 +44,7 @@ def set_(
             "a rate goes with limit, and limit needs one",
             f"Write: pktui policy set {server} {tool} limit 10/minute",
         )
-    from pktui.policy.change import Change
+    from pktui.policy.rule_change import Change
 
     begun = not places.policy_file(server).exists()
     editor = _trial_editor(server) if dry_run and begun else editor_of(server)

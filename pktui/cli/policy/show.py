@@ -108,7 +108,7 @@ def _show_all(tool: str, *, json: bool) -> None:
     """Show every tool of every server: what agents can call, how often it was, what it costs."""
     from pktui.gateway.servers.naming import started_name
     from pktui.insight.overview import PolicyOverview
-    from pktui.memory.tools.catalogue import definitions
+    from pktui.memory.tools.definitions import definitions
     from pktui.settings import Paths, load_settings
     from pktui.times import now_us
 

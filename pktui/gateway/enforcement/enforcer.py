@@ -284,7 +284,7 @@ class Enforcer:
         """Give back what a call took that provably did not run; return that."""
         if charged is None:  # another process decided it
             charged = self._ledger.events.charged(end.call.call_id)
-        return self._ledger.counters.release(charged, self._ledger.transaction.sight())
+        return self._ledger.counters.release(charged, self._ledger.transaction.turn())
 
     def refused(self, caller: Caller, refused: Refused, line: bytes) -> None:
         """Record a client line that was not understood."""
@@ -441,10 +441,10 @@ class Enforcer:
         verdict, charges = found
         charged: tuple[Charged, ...] = ()
         if charges:
-            sight = self._ledger.transaction.sight()
-            if self._ledger.counters.reserve(charges, call.call_id, sight) is not None:
+            turn = self._ledger.transaction.turn()
+            if self._ledger.counters.reserve(charges, call.call_id, turn) is not None:
                 return None
-            self._charged[call.call_id] = charged = sight.taken[call.call_id]
+            self._charged[call.call_id] = charged = turn.taken[call.call_id]
         seq = self._audit.decided(call, _ALLOW, verdict, None, charged)
         rule, reason = verdict.rule, verdict.reason
         return Decision(call.call_id, call.tool, _FORWARD, rule, reason, None, 0, seq)

@@ -15,7 +15,7 @@ from pktui import lasting
 from pktui.errors import LedgerError
 from pktui.gateway.enforcement.anchoring_child import AnchoringChild
 from pktui.gateway.enforcement.budget import refresh_usage
-from pktui.gateway.enforcement.lifetime import Lifetime
+from pktui.gateway.enforcement.heartbeat import Lifetime
 from pktui.gateway.enforcement.remembered_calls import RememberedCalls
 from pktui.ledger.ledger import Ledger
 from pktui.policy import managed

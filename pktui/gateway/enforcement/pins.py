@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pktui.ledger.catalogue import MOST_TOOLS
-from pktui.policy.shape import Definition, pinned
+from pktui.ledger.tool_catalogue import MOST_TOOLS
+from pktui.policy.argument_check import Definition, pinned
 
 if TYPE_CHECKING:
     from pktui.gateway.tool_scan.findings import Flagger

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from pktui.policy.place import Place
+from pktui.policy.call_place import Place
 from pktui.real_path import home_directory, real_path
 
 

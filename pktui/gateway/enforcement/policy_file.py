@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pktui.errors import PolicyConflict, PolicyError
 from pktui.files import make_private_directory
 from pktui.gateway.servers.entries import MEMORY
-from pktui.ledger.catalogue import MOST_TOOLS
+from pktui.ledger.tool_catalogue import MOST_TOOLS
 from pktui.policy.denied_paths import FILE
 from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.files import replace_file

@@ -21,16 +21,16 @@ class LedgerQuota:
 
     def __init__(self, ledger: Ledger) -> None:
         self._counters = ledger.counters
-        self._sight = ledger.transaction.sight
+        self._turn = ledger.transaction.turn
 
     def usage(self, charge: Charge) -> Usage:
         """Return what is used in the charge's window now, without counting."""
-        used, retry_at_us = self._counters.usage(charge, self._sight())
+        used, retry_at_us = self._counters.usage(charge, self._turn())
         return Usage(charge, used, retry_at_us)
 
     def reserve(self, charges: Sequence[Charge], call_id: str) -> Verdict | None:
         """Take every charge or none; return the denial where one does not fit."""
-        refused = self._counters.reserve(charges, call_id, self._sight())
+        refused = self._counters.reserve(charges, call_id, self._turn())
         if refused is None:
             return None
         usage = self.usage(refused)
@@ -47,7 +47,7 @@ class LedgerQuota:
 
     def taken(self, call_id: str) -> tuple[Charged, ...]:
         """Return what a call took in this transaction."""
-        return self._counters.taken(self._sight(), call_id)
+        return self._counters.taken(self._turn(), call_id)
 
 
 class Uncounted:

@@ -13,16 +13,16 @@ import msgspec
 
 from pktui.gateway.enforcement.places import place_of
 from pktui.ledger.records import Caller
+from pktui.policy.argument_check import Definition
 from pktui.policy.evaluate import MAX_TOOL_NAME, Call, Charge, Effect, Verdict, charge_for
 from pktui.policy.rules import Action, ToolRule
-from pktui.policy.shape import Definition
 from pktui.policy.values import Undecidable
 
 if TYPE_CHECKING:
     from pktui.gateway.enforcement.decision import ToolCall
     from pktui.gateway.enforcement.pins import Pins
+    from pktui.policy.call_place import Place
     from pktui.policy.document.policy import Policy
-    from pktui.policy.place import Place
     from pktui.policy.rules import Check
     from pktui.policy.values import Arguments, Truth
 

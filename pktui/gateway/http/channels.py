@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pktui.gateway.lineio.lines import TooLong
     from pktui.gateway.protocol.jsonrpc import Id, Message
     from pktui.gateway.protocol.server_messages import Unanswered
-    from pktui.gateway.relay.pending import Pending
+    from pktui.gateway.relay.in_flight import Pending
     from pktui.gateway.relay.relay_session import RelaySession
     from pktui.gateway.relay.server_context import ServerContext
 

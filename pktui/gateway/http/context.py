@@ -15,8 +15,8 @@ from pktui.gateway.enforcement.decision import call_ids
 from pktui.gateway.enforcement.policy_file import starts_of
 from pktui.gateway.protocol.jsonrpc import Limits
 from pktui.gateway.relay.held_calls import Holder, Pace
+from pktui.gateway.relay.in_flight import Continuations, InFlight, Pending
 from pktui.gateway.relay.known_tools import ToolList
-from pktui.gateway.relay.pending import Continuations, InFlight, Pending
 from pktui.gateway.relay.relay_session import RelaySession
 from pktui.gateway.relay.server_context import ServerContext, SessionContext
 from pktui.ledger.records import Caller

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from pktui.ledger.catalogue import MOST_TOOLS
+from pktui.ledger.tool_catalogue import MOST_TOOLS
 
 _SECOND_NS: Final = 1_000_000_000
 # How long a list just read, or that there is none to be had, is not asked for again.

@@ -17,7 +17,7 @@ import msgspec
 
 from pktui.gateway.protocol.server_messages import Answer, read_answer, read_result
 from pktui.gateway.relay import redaction
-from pktui.gateway.relay.lookup import OWN
+from pktui.gateway.relay.tool_discovery import OWN
 from pktui.ledger.arguments.canonical import args_hash, json_text
 from pktui.ledger.arguments.masking import mask_arguments
 from pktui.ledger.records import Looked
@@ -26,7 +26,7 @@ from pktui.text import one_line, storable
 if TYPE_CHECKING:
     from pktui.gateway.enforcement.decision import Looking, Outcome
     from pktui.gateway.protocol.jsonrpc import Message
-    from pktui.gateway.relay.lookup import Parked
+    from pktui.gateway.relay.tool_discovery import Parked
 
 SECONDS: Final = 5.0
 # Bytes of an answer that is read; of a longer one only its hash is known.

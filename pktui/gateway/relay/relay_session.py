@@ -22,12 +22,12 @@ from pktui.gateway.protocol.ids import ids_in
 from pktui.gateway.protocol.jsonrpc import EXACT, Limits, Message, Refused
 from pktui.gateway.relay import looks
 from pktui.gateway.relay.held_calls import Held
+from pktui.gateway.relay.in_flight import Own, Pending, Waiting
 from pktui.gateway.relay.looks import LookUnderWay
-from pktui.gateway.relay.lookup import Lookup, Parked
-from pktui.gateway.relay.pending import Own, Pending, Waiting
 from pktui.gateway.relay.responses import Responses
+from pktui.gateway.relay.tool_discovery import Lookup, Parked
 from pktui.ledger.arguments.canonical import call_hash
-from pktui.ledger.catalogue import MOST_TOOLS
+from pktui.ledger.tool_catalogue import MOST_TOOLS
 from pktui.text import one_line, storable
 
 if TYPE_CHECKING:

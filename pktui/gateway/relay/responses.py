@@ -40,10 +40,10 @@ from pktui.gateway.protocol.tool_list import (
     with_result,
 )
 from pktui.gateway.relay import redaction
+from pktui.gateway.relay.change_note import with_note
 from pktui.gateway.relay.looks import LookUnderWay
-from pktui.gateway.relay.lookup import OWN, is_own
-from pktui.gateway.relay.noting import with_note
-from pktui.ledger.catalogue import MOST_TOOLS
+from pktui.gateway.relay.tool_discovery import OWN, is_own
+from pktui.ledger.tool_catalogue import MOST_TOOLS
 from pktui.text import one_line
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ if TYPE_CHECKING:
     from pktui.gateway.protocol.ids import Ids
     from pktui.gateway.protocol.jsonrpc import Message
     from pktui.gateway.protocol.tool_list import Listing
-    from pktui.gateway.relay.lookup import Lookup
-    from pktui.gateway.relay.pending import Continuations, InFlight, Pending, Waiting
+    from pktui.gateway.relay.in_flight import Continuations, InFlight, Pending, Waiting
     from pktui.gateway.relay.server_context import SessionContext
+    from pktui.gateway.relay.tool_discovery import Lookup
     from pktui.ledger.records import Caller
     from pktui.policy.document.policy import Policy
 

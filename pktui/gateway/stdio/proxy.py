@@ -181,7 +181,7 @@ def _relay(
     from pktui.gateway.enforcement.decision import call_ids
     from pktui.gateway.protocol.jsonrpc import Limits
     from pktui.gateway.relay.held_calls import Pace
-    from pktui.gateway.relay.pending import Pending
+    from pktui.gateway.relay.in_flight import Pending
     from pktui.gateway.relay.relay_session import RelaySession
     from pktui.gateway.relay.server_context import SessionContext
 

@@ -20,7 +20,7 @@ from pktui.times import SKEW_US
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pktui.ledger.approvals.single import Approvals
+    from pktui.ledger.approvals.approvals import Approvals
     from pktui.ledger.events import Events
     from pktui.ledger.records import Approval
     from pktui.ledger.transaction import Deciding, Row

@@ -1,8 +1,8 @@
 """What the journal says of the rows that decide, against what those rows say.
 
 The rows are not in the journal, but every change of one is, with the row as it stood then
-(`pktui.ledger.approvals.decided`): one that was edited, added or removed by other means does not
-stand as the journal says. A prune says again how the rows stand whose events it removes.
+(`pktui.ledger.integrity.vouched_columns`): one that was edited, added or removed by other means
+does not stand as the journal says. A prune says again how the rows stand whose events it removes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pktui.ledger.approvals.decided import BY_TABLE, Facts, Kept, Key, kept_rows
 from pktui.ledger.arguments.canonical import args_hash, is_hash_of
+from pktui.ledger.integrity.vouched_columns import BY_TABLE, Facts, Kept, Key, kept_rows
 from pktui.ledger.journal.segment import CONTENT
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ import msgspec
 from pktui.errors import LedgerError
 from pktui.ledger.chain import first_edition
 from pktui.ledger.chain.anchors.anchor import proven
-from pktui.ledger.chain.attendance import Attendance
+from pktui.ledger.chain.gateway_gaps import Attendance
 from pktui.ledger.journal.joints import Joints, read_joint
 from pktui.ledger.journal.segment import (
     CHARGES,

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from pktui.errors import LedgerError
-from pktui.ledger.approvals.decided import Kept, kept_rows
-from pktui.ledger.approvals.vouching import said_by
+from pktui.ledger.integrity.vouched_columns import Kept, kept_rows
+from pktui.ledger.integrity.vouching import said_by
 from pktui.ledger.journal.joints import SHARED
 from pktui.ledger.journal.segment import Tail, file_of, follows, lines_of, number_of, tail_of
 from pktui.times import boot_ns
 
 if TYPE_CHECKING:
-    from pktui.ledger.approvals.vouching import Vouchers
     from pktui.ledger.database import Database
     from pktui.ledger.events import Events
+    from pktui.ledger.integrity.vouching import Vouchers
     from pktui.ledger.journal.joints import Segment, Shelf
     from pktui.ledger.journal.journal import Journal
     from pktui.settings import AuditSettings

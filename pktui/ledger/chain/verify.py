@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from pktui.errors import LedgerUnavailable
 from pktui.ledger.chain.anchors.anchor import proven
-from pktui.ledger.chain.attendance import Attendance
 from pktui.ledger.chain.crosscheck import WATCHED, Recorded, read_standing
+from pktui.ledger.chain.gateway_gaps import Attendance
 from pktui.ledger.journal.joints import CARRIED, Joint, Joints, Segment, joints_fault
 from pktui.ledger.journal.segment import (
     decode_row,

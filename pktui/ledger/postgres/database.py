@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pktui.errors import LedgerUnavailable, TeamUnavailable
 from pktui.ledger.journal.indexer import index_rows
 from pktui.ledger.journal.segment import CONTENT, split_key
-from pktui.ledger.postgres.link import CHANNEL, NOW, SCHEMA, Link
+from pktui.ledger.postgres.connection import CHANNEL, NOW, SCHEMA, TeamConnection
+from pktui.ledger.postgres.limit_recovery import Taking
 from pktui.ledger.postgres.tables import LEDGER, SCHEMA_VERSION, migration_from
-from pktui.ledger.postgres.waking import Taking
 from pktui.text import storable
 
 if TYPE_CHECKING:
@@ -67,7 +67,9 @@ class SharedDatabase:
         lasting: bool = False,
     ) -> None:
         self.read_only = read_only
-        self.link = Link(uri, clock=clock, greet=self._greet, lasting=lasting, directory=directory)
+        self.connection = TeamConnection(
+            uri, clock=clock, greet=self._greet, lasting=lasting, directory=directory
+        )
         self.transaction = transaction.with_team
         # The ledger's id, and what this machine is called in it; known once there is a connection.
         self.id = ""
@@ -105,13 +107,13 @@ class SharedDatabase:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Let every reading inside see one state."""
-        with self.link.lock:
-            self.link.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        with self.connection.lock:
+            self.connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
                 yield
             finally:
-                if self.link.in_transaction():
-                    self.link.run("COMMIT")
+                if self.connection.in_transaction():
+                    self.connection.run("COMMIT")
 
     # its part in a transaction
 
@@ -121,32 +123,32 @@ class SharedDatabase:
             return
         if self.read_only:
             raise LedgerUnavailable(
-                f"the team's ledger {self.link.address} was opened to be read only",
+                f"the team's ledger {self.connection.address} was opened to be read only",
                 "Start pktui without --read-only to change anything",
             )
-        link = self.link
-        link.lock.acquire()  # other threads see nothing of it before it is committed
+        connection = self.connection
+        connection.lock.acquire()  # other threads see nothing of it before it is committed
         self.begun, self._broken = True, False
         try:
-            link.run(_BEGIN)
+            connection.run(_BEGIN)
         except BaseException:
             self.roll_back()
             raise
 
     def check_whole(self) -> None:
         """Raise where a statement of the transaction under way failed."""
-        if self.begun and (self._broken or not self.link.in_transaction()):
-            raise self.link.away or TeamUnavailable(
-                f"the team's ledger {self.link.address} could not keep a change", "Try again"
+        if self.begun and (self._broken or not self.connection.in_transaction()):
+            raise self.connection.away or TeamUnavailable(
+                f"the team's ledger {self.connection.address} could not keep a change", "Try again"
             )
 
     def commit(self) -> None:
         """Commit what was begun, and let all machines know."""
         if self.begun:
             self.check_whole()
-            self.link.run(_COMMIT)
+            self.connection.run(_COMMIT)
             self.begun = False
-            self.link.lock.release()
+            self.connection.lock.release()
 
     def roll_back(self) -> None:
         """Take back what was begun and not committed."""
@@ -154,80 +156,82 @@ class SharedDatabase:
             return
         self.begun = False
         try:
-            if self.link.in_transaction():
-                self.link.run("ROLLBACK")
+            if self.connection.in_transaction():
+                self.connection.run("ROLLBACK")
         except LedgerUnavailable:
             pass  # the connection is gone, and what was begun with it
         finally:
-            self.link.lock.release()
+            self.connection.lock.release()
 
     def close(self) -> None:
         """Let go of the connection."""
-        self.link.close()
+        self.connection.close()
 
     def _run(self, sql: str, values: Values) -> tuple[list[Row], int]:
         try:
-            return self.link.run(sql.replace("?", "%s"), [stored(value) for value in values])
+            return self.connection.run(sql.replace("?", "%s"), [stored(value) for value in values])
         except LedgerUnavailable:
             self._broken = self.begun
             raise
 
     # a new connection
 
-    def _greet(self, link: Link) -> None:
+    def _greet(self, connection: TeamConnection) -> None:
         """Make the ledger where there is none and this role may; tell which machine this is."""
-        if not link.run(_IS_THERE)[0][0][0]:
+        if not connection.run(_IS_THERE)[0][0][0]:
             if self.read_only:
-                raise _none_yet(link)
-            make_ledger(link)
-        found, _ = link.run(_VERSION)
+                raise _none_yet(connection)
+            make_ledger(connection)
+        found, _ = connection.run(_VERSION)
         if not found:
-            raise _none_yet(link)
+            raise _none_yet(connection)
         self.id, version = found[0]
         if version != SCHEMA_VERSION:
-            self._bring_up(link, version)
+            self._bring_up(connection, version)
         known = self._machine, self.seat.machine, self.seat.person
-        rows, _ = link.run(_KNOWN, known)
+        rows, _ = connection.run(_KNOWN, known)
         if not rows and not self.read_only:
-            rows, _ = link.run(_ENROL, known)
+            rows, _ = connection.run(_ENROL, known)
         self.machine_number = rows[0][0] if rows else 0
         if not self.read_only:
-            self.taking.begin(link, self.machine_number)
+            self.taking.begin(connection, self.machine_number)
 
-    def _bring_up(self, link: Link, version: int) -> None:
+    def _bring_up(self, connection: TeamConnection, version: int) -> None:
         """Bring a ledger of an older pktui up to what this one knows, where this role may."""
-        _check_version(version, link.address)
-        if self.read_only or not link.run(_OWNS)[0][0][0]:
+        _check_version(version, connection.address)
+        if self.read_only or not connection.run(_OWNS)[0][0][0]:
             raise LedgerUnavailable(
-                f"the team's ledger {link.address} is of an older pktui"
+                f"the team's ledger {connection.address} is of an older pktui"
                 f" (schema {version}, needed {SCHEMA_VERSION})",
                 "It is brought up by the first gateway or console whose role owns its tables",
             )
-        with _alone(link):
-            (version,) = link.run("SELECT version FROM ledger")[0][0]
+        with _alone(connection):
+            (version,) = connection.run("SELECT version FROM ledger")[0][0]
             if version < SCHEMA_VERSION:
-                link.run(migration_from(version))
+                connection.run(migration_from(version))
 
 
-def make_ledger(link: Link) -> None:
+def make_ledger(connection: TeamConnection) -> None:
     """Make the schema and everything in it; of two at once, the second finds it made."""
-    with _alone(link):
-        link.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-        if not link.run(_IS_THERE)[0][0][0]:
-            link.run(LEDGER)
-            link.run("INSERT INTO ledger VALUES (1, %s, %s)", (uuid.uuid4().hex, SCHEMA_VERSION))
+    with _alone(connection):
+        connection.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        if not connection.run(_IS_THERE)[0][0][0]:
+            connection.run(LEDGER)
+            connection.run(
+                "INSERT INTO ledger VALUES (1, %s, %s)", (uuid.uuid4().hex, SCHEMA_VERSION)
+            )
 
 
 @contextmanager
-def _alone(link: Link) -> Iterator[None]:
+def _alone(connection: TeamConnection) -> Iterator[None]:
     """Let nobody else decide or make tables meanwhile."""
-    link.run(_BEGIN)
+    connection.run(_BEGIN)
     try:
         yield
-        link.run("COMMIT")
+        connection.run("COMMIT")
     finally:
-        if link.in_transaction():
-            link.run("ROLLBACK")
+        if connection.in_transaction():
+            connection.run("ROLLBACK")
 
 
 class SharedVouchers:
@@ -278,9 +282,9 @@ def stored(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else value
 
 
-def _none_yet(link: Link) -> LedgerUnavailable:
+def _none_yet(connection: TeamConnection) -> LedgerUnavailable:
     return LedgerUnavailable(
-        f"there is no ledger of pktui in {link.address} yet",
+        f"there is no ledger of pktui in {connection.address} yet",
         "It is made by the first gateway or console whose role may create a schema there",
     )
 

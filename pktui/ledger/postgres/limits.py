@@ -63,31 +63,31 @@ class TeamCounters:
 
     def __init__(self, database: SharedDatabase) -> None:
         self._database = database
-        self._link = database.link
+        self._connection = database.connection
 
-    def sight(self) -> TeamTurn:
+    def begin(self) -> TeamTurn:
         """Begin a turn."""
-        return TeamTurn(self._link.now_us())
+        return TeamTurn(self._connection.now_us())
 
-    def end(self, sight: TeamTurn, append: Callable[[], object]) -> None:
+    def end(self, turn: TeamTurn, append: Callable[[], object]) -> None:
         """Put a turn's rows on record by `append`; what they took is taken already."""
         try:
-            if sight.taken and time.monotonic() - sight.taken_s > _MOMENT_SECONDS:
-                self._link.run("SELECT 1")  # it has not crashed meanwhile and begun anew
+            if turn.taken and time.monotonic() - turn.taken_s > _MOMENT_SECONDS:
+                self._connection.run("SELECT 1")  # it has not crashed meanwhile and begun anew
             append()
         except BaseException:
-            self.abandon(sight)
+            self.abandon(turn)
             raise
-        sight.taken.clear()
+        turn.taken.clear()
 
-    def abandon(self, sight: TeamTurn) -> None:
+    def abandon(self, turn: TeamTurn) -> None:
         """Give back what a turn took; where that cannot be said, it stays taken."""
         with suppress(LedgerUnavailable):
-            for charged in sight.taken.values():
+            for charged in turn.taken.values():
                 self._give_back(charged)
-        sight.taken.clear()
+        turn.taken.clear()
 
-    def usage(self, charge: Charge, sight: TeamTurn | None = None) -> tuple[Decimal, int]:
+    def usage(self, charge: Charge, turn: TeamTurn | None = None) -> tuple[Decimal, int]:
         """Return the units in the window now, and when the charge would first fit.
 
         The time is 0 where it fits now and `NEVER_US` where it is larger than the limit.
@@ -101,7 +101,7 @@ class TeamCounters:
 
     def in_use(self, server: str = "") -> tuple[CounterInUse, ...]:
         """Return all counters of a server, or of every one, whose windows hold anything now."""
-        keys = [key for (key,) in self._link.run(_IN_USE)[0]]
+        keys = [key for (key,) in self._connection.run(_IN_USE)[0]]
         keys = [key for key in keys if server in ("", parts_of(key)[0])]
         windows = [parts_of(key)[3] for key in keys]
         calendars = [parts_of(key)[4] == "calendar" for key in keys]
@@ -112,31 +112,31 @@ class TeamCounters:
             if used
         )
 
-    def reserve(self, charges: Sequence[C], call_id: str, sight: TeamTurn) -> C | None:
+    def reserve(self, charges: Sequence[C], call_id: str, turn: TeamTurn) -> C | None:
         """Take all charges for a call, or none and return the first that does not fit."""
         asked = _asked(charges)
-        link = self._link
-        with link.lock:
-            alone = not link.in_transaction()
+        connection = self._connection
+        with connection.lock:
+            alone = not connection.in_transaction()
             if alone:
-                self._database.taking.go_on(link, self._database.machine_number)
-            rows, _ = link.run(_TAKE_SOON if alone else _TAKE, _arrays(*asked))
+                self._database.taking.go_on(connection, self._database.machine_number)
+            rows, _ = connection.run(_TAKE_SOON if alone else _TAKE, _arrays(*asked))
         refused: int = rows[0][0]
         now_us: int = rows[0][1]
         if refused:
             return charges[refused - 1]
-        sight.now_us, sight.taken_s = now_us, time.monotonic()
+        turn.now_us, turn.taken_s = now_us, time.monotonic()
         keys, _, _, amounts, _ = asked
-        sight.taken[call_id] = tuple(
+        turn.taken[call_id] = tuple(
             Charged(key, amount, now_us) for key, amount in zip(keys, amounts, strict=True)
         )
         return None
 
-    def taken(self, sight: TeamTurn, call_id: str) -> tuple[Charged, ...]:
+    def taken(self, turn: TeamTurn, call_id: str) -> tuple[Charged, ...]:
         """Return what a call took in this turn, for its row on record."""
-        return sight.taken.get(call_id, ())
+        return turn.taken.get(call_id, ())
 
-    def release(self, charged: Sequence[Charged], sight: TeamTurn) -> tuple[Charged, ...]:
+    def release(self, charged: Sequence[Charged], turn: TeamTurn) -> tuple[Charged, ...]:
         """Give back what a call took; return what its row says of that, empty where it is past.
 
         Where the database is away it stays taken: the call's end is on record all the same.
@@ -155,17 +155,17 @@ class TeamCounters:
         if not charged:
             return []
         values = [one.key for one in charged], [one.amount for one in charged]
-        link = self._link
-        with link.lock:
-            sql = _GIVE_BACK if link.in_transaction() else _GIVE_BACK_SOON
-            rows, _ = link.run(sql, _arrays(*values, [one.at_us for one in charged]))
+        connection = self._connection
+        with connection.lock:
+            sql = _GIVE_BACK if connection.in_transaction() else _GIVE_BACK_SOON
+            rows, _ = connection.run(sql, _arrays(*values, [one.at_us for one in charged]))
         return [charged[row[0] - 1] for row in rows]
 
     def _look(self, *asked: list[Any]) -> list[tuple[Decimal, int]]:
         """Return of each counter what its window holds, and when the amount would first fit."""
         return [
             (Decimal(used).scaleb(-6), NEVER_US if retry_us is None else retry_us)
-            for used, retry_us in self._link.run(_LOOK, _arrays(*asked))[0]
+            for used, retry_us in self._connection.run(_LOOK, _arrays(*asked))[0]
         ]
 
 

@@ -15,11 +15,11 @@ import msgspec
 
 from pktui.errors import LedgerUnavailable
 from pktui.files import lock, open_private
-from pktui.ledger.postgres.copying import Copying
 from pktui.ledger.postgres.database import SharedDatabase, SharedVouchers
-from pktui.ledger.postgres.keeper import Keeper, elsewhere
 from pktui.ledger.postgres.limits import TeamCounters
-from pktui.ledger.postgres.others import take_in
+from pktui.ledger.postgres.other_machines import take_in
+from pktui.ledger.postgres.replication import Copying
+from pktui.ledger.postgres.replicator import Keeper, elsewhere
 from pktui.ledger.records import Seat
 from pktui.person import login_name
 from pktui.text import storable
@@ -115,7 +115,7 @@ class Team:
         Empty where it cannot be asked.
         """
         with suppress(LedgerUnavailable):
-            self.database.link.told()
+            self.database.connection.told()
             return dict(self.database.rows(_COPIED, (self.database.machine_number,)))
         return {}
 
@@ -126,7 +126,7 @@ class Team:
         """
         from pktui.ledger.postgres.verifying import verify_team
 
-        self.database.link.told()
+        self.database.connection.told()
         return verify_team(self.database, self.vouchers, self._directory / "journal")
 
     def copies(self, segment: int) -> Iterator[tuple[int, bytes]]:
@@ -136,7 +136,7 @@ class Team:
         """
         from pktui.ledger.postgres.verifying import copied_hashes
 
-        self.database.link.told()
+        self.database.connection.told()
         return copied_hashes(self.database, self.database.machine_number, segment)
 
     def framed(self, machine: str, *, since_us: int, until_us: int) -> Iterator[bytes]:
@@ -151,17 +151,17 @@ class Team:
 
     def health(self) -> Health:
         """Look at the database; raises `LedgerUnavailable`."""
-        link = self.database.link
-        link.told()
+        connection = self.database.connection
+        connection.told()
         took = []
         for _ in range(_LOOKS):
             begun = time.perf_counter_ns()
-            link.run("SELECT 1")
+            connection.run("SELECT 1")
             took.append(time.perf_counter_ns() - begun)
-        server, role, writes, machines = link.run(_HEALTH)[0][0]
-        ahead = link.now_us() - time.time_ns() // 1000
+        server, role, writes, machines = connection.run(_HEALTH)[0][0]
+        ahead = connection.now_us() - time.time_ns() // 1000
         return Health(
-            *(link.address, server, role, writes, ahead, sorted(took)[_LOOKS // 2] // 1000),
+            *(connection.address, server, role, writes, ahead, sorted(took)[_LOOKS // 2] // 1000),
             machines,
         )
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pktui.ledger.approvals.decided import BY_TABLE, Facts, Key, kept_rows
-from pktui.ledger.approvals.vouching import Said, read_said, said_by
 from pktui.ledger.chain.crosscheck import difference, name_of
+from pktui.ledger.integrity.vouched_columns import BY_TABLE, Facts, Key, kept_rows
+from pktui.ledger.integrity.vouching import Said, read_said, said_by
 from pktui.ledger.journal.joints import Joints, Segment, joints_fault
 from pktui.ledger.journal.segment import CONTENT, file_of, follows, lines_of, row_hash
 from pktui.ledger.postgres.database import NUL

@@ -14,8 +14,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from pktui.memory.exchange import MessageRecord
 from pktui.memory.importers.source import key
+from pktui.memory.interchange import MessageRecord
 from pktui.text import one_line, storable
 
 Outcome = Literal["ok", "error", "denied", "cancelled", "no result"]

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import replace as replaced
 
-from pktui.memory.exchange import MessageRecord, Record, SessionRecord, UsageRecord
 from pktui.memory.importers.calls import (
     SETTLED_S,
     Masks,
@@ -39,6 +38,7 @@ from pktui.memory.importers.source import (
     key,
 )
 from pktui.memory.importers.transcripts import SessionReading, Transcripts, headed, written_at
+from pktui.memory.interchange import MessageRecord, Record, SessionRecord, UsageRecord
 
 if TYPE_CHECKING:
     from pktui.memory.importers.files import Found

@@ -19,13 +19,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pktui.memory.exchange import MessageRecord, Record, SessionRecord, UsageRecord
 from pktui.memory.importers import codex_lines as form
 from pktui.memory.importers.calls import SETTLED_S, Call, Masks, PendingCalls, call_record
 from pktui.memory.importers.codex_titles import titles
 from pktui.memory.importers.lines import UNREADABLE, Line
 from pktui.memory.importers.source import Rejects, instant, key
 from pktui.memory.importers.transcripts import Transcripts, headed
+from pktui.memory.interchange import MessageRecord, Record, SessionRecord, UsageRecord
 
 if TYPE_CHECKING:
     from pktui.memory.importers.files import Found

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import msgspec
 
-from pktui.memory.exchange import MessageRecord, Record, SessionRecord, UsageRecord
 from pktui.memory.importers.calls import (
     SETTLED_S,
     Call,
@@ -31,6 +30,7 @@ from pktui.memory.importers.calls import (
 from pktui.memory.importers.lines import UNREADABLE, Line, decode, read_part
 from pktui.memory.importers.source import LONGEST_PATH, LONGEST_TITLE, instant, kept, key
 from pktui.memory.importers.transcripts import SessionReading, Transcripts, headed, written_at
+from pktui.memory.interchange import MessageRecord, Record, SessionRecord, UsageRecord
 
 if TYPE_CHECKING:
     from pktui.memory.importers.files import Found

@@ -1,4 +1,4 @@
-"""pktui's own exchange format, as `pktui.memory.exchange` describes it: one JSON object a line.
+"""pktui's own exchange format, as `pktui.memory.interchange` describes it: one JSON object a line.
 
 Lines are read one by one, so a file of any size can be taken in. A line that cannot be used (no
 JSON, an unknown type, a member missing or wrong, longer than 8 MiB) is counted and named by its
@@ -14,9 +14,9 @@ from typing import BinaryIO
 import msgspec
 
 from pktui.errors import StoreError
-from pktui.memory.exchange import Record, check_times
 from pktui.memory.importers.lines import UNREADABLE, Line, lines
 from pktui.memory.importers.source import Rejects
+from pktui.memory.interchange import Record, check_times
 from pktui.text import escaped
 
 MAX_LINE_BYTES = 8 * 1024 * 1024

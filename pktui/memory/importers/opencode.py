@@ -20,17 +20,17 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from pktui.errors import StoreError
-from pktui.memory.exchange import (
+from pktui.memory.importers.calls import SETTLED_S, Call, Masks, Outcome, arguments_of, call_record
+from pktui.memory.importers.lines import UNREADABLE, decode, read_part
+from pktui.memory.importers.source import Rejects, key
+from pktui.memory.importers.sqlite import columns, read_only
+from pktui.memory.interchange import (
     MessageRecord,
     Record,
     SessionRecord,
     UsageRecord,
     check_times,
 )
-from pktui.memory.importers.calls import SETTLED_S, Call, Masks, Outcome, arguments_of, call_record
-from pktui.memory.importers.lines import UNREADABLE, decode, read_part
-from pktui.memory.importers.source import Rejects, key
-from pktui.memory.importers.sqlite import columns, read_only
 from pktui.memory.records import Role
 from pktui.text import storable
 

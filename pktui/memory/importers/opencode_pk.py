@@ -17,10 +17,10 @@ from typing import TypeVar
 import msgspec
 
 from pktui.errors import StoreError
-from pktui.memory.exchange import EntryRecord, MessageRecord, Record, SessionRecord, check_times
 from pktui.memory.exporting import native_key
 from pktui.memory.importers.source import Rejects
 from pktui.memory.importers.sqlite import read_only
+from pktui.memory.interchange import EntryRecord, MessageRecord, Record, SessionRecord, check_times
 from pktui.memory.records import ROLES
 
 SOURCE = "opencode-pk"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Protocol
 
-from pktui.memory.exchange import LONGEST_KEY, ImportReport, Record, Reject, Unknown
+from pktui.memory.interchange import LONGEST_KEY, ImportReport, Record, Reject, Unknown
 from pktui.text import one_line, storable
 
 # How many of the refused pieces are named; the others are counted.

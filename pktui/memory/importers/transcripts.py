@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pktui.memory.exchange import MessageRecord, Record, SessionRecord, UsageRecord
 from pktui.memory.importers.calls import (
     Call,
     Masks,
@@ -19,6 +18,7 @@ from pktui.memory.importers.calls import (
 )
 from pktui.memory.importers.files import Found, StoreFiles
 from pktui.memory.importers.source import Rejects, kept, key
+from pktui.memory.interchange import MessageRecord, Record, SessionRecord, UsageRecord
 
 if TYPE_CHECKING:
     from pktui.memory.importers.lines import Line

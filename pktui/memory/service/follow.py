@@ -12,9 +12,9 @@ from pktui.errors import PktuiError
 from pktui.memory.followed import followed
 
 if TYPE_CHECKING:
-    from pktui.memory.exchange import Record
     from pktui.memory.importers.calls import Masks
     from pktui.memory.importers.source import Source
+    from pktui.memory.interchange import Record
     from pktui.memory.service.context import Context
     from pktui.settings import Paths
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pktui.errors import NotFound
-from pktui.memory.exchange import (
+from pktui.memory.exporting import message_key, native_key
+from pktui.memory.interchange import (
     EntryRecord,
     ImportReport,
     MessageRecord,
@@ -19,7 +20,6 @@ from pktui.memory.exchange import (
     call_of_message,
     check_times,
 )
-from pktui.memory.exporting import message_key, native_key
 from pktui.memory.records import Entry, Message, NewCall, NewMessage, Session
 from pktui.text import one_line
 

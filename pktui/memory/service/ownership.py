@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from pktui import files
 from pktui.errors import MemoryUnavailable, SettingsError
 from pktui.files import PRIVATE_FILE, check_own_directory, make_private_directory, open_private
-from pktui.memory import meeting
-from pktui.memory.meeting import Meeting, State
+from pktui.memory import rendezvous
+from pktui.memory.rendezvous import Meeting, State
 
 if TYPE_CHECKING:
     from pktui.settings import Paths
@@ -33,7 +33,7 @@ class Ownership:
     def __init__(self, paths: Paths, lock: int) -> None:
         self._paths = paths
         self._lock = lock
-        meeting.clear(paths)
+        rendezvous.clear(paths)
         self._say("starting")
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         self.listener, self.socket = _listen(paths)
@@ -83,7 +83,7 @@ class Ownership:
         """Stop listening, but keep the next owner out; a lost directory is left as it is."""
         self.listener.close()
         if not self.lost:
-            meeting.clear(self._paths)
+            rendezvous.clear(self._paths)
             os.ftruncate(self._lock, 0)
 
     def release(self) -> None:
@@ -92,8 +92,8 @@ class Ownership:
         os.close(self._lock)
 
     def _say(self, state: State) -> None:
-        name = "" if state == "starting" else meeting.socket_name(self._paths, self.socket)
-        meeting.write(self._paths, Meeting(os.getpid(), state, name))
+        name = "" if state == "starting" else rendezvous.socket_name(self._paths, self.socket)
+        rendezvous.write(self._paths, Meeting(os.getpid(), state, name))
 
 
 def _take_lock(paths: Paths) -> int:
@@ -118,9 +118,9 @@ def _take_lock(paths: Paths) -> int:
 def _listen(paths: Paths) -> tuple[socket.socket, Path]:
     """Listen in the first directory that will do; raises `MemoryUnavailable` where none does."""
     refusals = []
-    for directory in meeting.socket_directories(paths):
-        path = directory / meeting.SOCKET
-        if len(os.fsencode(path)) > meeting.SOCKET_PATH_LIMIT:
+    for directory in rendezvous.socket_directories(paths):
+        path = directory / rendezvous.SOCKET
+        if len(os.fsencode(path)) > rendezvous.SOCKET_PATH_LIMIT:
             refusals.append(f"{directory}: its path is too long")
             continue
         try:

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 from pktui import lasting
 from pktui.errors import PktuiError, StoreError
 from pktui.files import make_private_directory
-from pktui.memory.place import place_of
 from pktui.memory.service.activity import Activity
 from pktui.memory.service.ownership import Ownership
+from pktui.memory.store_location import place_of
 from pktui.text import one_line
 
 if TYPE_CHECKING:

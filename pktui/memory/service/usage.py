@@ -15,7 +15,7 @@ from pktui.memory.records import UsageSum
 from pktui.text import storable
 
 if TYPE_CHECKING:
-    from pktui.memory.exchange import UsageRecord
+    from pktui.memory.interchange import UsageRecord
 
 _TABLE: Final = """CREATE TABLE IF NOT EXISTS answers (
     key BLOB PRIMARY KEY, day TEXT NOT NULL, agent TEXT NOT NULL, project TEXT NOT NULL,

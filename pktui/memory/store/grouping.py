@@ -14,9 +14,9 @@ from pktui.errors import InvalidRequest
 from pktui.memory.records import BANDS, EntryHits, GroupedAnswer, SessionHits
 from pktui.memory.search.filters import session_filter
 from pktui.memory.search.forms import folded
-from pktui.memory.store.catalogue import facets_of
 from pktui.memory.store.orders import Key, after_cursor, cursor_of, sort_key
 from pktui.memory.store.scope import entries_in_scope
+from pktui.memory.store.session_catalogue import facets_of
 from pktui.memory.times import microseconds
 from pktui.text import one_line
 

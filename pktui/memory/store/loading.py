@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from pktui.memory.exchange import CALL_MARK, call_of_message
+from pktui.memory.interchange import CALL_MARK, call_of_message
 from pktui.memory.records import ROLES, Entry, Message
 from pktui.memory.search.corpus import Corpus, Document
 from pktui.memory.store import schema
 from pktui.memory.store.calls import document as call_document
 from pktui.memory.store.calls import moved_call
-from pktui.memory.store.catalogue import Listed, grown, with_messages
 from pktui.memory.store.requests import REMEMBERED
+from pktui.memory.store.session_catalogue import Listed, grown, with_messages
 from pktui.memory.times import from_microseconds, microseconds
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import numpy as np
 
 from pktui.errors import InvalidRequest, NotFound
 from pktui.memory.records import ROLES, Message, NewMessage, Page, Session
-from pktui.memory.store.catalogue import grown
 from pktui.memory.store.commits import GroupCommit
 from pktui.memory.store.loading import document, message_at
 from pktui.memory.store.schema import MessageRow
+from pktui.memory.store.session_catalogue import grown
 from pktui.text import one_line, storable
 
 if TYPE_CHECKING:

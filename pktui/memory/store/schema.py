@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 
 from pktui.memory.records import Call, Entry, Message, Role, Session, SessionStatus
-from pktui.memory.store.catalogue import Listed
+from pktui.memory.store.session_catalogue import Listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

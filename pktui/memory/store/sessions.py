@@ -17,8 +17,8 @@ from pktui.memory.records import (
 )
 from pktui.memory.search.filters import compile_filters, session_filter
 from pktui.memory.search.forms import folded
-from pktui.memory.store.catalogue import Listed, Wanted
 from pktui.memory.store.requests import deletion_mark
+from pktui.memory.store.session_catalogue import Listed, Wanted
 from pktui.query import parse_query
 from pktui.text import storable
 

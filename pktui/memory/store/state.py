@@ -12,8 +12,8 @@ import pyarrow as pa
 from pktui.errors import StoreError
 from pktui.memory.search.corpus import Corpus
 from pktui.memory.store import schema
-from pktui.memory.store.catalogue import Catalogue, Listed
 from pktui.memory.store.requests import DELETION_KEPT, DELETION_PREFIX, Requests
+from pktui.memory.store.session_catalogue import Catalogue, Listed
 from pktui.memory.store.vector_table import VectorTable
 from pktui.memory.store.write_behind import Kind, WriteBehind
 from pktui.memory.times import microseconds

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pktui.errors import StoreError
-from pktui.memory.place import Place
 from pktui.memory.store.lance import lancedb
+from pktui.memory.store_location import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -9,7 +9,7 @@ from pktui.errors import InvalidRequest, PktuiError
 from pktui.memory.tools import knowledge, sessions
 from pktui.memory.tools.answer import ToolAnswer, failed, refusal
 from pktui.memory.tools.arguments import Arguments
-from pktui.memory.tools.catalogue import definitions
+from pktui.memory.tools.definitions import definitions
 from pktui.suggest import did_you_mean
 from pktui.text import one_line
 

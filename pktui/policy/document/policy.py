@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pktui.errors import PolicyError
+from pktui.policy.argument_check import Shape
 from pktui.policy.denied_paths import DeniedPaths
 from pktui.policy.document.native import Document, read_native
 from pktui.policy.globs import Glob, is_glob
 from pktui.policy.layers import together, used_paths
 from pktui.policy.rules import Action, Dialect, LimitRule, Listed, ToolRule
 from pktui.policy.selection import EVERYTHING, Selection
-from pktui.policy.shape import Shape
 from pktui.policy.text.jsontext import MAX_BYTES, decode
 from pktui.policy.text.problems import Fault, Faults, PolicyInvalid, Problem, dotted
 

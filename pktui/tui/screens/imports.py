@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from pktui.errors import PktuiError
-    from pktui.memory.exchange import ImportProgress
+    from pktui.memory.interchange import ImportProgress
 
 
 # Cells of the bar.

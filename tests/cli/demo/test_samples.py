@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from pktui.cli.demo.samples import FILES, sample_file, samples
-from pktui.memory.exchange import EntryRecord, MessageRecord, SessionRecord
 from pktui.memory.importers.jsonl import JsonlSource
+from pktui.memory.interchange import EntryRecord, MessageRecord, SessionRecord
 from pktui.text import has_hidden
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from mcp import Client
 from pktui.cli.demo.samples import sample_file
 from pktui.cli.demo.script import Step, load_script
 from pktui.cli.demo.server import build
-from pktui.memory.tools.catalogue import definitions
+from pktui.memory.tools.definitions import definitions
 from pktui.policy.document.policy import load_policy
 from pktui.policy.evaluate import Call, Charge, Effect, Usage, evaluate
 from pktui.settings import bundled

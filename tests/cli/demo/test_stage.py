@@ -11,7 +11,7 @@ import pytest
 
 from pktui.cli.demo.stage import processes_on, set_stage, wait_for
 from pktui.files import make_private_directory
-from pktui.memory import meeting
+from pktui.memory import rendezvous
 from pktui.policy.document.policy import load_policy
 from pktui.settings import Paths, load_settings
 
@@ -52,8 +52,8 @@ def test_a_socket_outside_of_the_stage_is_removed_too() -> None:
             make_private_directory(elsewhere.parent)
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
                 dead.bind(str(elsewhere))
-            name = meeting.socket_name(stage.paths, elsewhere)
-            meeting.write(stage.paths, meeting.Meeting(0, "listening", name))
+            name = rendezvous.socket_name(stage.paths, elsewhere)
+            rendezvous.write(stage.paths, rendezvous.Meeting(0, "listening", name))
         assert not elsewhere.parent.exists()
 
 

@@ -285,7 +285,7 @@ def test_who_asks_for_more_than_can_be_kept_is_denied_but_keeps_its_answers(
 def test_a_client_that_asks_too_much_is_denied_until_its_questions_are_answered(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pktui.ledger.approvals.single.MOST_OPEN", 3)
+    monkeypatch.setattr("pktui.ledger.approvals.approvals.MOST_OPEN", 3)
     house.policy(tools=ASK)
     waiting = [house.decide("write", path=str(number)) for number in range(3)]
     refused = house.decide("write", path="3")

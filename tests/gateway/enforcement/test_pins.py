@@ -102,7 +102,7 @@ def test_a_server_that_lists_without_end_is_bounded(
     wired: Wired, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (
-        "pktui.ledger.catalogue",
+        "pktui.ledger.tool_catalogue",
         "pktui.gateway.enforcement.pins",
         "pktui.gateway.enforcement.policy_file",
     ):

@@ -14,7 +14,7 @@ from pktui.gateway.enforcement.decision import Ruling, ToolCall
 from pktui.gateway.enforcement.enforcer import Enforcer
 from pktui.gateway.enforcement.policy_file import ServerPolicy
 from pktui.ledger import Caller, Ledger
-from pktui.ledger.postgres import link as link_module
+from pktui.ledger.postgres import connection as link_module
 from pktui.ledger.postgres.database import _DECIDING_LOCK
 from pktui.settings import ApprovalSettings, LedgerSettings
 from tests.support.postgres import query
@@ -115,7 +115,7 @@ def test_calls_go_on_once_the_database_is_back(house: Any) -> None:
     until(here, "list_files", Ruling.AWAY)
     here.back()
     until(here, "list_files", Ruling.FORWARD)
-    assert here.ledger.team.database.link.away is None
+    assert here.ledger.team.database.connection.away is None
 
 
 def test_reading_goes_on_where_the_policy_says_so(house: Any) -> None:
@@ -222,7 +222,7 @@ def test_a_database_that_another_keeps_locked_denies_in_time_and_goes_on(house: 
 
     here = house(tools={**TOOLS, "write_file": {"action": "approve"}})
     assert here.decide("read_file").ruling is Ruling.FORWARD
-    here.ledger.team.database.link.run("SET lock_timeout = 50")
+    here.ledger.team.database.connection.run("SET lock_timeout = 50")
     with psycopg.connect(here.uri) as other:
         other.execute(f"SELECT pg_advisory_xact_lock({_DECIDING_LOCK})")
         decision = here.decide("write_file")
@@ -244,7 +244,7 @@ def test_a_database_that_does_not_answer_opens_the_circuit(
     )
     query(here.uri, "CREATE TRIGGER slow BEFORE INSERT ON charges FOR EACH ROW"
                     " EXECUTE FUNCTION slow()")  # fmt: skip
-    here.ledger.team.database.link.run("SET statement_timeout = 400")
+    here.ledger.team.database.connection.run("SET statement_timeout = 400")
     monkeypatch.setattr(link_module, "ANSWER_SECONDS", 0.1)
     decision = here.decide("list_files")
     assert decision.ruling is Ruling.AWAY

@@ -12,14 +12,14 @@ import pytest
 
 from pktui.gateway.http.channels import Channel
 from pktui.gateway.protocol.jsonrpc import Limits, Message, Refused, parse
-from pktui.gateway.relay.pending import InFlight, Waiting
+from pktui.gateway.relay.in_flight import InFlight, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pktui.gateway.http.channels import Started
     from pktui.gateway.http.threads import WorkerThreads
-    from pktui.gateway.relay.pending import Pending
+    from pktui.gateway.relay.in_flight import Pending
     from pktui.gateway.relay.relay_session import RelaySession
     from pktui.gateway.relay.server_context import ServerContext
 

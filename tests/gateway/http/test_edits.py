@@ -29,7 +29,7 @@ from tests.gateway.upstream.far import Asked, FarServer
 if TYPE_CHECKING:
     from pktui.gateway.http.channels import Started
     from pktui.gateway.http.threads import WorkerThreads
-    from pktui.gateway.relay.pending import Pending
+    from pktui.gateway.relay.in_flight import Pending
     from pktui.gateway.relay.relay_session import RelaySession
     from pktui.gateway.relay.server_context import ServerContext
 

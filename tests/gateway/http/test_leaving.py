@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pktui.gateway.http.client_sessions import Session
     from pktui.gateway.http.context import RequestContext
     from pktui.gateway.http.threads import WorkerThreads
-    from pktui.gateway.relay.pending import Pending
+    from pktui.gateway.relay.in_flight import Pending
     from pktui.gateway.relay.relay_session import RelaySession
     from pktui.gateway.relay.server_context import ServerContext
     from pktui.httpserver.serving import Post

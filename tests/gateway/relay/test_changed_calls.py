@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pktui.gateway.relay.noting import with_note
+from pktui.gateway.relay.change_note import with_note
 from pktui.ledger.arguments.canonical import args_hash
 from tests.gateway.wired import Wired
 

@@ -15,7 +15,7 @@ from tests.gateway.wired import PATIENCE, Wired
 
 if TYPE_CHECKING:
     from pktui.gateway.enforcement.decision import Decision
-    from pktui.gateway.relay.lookup import Parked
+    from pktui.gateway.relay.tool_discovery import Parked
     from tests.gateway.conftest import House
 
 ASK = {"write": {"action": "approve", "reason": "Writes need a look."}}

@@ -11,8 +11,8 @@ import pytest
 from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.protocol.ids import ids_in
 from pktui.gateway.protocol.jsonrpc import Limits, Message
-from pktui.gateway.relay import pending
-from pktui.gateway.relay.pending import LATE_NS, InFlight, Waiting
+from pktui.gateway.relay import in_flight
+from pktui.gateway.relay.in_flight import LATE_NS, InFlight, Waiting
 from pktui.ledger.arguments.canonical import args_hash
 from tests.gateway.wired import Wired
 
@@ -290,7 +290,7 @@ def test_an_id_is_free_again_when_the_answer_never_came() -> None:
 def test_large_requests_that_wait_leave_no_room_for_more(
     wired: Wired, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pending, "MOST_BYTES", 1000)
+    monkeypatch.setattr(in_flight, "MOST_BYTES", 1000)
     for request_id in (1, 2):
         wired.call("echo", {"text": "x" * 500}, request_id=request_id)
     wired.call("echo", request_id=3)
@@ -307,7 +307,7 @@ def test_the_size_of_what_waits_is_that_of_what_nobody_has_taken_back(
 ) -> None:
     requests = InFlight(lambda: 0)
     large = msgspec.structs.replace(PING, raw=b" " * 500)
-    monkeypatch.setattr(pending, "MOST_BYTES", 1000)
+    monkeypatch.setattr(in_flight, "MOST_BYTES", 1000)
     half = Waiting(large, None, 0)
     for take_back in (requests.take, requests.give_up, lambda _id: requests.take_all()):
         requests.add(1, half)

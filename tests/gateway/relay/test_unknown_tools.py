@@ -10,7 +10,7 @@ import pytest
 from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.protocol.server_messages import Unanswered
 from pktui.gateway.relay import known_tools
-from pktui.gateway.relay.lookup import OWN
+from pktui.gateway.relay.tool_discovery import OWN
 from tests.gateway.wired import Wired
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pktui.gateway.tool_scan.findings import MOST_FLAGS, Flagger, flags_of
-from pktui.memory.tools.catalogue import definitions
+from pktui.memory.tools.definitions import definitions
 from pktui.text import has_hidden
 
 OTHERS = ("send_email", "create_issue", "read_file", "search", "getUser", "transfer-funds")

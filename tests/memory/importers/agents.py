@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pktui.ledger.arguments.masking import mask_arguments
 from pktui.ledger.arguments.secrets import mask_text
-from pktui.memory.exchange import MessageRecord, Record, call_content
 from pktui.memory.importers.calls import Masks
+from pktui.memory.interchange import MessageRecord, Record, call_content
 
 if TYPE_CHECKING:
     from pktui.memory.store import Store

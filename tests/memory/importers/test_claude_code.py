@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pktui.memory.exchange import ImportReport, MessageRecord, SessionRecord
 from pktui.memory.importers import files
 from pktui.memory.importers.claude_code import ClaudeCodeSource, default_place
+from pktui.memory.interchange import ImportReport, MessageRecord, SessionRecord
 from pktui.memory.service.ingest import Ingest
 from pktui.memory.service.requests import MAX_BODY_BYTES
 from pktui.memory.store import Store

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from pktui.errors import StoreError
-from pktui.memory.exchange import ImportReport, MessageRecord, SessionRecord
 from pktui.memory.importers import files
 from pktui.memory.importers.codex import CodexSource, default_place
+from pktui.memory.interchange import ImportReport, MessageRecord, SessionRecord
 from pktui.memory.service.ingest import Ingest
 from pktui.memory.store import Store
 from tests.memory.importers import agents

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.errors import StoreError
-from pktui.memory.exchange import MessageRecord, Record, SessionRecord
 from pktui.memory.importers.calls import Masks
 from pktui.memory.importers.following import Follower
+from pktui.memory.interchange import MessageRecord, Record, SessionRecord
 
 if TYPE_CHECKING:
     from pktui.memory.importers.source import Source

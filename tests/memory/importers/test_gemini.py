@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pktui.memory.exchange import ImportReport, MessageRecord, SessionRecord
 from pktui.memory.importers import gemini
 from pktui.memory.importers.gemini import GeminiSource, default_place
+from pktui.memory.interchange import ImportReport, MessageRecord, SessionRecord
 from pktui.memory.service.ingest import Ingest
 from pktui.memory.store import Store
 from tests.memory.importers.agents import LATER, MASKS, STORES, calls_last, kept, said, write

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from pktui.memory.exchange import Record, SessionRecord, check_times
 from pktui.memory.importers.claude_code import ClaudeCodeSource
 from pktui.memory.importers.gemini import GeminiSource
+from pktui.memory.interchange import Record, SessionRecord, check_times
 from tests.memory.importers.agents import LATER, MASKS
 
 if TYPE_CHECKING:

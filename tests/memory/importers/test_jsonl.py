@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pktui.errors import StoreError
-from pktui.memory.exchange import EntryRecord, MessageRecord, Record, SessionRecord
 from pktui.memory.importers import jsonl
 from pktui.memory.importers.jsonl import JsonlSource, write_record
+from pktui.memory.interchange import EntryRecord, MessageRecord, Record, SessionRecord
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RECORDS: list[Record] = [

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pktui.errors import StoreError
-from pktui.memory.exchange import EntryRecord, MessageRecord, SessionRecord
 from pktui.memory.importers.opencode_pk import OpencodePkSource, default_place
+from pktui.memory.interchange import EntryRecord, MessageRecord, SessionRecord
 
 SCHEMA = """
 CREATE TABLE knowledge_entries (

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pktui.memory.exchange import MessageRecord, UsageRecord
 from pktui.memory.importers.agent_stores import open_store
 from pktui.memory.importers.calls import Masks
+from pktui.memory.interchange import MessageRecord, UsageRecord
 
 STORES = Path(__file__).parent / "stores"
 MASKS = Masks(lambda arguments: json.dumps(dict(arguments), default=str), str)

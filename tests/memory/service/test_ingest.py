@@ -10,7 +10,8 @@ import pytest
 
 from pktui.errors import StoreError
 from pktui.memory.client import MemoryClient
-from pktui.memory.exchange import (
+from pktui.memory.exporting import MAX_RECORD_BYTES
+from pktui.memory.interchange import (
     EntryRecord,
     ImportReport,
     MessageRecord,
@@ -18,7 +19,6 @@ from pktui.memory.exchange import (
     Reject,
     SessionRecord,
 )
-from pktui.memory.exporting import MAX_RECORD_BYTES
 from pktui.memory.records import Identity
 from pktui.memory.service.ingest import Ingest
 from pktui.memory.store import Store

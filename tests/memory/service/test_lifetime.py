@@ -16,8 +16,8 @@ import pytest
 
 from pktui.errors import MemoryUnavailable, StoreError
 from pktui.memory.client import MemoryClient
-from pktui.memory.meeting import listens
 from pktui.memory.records import Identity
+from pktui.memory.rendezvous import listens
 from pktui.memory.service import context, run
 from pktui.memory.service.ownership import Ownership
 from pktui.memory.store import Store

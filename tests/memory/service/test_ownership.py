@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.errors import MemoryUnavailable
-from pktui.memory import meeting
-from pktui.memory.meeting import listens
+from pktui.memory import rendezvous
+from pktui.memory.rendezvous import listens
 from pktui.memory.service.ownership import Ownership
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def test_what_a_killed_owner_left_is_replaced(paths: Paths, tmp_path: Path) -> N
     for left in (paths.data_dir / "run" / "memory.sock", elsewhere / "memory.sock"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
             dead.bind(str(left))
-    name = meeting.socket_name(paths, elsewhere / "memory.sock")
-    meeting.write(paths, meeting.Meeting(999999, "listening", name))
+    name = rendezvous.socket_name(paths, elsewhere / "memory.sock")
+    rendezvous.write(paths, rendezvous.Meeting(999999, "listening", name))
     assert not listens(paths)
     owner = Ownership.take(paths)
     assert not elsewhere.exists()

@@ -17,8 +17,8 @@ import pytest
 from pktui.errors import MemoryUnavailable
 from pktui.memory import starting
 from pktui.memory.client import MemoryClient, ensure_service
-from pktui.memory.meeting import listens
 from pktui.memory.records import Identity
+from pktui.memory.rendezvous import listens
 from pktui.memory.starting import memory_log
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ import pytest
 
 from pktui.errors import MemoryUnavailable
 from pktui.memory.client import MemoryClient
-from pktui.memory.place import Place
 from pktui.memory.records import Identity
 from pktui.memory.store.lease import Holder, Lease
 from pktui.memory.store.tables import Database
+from pktui.memory.store_location import Place
 from pktui.settings import MemorySettings
 from tests.support.memory_service import paths_in, running_service
 

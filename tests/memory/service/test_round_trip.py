@@ -11,15 +11,15 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from pktui.memory.exchange import (
+from pktui.memory.exporting import export
+from pktui.memory.importers.jsonl import JsonlSource, write_record
+from pktui.memory.interchange import (
     EntryRecord,
     ImportReport,
     MessageRecord,
     Record,
     SessionRecord,
 )
-from pktui.memory.exporting import export
-from pktui.memory.importers.jsonl import JsonlSource, write_record
 from pktui.memory.records import ROLES
 from pktui.memory.service.ingest import Ingest
 from pktui.memory.store import Store

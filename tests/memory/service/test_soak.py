@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.memory.client import MemoryClient
-from pktui.memory.meeting import listens
+from pktui.memory.rendezvous import listens
 from tests.bench import memory_soak
 
 if TYPE_CHECKING:

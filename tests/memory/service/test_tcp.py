@@ -17,8 +17,8 @@ import pytest
 from pktui.cli import app
 from pktui.errors import InvalidRequest, MemoryUnavailable
 from pktui.memory.client import MemoryClient
-from pktui.memory.meeting import listens
 from pktui.memory.records import Identity
+from pktui.memory.rendezvous import listens
 from pktui.memory.service.listening import Entrance, Limits, open_entrance
 from pktui.memory.tokens import VARIABLE
 from pktui.settings import MemorySettings

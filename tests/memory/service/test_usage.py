@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from pktui.memory.exchange import UsageRecord
+from pktui.memory.interchange import UsageRecord
 from pktui.memory.service.usage import UsageBook
 
 if TYPE_CHECKING:

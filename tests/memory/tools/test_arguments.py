@@ -6,7 +6,7 @@ import pytest
 
 from pktui.errors import InvalidRequest
 from pktui.memory.tools.arguments import Arguments
-from pktui.memory.tools.catalogue import definitions
+from pktui.memory.tools.definitions import definitions
 
 BY_NAME = {definition["name"]: definition for definition in definitions()}
 

@@ -15,7 +15,7 @@ from pktui.errors import StoreError
 from pktui.memory.records import Identity, NewCall
 from pktui.memory.store import Store
 from pktui.memory.tools.call import call
-from pktui.memory.tools.catalogue import definitions
+from pktui.memory.tools.definitions import definitions
 from tests.support.embedder import WordsEmbedder
 
 if TYPE_CHECKING:

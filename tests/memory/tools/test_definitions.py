@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from pktui.memory.tools.catalogue import definitions
+from pktui.memory.tools.definitions import definitions
 
 TEXT, NUMBER, TEXTS = "string", "number", "array of string"
 REFERENCE: dict[str, tuple[dict[str, str], set[str], dict[str, Any]]] = {

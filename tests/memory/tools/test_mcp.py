@@ -12,12 +12,12 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from pktui.memory import meeting
+from pktui.memory import rendezvous
 from pktui.memory.client import MemoryClient
 from pktui.memory.envelope import identity_headers
 from pktui.memory.records import Identity
 from pktui.memory.tools.answer import ToolAnswer
-from pktui.memory.tools.catalogue import INSTRUCTIONS, SERVER_NAME, definitions
+from pktui.memory.tools.definitions import INSTRUCTIONS, SERVER_NAME, definitions
 from tests.support.library_server import headers_of, library_server
 from tests.support.memory_service import mcp_answer
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(("mode", "version"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
 async def test_a_client_lists_and_calls_the_tools(served: Paths, mode: str, version: str) -> None:
     who = Identity("mcp client", f"grant ü {mode}", "/home/ada")
-    met = meeting.read(served)
+    met = rendezvous.read(served)
     assert met is not None
-    transport = httpx2.AsyncHTTPTransport(uds=str(meeting.socket_of(served, met)))
+    transport = httpx2.AsyncHTTPTransport(uds=str(rendezvous.socket_of(served, met)))
     headers = identity_headers(who)
     async with httpx2.AsyncClient(transport=transport, headers=headers, timeout=60) as http:
         streams = streamable_http_client("http://localhost/mcp", http_client=http)
@@ -123,9 +123,9 @@ def test_over_http_statuses_and_headers_are_those_of_the_library(served: Paths, 
 @contextmanager
 def service(paths: Paths) -> Iterator[httpx2.Client]:
     """Speak HTTP to the service's socket."""
-    met = meeting.read(paths)
+    met = rendezvous.read(paths)
     assert met is not None
-    transport = httpx2.HTTPTransport(uds=str(meeting.socket_of(paths, met)))
+    transport = httpx2.HTTPTransport(uds=str(rendezvous.socket_of(paths, met)))
     with httpx2.Client(transport=transport, base_url="http://localhost", timeout=60) as client:
         yield client
 

@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from pktui.errors import ApprovalError, UsageError
 from pktui.ledger.arguments.canonical import json_text
-from pktui.policy.amend import Field, drop_value, fields_of, set_value, written
+from pktui.policy.argument_edits import Field, drop_value, fields_of, set_value, written
 from pktui.policy.values import MISSING
 from pktui.text import one_line, visible
 from pktui.tui.actions import bindings

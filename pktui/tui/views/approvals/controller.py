@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pktui.errors import ApprovalError, PktuiError
 from pktui.insight.groups import Group
 from pktui.insight.redeciding import Redeciding
-from pktui.ledger.approvals.single import hash_of_shown
+from pktui.ledger.approvals.approvals import hash_of_shown
 from pktui.ledger.approvals.standing import Wider
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.services import BY
-from pktui.tui.undo import UndoStep
+from pktui.tui.undo_history import UndoStep
 from pktui.tui.views.approvals.changing import ChangeScreen
 from pktui.tui.views.approvals.draw import agent_name, tool_name
 from pktui.tui.views.approvals.wider import Choice, WiderScreen

@@ -10,7 +10,7 @@ from pktui.insight.groups import reads
 from pktui.tui.views.approvals.queue import Queue, arrange
 
 if TYPE_CHECKING:
-    from pktui.ledger.approvals.single import Stop
+    from pktui.ledger.approvals.approvals import Stop
     from pktui.ledger.approvals.standing import StandingApproval
     from pktui.ledger.records import ToolSeen
     from pktui.tui.services import Services

@@ -20,7 +20,7 @@ from pktui.tui.cells import fit
 from pktui.tui.context import Context, context_of
 from pktui.tui.document import Line, Tone
 from pktui.tui.screens.edit import EditScreen
-from pktui.tui.undo import UndoStep
+from pktui.tui.undo_history import UndoStep
 from pktui.tui.views.now.first_call import make_first_call
 from pktui.tui.widgets.lines import Lines
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run

@@ -17,7 +17,7 @@ from pktui.policy.globs import is_pattern
 from pktui.policy.limits import read_rate, window_name
 from pktui.text import one_line
 from pktui.tui.screens.ask import AskScreen
-from pktui.tui.undo import UndoStep
+from pktui.tui.undo_history import UndoStep
 from pktui.tui.views.policies.chooser import ChooserScreen
 from pktui.tui.views.policies.draw import WORDS, draft_words
 from pktui.tui.views.policies.trials import PresetScreen, ReplayScreen
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from pktui.insight.overview import Page, ToolState
     from pktui.insight.trial import PresetTrial
-    from pktui.policy.change import Change
     from pktui.policy.effective import EffectiveAction
+    from pktui.policy.rule_change import Change
     from pktui.policy.trial import Tried
     from pktui.tui.context import Context
     from pktui.tui.drafts import Drafts

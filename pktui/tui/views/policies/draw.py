@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from rich.style import Style
 
     from pktui.insight.overview import Page, ServerState, ToolState
-    from pktui.policy.change import Change
     from pktui.policy.editor import Edit
     from pktui.policy.effective import EffectiveAction
+    from pktui.policy.rule_change import Change
     from pktui.tui.glyphs import Glyphs
     from pktui.tui.theme import Ink
     from pktui.tui.widgets.rows import Pen, Run

@@ -13,9 +13,9 @@ from pktui.errors import PktuiError, PolicyError
 from pktui.guard import check_edit
 from pktui.insight.redeciding import policy_file_of
 from pktui.insight.trial import asks
-from pktui.ledger.approvals.single import hash_of_shown
+from pktui.ledger.approvals.approvals import hash_of_shown
 from pktui.policy.evaluate import Call
-from pktui.policy.permit import preview_permit
+from pktui.policy.rule_from_answer import preview_permit
 from pktui.policy.sentence import Answered, Hole, answered, conditions_of, holes_of
 from pktui.policy.text.jsontext import MAX_DEPTH
 from pktui.strict_json import Reader

@@ -26,7 +26,7 @@ from pktui.tui.screens.ask import AskScreen
 from pktui.tui.screens.edit import EditScreen
 from pktui.tui.theme import ink_of
 from pktui.tui.turns import Turns
-from pktui.tui.undo import UndoStep
+from pktui.tui.undo_history import UndoStep
 from pktui.tui.views.policies import rule
 from pktui.tui.views.policies.draw import change_lines
 from pktui.tui.widgets.document import DocumentView

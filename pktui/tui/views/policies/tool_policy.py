@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pktui.insight.overview import PolicyOverview
-from pktui.memory.tools.catalogue import definitions
+from pktui.memory.tools.definitions import definitions
 from pktui.text import one_line
 from pktui.tui.background import in_thread
 from pktui.tui.document import Line

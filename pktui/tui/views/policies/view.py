@@ -12,8 +12,8 @@ from textual.widgets import Input
 
 from pktui.errors import PktuiError
 from pktui.insight.overview import ALL, MEMORY, Page, PolicyOverview, ServerState, Shown, ToolState
-from pktui.memory.tools.catalogue import definitions
-from pktui.policy.change import Change
+from pktui.memory.tools.definitions import definitions
+from pktui.policy.rule_change import Change
 from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now

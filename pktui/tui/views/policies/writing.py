@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pktui.insight.overview import Page
     from pktui.ledger.ledger import Ledger
-    from pktui.policy.change import Change
+    from pktui.policy.rule_change import Change
     from pktui.settings import Paths, Settings
 
 

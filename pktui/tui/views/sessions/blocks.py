@@ -15,7 +15,7 @@ from textual.strip import Strip
 from pktui.query import parse_query
 from pktui.text import visible
 from pktui.tui.views.sessions.call_blocks import CallPart, draw_call, draw_fold, draw_parts
-from pktui.tui.views.sessions.look import BAR, GUTTER, WIDE, Look
+from pktui.tui.views.sessions.layout import BAR, GUTTER, WIDE, Look
 from pktui.tui.views.sessions.timeline import FIRST_CALL, FOLD, MESSAGE, LineCall, Place
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from pktui.tui.document import lay_out as lay_out_lines
 from pktui.tui.effects import sign_of
 from pktui.tui.moments import clock_time, countdown, duration
 from pktui.tui.results import result_lines, result_summary, result_text
-from pktui.tui.views.sessions.look import BAR, Look
+from pktui.tui.views.sessions.layout import BAR, Look
 from pktui.tui.widgets.document import tones_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pktui.tui.tmux import open_window
-from pktui.tui.undo import UndoStep
+from pktui.tui.undo_history import UndoStep
 from pktui.tui.views.sessions import changes, questions
 
 if TYPE_CHECKING:

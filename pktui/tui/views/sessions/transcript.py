@@ -22,7 +22,7 @@ from pktui.tui.actions import bindings
 from pktui.tui.theme import Ink, ink_of
 from pktui.tui.views.sessions.blocks import Block, Slot, has_own_line, lay_out, role_style
 from pktui.tui.views.sessions.call_blocks import PARTS, CallPart
-from pktui.tui.views.sessions.look import BAR, Look
+from pktui.tui.views.sessions.layout import BAR, Look
 from pktui.tui.views.sessions.reader import Part, WholeCall
 from pktui.tui.views.sessions.stack import Stack
 from pktui.tui.views.sessions.timeline import FIRST_CALL, FOLD, MESSAGE, Mark, Place, Timeline

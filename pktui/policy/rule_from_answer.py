@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pktui.errors import PolicyError
-from pktui.policy.change import Change
 from pktui.policy.document.policy import parse_policy
 from pktui.policy.editor import check_name
 from pktui.policy.evaluate import Effect, evaluate
 from pktui.policy.layers import managed_file
+from pktui.policy.rule_change import Change
 from pktui.policy.text.problems import quote
 from pktui.policy.windows import MemoryQuota
 

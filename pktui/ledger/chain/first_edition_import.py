@@ -14,9 +14,9 @@ import msgspec
 
 from pktui.errors import LedgerUnavailable
 from pktui.files import make_private_directory, open_private
-from pktui.ledger.approvals.decided import BY_TABLE, kept_rows
 from pktui.ledger.chain.crosscheck import Recorded, difference, read_standing
 from pktui.ledger.database import has_table, unavailable
+from pktui.ledger.integrity.vouched_columns import BY_TABLE, kept_rows
 from pktui.ledger.journal.joints import CARRIED
 from pktui.ledger.journal.journal import MOST_BYTES
 from pktui.ledger.journal.segment import CONTENT, decode_row, file_of, lines_of

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from textual.app import App
 
-    from pktui.tui.undo import UndoStep
+    from pktui.tui.undo_history import UndoStep
 
 
 class Undoing:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from pktui.policy.argument_check import Definition
 from pktui.policy.declared import ANY, Schema, Unreadable, kind
 from pktui.policy.evaluate import Call, Verdict, evaluate
-from pktui.policy.shape import Definition
 from pktui.policy.windows import MemoryQuota
 from tests.policy.build import Clock, policy, tool
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.errors import DefinitionChanged, LedgerError
-from pktui.ledger.catalogue import MOST_TEXT
 from pktui.ledger.records import Flag
+from pktui.ledger.tool_catalogue import MOST_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,7 +148,7 @@ def test_flags_are_asked_for_once_and_kept(ledger: Ledger) -> None:
 
 
 def test_what_is_kept_is_bounded(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pktui.ledger.catalogue.MOST_TOOLS", 3)
+    monkeypatch.setattr("pktui.ledger.tool_catalogue.MOST_TOOLS", 3)
     tools = [{"name": f"t{number}"} for number in range(5)]
     assert len(ledger.catalogue.saw("files", tools)) == 3
     assert ledger.catalogue.is_full("files")

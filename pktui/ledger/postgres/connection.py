@@ -44,14 +44,14 @@ _TIME: Final = f"SELECT {NOW}"
 _AWAY: Final = "Calls go on once it answers again; see pktui doctor"
 
 
-class _Connection(psycopg.Connection[Row]):
+class _Notifying(psycopg.Connection[Row]):
     """Gives up on a server that does not answer."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         return super().wait(gen, interval, timeout or 2 * ANSWER_SECONDS)
 
 
-class Link:
+class TeamConnection:
     """The connection; safe from several threads, which take turns. Raises `LedgerUnavailable`.
 
     `greet` is called with each new connection before anything else uses it. `lasting`: this process
@@ -65,7 +65,7 @@ class Link:
         *,
         name: str = "pktui",
         clock: Callable[[], int],
-        greet: Callable[[Link], None] = lambda _link: None,
+        greet: Callable[[TeamConnection], None] = lambda _connection: None,
         lasting: bool = False,
         directory: Path,
     ) -> None:
@@ -88,7 +88,7 @@ class Link:
         self._lasting = lasting
         # How often there was a new connection.
         self.connected = 0
-        self._connection: _Connection | None = None
+        self._connection: _Notifying | None = None
         self._away: LedgerUnavailable | None = None
         self._closed = False
         self._heard = 0.0
@@ -174,7 +174,7 @@ class Link:
             self._closed = True
             self._let_go()
 
-    def _ready(self) -> _Connection:
+    def _ready(self) -> _Notifying:
         """Return the connection, made where there is none, with what it was told taken in."""
         if self._closed:
             raise LedgerUnavailable("the team's ledger was closed", "Start pktui again")
@@ -200,9 +200,9 @@ class Link:
             self._version += 1
         return connection
 
-    def _connect(self) -> _Connection:
+    def _connect(self) -> _Notifying:
         try:
-            return _Connection.connect(
+            return _Notifying.connect(
                 self._uri,
                 autocommit=True,
                 connect_timeout=CONNECT_SECONDS,
@@ -215,7 +215,7 @@ class Link:
                 self._circuit.opened(why)
             raise why from error
 
-    def _take_up(self, connection: _Connection) -> None:
+    def _take_up(self, connection: _Notifying) -> None:
         self._connection = connection
         self.connected += 1
         try:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pktui.ledger.chain.attendance import Attendance
 from pktui.ledger.chain.export import verify_lines
+from pktui.ledger.chain.gateway_gaps import Attendance
 from tests.ledger.conftest import MINUTE, START_US
 
 if TYPE_CHECKING:

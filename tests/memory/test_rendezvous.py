@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from pktui.errors import MemoryUnavailable, SettingsError
-from pktui.memory import meeting, starting
+from pktui.memory import rendezvous, starting
 from pktui.memory.client import MemoryClient
-from pktui.memory.meeting import Meeting, listens
 from pktui.memory.records import Identity
+from pktui.memory.rendezvous import Meeting, listens
 from pktui.memory.service.ownership import Ownership
 from pktui.memory.starting import ensure_service, find_owner
 from pktui.settings import Paths
@@ -54,9 +54,9 @@ def held(paths: Paths, text: str) -> int:
 
 
 def socket_path(paths: Paths) -> Path:
-    met = meeting.read(paths)
+    met = rendezvous.read(paths)
     assert met is not None
-    return meeting.socket_of(paths, met)
+    return rendezvous.socket_of(paths, met)
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -95,7 +95,7 @@ def test_an_agent_that_hands_little_on_meets_the_service_of_a_terminal(
 def test_any_path_can_be_met_at(short: Path, name: str) -> None:
     paths = Paths.at(short, short / name / "data")
     owner = Ownership.take(paths)
-    assert len(os.fsencode(owner.socket)) <= meeting.SOCKET_PATH_LIMIT
+    assert len(os.fsencode(owner.socket)) <= rendezvous.SOCKET_PATH_LIMIT
     assert socket_path(paths) == owner.socket
     assert listens(paths)
     owner.release()
@@ -123,7 +123,7 @@ def test_where_every_known_name_is_taken_a_new_one_is_made(
     short: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = Paths.at(short, short / ("d" * 120))
-    known = list(meeting.socket_directories(paths))[:-1]
+    known = list(rendezvous.socket_directories(paths))[:-1]
     refused = "directory belongs to another user"
 
     def check(path: Path) -> None:
@@ -170,14 +170,14 @@ def test_an_address_that_cannot_be_read_is_none(paths: Paths, written: bytes) ->
     paths.data_dir.mkdir(parents=True)
     paths.memory_address.write_bytes(written)
     paths.memory_address.chmod(0o600)
-    assert meeting.read(paths) is None
+    assert rendezvous.read(paths) is None
     assert not listens(paths)
     Ownership.take(paths).release()
 
 
 def test_a_held_lock_whose_socket_does_not_answer_is_an_error_at_once(paths: Paths) -> None:
     lock = held(paths, "4711")
-    meeting.write(paths, Meeting(4711, "listening", "run/memory.sock"))
+    rendezvous.write(paths, Meeting(4711, "listening", "run/memory.sock"))
     client = MemoryClient(paths, ADA)
     with pytest.raises(MemoryUnavailable, match=r"process 4711.* does not answer") as caught:
         client.sessions()
@@ -190,7 +190,7 @@ def test_a_held_lock_whose_socket_does_not_answer_is_an_error_at_once(paths: Pat
 
 def test_a_service_of_another_version_is_named(paths: Paths) -> None:
     lock = held(paths, "4711")
-    meeting.write(paths, Meeting(99, "listening", "run/memory.sock"))
+    rendezvous.write(paths, Meeting(99, "listening", "run/memory.sock"))
     with pytest.raises(MemoryUnavailable, match=r"another version of pktui .process 4711"):
         ensure_service(paths)
     os.close(lock)
@@ -200,12 +200,12 @@ def test_a_service_that_starts_or_ends_is_waited_for(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = held(paths, "4711")
-    meeting.write(paths, Meeting(4711, "ending", "run/memory.sock"))
+    rendezvous.write(paths, Meeting(4711, "ending", "run/memory.sock"))
     looks: list[str] = []
 
     def pauses() -> Iterator[float]:
         for said in ("ending", "starting"):
-            meeting.write(paths, Meeting(4711, said, "run/memory.sock"))
+            rendezvous.write(paths, Meeting(4711, said, "run/memory.sock"))
             looks.append(said)
             yield 0.0
             yield 0.0
@@ -229,13 +229,13 @@ def test_a_service_says_that_it_ends_before_it_stops_listening(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[tuple[str, bool]] = []
-    write = meeting.write
+    write = rendezvous.write
 
     def spy(where: Paths, met: Meeting) -> None:
         write(where, met)
         said.append((met.state, listens(where)))
 
-    monkeypatch.setattr(meeting, "write", spy)
+    monkeypatch.setattr(rendezvous, "write", spy)
     with running_service(paths):
         client = MemoryClient(paths, ADA, start=False)
         client.sessions()

@@ -14,7 +14,7 @@ import pytest
 
 from pktui.errors import LedgerUnavailable, TeamUnavailable
 from pktui.ledger import Ledger
-from pktui.ledger.postgres import link as link_module
+from pktui.ledger.postgres import connection as link_module
 from pktui.settings import LedgerSettings
 from pktui.times import now_us
 from tests.ledger.conftest import Limit

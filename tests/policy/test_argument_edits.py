@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pktui.errors import UsageError
-from pktui.policy.amend import drop_value, fields_of, set_value
-from pktui.policy.shape import UNKNOWN, Definition
+from pktui.policy.argument_check import UNKNOWN, Definition
+from pktui.policy.argument_edits import drop_value, fields_of, set_value
 
 SCHEMA = {
     "type": "object",

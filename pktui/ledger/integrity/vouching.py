@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from pktui.ledger.approvals.decided import (
+from pktui.ledger.integrity.vouched_columns import (
     APPLIED,
     BY_TABLE,
     Facts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pktui.ledger.approvals.decided import DECIDED, NOT_DECIDED
+from pktui.ledger.integrity.vouched_columns import DECIDED, NOT_DECIDED
 
 if TYPE_CHECKING:
     from pktui.ledger import Ledger

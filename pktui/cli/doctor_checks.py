@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pktui import __version__
-from pktui.cli.check import Check, State, failed
+from pktui.cli.doctor_check import Check, State, failed
 from pktui.cli.policy_checks import denied_paths, managed, policies
 from pktui.cli.telemetry import telemetry
 from pktui.errors import MemoryUnavailable, PktuiError
@@ -377,7 +377,7 @@ def memory(paths: Paths) -> Iterator[Check]:
     """Check the memory service, without starting it."""
     from pktui.memory.addresses import remote_of
     from pktui.memory.client import MemoryClient
-    from pktui.memory.meeting import listens
+    from pktui.memory.rendezvous import listens
     from pktui.memory.starting import find_owner
 
     try:

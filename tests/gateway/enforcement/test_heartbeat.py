@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pktui.gateway.enforcement.lifetime import Lifetime
+from pktui.gateway.enforcement.heartbeat import Lifetime
 from pktui.ledger.ledger import Ledger
 from tests.support.gateway import RunningGateway, plain_server
 
@@ -68,7 +68,7 @@ def test_beats_follow_while_the_machine_was_awake_or_not(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = [5_000_000_000]
-    monkeypatch.setattr("pktui.gateway.enforcement.lifetime.boot_ns", lambda: ticks[0])
+    monkeypatch.setattr("pktui.gateway.enforcement.heartbeat.boot_ns", lambda: ticks[0])
     ledger = Ledger.open(paths.ledger_file)
     lifetime = Lifetime("demo", 1)
     for seconds in (0, 59, 1, 59, 8 * 3600, 1):

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 from pktui import lasting
 from pktui.errors import LedgerUnavailable
 from pktui.files import lock, open_private
-from pktui.ledger.postgres.copying import Copying
-from pktui.ledger.postgres.link import NOW
-from pktui.ledger.postgres.others import take_in
+from pktui.ledger.postgres.connection import NOW
+from pktui.ledger.postgres.other_machines import take_in
+from pktui.ledger.postgres.replication import Copying
 from pktui.ledger.records import Present
 
 if TYPE_CHECKING:
@@ -101,12 +101,12 @@ class Keeper:
             return
         self._said = None
         with suppress(LedgerUnavailable):  # what it cannot say now it says with the next look
-            link = self._database.link
-            link.tell_time()
+            connection = self._database.connection
+            connection.tell_time()
             machine = self._database.machine_number
-            link.run(_LEFT, (machine, [one.token for one in here]))
+            connection.run(_LEFT, (machine, [one.token for one in here]))
             for one in here:
-                link.run(_HERE, (machine, *(getattr(one, name) for name in _FIELDS)))
+                connection.run(_HERE, (machine, *(getattr(one, name) for name in _FIELDS)))
             self._said, self._beaten = here, now
 
 
@@ -116,9 +116,9 @@ _FIELDS: Final = tuple(_COLUMNS.split(", "))
 def elsewhere(database: SharedDatabase, kind: PresenceKind | None) -> tuple[Present, ...]:
     """Return what runs on other machines, as far as is known; oldest first."""
     with suppress(LedgerUnavailable):
-        link = database.link
-        link.told()
+        connection = database.connection
+        connection.told()
         return tuple(
-            Present(*row) for row in link.run(_ELSEWHERE, (database.machine_number, kind))[0]
+            Present(*row) for row in connection.run(_ELSEWHERE, (database.machine_number, kind))[0]
         )
     return ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pktui.policy.argument_check import input_schema
 from pktui.policy.declared import (
     ANY,
     LIST,
@@ -23,15 +24,14 @@ from pktui.policy.declared import (
 from pktui.policy.operators import ORDER
 from pktui.policy.paths import Each, Path, split_path
 from pktui.policy.rules import Action
-from pktui.policy.shape import input_schema
 from pktui.policy.text.problems import QUOTED, Fault, Steps, quote
 from pktui.policy.values import number, same
 from pktui.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from pktui.policy.argument_check import Definition
     from pktui.policy.document.policy import Policy
     from pktui.policy.rules import Check, Condition, ToolRule
-    from pktui.policy.shape import Definition
 
 _OF_TEXT = ("regex", "within", "command")
 # Arguments of a tool that are told, and the characters of one.

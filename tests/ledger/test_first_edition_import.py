@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from pktui.ledger import Ledger
-from pktui.ledger.approvals.decided import row_facts
 from pktui.ledger.database import Database
+from pktui.ledger.integrity.vouched_columns import row_facts
 from pktui.ledger.journal.segment import CONTENT
 from pktui.ledger.schema import MIGRATIONS
 from pktui.settings import AuditSettings
@@ -103,11 +103,11 @@ def test_one_that_was_begun_and_not_ended_is_gone_on_with(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(file).raw.close()
-    monkeypatch.setattr("pktui.ledger.chain.carrying.MOST_BYTES", 500)
+    monkeypatch.setattr("pktui.ledger.chain.first_edition_import.MOST_BYTES", 500)
     written: list[object] = []
-    from pktui.ledger.chain import carrying
+    from pktui.ledger.chain import first_edition_import
 
-    write = carrying._write_segment
+    write = first_edition_import._write_segment
 
     def die_late(*given: Any) -> None:
         if len(written) == 2:
@@ -116,7 +116,7 @@ def test_one_that_was_begun_and_not_ended_is_gone_on_with(
         write(*given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(carrying, "_write_segment", die_late)
+        patched.setattr(first_edition_import, "_write_segment", die_late)
         with pytest.raises(KeyboardInterrupt):
             Ledger.open(file)
     with closing(Ledger.open(file)) as ledger:
@@ -167,13 +167,13 @@ def test_what_is_older_than_a_pruned_log_stands_also_where_it_was_begun_before(
         (START,),
     )
     old.raw.close()
-    from pktui.ledger.chain import carrying
+    from pktui.ledger.chain import first_edition_import
 
     def die(*_given: Any, **_named: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(carrying, "_say_again", die)
+        patched.setattr(first_edition_import, "_say_again", die)
         with pytest.raises(KeyboardInterrupt):
             Ledger.open(file)
     with closing(Ledger.open(file)) as ledger:

@@ -20,7 +20,7 @@ from pktui.gateway.protocol.jsonrpc import EXACT, Message, same_id
 from pktui.gateway.relay.held_calls import Holder, Pace
 from pktui.gateway.relay.known_tools import ToolList
 from pktui.gateway.relay.looks import LookUnderWay
-from pktui.gateway.relay.lookup import Lookup
+from pktui.gateway.relay.tool_discovery import Lookup
 from pktui.ledger.arguments.canonical import args_hash
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from pktui.errors import PolicyError
 from pktui.policy.editor import PolicyEditor
 from pktui.policy.evaluate import Call
-from pktui.policy.permit import preview_permit
+from pktui.policy.rule_from_answer import preview_permit
 
 if TYPE_CHECKING:
     from pathlib import Path

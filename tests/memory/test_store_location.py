@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pktui.errors import SettingsError, StoreError
-from pktui.memory.place import Place, place_of
 from pktui.memory.store.tables import Database
+from pktui.memory.store_location import Place, place_of
 from pktui.settings import MemorySettings, Paths, Settings
 
 SECRET = "hush-hush-hush"

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pktui.ledger.approvals.decided import (
+from pktui.ledger.arguments.canonical import is_hash_of
+from pktui.ledger.integrity.vouched_columns import (
     APPLIED,
     BY_TABLE,
     Decided,
@@ -25,8 +26,7 @@ from pktui.ledger.approvals.decided import (
     place_of_event,
     row_facts,
 )
-from pktui.ledger.approvals.vouching import read_said
-from pktui.ledger.arguments.canonical import is_hash_of
+from pktui.ledger.integrity.vouching import read_said
 from pktui.ledger.journal.segment import CONTENT, decode_row, file_of, lines_of
 from pktui.ledger.records import EventKind
 

@@ -57,8 +57,8 @@ class Copying:
         Raises `LedgerError` where the database has another row in the place of one.
         """
         database = self._database
-        database.link.told()
-        connection = database.machine_number, database.link.connected
+        database.connection.told()
+        connection = database.machine_number, database.connection.connected
         if self._connection != connection:  # one that took over may lack what another had
             self._begin(database.machine_number)
             self._connection = connection
@@ -73,17 +73,18 @@ class Copying:
         if self._heads and now - self._checked >= _CHECKPOINT_SECONDS:
             self._checked = now
             heads = " ".join(self._heads[n] for n in sorted(self._heads))
-            database.link.run(_CHECKPOINT, (self._machine, heads))
+            database.connection.run(_CHECKPOINT, (self._machine, heads))
             self._heads.clear()
         return rows
 
     def _begin(self, machine: int) -> None:
         """Take up where this machine stood."""
-        link = self._database.link
+        connection = self._database.connection
         self._reached = {
-            segment: (number, size) for segment, number, size in link.run(_COPIED, (machine,))[0]
+            segment: (number, size)
+            for segment, number, size in connection.run(_COPIED, (machine,))[0]
         }
-        last = link.run(_LAST_JOINT, (machine,))[0]
+        last = connection.run(_LAST_JOINT, (machine,))[0]
         self._joint = -last[0][0] if last else 0  # to be compared with the file's
         self._machine = machine
         self._done.clear()
@@ -92,12 +93,12 @@ class Copying:
         """Copy the joints that are new; the last of them must be the one that is there then."""
         if self._joint == self._joints.n:
             return
-        link = self._database.link
+        connection = self._database.connection
         lines = {number_of(line): line.decode() for _, line in lines_of(self._joints.path)}
         new = [(self._machine, n, line) for n, line in lines.items() if n > abs(self._joint)]
         if new:
-            link.run_all(_ADD_JOINT, new)
-        for n, line in link.run(_LAST_JOINT, (self._machine,))[0]:
+            connection.run_all(_ADD_JOINT, new)
+        for n, line in connection.run(_LAST_JOINT, (self._machine,))[0]:
             if lines.get(n) != line:
                 raise _another(f"joint {n}")
             self._joint = n
@@ -118,20 +119,20 @@ class Copying:
         return len(lines)
 
     def _add(self, segment: int, lines: bytes, number: int, end: int, digest: bytes) -> None:
-        link, machine = self._database.link, self._machine
-        with link.lock:
-            link.run("BEGIN")
+        connection, machine = self._database.connection, self._machine
+        with connection.lock:
+            connection.run("BEGIN")
             try:
                 rows: list[Any] = list(event_rows(lines, machine, segment))
-                link.run_all(ADD_EVENT, rows)
-                same = link.run(_IS_SAME, (digest, machine, segment, number))[0]
+                connection.run_all(ADD_EVENT, rows)
+                same = connection.run(_IS_SAME, (digest, machine, segment, number))[0]
                 if not same or not same[0][0]:
                     raise _another(f"row {segment}:{number}")
-                link.run(_REACHED, (machine, segment, number, end))
-                link.run("COMMIT")
+                connection.run(_REACHED, (machine, segment, number, end))
+                connection.run("COMMIT")
             finally:
-                if link.in_transaction():
-                    link.run("ROLLBACK")
+                if connection.in_transaction():
+                    connection.run("ROLLBACK")
         self._reached[segment] = number, end
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pktui.errors import LedgerError
-from pktui.ledger.approvals.decided import BY_TABLE, Decided
+from pktui.ledger.integrity.vouched_columns import BY_TABLE, Decided
 from pktui.ledger.journal.journal import charges_of
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pktui.tui.undo import STEPS, UndoStack, UndoStep
+from pktui.tui.undo_history import STEPS, UndoStack, UndoStep
 
 
 def _step(label: str) -> UndoStep:

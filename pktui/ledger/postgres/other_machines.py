@@ -28,17 +28,19 @@ _NAMES: Final = f"SELECT n, name, person FROM machines WHERE n < {MOST_MACHINES}
 
 def take_in(database: SharedDatabase, index: Index) -> int:
     """Take in what is new; return how many rows that was. Raises `LedgerUnavailable`."""
-    link = database.link
-    link.told()
+    connection = database.connection
+    connection.told()
     here, rows = database.machine_number, 0
-    top: int = link.run(_TOP)[0][0][0]
+    top: int = connection.run(_TOP)[0][0][0]
     reached = index.others_reached(database.id)
     if reached == top:
         return 0
-    names = {0 if n == here else n: Seat(person, name) for n, name, person in link.run(_NAMES)[0]}
+    names = {
+        0 if n == here else n: Seat(person, name) for n, name, person in connection.run(_NAMES)[0]
+    }
     since = reached or max(0, top - _MOST_AT_FIRST)
     while since < top:
-        found, _ = link.run(_ROWS, (since, top, here))
+        found, _ = connection.run(_ROWS, (since, top, here))
         since = found[-1][0] if len(found) == _PIECE else top
         taken = [tuple(map(_as_written, row[1:])) for row in found]
         index.take_others(taken, names, database.id, since)

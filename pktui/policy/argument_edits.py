@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from pktui.errors import UsageError
+from pktui.policy.argument_check import Definition, input_schema
 from pktui.policy.declared import (
     ANY,
     NONE,
@@ -25,7 +26,6 @@ from pktui.policy.declared import (
     say_kinds,
 )
 from pktui.policy.paths import Each, Path, show_path, split_path
-from pktui.policy.shape import Definition, input_schema
 from pktui.policy.text.jsontext import MAX_DEPTH
 from pktui.policy.text.problems import QUOTED, quote
 from pktui.policy.values import MISSING, kind_of
