@@ -328,6 +328,10 @@ class Ledger:
         """Return what differs from the last time once anything was recorded or changed."""
         return self.data_version(), *self.index.state()
 
+    def unread(self) -> int:
+        """Return how many bytes of the journal the index does not have; reads none of them."""
+        return self.index.unread()
+
     def changes(self) -> object:
         """Return what is another after each change of approvals, grants, pins or the stop.
 

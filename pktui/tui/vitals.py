@@ -33,6 +33,9 @@ LEAVING_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 OPENING_SECONDS = 0.25
 STEADY_SECONDS = 3.0
+# A record with more to be read than a second's work is read a part a look, and that is said.
+READ_AT_ONCE_BYTES = 2_000_000
+READING_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class LedgerVitals:
     problem: str = ""
     loss: str = ""
     """What of the record went for its size within the day."""
+    unread: int = 0
+    """Bytes of the record that are still to be read; until then nothing is known of calls."""
     stamp: object = field(default=None, compare=False)
     """What the ledger's files looked like before all this was read."""
 
@@ -81,6 +86,9 @@ def read_ledger(
         if known is not None and known.stamp == stamp and not known.problem:
             return known
         _look_by_path(services)
+        if known is None and (unread := ledger.unread()) > READ_AT_ONCE_BYTES:
+            ledger.index.refresh(READING_SECONDS)
+            return _while_reading(services, files, unread)
         if known is None and not ledger.read_only:
             ledger.settle_lost()
         version = ledger.state()
@@ -103,6 +111,21 @@ def read_ledger(
     except PktuiError as error:
         policies, policy_problem = files.read()
         return LedgerVitals(policies=policies, policy_problem=policy_problem, problem=str(error))
+
+
+def _while_reading(services: Services, files: PolicyFiles, unread: int) -> LedgerVitals:
+    """Return what is known without the calls, which may take a minute to be read."""
+    ledger = services.ledger
+    policies, policy_problem = files.read()
+    return LedgerVitals(
+        version=(ledger.data_version(), -1),
+        waiting=tuple(ledger.approvals.pending()),
+        gateways=len(ledger.presence.alive("gateway")),
+        stopped=ledger.approvals.stopped(),
+        policies=policies,
+        policy_problem=policy_problem,
+        unread=unread,
+    )
 
 
 def _look_by_path(services: Services) -> None:
@@ -217,7 +240,7 @@ class LedgerWatch(threading.Thread):
     def _look(self) -> None:
         self._asked.clear()
         now = time.monotonic()
-        whole = now >= self._whole_at
+        whole = now >= self._whole_at or self._seen.unread > 0
         if whole:
             self._whole_at = now + BEAT_SECONDS
         self._see(self._read(None if whole else self._seen))

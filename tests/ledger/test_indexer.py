@@ -50,6 +50,21 @@ def test_rows_are_taken_in_once_and_only_the_new_ones(ledger: Ledger, index: Ind
     assert rows(index) == 10
 
 
+def test_a_long_journal_can_be_taken_in_a_part_at_a_time(
+    ledger: Ledger, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.ledger.journal.indexer._PIECE_BYTES", 1024)
+    fill(ledger, 20)
+    left = [index.unread()]
+    taken = 0
+    while left[-1]:
+        taken += index.refresh(0)
+        left.append(index.unread())
+    assert taken == 40
+    assert len(left) > 3
+    assert left == sorted(left, reverse=True)
+
+
 def test_two_indexers_take_turns(ledger: Ledger, file: Path, clock: Clock) -> None:
     several = [Index(file.with_name("index.db"), file.parent / "journal", clock) for _ in range(3)]
     failed: list[BaseException] = []

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from pktui.ledger import Ledger, now_us
+from pktui.ledger.records import Caller, NewApproval
 from pktui.settings import AuditSettings, Settings
 from pktui.tui.services import Services
 from pktui.tui.vitals import (
@@ -140,6 +141,31 @@ def test_what_is_known_is_read_again_only_where_a_file_of_the_ledger_changed(
     with closing(Ledger.open(paths.ledger_file)) as other:
         other.presence.announce("gateway")
         assert read_ledger(services, files, after).gateways == 1
+    ledger.close()
+
+
+def test_what_waits_is_known_while_a_long_record_is_read(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.tui.vitals.READ_AT_ONCE_BYTES", 0)
+    monkeypatch.setattr("pktui.tui.vitals.READING_SECONDS", 0.0)
+    monkeypatch.setattr("pktui.ledger.journal.indexer._PIECE_BYTES", 1024)
+    ledger, files = Ledger.open(paths.ledger_file), PolicyFiles(paths.policies_dir)
+    for number in range(20):
+        ledger.events.append(
+            "decision", call_id=f"c{number}", server="files", tool="read", effect="allow"
+        )
+    later = now_us() + 60_000_000
+    asked = ledger.approvals.open(NewApproval(Caller(), "files", "write", {}, "h", later))
+    services = Services(paths, Settings(), ledger, MemoryInProcess(), now_us)
+    seen = [read_ledger(services, files)]
+    while seen[-1].unread:
+        seen.append(read_ledger(services, files))
+    sizes = [one.unread for one in seen]
+    assert len(sizes) > 2
+    assert sizes == sorted(sizes, reverse=True)
+    assert {one.waiting[0].id for one in seen} == {asked.id}
+    assert (seen[0].calls_per_minute, seen[-1].calls_per_minute) == (0, 20)
     ledger.close()
 
 

@@ -7,9 +7,11 @@ changes with the rows. Nothing in it decides whether a call may run.
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +41,8 @@ _BUSY_SECONDS: Final = 5.0
 # Bytes of a segment, and segments, that are taken in one transaction.
 _PIECE_BYTES: Final = 1 << 20
 _MOST_SEGMENTS: Final = 16
+# Seconds between two pieces, in which others get the lock.
+_BETWEEN: Final = 0.0005
 _COLUMNS: Final = ", ".join(CONTENT[1:])
 _INSERT: Final = f"""INSERT OR IGNORE INTO events
     (segment, number, {_COLUMNS}, charges, hash, call_us, call_tool, agent_session,
@@ -94,18 +98,30 @@ class Index:
         with self._lock:
             return self._opened()
 
-    def refresh(self) -> int:
-        """Take in what was written since; return how many rows those are."""
-        rows = 0
-        with self._lock:
-            database = self._opened()
-            try:
-                self._joints.refresh()
-                while behind := self._behind():
-                    rows += self._take(database, behind[:_MOST_SEGMENTS])
-            except OSError as error:
-                raise unavailable(error, self.path) from error
+    def refresh(self, seconds: float = math.inf) -> int:
+        """Take in what was written since, for about so long; return how many rows those are.
+
+        Others come in between two pieces: a journal that is read anew takes a minute a million
+        calls.
+        """
+        rows, until = 0, time.monotonic() + seconds
+        while taken := self._take_some():
+            rows += taken
+            if time.monotonic() >= until:
+                break
+            time.sleep(_BETWEEN)
         return rows
+
+    def unread(self) -> int:
+        """Return how many bytes of the journal are not in it, by the segments' sizes."""
+        with self._lock:
+            known: dict[int, int] = dict(self._opened().rows("SELECT n, offset FROM segments"))
+            self._joints.refresh()
+            return sum(
+                max(0, self._size(one) - known.get(one.n, 0))
+                for one in self._open_segments()
+                if one.pruned is None
+            )
 
     def keep_up(self, ending: threading.Event) -> None:
         """Bring it up to date until then, where no other process does; a thread's whole work.
@@ -235,9 +251,23 @@ class Index:
         except FileNotFoundError:
             return 0
 
+    def _take_some(self) -> int:
+        """Take a piece of what is not in yet; return how many rows that was, 0 once all is."""
+        with self._lock:
+            database = self._opened()
+            try:
+                self._joints.refresh()
+                while behind := self._behind():
+                    if rows := self._take(database, behind[:_MOST_SEGMENTS]):
+                        return rows
+            except OSError as error:
+                raise unavailable(error, self.path) from error
+        return 0
+
     def _take(self, database: Database, behind: list[Segment]) -> int:
         """Take some rows of segments in, in the order of their times; return how many."""
         rows: list[tuple[Any, ...]] = []
+        results = 0
         with database.transaction():
             known: dict[int, int] = dict(database.rows("SELECT n, offset FROM segments"))
             for segment in behind:
@@ -255,14 +285,16 @@ class Index:
                     last = number_of(piece[piece.rfind(b"\n", 0, -1) + 1 :])
                     database.run(_REACHED, (segment.n, first, offset, last))
                 if segment.opened.shelf == "results":
-                    database.run_all(_INSERT_RESULT, list(_results(piece, segment.n, start)))
+                    found = list(_results(piece, segment.n, start))
+                    database.run_all(_INSERT_RESULT, found)
+                    results += len(found)
                 else:
                     rows += index_rows(piece, segment.n)
             rows.sort(key=_time)
             database.run_all(_INSERT, rows)
             keys = {one[0] for row in rows if row[_CHARGED] for one in _decode(row[_CHARGED])}
             database.run_all("INSERT OR IGNORE INTO counters VALUES (?)", [(key,) for key in keys])
-        return len(rows)
+        return len(rows) + results
 
     def _drop(self, database: Database, segment: int) -> None:
         database.run("DELETE FROM events WHERE segment = ?", (segment,))

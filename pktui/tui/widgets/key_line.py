@@ -120,6 +120,8 @@ class KeyLine(Bar):
             return [_state(self._glyphs.denied, "ledger", "lost", ink.bad)]
         if seen.stopped:
             return [_state(self._glyphs.denied, "all calls", "stopped", ink.bad)]
+        if seen.unread:
+            return [Part(f"reading the record, {seen.unread / 1e6:,.0f} MB", ink.info)]
         if seen.policy_problem:
             return [_state(self._glyphs.waiting, "policy", "broken", ink.wait)]
         if not seen.policies:
@@ -156,5 +158,5 @@ def _shown_of(seen: LedgerVitals | None) -> tuple[object, ...] | None:
         return None
     return (
         bool(seen.problem), seen.stopped, bool(seen.policy_problem), bool(seen.policies),
-        seen.gateways,
+        seen.gateways, seen.unread,
     )  # fmt: skip
