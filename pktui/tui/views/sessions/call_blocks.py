@@ -25,6 +25,7 @@ from pktui.tui.widgets.document import tones_of
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Event
+    from pktui.tui.theme import Ink
     from pktui.tui.views.sessions.reader import WholeCall
     from pktui.tui.views.sessions.timeline import LineCall
 
@@ -78,27 +79,37 @@ def draw_call(call: LineCall, whole: WholeCall | None, look: Look) -> tuple[Stri
         (f"{sign} ", style),
         (f"{name} ", ink.text if call.mark else ink.dim),
     ]
-    tail = _became(call, whole, look, style)
-    left = room - _cells(lead) - _cells(tail) - _GAP
-    if whole is not None and left > 0:
-        lead.append((one_line(summary(whole.arguments, max(20, left)), max(1, left)), ink.faint))
-    return (_strip(lead, tail, room, look.glyphs.more),)
+    words, took = _became(call, whole, style, ink)
+    if _cells(words) + _cells(took) > room // 2:
+        took = []
+    free = room - _cells(lead) - _cells(words) - _cells(took) - _GAP
+    if whole is not None and free > 0:
+        arguments, answer = _side_by_side(whole, free, look)
+        lead.append((arguments, ink.faint))
+        if answer:
+            words.append((f"{_BETWEEN if words else ''}{answer}", ink.faint))
+    return (_strip(lead, words + took, room, look.glyphs.more),)
 
 
-def _became(call: LineCall, whole: WholeCall | None, look: Look, style: Style) -> Runs:
-    ink = look.ink
-    tail: Runs = []
-    words = _answered(whole) or call.word
-    if words:
-        tail.append((words, style if call.mark else ink.dim))
-    took: Runs = [(f"{_BETWEEN}{duration(call.took_us)}", ink.faint)] if call.took_us else []
-    left = look.width // (2 if call.mark else 3) - _cells(tail) - _cells(took)
-    if left > _LEAST_RESULT and (answer := _short_result(whole, min(left, _RESULT_CHARACTERS))):
-        tail.append((f"{_BETWEEN}{look.glyphs.draft} {answer}", ink.faint))
-    tail += took
-    if tail:
-        tail[0] = (tail[0][0].lstrip(), tail[0][1])
-    return tail if _cells(tail) <= look.width // 2 else tail[:1]
+def _became(call: LineCall, whole: WholeCall | None, style: Style, ink: Ink) -> tuple[Runs, Runs]:
+    """Return how it ended in a word, and how long that took."""
+    word = _answered(whole) or call.word
+    words: Runs = [(word, style if call.mark else ink.dim)] if word else []
+    gap = _BETWEEN if words else ""
+    return words, [(f"{gap}{duration(call.took_us)}", ink.faint)] if call.took_us else []
+
+
+def _side_by_side(whole: WholeCall, free: int, look: Look) -> tuple[str, str]:
+    """Return arguments and result for so many cells: what is left by the arguments, or a third."""
+    arguments = one_line(summary(whole.arguments, max(20, free)), free)
+    arrow = f"{look.glyphs.draft} "
+    around = _GAP + len(arrow)
+    left = max(free - cell_len(arguments), free // 3) - around
+    answer = _short_result(whole, min(left, _RESULT_CHARACTERS)) if left > _LEAST_RESULT else ""
+    if not answer:
+        return arguments, ""
+    rest = max(1, free - around - cell_len(answer))
+    return one_line(summary(whole.arguments, max(20, rest)), rest), f"{arrow}{answer}"
 
 
 def _short_result(whole: WholeCall | None, limit: int) -> str:
