@@ -36,6 +36,18 @@ settings.register_profile(
 )
 settings.load_profile("pktui")
 
+# Beyond the processors: most tests wait for processes, clocks and the disk.
+_MORE_WORKERS = 2
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Return how many processes `-n auto` starts; None: what the environment says."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    return (
+        len(os.sched_getaffinity(0)) + _MORE_WORKERS if hasattr(os, "sched_getaffinity") else None
+    )
+
 
 @pytest.fixture(autouse=True)
 def _own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
