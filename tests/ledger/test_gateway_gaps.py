@@ -87,3 +87,10 @@ def test_an_export_tells_gaps_as_of_its_newest_row(ledger: Ledger, clock: Clock)
     ledger.events.append("note")
     (gap,) = verify_lines(ledger.framed()).gaps
     assert (gap.how, gap.since_us) == ("unclosed", START_US)
+
+
+def test_what_looks_like_a_gateway_s_own_row_decides_all_the_same(ledger: Ledger) -> None:
+    ledger.catalogue.saw("gateway", [{"name": "read"}])
+    ledger.catalogue.saw("files", [{"name": '"lost_pid":'}])
+    ledger.catalogue.accept("gateway", "read")
+    assert ledger.verify().problem == ""

@@ -248,8 +248,12 @@ class _Walk:
                     seen = not _KINDS.isdisjoint(line.split(b",", 3)[2:3])
                 else:
                     seen = line.find(_CHANGE) >= 0  # `in` tries it as a number first
-                if seen or (beside and Attendance.concerns(line)):
-                    self._saw(n, number, line)
+                attends = beside and Attendance.concerns(line)
+                if seen or attends:
+                    row = self._read(n, number, line)
+                    self._recorded.saw(n, row)
+                    if attends:
+                        self.attendance.saw_row(row)
         except FileNotFoundError:
             self._check_pruned(segment)
             return
@@ -257,13 +261,6 @@ class _Walk:
             raise _unreadable(path, error) from error
         self._done += size
         self._check_end(segment, number, previous, size - end, end)
-
-    def _saw(self, n: int, number: int, line: bytes) -> None:
-        row = self._read(n, number, line)
-        if Attendance.concerns(line):
-            self.attendance.saw_row(row)
-        else:
-            self._recorded.saw(n, row)
 
     def _copy_of(self, n: int) -> _Copy | None:
         """Return what a team's database has of a segment, None where that cannot be told."""
