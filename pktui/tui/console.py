@@ -75,13 +75,11 @@ if TYPE_CHECKING:
     from pktui.tui.services import Services
 
 T = TypeVar("T")
-# How many actions the palette remembers to have run.
-RECENT = 9
-# How many notices are kept to be read again.
 # What a box edits by; ctrl+c is the console's, which copies too.
 BOX_KEYS = frozenset(
     key for one in Input.BINDINGS if isinstance(one, Binding) for key in one.key.split(",")
 ) - {"ctrl+c"}
+# How many notices are kept to be read again.
 NOTICES = 500
 # Between keys that do nothing, for each to be told.
 MISSING_SECONDS = 0.5
