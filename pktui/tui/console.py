@@ -20,7 +20,6 @@ from msgspec.structs import replace
 from textual import events, on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding
-from textual.css.query import NoMatches
 from textual.errors import NoWidget
 from textual.message import Message
 from textual.reactive import reactive
@@ -521,7 +520,7 @@ class Console(App[int], inherit_bindings=False):
         if self._ledger_watch is None:
             self._readings.done()
         seen, before = message.vitals, self.ledger
-        if seen == before or self._is_taken_apart():
+        if seen == before or not self.is_running:
             return
         self.ledger = seen
         if seen.problem and not before.problem:
@@ -541,7 +540,7 @@ class Console(App[int], inherit_bindings=False):
     @on(MemorySeen)
     def _show_memory(self, message: MemorySeen) -> None:
         seen, before = message.vitals, self.memory
-        if seen == before or self._is_taken_apart():
+        if seen == before or not self.is_running:
             return
         self.memory = seen
         self.query_one(KeyLine).memory = seen
@@ -549,14 +548,6 @@ class Console(App[int], inherit_bindings=False):
         if seen.state == "ok" and before.state == "down":
             self.say("memory is back")
         self._tell("memory_moved")
-
-    def _is_taken_apart(self) -> bool:
-        """Tell whether the console ends: messages still come when its lines are gone already."""
-        try:
-            self.query_one(KeyLine)
-        except NoMatches:
-            return True
-        return False
 
     def _count(self) -> None:
         if self.memory.status is not None:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from pktui.settings import ConsoleSettings, Paths, Settings
+from pktui.tui.console import LedgerSeen, MemorySeen
 from pktui.tui.theme import THEMES
 from pktui.tui.views.base import View
+from pktui.tui.vitals import LedgerVitals, MemoryVitals
 from pktui.tui.widgets.rows import Rows
 from pktui.tui.widgets.top_bar import TopBar
 from tests.tui.house import HOSTILE, LARGE, SMALL, House, desk, quiet_settings
@@ -148,3 +150,12 @@ async def test_the_title_and_header_count_what_waits(paths: Paths) -> None:
         assert hands.app.title == "(1) pktui"
         assert "4 Approvals ▲1" in hands.screen_text()
         assert hands.app.query_one("#session-rows", Rows).has_focus
+
+
+async def test_figures_that_come_as_the_console_ends_are_not_shown(paths: Paths) -> None:
+    async with sessions(paths) as room:
+        app = room.app
+    for late in (LedgerSeen(LedgerVitals(gateways=9)), MemorySeen(MemoryVitals("down"))):
+        await app._on_message(late)
+    assert app.ledger.gateways != 9
+    assert app.memory.state != "down"
