@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -144,14 +145,15 @@ def run_outside(notice: Notice, settings: NoticeSettings) -> str:
         )
     except (OSError, ValueError) as error:
         return f"{words[0]}: {error}"
+    name = Path(words[0]).name
     try:
         process.communicate(msgspec.json.encode(notice), COMMAND_SECONDS)
     except subprocess.TimeoutExpired:
         with suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)  # and what it has started
         process.communicate()
-        return f"{words[0]} took more than {COMMAND_SECONDS:.0f} s and was ended"
-    return f"{words[0]} ended with {process.returncode}" if process.returncode else ""
+        return f"{name} took more than {COMMAND_SECONDS:.0f} s and was ended"
+    return f"{name} ended with status {process.returncode}" if process.returncode else ""
 
 
 def _desktop(text: str) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def edit(app: App[int], name: str, text: bytes) -> bytes:
             return file.read_bytes()
         except OSError as error:
             raise PktuiError(
-                f"{command[0]} left no file to read: {error.strerror or error}"
+                f"{Path(command[0]).name} left no file to read: {error.strerror or error}"
             ) from error
 
 
@@ -77,4 +77,4 @@ def _run(command: list[str]) -> str:
         return f"the editor {command[0]} cannot be started: {error}"
     finally:
         signal.signal(signal.SIGINT, before)
-    return f"{command[0]} ended with status {status}" if status else ""
+    return f"{Path(command[0]).name} ended with status {status}" if status else ""

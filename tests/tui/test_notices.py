@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +21,6 @@ from tests.gateway.stdio.test_stdio import alive, eventually
 from tests.tui.house import AGENT, HOSTILE, START_US, House, desk, quiet_settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pktui.settings import Paths
 
 SECOND = 1_000_000
@@ -116,9 +115,13 @@ def test_a_command_gets_the_notice_on_its_standard_input(tmp_path: Path) -> None
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("command", [(), ("/no/such/program",), (sys.executable, "-c", "exit(3)")])
-def test_a_command_that_fails_says_why(command: tuple[str, ...]) -> None:
-    assert run_outside(Notice("odd", "x"), NoticeSettings(by="command", command=command))
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [((), "no command is set"), (("/no/such/program",), "/no/such/program: "),
+     ((sys.executable, "-c", "exit(3)"), f"{Path(sys.executable).name} ended with status 3")],
+)  # fmt: skip
+def test_a_command_that_fails_says_why(command: tuple[str, ...], said: str) -> None:
+    assert said in run_outside(Notice("odd", "x"), NoticeSettings(by="command", command=command))
 
 
 @pytest.fixture
