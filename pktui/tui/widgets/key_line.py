@@ -144,9 +144,7 @@ class KeyLine(Bar):
 def _does(entry: ActiveBinding) -> bool:
     """Tell whether the action would do something now."""
     node, name = entry.node, entry.binding.id or ""
-    if isinstance(node, Rows):
-        return name != "list.choose" or node.opens_something
-    return not isinstance(node, View) or node.offers(BY_ID[name].command)
+    return not isinstance(node, Rows | View) or node.offers(BY_ID[name].command)
 
 
 def _state(sign: str, what: str, word: str, style: Style) -> Part:

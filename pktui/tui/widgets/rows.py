@@ -262,6 +262,10 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         """Whether the row under the cursor can be chosen."""
         return self.current is not None
 
+    def offers(self, command: str) -> bool:
+        """Tell whether an action would do something now; the key line leaves others out."""
+        return command != "choose" or self.opens_something
+
     def lines_in_sight(self) -> Iterator[tuple[int, int]]:
         """Yield each row that begins in the window, and at which of its lines."""
         for y in range(self.size.height):

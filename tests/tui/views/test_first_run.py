@@ -60,6 +60,9 @@ async def test_agents_are_found_written_after_their_diff_and_taken_back(
         await at.answer("w")
         assert b'"gateway"' in config.read_bytes()
         assert "Waiting for the first call of Cursor" in at.screen_text()
+        footer = at.screen_text().splitlines()[-1]
+        assert "t try" in footer
+        assert not any(gone in footer for gone in ("space choose", "w write"))
         await at.press("w")
         assert "behind pktui already" in at.notices()
         await at.press("u")

@@ -102,6 +102,7 @@ class FirstRun(Vertical):
         self.rows.styles.height = max(1, len(self._choices))
         self.rows.display = bool(self._choices)
         self.query_one("#first-foot", Lines).show(tuple(self._foot()))
+        self.refresh_bindings()
 
     def _head(self) -> Iterator[Line]:
         behind = [one.agent for one in self._choices if one.agent.adopted]
@@ -133,6 +134,12 @@ class FirstRun(Vertical):
             yield Line(f"{key} copies it", "note", "  ")
 
     # Keys
+
+    def offers(self, command: str) -> bool:
+        """Offer to choose while an agent is not behind pktui, to write while one is chosen."""
+        if command == "write":
+            return any(one.wanted for one in self._choices)
+        return command != "choose_agent" or any(not one.agent.adopted for one in self._choices)
 
     def make_call(self) -> None:
         """Make a first call, so that something is to be seen."""
@@ -225,10 +232,9 @@ class AdoptRows(Rows[Choice]):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("adopt")]
 
-    @property
-    def opens_something(self) -> bool:
-        """Enter chooses, as space does, and opens nothing."""
-        return False
+    def offers(self, command: str) -> bool:
+        """Enter does what space does; once all are behind pktui nothing is left to choose."""
+        return command != "choose" and self._home().offers(command)
 
     def _home(self) -> FirstRun:
         return next(node for node in self.ancestors if isinstance(node, FirstRun))
