@@ -167,7 +167,7 @@ def _text_of(result: bytes) -> str:
     content = value.get("content")
     texts = [_block(one) for one in content] if isinstance(content, list) else []
     structured = value.get("structuredContent")
-    if structured is not None and not any(_is_json_of(text, structured) for text in texts):
+    if structured is not None and not _says(texts, structured):
         texts.append(msgspec.json.format(msgspec.json.encode(structured), indent=2).decode())
     return "\n".join(texts)
 
@@ -179,14 +179,20 @@ def _block(block: Any) -> str:
     return f"[{one_line(str(kind), 40)}, not shown]"
 
 
-def _is_json_of(text: str, value: Any) -> bool:
-    """Tell whether a text is the structured content once more, for clients that read texts.
+def _says(texts: list[str], value: Any) -> bool:
+    """Tell whether one text is the structured content once more, for clients that read texts.
 
     The SDKs put a text by itself into an object that has nothing else.
     """
-    if value == {"result": text}:
+    digest = _json_hash(msgspec.json.encode(value))  # once: there may be any number of texts
+    if digest and any(_json_hash(text) == digest for text in texts):
         return True
+    return any(value == {"result": text} for text in texts)
+
+
+def _json_hash(text: str | bytes) -> str:
+    """Return the hash of JSON text, empty where it is none."""
     try:
-        return args_hash(msgspec.json.decode(text)) == args_hash(value)
+        return args_hash(msgspec.json.decode(text))
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return False
+        return ""

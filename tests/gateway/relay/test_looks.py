@@ -11,6 +11,7 @@ import pytest
 from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.relay import looks
 from pktui.gateway.relay.held_calls import Pace
+from pktui.ledger.arguments.canonical import args_hash
 from tests.gateway.wired import PATIENCE, TOOLS, Wired
 
 if TYPE_CHECKING:
@@ -307,6 +308,24 @@ def test_structured_content_is_shown_where_texts_do_not_say_the_same(wired: Wire
     call(wired)
     show(wired, '{"n": 1}', structuredContent={"n": 1}, isError=True)
     assert (looked(wired).shown, looked(wired).failed) == ('{"n": 1}', True)
+
+
+def test_structured_content_is_hashed_once_beside_any_number_of_texts(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[object] = []
+
+    def noted(value: object) -> str:
+        hashed.append(value)
+        return args_hash(value)
+
+    monkeypatch.setattr(looks, "args_hash", noted)
+    call(wired)
+    texts = [{"type": "text", "text": "1"}] * 40
+    result = {"content": texts, "structuredContent": {"n": 1}}
+    wired.answer(look(wired)["id"], result=result)
+    assert hashed.count({"n": 1}) == 1
+    assert '"n": 1' in looked(wired).shown
 
 
 def test_meta_of_an_answer_and_its_layout_are_no_other_answer(wired: Wired) -> None:
