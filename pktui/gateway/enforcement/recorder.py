@@ -29,8 +29,11 @@ _LATEST: Final = 1.0
 _LATEST_BYTES: Final = 8 * 1024 * 1024
 # Results in one write.
 _AT_ONCE: Final = 32
-# Bytes that wait to be written; what comes beyond them is not kept.
+# Bytes that wait to be written; what comes beyond them is not kept, and that is said.
 _MOST_BYTES: Final = 64 * 1024 * 1024
+_FULL: Final = (
+    "tools answer more than can be put on record: until that is written, results are not kept"
+)
 _END_SECONDS: Final = 5.0
 
 
@@ -45,6 +48,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._waiting: deque[Ended] = deque()
         self._size = 0
+        self._full = False
         self._bell = threading.Event()
         self._ending = False
         self._thread: threading.Thread | None = None
@@ -53,31 +57,43 @@ class Recorder:
     def take(self, ended: Iterable[Ended]) -> None:
         """Take what calls were answered; returns at once."""
         with self._lock:
+            was_full = self._full
             for end in ended:
                 if end.result and self._size <= _MOST_BYTES:
                     self._size += len(end.result)
                     self._waiting.append(end)
-            if not self._waiting or self._bell.is_set():
-                return
-            self._bell.set()
-            if self._thread is None:
-                self._thread = lasting.start("results", self._run, log=self._log)
+                elif end.result:
+                    self._full = True
+            told = was_full or not self._full
+            if self._waiting and not self._bell.is_set():
+                self._bell.set()
+                if self._thread is None:
+                    self._thread = lasting.start("results", self._run, log=self._log)
+        if not told:
+            self._log(_FULL)
 
     def close(self) -> None:
         """Write what is left; takes at most some seconds."""
-        self._ending = True
-        self._bell.set()
-        if self._thread is not None:
-            self._thread.join(_END_SECONDS)
+        with self._lock:
+            self._ending = True
+            thread = self._thread
+            if thread is not None:
+                self._bell.set()
+        if thread is not None:
+            thread.join(_END_SECONDS)
+            if left := len(self._waiting):
+                self._log(f"pktui ends, and what {left:,} calls were answered is not on record")
 
     def _run(self) -> None:
-        while not self._ending:
+        # What was taken just before the end is written yet.
+        while not self._ending or self._waiting:
             self._bell.wait()
             self._collect()
             self._bell.clear()
             while self._waiting:
                 with lasting.Survived("recording what tools answered", self._say):
                     self._write()
+            self._full = False
 
     def _collect(self) -> None:
         """Wait until there is time to write, or too much to be written."""

@@ -92,4 +92,20 @@ def test_more_than_there_is_room_for_is_not_kept(
     wired: Wired, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder, "_MOST_BYTES", -1)
-    assert answered(wired, result=DONE) == ("ok", None)
+    for number in (1, 2):
+        wired.call("echo", request_id=number)
+        wired.answer(number, result=DONE)
+    wired.house.enforcer.close()
+    rows = wired.house.console.feed.page()
+    assert not wired.house.console.results.of([row.call_id for row in rows])
+    (said,) = (one for one in wired.house.said if "results are not kept" in one)
+    assert said.startswith("tools answer more than can be put on record")
+
+
+def test_what_is_answered_as_the_gateway_ends_is_on_record_yet(wired: Wired) -> None:
+    wired.call("echo")
+    wired.house.enforcer.close()
+    wired.answer(result=DONE)
+    wired.house.enforcer.close()
+    (row,) = wired.house.console.feed.page()
+    assert wired.house.console.results.kept([row.call_id])
