@@ -5,14 +5,17 @@ from __future__ import annotations
 from rich.cells import cell_len, set_cell_size
 
 
-def fit(text: str, width: int) -> str:
-    """Return the text in exactly `width` cells, cut with an ellipsis where it is longer."""
+def cut(text: str, width: int) -> str:
+    """Return the text in at most `width` cells, with an ellipsis at its end where it is longer."""
     if width <= 0:
         return ""
-    size = cell_len(text)
-    if size <= width:
-        return text + " " * (width - size)
-    return set_cell_size(text, width - 1) + "…"
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
+
+
+def fit(text: str, width: int) -> str:
+    """Return the text in exactly `width` cells, cut with an ellipsis where it is longer."""
+    shown = cut(text, width)
+    return shown + " " * (width - cell_len(shown))
 
 
 def fit_right(text: str, width: int) -> str:

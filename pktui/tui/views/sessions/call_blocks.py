@@ -15,6 +15,7 @@ from textual.strip import Strip
 
 from pktui.text import one_line
 from pktui.tui.arguments import argument_lines, raw_lines, summary
+from pktui.tui.cells import cut
 from pktui.tui.document import Line
 from pktui.tui.document import lay_out as lay_out_lines
 from pktui.tui.effects import sign_of
@@ -25,7 +26,6 @@ from pktui.tui.widgets.document import tones_of
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Event
-    from pktui.tui.theme import Ink
     from pktui.tui.views.sessions.reader import WholeCall
     from pktui.tui.views.sessions.timeline import LineCall
 
@@ -39,7 +39,7 @@ _INDENT = 4
 # Cells between what is at the left and what is at the right edge.
 _GAP = 2
 _BETWEEN = " " * _GAP
-_RESULT_CHARACTERS = 80
+_RESULT_CELLS = 80
 _LEAST_RESULT = 8
 
 Runs = list[tuple[str, Style]]
@@ -79,47 +79,43 @@ def draw_call(call: LineCall, whole: WholeCall | None, look: Look) -> tuple[Stri
         (f"{sign} ", style),
         (f"{name} ", ink.text if call.mark else ink.dim),
     ]
-    words, took = _became(call, whole, style, ink)
-    if _cells(words) + _cells(took) > room // 2:
-        took = []
-    free = room - _cells(lead) - _cells(words) - _cells(took) - _GAP
+    ending = (_answered(whole) or call.word, style if call.mark else ink.dim)
+    took = (duration(call.took_us) if call.took_us else "", ink.faint)
+    if _cells(_apart(ending, took)) > room // 2:
+        took = ("", ink.faint)
+    free = room - _cells(lead) - _cells(_apart(ending, took)) - _GAP
+    answer = ""
     if whole is not None and free > 0:
         arguments, answer = _side_by_side(whole, free, look)
         lead.append((arguments, ink.faint))
-        if answer:
-            words.append((f"{_BETWEEN if words else ''}{answer}", ink.faint))
-    return (_strip(lead, words + took, room, look.glyphs.more),)
+    return (_strip(lead, _apart(ending, (answer, ink.faint), took), room, look.glyphs.more),)
 
 
-def _became(call: LineCall, whole: WholeCall | None, style: Style, ink: Ink) -> tuple[Runs, Runs]:
-    """Return how it ended in a word, and how long that took."""
-    word = _answered(whole) or call.word
-    words: Runs = [(word, style if call.mark else ink.dim)] if word else []
-    gap = _BETWEEN if words else ""
-    return words, [(f"{gap}{duration(call.took_us)}", ink.faint)] if call.took_us else []
+def _apart(*runs: tuple[str, Style]) -> Runs:
+    """Return those that have a text, with a gap between any two of them."""
+    there = [run for run in runs if run[0]]
+    return [(f"{_BETWEEN if at else ''}{text}", style) for at, (text, style) in enumerate(there)]
 
 
 def _side_by_side(whole: WholeCall, free: int, look: Look) -> tuple[str, str]:
     """Return arguments and result for so many cells: what is left by the arguments, or a third."""
-    arguments = one_line(summary(whole.arguments, max(20, free)), free)
+    arguments = summary(whole.arguments, max(20, free))
     arrow = f"{look.glyphs.draft} "
-    around = _GAP + len(arrow)
-    left = max(free - cell_len(arguments), free // 3) - around
-    answer = _short_result(whole, min(left, _RESULT_CHARACTERS)) if left > _LEAST_RESULT else ""
+    around = _GAP + cell_len(arrow)
+    left = min(max(free - cell_len(arguments), free // 3) - around, _RESULT_CELLS)
+    # One cell is for the ellipsis.
+    answer = cut(_short_result(whole, left - 1), left) if left > _LEAST_RESULT else ""
     if not answer:
-        return arguments, ""
-    rest = max(1, free - around - cell_len(answer))
-    return one_line(summary(whole.arguments, max(20, rest)), rest), f"{arrow}{answer}"
+        return cut(arguments, free), ""
+    return cut(arguments, free - around - cell_len(answer)), f"{arrow}{answer}"
 
 
-def _short_result(whole: WholeCall | None, limit: int) -> str:
+def _short_result(whole: WholeCall, limit: int) -> str:
     """Return the beginning of what the agent was given, "" where none is kept."""
-    if whole is None:
-        return ""
     if whole.answer is not None:
         return result_summary(whole.answer, limit)
     first = whole.told.strip().partition("\n")[0]
-    return f'"{one_line(first, limit)}"' if first else ""
+    return f'"{one_line(first, limit - 2)}"' if first else ""
 
 
 def _answered(whole: WholeCall | None) -> str:
