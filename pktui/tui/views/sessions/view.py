@@ -309,11 +309,14 @@ class SessionsView(View):
         scope = self.console.scope_name
         if self._unanswered:
             return dot.join(("not filtered", scope))
-        answer, by = self._listing.answer, self._sorting.by
+        listing, answer, by = self._listing, self._listing.answer, self._sorting.by
         order = (f"by {by}",) if by else ()
         if answer is None:
-            known = self._listing.total
-            return dot.join((f"{known:,} session{'' if known == 1 else 's'}", *order, scope))
+            unread = listing.source is None or listing.error is not None
+            if not listing.total and (unread or self.console.memory.state != "ok"):
+                return dot.join(("not known", scope))
+            noun = "session" if listing.total == 1 else "sessions"
+            return dot.join((f"{listing.total:,} {noun}", *order, scope))
         status = self.console.memory.status
         total = f"{status.sessions:,}" if status else "?"
         room = self.query_one("#session-list").size.width - 4

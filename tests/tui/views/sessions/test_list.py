@@ -86,6 +86,7 @@ async def test_the_cursor_stays_on_its_session_when_others_come(paths: Paths) ->
 async def test_an_empty_memory_says_what_to_do_next(paths: Paths) -> None:
     async with sessions(paths, MemoryInProcess()) as room:
         assert "No sessions yet." in room.text()
+        assert "0 sessions · all projects" in room.text()
         assert "claude mcp add memory -- pktui gateway memory" in room.text()
 
 
@@ -96,10 +97,13 @@ async def test_a_lost_memory_is_told_and_comes_back_by_itself(paths: Paths) -> N
     async with sessions(paths, memory) as room:
         assert "The memory is not there." in room.text()
         assert "memory down" in room.text()
+        assert "not known · all projects" in room.text()
+        assert "0 sessions" not in room.text()
         memory.down = False
         room.app._look_at_memory()
         await room.desk.settle()
         assert room.titles() == ["one"]
+        assert "1 session · all projects" in room.text()
         assert "memory ok" in room.text()
 
 
