@@ -210,7 +210,7 @@ class CallRow(msgspec.Struct, frozen=True):
         return Seat(self.person, self.machine)
 
 
-class Result(msgspec.Struct, frozen=True):
+class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a tool answered, as far as it is on record."""
 
     bytes: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from pktui.cli.app import run
 from pktui.ledger import Caller, Ledger
 from pktui.ledger.results import Answered
+from pktui.settings import AuditSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,7 +127,17 @@ def test_a_call_has_its_result(
     assert run(command) == 0
     (call,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert call["call_id"] == "c28"
-    assert call["result"] == {"bytes": 21, "result": {"content": ["found"]}, "sha256": ""}
+    assert call["result"] == {"bytes": 21, "result": {"content": ["found"]}}
+
+
+def test_a_result_of_which_only_the_hash_is_kept_is_json_too(
+    ledger: Ledger, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(Ledger.open(paths.ledger_file, audit=AuditSettings(results="hash"))) as hashing:
+        hashing.results.add([Answered("c28", "memory", "search", "ok", b"{}", 1)])
+    assert run(["feed", "--filter", '"number 28"', "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["result"]
+    assert told == {"bytes": 2, "sha256": hashlib.sha256(b"{}").hexdigest()}
 
 
 def test_a_query_that_cannot_be_used_is_a_usage_error(
