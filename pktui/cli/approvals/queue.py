@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Approval
 
+# How many of the newest a query with --all looks through.
+_LOOKED_THROUGH = 10_000
+
 ApprovalId = Annotated[str, Argument(metavar="ID", help="The approval's id, for example tavo-93.")]
 
 
@@ -37,7 +40,8 @@ def list_(
     if backends.used_before():
         with backends.ledger() as ledger:
             approvals = ledger.approvals
-            found = approvals.recent(limit) if every else approvals.pending()
+            most = _LOOKED_THROUGH if query else limit
+            found = approvals.recent(most) if every else approvals.pending()
             found = having(found, " ".join(query or ()))[:limit]
             _tell_stop(ledger)
     if json:
@@ -54,7 +58,8 @@ def list_(
         for one in found
     ]
     headers = ("id", "status", "agent", *seats, "tool", "asked", "expires", "arguments")
-    output.table(headers, rows, empty="No call waits for approval.")
+    none = "No call matches." if query else "No call waits for approval."
+    output.table(headers, rows, empty=none)
 
 
 def show(approval: ApprovalId, json: output.JsonFlag = False) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.cli.app import run
-from tests.cli.approvals.conftest import ARGUMENTS
+from pktui.ledger import NewApproval, args_hash, now_us
+from tests.cli.approvals.conftest import ARGUMENTS, CALLER
 
 if TYPE_CHECKING:
     from pktui.ledger import Approval, Ledger
@@ -30,6 +31,19 @@ def test_nothing_waits_before_the_first_use(
     assert "No call waits" in shown.err
     assert json.loads(shown.out) == []
     assert not paths.data_dir.exists()
+
+
+def test_a_query_says_that_nothing_matches_and_looks_behind_the_newest(
+    ledger: Ledger, waiting: Approval, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["approvals", "list", "machine:other"]) == 0
+    assert capsys.readouterr() == ("", "No call matches.\n")
+    ledger.catalogue.saw("wiki", [{"name": "edit"}])
+    ledger.approvals.open(
+        NewApproval(CALLER, "wiki", "edit", {}, args_hash({}), now_us() + 60_000_000)
+    )
+    assert run(["approvals", "list", "store_knowledge", "--all", "--limit", "1"]) == 0
+    assert waiting.id in capsys.readouterr().out
 
 
 def test_what_waits_is_listed_and_shown_with_hostile_text_visible(
