@@ -29,6 +29,7 @@ _CALL_KINDS = frozenset({"decision", "outcome", "request"})
 # Digests, and what the line says already.
 _NOT_TOLD = frozenset({"digest", "hash", "sha256", "old", "new", "status"})
 _PAGE = 500
+_SET_ANCHORS = "Name in settings.toml where they are, or an export and --anchors here"
 
 
 @audit_app.verb()
@@ -104,10 +105,7 @@ def verify(
     json: output.JsonFlag = False,
 ) -> None:
     """Follow the chain from its first row to its head; exit 1 where a row is at fault."""
-    if file is None and anchors:
-        raise UsageError(
-            "--anchors goes with a FILE", "The ledger's own are named by audit.anchors"
-        )
+    _check_fit(file, anchors, roots, key or [])
     team, keys = None, _public_keys(key or [])
     if file is None:
         found, team = _verified(keys, quiet=json)
@@ -134,6 +132,20 @@ def verify(
     if team is not None and not json:
         _tell_team(team)
     raise Exit(0 if found.ok and (team is None or team.ok) else 1)
+
+
+def _check_fit(file: Path | None, anchors: str, roots: Path | None, keys: Sequence[str]) -> None:
+    """Raise `UsageError` where an option would check nothing."""
+    if file is None and (anchors or roots):
+        raise UsageError(
+            f"{'--anchors' if anchors else '--roots'} goes with a FILE",
+            "The ledger's own are named by audit.anchors and audit.anchor_roots",
+        )
+    if file is not None and not anchors and (roots or keys):
+        raise UsageError(
+            f"{'--key' if keys else '--roots'} checks anchors, and none are named",
+            "Say where they are with --anchors",
+        )
 
 
 def _tell_team(team: TeamVerified) -> None:
@@ -264,6 +276,8 @@ def _verified(keys: Sequence[str], *, quiet: bool) -> tuple[Verification, TeamVe
 
     watched = sys.stderr.isatty() and not quiet
     with backends.ledger() as ledger:
+        if keys and not ledger.anchors.stores:
+            raise UsageError("--key checks anchors, and audit.anchors is not set", _SET_ANCHORS)
         found = ledger.verify(progress if watched else None, keys)
         team = ledger.team.verify() if ledger.team is not None else None
     if watched:

@@ -132,6 +132,17 @@ def test_an_export_is_compared_with_anchors(
     assert run(["audit", "verify", "--anchors", str(anchors)]) == 2
 
 
+@pytest.mark.parametrize("named", [["--key", "A" * 43 + "="], ["--roots", "roots.pem"]])
+def test_what_would_check_no_anchor_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], named: list[str]
+) -> None:
+    export = str(tmp_path / "events.jsonl")
+    run(["audit", "export", "-o", export])
+    assert run(["audit", "verify", export, *named]) == 2
+    assert "and none are named" in capsys.readouterr().err
+    assert run(["audit", "verify", *named]) == 2
+
+
 @pytest.mark.parametrize(
     ("content", "status", "words"),
     [(None, 1, "cannot be read"), ("", 1, "there is no event in it"), ("{}", 1, "line 1 is no")],
