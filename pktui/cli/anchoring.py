@@ -33,6 +33,8 @@ def run_anchor(*, due: bool, json: bool) -> None:
         output.note(
             "audit.anchors is not set, so it is kept nowhere: keep it where agents can't write."
         )
+    elif not head.rows and not due:
+        output.note("Nothing is on record yet, so nothing was published.")
     _tell_published(done, quiet=due)
 
 
@@ -101,7 +103,7 @@ def run_key(file: Path | None) -> None:
     key = SigningKey.load(path) if there else SigningKey.make(path)
     output.line(key.public)
     if not there:
-        output.note(f"Made {path}; give auditors the line above, and keep it for yourself.")
+        output.note(f"Made {path}: keep that for yourself, and give auditors the line above.")
     if not named:
         output.note(f'Anchors are signed once audit.key = "{path}" is in settings.toml.')
 

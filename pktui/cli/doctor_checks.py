@@ -330,7 +330,8 @@ def _chain(opened: Ledger) -> Iterator[Check]:
         anchors = f", {verified.anchors} anchors agree" if verified.anchors else ""
         yield Check("ledger", "ok", f"{verified.rows} events, the chain holds{anchors}")
     else:
-        cure = "See pktui audit verify; someone or something changed the file"
+        changed = "; someone or something changed the file"
+        cure = f"See pktui audit verify{changed if verified.segment or verified.row else ''}"
         yield Check("ledger", "fail", verified.problem, cure)
     yield from _anchors(opened)
     if lately := opened.retention.pruned_for_size():

@@ -50,6 +50,19 @@ def test_a_chain_of_one_is_told_as_one(paths: Paths, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == "The chain holds: 1 row.\n"
 
 
+def test_an_empty_record_is_not_anchored_and_says_so(
+    paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths.config_dir.mkdir(parents=True)
+    paths.settings_file.write_text(f'[audit]\nanchors = ["file:{tmp_path / "heads"}"]\n')
+    Ledger.open(paths.ledger_file).close()
+    assert run(["audit", "anchor"]) == 0
+    assert "Nothing is on record yet" in capsys.readouterr().err
+    assert not (tmp_path / "heads").exists()
+    assert run(["doctor"]) == 1
+    assert "someone or something" not in capsys.readouterr().out
+
+
 def test_a_query_that_no_call_matches_says_so(
     ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:

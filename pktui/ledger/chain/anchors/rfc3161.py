@@ -81,7 +81,8 @@ class TimeStamps:
         try:
             found = load_pem_x509_certificates(self._roots.read_bytes())
         except (OSError, ValueError) as error:
-            raise LedgerError(f"the roots {self._roots} cannot be used: {error}", _ROOTS) from error
+            why = getattr(error, "strerror", None) or error
+            raise LedgerError(f"the roots {self._roots} cannot be used: {why}", _ROOTS) from error
         roots = [one for one in found if one.issuer == one.subject]
         if not roots:
             raise LedgerError(f"{self._roots} has no root certificate", _ROOTS)

@@ -55,7 +55,8 @@ class SigningKey:
                 )
             found = load_pem_private_key(file.read_bytes(), None)
         except (OSError, ValueError, TypeError) as error:
-            raise LedgerError(f"the key {file} cannot be used: {error}", _MAKE) from error
+            why = getattr(error, "strerror", None) or error
+            raise LedgerError(f"the key {file} cannot be used: {why}", _MAKE) from error
         if not isinstance(found, Ed25519PrivateKey):
             raise LedgerError(f"the key {file} is no Ed25519 key", _MAKE)
         return cls(found)
