@@ -7,13 +7,16 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from pktui.errors import LedgerError
 from pktui.ledger import Ledger
+from pktui.ledger.chain.anchors.anchor import Anchor, Head
+from pktui.ledger.chain.anchors.anchor_file import AnchorFile
 from pktui.ledger.journal.segment import hash_of
 from pktui.settings import AuditSettings
-from tests.ledger.conftest import START_US, Clock
+from tests.ledger.conftest import START_US, Clock, full_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,6 +236,29 @@ def test_a_line_torn_by_a_crash_does_not_spoil_the_next(ledger: Ledger, anchors:
     assert torn == '{"at_us":1,"se'
     assert json.loads(whole)["rows"] == 1
     assert ledger.verify().anchors == 1
+
+
+def test_the_newest_is_found_however_many_segments_it_names(anchors: Path) -> None:
+    many = Anchor(1, "ab", 1, tuple(Head(n, n, "cd" * 32) for n in range(1, 1000)), 7)
+    store = AnchorFile(anchors)
+    assert store.last() is None
+    for anchor in (Anchor(1, "ab", 1), many):
+        store.publish(msgspec.json.encode(anchor), anchor)
+        assert store.last() == anchor
+
+
+def test_an_anchor_that_the_disk_has_no_room_for_is_not_counted(
+    ledger: Ledger, anchors: Path
+) -> None:
+    fill(ledger, 5)
+    ledger.anchors.write()
+    fill(ledger, 5)
+    with (
+        full_at(anchors.stat().st_size + 10),
+        pytest.raises(LedgerError, match="No space left"),
+    ):
+        ledger.anchors.write()
+    assert ledger.verify().ok
 
 
 def test_a_file_that_cannot_be_written_is_named(file: Path, tmp_path: Path) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from pktui.ledger.journal.joints import Joints
 from pktui.ledger.journal.journal import charges_of
 from pktui.ledger.records import Charged
 from pktui.settings import AuditSettings
-from tests.ledger.conftest import Limit
+from tests.ledger.conftest import Limit, full_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,17 +212,6 @@ def test_a_torn_joint_is_kept_aside(ledger: Ledger, file: Path) -> None:
     ledger.events.append("refused")
     assert ledger.verify().ok
     assert path.with_suffix(".torn").read_bytes() == b"[2,5"
-
-
-@contextmanager
-def full_at(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size: as a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("mine", [True, False])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -13,8 +14,10 @@ from pktui.files import open_private, sync_directory
 from pktui.ledger.chain.anchors.anchor import Anchor, Found, Read, decode_anchor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+T = TypeVar("T")
 _TAIL: Final = 4096
 
 
@@ -35,17 +38,9 @@ class AnchorFile:
     def last(self) -> Anchor | None:
         """Return the newest that is whole; raises `LedgerError`."""
         try:
-            with self.path.open("rb") as opened:
-                opened.seek(max(0, opened.seek(0, os.SEEK_END) - _TAIL))
-                lines = opened.read().splitlines()
-        except FileNotFoundError:
-            return None
+            return newest_line(self.path, decode_anchor)
         except OSError as error:
             raise _unusable(self.path, error) from error
-        for line in reversed(lines):
-            with suppress(msgspec.DecodeError):
-                return decode_anchor(line)
-        return None
 
     def read(self) -> Read:
         """Return every anchor; raises `LedgerError` where one is none, or the file is missing."""
@@ -55,21 +50,52 @@ class AnchorFile:
 def read_anchors(file: Path, store: str = "") -> tuple[Found, ...]:
     """Return the anchors of a file; raises `LedgerError` as `AnchorFile.read` does."""
     try:
-        lines = file.read_bytes().splitlines()
+        found = whole_lines(file, decode_anchor, "anchors")
     except OSError as error:
         raise _unusable(file, error) from error
+    return tuple(
+        Found(anchor, line, f"line {number}", store, anchor.at_us) for number, line, anchor in found
+    )
+
+
+def whole_lines(file: Path, decode: Callable[[bytes], T], what: str) -> list[tuple[int, bytes, T]]:
+    """Return the number, from 1, and text of each whole line, and what it decodes to.
+
+    Raises `OSError`, `LedgerError` where one is none of `what`.
+    """
     found = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(file.read_bytes().splitlines(), 1):
         if not line.endswith(b"}"):
             continue  # torn when the disk was full or the power went
         try:
-            anchor = decode_anchor(line)
+            found.append((number, line, decode(line)))
         except msgspec.DecodeError as error:
             raise LedgerError(
-                f"line {number} of the anchors {file} is none", "Someone has edited it: keep it"
+                f"line {number} of the {what} {file} is none", "Someone has edited it: keep it"
             ) from error
-        found.append(Found(anchor, line, f"line {number}", store, anchor.at_us))
-    return tuple(found)
+    return found
+
+
+def newest_line(file: Path, decode: Callable[[bytes], T]) -> T | None:
+    """Return what the last whole line decodes to, None without one or the file.
+
+    Raises `OSError`.
+    """
+    try:
+        opened = file.open("rb")
+    except FileNotFoundError:
+        return None
+    with opened:
+        size, length = opened.seek(0, os.SEEK_END), _TAIL
+        while True:
+            start = max(0, size - length)
+            opened.seek(start)
+            for line in reversed(opened.read().splitlines()):
+                with suppress(msgspec.DecodeError):
+                    return decode(line)
+            if not start:
+                return None
+            length *= 8  # a line names every open segment, so that it may be long
 
 
 def append_line(file: Path, line: bytes) -> None:
@@ -79,7 +105,9 @@ def append_line(file: Path, line: bytes) -> None:
     try:
         size = os.fstat(descriptor).st_size
         torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
-        os.write(descriptor, (b"\n" if torn else b"") + line + b"\n")
+        data = (b"\n" if torn else b"") + line + b"\n"
+        if os.write(descriptor, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

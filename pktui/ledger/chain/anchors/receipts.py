@@ -16,13 +16,11 @@ import msgspec
 from pktui.errors import LedgerError
 from pktui.files import lock, make_private_directory, open_private
 from pktui.ledger.chain.anchors.anchor import Anchor, decode_anchor
-from pktui.ledger.chain.anchors.anchor_file import append_line
+from pktui.ledger.chain.anchors.anchor_file import append_line, newest_line, whole_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-_TAIL: Final = 64 * 1024
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -78,38 +76,19 @@ class Receipts:
     def read(self) -> list[Numbered]:
         """Return all, oldest first; raises `LedgerError` where one is none."""
         try:
-            lines = self.path.read_bytes().splitlines()
+            found = whole_lines(self.path, _decode, "receipts")
         except FileNotFoundError:
             return []
         except OSError as error:
             raise self._unusable(error) from error
-        receipts = []
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"}"):
-                continue  # torn when the disk was full or the power went
-            try:
-                receipts.append(Numbered(number, _decode(line)))
-            except msgspec.DecodeError as error:
-                raise LedgerError(
-                    f"line {number} of the receipts {self.path} is none",
-                    "Someone has edited it: keep it",
-                ) from error
-        return receipts
+        return [Numbered(number, receipt) for number, _, receipt in found]
 
     def last(self) -> Anchor | None:
         """Return the anchor of the newest, None where there is none. Raises `LedgerError`."""
         try:
-            with self.path.open("rb") as opened:
-                opened.seek(max(0, opened.seek(0, os.SEEK_END) - _TAIL))
-                lines = opened.read().splitlines()
-        except FileNotFoundError:
-            return None
+            return newest_line(self.path, lambda line: decode_anchor(_decode(line).line))
         except OSError as error:
             raise self._unusable(error) from error
-        for line in reversed(lines):
-            with suppress(msgspec.DecodeError):
-                return decode_anchor(_decode(line).line)
-        return None
 
     @contextmanager
     def locked(self, seconds: float = 0) -> Iterator[bool]:
