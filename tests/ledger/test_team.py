@@ -558,6 +558,18 @@ def test_a_connection_that_broke_is_made_again(machine: Open, uri: str) -> None:
     assert ask(ledger).status == "pending"
 
 
+def test_what_breaks_in_mid_copy_is_raised_and_not_printed(
+    machine: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = machine("here")
+    assert not ledger.approvals.stopped()
+    assert ledger.team is not None
+    end_itself = "SELECT pg_terminate_backend(pg_backend_pid()) WHERE %s > 0"
+    with pytest.raises(TeamUnavailable):
+        ledger.team.database.connection.run_all(end_itself, [(1,)] * 500)
+    assert caplog.text == ""
+
+
 def test_an_address_that_is_none_is_named(machine: Open) -> None:
     with pytest.raises(SettingsError, match=r"ledger\.uri"):
         machine("here", uri="postgresql://[")

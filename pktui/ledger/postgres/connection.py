@@ -8,6 +8,7 @@ as the database has answered anything within `TOLD_SECONDS`.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -42,6 +43,10 @@ _BEGIN: Final = (
 NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _TIME: Final = f"SELECT {NOW}"
 _AWAY: Final = "Calls go on once it answers again; see pktui doctor"
+
+# What goes wrong is raised; an agent or a terminal is told nothing beside it.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+logging.getLogger("psycopg").propagate = False
 
 
 class _Notifying(psycopg.Connection[Row]):
