@@ -34,6 +34,7 @@ from pktui.ledger.results import Answered
 from pktui.person import login_name
 from pktui.settings import AuditSettings, LedgerSettings
 from tests.ledger.conftest import CLAUDE, MINUTE, SECOND, Clock, Limit
+from tests.support.charging import take
 from tests.support.postgres import query
 
 if TYPE_CHECKING:
@@ -568,6 +569,19 @@ def test_what_breaks_in_mid_copy_is_raised_and_not_printed(
     with pytest.raises(TeamUnavailable):
         ledger.team.database.connection.run_all(end_itself, [(1,)] * 500)
     assert caplog.text == ""
+
+
+def test_a_statement_too_large_for_the_server_does_not_count_as_its_absence(
+    machine: Open, uri: str
+) -> None:
+    ledger = machine("here", own=True)
+    name = "".join(map(chr, range(0x4E00, 0x4E00 + 3000)))
+    assert not ledger.approvals.stopped()
+    with pytest.raises(LedgerUnavailable, match="index row") as found:
+        take(ledger, [Limit(holder=name)])
+    assert not isinstance(found.value, TeamUnavailable)
+    assert take(ledger, [Limit()]) is None
+    assert len(query(uri, "SELECT key FROM counters")) == 1
 
 
 def test_an_address_that_is_none_is_named(machine: Open) -> None:

@@ -43,6 +43,9 @@ _BEGIN: Final = (
 NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _TIME: Final = f"SELECT {NOW}"
 _AWAY: Final = "Calls go on once it answers again; see pktui doctor"
+# Classes of errors of one statement, which psycopg counts among those of the connection: it was
+# rolled back for the sake of another, or is too large for the server.
+_ANSWERED: Final = ("40", "54")
 
 # What goes wrong is raised; an agent or a terminal is told nothing beside it.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -301,7 +304,9 @@ def _cause(error: psycopg.Error, address: str) -> LedgerUnavailable:
             )
         case errors.InvalidPassword() | errors.InvalidAuthorizationSpecification():
             return TeamUnavailable(f"{what}: {why}", "Check user and password of ledger.uri")
-        case psycopg.OperationalError() | psycopg.InterfaceError():
+        case psycopg.OperationalError() | psycopg.InterfaceError() if not (
+            (error.sqlstate or "").startswith(_ANSWERED)
+        ):
             if type(error).__name__ == "_WaitTimeout":
                 why = f"it did not answer within {2 * ANSWER_SECONDS:.0f} seconds"
             return TeamUnavailable(f"{what}: {why}", _AWAY)
