@@ -584,6 +584,19 @@ def test_a_statement_too_large_for_the_server_does_not_count_as_its_absence(
     assert len(query(uri, "SELECT key FROM counters")) == 1
 
 
+def test_a_connection_that_could_not_be_greeted_is_not_used(
+    machine: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = machine("here", own=True)
+    assert ledger.team is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger.team.database.taking, "begin", lambda *_: 1 / 0)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                ledger.approvals.stopped()
+    assert not ledger.approvals.stopped()
+
+
 def test_an_address_that_is_none_is_named(machine: Open) -> None:
     with pytest.raises(SettingsError, match=r"ledger\.uri"):
         machine("here", uri="postgresql://[")

@@ -43,6 +43,7 @@ _BEGIN: Final = (
 NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _TIME: Final = f"SELECT {NOW}"
 _AWAY: Final = "Calls go on once it answers again; see pktui doctor"
+_COMING: Final = "connecting to the team's ledger"
 # Classes of errors of one statement, which psycopg counts among those of the connection: it was
 # rolled back for the sake of another, or is too large for the server.
 _ANSWERED: Final = ("40", "54")
@@ -235,9 +236,13 @@ class TeamConnection:
             self._greet(self)
             self._circuit.closed()
         except psycopg.Error as error:
-            raise self._failed(error) from error
+            self._open_circuit(why := _cause(error, self.address))
+            raise why from error
         except LedgerUnavailable as error:
             self._open_circuit(error)
+            raise
+        except BaseException:
+            self._let_go()  # nothing may be taken over one that was not greeted
             raise
 
     def _was_told(self, _notify: object) -> None:
@@ -262,7 +267,7 @@ class TeamConnection:
         """Connect again, however often it takes; a thread's whole work."""
         while not self._closed:
             time.sleep(_AGAIN_SECONDS)
-            with suppress(LedgerUnavailable):
+            with lasting.Survived(_COMING, lasting.to_stderr), suppress(LedgerUnavailable):
                 connection = self._connect()  # before the lock: it may take long, and calls go on
                 with self.lock:
                     if self._closed:
