@@ -597,6 +597,16 @@ def test_a_connection_that_could_not_be_greeted_is_not_used(
     assert not ledger.approvals.stopped()
 
 
+def test_every_name_of_a_limit_is_counted_by_itself(machine: Open) -> None:
+    ledger = machine("here")
+    names = ['"', "\\", "\0", "\n", "", "NULL", "{},", "ключ", "\U0010ffff", "\ud800", "a" * 2000]
+    limits = [Limit(counter=name) for name in names]
+    assert take(ledger, limits) is None
+    assert [ledger.counters.usage(one)[0] for one in limits] == [1] * len(names)
+    found = {one.counter for one in ledger.counters.in_use()}
+    assert found == {*names, "\\ud800"} - {"\ud800"}
+
+
 def test_an_address_that_is_none_is_named(machine: Open) -> None:
     with pytest.raises(SettingsError, match=r"ledger\.uri"):
         machine("here", uri="postgresql://[")
