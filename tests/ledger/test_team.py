@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -605,6 +606,23 @@ def test_every_name_of_a_limit_is_counted_by_itself(machine: Open) -> None:
     assert [ledger.counters.usage(one)[0] for one in limits] == [1] * len(names)
     found = {one.counter for one in ledger.counters.in_use()}
     assert found == {*names, "\\ud800"} - {"\ud800"}
+
+
+@pytest.mark.parametrize(("encoding", "holds"), [("LATIN1", False), ("SQL_ASCII", True)])
+def test_a_database_that_cannot_hold_every_text_is_told_of_at_once(
+    machine: Open, postgres: Server, encoding: str, holds: bool
+) -> None:
+    name = f"{encoding.lower()}_{os.getpid()}"
+    query(
+        postgres.uri(),
+        f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0",
+    )
+    ledger = machine("ключ", uri=postgres.uri(name))
+    if holds:
+        assert str(ask(ledger).seat) == f"{login_name()}@ключ"
+        return
+    with pytest.raises(LedgerUnavailable, match=r"is in LATIN1.*createdb -E UTF8"):
+        ledger.approvals.stopped()
 
 
 def test_an_address_that_is_none_is_named(machine: Open) -> None:

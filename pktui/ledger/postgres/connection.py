@@ -217,6 +217,7 @@ class TeamConnection:
                 connect_timeout=CONNECT_SECONDS,
                 application_name=self._name,
                 keepalives_idle=10,
+                client_encoding="utf8",
             )
         except psycopg.Error as error:
             why = self._failed(error)

@@ -32,6 +32,7 @@ NUL: Final = "\U0010ffff"
 _DECIDING_LOCK: Final = 0x706B747569
 _BEGIN: Final = f"BEGIN; SELECT pg_advisory_xact_lock({_DECIDING_LOCK})"
 _COMMIT: Final = f"SELECT pg_notify('{CHANNEL}', ''); COMMIT"
+_ENCODING: Final = "SHOW server_encoding"
 _IS_THERE: Final = "SELECT to_regclass('ledger') IS NOT NULL"
 _VERSION: Final = "SELECT id, version FROM ledger"
 _KNOWN: Final = "SELECT n FROM machines WHERE id = %s AND name = %s AND person = %s"
@@ -213,6 +214,12 @@ class SharedDatabase:
 
 def make_ledger(connection: TeamConnection) -> None:
     """Make the schema and everything in it; of two at once, the second finds it made."""
+    encoding = connection.run(_ENCODING)[0][0][0]
+    if encoding not in ("UTF8", "SQL_ASCII"):
+        raise LedgerUnavailable(
+            f"the database {connection.address} is in {encoding}, which cannot hold every text",
+            "Make it anew: createdb -E UTF8 -T template0",
+        )
     with _alone(connection):
         connection.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         if not connection.run(_IS_THERE)[0][0][0]:
