@@ -17,18 +17,14 @@ from pktui.errors import ApprovalError
 from pktui.ledger.approvals.approvals import hash_of_shown
 from pktui.ledger.records import Approval
 from pktui.policy.argument_check import Definition, pinned
-from pktui.policy.call_place import Place
-from pktui.policy.denied_paths import FILE
-from pktui.policy.document.policy import Action
+from pktui.policy.document.policy import parse_policy, read_bytes
 from pktui.policy.evaluate import Call, Charge, Effect, Usage, Verdict, evaluate
-from pktui.policy.live import LivePolicy
-from pktui.real_path import home_directory, real_path
+from pktui.policy.live import INTERIM
 
 if TYPE_CHECKING:
+    from pktui.insight.in_force import Layers
     from pktui.ledger.ledger import Ledger
     from pktui.settings import Paths, Settings
-
-_NO_FILE = Verdict(Effect.APPROVE, f"(default {Action.APPROVE})", "The server has no policy yet.")
 
 
 class _Quota:
@@ -56,23 +52,27 @@ class Redeciding(msgspec.Struct, frozen=True):
         return cls(approval, json.loads(approval.arguments), pinned(seen))
 
     def check(
-        self, ledger: Ledger, paths: Paths, settings: Settings, arguments: Mapping[str, Any]
+        self,
+        ledger: Ledger,
+        paths: Paths,
+        settings: Settings,
+        layers: Layers,
+        arguments: Mapping[str, Any],
     ) -> Verdict:
-        """Return the policy's word on the call with other arguments.
+        """Return the word on the call with other arguments, under what is laid around the policy.
 
         Raises `ApprovalError` where it would refuse them, `PktuiError` where it cannot be asked.
         """
         asked = self.approval
         path = policy_file_of(ledger, paths, settings, asked)
-        caller = asked.caller
+        caller, around = asked.caller, layers.surroundings
         call = Call(
             *(asked.server, asked.tool, arguments, caller.identity, caller.session),
-            *(self.definition, Place(caller.project, home_directory(), real_path)),
+            *(self.definition, around.place_of(caller.project)),
+            several=around.several,
         )
-        policy = LivePolicy(path, paths.policies_dir / FILE)
-        verdict = evaluate(policy.current(), call, _Quota(ledger)) if path.exists() else _NO_FILE
-        if policy.current() is None and policy.problem is not None and path.exists():
-            raise policy.problem
+        policy = parse_policy(read_bytes(path) if path.exists() else INTERIM, path)
+        verdict = evaluate(layers.over(policy), call, _Quota(ledger))
         if verdict.effect not in (Effect.ALLOW, Effect.APPROVE):
             raise ApprovalError(
                 f"the policy refuses these arguments: {verdict.reason} ({verdict.rule})",

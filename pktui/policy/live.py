@@ -10,11 +10,14 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Final
 
 from pktui.errors import PolicyError
 from pktui.policy.denied_paths import FILE, DeniedPaths, read_denied
 from pktui.policy.document.policy import Policy, parse_policy, read_bytes
 
+# The policy of a server that has no file yet.
+INTERIM: Final = b'{"version":"1","description":"there is no file yet","default":"approve"}'
 # A file younger than this when read is read again: its next edit may carry the same stamps.
 _SETTLED_NS = 50_000_000
 

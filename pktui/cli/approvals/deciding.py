@@ -148,6 +148,7 @@ class _Change:
     def __init__(
         self, ledger: Ledger, asked: Approval, sets: Sequence[str], unsets: Sequence[str]
     ) -> None:
+        from pktui.cli.policy.places import layers_of
         from pktui.insight.redeciding import Redeciding
         from pktui.policy.argument_edits import drop_value, set_value
 
@@ -163,7 +164,8 @@ class _Change:
             changed = drop_value(changed, path, call.definition)
         self._before = call.arguments
         self.arguments = changed
-        self._verdict = call.check(ledger, paths, load_settings(paths), changed)
+        layers = layers_of(asked.server, ledger)
+        self._verdict = call.check(ledger, paths, load_settings(paths), layers, changed)
 
     def tell(self) -> None:
         """Print what changes and what the policy says of it."""
@@ -202,6 +204,7 @@ class _Rule:
         call = Call(
             *(asked.server, asked.tool, arguments, caller.identity, caller.session),
             *(around.definition_of(asked.tool), around.place_of(caller.project)),
+            several=around.several,
         )
         self.edit: Edit = preview_permit(self._editor, call, conditions, layers.over)
         self.would_have = _would_have(ledger, call, conditions)

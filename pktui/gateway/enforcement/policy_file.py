@@ -14,7 +14,7 @@ from pktui.ledger.tool_catalogue import MOST_TOOLS
 from pktui.policy.denied_paths import FILE
 from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.files import replace_file
-from pktui.policy.live import LivePolicy
+from pktui.policy.live import INTERIM, LivePolicy
 from pktui.policy.managed import NONE, Also, Ceiling, Managed, in_force
 from pktui.policy.selection import EVERYTHING, Selection
 from pktui.settings import Paths, bundled
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Flag
 
 _NOTHING: Final[Mapping[str, Sequence[Flag]]] = {}
-_INTERIM: Final = b'{"version":"1","description":"there is no file yet","default":"approve"}'
 
 # Takes the digest of the policy in force (empty: none) and what is wrong with its file.
 Changed = Callable[[str, "PolicyError | None"], None]
@@ -64,7 +63,7 @@ class ServerPolicy:
         self._changed = changed
         self._unruled: dict[str, Mapping[str, Any]] = {}
         self._flagged: dict[str, Sequence[str]] = {}
-        self._interim = None if needed or path.exists() else parse_policy(_INTERIM)
+        self._interim = None if needed or path.exists() else parse_policy(INTERIM)
         self._told: tuple[str, str] | None = None
         # What was looked at last; other objects may still say the same.
         self._known: Policy | None = None

@@ -12,6 +12,8 @@ from pktui.ledger import Approval, Ledger, NewApproval, args_hash, now_us
 from tests.cli.approvals.conftest import CALLER
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pktui.settings import Paths
 
 TOOL = {
@@ -107,6 +109,30 @@ def test_a_change_that_cannot_be_allowed_decides_nothing(
     found = ledger.approvals.get(payment.id)
     assert found is not None
     assert (found.status, found.changed) == ("pending", "")
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["a policy", "no policy yet"])
+def test_a_managed_policy_has_its_word_on_the_change(
+    paths: Paths,
+    ledger: Ledger,
+    payment: Approval,
+    managed: Path,
+    capsys: pytest.CaptureFixture[str],
+    own: bool,
+) -> None:
+    over = {"path": "args.amount", "op": "gt", "value": 100}
+    rule = {"action": "allow", "deny_if": [{"conditions": [over]}]}
+    managed.mkdir()
+    ceiling = {"version": "1", "default": "allow", "tools": {"pay": rule}}
+    (managed / "bank.json").write_text(json.dumps(ceiling))
+    if not own:
+        paths.policy_file("bank").unlink()
+    command = ["approvals", "approve", payment.id, "--yes", "--set"]
+    assert run([*command, "amount=101"]) != 0
+    said = capsys.readouterr().err
+    assert "the policy refuses these arguments" in said
+    assert "managed" in said
+    assert run([*command, "amount=100"]) == 0
 
 
 def test_the_same_arguments_are_no_change(ledger: Ledger, payment: Approval) -> None:

@@ -136,8 +136,9 @@ class ChangeScreen(EditScreen["Mapping[str, Any] | None"]):
         """Ask the policy and compare. Blocks."""
         services, lines = self._services, tuple(_difference(self._call.arguments, arguments))
         try:
+            layers = services.layers_of(self._call.approval.server)
             verdict = self._call.check(
-                services.ledger, services.paths, services.settings, arguments
+                services.ledger, services.paths, services.settings, layers, arguments
             )
         except ApprovalError as error:
             return _Looked(arguments, Line(one_line(str(error), 600), "warning"), lines, False)

@@ -121,6 +121,7 @@ def preview(services: Services, example: Example, conditions: str = "") -> Draft
     call = Call(
         *(example.server, example.tool, example.arguments, caller.identity, caller.session),
         *(around.definition_of(example.tool), around.place_of(caller.project)),
+        several=around.several,
     )
     return Draft(example, editor, preview_permit(editor, call, conditions, layers.over))
 
