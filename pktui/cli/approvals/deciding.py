@@ -92,15 +92,7 @@ def approve(
         if shown_hash:
             _check_hash(found, shown_hash)
         elif found.status == "pending" and not yes:
-            queue.tell(ledger, found)
-            if change is not None:
-                change.tell()
-            if rule is not None:
-                output.line(rule.edit.diff.rstrip("\n"))
-                output.line(rule.would_have)
-            reach_words = _reach(found, wider, always=always)
-            how = ", so changed" if change is not None else ""
-            output.confirm(f"Allow this call{how}, {reach_words}?", yes=False)
+            _confirm(ledger, found, change, rule, _reach(found, wider, always=always))
         decided, made = _decide(ledger, found, wider, change)
         if rule is not None:
             rule.write(ledger)
@@ -127,6 +119,20 @@ def deny(
             found.id, False, by=BY, words=words, args_hash=found.args_hash, pin=ask_pin(ledger)
         )
     _report(decided, None, None, json=json)
+
+
+def _confirm(
+    ledger: Ledger, asked: Approval, change: _Change | None, rule: _Rule | None, reach: str
+) -> None:
+    """Show the call, what is changed of it and the rule, and ask; raises where the answer is no."""
+    queue.tell(ledger, asked)
+    if change is not None:
+        change.tell()
+    if rule is not None:
+        output.line(rule.edit.diff.rstrip("\n"))
+        output.line(rule.would_have)
+    how = ", so changed" if change is not None else ""
+    output.confirm(f"Allow this call{how}, {reach}?", yes=False)
 
 
 def _change(

@@ -71,7 +71,8 @@ def _report(
         for one in done:
             word = "allowed, once" if one.status == "allowed" else one.status
             output.line(f"{one.id} {word}: {one.server}.{one.tool} for {queue.who(one)}")
-    left = [(a.id, why) for a, why in zip(members, decided, strict=True) if why not in done]
+    ends = zip(members, decided, strict=True)
+    left = [(one.id, why) for one, why in ends if isinstance(why, ApprovalError)]
     for name, why in left:
         output.note(f"{name} is left as it was: {why}")
     if not members:
