@@ -218,6 +218,20 @@ def test_a_store_on_the_network_is_asked_once_a_minute_at_most(
     assert ledger.anchors.due(far=True)
 
 
+@pytest.mark.parametrize("status", [200, 500])
+def test_what_a_clock_that_was_ahead_noted_keeps_nothing_back(
+    ledger: Ledger, authority: TimeAuthority, clock: Clock, status: int
+) -> None:
+    clock.forward(9000)
+    authority.status = status
+    publish(ledger)
+    clock.forward(-9000)
+    ledger.events.append("note")
+    (standing,) = ledger.anchors.standings()
+    assert standing.late
+    assert ledger.anchors.due(far=True)
+
+
 def test_an_anchor_that_is_late_is_said(ledger: Ledger, clock: Clock) -> None:
     publish(ledger)
     ledger.events.append("note")

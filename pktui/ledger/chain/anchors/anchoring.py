@@ -190,23 +190,22 @@ class Anchors:
             last = store.last()
         except LedgerError as error:
             return Standing(store.name, 0, head.rows, late=True, problem=str(error))
-        behind = head.rows - last.rows if last is not None else head.rows
-        since = head.at_us - (last.at_us if last is not None else 0)
-        late = behind > 0 and since > _LATE_TIMES * self._span_us
-        last_us = last.at_us if last is not None else 0
-        return Standing(store.name, last_us, max(0, behind), late, trouble.why if trouble else "")
+        last = last or Anchor(0, "")
+        behind = max(0, head.rows - last.rows)
+        late = behind > 0 and _between_us(head, last) > _LATE_TIMES * self._span_us
+        return Standing(store.name, last.at_us, behind, late, trouble.why if trouble else "")
 
     def _due(self, stores: Sequence[AnchorStore], head: Anchor) -> list[AnchorStore]:
         return [one for one in stores if self._is_due(one, head)]
 
     def _is_due(self, store: AnchorStore, head: Anchor) -> bool:
         trouble = self._trouble(store).read() if store not in self._near else None
-        if trouble is not None and head.at_us < trouble.again_us:
+        if trouble is not None and trouble.waits(head.at_us):
             return False
         last = store.last()
         if last is None or last.seq or last.joint > head.joint:
             return head.rows > 0
-        since = head.at_us - last.at_us
+        since = _between_us(head, last)
         if store not in self._near and since < _LEAST_US:
             return False
         late = since >= self._span_us
@@ -283,6 +282,11 @@ def _store(
     from pktui.ledger.chain.anchors.s3_lock import LockedObjects
 
     return LockedObjects(name, place, audit.anchor_retain_days, receipts, clock)
+
+
+def _between_us(head: Anchor, last: Anchor) -> int:
+    """Return how far apart they are; by a clock that went back the last one may be ahead."""
+    return abs(head.at_us - last.at_us)
 
 
 def _key(store: AnchorStore) -> str:

@@ -25,6 +25,10 @@ class Failing(msgspec.Struct, frozen=True):
     tries: int
     again_us: int
 
+    def waits(self, now_us: int) -> bool:
+        """Tell whether it is too soon for the next try; one noted by a clock ahead is over."""
+        return 0 < self.again_us - now_us <= _LONGEST_US
+
 
 class Trouble:
     """The trouble with one store, in a file beside its receipts."""
