@@ -31,6 +31,10 @@ StorePath = Annotated[
     Path | None,
     Argument(metavar="PATH", help="A store or one session's file; else where the agent is."),
 ]
+Watch = Annotated[bool, Option("--watch", help="Go on with what is written from now on.")]
+Progress = Annotated[
+    bool, Option("--progress", help="Say how far it is as lines of JSON, on standard error.")
+]
 
 
 @import_app.verb()
@@ -57,67 +61,28 @@ def opencode_pk(
     _take_in(opencode_pk.OpencodePkSource(path or opencode_pk.default_place()), json=json)
 
 
-Watch = Annotated[bool, Option("--watch", help="Go on with what is written from now on.")]
+def _add_agent(agent: str, name: str) -> None:
+    def take_in(
+        path: StorePath = None,
+        watch: Watch = False,
+        progress: Progress = False,
+        json: output.JsonFlag = False,
+    ) -> None:
+        from pktui.memory.importers.agent_stores import default_place, open_store
+
+        place = path or default_place(agent)
+        _take_in(open_store(agent, place, call_masks()), json=json, progress=progress)
+        if watch:
+            _watch(agent, place)
+
+    take_in.__doc__ = f"Take in the sessions of {name}, with their tool calls."
+    import_app.verb(agent)(take_in)
 
 
-Progress = Annotated[
-    bool, Option("--progress", help="Say how far it is as lines of JSON, on standard error.")
-]
-
-
-@import_app.verb("claude-code")
-def claude_code(
-    path: StorePath = None,
-    watch: Watch = False,
-    progress: Progress = False,
-    json: output.JsonFlag = False,
-) -> None:
-    """Take in the sessions of Claude Code, with their tool calls."""
-    _take_in_agent("claude-code", path, watch=watch, progress=progress, json=json)
-
-
-@import_app.verb()
-def gemini(
-    path: StorePath = None,
-    watch: Watch = False,
-    progress: Progress = False,
-    json: output.JsonFlag = False,
-) -> None:
-    """Take in the sessions of Gemini CLI, with their tool calls."""
-    _take_in_agent("gemini", path, watch=watch, progress=progress, json=json)
-
-
-@import_app.verb()
-def codex(
-    path: StorePath = None,
-    watch: Watch = False,
-    progress: Progress = False,
-    json: output.JsonFlag = False,
-) -> None:
-    """Take in the sessions of Codex, with their tool calls."""
-    _take_in_agent("codex", path, watch=watch, progress=progress, json=json)
-
-
-@import_app.verb()
-def opencode(
-    path: StorePath = None,
-    watch: Watch = False,
-    progress: Progress = False,
-    json: output.JsonFlag = False,
-) -> None:
-    """Take in the sessions of opencode, with their tool calls."""
-    _take_in_agent("opencode", path, watch=watch, progress=progress, json=json)
-
-
-def _take_in_agent(
-    agent: str, path: Path | None, *, watch: bool, progress: bool, json: bool
-) -> None:
-    from pktui.memory.importers.agent_stores import default_place, open_store
-
-    place = path or default_place(agent)
-    _take_in(open_store(agent, place, call_masks()), json=json, progress=progress)
-    if watch:
-        _watch(agent, place)
+_add_agent("claude-code", "Claude Code")
+_add_agent("gemini", "Gemini CLI")
+_add_agent("codex", "Codex")
+_add_agent("opencode", "opencode")
 
 
 def _watch(agent: str, place: Path) -> None:
