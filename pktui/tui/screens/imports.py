@@ -134,8 +134,8 @@ class Imports(ModalScreen[None]):
 
     def _say(self, agent: str, said: str) -> None:
         self._said[agent] = said
-        if self.is_mounted:
-            self.query_one(Rows).refresh()
+        for rows in self.query(Rows):  # none once it was left
+            rows.refresh()
 
     def action_stop(self) -> None:
         """End the import of the agent under the cursor."""

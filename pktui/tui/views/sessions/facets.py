@@ -274,6 +274,7 @@ class FacetScreen(ModalScreen["FacetRow | None"]):
     def __init__(self) -> None:
         super().__init__()
         self._rows: Sequence[FacetRow] = ()
+        self._said = "counting…"
 
     def compose(self) -> ComposeResult:
         """Lay out the facets over their keys."""
@@ -286,19 +287,23 @@ class FacetScreen(ModalScreen["FacetRow | None"]):
 
     def on_mount(self) -> None:
         """Go through the values at once."""
-        rows = self.query_one(FacetList)
-        rows.say_empty((("counting…", "dim"),))
-        focus_now(rows)
+        focus_now(self.query_one(FacetList))
         self._show()
 
     def put(self, rows: Sequence[FacetRow]) -> None:
         """Show what was counted."""
         self._rows = rows
-        if self.is_mounted:
-            self._show()
+        self._show()
+
+    def ended(self) -> None:
+        """Show that nothing more comes: where nothing was counted the list says why."""
+        self._said = "not counted"
+        self._show()
 
     def _show(self) -> None:
-        self.query_one(FacetList).put(self._rows)
+        for rows in self.query(FacetList):  # none before it is laid out, and once it was left
+            rows.say_empty(((self._said, "dim"),))
+            rows.put(self._rows)
 
     @on(Rows.Chosen)
     def _choose(self, message: Rows.Chosen) -> None:

@@ -92,7 +92,7 @@ class Filtering:
             screen.put(facet_rows(facets, weeks, self._box.text, self._rows.current))
 
         self._view.console.ask(screen, self.take)
-        self._listing.count(edges_us(weeks), show)
+        self._listing.count(edges_us(weeks), show, screen.ended)
 
     def take(self, row: FacetRow | None) -> None:
         """Filter by a value, or by it no longer."""

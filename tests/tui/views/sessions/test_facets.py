@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from pktui.tui.views.sessions.facets import (
 )
 from pktui.tui.views.sessions.query_bar import QueryBar
 from tests.support.memory import MemoryInProcess
-from tests.tui.house import HOSTILE, LARGE, SMALL
+from tests.tui.house import HOSTILE, LARGE, PATIENCE, SMALL
 from tests.tui.views.sessions.room import Room, sessions, shop_memory
 
 if TYPE_CHECKING:
@@ -186,3 +187,33 @@ async def test_counts_follow_what_changes(paths: Paths) -> None:
         room.view.shown()
         await room.desk.settle()
         assert _counts(_facets(room))["codex"] == 2
+
+
+async def test_facets_that_cannot_be_counted_say_so(paths: Paths) -> None:
+    async with sessions(paths, size=SMALL) as room:
+        room.memory.down = True
+        await room.press("F")
+        assert "not counted" in room.text()
+        assert "counting" not in room.text()
+        await room.press("escape")
+        assert len(room.app.screen_stack) == 1
+
+
+async def test_facets_that_are_left_before_they_are_counted_harm_nothing(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, go = shop_memory(), Event()
+    count = memory.facets
+
+    def later(*given: Any, **named: Any) -> Facets:
+        assert go.wait(PATIENCE)
+        return count(*given, **named)
+
+    async with sessions(paths, memory, SMALL) as room:
+        monkeypatch.setattr(memory, "facets", later)
+        await room.desk.pilot.press("F")
+        await room.desk.pilot.press("escape")
+        go.set()
+        await room.press()
+        assert len(room.app.screen_stack) == 1
+        assert room.rows.has_focus
