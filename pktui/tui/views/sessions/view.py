@@ -15,22 +15,21 @@ from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
 from pktui.tui.screens.imports import Imports
-from pktui.tui.screens.saved_searches import SavedSearches
 from pktui.tui.sorting import Sorting
 from pktui.tui.theme import ink_of
 from pktui.tui.views.base import View
 from pktui.tui.views.policies.rule import recorded_call
 from pktui.tui.views.policies.sentence import Rules
-from pktui.tui.views.sessions import empty, saved
+from pktui.tui.views.sessions import empty
 from pktui.tui.views.sessions.call_blocks import part_text
 from pktui.tui.views.sessions.controller import SessionChanges
 from pktui.tui.views.sessions.draw import band_line, draw_hit, last_us, session_grid
 from pktui.tui.views.sessions.facets import FacetList
 from pktui.tui.views.sessions.filtering import Filtering
+from pktui.tui.views.sessions.kept_searches import KeptSearches
 from pktui.tui.views.sessions.listing import Listing, Question
 from pktui.tui.views.sessions.preview import Preview
 from pktui.tui.views.sessions.query_bar import QueryBar, unanswered_chips
-from pktui.tui.views.sessions.questions import ask_name
 from pktui.tui.views.sessions.search_box import SearchBox
 from pktui.tui.views.sessions.source import Row, SessionSource
 from pktui.tui.views.sessions.transcript import Transcript
@@ -39,14 +38,13 @@ from pktui.tui.widgets.panes import Divider, Pane, Panes
 from pktui.tui.widgets.rows import ListSource, Rows, days
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from pktui.errors import PktuiError
     from pktui.memory.records import Session
     from pktui.tui.services import Services
+    from pktui.tui.views.sessions.saved import SavedSearch
 
 # How often the ages in the list are drawn anew.
 AGE_SECONDS = 10.0
@@ -73,6 +71,7 @@ class SessionsView(View):
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(services, id=id)
         self._changes = SessionChanges(self, self.read_again)
+        self._kept = KeptSearches(self, self._search_kept)
         self._rules = Rules(self)
         self._listing = Listing(self, self._question, self)
         self._sorting = Sorting(SORTS, self._ask_anew)
@@ -472,47 +471,16 @@ class SessionsView(View):
 
     def action_keep(self) -> None:
         """Ask for the name that this search is kept by."""
-        text, mode = self._box.text, self._box.mode
-        file = self._kept_file
-        ask_name(
-            self.app,
-            text,
-            lambda name: self.in_thread(
-                lambda: saved.keep(file, saved.SavedSearch(name, text, mode)),
-                lambda _: self.console.say(f"kept as “{one_line(name, 60)}” · ' lists them"),
-                self.console.say_error,
-                group="sessions-kept",
-            ),
-        )
+        self._kept.keep(self._box.text, self._box.mode)
 
     def action_kept(self) -> None:
         """List the searches that are kept, to search for one of them again."""
-        file = self._kept_file
+        self._kept.choose()
 
-        def drop(search: saved.SavedSearch) -> None:
-            self.in_thread(
-                lambda: saved.drop(file, search.name),
-                lambda _: None,
-                self.console.say_error,
-                group="sessions-kept",
-            )
-
-        def chosen(search: saved.SavedSearch | None) -> None:
-            if search is not None:
-                self.remove_class("-reading")
-                self._box.search_for(search.query, search.mode)
-                focus_now(self._rows)
-
-        def show(searches: tuple[saved.SavedSearch, ...]) -> None:
-            self.console.ask(SavedSearches(searches, drop), chosen)
-
-        self.in_thread(
-            lambda: saved.load(file), show, self.console.say_error, group="sessions-kept"
-        )
-
-    @property
-    def _kept_file(self) -> Path:
-        return self.services.paths.config_dir / "searches.json"
+    def _search_kept(self, search: SavedSearch) -> None:
+        self.remove_class("-reading")
+        self._box.search_for(search.query, search.mode)
+        focus_now(self._rows)
 
     def action_end(self) -> None:
         """Ask for a summary and end the session."""
