@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from pktui.errors import ApprovalError, PktuiError
 from pktui.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pktui.gateway.servers.watch import LiveServers
     from pktui.policy.selection import Selection
+    from pktui.settings import Paths
 
 
 def main() -> int:
@@ -46,15 +51,29 @@ def open_console(*, read_only: bool, view: str = "", at: str = "", words: str = 
 
         return started_name(paths, server)
 
-    def selects(server: str) -> Selection:
-        from pktui.gateway.servers.entries import selection_of
-
-        return selection_of(paths, server)
-
     return run_console(
         *(paths, settings), read_only=read_only, view=view, at=at, words=words, starts=starts,
-        selects=selects,
+        selects=_selecting(paths),
     )  # fmt: skip
+
+
+def _selecting(paths: Paths) -> Callable[[str], Selection]:
+    """Return what gives the tools that a server's entry leaves in now; for any thread."""
+    lock = Lock()
+    live: LiveServers | None = None
+
+    def selects(server: str) -> Selection:
+        from pktui.gateway.servers.entries import load_servers
+        from pktui.gateway.servers.watch import LiveServers
+        from pktui.policy.selection import EVERYTHING
+
+        nonlocal live
+        with lock:
+            live = live or LiveServers(paths, load_servers(paths), lambda _fault: None)
+            entry = live.current().get(server)
+        return EVERYTHING if entry is None else entry.tools
+
+    return selects
 
 
 def can_open() -> bool:

@@ -21,8 +21,9 @@ from pktui.policy.effective import EffectiveAction, EffectiveRule, ceiling_of, e
 from pktui.policy.globs import is_glob
 from pktui.policy.limits import plain, window_words
 from pktui.policy.live import LivePolicy
-from pktui.policy.managed import NONE, Also, Ceiling, Managed, in_force
+from pktui.policy.managed import Also, Ceiling, Managed, in_force
 from pktui.policy.risk import Risk, classify
+from pktui.policy.selection import EVERYTHING, Selection
 from pktui.policy.text.problems import PolicyInvalid
 from pktui.policy.wording import describe_limit
 from pktui.settings import bundled, is_server_name
@@ -68,9 +69,10 @@ class ToolState:
     """One tool, or a pattern of the policy, and what it may do.
 
     `action`: what would happen to its next call, None while the policy cannot be read; `ruled`:
-    what the policy says by itself, looser where the definition changed. `words`: the reason its
-    author gave. `own_limit`: such as `30/minute`. `calls`: of the last day. `seen`: as its server
-    defines it, where that is on record; `tokens`: about how many that costs the model.
+    what the policy says by itself, looser where the definition changed or the server's entry leaves
+    the tool out. `words`: the reason its author gave. `own_limit`: such as `30/minute`. `calls`: of
+    the last day. `seen`: as its server defines it, where that is on record; `tokens`: about how
+    many that costs the model.
     """
 
     name: str
@@ -161,11 +163,14 @@ class PolicyOverview:
         builtin: Definitions,
         starts: Callable[[str], str] = lambda _server: "",
         configured: Callable[[], Iterable[str]] = lambda: (),
+        selects: Callable[[str], Selection] = lambda _server: EVERYTHING,
     ) -> None:
-        """`starts` gives the name that what a server's entry starts has by itself, `configured`
-        the names of servers that are set up somewhere, started or not.
+        """`starts` gives the name that what a server's entry starts has by itself, `selects` which
+        tools the entry leaves in, `configured` the names of servers that are set up somewhere,
+        started or not.
         """
         self._configured = configured
+        self._selects = selects
         self._starts = starts
         self._paths = paths
         self._settings = settings
@@ -216,7 +221,7 @@ class PolicyOverview:
             file = self._files[server] = _PolicyFile(
                 *(server, self._path(server), starts, self._paths.bundle_file)
             )
-        policy = file.current()
+        policy = file.current(self._selects(server))
         known = self._ruled.get(server)
         if known is None or known.policy is not policy or known.tools != seen:
             builtin = self._builtin() if server == MEMORY else ()
@@ -268,7 +273,7 @@ class _PolicyFile:
         self._managed = Managed(server, starts, fetched)
         self._live: LivePolicy | None = None
         self._default: Policy | None = None
-        self._covered: tuple[Policy, Ceiling, Policy] | None = None
+        self._in_force: tuple[Policy, Selection, Ceiling, Policy] | None = None
 
     @property
     def origin(self) -> Origin:
@@ -277,15 +282,16 @@ class _PolicyFile:
             return "file"
         return "shipped" if self.server == MEMORY else "none"
 
-    def current(self) -> Policy | PktuiError:
+    def current(self, selection: Selection) -> Policy | PktuiError:
         """Return the policy in force, managed ones laid over it, or what is wrong with it."""
         policy, ceiling = self._own(), self._managed.current()
-        if ceiling is NONE or isinstance(policy, PktuiError):
+        if isinstance(policy, PktuiError):
             return policy
-        kept = self._covered
-        if kept is None or kept[0] is not policy or kept[1] is not ceiling:
-            kept = self._covered = policy, ceiling, in_force(policy, ceiling=ceiling)
-        return kept[2]
+        kept = self._in_force
+        if kept is None or not (kept[0] is policy and kept[1] == selection and kept[2] is ceiling):
+            whole = in_force(policy, selection, ceiling)
+            kept = self._in_force = policy, selection, ceiling, whole
+        return kept[3]
 
     def _own(self) -> Policy | PktuiError:
         """Return the policy as the file has it now, or what is wrong with it."""
@@ -373,7 +379,7 @@ def _tool(
         action=rule.action,
         because=rule.because,
         rule=rule.rule,
-        ruled=effective(policy.own, name).action,
+        ruled=effective(policy.own.selecting(EVERYTHING), name).action,
         words=authored.words if authored else "",
         conditions=rule.conditions,
         own_limit=_own_limit(authored.limits if authored else ()),

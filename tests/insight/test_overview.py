@@ -11,6 +11,7 @@ import pytest
 from pktui.insight import overview
 from pktui.insight.overview import ALL, PolicyOverview
 from pktui.policy.document import policy as documents
+from pktui.policy.selection import Selection
 from pktui.settings import Settings
 from tests.ledger.conftest import CLAUDE, MINUTE, Limit
 from tests.support.charging import take
@@ -186,6 +187,26 @@ def test_a_definition_is_told_in_tokens(reader: PolicyOverview, ledger: Ledger) 
     ledger.catalogue.saw("files", [{"name": "read", "description": "x" * 4000}])
     assert 1000 < page_of(reader, "files").tools[0].tokens < 1020
     assert page_of(reader, "memory").tools[0].tokens > 0
+
+
+def test_a_tool_that_the_entry_leaves_out_is_hidden_and_keeps_its_rule(
+    paths: Paths, ledger: Ledger, clock: Clock, managed: Path
+) -> None:
+    ledger.catalogue.saw("files", [{"name": "read"}, {"name": "write"}])
+    write(paths, "files", write={}, read={})
+    entry = Selection(without=frozenset({"write"}))
+    reader = PolicyOverview(paths, Settings(), ledger, clock, tuple, selects=lambda _server: entry)
+
+    def found() -> dict[str, tuple[str | None, str | None]]:
+        return {one.name: (one.action, one.ruled) for one in page_of(reader, "files").tools}
+
+    assert found() == {"read": ("allow", "allow"), "write": ("hide", "allow")}
+    [because] = [one.because for one in page_of(reader, "files").tools if one.name == "write"]
+    assert "servers.json, which leaves it out" in because
+    entry = Selection(only=frozenset({"write"}))
+    assert found() == {"read": ("hide", "allow"), "write": ("allow", "allow")}
+    manage(managed, "files", tools={"*": {"action": "approve"}})
+    assert found() == {"read": ("hide", "allow"), "write": ("approve", "allow")}
 
 
 def test_a_second_name_shows_what_is_managed_for_what_it_starts(

@@ -117,7 +117,9 @@ def _show_all(tool: str, *, json: bool) -> None:
     with _ledger() as ledger:
         backends.count_all(ledger)
         starts = partial(started_name, paths)
-        overview = PolicyOverview(paths, settings, ledger, now_us, definitions, starts)
+        overview = PolicyOverview(
+            *(paths, settings, ledger, now_us, definitions, starts), selects=places.selection_of
+        )
         page = overview.shown(EVERY).page
     tools = [one for one in page.tools if tool in ("", one.name)] if page is not None else []
     if json:

@@ -32,7 +32,9 @@ class ToolPolicy(Pane):
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__("policy", id=id)
         self._reader = PolicyOverview(
-            services.paths, services.settings, services.ledger, services.clock, definitions
+            *(services.paths, services.settings, services.ledger, services.clock, definitions),
+            services.starts,
+            selects=services.selects,
         )
         self._turns = Turns(self._read)
         self._clock = services.clock

@@ -72,7 +72,7 @@ class PoliciesView(View):
         super().__init__(services, id=id)
         self._reader = PolicyOverview(
             *(services.paths, services.settings, services.ledger, services.clock, definitions),
-            *(services.starts, Configured(services.paths, services.clock)),
+            *(services.starts, Configured(services.paths, services.clock), services.selects),
         )
         self._drafting = Drafting(self, self)
         self._by_hand = ByHand(self, self, self._drafting)
