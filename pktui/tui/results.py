@@ -29,15 +29,14 @@ def result_lines(result: Result) -> tuple[Line, ...]:
     if not result.text:
         what = f"sha256 {result.sha256}" if result.sha256 else "nothing of it was kept"
         return (Line(f"{what}, of {result.bytes:,} bytes", "note"),)
-    value = msgspec.json.decode(result.text)
-    return (*_said(value), *_how_much(result))
+    return (*_said(_value_of(result)), *_how_much(result))
 
 
 def result_summary(result: Result, limit: int) -> str:
     """Return the beginning of a result on one line, in quotes where it is a text."""
     if not result.text:
         return f"{result.bytes:,} bytes"
-    value = msgspec.json.decode(result.text)
+    value = _value_of(result)
     words = next(filter(None, (text.strip() for text in _texts(value))), "")
     if words:
         return f'"{one_line(words.partition(chr(10))[0], max(1, limit - 2))}"'
@@ -51,8 +50,16 @@ def result_summary(result: Result, limit: int) -> str:
 
 def result_text(result: Result) -> str:
     """Return a result to be copied: its texts where it has any, else its JSON text."""
-    value = msgspec.json.decode(result.text) if result.text else None
+    value = _value_of(result) if result.text else None
     return "\n".join(_texts(value)) or result.text or result.sha256
+
+
+def _value_of(result: Result) -> Any:
+    """Return what is kept; its text, where it has what JSON allows and no number here holds."""
+    try:
+        return msgspec.json.decode(result.text)
+    except (msgspec.DecodeError, RecursionError):
+        return result.text
 
 
 def _how_much(result: Result) -> Iterator[Line]:

@@ -92,3 +92,11 @@ def test_the_text_is_what_is_copied() -> None:
     assert json.loads(result_text(on_record(says(structuredContent={"n": 1})))) == says(
         structuredContent={"n": 1}
     )
+
+
+@pytest.mark.parametrize("number", ["1e999", "[1E400, 2]"])
+def test_a_number_that_is_out_of_range_is_shown_as_it_came(number: str) -> None:
+    record = msgspec.json.decode(kept_result(number.encode(), "masked"), type=Result)
+    assert [line.text for line in result_lines(record)] == [number]
+    assert result_summary(record, 40) == f'"{number}"'
+    assert result_text(record) == number
