@@ -136,6 +136,26 @@ def test_a_machine_that_never_comes_back_is_waited_for_no_longer_than_a_minute(
     assert used(here, limit) == 1
 
 
+def test_a_clock_that_was_set_back_hides_nothing_that_was_taken_since(
+    machine: Open, uri: str
+) -> None:
+    here, idle = machine("here"), machine("idle")
+    limit = Limit(window_us=HOUR)
+    both(here, idle)
+    idle.close()
+    query(uri, f"UPDATE machines SET seen_us = seen_us + {HOUR}")
+    assert take(here, [limit], "h") is None
+    crash(uri)
+    query(uri, "DELETE FROM charges")
+    query(uri, "UPDATE counters SET used = 0")
+    for _ in range(2):
+        with pytest.raises(TeamUnavailable):
+            here.approvals.stopped()
+    query(uri, "UPDATE awake SET since_us = since_us - 61000000")
+    answers(here.approvals.stopped)
+    assert used(here, limit) == 1
+
+
 def test_a_limit_holds_over_a_crash_in_mid_load(machine: Open, uri: str) -> None:
     limit = Limit(max=Decimal(400), window_us=HOUR)
     ledgers = [machine(name, own=True) for name in ("a", "b", "c")]

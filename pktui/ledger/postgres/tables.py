@@ -366,7 +366,7 @@ BEGIN
         RETURN NULL;
     END IF;
     IF found.one IS NULL THEN
-        INSERT INTO awake SELECT 1, false, us, coalesce(max(seen_us), us) - {3 * _TAKING_US}
+        INSERT INTO awake SELECT 1, false, us, least(max(seen_us), us) - {3 * _TAKING_US}
             FROM machines, (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us)
             AS now GROUP BY us ON CONFLICT DO NOTHING;
         SELECT * INTO found FROM awake;
@@ -407,12 +407,12 @@ BEGIN
     RETURN missing;
 END $$;
 
--- Notes that a machine takes from limits now.
+-- Notes that a machine takes from limits now; a time to come is of a clock that was set back.
 CREATE OR REPLACE FUNCTION takes(of_machine integer) RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path = pktui, pg_temp AS $$
-    UPDATE machines SET seen_us = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-        WHERE n = of_machine AND seen_us <
-            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - {_TAKING_US}
+    UPDATE machines SET seen_us = us
+        FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us) AS now
+        WHERE n = of_machine AND seen_us NOT BETWEEN us - {_TAKING_US} AND us
 $$;
 
 -- What the windows hold now, and when the amount would first fit: 0 now, null never.
