@@ -56,7 +56,7 @@ class Circuit:
         away = self._read()
         if away is None or self._is_over(away):
             return
-        if 0 <= self._ticks_ns() - away.at_ns < _AGAIN_NS or not self._claims():
+        if self._ticks_ns() - away.at_ns < _AGAIN_NS or not self._claims():
             raise TeamUnavailable(away.what, away.cure)
 
     def opened(self, why: TeamUnavailable) -> None:
