@@ -69,19 +69,23 @@ def run_status(*, json: bool) -> None:
     output.table(
         ("STORE", "LAST", "ROWS SINCE", "STATE"),
         [
-            (one.store, output.moment(one.last_us or None), f"{one.behind:,}", state_of(one))
+            (one.store, output.moment(one.last_us or None), f"{one.behind:,}", _state(one))
             for one in standings
         ],
         empty="audit.anchors is not set: the record is anchored nowhere.",
     )
+    # Below the table, which cuts its cells.
+    for one in standings:
+        if one.problem:
+            named = one.store in one.problem
+            output.line(one.problem if named else f"{one.store}: {one.problem}")
     for public in keys:
         output.line(f"Signed by {public}")
 
 
-def state_of(standing: Standing) -> str:
-    """Return how a store stands, in words."""
+def _state(standing: Standing) -> str:
     if standing.problem:
-        return standing.problem
+        return "fails"
     return "late" if standing.late else "ok"
 
 

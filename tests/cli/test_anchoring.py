@@ -68,12 +68,14 @@ def test_with_due_only_what_fails_is_said(
 def test_what_one_place_refuses_the_others_get(
     anchored: Path, authority: TimeAuthority, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    authority.refuses = "on holiday"
+    authority.refuses = f"on holiday until {'the end of ' * 9}May"
     assert run(["audit", "anchor"]) == 1
     assert "gives no time stamp: it was not granted: on holiday" in capsys.readouterr().err
     assert len(anchored.read_text().splitlines()) == 1
     assert run(["audit", "status"]) == 0
-    assert "on holiday" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "  fails\n" in shown
+    assert f"it was not granted: {authority.refuses}" in shown
     assert run(["audit", "status", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [one["behind"] for one in told["stores"]] == [0, 2]
