@@ -361,11 +361,12 @@ class RelaySession:
 
     def _give_up_look(self, one: LookUnderWay) -> None:
         """Go on without an answer that does not come; the server need not work on it any more."""
-        waiting = self._in_flight.give_up(one.request_id)
-        if waiting is not None:
-            self._settle([waiting], "cancelled")
-            params = {"requestId": one.request_id}
-            self._context.to_server(jsonrpc.notification_line("notifications/cancelled", params))
+        with lasting.Survived("giving up a look", self._context.log):
+            if (waiting := self._in_flight.give_up(one.request_id)) is not None:
+                self._settle([waiting], "cancelled")
+                params = {"requestId": one.request_id}
+                line = jsonrpc.notification_line("notifications/cancelled", params)
+                self._context.to_server(line)
         one.fail(f"it did not answer within {looks.SECONDS:g} seconds")
 
     def _refuse_call(self, message: Message, call: ToolCall, decision: Decision) -> None:

@@ -225,6 +225,21 @@ def test_a_server_that_does_not_answer_keeps_no_call_waiting(
     assert wired.server.next()["params"]["name"] == "set_entry"
 
 
+def test_a_fault_while_a_look_is_given_up_keeps_no_call_waiting(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_ended: object) -> None:
+        raise RuntimeError("no such column")
+
+    monkeypatch.setattr(looks, "SECONDS", 0.01)
+    monkeypatch.setattr(wired.house.enforcer, "settle_all", broken)
+    call(wired)
+    first = await_anew(wired, waiting_before())
+    assert first.looked is not None
+    assert first.looked.why == "it did not answer within 0.01 seconds"
+    assert any("giving up a look failed" in one for one in wired.house.said)
+
+
 def waiting_before() -> Approval:
     from types import SimpleNamespace
 
