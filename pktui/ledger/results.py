@@ -36,7 +36,7 @@ class Answered(msgspec.Struct, frozen=True):
     server: str
     tool: str
     outcome: str
-    result: bytes
+    result: bytes | msgspec.Raw
     seq: int = 0
 
 
@@ -62,10 +62,11 @@ class Results:
             return
         try:
             for one in answered:
+                kept = kept_result(bytes(one.result), self._mode)
                 content: list[Any] = [
                     0, self._clock(), "result", one.call_id, one.seq, one.server, one.tool,
                     "", "", "", "",
-                    "", "", "", "", "", one.outcome, 0, "", kept_result(one.result, self._mode),
+                    "", "", "", "", "", one.outcome, 0, "", kept,
                 ]  # fmt: skip
                 self._journal.add(content, "results")
             self._journal.flush()

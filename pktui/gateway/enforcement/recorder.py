@@ -46,7 +46,8 @@ class Recorder:
         self._server = server
         self._log = log
         self._lock = threading.Lock()
-        self._waiting: deque[Ended] = deque()
+        # Without the calls, whose arguments may be large.
+        self._waiting: deque[Answered] = deque()
         self._size = 0
         self._full = False
         self._bell = threading.Event()
@@ -61,7 +62,7 @@ class Recorder:
             for end in ended:
                 if end.result and self._size <= _MOST_BYTES:
                     self._size += len(end.result)
-                    self._waiting.append(end)
+                    self._waiting.append(self._answered(end))
                 elif end.result:
                     self._full = True
             told = was_full or not self._full
@@ -109,15 +110,13 @@ class Recorder:
         """Write some of what waits."""
         with self._lock:
             some = [self._waiting.popleft() for _ in range(min(_AT_ONCE, len(self._waiting)))]
-            self._size -= sum(len(end.result) for end in some)
-        self._results().add(map(self._answered, some))
+            self._size -= sum(len(one.result) for one in some)
+        self._results().add(some)
         self._said = ""
 
     def _answered(self, end: Ended) -> Answered:
         call = end.call
-        return Answered(
-            *(call.call_id, self._server, call.tool, end.outcome, bytes(end.result), end.seq)
-        )
+        return Answered(call.call_id, self._server, call.tool, end.outcome, end.result, end.seq)
 
     def _say(self, sentence: str) -> None:
         if sentence != self._said:
