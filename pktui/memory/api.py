@@ -40,6 +40,7 @@ from pktui.memory.tools.answer import ToolAnswer
 MOST_CALLS: Final = 500
 
 Id = Annotated[int, msgspec.Meta(ge=1, le=10**18)]
+TimeUs = Annotated[int, msgspec.Meta(ge=-(10**18), le=10**18)]
 
 
 class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -67,7 +68,7 @@ class FacetsOf(Arguments, frozen=True):
     query: str = ""
     mode: Mode | Literal[""] = ""
     project: str | None = None
-    edges_us: Annotated[tuple[int, ...], msgspec.Meta(max_length=200)] = ()
+    edges_us: Annotated[tuple[TimeUs, ...], msgspec.Meta(max_length=200)] = ()
     wait: bool = True
 
 

@@ -8,9 +8,11 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from pktui.errors import InvalidRequest
+from pktui.memory import api
 from pktui.memory.records import SESSION_SORTS, NewMessage, Session
 from pktui.memory.store import Store
 from pktui.memory.times import from_microseconds, microseconds
@@ -194,3 +196,8 @@ def test_no_facets_of_nothing(tmp_path: Path) -> None:
     assert (facets.agents, facets.projects, sum(facets.weeks)) == ((), (), 0)
     assert sum(store.facets("kark", "words", edges_us=EDGES).weeks) == 0
     store.close()
+
+
+def test_a_time_that_no_column_can_hold_is_refused() -> None:
+    with pytest.raises(msgspec.ValidationError, match="edges_us"):
+        msgspec.json.decode(b'{"edges_us":[99999999999999999999]}', type=api.FacetsOf)
