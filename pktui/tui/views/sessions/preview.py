@@ -278,7 +278,11 @@ class Preview(Pane):
                 return whole
             return {number: reader.with_history(call) for number, call in whole.items()}
 
-        self._in_thread(self._turn, read, self.transcript.know)
+        def failed(error: PktuiError) -> None:
+            self.transcript.not_read(event.calls)
+            self._tell_failure(error)
+
+        self._in_thread(self._turn, read, self.transcript.know, failed)
 
     def _in_thread(
         self,

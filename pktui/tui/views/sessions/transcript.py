@@ -235,6 +235,10 @@ class Transcript(ScrollView, can_focus=True):
         ]
         self._lay_out(slots)
 
+    def not_read(self, calls: Sequence[LineCall]) -> None:
+        """Ask for these calls again where they are next laid out: they could not be read."""
+        self._asked_for -= set(calls)
+
     def go_to(self, place: Place) -> None:
         """Be at a place; where it is not loaded the owner is asked for it."""
         if place[0] not in self._slots():

@@ -320,6 +320,21 @@ async def test_calls_are_folded_and_unfolded(paths: Paths, size: tuple[int, int]
         assert "src/0.py" not in room.text()
 
 
+async def test_calls_that_could_not_be_read_are_read_when_they_are_shown_again(
+    paths: Paths,
+) -> None:
+    memory = _worked_memory()
+    async with sessions(paths, memory) as room:
+        await room.press("enter", "g", "j")
+        memory.down = True
+        await room.press("enter")
+        assert "Read" in room.text()
+        assert "src/0.py" not in room.text()
+        memory.down = False
+        await room.press("enter", "enter")
+        assert "src/0.py" in room.text()
+
+
 async def test_a_layout_that_comes_late_does_not_replace_a_later_one(paths: Paths) -> None:
     async with sessions(paths, _worked_memory()) as room:
         await room.press("enter", "g")
