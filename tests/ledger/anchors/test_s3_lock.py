@@ -186,6 +186,15 @@ def test_objects_that_are_gone_are_named_while_they_are_to_be_there(
     ledger.close()
 
 
+def test_a_receipt_without_an_anchor_is_named(ledger: Ledger, file: Path) -> None:
+    publish(ledger)
+    (receipts,) = (file.parent / "anchors").glob("s3-lock-*.jsonl")
+    receipts.write_text('{"line":"none"}\n')
+    assert "the receipt of line 1 of s3-lock:locked/ada/laptop has no anchor" in (
+        ledger.verify().problem
+    )
+
+
 def backend_of(bucket: str) -> Any:
     from moto.s3.models import s3_backends
 

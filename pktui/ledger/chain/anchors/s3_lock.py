@@ -74,10 +74,13 @@ class LockedObjects:
     def read(self) -> Read:
         """Return what is there, oldest first; raises `LedgerError` where it cannot be reached."""
         known = {}
+        findings: list[str] = []
         for one in self._receipts.read():
             line = one.receipt.line.encode()
-            known[self._key(line, decode_anchor(line))] = line, one.receipt.until_us
-        findings: list[str] = []
+            try:
+                known[self._key(line, decode_anchor(line))] = line, one.receipt.until_us
+            except msgspec.DecodeError:
+                findings.append(f"the receipt of line {one.number} of {self.name} has no anchor")
         found: list[Found] = []
         with _Asking(self.name) as client:
             objects = self._versions(client, findings)
