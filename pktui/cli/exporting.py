@@ -15,7 +15,7 @@ from pktui.cli.time_options import typed_us
 from pktui.errors import PktuiError, UsageError
 
 if TYPE_CHECKING:
-    from pktui.ledger.chain.anchors.anchor import Found
+    from pktui.ledger.chain.anchors.anchor import Found, Read
     from pktui.ledger.records import Verification
 
 STDIN = Path("-")
@@ -62,26 +62,28 @@ def verify_export(
     `anchors` is where those are that it is compared with, see `read_elsewhere`; `keys` are the
     public keys that may have signed them.
     """
-    known, findings = _anchors(anchors, roots, keys) if anchors else ((), ())
-    found = _verify_lines(file, known)
+    there = _anchors(anchors, roots, keys)
+    found = _verify_lines(file, there.found)
+    found = msgspec.structs.replace(found, notes=(*found.notes, *there.notes))
+    findings = list(there.findings)
+    if anchors and not there.found and not findings:
+        findings.append(f"there is no anchor in {anchors}")
     if found.ok and findings:
         return msgspec.structs.replace(found, ok=False, problem="; ".join(findings))
     return found
 
 
-def _anchors(
-    place: str, roots: Path | None, keys: Sequence[str]
-) -> tuple[Sequence[Found], Sequence[str]]:
+def _anchors(place: str, roots: Path | None, keys: Sequence[str]) -> Read:
     """Return the anchors that hold by themselves, and what is wrong with others."""
     from pktui.cli.anchoring import read_elsewhere
+    from pktui.ledger.chain.anchors.anchor import Read
 
-    there = read_elsewhere(place, roots)
+    there = read_elsewhere(place, roots) if place else Read()
     if not keys and not any(one.anchor.signature for one in there.found):
-        return there.found, there.findings
+        return there
     from pktui.ledger.chain.anchors.signing import checked
 
-    good, wrong = checked(there.found, keys)
-    return good, (*there.findings, *wrong)
+    return checked(there, keys)
 
 
 def _verify_lines(file: Path, known: Sequence[Found]) -> Verification:

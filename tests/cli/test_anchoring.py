@@ -105,6 +105,12 @@ def test_an_auditor_needs_the_export_the_receipts_the_roots_and_the_key(
     assert run([*words, "--key", "A" * 43 + "="]) == 1
     assert "is signed by another key" in capsys.readouterr().out
     assert run(["audit", "verify", str(export), "--anchors", str(anchored), "--key", public]) == 0
+    assert "may sign anchors" not in capsys.readouterr().err
+    assert run(["audit", "verify", str(export), "--anchors", str(anchored)]) == 0
+    assert f"othing here says whether {public} may sign anchors" in capsys.readouterr().err
+    anchored.write_bytes(b"")
+    assert run(["audit", "verify", str(export), "--anchors", str(anchored)]) == 1
+    assert f"but there is no anchor in {anchored}." in capsys.readouterr().out
 
 
 def test_a_key_has_a_place_apart_from_the_data(

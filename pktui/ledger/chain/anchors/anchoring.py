@@ -106,12 +106,11 @@ class Anchors:
         from pktui.ledger.chain.anchors.signing import checked, public_halves
 
         known = keys or (public_halves(Path(own).expanduser()) if own else ())
-        good, wrong = checked(there.found, known)
+        found = checked(there, known)
         if own and not known:
-            wrong.append(f"the public half of audit.key, {own}.pub, is missing: give it by --key")
-        signers = sorted({one.anchor.key for one in good if one.anchor.signature and not known})
-        notes = [f"nothing here says whether {key} may sign anchors: see --key" for key in signers]
-        return Read(tuple(good), (*there.findings, *wrong), tuple(notes))
+            missing = f"the public half of audit.key, {own}.pub, is missing: give it by --key"
+            return msgspec.structs.replace(found, findings=(*found.findings, missing))
+        return found
 
     def head(self) -> Anchor:
         """Return the heads as they would be anchored now; `joint` is 0 where there is none."""

@@ -26,9 +26,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 from pktui.errors import LedgerError
 from pktui.files import OTHERS, new_file, write_whole
+from pktui.ledger.chain.anchors.anchor import Read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pktui.ledger.chain.anchors.anchor import Anchor, Found
@@ -100,7 +101,7 @@ def read_public(text: str) -> str:
         ) from error
 
 
-def checked(found: Sequence[Found], known: Iterable[str]) -> tuple[list[Found], list[str]]:
+def checked(there: Read, known: Iterable[str]) -> Read:
     """Return the anchors whose signatures hold, and what is wrong with the others.
 
     `known` are the public keys that may sign; without any, each must hold by the key it names.
@@ -108,9 +109,9 @@ def checked(found: Sequence[Found], known: Iterable[str]) -> tuple[list[Found], 
     """
     keys = frozenset(known)
     good: list[Found] = []
-    findings: list[str] = []
+    findings = list(there.findings)
     signed: set[str] = set()
-    for one in found:
+    for one in there.found:
         where = f"the anchor of {one.where} of {one.store}"
         if one.anchor.signature:
             signed.add(one.store)
@@ -121,10 +122,12 @@ def checked(found: Sequence[Found], known: Iterable[str]) -> tuple[list[Found], 
             findings.append(f"{where} is not signed, and those before it are")
             continue
         good.append(one)
-    stores = {one.store for one in found}
+    stores = {one.store for one in there.found}
     if keys:
         findings += [f"no anchor of {store} is signed" for store in sorted(stores - signed)]
-    return good, findings
+    signers = sorted({one.anchor.key for one in good if one.anchor.signature and not keys})
+    notes = [f"nothing here says whether {key} may sign anchors: see --key" for key in signers]
+    return Read(tuple(good), tuple(findings), (*there.notes, *notes))
 
 
 def _fault(found: Found, keys: frozenset[str]) -> str:
