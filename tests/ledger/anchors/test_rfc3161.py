@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.ledger import Ledger
+from pktui.ledger.chain.anchors.anchoring import Published
+from pktui.ledger.chain.anchors.receipts import Receipts
 from pktui.settings import AuditSettings
 from tests.support.time_authority import TimeAuthority, running
 
@@ -244,3 +246,15 @@ def test_what_the_calls_path_writes_at_once_has_no_network(ledger: Ledger) -> No
     assert ledger.anchors.far
     assert not ledger.anchors.due()
     assert ledger.anchors.write() is None
+
+
+def test_who_waits_in_vain_for_another_that_publishes_is_told(
+    ledger: Ledger, file: Path, authority: TimeAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.ledger.chain.anchors.anchoring._WAIT_SECONDS", 0.01)
+    store = f"rfc3161:{authority.url}"
+    with Receipts.beside(file.parent, store).locked() as held:
+        assert held
+        assert ledger.anchors.publish(due=True) == (Published(store),)
+        assert "another process has been publishing" in publish(ledger)
+    assert publish(ledger) == ""

@@ -41,7 +41,11 @@ _LATE_TIMES: Final = 3
 
 
 class Published(msgspec.Struct, frozen=True):
-    """What became of an anchor in one store: `anchor` is None where it was there already."""
+    """What became of an anchor in one store.
+
+    `anchor` is None where it was there already, or only what is due was wanted and another process
+    is at it.
+    """
 
     store: str
     anchor: Anchor | None = None
@@ -216,7 +220,7 @@ class Anchors:
                 if not isinstance(store, AnchorFile) and not stack.enter_context(
                     Receipts.beside(self._database.path.parent, store.name).locked(wait)
                 ):
-                    return Published(store.name)  # another process is at it
+                    return Published(store.name, error=_taken(store) if wait else None)
                 last = store.last()
                 if last is not None and (last.hash, last.heads) == (head.hash, head.heads):
                     return Published(store.name)
@@ -286,6 +290,13 @@ def _store(
 def _between_us(head: Anchor, last: Anchor) -> int:
     """Return how far apart they are; by a clock that went back the last one may be ahead."""
     return abs(head.at_us - last.at_us)
+
+
+def _taken(store: AnchorStore) -> LedgerError:
+    return LedgerError(
+        f"another process has been publishing to {store.name} for {_WAIT_SECONDS:.0f} seconds",
+        "Try again, or see pktui audit status",
+    )
 
 
 def _key(store: AnchorStore) -> str:
