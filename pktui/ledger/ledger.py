@@ -155,19 +155,8 @@ class Ledger:
         database.changes = None if read_only else counters
         team = None
         if shared.uri:
-            try:
-                from pktui.ledger.postgres.team import Team
-            except ImportError as error:
-                raise SettingsError(
-                    f"ledger.uri names a PostgreSQL, and {error.name} is not installed",
-                    "Install it with: pip install 'pktui[team]'",
-                ) from error
-            team = Team(
-                *(path.parent, shared, database.transaction),
-                clock=clock,
-                read_only=read_only,
-                lasting=own or lasting,
-            )
+            lasts = own or lasting
+            team = _team(shared, database, clock, read_only=read_only, lasting=lasts)
         turns = counters if team is None else team.counters
         commits = None if team is None else team.database
         database.transaction.use(journal, turns, own=own, team=commits)
@@ -467,3 +456,22 @@ class Ledger:
 
             carry_over(self._database, self._journal, self.events)
         self._applying.catch_up()
+
+
+def _team(
+    shared: LedgerSettings,
+    database: Database,
+    clock: Callable[[], int],
+    *,
+    read_only: bool,
+    lasting: bool,
+) -> Team:
+    try:
+        from pktui.ledger.postgres.team import Team
+    except ImportError as error:
+        raise SettingsError(
+            f"ledger.uri names a PostgreSQL, and {error.name} is not installed",
+            "Install it with: pip install 'pktui[team]'",
+        ) from error
+    directory, transaction = database.path.parent, database.transaction
+    return Team(directory, shared, transaction, clock=clock, read_only=read_only, lasting=lasting)
