@@ -82,7 +82,7 @@ def full(house: House, odd: str = "") -> None:
         house.now_us += (7 * number % 40 + (90 if number % 50 > 44 else 1)) * SECOND
         at = 3 if number < 12 else number % 7 % 3
         call_id = f"{here[at] if at < len(here) else 'gone'}-{number}"
-        _call(house, number, odd, caller=callers[at], call_id=call_id)
+        call(house, number, odd, caller=callers[at], call_id=call_id)
     _asked(house, odd)
 
 
@@ -175,7 +175,7 @@ def _written(file: Path, text: str) -> None:
     file.write_text(text)
 
 
-def _call(house: House, number: int, odd: str, *, caller: Caller, call_id: str) -> None:
+def call(house: House, number: int, odd: str, *, caller: Caller, call_id: str) -> None:
     server = ("files", "files", "shell", "billing")[number % 4]
     tool = TOOLS[server][number % len(TOOLS[server])]
     effect = "deny" if tool.startswith("delete") else "allow"

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from textual import events
 
 from pktui.settings import ConsoleSettings, Paths, Settings
 from pktui.tui.console import Console
 from pktui.tui.screens.question import Question
 from tests.tui.house import Desk, House, desk
-from tests.tui.picture_states import FIRST_STATES, STATES, Late
+from tests.tui.picture_scenes import PASTED, SCENES, later
+from tests.tui.picture_states import FIRST_STATES, STATES, Late, full, hostile
 from tests.tui.views.sessions.room import NOW_US
 
 SIZES = {"80x24": (80, 24), "120x36": (120, 36), "200x60": (200, 60)}
@@ -29,6 +33,8 @@ LOOKS = ("dark", "light", "contrast", "nocolor")
 THEMES = {"dark": "pktui-dark", "light": "pktui-light", "contrast": "pktui-contrast"}
 # The width of a cell in the pictures.
 CELL = 12.2
+# To the tools of `files`.
+FILES = ("left", *"gjjj", "right")
 # What is opened, in which view, by which keys.
 SHOTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "now": ("now", ()),
@@ -42,11 +48,40 @@ SHOTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "knowledge": ("sessions", ("slash", *"login", "enter", "G", "enter")),
     "feed": ("feed", ()),
     "call": ("feed", ("k", "enter")),
+    "denied-call": ("feed", (*"kkkk", "k", "k", "enter")),
+    "filter": ("feed", ("slash", *"effect:denied", "enter")),
+    "bad-filter": ("feed", ("slash", *"effect:denyed", "enter")),
+    "no-match": ("feed", ("slash", *"effekt:denied", "enter")),
+    "paused": ("feed", ("k", "k", "later")),
+    "folded": ("feed", ()),
     "policies": ("policies", ("enter",)),
+    "servers": ("policies", ("left", "j")),
+    "tools": ("policies", ("asterisk",)),
     "chooser": ("policies", ("enter", "j", "space")),
     "draft": ("policies", ("enter", "j", "space", "d")),
+    "write": ("policies", ("enter", "j", "space", "d", "j", "space", "s", "w")),
+    "limit": ("policies", ("enter", "l", *"5 a", "space", *"fortnight")),
+    "presets": ("policies", (*FILES, "P")),
+    "replay": ("policies", (*FILES, "t")),
+    "document": ("policies", (*FILES, "v")),
+    "paste": ("policies", (*FILES, "paste")),
+    "changed": ("policies", (*FILES,)),
+    "accept": ("policies", (*FILES, "A")),
     "approvals": ("approvals", ()),
+    "card": ("approvals", ("enter",)),
+    "effect": ("approvals", ("G", "enter")),
+    "look": ("approvals", ("G", "enter")),
+    "look-changed": ("approvals", ("G", "enter")),
+    "group": ("approvals", ("G", "enter")),
+    "unfolded": ("approvals", ("G", "right")),
+    "edit": ("approvals", ("wait", "E")),
+    "wider": ("approvals", ("j", "wait", "A")),
+    "pin": ("approvals", ("j", "wait", "a", "wait")),
+    "deny-words": ("approvals", ("j", "wait", "r")),
+    "standing": ("approvals", ("s",)),
+    "expiring": ("feed", ()),
     "sentence": ("feed", ("k", "k", "p")),
+    "sentence-waiting": ("approvals", ("j", "wait", "p")),
     "insight": ("insight", ()),
     "insight-end": ("insight", ("G",)),
     "themes": ("feed", ("ctrl+p", *"theme", "enter")),
@@ -69,8 +104,20 @@ def main(target: Path, words: list[str]) -> None:
     for shots, states in ((SHOTS, STATES), (FIRST_SHOTS, FIRST_STATES)):
         for names in itertools.product(shots, SIZES, LOOKS, states):
             if set(words) <= set(names):
-                picture = _picture(names[2], states[names[3]], *shots[names[0]], SIZES[names[1]])
+                fill = _filled(states[names[3]], names[0])
+                picture = _picture(names[2], fill, *shots[names[0]], SIZES[names[1]])
                 (target / f"{'-'.join(names)}.svg").write_text(picture)
+
+
+def _filled(state: Callable[[House], None], shot: str) -> Callable[[House], None]:
+    """Fill a house, and put there what the picture has besides, where anything can be put."""
+
+    def fill(house: House) -> None:
+        state(house)
+        if shot in SCENES and state in (full, hostile):
+            SCENES[shot](house)
+
+    return fill
 
 
 def _picture(
@@ -108,8 +155,7 @@ async def shot(house: House, view: str, keys: tuple[str, ...], size: tuple[int, 
     async with desk(house, view, size) as at:
         await at.beat()
         for key in keys:
-            question = isinstance(at.app.screen, Question)
-            await (at.answer(key) if question else at.press(key))
+            await _do(at, key)
         await _rest(at)
         return sturdy(at.app.export_screenshot(title=""))
 
@@ -147,6 +193,36 @@ def sturdy(picture: str) -> str:
         moved,
         picture,
     )
+
+
+async def _do(at: Desk, key: str) -> None:
+    """Press a key, or let happen what it names."""
+    if key in HANDS:
+        await HANDS[key](at)
+    else:
+        question = isinstance(at.app.screen, Question)
+        await (at.answer(key) if question else at.press(key))
+
+
+async def _paste(at: Desk) -> None:
+    at.app.post_message(events.Paste(json.dumps(PASTED)))
+    await at.settle()
+
+
+async def _come_later(at: Desk) -> None:
+    later(at.house)
+    await at.beat()
+
+
+async def _wait(at: Desk) -> None:
+    """Let the quiet time before a decision pass."""
+    await at.pilot.pause(1.0)
+
+
+# What happens that is no key.
+HANDS: dict[str, Callable[[Desk], Awaitable[None]]] = {
+    "paste": _paste, "later": _come_later, "wait": _wait
+}  # fmt: skip
 
 
 async def _rest(at: Desk) -> None:
