@@ -32,7 +32,7 @@ _LAYOUT: Final = 1
 # Words; half a tebibyte.
 _MOST_WORDS: Final = 1 << 36
 # Places in the header.
-_MAGIC_AT, _LAYOUT_AT, _MARK_AT, _EPOCH_AT, _WORDS_AT, _TABLE_AT, _END_AT, _IN_USE_AT = range(8)
+_MAGIC_AT, _LAYOUT_AT, MARK_AT, EPOCH_AT, _WORDS_AT, _TABLE_AT, _END_AT, _IN_USE_AT = range(8)
 _BOOT_AT: Final = 8
 _LONGEST_AT: Final = 10
 _WORD_AT: Final = 64
@@ -43,7 +43,9 @@ _WRAP: Final = 1 << 63
 class CounterFile:
     """The mapped file, opened where it is missing; one lock holder at a time, in all processes.
 
-    What `words` gives is valid while the lock is held. Everything raises `LedgerUnavailable`.
+    What `words` gives is valid while the lock is held: at `MARK_AT` whether a change is under way,
+    at `EPOCH_AT` a number that is another once counters moved to another place of the table.
+    Everything raises `LedgerUnavailable`.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -102,26 +104,11 @@ class CounterFile:
             "End the process that holds it, then try again",
         )
 
-    # the mark
-
-    def mark(self) -> None:
-        """Note that a change is under way."""
-        self.words[_MARK_AT] = 1
-
-    def unmark(self) -> None:
-        """Note that the change is whole."""
-        self.words[_MARK_AT] = 0
-
     def spoil(self) -> None:
         """Let nobody believe the file any more: what it says cannot be true."""
         self.words[_MAGIC_AT] = 0
 
     # what is where
-
-    @property
-    def epoch(self) -> int:
-        """A number that changes whenever counters moved to another place of the table."""
-        return self.words[_EPOCH_AT]
 
     @property
     def table(self) -> int:
@@ -158,13 +145,13 @@ class CounterFile:
 
     def begin_anew(self, slots: int, count: int) -> None:
         """Empty the file for a table of that many slots in `count` words, marked as in change."""
-        self.words[_MARK_AT] = 1
+        self.words[MARK_AT] = 1
         self.words[_MAGIC_AT] = 0
         if HEADER + count > len(self.words):
             self._grow(HEADER + count)
         words = self.words
         self._clear()
-        words[_EPOCH_AT] = int.from_bytes(os.urandom(7), "little")
+        words[EPOCH_AT] = int.from_bytes(os.urandom(7), "little")
         words[_LAYOUT_AT], words[_WORDS_AT] = _LAYOUT, len(words)
         words[_TABLE_AT], words[_IN_USE_AT], words[_END_AT] = slots, 0, HEADER + count
         words[_BOOT_AT], words[_BOOT_AT + 1] = _boot()
@@ -175,7 +162,10 @@ class CounterFile:
     # the word
 
     def word(self) -> int | None:
-        """Return the word; None while it is odd, or where the file at the path is another one."""
+        """Return a number that is another after each change that others made in `ledger.db`.
+
+        None where it cannot be told: a change is under way, or the file is another one.
+        """
         page = self._page
         if page is None or not self._is_at_path():
             self.lock()
@@ -184,7 +174,7 @@ class CounterFile:
         word: int = page[_WORD_AT]
         return None if word & 1 else word
 
-    def make_odd(self) -> None:
+    def before_change(self) -> None:
         """Let nobody go by what is known of `ledger.db`; for its writer, before it changes that."""
         page = self._page
         while page is None or not self._is_at_path():
@@ -194,7 +184,7 @@ class CounterFile:
         self._was_odd = bool(page[_WORD_AT] & 1)
         page[_WORD_AT] = (page[_WORD_AT] | 1) % _WRAP
 
-    def make_even(self, *, changed: bool) -> None:
+    def after_change(self, *, changed: bool = True) -> None:
         """Let what is read from now on be gone by; a word that was left odd is even by that.
 
         It is as it was before where nothing was changed.
@@ -239,7 +229,7 @@ class CounterFile:
         whole: bool = (
             words[_MAGIC_AT] == _MAGIC
             and words[_LAYOUT_AT] == _LAYOUT
-            and not words[_MARK_AT]
+            and not words[MARK_AT]
             and HEADER < words[_END_AT] <= words[_WORDS_AT] <= size
             and (words[_BOOT_AT], words[_BOOT_AT + 1]) == _boot()
         )

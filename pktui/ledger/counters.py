@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol, TypeVar
 import msgspec
 
 from pktui.errors import LedgerUnavailable
-from pktui.ledger.counter_file import HEADER, CounterFile
+from pktui.ledger.counter_file import EPOCH_AT, HEADER, MARK_AT, CounterFile
 from pktui.ledger.records import Charged, CounterInUse
 from pktui.text import storable
 from pktui.times import SKEW_US
@@ -147,21 +147,21 @@ class _Terms(msgspec.Struct, frozen=True):
 class LocalTurn(msgspec.Struct):
     """What one turn sees of the counters; from its first change on with the lock held."""
 
-    now_us: int
+    # When it was looked or taken last, 0: not yet.
+    now_us: int = 0
     locked: bool = False
     # Whether all of the file was looked through in this turn.
     sound: bool = False
     rings: dict[Key, _Ring] = msgspec.field(default_factory=dict)
     taken: dict[str, tuple[Charged, ...]] = msgspec.field(default_factory=dict)
 
-    @property
     def changed(self) -> list[_Ring]:
-        """The counters that are about to change."""
-        return [one for one in self.rings.values() if one.added or one.returned or one.ahead]
-
-    def forget(self) -> None:
-        """Read everything again when it is needed."""
-        self.rings.clear()
+        """Return the counters that are about to change."""
+        found: list[_Ring] = []
+        for one in self.rings.values():
+            if one.added or one.returned or one.ahead:
+                found.append(one)  # noqa: PERF401  a comprehension is a call, on every call's way
+        return found
 
 
 class Counters:
@@ -184,7 +184,7 @@ class Counters:
 
         It is called with the lock held. `known` gives the names of the counters on record.
         """
-        self._file = CounterFile(path, read_only=read_only)
+        self.file = CounterFile(path, read_only=read_only)
         self._clock = clock
         self._history = history
         self._known = known
@@ -197,7 +197,7 @@ class Counters:
 
     def begin(self) -> LocalTurn:
         """Begin a turn; nothing is locked or read yet."""
-        return LocalTurn(self._clock())
+        return LocalTurn()
 
     def end(self, turn: LocalTurn, append: Callable[[], object]) -> None:
         """Put a turn's rows on record by `append`, then write what they take.
@@ -205,20 +205,23 @@ class Counters:
         Where `append` fails it must have taken back what it wrote: nothing is taken then.
         """
         try:
-            changed = turn.changed if turn.locked else []
+            changed = turn.changed() if turn.locked else []
             if not changed:
                 append()
                 return
-            self._file.mark()
+            self.file.words[MARK_AT] = 1
             try:
-                self._make_room(changed, turn)
+                for ring in changed:
+                    if ring.head - ring.tail + len(ring.added) > ring.room:
+                        self._make_room(changed, turn)
+                        break
                 append()
             except BaseException:
-                self._file.unmark()
+                self.file.words[MARK_AT] = 0
                 raise
             for ring in changed:
                 self._write(ring, turn.now_us)
-            self._file.unmark()
+            self.file.words[MARK_AT] = 0
         finally:
             self.abandon(turn)
 
@@ -227,7 +230,7 @@ class Counters:
         turn.rings.clear()
         if turn.locked:
             turn.locked = False
-            self._file.unlock()
+            self.file.unlock()
 
     def usage(self, charge: Charge, turn: LocalTurn | None = None) -> tuple[Decimal, int]:
         """Return the units in the window now, and when the charge would first fit.
@@ -246,7 +249,7 @@ class Counters:
             return used, self._retry_at(terms, ring, need, seen.now_us) if need > 0 else 0
         finally:
             if not held:
-                self._file.unlock()
+                self.file.unlock()
 
     def used(self, charges: Iterable[Charge]) -> list[Decimal]:
         """Return the units in the windows of many charges, all of one time."""
@@ -255,7 +258,7 @@ class Counters:
         try:
             return [Decimal(self._look(one, turn)[1].used).scaleb(-6) for one in charges]
         finally:
-            self._file.unlock()
+            self.file.unlock()
 
     def in_use(self, server: str = "") -> tuple[CounterInUse, ...]:
         """Return all counters of a server, or of every one, whose windows hold anything now."""
@@ -270,7 +273,7 @@ class Counters:
         try:
             found = [(name, self._ring(*counter, turn)) for name, counter in wanted]
         finally:
-            self._file.unlock()
+            self.file.unlock()
         return tuple(
             CounterInUse(*parts_of(name), Decimal(ring.used).scaleb(-6))
             for name, ring in found
@@ -282,7 +285,8 @@ class Counters:
 
         Later looks of the turn see what was taken; it is written at its end.
         """
-        self._hold(turn)
+        if not turn.locked:
+            self._lock(turn, hold=True)
         taken: list[_Ring] = []
         charged: list[Charged] = []
         for charge in charges:
@@ -307,7 +311,8 @@ class Counters:
         """Give back what a call took; return what its row says of that, empty where it is past."""
         if not charged:
             return ()
-        self._hold(turn)
+        if not turn.locked:
+            self._lock(turn, hold=True)
         back = []
         for one in charged:
             counter = _counter_of(one.key)
@@ -326,58 +331,41 @@ class Counters:
 
     def longest_us(self) -> int:
         """Return the longest window that was ever in use: younger rows must stay on record."""
-        self._file.lock()
+        self.file.lock()
         try:
-            return self._file.longest
+            return self.file.longest
         finally:
-            self._file.unlock()
+            self.file.unlock()
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
-
-    # the word of changes
-
-    def word(self) -> int | None:
-        """Return a number that is another after each change that others made in `ledger.db`.
-
-        None where it cannot be told: a change is under way, or the file is another one.
-        """
-        return self._file.word()
-
-    def before_change(self) -> None:
-        """Note that a change of `ledger.db` begins; with the right to write it, before that."""
-        self._file.make_odd()
-
-    def after_change(self, *, changed: bool = True) -> None:
-        """Note that the change was committed, or taken back, or that there was none."""
-        self._file.make_even(changed=changed)
+        self.file.close()
 
     # looking
 
-    def _lock(self, turn: LocalTurn) -> None:
-        """Take the lock; count anew where the file is not whole."""
-        if not self._file.lock():
-            try:
-                self._count_anew(self._clock())
-            except BaseException:
-                self._file.unlock()
-                raise
-        if self._epoch != self._file.epoch:
-            if not self._is_sound():
-                self._start_over(turn)
-            self._epoch = self._file.epoch
-            self._slots.clear()
-            turn.forget()
+    def _lock(self, turn: LocalTurn, *, hold: bool = False) -> None:
+        """Take the lock; count anew where the file is not whole.
 
-    def _hold(self, turn: LocalTurn) -> None:
-        """Hold the lock until the turn ends; what it saw before is read again, as of now."""
-        if turn.locked:
-            return
-        self._lock(turn)
-        turn.locked = True
-        turn.now_us = self._clock()
-        turn.rings.clear()
+        `hold`: until the turn ends; what it saw before is read again, as of now.
+        """
+        whole = self.file.lock()
+        try:
+            if hold or not turn.now_us:
+                turn.now_us = self._clock()
+            if not whole:
+                self._count_anew(turn.now_us)
+            if self._epoch != self.file.words[EPOCH_AT]:
+                if not self._is_sound():
+                    self._start_over(turn)
+                self._epoch = self.file.words[EPOCH_AT]
+                self._slots.clear()
+                turn.rings.clear()
+        except BaseException:
+            self.file.unlock()
+            raise
+        if hold:
+            turn.locked = True
+            turn.rings.clear()
 
     def _look(self, charge: Charge, turn: LocalTurn) -> tuple[_Terms, _Ring]:
         terms = self._terms.get(id(charge)) or self._note(charge)
@@ -411,16 +399,16 @@ class Counters:
 
     def _start_over(self, turn: LocalTurn) -> None:
         """Count a damaged file anew; not in the middle of a turn, which goes by what was in it."""
-        self._file.spoil()
-        if turn.locked and turn.changed:
-            raise LedgerUnavailable(f"{self._file.path} is damaged", "Call again: it is made anew")
-        turn.forget()
+        self.file.spoil()
+        if turn.locked and turn.changed():
+            raise LedgerUnavailable(f"{self.file.path} is damaged", "Call again: it is made anew")
+        turn.rings.clear()
         self._count_anew(turn.now_us)
-        self._epoch = self._file.epoch
+        self._epoch = self.file.words[EPOCH_AT]
 
     def _slot(self, key: Key) -> int:
         """Return where the slot of a key is, 0 where it has none."""
-        words, table = self._file.words, self._file.table
+        words, table = self.file.words, self.file.table
         for step in range(table):
             slot = HEADER + _SLOT * ((key[0] + step) & (table - 1))
             if words[slot + _KEY] == key[0] and words[slot + _KEY2] == key[1]:
@@ -431,7 +419,7 @@ class Counters:
 
     def _read(self, ring: _Ring, slot: int) -> bool:
         """Read a slot; tell whether it can be true."""
-        words = self._file.words
+        words = self.file.words
         ring.slot = slot
         ring.at, ring.room, ring.tail, ring.first, ring.head, ring.used, check = _STATE.unpack_from(
             words, 8 * (slot + _RING)
@@ -444,7 +432,7 @@ class Counters:
 
     def _move(self, ring: _Ring, now: int) -> None:
         """Let the window begin where it does now, also where the clock was set back."""
-        words, first, head = self._file.words, ring.first, ring.head
+        words, first, head = self.file.words, ring.first, ring.head
         at, mask, window = ring.at, ring.room - 1, ring.window
         start = now - now % (window >> 1) - 1 if window & 1 else now - (window >> 1)
         while first < head and words[place := at + _ENTRY * (first & mask)] <= start:
@@ -460,7 +448,7 @@ class Counters:
         ring.ahead = head > ring.tail and words[at + _ENTRY * (head - 1 & mask)] > now
 
     def _retry_at(self, terms: _Terms, ring: _Ring, need: int, now: int) -> int:
-        charge, words = terms.charge, self._file.words
+        charge, words = terms.charge, self.file.words
         if terms.amount > terms.limit:
             return NEVER_US
         if charge.align == "calendar":
@@ -478,7 +466,7 @@ class Counters:
         The same amount at the same time; where nothing is of that time, it was still to come when
         the clock was set back: the last one of that amount before it.
         """
-        words, low, high = self._file.words, ring.tail, ring.head
+        words, low, high = self.file.words, ring.tail, ring.head
         while low < high:
             middle = (low + high) // 2
             if words[ring.place(middle)] > charged.at_us:
@@ -496,31 +484,29 @@ class Counters:
 
     def _all(self) -> Iterator[tuple[_Ring, bool]]:
         """Give every counter of the file, and whether what its slot says can be true."""
-        words = self._file.words
-        for slot in range(HEADER, HEADER + _SLOT * self._file.table, _SLOT):
+        words = self.file.words
+        for slot in range(HEADER, HEADER + _SLOT * self.file.table, _SLOT):
             if words[slot + _ROOM]:
                 ring = _Ring((words[slot + _KEY], words[slot + _KEY2]), words[slot + _WINDOW])
                 yield ring, self._read(ring, slot)
 
     def _is_sound(self) -> bool:
         """Tell whether all slots are there and fit what their rings hold."""
-        words, count = self._file.words, 0
+        words, count = self.file.words, 0
         for ring, sound in self._all():
             if not sound or ring.used != sum(
                 words[ring.place(number) + 1] for number in range(ring.first, ring.head)
             ):
                 return False
             count += 1
-        return count == self._file.in_use
+        return count == self.file.in_use
 
     # writing
 
     def _make_room(self, changed: Sequence[_Ring], turn: LocalTurn) -> None:
         """Give every counter its slot, and its ring as much room as it is about to need."""
-        if all(one.slot and one.head - one.tail + len(one.added) <= one.room for one in changed):
-            return
         new = [ring for ring in changed if ring.added and not ring.slot]
-        if new and (self._file.in_use + len(new)) * 4 > self._file.table * 3:
+        if new and (self.file.in_use + len(new)) * 4 > self.file.table * 3:
             self._lay_out_anew(len(new), turn)
         for ring in new:
             self._put(ring)
@@ -536,27 +522,27 @@ class Counters:
     def _put(self, ring: _Ring) -> None:
         """Give a counter a slot and a ring."""
         at, number, table = (
-            self._file.allocate(_ENTRY * _ROOM_AT_FIRST),
+            self.file.allocate(_ENTRY * _ROOM_AT_FIRST),
             ring.key[0],
-            self._file.table,
+            self.file.table,
         )
-        words = self._file.words
+        words = self.file.words
         while words[(slot := HEADER + _SLOT * (number & (table - 1))) + _ROOM]:
             number += 1
         ring.slot, ring.at, ring.room = slot, at, _ROOM_AT_FIRST
         words[slot + _KEY], words[slot + _KEY2] = ring.key
         words[slot + _WINDOW] = ring.window
         self._write_slot(_Ring(ring.key, ring.window, slot, at, ring.room))
-        self._file.in_use += 1
-        self._file.reach_back(ring.window >> 1)
+        self.file.in_use += 1
+        self.file.reach_back(ring.window >> 1)
         self._slots[ring.key] = slot
 
     def _enlarge(self, ring: _Ring, needed: int) -> None:
         room = ring.room
         while needed * 2 > room:
             room *= 2
-        at = self._file.allocate(_ENTRY * room)
-        words = self._file.words
+        at = self.file.allocate(_ENTRY * room)
+        words = self.file.words
         for number in range(ring.tail, ring.head):
             old, new = ring.place(number), at + _ENTRY * (number & (room - 1))
             words[new : new + _ENTRY] = words[old : old + _ENTRY]
@@ -569,7 +555,7 @@ class Counters:
         """
         if not ring.slot:
             return
-        words = self._file.words
+        words = self.file.words
         if ring.ahead:
             number = ring.head - 1
             while number >= ring.tail and words[ring.place(number)] > now:
@@ -585,7 +571,7 @@ class Counters:
 
     def _write_slot(self, ring: _Ring) -> None:
         state = ring.at, ring.room, ring.tail, ring.first, ring.head, ring.used, _check(ring)
-        _STATE.pack_into(self._file.words, 8 * (ring.slot + _RING), *state)
+        _STATE.pack_into(self.file.words, 8 * (ring.slot + _RING), *state)
 
     # the whole file
 
@@ -594,7 +580,7 @@ class Counters:
 
         Charges get other numbers by that, but stay as far from the head.
         """
-        now, words = turn.now_us, self._file.words
+        now, words = turn.now_us, self.file.words
         kept: list[tuple[Key, int, list[Entry]]] = []
         for ring, sound in self._all():
             if not sound:
@@ -623,7 +609,7 @@ class Counters:
 
     def _count_anew(self, now: int) -> None:
         """Count what is on record: the file was lost, damaged, or left while it was changed."""
-        longest = self._file.longest
+        longest = self.file.longest
         since = now - longest - SKEW_US if longest else 0
         found: dict[str, Counter[Entry]] = {}
         for one in self._history(max(since, 0)):
@@ -640,21 +626,21 @@ class Counters:
             if entries:
                 kept.append((key, window, entries))
         self._fill(kept, 0)
-        self._file.unmark()
+        self.file.words[MARK_AT] = 0
 
     def _fill(self, counters: Sequence[tuple[Key, int, Sequence[Entry]]], more: int) -> None:
         """Make the file anew of these counters: keys, windows, charges in their order."""
         slots = _SLOTS
         while slots < (len(counters) + more) * 4:
             slots *= 2
-        self._file.begin_anew(slots, _SLOT * slots)
+        self.file.begin_anew(slots, _SLOT * slots)
         self._slots.clear()
         for key, window, entries in counters:
             ring = _Ring(key, window)
             self._put(ring)
             if len(entries) > ring.room:
                 self._enlarge(ring, len(entries))
-            words = self._file.words
+            words = self.file.words
             for number, entry in enumerate(entries):
                 place = ring.place(number)
                 words[place], words[place + 1] = entry

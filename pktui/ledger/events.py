@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -39,11 +40,17 @@ _EVENTS: Final = f"""SELECT segment, number, {_COLUMNS}, charges,
         (SELECT first_hash FROM segments WHERE n = events.segment)), hash
     FROM events"""  # noqa: S608
 # Kinds that say nothing of what happened: what was refused, asked for, or is about a connection.
+# They are kept elsewhere, so that they never make what happened go.
 _BESIDE: Final = frozenset({"refused", "request", "start", "end", "gateway"})
+_REFUSALS_GONE: Final = ("prune", "refusals")
+# Decisions that are no refusal.
+_GOING: Final = frozenset({"allow", "approve"})
 # What gateways say of themselves is for `audit verify`, and would fill every list.
 _TOLD: Final = "kind <> 'gateway'"
 _decode_charges: Final = msgspec.json.Decoder(tuple[Charged, ...]).decode
 _MOMENT_US: Final = 1_000_000
+# A table and the key of a row of it.
+RowKey = tuple[str, *tuple[str | int | bytes, ...]]
 _mask_reason = lru_cache(maxsize=256)(mask_text)
 
 
@@ -91,7 +98,7 @@ class Events:
         detail: Mapping[str, object] | None = None,
         ref_seq: int = 0,
         charges: Sequence[Charged] = (),
-        row: tuple[str, *tuple[str | int | bytes, ...]] | None = None,
+        row: RowKey | None = None,
     ) -> int:
         """Add one event to the transaction under way, or in one of its own; return its key.
 
@@ -101,22 +108,30 @@ class Events:
         changed in this transaction: the event says how it stands now. Raises `LedgerUnavailable`.
         """
         effect = effect or ("refused" if kind == "refused" else "")
-        mode = self._audit.arguments
-        masked = mask_arguments(arguments, mode, self._audit.max_argument_bytes)
+        mode, masked = self._audit.arguments, ""
+        if arguments is not None:
+            masked = mask_arguments(arguments, mode, self._audit.max_argument_bytes)
         if reason and mode != "full":
             reason = _mask_reason(reason)
         asked = kind == "decision" and effect == "approve"
-        begin = self._database.transaction if row is None else self._deciding.transaction
-        with begin(rows=asked or row is not None):
-            change, shelf = 0, _shelf(kind, effect)
+        beside = kind in _BESIDE or (kind == "decision" and effect not in _GOING)
+        shelf: Shelf = "beside" if beside or (kind, effect) == _REFUSALS_GONE else "calls"
+        transaction = self._database.transaction
+        inside = not asked and transaction.writer == get_ident()
+        begin = self._deciding.transaction if row is not None else transaction
+        with transaction.lock if inside and row is None else begin(rows=asked or row is not None):
+            change = 0
             if row is not None:
                 change = self._vouchers.next_change()
-                detail = {**(detail or {}), **row_facts(self._deciding, *row), "change": change}
-                if self._vouchers.team:
-                    detail["team"] = self._vouchers.team
+                detail = self._with_facts(detail or {}, row, change)
             kept = json_text(detail) if detail else ""
+            # Rows of one moment in two segments follow each other all the same.
+            now, (last, before) = self._clock(), self._last
+            if now <= last < now + _MOMENT_US:
+                now = last + (shelf != before)
+            self._last = now, shelf
             content: list[Any] = [
-                0, self._now(shelf), kind, call_id, ref_seq, server, tool,
+                0, now, kind, call_id, ref_seq, server, tool,
                 caller.agent, caller.grant, caller.session, caller.project,
                 effect, rule, reason, args_hash, masked, outcome, duration_us, approval_id, kept,
             ]  # fmt: skip
@@ -130,15 +145,14 @@ class Events:
                 self._name_event(row, self._vouchers.keep(key, offset, line, change))
         return key
 
-    def _now(self, shelf: Shelf) -> int:
-        """Return the time; rows of one moment in two segments follow each other all the same."""
-        now, (last, before) = self._clock(), self._last
-        if now <= last < now + _MOMENT_US:
-            now = last + (shelf != before)
-        self._last = now, shelf
-        return now
+    def _with_facts(
+        self, detail: Mapping[str, object], row: RowKey, change: int
+    ) -> Mapping[str, object]:
+        """Return a detail that also says how a row stands now, and by which change."""
+        team = {"team": self._vouchers.team} if self._vouchers.team else {}
+        return {**detail, **row_facts(self._deciding, *row), "change": change, **team}
 
-    def _name_event(self, row: tuple[str, *tuple[str | int | bytes, ...]], event: str) -> None:
+    def _name_event(self, row: RowKey, event: str) -> None:
         """Let a row name its event."""
         table, *named = row
         where = " AND ".join(f"{column} = ?" for column in BY_TABLE[table].key)
@@ -219,13 +233,6 @@ class Events:
             f"SELECT segment, number FROM events WHERE {_TOLD} ORDER BY seq DESC LIMIT 1"  # noqa: S608
         )
         return key_of(*row) if row else 0
-
-
-def _shelf(kind: EventKind, effect: str) -> Shelf:
-    """Return where a row is kept: what was refused never makes what happened go."""
-    if kind == "decision":
-        return "calls" if effect in ("allow", "approve") else "beside"
-    return "beside" if kind in _BESIDE or (kind, effect) == ("prune", "refusals") else "calls"
 
 
 def _size(content: Sequence[Any]) -> int:

@@ -7,7 +7,6 @@ the index of the journal.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
     from pktui.ledger.usage import Usage
 
 _MEGABYTE = 1_000_000
-_LOOK_SECONDS = 1.0
 _DEFAULTS = AuditSettings()
 _ALONE = LedgerSettings()
 
@@ -85,7 +83,7 @@ class Ledger:
         self._deciding: Deciding = database
         self._vouchers: Vouchers = JournalVouchers(database, journal.directory)
         self.counters: Counting = counters
-        self._counter_file = counters
+        self._close_counters = counters.close
         # The time by which what decides expires: that of the database it is in.
         self.clock = clock
         if team is not None:
@@ -103,9 +101,9 @@ class Ledger:
         self.approvals = Approvals(
             *(deciding, self.events, self.clock, below, self._check_pin, person)
         )
-        # What was read of the file when it was looked at last, and when that was.
-        self._version: object = None
-        self._looked = 0.0
+        # Returns what is another after each change of approvals, grants, pins or the stop; raises
+        # `LedgerUnavailable` where `ledger.db` is not what was opened.
+        self.changes: Callable[[], object] = database.told if team is None else self._told
         self.catalogue = Catalogue(deciding, self.events, self.clock, self._check_pin)
         self.requests = Requests(database, clock)
         self.presence = (
@@ -152,7 +150,7 @@ class Ledger:
             lambda: ledger.index.counters(),
             read_only=not os.access(path.parent, os.W_OK),
         )
-        database.changes = None if read_only else counters
+        database.changes = None if read_only else counters.file
         team = None
         if shared.uri:
             lasts = own or lasting
@@ -321,20 +319,11 @@ class Ledger:
         """Return how many bytes of the journal the index does not have; reads none of them."""
         return self.index.unread()
 
-    def changes(self) -> object:
-        """Return what is another after each change of approvals, grants, pins or the stop.
-
-        A word in the counters' file tells it; `ledger.db` itself is read once a second, and where
-        the word cannot tell. Raises `LedgerUnavailable` where it is not what was opened.
-        """
-        self._database.check_files()
-        word, now = self._counter_file.word(), time.monotonic()
-        if word is None or now - self._looked >= _LOOK_SECONDS:
-            self._looked = now
-            self._version = self._database.data_version()
-        if self._team is not None:
-            return self._team.database.connection.told()
-        return object() if word is None else (word, self._version)
+    def _told(self) -> object:
+        """Return `changes` where a team decides, after a look at what is this machine's."""
+        assert self._team is not None
+        self._database.told()
+        return self._team.database.connection.told()
 
     def data_version(self) -> object:
         """Return what differs from the last time once others have written.
@@ -425,7 +414,7 @@ class Ledger:
         if "results" in self.__dict__:
             self.results.close()
         self._journal.close()
-        self._counter_file.close()
+        self._close_counters()
         if self._team is not None:
             self._team.close()
         self._database.close()

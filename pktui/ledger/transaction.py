@@ -121,7 +121,8 @@ class Counting(Protocol):
 class Transaction:
     """Use as `with database.transaction():`, again inside itself if need be.
 
-    One thread of a process is in it at a time.
+    `with database.transaction:` is the same with `rows=False`. One thread of a process is in it at
+    a time.
     """
 
     def __init__(self, database: Commits) -> None:
@@ -129,10 +130,11 @@ class Transaction:
         # Brings `ledger.db` up to what the journal says, where a commit of this process failed.
         self.mend: Callable[[], object] = _nothing
         self._database = database
-        self._lock = threading.RLock()
-        self._outer = _Outer(self, rows=False)
-        self._outer_with_rows = _Outer(self, rows=True)
-        self._writer = 0
+        self.lock = threading.RLock()
+        self._with_rows = _Outer(self)
+        # The thread that is in it, 0: none; and how often it is there by `with transaction:`.
+        self.writer = 0
+        self._inside = 0
         self._eager = True
         # Whether what the last transaction put on record was not committed.
         self.behind = False
@@ -159,21 +161,21 @@ class Transaction:
         Inside one that has not taken it, the first that has `rows` takes it. Where it ends in an
         exception, nothing of it is written.
         """
-        if self._writer != get_ident():
-            return self._outer_with_rows if rows or self._eager else self._outer
+        if self.writer != get_ident():
+            return self._with_rows if rows else self
         if rows:
             self._database.begin()
-        return self._lock
+        return self.lock
 
     def with_team(self, *, rows: bool = True) -> AbstractContextManager[object]:
         """Begin as above; with `rows` the team's database has its part in it, too."""
         if not rows or self._team is None:
             return self(rows=rows)
-        if self._writer != get_ident():
-            return _Outer(self, rows=True, team=self._team)
+        if self.writer != get_ident():
+            return _Outer(self, self._team)
         self._database.begin()
         self._team.begin()
-        return self._lock
+        return self.lock
 
     def turn(self) -> Any:
         """Return what this transaction sees of the counters and takes from them.
@@ -181,7 +183,7 @@ class Transaction:
         Outside one it is what is there now, to be looked at once.
         """
         assert self._counters is not None
-        if self._writer != get_ident():
+        if self.writer != get_ident():
             return self._counters.begin()
         if self._turn is None:
             self._turn = self._counters.begin()
@@ -210,59 +212,75 @@ class Transaction:
         """Keep other threads out until `let_go`; False, at once, where one is in it."""
         if self._team is not None:
             return False  # a team's database may have to be waited for
-        if self._writer == get_ident() or not self._lock.acquire(blocking=False):
+        if self.writer == get_ident() or not self.lock.acquire(blocking=False):
             return False
         if self.journal is None or self.journal.closed:
-            self._lock.release()
+            self.lock.release()
             return False
         return True
 
     def let_go(self) -> None:
         """Let others in again."""
-        self._lock.release()
+        self.lock.release()
 
-    def enter(self, *, rows: bool, team: Commits | None) -> None:
-        """Begin the outermost one."""
-        self._lock.acquire()
+    def __enter__(self) -> None:
+        self.lock.acquire()
+        if self.writer:
+            self._inside += 1
+        elif self._eager or self.behind:
+            self.begin(None)
+        else:
+            self.writer = get_ident()
+
+    def begin(self, team: Commits | None) -> None:
+        """Begin the outermost one, whose lock this thread has, with its databases in it."""
         try:
-            if rows or self.behind:
-                self._database.begin()
+            self._database.begin()
             if team is not None:
                 team.begin()
         except BaseException:
             self._database.roll_back()
-            self._lock.release()
+            self.lock.release()
             raise
-        self._writer = get_ident()
+        self.writer = get_ident()
         if self.behind:
             self._mend()
 
-    def leave(self, *, commit: bool) -> None:
-        """End the outermost one."""
-        team = self._team
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        if self._inside:
+            self._inside -= 1
+            self.lock.release()
+            return
+        database, team, written = self._database, self._team, False
         try:
-            if commit:
-                if self._database.begun:
-                    self._database.check_whole()
+            if kind is None:
+                if database.begun:
+                    database.check_whole()
                 if team is not None and team.begun:
                     team.check_whole()
                 self._append()
-                if self._database.begun:
+                written = True
+                if database.begun:
                     self._commit()
         finally:
-            self._writer = 0
+            self.writer = 0
             try:
                 if self._turn is not None and self._counters is not None:
                     self._counters.abandon(self._turn)
                     self._turn = None
-                if self.journal is not None:
+                if self.journal is not None and (self._eager or not written):
                     self.journal.discard()
-                if self._database.begun:
-                    self._database.roll_back()
+                if database.begun:
+                    database.roll_back()
                 if team is not None and team.begun:
                     team.roll_back()
             finally:
-                self._lock.release()
+                self.lock.release()
 
     def _commit(self) -> None:
         """Commit what decides before all else; it is begun only after the file is."""
@@ -288,25 +306,23 @@ class Transaction:
         try:
             self.mend()
             self.behind = False
-        except BaseException:
-            self.leave(commit=False)
+        except BaseException as error:
+            self.__exit__(type(error))
             raise
 
 
 class _Outer:
-    """The outermost transaction of a thread, as a context."""
+    """The outermost transaction of a thread with its databases in it, as a context."""
 
-    __slots__ = ("_rows", "_team", "_transaction")
+    __slots__ = ("_team", "_transaction")
 
-    def __init__(
-        self, transaction: Transaction, *, rows: bool, team: Commits | None = None
-    ) -> None:
+    def __init__(self, transaction: Transaction, team: Commits | None = None) -> None:
         self._transaction = transaction
-        self._rows = rows
         self._team = team
 
     def __enter__(self) -> None:
-        self._transaction.enter(rows=self._rows, team=self._team)
+        self._transaction.lock.acquire()
+        self._transaction.begin(self._team)
 
     def __exit__(
         self,
@@ -314,7 +330,7 @@ class _Outer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._transaction.leave(commit=kind is None)
+        self._transaction.__exit__(kind, error, trace)
 
 
 class _AtOnce:

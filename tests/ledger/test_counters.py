@@ -420,7 +420,7 @@ def test_a_file_that_may_only_be_read_is_read(counting: Counting, clock: Clock) 
 
 
 def test_the_word_is_another_after_each_change(counting: Counting, clock: Clock) -> None:
-    other = anew(counting, clock).counters
+    own, other = counting.counters.file, anew(counting, clock).counters.file
     counting.take(THREE)
     other.word()
     seen = other.word()
@@ -428,33 +428,33 @@ def test_the_word_is_another_after_each_change(counting: Counting, clock: Clock)
     counting.take(THREE)
     assert other.word() == seen, "counting is no change"
     for _ in range(2):
-        counting.counters.before_change()
+        own.before_change()
         assert other.word() is None
-        counting.counters.after_change()
+        own.after_change()
         assert other.word() not in (None, seen)
 
 
 def test_a_change_that_a_killed_process_left_is_ended_by_the_next(
     counting: Counting, clock: Clock
 ) -> None:
-    other = anew(counting, clock).counters
+    own, other = counting.counters.file, anew(counting, clock).counters.file
     other.word()
     before = other.word()
     other.before_change()
-    counting.counters.before_change()
-    counting.counters.after_change()
+    own.before_change()
+    own.after_change()
     assert other.word() not in (None, before)
 
 
 def test_the_word_of_a_replaced_file_is_none_and_then_another(counting: Counting) -> None:
-    counters = counting.counters
-    counters.word()
-    before = counters.word()
+    file = counting.counters.file
+    file.word()
+    before = file.word()
     assert before is not None
     counting.file.unlink()
-    assert counters.word() is None
+    assert file.word() is None
     counting.take(THREE)
-    assert counters.word() not in (None, before)
+    assert file.word() not in (None, before)
 
 
 # several processes

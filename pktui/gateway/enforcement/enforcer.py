@@ -144,7 +144,7 @@ class Enforcer:
         written = 0
         transaction = self._ledger.transaction
         try:
-            with transaction(rows=False):
+            with transaction:
                 policy = self._refresh()
                 for call in calls:
                     decision = self._decide_shortly(call, policy)
@@ -255,13 +255,16 @@ class Enforcer:
             return
         late: list[Ended] = []
         try:
-            with self._ledger.transaction(rows=False):
+            with self._ledger.transaction:
                 with self._late:
                     late, self._unrecorded = self._unrecorded, late
                 for end in (*late, *ended):
                     charged = self._charged.pop(end.call.call_id, None)
                     self._audit.settled(
-                        end, self._give_back(end, charged) if end.gives_back else ()
+                        end,
+                        self._give_back(end, charged)
+                        if end.outcome == "error" or not end.sent
+                        else (),
                     )
         except LedgerError as error:
             tools = ", ".join(sorted({end.call.tool for end in ended}))

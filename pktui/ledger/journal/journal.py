@@ -19,10 +19,12 @@ from pktui.files import lock, make_private_directory, open_private
 from pktui.ledger.journal.joints import CARRIED, SHARED, Joints, Segment, Shelf
 from pktui.ledger.journal.segment import (
     CHARGES,
-    Appending,
+    NO_HASH,
+    bind,
     decode_row,
     file_of,
     has_charges,
+    key_of,
     lines_of,
     set_aside,
     tail_of,
@@ -38,6 +40,70 @@ _WAIT_SECONDS: Final = 5.0
 
 # Looks through a segment whose writer died, before it is sealed.
 Dead = Callable[[Path, Segment], object]
+
+
+class Appending:
+    """A segment that is open for this process to write to, and is full after `until_us`.
+
+    `number`, `hash` and `size` are those of its last row, written or added.
+    """
+
+    __slots__ = (
+        "_identity", "_name", "_written", "descriptor", "first_key", "hash", "lines", "number",
+        "path", "segment", "size", "until_us",
+    )  # fmt: skip
+
+    def __init__(self, path: Path, segment: int, descriptor: int, opened_us: int) -> None:
+        self.path = path
+        self.segment = segment
+        self.descriptor = descriptor
+        self.until_us = opened_us + _DAY_US
+        self.first_key = key_of(segment, 0)
+        self._name = os.fspath(path)
+        found = os.fstat(descriptor)
+        self._identity = found.st_dev, found.st_ino
+        # Rows that were added and are not written.
+        self.lines: list[bytes] = []
+        self.stands(0, NO_HASH, 0)
+
+    def stands(self, number: int, row_hash: bytes, size: int) -> None:
+        """Go on behind that row."""
+        self.number, self.hash, self.size = self._written = number, row_hash, size
+
+    def check_there(self) -> None:
+        """Raise `LedgerUnavailable` where the file at its path is another one."""
+        try:
+            found = os.stat(self._name)  # noqa: PTH116  a third of the time of Path.stat
+        except OSError:
+            raise _removed(self.path) from None
+        if (found.st_dev, found.st_ino) != self._identity:
+            raise _removed(self.path)
+
+    def write(self, *, sync: bool) -> None:
+        """Append what was added, all of it or nothing; raises `LedgerUnavailable`."""
+        self.check_there()
+        data = b"".join(self.lines)
+        done = 0
+        try:
+            while done < len(data):
+                done += os.write(self.descriptor, data[done:] if done else data)
+            if sync:
+                os.fdatasync(self.descriptor)
+        except OSError as error:
+            if done:
+                os.ftruncate(self.descriptor, self._written[2])
+            raise _unusable(self.path.parent, error) from error
+        self.lines.clear()
+        self._written = self.number, self.hash, self.size
+
+    def discard(self) -> None:
+        """Forget what was added and not written."""
+        self.lines.clear()
+        self.number, self.hash, self.size = self._written
+
+    def close(self) -> None:
+        """Let the file and its lock go."""
+        os.close(self.descriptor)
 
 
 class Journal:
@@ -75,9 +141,14 @@ class Journal:
         Returns its key and where its line begins. Raises `LedgerUnavailable`.
         """
         segment = self._open.get(shelf)
-        if segment is None or (not segment.lines and self._is_full(segment, content[1])):
+        if segment is None or segment.size >= self._most or content[1] >= segment.until_us:
             segment = self._ready(shelf, segment)
-        return segment.add(content)
+        number, offset = segment.number + 1, segment.size
+        content[0] = number
+        line, segment.hash = bind(content, segment.hash)
+        segment.lines.append(line)
+        segment.number, segment.size = number, offset + len(line)
+        return segment.first_key | number, offset
 
     def line(self, shelf: Shelf) -> bytes:
         """Return the line of the row that this turn added last there."""
@@ -87,12 +158,7 @@ class Journal:
         """Write the rows of the turn, one `write` a segment; raises `LedgerUnavailable`."""
         for segment in self._open.values():
             if segment.lines:
-                try:
-                    segment.write(sync=self._fsync)
-                except FileNotFoundError:
-                    raise _removed(segment.path) from None
-                except OSError as error:
-                    raise _unusable(self.directory, error) from error
+                segment.write(sync=self._fsync)
 
     def discard(self) -> None:
         """End the turn: forget what is not written, and let others add to shared segments."""
@@ -176,22 +242,23 @@ class Journal:
                     segment.close()
 
     def _ready(self, shelf: Shelf, segment: Appending | None) -> Appending:
-        """Return a segment for a turn's rows, locked by this process, in place of a full one."""
+        """Return a segment for a turn's rows, locked by this process, in place of a full one.
+
+        A turn that has begun to add to one goes on with it.
+        """
+        if segment is not None and segment.lines:
+            return segment
         if self.closed:
             raise LedgerUnavailable(f"the journal {self.directory} was closed", "Start again")
         with self._said:
             if not self._own:
                 return self._lock_shared(shelf)
             if segment is not None:
-                if not segment.is_there():
-                    raise _removed(segment.path)
+                segment.check_there()
                 self._seal(segment, shelf, str(os.getpid()))
                 del self._open[shelf]
                 segment.close()
             return self._open_own(shelf)
-
-    def _is_full(self, segment: Appending, now: int) -> bool:
-        return segment.size >= self._most or now - segment.opened_us >= _DAY_US
 
     def _open_own(self, shelf: Shelf) -> Appending:
         make_private_directory(self.directory)
@@ -253,7 +320,7 @@ class Journal:
                 segment.close()
                 return None
             self._stand(segment, known)
-            if self._is_full(segment, self._clock()):
+            if segment.size >= self._most or self._clock() >= segment.until_us:
                 self._seal(segment, shelf, SHARED)
                 segment.close()
                 return None
