@@ -1,6 +1,6 @@
 """How many files, function calls and changes of file one call passes through.
 
-    python -m tests.bench.journeys [--repeats N] [--files]
+    python -m tests.bench.journeys [--repeats N] [--files] [--calls] [JOURNEY…]
 
 Real gateways and a real memory service run with every function of pktui that they enter counted
 (`tests.support.counting`). Of each journey the repeat with the fewest calls is printed, so that
@@ -49,6 +49,8 @@ class Count:
     files: frozenset[str]
     calls: int
     changes: int
+    # The calls one after the other: thread, depth, file, function.
+    sequence: tuple[tuple[int, int, str, str], ...]
 
 
 class Counted:
@@ -58,19 +60,20 @@ class Counted:
         self.file = folder / f"{name}.counts"
         self.command = (sys.executable, "-m", "tests.support.counting", str(self.file), "pktui")
         self.pid = 0
-        self._told = 0
+        self._reads = 0
 
     def read(self) -> Count:
-        """Return what was counted since this was asked last."""
+        """Return what was counted since it was read last."""
         os.kill(self.pid, signal.SIGUSR1)
-        self._told += 1
+        self._reads += 1
         deadline = time.monotonic() + PATIENCE
         while True:
             lines = self.file.read_text().splitlines() if self.file.exists() else []
-            if len(lines) >= self._told:
-                told = json.loads(lines[self._told - 1])
-                return Count(frozenset(told["files"]), told["calls"], told["changes"])
-            assert time.monotonic() < deadline, "the program does not tell what it counted"
+            if len(lines) >= self._reads:
+                found = json.loads(lines[self._reads - 1])
+                sequence = tuple(map(tuple, found["sequence"]))
+                return Count(frozenset(found["files"]), found["calls"], found["changes"], sequence)
+            assert time.monotonic() < deadline, "the program does not write what it counted"
             time.sleep(0.01)
 
 
@@ -88,7 +91,8 @@ def fewest(programs: Sequence[Counted], once: Callable[[int], None], repeats: in
         counts = [program.read() for program in programs]
         files = frozenset().union(*(count.files for count in counts))
         calls, changes = sum(one.calls for one in counts), sum(one.changes for one in counts)
-        found.append(Count(files, calls, changes))
+        sequence = tuple(step for count in counts for step in count.sequence)
+        found.append(Count(files, calls, changes, sequence))
     return min(found, key=lambda count: count.calls)
 
 
@@ -203,11 +207,11 @@ def of_a_message(home: Path, repeats: int) -> Count:
         shake_hands(peer)
         ask(peer, tool("i1", "start_logging_session", {"name": "bench"}))
         log = {"role": "user", "content": "a message"}
-        told = fewest(
+        count = fewest(
             [gateway, service], lambda number: ask(peer, tool(number, "log_message", log)), repeats
         )
         peer.close()
-        return told
+        return count
     finally:
         client.close()
         process.terminate()
@@ -241,19 +245,26 @@ JOURNEYS: dict[str, Callable[[Path, int], Count]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="What one call passes through.")
+    parser.add_argument("journey", nargs="*", help="a part of its name; all of them without one")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--files", action="store_true", help="name the files")
-    asked = parser.parse_args()
+    parser.add_argument("--calls", action="store_true", help="name the calls")
+    options = parser.parse_args()
     print(f"{'':28}{'first edition':>20}{'now':>20}")
     print(f"{'':28}{'files calls changes':>20}{'files calls changes':>20}")
     for name, journey in JOURNEYS.items():
+        if options.journey and not any(part in name for part in options.journey):
+            continue
         with tempfile.TemporaryDirectory() as folder:
-            now = journey(Path(folder), asked.repeats)
+            now = journey(Path(folder), options.repeats)
         first = " ".join(f"{figure:>6}" for figure in FIRST[name])
         figures = (len(now.files), now.calls, now.changes)
         print(f"{name:28}{first:>20}{' '.join(f'{one:>6}' for one in figures):>20}")
-        if asked.files:
+        if options.files:
             print(*(f"    {file}" for file in sorted(now.files)), sep="\n")
+        if options.calls:
+            for thread, depth, file, function in now.sequence:
+                print(f"{thread % 10_000:>8} {'  ' * depth}{file}:{function}")
 
 
 if __name__ == "__main__":
