@@ -2,8 +2,8 @@
 
     python -m tests.support.counting FILE MODULE ARG…
 
-Runs MODULE as `python -m` does. At each SIGUSR1 what was counted since the one before is written to
-FILE as a line of JSON, `{"files": [...], "calls": n, "changes": n, "sequence": [...]}`, and counting
+Runs MODULE as `python -m` does. At each SIGUSR1 what was counted since the one before is written
+to FILE as a line of JSON, `{"files": […], "calls": n, "changes": n, "sequence": […]}`, and counting
 begins anew: the files entered, the function calls, how often a function is in another file than
 the one entered before it, in its thread, and each call as `[thread, depth, file, function]`.
 """
