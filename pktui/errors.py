@@ -15,6 +15,7 @@ PktuiError
 │   ├── MemoryUnavailable the memory service cannot be reached or started
 │   ├── NotFound          no session, message or entry has that id
 │   └── InvalidRequest    a parameter or a query cannot be understood
+│       └── SessionEnded  the session takes no more messages
 └── GatewayError
     ├── UnknownServer     no server of that name is configured
     └── UpstreamFailed    the server could not be started or was lost
@@ -101,6 +102,10 @@ class NotFound(StoreError):
 
 class InvalidRequest(StoreError):
     """A parameter or a query cannot be understood."""
+
+
+class SessionEnded(InvalidRequest):
+    """The session takes no more messages."""
 
 
 class GatewayError(PktuiError):

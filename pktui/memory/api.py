@@ -8,6 +8,7 @@ client's methods, which say what they mean.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
@@ -184,27 +185,27 @@ class CallTool(Arguments, frozen=True):
     agent: str = ""
 
 
-Asked = TypeVar("Asked", bound=Arguments)
+Given = TypeVar("Given", bound=Arguments)
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True, slots=True)
-class Verb(Generic[Asked, Made]):
+@dataclass(frozen=True)
+class Verb(Generic[Given, Made]):
     """One thing to ask. What changes something bears a key by which it is carried out once."""
 
     name: str
-    asked: type[Asked]
+    arguments: type[Given]
     answer: type[Made]
     changes: bool = False
 
-    @property
+    @functools.cached_property
     def path(self) -> str:
         """Where it is asked."""
         return f"/v1/{self.name}"
 
 
-def _changing(name: str, asked: type[Asked], answer: type[Made]) -> Verb[Asked, Made]:
-    return Verb(name, asked, answer, changes=True)
+def _changing(name: str, arguments: type[Given], answer: type[Made]) -> Verb[Given, Made]:
+    return Verb(name, arguments, answer, changes=True)
 
 
 STATUS = Verb("status", Arguments, Status)

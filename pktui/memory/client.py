@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryClient", "ensure_service"]
 
-Asked = TypeVar("Asked", bound=api.Arguments)
+Given = TypeVar("Given", bound=api.Arguments)
 Made = TypeVar("Made")
 
 TIMEOUT_S = 60.0
@@ -151,7 +151,7 @@ class MemoryClient:
         sort: SessionSort | None = None,
     ) -> Page[Session]:
         """List sessions, the latest activity first; `query` has words and filters."""
-        asked = api.Sessions(
+        given = api.Sessions(
             query=_zoned(query),
             status=status,
             project=project,
@@ -159,7 +159,7 @@ class MemoryClient:
             limit=limit,
             sort=sort,
         )
-        return self._ask(api.SESSIONS, asked)
+        return self._ask(api.SESSIONS, given)
 
     def facets(
         self,
@@ -174,10 +174,10 @@ class MemoryClient:
 
         `edges_us` are ascending times in microseconds; `wait` as in `search`.
         """
-        asked = api.FacetsOf(
+        given = api.FacetsOf(
             query=_zoned(query), mode=mode, project=project, edges_us=tuple(edges_us), wait=wait
         )
-        return self._ask(api.FACETS, asked)
+        return self._ask(api.FACETS, given)
 
     def session(self, session_id: int) -> Session:
         """Return a session."""
@@ -200,13 +200,13 @@ class MemoryClient:
         `after` and `before` are a message's `seq`: the first ones after it, the last before it.
         Without either the first ones are returned. `total` counts the whole session.
         """
-        asked = api.Messages(session_id=session_id, before=before, after=after, limit=limit)
-        return self._ask(api.MESSAGES, asked)
+        given = api.Messages(session_id=session_id, before=before, after=after, limit=limit)
+        return self._ask(api.MESSAGES, given)
 
     def start_session(self, name: str = "", *, source: str = "mcp", source_id: str = "") -> Session:
         """Start a session and make it this identity's current one."""
-        asked = api.StartSession(name=name, source=source, source_id=source_id)
-        return self._ask(api.START_SESSION, asked)
+        given = api.StartSession(name=name, source=source, source_id=source_id)
+        return self._ask(api.START_SESSION, given)
 
     def log(
         self, role: Role, content: str, session_id: int | None = None, *, source_id: str = ""
@@ -215,8 +215,8 @@ class MemoryClient:
 
         It is where the next service finds it when this returns.
         """
-        asked = api.Log(role=role, content=content, session_id=session_id, source_id=source_id)
-        return self._ask(api.LOG, asked)
+        given = api.Log(role=role, content=content, session_id=session_id, source_id=source_id)
+        return self._ask(api.LOG, given)
 
     def end_session(self, session_id: int | None, summary: str | None = None) -> SessionChange:
         """End a session (None: this identity's current one); ending twice changes nothing."""
@@ -244,8 +244,8 @@ class MemoryClient:
         Where words find nothing and the model is being loaded, the answer waits for it, seconds, or
         with `wait=False` it `awaits_meaning`.
         """
-        asked = api.Search(query=_zoned(query), mode=mode, project=project, limit=limit, wait=wait)
-        return self._ask(api.SEARCH, asked)
+        given = api.Search(query=_zoned(query), mode=mode, project=project, limit=limit, wait=wait)
+        return self._ask(api.SEARCH, given)
 
     def search_sessions(
         self,
@@ -266,7 +266,7 @@ class MemoryClient:
         their titles, and those first, then what has the words, then what means the same; entries
         of the knowledge are found with them.
         """
-        asked = api.SearchSessions(
+        given = api.SearchSessions(
             query=_zoned(query),
             mode=mode,
             project=project,
@@ -277,7 +277,7 @@ class MemoryClient:
             bands=bands,
             sort=sort,
         )
-        return self._ask(api.SEARCH_SESSIONS, asked)
+        return self._ask(api.SEARCH_SESSIONS, given)
 
     # calls
 
@@ -297,7 +297,7 @@ class MemoryClient:
         which is made of `agent` and `project` where it is not there; else to this identity's
         current one. A `call_id` that the session has is not appended again.
         """
-        asked = api.LogCalls(
+        given = api.LogCalls(
             calls=tuple(calls),
             session_id=session_id,
             source=source,
@@ -305,7 +305,7 @@ class MemoryClient:
             agent=agent,
             project=project,
         )
-        return self._ask(api.LOG_CALLS, asked)
+        return self._ask(api.LOG_CALLS, given)
 
     def calls(self, session_id: int, *, after: int = 0, limit: int = 200) -> Page[Call]:
         """Return the session's calls in order, those after the `seq`; the cursor is one too."""
@@ -323,10 +323,10 @@ class MemoryClient:
 
         Only of messages and of calls after those `seq`, and of so many of the last calls.
         """
-        asked = api.OutlineOf(
+        given = api.OutlineOf(
             session_id=session_id, after=after, calls_after=calls_after, calls_last=calls_last
         )
-        return self._ask(api.OUTLINE, asked)
+        return self._ask(api.OUTLINE, given)
 
     def neighbours(self, message_id: int, n: int = 2) -> tuple[Message, ...]:
         """Return a message with up to `n` before it and `n` after it, in their order."""
@@ -338,8 +338,8 @@ class MemoryClient:
         self, title: str, content: str, *, source: str = "", tags: Sequence[str] = ()
     ) -> Entry:
         """Keep a new entry."""
-        asked = api.AddEntry(title=title, content=content, source=source, tags=tuple(tags))
-        return self._ask(api.ADD_ENTRY, asked)
+        given = api.AddEntry(title=title, content=content, source=source, tags=tuple(tags))
+        return self._ask(api.ADD_ENTRY, given)
 
     def get_entry(self, entry_id: int) -> Entry:
         """Return an entry."""
@@ -347,8 +347,8 @@ class MemoryClient:
 
     def similar_entries(self, entry_id: int, *, limit: int = 5) -> tuple[SimilarEntry, ...]:
         """Return the entries that repeat or may contradict this one, the nearest first."""
-        asked = api.SimilarEntries(entry_id=entry_id, limit=limit)
-        return self._ask(api.SIMILAR_ENTRIES, asked)
+        given = api.SimilarEntries(entry_id=entry_id, limit=limit)
+        return self._ask(api.SIMILAR_ENTRIES, given)
 
     def update_entry(
         self,
@@ -360,14 +360,14 @@ class MemoryClient:
         tags: Sequence[str] | None = None,
     ) -> Entry:
         """Change what is given and leave the rest; `tags` replaces them all."""
-        asked = api.UpdateEntry(
+        given = api.UpdateEntry(
             entry_id=entry_id,
             title=title,
             content=content,
             source=source,
             tags=None if tags is None else tuple(tags),
         )
-        return self._ask(api.UPDATE_ENTRY, asked)
+        return self._ask(api.UPDATE_ENTRY, given)
 
     def delete_entry(self, entry_id: int) -> None:
         """Remove an entry with its vectors, for good."""
@@ -377,15 +377,15 @@ class MemoryClient:
         self, *, tags: Sequence[str] = (), cursor: str | None = None, limit: int = 50
     ) -> Page[Entry]:
         """List entries, the latest change first, with one of the tags (all, without tags)."""
-        asked = api.Entries(tags=tuple(tags), cursor=cursor or "", limit=limit)
-        return self._ask(api.ENTRIES, asked)
+        given = api.Entries(tags=tuple(tags), cursor=cursor or "", limit=limit)
+        return self._ask(api.ENTRIES, given)
 
     def search_entries(
         self, query: str, mode: Mode = "hybrid", *, limit: int = 20, wait: bool = True
     ) -> SearchAnswer:
         """Search the knowledge; `wait` as in `search`."""
-        asked = api.SearchEntries(query=_zoned(query), mode=mode, limit=limit, wait=wait)
-        return self._ask(api.SEARCH_ENTRIES, asked)
+        given = api.SearchEntries(query=_zoned(query), mode=mode, limit=limit, wait=wait)
+        return self._ask(api.SEARCH_ENTRIES, given)
 
     def stats(self) -> EntryStats:
         """Return figures about the knowledge."""
@@ -425,22 +425,26 @@ class MemoryClient:
 
     def call_tool(self, call: mcp_server.ToolCall) -> bytes:
         """Carry out a tool call and return the answer to it."""
-        asked = api.CallTool(name=call.name, arguments=dict(call.arguments), agent=call.agent)
-        return mcp_server.tool_result(call, self._ask(api.TOOL, asked))
+        given = api.CallTool(name=call.name, arguments=dict(call.arguments), agent=call.agent)
+        return mcp_server.tool_result(call, self._ask(api.TOOL, given))
 
     # how
 
     def _ask(
         self,
-        verb: api.Verb[Asked, Made],
-        asked: api.Arguments = _NO_ARGUMENTS,
+        verb: api.Verb[Given, Made],
+        given: api.Arguments = _NO_ARGUMENTS,
         *,
         quiet: bool = False,
     ) -> Made:
-        return self._send(verb, _encoded(asked), quiet=quiet)
-
-    def _send(self, verb: api.Verb[Asked, Made], body: bytes, *, quiet: bool = False) -> Made:
         """Ask; where `quiet` no service is started for it."""
+        try:
+            body = msgspec.json.encode(given)
+        except UnicodeEncodeError:  # what a command line or a file name brings need not be UTF-8
+            body = msgspec.json.encode(storable_parts(msgspec.to_builtins(given)))
+        return self._send(verb, body, quiet=quiet)
+
+    def _send(self, verb: api.Verb[Given, Made], body: bytes, *, quiet: bool = False) -> Made:
         headers = {**self._headers, "Content-Type": "application/json"}
         if verb.changes:
             headers[envelope.REQUEST_HEADER] = secrets.token_hex(_KEY_BYTES)
@@ -452,7 +456,7 @@ class MemoryClient:
             return msgspec.json.decode(reply.body, type=verb.answer)
         except msgspec.MsgspecError as error:
             raise MemoryUnavailable(
-                f"the memory service answered something else than was asked for: {error}",
+                f"the memory service answered something else than was wanted: {error}",
                 "It may be of another version: run pktui memory stop and try again",
             ) from error
 
@@ -464,14 +468,6 @@ def _zoned(query: str) -> str:
     from pktui.query import TIME_KEYS, with_zones
 
     return with_zones(query, TIME_KEYS)
-
-
-def _encoded(asked: api.Arguments) -> bytes:
-    """Return JSON; what a command line or a file name brings need not be UTF-8."""
-    try:
-        return msgspec.json.encode(asked)
-    except UnicodeEncodeError:
-        return msgspec.json.encode(storable_parts(msgspec.to_builtins(asked)))
 
 
 _KINDS: dict[str, type[PktuiError]] = {

@@ -47,4 +47,4 @@ def identity_headers(identity: Identity) -> dict[str, str]:
 
 def read_identity(headers: Mapping[str, str]) -> Identity:
     """Return the identity that the headers name."""
-    return Identity(*(unquote(headers.get(name, "")) for name in IDENTITY_HEADERS))
+    return Identity(*[unquote(headers.get(name, "")) for name in IDENTITY_HEADERS])

@@ -118,7 +118,8 @@ class Transport:
                 connection = self._idle.pop() if self._idle else None
             if connection is None:
                 return self._connect()
-            if _usable(connection):
+            # Usable while the other side keeps it and has said nothing more.
+            if connection.sock and not select.select([connection.sock], [], [], 0)[0]:
                 return connection
             connection.close()
 
@@ -159,11 +160,6 @@ class Transport:
             f"the memory service did not answer within {self._timeout:g} seconds",
             "See pktui memory status and the log it names",
         )
-
-
-def _usable(connection: HTTPConnection) -> bool:
-    """Tell whether the other side still keeps the connection and has said nothing more."""
-    return connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]
 
 
 def _close_all(connections: list[HTTPConnection]) -> None:

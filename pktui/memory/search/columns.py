@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _FIRST_ROWS = 1024
 
@@ -23,6 +23,7 @@ class Columns:
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         assert dtype.names is not None
+        self._dtype = dtype
         self._size = 0
         self._data = {name: np.zeros(_FIRST_ROWS, dtype[name]) for name in dtype.names}
 
@@ -37,16 +38,21 @@ class Columns:
         """Yield each field's name and values."""
         return ((name, self[name]) for name in self._data)
 
-    def extend(self, values: Mapping[str, npt.ArrayLike]) -> None:
+    def extend(self, values: Mapping[str, npt.ArrayLike] | npt.NDArray[Any]) -> None:
         """Append rows: as many values of each field."""
-        new = {name: np.asarray(values[name], data.dtype) for name, data in self._data.items()}
-        (added,) = {len(array) for array in new.values()}
-        end = self._size + added
-        for name, array in new.items():
-            data = self._data[name]
+        first, end = self._size, -1
+        for name, data in self._data.items():
+            new = np.asarray(values[name], data.dtype)
+            if end not in (-1, first + len(new)):
+                raise ValueError(f"{name} has {len(new)} values, the fields before it others")
+            end = first + len(new)
             if end > len(data):
-                data = np.zeros(max(end, 2 * len(data)), data.dtype)
-                data[: self._size] = self[name]
-                self._data[name] = data
-            data[self._size : end] = array
+                larger = np.zeros(max(end, 2 * len(data)), data.dtype)
+                larger[:first] = data[:first]
+                self._data[name] = data = larger
+            data[first:end] = new
         self._size = end
+
+    def append(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Append rows, each a value of every field in the order of `dtype`."""
+        self.extend(np.array(rows, self._dtype))

@@ -8,8 +8,7 @@ group is its session; an entry is a group of its own.
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -40,8 +39,7 @@ _FACTS = np.dtype(
 _GROUPS = np.dtype([("ids", np.int64), ("lengths", np.float32)])  # by slot; lengths in terms
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A text to be found, with its facts; `role` is a number the caller knows.
 
     `origin` is whatever else the caller wants back with the text.
@@ -110,44 +108,37 @@ class Corpus:
 
     def add(self, documents: Sequence[Document]) -> None:
         """Take in documents; each is without vectors until `add_vectors`."""
-        first = len(self)
-        joined = [self._join_group(at, one.group) for at, one in enumerate(documents, first)]
-        self.facts.extend(
-            {
-                "ids": [one.id for one in documents],
-                "slots": [self._slot_of[one.group] for one in documents],
-                "roles": [one.role for one in documents],
-                "times": [one.time_us for one in documents],
-                "alive": [True] * len(documents),
-                "numbers": [number for number, _ in joined],
-                "before": [previous for _, previous in joined],
-                "after": [-1] * len(documents),
-            }
-        )
-        for position, (document, (_, previous)) in enumerate(
-            zip(documents, joined, strict=True), first
-        ):
-            self.pending[document.id] = None
+        if not documents:
+            return
+        first = len(self.facts)
+        rows: list[tuple[int, ...]] = []
+        slots, texts, origins = [], [], []
+        for position, (number, group, role, time_us, text, origin) in enumerate(documents, first):
+            if group not in self._slot_of:
+                self._slot_of[group] = len(self._slot_of)
+                self.groups.append([(group, 0)])
+            slot = self._slot_of[group]
+            members = self._members.setdefault(group, array("i"))
+            previous = members[-1] if members else -1
+            members.append(position)
+            rows.append((number, slot, role, time_us, True, len(members), previous, -1))
+            slots.append(slot)
+            texts.append(text)
+            origins.append(origin)
+            self.pending[number] = None
             if self._positions is not None:
-                self._positions[document.id] = position
+                self._positions[number] = position
+        self.facts.append(rows)
+        after = self.facts["after"]
+        for position, (*_, previous, _) in enumerate(rows, first):
             if previous >= 0:
-                self.facts["after"][previous] = position
-        self.words.add(first, [one.text for one in documents])
+                after[previous] = position
+        lengths = self.words.add(first, texts)
         if self._keep_texts:
-            self.searched.add([one.text for one in documents])
-            self.origins.add([one.origin for one in documents])
-        self.living += len(documents)
-        np.add.at(self.groups["lengths"], self.facts["slots"][first:], self.words.lengths[first:])
-
-    def _join_group(self, position: int, group: int) -> tuple[int, int]:
-        """Return the document's number in its group and the position of the one before it."""
-        if group not in self._slot_of:
-            self._slot_of[group] = len(self._slot_of)
-            self.groups.extend({"ids": [group], "lengths": [0]})
-        members = self._members.setdefault(group, array("i"))
-        previous = members[-1] if members else -1
-        members.append(position)
-        return len(members), previous
+            self.searched.add(texts)
+            self.origins.add(origins)
+        self.living += len(rows)
+        np.add.at(self.groups["lengths"], slots, lengths)
 
     def add_vectors(
         self, ids: Sequence[int], passages: Sequence[Passage], vectors: Vectors

@@ -60,7 +60,7 @@ class Texts:
 
     def add(self, texts: Sequence[str]) -> None:
         """Append texts; none holds a lone surrogate."""
-        self._new += [text.encode() for text in texts]
+        self._new.extend(map(str.encode, texts))
 
     def forget(self, position: int) -> None:
         """Blank a text that was removed."""

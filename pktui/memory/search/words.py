@@ -74,21 +74,26 @@ class WordIndex:
         """The number of terms in each document, by position."""
         return self._rows["lengths"]
 
-    def add(self, first: int, texts: Sequence[str]) -> None:
-        """Index texts whose positions count up from `first`, the number indexed so far."""
+    def add(self, first: int, texts: Sequence[str]) -> Sequence[int]:
+        """Index texts whose positions count up from `first`, the number indexed so far.
+
+        Returns the number of terms in each.
+        """
         assert first == len(self._rows)
-        numbers = [self._numbers(text) for text in texts]
-        self._rows.extend({"lengths": [len(found) for found in numbers]})
+        numbers = list(map(self._numbers, texts))
+        lengths = list(map(len, numbers))
+        self._rows.extend({"lengths": lengths})
         if len(texts) >= _OPEN_DOCUMENTS:
             self._close_segment()
             self._push(_counted(first, numbers))
-            return
+            return lengths
         for position, found in enumerate(numbers, first):
             for term, count in Counter(found).items():
                 self._open.setdefault(term, []).append((position, count))
         self._open_documents += len(texts)
         if self._open_documents >= _OPEN_DOCUMENTS:
             self._close_segment()
+        return lengths
 
     def find(self, term: str) -> tuple[Ints, Counts]:
         """Return the positions of the documents with the term, ascending, and how often each.
@@ -169,7 +174,7 @@ class WordIndex:
         """Return the numbers of the terms in the text, in order."""
         found = words(text)
         known = self._numbers_of
-        new = {word for word in found if word not in known}
+        new = set(found).difference(known)
         if new:
             if len(known) > _MOST_WORDS:
                 known.clear()

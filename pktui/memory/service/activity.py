@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 
 class Activity:
@@ -19,17 +18,16 @@ class Activity:
         self._running = 0
         self._lock = threading.Lock()
 
-    @contextmanager
-    def request(self) -> Iterator[None]:
-        """Count what happens in the block as a use of the service."""
+    def begin(self) -> None:
+        """Count a request, which uses the service until it is ended."""
         with self._lock:
             self._running += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running -= 1
-                self._last = self._monotonic()
+
+    def end(self) -> None:
+        """Say that a request was answered."""
+        with self._lock:
+            self._running -= 1
+            self._last = self._monotonic()
 
     def changed(self) -> None:
         """Say that something was committed."""

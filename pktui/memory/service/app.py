@@ -11,12 +11,10 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from pktui import lasting
-from pktui.errors import InvalidRequest, NotFound, PktuiError, StoreError
+from pktui.errors import InvalidRequest, NotFound, PktuiError
 from pktui.memory import api
 from pktui.memory.service.endpoint import McpEndpoint
-from pktui.memory.service.requests import failure
-from pktui.memory.service.verbs import Verbs
+from pktui.memory.service.requests import crash, failure
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     from pktui.memory.service.activity import Activity
     from pktui.memory.service.context import Context
+    from pktui.memory.service.verbs import Verbs
 
 Say = Callable[[str], None]
 
@@ -34,7 +33,7 @@ END_S = 2.0
 UNCOUNTED = frozenset({api.STATUS.path})
 
 
-def build_app(context: Context, say: Say) -> Starlette:
+def build_app(context: Context, verbs: Verbs, say: Say) -> Starlette:
     """Return the application. Its start-up opens the store and its end closes it."""
 
     @asynccontextmanager
@@ -46,16 +45,11 @@ def build_app(context: Context, say: Say) -> Starlette:
         await asyncio.to_thread(context.holder.close)
 
     async def crashed(request: Request, error: Exception) -> Response:
-        say(lasting.words(f"{request.method} {request.url.path}", error))
-        return failure(
-            StoreError(
-                f"the memory service failed: {type(error).__name__}", "Its log has the details"
-            )
-        )
+        return failure(crash(error, f"{request.method} {request.url.path}", say))
 
     app = Starlette(
         routes=[
-            Route("/v1/{verb}", Verbs(context).answer, methods=["GET", "POST"]),
+            Route("/v1/{verb}", verbs.answer, methods=["GET", "POST"]),
             Route("/mcp", McpEndpoint(context).answer, methods=["GET", "POST", "DELETE"]),
         ],
         exception_handlers={PktuiError: _refused, HTTPException: _unknown, Exception: crashed},
@@ -76,8 +70,11 @@ class _Counted:
         if scope["type"] != "http" or scope["path"] in UNCOUNTED:
             await self._app(scope, receive, send)
             return
-        with self._activity.request():
+        self._activity.begin()
+        try:
             await self._app(scope, receive, send)
+        finally:
+            self._activity.end()
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-import msgspec
 from starlette.responses import Response
 
 from pktui.errors import InvalidRequest
 from pktui.memory import mcp_server
 from pktui.memory.mcp_server import HANDSHAKE_VERSIONS, STATELESS_VERSION, Answer, ToolCall
-from pktui.memory.service.requests import bytes_of, identity_of, key_of
+from pktui.memory.service.requests import Caller, bytes_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -52,10 +51,9 @@ class McpEndpoint:
             return Response(str(error), 413)
         step = _mismatch(message, request) or mcp_server.respond(message)
         if isinstance(step, ToolCall):
-            who = identity_of(request)
-            if step.agent and not who.agent:
-                who = msgspec.structs.replace(who, agent=step.agent)
-            made = await self._context.tool(step.name, dict(step.arguments), who, key_of(request))
+            caller = Caller.of(request.headers)
+            who = caller.agent_or(step.agent)
+            made = await self._context.tool(step.name, dict(step.arguments), who, caller.key)
             step = Answer(mcp_server.tool_result(step, made), stateless=step.stateless)
         if not step.body:
             return Response(status_code=202)

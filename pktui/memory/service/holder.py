@@ -29,7 +29,10 @@ class StoreHolder:
         self._opened: Future[Store] = Future()
         self._opened.set_running_or_notify_cancel()  # who stops waiting must not cancel it for all
         self._given_up = ending()
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="memory")
+        self.workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="memory")
+        """The threads that work on the store."""
+        self.store: Store | None = None
+        """The store once it is open."""
         self._opener = threading.Thread(target=self._open, name="memory-opener", daemon=True)
 
     def start(self) -> None:
@@ -61,7 +64,7 @@ class StoreHolder:
             with panics_told():
                 return work(store)
 
-        return await asyncio.get_running_loop().run_in_executor(self._workers, told)
+        return await asyncio.get_running_loop().run_in_executor(self.workers, told)
 
     def give_up(self) -> None:
         """Let nobody wait for a store that is not open yet; that is no `failure`."""
@@ -71,7 +74,7 @@ class StoreHolder:
     def close(self) -> None:
         """Wait for the work under way and close the store; do not wait for one that opens yet."""
         if self.state == "ready":
-            self._workers.shutdown(wait=True)
+            self.workers.shutdown(wait=True)
             self.wait().close()
 
     @property
@@ -95,6 +98,7 @@ class StoreHolder:
                 self._opened.set_exception(failure)
             else:
                 self._opened.set_result(store)
+                self.store = store
 
 
 @contextmanager
@@ -105,10 +109,15 @@ def panics_told() -> Iterator[None]:
     except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as panic:
-        raise StoreError(
-            f"the memory's library failed: {type(panic).__name__}: {one_line(str(panic))}",
-            "Try again; if it comes back, please report it",
-        ) from panic
+        raise panic_error(panic) from panic
+
+
+def panic_error(panic: BaseException) -> StoreError:
+    """Return what a panic of the store's library is told as."""
+    return StoreError(
+        f"the memory's library failed: {type(panic).__name__}: {one_line(str(panic))}",
+        "Try again; if it comes back, please report it",
+    )
 
 
 def ending() -> MemoryUnavailable:

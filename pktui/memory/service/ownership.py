@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pktui import files
-from pktui.errors import MemoryUnavailable, SettingsError
+from pktui.errors import MemoryUnavailable, SettingsError, StoreError
 from pktui.files import PRIVATE_FILE, check_own_directory, make_private_directory, open_private
 from pktui.memory import rendezvous
 from pktui.memory.rendezvous import Meeting, State
@@ -33,6 +33,7 @@ class Ownership:
     def __init__(self, paths: Paths, lock: int) -> None:
         self._paths = paths
         self._lock = lock
+        self._lock_file = paths.memory_lock
         rendezvous.clear(paths)
         self._say("starting")
         os.pwrite(lock, str(os.getpid()).encode(), 0)
@@ -61,9 +62,14 @@ class Ownership:
     def lost(self) -> bool:
         """Tell whether the data directory or its lock file is not the one that was taken."""
         try:
-            return not os.path.samestat(self._paths.memory_lock.stat(), os.fstat(self._lock))
+            return not os.path.samestat(self._lock_file.stat(), os.fstat(self._lock))
         except OSError:
             return True
+
+    def check(self) -> None:
+        """Raise `StoreError` where nothing may be written any more."""
+        if self.lost:
+            raise StoreError(f"the data directory {self._paths.data_dir} is gone", "Ask again")
 
     @property
     def unreachable(self) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from starlette.responses import Response
 
-from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError
+from pktui import lasting
+from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError, StoreError
 from pktui.memory.envelope import (
     REQUEST_HEADER,
     Failure,
@@ -17,6 +19,8 @@ from pktui.memory.envelope import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from starlette.requests import Request
 
     from pktui.memory.records import Identity
@@ -33,14 +37,23 @@ _KINDS: tuple[tuple[type[PktuiError], FailureKind, int], ...] = (
 )
 
 
-def identity_of(request: Request) -> Identity:
-    """Return who the headers of the request say asks."""
-    return read_identity(request.headers)
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and the key that the request bears when it is sent again, "" where it has none."""
 
+    who: Identity
+    key: str
 
-def key_of(request: Request) -> str:
-    """Return the key that the request bears when it is sent again, "" where it has none."""
-    return request.headers.get(REQUEST_HEADER, "")[:LONGEST_KEY]
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> Caller:
+        """Read the headers of a request."""
+        return cls(read_identity(headers), headers.get(REQUEST_HEADER, "")[:LONGEST_KEY])
+
+    def agent_or(self, agent: str) -> Identity:
+        """Return who asks; where the headers name no agent, with this one."""
+        if self.who.agent or not agent:
+            return self.who
+        return msgspec.structs.replace(self.who, agent=agent)
 
 
 async def body_of(request: Request, kind: type[T]) -> T:
@@ -67,6 +80,14 @@ async def bytes_of(request: Request, most: int) -> bytes:
 def answer(value: object) -> Response:
     """Return the record as a JSON answer."""
     return Response(msgspec.json.encode(value), media_type="application/json")
+
+
+def crash(error: Exception, what: str, say: Callable[[str], None]) -> StoreError:
+    """Return the failure of something that nobody foresaw; `say` has the details."""
+    say(lasting.words(what, error))
+    return StoreError(
+        f"the memory service failed: {type(error).__name__}", "Its log has the details"
+    )
 
 
 def failure(error: PktuiError) -> Response:

@@ -21,7 +21,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pktui import lasting
-from pktui.errors import PktuiError, StoreError
+from pktui.errors import PktuiError
 from pktui.files import make_private_directory
 from pktui.memory.service.activity import Activity
 from pktui.memory.service.ownership import Ownership
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pktui.memory.service.listening import Entrance
     from pktui.memory.service.serving import LocalServer
     from pktui.memory.store import Store
+    from pktui.memory.store.lease import Lease
     from pktui.memory.store.tables import Database
     from pktui.settings import Paths, Settings
 
@@ -99,7 +100,7 @@ def say(words: str) -> None:
 
 
 def _nothing() -> None:
-    """Do nothing: where there is nothing to end, or to check."""
+    """Do nothing: where there is nothing to end."""
 
 
 class Service:
@@ -163,13 +164,17 @@ class Service:
     async def _serve(self) -> None:
         from pktui.memory.service.app import build_app
         from pktui.memory.service.serving import LocalServer, TcpServer
+        from pktui.memory.service.verbs import Verbs
 
         context = self._running = self._context()
-        app = build_app(context, say)
+        verbs = Verbs(context, say)
+        app = build_app(context, verbs, say)
         others = None
         if self._entrance is not None:
             others = TcpServer(app, self._entrance, self._settings.allowed_hosts)
-        self._server = LocalServer(app, others, functools.partial(self._ending, context))
+        self._server = LocalServer(
+            app, verbs.post_short, others, functools.partial(self._ending, context)
+        )
         loop = asyncio.get_running_loop()
         with _signals(loop, self.stop):
             watch = loop.create_task(self._watch(context))
@@ -224,7 +229,7 @@ class Service:
         if self._place.directory is not None:
             make_private_directory(self._place.directory)
         database = Database(self._place)
-        database.guard = self._check_own
+        database.guard = self._ownership.check
         if self._place.shared:
             self._take_lease(database)
         timeout = timedelta(minutes=self._settings.session_timeout_minutes)
@@ -242,15 +247,13 @@ class Service:
         from pktui.memory.store.lease import Lease
 
         lease = Lease.take(database, holder_of(self._paths.memory_owner))
-        database.guard = functools.partial(self._check_own, lease.check)
+        database.guard = functools.partial(self._check_own, lease)
         self._renewal = LeaseRenewal(lease, say)
         self._renewal.start()
 
-    def _check_own(self, more: Callable[[], None] = _nothing) -> None:
-        """Raise `StoreError` where nothing may be written any more."""
-        if self._ownership.lost:
-            raise StoreError(f"the data directory {self._paths.data_dir} is gone", "Ask again")
-        more()
+    def _check_own(self, lease: Lease) -> None:
+        self._ownership.check()
+        lease.check()
 
     def _load_model(self) -> Embedder:
         from pktui.memory.embed import load_embedder

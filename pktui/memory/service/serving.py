@@ -13,6 +13,7 @@ from pktui.memory.service.tcp_guard import TcpGuard, crowded
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from pktui.httpserver.serving import Post
     from pktui.memory.service.listening import Entrance
 
 # What requests under way get when the service ends.
@@ -52,12 +53,20 @@ class TcpServer:
 class LocalServer(Server):
     """Serves this machine, and opens and closes the store; others come after and go before.
 
-    `give_up` is called when it ends, before the answers under way are waited for.
+    `short` answers a small POST without the application. `give_up` is called when it ends, before
+    the answers under way are waited for.
     """
 
-    def __init__(self, app: ASGIApp, others: TcpServer | None, give_up: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        short: Callable[[Post], bool],
+        others: TcpServer | None,
+        give_up: Callable[[], None],
+    ) -> None:
+        http = protocol(short=short)
         super().__init__(
-            configured(app, http=protocol(), lifespan="on", timeout_graceful_shutdown=GRACE_S)
+            configured(app, http=http, lifespan="on", timeout_graceful_shutdown=GRACE_S)
         )
         self._others = others
         self._give_up = give_up

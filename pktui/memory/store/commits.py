@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -10,6 +11,16 @@ if TYPE_CHECKING:
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket(Generic[Job, Result]):
+    """One thread's job; `called` wakes it to find it done, or to commit the next group."""
+
+    job: Job
+    outcome: Result | Exception | None = None
+    done: bool = False
+    called: threading.Event = field(default_factory=threading.Event)
 
 
 class GroupCommit(Generic[Job, Result]):
@@ -28,16 +39,18 @@ class GroupCommit(Generic[Job, Result]):
 
     def run(self, job: Job) -> Result:
         """Commit the job, alone or with others, and return its result."""
-        ticket = _Ticket[Job, Result](job)
+        ticket: _Ticket[Job, Result] = _Ticket(job)
         with self._lock:
             self._waiting.append(ticket)
             leads, self._busy = not self._busy, True
         if not leads:
             self._await(ticket)
-        if ticket.outcome is None:
+        if not ticket.done:
             self._lead()
+        if isinstance(ticket.outcome, Exception):
+            raise ticket.outcome
         assert ticket.outcome is not None
-        return ticket.outcome()
+        return ticket.outcome
 
     def _await(self, ticket: _Ticket[Job, Result]) -> None:
         """Return when the job was committed, or when its thread is the one to commit the next."""
@@ -58,35 +71,20 @@ class GroupCommit(Generic[Job, Result]):
         """
         with self._lock:
             group, self._waiting = self._waiting, []
-        results: Sequence[Result | Exception] | None = None
-        failure: Exception = RuntimeError("the commit was interrupted")
+        interrupted = RuntimeError("the commit was interrupted")
+        outcomes: Sequence[Result | Exception] = [interrupted] * len(group)
         try:
-            results = self._commit([ticket.job for ticket in group])
+            outcomes = self._commit([ticket.job for ticket in group])
         except Exception as error:  # noqa: BLE001  raised again in every waiting thread
-            failure = error
+            outcomes = [error] * len(group)
         finally:
             with self._lock:
                 self._call_next()
-            for at, ticket in enumerate(group):
-                ticket.settle(failure if results is None else results[at])
+            for ticket, outcome in zip(group, outcomes, strict=True):
+                ticket.outcome, ticket.done = outcome, True
+                ticket.called.set()
 
     def _call_next(self) -> None:
         self._busy = bool(self._waiting)
         if self._busy:
             self._waiting[0].called.set()
-
-
-class _Ticket(Generic[Job, Result]):
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.outcome: Callable[[], Result] | None = None
-        self.called = threading.Event()
-
-    def settle(self, result: Result | Exception) -> None:
-        def outcome() -> Result:
-            if isinstance(result, Exception):
-                raise result
-            return result
-
-        self.outcome = outcome
-        self.called.set()

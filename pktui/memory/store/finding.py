@@ -22,7 +22,8 @@ from pktui.memory.search.snippets import Wanted, snippet
 from pktui.memory.search.tokens import words
 from pktui.memory.store.call_filters import calls_in_scope
 from pktui.memory.store.calls import call_at
-from pktui.memory.store.loading import entry_text, message_at
+from pktui.memory.store.loading import entry_text
+from pktui.memory.store.messages import message_at
 from pktui.memory.store.scope import Bools, entries_in_scope, in_scope
 from pktui.memory.store.substrings import CorpusTexts, EntryTexts, Texts
 

@@ -63,7 +63,9 @@ class Journal:
         if self._file < 0:
             self._begin()
         try:
-            _write(self._file, data)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._file, view) :]
             if self._sync:
                 os.fdatasync(self._file)
         except OSError:
@@ -134,12 +136,6 @@ class Journal:
             os.ftruncate(self._file, self._size)
         except OSError:
             self.seal()
-
-
-def _write(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]
 
 
 def _read(line: bytes, kinds: Mapping[str, Any]) -> tuple[str, list[Any]] | None:

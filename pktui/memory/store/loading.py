@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from pktui.memory.interchange import CALL_MARK, call_of_message
-from pktui.memory.records import ROLES, Entry, Message
-from pktui.memory.search.corpus import Corpus, Document
+from pktui.memory.search.corpus import Document
 from pktui.memory.store import schema
 from pktui.memory.store.calls import document as call_document
 from pktui.memory.store.calls import moved_call
+from pktui.memory.store.messages import document
 from pktui.memory.store.requests import REMEMBERED
 from pktui.memory.store.session_catalogue import Listed, grown, with_messages
 from pktui.memory.times import from_microseconds, microseconds
@@ -20,6 +20,7 @@ from pktui.memory.times import from_microseconds, microseconds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pktui.memory.records import Entry
     from pktui.memory.store.saved_index import SavedIndex
     from pktui.memory.store.state import State
     from pktui.memory.store.tables import Table
@@ -174,28 +175,6 @@ def _load_entries(state: State) -> None:
     state.knowledge.add([entry_document(entry) for entry in entries])
     state.requests.fill("entry", ((row["request"], row["id"]) for row in rows))
     _raise_mark(state, "entry", [entry.id for entry in entries])
-
-
-def document(message: Message) -> Document:
-    """Return the message as the search sees it."""
-    time_us = microseconds(message.created_at)
-    role = ROLES.index(message.role)
-    return Document(
-        message.id, message.session_id, role, time_us, message.content, message.source_id
-    )
-
-
-def message_at(corpus: Corpus, position: int) -> Message:
-    """Return the message whose `document` is at the position of the corpus."""
-    return Message(
-        id=int(corpus.facts["ids"][position]),
-        session_id=int(corpus.groups["ids"][corpus.facts["slots"][position]]),
-        seq=int(corpus.facts["numbers"][position]),
-        role=ROLES[corpus.facts["roles"][position]],
-        content=corpus.texts[position],
-        created_at=from_microseconds(int(corpus.facts["times"][position])),
-        source_id=corpus.origins[position],
-    )
 
 
 def entry_document(entry: Entry) -> Document:

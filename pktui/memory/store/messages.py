@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pktui.errors import InvalidRequest, NotFound
+from pktui.errors import InvalidRequest, NotFound, SessionEnded
 from pktui.memory.records import ROLES, Message, NewMessage, Page, Session
+from pktui.memory.search.corpus import Document
 from pktui.memory.store.commits import GroupCommit
-from pktui.memory.store.loading import document, message_at
 from pktui.memory.store.schema import MessageRow
-from pktui.memory.store.session_catalogue import grown
+from pktui.memory.times import from_microseconds, microseconds
 from pktui.text import one_line, storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pktui.memory.records import Identity
+    from pktui.memory.search.corpus import Corpus
     from pktui.memory.store.state import State
 
 
@@ -26,9 +29,12 @@ _LETTERS = tuple(role[0] for role in ROLES)
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
+    """Messages to be committed together; one of session 0 goes to the owner's current session."""
+
     messages: tuple[NewMessage, ...]
-    allow_ended: bool
     request: str
+    allow_ended: bool = False
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +61,15 @@ class Messages:
         """
         for message in messages:
             _check(message)
-        return self._group.run(_Batch(tuple(messages), allow_ended, request)) if messages else ()
+        return self._group.run(_Batch(tuple(messages), request, allow_ended)) if messages else ()
 
-    def made_by(self, request: str) -> Message | None:
-        """Return the last message that the request appended when it came before."""
-        with self._state.lock:
-            message_id = self._state.requests.find("message", request)
-        found = [] if message_id is None else self.get_many([message_id])
-        return found[0] if found else None
+    def log(self, message: NewMessage, who: Identity, request: str) -> Message:
+        """Keep one message, in the identity's current session where it names none.
+
+        Raises `NotFound` where there is no such session, `InvalidRequest` for one that has ended.
+        """
+        _check(message)
+        return self._group.run(_Batch((message,), request, owner=storable(who.owner)))[0]
 
     def _commit(self, batches: Sequence[_Batch]) -> Sequence[tuple[Message, ...] | Exception]:
         """Commit several threads' messages at once; one that is refused does not hold the rest."""
@@ -77,7 +84,7 @@ class Messages:
                     outcome = self._prepare(batch, group.ahead)
                     if not isinstance(outcome, Exception):
                         group.requests[batch.request] = outcome
-                        made += [MessageRow(message, batch.request) for message in outcome]
+                        made.extend(map(MessageRow, outcome, repeat(batch.request)))
                 outcomes.append(outcome)
             if made:
                 state.rows.add("message", made)
@@ -102,17 +109,17 @@ class Messages:
         now = state.clock()
         try:
             with state.lock:
-                sessions = {m.session_id: self._open_session(m, batch) for m in batch.messages}
+                sessions = list(map(self._open_session, batch.messages, repeat(batch)))
         except (NotFound, InvalidRequest) as error:
             return error
         made = []
-        for message in batch.messages:
-            last = sessions[message.session_id].message_count + ahead.get(message.session_id, 0)
-            ahead[message.session_id] = ahead.get(message.session_id, 0) + 1
+        for message, session in zip(batch.messages, sessions, strict=True):
+            last = session.message_count + ahead.get(session.id, 0)
+            ahead[session.id] = ahead.get(session.id, 0) + 1
             made.append(
                 Message(
                     id=state.next_id("message"),
-                    session_id=message.session_id,
+                    session_id=session.id,
                     seq=last + 1,
                     role=message.role,
                     content=storable(message.content),
@@ -123,9 +130,15 @@ class Messages:
         return tuple(made)
 
     def _open_session(self, message: NewMessage, batch: _Batch) -> Session:
-        session = self._state.catalogue.get(message.session_id).session
+        if message.session_id:
+            session = self._state.catalogue.get(message.session_id).session
+        elif (current := self._state.catalogue.current(batch.owner)) is not None:
+            return current
+        else:
+            cure = "Start one, or name a session by its id"
+            raise NotFound("there is no current session", cure)
         if session.status == "ended" and not batch.allow_ended:
-            raise InvalidRequest(
+            raise SessionEnded(
                 f"session {session.id} has ended", "Reopen it, or start a new session"
             )
         return session
@@ -137,7 +150,7 @@ class Messages:
             by_session.setdefault(row.message.session_id, []).append(row.message)
         with state.lock:
             for session_id, its in by_session.items():
-                state.catalogue.put(grown(state.catalogue.get(session_id), its))
+                state.catalogue.grow(session_id, its)
             state.messages.add([document(row.message) for row in rows])
             for row in rows:
                 state.requests.remember("message", row.request, row.message.id)
@@ -194,6 +207,28 @@ class Messages:
         with self._state.lock:
             positions = (corpus.position(one) for one in sorted(ids))
             return [message_at(corpus, at) for at in positions if at is not None]
+
+
+def document(message: Message) -> Document:
+    """Return the message as the search sees it."""
+    time_us = microseconds(message.created_at)
+    role = ROLES.index(message.role)
+    return Document(
+        message.id, message.session_id, role, time_us, message.content, message.source_id
+    )
+
+
+def message_at(corpus: Corpus, position: int) -> Message:
+    """Return the message whose `document` is at the position of the corpus."""
+    return Message(
+        id=int(corpus.facts["ids"][position]),
+        session_id=int(corpus.groups["ids"][corpus.facts["slots"][position]]),
+        seq=int(corpus.facts["numbers"][position]),
+        role=ROLES[corpus.facts["roles"][position]],
+        content=corpus.texts[position],
+        created_at=from_microseconds(int(corpus.facts["times"][position])),
+        source_id=corpus.origins[position],
+    )
 
 
 def _check(message: NewMessage) -> None:

@@ -85,6 +85,12 @@ class Orders:
         for sort, order in self._orders.items():
             del order[bisect_left(order, sort_key(sort, session))]
 
+    def change(self, before: Session, after: Session) -> None:
+        """Take a session in as it is now, in place of what it was."""
+        for sort, order in self._orders.items():
+            del order[bisect_left(order, sort_key(sort, before))]
+            insort(order, sort_key(sort, after))
+
     def page(
         self,
         sort: SessionSort,

@@ -109,6 +109,18 @@ class Catalogue:
         if self._kinds is not None:
             self._kinds[_kind(listed.session)] += 1
 
+    def grow(self, session_id: int, messages: Iterable[Message]) -> None:
+        """Count messages into a session; nothing else of it changes."""
+        known = self._listed[session_id]
+        listed = self._listed[session_id] = grown(known, messages)
+        before, after = known.session, listed.session
+        if before.last_activity != after.last_activity:
+            del self._order[bisect_left(self._order, _key(before))]
+            insort(self._order, _key(after))
+        self._orders.change(before, after)
+        if before.title != after.title:
+            self._unread.add(session_id)
+
     def remove(self, session_id: int) -> None:
         """Forget a session."""
         known = self._listed.pop(session_id)

@@ -21,6 +21,7 @@ from pktui.memory.records import (
     NewMessage,
     Outline,
     Page,
+    Role,
     SearchAnswer,
     Session,
     SessionChange,
@@ -239,9 +240,19 @@ class Store:
         """
         return self._messages.append(messages, allow_ended, request)
 
-    def message_of_request(self, request: str) -> Message | None:
-        """Return the message that the request appended when it came before."""
-        return self._messages.made_by(request)
+    def log(
+        self,
+        role: Role,
+        content: str,
+        who: Identity,
+        *,
+        session_id: int | None = None,
+        source_id: str = "",
+        request: str = "",
+    ) -> Message:
+        """Keep one message: in the identity's current session, where none is named."""
+        message = NewMessage(session_id or 0, role, content, source_id=source_id)
+        return self._messages.log(message, who, request)
 
     def messages(
         self,

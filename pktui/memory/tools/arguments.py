@@ -38,8 +38,14 @@ class Arguments:
         schema = definition["inputSchema"]
         self._tool = definition["name"]
         self._properties: Mapping[str, Mapping[str, Any]] = schema["properties"]
-        self._given = {name: value for name, value in given.items() if value is not None}
-        self._refuse_slips()
+        self._given = dict(given)
+        for name, value in given.items():
+            if value is None:
+                del self._given[name]
+            elif name not in self._properties:
+                near = nearest(name, self._properties, cutoff=0.8)
+                if near:
+                    self._refuse(f"there is no {_shown(name)}", f"Did you mean {near}?")
         for name in schema.get("required", ()):
             if name not in self._given:
                 self._refuse(f"{name} is missing", f"Give {name}: {self._about(name)}")
@@ -86,28 +92,21 @@ class Arguments:
 
     def optional_text(self, name: str) -> str | None:
         """Return a text, or None where it was not given."""
-        return self.text(name) if self.has(name) else None
+        return self.text(name) if name in self._given else None
 
     def optional_number(self, name: str) -> int | None:
         """Return a whole number, or None where it was not given."""
-        return self.number(name) if self.has(name) else None
+        return self.number(name) if name in self._given else None
 
     def optional_texts(self, name: str) -> tuple[str, ...] | None:
         """Return a list of texts, or None where it was not given."""
-        return self.texts(name) if self.has(name) else None
+        return self.texts(name) if name in self._given else None
 
     def _value(self, name: str) -> Any:
         return self._given.get(name, self._properties[name].get("default"))
 
     def _about(self, name: str) -> str:
         return str(self._properties[name].get("description", ""))
-
-    def _refuse_slips(self) -> None:
-        for name in self._given:
-            if name not in self._properties:
-                near = nearest(name, self._properties, cutoff=0.8)
-                if near:
-                    self._refuse(f"there is no {_shown(name)}", f"Did you mean {near}?")
 
     def _refuse(self, why: str, cure: str) -> NoReturn:
         raise InvalidRequest(f"{self._tool}: {why}", cure)

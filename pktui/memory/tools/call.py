@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,17 @@ _TOOLS: Mapping[str, tuple[Tool, str]] = {
 }
 
 
+# Those that may find more a moment later, while the model is loaded.
+SEARCHES = frozenset(
+    {"search_knowledge", "search_knowledge_text", "search_session", "search_all_sessions"}
+)
+
+
+@functools.cache
+def _definition(name: str) -> Mapping[str, Any]:
+    return next(one for one in definitions() if one["name"] == name)
+
+
 def call(
     memory: Store,
     name: str,
@@ -55,9 +67,8 @@ def call(
         cure = did_you_mean(name, _TOOLS, none="There are: {}.")
         return refusal(f"No tool is called {one_line(repr(name), 80)}. {cure}")
     tool, what = _TOOLS[name]
-    definition = next(one for one in definitions() if one["name"] == name)
     try:
-        return tool(memory, who, Arguments(definition, given, request, waited))
+        return tool(memory, who, Arguments(_definition(name), given, request, waited))
     except InvalidRequest as error:
         return refusal(f"❌ {error}")
     except PktuiError as error:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from pktui.errors import NotFound
-from pktui.memory.records import QUERY_KEYS, NewMessage
+from pktui.errors import NotFound, SessionEnded
+from pktui.memory.records import QUERY_KEYS
 from pktui.memory.tools.answer import ToolAnswer, refusal
 from pktui.memory.tools.wording import (
     PREVIEW,
@@ -74,27 +74,20 @@ def log(memory: Store, who: Identity, arguments: Arguments) -> ToolAnswer:
     role = cast("Role", arguments.text("role"))
     content = arguments.text("content")
     number = arguments.optional_number("sessionId")
-    made = memory.message_of_request(arguments.request)
-    if made is not None:
-        return _logged(made)
-    session = memory.current_session(who) if number is None else _find(memory, number)
-    if session is None:
+    try:
+        message = memory.log(role, content, who, session_id=number, request=arguments.request)
+    except NotFound:
         why = (
             "No active session. Call start_logging_session first."
             if number is None
             else f"Session {number} not found. Call list_sessions to see the ids."
         )
         return refusal(f"❌ Failed to log message: {why}")
-    if session.status == "ended":
+    except SessionEnded:
         return refusal(
-            f"❌ Failed to log message: Session {session.id} is already closed. "
+            f"❌ Failed to log message: Session {number} is already closed. "
             "Call start_logging_session to start a new one."
         )
-    new = NewMessage(session.id, role, content)
-    return _logged(memory.append([new], request=arguments.request)[0])
-
-
-def _logged(message: Message) -> ToolAnswer:
     return ToolAnswer(
         f"📝 Logged [{message.role}] message (indexed for search)\n"
         f"Message #{message.id} in session #{message.session_id}",

@@ -366,7 +366,7 @@ def test_a_store_that_fails_is_told_with_its_reason(
     def full(*_args: object, **_more: object) -> None:
         raise StoreError("memory table messages could not be written: no space left", "Free some")
 
-    monkeypatch.setattr(store, "append", full)
+    monkeypatch.setattr(store, "log", full)
     answer = use(store, "log_message", role="user", content="x")
     assert answer.is_error
     assert answer.text.startswith("❌ Failed to log message: memory table messages could not be")
