@@ -1,7 +1,8 @@
 """Pictures of the whole console, to be looked at: `python -m tests.tui.pictures DIR [WORD…]`.
 
 Writes an SVG for each view and screen at each size, look and state whose name has all the words,
-such as `feed 80x24 light full`; without words all of them, which takes some minutes. To see them:
+such as `feed,call 80x24 light full`, where a comma means "or"; without words all of them, which
+takes an hour. To see them:
 `for f in DIR/*.svg; do rsvg-convert -o ${f%.svg}.png $f; done`.
 """
 
@@ -43,9 +44,12 @@ SHOTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "opened-call": ("sessions", ("g", "enter", *"gj", "enter", "j", "enter", "right")),
     "search": ("sessions", ("slash", *"login", "enter")),
     "hits": ("sessions", ("slash", *"login", "enter", "right", "n")),
-    "bad-query": ("sessions", ("slash", *"agent:(", "enter")),
+    "bad-query": (
+        "sessions",
+        ("slash", *"login", "enter", "slash", "space", *"role:boss", "enter"),
+    ),
     "facets": ("sessions", ("F",)),
-    "knowledge": ("sessions", ("slash", *"login", "enter", "G", "enter")),
+    "knowledge": ("sessions", ("slash", *"signed", "enter", "enter")),
     "feed": ("feed", ()),
     "call": ("feed", ("k", "enter")),
     "denied-call": ("feed", (*"kkkk", "k", "k", "enter")),
@@ -103,7 +107,7 @@ def main(target: Path, words: list[str]) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for shots, states in ((SHOTS, STATES), (FIRST_SHOTS, FIRST_STATES)):
         for names in itertools.product(shots, SIZES, LOOKS, states):
-            if set(words) <= set(names):
+            if all(set(word.split(",")) & set(names) for word in words):
                 fill = _filled(states[names[3]], names[0])
                 picture = _picture(names[2], fill, *shots[names[0]], SIZES[names[1]])
                 (target / f"{'-'.join(names)}.svg").write_text(picture)
