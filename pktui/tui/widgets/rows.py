@@ -354,7 +354,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
     def on_resize(self) -> None:
         """Ask for the rows that came into the window; a cursor in sight stays there."""
         before, self._height = self._height, self.size.height
-        in_sight = self._reaches(self.scroll_offset.y, before)
+        in_sight = not before or self._reaches(self.scroll_offset.y, before)
         self.changed()
         if in_sight:
             self._reveal()
@@ -496,6 +496,8 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         return first <= self._line_of(self.cursor) < first + height
 
     def _reveal(self) -> None:
+        if not self.size.height:
+            return  # not laid out yet
         top = self._line_of(self.cursor)
         bottom = top + self._row_height
         first = top - (self._row_at(top - 1)[1] < 0)
