@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.5
 # Of a line that says what a call wants.
 _MOST_CHARACTERS = 2_000
-_BARS = "▁▂▃▄▅▆▇█"
+_BARS = "▁▂▃▄▅▆▇"
 _SIGNS = {"waiting": "▲", "running": "●", "denied": "✗", "idle": "●", "gone": "○"}
 
 

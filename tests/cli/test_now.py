@@ -221,7 +221,7 @@ def test_a_long_count_says_how_much_is_left(
 
 
 def test_counts_as_bars() -> None:
-    assert spark((0, 1, 4, 8)) == "_▁▄█"
+    assert spark((0, 1, 4, 8)) == "_▁▄▇"
     assert spark((0, 0)) == "__"
     assert spark(()) == ""
 

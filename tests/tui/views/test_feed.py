@@ -315,7 +315,7 @@ async def test_this_project_only(house: House) -> None:
 
 
 def test_the_sparkline_is_as_high_as_the_busiest_minute() -> None:
-    assert sparkline((0, 1, 4, 8), "unicode") == " ▁▄█"
+    assert sparkline((0, 1, 4, 8), "unicode") == " ▁▄▇"
     assert sparkline((0, 0), "unicode") == "  "
     assert sparkline((1, 8), "ascii") == "_#"
 

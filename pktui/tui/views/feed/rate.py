@@ -8,7 +8,8 @@ MINUTES = 30
 MINUTE_US = 60_000_000
 # Counts are read again after this long.
 FRESH_US = 1_000_000
-_BARS = {"unicode": "▁▂▃▄▅▆▇█", "ascii": "_.:-=+*#"}
+# The highest leaves a gap to the line above.
+_BARS = {"unicode": "▁▂▃▄▅▆▇", "ascii": "_.:-=+*#"}
 
 
 class Rate:

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from pktui.insight.spending import by_model
 from pktui.text import one_line
 from pktui.tui.moments import age, countdown, duration, span_words
-from pktui.tui.views.feed.rate import bars, sparkline
+from pktui.tui.views.feed.rate import sparkline
 from pktui.tui.widgets.columns import Column, Table
 
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ _TITLES: dict[Part, str] = {
     "denials": "denied by",
     "budgets": "the day's budgets",
     "spent": "tokens and money",
+}
+# What a row below 0 says.
+_NONE, _EMPTY = -2, -3
+_SAID = {
+    _NONE: "none",
+    _EMPTY: "No calls yet: what agents do through pktui is added up here; 0 shows how to begin.",
 }
 _BAR = 20
 _LABEL = 9
@@ -98,6 +104,9 @@ def rows_of(insight: Insight) -> tuple[Row, ...]:
 
 
 def _rows(insight: Insight) -> Iterator[Row]:
+    if not insight.total:
+        yield Row("calls", _EMPTY, "none")
+        yield Row("calls", -1, "none")
     yield Row("calls", -1, "head")
     yield from (Row("calls", at, "bar") for at in range(3))
     yield Row("calls", -1, "axis")
@@ -115,12 +124,12 @@ def _rows(insight: Insight) -> Iterator[Row]:
     for part, names in lists.items():
         yield Row(part, -1, "none")
         yield Row(part, -1, "head")
-        if part == "heat":
+        if part == "heat" and names:
             yield Row(part, -1, "axis")
         for at, (server, tool) in enumerate(names):
             yield Row(part, at, "item", server, tool)
         if not names:
-            yield Row(part, -2, "none")
+            yield Row(part, _NONE, "none")
 
 
 class Figures:
@@ -147,7 +156,7 @@ class Figures:
         if row.kind == "axis":
             return [self._axis(row.part, pen)]
         if row.kind == "none":
-            return [[("none" if row.at == -2 else "", ink.faint)]]
+            return [[(_SAID.get(row.at, ""), ink.dim if row.at == _EMPTY else ink.faint)]]
         styles = _styles(row.part, ink)
         if row.part == "budgets" and self._insight.budgets[row.at].over:
             styles = dict.fromkeys(styles, ink.wait)
@@ -248,7 +257,7 @@ def _bill(insight: Insight, at: int) -> tuple[str, ...]:
 
 def _heat(insight: Insight, at: int, glyphs: Literal["unicode", "ascii"]) -> tuple[str, ...]:
     one = insight.heat[at]
-    shades = bars(one.calls, "▁▂▃▄▅▆▇█" if glyphs == "unicode" else "_.:-=+*#")
+    shades = sparkline(one.calls, glyphs)
     return _name(one.server, one.tool), "".join(shade * 2 for shade in shades), f"{one.total:,}"
 
 
