@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.widget import Widget
 
+from pktui.text import one_line
 from pktui.tui.background import in_thread
 from pktui.tui.context import Context, context_of
+from pktui.tui.document import Line
 from pktui.tui.widgets.empty import Empty
+from pktui.tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
     from pktui.errors import PktuiError
     from pktui.tui.services import Services
 
 T = TypeVar("T")
+# What takes no longer needs no word that it is awaited.
+UNSAID_SECONDS = 0.3
 
 
 class View(Widget):
@@ -25,10 +30,32 @@ class View(Widget):
     `shown` when it comes to the front, the others when what they name has changed since.
     """
 
+    # What it reads first, of which it is said that it is awaited; "" where the view says it itself.
+    AWAITS: ClassVar[str] = ""
+
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self.services = services
         self._told_failure = ""
+        self._answered = not self.AWAITS
+
+    def on_mount(self) -> None:
+        """Say what is awaited, where it takes its time."""
+        if not self._answered:
+            self.set_timer(UNSAID_SECONDS, self._say_awaited)
+
+    def _say_awaited(self) -> None:
+        if not self._told_failure:
+            self._say_first(Line(f"Reading {self.AWAITS}…", "note"))
+
+    def _say_first(self, *lines: Line) -> None:
+        """Say above the view, which is empty, why it is."""
+        if not self._answered:
+            found = self.query_children("Lines.first").results(Lines)
+            said = next(iter(found), None) or Lines(classes="first")
+            if not said.is_attached:
+                self.mount(said, before=0)
+            said.show(lines)
 
     @property
     def console(self) -> Context:
@@ -51,9 +78,15 @@ class View(Widget):
         if str(error) != self._told_failure:
             self._told_failure = str(error)
             self.console.say_error(error)
+            self._say_first(
+                Line(one_line(error.what, 600), "removed"), Line(one_line(error.cure, 600), "note")
+            )
 
     def worked(self) -> None:
         """Note that the view could read; tells that it can again."""
+        if not self._answered:
+            self._answered = True
+            self.query_children("Lines.first").remove()
         if self._told_failure:
             self._told_failure = ""
             self.console.say(f"{self.id} can be read again")

@@ -60,6 +60,7 @@ ALONE = "that is for one call at a time; → shows them one by one"
 class ApprovalsView(View):
     """Decides what waits. Every answer is a row flipped in the ledger, once."""
 
+    AWAITS = "what waits for you"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("approvals")]
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002

@@ -52,6 +52,7 @@ TYPING_SECONDS = 0.15
 class FeedView(View):
     """Shows calls in a window over the ledger; one read at a time, in a thread."""
 
+    AWAITS = "the record of calls"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("feed")]
 
     class _Read(Message):

@@ -35,6 +35,7 @@ SPANS = (7, 1, 30)
 class InsightView(View):
     """Everything in one list; what stands for a tool can be opened."""
 
+    AWAITS = "the record of calls"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("insight")]
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002

@@ -40,6 +40,7 @@ CONFIGS_US = 30_000_000
 class NowView(View):
     """Rows are agents, not calls."""
 
+    AWAITS = "the record of calls"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("now")]
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002

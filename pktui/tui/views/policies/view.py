@@ -66,6 +66,7 @@ LOW = 28
 class PoliciesView(View):
     """Servers at the left, their tools at the right, the rule or the last change below."""
 
+    AWAITS = "the policies and what was called"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("policies")]
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
