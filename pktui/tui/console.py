@@ -532,7 +532,9 @@ class Console(App[int], inherit_bindings=False):
         self.query_one(Views).set_class(bool(seen.problem), "-ledger-lost")
         self.query_one(KeyLine).ledger = seen
         self._count()
-        self.query_one(Tray).ledger_moved(seen.waiting)
+        self.query_one(Tray).ledger_moved(
+            seen.waiting, seen.problem or seen.policy_problem, lost=bool(seen.problem)
+        )
         self.title = f"({seen.pending}) pktui" if seen.pending else "pktui"
         if seen.version != before.version:
             self._tell("ledger_moved")

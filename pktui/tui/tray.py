@@ -1,4 +1,7 @@
-"""The approvals tray: one line under every view that says what waits, and never takes the focus."""
+"""The approvals tray: one line under every view that says what waits, and never takes the focus.
+
+Where nothing can be asked, or nothing is, it says what is wrong with the ledger or a policy.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,12 @@ NARROW = 72
 
 
 class Tray(Bar):
-    """The tray; not there while nothing waits. The bell rings once for each new approval."""
+    """The tray; not there while nothing waits and nothing is wrong. The bell rings once a call."""
 
     waiting: reactive[tuple[Approval, ...]] = reactive(())
+    trouble: reactive[str] = reactive("")
+    lost: reactive[bool] = reactive(False)
+    """Whether the trouble is that nothing can be read, not that one policy is broken."""
 
     def __init__(self, services: Services, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -47,13 +53,15 @@ class Tray(Bar):
     def _view_changed(self) -> None:
         self.refresh()
 
-    def ledger_moved(self, waiting: tuple[Approval, ...]) -> None:
-        """Show what waits now; ring where something new is among it."""
+    def ledger_moved(
+        self, waiting: tuple[Approval, ...], trouble: str = "", *, lost: bool = False
+    ) -> None:
+        """Show what waits now, else what is wrong; ring where something new waits."""
         ids = frozenset(approval.id for approval in waiting)
         new = ids - self._known if self._known is not None else frozenset()
         self._known = ids | (self._known or frozenset())
-        self.waiting = waiting
-        self.display = bool(waiting)
+        self.waiting, self.trouble, self.lost = waiting, trouble, lost
+        self.display = bool(waiting or trouble)
         if waiting and self.services.background:
             self._tick.resume()
         else:
@@ -69,6 +77,9 @@ class Tray(Bar):
         """Say how many wait, and who asks for what, the first to expire first."""
         ink, console = ink_of(self.app), context_of(self)
         glyphs = console.glyphs
+        if not self.waiting:
+            sign, style = (glyphs.denied, ink.bad) if self.lost else (glyphs.waiting, ink.wait)
+            return [Part(f" {sign} ", style), Part(one_line(self.trouble, 600), style, cut=True)]
         now = self.services.clock()
         parts = [Part(f" {glyphs.waiting} {len(self.waiting)} waiting: ", ink.wait, OPEN)]
         soonest = sorted(self.waiting, key=lambda item: item.expires_us)
@@ -83,7 +94,7 @@ class Tray(Bar):
     def right(self) -> Sequence[Part]:
         """Name the key that opens the queue."""
         console, ink = context_of(self), ink_of(self.app)
-        if console.in_front == "approvals":
+        if console.in_front == "approvals" or not self.waiting:
             return ()
         keys = console.keymap.shown(BY_ID["app.approvals"])
         return (Part(f" {keys} ", ink.accent, OPEN), Part("open ", ink.dim, OPEN))
