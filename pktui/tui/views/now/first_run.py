@@ -16,12 +16,12 @@ from pktui.errors import PktuiError
 from pktui.text import one_line, visible
 from pktui.tui.actions import BY_ID, bindings
 from pktui.tui.background import in_thread
-from pktui.tui.cells import fit
 from pktui.tui.context import Context, context_of
 from pktui.tui.document import Line, Tone
 from pktui.tui.screens.edit import EditScreen
 from pktui.tui.undo_history import UndoStep
 from pktui.tui.views.now.first_call import make_first_call
+from pktui.tui.widgets.columns import Column, Table
 from pktui.tui.widgets.lines import Lines
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
 
@@ -30,11 +30,18 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from pktui.settings import Paths
+    from pktui.tui.glyphs import Glyphs
     from pktui.tui.services import Services
 
 E = TypeVar("E")
-_NAME = 18
-_FIRST_COLUMN = 12
+_COLUMNS = (
+    Column("agent", most=18),
+    Column("has", most=44),
+    Column("problem", order=1, most=24),
+    Column("state", most=14),
+)
+# Cells of the box before an agent.
+_BOX = 4
 _GATEWAY = "pktui gateway memory"
 
 
@@ -58,13 +65,14 @@ class FirstRun(Vertical):
         super().__init__(id=id)
         self._services = services
         self._choices: tuple[Choice, ...] = ()
+        self._table = Table(_COLUMNS, ())
         self._searched = False
         self._calling = False
 
     def compose(self) -> ComposeResult:
         """Lay out what pktui is, the agents, and what comes next."""
         yield Lines(id="first-head")
-        yield AdoptRows(ListSource(), draw_choice, glyphs=context_of(self).glyphs, id="first-rows")
+        yield AdoptRows(ListSource(), self._draw, glyphs=context_of(self).glyphs, id="first-rows")
         yield Lines(id="first-foot")
 
     @property
@@ -96,7 +104,21 @@ class FirstRun(Vertical):
         self._choices = tuple(Choice(one, one.client.id not in off) for one in agents)
         self._show()
 
+    def _draw(self, choice: Choice, pen: Pen) -> Sequence[Sequence[Run]]:
+        """Draw an agent with what pktui would stand before."""
+        ink, done = pen.ink, choice.agent.adopted
+        sign = pen.glyphs.allowed if done or choice.chosen else " "
+        box = f" {sign}  " if done else f"[{sign}] "
+        styles = {
+            "agent": ink.bold if pen.under_cursor else ink.text, "has": ink.dim,
+            "problem": ink.wait, "state": ink.ok,
+        }  # fmt: skip
+        cells = self._table.draw(self._choices.index(choice), pen.width - _BOX, styles)
+        return [[(box, ink.ok if sign.strip() else ink.faint), *cells]]
+
     def _show(self) -> None:
+        glyphs = self._found_in.glyphs
+        self._table = Table(_COLUMNS, [choice_texts(one, glyphs) for one in self._choices])
         self.query_one("#first-head", Lines).show(tuple(self._head()))
         self.rows.show(ListSource(self._choices), cursor=self.rows.cursor)
         self.rows.styles.height = max(1, len(self._choices))
@@ -117,21 +139,24 @@ class FirstRun(Vertical):
         else:
             yield Line("No agent calls its tools through pktui yet.", "strong")
             yield Line("These are on this machine; their sessions can be searched, too.", "note")
-        yield Line("")
+        if self._choices:
+            yield Line("")
 
     def _foot(self) -> Iterator[Line]:
         yield Line("")
-        if any(one.wanted for one in self._choices):
-            yield _key("w", "shows what would change in each file; nothing is written before that")
-            yield _key("space", "leaves an agent out")
-        elif any(one.agent.adopted for one in self._choices):
+        if any(one.agent.adopted for one in self._choices):
             yield _key("t", "lets pktui make a first call itself")
             yield _key("u", "takes it back now; pktui clients release does so at any time")
+        if any(one.wanted for one in self._choices):
+            yield _key("w", "shows the change of each file before anything is written")
+            yield _key("space", "leaves an agent out, or takes it in again")
         elif self.line:
             yield Line("Give this to any MCP client in place of a server's own command:", "text")
             yield Line(_GATEWAY, "heading", "  ")
             key = self._found_in.keymap.shown(BY_ID["now.copy"])
             yield Line(f"{key} copies it", "note", "  ")
+            yield Line("")
+            yield Line("Or look around with sample data: pktui demo", "note")
 
     # Keys
 
@@ -286,7 +311,7 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
     """Lay a plan out: what to know first, then each file with its difference."""
     for note in plan.notes:
         yield Line(one_line(note, 600), "text", "note  ", "heading")
-    for problem in plan.problems:
+    for problem in dict.fromkeys(plan.problems):
         yield Line(one_line(problem, 600), "warning", "left  ", "warning")
     if plan.empty:
         yield Line("nothing is to be changed", "note")
@@ -305,23 +330,17 @@ def _diff_line(line: str) -> Line:
     return Line(visible(line[1:]).replace("\t", "    "), tone, f"{line[:1]} ", tone)
 
 
-def draw_choice(choice: Choice, pen: Pen) -> Sequence[Sequence[Run]]:
-    """Draw an agent with what pktui would stand before."""
-    ink, agent = pen.ink, choice.agent
-    state, style = ("behind pktui", ink.ok) if agent.adopted else ("", ink.dim)
-    box = pen.glyphs.allowed if agent.adopted or choice.chosen else pen.glyphs.ended
-    parts = [f"{agent.servers} {'server' if agent.servers == 1 else 'servers'}"]
-    parts += ["its own tools"] if agent.hooks not in {"", "none"} or agent.client.hook_files else []
-    parts += ["its sessions"] if agent.sessions else []
-    parts += [f"{len(agent.problems)} can't be read"] if agent.problems else []
-    told = f" {pen.glyphs.dot} ".join(parts)
-    room = max(0, pen.width - _NAME - _FIRST_COLUMN - 6)
-    return [[
-        (f"{box} ", ink.ok if choice.chosen or agent.adopted else ink.faint),
-        (fit(agent.client.title, _NAME), ink.bold if pen.under_cursor else ink.text),
-        (fit(told, room), ink.dim),
-        (f"  {state}", style),
-    ]]  # fmt: skip
+def choice_texts(choice: Choice, glyphs: Glyphs) -> tuple[str, ...]:
+    """Return an agent's texts, one for each column."""
+    agent = choice.agent
+    own = agent.hooks not in {"", "none"} or agent.client.hook_files
+    parts = ["own tools"] if own else []
+    parts += ["sessions"] if agent.sessions else []
+    if agent.servers or not parts:
+        parts.insert(0, f"{agent.servers} {'server' if agent.servers == 1 else 'servers'}")
+    bad = f"{glyphs.waiting} {len(agent.problems)} can't be read" if agent.problems else ""
+    has = f" {glyphs.dot} ".join(parts)
+    return agent.client.title, has, bad, "behind pktui" if agent.adopted else ""
 
 
 def _key(key: str, text: str) -> Line:
