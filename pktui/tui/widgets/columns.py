@@ -25,7 +25,8 @@ class Column:
 
     It is drawn as wide as its widest text, from `least` to `most` cells. A column that stretches
     takes what room is left instead, `share` of the row at the least. `head` is its faint title.
-    One that has a `short` is cut to so many cells before any other is dropped.
+    One that has a `short` is cut before any other is dropped: to its sign where `short` is 1, else
+    as far as is needed, to so many cells at the least.
     """
 
     name: str
@@ -67,16 +68,22 @@ def share_widths(columns: Sequence[Column], wide: Sequence[int], width: int) -> 
         if cells or column.stretch
     }
 
+    whole = dict(kept)
+
     def over() -> int:
         return sum(kept.values()) + GAP * max(0, len(kept) - 1) - width
 
     for column in columns:
         if over() > 0 and column.short and column.name in kept:
-            kept[column.name] = column.short
+            cells = 1 if column.short == 1 else max(column.short, kept[column.name] - over())
+            kept[column.name] = min(kept[column.name], cells)
     droppable = sorted((one for one in columns if one.order), key=lambda one: -one.order)
     for column in droppable:
         if over() > 0:
             kept.pop(column.name, None)
+    for column in columns:
+        if over() < 0 and column.short > 1 and column.name in kept:
+            kept[column.name] = min(whole[column.name], kept[column.name] - over())
     if over() > 0 and kept:
         numbers = {column.name for column in columns if column.right}
         widest = max(kept, key=lambda name: (name not in numbers, kept[name]))

@@ -27,8 +27,10 @@ LEAST = 16
 STEP = 4
 # What a title and a note at the right leave of the line.
 _ENDS = 5
-# What the title keeps of it beside a note, whose last parts give way.
-_TITLE = 12
+# Parts of a title that stay, if cut, and what the title keeps of the line beside a note; the last
+# parts of a title give way, and those of a note before them.
+_KEPT = 2
+_TITLE = 0.4
 AWAY = "-away"
 
 
@@ -46,9 +48,13 @@ class PaneHead(Widget):
         line = ink.accent if focused else ink.line
         title = _text(pane.title, ink.bold if focused else ink.dim)
         note = _text(pane.note, ink.dim)
-        while note and note.cell_len > width - _TITLE - 2 * _ENDS:
+        least = min(title.cell_len, round(_TITLE * width))
+        while note and note.cell_len > width - least - 2 * _ENDS:
             note = note[: max(0, note.plain.rfind(f" {glyphs.dot} "))]
         room = width - _ENDS - (note.cell_len + _ENDS if note else 0)
+        between = f" {glyphs.rule} "
+        while title.cell_len > room and title.plain.count(between) >= _KEPT:
+            title = title[: title.plain.rfind(between)]
         title.truncate(max(0, room), overflow="ellipsis")
         drawn = Text(rule * 2, line, no_wrap=True, end="")
         if title:

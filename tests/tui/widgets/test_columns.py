@@ -56,3 +56,15 @@ def test_columns_grow_with_what_comes_into_the_window_and_stay_so() -> None:
     assert line.startswith("one" + " " * 9)
     assert line.endswith(" 3")
     assert cell_len(line) == pen.width
+
+
+def test_a_text_is_cut_as_far_as_is_needed_and_grows_back_where_another_was_dropped() -> None:
+    columns = (
+        Column("title", stretch=True, share=0.4),
+        Column("project", order=1, short=7, head="project"),
+        Column("age", order=2, right=True),
+    )
+    rows = [("a title", "storefront", "12 d")]
+    assert share_out(columns, rows, 40) == {"title": 22, "project": 10, "age": 4}
+    assert share_out(columns, rows, 28) == {"title": 12, "project": 8, "age": 4}
+    assert share_out(columns, rows, 24) == {"title": 12, "project": 10}

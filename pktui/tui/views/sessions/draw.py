@@ -19,7 +19,7 @@ from pktui.text import one_line, visible
 from pktui.tui.cells import fit
 from pktui.tui.moments import age
 from pktui.tui.views.sessions.reader import microseconds
-from pktui.tui.widgets.columns import Column
+from pktui.tui.widgets.columns import GAP, Column
 from pktui.tui.widgets.grid import Grid
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ COLUMNS = (
     Column("state"),
     Column("title", stretch=True, share=0.4, head="title"),
     Column("agent", order=1, most=12, head="agent"),
-    Column("project", order=2, most=14, head="project"),
+    Column("project", order=2, most=14, short=7, head="project"),
     Column("count", right=True, head="said"),
     Column("age", order=3, right=True, head="age"),
 )
@@ -41,7 +41,7 @@ COLUMNS = (
 _BELOW, _ROLE = "   ", 10
 SNIPPET_CHARACTERS = 400
 WHY = 28
-WHY_FROM = 60
+WHY_FROM = 48
 MOST_WORDS = 3
 
 
@@ -138,16 +138,19 @@ def why(row: Row) -> str:
 def _found_by(row: Row, pen: Pen) -> list[Run]:
     """Return the second line of a hit: its words, and at the right why it was found."""
     reason = why(row) if pen.width >= WHY_FROM else ""
-    room = pen.width - (cell_len(reason) + 2 if reason else 0)
+    room = pen.width - (cell_len(reason) + GAP if reason else 0)
     if row.best is not None:
         runs = _snippet(row.best, replace(pen, width=room))
     else:
         runs = [(_BELOW, pen.ink.faint)]
         text = row.session.summary if row.session else row.entry.content if row.entry else ""
         runs.append((one_line(text, SNIPPET_CHARACTERS), pen.ink.dim))
-    strip = Strip([Segment(text, style) for text, style in runs]).adjust_cell_length(room, Style())
+    strip = Strip([Segment(text, style) for text, style in runs])
+    if strip.cell_length > room:
+        strip = Strip([*strip.crop(0, room - 1), Segment(pen.glyphs.more, pen.ink.faint)])
+    strip = strip.adjust_cell_length(room, Style())
     shown: list[Run] = [(part.text, part.style or Style()) for part in strip]
-    return [*shown, (f" {reason} ", pen.ink.faint)] if reason else shown
+    return [*shown, (" " * GAP + reason, pen.ink.faint)] if reason else shown
 
 
 def band_line(bands: Sequence[int], here: Band | None, ink: Ink, dot: str) -> Text:
@@ -185,10 +188,10 @@ def _snippet(hit: Hit, pen: Pen) -> list[Run]:
 
 
 def _first_shown(text: str, marks: Sequence[tuple[int, int]], room: int) -> int:
-    """Return where the snippet is cut so that its first mark is in the room."""
+    """Return where the snippet is cut so that its first mark is in the room, and fills it."""
     if not marks or cell_len(text[: marks[0][1]]) < room:
         return 0
-    start = max(0, marks[0][0] - room // 4)
+    start = max(0, min(marks[0][0] - room // 4, len(text) - room + 1))
     space = text.find(" ", start, marks[0][0])
     return space + 1 if space >= 0 else start
 

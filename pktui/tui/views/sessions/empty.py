@@ -39,7 +39,7 @@ def no_memory(memory: MemoryVitals, error: PktuiError | None) -> Lines:
             ("y copies it", "dim"),
         )
     return (
-        ("Starting the memory…", "wait"),
+        ("Starting the memory…", "text"),
         ("The first start takes some seconds; the sessions appear by themselves.", "dim"),
     )
 
@@ -72,7 +72,7 @@ def not_yet(text: str) -> Lines:
     return (
         (f"No words match “{one_line(text, 80)}”.", "text"),
         ("", "dim"),
-        ("The model that finds by meaning is being loaded; its hits appear by themselves.", "wait"),
+        ("The model that finds by meaning is being loaded; its hits appear by themselves.", "info"),
     )
 
 

@@ -251,7 +251,7 @@ def draw_facet(row: FacetRow, pen: Pen) -> Sequence[Sequence[Run]]:
     return [[
         (f"{sign} ", ink.accent if row.held else ink.faint),
         (fit(row.label, room - 2), style),
-        (f" {fit(_bar(row, bar, pen), bar)}", ink.info if row.count else ink.faint),
+        (f" {fit(_bar(row, bar, pen), bar)}", ink.accent if row.held else ink.faint),
         (f" {fit_right(count, max(4, len(count)))}", ink.dim),
     ]]  # fmt: skip
 
@@ -279,7 +279,7 @@ class FacetScreen(ModalScreen["FacetRow | None"]):
     def compose(self) -> ComposeResult:
         """Lay out the facets over their keys."""
         ink = ink_of(self.app)
-        with Vertical(id="actions"):
+        with Vertical(id="actions", classes="-narrow"):
             yield Static(Text("only one agent, project or week", style=ink.bold), markup=False)
             yield FacetList(context_of(self).glyphs, id="actions-rows")
             foot = "a p w that of the row under the cursor   enter chooses   esc leaves"
@@ -292,7 +292,8 @@ class FacetScreen(ModalScreen["FacetRow | None"]):
 
     def put(self, rows: Sequence[FacetRow]) -> None:
         """Show what was counted."""
-        self._rows = rows
+        self._rows = rows if any(row.count is not None for row in rows) else ()
+        self._said = "no session is listed, so there is none to choose by"
         self._show()
 
     def ended(self) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BAR = 2
 # Cells for time and role where the time line is wide.
 GUTTER = 14
-WIDE = 56
+WIDE = 50
 
 
 @dataclass(frozen=True, slots=True)

@@ -450,8 +450,8 @@ class Preview(Pane):
             count = row.session.message_count if row and row.session else 0
             yield f"{count:,} message{'' if count == 1 else 's'}"
             return
-        yield f"{line.day(place[0]):%a} {line.day(place[0]).day} {line.day(place[0]):%b}"
         yield f"{place[0]:,} of {line.total:,}"
+        yield f"{line.day(place[0]):%a} {line.day(place[0]).day} {line.day(place[0]):%b}"
 
     @on(Transcript.Moved)
     def _name_place(self, event: Transcript.Moved) -> None:

@@ -294,7 +294,7 @@ class SessionsView(View):
     def _say_unanswered(self) -> None:
         """Show the filters; never let the old list stand as if it were the answer."""
         bar, unanswered, error = self.query_one(QueryBar), self._unanswered, self._listing.error
-        self._rows.set_class(unanswered, "-not-filtered")
+        self._rows.set_class(unanswered and bool(self._listing.total), "-not-filtered")
         bar.answered = not unanswered
         if unanswered and error is not None:
             bar.chips = unanswered_chips(self._box.text, error)
@@ -313,7 +313,7 @@ class SessionsView(View):
         if answer is None:
             unread = listing.source is None or listing.error is not None
             if not listing.total and (unread or self.console.memory.state != "ok"):
-                return dot.join(("not known", scope))
+                return dot.join(("sessions", scope))
             noun = "session" if listing.total == 1 else "sessions"
             return dot.join((f"{listing.total:,} {noun}", *order, scope))
         status = self.console.memory.status

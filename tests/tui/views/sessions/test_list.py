@@ -97,7 +97,7 @@ async def test_a_lost_memory_is_told_and_comes_back_by_itself(paths: Paths) -> N
     async with sessions(paths, memory) as room:
         assert "The memory is not there." in room.text()
         assert "memory down" in room.text()
-        assert "not known · all projects" in room.text()
+        assert "sessions · all projects" in room.text()
         assert "0 sessions" not in room.text()
         memory.down = False
         room.app._look_at_memory()
