@@ -33,8 +33,7 @@ EventKind = Literal[
     "note",
 ]
 ApprovalStatus = Literal["pending", "allowed", "denied", "expired", "withdrawn", "spent"]
-# `agent`: the process of an agent whose own tools a hook decides.
-PresenceKind = Literal["console", "gateway", "agent"]
+PresenceKind = Literal["console", "gateway"]
 GrantStanding = Literal["valid", "expired", "revoked"]
 
 
@@ -429,7 +428,7 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class Present(msgspec.Struct, frozen=True):
-    """A console, a gateway or an agent that runs now; `detail` of an agent is its own session."""
+    """A console or a gateway that runs now."""
 
     token: str
     kind: PresenceKind

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pktui.gateway.enforcement.decision import ToolCall
     from pktui.gateway.enforcement.pins import Pins
     from pktui.policy.call_place import Place
-    from pktui.policy.denied_paths import DeniedPaths
     from pktui.policy.document.policy import Policy
     from pktui.policy.rules import Check
     from pktui.policy.values import Arguments, Truth
@@ -37,7 +36,7 @@ class Allowed(msgspec.Struct):
     rule: ToolRule
     definition: Definition
     verdict: Verdict
-    # Whether every call of one caller takes the same, which is kept then.
+    # Whether every call of one caller takes the same.
     fixed: bool
     charges: dict[Caller, tuple[Charge, ...]] = msgspec.field(default_factory=dict)
 
@@ -70,31 +69,31 @@ class ShortWay:
             allowed = self._look_up(tool, policy)
         if allowed is None or policy is None or call.missing or call.continues:
             return None
-        rule, denied = allowed.rule, policy.denied
         try:
-            asked = rule.shape is not None or denied is not None or rule.checks
-            if asked and not self._fits(call, denied, allowed):
+            if not self._fits(call, policy, allowed):
                 return None
-            charges = allowed.charges.get(call.caller) if rule.limits else ()
-            if charges is None:
-                charges = self._charges(call, allowed)
+            charges = self._charges(call, allowed) if allowed.rule.limits else ()
         except Undecidable:
             return None
         return (allowed.verdict, charges) if charges is not None else None
 
-    def _fits(self, call: ToolCall, denied: DeniedPaths | None, allowed: Allowed) -> bool:
+    def _fits(self, call: ToolCall, policy: Policy, allowed: Allowed) -> bool:
         """Tell whether the call passes every check."""
-        rule, arguments = allowed.rule, call.arguments
+        rule, arguments, denied = allowed.rule, call.arguments, policy.denied
         if rule.shape is not None and rule.shape.misfit(arguments, allowed.definition):
             return False
-        place = place_of(call.caller.project)
-        if denied is not None and denied.reason(arguments, allowed.definition, place):
-            return False
-        return all(passes(check, arguments, place) for check in rule.checks)
+        if denied is not None or rule.checks:
+            place = place_of(call.caller.project)
+            if denied is not None and denied.reason(arguments, allowed.definition, place):
+                return False
+            return all(passes(check, arguments, place) for check in rule.checks)
+        return True
 
     def _charges(self, call: ToolCall, allowed: Allowed) -> tuple[Charge, ...] | None:
         """Return what the call takes; None where that cannot be told."""
         caller = call.caller
+        if allowed.fixed and (known := allowed.charges.get(caller)) is not None:
+            return known
         subject = Call(self._server, call.tool, call.arguments, caller.identity, caller.session)
         found: list[Charge] = []
         for limit in allowed.rule.limits:

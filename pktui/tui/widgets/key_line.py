@@ -134,7 +134,9 @@ class KeyLine(Bar):
         return [Part(f"{count} {word}", ink.dim if count else ink.faint)]
 
     def _memory(self, ink: Ink) -> list[Part]:
-        styles = {"ok": ink.ok, "starting": ink.info, "down": ink.bad}
+        if self.memory.state == "down":
+            return [_state(self._glyphs.denied, "memory", "down", ink.bad)]
+        styles = {"ok": ink.ok, "starting": ink.info}
         state, status = self.memory.state, self.memory.status
         if status is not None and status.pending_vectors > 0:
             return [Part(f"indexing {status.pending_vectors:,}", styles[state])]
