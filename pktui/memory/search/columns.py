@@ -38,6 +38,14 @@ class Columns:
         """Yield each field's name and values."""
         return ((name, self[name]) for name in self._data)
 
+    def adopt(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Read from the arrays from now on, as many rows as there are, until more are added.
+
+        What is written goes to them.
+        """
+        self._data = {name: arrays[name] for name in self._data}
+        (self._size,) = {len(array) for array in self._data.values()}
+
     def extend(self, values: Mapping[str, npt.ArrayLike] | npt.NDArray[Any]) -> None:
         """Append rows: as many values of each field."""
         first, end = self._size, -1

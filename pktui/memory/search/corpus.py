@@ -213,8 +213,6 @@ class Corpus:
     def of(cls, archive: Archive, dimension: int) -> Corpus:
         """Return the corpus that `arrays` were written of; it keeps its texts."""
         corpus = cls(dimension, keep_texts=True)
-        corpus.facts.extend(archive.arrays)
-        corpus.groups.extend(archive.part("groups"))
         corpus.adopt(archive)
         corpus._slot_of = {group: slot for slot, group in enumerate(corpus.groups["ids"].tolist())}
         corpus._gather_members()
@@ -227,10 +225,12 @@ class Corpus:
         return corpus
 
     def adopt(self, archive: Archive) -> None:
-        """Read words, vectors and texts from the archive from now on.
+        """Read all that it is made of from the archive from now on.
 
         It must be of `arrays`, and nothing added or removed since.
         """
+        self.facts.adopt(archive.arrays)
+        self.groups.adopt(archive.part("groups"))
         self.words.adopt(archive.part("words"))
         self.passages = Passages.of(archive.part("passages"), self.passages.dimension)
         texts, forms = Texts.of(archive.part("texts")), Texts.of(archive.part("forms"))

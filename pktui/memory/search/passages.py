@@ -160,7 +160,7 @@ class Passages:
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]], dimension: int) -> Passages:
         """Return the vectors that the arrays were made of."""
         passages = cls(dimension)
-        passages._rows.extend(arrays)
+        passages._rows.adopt(arrays)
         passages.living = len(passages)
         for first in range(0, len(passages), _BLOCK_ROWS):
             part = slice(first, min(first + _BLOCK_ROWS, len(passages)))

@@ -145,7 +145,7 @@ class WordIndex:
         if not self._terms:
             known = arrays["terms"].tobytes().decode()
             self._terms = {term: n for n, term in enumerate(known.split("\n") if known else ())}
-            self._rows.extend(arrays)
+        self._rows.adopt(arrays)
         segments: list[_Segment] = []
         while f"ids.{(at := len(segments))}" in arrays:
             ids, starts = arrays[f"ids.{at}"], arrays[f"starts.{at}"]
