@@ -71,11 +71,15 @@ class Survived:
     ) -> bool:
         if error is None or not isinstance(error, Exception):
             return False
+        self.say(error)
+        return True
+
+    def say(self, error: Exception) -> None:
+        """Say what went wrong."""
         why = words(self._doing, error)
         for tell in (self._log, self._failed):
             if tell is not None:
                 _try(tell, why)
-        return True
 
 
 def start(

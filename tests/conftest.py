@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,6 +55,14 @@ def pytest_xdist_auto_num_workers() -> int | None:
 def _own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PKTUI_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("PKTUI_DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def ended_pid() -> int:
+    """Return the pid of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
 
 
 @pytest.fixture(autouse=True)

@@ -68,7 +68,8 @@ def _check_own(own: Ledger) -> None:
     running = own.presence.alive()
     if running:
         raise LedgerError(
-            f"{len(running)} gateways or consoles run here and go by this machine's own ledger",
+            f"{len(running)} gateways, consoles or agents run here and go by this machine's own"
+            " ledger",
             "End them first: pktui doctor names them",
         )
     found = own.verify()

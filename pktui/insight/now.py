@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pktui.budget import Spent
     from pktui.ledger.feed.rollup import Connection, MinuteOfSession, Running, ToolUse
     from pktui.ledger.ledger import Ledger
+    from pktui.ledger.presence import Presence
     from pktui.ledger.records import Approval, CallRow, Present, Question
 
 State = Literal["waiting", "running", "denied", "idle", "gone"]
@@ -172,7 +173,7 @@ class NowReader:
         self, now: int, waiting: Sequence[Approval], minutes: Sequence[MinuteOfSession]
     ) -> tuple[Agent, ...]:
         rollup = self._ledger.rollup
-        present = {one.token: one for one in self._ledger.presence.alive("gateway")}
+        present = _Processes(self._ledger.presence)
         connections = rollup.connections(now - max(_GONE_US, _HERE_US))
         visits = _visits(connections, present, self._group_of, now, self._ledger.seat)
         running = {one.session: one for one in reversed(rollup.running())}
@@ -186,9 +187,11 @@ class NowReader:
         return tuple(sorted(agents, key=lambda one: (one.state == "gone", -one.last_us)))
 
     def _group_of(self, present: Present) -> int:
-        """Return the process that started a gateway: the agent that several gateways serve."""
+        """Return the process of an agent: its own, or that which started its gateways."""
         if present.machine:
             return _ELSEWHERE
+        if present.kind == "agent":
+            return present.pid
         if present.pid not in self._parents:
             self._parents[present.pid] = parent_of(present.pid)
         return self._parents[present.pid]
@@ -221,12 +224,33 @@ class NowReader:
                         )
 
 
+class _Processes:
+    """Which gateways and hooked agents are here, and which agents have gone."""
+
+    def __init__(self, presence: Presence) -> None:
+        gateways, agents = presence.alive("gateway"), presence.alive("agent")
+        self.here = tuple(one for one in (*gateways, *agents) if one.agent)
+        self._gateways = {one.token: one for one in gateways}
+        self._agents = {(one.server, one.detail): one for one in agents}
+        self._gone = {(one.server, one.detail) for one in presence.dead("agent")}
+
+    def behind(self, one: Connection) -> Present | None:
+        """Return the gateway or the agent that a connection is of, None where it has gone."""
+        return self._gateways.get(one.token) or self._agents.get((one.server, one.session))
+
+    def may_be_here(self, one: Connection, now: int) -> bool:
+        """Tell whether a hook answered lately for an agent whose process is not known."""
+        # A hook answers under the agent's own name as that of a server, and has no gateway.
+        hooked = one.server == agent_id(one.agent) and one.last_us > now - _HERE_US
+        return hooked and (one.server, one.session) not in self._gone
+
+
 @dataclass(slots=True)
 class _Visit:
     """The connections of one agent that are shown as one row."""
 
     connections: list[Connection]
-    gateways: list[Present]
+    processes: list[Present]
     agent: str
     project: str
     here: bool
@@ -235,7 +259,7 @@ class _Visit:
 
 def _visits(
     connections: Sequence[Connection],
-    present: Mapping[str, Present],
+    present: _Processes,
     group_of: Callable[[Present], int],
     now: int,
     own: Seat,
@@ -245,18 +269,14 @@ def _visits(
     `own` is this machine's place in its team.
     """
     visits: dict[tuple[str, str, Seat, int], _Visit] = {}
-    for gateway in present.values():
-        if gateway.agent:
-            seat = gateway.seat if gateway.machine else own
-            key = gateway.agent, gateway.project, seat, group_of(gateway)
-            visit = visits.setdefault(
-                key, _Visit([], [], gateway.agent, gateway.project, True, seat)
-            )
-            visit.gateways.append(gateway)
+    for process in present.here:
+        seat = process.seat if process.machine else own
+        key = process.agent, process.project, seat, group_of(process)
+        visit = visits.setdefault(key, _Visit([], [], process.agent, process.project, True, seat))
+        visit.processes.append(process)
     for one in connections:
-        serving = present.get(one.token)
-        # A hook answers under the agent's own name as that of a server, and has no gateway.
-        hooked = one.server == agent_id(one.agent) and one.last_us > now - _HERE_US
+        serving = present.behind(one)
+        hooked = serving is None and present.may_be_here(one, now)
         group = group_of(serving) if serving is not None else 0 if hooked else -1
         seat = one.seat if one.seat.machine else own
         key = one.agent, one.project, seat, group
@@ -277,9 +297,9 @@ def _agent(
     connections = visit.connections
     sessions = tuple(dict.fromkeys(one.session for one in connections))
     servers = (
-        *(one.server for one in connections), *(one.server for one in visit.gateways)
+        *(one.server for one in connections), *(one.server for one in visit.processes)
     )  # fmt: skip
-    started = min((one.started_us for one in visit.gateways), default=now)
+    started = min((one.started_us for one in visit.processes), default=now)
     state, doing, since_us = _state(visit, sessions, running, asked, started)
     return Agent(
         agent=visit.agent,

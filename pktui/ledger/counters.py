@@ -155,14 +155,6 @@ class LocalTurn(msgspec.Struct):
     rings: dict[Key, _Ring] = msgspec.field(default_factory=dict)
     taken: dict[str, tuple[Charged, ...]] = msgspec.field(default_factory=dict)
 
-    def changed(self) -> list[_Ring]:
-        """Return the counters that are about to change."""
-        found: list[_Ring] = []
-        for one in self.rings.values():
-            if one.added or one.returned or one.ahead:
-                found.append(one)  # noqa: PERF401  a comprehension is a call, on every call's way
-        return found
-
 
 class Counters:
     """Reserves, gives back and reads charges. Raises `LedgerUnavailable`.
@@ -205,16 +197,18 @@ class Counters:
         Where `append` fails it must have taken back what it wrote: nothing is taken then.
         """
         try:
-            changed = turn.changed() if turn.locked else []
+            changed, cramped = [], False
+            for ring in turn.rings.values() if turn.locked else ():
+                if ring.added or ring.returned or ring.ahead:
+                    changed.append(ring)
+                    cramped |= ring.head - ring.tail + len(ring.added) > ring.room
             if not changed:
                 append()
                 return
             self.file.words[MARK_AT] = 1
             try:
-                for ring in changed:
-                    if ring.head - ring.tail + len(ring.added) > ring.room:
-                        self._make_room(changed, turn)
-                        break
+                if cramped:
+                    self._make_room(changed, turn)
                 append()
             except BaseException:
                 self.file.words[MARK_AT] = 0
@@ -290,7 +284,8 @@ class Counters:
         taken: list[_Ring] = []
         charged: list[Charged] = []
         for charge in charges:
-            terms, ring = self._look(charge, turn)
+            terms = self._terms.get(id(charge)) or self._note(charge)
+            ring = turn.rings.get(terms.key) or self._ring(terms.key, terms.window, turn)
             if ring.used + terms.amount > terms.limit:
                 for one in reversed(taken):
                     one.used -= one.added.pop()
@@ -400,7 +395,9 @@ class Counters:
     def _start_over(self, turn: LocalTurn) -> None:
         """Count a damaged file anew; not in the middle of a turn, which goes by what was in it."""
         self.file.spoil()
-        if turn.locked and turn.changed():
+        if turn.locked and any(
+            one.added or one.returned or one.ahead for one in turn.rings.values()
+        ):
             raise LedgerUnavailable(f"{self.file.path} is damaged", "Call again: it is made anew")
         turn.rings.clear()
         self._count_anew(turn.now_us)

@@ -41,13 +41,21 @@ class Presence:
         project: str = "",
         detail: str = "",
         pid: int | None = None,
+        token: str = "",
     ) -> str:
-        """Say that this process (or `pid`) runs; return the token to update and leave with."""
-        token = os.urandom(8).hex()
+        """Say that this process (or `pid`) runs; return the token to update and leave with.
+
+        A `token` that is on record already goes over to the process; said of the same one again,
+        it changes nothing.
+        """
+        token = token or os.urandom(8).hex()
         process = os.getpid() if pid is None else pid
         with self._database.transaction():
             self._database.run(
-                f"INSERT INTO presence ({_COLUMNS}, born) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                f"INSERT INTO presence ({_COLUMNS}, born) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+                " ON CONFLICT DO UPDATE SET pid = excluded.pid, born = excluded.born,"
+                " started_us = excluded.started_us"
+                " WHERE pid <> excluded.pid OR born <> excluded.born",
                 (
                     *(token, kind, process, server, agent, project, self._clock(), detail),
                     process_birth(process) or "",
@@ -84,6 +92,13 @@ class Presence:
                 for token in gone:
                     self.leave(token)
         return alive + self._elsewhere(kind)
+
+    def forget(self, kind: PresenceKind, before_us: int) -> None:
+        """Remove what ended, of those that began before then."""
+        with self._database.transaction():
+            for one in self.dead(kind):
+                if one.started_us < before_us:
+                    self.leave(one.token)
 
     def here(self) -> tuple[Present, ...]:
         """Return what runs on this machine now, oldest first."""

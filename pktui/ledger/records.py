@@ -33,7 +33,8 @@ EventKind = Literal[
     "note",
 ]
 ApprovalStatus = Literal["pending", "allowed", "denied", "expired", "withdrawn", "spent"]
-PresenceKind = Literal["console", "gateway"]
+# `agent`: the process of an agent whose own tools a hook decides.
+PresenceKind = Literal["console", "gateway", "agent"]
 GrantStanding = Literal["valid", "expired", "revoked"]
 
 
@@ -428,7 +429,7 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class Present(msgspec.Struct, frozen=True):
-    """A console or a gateway that runs now."""
+    """A console, a gateway or an agent that runs now; `detail` of an agent is its own session."""
 
     token: str
     kind: PresenceKind

@@ -294,12 +294,10 @@ class Transaction:
 
     def _append(self) -> None:
         """Write the rows of this transaction, and what they took from the counters."""
-        if self.journal is None:
-            return
         turn, self._turn = self._turn, None
-        if turn is not None and self._counters is not None:
+        if turn is not None and self._counters is not None and self.journal is not None:
             self._counters.end(turn, self.journal.flush)
-        else:
+        elif self.journal is not None:
             self.journal.flush()
 
     def _mend(self) -> None:

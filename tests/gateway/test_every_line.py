@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -74,6 +75,8 @@ class Unasked:
     def take(self, *_: object) -> str:
         return ""
 
+    asking = (b'"elicitations"',)
+
     def asked_of_client(self, _line: bytes) -> tuple[()]:
         return ()
 
@@ -134,7 +137,7 @@ def test_a_line_is_refused_or_policed_or_passes_byte_for_byte(line: bytes) -> No
         to_server=lambda *lines: to_server.extend(lines),
         log=lambda _: None,
         named=lambda _: None,
-        new_id=lambda: "call",
+        call_ids=itertools.repeat("call"),
         now_us=lambda: 0,
         ticks=lambda: 0,
     )

@@ -66,7 +66,6 @@ class Wired:
         self.client = client or Mailbox()
         self.server = Mailbox()
         self.names: list[str] = []
-        ids = itertools.count(1)
         self.pending = Pending.of(house.enforcer, pace or Pace(), time.monotonic_ns)
         if lists is not None:
             self.pending.tools.page(lists, cursor="", next_cursor="")
@@ -78,7 +77,7 @@ class Wired:
                 to_server=self.server.put,
                 log=house.said.append,
                 named=self.names.append,
-                new_id=lambda: f"id-{next(ids)}",
+                call_ids=map("id-{}".format, itertools.count(1)),
                 now_us=house.clock,
                 ticks=time.monotonic_ns,
                 agent_session=agent_session,

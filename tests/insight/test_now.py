@@ -136,6 +136,42 @@ def test_a_hooked_agent_has_no_gateway_and_is_here_while_it_calls(
     assert only(reader.read()).state == "gone"
 
 
+def arrive(ledger: Ledger, pid: int) -> None:
+    """Let the agent's hook say which process its session is of."""
+    ledger.presence.announce(
+        "agent",
+        server="claude-code",
+        agent=CLAUDE.agent,
+        project=CLAUDE.project,
+        detail=CLAUDE.session,
+        pid=pid,
+        token="0123456789abcdef",
+    )
+
+
+def test_a_hooked_agent_and_its_gateways_are_one(
+    reader: NowReader, ledger: Ledger, clock: Clock
+) -> None:
+    token = come(ledger)
+    arrive(ledger, os.getppid())
+    assert only(reader.read()).state == "idle"
+    call(ledger, f"{token}-1", caller=Caller("claude-code", "", "connection", CLAUDE.project))
+    call(ledger, "73945e27824e85c28e18d3c15c", "Bash", server="claude-code")
+    agent = only(reader.read())
+    assert (agent.calls, agent.servers) == (2, ("claude-code", "files"))
+    clock.forward(20 * 60)
+    assert only(reader.read()).state != "gone"
+
+
+def test_a_hooked_agent_is_gone_when_its_process_is(
+    reader: NowReader, ledger: Ledger, ended_pid: int
+) -> None:
+    arrive(ledger, ended_pid)
+    call(ledger, "73945e27824e85c28e18d3c15c", "Bash", server="claude-code")
+    end(ledger, "73945e27824e85c28e18d3c15c")
+    assert only(reader.read()).state == "gone"
+
+
 def test_those_here_come_first_and_the_latest_of_them(
     reader: NowReader, ledger: Ledger, clock: Clock
 ) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -19,13 +17,6 @@ if TYPE_CHECKING:
 
 LIMIT = Limit(max=Decimal(10))
 ARGUMENTS = {"title": "Shop"}
-
-
-@pytest.fixture(scope="module")
-def ended_pid() -> int:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
 
 
 @pytest.fixture

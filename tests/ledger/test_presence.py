@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+from typing import TYPE_CHECKING
 
-import pytest
-
-from pktui.ledger import Ledger
 from pktui.ledger import presence as module
 from tests.ledger.conftest import START_US
 
+if TYPE_CHECKING:
+    import pytest
 
-@pytest.fixture
-def ended_pid() -> int:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
+    from pktui.ledger import Ledger
+    from tests.ledger.conftest import Clock
 
 
 def test_a_running_process_is_seen_with_what_it_says(ledger: Ledger) -> None:
@@ -29,6 +24,32 @@ def test_a_running_process_is_seen_with_what_it_says(ledger: Ledger) -> None:
     assert (present.agent, present.detail) == ("claude-code", "12 calls")
     assert ledger.presence.alive("console") == ()
     assert ledger.presence.alive() == (present,)
+
+
+def test_a_token_goes_over_to_another_process(ledger: Ledger, ended_pid: int, clock: Clock) -> None:
+    def say(pid: int) -> None:
+        ledger.presence.announce("agent", server="codex", detail="s-1", pid=pid, token="t")
+
+    say(ended_pid)
+    clock.forward(60)
+    say(os.getpid())
+    clock.forward(60)
+    say(os.getpid())
+    (present,) = ledger.presence.alive("agent")
+    assert (present.pid, present.started_us) == (os.getpid(), START_US + 60_000_000)
+
+
+def test_an_agent_that_ended_is_known_until_it_is_forgotten(
+    ledger: Ledger, ended_pid: int, clock: Clock
+) -> None:
+    ledger.presence.announce("agent", server="codex", detail="s-1", pid=ended_pid)
+    ledger.presence.announce("agent", server="codex", detail="s-2")
+    assert ledger.presence.alive("agent")[0].detail == "s-2"
+    ledger.presence.forget("agent", clock.now)
+    assert ledger.presence.dead("agent")[0].detail == "s-1"
+    ledger.presence.forget("agent", clock.now + 1)
+    assert ledger.presence.dead("agent") == ()
+    assert len(ledger.presence.alive("agent")) == 1
 
 
 def test_who_leaves_is_gone(ledger: Ledger) -> None:

@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pktui.ledger import Ledger
-from pktui.ledger.arguments.kept_result import MOST_BYTES, kept_result
 from pktui.ledger.chain.export import verify_lines
-from pktui.ledger.results import Answered
+from pktui.ledger.results import MOST_BYTES, Answered, kept_result
 from pktui.settings import AuditSettings
 from tests.ledger.conftest import CLAUDE, Clock
 

@@ -82,13 +82,12 @@ class Fuzzed:
         self.delivered: list[bytes] = []
         self.counts = {"lines": 0, "forwarded": 0, "calls": 0, "from server": 0, "delivered": 0}
         self._enforcer = enforcer
-        ids = itertools.count()
         wiring = SessionContext(
             to_client=lambda *lines: self.delivered.extend(lines),
             to_server=lambda *lines: self.forwarded.extend(lines),
             log=lambda _: None,
             named=lambda _: None,
-            new_id=lambda: f"id-{next(ids)}",
+            call_ids=map("id-{}".format, itertools.count()),
             now_us=now_us,
             ticks=time.monotonic_ns,
         )

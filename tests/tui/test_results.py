@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from pktui.ledger.arguments.kept_result import kept_result
 from pktui.ledger.records import Result
+from pktui.ledger.results import kept_result
 from pktui.text import has_hidden
 from pktui.tui.results import result_lines, result_summary, result_text
 from tests.tui.house import HOSTILE

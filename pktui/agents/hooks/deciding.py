@@ -21,6 +21,7 @@ from pktui.gateway.enforcement.policy_file import open_policy
 from pktui.ledger.arguments.canonical import canonical_json, json_text
 from pktui.ledger.ledger import Ledger
 from pktui.ledger.records import Caller
+from pktui.person import started_by
 from pktui.settings import bundled
 from pktui.text import storable
 from pktui.times import now_us
@@ -35,6 +36,8 @@ HOLD_S: Final = 300.0
 _LOOK_S: Final = 0.05
 # How often a console that was closed is noticed.
 _ATTENDED_S: Final = 1.0
+# How long agents that have gone stay known as that.
+_REMEMBERED_US: Final = 24 * 3600 * 1_000_000
 BLOCKED: Final = 2
 
 
@@ -144,7 +147,22 @@ class EventHandler:
     def begin(self) -> None:
         """Put on record that the session begins."""
         self._ledger.events.append("start", caller=self._caller, server=self._agent.id)
+        self._ledger.presence.forget("agent", now_us() - _REMEMBERED_US)
         self._state.sweep()
+
+    def announce(self) -> None:
+        """Say which process the session is of, so that one sees when it has gone."""
+        process, caller = started_by(), self._caller
+        if process is not None and caller.session:
+            self._ledger.presence.announce(
+                "agent",
+                server=self._agent.id,
+                agent=caller.agent,
+                project=caller.project,
+                detail=caller.session,
+                pid=process.pid,
+                token=hooked_call_id(self._agent.id, caller.session, "")[:16],
+            )
 
     def end(self) -> None:
         """End what was allowed for the session, and forget what is kept of it."""

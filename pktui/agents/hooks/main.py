@@ -139,6 +139,8 @@ def _answer(paths: Paths, agent: HookedAgent, event: HookEvent) -> Answer:
             handler.end()
         else:
             handler.refresh_usage()
+        if event.kind in ("begin", "prompt"):
+            handler.announce()
     if event.kind in ("begin", "prompt"):
         _wake_memory(paths)
         _look_for_bundle(paths)

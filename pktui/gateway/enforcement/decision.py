@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
@@ -50,14 +50,13 @@ class Ruling(StrEnum):
     """The call could not be put on record, so it does not happen."""
 
 
-def call_ids(token: str) -> Callable[[], str]:
-    """Return what makes the ids of the calls of one gateway, from any thread.
+def call_ids(token: str) -> Iterator[str]:
+    """Return the ids of the calls of one gateway, for any thread to take the next.
 
     They begin with the token it announced itself with, so that they are neighbours in every index,
     and are found should it die.
     """
-    numbers = itertools.count()
-    return lambda: f"{token}{next(numbers):010x}"
+    return map(f"{token}{{:010x}}".format, itertools.count())
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -143,11 +142,3 @@ class Ended(msgspec.Struct, frozen=True):
     seq: int = 0
     sent: bool = True
     result: bytes | msgspec.Raw = b""
-
-    @property
-    def gives_back(self) -> bool:
-        """Tell whether its quota goes back: the server refused it, or never got it.
-
-        A call whose end nobody knows may have run, so it keeps its charge.
-        """
-        return self.outcome == "error" or not self.sent

@@ -30,10 +30,10 @@ from pktui.gateway.enforcement.methods import Methods
 from pktui.gateway.enforcement.pins import Pins
 from pktui.gateway.enforcement.places import place_of
 from pktui.gateway.enforcement.quota import LedgerQuota, Uncounted
-from pktui.gateway.enforcement.recorder import Recorder
 from pktui.gateway.enforcement.short_way import ShortWay
 from pktui.ledger.arguments.canonical import call_hash
 from pktui.ledger.records import Approval
+from pktui.ledger.results import Answered, Recorder
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
 from pktui.policy.text.problems import quote
 from pktui.settings import ServerSettings
@@ -116,7 +116,7 @@ class Enforcer:
         self._asking = Asking(ledger, settings, server, self._pins, clock, looks=looks)
         self._audit = Audit(ledger, server)
         self._keeps_results = ledger.keeps_results
-        self._recorder = Recorder(lambda: ledger.results, server, log)
+        self._recorder = Recorder(lambda: ledger.results, log)
         self._always_holds = always_holds
         self._spent = spent
         self._carries_changes = carries_changes
@@ -260,12 +260,12 @@ class Enforcer:
                     late, self._unrecorded = self._unrecorded, late
                 for end in (*late, *ended):
                     charged = self._charged.pop(end.call.call_id, None)
-                    self._audit.settled(
-                        end,
-                        self._give_back(end, charged)
-                        if end.outcome == "error" or not end.sent
-                        else (),
-                    )
+                    back: Sequence[Charged] = ()
+                    # The server refused it or never got it; a call whose end nobody knows may
+                    # have run, so it keeps its charge.
+                    if end.outcome == "error" or not end.sent:
+                        back = self._give_back(end, charged)
+                    self._audit.settled(end, back)
         except LedgerError as error:
             tools = ", ".join(sorted({end.call.tool for end in ended}))
             self._log(f"the end of {len(ended)} calls ({tools}) is not on record yet: {error}")
@@ -275,8 +275,20 @@ class Enforcer:
 
     def keep_results(self, ended: Iterable[Ended]) -> None:
         """Have what calls that ended were answered put on record, behind them."""
-        if self._keeps_results:
-            self._recorder.take(ended)
+        if not self._keeps_results:
+            return
+        answered: list[Answered] = []
+        for end in ended:
+            call = end.call
+            if end.result:
+                answered.append(
+                    Answered(
+                        *(call.call_id, self._server, call.tool),
+                        *(end.outcome, end.result, end.seq),
+                    )
+                )
+        if answered:
+            self._recorder.take(answered)
 
     def close(self) -> None:
         """Put on record what is still to be; nothing is decided any more."""

@@ -36,9 +36,9 @@ _COUNTED: Final = frozenset(
         *("tasks/get", "tasks/list", "tasks/result", "tasks/update", "tasks/cancel"),
     )
 )
-_SAMPLING: Final = SAMPLING.encode()
-_ELICITATION: Final = ELICITATION.encode()
-_ELICITATIONS: Final = b'"elicitations"'
+_ASKING: Final = (SAMPLING.encode(), ELICITATION.encode(), b'"elicitations"')
+# How a letter or a slash of those may be written else.
+_ESCAPES: Final = (b"\\u00", b"\\/")
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -60,6 +60,8 @@ class Methods:
         self._denied = denied
         self._log = log
         self._guarded = sorted(denied & _FROM_SERVER)
+        # A message that holds none of these asks nothing of the client.
+        self.asking = (*_ASKING, *(_ESCAPES if self._guarded else ()))
 
     def take(self, caller: Caller, method: str, params: Mapping[str, Any]) -> str:
         """Count a request, put it on record; return why it is denied, empty where it passes."""
@@ -77,12 +79,7 @@ class Methods:
         Where one of them is switched off, a message is read as the laxest client would, escaped
         letters and slashes included, and one that cannot be read counts as asking for it.
         """
-        if not (
-            line.find(_SAMPLING) >= 0  # `in` tries each as a number first
-            or line.find(_ELICITATION) >= 0
-            or line.find(_ELICITATIONS) >= 0
-            or (self._guarded and (b"\\u00" in line or b"\\/" in line))
-        ):
+        if not any(word in line for word in self.asking):
             return ()
         try:
             return tuple(_asks(json.loads(line, object_pairs_hook=_Members)))

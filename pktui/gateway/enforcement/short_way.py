@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pktui.gateway.enforcement.decision import ToolCall
     from pktui.gateway.enforcement.pins import Pins
     from pktui.policy.call_place import Place
+    from pktui.policy.denied_paths import DeniedPaths
     from pktui.policy.document.policy import Policy
     from pktui.policy.rules import Check
     from pktui.policy.values import Arguments, Truth
@@ -36,7 +37,7 @@ class Allowed(msgspec.Struct):
     rule: ToolRule
     definition: Definition
     verdict: Verdict
-    # Whether every call of one caller takes the same.
+    # Whether every call of one caller takes the same, which is kept then.
     fixed: bool
     charges: dict[Caller, tuple[Charge, ...]] = msgspec.field(default_factory=dict)
 
@@ -69,31 +70,31 @@ class ShortWay:
             allowed = self._look_up(tool, policy)
         if allowed is None or policy is None or call.missing or call.continues:
             return None
+        rule, denied = allowed.rule, policy.denied
         try:
-            if not self._fits(call, policy, allowed):
+            asked = rule.shape is not None or denied is not None or rule.checks
+            if asked and not self._fits(call, denied, allowed):
                 return None
-            charges = self._charges(call, allowed) if allowed.rule.limits else ()
+            charges = allowed.charges.get(call.caller) if rule.limits else ()
+            if charges is None:
+                charges = self._charges(call, allowed)
         except Undecidable:
             return None
         return (allowed.verdict, charges) if charges is not None else None
 
-    def _fits(self, call: ToolCall, policy: Policy, allowed: Allowed) -> bool:
+    def _fits(self, call: ToolCall, denied: DeniedPaths | None, allowed: Allowed) -> bool:
         """Tell whether the call passes every check."""
-        rule, arguments, denied = allowed.rule, call.arguments, policy.denied
+        rule, arguments = allowed.rule, call.arguments
         if rule.shape is not None and rule.shape.misfit(arguments, allowed.definition):
             return False
-        if denied is not None or rule.checks:
-            place = place_of(call.caller.project)
-            if denied is not None and denied.reason(arguments, allowed.definition, place):
-                return False
-            return all(passes(check, arguments, place) for check in rule.checks)
-        return True
+        place = place_of(call.caller.project)
+        if denied is not None and denied.reason(arguments, allowed.definition, place):
+            return False
+        return all(passes(check, arguments, place) for check in rule.checks)
 
     def _charges(self, call: ToolCall, allowed: Allowed) -> tuple[Charge, ...] | None:
         """Return what the call takes; None where that cannot be told."""
         caller = call.caller
-        if allowed.fixed and (known := allowed.charges.get(caller)) is not None:
-            return known
         subject = Call(self._server, call.tool, call.arguments, caller.identity, caller.session)
         found: list[Charge] = []
         for limit in allowed.rule.limits:

@@ -69,7 +69,7 @@ class SharedContext:
         self._holder = Holder(self.server.enforcer, pace, time.monotonic, log)
         self._continuations: dict[str, Continuations] = {}
         self._tools = ToolList(time.monotonic_ns, connected=False)
-        self._new_id = call_ids(self.server.token)
+        self._call_ids = call_ids(self.server.token)
         self._agent_sessions = AgentSessions(paths, child=False)
         self._salt = os.urandom(16)
         self._stateless: dict[str, Caller] = {}
@@ -121,7 +121,7 @@ class SharedContext:
             to_server=to_server,
             log=self.log,
             named=named,
-            new_id=self._new_id,
+            call_ids=self._call_ids,
             now_us=now_us,
             ticks=time.monotonic_ns,
             shown=self._shown,

@@ -202,7 +202,7 @@ class Loop:
             try:
                 source.take(*lines)
             except Exception as error:  # noqa: BLE001  it is said, and the loop goes on
-                self._surviving.__exit__(type(error), error, error.__traceback__)
+                self._surviving.say(error)
         if not chunk:
             self._poll.unregister(source.descriptor)
             del self._sources[source.descriptor]

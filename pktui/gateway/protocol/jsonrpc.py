@@ -144,45 +144,35 @@ def same_id(request_id: Id) -> Id:
 
 
 def parse(line: bytes, limits: Limits) -> Message:
-    """Parse one client line, without its newline, or raise `Refused`."""
+    """Parse one client line, without its newline, or raise `Refused`.
+
+    A call as nearly all are written, compact and with the members that it needs alone, is read
+    here; `_parse_carefully` makes the same of it, and of whatever else comes.
+    """
     if len(line) > limits.size:
         raise too_large(limits.size, ids_in(line).single)
-    return _plain_call(line, limits) or _parse_carefully(line, limits)
+    value = plainly_written(line)
+    if type(value) is dict and value.keys() == _CALL_MEMBERS and value["method"] == _CALL:
+        params, request_id = value["params"], value["id"]
+        if type(params) is dict and params.keys() <= _CALL_PARAMS and value["jsonrpc"] == "2.0":
+            name, arguments = params.get("name"), params.get("arguments", _NOTHING)
+            meta = params.get("_meta", _NOTHING)
+            if (
+                (type(request_id) is int or type(request_id) is str)
+                and type(name) is str
+                and 0 < len(name) <= _LONGEST_NAME
+                and name.isprintable()
+                and (arguments is _NOTHING or type(arguments) is dict)
+                and (meta is _NOTHING or type(meta) is dict)
+                and line.count(b"{") + line.count(b"[") <= limits.depth
+            ):
+                return Message(line, "request", _CALL, request_id, params, meta)
+    return _parse_carefully(line, limits, value)
 
 
-def _plain_call(line: bytes, limits: Limits) -> Message | None:
-    """Return a call as nearly all are written: compact, with the members that it needs alone.
-
-    None for whatever else it is; `_parse_carefully` makes the same of it, or refuses it.
-    """
-    try:
-        value = _quick_decode(line)
-        if _quick_encode(value) != line:
-            return None
-    except (msgspec.MsgspecError, UnicodeError, ValueError, OverflowError, RecursionError):
-        return None
-    if type(value) is not dict or value.keys() != _CALL_MEMBERS or value["method"] != _CALL:
-        return None
-    params, request_id = value["params"], value["id"]
-    if type(params) is not dict or not params.keys() <= _CALL_PARAMS or value["jsonrpc"] != "2.0":
-        return None
-    name, arguments = params.get("name"), params.get("arguments", _NOTHING)
-    meta = params.get("_meta", _NOTHING)
-    if (
-        (type(request_id) is int or type(request_id) is str)
-        and type(name) is str
-        and 0 < len(name) <= _LONGEST_NAME
-        and name.isprintable()
-        and (arguments is _NOTHING or type(arguments) is dict)
-        and (meta is _NOTHING or type(meta) is dict)
-        and line.count(b"{") + line.count(b"[") <= limits.depth
-    ):
-        return Message(line, "request", _CALL, request_id, params, meta)
-    return None
-
-
-def _parse_carefully(line: bytes, limits: Limits) -> Message:
-    members = _read_object(line, limits)
+def _parse_carefully(line: bytes, limits: Limits, value: Any = None) -> Message:
+    """Parse a line; `value` is what it holds where that is known for certain."""
+    members = _checked_object(line, limits, value)
     try:
         return _classify(line, members)
     except Refused as refused:
@@ -194,9 +184,8 @@ def too_large(size: int, request_id: bytes) -> Refused:
     return Refused(INVALID_REQUEST, f"the message is larger than {size} bytes", request_id)
 
 
-def _read_object(line: bytes, limits: Limits) -> dict[str, Any]:
+def _checked_object(line: bytes, limits: Limits, value: Any) -> dict[str, Any]:
     try:
-        value = plainly_written(line)
         if value is None:
             value = _decode(line)
     except UnicodeDecodeError:
@@ -223,7 +212,7 @@ def plainly_written(line: bytes) -> Any:
     """Return the value of a line that is written in the one way a compact writer writes it.
 
     What encodes to the very same bytes again holds no name twice, nothing that readers disagree
-    about, and no more than its value. None where that cannot be told so; the careful look that
+    about, and no more than its value. None where it cannot be told so; the careful look that
     follows takes three times as long.
     """
     try:

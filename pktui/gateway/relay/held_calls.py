@@ -80,11 +80,6 @@ class Holder:
     def __contains__(self, key: tuple[str, object]) -> bool:
         return key in self.held
 
-    @property
-    def room(self) -> int:
-        """How many further calls can be held."""
-        return max(0, CAPACITY - len(self.held))
-
     def hold(self, held: Held) -> None:
         """Keep a call until it is decided, its time is up or its client leaves."""
         now = self._clock()

@@ -30,7 +30,8 @@ class ToolList:
         self._pages: dict[str, set[str]] = {}
         """The names so far of listings under way, by the cursor of their next page."""
         self._fresh_until = 0
-        self._shown: set[str] = set()
+        # The tools that the client was shown since it connected.
+        self.shown: set[str] = set()
         self.failure = ""
         """Why the server could not be asked for its list when it was tried last."""
 
@@ -78,9 +79,5 @@ class ToolList:
 
     def show(self, names: Iterable[str]) -> None:
         """Note what the client is shown."""
-        if self._connected and len(self._shown) < MOST_TOOLS:
-            self._shown.update(names)
-
-    def was_shown(self, tool: str) -> bool:
-        """Tell whether the client was shown the tool since it connected."""
-        return tool in self._shown
+        if self._connected and len(self.shown) < MOST_TOOLS:
+            self.shown.update(names)

@@ -15,13 +15,14 @@ import msgspec
 
 from pktui import lasting
 from pktui.gateway.enforcement import denial
+from pktui.gateway.enforcement.agent_sessions import TOLD
 from pktui.gateway.enforcement.decision import NOTHING, Decision, Outcome, Ruling, ToolCall
 from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.protocol import jsonrpc
 from pktui.gateway.protocol.ids import ids_in
 from pktui.gateway.protocol.jsonrpc import EXACT, Limits, Message, Refused
 from pktui.gateway.relay import looks
-from pktui.gateway.relay.held_calls import Held
+from pktui.gateway.relay.held_calls import CAPACITY, Held
 from pktui.gateway.relay.in_flight import Own, Pending, Waiting
 from pktui.gateway.relay.looks import LookUnderWay
 from pktui.gateway.relay.responses import Responses
@@ -89,11 +90,14 @@ class RelaySession:
         calls: _Calls = {}
         for line in lines:
             try:
-                if isinstance(line, bytes):
-                    self._take_line(line, calls)
-                else:
+                try:
+                    if isinstance(line, TooLong):
+                        raise jsonrpc.too_large(self._limits.size, line.ids.single)
+                    if line.strip():
+                        self._take(jsonrpc.parse(line, self._limits), calls)
+                except Refused as refused:
                     self._decide(calls)
-                    self.refuse(jsonrpc.too_large(self._limits.size, line.ids.single), line.head)
+                    self.refuse(refused, line.head if isinstance(line, TooLong) else line)
             except Exception as error:  # noqa: BLE001  it is said, and the request is answered
                 self._survive(error, (line,))
         self._decide(calls)
@@ -108,14 +112,6 @@ class RelaySession:
         except Exception as error:  # noqa: BLE001  it is said, and the request is answered
             self._survive(error, (message.raw,))
         self._decide(calls)
-
-    def _take_line(self, line: bytes, calls: _Calls) -> None:
-        try:
-            if line.strip():
-                self._take(jsonrpc.parse(line, self._limits), calls)
-        except Refused as refused:
-            self._decide(calls)
-            self.refuse(refused, line)
 
     def _survive(self, error: Exception, lines: Iterable[bytes | TooLong]) -> None:
         """Answer requests that pktui itself failed on, unless they wait for server or person.
@@ -155,7 +151,7 @@ class RelaySession:
             self._context.to_server(message.raw)
 
     def _take_request(self, message: Message) -> None:
-        if not self._is_admitted(message):
+        if self._admitted(message) is None:
             return
         if why := self._methods.take(self._caller, message.method, message.params):
             shown = self._context.shown(why)
@@ -163,8 +159,11 @@ class RelaySession:
         else:
             self._send([(message, None, 0)])
 
-    def _is_admitted(self, message: Message) -> bool:
-        """Tell whether a request may go on; raises `Refused` where its id is in use."""
+    def _admitted(self, message: Message) -> Id | None:
+        """Return what the id of a request that may go on is known by; None: it was answered.
+
+        Raises `Refused` where its id is in use.
+        """
         request_id = message.id
         assert request_id is not None
         plain = type(request_id) is int and -EXACT <= request_id <= EXACT
@@ -175,8 +174,8 @@ class RelaySession:
         if self._ended or state == "full" or len(self._parked) >= _MOST_PARKED:
             why = self._ended or "too many requests, or too large ones, wait for the server"
             self._reply(jsonrpc.error_line(jsonrpc.SERVER_ERROR, why, message.id_text))
-            return False
-        return True
+            return None
+        return key
 
     def _is_under_way(self, request_id: Id) -> bool:
         """Tell whether a request of that id waits: for its server, a person, or a list of tools."""
@@ -185,12 +184,9 @@ class RelaySession:
 
     def _take_call(self, message: Message, calls: _Calls) -> None:
         """Take the call that a request asks for; one that goes on with another uses its state."""
-        if not self._is_admitted(message):
+        key = self._admitted(message)
+        if key is None:
             return
-        request_id = message.id
-        assert request_id is not None
-        exact = type(request_id) is int and -EXACT <= request_id <= EXACT
-        key = request_id if exact else jsonrpc.same_id(request_id)
         if key in calls:
             raise _in_use(message)
         params = message.params
@@ -198,10 +194,14 @@ class RelaySession:
         plain = params.keys() <= _PLAIN
         beside = NOTHING if plain else {k: v for k, v in params.items() if k not in _PLAIN}
         name, digest, meta = params["name"], call_hash(arguments, beside), message.meta
+        agent, agent_session = self._caller.agent, ""
+        if agent in TOLD:
+            agent_session = self._context.agent_session(agent, name, digest, meta)
+        call_id = next(self._context.call_ids)
         call = ToolCall(
-            *(self._context.new_id(), name, arguments, self._caller, "", digest, beside, meta),
-            shown=self._tools.was_shown(name),
-            agent_session=self._context.agent_session(self._caller.agent, name, digest, meta),
+            *(call_id, name, arguments, self._caller, "", digest, beside, meta),
+            shown=name in self._tools.shown,
+            agent_session=agent_session,
         )
         if not plain and (origin := self._continuations.claim(call)):
             call = msgspec.structs.replace(call, continues=origin)
@@ -216,29 +216,24 @@ class RelaySession:
             return
         asked = list(calls.values())
         calls.clear()
+        known: list[Parked] = []
+        names, policy = self._tools.names, self._enforcer.in_force
         try:
-            known = self._sorted(asked)
+            for message, call in asked:
+                seen = self._known.get(call.tool)
+                same = seen is not None and seen[0] is names is not None and seen[1] is policy
+                if same or self._is_known(call.tool):
+                    known.append((message, call))
+                elif self._tools.fresh:
+                    known.append((message, self._looked_up(call)))
+                else:
+                    key = self._key(message.id)
+                    self._parked[key] = self._lookup
+                    self._lookup.park(key, message, call)
             if known:
                 self._carry_out(known)
         except Exception as error:  # noqa: BLE001  it is said, and the requests are answered
             self._survive(error, [message.raw for message, _ in asked])
-
-    def _sorted(self, asked: Sequence[Parked]) -> list[Parked]:
-        """Return the calls that can be decided now; the others wait for the server's list."""
-        known: list[Parked] = []
-        names, policy = self._tools.names, self._enforcer.in_force
-        for message, call in asked:
-            seen = self._known.get(call.tool)
-            same = seen is not None and seen[0] is names is not None and seen[1] is policy
-            if same or self._is_known(call.tool):
-                known.append((message, call))
-            elif self._tools.fresh:
-                known.append((message, self._looked_up(call)))
-            else:
-                key = self._key(message.id)
-                self._parked[key] = self._lookup
-                self._lookup.park(key, message, call)
-        return known
 
     def _is_known(self, tool: str) -> bool:
         """Tell whether a call can be decided without a look at the server's list."""
@@ -287,7 +282,8 @@ class RelaySession:
     def _carry_out(self, asked: Sequence[Parked]) -> None:
         """Decide calls in one transaction, and carry out what was decided."""
         calls = list(map(_CALL, asked))
-        decisions = self._enforcer.decide_all(calls, room=self._holder.room)
+        room = CAPACITY - len(self._holder.held)
+        decisions = self._enforcer.decide_all(calls, room=room)
         going: list[tuple[Message, ToolCall | None, int]] = []
         for (message, call), decision in zip(asked, decisions, strict=True):
             if decision.ruling is _FORWARD:
@@ -342,7 +338,7 @@ class RelaySession:
     ) -> None:
         """Ask the server what a call would change; `key` is of a call that is parked for it."""
         assert decision.look is not None
-        looking = self._enforcer.look(call, decision.look, self._context.new_id())
+        looking = self._enforcer.look(call, decision.look, next(self._context.call_ids))
         one = LookUnderWay(looking, (message, call), self._context.now_us(), done)
         if key is not None:
             self._parked[key] = one

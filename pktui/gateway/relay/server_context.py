@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -38,15 +38,16 @@ class SessionContext(msgspec.Struct, frozen=True):
 
     `ticks` is a monotonic clock in nanoseconds. `log` takes one sentence for the person who runs
     the gateway. `named` is told the client's name once it is known. `shown` makes of a reason what
-    the client may read of it. `agent_session` returns the agent's own session of a call: of its
-    client's name, tool, arguments' hash and `_meta`.
+    the client may read of it. `call_ids` has the ids of this gateway's calls, also of other
+    sessions. `agent_session` returns the agent's own session of a call of one of the clients that
+    `agent_sessions.TOLD` names: of the name, tool, arguments' hash and `_meta`.
     """
 
     to_client: Send
     to_server: Send
     log: Callable[[str], None]
     named: Callable[[str], None]
-    new_id: Callable[[], str]
+    call_ids: Iterator[str]
     now_us: Callable[[], int]
     ticks: Callable[[], int]
     shown: Callable[[str], str] = str

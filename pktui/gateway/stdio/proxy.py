@@ -191,7 +191,7 @@ def _relay(
         to_server=upstream.send,
         log=narrator.say,
         named=context.named,
-        new_id=call_ids(context.token),
+        call_ids=call_ids(context.token),
         now_us=now_us,
         ticks=time.monotonic_ns,
         agent_session=AgentSessions(paths, child=True).of,

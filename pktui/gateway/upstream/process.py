@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from operator import methodcaller
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pktui import lasting
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _LOG_LINE: Final = 16 * 1024
 # Seconds for what a server that has ended said on its stderr.
 _LAST_WORDS: Final = 0.3
+# Over HTTP a message may have line ends between its tokens; a text in JSON holds none.
+_ON_ONE_LINE: Final = methodcaller("replace", b"\n", b" ")
 # Seconds for the last lines of a server that has ended.
 _DRAIN: Final = 0.5
 
@@ -109,8 +112,7 @@ class ProcessServer:
         On a shared loop, whose sources wait for a slow server, other threads wait for it too;
         whoever sends to one with a loop of its own asks first whether it is `full`.
         """
-        # Over HTTP a message may have line ends between its tokens; a text in JSON holds none.
-        self._inlet.send(*[line.replace(b"\n", b" ") for line in lines])
+        self._inlet.send(*map(_ON_ONE_LINE, lines))
         if self._shared and self._inlet.kept:
             self._inlet.wait()
 

@@ -51,8 +51,15 @@ def mask_arguments(
     """
     if arguments is None or mode == "hash":
         return ""
-    if mode == "masked" and (harmless := _harmless(arguments, max_bytes)):
-        return harmless
+    if mode == "masked":
+        try:
+            text = json_text(arguments)
+        except ValueError:
+            text = ""
+        short = 0 < len(text) <= min(_SHORT, max_bytes // 4)
+        flat = short and text.count("{") + text.count("[") < MAX_DEPTH
+        if flat and not shows_secret(text) and _is_harmless(arguments):
+            return text  # as most are: nothing in it is to be masked or cut
     value: object = _types(arguments, 0) if mode == "keys" else arguments
     cuts = [min(cut, max_bytes) for cut in (max_bytes, *_CUTS)]
     return fitted(value, partial(Shape, mask=mode == "masked"), cuts, max_bytes)
@@ -82,17 +89,6 @@ def mask_line(line: bytes, mode: ArgumentsMode = "masked") -> str:
         return ""
     head = line[: _LINE_HEAD + _SIGHT].decode(errors="replace")
     return (mask_text(head) if mode == "masked" else head)[:_LINE_HEAD]
-
-
-def _harmless(arguments: Mapping[str, object], max_bytes: int) -> str:
-    """Return the JSON text where nothing in it is to be masked or cut, empty where that may be."""
-    try:
-        text = json_text(arguments)
-    except ValueError:
-        return ""
-    short = len(text) <= min(_SHORT, max_bytes // 4)
-    flat = short and text.count("{") + text.count("[") < MAX_DEPTH
-    return text if flat and not shows_secret(text) and _is_harmless(arguments) else ""
 
 
 def _is_harmless(value: object) -> bool:

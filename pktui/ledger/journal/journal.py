@@ -70,18 +70,18 @@ class Appending:
         """Go on behind that row."""
         self.number, self.hash, self.size = self._written = number, row_hash, size
 
-    def check_there(self) -> None:
-        """Raise `LedgerUnavailable` where the file at its path is another one."""
+    def write(self, *, sync: bool) -> None:
+        """Append what was added, all of it or nothing.
+
+        Raises `LedgerUnavailable`, also with nothing to append where the file at its path is
+        another one.
+        """
         try:
             found = os.stat(self._name)  # noqa: PTH116  a third of the time of Path.stat
         except OSError:
             raise _removed(self.path) from None
         if (found.st_dev, found.st_ino) != self._identity:
             raise _removed(self.path)
-
-    def write(self, *, sync: bool) -> None:
-        """Append what was added, all of it or nothing; raises `LedgerUnavailable`."""
-        self.check_there()
         data = b"".join(self.lines)
         done = 0
         try:
@@ -254,7 +254,7 @@ class Journal:
             if not self._own:
                 return self._lock_shared(shelf)
             if segment is not None:
-                segment.check_there()
+                segment.write(sync=False)
                 self._seal(segment, shelf, str(os.getpid()))
                 del self._open[shelf]
                 segment.close()

@@ -83,32 +83,33 @@ def weigh(corpus: Corpus, weights: Mapping[str, float]) -> WordEvidence:
     by_group = np.zeros(groups, np.float32)
     matched, complete = np.zeros(size, np.bool_), np.ones(size, np.bool_)
     scratch = np.zeros(size, np.float32)
-    scale = _scale(corpus.words.lengths, living, _SATURATION, _LENGTH)
-    group_scale = _scale(corpus.groups["lengths"], living_groups, _GROUP_SATURATION, _GROUP_LENGTH)
+    lengths, group_lengths = corpus.words.lengths, corpus.groups["lengths"]
+    mean, group_mean = _mean(lengths, living), _mean(group_lengths, living_groups)
+    group_scale = _scale(group_lengths, group_mean, _GROUP_SATURATION, _GROUP_LENGTH)
     possible = group_possible = 1e-9
     for term, weight in weights.items():
         found, counts = corpus.words.find(term)
         positions = found.astype(np.intp)  # once: each use of other integers as an index would
-        holding = np.zeros(size, np.bool_)
-        holding[positions] = True
+        held = np.zeros(size, np.uint8)
+        held[positions] = counts
+        holding = held > 0
         matched |= holding
         complete &= holding
         if not len(positions):
             continue
         rarity = weight * _rarity(living, len(positions))
         possible += rarity
-        strengths = _saturated(counts, scale.take(positions), rarity)
         if len(positions) > max(_COMMON * size, _FEW):
-            scratch[positions] = strengths
-            own += scratch
-            documents += scratch
-            scratch[positions] = 0
+            strengths = _saturated(held, _scale(lengths, mean), rarity)
+            own += strengths
+            documents += strengths
+            in_group = _summed(corpus, held)
         else:
+            strengths = _saturated(counts, _scale(lengths.take(positions), mean), rarity)
             own[positions] += strengths
             _spread(corpus, positions, strengths, scratch, documents)
-        in_group = np.bincount(corpus.facts["slots"].take(positions), counts, groups).astype(
-            np.float32
-        )
+            slots = corpus.facts["slots"].take(positions)
+            in_group = np.bincount(slots, counts, groups).astype(np.float32)
         group_rarity = weight * _rarity(living_groups, int(np.count_nonzero(in_group)))
         group_possible += group_rarity
         by_group += _saturated(in_group, group_scale, group_rarity)
@@ -130,6 +131,14 @@ def _saturated(counts: npt.NDArray[np.uint8] | Floats, scale: Floats, rarity: fl
     np.divide(counts, strengths, out=strengths)
     strengths *= np.float32(rarity)
     return strengths
+
+
+def _summed(corpus: Corpus, held: npt.NDArray[np.uint8]) -> Floats:
+    """Return how often a term stands in each group, by slot, given how often in each document."""
+    starts = corpus.runs()
+    sums = np.add.reduceat(held, starts, dtype=np.int32)
+    slots = corpus.facts["slots"][starts]
+    return np.bincount(slots, sums, len(corpus.groups)).astype(np.float32)
 
 
 def _spread(
@@ -154,9 +163,14 @@ def _spread(
         scratch[at] = 0
 
 
-def _scale(lengths: Floats, living: int, saturation: float, influence: float) -> Floats:
-    """Return what a document's length adds to the count that gives half of the rarity."""
-    mean = max(float(lengths.sum()) / max(living, 1), 1.0)
+def _mean(lengths: Floats, living: int) -> float:
+    return max(float(lengths.sum()) / max(living, 1), 1.0)
+
+
+def _scale(
+    lengths: Floats, mean: float, saturation: float = _SATURATION, influence: float = _LENGTH
+) -> Floats:
+    """Return what a length adds to the count that gives half of the rarity."""
     scale = lengths * np.float32(saturation * influence / mean)
     scale += np.float32(saturation * (1 - influence))
     return scale

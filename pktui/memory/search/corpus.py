@@ -11,6 +11,7 @@ from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from pktui.memory.search.columns import Columns
 from pktui.memory.search.passages import Passages
@@ -105,6 +106,16 @@ class Corpus:
     def members(self, group: int) -> Sequence[int]:
         """Return the positions of the group's documents, in order."""
         return self._members.get(group, ())
+
+    def runs(self) -> npt.NDArray[np.intp]:
+        """Return where a document follows one of another group, or none.
+
+        A group's documents mostly stand together, so that there are few runs.
+        """
+        slots = self.facts["slots"]
+        begins = np.ones(len(slots), np.bool_)
+        np.not_equal(slots[1:], slots[:-1], out=begins[1:])
+        return np.flatnonzero(begins)
 
     def add(self, documents: Sequence[Document]) -> None:
         """Take in documents; each is without vectors until `add_vectors`."""

@@ -131,21 +131,36 @@ class Passages:
     def similarities(self, vector: Vectors, documents: int) -> Floats:
         """Return the cosine of the best passage of each document by position, or `UNKNOWN`."""
         best = np.full(documents, UNKNOWN, np.float32)
-        if len(self):
-            np.maximum.at(best, self.owners, self._cosines(vector))
+        if not len(self):
+            return best
+        owners, cosines = self.owners, self._cosines(vector)
+        for first in range(0, len(self), _BLOCK_ROWS):
+            its, found = owners[first : first + _BLOCK_ROWS], cosines[first : first + _BLOCK_ROWS]
+            if its[-1] - its[0] == len(its) - 1 and np.all(its[1:] > its[:-1]):
+                own = best[its[0] : its[-1] + 1]  # side by side, as texts of one passage are
+                np.maximum(own, found, out=own)
+            else:
+                np.maximum.at(best, its.astype(np.intp), found)
         return best
 
     def best_passages(self, vector: Vectors, positions: Iterable[int]) -> dict[int, Passage]:
         """Return the passage nearest to the vector of each of the documents that has any."""
-        wanted = np.zeros(int(self.owners.max(initial=-1)) + 1, np.bool_)
-        wanted[[position for position in positions if position < len(wanted)]] = True
-        rows = np.flatnonzero(wanted[self.owners])
+        rows = self._rows_of(np.unique(np.fromiter(positions, np.int32)))
         found: dict[int, Passage] = {}
         for at in np.argsort(self._products(rows, vector), kind="stable"):
             row = int(rows[at])
             part = Passage(int(self._rows["starts"][row]), int(self._rows["ends"][row]))
             found[int(self.owners[row])] = part
         return found
+
+    def _rows_of(self, positions: Ints) -> npt.NDArray[np.intp]:
+        """Return the rows of the documents, whose positions ascend, in order."""
+        owners = self.owners
+        if not np.all(owners[1:] >= owners[:-1]):
+            return np.flatnonzero(np.isin(owners, positions))
+        firsts, lasts = owners.searchsorted(positions), owners.searchsorted(positions, "right")
+        parts = [np.arange(*ends) for ends in zip(firsts, lasts, strict=True)]
+        return np.concatenate([np.zeros(0, np.intp), *parts])
 
     def arrays(self) -> Arrays:
         """Return what it is made of; see `of`."""
@@ -175,7 +190,9 @@ class Passages:
     def _cosines(self, vector: Vectors) -> Floats:
         if len(self) <= _MOST_ROWS_IN_NUMPY:
             return self._products(np.arange(len(self)), vector)
-        cosines = np.concatenate([block.cosines(vector) for block in self._blocks])
+        cosines = np.empty(len(self), np.float32)
+        for first, block in zip(range(0, len(self), _BLOCK_ROWS), self._blocks, strict=True):
+            cosines[first : first + block.size] = block.cosines(vector)
         if len(cosines) > _REFINED:
             rows = np.flatnonzero(cosines >= bound(cosines, _REFINED))
             rows = rows[highest(cosines[rows], _REFINED)]
@@ -184,14 +201,12 @@ class Passages:
 
     def _products(self, rows: npt.NDArray[np.intp], vector: Vectors) -> Floats:
         """Return the cosines of some rows, given in ascending order."""
-        found = []
-        first = 0
-        for block in self._blocks:
-            own = rows[(rows >= first) & (rows < first + block.size)] - first
-            if len(own):
-                found.append(block.exact(own, vector))
-            first += block.size
-        return np.concatenate(found) if found else np.zeros(0, np.float32)
+        found = np.empty(len(rows), np.float32)
+        edges = rows.searchsorted(np.arange(len(self._blocks) + 1) * _BLOCK_ROWS)
+        for at in np.flatnonzero(edges[1:] > edges[:-1]).tolist():
+            own = slice(edges[at], edges[at + 1])
+            found[own] = self._blocks[at].exact(rows[own] - at * _BLOCK_ROWS, vector)
+        return found
 
 
 def _with_room(block: _Block) -> _Block:

@@ -34,6 +34,8 @@ LEAST_COSINE = 0.1
 _BESIDE = 0.3
 _BLOCK = 1 << 15
 _LEAST = 1e-6
+# Where less than one in so many is allowed these are taken out before they are compared.
+_MANY = 16
 # So many terms give a text half of what its length is worth.
 _LENGTH = 20.0
 
@@ -155,8 +157,9 @@ def both(
     """
     size, slots, lengths = len(corpus), corpus.facts["slots"], corpus.words.lengths
     meaning = np.maximum(cosines, 0)
-    best_words, best_meaning = _highest(evidence.documents, allowed), _highest(meaning, allowed)
     session_meaning = _of_groups(corpus, meaning, allowed)
+    best_words = _highest(evidence.documents, allowed)
+    best_meaning = float(session_meaning.max(initial=0))
     per_words = weights.words / max(best_words, _LEAST)
     per_meaning = 1 / max(best_meaning, _LEAST)
     per_group = weights.session_words / max(float(evidence.groups.max(initial=0)), _LEAST)
@@ -195,16 +198,13 @@ def _highest(part: Floats, allowed: Bools) -> float:
 
 
 def _of_groups(corpus: Corpus, scores: Floats, allowed: Bools) -> Floats:
-    """Return each group's highest score among the allowed; none is below 0.
-
-    A group's documents mostly stand together, so that runs of them are looked at first.
-    """
-    slots = corpus.facts["slots"][: len(scores)]
+    """Return each group's highest score among the allowed; none is below 0."""
     highest = np.zeros(len(corpus.groups), np.float32)
-    if len(slots):
-        starts = np.flatnonzero(np.append(True, slots[1:] != slots[:-1]))
+    starts = corpus.runs()
+    starts = starts[: starts.searchsorted(len(scores))]
+    if len(starts):
         runs = np.maximum.reduceat(scores * allowed, starts)
-        np.maximum.at(highest, slots[starts], runs)
+        np.maximum.at(highest, corpus.facts["slots"][starts], runs)
     return highest
 
 
@@ -235,12 +235,21 @@ def best_cosines(corpus: Corpus, vector: Vectors) -> Floats:
     return corpus.passages.similarities(vector, len(corpus))
 
 
+def _high(scores: Floats, allowed: Bools, limit: int, *, few: bool) -> Ints:
+    """Return the allowed positions that may be among the best; `few`: that few are allowed."""
+    if few:
+        found = np.flatnonzero(allowed)
+        its = scores.take(found)
+        return found[its >= np.float32(bound(its, limit))]
+    least = bound(np.where(allowed, scores, np.float32(-np.inf)), limit)
+    return np.flatnonzero(allowed & (scores >= np.float32(least)))
+
+
 def best(corpus: Corpus, scores: Floats, allowed: Bools, limit: int) -> Ranked:
     """Return the best allowed positions; equal ones with the newest first, then the last id."""
     total = int(np.count_nonzero(allowed))
     if total > limit:
-        least = bound(np.where(allowed, scores, np.float32(-np.inf)), limit)
-        found = np.flatnonzero(allowed & (scores >= np.float32(least)))
+        found = _high(scores, allowed, limit, few=total < len(allowed) // _MANY)
         found = found[highest(scores[found], limit)]
         tied = scores[found] == scores[found].min()
         newest = highest(corpus.facts["times"][found[tied]], limit - int(np.count_nonzero(~tied)))

@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-_RUN = 64
+_EACH = 64
 
 
 def bound(values: npt.NDArray[np.float32], most: int) -> float:
     """Return a value that at least `most` of the values reach, and few more.
 
-    As many runs of them have one that is as high: of a million in 1 ms, where numpy's partition
-    takes 7.
+    As many groups of them have one that is as high: of a million in 0.1 ms, where numpy's
+    partition takes 7.
     """
-    runs = len(values) // _RUN
-    if runs <= most:
+    groups = len(values) // _EACH
+    if groups <= most:
         return -np.inf
-    best = values[: runs * _RUN].reshape(runs, _RUN).max(axis=1)
+    best = values[: groups * _EACH].reshape(_EACH, groups).max(axis=0)
     return float(np.partition(best, -most)[-most])
 
 

@@ -266,6 +266,21 @@ def test_the_project_is_where_the_session_began(
     assert ledger.events.newest(1)[0].project == str(tmp_path)
 
 
+@pytest.mark.parametrize("agent", AGENTS)
+def test_the_process_that_a_session_is_of_is_known_from_its_first_prompt(
+    agent: str, project: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    above = Process(os.getppid(), 1, ("some-agent",))
+    monkeypatch.setattr("pktui.agents.hooks.deciding.started_by", lambda: above)
+    prompts = {"gemini": "BeforeAgent", "opencode": "chat.message"}
+    name = "event" if agent == "opencode" else "hook_event_name"
+    said = shell(agent, "", project, **{name: prompts.get(agent, "UserPromptSubmit")})
+    for _ in range(2):
+        assert hook(agent, said) == 0
+    (present,) = ledger.presence.alive("agent")
+    assert (present.server, present.pid, present.detail) == (agent, os.getppid(), "s-1")
+
+
 def test_two_like_calls_of_gemini_end_one_after_the_other(project: Path, ledger: Ledger) -> None:
     for _ in range(2):
         assert hook("gemini", shell("gemini", "ls", project)) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pktui.gateway.protocol import jsonrpc
-from pktui.gateway.protocol.jsonrpc import Limits, Refused, parse
+from pktui.gateway.protocol.jsonrpc import Limits, Message, Refused, parse
 from tests.gateway.test_every_line import CALLS
 
 LIMITS = Limits(size=4096, depth=8)
@@ -274,11 +275,30 @@ def test_a_plain_call_is_read_as_the_careful_look_reads_it(
     members.setdefault("id", 1)
     line = json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
     limits = Limits(size=4096, depth=depth)
-    plain = jsonrpc._plain_call(line, limits)
-    assert plain is None or plain == jsonrpc._parse_carefully(line, limits)
+
+    def read(by: Callable[[bytes, Limits], Message]) -> tuple[Message | None, str]:
+        try:
+            return by(line, limits), ""
+        except Refused as refused:
+            return None, refused.why
+
+    if len(line) <= limits.size:
+        assert read(parse) == read(jsonrpc._parse_carefully)
 
 
-def test_a_call_that_a_compact_writer_wrote_is_plain() -> None:
+def test_a_call_that_a_compact_writer_wrote_needs_no_careful_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[bytes] = []
+    careful = jsonrpc._parse_carefully
+
+    def look(line: bytes, limits: Limits, value: Any) -> Message:
+        looked.append(line)
+        return careful(line, limits, value)
+
+    monkeypatch.setattr(jsonrpc, "_parse_carefully", look)
     for params in ('{"name":"t"}', '{"name":"t","arguments":{"a":[1.5]},"_meta":{"x":1}}'):
-        assert jsonrpc._plain_call(call(params), LIMITS) is not None
-    assert jsonrpc._plain_call(call('{"name":"t","x":1}'), LIMITS) is None
+        parse(call(params), LIMITS)
+    assert looked == []
+    parse(call('{"name":"t","x":1}'), LIMITS)
+    assert len(looked) == 1

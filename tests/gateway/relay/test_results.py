@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pktui.errors import LedgerUnavailable
-from pktui.gateway.enforcement import recorder
+from pktui.ledger import results
 from tests.gateway.wired import Wired
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def test_a_journal_that_takes_nothing_is_said_once_and_calls_go_on(
 def test_more_than_there_is_room_for_is_not_kept(
     wired: Wired, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "_MOST_BYTES", -1)
+    monkeypatch.setattr(results, "_MOST_WAITING", -1)
     for number in (1, 2):
         wired.call("echo", request_id=number)
         wired.answer(number, result=DONE)

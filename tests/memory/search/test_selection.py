@@ -23,14 +23,17 @@ def test_the_highest_are_those_that_a_sort_finds(size: int, most: int, steps: in
 
 @pytest.mark.parametrize("limit", [1, 5, 40, 600])
 @pytest.mark.parametrize("steps", [1, 4, 10_000])
-def test_the_best_come_in_order_and_of_equal_ones_the_newest(limit: int, steps: int) -> None:
+@pytest.mark.parametrize("share", [0.6, 0.05])
+def test_the_best_come_in_order_and_of_equal_ones_the_newest(
+    limit: int, steps: int, share: float
+) -> None:
     size = 500
     random = np.random.default_rng(limit + steps)
     times = random.integers(0, 90, size).tolist()
     corpus = Corpus(keep_texts=True)
     corpus.add([Document(n + 1, n % 7, 0, times[n], "text") for n in range(size)])
     scores = (random.integers(0, steps, size) / steps).astype(np.float32)
-    allowed = random.random(size) < 0.6
+    allowed = random.random(size) < share
     fits = [n for n in range(size) if allowed[n]]
     expected = sorted(fits, key=lambda n: (-scores[n], -times[n], -n))
     found = best(corpus, scores, allowed, limit)
