@@ -32,6 +32,7 @@ _SHORT_SECONDS: Final = 1.0
 _HEAD_BYTES: Final = 64 * 1024
 # Bytes written from which on nothing more is waited for.
 _AT_ONCE: Final = 64 * 1024
+_HEADER: Final = b"%b: %b\r\n"
 
 
 class BodyTooLarge(Exception):
@@ -140,7 +141,8 @@ class Gathering(asyncio.Transport):
 
     def write_now(self, data: bytes) -> None:
         """Send it at once, after what was written before."""
-        self.flush()
+        if self._parts:
+            self.flush()
         self._transport.write(data)
 
     def flush(self) -> None:
@@ -153,7 +155,8 @@ class Gathering(asyncio.Transport):
 
     def close(self) -> None:
         """Close the connection once everything is sent."""
-        self.flush()
+        if self._parts:
+            self.flush()
         self._transport.close()
 
     def is_closing(self) -> bool:
@@ -234,6 +237,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._parts: list[bytes] = []
         self._served: Any = None  # the cycle that is being answered
         self._gathering: Gathering
+        self._direct: asyncio.Transport  # what that writes to
 
     # what the loop tells
 
@@ -244,6 +248,7 @@ class HttpProtocol(HttpToolsProtocol):
         second part of every answer waits 40 ms for the client's acknowledgement of the first.
         """
         super().connection_made(transport)
+        self._direct = transport
         self.transport = self._gathering = Gathering(transport, self.loop)
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family != socket.AF_UNIX:
@@ -255,7 +260,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; half a head must be whole before its deadline, and not too large."""
-        if self.transport.is_closing():
+        if self._direct.is_closing():
             return
         before = self._in_head
         super().data_received(data)
@@ -275,7 +280,8 @@ class HttpProtocol(HttpToolsProtocol):
             served.disconnected = True
             served.message_event.set()
         super().connection_lost(exc)
-        self._stop_waiting()
+        if self._timer is not None:
+            self._stop_waiting()
 
     # what the parser tells
 
@@ -287,7 +293,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Keep a plain POST until its body is there; have all else served."""
         self._in_head = False
-        self._stop_waiting()
+        if self._timer is not None:
+            self._stop_waiting()
         headers = dict(self.headers)
         if self._short is None or not self._is_plain(headers):
             self._serve()
@@ -310,7 +317,8 @@ class HttpProtocol(HttpToolsProtocol):
         if post is None:
             super().on_message_complete()
             return
-        self._stop_waiting()
+        if self._timer is not None:
+            self._stop_waiting()
         post.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         assert self._short is not None
         try:
@@ -338,11 +346,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def answer(self, post: Post, status: int, body: bytes, headers: bytes) -> None:
         """Send the answer to a POST."""
-        if post.response_complete or self.transport.is_closing():
+        if post.response_complete or self._direct.is_closing():
             return
         post.response_complete = True
         lines = [STATUS_LINE[status], b"content-type: application/json\r\n" if body else b""]
-        lines += [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
+        lines += map(_HEADER.__mod__, self.server_state.default_headers)
         lines.append(headers)
         if not post.keep_alive:
             lines.append(b"connection: close\r\n")
@@ -428,7 +436,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _wait_for_head(self) -> None:
-        if self._timer is None and self._head_seconds and not self.transport.is_closing():
+        if self._timer is None and self._head_seconds and not self._direct.is_closing():
             self._wait(self._head_seconds, self.transport.close)
 
     def _wait(self, seconds: float, then: Callable[[], None]) -> None:
@@ -440,6 +448,6 @@ class HttpProtocol(HttpToolsProtocol):
             self._timer = self.loop.call_later(seconds, over)
 
     def _stop_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        assert self._timer is not None
+        self._timer.cancel()
+        self._timer = None

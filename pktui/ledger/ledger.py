@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -294,14 +293,6 @@ class Ledger:
     def team(self) -> Team | None:
         """The team's part of it; None where this machine is alone."""
         return self._team
-
-    def at_once(self) -> AbstractContextManager[bool]:
-        """Use as `with ledger.at_once() as mine:` where nothing may wait for others.
-
-        Where it is false another thread writes just now, or a team's database would have to be
-        waited for: do it elsewhere.
-        """
-        return self.transaction.at_once()
 
     def stamp(self) -> object:
         """Return what differs once a file of the ledger changed, from a look at their sizes alone.

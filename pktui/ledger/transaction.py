@@ -200,28 +200,20 @@ class Transaction:
         self._database.begin()
         return ended
 
-    def at_once(self) -> AbstractContextManager[bool]:
-        """Use as `with transaction.at_once() as mine:` where nothing may wait for others.
-
-        While it lasts other threads stay out. Where it is false one of them is in it just now: do
-        it elsewhere.
-        """
-        return _AtOnce(self)
-
     def claim(self) -> bool:
-        """Keep other threads out until `let_go`; False, at once, where one is in it."""
+        """Keep other threads out until `lock` is released, for who may not wait for others.
+
+        False, at once, where one of them is in it just now, or a team's database would have to be
+        waited for: do it elsewhere.
+        """
         if self._team is not None:
-            return False  # a team's database may have to be waited for
+            return False
         if self.writer == get_ident() or not self.lock.acquire(blocking=False):
             return False
         if self.journal is None or self.journal.closed:
             self.lock.release()
             return False
         return True
-
-    def let_go(self) -> None:
-        """Let others in again."""
-        self.lock.release()
 
     def __enter__(self) -> None:
         self.lock.acquire()
@@ -329,24 +321,6 @@ class _Outer:
         trace: TracebackType | None,
     ) -> None:
         self._transaction.__exit__(kind, error, trace)
-
-
-class _AtOnce:
-    """Keeps other threads out of a transaction as a context, where that needs no wait."""
-
-    __slots__ = ("_mine", "_transaction")
-
-    def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
-        self._mine = False
-
-    def __enter__(self) -> bool:
-        self._mine = self._transaction.claim()
-        return self._mine
-
-    def __exit__(self, *_: object) -> None:
-        if self._mine:
-            self._transaction.let_go()
 
 
 def _nothing() -> None:

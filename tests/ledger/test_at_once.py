@@ -25,6 +25,17 @@ def locked(file: Path) -> Iterator[None]:
         other.close()
 
 
+@contextmanager
+def at_once(ledger: Ledger) -> Iterator[bool]:
+    """Claim the ledger, tell whether that was done, and let others in again."""
+    mine = ledger.transaction.claim()
+    try:
+        yield mine
+    finally:
+        if mine:
+            ledger.transaction.lock.release()
+
+
 def fail_inside(ledger: Ledger) -> None:
     with ledger.transaction():
         ledger.events.append("start")
@@ -37,7 +48,7 @@ def kinds(ledger: Ledger) -> list[str]:
 
 def test_what_is_done_at_once_is_committed_like_anything_else(ledger: Ledger) -> None:
     for _ in range(2):
-        with ledger.at_once() as mine:
+        with at_once(ledger) as mine:
             assert mine
             with ledger.transaction():
                 ledger.events.append("note")
@@ -45,7 +56,7 @@ def test_what_is_done_at_once_is_committed_like_anything_else(ledger: Ledger) ->
 
 
 def test_several_transactions_inside_follow_each_other(ledger: Ledger) -> None:
-    with ledger.at_once():
+    with at_once(ledger):
         ledger.events.append("note")
         with pytest.raises(KeyError):
             fail_inside(ledger)
@@ -54,21 +65,21 @@ def test_several_transactions_inside_follow_each_other(ledger: Ledger) -> None:
 
 
 def test_what_was_not_used_keeps_nobody_waiting(ledger: Ledger, file: Path) -> None:
-    with ledger.at_once() as mine:
+    with at_once(ledger) as mine:
         assert mine
     with locked(file):
         assert kinds(ledger) == []
 
 
 def test_one_that_fails_leaves_the_ledger_to_the_next(ledger: Ledger) -> None:
-    with pytest.raises(KeyError), ledger.at_once():
+    with pytest.raises(KeyError), at_once(ledger):
         raise KeyError
     assert ledger.events.append("note") == 1
 
 
 def test_an_event_waits_for_nobody_who_changes_what_decides(file: Path) -> None:
     ledger = Ledger.open(file, own=True)
-    with locked(file), ledger.at_once() as mine:
+    with locked(file), at_once(ledger) as mine:
         assert mine
         ledger.events.append("note")
     assert kinds(ledger) == ["note"]
@@ -86,16 +97,16 @@ def test_nothing_is_done_at_once_while_another_thread_writes(ledger: Ledger) -> 
     thread = threading.Thread(target=write)
     thread.start()
     inside.wait()
-    with ledger.at_once() as mine:
+    with at_once(ledger) as mine:
         assert not mine
     leave.set()
     thread.join()
-    with ledger.at_once() as mine:
+    with at_once(ledger) as mine:
         assert mine
 
 
 def test_a_transaction_under_way_is_not_claimed_again(ledger: Ledger) -> None:
-    with ledger.transaction(), ledger.at_once() as mine:
+    with ledger.transaction(), at_once(ledger) as mine:
         assert not mine
         ledger.events.append("note")
     assert kinds(ledger) == ["note"]
@@ -103,5 +114,5 @@ def test_a_transaction_under_way_is_not_claimed_again(ledger: Ledger) -> None:
 
 def test_a_closed_ledger_cannot_be_claimed(ledger: Ledger) -> None:
     ledger.close()
-    with ledger.at_once() as mine:
+    with at_once(ledger) as mine:
         assert not mine

@@ -1,7 +1,8 @@
-"""Who is let in, and how much one grant may have under way at once."""
+"""Who is let in and how much at once, and whose grant has ended meanwhile."""
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,14 +12,17 @@ from typing import TYPE_CHECKING, Final
 from pktui.errors import LedgerUnavailable
 from pktui.gateway.http.errors import Refusal
 from pktui.httpserver.guard import REALM, Guard, bearer_token
+from pktui.times import now_us
 
 if TYPE_CHECKING:
     from pktui.gateway.http.protocol import Headers
+    from pktui.ledger.ledger import Ledger
     from pktui.ledger.records import Grant
 
 _AGAIN: Final = {"Retry-After": "1"}
 # Tokens that are remembered.
 _TOKENS: Final = 1000
+_HOSTS: Final = 64
 
 
 class Authenticator:
@@ -39,29 +43,27 @@ class Authenticator:
         self._find = find
         self._version = version
         self._clock = clock
-        self._known: dict[str, Grant] = {}
+        # By the header `Authorization` as it came.
+        self._known: dict[bytes, Grant] = {}
         self._known_at: object = None
+        # Of requests without `Origin`, the header `Host` as it came.
+        self._own_hosts: set[bytes] = set()
 
     def check_names(self, headers: Headers) -> None:
         """Raise `Refusal` where the request was made for another host, or by a foreign page."""
+        host = headers.first.get(b"host", b"")
+        alone = not headers.more and b"origin" not in headers.first
+        if alone and host in self._own_hosts:
+            return
         named = self._guard.refused(headers.getlist("host"), headers.getlist("origin"))
         if named is not None:
             why = f"this {named} is not one of http.allowed_{named}s of pktui"
             raise Refusal(HTTPStatus.FORBIDDEN, why)
+        if alone and len(self._own_hosts) < _HOSTS:
+            self._own_hosts.add(host)
 
     def admit(self, headers: Headers) -> Grant:
         """Return the grant of the request's token, or raise `Refusal`."""
-        token = bearer_token(headers.getlist("authorization"))
-        if not token:
-            raise _unknown("give the token of a grant: Authorization: Bearer …", REALM)
-        grant = self._look_up(token)
-        standing = grant.standing(self._clock()) if grant is not None else "unknown"
-        if grant is None or standing != "valid":
-            why = f"the token is {standing}; pktui grants create makes another"
-            raise _unknown(why, f'{REALM}, error="invalid_token"')
-        return grant
-
-    def _look_up(self, token: str) -> Grant | None:
         try:
             version = self._version()
         except LedgerUnavailable:
@@ -69,9 +71,22 @@ class Authenticator:
         if version != self._known_at or len(self._known) >= _TOKENS:
             self._known.clear()
             self._known_at = version
-        grant = self._known.get(token) or self._find(token)
-        if grant is not None:
-            self._known[token] = grant
+        given = headers.first.get(b"authorization", b"") if not headers.more else b""
+        grant = self._known.get(given)
+        if grant is None:
+            token = bearer_token(headers.getlist("authorization"))
+            if not token:
+                raise _unknown("give the token of a grant: Authorization: Bearer …", REALM)
+            grant = self._find(token)
+        ends = grant is not None and (grant.revoked_us or grant.expires_us)
+        standing = "unknown" if grant is None else "valid"
+        if grant is not None and ends:
+            standing = grant.standing(self._clock())
+        if grant is None or standing != "valid":
+            why = f"the token is {standing}; pktui grants create makes another"
+            raise _unknown(why, f'{REALM}, error="invalid_token"')
+        if given:
+            self._known[given] = grant
         return grant
 
 
@@ -89,14 +104,19 @@ class Admission:
         self._requests: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
 
-    def enter(self, grant: Grant) -> Callable[[], None]:
-        """Count a request; return what ends that. Raises `Refusal` (429)."""
+    def enter(self, grant: Grant) -> None:
+        """Count a request until it leaves; raises `Refusal` (429)."""
         key = grant.key
         if self._requests[key] >= self._most_requests:
             why = f"grant {grant.name} has too many requests under way; see http.max_requests"
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, why, _AGAIN)
         self._requests[key] += 1
-        return lambda: _lower(self._requests, key, 1)
+
+    def leave(self, grant: Grant) -> None:
+        """Note that a request is over."""
+        self._requests[grant.key] -= 1
+        if not self._requests[grant.key]:
+            del self._requests[grant.key]
 
     @contextmanager
     def request(self, grant: Grant) -> Iterator[Callable[[int], None]]:
@@ -105,7 +125,7 @@ class Admission:
         Yields what is told of each part of its message as it comes, and raises that too.
         """
         key = grant.key
-        leave = self.enter(grant)
+        self.enter(grant)
         taken = 0
 
         def take(size: int) -> None:
@@ -123,11 +143,51 @@ class Admission:
         try:
             yield take
         finally:
-            leave()
-            _lower(self._bytes, key, taken)
+            self.leave(grant)
+            self._bytes[key] -= taken
+            if not self._bytes[key]:
+                del self._bytes[key]
 
 
-def _lower(counts: Counter[str], key: str, by: int) -> None:
-    counts[key] -= by
-    if not counts[key]:
-        del counts[key]
+class GrantWatch:
+    """Which of the grants that are served have ended meanwhile, by a person or by their time.
+
+    Safe from several threads. `clock` gives microseconds UTC."""
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], int] = now_us) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._served: dict[str, Grant] = {}
+        self._over: set[str] = set()
+        self._version: object = None
+
+    def serve(self, grant: Grant) -> bool:
+        """Note that a grant is used here; False where it has ended since it was let in."""
+        if grant.key not in self._served:
+            with self._lock:
+                if grant.key in self._over:
+                    return False
+                self._served[grant.key] = grant
+        return True
+
+    def ended(self) -> tuple[str, ...]:
+        """Return the keys of those that have ended since; each is told once.
+
+        The ledger is read only where others have written to it. Raises `LedgerUnavailable`.
+        """
+        version = self._ledger.data_version()
+        if version != self._version:
+            now = {grant.key: grant for grant in self._ledger.grants.list()}
+            with self._lock:
+                self._served = {key: now.get(key, grant) for key, grant in self._served.items()}
+            self._version = version
+        at = self._clock()
+        over = [key for key, one in self._served.items() if one.standing(at) != "valid"]
+        if over:
+            self._ledger.grants.end_expired()
+        with self._lock:
+            for key in over:
+                del self._served[key]
+            self._over.update(over)
+        return tuple(over)

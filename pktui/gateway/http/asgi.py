@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable, Coroutine
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from pktui.gateway.http.admission import Authenticator
     from pktui.gateway.http.channels import Channel
     from pktui.gateway.http.client_sessions import Session
-    from pktui.gateway.http.exchange import ShortAnswer
     from pktui.gateway.http.gateway import Gateway
     from pktui.gateway.http.upstreams import StartedServers
     from pktui.gateway.protocol.jsonrpc import Message
@@ -63,6 +63,7 @@ _CLOSE: Final = {"Connection": "close"}
 _PATH: Final = re.compile(rb"/mcp/([A-Za-z0-9][A-Za-z0-9._-]*)")
 _ODD: Final = frozenset({b"origin", b"content-encoding"})
 _JSON: Final = JSON.encode()
+_SESSION: Final = names.SESSION.lower().encode()
 
 
 def build_app(gateway: Gateway, authenticator: Authenticator, endpoint: McpEndpoint) -> ASGIApp:
@@ -76,7 +77,7 @@ def build_app(gateway: Gateway, authenticator: Authenticator, endpoint: McpEndpo
 
     def admit(request: Request) -> None:
         if not gateway.settings.metrics.public:
-            authenticator.admit(Headers(request.headers.raw))
+            authenticator.admit(Headers.read(request.headers.raw))
 
     async def healthz(request: Request) -> Response:
         admit(request)
@@ -115,7 +116,7 @@ class _Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope["headers"])
+        headers = Headers.read(scope["headers"])
         send = self._cors.shown(send, headers)
         try:
             self._check(scope, headers)
@@ -145,7 +146,7 @@ class McpEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in and answer it; raises `Refusal`."""
-        headers = Headers(scope["headers"])
+        headers = Headers.read(scope["headers"])
         grant = self._authenticator.admit(headers)
         check_session_headers(headers)
         gateway = self._gateway
@@ -205,9 +206,7 @@ class McpEndpoint:
                 session = await self._begin(context, servers, message)
             channel = session.channel
         gateway = self._gateway
-        exchange = Exchange(
-            context, channel, message, gateway.threads, gateway.new_scope(), session
-        )
+        exchange = Exchange(context, channel, message, gateway.threads, gateway.new_scope, session)
         await exchange.post(reply)
 
     async def _begin(
@@ -289,9 +288,10 @@ class McpEndpoint:
 
     def _session(self, context: RequestContext) -> Session | None:
         """Return the session that a request names; raises `Refusal` (404) for one that is over."""
-        session_id = context.headers.get(names.SESSION)
-        if names.SESSION not in context.headers:
+        given = context.headers.first.get(_SESSION)
+        if given is None:
             return None
+        session_id = given.decode("latin-1")
         server = context.shared.entry.name
         session = self._gateway.sessions.find(server, session_id, context.grant)
         if session.channel.gone:
@@ -368,7 +368,7 @@ class McpEndpoint:
             or not _ODD.isdisjoint(found)
         ):
             return False
-        headers = Headers.of(found)
+        headers = Headers(found)
         self._authenticator.check_names(headers)
         grant = self._authenticator.admit(headers)
         gateway = self._gateway
@@ -389,10 +389,14 @@ class McpEndpoint:
             channel = session.channel if session is not None else None
         if channel is None or channel.full:
             return False
-        with shared.server.at_once() as mine:
+        mine = shared.server.claim()
+        try:
             if not mine and writes(message):
                 return False
             self._serve_short(context, channel, session, post, message)
+        finally:
+            if mine:
+                shared.server.let_go()
         return True
 
     def _lent(self, context: RequestContext, message: Message) -> Channel | None:
@@ -413,21 +417,15 @@ class McpEndpoint:
         post: Post,
         message: Message,
     ) -> None:
-        gateway = self._gateway
-        waiting: list[ShortAnswer] = []
-        leave = gateway.enter_short(context.grant, session)
+        gateway, grant = self._gateway, context.grant
+        gateway.enter_short(grant, session)
         try:
             exchange = Exchange(
-                context, channel, message, gateway.threads, gateway.new_scope(), session
+                context, channel, message, gateway.threads, gateway.new_scope, session
             )
         except jsonrpc.Refused:
-            leave()
+            gateway.leave_short(grant, session)
             raise
-
-        def done() -> None:
-            leave()
-            for answer in waiting:
-                gateway.forget_short(answer)
 
         async def rest(_scope: Scope, receive: Receive, send: Send) -> None:
             reply = Reply(send, gateway.settings.http.body_seconds)
@@ -438,10 +436,10 @@ class McpEndpoint:
             except Refusal as refusal:
                 await refusal.response()(_scope, receive, send)
 
+        done = partial(gateway.leave_short, grant, session)
         answer = exchange.post_short(post, done, rest)
         if answer is not None and not answer.over:
-            waiting.append(answer)
-            gateway.watch_short(answer, context.grant)
+            gateway.short[answer] = grant
         if message.method == "notifications/cancelled" and session is not None:
             session.channel.cancelled(message.params.get("requestId"))
 

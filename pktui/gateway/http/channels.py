@@ -132,6 +132,7 @@ class Channel:
         self._backlog: deque[tuple[bytes | TooLong | Unanswered, ...]] = deque()
         self._own_thread = True  # the server has one, which may wait for a client
         self._log = log
+        self._surviving = lasting.Survived(f"a message for a client of {name}", log)
         self._state_given = state_given
         self._clock = clock
         self._lock = threading.Lock()
@@ -175,7 +176,7 @@ class Channel:
     def open(self, message: Message, sink: Sink) -> None:
         """Have what belongs to a request go there; raises `Refused` where its id is under way."""
         assert message.id is not None
-        token = jsonrpc.progress_token(message)
+        token = jsonrpc.progress_token(message) if message.meta else None
         with self._lock:
             if self._open.setdefault(same_id(message.id), sink) is not sink:
                 why = "a request with this id still waits"
@@ -202,7 +203,7 @@ class Channel:
     def close(self, message: Message, sink: Sink) -> None:
         """Send nothing more on the stream of a request."""
         assert message.id is not None
-        token = jsonrpc.progress_token(message)
+        token = jsonrpc.progress_token(message) if message.meta else None
         with self._lock:
             if self._open.get(same_id(message.id)) is sink:
                 del self._open[same_id(message.id)]
@@ -219,8 +220,10 @@ class Channel:
     def to_client(self, *lines: bytes) -> None:
         """Send each message on the stream that it belongs to."""
         for line in lines:
-            with lasting.Survived(f"a message for a client of {self._name}", self._log):
+            try:
                 self._pass_on(line, _LINE.decode(line))
+            except Exception as error:  # noqa: BLE001  it is said, and the next one goes on
+                self._surviving.say(error)
 
     def end(self, patience: float) -> None:
         """End the server, and everything that waits for it."""
@@ -233,12 +236,16 @@ class Channel:
             self.relay.from_server(*lines)
             return
         self._own_thread = False
-        small = sum(len(line) for line in lines if isinstance(line, bytes)) <= LARGE
-        if small and not self._backlog:
-            with self._server.at_once() as mine:
-                if mine:
-                    self.relay.from_server(*lines)
-                    return
+        size = 0
+        for line in lines:
+            if isinstance(line, bytes):
+                size += len(line)
+        if size <= LARGE and not self._backlog and self._server.claim():
+            try:
+                self.relay.from_server(*lines)
+            finally:
+                self._server.let_go()
+            return
         self._backlog.append(lines)
         if len(self._backlog) == 1:
             self._draining = self._threads.loop.create_task(self._drain())
@@ -285,7 +292,8 @@ class Channel:
         return self._own_thread and threading.get_ident() != self._threads.thread
 
     def _pass_on(self, line: bytes, said: _Line) -> None:
-        if not said.asks:
+        asks = said.method is not None and said.asks
+        if not asks:
             sink = self._answered(said.id)
             if sink is None:
                 self._log(f"server {self._name} answered what nobody waits for")
@@ -295,15 +303,17 @@ class Channel:
             sink.put(line, last=True, wait=self._patient)
             return
         params = _params(said)
-        if said.asks == _CANCELLED and self._gives_up(params.request_id):
+        if asks == _CANCELLED and self._gives_up(params.request_id):
             return
-        out = self._stream_of(said.asks, params)
+        out = self._stream_of(asks, params)
         if out is not None:
             out.put(line, last=False, wait=self._patient)
 
     def _answered(self, request_id: Any) -> Sink | None:
+        if type(request_id) is not int and not is_id(request_id):
+            return None
         with self._lock:
-            return self._open.pop(same_id(request_id), None) if is_id(request_id) else None
+            return self._open.pop(same_id(request_id), None)
 
     def _stream_of(self, method: str, params: _Params) -> Sink | Stream | None:
         with self._lock:

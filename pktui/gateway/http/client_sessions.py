@@ -58,10 +58,6 @@ class Session:
         finally:
             self.open -= 1
 
-    def belongs_to(self, grant: Grant) -> bool:
-        """Tell whether the grant made it; a later grant of the same name did not."""
-        return grant.key == self.grant.key
-
 
 class Sessions:
     """The open sessions; `clock` is monotonic, in seconds. For one thread."""
@@ -90,7 +86,7 @@ class Sessions:
     def find(self, server: str, session_id: str, grant: Grant) -> Session:
         """Return the session; raises `Refusal` (404) where the grant has none of that id there."""
         session = self._open.get((server, session_id))
-        if session is None or not session.belongs_to(grant):
+        if session is None or grant.key != session.grant.key:  # one of the same name is another
             raise Refusal(HTTPStatus.NOT_FOUND, "there is no such session; initialize a new one")
         session.used = self._clock()
         return session

@@ -47,7 +47,8 @@ class SharedContext:
         log: Callable[[str], None],
     ) -> None:
         """Open the ledger and the policy; raises `PktuiError` where that cannot be done."""
-        self.entry = self._followed = entry
+        # The server's entry when it was opened, and as it was followed last.
+        self.entry = self.followed = entry
         self.log = log
         self.limits = Limits(settings.gateway.max_message_bytes, settings.gateway.max_depth)
         self.answer_limit = settings.gateway.max_message_bytes * ANSWER_LINES
@@ -79,8 +80,8 @@ class SharedContext:
         """Take note of the server's entry as it is now."""
         policy = self.server.policy
         policy.selection = entry.tools
-        if entry is not self._followed:
-            self._followed = entry
+        if entry is not self.followed:
+            self.followed = entry
             policy.managed.starts(starts_of(entry))
 
     def pending(self, grant: Grant, scope: str, *, connected: bool = False) -> Pending:

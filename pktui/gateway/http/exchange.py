@@ -15,10 +15,10 @@ from pktui.gateway.http.errors import Refusal
 from pktui.gateway.http.protocol import (
     EVENTS,
     KEEP_ALIVE,
+    PROMPT_SECONDS,
     REQUEST_CANCELLED,
     accepts,
     is_modern,
-    prompt,
     status_of,
     writes,
 )
@@ -45,6 +45,10 @@ _PRIMED: Final = "2025-11-25"
 _PLAIN: Final = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,511}")
 
 
+# Told once that a request of the short way is over, with what waited for its answer.
+Done = Callable[["ShortAnswer | None"], None]
+
+
 class Exchange:
     """One posted message, from the client to its server and back. Made in the event loop."""
 
@@ -54,15 +58,15 @@ class Exchange:
         channel: Channel,
         message: Message,
         threads: WorkerThreads,
-        scope: str,
+        new_scope: Callable[[], str],
         session: Session | None = None,
     ) -> None:
-        """`scope` is a name that no other exchange has; raises `Refused` for an id in use."""
+        """`new_scope` gives a name that no other has; raises `Refused` for an id in use."""
         self._context = context
         self._channel = channel
         self._message = message
         self._threads = threads
-        self._scope = scope
+        self._new_scope = new_scope
         self._session = session
         self.takes_streams = accepts(context.headers, EVENTS)
         self._modern = is_modern(context.headers, message)
@@ -109,7 +113,7 @@ class Exchange:
         """Return the stream, which begins with what came before there was one."""
         with self._lock:
             if self._stream is None:
-                self._stream = stream = Stream(self._threads.loop, self._scope)
+                self._stream = stream = Stream(self._threads.loop, self._new_scope())
                 if self._session is not None:
                     self._session.keep(stream)
                 for line, last in self._ahead:
@@ -175,7 +179,7 @@ class Exchange:
     async def _answer(self, reply: Reply, stream: Stream, reader: int) -> None:
         """Answer with one message where that comes at once, else with a stream."""
         streams = self.takes_streams
-        entry = await stream.first(reader, prompt(modern=self._modern) if streams else None)
+        entry = await stream.first(reader, PROMPT_SECONDS[self._modern] if streams else None)
         while entry is not None and not streams and not stream.ends_with(entry):
             entry = await stream.next(reader, entry.place)
         if entry is not None and stream.ends_with(entry):
@@ -199,30 +203,31 @@ class Exchange:
 
     # the short way
 
-    def post_short(self, post: Post, done: Callable[[], None], rest: ASGIApp) -> ShortAnswer | None:
+    def post_short(self, post: Post, done: Done, rest: ASGIApp) -> ShortAnswer | None:
         """Take the message and answer it as soon as its answer is here, without ASGI.
 
-        `done` is called once, when that is over. What takes its time, or comes in several messages,
-        is left to `rest`. Returns what waits for the answer, None where nothing does.
+        `done` is called once, when that is over, with what waited for the answer. What takes its
+        time, or comes in several messages, is left to `rest`. Returns what waits for the answer,
+        None where nothing does.
         """
         if self._message.kind != "request":
             self._channel.relay.take(self._message)
-            done()
+            done(None)
             post.answer(HTTPStatus.ACCEPTED, b"")
             return None
         self._short = ShortAnswer(self, post, done, rest, self._threads.loop)
         self._taken = True
         self._channel.relay.take(self._message)
-        self._short.wait(prompt(modern=self._modern))
+        self._short.wait(PROMPT_SECONDS[self._modern])
         return self._short
 
     def short_answer(self) -> tuple[int, bytes, bytes] | None:
         """Return status, body and header lines of the answer, None where it is not here."""
-        line = next((line for line, last in self._ahead if last), None)
-        if line is None:
-            return None
-        session = self._session.header if self._session is not None else b""
-        return status_of(line, modern=self._modern), line, session
+        for line, last in self._ahead:
+            if last:
+                session = self._session.header if self._session is not None else b""
+                return status_of(line, modern=self._modern), line, session
+        return None
 
     @property
     def came(self) -> int:
@@ -231,7 +236,9 @@ class Exchange:
 
     def leave(self) -> None:
         """Let go of it: it is answered, or its client has left."""
-        answered = any(last for _, last in self._ahead)
+        answered = False
+        for _, last in self._ahead:
+            answered = answered or last
         self._leave(answered=answered)
         if not answered and self._session is not None:
             self.streamed()  # keeps little of what its client may never come back for
@@ -284,7 +291,7 @@ class ShortAnswer:
         self,
         exchange: Exchange,
         post: Post,
-        done: Callable[[], None],
+        done: Done,
         rest: ASGIApp,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -351,7 +358,7 @@ class ShortAnswer:
         self._post.gone = None
         if self._timer is not None:
             self._timer.cancel()
-        self._done()
+        self._done(self)
 
 
 async def deliver(

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pktui import lasting
-from pktui.gateway.http.admission import Admission
+from pktui.gateway.http.admission import Admission, GrantWatch
 from pktui.gateway.http.client_sessions import Sessions
 from pktui.gateway.http.context import ANSWER_LINES, SharedContext
 from pktui.gateway.http.errors import Refusal
-from pktui.gateway.http.grant_watch import GrantWatch
 from pktui.gateway.http.threads import WorkerThreads
 from pktui.gateway.http.upstreams import ConfiguredServers, StartedServers
 from pktui.gateway.lineio.event_loop import EventLoop
@@ -82,7 +81,8 @@ class Gateway:
         most_bytes = MESSAGES * settings.gateway.max_message_bytes
         self._admission = Admission(http.max_requests, most_bytes)
         self._used: Counter[StartedServers] = Counter()
-        self._short: dict[ShortAnswer, Grant] = {}
+        # Requests of the short way that are not answered yet.
+        self.short: dict[ShortAnswer, Grant] = {}
         self._grants = GrantWatch(ledger)
         self._numbers = 0
         self._stopping = False
@@ -125,7 +125,8 @@ class Gateway:
         if opened is None or not opened.done() or opened.cancelled() or opened.exception():
             return None
         shared = opened.result()
-        shared.follow(entry)
+        if shared.followed is not entry:
+            shared.follow(entry)
         return shared
 
     def _make(self, entry: ServerEntry) -> StartedServers:
@@ -212,28 +213,22 @@ class Gateway:
             del self._under_way[task]
             self._left.set()
 
-    def enter_short(self, grant: Grant, session: Session | None) -> Callable[[], None]:
-        """Count a request of the short way; return what ends that. Raises `Refusal` (429, 503)."""
+    def enter_short(self, grant: Grant, session: Session | None) -> None:
+        """Count a request of the short way until it leaves; raises `Refusal` (429, 503)."""
         self.check_open(grant)
-        leave = self._admission.enter(grant)
+        self._admission.enter(grant)
         if session is not None:
             session.open += 1
 
-        def left() -> None:
-            leave()
-            if session is not None:
-                session.open -= 1
-
-        return left
-
-    def watch_short(self, answer: ShortAnswer, grant: Grant) -> None:
-        """Keep a request of the short way in sight until it is answered."""
-        self._short[answer] = grant
-
-    def forget_short(self, answer: ShortAnswer | None) -> None:
-        """Note that a request of the short way is answered."""
+    def leave_short(
+        self, grant: Grant, session: Session | None, answer: ShortAnswer | None = None
+    ) -> None:
+        """Note that a request of the short way is over; `answer` waited for it, if anything did."""
+        self._admission.leave(grant)
+        if session is not None:
+            session.open -= 1
         if answer is not None:
-            self._short.pop(answer, None)
+            self.short.pop(answer, None)
             self._left.set()
 
     async def sweep(self) -> None:
@@ -259,11 +254,14 @@ class Gateway:
 
     async def watch_grants(self) -> None:
         """End what a grant was given as soon as it was revoked, or its time has passed."""
+        surviving = lasting.Survived("looking up grants", self.log)
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            with lasting.Survived("looking up grants", self.log):
+            try:
                 for key in await self.threads.run(self._grants.ended):
                     await self._end_grant(key)
+            except Exception as error:  # noqa: BLE001  it is said, and looked at again
+                surviving.say(error)
 
     async def watch_lists(self) -> None:
         """Tell clients that listen where they may see other tools than they were shown."""
@@ -278,7 +276,7 @@ class Gateway:
         for task, (grant, _) in tuple(self._under_way.items()):
             if grant.key == key:
                 task.cancel()
-        for answer, grant in tuple(self._short.items()):
+        for answer, grant in tuple(self.short.items()):
             if grant.key == key:
                 answer.cut()
         for session in self.sessions.every():
@@ -298,13 +296,13 @@ class Gateway:
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.gateway.grace_seconds):
                 await self._until_idle()
-        for answer in tuple(self._short):
+        for answer in tuple(self.short):
             answer.cut()
         for task in tuple(self._under_way):
             task.cancel()
 
     async def _until_idle(self) -> None:
-        while self._under_way or self._short:
+        while self._under_way or self.short:
             self._left.clear()
             await self._left.wait()
 

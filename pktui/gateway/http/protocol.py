@@ -7,7 +7,7 @@ repeat what is in the body ("Request Metadata") and a server must refuse what do
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from http import HTTPStatus
@@ -29,6 +29,9 @@ JSON: Final = "application/json"
 BOTH: Final = f"{JSON}, {EVENTS}"
 # Seconds between two signs to a client that its answer is on its way.
 KEEP_ALIVE: Final = 15.0
+# Seconds that an answer may take to go out alone, with the status it asks for, by whether it is of
+# the stateless era. Then a stream begins, which shows that it is on its way and can carry more.
+PROMPT_SECONDS: Final = {True: KEEP_ALIVE, False: 1.0}
 # The code of a request that was cancelled, as the Language Server Protocol has it.
 REQUEST_CANCELLED: Final = -32800
 
@@ -38,6 +41,10 @@ _ROUTING: Final = (names.VERSION, names.METHOD, names.NAME)
 _RECORDED: Final = frozenset({"tools/call", "notifications/cancelled"})
 _PARAM: Final = names.PARAM_PREFIX.lower()
 _PARAM_BYTES: Final = _PARAM.encode()
+_VERSION: Final = names.VERSION.lower().encode()
+_HANDSHAKE: Final = frozenset(version.encode() for version in HANDSHAKE_VERSIONS)
+_BOTH: Final = BOTH.encode()
+_NOT_REPEATED: Final[Mapping[bytes, Sequence[bytes]]] = {}
 _METHOD, _NAME = names.METHOD.lower().encode(), names.NAME.lower().encode()
 # By error code, on the stateless era; -32021 a missing capability, -32022 an unknown version.
 _STATUSES: Final[Mapping[int, HTTPStatus]] = {
@@ -54,58 +61,57 @@ _STATUSES: Final[Mapping[int, HTTPStatus]] = {
 class Headers:
     """The headers of a request; a name may be asked for in any case."""
 
-    __slots__ = ("_first", "_more")
+    __slots__ = ("first", "more")
 
-    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
-        """Each byte of a value stands for a character, as Starlette reads them."""
-        self._first: dict[bytes, bytes] = {}
-        self._more: dict[bytes, list[bytes]] = {}
-        for name, value in raw:
-            if name in self._first:
-                self._more.setdefault(name, []).append(value)
-            else:
-                self._first[name] = value
+    def __init__(
+        self, first: Mapping[bytes, bytes], more: Mapping[bytes, Sequence[bytes]] = _NOT_REPEATED
+    ) -> None:
+        """`first` has the first value of each name, in lower case, `more` those that follow it.
+
+        Each byte of a value stands for a character, as Starlette reads them.
+        """
+        self.first = first
+        self.more = more
 
     @classmethod
-    def of(cls, found: dict[bytes, bytes]) -> Headers:
-        """Return headers of which none is repeated; names are in lower case."""
-        headers = cls(())
-        headers._first = found
-        return headers
+    def read(cls, raw: Iterable[tuple[bytes, bytes]]) -> Headers:
+        """Return the headers of these names, in lower case, and values."""
+        first: dict[bytes, bytes] = {}
+        more: dict[bytes, list[bytes]] = {}
+        for name, value in raw:
+            if name in first:
+                more.setdefault(name, []).append(value)
+            else:
+                first[name] = value
+        return cls(first, more)
 
     def get(self, name: str, default: str = "") -> str:
         """Return the first header of a name."""
-        found = self._first.get(_key(name))
+        found = self.first.get(_key(name))
         return default if found is None else found.decode("latin-1")
 
     def getlist(self, name: str) -> list[str]:
         """Return every header of a name."""
         key = _key(name)
-        if key not in self._first:
+        if key not in self.first:
             return []
-        found = (self._first[key], *self._more.get(key, ()))
+        found = (self.first[key], *self.more.get(key, ()))
         return [value.decode("latin-1") for value in found]
 
     def is_repeated(self, name: str) -> bool:
         """Tell whether a header is given more than once."""
-        return bool(self._more) and _key(name) in self._more
+        return bool(self.more) and _key(name) in self.more
 
     def __contains__(self, name: str) -> bool:
-        return _key(name) in self._first
+        return _key(name) in self.first
 
     def __iter__(self) -> Iterator[str]:
-        return (name.decode("latin-1") for name in self._first)
-
-    @property
-    def routes_by_body(self) -> bool:
-        """Whether no header is given twice, and none repeats what a call's body says."""
-        first = self._first
-        return not self._more and _METHOD not in first and _NAME not in first
+        return (name.decode("latin-1") for name in self.first)
 
     @property
     def has_parameters(self) -> bool:
         """Whether any header repeats an argument."""
-        return any(name.startswith(_PARAM_BYTES) for name in self._first)
+        return any(name.startswith(_PARAM_BYTES) for name in self.first)
 
 
 @lru_cache(maxsize=256)
@@ -124,19 +130,12 @@ class _Answer(msgspec.Struct):
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 
 
-def prompt(*, modern: bool) -> float:
-    """Return how many seconds an answer may take to go out alone, with the status it asks for.
-
-    After that a stream begins, which shows that the answer is on its way and can carry more.
-    """
-    return KEEP_ALIVE if modern else 1.0
-
-
 def is_modern(headers: Headers, message: Message | None = None) -> bool:
     """Tell whether a request is of the stateless era, by its message or its version header."""
-    if message is not None and message.modern:
+    if message is not None and message.meta and message.modern:
         return True
-    return names.VERSION in headers and headers.get(names.VERSION) not in HANDSHAKE_VERSIONS
+    version = headers.first.get(_VERSION)
+    return version is not None and version not in _HANDSHAKE
 
 
 def writes(message: Message) -> bool:
@@ -146,7 +145,7 @@ def writes(message: Message) -> bool:
 
 def accepts(headers: Headers, kind: str) -> bool:
     """Tell whether the client takes that media type."""
-    if headers.get("accept") == BOTH:  # what SDKs send
+    if headers.first.get(b"accept") == _BOTH:  # what SDKs send
         return True
     family = kind.partition("/")[0] + "/*"
     given = ",".join(headers.getlist("accept")).lower()
@@ -168,7 +167,9 @@ def check_headers(headers: Headers, message: Message) -> None:
 
     Whoever routes by the headers must see what the policy sees in the body.
     """
-    if message.method == "tools/call" and headers.routes_by_body and not message.modern:
+    first, modern = headers.first, bool(message.meta) and message.modern
+    plain = not headers.more and _METHOD not in first and _NAME not in first
+    if message.method == "tools/call" and plain and not modern:
         return
     for name in _ROUTING:
         if headers.is_repeated(name):

@@ -144,7 +144,8 @@ class HttpGateway:
             asyncio.ensure_future(gateway.watch_lists()),
         ]
         try:
-            await self._server.serve(sockets=[listener])
+            # As a task of its own: else each of its looks at the time goes through here.
+            await asyncio.ensure_future(self._server.serve(sockets=[listener]))
         finally:
             for task in watching:
                 task.cancel()

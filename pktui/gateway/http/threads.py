@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from pktui import lasting
@@ -22,8 +21,13 @@ LARGE = 32 * 1024
 class Claimable(Protocol):
     """What is written to; a `ServerContext` is."""
 
-    def at_once(self) -> AbstractContextManager[bool]:
-        """Tell, as a context, whether what is done inside need not wait."""
+    @property
+    def claim(self) -> Callable[[], bool]:
+        """Keeps other threads out until `let_go`; False where it has to be waited for."""
+
+    @property
+    def let_go(self) -> Callable[[], object]:
+        """Lets other threads in again."""
 
 
 class WorkerThreads:
@@ -87,10 +91,11 @@ class WorkerThreads:
 
         A short one is done here where it need not wait: handing it over takes longer.
         """
-        if size <= LARGE:
-            with claimed.at_once() as mine:
-                if mine:
-                    return function(taken)
+        if size <= LARGE and claimed.claim():
+            try:
+                return function(taken)
+            finally:
+                claimed.let_go()
         return await self.write(function, taken)
 
     def soon(

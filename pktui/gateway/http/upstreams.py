@@ -288,7 +288,8 @@ class ConfiguredServers:
         if entries is not self._entries:
             self._entries = entries
             self._retire()
-        return self._usable(name)
+        entry = entries.get(name)
+        return entry if entry is not None and not entry.disabled else None
 
     def started(self, entry: ServerEntry) -> StartedServers:
         """Return what is started of a server; raises `PktuiError`."""
@@ -321,13 +322,10 @@ class ConfiguredServers:
         """End everything."""
         await asyncio.gather(*(one.close() for one in self._all()))
 
-    def _usable(self, name: str) -> ServerEntry | None:
-        entry = self._entries.get(name)
-        return entry if entry is not None and not entry.disabled else None
-
     def _retire(self) -> None:
         for name, (entry, started) in tuple(self._made.items()):
-            now = self._usable(name)
+            now = self._entries.get(name)
+            now = None if now is None or now.disabled else now
             if now != entry:
                 del self._made[name]
                 self._retired.append(started)

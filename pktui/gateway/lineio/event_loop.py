@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pktui import lasting
-from pktui.gateway.lineio.lines import LineCutter, read_some
+from pktui.gateway.lineio.lines import CHUNK, LineCutter
 
 if TYPE_CHECKING:
     from pktui.gateway.lineio.io_loop import Outlet, Take
+    from pktui.gateway.lineio.lines import TooLong
 
 # Reads, and bytes, after which a source waits until more can be taken.
 _READS: Final = 32
@@ -95,13 +96,22 @@ class EventLoop:
             self._loop.add_reader(self._source, self._read)
 
     def _read(self) -> None:
-        chunk = read_some(self._source)
-        if chunk is None:
+        try:
+            chunk = os.read(self._source, CHUNK)
+        except BlockingIOError:
             return
-        lines = self._cutter.feed(chunk) if chunk else self._cutter.end()
+        except OSError:
+            chunk = b""
+        cutter = self._cutter
+        if chunk.endswith(b"\n") and not cutter.kept and len(chunk) <= cutter.limit:
+            lines: Sequence[bytes | TooLong] = chunk[:-1].split(b"\n")  # as most come
+        else:
+            lines = cutter.feed(chunk) if chunk else cutter.end()
         if lines:
-            with self._surviving:
+            try:
                 self._take(*lines)
+            except Exception as error:  # noqa: BLE001  it is said, and the loop goes on
+                self._surviving.say(error)
         self._reads += 1
         self._bytes += len(chunk)
         if not chunk:

@@ -209,17 +209,20 @@ def _checked_object(line: bytes, limits: Limits, value: Any) -> dict[str, Any]:
 
 
 def plainly_written(line: bytes) -> Any:
-    """Return the value of a line that is written in the one way a compact writer writes it.
+    """Return the value of a line that is written as a compact writer writes it, or as Python does.
 
-    What encodes to the very same bytes again holds no name twice, nothing that readers disagree
-    about, and no more than its value. None where it cannot be told so; the careful look that
-    follows takes three times as long.
+    What encodes to the very same bytes again, with a space after each comma and colon or none,
+    holds no name twice, nothing that readers disagree about, and no more than its value. None
+    where it cannot be told so; the careful look that follows takes three times as long.
     """
     try:
         value = _quick_decode(line)
-        return value if _quick_encode(value) == line else None
+        written = _quick_encode(value)
+        if written != line and msgspec.json.format(written, indent=0) != line:
+            return None
     except (msgspec.MsgspecError, UnicodeError, ValueError, OverflowError, RecursionError):
         return None
+    return value
 
 
 def _decode(line: bytes) -> Any:

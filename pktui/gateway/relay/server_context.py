@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -80,6 +79,9 @@ class ServerContext:
         self._ledger = Ledger.open(
             paths.ledger_file, audit=settings.audit, own=True, shared=settings.ledger
         )
+        # Keeps other threads out of the ledger until `let_go`; False where it has to be waited for.
+        self.claim = self._ledger.transaction.claim
+        self.let_go = self._ledger.transaction.lock.release
         self.caller = Caller("", storable(grant), os.urandom(16).hex(), _here())
         rules = settings.server(server)
         named = policy_file or (settings.policy_file(paths, server) if rules.policy else None)
@@ -127,10 +129,6 @@ class ServerContext:
             self._ledger.close()
         except LedgerError as problem:
             self._log(f"the end of this gateway is not on record: {problem}")
-
-    def at_once(self) -> AbstractContextManager[bool]:
-        """Tell, as a context, whether what is decided inside need not wait for the ledger."""
-        return self._ledger.at_once()
 
     def named(self, agent: str) -> None:
         """Note the client's name."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pktui.gateway.servers.entries import load_servers
@@ -39,19 +40,15 @@ class LiveServers:
 
     def current(self) -> Mapping[str, ServerEntry]:
         """Return every server by name: the same object until one has changed."""
-        stamp = self._look()
+        stamp: _Stamp = ()
+        with suppress(OSError):
+            found = os.stat(self._file)  # noqa: PTH116  a Path costs more than the call
+            stamp = found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
         if stamp != self._stamp:
             self._reload()
             settled = not stamp or time.time_ns() - max(stamp[:2]) > _SETTLED_NS
             self._stamp = stamp if settled else None
         return self._servers
-
-    def _look(self) -> _Stamp:
-        try:
-            found = os.stat(self._file)  # noqa: PTH116  a Path costs more than the call
-        except OSError:
-            return ()
-        return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
     def _reload(self) -> None:
         found = load_servers(self._paths)

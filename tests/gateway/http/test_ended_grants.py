@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from pktui.gateway.http.grant_watch import GrantWatch
+from pktui.gateway.http.admission import GrantWatch
 from pktui.ledger.ledger import Ledger
 from tests.gateway.http.served import (
     INITIALIZE,

@@ -56,18 +56,18 @@ class Rig:
         self.channel.relay = cast("RelaySession", relay)
         asked = {"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {"name": "x"}}
         message = parse(json.dumps(asked).encode(), Limits())
-        context = SimpleNamespace(headers=Headers.of({b"accept": b"text/event-stream"}))
+        context = SimpleNamespace(headers=Headers({b"accept": b"text/event-stream"}))
         session = SimpleNamespace(keep=self.kept.append, header=b"")
         exchange = Exchange(
             cast("RequestContext", context),
             self.channel,
             message,
             work,
-            "1",
+            lambda: "1",
             cast("Session", session) if in_session else None,
         )
         post = SimpleNamespace(gone=None, answer=self._answered)
-        answer = exchange.post_short(cast("Post", post), lambda: None, cast("Any", None))
+        answer = exchange.post_short(cast("Post", post), lambda _answer: None, cast("Any", None))
         assert answer is not None
         answer.leave()
 
