@@ -2,10 +2,16 @@
 
     python -m tests.bench.journeys [--repeats N] [--files] [--calls] [JOURNEY…]
 
-Real gateways and a real memory service run with every function of pktui that they enter counted
-(`tests.support.counting`). Of each journey the repeat with the fewest calls is printed, so that
-what runs by the clock does not count, beside the first edition's figures. `--files` names the
-files.
+Real gateways, a real memory service and a real console run with every function of pktui that they
+enter counted (`tests.support.counting`). Of each journey the repeat with the fewest calls is
+printed, so that what runs by the clock does not count, beside the first edition's figures.
+`--files` names the files, `--calls` the calls one after the other, each below its caller.
+
+A decision is counted from the key's action in the console until its row is flipped, and in the
+gateway from where that is seen until the client has its answer. A toggle (a tool is denied: space,
+d, w, w) is counted from the key's action until the file is written, and in the gateway while it
+refuses the next call; in the first edition one key wrote the file, without showing the change.
+Drawing is left out of both.
 """
 
 from __future__ import annotations
@@ -37,9 +43,21 @@ FIRST = {
     "a call over stdio": (32, 175, 108),
     "a call over HTTP": (52, 354, 210),
     "log_message, both halves": (62, 371, 215),
+    "a decision in the console": (38, 233, 163),
+    "a toggle in the console": (42, 541, 155),
 }
 PATIENCE = 60.0
 WARM_UP = 20
+# Seconds after which the console takes a key for an answer to what it shows.
+QUIET = 2
+# The functions that counting in the console begins and ends with.
+# In the gateway: a held call is decided again, until its answer is sent; a call comes.
+RELEASE = ("Enforcer.resume", "RelaySession.from_server")
+REFUSAL = ("RelaySession.from_client", "RelaySession.from_client")
+DECISION = ("ApprovalsView.action_allow", "Approvals.decide")
+TOGGLE = ("PoliciesView.action_change", "Edits.write")
+# The keys that draft that a tool is denied, and those that write it.
+DENY, WRITE = ("space", "d", "w"), ("w",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +74,13 @@ class Count:
 class Counted:
     """A program whose functions are counted."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(
+        self, folder: Path, name: str, module: str = "pktui", between: Sequence[str] = ()
+    ) -> None:
+        """`between`: the functions that counting begins and ends with, if not all is counted."""
         self.file = folder / f"{name}.counts"
-        self.command = (sys.executable, "-m", "tests.support.counting", str(self.file), "pktui")
+        counting = (sys.executable, "-m", "tests.support.counting", str(self.file))
+        self.command = (*counting, *(("--between", *between) if between else ()), module)
         self.pid = 0
         self._reads = 0
 
@@ -77,12 +99,25 @@ class Counted:
             time.sleep(0.01)
 
 
-def fewest(programs: Sequence[Counted], once: Callable[[int], None], repeats: int) -> Count:
-    """Return the counts of all programs together, of the repeat with the fewest calls."""
-    for number in range(WARM_UP):
+def fewest(
+    programs: Sequence[Counted],
+    once: Callable[[int], None],
+    repeats: int,
+    *,
+    before: Callable[[int], None] | None = None,
+) -> Count:
+    """Return the counts of all programs together, of the repeat with the fewest calls.
+
+    `before` makes ready for what is counted.
+    """
+    for number in range(WARM_UP if before is None else 1):
+        if before is not None:
+            before(number)
         once(number)
     found = []
     for number in range(repeats):
+        if before is not None:
+            before(1000 + number)
         time.sleep(0.3)  # what follows a call, in other threads, is over by then
         for program in programs:
             program.read()
@@ -218,6 +253,118 @@ def of_a_message(home: Path, repeats: int) -> Count:
         process.wait(PATIENCE)
 
 
+def of_a_decision(home: Path, repeats: int) -> Count:
+    """A call waits for a person; the key that allows it, until the client has its answer."""
+    env = prepare(home)
+    write_policy(home, "approve")
+    paths = Paths.at(home / "config", home / "data")
+    gateway = Counted(home, "gateway", between=RELEASE)
+    peer = Peer((*gateway.command, "gateway", "bench", "--", *server_of(home)), env)
+    gateway.pid = peer.process.pid
+    shake_hands(peer)
+    ledger = Ledger.open(paths.ledger_file)
+    with piloted(home, env, "approvals", DECISION) as (console, do):
+
+        def wait_for_it(number: int) -> None:
+            peer.write(call(number))
+            until(lambda: len(ledger.approvals.pending()) == 1)
+            do("beat", "press home", f"wait {QUIET}")
+
+        def decide(_number: int) -> None:
+            do("press a")
+            answer = peer.read()
+            assert b'"isError":false' in answer, answer
+
+        try:
+            return fewest([console, gateway], decide, repeats, before=wait_for_it)
+        finally:
+            peer.close()
+            ledger.close()
+
+
+def of_a_toggle(home: Path, repeats: int) -> Count:
+    """A tool is denied in the console; from the key until the next call was refused by it."""
+    env = prepare(home)
+    paths = Paths.at(home / "config", home / "data")
+    entry = {"command": server_of(home)[0], "args": server_of(home)[1:]}
+    paths.servers_file.write_text(json.dumps({"mcpServers": {"bench": entry}}))
+    gateway = Counted(home, "gateway", between=REFUSAL)
+    peer = Peer((*gateway.command, "gateway", "bench"), env)
+    gateway.pid = peer.process.pid
+    shake_hands(peer)
+    peer.write(b'{"jsonrpc":"2.0","id":"l","method":"tools/list"}\n')
+    peer.read()
+    with piloted(home, env, "policies", TOGGLE) as (console, do):
+        # To the server, which is listed after the memory, and its only tool.
+        do("press left", "press end", f"wait {QUIET}", "press right")
+
+        def allow(number: int) -> None:
+            write_policy(home, "allow")
+            ask(peer, call(number))
+            do("press 4", "press 3", f"wait {QUIET}")  # it reads what is in the file now
+
+        def deny(number: int) -> None:
+            do(
+                *(f"press {key}" for key in DENY),
+                f"wait {QUIET}",
+                *(f"press {key}" for key in WRITE),
+            )
+            peer.write(call(number))
+            answer = peer.read()
+            assert b'"isError":true' in answer, answer
+
+        try:
+            return fewest([console, gateway], deny, repeats, before=allow)
+        finally:
+            peer.close()
+
+
+def write_policy(home: Path, action: str) -> None:
+    rules = {"version": "1", "default": "allow", "tools": {"echo": {"action": action}}}
+    paths = Paths.at(home / "config", home / "data")
+    (paths.policies_dir / "bench.json").write_text(json.dumps(rules, indent=2))
+
+
+def server_of(home: Path) -> tuple[str, str]:
+    return sys.executable, str(home / "server.py")
+
+
+@contextmanager
+def piloted(
+    home: Path, env: dict[str, str], view: str, between: tuple[str, str]
+) -> Iterator[tuple[Counted, Callable[..., None]]]:
+    """Run a console without a terminal; yields it and what gives it commands."""
+    console = Counted(home, "console", "tests.support.piloted_console", between)
+    process = subprocess.Popen(
+        (*console.command, view), env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    console.pid = process.pid
+    assert process.stdin is not None
+    assert process.stdout is not None
+    answers, commands = process.stdout, process.stdin
+    assert answers.readline() == "done\n"
+
+    def do(*lines: str) -> None:
+        for line in lines:
+            commands.write(f"{line}\n")
+            commands.flush()
+            assert answers.readline() == "done\n"
+
+    try:
+        yield console, do
+    finally:
+        commands.close()
+        process.wait(PATIENCE)
+        answers.close()
+
+
+def until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def await_service(client: MemoryClient) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -240,6 +387,8 @@ JOURNEYS: dict[str, Callable[[Path, int], Count]] = {
     "a call over stdio": over_stdio,
     "a call over HTTP": over_http,
     "log_message, both halves": of_a_message,
+    "a decision in the console": of_a_decision,
+    "a toggle in the console": of_a_toggle,
 }
 
 

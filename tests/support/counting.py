@@ -1,11 +1,14 @@
 """Counts which of pktui's functions a program enters: put before it on the command line.
 
-    python -m tests.support.counting FILE MODULE ARG…
+    python -m tests.support.counting FILE [--between FROM UNTIL] MODULE ARG…
 
 Runs MODULE as `python -m` does. At each SIGUSR1 what was counted since the one before is written
 to FILE as a line of JSON, `{"files": […], "calls": n, "changes": n, "sequence": […]}`, and counting
 begins anew: the files entered, the function calls, how often a function is in another file than
 the one entered before it, in its thread, and each call as `[thread, depth, file, function]`.
+
+With two functions named only what is entered from a call of the first until the second returns, if
+it does, is counted. Drawing, what the console does by the clock, and what they call is not.
 """
 
 from __future__ import annotations
@@ -22,12 +25,21 @@ from typing import Any
 import pktui
 
 _PACKAGE = str(Path(pktui.__file__).parent) + "/"
+# What Textual asks a widget for when it draws it, and what the console does by the clock.
+_LEFT_OUT = frozenset(
+    {"compose", "render", "render_line", "get_content_width", "get_content_height", "_laid_out"}
+    | {"Keyboard._follow", "_emptied.<locals>.look"}
+)
 
 
 class Counter:
     """Functions entered by any thread, since it was read last."""
 
-    def __init__(self) -> None:
+    def __init__(self, between: tuple[str, str] = ("", "")) -> None:
+        """`between`: the functions, by qualified name, that counting begins and ends with."""
+        self._first, self._last_one = between
+        self._left_out_at: dict[int, int] = {}
+        """The depth from which on a thread's calls are left out."""
         self._inside: dict[CodeType, str] = {}
         self._last: dict[int, str] = {}
         self._depth: dict[int, int] = {}
@@ -35,6 +47,7 @@ class Counter:
 
     def clear(self) -> None:
         """Begin anew."""
+        self._open = not self._first
         self.files: set[str] = set()
         self.calls = 0
         self.changes = 0
@@ -49,13 +62,22 @@ class Counter:
             return
         thread = threading.get_ident()
         depth = self._depth.get(thread, 0)
+        function = frame.f_code.co_qualname
         if event == "return":
             self._depth[thread] = depth - 1
+            if self._left_out_at.get(thread) == depth - 1:
+                del self._left_out_at[thread]
+            self._open = self._open and function != self._last_one
             return
         self._depth[thread] = depth + 1
+        self._open = self._open or function == self._first
+        if frame.f_code.co_name in _LEFT_OUT or function in _LEFT_OUT:
+            self._left_out_at.setdefault(thread, depth)
+        if thread in self._left_out_at or not self._open:
+            return
         self.calls += 1
         self.files.add(name)
-        self.sequence.append((thread, depth, name, frame.f_code.co_qualname))
+        self.sequence.append((thread, depth, name, function))
         if self._last.get(thread) != name:
             self._last[thread] = name
             self.changes += 1
@@ -70,9 +92,12 @@ class Counter:
         return name
 
 
-def main(file: str, module: str, *arguments: str) -> None:
+def main(file: str, *command: str) -> None:
     """Run the module with what it enters counted."""
-    counter = Counter()
+    between = ("", "")
+    if command[0] == "--between":
+        between, command = (command[1], command[2]), command[3:]
+    counter = Counter(between)
 
     def write(_number: int, _frame: FrameType | None) -> None:
         counted = {
@@ -88,8 +113,8 @@ def main(file: str, module: str, *arguments: str) -> None:
     signal.signal(signal.SIGUSR1, write)
     threading.setprofile(counter.saw)
     sys.setprofile(counter.saw)
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.argv = [*command]
+    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
