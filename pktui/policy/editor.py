@@ -235,6 +235,7 @@ class PolicyText:
     def __init__(self, text: str, policy: Policy) -> None:
         self.text = text
         self._policy = policy
+        self._scanned: tuple[str, Node] | None = None
 
     def hide(self, tool: str) -> None:
         """Add the name to `hide`, unless it or a glob there hides the tool already."""
@@ -349,9 +350,11 @@ class PolicyText:
             self.text = json_edit.add_item(self.text, limits, text)
 
     def _root(self) -> Node:
-        root, _ = scan(self.text)
-        assert root is not None
-        return root
+        if self._scanned is None or self._scanned[0] is not self.text:
+            root, _ = scan(self.text)
+            assert root is not None
+            self._scanned = self.text, root
+        return self._scanned[1]
 
     def _entry(self, tool: str, new: str = "") -> Node:
         """Return the tool's own entry; it is made of `new`, or of what holds for it now."""

@@ -149,7 +149,7 @@ class Ink:
 def ink_of(app: App[object]) -> Ink:
     """Return the inks of the theme in force."""
     variables = app.theme_variables
-    return _mix(tuple(variables.get(*colour) for colour in DEFAULT_VARIABLES.items()))
+    return _mix(tuple([variables.get(*colour) for colour in DEFAULT_VARIABLES.items()]))
 
 
 @lru_cache(maxsize=8)

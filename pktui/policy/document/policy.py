@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -221,6 +222,12 @@ def parse_policy(
 
     `dialect` None: Intercept's where the document has its `rules` lists or is YAML, else pktui's.
     """
+    return _parsed(raw, source, dialect)
+
+
+# An edit is shown, compared with what was there, and read again: each time the same bytes.
+@functools.lru_cache(maxsize=4)
+def _parsed(raw: bytes, source: Path | None, dialect: Dialect | None) -> Policy:
     text = _decode_utf8(raw, source)
     value, root = read_text(text, source)
     faults = Faults()

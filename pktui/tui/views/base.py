@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.widget import Widget
@@ -57,7 +58,7 @@ class View(Widget):
                 self.mount(said, before=0)
             said.show(lines)
 
-    @property
+    @cached_property
     def console(self) -> Context:
         """The app, with its scope, undo stack, inks and glyphs."""
         return context_of(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pktui.errors import ApprovalError, PktuiError
@@ -97,7 +97,7 @@ class Decisions:
         """The approvals whose answer is on its way."""
         self.pin_set = False
 
-    @property
+    @cached_property
     def _console(self) -> Context:
         return self._view.console
 

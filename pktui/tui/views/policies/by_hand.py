@@ -6,7 +6,7 @@ passes the guard, the record and the undo that every other edit passes.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from pktui.errors import PktuiError
@@ -32,7 +32,7 @@ class ByHand:
         self._left: dict[str, tuple[bytes, bytes]] = {}
         """What was edited and not written, with what it was made of, by server."""
 
-    @property
+    @cached_property
     def _console(self) -> Context:
         return self._view.console
 

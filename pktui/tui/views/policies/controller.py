@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 from pktui.errors import PinError, PktuiError
@@ -82,7 +82,7 @@ class Drafting:
         self._make: Callable[[Page], Proposal] = lambda page: self.edits.propose(page, ())
         """Makes what the open screen shows; blocks."""
 
-    @property
+    @cached_property
     def _console(self) -> Context:
         return self._view.console
 
@@ -273,9 +273,10 @@ class Drafting:
 
     def _refuse_unread(self) -> bool:
         """Tell the person where the tools on the screen are another server's than was chosen."""
-        if self._pane.page_to_come:
+        unread = self._pane.page_to_come
+        if unread:
             self._console.say("a moment: the tools of that server are being read")
-        return self._pane.page_to_come
+        return unread
 
     def _refuse_broken(self, page: Page) -> bool:
         if page.origin == "broken":

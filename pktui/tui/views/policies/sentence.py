@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rich.text import Text
@@ -252,7 +252,7 @@ class Rules:
     def __init__(self, view: View) -> None:
         self._view = view
 
-    @property
+    @cached_property
     def _console(self) -> Context:
         return self._view.console
 
