@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -73,6 +74,25 @@ class SteadyClock:
 
 # The time of this process, microseconds since the epoch, UTC.
 now_us = SteadyClock()
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def utc_now() -> datetime:
+    """Return the time of this process."""
+    return _EPOCH + now_us() * _MICROSECOND
+
+
+def microseconds(when: datetime) -> int:
+    """Return the microseconds since the epoch."""
+    return (when - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(time_us: int) -> datetime:
+    """Return the UTC time so many microseconds since the epoch."""
+    return _EPOCH + time_us * _MICROSECOND
 
 
 def boot_id() -> str:

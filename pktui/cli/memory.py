@@ -112,7 +112,7 @@ def reindex(json: output.JsonFlag = False) -> None:
 def _since(found: Status) -> str:
     if found.started_at is None:
         return ""
-    from pktui.memory.times import utc_now
+    from pktui.times import utc_now
 
     return f"{output.moment(found.started_at)} ({output.ago(found.started_at, utc_now())})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote, unquote
 
@@ -18,6 +19,7 @@ CONNECTION_HEADER = "Pktui-Connection"
 IDENTITY_HEADERS = (AGENT_HEADER, GRANT_HEADER, PROJECT_HEADER, CONNECTION_HEADER)
 # A key that the same request bears when it is sent again, so that it is carried out once.
 REQUEST_HEADER = "Pktui-Request"
+LONGEST_KEY = 64
 FailureKind = Literal["not_found", "invalid", "unavailable", "store"]
 
 
@@ -45,6 +47,24 @@ def identity_headers(identity: Identity) -> dict[str, str]:
     }
 
 
-def read_identity(headers: Mapping[str, str]) -> Identity:
-    """Return the identity that the headers name."""
-    return Identity(*[unquote(headers.get(name, "")) for name in IDENTITY_HEADERS])
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and the key that the request bears when it is sent again, "" where it has none."""
+
+    who: Identity
+    key: str
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> Caller:
+        """Read the headers of a request."""
+        agent, grant, project, connection, key = [
+            headers.get(name, "") for name in (*IDENTITY_HEADERS, REQUEST_HEADER)
+        ]
+        who = Identity(unquote(agent), unquote(grant), unquote(project), unquote(connection))
+        return cls(who, key[:LONGEST_KEY])
+
+    def agent_or(self, agent: str) -> Identity:
+        """Return who asks; where the headers name no agent, with this one."""
+        if self.who.agent or not agent:
+            return self.who
+        return msgspec.structs.replace(self.who, agent=agent)

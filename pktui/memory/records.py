@@ -64,9 +64,10 @@ class Identity(msgspec.Struct, frozen=True):
     @property
     def owner(self) -> str:
         """The key with the connection, if there is one: see `key_of_owner`."""
-        if not (self.key and self.connection):
-            return self.key
-        return f"{_CONNECTION}{quote(self.connection, safe='')}\n{self.key}"
+        key = self.key
+        if not (key and self.connection):
+            return key
+        return f"{_CONNECTION}{quote(self.connection, safe='')}\n{key}"
 
 
 def key_of_owner(owner: str) -> str:

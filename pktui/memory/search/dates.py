@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from pktui.memory.times import microseconds
+from pktui.times import microseconds
 
 _MONTHS = (
     "january", "february", "march", "april", "may", "june",

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pktui.errors import InvalidRequest
 from pktui.memory.records import CALL_KEYS, QUERY_KEYS, ROLES, Session
-from pktui.memory.times import microseconds
 from pktui.query import Filter, Query, parse_when
 from pktui.text import one_line
+from pktui.times import microseconds
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -13,8 +13,10 @@ class Activity:
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._last = self._changed = monotonic()
+        self.monotonic = monotonic
+        self._last = monotonic()
+        self.changed = self._last
+        """When something was committed last, or the beginning."""
         self._running = 0
         self._lock = threading.Lock()
 
@@ -27,15 +29,11 @@ class Activity:
         """Say that a request was answered."""
         with self._lock:
             self._running -= 1
-            self._last = self._monotonic()
-
-    def changed(self) -> None:
-        """Say that something was committed."""
-        self._changed = self._monotonic()
+            self._last = self.monotonic()
 
     def unchanged_seconds(self) -> float:
         """Return the seconds since something was committed, or since the beginning."""
-        return self._monotonic() - self._changed
+        return self.monotonic() - self.changed
 
     @property
     def running(self) -> int:
@@ -51,4 +49,4 @@ class Activity:
     def idle_seconds(self) -> float:
         """Return the seconds since the last request ended; 0 while one is under way."""
         with self._lock:
-            return 0.0 if self._running else self._monotonic() - self._last
+            return 0.0 if self._running else self.monotonic() - self._last

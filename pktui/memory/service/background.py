@@ -73,7 +73,7 @@ class Background:
     def wake(self) -> None:
         """Say that something was committed."""
         self._untidy = True
-        self._activity.changed()
+        self._activity.changed = self._activity.monotonic()
         self._woken.set()
 
     def ask_to_stop(self) -> None:

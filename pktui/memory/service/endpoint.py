@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from pktui.errors import InvalidRequest
 from pktui.memory import mcp_server
+from pktui.memory.envelope import Caller
 from pktui.memory.mcp_server import HANDSHAKE_VERSIONS, STATELESS_VERSION, Answer, ToolCall
-from pktui.memory.service.requests import Caller, bytes_of
+from pktui.memory.service.requests import bytes_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request

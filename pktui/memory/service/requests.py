@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -11,49 +10,26 @@ from starlette.responses import Response
 from pktui import lasting
 from pktui.errors import InvalidRequest, MemoryUnavailable, NotFound, PktuiError, StoreError
 from pktui.memory.envelope import (
-    REQUEST_HEADER,
     Failure,
     FailureDetail,
     FailureKind,
-    read_identity,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from starlette.requests import Request
 
-    from pktui.memory.records import Identity
 
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
-LONGEST_KEY = 64
 
 _KINDS: tuple[tuple[type[PktuiError], FailureKind, int], ...] = (
     (NotFound, "not_found", 404),
     (InvalidRequest, "invalid", 400),
     (MemoryUnavailable, "unavailable", 503),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, and the key that the request bears when it is sent again, "" where it has none."""
-
-    who: Identity
-    key: str
-
-    @classmethod
-    def of(cls, headers: Mapping[str, str]) -> Caller:
-        """Read the headers of a request."""
-        return cls(read_identity(headers), headers.get(REQUEST_HEADER, "")[:LONGEST_KEY])
-
-    def agent_or(self, agent: str) -> Identity:
-        """Return who asks; where the headers name no agent, with this one."""
-        if self.who.agent or not agent:
-            return self.who
-        return msgspec.structs.replace(self.who, agent=agent)
 
 
 async def body_of(request: Request, kind: type[T]) -> T:

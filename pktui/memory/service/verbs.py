@@ -12,9 +12,10 @@ from starlette.datastructures import Headers
 
 from pktui.errors import InvalidRequest, NotFound, PktuiError
 from pktui.memory import api
+from pktui.memory.envelope import Caller
 from pktui.memory.records import Identity
 from pktui.memory.service.holder import panic_error
-from pktui.memory.service.requests import Caller, answer, body_of, crash, failure
+from pktui.memory.service.requests import answer, body_of, crash, failure
 from pktui.memory.tools.answer import failed
 from pktui.memory.tools.call import SEARCHES, call
 from pktui.suggest import did_you_mean

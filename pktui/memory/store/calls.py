@@ -12,8 +12,8 @@ from pktui.memory.records import OUTCOMES, Call, CallBrief, Message, NewCall, Pa
 from pktui.memory.search.call_text import call_text
 from pktui.memory.search.corpus import Document
 from pktui.memory.store.schema import CallRow
-from pktui.memory.times import from_microseconds, microseconds
 from pktui.text import one_line, storable
+from pktui.times import from_microseconds, microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

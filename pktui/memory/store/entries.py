@@ -12,8 +12,8 @@ from pktui.memory.records import Entry, EntryStats, Page, TagCount
 from pktui.memory.store.loading import entry_document
 from pktui.memory.store.requests import deletion_mark
 from pktui.memory.store.schema import EntryRow
-from pktui.memory.times import microseconds
 from pktui.text import one_line, storable
+from pktui.times import microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

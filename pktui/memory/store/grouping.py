@@ -17,8 +17,8 @@ from pktui.memory.search.forms import folded
 from pktui.memory.store.orders import Key, after_cursor, cursor_of, sort_key
 from pktui.memory.store.scope import entries_in_scope
 from pktui.memory.store.session_catalogue import facets_of
-from pktui.memory.times import microseconds
 from pktui.text import one_line
+from pktui.times import microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,7 +15,7 @@ from pktui.memory.store.calls import moved_call
 from pktui.memory.store.messages import document
 from pktui.memory.store.requests import REMEMBERED
 from pktui.memory.store.session_catalogue import Listed, grown, with_messages
-from pktui.memory.times import from_microseconds, microseconds
+from pktui.times import from_microseconds, microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ from pktui.memory.records import ROLES, Message, NewMessage, Page, Session
 from pktui.memory.search.corpus import Document
 from pktui.memory.store.commits import GroupCommit
 from pktui.memory.store.schema import MessageRow
-from pktui.memory.times import from_microseconds, microseconds
 from pktui.text import one_line, storable
+from pktui.times import from_microseconds, microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,8 +12,8 @@ import msgspec
 
 from pktui.errors import InvalidRequest
 from pktui.memory.search.forms import folded
-from pktui.memory.times import microseconds
 from pktui.text import one_line
+from pktui.times import microseconds
 
 if TYPE_CHECKING:
     from pktui.memory.records import Session, SessionSort
@@ -69,25 +69,25 @@ class Orders:
     """The orders that were asked for once, kept as sessions come, change and go."""
 
     def __init__(self) -> None:
-        self._orders: dict[SessionSort, list[Key]] = {}
+        self.lists: dict[SessionSort, list[Key]] = {}
 
     def forget(self) -> None:
         """Make them anew when they are asked for."""
-        self._orders.clear()
+        self.lists.clear()
 
     def put(self, session: Session) -> None:
         """Take a session in."""
-        for sort, order in self._orders.items():
+        for sort, order in self.lists.items():
             insort(order, sort_key(sort, session))
 
     def leave(self, session: Session) -> None:
         """Take a session out, as it was when it came in."""
-        for sort, order in self._orders.items():
+        for sort, order in self.lists.items():
             del order[bisect_left(order, sort_key(sort, session))]
 
     def change(self, before: Session, after: Session) -> None:
         """Take a session in as it is now, in place of what it was."""
-        for sort, order in self._orders.items():
+        for sort, order in self.lists.items():
             del order[bisect_left(order, sort_key(sort, before))]
             insort(order, sort_key(sort, after))
 
@@ -100,9 +100,9 @@ class Orders:
         limit: int,
     ) -> tuple[list[int], str]:
         """Return the ids of a page of the chosen (None: of all), and the next page's cursor."""
-        if sort not in self._orders:
-            self._orders[sort] = sorted(sort_key(sort, session) for session in every)
-        order = self._orders[sort]
+        if sort not in self.lists:
+            self.lists[sort] = sorted(sort_key(sort, session) for session in every)
+        order = self.lists[sort]
         keys: Iterator[Key] = islice(order, after_cursor(order, cursor), None)
         found = list(islice((k for k in keys if chosen is None or k[2] in chosen), limit + 1))
         more = len(found) > limit

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pktui.memory.records import ROLES, Entry
 from pktui.memory.search.filters import Filters, in_time, session_filter, texts_hold
-from pktui.memory.times import microseconds
+from pktui.times import microseconds
 
 if TYPE_CHECKING:
     from pktui.memory.search.corpus import Corpus

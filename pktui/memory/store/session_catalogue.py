@@ -17,8 +17,8 @@ from pktui.errors import InvalidRequest, NotFound
 from pktui.memory.records import Facets, Message, Page, Session, SessionStatus, key_of_owner
 from pktui.memory.search.forms import folded
 from pktui.memory.store.orders import Orders
-from pktui.memory.times import microseconds
 from pktui.text import one_line
+from pktui.times import microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
@@ -117,7 +117,8 @@ class Catalogue:
         if before.last_activity != after.last_activity:
             del self._order[bisect_left(self._order, _key(before))]
             insort(self._order, _key(after))
-        self._orders.change(before, after)
+        if self._orders.lists:
+            self._orders.change(before, after)
         if before.title != after.title:
             self._unread.add(session_id)
 

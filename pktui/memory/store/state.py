@@ -16,7 +16,7 @@ from pktui.memory.store.requests import DELETION_KEPT, DELETION_PREFIX, Requests
 from pktui.memory.store.session_catalogue import Catalogue, Listed
 from pktui.memory.store.vector_table import VectorTable
 from pktui.memory.store.write_behind import Kind, WriteBehind
-from pktui.memory.times import microseconds
+from pktui.times import microseconds
 
 if TYPE_CHECKING:
     from pktui.memory.records import Entry

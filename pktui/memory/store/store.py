@@ -42,7 +42,7 @@ from pktui.memory.store.sessions import Sessions
 from pktui.memory.store.similar import Similarity
 from pktui.memory.store.state import Clock, State
 from pktui.memory.store.tables import Database
-from pktui.memory.times import utc_now
+from pktui.times import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

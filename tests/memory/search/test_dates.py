@@ -10,7 +10,7 @@ import pytest
 
 from pktui.memory.records import NewMessage
 from pktui.memory.search.dates import mentioned
-from pktui.memory.times import microseconds
+from pktui.times import microseconds
 from tests.memory.store.conftest import ADA, embed_all
 from tests.support.clock import START
 

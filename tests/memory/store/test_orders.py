@@ -15,7 +15,7 @@ from pktui.errors import InvalidRequest
 from pktui.memory import api
 from pktui.memory.records import SESSION_SORTS, NewMessage, Session
 from pktui.memory.store import Store
-from pktui.memory.times import from_microseconds, microseconds
+from pktui.times import from_microseconds, microseconds
 from tests.support.clock import START
 
 if TYPE_CHECKING:
