@@ -167,7 +167,12 @@ class CounterFile:
         None where it cannot be told: a change is under way, or the file is another one.
         """
         page = self._page
-        if page is None or not self._is_at_path():
+        try:
+            found = os.stat(self._name)  # noqa: PTH116  a third of the time of Path.stat
+            there = (found.st_dev, found.st_ino) == self._identity
+        except OSError:
+            there = False
+        if page is None or not there:
             self.lock()
             self.unlock()
             return None

@@ -187,9 +187,8 @@ class Counters:
 
     # a turn
 
-    def begin(self) -> LocalTurn:
-        """Begin a turn; nothing is locked or read yet."""
-        return LocalTurn()
+    # Begins a turn; nothing is locked or read yet.
+    begin = LocalTurn
 
     def end(self, turn: LocalTurn, append: Callable[[], object]) -> None:
         """Put a turn's rows on record by `append`, then write what they take.

@@ -158,17 +158,18 @@ class GrantWatch:
         self._ledger = ledger
         self._clock = clock
         self._lock = threading.Lock()
-        self._served: dict[str, Grant] = {}
+        # Those that are used here and have not ended, by their keys.
+        self.served: dict[str, Grant] = {}
         self._over: set[str] = set()
         self._version: object = None
 
     def serve(self, grant: Grant) -> bool:
         """Note that a grant is used here; False where it has ended since it was let in."""
-        if grant.key not in self._served:
+        if grant.key not in self.served:
             with self._lock:
                 if grant.key in self._over:
                     return False
-                self._served[grant.key] = grant
+                self.served[grant.key] = grant
         return True
 
     def ended(self) -> tuple[str, ...]:
@@ -180,14 +181,15 @@ class GrantWatch:
         if version != self._version:
             now = {grant.key: grant for grant in self._ledger.grants.list()}
             with self._lock:
-                self._served = {key: now.get(key, grant) for key, grant in self._served.items()}
+                self.served = {key: now.get(key, grant) for key, grant in self.served.items()}
             self._version = version
-        at = self._clock()
-        over = [key for key, one in self._served.items() if one.standing(at) != "valid"]
+        ending = [one for one in tuple(self.served.values()) if one.expires_us or one.revoked_us]
+        at = self._clock() if ending else 0
+        over = [one.key for one in ending if one.standing(at) != "valid"]
         if over:
             self._ledger.grants.end_expired()
         with self._lock:
             for key in over:
-                del self._served[key]
+                del self.served[key]
             self._over.update(over)
         return tuple(over)

@@ -286,13 +286,10 @@ class Channel:
             self.unsolicited.finish()
         self._upstream.end(0)
 
-    @property
-    def _patient(self) -> bool:
-        """Whether a slow client may be waited for; in the event loop, which serves it, never."""
-        return self._own_thread and threading.get_ident() != self._threads.thread
-
     def _pass_on(self, line: bytes, said: _Line) -> None:
         asks = said.method is not None and said.asks
+        # A slow client may be waited for; in the event loop, which serves it, never.
+        patient = self._own_thread and threading.get_ident() != self._threads.thread
         if not asks:
             sink = self._answered(said.id)
             if sink is None:
@@ -300,14 +297,14 @@ class Channel:
                 return
             if _STATE in line:
                 self._note_state(said)
-            sink.put(line, last=True, wait=self._patient)
+            sink.put(line, last=True, wait=patient)
             return
         params = _params(said)
         if asks == _CANCELLED and self._gives_up(params.request_id):
             return
         out = self._stream_of(asks, params)
         if out is not None:
-            out.put(line, last=False, wait=self._patient)
+            out.put(line, last=False, wait=patient)
 
     def _answered(self, request_id: Any) -> Sink | None:
         if type(request_id) is not int and not is_id(request_id):

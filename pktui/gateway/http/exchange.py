@@ -18,7 +18,6 @@ from pktui.gateway.http.protocol import (
     PROMPT_SECONDS,
     REQUEST_CANCELLED,
     accepts,
-    is_modern,
     status_of,
     writes,
 )
@@ -69,7 +68,7 @@ class Exchange:
         self._new_scope = new_scope
         self._session = session
         self.takes_streams = accepts(context.headers, EVENTS)
-        self._modern = is_modern(context.headers, message)
+        self._modern = session is None  # only the stateless era has requests outside of one
         self._taken = False
         self._lock = threading.Lock()
         self._stream: Stream | None = None
@@ -221,24 +220,27 @@ class Exchange:
         self._short.wait(PROMPT_SECONDS[self._modern])
         return self._short
 
-    def short_answer(self) -> tuple[int, bytes, bytes] | None:
-        """Return status, body and header lines of the answer, None where it is not here."""
+    def came(self) -> tuple[int, tuple[int, bytes, bytes] | None]:
+        """Return how many messages came for the client before there was a stream; -1: there is one.
+
+        And status, body and header lines of the answer, None where it is not here.
+        """
+        if self._stream is not None:
+            return -1, None
         for line, last in self._ahead:
             if last:
                 session = self._session.header if self._session is not None else b""
-                return status_of(line, modern=self._modern), line, session
-        return None
-
-    @property
-    def came(self) -> int:
-        """How many messages came for the client before there was a stream; -1: there is one."""
-        return len(self._ahead) if self._stream is None else -1
+                answer = status_of(line, modern=self._modern), line, session
+                return len(self._ahead), answer
+        return len(self._ahead), None
 
     def leave(self) -> None:
         """Let go of it: it is answered, or its client has left."""
         answered = False
         for _, last in self._ahead:
             answered = answered or last
+        if answered and not self._message.meta:
+            return  # with its answer its channel has let go of all but its token
         self._leave(answered=answered)
         if not answered and self._session is not None:
             self.streamed()  # keeps little of what its client may never come back for
@@ -337,8 +339,7 @@ class ShortAnswer:
     def _look(self) -> None:
         if self.over:
             return
-        came = self._exchange.came
-        found = self._exchange.short_answer() if came > 0 else None
+        came, found = self._exchange.came()
         if came == 0 or (found is None and not self._exchange.takes_streams and came > 0):
             return
         if found is None or (came > 1 and self._exchange.takes_streams):

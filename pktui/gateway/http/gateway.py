@@ -215,7 +215,8 @@ class Gateway:
 
     def enter_short(self, grant: Grant, session: Session | None) -> None:
         """Count a request of the short way until it leaves; raises `Refusal` (429, 503)."""
-        self.check_open(grant)
+        if self._stopping or grant.key not in self._grants.served:
+            self.check_open(grant)
         self._admission.enter(grant)
         if session is not None:
             session.open += 1
@@ -265,11 +266,14 @@ class Gateway:
 
     async def watch_lists(self) -> None:
         """Tell clients that listen where they may see other tools than they were shown."""
+        surviving = lasting.Survived("looking for other lists of tools", self.log)
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            with lasting.Survived("looking for other lists of tools", self.log):
+            try:
                 channels = self.servers.stateless()
                 await self.threads.write(_look_for_lists, self.sessions.every(), channels)
+            except Exception as error:  # noqa: BLE001  it is said, and looked for again
+                surviving.say(error)
 
     async def _end_grant(self, key: str) -> None:
         """End the requests, streams, sessions and servers of a grant."""

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from http import HTTPStatus
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from pktui.errors import PktuiError
@@ -299,7 +300,10 @@ class ConfiguredServers:
 
     def stateless(self) -> list[Channel]:
         """Return the servers that stateless clients share."""
-        return [channel for one in self._all() for channel in one.stateless]
+        found: list[Channel] = []
+        for one in self._all():
+            found += one.stateless
+        return found
 
     async def sweep(self, busy: Collection[StartedServers]) -> None:
         """End what nobody uses; requests are under way at those that are `busy`."""
@@ -335,4 +339,4 @@ class ConfiguredServers:
                         self._sessions.forget(session)
 
     def _all(self) -> list[StartedServers]:
-        return [*(started for _, started in self._made.values()), *self._retired]
+        return [*map(itemgetter(1), self._made.values()), *self._retired]

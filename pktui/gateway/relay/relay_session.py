@@ -544,9 +544,11 @@ class RelaySession:
 
     def look(self) -> None:
         """Tell the client where it may see other tools now than it was shown; call it often."""
-        with lasting.Survived("looking for another list of tools", self._context.log):
+        try:
             for line in self._responses.news():
                 self._reply(line)
+        except Exception as error:  # noqa: BLE001  it is said, and looked for again
+            lasting.Survived("looking for another list of tools", self._context.log).say(error)
 
     def _reply(self, line: bytes) -> None:
         self._context.to_client(line)
