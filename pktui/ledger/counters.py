@@ -377,6 +377,7 @@ class Counters:
         return terms
 
     def _ring(self, key: Key, window: int, turn: LocalTurn) -> _Ring:
+        """Return a counter as the turn sees it."""
         ring = _Ring(key, window)
         slot = self._slots.get(key) or self._slot(key)
         if slot:
@@ -386,9 +387,24 @@ class Counters:
         if not (self._read(ring, slot) if slot else turn.sound):
             self._start_over(turn)
             return self._ring(key, window, turn)
-        if slot:
-            self._move(ring, turn.now_us)
         turn.rings[key] = ring
+        if not slot:
+            return ring
+        # The window begins where it does now, also where the clock was set back.
+        words, now, first, head = self.file.words, turn.now_us, ring.first, ring.head
+        at, mask = ring.at, ring.room - 1
+        start = now - now % (window >> 1) - 1 if window & 1 else now - (window >> 1)
+        while first < head and words[place := at + _ENTRY * (first & mask)] <= start:
+            ring.used -= words[place + 1]
+            first += 1
+        while first > ring.tail and ring.used <= _FULL:
+            place = at + _ENTRY * (first - 1 & mask)
+            if words[place] <= start:
+                break
+            first -= 1
+            ring.used += words[place + 1]
+        ring.first = first
+        ring.ahead = head > ring.tail and words[at + _ENTRY * (head - 1 & mask)] > now
         return ring
 
     def _start_over(self, turn: LocalTurn) -> None:
@@ -425,23 +441,6 @@ class Counters:
             and ring.at + _ENTRY * ring.room <= len(words)
             and ring.tail <= ring.first <= ring.head <= ring.tail + ring.room
         )
-
-    def _move(self, ring: _Ring, now: int) -> None:
-        """Let the window begin where it does now, also where the clock was set back."""
-        words, first, head = self.file.words, ring.first, ring.head
-        at, mask, window = ring.at, ring.room - 1, ring.window
-        start = now - now % (window >> 1) - 1 if window & 1 else now - (window >> 1)
-        while first < head and words[place := at + _ENTRY * (first & mask)] <= start:
-            ring.used -= words[place + 1]
-            first += 1
-        while first > ring.tail and ring.used <= _FULL:
-            place = at + _ENTRY * (first - 1 & mask)
-            if words[place] <= start:
-                break
-            first -= 1
-            ring.used += words[place + 1]
-        ring.first = first
-        ring.ahead = head > ring.tail and words[at + _ENTRY * (head - 1 & mask)] > now
 
     def _retry_at(self, terms: _Terms, ring: _Ring, need: int, now: int) -> int:
         charge, words = terms.charge, self.file.words

@@ -139,7 +139,13 @@ class Recorder:
         # What was taken just before the end is written yet.
         while not self._ending or self._waiting:
             self._bell.wait()
-            self._collect()
+            # There is time to write once calls come less fast, or else too much to be written.
+            until, before = time.monotonic() + _LATEST, -_FAST
+            while not self._ending and len(self._waiting) - before >= _FAST:
+                if time.monotonic() >= until or self._size >= _LATEST_BYTES:
+                    break
+                before = len(self._waiting)
+                time.sleep(_COLLECT)
             self._bell.clear()
             while self._waiting:
                 some: list[Answered] = []
@@ -153,16 +159,6 @@ class Recorder:
                 except Exception as error:  # noqa: BLE001  it is said, and the rest is written
                     surviving.say(error)
             self._full = False
-
-    def _collect(self) -> None:
-        """Wait until there is time to write, or too much to be written."""
-        until = time.monotonic() + _LATEST
-        before = -_FAST
-        while not self._ending and len(self._waiting) - before >= _FAST:
-            if time.monotonic() >= until or self._size >= _LATEST_BYTES:
-                return
-            before = len(self._waiting)
-            time.sleep(_COLLECT)
 
     def _say(self, sentence: str) -> None:
         if sentence != self._said:
