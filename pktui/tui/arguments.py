@@ -10,13 +10,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import zip_longest
 from typing import Any
 
 from rich.cells import cell_len
 
 from pktui import strict_json
 from pktui.text import one_line, visible
-from pktui.tui.document import Line, Tone
+from pktui.tui.cells import fit
+from pktui.tui.document import Line, Tone, wrap
 
 # A list of plain values up to this long stays on one line.
 INLINE_CHARACTERS = 60
@@ -34,6 +36,7 @@ _EDIT_KEYS = (
     ("old", "new"),
 )
 _TAB = "⇥   "
+_BETWEEN = " │ "
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,30 @@ def diff_lines(old: str, new: str, indent: str = "") -> Iterator[Line]:
             continue
         yield from _signed(before[old_from:old_to], "- ", "removed", indent)
         yield from _signed(after[new_from:new_to], "+ ", "added", indent)
+
+
+def beside_lines(old: str, new: str, width: int) -> Iterator[Line]:
+    """Show both texts whole beside each other in `width` cells, the old one at the left."""
+    before, after = old.split("\n"), new.split("\n")
+    if max(len(before), len(after)) > DIFF_LINES:
+        yield from diff_lines(old, new)
+        return
+    half = (width - cell_len(_BETWEEN)) // 2
+    matcher = SequenceMatcher(None, before, after, autojunk=False)
+    for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
+        pairs = zip_longest(before[old_from:old_to], after[new_from:new_to])
+        for left, right in pairs:
+            yield from _beside(left, right, half, same=tag == "equal")
+
+
+def _beside(left: str | None, right: str | None, half: int, *, same: bool) -> Iterator[Line]:
+    """Show a line of each, broken by us: no text of the one can pass for the other's."""
+    minus, plus = ("  ", "  ") if same else ("- " * (left is not None), "+ " * (right is not None))
+    room = half - cell_len("- ")
+    halves = [() if line is None else wrap(_shown(line), room) for line in (left, right)]
+    for old, new in zip_longest(*halves, fillvalue=""):
+        lead = f"{minus:2}{fit(old, room)}{_BETWEEN}{plus:2}"
+        yield Line(new, "text" if same else "added", lead, "text" if same else "removed", lead)
 
 
 def _signed(lines: list[str], sign: str, tone: Tone, indent: str) -> Iterator[Line]:

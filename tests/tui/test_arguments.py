@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from pktui.text import has_hidden
-from pktui.tui.arguments import argument_lines, diff_lines, raw_lines, summary
+from pktui.tui.arguments import argument_lines, beside_lines, diff_lines, raw_lines, summary
 
 HOSTILE = (
     "[bold red]x[/] \x1b[2J\x1b]0;t\x07 a\rb \u202egnp\u2066 \u200b\u200d\x00\x9b1m \U000e0041"
@@ -130,3 +131,15 @@ def test_a_summary_is_one_line(value: Any, line: str) -> None:
 
 def test_a_summary_is_never_longer_than_asked() -> None:
     assert len(summary(json.dumps({"k": "v" * 900, "l": "w" * 900}), 40)) <= 41
+
+
+def test_old_and_new_stand_beside_each_other_and_nothing_is_cut() -> None:
+    old, new = f"same\ngone {'o' * 90}\nsame", f"same\nsame\ncome {HOSTILE}"
+    lines = list(beside_lines(old, new, 80))
+    rows = [line.lead + line.text for line in lines]
+    assert all(cell_len(row) <= 80 for row in rows)
+    assert not has_hidden("".join(rows))
+    assert {row.index(" │ ") for row in rows} == {38}
+    left = "".join(row[2:38].rstrip() for row in rows if row.startswith(("- ", "  o")))
+    assert left.replace(" ", "") == f"gone{'o' * 90}"
+    assert any(line.tone == "added" and "+ come" in line.lead + line.text for line in lines)

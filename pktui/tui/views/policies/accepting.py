@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.message import Message
 
 from pktui.errors import DefinitionChanged, PinError, PktuiError
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from pktui.tui.views.base import View
 
 
+# Cells of the screen from which old and new stand beside each other, and those around both.
+BESIDE = 118
+_AROUND = 16
+
+
 class AcceptScreen(EditScreen["ToolSeen | None"]):
     """Shows a definition, old and new; gives it where it was read to its end and is accepted."""
 
@@ -33,9 +38,9 @@ class AcceptScreen(EditScreen["ToolSeen | None"]):
     TO_THE_END = True
 
     class _LaidOut(Message):
-        def __init__(self, lines: Sequence[Line]) -> None:
+        def __init__(self, lines: Sequence[Line], beside: int) -> None:
             super().__init__()
-            self.lines = lines
+            self.lines, self.beside = lines, beside
 
     def __init__(self, seen: ToolSeen, *, again: bool = False) -> None:
         """`again`: it changed while the one before it was looked at."""
@@ -46,20 +51,34 @@ class AcceptScreen(EditScreen["ToolSeen | None"]):
         keys = ("accept.accept", "accept.more", "accept.leave")
         super().__init__(f"Accept the definition of {one_line(seen.name, 80)}?", about, keys)
         self._seen = seen
+        self._beside = -1
+        """Cells for old and new beside each other, 0: below each other, -1: not known yet."""
 
     def on_mount(self) -> None:
-        """Lay the definition out, in a thread: it can be long."""
+        """Say what is waited for until the width is known."""
         self.show_wait("laying out…")
-        self._lay_out()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Put old and new beside each other where there is room, to be read anew."""
+        wide = self._seen.changed and event.size.width >= BESIDE
+        beside = event.size.width - _AROUND if wide else 0
+        if beside != self._beside:
+            self._beside = beside
+            self.query_one(".edit").set_class(wide, "-wide")
+            self._lay_out(beside)
 
     @work(thread=True, group="layout", description="definition")
-    def _lay_out(self) -> None:
-        self.post_message(self._LaidOut((*flag_lines(self._seen), *definition_lines(self._seen))))
+    def _lay_out(self, beside: int) -> None:
+        flags = tuple(flag_lines(self._seen))
+        definition = tuple(definition_lines(self._seen, beside))
+        lines = (*flags, *definition[0 if flags else 1 :])
+        self.post_message(self._LaidOut(lines, beside))
 
     @on(_LaidOut)
     def _show(self, message: _LaidOut) -> None:
         message.stop()
-        self.show_change(message.lines)
+        if message.beside == self._beside:
+            self.show_change(message.lines, anew=self._shown)
 
     def action_accept(self) -> None:
         """Accept it, if it was read."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pktui.text import one_line
-from pktui.tui.arguments import argument_lines, diff_lines
+from pktui.tui.arguments import argument_lines, beside_lines, diff_lines
 from pktui.tui.document import Line
 
 if TYPE_CHECKING:
@@ -23,12 +23,16 @@ def flag_lines(seen: ToolSeen) -> Iterator[Line]:
         yield Line(f"in {one_line(flag.where or '/', 200)}", "note", " " * _LABEL)
 
 
-def definition_lines(seen: ToolSeen) -> Iterator[Line]:
-    """Show the accepted definition and the present one as one diff; a new one whole."""
+def definition_lines(seen: ToolSeen, beside: int = 0) -> Iterator[Line]:
+    """Show the accepted definition and the present one as one diff; a new one whole.
+
+    `beside`: so many cells in which they stand beside each other, 0: they do not.
+    """
     if seen.changed:
+        before, now = _text(seen.pinned_definition), _text(seen.definition)
         yield Line("")
         yield Line("definition: as accepted → as it is now", "heading")
-        yield from diff_lines(_text(seen.pinned_definition), _text(seen.definition), "  ")
+        yield from beside_lines(before, now, beside) if beside else diff_lines(before, now, "  ")
     elif seen.is_new:
         yield Line("")
         yield Line("definition", "heading")
