@@ -64,7 +64,7 @@ async def test_many_of_a_kind_are_one_row_that_says_how_many(
     async with desk(house, "approvals", size) as at:
         text = at.screen_text()
         assert "6 waiting, 0 decided" in text
-        assert "▲ 5 wait" in text
+        assert "▲ files.write_file x5" in text
         assert len(view_of(at)._listed.rows) == 2
         assert "build.shell" in text
         await at.press("enter")
@@ -227,7 +227,7 @@ async def test_its_calls_are_shown_one_by_one_and_as_one_again(house: House) -> 
         assert f"── {asked[2].id}" in at.screen_text()
         await at.press("left")
         assert "4 calls" in at.screen_text()
-        assert "▲ 4 wait" in at.screen_text()
+        assert "▲ files.write_file x4" in at.screen_text()
 
 
 async def test_the_call_under_the_cursor_keeps_its_row_when_others_of_its_kind_come(
@@ -239,7 +239,7 @@ async def test_the_call_under_the_cursor_keeps_its_row_when_others_of_its_kind_c
         flood(house, 4)
         await at.beat()
         assert f"── {first.id}" in at.screen_text()
-        assert "▲ 5 wait" in at.screen_text()
+        assert "▲ files.write_file x5" in at.screen_text()
 
 
 async def test_a_read_only_console_decides_no_group(paths: Paths) -> None:

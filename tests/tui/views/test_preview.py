@@ -134,5 +134,5 @@ async def test_the_card_shows_the_change_above_the_arguments(
             await at.press("enter")
         screen = at.screen_text()
         assert "changes auth.py  +1 -" in screen
-        assert screen.index("changes auth.py") < screen.index("content")
+        assert screen.index("changes auth.py") < screen.rindex("content")
         assert not has_hidden(screen.replace("\n", ""))

@@ -13,10 +13,11 @@ from pktui.agent_names import agent_id, friendly
 from pktui.policy.predicate import say_conditions
 from pktui.text import one_line
 from pktui.tui.arguments import summary
-from pktui.tui.cells import fit
+from pktui.tui.cells import cut, fit
 from pktui.tui.document import Line, Tone
 from pktui.tui.moments import age, clock_time, countdown
 from pktui.tui.views.approvals.queue import State, settled_us, state_of
+from pktui.tui.widgets.columns import GAP
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 _LABEL = 10
 # Cells of a connection's id: enough to tell two apart, and the line stays one line.
 _ID = 8
-_STATE = 12
 _INSIDE = "  "
 NO_REASON = "the policy asks a person"
 _WORDS: dict[State, str] = {
@@ -55,59 +55,49 @@ _MEANING: dict[State, str] = {
 def draw_row(
     approval: Approval, pen: Pen, now_us: int, *, inside: bool = False
 ) -> Sequence[Sequence[Run]]:
-    """Draw the two lines of an approval in the queue; `inside`: below its group's."""
+    """Draw the two lines of an approval in the queue; `inside`: below its group's.
+
+    The sign says that it waits, and the second line how it ended.
+    """
     ink, state = pen.ink, state_of(approval, now_us)
     sign, style = _sign(state, pen.glyphs, ink)
-    waiting = state == "waiting"
+    waiting, indent = state == "waiting", _INSIDE * inside
     moment = _moment(approval, state, now_us)
-    room = max(0, pen.width - _STATE - cell_len(moment) - 2)
     first: list[Run] = [
-        (fit(f"{sign} {_WORDS[state]}", _STATE), style),
-        (fit(f"{_INSIDE * inside}{tool_name(approval)} ", room), ink.bold if waiting else ink.text),
-        (f" {moment} ", style if waiting else ink.dim),
+        (f"{indent}{sign} ", style),
+        (tool_name(approval), ink.bold if waiting else ink.text),
     ]
-    agent = f"{agent_name(approval)}{on_machine(approval)}"
+    agent = f"{indent}  {agent_name(approval)}{on_machine(approval)}  "
     rest = summary(approval.arguments, pen.width) if waiting else _answer(approval, state)
-    agent = f"{_INSIDE * inside}{agent}"
-    room = max(0, pen.width - _STATE - cell_len(agent) - 3)
     second: list[Run] = [
-        (" " * _STATE, ink.dim),
-        (f"{agent}  ", ink.info if waiting else ink.dim),
-        (fit(rest, room), ink.dim),
+        (agent, ink.info if waiting else ink.dim),
+        (fit(rest, max(0, pen.width - cell_len(agent) - 1)), ink.dim),
     ]
-    return [first, second]
+    return [_with_moment(first, moment, style if waiting else ink.dim, pen), second]
 
 
 def draw_group(group: Group, pen: Pen, now_us: int) -> Sequence[Sequence[Run]]:
     """Draw the two lines of calls that wait as one."""
-    ink, moment = pen.ink, countdown(group.expires_us - now_us)
-    room = max(0, pen.width - _STATE - cell_len(moment) - 2)
+    ink = pen.ink
     first: list[Run] = [
-        (fit(f"{pen.glyphs.waiting} {len(group.members)} wait", _STATE), ink.wait),
-        (fit(f"{tool_name(group)} ", room), ink.bold),
-        (f" {moment} ", ink.wait),
+        (f"{pen.glyphs.waiting} ", ink.wait),
+        (tool_name(group), ink.bold),
     ]
-    agent = f"{agent_name(group)}{on_machine(group.members[0])}"
+    left, times = countdown(group.expires_us - now_us), f" x{len(group.members)}"
+    agent = f"  {agent_name(group)}{on_machine(group.members[0])}  "
     rest = summary(group.members[0].arguments, pen.width) if group.folded else "one by one:"
-    room = max(0, pen.width - _STATE - cell_len(agent) - 3)
     second: list[Run] = [
-        (" " * _STATE, ink.dim),
-        (f"{agent}  ", ink.info),
-        (fit(rest, room), ink.dim),
+        (agent, ink.info),
+        (fit(rest, max(0, pen.width - cell_len(agent) - 1)), ink.dim),
     ]
-    return [first, second]
+    return [_with_moment(first, left, ink.wait, pen, times), second]
 
 
 def draw_standing(one: StandingApproval, pen: Pen, now_us: int) -> Sequence[Sequence[Run]]:
     """Draw the three lines of an answer that stands."""
     ink = pen.ink
+    first: list[Run] = [(f"{pen.glyphs.allowed} ", ink.ok), (tool_name(one), ink.text)]
     until = f"{countdown(one.expires_us - now_us)} left"
-    room = max(0, pen.width - _STATE - cell_len(until) - 2)
-    first: list[Run] = [
-        (fit(f"{pen.glyphs.allowed} {one.id}", _STATE + 2), ink.ok),
-        (fit(f"{tool_name(one)} ", max(0, room - 2)), ink.text),
-        (f" {until} ", ink.dim),
-    ]
     which = summary(one.arguments, 80) if one.args_hash else "any arguments"
     if one.conditions:
         which = one_line(say_conditions(one.conditions), 120)
@@ -115,8 +105,21 @@ def draw_standing(one: StandingApproval, pen: Pen, now_us: int) -> Sequence[Sequ
     used = f"used {one.uses:,} times" if one.uses else "not used yet"
     used = "used once" if one.uses == 1 else used
     second: list[Run] = [(f"  {client_name(one)}{ends}", ink.info)]
-    third: list[Run] = [(f"  {which}, {used}", ink.dim)]
-    return [first, second, third]
+    third = _with_moment([(f"  {which}, {used}", ink.dim)], one.id, ink.faint, pen)
+    return [_with_moment(first, until, ink.dim, pen), second, third]
+
+
+def _with_moment(
+    left: Sequence[Run], moment: str, style: Style, pen: Pen, after: str = ""
+) -> list[Run]:
+    """Put a text at the right end of a line, whose last piece at the left gives way to it.
+
+    `after` stands behind that piece, and is never cut.
+    """
+    *kept, (text, shown) = left
+    room = pen.width - cell_len(moment) - GAP - 1 - sum(cell_len(piece) for piece, _ in kept)
+    text = cut(text, room - cell_len(after)) + after
+    return [*kept, (fit(text, max(0, room)), shown), (f"{' ' * GAP}{moment} ", style)]
 
 
 def agent_name(approval: Approval | Group | StandingApproval) -> str:
@@ -154,13 +157,13 @@ def _moment(approval: Approval, state: State, now_us: int) -> str:
 
 
 def _answer(approval: Approval, state: State) -> str:
+    """Say how it ended, by whom and with what words."""
     if state == "expired":
-        return "allowed, not used in time" if approval.decided_by else "nobody decided"
-    if state == "withdrawn":
-        return "no longer waits"
-    by = f"by {one_line(approval.decided_by, 40)}" if approval.decided_by else ""
+        how = "allowed, not used in time" if approval.decided_by else "nobody decided"
+        return f"{_WORDS[state]}: {how}"
+    by = f" by {one_line(approval.decided_by, 40)}" if approval.decided_by else ""
     words = f": {one_line(approval.words)}" if approval.words else ""
-    return f"{by}{words}"
+    return f"{_WORDS[state]}{by}{words}"
 
 
 def _sign(state: State, glyphs: Glyphs, ink: Ink) -> tuple[str, Style]:

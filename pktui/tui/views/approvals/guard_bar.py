@@ -77,6 +77,7 @@ class GuardBar(Bar):
     def _keys(self, ink: Ink) -> list[Part]:
         offer, live = self.offer, not self.offer.quiet
         allows, one = live and offer.allow, not offer.many
+        gap = " " * (3 if self.size.width >= ROOMY else 2)
         parts: list[Part] = []
         for name, holds, label in (
             ("approvals.allow", allows, f"allow all {offer.many}" if offer.many else ""),
@@ -96,7 +97,7 @@ class GuardBar(Bar):
             label = label.split(" ")[0] if self._narrow else label
             run = f"view_action('{action.command}')"
             parts.append(Part(f"{self._shown(name)} ", ink.accent if holds else ink.faint, run))
-            parts.append(Part(f"{label}   ", ink.text if holds else ink.faint, run))
+            parts.append(Part(f"{label}{gap}", ink.text if holds else ink.faint, run))
         return parts
 
     @property

@@ -81,15 +81,15 @@ def _difference(name: str, before: str, after: str) -> Iterator[Line]:
     added, removed = (sum(line.startswith(sign) for line in diff) for sign in "+-")
     words = f"+{added:,} -{removed:,}" if diff else "nothing: it holds this already"
     yield _head("changes", f"{one_line(name, 300)}  {words}")
-    for line in diff[:SHOWN_LINES]:
-        if not line.startswith("@@"):
-            yield _diff_line(line)
+    yield from map(_diff_line, diff[:SHOWN_LINES])
     if len(diff) > SHOWN_LINES:
         yield Line(f"and {len(diff) - SHOWN_LINES:,} more lines", "note")
     yield Line("")
 
 
 def _diff_line(line: str) -> Line:
+    if line.startswith("@@"):
+        return Line(f"line {line.split(' ')[2].lstrip('+').split(',')[0]}", "note")
     tones: dict[str, Tone] = {"+": "added", "-": "removed"}
     tone = tones.get(line[:1], "key")
     return Line(visible(line[1:]).replace("\t", "    "), tone, f"{line[:1]} ", tone)
