@@ -212,7 +212,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("feed.more", ("space",), "more", "Scroll the open call a page", False),
     Action("feed.copy", ("y",), "copy",
            "Copy the open call's result, else the call's arguments, or the command shown", False),
-    Action("feed.back", ("escape",), "back", "Close the call, then drop the filter", False),
+    Action("feed.back", ("escape",), "back", "Close the call, then drop the filter"),
     Action("policies.filter", ("slash",), "filter", "Show only tools whose name has these words"),
     Action("policies.change", ("space",), "change", "Choose what this tool may do, as a draft"),
     Action("policies.write", ("w",), "write", "Show what the drafts change, and write them"),

@@ -102,7 +102,7 @@ class View(Widget):
 
     def action_copy(self) -> None:
         """Copy the command that is shown where the view is empty."""
-        shown = [one.line for one in self.query(Empty) if one.display]
+        shown = [one.line for one in self.query(Empty) if one.display and one.line]
         if shown:
             self.console.copy(shown[0])
         else:

@@ -210,6 +210,23 @@ async def test_a_word_that_cannot_be_used_is_named_with_the_reason(
         assert why in bar(at)
 
 
+@BOTH
+async def test_a_filter_that_leaves_nothing_says_what_was_meant_and_the_way_back(
+    house: House, size: tuple[int, int]
+) -> None:
+    calls(house, 0, 3)
+    async with desk(house, "feed", size) as at:
+        await at.press("slash", *"effekt:denied", "enter")
+        await at.until(lambda: "No call matches “effekt:denied”." in at.screen_text())
+        text = " ".join(at.screen_text().split())
+        assert "“effekt:” is looked for as text. Did you mean effect:?" in text
+        assert "esc shows all calls again" in text
+        assert "esc back" in text
+        await at.press("escape")
+        await at.until(lambda: "n=2" in at.screen_text())
+        assert "No call matches" not in at.screen_text()
+
+
 async def test_letters_in_the_filter_are_letters(house: House) -> None:
     calls(house, 0, 3)
     asked = house.ask()

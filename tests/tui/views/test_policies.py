@@ -333,6 +333,19 @@ async def test_a_changed_definition_is_accepted_once_it_was_read(
         assert "defined as it was accepted" in at.notices()
 
 
+async def test_a_changed_definition_stands_beside_the_accepted_one_where_there_is_room(
+    house: House,
+) -> None:
+    async with desk(house, "policies", LARGE) as at:
+        await changed(house, at)
+        await at.until(lambda: "changed" in at.screen_text())
+        await at.press("A")
+        await at.until(lambda: " │ + description" in at.screen_text())
+        await at.pilot.resize_terminal(*SMALL)
+        await at.until(lambda: "+ description" in at.screen_text())
+        assert " │ + " not in at.screen_text()
+
+
 LONG = "".join(f"Line {number} of what it does.\n" for number in range(60))
 
 
@@ -429,6 +442,8 @@ async def test_servers_that_never_started_are_listed_and_looked_at(
         view = at.app.query_one(PoliciesView)
         view.go_to("never", "")
         await at.settle()
+        assert "No tool of never was ever seen." in at.screen_text()
+        assert "s starts it once" in at.screen_text()
         await at.press("s")
         await at.until(lambda: "never: 1 tool" in at.notices())
         await at.until(lambda: "found_tool" in at.screen_text())

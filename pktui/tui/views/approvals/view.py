@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from pktui.insight.groups import Group, calls_of
 from pktui.text import one_line
-from pktui.tui.actions import bindings
+from pktui.tui.actions import BY_ID, bindings
 from pktui.tui.focus import focus_now
 from pktui.tui.moments import age
 from pktui.tui.turns import Turns
@@ -94,7 +94,9 @@ class ApprovalsView(View):
                         "Calls that a policy marks with ask come here; the line at the bottom, "
                         "the bell and the title say when.",
                         *("pktui policy set memory store_knowledge approve", "approvals.copy"),
+                        id="approvals-empty",
                     )
+                    yield Empty(id="approvals-none-shown")
                     yield Rows(
                         ListSource(), self._draw, row_height=2,
                         groups=days(self._ended, self.services.clock),
@@ -188,8 +190,12 @@ class ApprovalsView(View):
 
     def _arrange(self) -> None:
         has_any = bool(self._queue.items)
-        self.query_one(Empty).display = self._ready and not self._loaded.queue.items
-        self.rows.display = bool(self._loaded.queue.items)
+        listed = bool(self._loaded.queue.items)
+        self.query_one("#approvals-empty").display = self._ready and not listed
+        self.query_one("#approvals-none-shown").display = not self._ready or (
+            listed and not has_any
+        )
+        self.rows.display = listed or not self._ready
         self.query_one("#approvals-left").display = not self._covered
         self.query_one("#approvals-standing").display = bool(self._loaded.standing)
         self.detail.display = has_any and (self._wide or self._open)
@@ -260,6 +266,10 @@ class ApprovalsView(View):
             cursor = index if index is not None else min(self.rows.cursor, len(listed.rows) - 1)
             self.rows.show(ListSource(listed.rows), cursor=max(0, cursor))
         self._show_standing(before)
+        words = one_line(self.query_one(FilterBox).value, 80)
+        back = self.console.keymap.shown(BY_ID["approvals.later"])
+        no_match = f"No call has “{words}”.", f"{back} shows all again."
+        self.query_one("#approvals-none-shown", Empty).tell(*no_match)
         self.query_one("#approvals-queue", Pane).title = self._title()
         self._arrange()
         self._show_current()

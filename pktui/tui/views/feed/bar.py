@@ -52,6 +52,8 @@ class FeedBar(Bar):
     def right(self) -> Sequence[Part]:
         """Return the sparkline with its axis, as much as there is room for, the rate, the state."""
         ink = ink_of(self.app)
+        if not self.counts:  # nothing was read yet
+            return ()
         if any(chip.why for chip in self.chips):
             return (Part("not filtered by it  ", ink.wait), *self._state())
         rate = max(self.counts[-2:], default=0)

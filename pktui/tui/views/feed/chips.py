@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from pktui.ledger.feed.filter import KEYS, FeedFilter, exactly
+from pktui.suggest import did_you_mean
 from pktui.tui.chips import Chip, chips_of
 
 ALL = FeedFilter()
+_KEY = re.compile(r"(?<!\S)-?([A-Za-z_]+):[^\s:/]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +34,12 @@ def read_filter(text: str, now_us: int, project: str | None = None) -> Wanted:
         here = exactly("project", project)
         wanted = replace(wanted, matches=(*wanted.matches, here))
     return Wanted(text, wanted, chips_of(text, KEYS, problems))
+
+
+def meant(text: str) -> str:
+    """Name the key that a filter without calls was probably meant to have; "" where none was."""
+    unknown = next((word for word in _KEY.findall(text) if word not in KEYS), "")
+    if not unknown:
+        return ""
+    asked = did_you_mean(unknown, KEYS, "{}:", "It can filter by {}.")
+    return f"“{unknown}:” is looked for as text. {asked}"

@@ -53,6 +53,7 @@ def call_lines(whole: Whole, glyphs: Glyphs) -> tuple[Line, ...]:
         *_decision(whole),
         *_caller(whole.row, glyphs),
         *_approval(whole.approval, glyphs),
+        *_record(whole.row),
         Line(""),
         Line("arguments", "heading"),
         *argument_lines(whole.row.arguments or "{}"),
@@ -76,9 +77,6 @@ def _decision(whole: Whole) -> Iterator[Line]:
     if row.outcome:
         took = f", {duration(row.duration_us)}" if row.duration_us else ""
         yield _labelled("outcome", f"{one_line(row.outcome, 80)}{took}")
-    yield _labelled("id", f"{one_line(row.call_id, 80)}  {shown_key(row.seq)}".strip(), "note")
-    if row.args_hash:
-        yield _labelled("arguments", f"sha256 {one_line(row.args_hash, 16)}", "note")
 
 
 def _caller(row: CallRow, glyphs: Glyphs) -> Iterator[Line]:
@@ -109,6 +107,13 @@ def _approval(approval: Approval | None, glyphs: Glyphs) -> Iterator[Line]:
         yield _labelled("ran with", summary(approval.changed, _LONG), "strong")
     if approval.words:
         yield _labelled("words", one_line(approval.words, _LONG))
+
+
+def _record(row: CallRow) -> Iterator[Line]:
+    """Say what the record knows the call by."""
+    yield _labelled("id", f"{one_line(row.call_id, 80)}  {shown_key(row.seq)}".strip(), "note")
+    if row.args_hash:
+        yield _labelled("sha256", f"{one_line(row.args_hash, 16)} of the arguments", "note")
 
 
 def _result(whole: Whole) -> Iterator[Line]:

@@ -10,13 +10,14 @@ from textual.message import Message
 from textual.widgets import Input
 
 from pktui.errors import PktuiError
-from pktui.tui.actions import bindings
+from pktui.text import one_line
+from pktui.tui.actions import BY_ID, bindings
 from pktui.tui.chips import without
 from pktui.tui.focus import focus_now
 from pktui.tui.results import result_text
 from pktui.tui.views.base import View
 from pktui.tui.views.feed.bar import FeedBar
-from pktui.tui.views.feed.chips import Wanted, read_filter
+from pktui.tui.views.feed.chips import Wanted, meant, read_filter
 from pktui.tui.views.feed.detail import Whole, call_lines
 from pktui.tui.views.feed.draw import call_grid
 from pktui.tui.views.feed.folding import folded
@@ -103,8 +104,9 @@ class FeedView(View):
                     "No calls yet.",
                     "Every tool call of an agent behind pktui is shown here as it happens. "
                     "Give this command to an MCP client in place of a server's own:",
-                    *("pktui gateway memory", "feed.copy"),
-                )
+                    *("pktui gateway memory", "feed.copy"), id="feed-empty",
+                )  # fmt: skip
+                yield Empty(id="feed-none-shown")
                 yield Heads(lambda: self.rows, self.console.glyphs)
                 yield FeedRows(
                     self._source, grid=call_grid(),
@@ -170,11 +172,16 @@ class FeedView(View):
 
     def _arrange(self) -> None:
         has_any = bool(self._window.rows) or not self._loaded or bool(self._wanted.text)
-        self.query_one(Empty).display = not has_any
-        self.rows.display = self.query_one(Heads).display = has_any
+        none_shown = self._loaded and has_any and not self._window.rows
+        self.query_one("#feed-empty").display = not has_any
+        self.query_one("#feed-none-shown").display = none_shown
+        self.rows.display = has_any
+        self.query_one(Heads).display = bool(self._window.rows)
         self.query_one("#feed-list").display = not self._covered
         self.query_one("#feed-detail").display = self._open
-        self.query_one(ToolPolicy).display = self._open and self.size.width >= ROOMY
+        third = self._open and self.size.width >= ROOMY
+        self.query_one(ToolPolicy).display = third
+        self.set_class(third, "-third")
         self.query_one(Panes).fit()
 
     # What moved
@@ -260,10 +267,22 @@ class FeedView(View):
                 rows.shifted(moved)
             else:
                 rows.changed()
+        self._say_no_match()
         self._arrange()
         self._tell()
         if self._open and rows.current is not None:
             self._read_whole(rows.current)  # it may have ended since, or been answered
+
+    def _say_no_match(self) -> None:
+        """Say why the list is empty where the filter leaves nothing, and what to do."""
+        if self._wanted.text and not self._window.rows:
+            key = self.console.keymap.shown(BY_ID["feed.back"])
+            hints = [meant(self._wanted.text), f"{key} shows all calls again."]
+            if self.console.project is not None:
+                scope = self.console.keymap.shown(BY_ID["app.scope"])
+                hints.append(f"{scope} shows those of all projects.")
+            why = f"No call matches “{one_line(self._wanted.text, 80)}”."
+            self.query_one("#feed-none-shown", Empty).tell(why, " ".join(filter(None, hints)))
 
     def _place_of(self, held: FeedCall) -> int:
         """Return the row that a call is in now, the first where it is gone."""

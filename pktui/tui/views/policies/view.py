@@ -15,7 +15,7 @@ from pktui.insight.overview import ALL, MEMORY, Page, PolicyOverview, ServerStat
 from pktui.memory.tools.definitions import definitions
 from pktui.policy.rule_change import Change
 from pktui.text import one_line
-from pktui.tui.actions import bindings
+from pktui.tui.actions import BY_ID, bindings
 from pktui.tui.focus import focus_now
 from pktui.tui.sorting import Sorting
 from pktui.tui.turns import Turns
@@ -36,6 +36,7 @@ from pktui.tui.views.policies.rule import newest_ask, of_call
 from pktui.tui.views.policies.sentence import Rules
 from pktui.tui.views.policies.trials import call_of
 from pktui.tui.widgets.document import DocumentView
+from pktui.tui.widgets.empty import Empty
 from pktui.tui.widgets.filter_box import FilterBox, has_words
 from pktui.tui.widgets.heads import Heads
 from pktui.tui.widgets.panes import Divider, Pane, Panes
@@ -107,6 +108,7 @@ class PoliciesView(View):
             with Panes(id="policies-right"):
                 with Pane(id="policies-tools"):
                     yield FilterBox(placeholder="words of a tool's name", id="policies-filter")
+                    yield Empty(id="policies-none-shown")
                     yield Heads(lambda: self.tools, glyphs, self._draw_heads)
                     yield Rows[ToolState](
                         ListSource(), self._draw_tool, glyphs=glyphs, id="policies-tool-rows"
@@ -116,6 +118,7 @@ class PoliciesView(View):
 
     def on_mount(self) -> None:
         """Read, and keep looking at the files."""
+        self.query_one(Heads).display = self.query_one("#policies-none-shown").display = False
         self._turns.ask()
         if self.services.background:
             self.set_interval(LOOK_SECONDS, self.look)
@@ -266,6 +269,26 @@ class PoliciesView(View):
         if page is not None and page.default:
             title += f", any other: {WORDS[page.default]}"
         self.query_one("#policies-tools", Pane).title = title
+        self._say_why_empty(words)
+
+    def _say_why_empty(self, words: str) -> None:
+        """Say why no tool is listed, and what to do; a broken policy is told below."""
+        page, shown = self.page, self.console.keymap.shown
+        empty = page is not None and page.origin != "broken" and not self._listed
+        self.query_one("#policies-none-shown").display = empty
+        self.query_one(Heads).display = bool(self._listed)
+        if words:
+            why = f"No tool's name has “{one_line(words, 80)}”."
+            what_next = f"{shown(BY_ID['policies.drop'])} lists all again."
+            if self._server != ALL:
+                what_next += f" {shown(BY_ID['policies.every'])} lists those of every server."
+        else:
+            why = f"No tool of {one_line(self._server, 40)} was ever seen."
+            what_next = (
+                f"{shown(BY_ID['policies.scan'])} starts it once and lists them; an agent's first "
+                "call does so, too."
+            )
+        self.query_one("#policies-none-shown", Empty).tell(why, what_next)
 
     def _show_rule(self) -> None:
         page, tool = self.page, self.tools.current
