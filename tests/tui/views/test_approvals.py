@@ -597,3 +597,12 @@ async def test_every_value_keeps_its_hash_from_question_to_answer(
         clock.now += 1
         await at.press("a")
         assert house.status(asked) == "allowed"
+
+
+async def test_a_long_reason_leaves_until_when_in_sight(house: House) -> None:
+    house.ask(reason=f"{HOSTILE} {'because ' * 60}".encode("utf-8", "replace").decode())
+    async with desk(house, "approvals", SMALL) as at:
+        await at.press("enter")
+        text = at.screen_text()
+        assert "expires   in 10:00" in text
+        assert "title" in text

@@ -180,27 +180,29 @@ def _sign(state: State, glyphs: Glyphs, ink: Ink) -> tuple[str, Style]:
 def header(
     approval: Approval, now_us: int, glyphs: Glyphs, *, low: bool = False
 ) -> tuple[Line, ...]:
-    """Say who asks, for what, why, and until when; where the pane is low, in fewer lines."""
+    """Say who asks, for what, until when and why; where the pane is low, in fewer lines.
+
+    What can be long comes late: where the pane does not hold all, the rest is still in sight.
+    """
     state = state_of(approval, now_us)
     if low:
         asks = f"{tool_name(approval)} {glyphs.dot} {agent_name(approval)}{on_machine(approval)}"
         return (
             _labelled("wants", asks, "strong"),
-            _labelled("because", one_line(approval.people or approval.reason, 80) or NO_REASON),
             _until(approval, state, now_us),
+            _labelled("because", one_line(approval.people or approval.reason, 80) or NO_REASON),
         )
     lines = [
         _labelled("who", who(approval, glyphs), "heading"),
         _labelled("wants", tool_name(approval), "strong"),
+        _until(approval, state, now_us),
+        *([_labelled("people", one_line(approval.people, 200), "warning")] * bool(approval.people)),
         _labelled("because", one_line(approval.reason, 400) or NO_REASON),
         _labelled("rule", one_line(approval.rule, 120) or "none named", "note"),
         _labelled(
             "asked", f"{clock_time(approval.created_us)}, {_ago(approval.created_us, now_us)}"
         ),
     ]
-    lines.append(_until(approval, state, now_us))
-    if approval.people:
-        lines.append(_labelled("people", one_line(approval.people, 200), "warning"))
     if approval.words:
         lines.append(_labelled("words", one_line(approval.words, 400)))
     return tuple(lines)
@@ -218,8 +220,8 @@ def group_header(
     lines = (
         _labelled("who", who(alike, glyphs), "heading"),
         _labelled("wants", asks, "strong"),
-        _labelled("because", because),
         _labelled("expires", left, "warning"),
+        _labelled("because", because),
     )
     return lines[1:] if low else lines
 
