@@ -167,7 +167,8 @@ def test_a_filter_shows_what_it_says(filled: Ledger, text: str, calls: list[str]
 @pytest.mark.parametrize(
     ("text", "why", "left"),
     [
-        ("effect:maybe tool:x", "no effect maybe", 1),
+        ("effect:maybe tool:x", "no effect maybe: use allow, ", 1),
+        ("effect:denyed", "no effect denyed: did you mean denied?", 0),
         ("since:yesterday", "yesterday is no time", 0),
         ("-since:2h", "a time cannot be excluded", 0),
         ("kind:tool", "kind:request or kind:call", 0),

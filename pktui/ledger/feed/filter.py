@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pktui.suggest import nearest
+
 if TYPE_CHECKING:
     from pktui.query import Filter, Problem, Query
 
@@ -125,8 +127,9 @@ class _Reader:
         if item.value.lower() in BECAME:
             self._matches.append(Match("effect", item.value.lower(), item.negated))
         elif effect is None:
-            known = ", ".join((*EFFECTS, *BECAME))
-            self._problem(item, f"no effect {item.value}: use {known}")
+            near = nearest(item.value, (*_EFFECT_WORDS, *BECAME))
+            words = f"did you mean {near}?" if near else f"use {', '.join((*EFFECTS, *BECAME))}"
+            self._problem(item, f"no effect {item.value}: {words}")
         else:
             self._matches.append(Match("effect", effect, item.negated))
 
