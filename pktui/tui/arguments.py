@@ -37,6 +37,7 @@ _EDIT_KEYS = (
 )
 _TAB = "⇥   "
 _BETWEEN = " │ "
+_NO_SIGN = "  "
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +200,14 @@ def beside_lines(old: str, new: str, width: int) -> Iterator[Line]:
 
 def _beside(left: str | None, right: str | None, half: int, *, same: bool) -> Iterator[Line]:
     """Show a line of each, broken by us: no text of the one can pass for the other's."""
-    minus, plus = ("  ", "  ") if same else ("- " * (left is not None), "+ " * (right is not None))
-    room = half - cell_len("- ")
-    halves = [() if line is None else wrap(_shown(line), room) for line in (left, right)]
-    for old, new in zip_longest(*halves, fillvalue=""):
-        lead = f"{minus:2}{fit(old, room)}{_BETWEEN}{plus:2}"
-        yield Line(new, "text" if same else "added", lead, "text" if same else "removed", lead)
+    room = half - len(_NO_SIGN)
+    old, new = [() if line is None else wrap(_shown(line), room) for line in (left, right)]
+    minus, plus = (_NO_SIGN, _NO_SIGN) if same else ("- ", "+ ")
+    for before, after in zip_longest(old, new):
+        lead = (_NO_SIGN if before is None else minus) + fit(before or "", room)
+        text = f"{_BETWEEN}{_NO_SIGN if after is None else plus}{after or ''}"
+        tones: tuple[Tone, Tone] = ("text", "text") if same else ("added", "removed")
+        yield Line(text, tones[0], lead, tones[1], spans=((0, len(_BETWEEN), "note"),))
 
 
 def _signed(lines: list[str], sign: str, tone: Tone, indent: str) -> Iterator[Line]:

@@ -65,7 +65,7 @@ class AcceptScreen(EditScreen["ToolSeen | None"]):
         if beside != self._beside:
             self._beside = beside
             self.query_one(".edit").set_class(wide, "-wide")
-            self._lay_out(beside)
+            self.call_after_refresh(self._lay_out, beside)  # at the width it will have
 
     @work(thread=True, group="layout", description="definition")
     def _lay_out(self, beside: int) -> None:
