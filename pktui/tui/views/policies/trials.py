@@ -188,6 +188,10 @@ class ReplayScreen(_ListScreen[Tried]):
         self._places = {id(one): at for at, one in enumerate(changed)}
         self.table = Table(_TRIED, [_tried_texts(one) for one in changed])
         self.fill(changed)
+        self.query_one(Heads).display = bool(changed)
+        if found.calls and not changed:
+            told = "Each would be decided as it was. Draft a change and try again."
+            self.query_one(DocumentView).show("none", (Line(told, "note"),))
 
     def draw(self, row: Tried, pen: Pen) -> Sequence[Sequence[Run]]:
         """Draw a call with what was and what would be decided."""
@@ -201,9 +205,10 @@ class ReplayScreen(_ListScreen[Tried]):
         message.stop()
         row = message.rows.current
         if isinstance(row, Tried):
+            reason = one_line(row.now.reason or "", 600)
             lines = (
                 Line(one_line(row.now.rule or "none", 300), "text", "rule     "),
-                Line(one_line(row.now.reason or "", 600), "text", "because  "),
+                *((Line(reason, "text", "because  "),) if reason else ()),
                 *argument_lines(row.call.arguments or "{}"),
             )
             self.query_one(DocumentView).show(str(id(row)), lines)

@@ -60,8 +60,8 @@ ORDERS: Mapping[str, Callable[[ToolState], tuple[float | str, ...]]] = {
     "last": lambda tool: (-tool.last_us, tool.name),
     "calls": lambda tool: (-tool.calls, tool.name),
 }
-# Rows; where there are fewer, the pane below is lower.
-LOW = 28
+# Rows; where there are fewer, the pane below is lower, and higher where there are more.
+LOW, TALL = 28, 45
 
 
 class PoliciesView(View):
@@ -158,8 +158,9 @@ class PoliciesView(View):
         focus_now(self.tools)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Give the tools most of a low screen."""
+        """Give the tools most of a low screen, and the rule much of a tall one."""
         self.set_class(event.size.height < LOW, "-low")
+        self.set_class(event.size.height >= TALL, "-tall")
 
     def _draw_server(self, server: ServerState, pen: Pen) -> Sequence[Sequence[Run]]:
         return draw_server(server, pen, len(self.console.drafts.of(server.name)))
