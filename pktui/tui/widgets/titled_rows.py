@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from pktui.tui.widgets.rows import Draw, Rows, RowSource
@@ -32,6 +32,10 @@ class TitledRows(Rows[T]):
     def opens_something(self) -> bool:
         """Whether the row under the cursor can be chosen."""
         return self._rests(self.cursor)
+
+    def lines_in_sight(self) -> Iterator[tuple[int, int]]:
+        """Yield each row in the window that the cursor may rest on, and at which of its lines."""
+        return ((index, y) for index, y in super().lines_in_sight() if self._rests(index))
 
     def move_to(self, index: int) -> None:
         """Put the cursor on the nearest such row, first in the direction of the move.
