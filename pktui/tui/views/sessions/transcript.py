@@ -208,11 +208,16 @@ class Transcript(ScrollView, can_focus=True):
         self._lay_out([message.seq for message in part.messages])
 
     def update(self, line: Timeline) -> None:
-        """Take the session as it is now; slots whose calls are others are laid out anew."""
+        """Take the session as it is now; slots whose calls are others are laid out anew.
+
+        Of the first message, too, where calls came before it: its day may have begun with them.
+        """
         before, self._line = self._line, line
         if self._place is not None:
             self._place = _moved(self._place, before, line)
         changed = [slot for slot in self._slots() if before.calls_of(slot) != line.calls_of(slot)]
+        if changed[:1] == [0] and 1 in self._slots() and 1 not in changed:
+            changed.insert(1, 1)
         self._mark_rail()
         self._lay_out(changed)
 
