@@ -257,7 +257,8 @@ def _bill(insight: Insight, at: int) -> tuple[str, ...]:
 
 def _heat(insight: Insight, at: int, glyphs: Literal["unicode", "ascii"]) -> tuple[str, ...]:
     one = insight.heat[at]
-    shades = sparkline(one.calls, glyphs)
+    top = max((max(each.calls, default=0) for each in insight.heat), default=0)
+    shades = sparkline(one.calls, glyphs, top=top)
     return _name(one.server, one.tool), "".join(shade * 2 for shade in shades), f"{one.total:,}"
 
 
