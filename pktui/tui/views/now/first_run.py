@@ -37,8 +37,7 @@ E = TypeVar("E")
 _COLUMNS = (
     Column("agent", most=18),
     Column("has", most=44),
-    Column("problem", order=1, most=24),
-    Column("state", most=14),
+    Column("state", most=24),
 )
 # Cells of the box before an agent.
 _BOX = 4
@@ -111,7 +110,7 @@ class FirstRun(Vertical):
         box = f" {sign}  " if done else f"[{sign}] "
         styles = {
             "agent": ink.bold if pen.under_cursor else ink.text, "has": ink.dim,
-            "problem": ink.wait, "state": ink.ok,
+            "state": ink.wait if choice.agent.problems else ink.ok,
         }  # fmt: skip
         cells = self._table.draw(self._choices.index(choice), pen.width - _BOX, styles)
         return [[(box, ink.ok if sign.strip() else ink.faint), *cells]]
@@ -338,9 +337,10 @@ def choice_texts(choice: Choice, glyphs: Glyphs) -> tuple[str, ...]:
     parts += ["sessions"] if agent.sessions else []
     if agent.servers or not parts:
         parts.insert(0, f"{agent.servers} {'server' if agent.servers == 1 else 'servers'}")
-    bad = f"{glyphs.waiting} {len(agent.problems)} can't be read" if agent.problems else ""
-    has = f" {glyphs.dot} ".join(parts)
-    return agent.client.title, has, bad, "behind pktui" if agent.adopted else ""
+    state = "behind pktui" if agent.adopted else ""
+    if agent.problems:
+        state = f"{glyphs.waiting} {len(agent.problems)} can't be read"
+    return agent.client.title, f" {glyphs.dot} ".join(parts), state
 
 
 def _key(key: str, text: str) -> Line:
