@@ -117,6 +117,8 @@ class SessionsView(View):
         self._filtering.count()
         if not self.has_class("-single"):
             self.remove_class("-reading")
+        elif self._reading:
+            self.add_class("-reading")
 
     @property
     def session(self) -> Session | None:
@@ -288,13 +290,19 @@ class SessionsView(View):
 
     @property
     def _unanswered(self) -> bool:
-        """Whether the list is not what the box asks for: the search failed."""
-        return self._listing.error is not None and bool(self._box.text)
+        """Whether the list is not what the box asks for: the search failed.
+
+        Where no list is left, it says itself that the memory is not there.
+        """
+        error = self._listing.error
+        if isinstance(error, MemoryUnavailable) and not self._listing.total:
+            return False
+        return error is not None and bool(self._box.text)
 
     def _say_unanswered(self) -> None:
         """Show the filters; never let the old list stand as if it were the answer."""
         bar, unanswered, error = self.query_one(QueryBar), self._unanswered, self._listing.error
-        self._rows.set_class(unanswered and bool(self._listing.total), "-not-filtered")
+        self._rows.set_class(unanswered, "-not-filtered")
         bar.answered = not unanswered
         if unanswered and error is not None:
             bar.chips = unanswered_chips(self._box.text, error)

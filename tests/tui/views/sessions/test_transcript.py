@@ -19,7 +19,7 @@ from pktui.tui.views.sessions.reader import Reader
 from pktui.tui.views.sessions.transcript import Transcript
 from tests.support.memory import MemoryInProcess
 from tests.tui.house import HOSTILE, LARGE, PATIENCE, SMALL
-from tests.tui.views.sessions.room import Room, sessions
+from tests.tui.views.sessions.room import Room, sessions, shop_memory
 
 if TYPE_CHECKING:
     from pktui.memory.records import Outcome
@@ -384,7 +384,7 @@ async def test_a_result_of_the_ledger_stands_in_the_line_and_opens(
             [Answered(call_id, "claude-code", "Edit", "ok", answer.encode())]
         )
         await room.desk.beat()
-        await until(room, '→ "12 lines')
+        await until(room, '→ "12 lin')
         await room.press("enter", "right")
         text = room.text()
         assert "second line" in text
@@ -551,3 +551,25 @@ async def test_a_session_of_another_machine_shows_no_call_of_this_ones_ledger(pa
         _made(memory, "mcp__files__read", {}, 3, use=f"ledger:{row.seq}")
         await _open(room)
         assert [call.tool for call in room.transcript.line.calls] == ["read"]
+
+
+async def test_a_day_is_named_once_where_calls_come_before_the_first_message(paths: Paths) -> None:
+    memory = shop_memory()
+    async with sessions(paths, memory) as room:
+        await room.press("G", "enter")
+        day = "Monday 2 March 2026"
+        assert room.text().count(day) == 1
+        _made(memory, "Read", {"file_path": "first.py"}, -9)
+        await room.desk.beat()
+        room.preview.look_for_news()
+        await until(room, "first.py")
+        assert room.text().count(day) == 1
+
+
+async def test_what_is_read_stays_in_front_where_the_window_gets_narrow(paths: Paths) -> None:
+    async with sessions(paths, size=LARGE) as room:
+        await room.press("G", "enter")
+        await room.desk.pilot.resize_terminal(*SMALL)
+        await room.press()
+        assert room.transcript.has_focus
+        assert "TTL is set to 60" in room.text()
