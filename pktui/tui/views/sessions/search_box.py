@@ -89,7 +89,7 @@ class SearchBox(Horizontal):
 
     def note(self, text: str) -> None:
         """Say beside the mode what the search answered instead."""
-        self.query_one(".note", Static).update(Text(text, style=ink_of(self.app).wait))
+        self.query_one(".note", Static).update(Text(text, style=ink_of(self.app).dim))
 
     def offer(self, mode: Mode | None) -> None:
         """Let the next change go to this mode, `None`: to the next one in their order."""
