@@ -46,7 +46,7 @@ SHOTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "hits": ("sessions", ("slash", *"login", "enter", "right", "n")),
     "bad-query": (
         "sessions",
-        ("slash", *"login", "enter", "slash", "space", *"role:boss", "enter"),
+        ("slash", *"login", "enter", "slash", "space", *"since:boss", "enter"),
     ),
     "facets": ("sessions", ("F",)),
     "knowledge": ("sessions", ("slash", *"signed", "enter", "enter")),

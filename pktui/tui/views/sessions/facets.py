@@ -282,7 +282,7 @@ class FacetScreen(ModalScreen["FacetRow | None"]):
         with Vertical(id="actions", classes="-narrow"):
             yield Static(Text("only one agent, project or week", style=ink.bold), markup=False)
             yield FacetList(context_of(self).glyphs, id="actions-rows")
-            foot = "a p w that of the row under the cursor   enter chooses   esc leaves"
+            foot = "a p w the listed row's own   enter chooses   esc leaves"
             yield Static(Text(foot, style=ink.dim), classes="foot", markup=False)
 
     def on_mount(self) -> None:
