@@ -60,6 +60,9 @@ class Tray(Bar):
         ids = frozenset(approval.id for approval in waiting)
         new = ids - self._known if self._known is not None else frozenset()
         self._known = ids | (self._known or frozenset())
+        paths = self.services.paths
+        for directory in (paths.policies_dir, paths.data_dir):  # the line has no room for them
+            trouble = trouble.replace(f"{directory}/", "")
         self.waiting, self.trouble, self.lost = waiting, trouble, lost
         self.display = bool(waiting or trouble)
         if waiting and self.services.background:

@@ -1,4 +1,4 @@
-"""Where a view is empty it shows a command, and y copies that."""
+"""Where a view is empty it says why: nothing is there, nothing has come yet, or it can't be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.tui.house import LARGE, SMALL, House, desk
+from pktui.errors import LedgerUnavailable
+from pktui.tui.console import Console
+from tests.tui.house import LARGE, SMALL, Desk, House, desk
+from tests.tui.picture_states import Late
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,3 +48,61 @@ async def test_where_there_is_none_it_says_so(paths: Paths) -> None:
     async with desk(house, "approvals") as at:
         await at.press("y")
         assert "no command is shown here" in at.notices()
+
+
+@pytest.mark.parametrize(
+    ("view", "words"),
+    [("now", "Reading the record of calls…"), ("insight", "Reading the record of calls…"),
+     ("feed", "Reading the record of calls…"), ("policies", "Reading the policies"),
+     ("approvals", "Reading what waits for you…")],
+)  # fmt: skip
+async def test_a_view_says_what_it_waits_for_until_it_is_there(
+    paths: Paths, view: str, words: str
+) -> None:
+    house = House(paths)
+    house.ledger = Late(house.ledger)  # type: ignore[assignment]
+    app = Console(house.services(), view=view)
+    try:
+        async with app.run_test(size=SMALL) as pilot:
+            hands = Desk(house, app, pilot, [])
+            await hands.until(lambda: words in hands.screen_text())
+            Late.gate.set()
+            await hands.until(lambda: words not in hands.screen_text())
+    finally:
+        Late.gate.set()
+        house.close()
+        Late.gate.clear()
+
+
+async def test_a_view_that_could_never_be_read_says_why_until_it_is(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LedgerUnavailable("the record is locked", "End what holds it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pktui.tui.views.insight.view.Activity.read", fail)
+        async with desk(House(paths), "insight", SMALL) as at:
+            assert "the record is locked" in at.screen_text()
+            assert "End what holds it" in at.screen_text()
+            patch.undo()
+            await at.press("t")
+            assert "the record is locked" not in at.screen_text().partition("CALLS AN HOUR")[0]
+
+
+async def test_the_tray_says_what_is_wrong_where_nothing_waits(paths: Paths) -> None:
+    house = House(paths)
+    async with desk(house, "sessions", SMALL) as at:
+        paths.policy_file("files").write_text("{")
+        await at.beat()
+        assert at.screen_text().splitlines()[-2].startswith(" ▲ files.json has 1 problem")
+        paths.policy_file("files").unlink()
+        paths.ledger_file.unlink()
+        await at.beat()
+        assert at.screen_text().splitlines()[-2].startswith(" ✗ ledger.db")
+
+
+async def test_the_themes_begin_at_the_one_in_force(paths: Paths) -> None:
+    async with desk(House(paths), "feed", SMALL) as at:
+        await at.press("ctrl+p", *"theme", "enter")
+        assert "pktui-dark · in force" in at.screen_text()

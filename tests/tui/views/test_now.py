@@ -198,3 +198,15 @@ async def test_a_config_that_goes_around_pktui_is_odd(
     house.ask()
     async with desk(house, "now", LARGE) as at:
         assert around in at.screen_text()
+
+
+async def test_only_rows_that_can_be_chosen_get_a_letter(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen(monkeypatch, now(house, agent(house), agent(house, "cursor")))
+    async with desk(house, "now") as at:
+        await at.press("ctrl+o")
+        lettered = [row for row in at.screen_text().splitlines()[2:10] if row[:1].isalpha()]
+        assert [row[0] for row in lettered] == ["a", "s"]
+        assert "claude-code" in lettered[0]
+        assert "cursor" in lettered[1]
