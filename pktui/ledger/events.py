@@ -155,7 +155,7 @@ class Events:
     def _name_event(self, row: RowKey, event: str) -> None:
         """Let a row name its event."""
         table, *named = row
-        where = " AND ".join(f"{column} = ?" for column in BY_TABLE[table].key)
+        where = BY_TABLE[table].where
         self._deciding.run(f"UPDATE {table} SET event = ? WHERE {where}", [event, *named])  # noqa: S608
 
     def say_again(self, row: Kept) -> None:

@@ -413,8 +413,8 @@ class MemoryClient:
         for batch in exporting.batches(
             records, IMPORT_BATCH_RECORDS, IMPORT_BATCH_BYTES, refused.append
         ):
-            body = b'{"records":[' + b",".join(batch) + b"]}"
-            total = total.plus(self._send(api.IMPORT, body))
+            body = msgspec.Raw(b'{"records":[' + b",".join(batch) + b"]}")
+            total = total.plus(self._ask(api.IMPORT, body))
             if progress is not None:
                 progress(total)
         return total.plus(ImportReport(rejected=len(refused), rejects=tuple(refused)))
@@ -433,7 +433,7 @@ class MemoryClient:
     def _ask(
         self,
         verb: api.Verb[Given, Made],
-        given: api.Arguments = _NO_ARGUMENTS,
+        given: api.Arguments | msgspec.Raw = _NO_ARGUMENTS,
         *,
         quiet: bool = False,
     ) -> Made:
@@ -442,9 +442,6 @@ class MemoryClient:
             body = msgspec.json.encode(given)
         except UnicodeEncodeError:  # what a command line or a file name brings need not be UTF-8
             body = msgspec.json.encode(storable_parts(msgspec.to_builtins(given)))
-        return self._send(verb, body, quiet=quiet)
-
-    def _send(self, verb: api.Verb[Given, Made], body: bytes, *, quiet: bool = False) -> Made:
         headers = {**self._headers, "Content-Type": "application/json"}
         if verb.changes:
             headers[envelope.REQUEST_HEADER] = secrets.token_hex(_KEY_BYTES)

@@ -120,7 +120,8 @@ def respond(message: object) -> Answer | ToolCall:
     except _Refused as refused:
         why = str(refused) or f"there is no method {method!r} here"
         return failure(number, refused.code, why, refused.data, stateless=stateless)
-    return _result(number, result, stateless=stateless)
+    body = msgspec.json.encode({"jsonrpc": "2.0", "id": number, "result": result})
+    return Answer(body, stateless=stateless)
 
 
 def tool_result(call: ToolCall, answer: ToolAnswer) -> bytes:
@@ -133,7 +134,7 @@ def tool_result(call: ToolCall, answer: ToolAnswer) -> bytes:
         result["structuredContent"] = answer.structured
     if call.stateless:
         result |= {"resultType": "complete", "_meta": {f"{_META}serverInfo": _SERVER_INFO}}
-    return _result(call.id, result, stateless=call.stateless).body
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": call.id, "result": result})
 
 
 def failure(
@@ -148,11 +149,6 @@ def failure(
     error = {"code": code, "message": why} | ({} if data is None else {"data": data})
     body = msgspec.json.encode({"jsonrpc": "2.0", "id": number, "error": error})
     return Answer(body, code, stateless)
-
-
-def _result(number: str | int, result: dict[str, Any], *, stateless: bool) -> Answer:
-    body = msgspec.json.encode({"jsonrpc": "2.0", "id": number, "result": result})
-    return Answer(body, stateless=stateless)
 
 
 def _id_of(message: Mapping[str, Any]) -> str | int | None:

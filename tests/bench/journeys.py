@@ -42,7 +42,7 @@ from tests.bench.gateway_round_trip import Peer, call, prepare, shake_hands
 FIRST = {
     "a call over stdio": (32, 175, 108),
     "a call over HTTP": (52, 354, 210),
-    "log_message, both halves": (62, 371, 215),
+    "log_message, both halves": (63, 331, 190),
     "a decision in the console": (38, 233, 163),
     "a toggle in the console": (42, 541, 155),
 }
@@ -380,7 +380,7 @@ def await_service(client: MemoryClient) -> None:
 def tool(number: object, name: str, arguments: dict[str, str]) -> bytes:
     params = {"name": name, "arguments": arguments}
     message = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
-    return json.dumps(message).encode() + b"\n"
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
 JOURNEYS: dict[str, Callable[[Path, int], Count]] = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pktui.memory import api, client
 from pktui.memory.service import verbs
 
@@ -38,4 +40,4 @@ def test_what_needs_no_arguments_can_be_asked_without(memory: MemoryClient) -> N
         api.STATS,
     )
     for verb in plain:
-        memory._send(verb, b"{}")
+        memory._ask(verb, msgspec.Raw(b"{}"))

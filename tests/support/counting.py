@@ -8,7 +8,7 @@ begins anew: the files entered, the function calls, how often a function is in a
 the one entered before it, in its thread, and each call as `[thread, depth, file, function]`.
 
 With two functions named only what is entered from a call of the first until the second returns, if
-it does, is counted. Drawing, what the console does by the clock, and what they call is not.
+it does, is counted. Drawing, what runs by the clock, and what they call is not.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from typing import Any
 import pktui
 
 _PACKAGE = str(Path(pktui.__file__).parent) + "/"
-# What Textual asks a widget for when it draws it, and what the console does by the clock.
+# What Textual asks a widget for when it draws it, and what runs by the clock.
 _LEFT_OUT = frozenset(
     {"compose", "render", "render_line", "get_content_width", "get_content_height", "_laid_out"}
-    | {"Keyboard._follow", "_emptied.<locals>.look"}
+    | {"Keyboard._follow", "_emptied.<locals>.look", "Index.refresh", "RelaySession.look"}
+    | {"Service._serve", "DocumentView.show", "EditScreen.quiet_changed"}
+    | {"PoliciesView._show_rule", "PoliciesView._new_table"}
 )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from pktui.ledger.ledger import Ledger
 from pktui.memory.client import MemoryClient
@@ -30,7 +31,8 @@ async def run(view: str) -> None:
     app = Console(services, view=view)
     async with app.run_test(size=(140, 40)) as pilot:
         print("done", flush=True)
-        while line := await asyncio.to_thread(sys.stdin.readline):
+        loop, own = asyncio.get_running_loop(), ThreadPoolExecutor(1)  # not the console's
+        while line := await loop.run_in_executor(own, sys.stdin.readline):
             what, _, more = line.strip().partition(" ")
             if what == "press":
                 await pilot.press(more)

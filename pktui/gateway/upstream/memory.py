@@ -66,14 +66,14 @@ class MemoryServer:
     def send(self, *lines: bytes) -> None:
         """Take messages of the client."""
         for line in lines:
-            self._take(line)
-
-    def _take(self, line: bytes) -> None:
-        step = mcp_server.respond(msgspec.json.decode(line))
-        if isinstance(step, ToolCall):
-            self._queue(step)
-        elif step.body:
-            self._deliver(step.body)
+            step = mcp_server.respond(msgspec.json.decode(line))
+            if isinstance(step, ToolCall):
+                try:
+                    self._waiting.put_nowait(step)
+                except Full:
+                    self._fail(step, "too many calls wait for the memory service", sent=False)
+            elif step.body:
+                self._deliver(step.body)
 
     def end(self, patience: float) -> int:
         """Wait for the calls that were taken, and stop serving.
@@ -90,12 +90,6 @@ class MemoryServer:
     def said(self) -> str:
         """Nothing: the service's words are in its own log."""
         return ""
-
-    def _queue(self, call: ToolCall) -> None:
-        try:
-            self._waiting.put_nowait(call)
-        except Full:
-            self._fail(call, "too many calls wait for the memory service", sent=False)
 
     def _warm_up(self) -> None:
         try:

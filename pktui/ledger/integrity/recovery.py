@@ -147,7 +147,7 @@ class Applying:
     def _apply(self, change: _Change) -> None:
         known = BY_TABLE[change.table]
         key = _stored(known, known.key, change.key)
-        where = " AND ".join(f"{column} = ?" for column in known.key)
+        where = known.where
         row = self._database.row(f"SELECT event FROM {known.table} WHERE {where}", key)  # noqa: S608
         made = place_of_event(row[0])[3] if row else 0
         self._database.run("UPDATE changes SET n = max(n, ?)", (change.change,))
@@ -155,7 +155,7 @@ class Applying:
             self._database.run("SAVEPOINT applying")
             self._make(known, change.facts, key, where, there=row is not None)
             if row_facts(self._database, known.table, *key)["row"] == (
-                known.table, list(change.key), change.facts
+                known.table, change.key, change.facts
             ):  # fmt: skip
                 self._database.run("RELEASE applying")
                 event = f"{change.segment}:{change.number}:{change.offset}:{change.change}"

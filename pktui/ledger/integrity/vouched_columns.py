@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -26,7 +27,7 @@ Key = tuple[str, ...]
 Facts = dict[str, str | int]
 
 
-class Decided(msgspec.Struct, frozen=True):
+class Decided(msgspec.Struct, frozen=True, dict=True):
     """A table whose rows decide. `what` is what a person calls a row, `name` the column they know,
     `kind` that of the events that say how it stands.
 
@@ -49,10 +50,19 @@ class Decided(msgspec.Struct, frozen=True):
     added: tuple[str, ...] = ()
     """Columns that older events do not name: the row was empty there."""
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """All that is compared, the key first."""
         return (*self.key, *self.plain, *self.digested)
+
+    @cached_property
+    def where(self) -> str:
+        """What a statement finds a row by; it takes the key."""
+        return " AND ".join(f"{column} = ?" for column in self.key)
+
+    @cached_property
+    def _empty(self) -> Facts:
+        return {name: _NO_TEXT if name in self.digested else "" for name in self.added}
 
     def decides(self, facts: Facts) -> bool:
         """Tell whether a row that stands so still decides."""
@@ -60,8 +70,7 @@ class Decided(msgspec.Struct, frozen=True):
 
     def completed(self, facts: Facts) -> Facts:
         """Return what an event says of a row, with the columns that came later."""
-        empty = {name: _NO_TEXT if name in self.digested else "" for name in self.added}
-        return empty | facts
+        return self._empty | facts
 
 
 _NO_TEXT: Final = hashlib.sha256(b"").hexdigest()
@@ -193,13 +202,17 @@ BY_TABLE: Final = {one.table: one for one in DECIDED}
 def row_facts(database: Deciding, table: str, *key: str | int | bytes) -> dict[str, object]:
     """Return what an event's detail says of a row as it stands now; `null` where it is gone."""
     known = BY_TABLE[table]
-    row = database.row(
-        f"SELECT {', '.join(known.columns)} FROM {table}"  # noqa: S608
-        f" WHERE {' AND '.join(f'{column} = ?' for column in known.key)}",
-        key,
-    )
-    shown = [part.hex() if isinstance(part, bytes) else str(part) for part in key]
-    return {"row": (table, shown, _facts(known, row) if row is not None else None)}
+    columns = ", ".join(known.columns)
+    row = database.row(f"SELECT {columns} FROM {table} WHERE {known.where}", key)  # noqa: S608
+    return {"row": as_said(known, key, row)}
+
+
+def as_said(
+    known: Decided, key: Sequence[str | int | bytes], row: Sequence[Any] | None
+) -> tuple[str, Key, Facts | None]:
+    """Return a table's row, of its `columns`, as an event says it; None: it is gone."""
+    shown = tuple([part.hex() if isinstance(part, bytes) else str(part) for part in key])
+    return known.table, shown, None if row is None else _facts(known, row)
 
 
 def place_of_event(event: str) -> tuple[int, int, int, int]:
@@ -209,7 +222,7 @@ def place_of_event(event: str) -> tuple[int, int, int, int]:
     except ValueError:
         return 0, 0, 0, 0
     place = segment, number, offset, change
-    return place if all(0 <= part < 1 << 62 for part in place) else (0, 0, 0, 0)
+    return place if min(place) >= 0 and max(place) < 1 << 62 else (0, 0, 0, 0)
 
 
 class Kept(msgspec.Struct, frozen=True):

@@ -13,8 +13,8 @@ from pktui.ledger.integrity.vouched_columns import (
     BY_TABLE,
     Facts,
     Key,
+    as_said,
     place_of_event,
-    row_facts,
 )
 from pktui.ledger.journal.segment import CONTENT, decode_row, file_of, line_at, split_key
 from pktui.ledger.schema import VERSION
@@ -107,10 +107,10 @@ def said_by(vouchers: Vouchers, event: str) -> tuple[str, Key, Facts | None] | N
 
 def stands(vouchers: Vouchers, database: Deciding, table: str, *key: str | int | bytes) -> bool:
     """Tell whether a row is as the event that it names says. Raises `LedgerUnavailable`."""
-    where = " AND ".join(f"{column} = ?" for column in BY_TABLE[table].key)
-    row = database.row(f"SELECT event FROM {table} WHERE {where}", key)  # noqa: S608
-    said = said_by(vouchers, row[0]) if row is not None else None
-    if said is None:
-        return False
-    now = row_facts(database, table, *key)["row"]
-    return (said[0], list(said[1]), said[2]) == now
+    known = BY_TABLE[table]
+    columns = ", ".join(known.columns)
+    row = database.row(
+        f"SELECT event, {columns} FROM {table} WHERE {known.where}",  # noqa: S608
+        key,
+    )
+    return row is not None and said_by(vouchers, row[0]) == as_said(known, key, row[1:])

@@ -179,10 +179,8 @@ class _Scanner:
         seen: set[str] = set()
         self.at += 1
         while self._space() != "}":
-            if members:
-                self._comma("}")
-                if self._space() == "}":
-                    break
+            if members and self._comma("}") == "}":
+                break
             if self.at >= len(self.text):
                 self._stop("the text ends too early: } is missing", "Add }")
             if self.text[self.at] != '"':
@@ -207,23 +205,24 @@ class _Scanner:
         items: list[Node] = []
         self.at += 1
         while self._space() != "]":
-            if items:
-                self._comma("]")
-                if self._space() == "]":
-                    break
+            if items and self._comma("]") == "]":
+                break
             items.append(self._value(depth + 1))
         self.at += 1
         return Node("array", start, self.at, None, [], items)
 
-    def _comma(self, close: str) -> None:
+    def _comma(self, close: str) -> str:
+        """Pass the comma between two entries; returns what comes after it."""
         if self.text[self.at : self.at + 1] != ",":
             if self.at >= len(self.text):
                 self._stop(f"the text ends too early: {close} is missing", f"Add {close}")
             self._stop(f"a comma or {close} is missing here", "Separate entries with a comma")
         comma = self.at
         self.at += 1
-        if self._space() == close and not self.comments:
+        following = self._space()
+        if following == close and not self.comments:
             self._stop(f"a comma before {close}", "Remove the comma", comma)
+        return following
 
     def _string(self) -> str:
         start = self.at
@@ -237,7 +236,8 @@ class _Scanner:
             stop = self.text[self.at : self.at + 1]
             if stop == '"':
                 self.at += 1
-                return self._whole("".join(parts), start)
+                value = "".join(parts)
+                return value if value.isascii() else self._whole(value, start)
             if stop != "\\":
                 open_end = stop in ("", "\n", "\r")
                 what = "a quote is never closed" if open_end else "a control character in text"
