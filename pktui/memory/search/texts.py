@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ Offsets = npt.NDArray[np.int64]
 
 _CHUNK_BYTES = 1 << 20
 _CHUNK_TEXTS = 8192
+# Where less than one text in so many may be looked at these are picked out, one by one.
+_MANY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,9 @@ class Texts:
     Not thread-safe but for `holding`, which may run beside `add`.
     """
 
-    def __init__(self, old: Packed = _NOTHING) -> None:
+    def __init__(self, old: Packed = _NOTHING, new: Sequence[bytes] = ()) -> None:
         self._old = old
-        self._new: list[bytes] = []
+        self._new = list(new)
 
     def __len__(self) -> int:
         return len(self._old) + len(self._new)
@@ -77,7 +80,22 @@ class Texts:
         Upper case counts in ASCII letters alone.
         """
         for part, at in self._parts(first, last):
-            held[_found(needle, part) + at] = True
+            held[np.asarray(_found(needle, part), np.intp) + at] = True
+
+    def holding_at(self, needle: bytes, positions: npt.NDArray[np.intp], held: Bools) -> None:
+        """Mark which texts at the positions, which ascend, hold the lower-case bytes."""
+        for first in range(0, len(positions), _CHUNK_TEXTS):
+            part = positions[first : first + _CHUNK_TEXTS]
+            held[part[_found(needle, self._picked(part))]] = True
+
+    def _picked(self, positions: npt.NDArray[np.intp]) -> Packed:
+        """Return the texts at the positions, which ascend."""
+        starts, data = self._old.starts, self._old.data.data
+        edge = int(positions.searchsorted(len(self._old)))
+        old, new = positions[:edge], positions[edge:] - len(self._old)
+        ends = zip(starts[old].tolist(), starts[old + 1].tolist(), strict=True)
+        kept = [data[first:last] for first, last in ends]
+        return _pack([*kept, *map(self._new.__getitem__, new.tolist())])
 
     def _parts(self, first: int, last: int) -> Iterator[tuple[Packed, int]]:
         """Yield the texts from position `first` to `last` in parts, with the position of each."""
@@ -109,6 +127,10 @@ class Texts:
             "data": [self._old.data, new.data],
             "starts": [self._old.starts, new.starts[1:] + self._old.starts[-1]],
         }
+
+    def since(self, old: Texts) -> Texts:
+        """Return the texts, the first ones read from where the old ones lie, which are the same."""
+        return Texts(old._old, self._new[len(old) - len(self._old) :])
 
     @classmethod
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Texts:
@@ -147,10 +169,17 @@ class SearchedTexts:
             held[[at for at in positions.tolist() if needle in self._form(at)]] = True
             return held
         first, last = int(positions[0]), int(positions[-1]) + 1
+        plain = self.forms.lengths(first, last) == 0
         raw = needle.encode()
+        if len(positions) * _MANY < last - first:
+            formed = ~plain[positions - first]
+            if needle.isascii():
+                self.texts.holding_at(raw, positions[~formed], held)
+            self.forms.holding_at(raw, positions[formed], held)
+            return held
         if needle.isascii():
             self.texts.holding(raw, first, last, held)
-            held[first:last] &= self.forms.lengths(first, last) == 0
+            held[first:last] &= plain
         self.forms.holding(raw, first, last, held)
         return held & allowed
 
@@ -158,23 +187,23 @@ class SearchedTexts:
         return self.forms[position] or self.texts[position].lower()
 
 
-def _pack(texts: Sequence[bytes]) -> Packed:
+def _pack(texts: Sequence[bytes | memoryview]) -> Packed:
     starts = np.zeros(len(texts) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=starts[1:])
     return Packed(np.frombuffer(b"".join(texts), np.uint8), starts)
 
 
-def _found(needle: bytes, texts: Packed) -> npt.NDArray[np.int64]:
+def _found(needle: bytes, texts: Packed) -> list[int]:
     """Return the numbers of the texts that hold the lower-case needle."""
     data = texts.data.tobytes().lower()
+    starts = texts.starts.tolist()
     found: list[int] = []
+    number = 0
     at = data.find(needle)
     while at >= 0:
-        number = int(np.searchsorted(texts.starts, at, side="right")) - 1
-        end = int(texts.starts[number + 1])
-        if at + len(needle) <= end:
+        number = bisect_right(starts, at, number) - 1
+        if at + len(needle) <= starts[number + 1]:
             found.append(number)
-            at = data.find(needle, end)
-        else:
-            at = data.find(needle, at + 1)
-    return np.asarray(found, np.int64)
+            at = starts[number + 1] - 1
+        at = data.find(needle, at + 1)
+    return found
