@@ -236,17 +236,21 @@ class Corpus:
         return corpus
 
     def adopt(self, archive: Archive) -> None:
-        """Read all that it is made of from the archive from now on.
+        """Read what is in the archive from there from now on.
 
-        It must be of `arrays`, and nothing added or removed since.
+        It must be of `arrays`, and nothing removed since; what was added since stays in memory.
         """
-        self.facts.adopt(archive.arrays)
-        self.groups.adopt(archive.part("groups"))
+        groups = archive.part("groups")
+        if not len(self) or len(self) == len(archive.arrays["ids"]):
+            self.facts.adopt(archive.arrays)
+            self.groups.adopt(groups)
         self.words.adopt(archive.part("words"))
-        self.passages = Passages.of(archive.part("passages"), self.passages.dimension)
-        texts, forms = Texts.of(archive.part("texts")), Texts.of(archive.part("forms"))
-        self.searched = SearchedTexts(texts, forms)
-        self.origins = Texts.of(archive.part("origins"))
+        self.passages.adopt(archive.part("passages"))
+        self.searched = SearchedTexts(
+            self.searched.texts.since(Texts.of(archive.part("texts"))),
+            self.searched.forms.since(Texts.of(archive.part("forms"))),
+        )
+        self.origins = self.origins.since(Texts.of(archive.part("origins")))
 
     def _gather_members(self) -> None:
         living = np.flatnonzero(self.facts["alive"]).astype(np.int32)

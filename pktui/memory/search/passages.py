@@ -171,20 +171,32 @@ class Passages:
             **{name: [values] for name, values in self._rows},
         }
 
+    def adopt(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Read what is in the arrays from there from now on; nothing was removed since."""
+        rows = len(arrays["owners"])
+        if len(self) in (0, rows):
+            self._rows.adopt(arrays)
+        for at, first in enumerate(range(0, rows, _BLOCK_ROWS)):
+            part = slice(first, min(first + _BLOCK_ROWS, rows))
+            size = part.stop - first
+            codes = arrays["codes"][first * self.dimension : part.stop * self.dimension]
+            block = _Block(
+                codes.reshape(self.dimension, size),
+                arrays["scales"][part],
+                arrays["sums"][part],
+                size,
+            )
+            if at == len(self._blocks):
+                self._blocks.append(block if size == _BLOCK_ROWS else _with_room(block))
+            elif size == _BLOCK_ROWS:
+                self._blocks[at] = block
+
     @classmethod
     def of(cls, arrays: Mapping[str, npt.NDArray[Any]], dimension: int) -> Passages:
         """Return the vectors that the arrays were made of."""
         passages = cls(dimension)
-        passages._rows.adopt(arrays)
+        passages.adopt(arrays)
         passages.living = len(passages)
-        for first in range(0, len(passages), _BLOCK_ROWS):
-            part = slice(first, min(first + _BLOCK_ROWS, len(passages)))
-            codes = arrays["codes"][part.start * dimension : part.stop * dimension]
-            size = part.stop - part.start
-            block = _Block(
-                codes.reshape(dimension, size), arrays["scales"][part], arrays["sums"][part], size
-            )
-            passages._blocks.append(block if size == _BLOCK_ROWS else _with_room(block))
         return passages
 
     def _cosines(self, vector: Vectors) -> Floats:

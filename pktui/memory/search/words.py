@@ -67,6 +67,8 @@ class WordIndex:
         self._segments: list[_Segment] = []
         self._open: dict[int, list[tuple[int, int]]] = {}
         self._open_documents = 0
+        self._written: tuple[_Segment, ...] = ()
+        """The segments that `arrays` told of last."""
         self._rows = Columns(np.dtype([("lengths", np.float32)]))
 
     @property
@@ -123,6 +125,7 @@ class WordIndex:
     def arrays(self) -> Arrays:
         """Return what it is made of; see `adopt`."""
         self._close_segment()
+        self._written = tuple(self._segments)
         parts = {
             f"{name}.{at}": [values]
             for at, segment in enumerate(self._segments)
@@ -141,19 +144,24 @@ class WordIndex:
         }
 
     def adopt(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Read from the arrays from now on; they must hold all that was added."""
+        """Read what is in the arrays from there from now on; nothing was removed since."""
         if not self._terms:
             known = arrays["terms"].tobytes().decode()
             self._terms = {term: n for n, term in enumerate(known.split("\n") if known else ())}
-        self._rows.adopt(arrays)
-        segments: list[_Segment] = []
-        while f"ids.{(at := len(segments))}" in arrays:
+        if len(self._rows) in (0, len(arrays["lengths"])):
+            self._rows.adopt(arrays)
+        kept: list[_Segment] = []
+        while f"ids.{(at := len(kept))}" in arrays:
             ids, starts = arrays[f"ids.{at}"], arrays[f"starts.{at}"]
             positions, counts = arrays[f"positions.{at}"], arrays[f"counts.{at}"]
-            segments.append(_Segment(ids, starts, positions, counts))
-        self._segments = segments
-        self._open = {}
-        self._open_documents = 0
+            kept.append(_Segment(ids, starts, positions, counts))
+        if not self._segments:
+            self._segments = kept
+        for at, (own, written) in enumerate(zip(self._segments, self._written, strict=False)):
+            if own is not written:
+                break  # joined with what came since
+            self._segments[at] = kept[at]
+        self._written = ()
 
     def purge(self, alive: npt.NDArray[np.bool_]) -> None:
         """Forget the documents that are not alive, by position, and terms that no other has."""

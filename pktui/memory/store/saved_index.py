@@ -120,10 +120,9 @@ class SavedIndex:
                     self._path.unlink(missing_ok=True)
                     return False
                 self._size = size
-                if _size(state) == size:
-                    archive = read_archive(self._path)
-                    corpus.adopt(archive)
-                    calls.adopt(_calls_of(archive))
+                archive = read_archive(self._path)
+                corpus.adopt(archive)
+                calls.adopt(_calls_of(archive))
         return True
 
     def forget(self) -> None:

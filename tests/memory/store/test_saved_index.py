@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pktui.memory.records import NewCall, NewMessage
+from pktui.memory.search import passages, words
+from pktui.memory.search.archive import write_archive
 from pktui.memory.search.corpus import Corpus
 from pktui.memory.store import Store, saved_index, tables
 from tests.memory.store.conftest import ADA, BEN, embed_all, log
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pktui.memory.records import Role, SearchAnswer
+    from pktui.memory.search.archive import Arrays
     from pktui.memory.search.corpus import Document
 
 QUERIES = ("apple", "number 7", '"pear number 12"', "plum role:agent", 'pear -"apple"', "ADA")
@@ -206,6 +209,33 @@ def test_the_file_is_written_when_enough_is_new(
         assert store.save_index(quiet=False)
         assert not store.save_index(quiet=True)
         assert (place / saved_index.NAME).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("count", [3, 40])
+def test_what_is_added_while_the_file_is_written_stays_and_the_rest_is_read_from_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(words, "_OPEN_DOCUMENTS", 8)
+    monkeypatch.setattr(passages, "_BLOCK_ROWS", 16)
+    meanwhile: list[SearchAnswer] = []
+
+    def written_slowly(path: Path, facts: bytes, arrays: Arrays) -> None:
+        write_archive(path, facts, arrays)
+        fill(store, 100, count)
+        meanwhile.extend(everything(store))
+
+    monkeypatch.setattr(saved_index, "write_archive", written_slowly)
+    with Store.open(place, WordsEmbedder()) as store:
+        fill(store)
+        assert store.save_index(quiet=True)
+        assert len(store._state.messages.texts._new) == count
+        assert len(store._state.messages.texts) == 40 + count
+        assert everything(store) == meanwhile
+        monkeypatch.setattr(saved_index, "write_archive", write_archive)
+        fill(store, 200, 10)
+        assert store.save_index(quiet=True)
+        assert not store._state.messages.texts._new
+    assert reopened(place) == reopened(place, index=False)
 
 
 def test_calls_come_from_the_file_too(place: Path) -> None:
