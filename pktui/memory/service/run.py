@@ -24,6 +24,7 @@ from pktui import lasting
 from pktui.errors import PktuiError
 from pktui.files import make_private_directory
 from pktui.memory.service.activity import Activity
+from pktui.memory.service.c_library import share_arenas
 from pktui.memory.service.ownership import Ownership
 from pktui.memory.store_location import place_of
 from pktui.text import one_line
@@ -65,6 +66,7 @@ def main(
     library's files too, is for this user alone.
     """
     before = os.umask(NOBODY_ELSE)
+    share_arenas()
     try:
         return _main(paths, settings, entrance, masks)
     finally:

@@ -25,8 +25,12 @@ def test_blocks_of_some_megabytes_are_kept(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(ctypes, "CDLL", Library)
     c_library.keep_freed_memory()
     assert told == {-3: 32 << 20, -1: 64 << 20}
+    told.clear()
+    c_library.share_arenas()
+    assert told == {-8: 2}
 
 
 def test_a_library_without_the_choice_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: object())
+    c_library.share_arenas()
     c_library.keep_freed_memory()
