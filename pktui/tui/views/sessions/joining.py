@@ -29,6 +29,9 @@ USE_MEMBER: Final = "claudecode/toolUseId"
 # A call in both records bears nearly the same time.
 _NEAR_US: Final = 60_000_000
 
+# Agents whose hooks tell no id of a call.
+_WITHOUT_IDS: Final = frozenset({"gemini"})
+
 _MEMORY: Final = "memory"
 # Calls that the messages themselves stand for.
 _LOGGING: Final = frozenset({"start_logging_session", "log_message", "end_session"})
@@ -121,7 +124,9 @@ class _Known:
 
     def _alike(self, row: CallRow) -> CallBrief | None:
         """Return the nearest call of the same tool, of a row that is of this session by its id."""
-        if row.agent_session != self._session.source_id or row.agent_session == row.session:
+        if row.agent_session != self._session.source_id:
+            return None
+        if row.agent_session == row.session and self._session.source not in _WITHOUT_IDS:
             return None
         if self._by_name is None:
             self._by_name = defaultdict(list)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from pktui.agent_names import hooked_call_id
 from pktui.ledger.records import CallRow
 from pktui.memory.records import CallBrief, Session
 from pktui.tui.views.sessions.joining import by_key, joined, names_of, use_of
@@ -50,6 +51,24 @@ def test_a_call_without_an_id_is_the_nearest_of_its_tool() -> None:
     assert sorted((call.kept, call.row) for call in calls) == [
         (0, 11), (1, 0), (2, 10), (3, 0), (4, 0),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"), [("gemini", [(1, 10), (2, 11)]), ("claude-code", [(0, 10), (2, 11)])]
+)
+def test_a_hooked_call_is_the_nearest_only_where_its_agent_tells_no_id(
+    source: str, expected: list[tuple[int, int]]
+) -> None:
+    own = {"session": "own", "agent_session": "own"}
+    briefs = [brief(1, "run_shell_command", 1, "c-1"), brief(2, "run_shell_command", 9, "c-2")]
+    known = hooked_call_id("claude-code", "own", "c-2")
+    rows = [
+        row(10, source, "run_shell_command", 3, **own, call_id="a"),
+        row(11, source, "run_shell_command", 10, **own, call_id=known),
+    ]
+    session = msgspec.structs.replace(SESSION, source=source)
+    calls = joined(session, briefs, rows)
+    assert sorted((call.kept, call.row) for call in calls if call.row) == expected
 
 
 def test_a_call_of_another_session_is_never_taken_for_one_of_this() -> None:
