@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from pktui.text import one_line
+
 if TYPE_CHECKING:
     from rich.style import Style
 
-    from pktui.ledger.records import CallRow
+    from pktui.ledger.records import Approval, CallRow
     from pktui.tui.glyphs import Glyphs
     from pktui.tui.theme import Ink
 
@@ -17,6 +19,8 @@ State = Literal[
 ]
 
 _EFFECTS: dict[str, State] = {"deny": "denied", "hide": "hidden", "refused": "refused"}
+# How the record names a person at pktui's own screens.
+_YOU = frozenset({"console", "the command line"})
 _ENDED: dict[str, State] = {"denied": "denied", "expired": "expired", "cancelled": "expired"}
 
 
@@ -33,6 +37,11 @@ def state_of(call: CallRow) -> State:
     if call.outcome != "ok":
         return "failed"
     return "approved" if call.approval_id or call.effect == "approve" else "allowed"
+
+
+def decider(approval: Approval) -> str:
+    """Return who answered a question, as the person before this console reads it."""
+    return "you" if approval.decided_by in _YOU else one_line(approval.decided_by, 40)
 
 
 def sign_of(state: State, glyphs: Glyphs, ink: Ink) -> tuple[str, Style]:

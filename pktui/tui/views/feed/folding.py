@@ -11,16 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from pktui.text import one_line
-from pktui.tui.effects import State, state_of
+from pktui.tui.effects import State, decider, state_of
 from pktui.tui.moments import countdown
 
 if TYPE_CHECKING:
     from pktui.ledger.records import Approval
     from pktui.tui.views.feed.call import FeedCall
 
-# How the record names a person at pktui's own screens.
-_YOU: Final = frozenset({"console", "the command line"})
 _STATES: Final[dict[str, State]] = {
     "pending": "asked",
     "allowed": "approved",
@@ -78,8 +75,7 @@ def _said(approval: Approval) -> str:
         return "no longer waits"
     if not approval.decided_by:
         return "nobody decided in time" if approval.status == "expired" else ""
-    by = "you" if approval.decided_by in _YOU else one_line(approval.decided_by, 40)
     verb = "denied" if approval.status == "denied" else "allowed"
     after = countdown(approval.decided_us - approval.created_us)
     changed = ", changed" if approval.changed_hash else ""
-    return f"{verb} by {by} after {after}{changed}"
+    return f"{verb} by {decider(approval)} after {after}{changed}"

@@ -18,7 +18,7 @@ from pktui.tui.arguments import argument_lines, raw_lines, summary
 from pktui.tui.cells import cut
 from pktui.tui.document import Line
 from pktui.tui.document import lay_out as lay_out_lines
-from pktui.tui.effects import sign_of
+from pktui.tui.effects import decider, sign_of
 from pktui.tui.moments import clock_time, countdown, duration
 from pktui.tui.results import result_lines, result_summary, result_text
 from pktui.tui.views.sessions.layout import BAR, Look
@@ -125,7 +125,7 @@ def _answered(whole: WholeCall | None) -> str:
         return ""
     waited = countdown(approval.decided_us - approval.created_us)
     answer = "denied" if approval.status == "denied" else "allowed"
-    return f"asked, {one_line(approval.decided_by, 30)} {answer} it after {waited}"
+    return f"asked, {decider(approval)} {answer} it after {waited}"
 
 
 def draw_parts(whole: WholeCall | None, part: CallPart, look: Look) -> tuple[Strip, ...]:
