@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pktui import jsonc
 from pktui.agents.clients import KNOWN_CLIENTS, ClientKind, Level, Places
 from pktui.agents.config_file import read_config
-from pktui.agents.hook_state import NONE, hook_directories, hook_state
+from pktui.agents.hook_state import NONE, OFF, UNTRUSTED, hook_directories, hook_state
 from pktui.server_entry import BadEntry, read_entry
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def find_configs(places: Places, *others: Places, only: str = "") -> tuple[Findi
 
 
 def around_pktui(places: Places) -> tuple[str, ...]:
-    """Name the servers that agents reach directly which reach others through pktui."""
+    """Name what goes around pktui of agents that go through it: servers, and their own tools."""
     direct: dict[str, list[str]] = {}
     through: set[str] = set()
     for finding in find_configs(places):
@@ -131,11 +131,18 @@ def around_pktui(places: Places) -> tuple[str, ...]:
                 through.add(finding.client.title)
             elif not (server.disabled or server.problem):
                 direct.setdefault(finding.client.title, []).append(server.name)
-    return tuple(
+    around = [
         f"{client} reaches {', '.join(names)} around pktui: pktui adopt"
         for client, names in direct.items()
         if client in through
-    )
+    ]
+    for client in KNOWN_CLIENTS:
+        state = hook_state(client, places)
+        if state == UNTRUSTED:
+            around.append(f"{client.title}'s own tools go around pktui: trust its hooks there")
+        elif state.startswith(OFF):
+            around.append(f"{client.title}'s own tools go around pktui: its hooks are {state}")
+    return tuple(around)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ _PLUGIN_COMMAND: Final = re.compile(r"^const COMMAND = (\[.*\])$", re.MULTILINE)
 NONE: Final = "none"
 INSTALLED: Final = "installed"
 UNTRUSTED: Final = "waits for your trust"
+# Begins what is said of a switch.
+OFF: Final = "off: "
 
 
 def hook_state(client: ClientKind, places: Places) -> str:
@@ -97,9 +99,9 @@ def _switched(client: ClientKind, places: Places) -> str:
         file = codex_directory(places) / "config.toml"
         features = _toml(file).get("features")
         if isinstance(features, Mapping) and features.get("hooks") is False:
-            return f"off: features.hooks in {file}"
+            return f"{OFF}features.hooks in {file}"
     if client.id == "opencode" and places.environment.get("OPENCODE_PURE"):
-        return "off: OPENCODE_PURE"
+        return f"{OFF}OPENCODE_PURE"
     return ""
 
 
@@ -108,7 +110,7 @@ def _off_in_claude(places: Places) -> str:
         for name in ("settings.json", "settings.local.json"):
             for switch in ("disableAllHooks", "allowManagedHooksOnly"):
                 if _json(directory / name).get(switch) is True:
-                    return f"off: {switch} in {directory / name}"
+                    return f"{OFF}{switch} in {directory / name}"
     return ""
 
 
@@ -119,7 +121,7 @@ def _off_in_gemini(places: Places) -> str:
         if not isinstance(config, Mapping):
             continue
         if config.get("enabled") is False or "pktui" in (config.get("disabled") or ()):
-            return f"off: hooksConfig in {file}"
+            return f"{OFF}hooksConfig in {file}"
     return ""
 
 

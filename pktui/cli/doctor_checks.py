@@ -205,7 +205,7 @@ def agents(paths: Paths) -> Iterator[Check]:
 
 
 def _agent(agent: AgentFound, meant: set[str]) -> Check:
-    from pktui.agents.hook_state import INSTALLED, NONE, UNTRUSTED
+    from pktui.agents.hook_state import INSTALLED, NONE, OFF, UNTRUSTED
 
     name = f"agent {agent.client.title}"
     if others := sorted(agent.directories - meant):
@@ -217,7 +217,7 @@ def _agent(agent: AgentFound, meant: set[str]) -> Check:
     if agent.hooks == UNTRUSTED:
         cure = "Start it and trust them in its own screen; until then they do not run"
         return Check(name, "warn", "its hooks wait for your trust", cure)
-    if agent.hooks.startswith("off"):
+    if agent.hooks.startswith(OFF):
         return Check(name, "warn", f"its hooks are switched {agent.hooks}", "Take that out")
     around = [f"{agent.servers - agent.behind} of its {agent.servers} servers"]
     around = around if agent.behind < agent.servers else []

@@ -8,7 +8,7 @@ import pytest
 
 from pktui.agents.adopting import carry_out, plan_adoption
 from pktui.agents.clients import KNOWN_CLIENTS, Places
-from pktui.agents.discovery import find_agents
+from pktui.agents.discovery import around_pktui, find_agents
 from pktui.agents.hook_state import hook_state
 
 if TYPE_CHECKING:
@@ -70,6 +70,18 @@ def test_nothing_is_installed_before_adopting(agent: str, places: Places) -> Non
 )
 def test_what_adopting_leads_to(agent: str, said: str, adopted: Places) -> None:
     assert state(agent, adopted) == said
+
+
+def test_own_tools_that_go_around_pktui_are_named(adopted: Places) -> None:
+    untrusted = "Codex's own tools go around pktui: trust its hooks there"
+    assert around_pktui(adopted) == (untrusted,)
+    settings = adopted.home / ".claude" / "settings.local.json"
+    settings.write_text('{"disableAllHooks": true}')
+    switched = f"its hooks are off: disableAllHooks in {settings}"
+    assert around_pktui(adopted) == (
+        f"Claude Code's own tools go around pktui: {switched}",
+        untrusted,
+    )
 
 
 def test_codex_trusts_a_place_in_a_file(adopted: Places) -> None:

@@ -70,6 +70,16 @@ async def test_agents_are_found_written_after_their_diff_and_taken_back(
         assert "No agent calls its tools through pktui yet." in at.screen_text()
 
 
+async def test_hooks_that_wait_for_trust_are_said_to(house: House, home: Path) -> None:
+    (home / ".codex").mkdir()
+    (home / ".codex" / "config.toml").write_text('[mcp_servers.files]\ncommand = "npx"\n')
+    async with desk(house, "now") as at:
+        await at.press("w")
+        await at.answer("w")
+        assert "asks for trust" in at.screen_text()
+        assert "Codex asks there whether you trust the new hooks" in at.screen_text()
+
+
 async def test_an_agent_left_out_stays_as_it_is(house: House, home: Path) -> None:
     before = (home / ".cursor" / "mcp.json").read_bytes()
     async with desk(house, "now") as at:

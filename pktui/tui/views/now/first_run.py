@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from pktui.agents.adopting import FileDone, Plan, carry_out, plan_adoption, plan_release
 from pktui.agents.clients import Places
 from pktui.agents.discovery import AgentFound, find_agents
+from pktui.agents.hook_state import UNTRUSTED
 from pktui.errors import PktuiError
 from pktui.text import one_line, visible
 from pktui.tui.actions import BY_ID, bindings
@@ -105,12 +106,13 @@ class FirstRun(Vertical):
 
     def _draw(self, choice: Choice, pen: Pen) -> Sequence[Sequence[Run]]:
         """Draw an agent with what pktui would stand before."""
-        ink, done = pen.ink, choice.agent.adopted
+        ink, agent = pen.ink, choice.agent
+        done = agent.adopted
         sign = pen.glyphs.allowed if done or choice.chosen else " "
         box = f" {sign}  " if done else f"[{sign}] "
         styles = {
             "agent": ink.bold if pen.under_cursor else ink.text, "has": ink.dim,
-            "state": ink.wait if choice.agent.problems else ink.ok,
+            "state": ink.wait if agent.problems or _asks_for_trust(agent) else ink.ok,
         }  # fmt: skip
         cells = self._table.draw(self._choices.index(choice), pen.width - _BOX, styles)
         return [[(box, ink.ok if sign.strip() else ink.faint), *cells]]
@@ -135,6 +137,12 @@ class FirstRun(Vertical):
             names = ", ".join(one.client.title for one in behind)
             yield Line(f"Waiting for the first call of {names}.", "strong")
             yield Line("An agent that runs already has to be restarted once.", "note")
+            for one in behind:
+                if _asks_for_trust(one):
+                    yield Line(
+                        f"{one.client.title} asks there whether you trust the new hooks: until then"
+                        " its own tools go around pktui.", "note",
+                    )  # fmt: skip
         else:
             yield Line("No agent calls its tools through pktui yet.", "strong")
             yield Line("These are on this machine; their sessions can be searched, too.", "note")
@@ -288,7 +296,7 @@ class AdoptScreen(EditScreen["Plan | None"]):
     def __init__(self, plan: Plan) -> None:
         count = len(plan.changes)
         files = "1 file" if count == 1 else f"{count} files"
-        about = "What was there is kept beside it. u takes it back, or: pktui clients release."
+        about = "A copy of what was there is kept. u puts it back, or: pktui clients release."
         super().__init__(f"Change {files}?", about, ("adopting.write", "adopting.leave"))
         self._plan = plan
 
@@ -338,9 +346,16 @@ def choice_texts(choice: Choice, glyphs: Glyphs) -> tuple[str, ...]:
     if agent.servers or not parts:
         parts.insert(0, f"{agent.servers} {'server' if agent.servers == 1 else 'servers'}")
     state = "behind pktui" if agent.adopted else ""
+    if _asks_for_trust(agent):
+        state = "asks for trust"
     if agent.problems:
         state = f"{glyphs.waiting} {len(agent.problems)} can't be read"
     return agent.client.title, f" {glyphs.dot} ".join(parts), state
+
+
+def _asks_for_trust(agent: AgentFound) -> bool:
+    """Tell whether the person has to trust pktui's hooks in the agent's own screen."""
+    return agent.adopted and agent.hooks == UNTRUSTED
 
 
 def _key(key: str, text: str) -> Line:
