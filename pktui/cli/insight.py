@@ -22,7 +22,9 @@ def insight(
     json: output.JsonFlag = False,
 ) -> None:
     """Show calls by day, slow tools, denials by rule, and what asking cost."""
+    from pktui.gateway.enforcement.budget import refresh_usage
     from pktui.insight.activity import Activity
+    from pktui.settings import Paths
     from pktui.times import now_us
 
     if not backends.used_before():
@@ -32,6 +34,7 @@ def insight(
         return
     with backends.ledger() as ledger:
         backends.count_all(ledger)
+        refresh_usage(Paths.from_environment(), ledger, now_us())
         found = Activity(ledger, now_us, backends.purse()).read(days)
     if json:
         output.json(found)

@@ -1,20 +1,25 @@
 """The newest known sums of the tokens that agents used: a small file beside the ledger.
 
-Gateways and hooks write it, with what the memory tells them; the last known sums count while the
-memory is away.
+Gateways, hooks and whoever shows figures write it, with what the memory tells them; the last known
+sums count while the memory is away.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from pktui.files import write_whole
 
 FILE: Final = "usage.json"
+# Microseconds between two questions to the memory, whoever asks; days of sums that are kept.
+_EVERY_US: Final = 30_000_000
+_KEPT_DAYS: Final = 30
 
 
 class UsageSum(msgspec.Struct, frozen=True):
@@ -57,6 +62,20 @@ class Usage:
     def day(self, day: str) -> tuple[UsageSum, ...]:
         """Return the sums of one local day."""
         return tuple(one for one in self._read().sums if one.day == day)
+
+    def is_old(self, now_us: int) -> bool:
+        """Tell whether the memory is to be asked again."""
+        return abs(now_us - self.at_us) >= _EVERY_US
+
+    def refresh(self, now_us: int, ask: Callable[[str], Iterable[Any]]) -> None:
+        """Keep the sums that `ask` tells of the days from one on; raises `OSError`, and as `ask`.
+
+        What it tells has the members of a `UsageSum`.
+        """
+        since = datetime.fromtimestamp(now_us / 1_000_000, UTC) - timedelta(days=_KEPT_DAYS)
+        names = UsageSum.__struct_fields__
+        told = ask(since.date().isoformat())
+        self.write(tuple(UsageSum(*(getattr(one, name) for name in names)) for one in told), now_us)
 
     def write(self, sums: tuple[UsageSum, ...], at_us: int) -> None:
         """Keep newer sums in place of those that are known; raises `OSError`."""

@@ -6,10 +6,12 @@ Everything here may block: call it from thread workers only.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from pktui.errors import PktuiError
 from pktui.policy.selection import EVERYTHING, Selection
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         SessionSort,
         SessionStatus,
         Status,
+        UsageSum,
     )
     from pktui.settings import Paths, Settings
 
@@ -68,6 +71,9 @@ class Memory(Protocol):
         wait: bool = True,
     ) -> Facets:
         """Count the sessions of a list, or with a mode those a search finds."""
+
+    def usage(self, since: str = "") -> Sequence[UsageSum]:
+        """Return the tokens that agents used from a local day on."""
 
     def session(self, session_id: int) -> Session:
         """Return one session."""
@@ -154,6 +160,13 @@ class Services:
     """Gives which tools a server's entry leaves in."""
     background: bool = True
     """False: nothing runs by itself; a test calls `Console.beat` and waits for the workers."""
+
+    def refresh_usage(self) -> None:
+        """Have the newest sums of tokens at hand; while the memory is away the last ones stay."""
+        usage, now = self.ledger.usage, self.clock()
+        if not self.read_only and self.paths.usage_file.exists() and usage.is_old(now):
+            with suppress(PktuiError, OSError):
+                usage.refresh(now, self.memory.usage)
 
     def layers_of(self, server: str) -> Layers:
         """Return what a gateway of this server goes by besides its document. Blocks."""

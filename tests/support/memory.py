@@ -36,6 +36,7 @@ from pktui.memory.records import (
     SessionSort,
     SessionStatus,
     Status,
+    UsageSum,
 )
 from pktui.memory.search.filters import compile_filters, session_filter
 from pktui.memory.store.orders import sort_key
@@ -53,6 +54,7 @@ class MemoryInProcess:
         self.written: dict[int, list[Message]] = {}
         self.made: dict[int, list[Call]] = {}
         self.known: dict[int, Entry] = {}
+        self.used: list[UsageSum] = []
         self.down = False
         self.asked: list[str] = []
         self.loading = False
@@ -133,6 +135,10 @@ class MemoryInProcess:
         fits = session_filter(compile_filters(parsed, START), project)
         newest = sorted(self.kept.values(), key=lambda one: one.id, reverse=True)
         return [one for one in newest if fits(one)]
+
+    def usage(self, since: str = "") -> tuple[UsageSum, ...]:
+        self._answer("usage")
+        return tuple(one for one in self.used if one.day >= since)
 
     def facets(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from pktui.agent_names import agent_id
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Caller
     from pktui.settings import Paths, Settings
 
-# Microseconds between two questions to the memory, whoever asks; days of sums that are kept.
-_EVERY_US: Final = 30_000_000
-_KEPT_DAYS: Final = 30
 _TIMEOUT_S: Final = 5.0
 
 
@@ -55,24 +52,14 @@ def refresh_usage(paths: Paths, ledger: Ledger, now_us: int) -> None:
 
     Raises `OSError`. While the memory is away the last known sums stay.
     """
-    if not paths.usage_file.exists() or abs(now_us - ledger.usage.at_us) < _EVERY_US:
+    if not (paths.usage_file.exists() and ledger.usage.is_old(now_us)):
         return
-    from pktui.ledger.usage import UsageSum
     from pktui.memory.client import MemoryClient
 
-    since = datetime.fromtimestamp(now_us / 1_000_000, UTC) - timedelta(days=_KEPT_DAYS)
     memory = MemoryClient(paths, timeout=_TIMEOUT_S, start=False)
     try:
-        told = memory.usage(since.date().isoformat())
+        ledger.usage.refresh(now_us, memory.usage)
     except PktuiError:
         return
     finally:
         memory.close()
-    sums = tuple(
-        UsageSum(
-            *(one.day, one.agent, one.project, one.model),
-            *(one.tokens_in, one.tokens_out, one.cached),
-        )
-        for one in told
-    )
-    ledger.usage.write(sums, now_us)

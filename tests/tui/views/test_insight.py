@@ -3,12 +3,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from pktui.insight.spending import local_day
 from pktui.ledger.arguments.canonical import args_hash
 from pktui.ledger.records import Caller
 from pktui.ledger.usage import UsageSum
+from pktui.memory import records as memory
 from pktui.settings import BudgetSettings, Settings
 from pktui.text import has_hidden
 from pktui.tui.moments import HOUR, MINUTE
@@ -17,6 +19,7 @@ from pktui.tui.views.insight.draw import squeezed
 from pktui.tui.views.insight.view import InsightView
 from pktui.tui.views.policies.sentence import SentenceScreen
 from pktui.tui.views.policies.view import PoliciesView
+from tests.support.memory import MemoryInProcess
 from tests.tui.house import AGENT, HOSTILE, LARGE, SMALL, Desk, House, desk
 
 if TYPE_CHECKING:
@@ -144,6 +147,23 @@ async def test_tokens_and_money_are_told_once_they_are_known(house: House) -> No
         assert "3.72" in text
         assert "no price" in text
         assert not has_hidden(text)
+
+
+async def test_tokens_of_an_agent_that_has_gone_are_told_while_somebody_looks(house: House) -> None:
+    house.paths.usage_file.touch()
+    day = local_day(house.now_us)
+    house.memory = told = MemoryInProcess()
+    told.used = [memory.UsageSum(day, "codex", "/shop", "big-1", 1_234_567, 8, 5)]
+    async with desk(house, "insight", (160, 60)) as at:
+        assert "in 1,234,567" in at.screen_text()
+        told.used[0] = msgspec.structs.replace(told.used[0], tokens_in=2_345_678)
+        house.now_us += 30_000_000
+        await at.press("4", "5")
+        assert "in 2,345,678" in at.screen_text()
+        told.down = True
+        house.now_us += 30_000_000
+        await at.press("4", "5")
+        assert "in 2,345,678" in at.screen_text()
 
 
 async def test_prices_that_cannot_be_read_are_said(house: House) -> None:

@@ -94,6 +94,7 @@ class InsightView(View):
         if self._activity is None:
             purse, self._problem = purse_of(services.paths, services.settings)
             self._activity = Activity(services.ledger, services.clock, purse)
+        services.refresh_usage()
         return self._activity.read(days)
 
     def _show_failure(self, error: PktuiError) -> None:

@@ -117,6 +117,7 @@ class NowView(View):
         now = services.clock()
         if now - self._looked_us >= CONFIGS_US:
             self._looked_us, self._around = now, around_pktui(Places.here())
+        services.refresh_usage()
         return self._reader.read(self._around)
 
     def _show_failure(self, error: PktuiError) -> None:
