@@ -72,9 +72,10 @@ def _go(plan: Plan, *, dry_run: bool, yes: bool, question: str) -> None:
         return
     if plan.changes:
         output.confirm(f"{question} ({len(plan.changes)} files)", yes=yes)
-    failed = 0
+    failed, removed = 0, {change.path for change in plan.changes if change.after is None}
     for done in carry_out(plan):
         failed += bool(done.problem)
-        output.note(f"{done.path}: {done.problem}" if done.problem else f"Written: {done.path}")
+        verb = "Removed" if done.path in removed else "Written"
+        output.note(f"{done.path}: {done.problem}" if done.problem else f"{verb}: {done.path}")
     if failed:
         raise PktuiError(f"{failed} of {len(plan.changes)} files could not be written")

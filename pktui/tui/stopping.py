@@ -73,7 +73,7 @@ class Stopping:
                 release("")
 
         screen = ConfirmScreen(
-            f"{one_line(name, 60).capitalize()} is stopped. Go on?",
+            f"Let {one_line(name, 60)} go on?",
             "Policies decide again, and standing approvals hold again.",
             yes="Release",
         )

@@ -76,7 +76,7 @@ async def test_it_asks_once_however_often_it_is_pressed(house: House) -> None:
         await at.until(house.other.approvals.stopped)
         await at.settle()
         await at.press("ctrl+k")
-        assert "Everything is stopped. Go on?" in at.screen_text()
+        assert "Let everything go on?" in at.screen_text()
         await at.answer("right", "enter")
         await at.until(lambda: not house.other.approvals.stopped())
 

@@ -369,8 +369,8 @@ class _Adopting:
             )
         if client.id == "opencode":
             self._notes.append(
-                "opencode installs its plugin package at its next start: without a network that"
-                " takes up to 70 s."
+                "opencode installs its plugin package at its next start. Without a network it tries"
+                " again at each start, and answers some 75 s later."
             )
 
     def _own_changes(self) -> Iterator[FileChange]:
