@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from pktui.agent_names import friendly
 from pktui.cli import backends, output
 from pktui.cli.commands import Option
 from pktui.cli.now import spark, spending_words
@@ -72,7 +73,7 @@ def _tell(found: Insight) -> None:
         ],
         ("denied by", "server", "times", "mostly", "to", "last"): [
             (
-                *(one.rule, one.server, f"{one.count:,}", one.tool, one.agent),
+                *(one.rule, one.server, f"{one.count:,}", one.tool, friendly(one.agent)),
                 output.moment(one.last_us),
             )
             for one in found.denials

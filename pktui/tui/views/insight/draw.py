@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.cells import cell_len
 
+from pktui.agent_names import friendly
 from pktui.insight.spending import by_model
 from pktui.text import one_line
 from pktui.tui.moments import age, countdown, duration, span_words
@@ -275,7 +276,7 @@ def _rule(insight: Insight, at: int) -> tuple[str, ...]:
     one = insight.denials[at]
     where = f"{one_line(one.server, 40)} {one_line(one.rule, 120)}"
     return (
-        where, f"{one.count:,}x", one_line(one.tool, 80), one_line(one.agent, 40),
+        where, f"{one.count:,}x", one_line(one.tool, 80), one_line(friendly(one.agent), 40),
         f"{age(insight.at_us - one.last_us)} ago" if one.last_us else "",
     )  # fmt: skip
 
