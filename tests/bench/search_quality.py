@@ -15,6 +15,10 @@ the first messages), session recall@5 and @10 (of the sessions with evidence, by
 any@5 and any@10 (whether any of them is there), and the mean reciprocal rank of the first right
 session; where no turns are known the first two are left out. Beside the modes: `bm25s` over texts,
 and the model's plain cosine. Then the share that each part has in the scores of the first ten hits.
+
+`--missed` lists the questions that have no right session among the first five: its rank (- is
+none), how many other sessions hold as much of the question's words, and those of its words in a
+right session that at most a tenth of all sessions hold: without one, words cannot tell it.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
@@ -34,7 +39,18 @@ import bm25s
 import numpy as np
 
 from pktui.memory.embed import Embedder, load_embedder
-from pktui.memory.records import MODES, QUERY_KEYS, Identity, NewCall, NewMessage, Parts, Session
+from pktui.memory.records import (
+    MODES,
+    QUERY_KEYS,
+    Identity,
+    Message,
+    NewCall,
+    NewMessage,
+    Parts,
+    Session,
+)
+from pktui.memory.search.bm25 import query_terms
+from pktui.memory.search.tokens import terms, words
 from pktui.memory.store import Store
 from pktui.query import as_words
 from tests.bench.memory_texts import MODELS
@@ -64,6 +80,7 @@ class Figures:
 
     rows: dict[str, list[tuple[float, ...]]] = field(default_factory=lambda: defaultdict(list))
     parts: list[Parts] = field(default_factory=list)
+    missed: list[tuple[int, Question]] = field(default_factory=list)
 
     def take(self, asked: Question, found: Sequence[tuple[int, int]]) -> None:
         """Take in an answer: message (0 for a call) and session of each hit, best first."""
@@ -76,6 +93,8 @@ class Figures:
         sessions = [_share(asked.sessions, order[:most]) for most in (5, 10)]
         hit = [float(0 < rank <= most) for most in (5, 10)]
         row = (*turns, *sessions, *hit, 1 / rank if rank else 0.0)
+        if not 0 < rank <= 5:
+            self.missed.append((rank, asked))
         for kind in ("all", asked.kind) if asked.kind else ("all",):
             self.rows[kind].append(row)
 
@@ -97,18 +116,22 @@ def main() -> None:
     parser.add_argument("--model", default="", help="another model's name or directory")
     parser.add_argument("--calls", action="store_true", help="index calls.jsonl too")
     parser.add_argument("--undated", action="store_true", help="messages without their times")
+    parser.add_argument("--missed", action="store_true", help="list what is not among the first")
     options = parser.parse_args()
     embedder = load_embedder(options.model, MODELS)
     figures = {mode: Figures() for mode in options.modes}
     for store, questions in stores(options.folder, embedder, options.calls, not options.undated):
-        plain = Plain(store, embedder)
+        plain = Plain(store, embedder) if set(_PLAIN) & set(figures) else None
         for mode, its in figures.items():
             for asked in questions:
                 query = as_words(asked.text, QUERY_KEYS)
-                if mode in _PLAIN:
+                if plain and mode in _PLAIN:
                     its.take(asked, plain.find(mode, query))
                 else:
                     its.take(asked, _found(store, query, mode, its.parts))
+            if options.missed:
+                print(f"Missed in {mode}:", *_told_missed(its, Holders(store)), sep="\n")
+                its.missed.clear()
     print(f"{'':24}" + " ".join(f"{column:>8}" for column in _COLUMNS))
     for mode, its in figures.items():
         print("\n".join(its.told(mode)), flush=True)
@@ -128,11 +151,7 @@ class Plain:
     """BM25 by bm25s, and the plain cosine of whole messages' best passages."""
 
     def __init__(self, store: Store, embedder: Embedder) -> None:
-        messages = [
-            message
-            for session in _pages(store)
-            for message in store.messages(session.id, limit=1000).items
-        ]
+        messages = list(_messages(store))
         self._ids = [(message.id, message.session_id) for message in messages]
         texts = [message.content for message in messages]
         self._words = bm25s.BM25()
@@ -157,6 +176,45 @@ class Plain:
             most = min(_HITS, len(self._ids))
             best = self._words.retrieve(tokens, k=most, show_progress=False)[0][0].tolist()
         return [self._ids[at] for at in best]
+
+
+class Holders:
+    """Which sessions hold which words."""
+
+    def __init__(self, store: Store) -> None:
+        self._of: dict[str, set[int]] = defaultdict(set)
+        for message in _messages(store):
+            for term in chain.from_iterable(map(terms, set(words(message.content)))):
+                self._of[term].add(message.session_id)
+        self._all = set().union(*self._of.values())
+
+    def rivals(self, asked: Question) -> int:
+        """Return how many wrong sessions hold as much of the words as the best right one."""
+        worth = dict.fromkeys(self._all, 0.0)
+        for term, weight in query_terms(words(asked.text)).items():
+            holding = self._of.get(term, set())
+            for session in holding:
+                worth[session] += weight * float(np.log1p(len(self._all) / len(holding)))
+        least = max(worth.get(session, 0.0) for session in asked.sessions) - 1e-9
+        return sum(worth[one] >= least for one in worth.keys() - asked.sessions)
+
+    def telling(self, asked: Question) -> list[str]:
+        """Return the terms of a right session that at most a tenth of all sessions hold."""
+        asked_terms = query_terms(words(asked.text))
+        holding = {term: self._of.get(term, set()) for term in asked_terms}
+        most = len(self._all) / 10
+        return [one for one, its in holding.items() if its & asked.sessions and len(its) <= most]
+
+
+def _told_missed(figures: Figures, holders: Holders) -> Iterator[str]:
+    for rank, asked in figures.missed:
+        telling = ", ".join(holders.telling(asked))
+        yield f"{rank or '-':>5} {holders.rivals(asked):5}  {asked.text}  [{telling}]"
+
+
+def _messages(store: Store) -> Iterator[Message]:
+    for session in _pages(store):
+        yield from store.messages(session.id, limit=1000).items
 
 
 def _pages(store: Store) -> Iterator[Session]:
