@@ -57,6 +57,7 @@ class LimitState:
     words: str
     left: int
     most: str
+    used: int = 0
 
     @property
     def shown(self) -> str:
@@ -418,8 +419,9 @@ def _counter_key(one: CounterInUse) -> tuple[str, ...]:
 
 def _limit_state(limit: LimitRule, server: str, used: Mapping[tuple[str, ...], int]) -> LimitState:
     key = limit.counted_for or server, limit.scope, limit.counter, str(limit.window_us), limit.align
-    left = max(0, int(limit.max) - used.get(key, 0))
-    return LimitState(describe_limit(limit), left, plain(limit.max))
+    drawn = used.get(key, 0)
+    left = max(0, int(limit.max) - drawn)
+    return LimitState(describe_limit(limit), left, plain(limit.max), drawn)
 
 
 def _digest(path: Path) -> str:

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from pktui.tui.action_lists import ActionLists
+    from pktui.tui.notifier import Telling
     from pktui.tui.services import Services
 
 T = TypeVar("T")
@@ -78,6 +79,9 @@ T = TypeVar("T")
 BOX_KEYS = frozenset(
     key for one in Input.BINDINGS if isinstance(one, Binding) for key in one.key.split(",")
 ) - {"ctrl+c"}
+# The one clock of the app: what is in front is told of each second, and of so many the notices.
+TICK_SECONDS = 1.0
+NOTICE_TICKS = 5
 # How many notices are kept to be read again.
 NOTICES = 500
 # Between keys that do nothing, for each to be told.
@@ -127,6 +131,15 @@ class MemorySeen(Message):
         self.vitals = vitals
 
 
+def _besides_policies(services: Services) -> tuple[Path, ...]:
+    """Return the files that say what is in force and stand beside the directory of policies."""
+    paths, settings = services.paths, services.settings
+    named = (
+        settings.policy_file(paths, name) for name, one in settings.servers.items() if one.policy
+    )
+    return (paths.servers_file, paths.bundle_file, *named)
+
+
 class Console(App[int], inherit_bindings=False):
     """The program. `services` is all it knows of the rest of pktui."""
 
@@ -172,9 +185,11 @@ class Console(App[int], inherit_bindings=False):
         self._first_view, self._first_at, self._first_words = view, at, words
         self._readings = Turns(self._read_ledger)
         self._sessions = -1
-        self._policies = PolicyFiles(services.paths.policies_dir)
+        self._policies = PolicyFiles(services.paths.policies_dir, _besides_policies(services))
         self._stale: dict[str, set[str]] = {}
         self._said_missing_at = float("-inf")
+        self._ticks = 0
+        self._telling: Telling | None = None
         self._ledger_watch: LedgerWatch | None = None
         self._watch: MemoryWatch | None = None
         self.set_class(self.glyphs is ASCII, "-ascii")
@@ -209,14 +224,16 @@ class Console(App[int], inherit_bindings=False):
             self.say(problem, severity="warning")
         self.call_after_refresh(self._open_first)
         if self.services.background:
-            look = partial(read_ledger, self.services, self._policies)
-            self._ledger_watch = LedgerWatch(look, lambda seen: self.post_message(LedgerSeen(seen)))
+            self._ledger_watch = LedgerWatch(
+                self._look, lambda seen: self.post_message(LedgerSeen(seen))
+            )
             self.call_after_refresh(self._ledger_watch.start)
             self.call_after_refresh(self._begin_telling)
             self._watch = MemoryWatch(
                 self.services.memory, lambda seen: self.post_message(MemorySeen(seen))
             )
             self.call_after_refresh(self._watch.start)
+            self.set_interval(TICK_SECONDS, self.tick)
         else:
             self.beat()
             self._look_at_memory()
@@ -225,14 +242,23 @@ class Console(App[int], inherit_bindings=False):
         """Tell a person who looks elsewhere, where the settings want that."""
         if self.services.settings.console.notices.by == "off":
             return
-        from pktui.tui.notifier import LOOK_SECONDS, Telling  # not before the first paint
+        from pktui.tui.notifier import Telling  # not before the first paint
 
         def write(sequence: str) -> None:
             if self._driver is not None:
                 self._driver.write(sequence)
 
-        telling = Telling(self, self.services, self.say, write, self.note)
-        self.set_interval(LOOK_SECONDS, telling.look)
+        self._telling = Telling(self, self.services, self.say, write, self.note)
+
+    def tick(self) -> None:
+        """Let time pass for what is in front."""
+        self._ticks += 1
+        if self._telling is not None and self._ticks % NOTICE_TICKS == 0:
+            self._telling.look()
+        self.query_one(Tray).tick()
+        view = self.view_in_front()
+        if view is not None and view.is_mounted:
+            view.tick(self.services.clock())
 
     async def _open_first(self) -> None:
         """Bring the first view to the front; keys that were typed before go to it."""
@@ -443,8 +469,8 @@ class Console(App[int], inherit_bindings=False):
 
     def view_in_front(self) -> View | None:
         """Return the view that is shown, `None` before the first."""
-        found = self.query(f"#{self.front}").results(View) if self.front else iter(())
-        return next(iter(found), None)
+        views = self.query_one(Views).children  # a query by the name would go through all of them
+        return next((one for one in views if isinstance(one, View) and one.id == self.front), None)
 
     def refuse_read_only(self) -> bool:
         """Tell the person where the console may not change anything; true if it is so."""
@@ -507,6 +533,9 @@ class Console(App[int], inherit_bindings=False):
         elif self.is_running:
             self._readings.ask()
 
+    def _look(self, known: LedgerVitals | None, passed: bool) -> LedgerVitals:
+        return read_ledger(self.services, self._policies, known, passed=passed)
+
     @work(thread=True, group="beat", description="beat")
     def _read_ledger(self) -> None:
         self.post_message(LedgerSeen(read_ledger(self.services, self._policies)))
@@ -536,7 +565,7 @@ class Console(App[int], inherit_bindings=False):
             seen.waiting, seen.problem or seen.policy_problem, lost=bool(seen.problem)
         )
         self.title = f"({seen.pending}) pktui" if seen.pending else "pktui"
-        if seen.version != before.version:
+        if (seen.version, seen.in_force) != (before.version, before.in_force):
             self._tell("ledger_moved")
 
     @on(MemorySeen)

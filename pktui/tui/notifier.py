@@ -1,4 +1,4 @@
-"""Looks every few seconds for what a person should be told of, and tells it."""
+"""Looks now and then for what a person should be told of, and tells it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pktui.insight.now import Odd
     from pktui.tui.services import Services
 
-LOOK_SECONDS = 5.0
 # Notices that other programs are being given at once.
 _MOST = 4
 

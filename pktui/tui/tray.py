@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pktui.tui.services import Services
 
 OPEN = "app.view('approvals')"
-TICK_SECONDS = 1.0
 # Cells kept for a countdown and the gap after it.
 COUNTDOWN = 10
 # Cells; in a narrower line only the tool that is asked for is named.
@@ -45,10 +44,9 @@ class Tray(Bar):
         self._known: frozenset[str] | None = None
 
     def on_mount(self) -> None:
-        """Stay away until something waits, then count down."""
+        """Stay away until something waits."""
         self.display = False
         self.watch(self.app, "front", self._view_changed, init=False)
-        self._tick = self.set_interval(TICK_SECONDS, self.refresh, pause=True)
 
     def _view_changed(self) -> None:
         self.refresh()
@@ -65,12 +63,13 @@ class Tray(Bar):
             trouble = trouble.replace(f"{directory}/", "")
         self.waiting, self.trouble, self.lost = waiting, trouble, lost
         self.display = bool(waiting or trouble)
-        if waiting and self.services.background:
-            self._tick.resume()
-        else:
-            self._tick.pause()
         if new and self.services.settings.console.bell:
             self.app.bell()
+
+    def tick(self) -> None:
+        """Count down."""
+        if self.waiting:
+            self.refresh()
 
     async def action_show(self, approval_id: str) -> None:
         """Open the queue at an approval; for clicks."""

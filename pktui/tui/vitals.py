@@ -8,9 +8,10 @@ not hold up leaving the console.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 MemoryState = Literal["starting", "ok", "down"]
 
 # How soon a change by another process is seen, while there are changes and at most; and how often
-# everything is read even so: time passes, gateways end without a word.
+# what changes without one is looked at: time passes, gateways end without a word.
 GLANCE_SECONDS, LATE_SECONDS = 0.1, 0.25
 BEAT_SECONDS = 1.0
 LEAVING_SECONDS = 0.5
@@ -49,6 +50,8 @@ class LedgerVitals:
     stopped: bool = False
     policies: int = 0
     policy_problem: str = ""
+    in_force: object = ()
+    """What differs once a file changed that says what is in force."""
     problem: str = ""
     loss: str = ""
     """What of the record went for its size within the day."""
@@ -73,19 +76,30 @@ class MemoryVitals:
 
 
 def read_ledger(
-    services: Services, files: PolicyFiles, known: LedgerVitals | None = None
+    services: Services,
+    files: PolicyFiles,
+    known: LedgerVitals | None = None,
+    *,
+    passed: bool = False,
 ) -> LedgerVitals:
     """Read the counts, or return what is `known` where it is of the ledger's present version.
 
-    Calls a minute are counted only where nothing is known: that takes milliseconds. A ledger
+    With `passed`, time has: what changes without a word in the ledger is looked at, too. Calls a
+    minute are counted only then and where nothing is known: that takes milliseconds. A ledger
     that cannot be read is told in `problem`. Then, too, calls whose gateway died get their end.
     """
     ledger = services.ledger
     try:
         stamp = ledger.stamp()
-        if known is not None and known.stamp == stamp and not known.problem:
+        still = known is not None and known.stamp == stamp and not known.problem
+        if known is not None and still and not passed:
             return known
         _look_by_path(services)
+        if passed:
+            later = _later(services, files, known) if known is not None and still else None
+            if later is not None:
+                return later
+            known = None
         if known is None and (unread := ledger.unread()) > READ_AT_ONCE_BYTES:
             ledger.index.refresh(READING_SECONDS)
             return _while_reading(services, files, unread)
@@ -106,11 +120,44 @@ def read_ledger(
             stopped=ledger.approvals.stopped(),
             policies=policies,
             policy_problem=policy_problem,
+            in_force=files.stamps,
             loss=ledger.retention.pruned_for_size(days=1),
         )
     except PktuiError as error:
         policies, policy_problem = files.read()
-        return LedgerVitals(policies=policies, policy_problem=policy_problem, problem=str(error))
+        return LedgerVitals(
+            policies=policies,
+            policy_problem=policy_problem,
+            in_force=files.stamps,
+            problem=str(error),
+        )
+
+
+def _later(services: Services, files: PolicyFiles, known: LedgerVitals) -> LedgerVitals | None:
+    """Return what is known as it is by now, `None` where all is to be read again.
+
+    It is where anything was written, a gateway came or went, or a call expired. What a team's
+    other machines do is told otherwise than by a version.
+    """
+    ledger, now = services.ledger, services.clock()
+    if (
+        services.settings.ledger.uri
+        or ledger.state() != known.version
+        or len(ledger.presence.alive("gateway")) != known.gateways
+        or any(one.expires_us <= now for one in known.waiting)
+    ):
+        return None
+    policies, policy_problem = files.read()
+    calls = known.calls_per_minute and max(ledger.feed.per_minute(minutes=2))
+    loss = known.loss and ledger.retention.pruned_for_size(days=1)
+    return replace(
+        known,
+        policies=policies,
+        policy_problem=policy_problem,
+        in_force=files.stamps,
+        calls_per_minute=calls,
+        loss=loss,
+    )
 
 
 def _while_reading(services: Services, files: PolicyFiles, unread: int) -> LedgerVitals:
@@ -124,6 +171,7 @@ def _while_reading(services: Services, files: PolicyFiles, unread: int) -> Ledge
         stopped=ledger.approvals.stopped(),
         policies=policies,
         policy_problem=policy_problem,
+        in_force=files.stamps,
         unread=unread,
     )
 
@@ -144,31 +192,42 @@ def _look_by_path(services: Services) -> None:
 
 
 class PolicyFiles:
-    """The policy files, parsed again only where one changed on disk."""
+    """The policy files, parsed again only where one changed on disk.
 
-    def __init__(self, directory: Path) -> None:
+    `others` are further files that say what is in force; `stamps` differ once any of all changed.
+    """
+
+    def __init__(self, directory: Path, others: Collection[Path] = ()) -> None:
         self._directory = directory
-        self._stamps: tuple[tuple[str, int, int], ...] | None = None
-        self._problem = ""
+        self._others = tuple(map(str, others))
+        self.stamps: tuple[tuple[str, int, int], ...] = ()
+        self._problem: str | None = None
 
     def read(self) -> tuple[int, str]:
         """Return the number of files and a sentence about the first that cannot be used."""
-        files = sorted(self._directory.glob("[!_]*.json"))
         from pktui.policy.managed import managed_files
 
-        looked = [*managed_files(), *files]
+        try:
+            found = os.listdir(self._directory)  # noqa: PTH208  looked at each second
+        except OSError:
+            found = []
+        names = sorted(name for name in found if name.endswith(".json"))
+        managed, own = managed_files(), [name for name in names if name[0] != "_"]
+        inside = f"{self._directory}{os.sep}"
+        looked = (*map(str, managed), *(inside + name for name in names), *self._others)
         stamps = tuple(stamp for file in looked if (stamp := _stamp(file)))
-        if stamps != self._stamps:
-            self._stamps, self._problem = stamps, _first_problem(looked)
-        return len(files), self._problem
+        if self._problem is None or stamps != self.stamps:
+            files = [*managed, *(self._directory / name for name in own)]
+            self.stamps, self._problem = stamps, _first_problem(files)
+        return len(own), self._problem
 
 
-def _stamp(file: Path) -> tuple[str, int, int] | None:
+def _stamp(file: str) -> tuple[str, int, int] | None:
     try:
-        status = file.stat()
+        status = os.stat(file)  # noqa: PTH116  each of them, each second
     except OSError:
         return None
-    return file.name, status.st_mtime_ns, status.st_size
+    return file, status.st_mtime_ns, status.st_size
 
 
 def _first_problem(files: Sequence[Path]) -> str:
@@ -198,19 +257,21 @@ def look_at_memory(memory: Memory) -> MemoryVitals:
 class LedgerWatch(threading.Thread):
     """Keeps an eye on the ledger and the policy files.
 
-    `look` reads them, given what is known or `None` to read all; `tell` gets what is another.
+    `look` reads them, given what is known or `None` to read all, and whether it has been a second;
+    `tell` gets what is another.
     """
 
     def __init__(
         self,
-        look: Callable[[LedgerVitals | None], LedgerVitals],
+        look: Callable[[LedgerVitals | None, bool], LedgerVitals],
         tell: Callable[[LedgerVitals], object],
     ) -> None:
         super().__init__(name="ledger-watch", daemon=True)
         self._read = look
         self._tell = tell
         self._seen = LedgerVitals()
-        self._whole_at = 0.0
+        self._beat_at = 0.0
+        self._anew = True
         self._asked = threading.Event()
         self._leaving = False
 
@@ -227,7 +288,7 @@ class LedgerWatch(threading.Thread):
 
     def ask(self) -> None:
         """Have everything read now."""
-        self._whole_at = 0.0
+        self._anew = True
         self._asked.set()
 
     def stop(self) -> None:
@@ -239,11 +300,14 @@ class LedgerWatch(threading.Thread):
 
     def _look(self) -> None:
         self._asked.clear()
+        anew = self._anew or self._seen.unread > 0
+        if anew:
+            self._anew = False
         now = time.monotonic()
-        whole = now >= self._whole_at or self._seen.unread > 0
-        if whole:
-            self._whole_at = now + BEAT_SECONDS
-        self._see(self._read(None if whole else self._seen))
+        beat = now >= self._beat_at
+        if beat:
+            self._beat_at = now + BEAT_SECONDS
+        self._see(self._read(None if anew else self._seen, beat))
 
     def _see(self, seen: LedgerVitals) -> None:
         before, self._seen = self._seen, seen

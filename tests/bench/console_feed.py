@@ -7,7 +7,8 @@ The console runs in a terminal of its own on a ledger of N calls while another p
 A key moves the cursor of the paused list; its paint is the first output with the cursor's sign.
 Beside it stands the console's processor time for each key, and what the same keys take in the
 smallest Textual app that paints one line at a key, which tells what the machine has to give.
-Idle is the processor time of the console while nothing arrives and nothing is pressed.
+Idle is the processor time of the console while nothing arrives and nothing is pressed, with each
+view in front for so many seconds; eight agents are connected then and silent.
 The memory service that the console starts is stopped at the end. `--at DIR` keeps ledger and
 sessions there for the next run (`long_ledger`).
 """
@@ -38,9 +39,19 @@ from pktui.ledger.ledger import Ledger
 from pktui.memory.client import MemoryClient
 from pktui.memory.interchange import MessageRecord, SessionRecord
 from pktui.settings import Paths
-from tests.bench.long_ledger import append, long_ledger, paths_at
+from pktui.times import now_us
+from tests.bench.long_ledger import AGENTS, SERVERS, append, long_ledger, paths_at
 
 BUDGET_MS = 50
+VIEWS = {
+    "0": "Now",
+    "1": "Sessions",
+    "2": "Feed",
+    "3": "Policies",
+    "4": "Approvals",
+    "5": "Insight",
+}
+FEED = "2"
 CURSOR = "▌".encode()
 ROWS, COLUMNS = 36, 120
 LIMIT_S = 60.0
@@ -127,11 +138,11 @@ def main() -> None:
         try:
             terminal.wait_for(b"memory ")
             terminal.settle(1)
-            os.write(terminal.file, b"2")
+            os.write(terminal.file, FEED.encode())
             terminal.wait_for(b"live")
             terminal.settle(2)
             if wanted.idle:
-                _report_idle(terminal, wanted.idle)
+                _report_idle(terminal, paths, wanted.idle)
             _report("nothing arriving", *_measure(terminal, wanted.keys))
             with _writer(paths, wanted.rate):
                 terminal.settle(2)
@@ -237,12 +248,38 @@ def _report(what: str, seconds: list[float], busy: float) -> None:
     )
 
 
-def _report_idle(terminal: Terminal, seconds: float) -> None:
-    terminal.settle(5)
-    before = _processor_seconds(terminal.pid)
-    terminal.settle(seconds)
-    share = (_processor_seconds(terminal.pid) - before) / seconds * 100
-    print(f"idle for {seconds:.0f} s     {share:.2f}% of a core   budget 0.5%")
+def _report_idle(terminal: Terminal, paths: Paths, seconds: float) -> None:
+    with _silent_agents(paths):
+        for key, view in VIEWS.items():
+            os.write(terminal.file, key.encode())
+            terminal.settle(5)
+            before = _processor_seconds(terminal.pid)
+            terminal.settle(seconds)
+            share = (_processor_seconds(terminal.pid) - before) / seconds * 100
+            load = os.getloadavg()[0]
+            print(
+                f"{view:<10}idle for {seconds:.0f} s   {share:.2f}% of a core   budget 0.5%"
+                f"   load {load:.0f}",
+                flush=True,
+            )
+    os.write(terminal.file, FEED.encode())
+    terminal.settle(2)
+
+
+@contextlib.contextmanager
+def _silent_agents(paths: Paths) -> Iterator[None]:
+    """Be eight gateways that came an hour ago."""
+    ledger = Ledger.open(paths.ledger_file, clock=lambda: now_us() - 3_600_000_000)
+    tokens = [
+        ledger.presence.announce("gateway", server=server, agent=AGENTS[at % len(AGENTS)])
+        for at, server in enumerate(SERVERS)
+    ]
+    try:
+        yield
+    finally:
+        for token in tokens:
+            ledger.presence.leave(token)
+        ledger.close()
 
 
 def _processor_seconds(pid: int) -> float:

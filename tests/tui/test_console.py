@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pktui.settings import ConsoleSettings, Paths, Settings
 from pktui.tui.console import LedgerSeen, MemorySeen
 from pktui.tui.theme import THEMES
 from pktui.tui.views.base import View
+from pktui.tui.views.insight.view import InsightView
+from pktui.tui.views.now.view import NowView
+from pktui.tui.views.policies.view import PoliciesView
 from pktui.tui.vitals import LedgerVitals, MemoryVitals
 from pktui.tui.widgets.rows import Rows
 from pktui.tui.widgets.top_bar import TopBar
@@ -159,3 +164,58 @@ async def test_figures_that_come_as_the_console_ends_are_not_shown(paths: Paths)
         await app._on_message(late)
     assert app.ledger.gateways != 9
     assert app.memory.state != "down"
+
+
+async def test_time_passes_only_for_what_is_in_front(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, told = House(paths, settings=quiet_settings()), list[str]()
+    asked = house.ask(expires_us=house.now_us + 90_000_000)
+    async with desk(house, "approvals") as hands:
+        await hands.press("3", "5", "0", "2")
+        for kind in {type(view) for view in hands.app.query(View)}:
+            passed = kind.tick
+
+            def tick(view: View, now_us: int, passed: Any = passed) -> None:
+                told.append(view.id or "")
+                passed(view, now_us)
+
+            monkeypatch.setattr(kind, "tick", tick)
+        assert "1:30" in hands.screen_text()
+        house.now_us += 31_000_000
+        hands.app.tick()
+        await hands.settle()
+        assert "0:59" in hands.screen_text()  # the tray, under every view
+        await hands.press("4")
+        house.now_us += 9_000_000
+        hands.app.tick()
+        await hands.settle()
+        assert told == ["feed", "approvals"]
+        assert hands.screen_text().count("0:50") == 3
+        house.now_us = asked.expires_us + 1
+        hands.app.tick()
+        await hands.settle()
+        assert "expired" in hands.screen_text()
+
+
+@pytest.mark.parametrize(
+    ("view", "kind"), [("policies", PoliciesView), ("now", NowView), ("insight", InsightView)]
+)
+async def test_a_view_in_front_is_read_again_after_a_while_and_not_each_second(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, view: str, kind: Any
+) -> None:
+    house, times = House(paths, settings=quiet_settings()), list[int]()
+    read = kind._read
+
+    def reading(self: View, *given: object) -> None:
+        times.append(house.now_us)
+        read(self, *given)
+
+    monkeypatch.setattr(kind, "_read", reading)
+    async with desk(house, view) as hands:
+        times.clear()
+        for passed in (1_000_000, 2_000_000, 1_000_000, 60_000_000, 1_000_000):
+            house.now_us += passed
+            hands.app.tick()
+            await hands.settle()
+        assert times == [house.now_us - 1_000_000]

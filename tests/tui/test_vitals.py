@@ -107,7 +107,7 @@ def test_the_ledger_watch_tells_only_of_what_is_another_and_goes_on_after_a_fail
     told: list[LedgerVitals] = []
     all_told = threading.Event()
 
-    def look(_known: LedgerVitals | None) -> LedgerVitals:
+    def look(_known: LedgerVitals | None, _passed: bool) -> LedgerVitals:
         if len(told) == 2:
             raise RuntimeError("no such thing")
         return seen.pop(0) if seen else LedgerVitals(gateways=3)
@@ -141,6 +141,47 @@ def test_what_is_known_is_read_again_only_where_a_file_of_the_ledger_changed(
     with closing(Ledger.open(paths.ledger_file)) as other:
         other.presence.announce("gateway")
         assert read_ledger(services, files, after).gateways == 1
+    ledger.close()
+
+
+def test_a_second_without_a_change_reads_only_what_time_and_other_files_change(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths.policies_dir.mkdir(parents=True)
+    ledger, now = Ledger.open(paths.ledger_file), [now_us()]
+    files = PolicyFiles(paths.policies_dir, [paths.servers_file])
+    services = Services(paths, Settings(), ledger, MemoryInProcess(), lambda: now[0])
+    expires = now[0] + 60_000_000
+    ledger.approvals.open(NewApproval(Caller(), "files", "write", {}, "h", expires))
+    known = read_ledger(services, files, passed=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(ledger.approvals), "pending", lambda _: pytest.fail("read again"))
+        assert read_ledger(services, files, known, passed=True) == known
+        paths.servers_file.write_text("{}")
+        served = read_ledger(services, files, known, passed=True)
+        paths.policy_file("files").write_text("{")
+        ruled = read_ledger(services, files, served, passed=True)
+    assert len({known.in_force, served.in_force, ruled.in_force}) == 3
+    assert (ruled.policies, "files.json" in ruled.policy_problem) == (1, True)
+    now[0] = expires + 1
+    monkeypatch.setattr(ledger.approvals, "_clock", services.clock)
+    assert (len(ruled.waiting), read_ledger(services, files, ruled, passed=True).waiting) == (1, ())
+    ledger.close()
+
+
+def test_a_gateway_that_dies_is_missed_though_nothing_was_written(paths: Paths) -> None:
+    ledger, files = Ledger.open(paths.ledger_file), PolicyFiles(paths.policies_dir)
+    services = Services(paths, Settings(), ledger, MemoryInProcess(), now_us)
+    living = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with living, closing(Ledger.open(paths.ledger_file)) as other:
+        token = other.presence.announce("gateway", pid=living.pid)
+        other.events.append("decision", call_id=f"{token}1", effect="allow")
+        known = read_ledger(services, files, read_ledger(services, files, passed=True), passed=True)
+        assert known.gateways == 1
+        living.kill()
+        living.wait()
+        assert read_ledger(services, files, known, passed=True).gateways == 0
+        assert [row.outcome for row in ledger.feed.page()] != [""]
     ledger.close()
 
 

@@ -241,8 +241,8 @@ class Index:
         """Return the segments that are not known to be whole in the index, or out of it."""
         return [
             one
-            for one in self._joints.segments.values()
-            if one.n not in (self._done if one.pruned is None else self._gone)
+            for n, one in self._joints.segments.items()
+            if n not in (self._done if one.pruned is None else self._gone)
         ]
 
     def _size(self, segment: Segment) -> int:

@@ -120,11 +120,14 @@ class View(Widget):
     def go_to(self, *names: str) -> None:
         """Put the cursor on what these names stand for: a server and a tool, an approval."""
 
+    def tick(self, now_us: int) -> None:
+        """A second passed while the view is in front: show what is another by now."""
+
     def shown(self) -> None:
         """Refresh: the view came to the front."""
 
     def ledger_moved(self) -> None:
-        """Refresh: another process or this one wrote to the ledger."""
+        """Refresh: another process or this one wrote to the ledger, or to a file of policies."""
 
     def memory_moved(self) -> None:
         """Refresh: the memory service came, went, or holds other sessions."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from textual import events
     from textual.binding import BindingType
+    from textual.geometry import Region
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -187,21 +188,28 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         row_height: int = 1,
         groups: Groups[T] | None = None,
         grid: Columned[T] | None = None,
+        in_time: Callable[[T], object] | None = None,
         can_follow: bool = False,
         glyphs: Glyphs = UNICODE,
         id: str | None = None,  # noqa: A002
     ) -> None:
+        """`in_time` gives what of a row is another as time passes, such as the text of its age."""
         super().__init__(id=id)
         self.source = source
         self._draw = draw
         self._row_height = row_height
         self.groups, self.grid = groups, grid
+        self._in_time = in_time
+        # What stands there of the rows that were drawn, and the day of the heads over them.
+        self._stands: dict[int, object] = {}
+        self._day: date | None = None
         # The rows that begin a group, and the line of each one's head.
         self._begin: list[int] = []
         self._head_at: list[int] = []
         self._can_follow = can_follow
         self._glyphs = glyphs
         self._ink: Ink | None = None
+        self._ground: Style | None = None
         self._announced: tuple[int, T | None] | None = None
         self._height = 0
         self._empty: Sequence[tuple[str, str]] = ()
@@ -227,6 +235,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
     def changed(self) -> None:
         """Tell that rows were loaded, added or taken away; keeps the cursor's index."""
         self._begin_groups()
+        self._stands = {}
         self.virtual_size = Size(self.size.width, self._line_of(self.source.total))
         last = max(0, self.source.total - 1)
         if self.follow:
@@ -245,6 +254,18 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         self.changed()
         down = self._line_of(self.cursor) - before
         self.scroll_to(y=self.scroll_offset.y + down, animate=False, force=True)
+
+    def pass_time(self, now_us: int) -> None:
+        """Draw again what of the rows in sight is another at this moment."""
+        before, self._day = self._day, day_of(now_us)
+        if before not in (None, self._day):
+            self.refresh()
+        if self._in_time is None:
+            return
+        for index, _ in self.lines_in_sight():
+            item = self.source.at(index)
+            if item is not None and self._stands.get(index) != self._in_time(item):
+                self.refresh_lines(self._line_of(index), self._row_height)
 
     def say_empty(self, lines: Sequence[tuple[str, str]]) -> None:
         """Set what stands there while there are no rows: texts with the names of their inks."""
@@ -284,6 +305,14 @@ class Rows(ScrollView, Generic[T], can_focus=True):
 
     # Drawing
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw a part of the window; Textual works out the ground anew for each who asks for it."""
+        self._ground = self.rich_style
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._ground = None
+
     def render_line(self, y: int) -> Strip:
         """Draw one line of the window."""
         ink = self._inks()
@@ -298,6 +327,8 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         if item is None:
             runs: Sequence[Run] = [(self._glyphs.dot * 3, ink.faint)] if part == 0 else []
         else:
+            if self._in_time is not None:
+                self._stands[index] = self._in_time(item)
             lines = self._lines_of(item, Pen(width - GUTTER - RIM, ink, self._glyphs, chosen))
             runs = lines[part] if part < len(lines) else []
         return self._strip(runs, width, chosen)
@@ -313,7 +344,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
             words = self.groups.words(self.groups.group(item))
         rule = self._glyphs.rule * max(0, width - GUTTER - len(words) - 2)
         line = [Segment(" " * GUTTER), Segment(f"{words} ", ink.dim), Segment(rule, ink.line)]
-        return Strip(line).adjust_cell_length(width, Style()).apply_style(self.rich_style)
+        return Strip(line).adjust_cell_length(width, Style()).apply_style(self._under())
 
     def _empty_line(self, y: int, width: int) -> Strip:
         strip = Strip([])
@@ -322,7 +353,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
             if y <= len(lines):
                 text, ink = lines[y - 1]
                 strip = Strip([Segment(f"  {text}", getattr(self._inks(), ink))])
-        return strip.adjust_cell_length(width, Style()).apply_style(self.rich_style)
+        return strip.adjust_cell_length(width, Style()).apply_style(self._under())
 
     def _strip(self, runs: Sequence[Run], width: int, chosen: bool) -> Strip:
         ink = self._inks()
@@ -330,10 +361,13 @@ class Rows(ScrollView, Generic[T], can_focus=True):
                          ink.accent if self.has_focus else ink.faint)  # fmt: skip
         segments = [gutter, *(Segment(text, style) for text, style in runs)]
         strip = Strip(segments).adjust_cell_length(width, Style())
-        base = self.rich_style
+        base = self._under()
         if chosen:
             base += ink.cursor if self.has_focus else ink.cursor_blur
         return strip.apply_style(base)
+
+    def _under(self) -> Style:
+        return self.rich_style if self._ground is None else self._ground
 
     def _inks(self) -> Ink:
         if self._ink is None:

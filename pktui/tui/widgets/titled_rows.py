@@ -22,10 +22,11 @@ class TitledRows(Rows[T]):
         draw: Draw[T],
         *,
         opens: Callable[[T], bool],
+        in_time: Callable[[T], object] | None = None,
         glyphs: Glyphs,
         id: str,  # noqa: A002
     ) -> None:
-        super().__init__(source, draw, glyphs=glyphs, id=id)
+        super().__init__(source, draw, in_time=in_time, glyphs=glyphs, id=id)
         self._opens = opens
 
     @property

@@ -359,7 +359,7 @@ async def test_an_expired_approval_cannot_be_allowed(house: House) -> None:
         clock = await still(at)
         clock.now += 10
         house.now_us += 6_000_000
-        view_of(at).tick()
+        view_of(at).tick(house.now_us)
         await at.settle()
         assert "expired" in at.screen_text()
         await at.press("a", "d")
@@ -370,7 +370,7 @@ async def test_the_countdown_counts(house: House) -> None:
     house.ask()
     async with desk(house, "approvals") as at:
         house.now_us += 61_000_000
-        view_of(at).tick()
+        view_of(at).tick(house.now_us)
         await at.settle()
         assert "in 8:59" in at.screen_text()
 

@@ -179,7 +179,7 @@ async def test_a_file_mended_outside_is_seen(house: House) -> None:
         view.go_to("files", "read")
         await at.settle()
         write(house, "files", POLICY)
-        view.look()
+        view.read_again()
         await at.settle()
         assert "✓ allow   read" in at.screen_text()
 
@@ -258,7 +258,7 @@ async def test_hostile_names_are_shown_as_text(house: House, size: tuple[int, in
         shown += at.screen_text()
         await at.press("escape")
         write(house, "evil", f'{{"version": "1", "{"[red]"}": 1}}')
-        at.app.query_one(PoliciesView).look()
+        at.app.query_one(PoliciesView).read_again()
         await at.settle()
         shown += at.screen_text()
         assert "[bold red]" in shown

@@ -261,3 +261,40 @@ async def test_what_is_read_stays_where_it_is_when_another_day_comes_before_it()
         rows.shifted(1)
         await pilot.pause()
         assert app.text() == before
+
+
+async def test_time_draws_only_the_rows_in_sight_that_are_another_by_then() -> None:
+    ages, drawn = {"row 1": "59 s", "row 90": "59 s"}, list[str]()
+
+    def of_age(item: str, pen: Pen) -> Sequence[Sequence[Run]]:
+        drawn.append(item)
+        return [[(f"{item} {ages.get(item, '2 h')}", pen.ink.text)]]
+
+    rows = Rows(_items(100), of_age, in_time=lambda item: ages.get(item, "2 h"))
+    app = RowsApp(rows)
+    async with app.run_test(size=(40, 10)) as pilot:
+        rows.pass_time(0)
+        await pilot.pause()
+        drawn.clear()
+        ages["row 1"] = ages["row 90"] = "1 min"
+        rows.pass_time(0)
+        await pilot.pause()
+        assert drawn == ["row 1"]
+        assert "row 1 1 min" in app.text()[1]
+        rows.pass_time(0)
+        await pilot.pause()
+        assert drawn == ["row 1"]
+
+
+async def test_heads_over_days_are_drawn_anew_once_it_is_another_day() -> None:
+    now = [20 * DAY + DAY // 2]
+    rows = Rows(_items(3), draw, groups=days(lambda _: 20 * DAY + DAY // 2, lambda: now[0]))
+    app = RowsApp(rows)
+    async with app.run_test(size=(40, 10)) as pilot:
+        rows.pass_time(now[0])
+        await pilot.pause()
+        assert "Today" in app.text()[0]
+        now[0] += DAY
+        rows.pass_time(now[0])
+        await pilot.pause()
+        assert "Yesterday" in app.text()[0]

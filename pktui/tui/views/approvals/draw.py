@@ -10,6 +10,7 @@ import msgspec
 from rich.cells import cell_len
 
 from pktui.agent_names import agent_id, friendly
+from pktui.insight.groups import Group
 from pktui.policy.predicate import say_conditions
 from pktui.text import one_line
 from pktui.tui.arguments import summary
@@ -22,7 +23,6 @@ from pktui.tui.widgets.columns import GAP
 if TYPE_CHECKING:
     from rich.style import Style
 
-    from pktui.insight.groups import Group
     from pktui.ledger.approvals.standing import StandingApproval
     from pktui.ledger.records import Approval
     from pktui.tui.glyphs import Glyphs
@@ -154,6 +154,14 @@ def _moment(approval: Approval, state: State, now_us: int) -> str:
     if state == "waiting":
         return countdown(approval.expires_us - now_us)
     return age(now_us - settled_us(approval))
+
+
+def in_time(row: Approval | Group, now_us: int) -> tuple[object, str]:
+    """Return what of a row is another as time passes."""
+    if isinstance(row, Group):
+        return "waiting", countdown(row.expires_us - now_us)
+    state = state_of(row, now_us)
+    return state, _moment(row, state, now_us)
 
 
 def _answer(approval: Approval, state: State) -> str:

@@ -14,11 +14,17 @@ from pktui.insight.groups import Group, calls_of
 from pktui.text import one_line
 from pktui.tui.actions import BY_ID, bindings
 from pktui.tui.focus import focus_now
-from pktui.tui.moments import age
+from pktui.tui.moments import age, countdown
 from pktui.tui.turns import Turns
 from pktui.tui.views.approvals.controller import ON_ITS_WAY, Decisions
 from pktui.tui.views.approvals.detail import Detail
-from pktui.tui.views.approvals.draw import draw_group, draw_row, draw_standing, state_word
+from pktui.tui.views.approvals.draw import (
+    draw_group,
+    draw_row,
+    draw_standing,
+    in_time,
+    state_word,
+)
 from pktui.tui.views.approvals.guard_bar import GuardBar, Offer
 from pktui.tui.views.approvals.preview import preview_of
 from pktui.tui.views.approvals.queue import (
@@ -49,7 +55,6 @@ if TYPE_CHECKING:
 
 # Cells; narrower, the detail opens over the queue.
 SIDE_BY_SIDE = 100
-TICK_SECONDS = 1.0
 
 READ_ONLY = "read-only: this console decides nothing"
 ONLY_READING = "many at once are allowed only where they read; → shows them one by one"
@@ -100,12 +105,14 @@ class ApprovalsView(View):
                     yield Rows(
                         ListSource(), self._draw, row_height=2,
                         groups=days(self._ended, self.services.clock),
+                        in_time=lambda row: in_time(row, self.services.clock()),
                         glyphs=self.console.glyphs,
                         id="approvals-list",
                     )  # fmt: skip
                 with Pane(id="approvals-standing"):
                     yield Rows(
                         ListSource(), self._draw_standing, row_height=3,
+                        in_time=lambda one: countdown(one.expires_us - self.services.clock()),
                         glyphs=self.console.glyphs, id="approvals-standing-list",
                     )  # fmt: skip
             yield Divider()
@@ -115,11 +122,9 @@ class ApprovalsView(View):
         yield GuardBar(id="approvals-guard")
 
     def on_mount(self) -> None:
-        """Load the queue and let the countdowns run."""
+        """Load the queue."""
         self._arrange()
         self._turns.ask()
-        if self.services.background:
-            self.set_interval(TICK_SECONDS, self.tick)
 
     @property
     def rows(self) -> Rows[Approval | Group]:
@@ -222,18 +227,15 @@ class ApprovalsView(View):
         """Load the queue again."""
         self._turns.ask()
 
-    def tick(self) -> None:
+    def tick(self, now_us: int) -> None:
         """Count down; what expired moves to the decided ones."""
-        if not self.is_on_screen:
-            return
-        now = self.services.clock()
-        self.rows.refresh()
-        self.standing_rows.refresh()
-        self.detail.tick(now)
+        self.rows.pass_time(now_us)
+        self.standing_rows.pass_time(now_us)
+        self.detail.tick(now_us)
         items, standing = self._loaded.queue.items, self._loaded.standing
-        if any(item.status == "pending" and item.expires_us <= now for item in items):
-            self._take(replace(self._loaded, queue=arrange(items, (), now)))
-        if any(one.expires_us <= now for one in standing):
+        if any(item.status == "pending" and item.expires_us <= now_us for item in items):
+            self._take(replace(self._loaded, queue=arrange(items, (), now_us)))
+        if any(one.expires_us <= now_us for one in standing):
             self._turns.ask()
 
     def _load(self) -> None:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pktui.errors import PktuiError
     from pktui.tui.services import Services
 
-# How often figures of days are read again while somebody looks at them.
-READ_SECONDS = 10.0
+# How soon figures of days are read again where something was written, and where nothing was.
+READ_US, REST_US = 10_000_000, 60_000_000
 SPANS = (7, 1, 30)
 
 
@@ -47,6 +47,7 @@ class InsightView(View):
         self._turns = Turns(self._read)
         self._days = SPANS[0]
         self._insight: Insight | None = None
+        self._read_us, self._wait_us = 0, REST_US
         self._figures: Figures | None = None
 
     def compose(self) -> ComposeResult:
@@ -57,10 +58,8 @@ class InsightView(View):
         )  # fmt: skip
 
     def on_mount(self) -> None:
-        """Read, now and every few seconds."""
+        """Read."""
         self._turns.ask()
-        if self.services.background:
-            self.set_interval(READ_SECONDS, self.look)
 
     @property
     def rows(self) -> TitledRows[Row]:
@@ -79,12 +78,17 @@ class InsightView(View):
         """Read again: the view came to the front."""
         self._turns.ask()
 
-    def look(self) -> None:
-        """Read again while somebody looks."""
-        if self.is_on_screen:
+    def ledger_moved(self) -> None:
+        """Read again after a while: what is read is more than what came."""
+        self._wait_us = READ_US
+
+    def tick(self, now_us: int) -> None:
+        """Read again, now and then."""
+        if now_us - self._read_us >= self._wait_us:
             self._turns.ask()
 
     def _read(self) -> None:
+        self._read_us, self._wait_us = self.services.clock(), REST_US
         work = partial(self._add_up, self._days)
         self.in_thread(work, self._take, self._show_failure, group="insight")
 
@@ -98,6 +102,7 @@ class InsightView(View):
         return self._activity.read(days)
 
     def _show_failure(self, error: PktuiError) -> None:
+        self._wait_us = READ_US
         self._turns.done()
         self.failed(error)
 

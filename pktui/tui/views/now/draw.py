@@ -100,6 +100,12 @@ class Board:
             return [self._need(row, pen, now_us)]
         return [self._agent(row, pen, now_us)]
 
+    def in_time(self, row: Row, now_us: int) -> object:
+        """Return what of a row is another as time passes."""
+        if isinstance(row, Need):
+            return countdown(now_us - row.approval.created_us)
+        return (doing(row, now_us), age(now_us - row.first_us)) if isinstance(row, Agent) else ""
+
     def _need(self, need: Need, pen: Pen, now_us: int) -> list[Run]:
         ink, texts = pen.ink, need_texts(need, now_us)
         widths = self._of("needs", _NEED, pen.width - GAP, now_us)

@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     from pktui.errors import PktuiError
     from pktui.tui.services import Services
 
-# How often spans are drawn anew, and how often all is read though nothing was written.
-TICK_SECONDS = 1.0
-READ_TICKS = 30
-# How long agents' configs are not read again.
+# How often all is read though nothing was written, and how long agents' configs are not again.
+READ_US = 30_000_000
 CONFIGS_US = 30_000_000
 
 
@@ -49,7 +47,7 @@ class NowView(View):
         self._turns = Turns(self._read)
         self._now: Now | None = None
         self._board: Board | None = None
-        self._ticks = 0
+        self._read_us = 0
         # What agents' configs reach around pktui, and when they were read.
         self._around: tuple[str, ...] = ()
         self._looked_us = -CONFIGS_US
@@ -60,16 +58,14 @@ class NowView(View):
             yield FirstRun(self.services, id="now-first")
             yield TitledRows[Row](
                 ListSource(), self._draw, opens=lambda row: bool(key_of(row)),
-                glyphs=self.console.glyphs, id="now-rows",
+                in_time=self._in_time, glyphs=self.console.glyphs, id="now-rows",
             )  # fmt: skip
             yield Lines(id="now-hour")
 
     def on_mount(self) -> None:
-        """Read, and let the spans run."""
+        """Read."""
         self.query_one(FirstRun).display = False
         self._turns.ask()
-        if self.services.background:
-            self.set_interval(TICK_SECONDS, self.tick)
 
     @property
     def rows(self) -> TitledRows[Row]:
@@ -85,6 +81,9 @@ class NowView(View):
         assert self._board is not None
         return self._board.draw(row, pen, self.services.clock())
 
+    def _in_time(self, row: Row) -> object:
+        return self._board.in_time(row, self.services.clock()) if self._board else ""
+
     # What moved
 
     def shown(self) -> None:
@@ -95,17 +94,14 @@ class NowView(View):
         """Read again."""
         self._turns.ask()
 
-    def tick(self) -> None:
+    def tick(self, now_us: int) -> None:
         """Let the spans run; what only time changes is read again now and then."""
-        if not self.is_on_screen or self._now is None:
-            return
-        self._ticks += 1
-        if self._ticks % READ_TICKS == 0:
+        self.rows.pass_time(now_us)
+        if now_us - self._read_us >= READ_US:
             self._turns.ask()
-        elif self._now.needs or any(one.state == "running" for one in self._now.agents):
-            self.rows.refresh()
 
     def _read(self) -> None:
+        self._read_us = self.services.clock()
         self.in_thread(self._look, self._take, self._show_failure, group="now")
 
     def _look(self) -> Now:

@@ -50,8 +50,9 @@ if TYPE_CHECKING:
     from pktui.tui.services import Services
     from pktui.tui.views.policies.rule import Example
 
-# Policy files are looked at this often while the view is in front.
-LOOK_SECONDS = 1.0
+# How soon all is read again though nothing was written: what was drawn on a limit comes back by the
+# second, and calls of a day pass out of it.
+USED_US, REST_US = 1_000_000, 10_000_000
 RISKS: Sequence[str] = ("Read", "Write", "Execute", "Destructive", "Financial")
 ORDERS: Mapping[str, Callable[[ToolState], tuple[float | str, ...]]] = {
     "tool": lambda tool: (tool.name, tool.server),
@@ -85,6 +86,7 @@ class PoliciesView(View):
         self._server = ""
         self._shown = Shown()
         self._go_to = ""
+        self._read_us = 0
         self._page_moves = 0
         """How many changes had begun or ended when the reading of the page began."""
         self._tool = ("", "")
@@ -117,11 +119,9 @@ class PoliciesView(View):
                     yield DocumentView(id="policies-rule")
 
     def on_mount(self) -> None:
-        """Read, and keep looking at the files."""
+        """Read."""
         self.query_one(Heads).display = self.query_one("#policies-none-shown").display = False
         self._turns.ask()
-        if self.services.background:
-            self.set_interval(LOOK_SECONDS, self.look)
 
     @property
     def servers(self) -> Rows[ServerState]:
@@ -192,12 +192,14 @@ class PoliciesView(View):
         self._turns.ask()
 
     def ledger_moved(self) -> None:
-        """Read again: calls change what is left of the limits."""
+        """Read again: calls change what is left of the limits, files what is in force."""
         self._turns.ask()
 
-    def look(self) -> None:
-        """Read again while somebody looks."""
-        if self.is_on_screen:
+    def tick(self, now_us: int) -> None:
+        """Read again what time changes."""
+        tools = self.page.tools if self.page else ()
+        used = any(limit.used for tool in tools for limit in tool.limits)
+        if now_us - self._read_us >= (USED_US if used else REST_US):
             self._turns.ask()
 
     def go_to(self, *names: str) -> None:
@@ -208,6 +210,7 @@ class PoliciesView(View):
         self._turns.ask()
 
     def _start_reading(self) -> None:
+        self._read_us = self.services.clock()
         self._read(self._server, self.console.undo_stack.moves)
 
     def _read(self, server: str, moves: int) -> None:
@@ -218,8 +221,10 @@ class PoliciesView(View):
         self.worked()
         stale = shown.page is not None and self._server not in {"", shown.page.server}
         if not (stale and any(server.name == self._server for server in shown.servers)):
-            self._page_moves = moves
-            self._show(shown)
+            known = (moves, shown) == (self._page_moves, self._shown)
+            if not known or self._go_to or self._write_at:
+                self._page_moves = moves
+                self._show(shown)
         else:
             self._turns.ask()
         self._turns.done()

@@ -14,6 +14,7 @@ from pktui.memory.records import SESSION_SORTS
 from pktui.text import one_line
 from pktui.tui.actions import bindings
 from pktui.tui.focus import focus_now
+from pktui.tui.moments import age
 from pktui.tui.screens.imports import Imports
 from pktui.tui.sorting import Sorting
 from pktui.tui.theme import ink_of
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     from pktui.tui.services import Services
     from pktui.tui.views.sessions.saved import SavedSearch
 
-# How often the ages in the list are drawn anew.
-AGE_SECONDS = 10.0
 WIDE = 100
 STACKED = (80, 30)
 # From here on the facets have a pane.
@@ -95,7 +94,9 @@ class SessionsView(View):
                 yield QueryBar(id="session-unanswered")
                 yield Static(id="session-bands")
                 yield Heads(lambda: self._rows, self.console.glyphs)
-                yield Rows[Row](ListSource(), glyphs=self.console.glyphs, id="session-rows")
+                yield Rows[Row](
+                    ListSource(), in_time=self._age, glyphs=self.console.glyphs, id="session-rows"
+                )
             yield Divider()
             yield Preview(self.services, self.console.glyphs, id="session-preview")
 
@@ -103,8 +104,6 @@ class SessionsView(View):
         """Ask for the sessions."""
         self._show_state()
         self._listing.again()
-        if self.services.background:
-            self.set_interval(AGE_SECONDS, self._rows.refresh)
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose the layout that the size allows."""
@@ -145,7 +144,14 @@ class SessionsView(View):
     def _preview(self) -> Preview:
         return self.query_one(Preview)
 
+    def _age(self, row: Row) -> str:
+        return age(self.services.clock() - last_us(row))
+
     # What the app calls
+
+    def tick(self, now_us: int) -> None:
+        """Let the ages run."""
+        self._rows.pass_time(now_us)
 
     def focus_default(self) -> None:
         """Focus the list, or the transcript where that is all there is to see."""
