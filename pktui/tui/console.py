@@ -271,8 +271,10 @@ class Console(App[int], inherit_bindings=False):
         self.keyboard.open()
 
     def on_unmount(self) -> None:
-        """Let the watching thread go."""
+        """Let the watching threads go, and end what was started."""
         self.keyboard.close()
+        if self._telling is not None:
+            self._telling.end()
         if self._ledger_watch is not None:
             self._ledger_watch.stop()
         if self._watch is not None:

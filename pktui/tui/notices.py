@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, time
@@ -130,30 +131,66 @@ def terminal_sequence(text: str, environment: Mapping[str, str]) -> str:
     return sequence
 
 
-def run_outside(notice: Notice, settings: NoticeSettings) -> str:
-    """Tell by the desktop or a command; return why that failed, else "". Blocks."""
-    words = _desktop(notice.text) if settings.by == "desktop" else settings.command
-    if not words:
-        return "there is no notify-send or osascript here, and no command is set"
-    try:
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        return f"{words[0]}: {error}"
-    name = Path(words[0]).name
-    try:
-        process.communicate(msgspec.json.encode(notice), COMMAND_SECONDS)
-    except subprocess.TimeoutExpired:
-        with suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)  # and what it has started
-        process.communicate()
-        return f"{name} took more than {COMMAND_SECONDS:.0f} s and was ended"
-    return f"{name} ended with status {process.returncode}" if process.returncode else ""
+class Outside:
+    """Tells by the desktop or a command; one that still runs at the end is ended."""
+
+    def __init__(self, settings: NoticeSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._over = False
+
+    def tell(self, notice: Notice) -> str:
+        """Tell; return why that failed, else "". Blocks."""
+        by, command = self._settings.by, self._settings.command
+        words = _desktop(notice.text) if by == "desktop" else command
+        if not words:
+            return "there is no notify-send or osascript here, and no command is set"
+        name = Path(words[0]).name
+        try:
+            process = self._start(words)
+        except (OSError, ValueError) as error:
+            return f"{words[0]}: {error}"
+        if process is None:
+            return ""
+        try:
+            process.communicate(msgspec.json.encode(notice), COMMAND_SECONDS)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            process.communicate()
+            return f"{name} took more than {COMMAND_SECONDS:.0f} s and was ended"
+        finally:
+            with self._lock:
+                self._running.discard(process)
+        return f"{name} ended with status {process.returncode}" if process.returncode else ""
+
+    def _start(self, words: Sequence[str]) -> subprocess.Popen[bytes] | None:
+        with self._lock:
+            if self._over:
+                return None
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._running.add(process)
+            return process
+
+    def end(self) -> None:
+        """End what still runs, and start nothing more."""
+        with self._lock:
+            self._over = True
+            for process in self._running:
+                if process.poll() is None:
+                    _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a program that was not waited for yet, and what it has started."""
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _desktop(text: str) -> tuple[str, ...]:

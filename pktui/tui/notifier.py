@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pktui.daemon_pool import DaemonPool
 from pktui.insight.now import NowReader
 from pktui.tui.background import in_thread
-from pktui.tui.notices import Edges, Notice, run_outside, terminal_sequence
+from pktui.tui.notices import Edges, Notice, Outside, terminal_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class Telling:
         self._waits = self._busy = False
         self._failed = False
         # A program that hangs holds up neither the next notice nor the end of the console.
-        self._pool = DaemonPool("notice")
+        self._pool, self._outside = DaemonPool("notice"), Outside(self._settings)
         self._under_way = 0
 
     def look(self) -> None:
@@ -50,6 +50,10 @@ class Telling:
         if not self._busy:
             self._busy = True
             in_thread(self._app, self.find, self._tell, self._cannot, group="notices")
+
+    def end(self) -> None:
+        """The console is left: end the programs that still run."""
+        self._outside.end()
 
     def find(self) -> list[Notice]:
         """Return what to tell. Blocks."""
@@ -76,7 +80,7 @@ class Telling:
                 self._tell_end("programs that were given others still run")
 
     def _tell_outside(self, notice: Notice) -> None:
-        why = run_outside(notice, self._settings)
+        why = self._outside.tell(notice)
         self._app.call_later(self._ended, why)
 
     def _ended(self, why: str) -> None:

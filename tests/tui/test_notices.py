@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from pktui.insight.now import Odd
 from pktui.settings import NoticeSettings, Settings, load_settings
 from pktui.tui import notices
-from pktui.tui.notices import Edges, Notice, run_outside, terminal_sequence
+from pktui.tui.console import NOTICE_TICKS
+from pktui.tui.notices import Edges, Notice, Outside, terminal_sequence
 from pktui.tui.notifier import Telling
 from tests.gateway.stdio.test_stdio import alive, eventually
 from tests.tui.house import AGENT, HOSTILE, START_US, House, desk, quiet_settings
@@ -108,7 +109,7 @@ def test_a_command_gets_the_notice_on_its_standard_input(tmp_path: Path) -> None
     code = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_bytes(sys.stdin.buffer.read())"
     settings = NoticeSettings(by="command", command=(sys.executable, "-c", code, str(file)))
     notice = Notice("waiting", "codex: a.b waits for you", "codex", "babe-12", START_US)
-    assert run_outside(notice, settings) == ""
+    assert Outside(settings).tell(notice) == ""
     assert json.loads(file.read_text()) == {
         "kind": "waiting", "text": "codex: a.b waits for you", "agent": "codex",
         "approval": "babe-12", "at_us": START_US,
@@ -121,7 +122,7 @@ def test_a_command_gets_the_notice_on_its_standard_input(tmp_path: Path) -> None
      ((sys.executable, "-c", "exit(3)"), f"{Path(sys.executable).name} ended with status 3")],
 )  # fmt: skip
 def test_a_command_that_fails_says_why(command: tuple[str, ...], said: str) -> None:
-    assert said in run_outside(Notice("odd", "x"), NoticeSettings(by="command", command=command))
+    assert said in Outside(NoticeSettings(by="command", command=command)).tell(Notice("odd", "x"))
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def test_the_desktop_is_told_by_notify_send(
     tmp_path: Path, program: Callable[[str, str], Path]
 ) -> None:
     program("notify-send", f'printf "%s\\n" "$@" > {tmp_path}/said')
-    assert run_outside(SAID, DESKTOP) == ""
+    assert Outside(DESKTOP).tell(SAID) == ""
     assert (tmp_path / "said").read_text().splitlines() == [
         *("--app-name", "pktui", "--", "pktui"),
         "--codex &lt;b&gt;: a.b &amp; c waits for you",
@@ -160,7 +161,7 @@ def test_a_mac_is_told_by_osascript(
 ) -> None:
     found = program("osascript", f'printf "%s\\n" "$@" > {tmp_path}/said')
     monkeypatch.setenv("PATH", str(found.parent))  # no notify-send, whatever this machine has
-    assert run_outside(SAID, DESKTOP) == ""
+    assert Outside(DESKTOP).tell(SAID) == ""
     assert (tmp_path / "said").read_text().splitlines() == [
         *("-e", "on run argv"),
         *("-e", 'display notification (item 1 of argv) with title "pktui"'),
@@ -171,7 +172,7 @@ def test_a_mac_is_told_by_osascript(
 
 def test_a_desktop_without_either_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "no notify-send or osascript" in run_outside(SAID, DESKTOP)
+    assert "no notify-send or osascript" in Outside(DESKTOP).tell(SAID)
 
 
 def test_a_program_that_hangs_is_ended_with_what_it_started(
@@ -179,7 +180,7 @@ def test_a_program_that_hangs_is_ended_with_what_it_started(
 ) -> None:
     monkeypatch.setattr(notices, "COMMAND_SECONDS", 1.0)
     program("notify-send", f"sleep 600 & echo $! > {tmp_path}/pid; wait")
-    assert run_outside(SAID, DESKTOP) == "notify-send took more than 1 s and was ended"
+    assert Outside(DESKTOP).tell(SAID) == "notify-send took more than 1 s and was ended"
     child = int((tmp_path / "pid").read_text())
     assert eventually(lambda: not alive(child))
 
@@ -231,6 +232,32 @@ async def test_a_command_that_hangs_holds_up_nothing(
         assert len(told) == 2
     assert gate.exists()  # they hang still
     gate.unlink()
+
+
+async def test_a_command_that_hangs_is_ended_with_the_console(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "COMMAND_SECONDS", 3600.0)
+    pids = tmp_path / "pids"
+    hang = f"sleep 600 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait"
+    house.settings = with_notices(NoticeSettings(by="command", command=("sh", "-c", hang)))
+    async with desk(house, "feed") as at:
+        at.app._begin_telling()
+        house.ask()
+        for _ in range(NOTICE_TICKS):
+            at.app.tick()
+        await at.settle()
+        assert eventually(pids.exists)
+        started = [int(pid) for pid in pids.read_text().split()]
+        assert all(map(alive, started))
+    assert eventually(lambda: not any(map(alive, started)))
+
+
+def test_no_program_is_started_once_the_console_is_left(tmp_path: Path) -> None:
+    outside = Outside(NoticeSettings(by="command", command=("touch", str(tmp_path / "said"))))
+    outside.end()
+    assert outside.tell(SAID) == ""
+    assert not (tmp_path / "said").exists()
 
 
 async def test_what_was_told_is_read_again(house: House) -> None:
