@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from pktui.errors import PktuiError
+from pktui.tui.context import context_of
 
 if TYPE_CHECKING:
     from textual.dom import DOMNode
@@ -21,8 +22,14 @@ def in_thread(
     failed: Callable[[PktuiError], object],
     *,
     group: str,
+    saying: str = "",
 ) -> None:
-    """Run `work`, which may block, then one of `done` and `failed` in the event loop."""
+    """Run `work`, which may block, then one of `done` and `failed` in the event loop.
+
+    What takes longer than a moment is named in the last line by what is `saying`.
+    """
+    app, console = node.app, context_of(node)
+    ended = console.working(saying) if saying else None
 
     def tell(then: Callable[[E], object], end: E) -> None:
         if node.is_attached:  # else it was left meanwhile
@@ -35,5 +42,8 @@ def in_thread(
             node.call_later(tell, failed, error)
         else:
             node.call_later(tell, done, result)
+        finally:
+            if ended is not None:
+                app.call_later(ended)
 
     node.run_worker(run, thread=True, group=group, description=group)

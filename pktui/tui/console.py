@@ -41,6 +41,7 @@ from pktui.tui.glyphs import ASCII, glyphs_of
 from pktui.tui.kept import Kept, read_kept, write_kept, write_theme
 from pktui.tui.keyboard import TYPED, Keyboard
 from pktui.tui.leaving import Leaving
+from pktui.tui.moments import age
 from pktui.tui.screens.question import SHORT
 from pktui.tui.stopping import Stopping
 from pktui.tui.theme import DEFAULT_VARIABLES, THEMES
@@ -82,6 +83,8 @@ BOX_KEYS = frozenset(
 # The one clock of the app: what is in front is told of each second, and of so many the notices.
 TICK_SECONDS = 1.0
 NOTICE_TICKS = 5
+# What takes longer is named in the last line.
+MOMENT_SECONDS = 0.3
 # How many notices are kept to be read again.
 NOTICES = 500
 # Between keys that do nothing, for each to be told.
@@ -189,6 +192,7 @@ class Console(App[int], inherit_bindings=False):
         self._stale: dict[str, set[str]] = {}
         self._said_missing_at = float("-inf")
         self._ticks = 0
+        self._under_way: dict[object, tuple[str, int]] = {}
         self._telling: Telling | None = None
         self._ledger_watch: LedgerWatch | None = None
         self._watch: MemoryWatch | None = None
@@ -252,10 +256,13 @@ class Console(App[int], inherit_bindings=False):
 
     def tick(self) -> None:
         """Let time pass for what is in front."""
+        if not self.is_running:
+            return
         self._ticks += 1
         if self._telling is not None and self._ticks % NOTICE_TICKS == 0:
             self._telling.look()
         self.query_one(Tray).tick()
+        self._show_work()
         view = self.view_in_front()
         if view is not None and view.is_mounted:
             view.tick(self.services.clock())
@@ -447,6 +454,30 @@ class Console(App[int], inherit_bindings=False):
         self._said.append((self.services.clock(), text, kind))
         self.notify(visible(text), severity=kind, timeout=seconds, markup=False)  # type: ignore[arg-type]
 
+    def working(self, words: str) -> Callable[[], None]:
+        """Name what is done in the last line, once it takes more than a moment.
+
+        Call what is returned when it is done; twice does no harm.
+        """
+        work = object()
+        self._under_way[work] = visible(words), self.services.clock()
+        self.set_timer(MOMENT_SECONDS, self._show_work)
+
+        def ended() -> None:
+            if self._under_way.pop(work, None) is not None:
+                self._show_work()
+
+        return ended
+
+    def _show_work(self) -> None:
+        """Say what takes long, and how long that is."""
+        words, now = "", self.services.clock()
+        for what, since_us in reversed(self._under_way.values()):
+            if now - since_us >= MOMENT_SECONDS * 1_000_000:
+                words = f"{what} {age(now - since_us)}".removesuffix(" now")
+        for line in self.query(KeyLine):  # none once the console is left
+            line.working = words
+
     def note(self, text: str) -> None:
         """Keep what was told elsewhere with what was said here."""
         self._said.append((self.services.clock(), text, "information"))
@@ -471,7 +502,8 @@ class Console(App[int], inherit_bindings=False):
 
     def view_in_front(self) -> View | None:
         """Return the view that is shown, `None` before the first."""
-        views = self.query_one(Views).children  # a query by the name would go through all of them
+        place = self.query_one_optional(Views)  # a query by the name would go through all of them
+        views = place.children if place is not None else ()
         return next((one for one in views if isinstance(one, View) and one.id == self.front), None)
 
     def refuse_read_only(self) -> bool:

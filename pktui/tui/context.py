@@ -53,6 +53,9 @@ class Context(Protocol):
     def say_error(self, error: PktuiError) -> None:
         """Show what went wrong and what to do."""
 
+    def working(self, words: str) -> Callable[[], None]:
+        """Say what is done, once that takes a moment; call what is returned when it is done."""
+
     def keep(self, **what: Any) -> None:
         """Remember these fields of `kept` for the next start."""
 

@@ -38,7 +38,7 @@ class Undoing:
     def _run(self, step: UndoStep, revert: Callable[[], str]) -> None:
         in_thread(
             self._app, revert, lambda said: self._done(step, said),
-            lambda error: self._failed(step, error), group="undo",
+            lambda error: self._failed(step, error), group="undo", saying=f"undoing {step.label}",
         )  # fmt: skip
 
     def _done(self, step: UndoStep, sentence: str) -> None:

@@ -14,7 +14,7 @@ from pktui.memory.client import MemoryClient
 from pktui.memory.interchange import ImportProgress
 from pktui.memory.records import Identity
 from pktui.tui.importing import Import
-from pktui.tui.screens.imports import Imports, Pace
+from pktui.tui.screens.imports import Imports, _pace
 from tests.support.memory_service import running_service
 from tests.tui.house import LARGE, SMALL
 from tests.tui.views.sessions.room import sessions
@@ -124,5 +124,5 @@ while True:
 
 
 def test_the_rate_is_of_all_records_that_were_read() -> None:
-    assert Pace(ImportProgress(1, 2, 900, 100), 500_000).a_second == 2_000
-    assert Pace(ImportProgress(1, 2, 900, 100), 0).a_second == 0
+    assert _pace(ImportProgress(1, 2, 900, 100), 500_000).a_second == 2_000
+    assert _pace(ImportProgress(1, 2, 900, 100), 0).a_second == 0

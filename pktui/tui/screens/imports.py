@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -16,8 +15,8 @@ from textual.widgets import Static
 from pktui.tui.background import in_thread
 from pktui.tui.context import context_of
 from pktui.tui.focus import focus_now
-from pktui.tui.glyphs import ASCII
 from pktui.tui.importing import AGENTS, Import
+from pktui.tui.progress import Pace
 from pktui.tui.theme import ink_of
 from pktui.tui.widgets.rows import ListSource, Pen, Rows, Run
 
@@ -28,38 +27,10 @@ if TYPE_CHECKING:
     from pktui.memory.interchange import ImportProgress
 
 
-# Cells of the bar.
-_BAR = 24
-# A shorter span tells no rate.
-LEAST_US = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How far an import is after so many microseconds."""
-
-    progress: ImportProgress
-    span_us: int
-
-    @property
-    def a_second(self) -> int:
-        """Records that were read in a second, 0 as long as too little is known of it."""
-        read = self.progress.taken + self.progress.known
-        return round(read * 1_000_000 / self.span_us) if self.span_us >= LEAST_US else 0
-
-    def draw(self, pen: Pen) -> Sequence[Run]:
-        """Draw the bar, the share, what was taken in, and the rate."""
-        ink, far = pen.ink, self.progress
-        share = min(1.0, far.done / far.whole) if far.whole else 0.0
-        full = round(_BAR * share)
-        sign, rest = ("#", ".") if pen.glyphs is ASCII else ("█", "░")
-        known = f", {far.known:,} known" if far.known else ""
-        return [
-            (sign * full, ink.info), (rest * (_BAR - full), ink.faint),
-            (f" {share:>4.0%}" if far.whole else "", ink.text),
-            (f"  {far.taken:,} taken in{known}", ink.dim),
-            (f"  {self.a_second:,}/s" if self.span_us >= LEAST_US else "", ink.dim),
-        ]  # fmt: skip
+def _pace(far: ImportProgress, span_us: int) -> Pace:
+    known = f", {far.known:,} known" if far.known else ""
+    words = f"{far.taken:,} taken in{known}"
+    return Pace(far.done, far.whole, far.taken + far.known, words, span_us)
 
 
 class Imports(ModalScreen[None]):
@@ -124,7 +95,7 @@ class Imports(ModalScreen[None]):
         if isinstance(told, str):
             self._say(agent, told)
         else:
-            self._far[agent] = Pace(told, span_us)
+            self._far[agent] = _pace(told, span_us)
             self._say(agent, "")
 
     def _end(self, agent: str, said: str) -> None:

@@ -70,9 +70,10 @@ class View(Widget):
         failed: Callable[[PktuiError], object],
         *,
         group: str,
+        saying: str = "",
     ) -> None:
         """Run work that may block; its end is told in the event loop."""
-        in_thread(self, work, done, failed, group=group)
+        in_thread(self, work, done, failed, group=group, saying=saying)
 
     def failed(self, error: PktuiError) -> None:
         """Tell that the view could not read; the same trouble is told once."""

@@ -48,6 +48,8 @@ class KeyLine(Bar):
     memory: reactive[MemoryVitals] = reactive(MemoryVitals())
     drafts: reactive[int] = reactive(0)
     """How many changes of policies are drafted and not written."""
+    working: reactive[str] = reactive("")
+    """What is done just now and takes a while."""
     zoomed: reactive[bool] = reactive(False)
     """Whether one pane fills the view."""
 
@@ -86,7 +88,17 @@ class KeyLine(Bar):
         gateways = (*self._gateways(ink), dot) if self.size.width >= ROOMY else ()
         drafts = (*self._drafts(ink), dot) if self.drafts else ()
         zoomed = (Part("full screen", ink.accent, "app.zoom"), dot) if self.zoomed else ()
-        return (*zoomed, *drafts, *policy, dot, *gateways, *self._memory(ink), Part(" ", ink.dim))
+        working = (Part(self.working, ink.info), dot) if self.working else ()
+        return (
+            *working,
+            *zoomed,
+            *drafts,
+            *policy,
+            dot,
+            *gateways,
+            *self._memory(ink),
+            Part(" ", ink.dim),
+        )
 
     def _drafts(self, ink: Ink) -> list[Part]:
         word = "draft" if self.drafts == 1 else "drafts"

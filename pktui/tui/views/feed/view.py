@@ -35,6 +35,8 @@ from pktui.tui.widgets.panes import Divider, Pane, Panes, is_zoomed
 from pktui.tui.widgets.rows import Rows, days
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.app import ComposeResult
     from textual.binding import BindingType
     from textual.timer import Timer
@@ -82,6 +84,7 @@ class FeedView(View):
         self._window = Window()
         self._source = FeedSource(self._near_start)
         self._asked: set[Kind] = set()
+        self._read_ended: Callable[[], None] = lambda: None
         self._busy = False
         self._loaded = False
         self._open = False
@@ -217,8 +220,11 @@ class FeedView(View):
     def _next(self) -> None:
         kind = next((kind for kind in ORDER if kind in self._asked), None)
         self._busy = kind is not None
+        self._read_ended()
         if kind is not None:
             self._asked.discard(kind)
+            if kind != "moved":
+                self._read_ended = self.console.working("looking through the record")
             self._read(kind, self._wanted, self._window)
 
     @work(thread=True, group="feed", description="feed")
@@ -301,6 +307,7 @@ class FeedView(View):
     def _show_failure(self, message: _Failed) -> None:
         message.stop()
         self._busy = False
+        self._read_ended()
         self.failed(message.error)
 
     # Following

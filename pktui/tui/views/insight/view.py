@@ -90,7 +90,9 @@ class InsightView(View):
     def _read(self) -> None:
         self._read_us, self._wait_us = self.services.clock(), REST_US
         work = partial(self._add_up, self._days)
-        self.in_thread(work, self._take, self._show_failure, group="insight")
+        self.in_thread(
+            work, self._take, self._show_failure, group="insight", saying="adding up the figures"
+        )
 
     def _add_up(self, days: int) -> Insight:
         """Return the figures. Blocks."""
@@ -145,7 +147,10 @@ class InsightView(View):
             self.console.say("no tool is under the cursor")
             return
         work = partial(newest_ask, self.services, row.server, row.tool)
-        self.in_thread(work, self._rules.make, self.console.say_error, group="rule")
+        self.in_thread(
+            work, self._rules.make, self.console.say_error, group="rule",
+            saying="looking for a call that was asked",
+        )  # fmt: skip
 
     def action_span(self) -> None:
         """Show the last day, week or month."""

@@ -102,7 +102,8 @@ class NowView(View):
 
     def _read(self) -> None:
         self._read_us = self.services.clock()
-        self.in_thread(self._look, self._take, self._show_failure, group="now")
+        saying = "" if self._now else "reading what happens now"
+        self.in_thread(self._look, self._take, self._show_failure, group="now", saying=saying)
 
     def _look(self) -> Now:
         """Return what happens now. Blocks."""

@@ -112,7 +112,9 @@ class Accepting:
     def _accept(self, seen: ToolSeen, pin: str = "") -> None:
         work = partial(self._pin, seen, pin)
         failed = partial(self._not_accepted, seen)
-        self._view.in_thread(work, self._tell, failed, group="policy-edit")
+        self._view.in_thread(
+            work, self._tell, failed, group="policy-edit", saying="accepting the definition"
+        )
 
     def _pin(self, seen: ToolSeen, pin: str) -> tuple[ToolSeen, bool]:
         """Return the definition and whether it was pinned; it may have changed again. Blocks."""

@@ -360,7 +360,9 @@ class Drafting:
     def _write(self, proposal: Proposal, pin: str = "") -> None:
         work = partial(self.edits.write, proposal, pin)
         failed = partial(self._not_written, proposal)
-        self._view.in_thread(work, self._after_writing, failed, group="policy-edit")
+        self._view.in_thread(
+            work, self._after_writing, failed, group="policy-edit", saying="writing the policy"
+        )
 
     def _not_written(self, proposal: Proposal, error: PktuiError) -> None:
         if not isinstance(error, PinError):

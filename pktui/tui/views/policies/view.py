@@ -433,8 +433,10 @@ class PoliciesView(View):
             self.console.say("choose a server of your own; the memory's tools are known")
         elif not self.console.refuse_read_only() and not self.console.refuse_a_run():
             self.console.say(f"starting {server} to list its tools…")
-            self.in_thread(partial(scan, server), self._scanned, self.console.say_error,
-                           group="scan")  # fmt: skip
+            self.in_thread(
+                partial(scan, server), self._scanned, self.console.say_error,
+                group="scan", saying=f"listing the tools of {server}",
+            )  # fmt: skip
 
     def _scanned(self, said: str) -> None:
         self.console.say(said)
@@ -502,7 +504,7 @@ class PoliciesView(View):
         if tool is not None and not self.page_to_come:
             self.in_thread(
                 lambda: newest_ask(services, tool.server, tool.name), self._make_rule,
-                self.console.say_error, group="rule",
+                self.console.say_error, group="rule", saying="looking for a call that was asked",
             )  # fmt: skip
 
     @property

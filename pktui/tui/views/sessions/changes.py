@@ -12,6 +12,7 @@ import msgspec
 
 from pktui.errors import InvalidRequest, StoreError
 from pktui.files import new_file
+from pktui.tui.progress import Progress
 from pktui.tui.views.sessions.draw import session_title
 from pktui.tui.views.sessions.reader import AT_ONCE
 
@@ -64,8 +65,11 @@ def delete(memory: Memory, session: Session) -> Done:
     return Done(f"deleted “{session_title(session)}” for good")
 
 
-def export(memory: Memory, session: Session, target: str) -> Done:
-    """Write a session to a new file, in the format its ending names."""
+def export(memory: Memory, session: Session, target: str, progress: Progress | None = None) -> Done:
+    """Write a session to a new file, in the format its ending names.
+
+    Raises `Cancelled` where a person ends it; nothing is left of the file then.
+    """
     path = Path(target).expanduser()
     writers = {".md": _markdown, ".json": _json, ".jsonl": _jsonl}
     write = writers.get(path.suffix.lower())
@@ -73,7 +77,8 @@ def export(memory: Memory, session: Session, target: str) -> Done:
         raise InvalidRequest(f"{path.name} has no known ending", f"Use {', '.join(FORMATS)}")
     try:
         with new_file(path) as file:
-            file.writelines(text.encode() for text in write(session, _messages(memory, session.id)))
+            messages = _messages(memory, session, progress or Progress())
+            file.writelines(text.encode() for text in write(session, messages))
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written: {error.strerror or error}", "Choose another place"
@@ -87,14 +92,16 @@ def check_target(target: str) -> str:
     return "" if suffix in FORMATS else f"the name must end in {', '.join(FORMATS)}"
 
 
-def _messages(memory: Memory, session_id: int) -> Iterator[Message]:
-    seq = 0
+def _messages(memory: Memory, session: Session, progress: Progress) -> Iterator[Message]:
+    seq = read = 0
     while True:
-        page = memory.messages(session_id, after=seq, limit=AT_ONCE)
+        page = memory.messages(session.id, after=seq, limit=AT_ONCE)
         yield from page.items
         if not page.items:
             return
         seq = page.items[-1].seq
+        read += len(page.items)
+        progress.tell(read, max(read, session.message_count))
 
 
 def _markdown(session: Session, messages: Iterator[Message]) -> Iterator[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pktui.tui.screens.working import with_bar
 from pktui.tui.tmux import open_window
 from pktui.tui.undo_history import UndoStep
 from pktui.tui.views.sessions import changes, questions
+from pktui.tui.views.sessions.draw import session_title
 
 if TYPE_CHECKING:
     from pktui.errors import PktuiError
@@ -46,12 +48,20 @@ class SessionChanges:
 
     def export(self, session: Session) -> None:
         """Ask for a file and write it there."""
-        memory = self._memory
-        questions.ask_file(
-            self._view.app,
-            session,
-            lambda to: self._change("export", lambda: changes.export(memory, session, to)),
-        )
+        memory, console = self._memory, self._view.console
+
+        def write(to: str) -> None:
+            with_bar(
+                self._view,
+                f"Exporting “{session_title(session)}”",
+                "messages",
+                lambda progress: changes.export(memory, session, to, progress),
+                lambda done: console.say(done.sentence),
+                console.say_error,
+                group="sessions-export",
+            )
+
+        questions.ask_file(self._view.app, session, write)
 
     def resume(self, session: Session) -> None:
         """Go on with it in its own agent: in a new window of tmux, else by a copied command."""
@@ -70,10 +80,16 @@ class SessionChanges:
                 self._view.console.say(f"run it in another terminal: {line}", seconds=15)
                 self._view.console.copy(line)
 
-        self._view.in_thread(go_on, done, self._view.console.say_error, group="sessions-resume")
+        self._view.in_thread(
+            go_on,
+            done,
+            self._view.console.say_error,
+            group="sessions-resume",
+            saying="looking for the agent",
+        )
 
     def _change(self, label: str, change: Callable[[], changes.Done]) -> None:
-        console = self._view.console
+        console, saying = self._view.console, f"{label} the session"
 
         def done(done: changes.Done) -> None:
             console.say(done.sentence)
@@ -90,4 +106,4 @@ class SessionChanges:
             self._changed()
 
         console.undo_stack.begin()
-        self._view.in_thread(change, done, failed, group="sessions-change")
+        self._view.in_thread(change, done, failed, group="sessions-change", saying=saying)

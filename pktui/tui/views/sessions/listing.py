@@ -135,7 +135,8 @@ class Listing:
             if first:
                 self._turns.done()
 
-        self._view.in_thread(work, done, failed, group="sessions-read")
+        saying = "searching" if self._question().searches else "reading the sessions"
+        self._view.in_thread(work, done, failed, group="sessions-read", saying=saying)
 
     # Sessions
 

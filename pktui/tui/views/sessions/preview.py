@@ -162,7 +162,9 @@ class Preview(Pane):
             at = place_of(hit, line) if hit else None
             return line, reader.around(at[0] if at else line.total, line.total), at
 
-        self._in_thread(turn, read, self._show_opened, self._cannot_open)
+        self._in_thread(
+            turn, read, self._show_opened, self._cannot_open, saying="reading the session"
+        )
 
     def _show_opened(self, opened: tuple[Timeline, Part, Place | None]) -> None:
         line, part, at = opened
@@ -290,6 +292,7 @@ class Preview(Pane):
         work: Callable[[], T],
         done: Callable[[T], object],
         failed: Callable[[PktuiError], object] | None = None,
+        saying: str = "",
     ) -> None:
         """Run `work` in a thread; what it tells of a session that is no longer shown is dropped."""
 
@@ -301,7 +304,7 @@ class Preview(Pane):
             if turn == self._turn:
                 (failed or self._tell_failure)(error)
 
-        in_thread(self, work, tell, fail, group="session-read")
+        in_thread(self, work, tell, fail, group="session-read", saying=saying)
 
     def _tell_failure(self, error: PktuiError) -> None:
         self.post_message(self.Failed(error))

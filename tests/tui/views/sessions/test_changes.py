@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +12,14 @@ from tests.tui.house import LARGE, SMALL
 from tests.tui.views.sessions.room import Room, sessions, shop_memory
 
 if TYPE_CHECKING:
+    from pktui.memory.records import Message, Page
     from pktui.settings import Paths
+
+PATIENCE = 60
+
+
+def _names_in(directory: Path) -> list[str]:
+    return [file.name for file in directory.iterdir()]
 
 
 def _status(room: Room, number: int) -> str:
@@ -119,6 +127,67 @@ async def test_export_never_overwrites(
         await room.press("x", "enter")
         assert "is there already" in room.desk.notices()
         assert (tmp_path / "checkout-is-slow.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_a_long_export_shows_how_far_it_is_and_escape_leaves_no_file(
+    paths: Paths, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.tui.views.sessions.changes.AT_ONCE", 2)
+    out = tmp_path / "out"
+    out.mkdir()
+    monkeypatch.chdir(out)
+    memory, go_on = shop_memory(), Event()
+    read = memory.messages
+
+    def slow(session_id: int, *, after: int | None = None, **more: int) -> Page[Message]:
+        if after == 2 and more.get("limit") == 2:
+            assert go_on.wait(PATIENCE)
+        return read(session_id, after=after, **more)
+
+    monkeypatch.setattr(memory, "messages", slow)
+    async with sessions(paths, memory=memory, size=size) as room:
+        await room.press("G")
+        await room.desk.key("x")
+        await room.desk.until(lambda: "Export" in room.text())
+        await room.desk.key("enter")
+        await room.desk.until(lambda: "2 messages" in room.text())
+        bar = next(line for line in room.text().splitlines() if "2 messages" in line)
+        assert "████████████░░░░░░░░░░░░  50%" in bar
+        room.desk.house.now_us += 1_000_000
+        await room.desk.until(lambda: "2 messages  2/s" in room.text())
+        await room.desk.key("escape")
+        go_on.set()
+        await room.desk.until(lambda: "cancelled; nothing was written" in room.desk.notices())
+        await room.desk.settle()
+        assert len(room.app.screen_stack) == 1
+        assert _names_in(out) == []
+
+
+async def test_what_takes_longer_than_a_moment_is_named_until_it_is_done(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, go_on = shop_memory(), Event()
+    delete = memory.delete_session
+
+    def slow(session_id: int) -> None:
+        assert go_on.wait(PATIENCE)
+        delete(session_id)
+
+    monkeypatch.setattr(memory, "delete_session", slow)
+    async with sessions(paths, memory=memory, size=LARGE) as room:
+        await room.press("D")
+        await room.type_text("checkout is slow")
+        await room.desk.key("enter")
+        await room.desk.until(lambda: len(room.app.screen_stack) == 1)
+        assert "deleting" not in room.text().splitlines()[-1]
+        room.desk.house.now_us += 2_000_000
+        room.app.tick()
+        await room.desk.until(lambda: "deleting the session 2 s" in room.text().splitlines()[-1])
+        go_on.set()
+        await room.desk.settle()
+        assert "deleting" not in room.text().splitlines()[-1]
+        assert 3 not in memory.kept
 
 
 async def test_going_on_copies_the_agents_own_command(
