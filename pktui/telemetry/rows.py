@@ -93,6 +93,6 @@ def _parent(detail: str) -> Parent | None:
     try:
         meta = json.loads(detail).get("_meta")
         found = _PARENT.fullmatch(meta.get("traceparent", ""))
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return None
     return Parent(int(found[1], 16), int(found[2], 16), int(found[3], 16)) if found else None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+_DEEP = b'{"row":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 HOSTILE = 'Grüße \N{SNOWMAN} \x1b[31m a\u202eb \x00\x7f\u2028 "quoted" \\ / \b\f\n\r\t \ud800 🎉'
 
 
@@ -193,6 +194,7 @@ def edited(member: str, value: Any) -> Callable[[list[bytes]], list[bytes]]:
         (lambda found: [*found[:5], *found[6:]], 6, "row 1:6 follows row 1:4"),
         (lambda found: [*found[:5], found[6], found[5], *found[7:]], 6, "row 1:6 follows"),
         (lambda found: [*found[:5], found[5][:50], *found[6:]], 0, "line 6 is no event"),
+        (lambda found: [*found[:5], _DEEP, *found[6:]], 0, "line 6 is no event"),
         (lambda _: [], 0, "there is no event in it"),
     ],
 )

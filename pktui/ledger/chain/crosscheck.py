@@ -95,7 +95,7 @@ class Recorded:
             return
         try:
             detail = _decode(content[_DETAIL])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return
         self._order = (detail.change, segment, content[_NUMBER])
         if detail.change > self._until or detail.team:

@@ -228,7 +228,7 @@ class _Reading:
             if line.startswith(_JOINT):
                 return None, self._take_joint(bytes(_decode_joint(line).joint))
             event = _decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return None, f"line {number} is no event"
         problem = self._begins(event) or _fault(event, self._last.get(event.segment))
         problem = problem or self._compare(event.segment, event.number, event.hash)
@@ -348,6 +348,6 @@ def _fault(event: Event, previous: Event | None) -> str:
         if charges:
             whole = [*content, msgspec.json.decode(charges)]
         same = row_hash(bytes.fromhex(prev), whole).hex() == digest
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, msgspec.DecodeError, RecursionError):
         same = False
     return "" if same else f"{what} was edited"

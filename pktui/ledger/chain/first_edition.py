@@ -132,7 +132,7 @@ class _Reading:
     def _frame(self, line: bytes, number: int) -> tuple[int, str]:
         try:
             ends = _decode_frame(line).export
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return 0, f"line {number} is no event"
         if ends.at == "begin":
             problem = self.left_open()
@@ -159,7 +159,7 @@ _NOTHING: Final = Row(0, 0, "note", "", 0, *("",) * 11, "", 0, "", "", "", "")
 def _read(line: bytes, number: int) -> tuple[Row, str]:
     try:
         return _decode(line), ""
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return _NOTHING, f"line {number} is no event"
 
 

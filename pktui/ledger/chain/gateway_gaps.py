@@ -69,7 +69,7 @@ class Attendance:
         """Take what a row says; one that is not of a gateway itself is nothing."""
         try:
             said = _decode(detail or "{}")
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return
         if kind == "gateway":
             self._saw_gateway(at_us, token, server, effect, said)

@@ -252,7 +252,7 @@ def _newest_said(database: SharedDatabase) -> dict[tuple[str, Key], Facts | None
     for change, detail in database.rows(_CHANGES):
         try:
             said = read_said(detail or "")
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             said = Said()
         if said.row is None or said.row[0] not in BY_TABLE or said.change != change:
             continue  # the row that it was made of has no event: that is found with the row

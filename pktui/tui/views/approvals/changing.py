@@ -267,7 +267,7 @@ def _unescaped(text: str) -> str:
     """Return the text that a JSON string stands for; anything else stands for itself."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, str) else text
 

@@ -39,7 +39,7 @@ def preview_of(approval: Approval, memory: Memory, now_us: int) -> tuple[Line, .
     """Say what the call would change; nothing where that cannot be told."""
     try:
         arguments = json.loads(approval.arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     if not isinstance(arguments, dict):
         return ()

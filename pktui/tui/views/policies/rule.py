@@ -170,7 +170,7 @@ def _whole(text: str) -> Mapping[str, Any]:
 def _read(text: str) -> Any:
     try:
         return json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

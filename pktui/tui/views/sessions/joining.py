@@ -65,7 +65,7 @@ def use_of(detail: str) -> str:
         return ""
     try:
         meta = msgspec.json.decode(detail, type=dict[str, object]).get("_meta")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return ""
     use = meta.get(USE_MEMBER) if isinstance(meta, dict) else ""
     return use if isinstance(use, str) else ""

@@ -95,6 +95,8 @@ def test_names_and_ids_are_read_out_of_what_agents_write() -> None:
     assert use_of('{"_meta":{"claudecode/toolUseId":"u"}}') == "u"
     for broken in ("", "{", '{"_meta":"claudecode/toolUseId"}', '["claudecode/toolUseId"]'):
         assert use_of(broken) == ""
+    deep = '{"claudecode/toolUseId":' + "[" * 100_000 + "]" * 100_000 + "}"
+    assert use_of(deep) == ""
 
 
 def test_every_call_stands_behind_the_last_message_before_it() -> None:
