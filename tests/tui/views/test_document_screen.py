@@ -12,10 +12,14 @@ from pathlib import Path
 import pytest
 
 from pktui.policy.document.policy import load_policy
+from pktui.policy.lint import Review
 from pktui.policy.live import LivePolicy
+from pktui.policy.text.problems import Problem
 from pktui.tui.console import Console
+from pktui.tui.glyphs import UNICODE
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.views.policies.document_screen import DocumentScreen
+from pktui.tui.views.policies.marked import marked
 from pktui.tui.views.policies.write_screen import WriteScreen
 from pktui.tui.widgets.document import DocumentView
 from tests.tui.house import HOSTILE, LARGE, SMALL, House, desk
@@ -51,6 +55,13 @@ async def test_problems_are_marked_where_they_stand_with_what_to_do(
         assert '6       "write": {}' in text
         await at.press("escape")
         assert not isinstance(at.app.screen, DocumentScreen)
+
+
+def test_a_problem_that_begins_in_the_indent_shows_it_once() -> None:
+    problem = Problem(2, 1, "", "is no rule", "Take it out")
+    shown = marked("{\n    true\n}", Review(None, (problem,)), UNICODE).lines[1]
+    assert (shown.lead, shown.text) == ("2 ✗     ", "true")
+    assert shown.spans == ((0, 4, "wrong"),)
 
 
 async def test_the_word_that_is_wrong_is_made_out_from_the_rest(house: House) -> None:

@@ -82,7 +82,7 @@ def _line(text: str, here: Sequence[tuple[Problem, bool]], lead: str, tone: Tone
     indent = len(text) - len(text.lstrip(" "))
     spans: Sequence[Span] = _tones(text)
     for problem, wrong in here:
-        found = _WORD.match(text, problem.column - 1)
+        found = _WORD.match(text, max(problem.column - 1, indent))  # the indent is in the lead
         if found is not None:
             spans = _over(spans, [(found.start(), found.end(), "wrong" if wrong else "doubtful")])
     ends = {edge for start, end, _ in spans for edge in (start, end)}
