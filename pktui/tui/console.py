@@ -252,7 +252,9 @@ class Console(App[int], inherit_bindings=False):
             if self._driver is not None:
                 self._driver.write(sequence)
 
-        self._telling = Telling(self, self.services, self.say, write, self.note)
+        telling = self._telling = Telling(self, self.services, self.say, write, self.note)
+        self.app_suspend_signal.subscribe(self, lambda _: telling.step_aside(), immediate=True)
+        self.app_resume_signal.subscribe(self, lambda _: telling.come_back(), immediate=True)
 
     def tick(self) -> None:
         """Let time pass for what is in front."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pktui import lasting
 from pktui.daemon_pool import DaemonPool
+from pktui.errors import PktuiError
 from pktui.insight.now import NowReader
 from pktui.tui.background import in_thread
 from pktui.tui.notices import Edges, Notice, Outside, terminal_sequence
@@ -16,10 +20,11 @@ if TYPE_CHECKING:
 
     from textual.app import App
 
-    from pktui.errors import PktuiError
     from pktui.insight.now import Odd
     from pktui.tui.services import Services
 
+# Between looks while the event loop waits.
+ALONE_SECONDS = 5.0
 # Notices that other programs are being given at once.
 _MOST = 4
 
@@ -44,6 +49,9 @@ class Telling:
         # A program that hangs holds up neither the next notice nor the end of the console.
         self._pool, self._outside = DaemonPool("notice"), Outside(self._settings)
         self._under_way = 0
+        # One look at a time, whoever looks.
+        self._looking = threading.Lock()
+        self._back = threading.Event()
 
     def look(self) -> None:
         """Look, unless a look is under way."""
@@ -53,10 +61,38 @@ class Telling:
 
     def end(self) -> None:
         """The console is left: end the programs that still run."""
+        self._back.set()
         self._outside.end()
+
+    def step_aside(self) -> None:
+        """The event loop waits while an editor has the terminal: look in a thread until it is back.
+
+        What goes to the terminal is told then; it would disturb the editor's screen.
+        """
+        self._back.clear()
+        if self._settings.by != "terminal":
+            lasting.start("notices-alone", self._look_alone, log=self._note)
+
+    def come_back(self) -> None:
+        """The event loop runs again."""
+        self._back.set()
+
+    def _note(self, why: str) -> None:
+        self._keep(why)
+
+    def _look_alone(self) -> None:
+        while not self._back.wait(ALONE_SECONDS):
+            with suppress(PktuiError):  # the views say it once they are there again
+                for notice in self.find():
+                    self._keep(notice.text)
+                    self._pool.do(partial(self._outside.tell, notice))
 
     def find(self) -> list[Notice]:
         """Return what to tell. Blocks."""
+        with self._looking:
+            return self._find()
+
+    def _find(self) -> list[Notice]:
         ledger = self._services.ledger
         version = ledger.state()
         if version == self._version and not self._waits:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from pktui.insight.now import Odd
 from pktui.settings import NoticeSettings, Settings, load_settings
-from pktui.tui import notices
+from pktui.tui import notices, notifier
 from pktui.tui.console import NOTICE_TICKS
 from pktui.tui.notices import Edges, Notice, Outside, terminal_sequence
 from pktui.tui.notifier import Telling
@@ -251,6 +251,39 @@ async def test_a_command_that_hangs_is_ended_with_the_console(
         started = [int(pid) for pid in pids.read_text().split()]
         assert all(map(alive, started))
     assert eventually(lambda: not any(map(alive, started)))
+
+
+async def test_a_command_is_given_notices_while_an_editor_has_the_terminal(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifier, "ALONE_SECONDS", 0.01)
+    said, kept = tmp_path / "said", list[str]()
+    tell = ("sh", "-c", f"cat > {said}.new; mv {said}.new {said}")
+    house.settings = with_notices(NoticeSettings(by="command", command=tell))
+    async with desk(house, "policies") as at:
+        telling = Telling(at.app, house.services(), print, print, kept.append)
+        telling.step_aside()
+        house.ask()
+        assert eventually(said.exists)  # the event loop waits for it, as it does for an editor
+        telling.come_back()
+    assert json.loads(said.read_text())["kind"] == "waiting"
+    assert len(kept) == 1
+
+
+async def test_the_terminal_of_an_editor_is_left_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifier, "ALONE_SECONDS", 0.01)
+    house.settings, told = with_notices(NoticeSettings(by="terminal")), list[str]()
+    async with desk(house, "policies") as at:
+        telling = Telling(at.app, house.services(), print, told.append, print)
+        telling.step_aside()
+        house.ask()
+        telling.come_back()
+        assert told == []
+        telling.look()
+        await at.settle()
+        assert len(told) == 1
 
 
 def test_no_program_is_started_once_the_console_is_left(tmp_path: Path) -> None:
