@@ -194,9 +194,11 @@ class Transaction:
 
         For the counters' lock comes after it: what was taken from them is on record then.
         """
-        ended = self._turn is not None and self._turn.locked and not self._database.begun
-        if ended:
-            self._append()
+        turn, counters, journal = self._turn, self._counters, self.journal
+        ended = turn is not None and turn.locked and not self._database.begun
+        if ended and counters is not None and journal is not None:
+            self._turn = None
+            counters.end(turn, journal.flush)
         self._database.begin()
         return ended
 
@@ -248,31 +250,44 @@ class Transaction:
             self._inside -= 1
             self.lock.release()
             return
-        database, team, written = self._database, self._team, False
+        database, journal, counters, written = self._database, self.journal, self._counters, False
         try:
             if kind is None:
                 if database.begun:
-                    database.check_whole()
-                if team is not None and team.begun:
-                    team.check_whole()
-                self._append()
+                    self._check_whole()
+                turn, self._turn = self._turn, None
+                if turn is not None and counters is not None and journal is not None:
+                    counters.end(turn, journal.flush)
+                elif journal is not None:
+                    journal.flush()
                 written = True
                 if database.begun:
                     self._commit()
         finally:
             self.writer = 0
             try:
-                if self._turn is not None and self._counters is not None:
-                    self._counters.abandon(self._turn)
+                if self._turn is not None and counters is not None:
+                    counters.abandon(self._turn)
                     self._turn = None
-                if self.journal is not None and (self._eager or not written):
-                    self.journal.discard()
-                if database.begun:
-                    database.roll_back()
-                if team is not None and team.begun:
-                    team.roll_back()
+                if journal is not None and (self._eager or not written):
+                    journal.discard()
+                if database.begun or self._team is not None:
+                    self._roll_back()
             finally:
                 self.lock.release()
+
+    def _check_whole(self) -> None:
+        """Raise where a change of what was begun failed."""
+        self._database.check_whole()
+        if self._team is not None and self._team.begun:
+            self._team.check_whole()
+
+    def _roll_back(self) -> None:
+        """Take back what was begun and not committed."""
+        if self._database.begun:
+            self._database.roll_back()
+        if self._team is not None and self._team.begun:
+            self._team.roll_back()
 
     def _commit(self) -> None:
         """Commit what decides before all else; it is begun only after the file is."""
@@ -283,14 +298,6 @@ class Transaction:
         except LedgerUnavailable:
             self.behind = True
             raise
-
-    def _append(self) -> None:
-        """Write the rows of this transaction, and what they took from the counters."""
-        turn, self._turn = self._turn, None
-        if turn is not None and self._counters is not None and self.journal is not None:
-            self._counters.end(turn, self.journal.flush)
-        elif self.journal is not None:
-            self.journal.flush()
 
     def _mend(self) -> None:
         try:

@@ -183,9 +183,11 @@ class GrantWatch:
             with self._lock:
                 self.served = {key: now.get(key, grant) for key, grant in self.served.items()}
             self._version = version
-        ending = [one for one in tuple(self.served.values()) if one.expires_us or one.revoked_us]
-        at = self._clock() if ending else 0
-        over = [one.key for one in ending if one.standing(at) != "valid"]
+        over = [
+            key
+            for key, one in tuple(self.served.items())
+            if (one.expires_us or one.revoked_us) and one.standing(self._clock()) != "valid"
+        ]
         if over:
             self._ledger.grants.end_expired()
         with self._lock:

@@ -61,7 +61,7 @@ def mask_arguments(
             text = ""
         short = 0 < len(text) <= min(_SHORT, max_bytes // 4)
         flat = short and text.count("{") + text.count("[") < MAX_DEPTH
-        if flat and not shows_secret(text) and _is_harmless(arguments):
+        if flat and _is_harmless(arguments) and not shows_secret(text):
             return text  # as most are: nothing in it is to be masked or cut
     value: object = _types(arguments, 0) if mode == "keys" else arguments
     cuts = [min(cut, max_bytes) for cut in (max_bytes, *_CUTS)]
