@@ -29,7 +29,7 @@ from tests.support.memory_service import mcp_answer
 TOPICS = """deploy token cache index retry queue schema invoice parser socket timeout rollback
 metric banner upload session gateway policy ledger vector search embed chunk commit merge branch"""
 WORDS = TOPICS.split()
-ASKED = itertools.count()
+QUESTIONS = itertools.count()
 
 
 def main(messages: int) -> None:
@@ -118,7 +118,7 @@ def measure_search(client: MemoryClient, what: str) -> None:
 
 def question() -> str:
     """Return two words that were not asked for before: what was asked again would be remembered."""
-    first, second = divmod(next(ASKED), len(WORDS))
+    first, second = divmod(next(QUESTIONS), len(WORDS))
     return f"{WORDS[first % len(WORDS)]} {WORDS[second]}"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from pktui import lasting
 from pktui.errors import StoreError
 from pktui.memory.embed.weights import DIMENSION
-from pktui.memory.embed.worker import Answer, Asked, Ready, receive, send
+from pktui.memory.embed.worker import Answer, Ready, Request, receive, send
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Child:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return the texts' vectors."""
         with self._lock:
-            answer = self._asked(texts) or self._asked(texts)  # it may have ended, being idle
+            answer = self._request(texts) or self._request(texts)  # it may have ended, being idle
         if answer is None:
             raise StoreError("the model's process ended before it answered", _CURE)
         if answer.why:
@@ -69,7 +69,7 @@ class Child:
             with self._lock:  # who waits for its answer hears that there is none
                 self._drop(process)
 
-    def _asked(self, texts: Sequence[str]) -> Answer | None:
+    def _request(self, texts: Sequence[str]) -> Answer | None:
         ready = self._started()
         if ready.state != "serving":
             raise StoreError(f"the model's process cannot serve: {ready.why}", _CURE)
@@ -78,7 +78,7 @@ class Child:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            send(process.stdin, Asked(list(texts)))
+            send(process.stdin, Request(list(texts)))
             return msgspec.msgpack.decode(receive(process.stdout), type=Answer)
         except (OSError, msgspec.MsgspecError):
             self._drop(process)

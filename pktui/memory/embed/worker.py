@@ -8,7 +8,7 @@ The model in DIRECTORY is run by onnxruntime. Where there is none yet, torch is 
 exported, and the process ends; where that cannot be done, sentence-transformers runs the model.
 
 Each message is preceded by its length in four bytes. The first one says which of these it is; then
-texts are answered with vectors, see `Ready`, `Asked` and `Answer`.
+texts are answered with vectors, see `Ready`, `Request` and `Answer`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Ready(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True):
     """Texts to be embedded."""
 
     texts: list[str]
@@ -114,9 +114,9 @@ def _prepared(directory: Path) -> tuple[Embedder | None, Ready]:
 
 def _serve(embedder: Embedder, questions: IO[bytes], answers: IO[bytes], idle_s: float) -> None:
     while select.select([questions], [], [], idle_s)[0] and (data := receive(questions)):
-        asked = msgspec.msgpack.decode(data, type=Asked)
+        request = msgspec.msgpack.decode(data, type=Request)
         try:
-            vectors = np.ascontiguousarray(embedder.embed(asked.texts), np.float32)
+            vectors = np.ascontiguousarray(embedder.embed(request.texts), np.float32)
         except PktuiError as error:
             send(answers, Answer(b"", error.what, error.cure))
         else:

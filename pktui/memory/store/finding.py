@@ -44,7 +44,7 @@ _EXACT_TIER = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Search:
     """What is asked, and how it is answered: where `mode` is another, `note` says why."""
 
     question: Question
@@ -99,7 +99,7 @@ class Finding:
         self, query: str, mode: str, limit: int, project: str | None, waited: float
     ) -> SearchAnswer:
         """Find messages and calls; `project` is an exact directory."""
-        asked, found = self.in_sessions(query, mode, project, waited)
+        search, found = self.in_sessions(query, mode, project, waited)
         best: list[tuple[float, int, Found, int]] = []
         total = 0
         for one in found:
@@ -114,19 +114,19 @@ class Finding:
                 )
             ]
         best.sort(key=lambda row: row[:2])
-        hits = self.hits(asked, [(one, position) for _, _, one, position in best[:limit]])
-        return self._answer(asked, total, hits)
+        hits = self.hits(search, [(one, position) for _, _, one, position in best[:limit]])
+        return self._answer(search, total, hits)
 
     def in_sessions(
         self, query: str, mode: str, project: str | None, waited: float, *, knowledge: bool = False
-    ) -> tuple[Asked, list[Found]]:
+    ) -> tuple[Search, list[Found]]:
         """Score messages and calls; returns how it was asked and what each kind has.
 
         `knowledge`: entries too, which are of no project.
         """
         state = self._state
-        asked = self._asked(query, MESSAGE_KEYS, mode, state.messages, waited)
-        filters = asked.question.filters
+        search = self._search(query, MESSAGE_KEYS, mode, state.messages, waited)
+        filters = search.question.filters
         messages = Source(
             state.messages,
             CorpusTexts(state, state.messages),
@@ -143,33 +143,33 @@ class Finding:
             "call": Source(state.calls, texts, calls_scope),
         }
         if knowledge and project is None:
-            sources["entry"] = self._knowledge(asked)
+            sources["entry"] = self._knowledge(search)
         searched = {
             kind: source
             for kind, source in sources.items()
             if kind in filters.kinds and source.corpus.living
         }
-        calls = self._found(asked, searched["call"]) if "call" in searched else None
-        return asked, [
+        calls = self._found(search, searched["call"]) if "call" in searched else None
+        return search, [
             calls
             if calls and kind == "call"
-            else self._found(asked, source, calls if kind == "message" else None)
+            else self._found(search, source, calls if kind == "message" else None)
             for kind, source in searched.items()
         ]
 
     def entries(self, query: str, mode: str, limit: int, waited: float) -> SearchAnswer:
         """Find entries."""
         state = self._state
-        asked = self._asked(query, ENTRY_KEYS, mode, state.knowledge, waited)
-        source = self._knowledge(asked)
-        found = self._found(asked, source)
+        search = self._search(query, ENTRY_KEYS, mode, state.knowledge, waited)
+        source = self._knowledge(search)
+        found = self._found(search, source)
         with state.lock:
             ranked = ranking.best(source.corpus, found.scores, found.fitting, limit)
-        hits = self.hits(asked, [(found, position) for position in ranked.positions.tolist()])
-        return self._answer(asked, ranked.total, hits)
+        hits = self.hits(search, [(found, position) for position in ranked.positions.tolist()])
+        return self._answer(search, ranked.total, hits)
 
-    def _knowledge(self, asked: Asked) -> Source:
-        state, filters = self._state, asked.question.filters
+    def _knowledge(self, search: Search) -> Source:
+        state, filters = self._state, search.question.filters
         return Source(
             state.knowledge,
             EntryTexts(state),
@@ -180,21 +180,21 @@ class Finding:
         with self._state.lock:
             return scope(*arguments)
 
-    def hits(self, asked: Asked, chosen: Sequence[tuple[Found, int]]) -> list[Hit]:
+    def hits(self, search: Search, chosen: Sequence[tuple[Found, int]]) -> list[Hit]:
         """Return the hits at the chosen positions, less those deleted since."""
         hits = []
         passages = {
-            id(found): self._passages(asked, found, [at for one, at in chosen if one is found])
+            id(found): self._passages(search, found, [at for one, at in chosen if one is found])
             for found in {id(one): one for one, _ in chosen}.values()
         }
         for found, position in chosen:
-            hit = self._hit(asked, found, position, passages[id(found)].get(position))
+            hit = self._hit(search, found, position, passages[id(found)].get(position))
             if hit is not None:
                 hits.append(hit)
         return hits
 
     def _hit(
-        self, asked: Asked, found: Found, position: int, passage: Passage | None
+        self, search: Search, found: Found, position: int, passage: Passage | None
     ) -> Hit | None:
         state, corpus = self._state, found.source.corpus
         session = message = call = entry = None
@@ -213,45 +213,45 @@ class Finding:
                     message = message_at(corpus, position)
                     number = message.session_id
                 session = state.catalogue.get(number).session
-        shown, marks = _shown(asked, text, passage)
+        shown, marks = _shown(search, text, passage)
         score = float(np.clip(found.scores[position], 0, 1))
         return Hit(score, shown, marks, session, message, entry, call, found.parts_of(position))
 
-    def _asked(
+    def _search(
         self, query: str, keys: tuple[str, ...], mode: str, corpus: Corpus, waited: float
-    ) -> Asked:
+    ) -> Search:
         asked_mode = read_mode(mode)
         question = read_question(query, keys, self._state.clock(), asked_mode)
-        asked = _with_possible_mode(Asked(question, asked_mode, asked_mode, waited=waited))
-        asked = self._with_vector(asked, corpus)
-        if asked.mode == "exact":
-            return asked
-        return replace(asked, wanted=Wanted(query_terms(question.words)))
+        search = _with_possible_mode(Search(question, asked_mode, asked_mode, waited=waited))
+        search = self._with_vector(search, corpus)
+        if search.mode == "exact":
+            return search
+        return replace(search, wanted=Wanted(query_terms(question.words)))
 
-    def _found(self, asked: Asked, source: Source, calls: Found | None = None) -> Found:
+    def _found(self, search: Search, source: Source, calls: Found | None = None) -> Found:
         """Score one kind; what was done in a session, its `calls`, speaks for what was said."""
         allowed = source.scope()
-        for phrase in asked.question.unwanted:
+        for phrase in search.question.unwanted:
             allowed &= ~source.texts.holding(phrase, allowed)
-        required = asked.question.exact if asked.mode == "exact" else asked.question.phrases
+        required = search.question.exact if search.mode == "exact" else search.question.phrases
         for phrase in required:
             allowed = source.texts.holding(phrase, allowed)
-        return self._rank(asked, source, allowed, calls)
+        return self._rank(search, source, allowed, calls)
 
-    def _with_vector(self, asked: Asked, corpus: Corpus) -> Asked:
+    def _with_vector(self, search: Search, corpus: Corpus) -> Search:
         """Add what the question means, or fall back to words and say why."""
-        if asked.mode not in ("hybrid", "meaning"):
-            return asked
+        if search.mode not in ("hybrid", "meaning"):
+            return search
         try:
-            vector = self._vector(asked.question.text, corpus)
+            vector = self._vector(search.question.text, corpus)
         except StoreError as error:
-            return replace(asked, mode="words", note=f"By words only: {error}")
-        waited = f"waited {asked.waited:.0f} s for it" if asked.waited else ""
+            return replace(search, mode="words", note=f"By words only: {error}")
+        waited = f"waited {search.waited:.0f} s for it" if search.waited else ""
         if vector is None:
             why = "; ".join(part for part in (self._meaning.note, waited) if part)
-            return replace(asked, mode="words", note=f"By words only: {why}")
+            return replace(search, mode="words", note=f"By words only: {why}")
         note = f"Words found nothing and the model was not ready: {waited}" if waited else ""
-        return replace(asked, vector=vector, note=note)
+        return replace(search, vector=vector, note=note)
 
     def _vector(self, text: str, corpus: Corpus) -> Vectors | None:
         """Return what the question means: as it stands, and without its frequent words."""
@@ -261,30 +261,35 @@ class Finding:
             return self._meaning.of_question(text)
         return self._meaning.of_question(text, telling)
 
-    def _answer(self, asked: Asked, total: int, hits: Iterable[Hit]) -> SearchAnswer:
+    def _answer(self, search: Search, total: int, hits: Iterable[Hit]) -> SearchAnswer:
         found = tuple(hits)
         return SearchAnswer(
-            found, total, asked.mode, asked.asked_mode, asked.note, self.awaits(asked, not found)
+            found,
+            total,
+            search.mode,
+            search.asked_mode,
+            search.note,
+            self.awaits(search, not found),
         )
 
-    def awaits(self, asked: Asked, nothing: bool) -> bool:
+    def awaits(self, search: Search, nothing: bool) -> bool:
         """Tell whether nothing was found, and what finds by meaning is about to be there."""
-        due = asked.asked_mode in ("hybrid", "meaning") and asked.mode != "exact"
+        due = search.asked_mode in ("hybrid", "meaning") and search.mode != "exact"
         return due and nothing and self._meaning.due
 
-    def _rank(self, asked: Asked, source: Source, allowed: Bools, calls: Found | None) -> Found:
+    def _rank(self, search: Search, source: Source, allowed: Bools, calls: Found | None) -> Found:
         """Score what is allowed; what holds the query as it was typed comes before the rest."""
         corpus = source.corpus
         with self._state.lock:
             parts, fitting, complete, worded = _scores(
-                asked, corpus, _grown(allowed, corpus), self._state.clock(), calls
+                search, corpus, _grown(allowed, corpus), self._state.clock(), calls
             )
             exact = np.zeros(len(parts.total), np.bool_)
             if complete is None:
                 return Found(source, parts, parts.total, fitting, exact, worded)
             likely = ranking.best(corpus, parts.total, complete & fitting, _CANDIDATES).positions
         exact[likely] = True
-        for part in asked.question.exact if len(likely) else ():
+        for part in search.question.exact if len(likely) else ():
             exact = source.texts.holding(part, exact)
         scores = np.float32(_EXACT_TIER) * parts.total
         scores[exact] = _EXACT_TIER + (1 - _EXACT_TIER) * parts.total[exact]
@@ -292,27 +297,29 @@ class Finding:
             fitting &= corpus.facts["alive"][: len(fitting)]
         return Found(source, parts, scores, fitting, exact, worded)
 
-    def _passages(self, asked: Asked, found: Found, positions: Sequence[int]) -> dict[int, Passage]:
+    def _passages(
+        self, search: Search, found: Found, positions: Sequence[int]
+    ) -> dict[int, Passage]:
         """Return the parts of the hits that are nearest to the question's meaning."""
-        if asked.vector is None:
+        if search.vector is None:
             return {}
         with self._state.lock:
-            return found.source.corpus.passages.best_passages(asked.vector, positions)
+            return found.source.corpus.passages.best_passages(search.vector, positions)
 
 
-def _shown(asked: Asked, text: str, passage: Passage | None) -> tuple[str, tuple[Mark, ...]]:
-    return snippet(text, asked.wanted, asked.question.exact, passage)
+def _shown(search: Search, text: str, passage: Passage | None) -> tuple[str, tuple[Mark, ...]]:
+    return snippet(text, search.wanted, search.question.exact, passage)
 
 
-def _with_possible_mode(asked: Asked) -> Asked:
-    question = asked.question
+def _with_possible_mode(search: Search) -> Search:
+    question = search.question
     if not question.exact and not _has_filters(question):
         raise InvalidRequest("there is nothing to search for", "Type a word or a filter")
-    if question.words or asked.mode == "exact":
-        return asked
+    if question.words or search.mode == "exact":
+        return search
     if question.exact:
-        return replace(asked, mode="exact", note="The query has no words: searched as it stands")
-    return replace(asked, mode="exact", note="The query is filters alone: the newest first")
+        return replace(search, mode="exact", note="The query has no words: searched as it stands")
+    return replace(search, mode="exact", note="The query is filters alone: the newest first")
 
 
 def _has_filters(question: Question) -> bool:
@@ -321,20 +328,20 @@ def _has_filters(question: Question) -> bool:
 
 
 def _scores(
-    asked: Asked, corpus: Corpus, allowed: Bools, now: datetime, calls: Found | None
+    search: Search, corpus: Corpus, allowed: Bools, now: datetime, calls: Found | None
 ) -> tuple[Scores, Bools, Bools | None, Bools]:
     """Score every position; returns which fit at all, by words which hold all, and which any.
 
     The caller holds the lock.
     """
-    question = asked.question
-    if asked.mode == "exact":
+    question = search.question
+    if search.mode == "exact":
         every = np.ones(len(corpus), np.float32)
         return ranking.Scores(every).made_of("words", 1.0, every), allowed, None, allowed
     cosines = None
-    if asked.vector is not None:
-        cosines = ranking.best_cosines(corpus, asked.vector)
-        if asked.mode == "meaning":
+    if search.vector is not None:
+        cosines = ranking.best_cosines(corpus, search.vector)
+        if search.mode == "meaning":
             scores = ranking.Scores(cosines).made_of("meaning", 1.0, cosines)
             near = allowed & (cosines >= ranking.LEAST_COSINE)
             return scores, near, None, np.zeros(len(near), np.bool_)

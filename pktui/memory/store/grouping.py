@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pktui.memory.records import Facets, SessionSort
     from pktui.memory.search.question import Question
-    from pktui.memory.store.finding import Asked, Finding, Found
+    from pktui.memory.store.finding import Finding, Found, Search
     from pktui.memory.store.state import State
 
 _GROUP = np.dtype(
@@ -67,8 +67,8 @@ class Grouping:
         With `bands` one band after the other, those first whose title holds the query, and the
         knowledge among them.
         """
-        asked, found = self._finding.in_sessions(query, mode, project, waited, knowledge=bands)
-        groups = self._grouped(asked, found, project, bands=bands)
+        search, found = self._finding.in_sessions(query, mode, project, waited, knowledge=bands)
+        groups = self._grouped(search, found, project, bands=bands)
         if sort is not None:
             page, following = self._sorted(groups, sort, cursor, limit)
         else:
@@ -79,19 +79,19 @@ class Grouping:
         entries: list[EntryHits] = []
         for row in page:
             if row["id"] > 0:
-                sessions += self._session(asked, found, row, most_hits)
+                sessions += self._session(search, found, row, most_hits)
             else:
-                entries += self._entry(asked, found, row, len(sessions))
+                entries += self._entry(search, found, row, len(sessions))
         of_sessions = groups["id"] > 0
         return GroupedAnswer(
             sessions=tuple(sessions),
             total=int(np.count_nonzero(of_sessions)),
             total_hits=int(groups["total"][of_sessions].sum()),
-            mode=asked.mode,
-            asked_mode=asked.asked_mode,
+            mode=search.mode,
+            asked_mode=search.asked_mode,
             cursor=following,
-            note=asked.note,
-            awaits_meaning=self._finding.awaits(asked, not len(groups)),
+            note=search.note,
+            awaits_meaning=self._finding.awaits(search, not len(groups)),
             bands=tuple(np.bincount(groups["band"], minlength=len(BANDS)).tolist())
             if bands
             else (),
@@ -100,7 +100,7 @@ class Grouping:
         )
 
     def _grouped(
-        self, asked: Asked, found: Sequence[Found], project: str | None, *, bands: bool
+        self, search: Search, found: Sequence[Found], project: str | None, *, bands: bool
     ) -> Groups:
         """Return all that was found, best first."""
         knowledge = self._state.knowledge
@@ -109,8 +109,8 @@ class Grouping:
                 _groups(one, sign=-1 if one.source.corpus is knowledge else 1) for one in found
             ]
             if bands:
-                parts.append(self._called(asked.question, project))
-                parts.append(self._titled(asked.question, project))
+                parts.append(self._called(search.question, project))
+                parts.append(self._titled(search.question, project))
             return _joined(parts, banded=bands)
 
     def _sorted(
@@ -143,14 +143,14 @@ class Grouping:
         self, query: str, mode: str, project: str | None, edges_us: Sequence[int], waited: float
     ) -> Facets:
         """Count the sessions that a search finds; of a time are those with a hit in it."""
-        asked, found = self._finding.in_sessions(query, mode, project, waited)
-        groups = self._grouped(asked, found, project, bands=True)
+        search, found = self._finding.in_sessions(query, mode, project, waited)
+        groups = self._grouped(search, found, project, bands=True)
         edges = np.asarray(edges_us, np.int64)
         with self._state.lock:
             ids = groups["id"][groups["id"] > 0].tolist()
             kinds = self._state.catalogue.kinds(ids)
             pairs = [_weeks(one, edges) for one in found]
-            titled = self._called(asked.question, project)
+            titled = self._called(search.question, project)
         made = np.zeros(len(titled), _WEEK)
         made["id"], made["week"] = titled["id"], edges.searchsorted(titled["latest"], "right")
         every = np.unique(np.concatenate([made, *pairs]))
@@ -194,7 +194,7 @@ class Grouping:
         return _by_title(found)
 
     def _entry(
-        self, asked: Asked, found: Sequence[Found], row: np.void, after: int
+        self, search: Search, found: Sequence[Found], row: np.void, after: int
     ) -> list[EntryHits]:
         """Return the entry of a row, none where it was deleted since it was ranked."""
         number, corpus = -int(row["id"]), self._state.knowledge
@@ -207,12 +207,12 @@ class Grouping:
             for one in found
             if one.source.corpus is corpus and at < len(one.fitting) and one.fitting[at]
         ]
-        hit = next(iter(self._finding.hits(asked, fits)), None)
+        hit = next(iter(self._finding.hits(search, fits)), None)
         score = float(np.clip(row["score"], 0, 1))
         return [EntryHits(entry, score, after, hit, BANDS[row["band"]])]
 
     def _session(
-        self, asked: Asked, found: Sequence[Found], row: np.void, most_hits: int
+        self, search: Search, found: Sequence[Found], row: np.void, most_hits: int
     ) -> list[SessionHits]:
         """Return the session of a row, none where it was deleted since it was ranked."""
         number = int(row["id"])
@@ -235,7 +235,7 @@ class Grouping:
                     for at in order[:most_hits].tolist()
                 ]
         best.sort(key=lambda hit: hit[:2])
-        hits = self._finding.hits(asked, [(one, at) for _, _, at, one in best[:most_hits]])
+        hits = self._finding.hits(search, [(one, at) for _, _, at, one in best[:most_hits]])
         score = float(np.clip(row["score"], 0, 1))
         return [SessionHits(session, score, int(row["total"]), tuple(hits), BANDS[row["band"]])]
 
