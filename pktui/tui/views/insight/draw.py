@@ -41,7 +41,7 @@ _TITLES: dict[Part, str] = {
 _NONE, _EMPTY = -2, -3
 _SAID = {
     _NONE: "none",
-    _EMPTY: "No calls yet: what agents do through pktui is added up here; 0 shows how to begin.",
+    _EMPTY: "No calls yet. Those through pktui are added up here; 0 says how to begin.",
 }
 _BAR = 20
 _LABEL = 9

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 Facet = Literal["agent", "project", "week"]
 FACETS: tuple[Facet, ...] = ("agent", "project", "week")
 WEEKS = 12
+COUNTING = "counting…"
 # Values of one facet that are listed.
 _MOST = 50
 _BAR = 5
@@ -274,7 +275,7 @@ class FacetScreen(ModalScreen["FacetRow | None"]):
     def __init__(self) -> None:
         super().__init__()
         self._rows: Sequence[FacetRow] = ()
-        self._said = "counting…"
+        self._said = COUNTING
 
     def compose(self) -> ComposeResult:
         """Lay out the facets over their keys."""
@@ -298,7 +299,8 @@ class FacetScreen(ModalScreen["FacetRow | None"]):
 
     def ended(self) -> None:
         """Show that nothing more comes: where nothing was counted the list says why."""
-        self._said = "not counted"
+        if self._said == COUNTING:
+            self._said = "not counted"
         self._show()
 
     def _show(self) -> None:

@@ -308,7 +308,7 @@ class SessionsView(View):
     def _say_unanswered(self) -> None:
         """Show the filters; never let the old list stand as if it were the answer."""
         bar, unanswered, error = self.query_one(QueryBar), self._unanswered, self._listing.error
-        self._rows.set_class(unanswered, "-not-filtered")
+        self._rows.set_class(unanswered and self._rows.source.total > 0, "-not-filtered")
         bar.answered = not unanswered
         if unanswered and error is not None:
             bar.chips = unanswered_chips(self._box.text, error)

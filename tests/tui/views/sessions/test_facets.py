@@ -189,6 +189,12 @@ async def test_counts_follow_what_changes(paths: Paths) -> None:
         assert _counts(_facets(room))["codex"] == 2
 
 
+async def test_facets_of_no_session_say_so(paths: Paths) -> None:
+    async with sessions(paths, MemoryInProcess(), size=SMALL) as room:
+        await room.press("F")
+        assert "no session is listed" in room.text()
+
+
 async def test_facets_that_cannot_be_counted_say_so(paths: Paths) -> None:
     async with sessions(paths, size=SMALL) as room:
         room.memory.down = True
