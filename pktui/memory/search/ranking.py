@@ -222,11 +222,24 @@ def _beside(corpus: Corpus, scores: Floats) -> Floats:
 
 
 def _mentioned(corpus: Corpus, spans: Sequence[Span]) -> Floats:
-    """Return how near each position's time is to the times mentioned, by their weights."""
+    """Return how near each position's time is to the times mentioned, by their weights.
+
+    A month without its year is a span in each of them. In a block of texts, which mostly are of
+    one time, those count that may be nearer there than another one surely is.
+    """
     times = corpus.facts["times"]
     nearest = np.zeros(len(times), np.float32)
-    for span in spans:
-        np.maximum(nearest, span.nearness(times), out=nearest)
+    firsts = np.arange(0, len(times), _BLOCK)
+    if not len(firsts):
+        return nearest
+    ends = np.minimum.reduceat(times, firsts), np.maximum.reduceat(times, firsts)
+    near = np.array([[span.nearness(end) for end in ends] for span in spans])
+    surely = near.min(axis=1).max(axis=0)
+    for span, its in zip(spans, near, strict=True):
+        within = (ends[0] < span.end_us) & (ends[1] >= span.start_us)
+        for first in firsts[within | (its.max(axis=0) >= surely)].tolist():
+            own = nearest[first : first + _BLOCK]
+            np.maximum(own, span.nearness(times[first : first + _BLOCK]), out=own)
     return nearest
 
 

@@ -226,3 +226,20 @@ def test_times_order_what_the_words_found_and_raise_none_above_the_best() -> Non
     assert found.total.max() == pytest.approx(plain.max())
     assert found.shares(2)["date"] > 0.2
     assert sum(found.shares(2).values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_the_nearest_of_many_times_counts_for_each_text(
+    monkeypatch: pytest.MonkeyPatch, *, in_order: bool
+) -> None:
+    monkeypatch.setattr(ranking, "_BLOCK", 16)
+    times = np.random.default_rng(6).integers(0, 4000 * DAY, 500)
+    if in_order:
+        times.sort()
+    corpus = Corpus()
+    corpus.add([Document(n + 1, n % 7, 0, int(time), "text") for n, time in enumerate(times)])
+    months = [Span(year * 365 * DAY, (year * 365 + 31) * DAY, 0.6) for year in range(11)]
+    for spans in (months, [*months, Span(700 * DAY, 701 * DAY, 1.0)], months[:1]):
+        expected = np.max([span.nearness(times) for span in spans], axis=0)
+        assert np.array_equal(ranking._mentioned(corpus, spans), expected)
+    assert not len(ranking._mentioned(Corpus(), months))
