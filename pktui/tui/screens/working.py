@@ -36,10 +36,10 @@ class Working(ModalScreen[None]):
 
     BINDINGS: ClassVar = [Binding("escape,ctrl+c", "cancel", "cancel")]
 
-    def __init__(self, title: str, things: str, progress: Progress) -> None:
+    def __init__(self, title: str, things: str, progress: Progress, began_us: int) -> None:
         super().__init__()
         self._title, self._things, self._progress = visible(title), things, progress
-        self._began_us = 0
+        self._began_us = began_us
         self._over = False
 
     def compose(self) -> ComposeResult:
@@ -52,7 +52,6 @@ class Working(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Draw, and go on drawing."""
-        self._began_us = context_of(self).services.clock()
         self.set_interval(DRAW_SECONDS, self._draw)
         self._draw()
 
@@ -98,7 +97,7 @@ def with_bar(
     `things` is what it counts. That it was cancelled is said.
     """
     progress, app = Progress(), node.app
-    screen = Working(title, things, progress)
+    screen = Working(title, things, progress, context_of(node).services.clock())
 
     def show() -> None:
         if not app.screen.is_modal:  # else the last line says it
