@@ -135,7 +135,6 @@ class Recorder:
 
     def _run(self) -> None:
         surviving = lasting.Survived("recording what tools answered", self._say)
-        results = self._results()
         # What was taken just before the end is written yet.
         while not self._ending or self._waiting:
             self._bell.wait()
@@ -154,7 +153,7 @@ class Recorder:
                         some.append(self._waiting.popleft())
                         self._size -= len(some[-1].result)
                 try:
-                    results.add(some)
+                    self._results().add(some)
                     self._said = ""
                 except Exception as error:  # noqa: BLE001  it is said, and the rest is written
                     surviving.say(error)

@@ -88,6 +88,27 @@ def test_a_journal_that_takes_nothing_is_said_once_and_calls_go_on(
     assert said.startswith("recording what tools answered failed: the journal cannot be used")
 
 
+def test_a_journal_that_cannot_be_opened_is_tried_again(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "_IN_ONE_WRITE", 1)
+    house = wired.house
+    opened = iter([LedgerUnavailable("the journal cannot be used", "Free some space")])
+
+    def open_results() -> results.Results:
+        for error in opened:
+            raise error
+        return house.ledger.results
+
+    monkeypatch.setattr(house.enforcer._recorder, "_results", open_results)
+    for number in (1, 2):
+        wired.call("echo", request_id=number)
+        wired.answer(number, result=DONE)
+    house.enforcer.close()
+    assert any("the journal cannot be used" in one for one in house.said)
+    assert len(house.console.results.kept([row.call_id for row in house.console.feed.page()])) == 1
+
+
 def test_more_than_there_is_room_for_is_not_kept(
     wired: Wired, monkeypatch: pytest.MonkeyPatch
 ) -> None:
