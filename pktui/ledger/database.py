@@ -309,8 +309,8 @@ class Database:
         word = self.changes.word() if self.changes is not None else None
         now = time.monotonic()
         if word is None or now - self._told_at >= _READ_SECONDS:
-            self._told_at = now
             self._told = self.data_version()
+            self._told_at = now
         return object() if word is None else (word, self._told)
 
     def stamp(self) -> tuple[object, ...]:

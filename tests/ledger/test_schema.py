@@ -127,6 +127,13 @@ def test_one_that_only_looks_on_is_told_too(ledger: Ledger, file: Path) -> None:
     reader.close()
 
 
+def test_a_gateway_that_was_told_once_is_told_again(ledger: Ledger, file: Path) -> None:
+    move_on(file)
+    for _ in range(2):
+        with pytest.raises(LedgerUnavailable, match="newer pktui has moved"):
+            ledger.changes()
+
+
 def test_whoever_writes_meanwhile_is_no_reason_to_stop(ledger: Ledger, file: Path) -> None:
     other = Ledger.open(file)
     for _ in range(3):
