@@ -266,14 +266,20 @@ def test_a_progress_token_is_text_or_a_whole_number(token: str, read: object) ->
 
 
 @settings(derandomize=True, max_examples=600, deadline=None)
-@given(CALLS, st.sampled_from(["ping", "echo", "\n", "x" * 1025]), st.integers(0, 9))
+@given(
+    CALLS,
+    st.sampled_from(["ping", "echo", "\n", "x" * 1025]),
+    st.integers(0, 9),
+    st.sampled_from([(",", ":"), (", ", ": "), (",", ": ")]),
+)
 def test_a_plain_call_is_read_as_the_careful_look_reads_it(
-    members: dict[str, Any], name: str, depth: int
+    members: dict[str, Any], name: str, depth: int, separators: tuple[str, str]
 ) -> None:
     if isinstance(members.get("params"), dict):
         members["params"]["name"] = name
     members.setdefault("id", 1)
-    line = json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
+    text = json.dumps(members, separators=separators, ensure_ascii=False)
+    line = text.encode(errors="replace")
     limits = Limits(size=4096, depth=depth)
 
     def read(by: Callable[[bytes, Limits], Message]) -> tuple[Message | None, str]:
@@ -299,6 +305,7 @@ def test_a_call_that_a_compact_writer_wrote_needs_no_careful_look(
     monkeypatch.setattr(jsonrpc, "_parse_carefully", look)
     for params in ('{"name":"t"}', '{"name":"t","arguments":{"a":[1.5]},"_meta":{"x":1}}'):
         parse(call(params), LIMITS)
+        parse(json.dumps(json.loads(call(params))).encode(), LIMITS)
     assert looked == []
     parse(call('{"name":"t","x":1}'), LIMITS)
     assert len(looked) == 1
