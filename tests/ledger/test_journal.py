@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -68,6 +69,27 @@ def test_rows_of_a_turn_go_out_in_one_write(own: Ledger, monkeypatch: pytest.Mon
         assert not sizes
     assert len(sizes) == 1
     assert own.verify().rows == 6
+
+
+def test_half_a_turn_that_cannot_be_taken_back_is_no_crash(
+    own: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own.events.append("note")
+    write = os.write
+    sizes = iter([3])
+
+    def half(descriptor: int, data: bytes) -> int:
+        for size in sizes:
+            return write(descriptor, data[:size])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def refused(_descriptor: int, _size: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "write", half)
+    monkeypatch.setattr(os, "ftruncate", refused)
+    with pytest.raises(LedgerUnavailable, match="Input/output error"):
+        own.events.append("note")
 
 
 def test_what_happened_needs_no_change_of_the_file(own: Ledger) -> None:

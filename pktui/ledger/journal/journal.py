@@ -73,8 +73,8 @@ class Appending:
     def write(self, *, sync: bool) -> None:
         """Append what was added, all of it or nothing.
 
-        Raises `LedgerUnavailable`, also with nothing to append where the file at its path is
-        another one.
+        Raises `OSError`, and `LedgerUnavailable`, also with nothing to append, where the file at
+        its path is another one.
         """
         try:
             found = os.stat(self._name)  # noqa: PTH116  a third of the time of Path.stat
@@ -89,10 +89,10 @@ class Appending:
                 done += os.write(self.descriptor, data[done:] if done else data)
             if sync:
                 os.fdatasync(self.descriptor)
-        except OSError as error:
+        except OSError:
             if done:
                 os.ftruncate(self.descriptor, self._written[2])
-            raise _unusable(self.path.parent, error) from error
+            raise
         self.lines.clear()
         self._written = self.number, self.hash, self.size
 
@@ -156,9 +156,12 @@ class Journal:
 
     def flush(self) -> None:
         """Write the rows of the turn, one `write` a segment; raises `LedgerUnavailable`."""
-        for segment in self._open.values():
-            if segment.lines:
-                segment.write(sync=self._fsync)
+        try:
+            for segment in self._open.values():
+                if segment.lines:
+                    segment.write(sync=self._fsync)
+        except OSError as error:
+            raise _unusable(self.directory, error) from error
 
     def discard(self) -> None:
         """End the turn: forget what is not written, and let others add to shared segments."""
