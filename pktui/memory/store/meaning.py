@@ -123,7 +123,7 @@ class Meaning:
     def reindex(self) -> int:
         """Drop all vectors, so that `embed_pending` makes them anew; returns how many wait."""
         vectors = self._state.vectors
-        with vectors.lock:
+        with self._state.writing, vectors.lock:
             self._state.forget_index()
             vectors.clear()
             with self._state.lock:

@@ -115,7 +115,7 @@ class SavedIndex:
                 forgotten, size = self._forgotten, _size(state)
                 facts = _facts(state)
             write_archive(self._path, msgspec.json.encode(facts), arrays)
-            with state.lock:
+            with state.writing, state.lock:
                 if self._forgotten != forgotten:
                     self._path.unlink(missing_ok=True)
                     return False

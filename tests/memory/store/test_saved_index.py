@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from pktui.memory.search import passages, words
 from pktui.memory.search.archive import write_archive
 from pktui.memory.search.corpus import Corpus
 from pktui.memory.store import Store, saved_index, tables
+from pktui.memory.store.vector_table import VectorTable
 from tests.memory.store.conftest import ADA, BEN, embed_all, log
 from tests.memory.store.test_meaning import ByLines
 from tests.support.embedder import WordsEmbedder
@@ -236,6 +238,43 @@ def test_what_is_added_while_the_file_is_written_stays_and_the_rest_is_read_from
         assert store.save_index(quiet=True)
         assert not store._state.messages.texts._new
     assert reopened(place) == reopened(place, index=False)
+
+
+def test_vectors_that_are_dropped_while_the_file_is_written_do_not_come_back(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropping, writing = threading.Event(), threading.Event()
+    flush, clear = Store.flush, VectorTable.clear
+
+    def flushed(store: Store) -> None:
+        flush(store)
+        if not reindexing.ident:
+            reindexing.start()
+            dropping.wait(10)
+
+    def cleared(table: VectorTable) -> None:
+        held_off = store._state.writing.locked()
+        dropping.set()
+        if not held_off:
+            writing.wait(10)
+        clear(table)
+
+    def written(path: Path, facts: bytes, arrays: Arrays) -> None:
+        writing.set()
+        reindexing.join(10)
+        write_archive(path, facts, arrays)
+
+    with Store.open(place, WordsEmbedder()) as store:
+        fill(store)
+        before = everything(store)
+        reindexing = threading.Thread(target=store.reindex)
+        monkeypatch.setattr(Store, "flush", flushed)
+        monkeypatch.setattr(VectorTable, "clear", cleared)
+        monkeypatch.setattr(saved_index, "write_archive", written)
+        store.save_index(quiet=True)
+        assert not len(store._state.messages.passages)
+        embed_all(store)
+        assert everything(store) == before
 
 
 def test_calls_come_from_the_file_too(place: Path) -> None:
