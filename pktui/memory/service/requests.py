@@ -37,7 +37,7 @@ async def body_of(request: Request, kind: type[T]) -> T:
     received = await bytes_of(request, MAX_BODY_BYTES)
     try:
         return msgspec.json.decode(received, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"the body for {request.url.path} cannot be used: {error}") from error
 
 

@@ -73,7 +73,7 @@ class Verbs:
         verb, work = _SHORT[post.path]
         try:
             given = msgspec.json.decode(post.body, type=verb.arguments)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
         if verb is api.TOOL and given.name in SEARCHES:
             return False

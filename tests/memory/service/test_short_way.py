@@ -49,6 +49,8 @@ def test_what_is_found_refused_and_not_read_is_answered_alike(open_store: Paths)
     assert both_ways(open_store, "log", b'{"role": "user", "content": "a"}')[0] == 404
     assert both_ways(open_store, "session", b'{"session": 7}')[0] == 400
     assert both_ways(open_store, "session", b"\xff")[0] == 400
+    nested = b'{"name": "a", "arguments": {"b": ' + b"[" * 9000 + b"]" * 9000 + b"}}"
+    assert both_ways(open_store, "tool", nested)[0] == 400
     assert both_ways(open_store, "sesion", b"{}")[0] == 404
     assert both_ways(open_store, "sessions", b"{}") == (
         200,
