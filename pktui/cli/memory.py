@@ -36,8 +36,8 @@ def serve(
 
 def _entrance(listen: str, paths: Paths, settings: Settings) -> Entrance:
     from pktui.httpserver.guard import is_loopback
+    from pktui.memory.access_token import read_token
     from pktui.memory.service.listening import open_entrance, parse_listen
-    from pktui.memory.tokens import read_token
 
     host, port = parse_listen(listen)
     entrance = open_entrance(host, port, read_token(paths, settings))
@@ -55,7 +55,7 @@ def token(
     json: output.JsonFlag = False,
 ) -> None:
     """Print the token that other machines need, and make one where there is none yet."""
-    from pktui.memory.tokens import make_token, token_file
+    from pktui.memory.access_token import make_token, token_file
 
     paths = Paths.from_environment()
     settings = load_settings(paths)

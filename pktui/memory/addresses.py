@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from pktui.errors import MemoryUnavailable, SettingsError
 from pktui.memory import rendezvous
+from pktui.memory.access_token import read_token
 from pktui.memory.starting import find_owner
-from pktui.memory.tokens import read_token
 
 if TYPE_CHECKING:
     from pktui.settings import Paths

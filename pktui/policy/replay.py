@@ -18,9 +18,9 @@ from pktui.policy.argument_check import UNKNOWN, Definition
 from pktui.policy.call_place import NOWHERE, Place
 from pktui.policy.document.policy import Policy, parse_policy, read_bytes, read_text
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
+from pktui.policy.memory_quota import MemoryQuota
 from pktui.policy.text.jsontext import decode
 from pktui.policy.text.problems import quote
-from pktui.policy.windows import MemoryQuota
 from pktui.query import read_time
 
 Outcome = Literal["ok", "error", "tool_error"]

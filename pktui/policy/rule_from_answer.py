@@ -9,9 +9,9 @@ from pktui.policy.document.policy import parse_policy
 from pktui.policy.editor import check_name
 from pktui.policy.evaluate import Effect, evaluate
 from pktui.policy.layers import managed_file
+from pktui.policy.memory_quota import MemoryQuota
 from pktui.policy.rule_change import Change
 from pktui.policy.text.problems import quote
-from pktui.policy.windows import MemoryQuota
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from pktui.ledger.ledger import Ledger
 from pktui.policy.argument_check import UNKNOWN, Definition
 from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.evaluate import Call, evaluate
-from pktui.policy.windows import MemoryQuota
+from pktui.policy.memory_quota import MemoryQuota
 
 TOOLS = 500
 ROUNDS = 41

@@ -8,7 +8,7 @@ from typing import Any
 
 from pktui.policy.document.policy import Policy, parse_policy
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
-from pktui.policy.windows import MemoryQuota
+from pktui.policy.memory_quota import MemoryQuota
 
 START_US = 1_800_000_000_000_000
 """2027-01-15 08:00:00 UTC, the start of an hour."""

@@ -14,8 +14,8 @@ from pktui.gateway.enforcement.decision import Ruling
 from pktui.policy.document.policy import PolicyInvalid, parse_policy
 from pktui.policy.effective import effective
 from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
+from pktui.policy.memory_quota import MemoryQuota
 from pktui.policy.widening import widened
-from pktui.policy.windows import MemoryQuota
 from tests.gateway.conftest import House, open_house
 from tests.support.managing import manage
 

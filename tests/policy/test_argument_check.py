@@ -10,7 +10,7 @@ import pytest
 from pktui.policy.argument_check import Definition
 from pktui.policy.declared import ANY, Schema, Unreadable, kind
 from pktui.policy.evaluate import Call, Verdict, evaluate
-from pktui.policy.windows import MemoryQuota
+from pktui.policy.memory_quota import MemoryQuota
 from tests.policy.build import Clock, policy, tool
 
 

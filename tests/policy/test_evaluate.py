@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pktui.policy.evaluate import Effect, evaluate
-from pktui.policy.windows import MemoryQuota
+from pktui.policy.memory_quota import MemoryQuota
 from tests.policy.build import START_US, Clock, call, decide, effect, policy, tool
 
 

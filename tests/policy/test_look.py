@@ -17,9 +17,9 @@ from pktui.policy.evaluate import Call, Effect, Verdict, evaluate
 from pktui.policy.lint import lint
 from pktui.policy.look import Look
 from pktui.policy.managed import Managed
+from pktui.policy.memory_quota import MemoryQuota
 from pktui.policy.merge import merge_edit
 from pktui.policy.widening import widened
-from pktui.policy.windows import MemoryQuota
 from tests.support.managing import manage
 
 if TYPE_CHECKING:

@@ -21,14 +21,14 @@ from pktui.ledger.records import Caller
 from pktui.policy.call_place import NOWHERE
 from pktui.policy.document.policy import parse_policy
 from pktui.policy.evaluate import Charge, Effect, evaluate
+from pktui.policy.memory_quota import MemoryQuota
 from pktui.policy.replay import PastCall, Replayer
 from pktui.policy.text.jsontext import decode
 from pktui.policy.text.layout import write_document
 from pktui.policy.values import every
-from pktui.policy.windows import MemoryQuota
 from pktui.settings import ApprovalSettings
 from tests.policy.build import Clock, call
-from tests.policy.test_windows import MINUTE_US, charge
+from tests.policy.test_memory_quota import MINUTE_US, charge
 from tests.support.charging import give_back, take
 
 NAMES = st.sampled_from(["a", "ab", "b", "db_x", "unlisted"])

@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from pktui.ledger.arguments.canonical import canonical_json
 from pktui.policy.argument_check import Definition
 from pktui.policy.evaluate import Call, evaluate
-from pktui.policy.windows import MemoryQuota
+from pktui.policy.memory_quota import MemoryQuota
 from tests.policy.build import Clock, tool
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pktui.policy.document.policy import parse_policy
 from pktui.policy.effective import effective
 from pktui.policy.evaluate import Call, evaluate
+from pktui.policy.memory_quota import MemoryQuota
 from pktui.policy.selection import EVERYTHING, Selection
-from pktui.policy.windows import MemoryQuota
 
 POLICY = parse_policy(b'{"version": "1", "default": "allow", "tools": {"run": {}}, "hide": ["no"]}')
 

@@ -8,7 +8,7 @@ import pytest
 from pktui.policy.call_place import NOWHERE, Place
 from pktui.policy.document.policy import PolicyInvalid
 from pktui.policy.evaluate import Call, Effect, evaluate
-from pktui.policy.windows import MemoryQuota
+from pktui.policy.memory_quota import MemoryQuota
 from tests.policy.build import Clock, tool
 
 LINKS = {"/home/ada/shop/out": "/etc", "/alias": "/home/ada/shop", "/home/ada/shop/in": "src"}

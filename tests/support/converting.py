@@ -26,7 +26,7 @@ from pktui.policy.argument_check import Definition
 from pktui.policy.command import compile_command
 from pktui.policy.document.policy import parse_policy
 from pktui.policy.evaluate import Call, Effect, evaluate
-from pktui.policy.windows import MemoryQuota
+from pktui.policy.memory_quota import MemoryQuota
 
 NAMES = ("a", "b")
 MEMBERS = ("x", "y")

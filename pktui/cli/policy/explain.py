@@ -110,7 +110,7 @@ def _preview(
             return verdict, enforcer.answer(call, verdict)
     from pktui.gateway.enforcement.places import place_of
     from pktui.policy.evaluate import Call, evaluate
-    from pktui.policy.windows import MemoryQuota
+    from pktui.policy.memory_quota import MemoryQuota
 
     if followed.current() is None and followed.problem is not None:
         raise followed.problem

@@ -16,11 +16,11 @@ import pytest
 
 from pktui.cli import app
 from pktui.errors import InvalidRequest, MemoryUnavailable
+from pktui.memory.access_token import VARIABLE
 from pktui.memory.client import MemoryClient
 from pktui.memory.records import Identity
 from pktui.memory.rendezvous import listens
 from pktui.memory.service.listening import Entrance, Limits, open_entrance
-from pktui.memory.tokens import VARIABLE
 from pktui.settings import MemorySettings
 from tests.support.gateway import RunningGateway
 from tests.support.memory_service import mcp_answer, paths_in, running_service

@@ -14,7 +14,7 @@ from pktui.policy.document.policy import load_policy
 from pktui.policy.editor import PolicyEditor
 from pktui.policy.evaluate import Call, Effect, evaluate
 from pktui.policy.live import LivePolicy
-from pktui.policy.windows import MemoryQuota
+from pktui.policy.memory_quota import MemoryQuota
 from pktui.tui.screens.ask import AskScreen
 from pktui.tui.screens.confirm import ConfirmScreen
 from pktui.tui.views.policies.chooser import ChooserScreen

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pktui.errors import SettingsError, UsageError
+from pktui.memory.access_token import VARIABLE, make_token, read_token
 from pktui.memory.addresses import UrlAddress, remote_of
 from pktui.memory.service.listening import parse_listen
-from pktui.memory.tokens import VARIABLE, make_token, read_token
 from pktui.settings import MemorySettings, Paths, Settings
 
 TOKEN = "t0ken-of-the-whole-team"

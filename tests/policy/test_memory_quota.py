@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pktui.policy.evaluate import Charge
-from pktui.policy.windows import MemoryQuota
+from pktui.policy.memory_quota import MemoryQuota
 from tests.policy.build import START_US, Clock
 
 MINUTE_US = 60_000_000
