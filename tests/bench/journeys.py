@@ -51,8 +51,8 @@ PATIENCE = 60.0
 WARM_UP = 20
 # Seconds after which the console takes a key for an answer to what it shows.
 QUIET = 2
-# The functions that counting in the console begins and ends with.
-# In the gateway: a held call is decided again, until its answer is sent; a call comes.
+# The functions that counting begins and ends with. In the gateway: a held call is decided again,
+# until its answer is sent; a call comes. In the console: a key's action, until it is carried out.
 RELEASE = ("Enforcer.resume", "RelaySession.from_server")
 REFUSAL = ("RelaySession.from_client", "RelaySession.from_client")
 DECISION = ("ApprovalsView.action_allow", "Approvals.decide")
