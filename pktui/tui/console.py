@@ -179,7 +179,7 @@ class Console(App[int], inherit_bindings=False):
         """What the console ended with, where it was not told to end."""
         self.undo_stack = UndoStack(self.refresh_bindings)
         self._undoing, self._leaving = Undoing(self), Leaving(self)
-        self._stopping = Stopping(self, self, self._looked_again)
+        self._stopping = Stopping(self, self)
         self._said: deque[tuple[int, str, str]] = deque(maxlen=NOTICES)
         self.kept = read_kept(services.paths.data_dir)
         self.drafts = Drafts(self._count_drafts)
@@ -227,6 +227,7 @@ class Console(App[int], inherit_bindings=False):
         for problem in self.keymap.problems:
             self.say(problem, severity="warning")
         self.call_after_refresh(self._open_first)
+        self.screen_change_signal.subscribe(self, self._screen_changed, immediate=True)
         if self.services.background:
             self._ledger_watch = LedgerWatch(
                 self._look, lambda seen: self.post_message(LedgerSeen(seen))
@@ -654,10 +655,10 @@ class Console(App[int], inherit_bindings=False):
         """Stop everything; where it is stopped, go on."""
         self._stopping.stop_or_release(stopped=self.ledger.stopped)
 
-    def _looked_again(self) -> None:
-        """A question was over the view: what is under its cursor is looked at anew."""
+    def _screen_changed(self, screen: Screen[object]) -> None:
+        """Where a screen over the view was closed, what is under its cursor is looked at anew."""
         view = self.view_in_front()
-        if view is not None:
+        if view is not None and not screen.is_modal:
             view.look_again()
 
     def action_undo(self) -> None:

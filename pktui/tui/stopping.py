@@ -22,12 +22,10 @@ EVERYTHING = ""
 
 
 class Stopping:
-    """Asks, then flips the switch in the ledger; `asked` is called once a question is over."""
+    """Asks, then flips the switch in the ledger."""
 
-    def __init__(
-        self, app: App[int], console: Context, asked: Callable[[], object] = lambda: None
-    ) -> None:
-        self._app, self._console, self._asked = app, console, asked
+    def __init__(self, app: App[int], console: Context) -> None:
+        self._app, self._console = app, console
         self._asking = False
 
     def stop_or_release(
@@ -57,7 +55,6 @@ class Stopping:
         ledger = self._console.services.ledger
 
         def release(pin: str | None) -> None:
-            self._asked()
             if pin is not None:
                 self._run(
                     lambda: ledger.approvals.release(by=BY, pin=pin, whom=whom),
@@ -82,7 +79,6 @@ class Stopping:
     def _confirm(self, screen: ConfirmScreen, then: Callable[[], object]) -> None:
         def answer(yes: bool | None) -> None:
             self._asking = False
-            self._asked()
             if yes:
                 then()
 

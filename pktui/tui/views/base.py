@@ -110,7 +110,7 @@ class View(Widget):
             self.console.say("no command is shown here to be copied")
 
     def look_again(self) -> None:
-        """A question over the view was closed: what is under the cursor is looked at anew."""
+        """A screen over the view was closed: what is under the cursor is looked at anew."""
 
     def focus_default(self) -> None:
         """Give the focus to the view's main list."""

@@ -155,6 +155,19 @@ async def test_a_key_before_400_ms_is_ignored(house: House, key: str) -> None:
         assert "a moment" in keys_line(at)
 
 
+async def test_a_key_right_after_a_screen_over_the_view_is_ignored(house: House) -> None:
+    asked = house.ask()
+    async with desk(house, "approvals") as at:
+        clock = await still(at)
+        clock.now += 1
+        await at.press("question_mark")
+        assert at.app.screen.is_modal
+        await at.press("escape", "a")
+        assert not at.app.screen.is_modal
+        assert house.status(asked) == "pending"
+        assert "a moment" in keys_line(at)
+
+
 async def test_enter_never_allows(house: House) -> None:
     asked = house.ask()
     async with desk(house, "approvals") as at:

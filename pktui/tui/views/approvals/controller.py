@@ -80,9 +80,6 @@ class Queue(Protocol):
     def read_again(self) -> None:
         """Load the queue again."""
 
-    def look_again(self) -> None:
-        """A question over the view was closed: what is under the cursor is looked at anew."""
-
     def clock(self) -> float:
         """Return the seconds that quiet times are counted in."""
 
@@ -180,10 +177,9 @@ class Decisions:
     # Questions
 
     def _ask(self, screen: Screen[T | None], then: Callable[[T], object]) -> None:
-        """Ask; no answer does nothing. What is under the cursor is looked at anew."""
+        """Ask; no answer does nothing."""
 
         def answer(chosen: T | None) -> None:
-            self._queue.look_again()
             if chosen is not None:
                 then(chosen)
 

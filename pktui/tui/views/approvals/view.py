@@ -476,7 +476,7 @@ class ApprovalsView(View):
         self._turns.ask()
 
     def look_again(self) -> None:
-        """Start the quiet time again: a question was over the view."""
+        """Start the quiet time again: a screen was over the view."""
         self.detail.wake()
 
     def action_revoke(self) -> None:
