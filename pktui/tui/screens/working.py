@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -20,7 +21,7 @@ from pktui.tui.widgets.rows import Pen
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
-    from textual.dom import DOMNode
+    from textual.widget import Widget
 
     from pktui.errors import PktuiError
 
@@ -40,6 +41,7 @@ class Working(ModalScreen[None]):
         super().__init__()
         self._title, self._things, self._progress = visible(title), things, progress
         self._began_us = began_us
+        self._shown_at = 0.0
         self._over = False
 
     def compose(self) -> ComposeResult:
@@ -52,6 +54,7 @@ class Working(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Draw, and go on drawing."""
+        self._shown_at = time.monotonic()
         self.set_interval(DRAW_SECONDS, self._draw)
         self._draw()
 
@@ -63,8 +66,9 @@ class Working(ModalScreen[None]):
         self.query_one("#working-bar", Static).update(Text.assemble(*pace.draw(pen)))
 
     def action_cancel(self) -> None:
-        """End it."""
-        self._progress.cancel()
+        """End it; a key that was typed before this screen was there meant another thing."""
+        if time.monotonic() - context_of(self).keyboard.age() >= self._shown_at:
+            self._progress.cancel()
 
     def end(self) -> None:
         """Leave, now or as soon as nothing is over it."""
@@ -83,7 +87,7 @@ class Working(ModalScreen[None]):
 
 
 def with_bar(
-    node: DOMNode,
+    view: Widget,
     title: str,
     things: str,
     work: Callable[[Progress], T],
@@ -92,18 +96,18 @@ def with_bar(
     *,
     group: str,
 ) -> None:
-    """Run `work` in a thread, its bar on the screen once it takes longer than a moment.
+    """Run `work` in a thread, its bar over the view once it takes longer than a moment.
 
     `things` is what it counts. That it was cancelled is said.
     """
-    progress, app = Progress(), node.app
-    screen = Working(title, things, progress, context_of(node).services.clock())
+    progress, app = Progress(), view.app
+    screen = Working(title, things, progress, context_of(view).services.clock())
 
     def show() -> None:
-        if not app.screen.is_modal:  # else the last line says it
+        if view.is_on_screen and not app.screen.is_modal:  # else the last line says it
             app.push_screen(screen)
 
-    shown = node.set_timer(MOMENT_SECONDS, show)
+    shown = view.set_timer(MOMENT_SECONDS, show)
 
     def ended() -> None:
         shown.stop()
@@ -117,8 +121,8 @@ def with_bar(
     def fail(error: PktuiError) -> None:
         ended()
         if isinstance(error, Cancelled):
-            context_of(node).say(str(error))
+            context_of(view).say(str(error))
         else:
             failed(error)
 
-    in_thread(node, lambda: work(progress), succeed, fail, group=group, saying=title)
+    in_thread(view, lambda: work(progress), succeed, fail, group=group, saying=title)

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from textual import events
 
+from pktui.tui.screens.working import with_bar
 from tests.tui.house import LARGE, SMALL
 from tests.tui.views.sessions.room import Room, sessions, shop_memory
 
 if TYPE_CHECKING:
     from pktui.memory.records import Message, Page
     from pktui.settings import Paths
+    from pktui.tui.progress import Progress
 
 PATIENCE = 60
 
@@ -162,6 +165,42 @@ async def test_a_long_export_shows_how_far_it_is_and_escape_leaves_no_file(
         await room.desk.settle()
         assert len(room.app.screen_stack) == 1
         assert _names_in(out) == []
+
+
+async def test_a_bar_comes_over_its_own_view_only_and_hears_no_earlier_key(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pktui.tui.screens.working.MOMENT_SECONDS", 0.01)
+    go_on, ended = Event(), list[str]()
+
+    def work(progress: Progress) -> str:
+        assert go_on.wait(PATIENCE)
+        progress.tell(1, 1)
+        return "written"
+
+    async with sessions(paths, size=LARGE) as room:
+        view, app, desk = room.view, room.app, room.desk
+
+        def begin() -> None:
+            with_bar(view, "Exporting", "messages", work, ended.append, print, group="export")
+
+        await room.press("2")
+        begin()
+        desk.house.now_us += 2_000_000
+        await desk.until(lambda: "Exporting" in room.text().splitlines()[-1])
+        assert not app.screen.is_modal
+        await desk.key("1")
+        begin()
+        await desk.until(lambda: app.screen.is_modal)
+        early = events.Key("escape", None)
+        early.time -= PATIENCE
+        app.post_message(early)
+        await desk.pilot.pause()
+        await desk.until(lambda: app.keyboard.at_rest)
+        go_on.set()
+        await desk.until(lambda: ended == ["written", "written"])
+        await desk.settle()
+        assert not app.screen.is_modal
 
 
 async def test_what_takes_longer_than_a_moment_is_named_until_it_is_done(
