@@ -219,3 +219,7 @@ async def test_a_view_in_front_is_read_again_after_a_while_and_not_each_second(
             hands.app.tick()
             await hands.settle()
         assert times == [house.now_us - 1_000_000]
+        house.now_us -= 3_600_000_000  # the clock was set back
+        hands.app.tick()
+        await hands.settle()
+        assert times[1:] == [house.now_us]

@@ -84,7 +84,7 @@ class InsightView(View):
 
     def tick(self, now_us: int) -> None:
         """Read again, now and then."""
-        if now_us - self._read_us >= self._wait_us:
+        if abs(now_us - self._read_us) >= self._wait_us:
             self._turns.ask()
 
     def _read(self) -> None:

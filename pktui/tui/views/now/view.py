@@ -97,7 +97,7 @@ class NowView(View):
     def tick(self, now_us: int) -> None:
         """Let the spans run; what only time changes is read again now and then."""
         self.rows.pass_time(now_us)
-        if now_us - self._read_us >= READ_US:
+        if abs(now_us - self._read_us) >= READ_US:
             self._turns.ask()
 
     def _read(self) -> None:
@@ -112,7 +112,7 @@ class NowView(View):
             purse, _problem = purse_of(services.paths, services.settings)  # Insight tells of it
             self._reader = NowReader(services.ledger, services.clock, purse)
         now = services.clock()
-        if now - self._looked_us >= CONFIGS_US:
+        if abs(now - self._looked_us) >= CONFIGS_US:
             self._looked_us, self._around = now, around_pktui(Places.here())
         services.refresh_usage()
         return self._reader.read(self._around)

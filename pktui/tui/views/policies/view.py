@@ -199,7 +199,7 @@ class PoliciesView(View):
         """Read again what time changes."""
         tools = self.page.tools if self.page else ()
         used = any(limit.used for tool in tools for limit in tool.limits)
-        if now_us - self._read_us >= (USED_US if used else REST_US):
+        if abs(now_us - self._read_us) >= (USED_US if used else REST_US):
             self._turns.ask()
 
     def go_to(self, *names: str) -> None:
