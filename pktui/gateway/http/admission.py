@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from pktui.ledger.records import Grant
 
 _AGAIN: Final = {"Retry-After": "1"}
-# Tokens that are remembered.
+# Headers with tokens that are remembered, how long they may be, and hosts.
 _TOKENS: Final = 1000
+_LONGEST: Final = 1024
 _HOSTS: Final = 64
 
 
@@ -78,14 +79,11 @@ class Authenticator:
             if not token:
                 raise _unknown("give the token of a grant: Authorization: Bearer …", REALM)
             grant = self._find(token)
-        ends = grant is not None and (grant.revoked_us or grant.expires_us)
-        standing = "unknown" if grant is None else "valid"
-        if grant is not None and ends:
-            standing = grant.standing(self._clock())
+        standing = grant.standing(self._clock()) if grant is not None else "unknown"
         if grant is None or standing != "valid":
             why = f"the token is {standing}; pktui grants create makes another"
             raise _unknown(why, f'{REALM}, error="invalid_token"')
-        if given:
+        if 0 < len(given) <= _LONGEST:
             self._known[given] = grant
         return grant
 
@@ -114,9 +112,7 @@ class Admission:
 
     def leave(self, grant: Grant) -> None:
         """Note that a request is over."""
-        self._requests[grant.key] -= 1
-        if not self._requests[grant.key]:
-            del self._requests[grant.key]
+        _lower(self._requests, grant.key, 1)
 
     @contextmanager
     def request(self, grant: Grant) -> Iterator[Callable[[int], None]]:
@@ -144,9 +140,13 @@ class Admission:
             yield take
         finally:
             self.leave(grant)
-            self._bytes[key] -= taken
-            if not self._bytes[key]:
-                del self._bytes[key]
+            _lower(self._bytes, key, taken)
+
+
+def _lower(counts: Counter[str], key: str, by: int) -> None:
+    counts[key] -= by
+    if not counts[key]:
+        del counts[key]
 
 
 class GrantWatch:
@@ -159,17 +159,17 @@ class GrantWatch:
         self._clock = clock
         self._lock = threading.Lock()
         # Those that are used here and have not ended, by their keys.
-        self.served: dict[str, Grant] = {}
+        self._served: dict[str, Grant] = {}
         self._over: set[str] = set()
         self._version: object = None
 
     def serve(self, grant: Grant) -> bool:
         """Note that a grant is used here; False where it has ended since it was let in."""
-        if grant.key not in self.served:
+        if grant.key not in self._served:
             with self._lock:
                 if grant.key in self._over:
                     return False
-                self.served[grant.key] = grant
+                self._served[grant.key] = grant
         return True
 
     def ended(self) -> tuple[str, ...]:
@@ -181,17 +181,14 @@ class GrantWatch:
         if version != self._version:
             now = {grant.key: grant for grant in self._ledger.grants.list()}
             with self._lock:
-                self.served = {key: now.get(key, grant) for key, grant in self.served.items()}
+                self._served = {key: now.get(key, grant) for key, grant in self._served.items()}
             self._version = version
-        over = [
-            key
-            for key, one in tuple(self.served.items())
-            if (one.expires_us or one.revoked_us) and one.standing(self._clock()) != "valid"
-        ]
+        at, served = self._clock(), tuple(self._served.items())
+        over = [key for key, grant in served if grant.standing(at) != "valid"]
         if over:
             self._ledger.grants.end_expired()
         with self._lock:
             for key in over:
-                del self.served[key]
+                del self._served[key]
             self._over.update(over)
         return tuple(over)

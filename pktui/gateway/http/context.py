@@ -47,8 +47,7 @@ class SharedContext:
         log: Callable[[str], None],
     ) -> None:
         """Open the ledger and the policy; raises `PktuiError` where that cannot be done."""
-        # The server's entry when it was opened, and as it was followed last.
-        self.entry = self.followed = entry
+        self.entry = self._followed = entry
         self.log = log
         self.limits = Limits(settings.gateway.max_message_bytes, settings.gateway.max_depth)
         self.answer_limit = settings.gateway.max_message_bytes * ANSWER_LINES
@@ -78,10 +77,10 @@ class SharedContext:
 
     def follow(self, entry: ServerEntry) -> None:
         """Take note of the server's entry as it is now."""
-        policy = self.server.policy
-        policy.selection = entry.tools
-        if entry is not self.followed:
-            self.followed = entry
+        if entry is not self._followed:
+            self._followed = entry
+            policy = self.server.policy
+            policy.selection = entry.tools
             policy.managed.starts(starts_of(entry))
 
     def pending(self, grant: Grant, scope: str, *, connected: bool = False) -> Pending:

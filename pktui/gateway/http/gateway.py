@@ -125,8 +125,7 @@ class Gateway:
         if opened is None or not opened.done() or opened.cancelled() or opened.exception():
             return None
         shared = opened.result()
-        if shared.followed is not entry:
-            shared.follow(entry)
+        shared.follow(entry)
         return shared
 
     def _make(self, entry: ServerEntry) -> StartedServers:
@@ -215,8 +214,7 @@ class Gateway:
 
     def enter_short(self, grant: Grant, session: Session | None) -> None:
         """Count a request of the short way until it leaves; raises `Refusal` (429, 503)."""
-        if self._stopping or grant.key not in self._grants.served:
-            self.check_open(grant)
+        self.check_open(grant)
         self._admission.enter(grant)
         if session is not None:
             session.open += 1

@@ -289,8 +289,7 @@ class ConfiguredServers:
         if entries is not self._entries:
             self._entries = entries
             self._retire()
-        entry = entries.get(name)
-        return entry if entry is not None and not entry.disabled else None
+        return self._usable(name)
 
     def started(self, entry: ServerEntry) -> StartedServers:
         """Return what is started of a server; raises `PktuiError`."""
@@ -326,10 +325,13 @@ class ConfiguredServers:
         """End everything."""
         await asyncio.gather(*(one.close() for one in self._all()))
 
+    def _usable(self, name: str) -> ServerEntry | None:
+        entry = self._entries.get(name)
+        return entry if entry is not None and not entry.disabled else None
+
     def _retire(self) -> None:
         for name, (entry, started) in tuple(self._made.items()):
-            now = self._entries.get(name)
-            now = None if now is None or now.disabled else now
+            now = self._usable(name)
             if now != entry:
                 del self._made[name]
                 self._retired.append(started)

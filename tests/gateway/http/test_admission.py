@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from pktui.gateway.http.admission import Authenticator
+from pktui.gateway.http.protocol import Headers
+from pktui.httpserver.guard import Guard
 from pktui.ledger.ledger import Ledger
 from pktui.times import now_us
 from tests.gateway.http.served import INITIALIZE, Served, request
+
+if TYPE_CHECKING:
+    from pktui.ledger.records import Grant
 
 PING = request("ping", 1, {})
 
@@ -49,6 +57,21 @@ def test_an_expired_grant_is_out(running: Served) -> None:
     past.close()
     reply = running.send("plain", PING, token=token)
     assert (reply.status_code, "expired" in reply.text) == (401, True)
+
+
+@pytest.mark.parametrize(("spaces", "looked_up"), [(1, 1), (5000, 2)])
+def test_only_short_headers_are_remembered(running: Served, spaces: int, looked_up: int) -> None:
+    asked: list[str] = []
+
+    def find(token: str) -> Grant | None:
+        asked.append(token)
+        return running.ledger.grants.find(token)
+
+    authenticator = Authenticator(Guard(()), find, lambda: 1, now_us)
+    header = b"Bearer" + b" " * spaces + running.token.encode()
+    for _ in range(2):
+        authenticator.admit(Headers({b"authorization": header}))
+    assert asked == [running.token] * looked_up
 
 
 def test_a_grant_opens_only_its_servers(running: Served) -> None:
