@@ -45,24 +45,30 @@ class LiveDenied:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.file = str(path)
+        self._file = str(path)
         # Of the file that `found` was read from, None where there was none.
-        self.stamp: _Stamp | None = None
+        self._stamp: _Stamp | None = None
         self.found: DeniedPaths | None = None
+
+    def moved(self) -> bool:
+        """Tell whether the file is another than `found` was read from."""
+        # Most have none, and what is not there is no exception that way.
+        there = os.access(self._file, os.F_OK)
+        return (look(self._file) if there else None) != self._stamp
 
     def refresh(self) -> None:
         """Read the file again unless it is as it was."""
-        stamp = look(self.file)
+        stamp = look(self._file)
         if stamp is None:
-            self.stamp = self.found = None
+            self._stamp = self.found = None
             if self._path.is_symlink():
                 self.found = DeniedPaths(problem=f"{self._path} leads to no file.")
-        elif stamp != self.stamp or self.found is None:
+        elif stamp != self._stamp or self.found is None:
             try:
                 self.found = read_denied(read_bytes(self._path), self._path)
             except PolicyError as error:
                 self.found = DeniedPaths(problem=str(error))
-            self.stamp = stamp if _settled(stamp) else (0, 0, 0, 0)
+            self._stamp = stamp if _settled(stamp) else (0, 0, 0, 0)
 
 
 class LivePolicy:
@@ -90,15 +96,8 @@ class LivePolicy:
 
     def current(self) -> Policy | None:
         """Return the policy in force; None where there never was a good one."""
-        try:
-            found = os.stat(self._file)  # noqa: PTH116  a Path costs as much again as the call
-            stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
-        except OSError:
-            stamp = None
-        # Most have no denied paths, and what is not there is no exception that way.
-        there = os.access(self._denied.file, os.F_OK)
-        denied = look(self._denied.file) if there else None
-        if stamp is None or stamp != self._stamp or denied != self._denied.stamp:
+        stamp = look(self._file)
+        if stamp is None or stamp != self._stamp or self._denied.moved():
             with self._lock:
                 # Put in force at once: nobody sees a policy without its denied paths.
                 self._policy = self._denying(self._reload(stamp))

@@ -92,9 +92,8 @@ class Managed:
         """`fetched` is the file that the last good bundle is kept in, None: there can be none."""
         self._fetched = fetched
         self._path = DIRECTORY
-        # On most machines it is not there, and so there can be nothing.
-        self.parent = str(DIRECTORY.parent)
-        self.linked = DIRECTORY.parent.is_symlink()
+        self._parent = str(DIRECTORY.parent)
+        self._linked = DIRECTORY.parent.is_symlink()
         self._server = server
         self._also = also
         self._names: tuple[str, ...] = ()
@@ -109,7 +108,7 @@ class Managed:
 
     def current(self) -> Ceiling:
         """Return the ceiling as it is now: the very same object as long as nothing moved."""
-        if not (self.linked or os.access(self.parent, os.F_OK)):
+        if not (self._linked or os.access(self._parent, os.F_OK)):
             return NONE  # on most machines there is none, and what is not there is no exception
         try:
             if not _is_there(self._path):

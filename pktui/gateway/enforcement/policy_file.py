@@ -78,10 +78,8 @@ class ServerPolicy:
 
     def current(self) -> Policy | None:
         """Return the policy in force; None where there never was a good one."""
-        live, managed = self._live, self.managed
-        policy, ceiling = live.current(), NONE
-        if managed.linked or os.access(managed.parent, os.F_OK):  # most machines have none
-            ceiling = managed.current()
+        live = self._live
+        policy, ceiling = live.current(), self.managed.current()
         if (
             policy is not self._known
             or live.problem is not self._known_problem
