@@ -155,6 +155,11 @@ class LocalTurn(msgspec.Struct):
     rings: dict[Key, _Ring] = msgspec.field(default_factory=dict)
     taken: dict[str, tuple[Charged, ...]] = msgspec.field(default_factory=dict)
 
+    @property
+    def changed(self) -> list[_Ring]:
+        """The counters that are about to change."""
+        return [one for one in self.rings.values() if one.added or one.returned or one.ahead]
+
 
 class Counters:
     """Reserves, gives back and reads charges. Raises `LedgerUnavailable`.
@@ -196,18 +201,13 @@ class Counters:
         Where `append` fails it must have taken back what it wrote: nothing is taken then.
         """
         try:
-            changed, cramped = [], False
-            for ring in turn.rings.values() if turn.locked else ():
-                if ring.added or ring.returned or ring.ahead:
-                    changed.append(ring)
-                    cramped |= ring.head - ring.tail + len(ring.added) > ring.room
+            changed = turn.changed if turn.locked else []
             if not changed:
                 append()
                 return
             self.file.words[MARK_AT] = 1
             try:
-                if cramped:
-                    self._make_room(changed, turn)
+                self._make_room(changed, turn)
                 append()
             except BaseException:
                 self.file.words[MARK_AT] = 0
@@ -283,8 +283,7 @@ class Counters:
         taken: list[_Ring] = []
         charged: list[Charged] = []
         for charge in charges:
-            terms = self._terms.get(id(charge)) or self._note(charge)
-            ring = turn.rings.get(terms.key) or self._ring(terms.key, terms.window, turn)
+            terms, ring = self._look(charge, turn)
             if ring.used + terms.amount > terms.limit:
                 for one in reversed(taken):
                     one.used -= one.added.pop()
@@ -393,7 +392,7 @@ class Counters:
         # The window begins where it does now, also where the clock was set back.
         words, now, first, head = self.file.words, turn.now_us, ring.first, ring.head
         at, mask = ring.at, ring.room - 1
-        start = now - now % (window >> 1) - 1 if window & 1 else now - (window >> 1)
+        start = _start_us(window, now)
         while first < head and words[place := at + _ENTRY * (first & mask)] <= start:
             ring.used -= words[place + 1]
             first += 1
@@ -410,9 +409,7 @@ class Counters:
     def _start_over(self, turn: LocalTurn) -> None:
         """Count a damaged file anew; not in the middle of a turn, which goes by what was in it."""
         self.file.spoil()
-        if turn.locked and any(
-            one.added or one.returned or one.ahead for one in turn.rings.values()
-        ):
+        if turn.locked and turn.changed:
             raise LedgerUnavailable(f"{self.file.path} is damaged", "Call again: it is made anew")
         turn.rings.clear()
         self._count_anew(turn.now_us)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -116,10 +115,8 @@ class Events:
         asked = kind == "decision" and effect == "approve"
         beside = kind in _BESIDE or (kind == "decision" and effect not in _GOING)
         shelf: Shelf = "beside" if beside or (kind, effect) == _REFUSALS_GONE else "calls"
-        transaction = self._database.transaction
-        inside = not asked and transaction.writer == get_ident()
-        begin = self._deciding.transaction if row is not None else transaction
-        with transaction.lock if inside and row is None else begin(rows=asked or row is not None):
+        begin = self._database.transaction if row is None else self._deciding.transaction
+        with begin(rows=asked or row is not None):
             change = 0
             if row is not None:
                 change = self._vouchers.next_change()

@@ -11,8 +11,6 @@ from functools import lru_cache, partial
 from itertools import islice
 from typing import Literal
 
-import msgspec
-
 from pktui.ledger.arguments.canonical import json_text
 from pktui.ledger.arguments.secrets import mask_text, mask_value, masked, names_secret, shows_secret
 
@@ -37,7 +35,6 @@ _TYPE_NAMES: dict[type, str] = {
 _CUTS = (16384, 2048, 256, 32)
 # Characters of JSON text that are first looked at as a whole: most arguments hold no secret.
 _SHORT = 4096
-_quick_encode = msgspec.json.Encoder().encode
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
@@ -56,8 +53,8 @@ def mask_arguments(
         return ""
     if mode == "masked":
         try:
-            text = _quick_encode(arguments).decode()
-        except (UnicodeEncodeError, OverflowError, RecursionError, TypeError):
+            text = json_text(arguments)
+        except ValueError:
             text = ""
         short = 0 < len(text) <= min(_SHORT, max_bytes // 4)
         flat = short and text.count("{") + text.count("[") < MAX_DEPTH
