@@ -141,8 +141,7 @@ class Gathering(asyncio.Transport):
 
     def write_now(self, data: bytes) -> None:
         """Send it at once, after what was written before."""
-        if self._parts:
-            self.flush()
+        self.flush()
         self._transport.write(data)
 
     def flush(self) -> None:
@@ -155,8 +154,7 @@ class Gathering(asyncio.Transport):
 
     def close(self) -> None:
         """Close the connection once everything is sent."""
-        if self._parts:
-            self.flush()
+        self.flush()
         self._transport.close()
 
     def is_closing(self) -> bool:
@@ -237,7 +235,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._parts: list[bytes] = []
         self._served: Any = None  # the cycle that is being answered
         self._gathering: Gathering
-        self._direct: asyncio.Transport  # what that writes to
 
     # what the loop tells
 
@@ -248,7 +245,6 @@ class HttpProtocol(HttpToolsProtocol):
         second part of every answer waits 40 ms for the client's acknowledgement of the first.
         """
         super().connection_made(transport)
-        self._direct = transport
         self.transport = self._gathering = Gathering(transport, self.loop)
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family != socket.AF_UNIX:
@@ -260,7 +256,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; half a head must be whole before its deadline, and not too large."""
-        if self._direct.is_closing():
+        if self.transport.is_closing():
             return
         before = self._in_head
         super().data_received(data)
@@ -280,8 +276,7 @@ class HttpProtocol(HttpToolsProtocol):
             served.disconnected = True
             served.message_event.set()
         super().connection_lost(exc)
-        if self._timer is not None:
-            self._stop_waiting()
+        self._stop_waiting()
 
     # what the parser tells
 
@@ -293,8 +288,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Keep a plain POST until its body is there; have all else served."""
         self._in_head = False
-        if self._timer is not None:
-            self._stop_waiting()
+        self._stop_waiting()
         headers = dict(self.headers)
         if self._short is None or not self._is_plain(headers):
             self._serve()
@@ -317,8 +311,7 @@ class HttpProtocol(HttpToolsProtocol):
         if post is None:
             super().on_message_complete()
             return
-        if self._timer is not None:
-            self._stop_waiting()
+        self._stop_waiting()
         post.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         assert self._short is not None
         try:
@@ -346,7 +339,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def answer(self, post: Post, status: int, body: bytes, headers: bytes) -> None:
         """Send the answer to a POST."""
-        if post.response_complete or self._direct.is_closing():
+        if post.response_complete or self.transport.is_closing():
             return
         post.response_complete = True
         lines = [STATUS_LINE[status], b"content-type: application/json\r\n" if body else b""]
@@ -436,7 +429,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _wait_for_head(self) -> None:
-        if self._timer is None and self._head_seconds and not self._direct.is_closing():
+        if self._timer is None and self._head_seconds and not self.transport.is_closing():
             self._wait(self._head_seconds, self.transport.close)
 
     def _wait(self, seconds: float, then: Callable[[], None]) -> None:
@@ -448,6 +441,6 @@ class HttpProtocol(HttpToolsProtocol):
             self._timer = self.loop.call_later(seconds, over)
 
     def _stop_waiting(self) -> None:
-        assert self._timer is not None
-        self._timer.cancel()
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

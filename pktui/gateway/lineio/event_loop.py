@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pktui import lasting
-from pktui.gateway.lineio.lines import CHUNK, LineCutter
+from pktui.gateway.lineio.lines import LineCutter, read_some
 
 if TYPE_CHECKING:
     from pktui.gateway.lineio.io_loop import Outlet, Take
-    from pktui.gateway.lineio.lines import TooLong
 
 # Reads, and bytes, after which a source waits until more can be taken.
 _READS: Final = 32
@@ -96,17 +95,10 @@ class EventLoop:
             self._loop.add_reader(self._source, self._read)
 
     def _read(self) -> None:
-        try:
-            chunk = os.read(self._source, CHUNK)
-        except BlockingIOError:
+        chunk = read_some(self._source)
+        if chunk is None:
             return
-        except OSError:
-            chunk = b""
-        cutter = self._cutter
-        if chunk.endswith(b"\n") and not cutter.kept and len(chunk) <= cutter.limit:
-            lines: Sequence[bytes | TooLong] = chunk[:-1].split(b"\n")  # as most come
-        else:
-            lines = cutter.feed(chunk) if chunk else cutter.end()
+        lines = self._cutter.feed(chunk) if chunk else self._cutter.end()
         if lines:
             try:
                 self._take(*lines)

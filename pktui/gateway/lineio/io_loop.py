@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import select
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
 from pktui import lasting
-from pktui.gateway.lineio.lines import CHUNK, LineCutter, read_some
+from pktui.gateway.lineio.lines import LineCutter, read_some
 
 if TYPE_CHECKING:
     from pktui.gateway.lineio.lines import TooLong
@@ -187,17 +187,10 @@ class Loop:
         left.set()
 
     def _read(self, source: _Source) -> None:
-        try:
-            chunk = os.read(source.descriptor, CHUNK)
-        except BlockingIOError:
+        chunk = read_some(source.descriptor)
+        if chunk is None:
             return
-        except OSError:
-            chunk = b""
-        cutter = source.cutter
-        if chunk.endswith(b"\n") and not cutter.kept and len(chunk) <= cutter.limit:
-            lines: Sequence[bytes | TooLong] = chunk[:-1].split(b"\n")  # as most come
-        else:
-            lines = cutter.feed(chunk) if chunk else cutter.end()
+        lines = source.cutter.feed(chunk) if chunk else source.cutter.end()
         if lines:
             try:
                 source.take(*lines)

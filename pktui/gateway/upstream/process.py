@@ -9,7 +9,7 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pktui import lasting
-from pktui.gateway.lineio.io_loop import FULL, Loop, Outlet
+from pktui.gateway.lineio.io_loop import Loop, Outlet
 from pktui.gateway.lineio.lines import TooLong, read_lines
 from pktui.gateway.upstream.child import Child
 from pktui.gateway.upstream.last_words import LastWords
@@ -119,7 +119,7 @@ class ProcessServer:
     @property
     def full(self) -> bool:
         """Tell whether so much waits for it already that it should not be sent more."""
-        return len(self._inlet.kept) > FULL
+        return self._inlet.full
 
     def end(self, patience: float) -> int:
         """Close its stdin, wait, end its group, and deliver what it wrote last."""
