@@ -75,8 +75,6 @@ class Unasked:
     def take(self, *_: object) -> str:
         return ""
 
-    asking = (b'"elicitations"',)
-
     def asked_of_client(self, _line: bytes) -> tuple[()]:
         return ()
 

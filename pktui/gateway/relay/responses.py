@@ -157,7 +157,7 @@ class Responses:
             line.count(b'"id"') != 1
             or line.find(b"\r", 0, len(line) - 1) >= 0
             or line.find(b"\\u006") >= 0
-            or max(map(line.find, self._methods.asking)) >= 0
+            or self._methods.asked_of_client(line)
         ):
             return False
         if self._in_flight.take(request_id) is not waiting:
