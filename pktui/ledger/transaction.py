@@ -194,11 +194,9 @@ class Transaction:
 
         For the counters' lock comes after it: what was taken from them is on record then.
         """
-        turn, counters, journal = self._turn, self._counters, self.journal
-        ended = turn is not None and turn.locked and not self._database.begun
-        if ended and counters is not None and journal is not None:
-            self._turn = None
-            counters.end(turn, journal.flush)
+        ended = self._turn is not None and self._turn.locked and not self._database.begun
+        if ended:
+            self._append()
         self._database.begin()
         return ended
 
@@ -250,31 +248,37 @@ class Transaction:
             self._inside -= 1
             self.lock.release()
             return
-        database, journal, counters, written = self._database, self.journal, self._counters, False
+        database, written = self._database, False
         try:
             if kind is None:
                 if database.begun:
                     self._check_whole()
-                turn, self._turn = self._turn, None
-                if turn is not None and counters is not None and journal is not None:
-                    counters.end(turn, journal.flush)
-                elif journal is not None:
-                    journal.flush()
+                self._append()
                 written = True
                 if database.begun:
                     self._commit()
         finally:
             self.writer = 0
             try:
-                if self._turn is not None and counters is not None:
-                    counters.abandon(self._turn)
+                if self._turn is not None and self._counters is not None:
+                    self._counters.abandon(self._turn)
                     self._turn = None
-                if journal is not None and (self._eager or not written):
-                    journal.discard()
+                if self.journal is not None and (self._eager or not written):
+                    self.journal.discard()
                 if database.begun or self._team is not None:
                     self._roll_back()
             finally:
                 self.lock.release()
+
+    def _append(self) -> None:
+        """Write the rows of this transaction, and what they took from the counters."""
+        if self.journal is None:
+            return
+        turn, self._turn = self._turn, None
+        if turn is not None and self._counters is not None:
+            self._counters.end(turn, self.journal.flush)
+        else:
+            self.journal.flush()
 
     def _check_whole(self) -> None:
         """Raise where a change of what was begun failed."""
