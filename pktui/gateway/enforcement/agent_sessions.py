@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 _TELLS: Final = "codex-mcp-client"
 _BY_ID: Final = "claude-code"
 _BY_PROCESS: Final = frozenset({"gemini-cli-mcp-client", "opencode"})
-# Those of whose calls anything can be told.
-TOLD: Final = _BY_PROCESS | {_TELLS, _BY_ID}
 # Members of a call's `_meta`.
 _SESSION_KEY: Final = "sessionId"
 _CALL_KEY: Final = "claudecode/toolUseId"

@@ -15,7 +15,6 @@ import msgspec
 
 from pktui import lasting
 from pktui.gateway.enforcement import denial
-from pktui.gateway.enforcement.agent_sessions import TOLD
 from pktui.gateway.enforcement.decision import NOTHING, Decision, Outcome, Ruling, ToolCall
 from pktui.gateway.lineio.lines import TooLong
 from pktui.gateway.protocol import jsonrpc
@@ -194,14 +193,11 @@ class RelaySession:
         plain = params.keys() <= _PLAIN
         beside = NOTHING if plain else {k: v for k, v in params.items() if k not in _PLAIN}
         name, digest, meta = params["name"], call_hash(arguments, beside), message.meta
-        agent, agent_session = self._caller.agent, ""
-        if agent in TOLD:
-            agent_session = self._context.agent_session(agent, name, digest, meta)
         call_id = next(self._context.call_ids)
         call = ToolCall(
             *(call_id, name, arguments, self._caller, "", digest, beside, meta),
             shown=name in self._tools.shown,
-            agent_session=agent_session,
+            agent_session=self._context.agent_session(self._caller.agent, name, digest, meta),
         )
         if not plain and (origin := self._continuations.claim(call)):
             call = msgspec.structs.replace(call, continues=origin)

@@ -38,8 +38,8 @@ class SessionContext(msgspec.Struct, frozen=True):
     `ticks` is a monotonic clock in nanoseconds. `log` takes one sentence for the person who runs
     the gateway. `named` is told the client's name once it is known. `shown` makes of a reason what
     the client may read of it. `call_ids` has the ids of this gateway's calls, also of other
-    sessions. `agent_session` returns the agent's own session of a call of one of the clients that
-    `agent_sessions.TOLD` names: of the name, tool, arguments' hash and `_meta`.
+    sessions. `agent_session` returns the agent's own session of a call: of its client's name, tool,
+    arguments' hash and `_meta`.
     """
 
     to_client: Send
