@@ -70,6 +70,16 @@ def bar(at: Desk) -> str:
     return "".join(part.text for part in (*line.left(), *line.right()))
 
 
+async def test_the_rate_falls_though_nothing_is_written(house: House) -> None:
+    calls(house, 0, 12)
+    async with desk(house, "feed") as at:
+        assert "12/min" in bar(at)
+        house.now_us += 180_000_000
+        at.app.tick()
+        await at.settle()
+        assert "12/min  0/min" in bar(at)
+
+
 @BOTH
 async def test_a_call_is_shown_as_it_happens(house: House, size: tuple[int, int]) -> None:
     async with desk(house, "feed", size) as at:

@@ -21,6 +21,7 @@ from pktui.tui.views.feed.chips import Wanted, meant, read_filter
 from pktui.tui.views.feed.detail import Whole, call_lines
 from pktui.tui.views.feed.draw import call_grid
 from pktui.tui.views.feed.folding import folded
+from pktui.tui.views.feed.rate import MINUTE_US
 from pktui.tui.views.feed.reader import FeedReader, Step
 from pktui.tui.views.feed.rows import FeedRows, FeedSource
 from pktui.tui.views.feed.window import Window
@@ -89,6 +90,7 @@ class FeedView(View):
         self._loaded = False
         self._open = False
         self._typing: Timer | None = None
+        self._minute = 0
         # The open call as it was read last.
         self._whole: Whole | None = None
 
@@ -196,6 +198,13 @@ class FeedView(View):
     def ledger_moved(self) -> None:
         """Take what came."""
         self._ask("moved")
+
+    def tick(self, now_us: int) -> None:
+        """Let the day of the heads pass, and the minutes of the rate."""
+        self.rows.pass_time(now_us)
+        if now_us // MINUTE_US != self._minute:
+            self._minute = now_us // MINUTE_US
+            self._ask("moved")
 
     def scope_changed(self) -> None:
         """Show the calls of this project, or all."""
