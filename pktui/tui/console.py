@@ -85,6 +85,8 @@ TICK_SECONDS = 1.0
 NOTICE_TICKS = 5
 # What takes longer is named in the last line.
 MOMENT_SECONDS = 0.3
+# Characters of its name: with how policy and memory are it has room in 80 cells.
+WORDS_OF_WORK = 26
 # How many notices are kept to be read again.
 NOTICES = 500
 # Between keys that do nothing, for each to be told.
@@ -463,7 +465,7 @@ class Console(App[int], inherit_bindings=False):
         Call what is returned when it is done; twice does no harm.
         """
         work = object()
-        self._under_way[work] = visible(words), self.services.clock()
+        self._under_way[work] = one_line(words, WORDS_OF_WORK), self.services.clock()
         self.set_timer(MOMENT_SECONDS, self._show_work)
 
         def ended() -> None:

@@ -223,3 +223,20 @@ async def test_a_view_in_front_is_read_again_after_a_while_and_not_each_second(
         hands.app.tick()
         await hands.settle()
         assert times[1:] == [house.now_us]
+
+
+async def test_the_name_of_long_work_has_room_in_80_cells(paths: Paths) -> None:
+    house = House(paths, settings=quiet_settings())
+    async with desk(house, "policies", SMALL) as hands:
+        ended = hands.app.working(f"Exporting “{HOSTILE}{'a title ' * 40}”")
+        house.now_us += 12_000_000
+        hands.app.tick()
+        await hands.settle()
+        last = hands.screen_text().splitlines()[-1]
+        assert "Exporting “" in last
+        assert "… 12 s ·" in last
+        assert "memory" in last
+        assert "? help" in last
+        ended()
+        await hands.settle()
+        assert "Exporting" not in hands.screen_text()

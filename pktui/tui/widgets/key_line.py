@@ -30,6 +30,8 @@ ARROWS = "↑↓←→"
 _WRITES = "policies.write"
 _HELP = "app.help"
 _LAST = ("app.undo", _HELP)
+# The cells that these take.
+_KEYS_KEPT = 16
 
 
 def keys_of(node: DOMNode, names: Sequence[str]) -> Text:
@@ -99,6 +101,11 @@ class KeyLine(Bar):
             *self._memory(ink),
             Part(" ", ink.dim),
         )
+
+    @property
+    def most_right(self) -> int:
+        """While something takes long that is named in place of keys; undo and help stay."""
+        return self.size.width - _KEYS_KEPT if self.working else super().most_right
 
     def _drafts(self, ink: Ink) -> list[Part]:
         word = "draft" if self.drafts == 1 else "drafts"

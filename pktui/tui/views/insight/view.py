@@ -149,7 +149,7 @@ class InsightView(View):
         work = partial(newest_ask, self.services, row.server, row.tool)
         self.in_thread(
             work, self._rules.make, self.console.say_error, group="rule",
-            saying="looking for a call that was asked",
+            saying="looking for an asked call",
         )  # fmt: skip
 
     def action_span(self) -> None:

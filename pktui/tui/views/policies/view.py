@@ -504,7 +504,7 @@ class PoliciesView(View):
         if tool is not None and not self.page_to_come:
             self.in_thread(
                 lambda: newest_ask(services, tool.server, tool.name), self._make_rule,
-                self.console.say_error, group="rule", saying="looking for a call that was asked",
+                self.console.say_error, group="rule", saying="looking for an asked call",
             )  # fmt: skip
 
     @property
