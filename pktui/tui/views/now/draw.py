@@ -45,6 +45,8 @@ _AGENT = (
     Column("asked", order=3, most=10, right=True),
     Column("age", order=1, most=8, right=True),
 )
+# Cells of an agent's row at the most: its figures stay near its name.
+_WIDE = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class Board:
     def _agent(self, agent: Agent, pen: Pen, now_us: int) -> list[Run]:
         ink = pen.ink
         texts = agent_texts(agent, now_us, self._bars)
-        widths = self._of("agents", _AGENT, pen.width - GAP, now_us)
+        widths = self._of("agents", _AGENT, min(pen.width, _WIDE) - GAP, now_us)
         gone = agent.state == "gone"
         sign, style = _sign(agent, pen.glyphs, ink)
         if agent.stopped:
