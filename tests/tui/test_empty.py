@@ -66,6 +66,8 @@ async def test_a_view_says_what_it_waits_for_until_it_is_there(
         async with app.run_test(size=SMALL) as pilot:
             hands = Desk(house, app, pilot, [])
             await hands.until(lambda: words in hands.screen_text())
+            keys = hands.screen_text().splitlines()[-1]
+            assert not {"follow", "calls", "stop", "rule"} & set(keys.split())
             Late.gate.set()
             await hands.until(lambda: words not in hands.screen_text())
     finally:

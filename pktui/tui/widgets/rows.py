@@ -210,7 +210,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         self._glyphs = glyphs
         self._ink: Ink | None = None
         self._ground: Style | None = None
-        self._announced: tuple[int, T | None] | None = None
+        self._announced: tuple[int, T | None, bool] | None = None
         self._height = 0
         self._empty: Sequence[tuple[str, str]] = ()
         self.set_reactive(Rows.follow, can_follow)
@@ -541,9 +541,9 @@ class Rows(ScrollView, Generic[T], can_focus=True):
             self.scroll_to(y=bottom - self.size.height, animate=False, force=True)
 
     def _announce(self) -> None:
-        state = (self.cursor, self.current)
+        state = (self.cursor, self.current, self.opens_something)
         if state != self._announced:
-            if self._announced is None or (self._announced[1] is None) != (state[1] is None):
+            if self._announced is None or self._announced[2] != state[2]:
                 self.refresh_bindings()
             self._announced = state
             self.post_message(self.Moved(self))

@@ -166,6 +166,7 @@ async def test_a_broken_file_is_shown_with_its_problems_and_not_changed(house: H
         text = at.screen_text()
         assert "cannot be used" in text
         assert 'unknown key "tolls"' in text
+        assert not {"change", "limit", "reason"} & set(text.splitlines()[-1].split())
         await at.press("space", "l", "r", "w")
         assert "mend the file first" in at.notices()
         assert at.app.screen is at.app.screen_stack[0]

@@ -70,6 +70,10 @@ class InsightView(View):
         """Focus the list."""
         focus_now(self.rows)
 
+    def offers(self, command: str) -> bool:
+        """Offer nothing to do with a tool where there is none."""
+        return command not in {"follow", "rule"} or self.rows.opens_something
+
     def _draw(self, row: Row, pen: Pen) -> Sequence[Sequence[Run]]:
         assert self._figures is not None
         return self._figures.draw(row, pen)

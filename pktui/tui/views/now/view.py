@@ -166,6 +166,10 @@ class NowView(View):
         listed = self.is_mounted and self.rows.display
         return action not in ("follow", "stop_agent") or listed
 
+    def offers(self, command: str) -> bool:
+        """Offer nothing to do with an agent where there is none."""
+        return command not in {"follow", "stop_agent"} or self.rows.opens_something
+
     @on(Rows.Chosen)
     async def _open(self, message: Rows.Chosen) -> None:
         """Open the approval, or the agent's session."""

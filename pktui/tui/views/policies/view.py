@@ -139,9 +139,9 @@ class PoliciesView(View):
         return self._shown.page
 
     def offers(self, command: str) -> bool:
-        """Offer to write only where there are drafts."""
+        """Offer to write only where there are drafts, to change a tool where its policy is read."""
         if command in {"change", "limit", "reason"}:
-            return self.tools.current is not None
+            return self.tools.current is not None and self.tools.current.action is not None
         return command != "write" or self.console.drafts.total > 0
 
     @property
@@ -328,6 +328,7 @@ class PoliciesView(View):
         tool = self.tools.current
         if tool is not None and (tool.server, tool.name) != self._tool:
             self._tool, self._drafting.last = (tool.server, tool.name), None
+            self.refresh_bindings()
         self._show_rule()
 
     @on(Rows.Chosen)
