@@ -52,7 +52,7 @@ SHOTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "knowledge": ("sessions", ("slash", *"signed", "enter", "enter")),
     "feed": ("feed", ()),
     "call": ("feed", ("k", "enter")),
-    "denied-call": ("feed", (*"kkkk", "k", "k", "enter")),
+    "denied-call": ("feed", ("slash", *"effect:denied", "enter", "k", "enter")),
     "filter": ("feed", ("slash", *"effect:denied", "enter")),
     "bad-filter": ("feed", ("slash", *"effect:denyed", "enter")),
     "no-match": ("feed", ("slash", *"effekt:denied", "enter")),
