@@ -50,7 +50,7 @@ def sign_of(state: State, glyphs: Glyphs, ink: Ink) -> tuple[str, Style]:
         "running": (glyphs.live, ink.info),
         "allowed": (glyphs.allowed, ink.ok),
         "approved": (glyphs.allowed, ink.ok),
-        "failed": (glyphs.denied, ink.quiet),
+        "failed": (glyphs.failed, ink.quiet),
         "denied": (glyphs.denied, ink.bad),
         "asked": (glyphs.waiting, ink.wait),
         "expired": (glyphs.ended, ink.dim),

@@ -14,6 +14,7 @@ class Glyphs:
     ended: str
     allowed: str
     denied: str
+    failed: str
     waiting: str
     hidden: str
     limited: str
@@ -38,6 +39,7 @@ UNICODE = Glyphs(
     ended="○",
     allowed="✓",
     denied="✗",
+    failed="↯",
     waiting="▲",
     hidden="◌",
     limited="◔",
@@ -61,6 +63,7 @@ ASCII = Glyphs(
     ended="o",
     allowed="+",
     denied="x",
+    failed="E",
     waiting="!",
     hidden="-",
     limited="%",

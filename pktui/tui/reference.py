@@ -41,7 +41,8 @@ def reference(glyphs: Glyphs) -> Iterator[Entry]:
     for sign, meaning in (
         (glyphs.waiting, "needs you: a call waits for a person"),
         (glyphs.allowed, "allowed"),
-        (glyphs.denied, "denied, refused or failed"),
+        (glyphs.denied, "denied or refused"),
+        (glyphs.failed, "failed: the tool answered with an error, or not at all"),
         (glyphs.hidden, "hidden: agents do not see the tool"),
         (glyphs.live, "live: it runs now; an active session"),
         (glyphs.ended, "over: an ended session, an agent that is gone"),

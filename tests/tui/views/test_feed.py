@@ -98,11 +98,20 @@ async def test_a_call_is_shown_as_it_happens(house: House, size: tuple[int, int]
         assert "● live" in text
 
 
+async def test_arguments_stand_whole_beside_a_reason_where_both_have_room(house: House) -> None:
+    async with desk(house, "feed", LARGE) as at:
+        call(house, 1, effect="deny", outcome="", reason="No.", arguments={"path": "a" * 30})
+        await at.beat()
+        row = next(line for line in at.screen_text().splitlines() if "✗ denied" in line)
+        assert "a" * 30 in row
+        assert "No." in row
+
+
 @pytest.mark.parametrize(
     ("effect", "outcome", "word", "why"),
     [
         ("allow", "", "● running", ""),
-        ("allow", "tool_error", "✗ failed", "the tool answered with an error"),
+        ("allow", "tool_error", "↯ failed", "the tool answered with an error"),
         ("deny", "", "✗ denied", "No database tools."),
         ("approve", "", "▲ asked", "No database tools."),
         ("approve", "denied", "✗ denied", "a person said no"),

@@ -77,12 +77,12 @@ def _tool(call: FeedCall, width: int, pen: Pen) -> list[Run]:
 
 
 def _rest(call: FeedCall, width: int, pen: Pen) -> list[Run]:
-    """Share the room between the arguments and the reason, where there is one."""
+    """Share the room between the arguments and the reason: it stands in one column where it can."""
     _, style = sign_of(call.state, pen.glyphs, pen.ink)
     if not call.why:
         return [(fit(call.arguments, width), pen.ink.dim)]
     spared = width - GAP - cell_len(call.why)
-    arguments = max(_LEAST, min(width * 2 // 5, spared))
+    arguments = max(_LEAST, min(spared, max(width * 2 // 5, cell_len(call.arguments))))
     return [
         (fit(call.arguments, arguments) + " " * GAP, pen.ink.dim),
         (fit(call.why, width - arguments - GAP), style),
