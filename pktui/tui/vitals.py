@@ -28,7 +28,7 @@ MemoryState = Literal["starting", "ok", "down"]
 
 # How soon a change by another process is seen, while there are changes and at most; and how often
 # what changes without one is looked at: time passes, gateways end without a word.
-GLANCE_SECONDS, LATE_SECONDS = 0.1, 0.25
+GLANCE_SECONDS, LATE_SECONDS = 0.1, 0.5
 BEAT_SECONDS = 1.0
 LEAVING_SECONDS = 0.5
 RETRY_SECONDS = 2.0
