@@ -101,7 +101,7 @@ async def test_an_approval_is_allowed_once_after_a_moment(
         clock.now += 0.5
         await at.press("a")
         assert house.status(asked) == "allowed"
-        assert "allowed by console" in at.screen_text()
+        assert "allowed by you" in at.screen_text()
         found = house.other.approvals.get(asked.id)
         assert found is not None
         assert found.decided_by == "console"

@@ -373,6 +373,20 @@ def test_the_rate_reads_a_minute_at_a_time() -> None:
     assert max(asked[1:]) <= 4
 
 
+def test_the_rate_goes_on_where_the_clock_was_set_back() -> None:
+    read: list[int] = []
+
+    def count(minutes: int) -> tuple[int, ...]:
+        read.append(minutes)
+        return (len(read),) * minutes
+
+    rate = Rate(count)
+    assert rate.counts(100 * 60_000_000)[-1] == 1
+    assert rate.counts(95 * 60_000_000)[-1] == 2
+    assert rate.counts(10 * 60_000_000) == (3,) * 30
+    assert read == [30, 2, 30]
+
+
 async def test_figures_are_counted_though_their_time_falls_into_another_reading(
     house: House,
 ) -> None:

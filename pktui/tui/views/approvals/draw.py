@@ -16,6 +16,7 @@ from pktui.text import one_line
 from pktui.tui.arguments import summary
 from pktui.tui.cells import cut, fit
 from pktui.tui.document import Line, Tone
+from pktui.tui.effects import decider
 from pktui.tui.moments import age, clock_time, countdown
 from pktui.tui.views.approvals.queue import State, settled_us, state_of
 from pktui.tui.widgets.columns import GAP
@@ -169,7 +170,7 @@ def _answer(approval: Approval, state: State) -> str:
     if state == "expired":
         how = "allowed, not used in time" if approval.decided_by else "nobody decided"
         return f"{_WORDS[state]}: {how}"
-    by = f" by {one_line(approval.decided_by, 40)}" if approval.decided_by else ""
+    by = f" by {decider(approval)}" if approval.decided_by else ""
     words = f": {one_line(approval.words)}" if approval.words else ""
     return f"{_WORDS[state]}{by}{words}"
 
@@ -269,8 +270,7 @@ def _decided(approval: Approval, state: State, now_us: int) -> Line:
         text = "allowed, and taken back unused: by a stop, another look, or a redefined tool"
     if approval.decided_by:
         at = approval.decided_us
-        by = one_line(approval.decided_by, 60)
-        text = f"{text}; by {by} {clock_time(at)}, {_ago(at, now_us)}"
+        text = f"{text}; by {decider(approval)} {clock_time(at)}, {_ago(at, now_us)}"
     tone: Tone = "good" if state in {"allowed", "ran"} else "removed"
     return _labelled("decided" if approval.decided_by else "ended", text, tone)
 

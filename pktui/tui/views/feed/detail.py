@@ -11,7 +11,7 @@ from pktui.ledger.journal.segment import shown_key
 from pktui.text import one_line
 from pktui.tui.arguments import argument_lines, summary
 from pktui.tui.document import Line, Tone
-from pktui.tui.effects import State, state_of
+from pktui.tui.effects import State, decider, state_of
 from pktui.tui.moments import clock_time, countdown, day_time, duration
 from pktui.tui.results import result_lines
 from pktui.tui.views.feed.call import tool_name, why_of
@@ -100,7 +100,7 @@ def _approval(approval: Approval | None, glyphs: Glyphs) -> Iterator[Line]:
     parts = [one_line(approval.id, 40), approval.status]
     if approval.decided_by:
         at = clock_time(approval.decided_us)
-        parts.append(f"by {one_line(approval.decided_by, 60)} {at}")
+        parts.append(f"by {decider(approval)} {at}")
         parts.append(f"waited {countdown(approval.decided_us - approval.created_us)}")
     yield _labelled("approval", f" {glyphs.dot} ".join(parts))
     if approval.changed:

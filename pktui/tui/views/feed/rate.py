@@ -23,18 +23,18 @@ class Rate:
     def counts(self, now_us: int) -> tuple[int, ...]:
         """Return the counts of the last `MINUTES`, oldest first; may block."""
         this = now_us // MINUTE_US
-        if now_us - self._read_at >= FRESH_US:
+        if abs(now_us - self._read_at) >= FRESH_US:  # clocks are set back
             self._read_at = now_us
             self._take(this)
         return tuple(self._counts.get(this - MINUTES + 1 + n, 0) for n in range(MINUTES))
 
     def _take(self, this: int) -> None:
-        known = max(self._counts, default=this - MINUTES)
+        known = max((m for m in self._counts if m <= this), default=this - MINUTES)
         missing = min(MINUTES, this - known + 1)
         fresh = self._read(missing + 1 if missing < MINUTES else MINUTES)
         first = this - len(fresh) + 1
         self._counts |= {first + place: count for place, count in enumerate(fresh)}
-        self._counts = {m: n for m, n in self._counts.items() if m > this - MINUTES}
+        self._counts = {m: n for m, n in self._counts.items() if this - MINUTES < m <= this}
 
 
 def sparkline(counts: Sequence[int], glyphs: str, *, top: int = 0) -> str:
