@@ -148,6 +148,11 @@ file.write_text(file.read_text().replace(after, before))
 """
 
 
+def prompted(screen: str) -> bool:
+    """Tell whether the editor waits: what an earlier one left on the screen is above it."""
+    return screen.rstrip().endswith("editing plain.json:")
+
+
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "120x36"])
 def test_a_policy_is_edited_in_the_person_s_own_editor_while_the_console_steps_aside(
     paths: Paths, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -166,18 +171,18 @@ def test_a_policy_is_edited_in_the_person_s_own_editor_while_the_console_steps_a
         terminal.keys("Left", "Down")
         terminal.until(lambda screen: "plain: " in screen)
         terminal.keys("V")
-        terminal.until(lambda screen: "editing plain.json:" in screen)
+        terminal.until(prompted)
         terminal.text("dad for approve")  # what is typed there decides nothing here
         terminal.keys("Enter")
         terminal.until(lambda screen: "1 problem" in screen)
         assert file.read_text() == before
         terminal.keys("V")
-        terminal.until(lambda screen: "editing plain.json:" in screen)
+        terminal.until(prompted)
         terminal.text("deny for dad")
         terminal.keys("C-c")  # is the editor's
         terminal.until(lambda screen: "ended" in screen and "status" in screen)  # wrapped
         terminal.keys("V")
-        terminal.until(lambda screen: "editing plain.json:" in screen)
+        terminal.until(prompted)
         terminal.text("deny for dad")
         terminal.keys("Enter")
         terminal.until(
